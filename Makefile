@@ -1,0 +1,43 @@
+# Every target creates .venv and installs what it needs, once.  PYTHON chooses the interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS   ?=
+
+.PHONY: demo test lint bench bitcoind clean help
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+demo: $(READY) bitcoind  ## run a bitcoin network under our controller, with no cluster  (ARGS="--nodes 5")
+	@$(BIN)/bitcoin-controller demo $(ARGS)
+
+test: $(READY) bitcoind  ## run all tests  (ARGS="-k mesh")
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)  ## style, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY)  ## measure against the budgets; writes build/bench.json  (ARGS="workqueue")
+	@mkdir -p build
+	@$(BIN)/python -m tests.bench --json build/bench.json $(ARGS)
+
+bitcoind: $(READY)  ## fetch a real regtest bitcoind into .venv, where there is one for this machine
+	@$(BIN)/python -m fakes.cluster.fetch_bitcoind --into $(BIN)
+
+clean:  ## remove all that was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ctrlkit needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@echo "installing into $(VENV) ..." >&2
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Kubernetes controllers in Python: informers, rate-limited work queues, and one `reconcile`."""

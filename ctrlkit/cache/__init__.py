@@ -1,0 +1,28 @@
+"""A local mirror of collections on the server; knows neither the client nor the work queue."""
+
+from __future__ import annotations
+
+from ctrlkit.cache.change import Cause, Change, ChangeKind
+from ctrlkit.cache.factory import InformerFactory, ListWatchMaker
+from ctrlkit.cache.fanout import Handler, Registration
+from ctrlkit.cache.index import IndexFunction
+from ctrlkit.cache.informer import Informer, InformerStatistics
+from ctrlkit.cache.lister import Lister
+from ctrlkit.cache.reflector import ReflectorStatistics
+from ctrlkit.cache.source import ListWatch
+
+__all__ = [
+    "Cause",
+    "Change",
+    "ChangeKind",
+    "Handler",
+    "IndexFunction",
+    "Informer",
+    "InformerFactory",
+    "InformerStatistics",
+    "ListWatch",
+    "ListWatchMaker",
+    "Lister",
+    "ReflectorStatistics",
+    "Registration",
+]

@@ -1,0 +1,60 @@
+"""What became of one object in a cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from ctrlkit.model import ObjectKey, Record
+
+T = TypeVar("T")
+
+
+class ChangeKind(StrEnum):
+    """Whether the object came, changed or went."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    DELETED = "deleted"
+
+
+class Cause(StrEnum):
+    """How the cache learnt of it."""
+
+    INITIAL = "initial"  # it was there when the handler, or the informer, began
+    WATCH = "watch"
+    RELIST = "relist"  # seen only by comparing a new list with the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """
+    One change of one object: `old` is None where it was added, `new` where it was deleted.
+
+    A deletion found by a relist has only the last state the cache knew, which may be stale (row F9); its cause says so.
+    """
+
+    old: Record[T] | None
+    new: Record[T] | None
+    cause: Cause
+
+    @property
+    def kind(self) -> ChangeKind:
+        """Added, updated or deleted."""
+        if self.old is None:
+            return ChangeKind.ADDED
+        return ChangeKind.DELETED if self.new is None else ChangeKind.UPDATED
+
+    @property
+    def record(self) -> Record[T]:
+        """The newest state known: the new one, or the last one of an object that is gone."""
+        record = self.new or self.old
+        if record is None:
+            raise ValueError("a Change without a record: give it the old one, the new one or both")
+        return record
+
+    @property
+    def key(self) -> ObjectKey:
+        """The object's key."""
+        return self.record.key

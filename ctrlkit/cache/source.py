@@ -1,0 +1,30 @@
+"""The two calls a reflector needs of whatever knows the server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar
+
+from ctrlkit.model import Snapshot, WatchEvent
+
+T = TypeVar("T")
+
+
+class ListWatch(Protocol[T]):
+    """
+    One collection: a kind, perhaps of one namespace, perhaps under selectors.
+
+    Errors  Both raise ApiError and TransportError; so does the iterator of events: ApiError for a Status inside the
+            stream (410 as Gone), StreamBroken where it ends within a line. It just ends where the server closes it.
+    """
+
+    async def list(self, *, resource_version: str) -> Snapshot[T]:
+        """The whole collection; version "0" takes any cached state, "" the newest, another one not older than it."""
+        ...
+
+    def watch(
+        self, *, resource_version: str, timeout_s: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
+        """All changes after a version, several at a time as they arrive; the server ends it after the timeout."""
+        ...

@@ -1,0 +1,129 @@
+"""
+The objects of one kind, by key, with their indexes. Pure: it changes when its one writer says so, and tells how.
+
+S-a  After `replace` a scope holds exactly the objects of the snapshot.
+S-b  For one key, versions only rise, until a `replace` says otherwise: late and doubled events change nothing.
+S-c  An object whose version did not change is no change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from ctrlkit import telemetry
+from ctrlkit.cache.change import Cause, Change
+from ctrlkit.cache.index import Index, IndexFunction
+from ctrlkit.model import Applied, Deleted, ObjectKey, Record, Snapshot, is_newer
+
+T = TypeVar("T")
+NAMESPACE = "namespace"
+
+
+def _namespace_of(record: Record[T]) -> tuple[str, ...]:
+    return (record.key.namespace,)
+
+
+class Store(Generic[T]):
+    """
+    Records by key.
+
+    >>> from ctrlkit.model import ObjectMeta
+    >>> def record(name, version):
+    ...     return Record(ObjectMeta(name=name, namespace="demo", resource_version=version), None, str)
+    >>> store = Store()
+    >>> changes = store.replace(Snapshot([record("a", "1"), record("b", "2")], "2"), cause=Cause.INITIAL)
+    >>> [change.kind.value for change in store.replace(Snapshot([record("b", "3")], "3"), cause=Cause.RELIST)]
+    ['deleted', 'updated']
+    >>> len(store)
+    1
+
+    Shape   A scope is a namespace, or "" for all there is; scopes of one store do not overlap.
+    Cost    get, apply O(1) and the indexes' share; replace O(size of the scope).
+    Errors  ValueError for an index name taken, KeyError for one unknown. An index function that raises costs its object
+            the place in that index, and a log line (B14).
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[ObjectKey, Record[T]] = {}
+        self._indexes: dict[str, Index[T]] = {NAMESPACE: Index(_namespace_of)}
+        self._log = telemetry.logger("store")
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, key: ObjectKey) -> Record[T] | None:
+        """The record of a key, if there is one."""
+        return self._records.get(key)
+
+    def keys(self, namespace: str = "") -> list[ObjectKey]:
+        """All keys, or a namespace's, in order of namespace and name."""
+        return self._indexes[NAMESPACE].keys(namespace) if namespace else sorted(self._records)
+
+    def add_index(self, name: str, function: IndexFunction) -> None:
+        """Add a way to find objects, at any time; those already here are indexed at once (row S3)."""
+        if name in self._indexes:
+            raise ValueError(
+                f"add index {name!r}: the name is taken; choose another one or use the index that is there"
+            )
+        self._indexes[name] = Index(function)
+        for record in self._records.values():
+            self._put_into(name, record)
+
+    def keys_by(self, index: str, value: str) -> list[ObjectKey]:
+        """The keys an index has under a value, in order."""
+        try:
+            return self._indexes[index].keys(value)
+        except KeyError:
+            known = ", ".join(sorted(self._indexes))
+            raise KeyError(
+                f"index {index!r} does not exist; add it before it is asked for (there are: {known})"
+            ) from None
+
+    def replace(self, snapshot: Snapshot[T], *, cause: Cause, scope: str = "") -> list[Change[T]]:
+        """Make a scope equal to a snapshot; returns deletions, then what came or changed in the list's order (F2)."""
+        listed = {record.key: record for record in snapshot.records}
+        gone = [key for key in self.keys(scope) if key not in listed]
+        changes = [Change(self._remove(key), None, cause) for key in gone]
+        for key, record in listed.items():
+            old = self._records.get(key)
+            if old is None or old.version != record.version or not record.version:
+                self._put(record)
+                changes.append(Change(old, record, cause))
+        return changes
+
+    def apply(self, event: Applied[T] | Deleted[T]) -> Change[T] | None:
+        """Carry out one event; None where it tells nothing new."""
+        record = event.record
+        old = self._records.get(record.key)
+        if old is not None and is_newer(old.version, than=record.version):
+            return None
+        if isinstance(event, Deleted):
+            if old is None:
+                return None
+            self._remove(record.key)
+            return Change(record, None, Cause.WATCH)
+        if old is not None and old.version == record.version:
+            return None
+        self._put(record)
+        return Change(old, record, Cause.WATCH)
+
+    def records(self, keys: Iterable[ObjectKey]) -> list[Record[T]]:
+        """The records of the keys that are here."""
+        return [record for key in keys if (record := self._records.get(key)) is not None]
+
+    def _put(self, record: Record[T]) -> None:
+        self._records[record.key] = record
+        for name in self._indexes:
+            self._put_into(name, record)
+
+    def _put_into(self, name: str, record: Record[T]) -> None:
+        try:
+            self._indexes[name].put(record)
+        except Exception as error:  # noqa: BLE001 - a user's function must not cost us the object
+            self._log.warning("index_function_failed", index=name, key=str(record.key), error=repr(error))
+
+    def _remove(self, key: ObjectKey) -> Record[T]:
+        for index in self._indexes.values():
+            index.discard(key)
+        return self._records.pop(key)

@@ -1,0 +1,58 @@
+"""
+The one source of time and of chance.
+
+The running event loop is the clock: a loop on virtual time (fakes.loop) makes every back-off, lease and resync of the
+house run without one real second, always in the same order. Nothing here is passed through constructors; what waits
+uses asyncio, what needs a time stamp asks `now()`, what needs jitter asks `random_source()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime
+
+_CHANCE = random.Random()
+
+
+def monotonic() -> float:
+    """Seconds on the running loop's clock; the origin means nothing, differences do."""
+    return asyncio.get_running_loop().time()
+
+
+def now() -> datetime:
+    """Wall time, in UTC: the loop's own where it keeps one (virtual time), else the machine's."""
+    try:
+        wall_time = getattr(asyncio.get_running_loop(), "wall_time", time.time)
+    except RuntimeError:  # no loop runs here: plain synchronous code
+        wall_time = time.time
+    return datetime.fromtimestamp(wall_time(), tz=UTC)
+
+
+def random_source() -> random.Random:
+    """The generator all jitter is drawn from: the loop's own where it has one (seeded in tests), else the process's."""
+    try:
+        return getattr(asyncio.get_running_loop(), "random_source", _CHANCE)
+    except RuntimeError:
+        return _CHANCE
+
+
+def timestamp(moment: datetime) -> str:
+    """
+    RFC 3339 in whole seconds, as the API server writes `metav1.Time`.
+
+    >>> timestamp(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    '2026-01-02T03:04:05Z'
+    """
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micro_timestamp(moment: datetime) -> str:
+    """
+    RFC 3339 in microseconds, as the API server writes `metav1.MicroTime` (Leases, Events).
+
+    >>> micro_timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+    '2026-01-02T03:04:05.000006Z'
+    """
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,298 @@
+"""
+Every error the framework raises, as one tree.
+
+    CtrlkitError
+      ConfigError            settings or credentials that cannot be used
+      DecodeError            an object the server sent that does not fit its Python type
+      NotSynced              caches that did not fill in time
+      TerminalError          raised by a reconciler: do not retry until the object changes
+      TransportError         no answer came
+        Unreachable            no connection: refused, reset, unknown host, bad certificate
+        TimedOut               the call's own time limit passed
+        StreamBroken           a watch that ended in the middle of a line
+      ApiError               the server answered with a Status of failure; one class for each reason
+        BadRequest Unauthorized Forbidden NotFound MethodNotAllowed NotAcceptable Invalid
+        Conflict AlreadyExists Gone (Expired) RequestEntityTooLarge UnsupportedMediaType
+        TooManyRequests InternalError StoreReadError ServerTimeout Timeout ServiceUnavailable
+
+A message says what was tried on what, the fact, the next step, and in brackets the evidence. It never holds a body or
+a secret; the server's text is cut at 256 characters. What code needs is on the class and its attributes, never in the
+text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+SERVER_TEXT_LIMIT = 256
+
+
+class CtrlkitError(Exception):
+    """The root of the tree."""
+
+
+class ConfigError(CtrlkitError):
+    """Settings or credentials cannot be used: a missing kubeconfig, an unknown context, an unreadable certificate."""
+
+
+class DecodeError(CtrlkitError):
+    """An object the server sent does not fit the Python type of its Resource."""
+
+
+class NotSynced(CtrlkitError):
+    """Caches did not fill in time; the message names each with its last error."""
+
+
+class TerminalError(CtrlkitError):
+    """A reconciler raises this to say: retrying cannot help until the object changes (row K8)."""
+
+
+class TransportError(CtrlkitError):
+    """No answer came, so nobody knows whether a write was carried out."""
+
+
+class Unreachable(TransportError):
+    """No connection could be made or kept."""
+
+
+class TimedOut(TransportError):
+    """The call's own time limit passed before the answer was complete."""
+
+
+class StreamBroken(TransportError):
+    """A watch ended in the middle of a line."""
+
+
+class ApiError(CtrlkitError):
+    """
+    The server's refusal, as a `metav1.Status` tells it.
+
+    >>> error = ApiError.of_status({"code": 409, "reason": "AlreadyExists", "message": 'pods "a" already exists'})
+    >>> type(error).__name__, error.code, error.reason
+    ('AlreadyExists', 409, 'AlreadyExists')
+    >>> error.attempted = "create pods demo/a"
+    >>> str(error)
+    'create pods demo/a: pods "a" already exists; read it and decide whether it is yours [409 AlreadyExists]'
+
+    Shape   `message` is the server's text, `details` its `Status.details` (causes, kind, name), `retry_after_s` seconds
+            or None. `attempted` and `evidence` are filled in on the way by whoever knows them.
+    """
+
+    code: int = 500
+    reason: str = ""
+    next_step: ClassVar[str] = "see the server's log"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        reason: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        retry_after_s: float | None = None,
+        attempted: str = "",
+        evidence: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = type(self).code if code is None else code
+        self.reason = type(self).reason if reason is None else reason
+        self.details: Mapping[str, Any] = details or {}
+        self.retry_after_s = retry_after_s
+        self.attempted = attempted
+        self.evidence = evidence
+
+    @staticmethod
+    def of_status(status: Mapping[str, Any], *, attempted: str = "", evidence: str = "") -> ApiError:
+        """Make the error of the class that fits a Status body: by its reason, else by its code."""
+        details = status.get("details") or {}
+        code = int(status.get("code") or 500)
+        reason = str(status.get("reason") or "")
+        kind = _BY_REASON.get(reason) or _BY_CODE.get(code, ApiError)
+        retry_after = details.get("retryAfterSeconds")
+        return kind(
+            str(status.get("message") or reason or f"status {code}"),
+            code=code,
+            reason=reason or None,
+            details=details,
+            retry_after_s=float(retry_after) if retry_after else None,
+            attempted=attempted,
+            evidence=evidence,
+        )
+
+    def to_status(self) -> dict[str, Any]:
+        """The `metav1.Status` a server sends for this error."""
+        status: dict[str, Any] = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "details": dict(self.details),
+            "code": self.code,
+        }
+        if self.retry_after_s is not None:
+            status["details"]["retryAfterSeconds"] = int(self.retry_after_s)
+        return {key: value for key, value in status.items() if value != "" and (key != "details" or value)}
+
+    def __str__(self) -> str:
+        tried = f"{self.attempted}: " if self.attempted else ""
+        evidence = " -> ".join(part for part in (self.evidence, f"{self.code} {self.reason}".strip()) if part)
+        return f"{tried}{self.message[:SERVER_TEXT_LIMIT]}; {self.next_step} [{evidence}]"
+
+
+class BadRequest(ApiError):
+    """The request itself is malformed."""
+
+    code, reason = 400, "BadRequest"
+    next_step = "correct the request"
+
+
+class Unauthorized(ApiError):
+    """The server does not know who asks."""
+
+    code, reason = 401, "Unauthorized"
+    next_step = "check the credentials in the kubeconfig or the service account's token"
+
+
+class Forbidden(ApiError):
+    """The server knows who asks and refuses (RBAC, quota, a terminating namespace)."""
+
+    code, reason = 403, "Forbidden"
+    next_step = "grant the verb in a Role or ClusterRole bound to this user"
+
+
+class NotFound(ApiError):
+    """The object or the kind does not exist."""
+
+    code, reason = 404, "NotFound"
+    next_step = "check the name, or that the custom resource definition is installed"
+
+
+class MethodNotAllowed(ApiError):
+    """The kind does not support the verb."""
+
+    code, reason = 405, "MethodNotAllowed"
+    next_step = "use a verb that discovery lists for this resource"
+
+
+class NotAcceptable(ApiError):
+    """The server cannot answer in a form the client accepts."""
+
+    code, reason = 406, "NotAcceptable"
+    next_step = "accept application/json"
+
+
+class Conflict(ApiError):
+    """The object changed since it was read."""
+
+    code, reason = 409, "Conflict"
+    next_step = "re-read the cache and reconcile again"
+
+
+class AlreadyExists(ApiError):
+    """An object of that name is there."""
+
+    code, reason = 409, "AlreadyExists"
+    next_step = "read it and decide whether it is yours"
+
+
+class Gone(ApiError):
+    """What was asked for is no longer kept: a version that was compacted away."""
+
+    code, reason = 410, "Gone"
+    next_step = "list again and watch from the list's version"
+
+
+class Expired(Gone):
+    """The version or the continue token is too old."""
+
+    reason = "Expired"
+
+
+class RequestEntityTooLarge(ApiError):
+    """The body exceeds the server's limit."""
+
+    code, reason = 413, "RequestEntityTooLarge"
+    next_step = "send a smaller object"
+
+
+class UnsupportedMediaType(ApiError):
+    """The server does not take this content type, or not for this kind."""
+
+    code, reason = 415, "UnsupportedMediaType"
+    next_step = "use a patch type the kind supports: custom resources take json, merge and apply"
+
+
+class Invalid(ApiError):
+    """The object breaks the kind's rules; `details['causes']` names the fields."""
+
+    code, reason = 422, "Invalid"
+    next_step = "correct the named fields"
+
+
+class TooManyRequests(ApiError):
+    """The server asks for patience; `retry_after_s` says how much."""
+
+    code, reason = 429, "TooManyRequests"
+    next_step = "try again after the time the server asks for"
+
+
+class InternalError(ApiError):
+    """The server failed."""
+
+    code, reason = 500, "InternalError"
+
+
+class StoreReadError(InternalError):
+    """The server cannot read a stored object (row R18)."""
+
+    reason = "StoreReadError"
+
+
+class ServerTimeout(ApiError):
+    """The server could not finish in time and says when to try again."""
+
+    code, reason = 500, "ServerTimeout"
+    next_step = "try again later"
+
+
+class ServiceUnavailable(ApiError):
+    """The server is up but cannot serve."""
+
+    code, reason = 503, "ServiceUnavailable"
+    next_step = "try again later"
+
+
+class Timeout(ApiError):
+    """The server gave up on the request; a write may have been carried out."""
+
+    code, reason = 504, "Timeout"
+    next_step = "try again later"
+
+
+_CLASSES: tuple[type[ApiError], ...] = (
+    BadRequest,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    NotAcceptable,
+    Conflict,
+    AlreadyExists,
+    Gone,
+    Expired,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+    Invalid,
+    TooManyRequests,
+    InternalError,
+    StoreReadError,
+    ServerTimeout,
+    ServiceUnavailable,
+    Timeout,
+)
+_BY_REASON: dict[str, type[ApiError]] = {kind.reason: kind for kind in _CLASSES}
+_BY_CODE: dict[int, type[ApiError]] = {kind.code: kind for kind in reversed(_CLASSES)}

@@ -1,0 +1,55 @@
+"""Status conditions: find one, set one, and keep its transition time honest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from ctrlkit import clock
+
+
+class Condition(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """`metav1.Condition`. `status` is `True`, `False` or `Unknown`; the time is RFC 3339 text."""
+
+    type: str
+    status: str
+    reason: str
+    message: str = ""
+    observed_generation: int = 0
+    last_transition_time: str = ""
+
+
+def find_condition(conditions: Iterable[Condition], condition_type: str) -> Condition | None:
+    """The condition of a type, if there is one."""
+    return next((condition for condition in conditions if condition.type == condition_type), None)
+
+
+def set_conditions(current: Iterable[Condition], wanted: Iterable[Condition]) -> tuple[Condition, ...]:
+    """
+    The current conditions with the wanted ones put in; only a change of `status` moves a transition time.
+
+    >>> before = Condition(type="Available", status="True", reason="Up", last_transition_time="2026-01-01T00:00:00Z")
+    >>> after = set_conditions([before], [Condition(type="Available", status="True", reason="AllReady")])
+    >>> after[0].reason, after[0].last_transition_time
+    ('AllReady', '2026-01-01T00:00:00Z')
+    """
+    by_type = {condition.type: condition for condition in current}
+    for condition in wanted:
+        have = by_type.get(condition.type)
+        same = have is not None and have.status == condition.status
+        since = have.last_transition_time if have and same else clock.timestamp(clock.now())
+        by_type[condition.type] = msgspec.structs.replace(condition, last_transition_time=since)
+    return tuple(by_type.values())
+
+
+def read_conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """The conditions of a plain status; those that do not fit the type are left out, so they are set anew."""
+    found = []
+    for item in status.get("conditions") or ():
+        try:
+            found.append(msgspec.convert(item, Condition))
+        except msgspec.ValidationError:
+            continue
+    return tuple(found)

@@ -1,0 +1,56 @@
+"""The four ways to send part of an object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class PatchType(Enum):
+    """How the server reads a patch; the value is its content type."""
+
+    JSON = "application/json-patch+json"
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+    APPLY = "application/apply-patch+yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPatch:
+    """RFC 6902: a list of operations, carried out in order or not at all."""
+
+    operations: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class MergePatch:
+    """RFC 7386: fields given replace, fields given as None are removed, lists are replaced whole."""
+
+    fields: object
+
+
+@dataclass(frozen=True, slots=True)
+class StrategicMergePatch:
+    """Kubernetes' merge that knows list keys; built-in kinds only."""
+
+    fields: object
+
+
+class OnConflict(Enum):
+    """What an apply does about fields that another manager owns."""
+
+    FAIL = "fail"
+    FORCE = "force"
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPatch:
+    """Server-side apply: exactly the fields this manager wants, made if missing."""
+
+    fields: object
+    on_conflict: OnConflict = OnConflict.FAIL
+
+
+Patch = JsonPatch | MergePatch | StrategicMergePatch | ApplyPatch

@@ -1,0 +1,85 @@
+"""How a kind travels and what it decodes to."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Generic, TypeVar, cast
+
+from ctrlkit.model.meta import ObjectMeta, OwnerReference
+from ctrlkit.model.unstructured import Unstructured
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Scope(Enum):
+    """Whether objects of a kind live in namespaces."""
+
+    NAMESPACED = "Namespaced"
+    CLUSTER = "Cluster"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource(Generic[T]):
+    """
+    One served kind: where it lives in the API, and the Python type its objects decode to.
+
+    >>> from ctrlkit.model.kinds import STATEFULSETS
+    >>> STATEFULSETS.api_version, str(STATEFULSETS)
+    ('apps/v1', 'statefulsets.apps')
+
+    Shape   `type` is Unstructured, or any type msgspec decodes (Struct, dataclass, TypedDict) with the fields its user
+            needs; other fields are skipped and cost nothing. Two resources are equal when all of this is equal.
+    """
+
+    type: type[T]
+    group: str = ""
+    version: str = "v1"
+    kind: str
+    plural: str
+    scope: Scope = Scope.NAMESPACED
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, or `version` alone for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def namespaced(self) -> bool:
+        """Whether objects live in namespaces."""
+        return self.scope is Scope.NAMESPACED
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Group and plural: what names the kind whatever its version or Python type."""
+        return (self.group, self.plural)
+
+    def of(self, python_type: builtins.type[U]) -> Resource[U]:
+        """The same kind, decoded to another Python type."""
+        return cast(Resource[U], replace(cast(Resource[Any], self), type=python_type))
+
+    def owner_reference(self, owner: ObjectMeta) -> OwnerReference:
+        """What a child carries to be managed by `owner`, an object of this kind, and collected after it."""
+        return OwnerReference(
+            api_version=self.api_version,
+            kind=self.kind,
+            name=owner.name,
+            uid=owner.uid,
+            controller=True,
+            block_owner_deletion=True,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+def custom_resource(
+    *, group: str, version: str = "v1", kind: str, plural: str, scope: Scope = Scope.NAMESPACED
+) -> Resource[Unstructured]:
+    """A Resource of plain dict-like objects; `.of(Type)` gives it a Python type."""
+    return Resource(type=Unstructured, group=group, version=version, kind=kind, plural=plural, scope=scope)
+
+
+AnyResource = Resource[Any]

@@ -1,0 +1,38 @@
+"""The default Python type of a resource: a dict that knows the few things every object has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctrlkit.model.keys import ObjectKey
+from ctrlkit.model.meta import ObjectMeta, meta_of
+
+
+class Unstructured(dict[str, Any]):
+    """
+    A whole object as plain JSON data, private to whoever holds it.
+
+    >>> pod = Unstructured({"kind": "Pod", "metadata": {"name": "a", "namespace": "demo"}, "spec": {"nodeName": "n1"}})
+    >>> str(pod.key), pod.at("spec.nodeName"), pod.at("status.podIP")
+    ('demo/a', 'n1', None)
+    """
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """The typed metadata, read anew from the dict on each access."""
+        return meta_of(self)
+
+    @property
+    def key(self) -> ObjectKey:
+        """Where the object lives within its kind."""
+        metadata = self.get("metadata") or {}
+        return ObjectKey(metadata.get("namespace") or "", metadata.get("name") or "")
+
+    def at(self, path: str, default: Any = None) -> Any:
+        """The value at a dotted path of field names, or `default` where any part of it is missing."""
+        value: Any = self
+        for part in path.split("."):
+            if not isinstance(value, dict) or part not in value:
+                return default
+            value = value[part]
+        return value

@@ -1,0 +1,79 @@
+"""What a server tells about a collection: snapshots and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ctrlkit.model.keys import ObjectKey
+from ctrlkit.model.meta import ObjectMeta
+
+T = TypeVar("T")
+
+
+class Record(Generic[T]):
+    """
+    One object as the server last told it: its metadata at hand, the rest decoded when looked at.
+
+    >>> record = Record(ObjectMeta(name="a"), '{"x": 1}', lambda text: text.upper())
+    >>> record.value
+    '{"X": 1}'
+
+    Each look at `value` gives a private copy, or the one frozen value: nothing done to it reaches the cache.
+    Errors  DecodeError from `value` where the object does not fit the resource's type.
+    """
+
+    __slots__ = ("_data", "_decode", "key", "meta")
+
+    def __init__(self, meta: ObjectMeta, data: Any, decode: Callable[[Any], T]) -> None:
+        self.meta = meta
+        self.key: ObjectKey = meta.key
+        self._data = data
+        self._decode = decode
+
+    @property
+    def value(self) -> T:
+        """The object, decoded."""
+        return self._decode(self._data)
+
+    @property
+    def version(self) -> str:
+        """The object's resourceVersion."""
+        return self.meta.resource_version
+
+    def __repr__(self) -> str:
+        return f"Record({self.key} at {self.version})"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(Generic[T]):
+    """A whole collection at one version."""
+
+    records: Sequence[Record[T]]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied(Generic[T]):
+    """An object was added or changed."""
+
+    record: Record[T]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted(Generic[T]):
+    """An object is gone, or left the selection; the record is its last state, at the version of its deletion."""
+
+    record: Record[T]
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """Nothing changed up to this version; `ends_initial_events` marks the end of a streamed list."""
+
+    version: str
+    ends_initial_events: bool = False
+
+
+WatchEvent = Applied[T] | Deleted[T] | Bookmark

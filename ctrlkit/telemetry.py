@@ -1,0 +1,69 @@
+"""One structured line for each thing an operator can act on; docs/logging.md lists the lines and their keys."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+from ctrlkit import clock
+
+
+class LogFormat(StrEnum):
+    """How log lines look: for eyes, or one JSON object each."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """Which lines are written: those of this level and above."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def logger(part: str, **values: Any) -> FilteringBoundLogger:
+    """
+    The logger of one part, each of its lines carrying `values`.
+
+    Events are constant past-tense names, and what varies travels as keys only. It may be made before configure_logging.
+    """
+    proxy: FilteringBoundLogger = structlog.get_logger(part=part, **values)
+    return proxy
+
+
+def configure_logging(log_format: LogFormat = LogFormat.CONSOLE, level: LogLevel = LogLevel.INFO) -> None:
+    """
+    Write log lines to standard error, from now on.
+
+    Tracebacks show code, never the values of local variables: those may be credentials.
+    """
+    match log_format:
+        case LogFormat.CONSOLE:
+            render: tuple[Processor, ...] = (
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(),
+                    pad_event_to=0,
+                    sort_keys=False,
+                    exception_formatter=structlog.dev.plain_traceback,
+                ),
+            )
+        case LogFormat.JSON:
+            render = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _add_time, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(level.value),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _add_time(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event["timestamp"] = clock.micro_timestamp(clock.now())
+    return event

@@ -1,0 +1,249 @@
+"""
+An asyncio event loop on virtual time: waiting costs no real time, and everything happens in the same order every time.
+
+Time     `time()` starts at 0.0 and moves only when nothing is left to run: it jumps to the next timer. Timers that are
+         due at the same moment run in the order in which they were set.
+Outside  Before a jump the sockets are asked, so a client and a server on this same loop talk at their own pace while
+         their timeouts and back-offs cost nothing. A job in an executor takes no virtual time: the loop really waits
+         for it, so a job must not itself wait for a timer of the loop. A peer in another thread or process lives on
+         real time and needs asyncio's own loop; starting a child process is refused.
+Idle     `wait_all_blocked()` returns when everything else waits, before time jumps. When nothing can ever wake the loop
+         again, running it raises `DeadlockError`, which names who waits where.
+Owner    One thread, as any asyncio loop. `ctrlkit.clock` finds `wall_time` and `random_source` on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import random
+import selectors
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextvars import Context
+from datetime import UTC, datetime
+from pathlib import Path
+from types import CoroutineType, FrameType, GeneratorType
+from typing import Any, Never, TypeVar, TypeVarTuple
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+"""The wall time at which every virtual loop starts."""
+
+_IO_CHANCE_S = 0.001
+"""Real time the kernel gets before a jump, if sockets are open: loopback is mostly, but not always, instant."""
+
+_RESOLUTION_S = 1e-9
+"""A timer less than this ahead is due, as on Linux with asyncio's own loop: ten times 0.1 s then is 1 s."""
+
+_Events = list[tuple[selectors.SelectorKey, int]]
+
+
+class DeadlockError(RuntimeError):
+    """Everything waits and nothing can ever wake it: no timer, no socket, no job in an executor, no other thread."""
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """
+    A loop whose time jumps from timer to timer. `seed` starts `random_source`, which all jitter is drawn from.
+
+    >>> async def long_wait() -> float:
+    ...     await asyncio.sleep(3600)
+    ...     return asyncio.get_running_loop().time()
+    >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    ...     runner.run(long_wait())
+    3600.0
+    """
+
+    # Two names of asyncio itself, equal in 3.11 to 3.13 and absent from its type stubs. The heap is only read: asyncio
+    # has no public way to ask for the next timer. The resolution is only set: at 1e-9 s timers beyond day 194 would
+    # never be due, because floats that far from zero lie too far apart.
+    _scheduled: list[asyncio.TimerHandle]
+    _clock_resolution: float
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.random_source = random.Random(seed)
+        self._now_s = 0.0
+        self._timers_set = itertools.count()
+        self._jobs_outstanding = 0
+        self._idle_waiters: deque[asyncio.Future[None]] = deque()
+        self._poller = _Poller(self._wait)
+        super().__init__(self._poller)
+        self._own_fds = len(self._poller.get_map())
+        self._clock_resolution = _RESOLUTION_S
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._now_s
+
+    def wall_time(self) -> float:
+        """Virtual seconds since the epoch."""
+        return START.timestamp() + self._now_s
+
+    def next_deadline(self) -> float | None:
+        """When, in terms of `time()`, the next timer that is not cancelled is due; None if there is none."""
+        return min((float(timer.when()) for timer in self._scheduled if not timer.cancelled()), default=None)
+
+    async def wait_all_blocked(self) -> None:
+        """
+        Wait until every other task waits for a timer or for something outside, with time standing still.
+
+        Of several tasks that wait here one is let go at a time, the longest waiting first: while it runs, the others
+        are blocked themselves.
+        """
+        idle = self.create_future()
+        self._idle_waiters.append(idle)
+        await idle
+
+    async def advance(self, seconds: float) -> None:
+        """Let `seconds` pass: all that falls due on the way has run, in order, and all is blocked again."""
+        await asyncio.sleep(seconds)
+        await self.wait_all_blocked()
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As in asyncio; of two timers with one deadline the one set first runs first."""
+        deadline = _Deadline(when)
+        deadline.order = next(self._timers_set)
+        return super().call_at(deadline, callback, *args, context=context)
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """As in asyncio; time stands still until the job is done or its future cancelled."""
+        job = super().run_in_executor(executor, func, *args)
+        self._jobs_outstanding += 1
+        job.add_done_callback(self._job_done)
+        return job
+
+    def _job_done(self, _job: asyncio.Future[Any]) -> None:
+        self._jobs_outstanding -= 1
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """As in asyncio, but for as long as it takes: a virtual `timeout` would be over before any thread ends."""
+        self._jobs_outstanding += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._jobs_outstanding -= 1
+
+    async def subprocess_exec(self, *args: Any, **_kwargs: Any) -> Never:
+        """Refused: see `subprocess_shell`."""
+        _refuse_process(args)
+
+    async def subprocess_shell(self, *args: Any, **_kwargs: Any) -> Never:
+        """Refused: a child process lives on real time, so every timeout set for it would be over at once."""
+        _refuse_process(args)
+
+    def _wait(self, timeout: float | None) -> _Events:
+        """Stand in for `select()`: wait for what comes from outside, else let go who waits for idleness, else jump."""
+        events = self._poller.poll(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        if self._jobs_outstanding:
+            return self._poller.poll(None)
+        has_sockets = len(self._poller.get_map()) > self._own_fds
+        if has_sockets and (events := self._poller.poll(_IO_CHANCE_S)):
+            return events
+        if self._release_idle_waiter():
+            return []
+        if timeout is not None:
+            self._jump_to(self._scheduled[0].when())  # asyncio has just dropped cancelled timers from the top
+            return []
+        if has_sockets or _other_threads():
+            return self._poller.poll(None)
+        raise DeadlockError(_deadlock_message(asyncio.all_tasks(self)))
+
+    def _release_idle_waiter(self) -> bool:
+        while self._idle_waiters:
+            idle = self._idle_waiters.popleft()
+            if not idle.done():  # its task was not cancelled meanwhile
+                idle.set_result(None)
+                return True
+        return False
+
+    def _jump_to(self, deadline: float) -> None:
+        self._now_s = max(self._now_s, float(deadline))
+        self._clock_resolution = max(_RESOLUTION_S, math.ulp(self._now_s))
+
+
+class _Poller(selectors.DefaultSelector):
+    """The real selector, whose waiting is decided by the loop."""
+
+    def __init__(self, wait: Callable[[float | None], _Events]) -> None:
+        super().__init__()
+        self._wait = wait
+
+    def select(self, timeout: float | None = None) -> _Events:
+        return self._wait(timeout)
+
+    def poll(self, timeout: float | None) -> _Events:
+        """Really wait, for `timeout` real seconds; None is for as long as it takes."""
+        return super().select(timeout)
+
+
+class _Deadline(float):
+    """When a timer is due. asyncio's heap compares these, and without `order` equal ones come out in any order."""
+
+    __slots__ = ("order",)
+    order: int
+
+    def __lt__(self, other: float) -> bool:
+        if isinstance(other, _Deadline) and float(self) == float(other):
+            return self.order < other.order
+        return float(self) < float(other)
+
+
+def waiting_place(task: asyncio.Task[Any]) -> str:
+    """
+    Where a task waits: the functions it is in, outermost first, each with file and line. For error messages.
+
+    Python does not tell what lies below an `async for`, so the chain may end there.
+    """
+    return " > ".join(_awaiting(task.get_coro()))
+
+
+def _awaiting(awaitable: object) -> Iterator[str]:
+    while True:
+        match awaitable:
+            case CoroutineType(cr_frame=FrameType() as frame, cr_await=inner):
+                pass
+            case GeneratorType(gi_frame=FrameType() as frame, gi_yieldfrom=inner):
+                pass
+            case _:
+                return
+        code = frame.f_code
+        yield f"{code.co_qualname} ({Path(code.co_filename).name}:{frame.f_lineno})"
+        awaitable = inner
+
+
+def _deadlock_message(tasks: set[asyncio.Task[Any]]) -> str:
+    places = sorted(f"{task.get_name()} at {waiting_place(task)}" for task in tasks)
+    return (
+        "move virtual time: no timer is set, and no socket, executor job or thread is left that could wake the loop; "
+        "let something end these waits, or give them a timeout [" + "; ".join(places) + "]"
+    )
+
+
+def _other_threads() -> bool:
+    """Whether a thread is left that could call in; the idle ones of asyncio's default executor never do."""
+    return any(
+        thread is not threading.current_thread() and not thread.name.startswith("asyncio_")
+        for thread in threading.enumerate()
+    )
+
+
+def _refuse_process(args: tuple[Any, ...]) -> Never:
+    command = args[1] if len(args) > 1 else ""
+    raise RuntimeError(
+        f"start {command!r} on virtual time: a child process lives on real time; "
+        "use asyncio's own loop here, in tests with @pytest.mark.real_time"
+    )

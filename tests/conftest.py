@@ -1,0 +1,7 @@
+"""Async tests run on virtual time unless marked `real_time`, and leave no task behind (see fakes/pytest_plugin.py)."""
+
+from __future__ import annotations
+
+from fakes.pytest_plugin import pytest_asyncio_loop_factories, pytest_pyfunc_call
+
+__all__ = ["pytest_asyncio_loop_factories", "pytest_pyfunc_call"]

@@ -1,0 +1,94 @@
+"""Changes on their way to handlers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ctrlkit.cache.change import Cause, Change
+from ctrlkit.cache.fanout import SLICE, Registration
+from tests.support.records import record
+
+
+def change(name: str, cause: Cause = Cause.WATCH) -> Change[dict[str, Any]]:
+    return Change(None, record(f"d/{name}", 1), cause)
+
+
+@pytest.mark.behaviour("I6")
+async def test_a_handler_sees_changes_in_order_a_slice_at_a_time() -> None:
+    """I6, with a bound on how long one handler holds the loop."""
+    seen: list[str] = []
+    registration: Registration[dict[str, Any]] = Registration(lambda c: seen.append(c.key.name), name="h")
+    names = [f"{n:04}" for n in range(2 * SLICE + 5)]
+    registration.publish([change(name) for name in names])
+    assert seen == []
+    await asyncio.sleep(0)
+    assert seen == names[:SLICE]
+    while registration.depth:  # noqa: ASYNC110 - one turn of the loop, one slice
+        await asyncio.sleep(0)
+    assert seen == names
+
+
+@pytest.mark.behaviour("B13", "I5")
+async def test_a_handler_that_raises_is_counted_and_still_syncs() -> None:
+    """B13: an initial change it could not take counts as handled."""
+
+    def broken(_: Change[dict[str, Any]]) -> None:
+        raise RuntimeError("no")
+
+    registration: Registration[dict[str, Any]] = Registration(broken, name="h")
+    registration.publish([change("a", Cause.INITIAL), change("b", Cause.INITIAL)])
+    registration.end_of_initial()
+    assert not registration.has_synced()
+    await registration.wait_synced()
+    assert registration.failures == 2
+
+
+@pytest.mark.behaviour("I5")
+async def test_synced_means_the_first_list_was_handled_not_all_that_came_since() -> None:
+    """I5: later changes do not hold it up."""
+    registration: Registration[dict[str, Any]] = Registration(lambda _: None, name="h")
+    registration.publish([change("a", Cause.INITIAL)])
+    registration.end_of_initial()
+    registration.publish([change(str(n)) for n in range(5 * SLICE)])
+    await asyncio.sleep(0)
+    assert registration.has_synced()
+    assert registration.depth > 0
+    registration.remove()
+
+
+@pytest.mark.behaviour("I5")
+async def test_an_empty_first_list_syncs_too() -> None:
+    """Nothing to handle is handled."""
+    registration: Registration[dict[str, Any]] = Registration(lambda _: None, name="h")
+    registration.end_of_initial()
+    await registration.wait_synced()
+
+
+@pytest.mark.behaviour("I8", "B9")
+async def test_a_removal_says_how_many_changes_it_dropped() -> None:
+    """B9: nothing is delivered afterwards, and nothing vanishes unsaid."""
+    seen: list[str] = []
+    registration: Registration[dict[str, Any]] = Registration(lambda c: seen.append(c.key.name), name="h")
+    registration.publish([change("a"), change("b")])
+    assert registration.remove() == 2
+    assert registration.remove() == 0
+    registration.publish([change("c")])
+    await asyncio.sleep(0)
+    assert seen == []
+
+
+async def test_a_handler_may_remove_itself() -> None:
+    """From inside a change, and then sees no more (no deadlock as in row I8)."""
+    seen: list[str] = []
+
+    def once(c: Change[dict[str, Any]]) -> None:
+        seen.append(c.key.name)
+        registration.remove()
+
+    registration: Registration[dict[str, Any]] = Registration(once, name="h")
+    registration.publish([change("a"), change("b")])
+    await asyncio.sleep(0)
+    assert seen == ["a"]

@@ -1,0 +1,118 @@
+"""The objects of one kind, by key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctrlkit.cache.change import Cause, ChangeKind
+from ctrlkit.cache.store import Store
+from ctrlkit.model import Record
+from tests.support.records import applied, deleted, record, snapshot
+
+
+def test_a_replace_tells_deletions_first_then_the_rest_in_the_lists_order() -> None:
+    """F2: tombstones, then adds and updates; an unchanged object is no change."""
+    store: Store[dict[str, Any]] = Store()
+    store.replace(snapshot(3, record("d/a", 1), record("d/b", 2), record("d/c", 3)), cause=Cause.INITIAL)
+    changes = store.replace(snapshot(6, record("d/e", 5), record("d/b", 4), record("d/c", 3)), cause=Cause.RELIST)
+    assert [(change.kind, str(change.key)) for change in changes] == [
+        (ChangeKind.DELETED, "d/a"),
+        (ChangeKind.ADDED, "d/e"),
+        (ChangeKind.UPDATED, "d/b"),
+    ]
+    assert all(change.cause is Cause.RELIST for change in changes)
+
+
+@pytest.mark.behaviour("I12")
+def test_an_object_recreated_under_its_name_during_a_gap_is_an_update() -> None:
+    """I12: the cache sees one object whose version rose."""
+    store: Store[dict[str, Any]] = Store()
+    store.replace(snapshot(1, record("d/a", 1)), cause=Cause.INITIAL)
+    (change,) = store.replace(snapshot(9, record("d/a", 8)), cause=Cause.RELIST)
+    assert change.kind is ChangeKind.UPDATED
+
+
+def test_late_and_doubled_events_change_nothing() -> None:
+    """S-b: versions of a key only rise."""
+    store: Store[dict[str, Any]] = Store()
+    store.apply(applied("d/a", 5))
+    assert store.apply(applied("d/a", 5)) is None
+    assert store.apply(applied("d/a", 4)) is None
+    assert store.apply(deleted("d/a", 3)) is None
+    assert store.apply(deleted("d/b", 9)) is None
+    assert [str(key) for key in store.keys()] == ["d/a"]
+
+
+def test_a_replace_touches_its_own_scope_only() -> None:
+    """Two reflectors share one store, each with its namespace."""
+    store: Store[dict[str, Any]] = Store()
+    store.replace(snapshot(2, record("one/a", 1)), cause=Cause.INITIAL, scope="one")
+    store.replace(snapshot(2, record("two/a", 1)), cause=Cause.INITIAL, scope="two")
+    store.replace(snapshot(3), cause=Cause.RELIST, scope="one")
+    assert [str(key) for key in store.keys()] == ["two/a"]
+
+
+@pytest.mark.behaviour("S3")
+def test_an_index_added_late_holds_what_is_there() -> None:
+    """S3: the whole store is indexed at once; a name can be taken once; an unknown one is refused on reading."""
+    store: Store[dict[str, Any]] = Store()
+    store.apply(applied("d/a", 1, app="x"))
+    store.add_index("app", lambda found: [(found.meta.labels or {}).get("app", "")])
+    assert [str(key) for key in store.keys_by("app", "x")] == ["d/a"]
+    with pytest.raises(ValueError, match="name is taken"):
+        store.add_index("app", lambda _: [])
+    with pytest.raises(KeyError, match="does not exist; add it"):
+        store.keys_by("nope", "x")
+
+
+@pytest.mark.behaviour("B14")
+def test_an_index_function_that_raises_costs_its_object_no_more_than_the_index() -> None:
+    """B14: the object is stored, found by key, and found by the index after a change that the function can read."""
+
+    def by_team(found: Record[Any]) -> list[str]:
+        return [(found.meta.labels or {})["team"]]
+
+    store: Store[dict[str, Any]] = Store()
+    store.add_index("team", by_team)
+    store.apply(applied("d/a", 1))
+    assert len(store) == 1
+    assert store.keys_by("team", "x") == []
+    store.apply(applied("d/a", 2, team="x"))
+    assert len(store.keys_by("team", "x")) == 1
+
+
+KEYS = st.sampled_from([f"{namespace}/{name}" for namespace in "ab" for name in "xyz"])
+LABELS = st.dictionaries(st.sampled_from(["app", "tier"]), st.sampled_from(["1", "2", "3"]))
+EVENTS = st.lists(st.tuples(KEYS, st.booleans(), LABELS, st.integers(0, 40)), max_size=40)
+
+
+@pytest.mark.behaviour("S2", "S4")
+@given(events=EVENTS, relist=st.lists(st.tuples(KEYS, LABELS), unique_by=lambda pair: pair[0]))
+def test_for_any_history_indexes_agree_with_the_records(
+    events: list[tuple[str, bool, dict[str, str], int]], relist: list[tuple[str, dict[str, str]]]
+) -> None:
+    """S2: an index finds exactly the objects whose function gives the value, after events and after a replace."""
+
+    def values(found: Record[Any]) -> list[str]:
+        return sorted((found.meta.labels or {}).values())
+
+    store: Store[dict[str, Any]] = Store()
+    store.add_index("values", values)
+
+    def agrees() -> None:
+        for value in "123":
+            want = [key for key in store.keys() if value in values(store.records([key])[0])]
+            assert store.keys_by("values", value) == want
+        for namespace in "ab":
+            assert store.keys(namespace) == [key for key in store.keys() if key.namespace == namespace]
+
+    for key, gone, labels, version in events:
+        store.apply(deleted(key, version) if gone else applied(key, version, **labels))
+        agrees()
+    store.replace(snapshot(99, *(record(key, 50, **labels) for key, labels in relist)), cause=Cause.RELIST)
+    agrees()
+    assert [str(key) for key in store.keys()] == sorted(key for key, _ in relist)

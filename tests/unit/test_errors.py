@@ -1,0 +1,51 @@
+"""The error tree."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctrlkit import errors
+from ctrlkit.errors import ApiError, Conflict, Expired, Gone, InternalError, Invalid, NotFound, TooManyRequests
+
+
+@pytest.mark.parametrize("kind", errors._CLASSES)
+def test_every_reason_makes_its_class_and_reads_back(kind: type[ApiError]) -> None:
+    """A Status and its error are the same fact."""
+    error = ApiError.of_status({"reason": kind.reason, "code": kind.code, "message": "m", "details": {"name": "a"}})
+    assert type(error) is kind
+    assert type(ApiError.of_status(error.to_status())) is kind
+    assert error.to_status()["details"] == {"name": "a"}
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(404, NotFound), (410, Gone), (409, Conflict), (422, Invalid), (418, ApiError)]
+)
+def test_without_a_known_reason_the_code_decides(code: int, kind: type[ApiError]) -> None:
+    """Proxies answer without a Status."""
+    error = ApiError.of_status({"code": code, "reason": "Strange", "message": "m"})
+    assert type(error) is kind
+    assert error.code == code
+    assert error.reason == "Strange"
+
+
+def test_expired_is_a_kind_of_gone() -> None:
+    """Both mean: list again."""
+    assert issubclass(Expired, Gone)
+
+
+def test_retry_after_travels_both_ways() -> None:
+    """In seconds."""
+    error = ApiError.of_status({"code": 429, "reason": "TooManyRequests", "details": {"retryAfterSeconds": 7}})
+    assert isinstance(error, TooManyRequests)
+    assert error.retry_after_s == 7
+    assert error.to_status()["details"]["retryAfterSeconds"] == 7
+
+
+def test_a_message_says_what_was_tried_the_fact_the_next_step_and_the_evidence() -> None:
+    """And the server's text is cut."""
+    error = Conflict("x" * 1000, attempted="update pods demo/a", evidence="PUT /api/v1/...")
+    text = str(error)
+    assert text.startswith("update pods demo/a: xxx")
+    assert text.endswith("; re-read the cache and reconcile again [PUT /api/v1/... -> 409 Conflict]")
+    assert len(text) < 400
+    assert str(InternalError("boom")) == "boom; see the server's log [500 InternalError]"
