@@ -33,12 +33,20 @@ class Index(Generic[T]):
 
     def put(self, record: Record[T]) -> None:
         """Index an object anew. Whatever the function raises passes, and the object is then under no value."""
+        values = self._values_of(record)
+        if values == self._values.get(record.key):
+            return
         self.discard(record.key)
-        values = frozenset(self._function(record))
-        if values:
-            self._values[record.key] = values
+        self._values[record.key] = values
         for value in values:
             self._keys.setdefault(value, set()).add(record.key)
+
+    def _values_of(self, record: Record[T]) -> frozenset[str]:
+        try:
+            return frozenset(self._function(record))
+        except BaseException:
+            self.discard(record.key)
+            raise
 
     def discard(self, key: ObjectKey) -> None:
         """Forget an object."""

@@ -25,7 +25,7 @@ from ctrlkit import clock, telemetry
 from ctrlkit.cache.change import Cause
 from ctrlkit.cache.machine import Course, List, Reason, Step, Watch
 from ctrlkit.cache.source import ListWatch
-from ctrlkit.errors import ApiError, CtrlkitError, Gone, TransportError
+from ctrlkit.errors import CtrlkitError, Gone
 from ctrlkit.model import Applied, Bookmark, Deleted, Snapshot, WatchEvent
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Reflector(Generic[T]):
         self._source = source
         self._sink = sink
         self._scope = scope
-        self._course = Course(chance=clock.random_source())
+        self._course: Course | None = None
         self._lists: Counter[str] = Counter()
         self._watches = 0
         self._log = telemetry.logger("reflector").bind(collection=name)
@@ -78,7 +78,7 @@ class Reflector(Generic[T]):
     @property
     def version(self) -> str:
         """The version of the last list, event or bookmark applied."""
-        return self._course.version
+        return "" if self._course is None else self._course.version
 
     def statistics(self) -> ReflectorStatistics:
         """A picture of now."""
@@ -87,25 +87,26 @@ class Reflector(Generic[T]):
 
     async def run(self) -> None:
         """List and watch until cancelled."""
-        step = self._course.begin()
+        self._course = course = Course(chance=clock.random_source())
+        step = course.begin()
         while True:
             if step.after_s:
                 self.state = "waiting"
                 await asyncio.sleep(step.after_s)
-            step = await self._list(step) if isinstance(step, List) else await self._watch(step)
+            step = await self._list(course, step) if isinstance(step, List) else await self._watch(course, step)
 
-    async def _list(self, step: List) -> Step:
+    async def _list(self, course: Course, step: List) -> Step:
         self.state = "listing"
         self._lists[step.reason.value] += 1
         try:
             snapshot = await self._source.list(resource_version=step.version)
         except Exception as error:  # noqa: BLE001 - the loop that must outlive every failure
             self._failed("list_failed", error)
-            return self._course.list_failed(error)
+            return course.list_failed(error)
         cause = Cause.RELIST if self.synced.is_set() else Cause.INITIAL
         self._sink.replace(snapshot, cause=cause, scope=self._scope)
         self.last_error = None
-        following = self._course.listed(snapshot.version)
+        following = course.listed(snapshot.version)
         self.synced.set()
         if step.reason is not Reason.FIRST:
             self._log.info(
@@ -113,7 +114,7 @@ class Reflector(Generic[T]):
             )
         return following
 
-    async def _watch(self, step: Watch) -> Step:
+    async def _watch(self, course: Course, step: Watch) -> Step:
         self.state = "watching"
         self._watches += 1
         began = clock.monotonic()
@@ -122,24 +123,24 @@ class Reflector(Generic[T]):
             timeout_s = clock.random_source().randint(*WATCH_TIMEOUT_S)
             async with self._source.watch(resource_version=step.version, timeout_s=timeout_s) as batches:
                 async for batch in batches:
-                    self._apply(batch)
+                    self._apply(course, batch)
         except Exception as caught:  # noqa: BLE001 - the loop that must outlive every failure
             error = caught
             self._failed("watch_failed", error)
-        return self._course.watch_ended(error, lived_s=clock.monotonic() - began)
+        return course.watch_ended(error, lived_s=clock.monotonic() - began)
 
-    def _apply(self, batch: Sequence[WatchEvent[T]]) -> None:
+    def _apply(self, course: Course, batch: Sequence[WatchEvent[T]]) -> None:
         self.last_error = None
         self._sink.apply([event for event in batch if not isinstance(event, Bookmark)])
         if batch:
             last = batch[-1]
-            self._course.reached(last.version if isinstance(last, Bookmark) else last.record.version)
+            course.reached(last.version if isinstance(last, Bookmark) else last.record.version)
 
     def _failed(self, event: str, error: Exception) -> None:
         self.last_error = error
         if isinstance(error, Gone):
             self._log.info(event, error=str(error))
-        elif isinstance(error, ApiError | TransportError | CtrlkitError):
+        elif isinstance(error, CtrlkitError):
             self._log.warning(event, error=str(error))
         else:
             self._log.error(event, error=repr(error), exc_info=error)

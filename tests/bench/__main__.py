@@ -1,0 +1,56 @@
+"""
+Run the benchmarks: `python -m tests.bench [CASE ...] [--json FILE]`.
+
+Each module tests/bench/bench_*.py has `cases()`. CASE is part of a case's or module's name; none runs them all.
+Exit status 1 where a case is over its budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.case import Case, Measurement, measure
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure the chosen cases, print one table, and perhaps write the same as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure against the budgets.")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="part of a case's or its module's name; all if none")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements here too")
+    arguments = parser.parse_args(argv)
+    chosen = list(_cases(arguments.cases))
+    if not chosen:
+        parser.error(f"no case has {' or '.join(arguments.cases)} in its name")
+    found = [measure(case) for case in chosen]
+    Console().print(_table(found))
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(measurement) for measurement in found], indent=1) + "\n")
+    return 0 if all(measurement.ok for measurement in found) else 1
+
+
+def _cases(wanted: Sequence[str]) -> Iterator[Case]:
+    for path in sorted(Path(__file__).parent.glob("bench_*.py")):
+        for case in importlib.import_module(f"tests.bench.{path.stem}").cases():
+            if not wanted or any(part in case.name or part in path.stem for part in wanted):
+                yield case
+
+
+def _table(found: Sequence[Measurement]) -> Table:
+    table = Table("case", "value", "baseline", "ratio", "budget", "")
+    for m in found:
+        figures = (f"{m.value:.3f} {m.unit}", f"{m.baseline:.3f} {m.unit}", f"{m.ratio:.2f}", f"{m.budget:.2f}")
+        table.add_row(m.case, *figures, "ok" if m.ok else "OVER")
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Deadlines: one for each key, in order, in bounded memory."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctrlkit.workqueue.delayed import SLACK, DelayedKeys, DelayPolicy
+
+
+@pytest.fixture
+def keys() -> DelayedKeys[str]:
+    return DelayedKeys()
+
+
+@pytest.mark.behaviour("Q7")
+def test_of_two_delays_the_earlier_wins(keys: DelayedKeys[str]) -> None:
+    """Without a policy a deadline can be brought forward and not put off, and the key comes due once."""
+    keys.put("a", 5.0)
+    keys.put("a", 3.0)
+    keys.put("a", 9.0)
+    assert keys.due(2.9) == []
+    assert keys.due(3.0) == ["a"]
+    assert keys.due(100.0) == []
+
+
+@pytest.mark.behaviour("B6")
+@pytest.mark.parametrize(
+    ("policy", "asked", "held"),
+    [
+        (DelayPolicy.EARLIEST, 3.0, 3.0),
+        (DelayPolicy.EARLIEST, 9.0, 5.0),
+        (DelayPolicy.LATEST, 3.0, 5.0),
+        (DelayPolicy.LATEST, 9.0, 9.0),
+        (DelayPolicy.REPLACE, 3.0, 3.0),
+        (DelayPolicy.REPLACE, 9.0, 9.0),
+    ],
+)
+def test_the_policy_says_which_of_two_deadlines_holds(
+    keys: DelayedKeys[str], policy: DelayPolicy, asked: float, held: float
+) -> None:
+    """From 5.0 held, each policy goes its way, and there is one deadline."""
+    keys.put("a", 5.0)
+    keys.put("a", asked, policy)
+    assert keys.next_deadline() == held
+    assert keys.due(held) == ["a"]
+    assert keys.next_deadline() is None
+
+
+@pytest.mark.behaviour("B6")
+def test_a_cancelled_key_never_comes_due(keys: DelayedKeys[str]) -> None:
+    """Nor does its outdated heap entry hide the next key."""
+    keys.put("a", 1.0)
+    keys.put("b", 2.0)
+    assert keys.cancel("a")
+    assert not keys.cancel("a")
+    assert keys.next_deadline() == 2.0
+    assert keys.due(10.0) == ["b"]
+
+
+def test_equal_deadlines_come_in_the_order_they_were_set() -> None:
+    """Also for keys that cannot be compared with each other."""
+    keys = DelayedKeys[object]()
+    unordered = [object() for _ in range(20)]
+    for key in unordered:
+        keys.put(key, 1.0)
+    assert keys.due(1.0) == unordered
+
+
+def test_a_key_is_owed_a_retry_until_it_comes_due_or_is_cancelled(keys: DelayedKeys[str]) -> None:
+    """A plain delay does not make the retry unowed, and a retry makes a plain delay owed."""
+    keys.put_retry("a", 5.0)
+    keys.put("a", 1.0)
+    keys.put("b", 1.0)
+    keys.put_retry("b", 5.0)
+    keys.put_retry("c", 5.0)
+    assert keys.retries == {"a", "b", "c"}
+    assert keys.due(1.0) == ["a", "b"]
+    assert keys.retries == {"c"}
+    keys.cancel("c")
+    assert keys.retries == set()
+
+
+def test_moving_deadlines_does_not_grow_the_heap(keys: DelayedKeys[str]) -> None:
+    """100 keys, each put off 1000 times: the outdated entries are cleared away as they gather."""
+    for turn in range(1000):
+        for key in range(100):
+            keys.put(str(key), 1.0 + turn, DelayPolicy.LATEST)
+        assert len(keys._heap) < 2 * 100 + SLACK
+    assert keys.next_deadline() == 1000.0
+    assert len(keys.due(1000.0)) == 100
+
+
+def test_cancelling_does_not_grow_the_heap(keys: DelayedKeys[str]) -> None:
+    """Keys that come and go before they are due leave fewer than SLACK entries, one at a time or many at once."""
+    for turn in range(1000):
+        keys.put("a", 1.0 + turn)
+        keys.cancel("a")
+        assert len(keys._heap) < SLACK
+    for key in range(1000):
+        keys.put(str(key), 1.0)
+    for key in range(1000):
+        keys.cancel(str(key))
+    assert len(keys._heap) < SLACK
+
+
+_KEYS = st.sampled_from("abcd")
+_STEPS = st.one_of(
+    st.tuples(st.just("put"), _KEYS, st.integers(0, 20), st.sampled_from(DelayPolicy)),
+    st.tuples(st.just("cancel"), _KEYS, st.just(0), st.none()),
+    st.tuples(st.just("due"), st.none(), st.integers(0, 20), st.none()),
+)
+
+
+def chosen(policy: DelayPolicy, held: int, asked: int) -> int:
+    return {DelayPolicy.EARLIEST: min(held, asked), DelayPolicy.LATEST: max(held, asked), DelayPolicy.REPLACE: asked}[
+        policy
+    ]
+
+
+@given(st.lists(_STEPS, max_size=60))
+def test_any_sequence_agrees_with_a_plain_table(steps: list[tuple[str, str, int, DelayPolicy | None]]) -> None:
+    """For any puts, cancels and clock readings, the heap says what a table of deadlines says."""
+    keys: DelayedKeys[str] = DelayedKeys()
+    table: dict[str, tuple[int, int]] = {}  # key -> deadline, step in which it was set
+    for number, (verb, key, moment, policy) in enumerate(steps):
+        if verb == "put" and policy is not None:
+            keys.put(key, float(moment), policy)
+            held, _ = table.get(key, (None, 0))
+            if held is None or chosen(policy, held, moment) != held:
+                table[key] = (moment, number)
+        elif verb == "cancel":
+            assert keys.cancel(key) == (table.pop(key, None) is not None)
+        else:
+            due = sorted((name for name in table if table[name][0] <= moment), key=table.__getitem__)
+            assert keys.due(float(moment)) == due
+            table = {name: entry for name, entry in table.items() if name not in due}
+        assert keys.next_deadline() == min((deadline for deadline, _ in table.values()), default=None)
+        assert keys.deadlines.keys() == table.keys()
