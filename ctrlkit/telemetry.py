@@ -44,24 +44,31 @@ def configure_logging(log_format: LogFormat = LogFormat.CONSOLE, level: LogLevel
 
     Tracebacks show code, never the values of local variables: those may be credentials.
     """
-    match log_format:
-        case LogFormat.CONSOLE:
-            render: tuple[Processor, ...] = (
-                structlog.dev.ConsoleRenderer(
-                    colors=sys.stderr.isatty(),
-                    pad_event_to=0,
-                    sort_keys=False,
-                    exception_formatter=structlog.dev.plain_traceback,
-                ),
-            )
-        case LogFormat.JSON:
-            render = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _add_time, *render],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _add_time,
+            *_renderers(log_format),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _renderers(log_format: LogFormat) -> tuple[Processor, ...]:
+    match log_format:
+        case LogFormat.CONSOLE:
+            console = structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=0,
+                sort_keys=False,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+            return (console,)
+        case LogFormat.JSON:
+            return (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
 
 
 def _add_time(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -25,6 +25,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import Controller
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.manager import Manager
+from ctrlkit.model import AnyResource
 from fakes.clientset import FakeClientset
 from fakes.loop import VirtualTimeLoop
 from fakes.tracker import Tracker
@@ -52,13 +53,16 @@ class World:
     """
     One API server, and the parts that run against it.
 
-    Shape   Objects given at construction are plain dicts with apiVersion and kind; they are there from the start and do
-            not appear in `clientset.actions`.
+    Shape   `kinds` are custom kinds to serve without their CustomResourceDefinition. `objects` are plain dicts with
+            apiVersion and kind; they are there from the start and do not appear in `clientset.actions`.
     Errors  NeverSettled from `settle`; what a part failed of, from `settle`, `advance` and at the end.
     Owner   The `async with` block; its end cancels every part, the last one started first, and awaits it.
     """
 
-    def __init__(self, *objects: Mapping[str, Any], tracker: Tracker | None = None) -> None:
+    def __init__(self, *objects: Mapping[str, Any], kinds: Sequence[AnyResource] = ()) -> None:
+        tracker = Tracker()
+        for kind in kinds:
+            tracker.registry.register_custom(kind)
         self.clientset = FakeClientset(tracker, *objects)
         self._parts: dict[Part, asyncio.Task[None]] = {}
         self._exits = AsyncExitStack()

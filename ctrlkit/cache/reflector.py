@@ -73,7 +73,7 @@ class Reflector(Generic[T]):
         self._course: Course | None = None
         self._lists: Counter[str] = Counter()
         self._watches = 0
-        self._log = telemetry.logger("reflector").bind(collection=name)
+        self._log = telemetry.logger("reflector", collection=name)
 
     @property
     def version(self) -> str:

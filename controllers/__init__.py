@@ -1,0 +1,1 @@
+"""Controllers that people run as they stand."""

@@ -1,0 +1,1 @@
+"""Runs bitcoin regtest networks on Kubernetes."""

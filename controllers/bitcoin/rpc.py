@@ -1,0 +1,361 @@
+"""
+Talk to bitcoin nodes: JSON-RPC over HTTP, typed, with a timeout on every call.
+
+In       The address of a node and its credentials; `RpcClient.node` makes a handle of the two.
+Out      Values checked for their shape, or an `RpcError`. No message and no `repr` here holds a credential or a body.
+Owns     One HTTP session, open inside `async with RpcClient()`. Each call takes a connection of its own: a node that
+         was restarted is never met through a connection of its former life.
+
+    RpcError
+      NodeUnreachable   refused, reset, or silent for the timeout    try again
+      Busy              503, the node's work queue is full           try again
+      RpcRefused        the node's own error, with its `code`        depends on the code
+      BadCredentials    401                                          correct the secret or the node
+      NotAllowed        403, this client's address is not served     correct the node
+      BadAnswer         not JSON-RPC, or not of the expected shape   see what listens there
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from base64 import b64encode
+from dataclasses import dataclass, field
+from enum import IntEnum
+from errno import errorcode
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeVar
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+T = TypeVar("T")
+
+RPC_PORT: Final = 18332
+P2P_PORT: Final = 18444
+
+_BURN_ADDRESS: Final = "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8"  # pays to the hash of twenty zero bytes: nobody's
+_TEXT_CHARS_MAX: Final = 256
+
+
+class Code(IntEnum):
+    """The errors of a node that a caller decides on; a node has many more."""
+
+    NODE_ALREADY_ADDED = -23
+    NODE_NOT_ADDED = -24
+    WARMING_UP = -28
+    METHOD_NOT_FOUND = -32601
+
+
+class RpcError(Exception):
+    """A call to a node failed. The message names call, node, fact, next step and evidence."""
+
+
+class NodeUnreachable(RpcError):
+    """Nothing answered: the connection was refused or broke, or the timeout ran out."""
+
+
+class Busy(RpcError):
+    """The node has more calls waiting than it takes (503)."""
+
+
+class BadCredentials(RpcError):
+    """The node does not know this user and password (401)."""
+
+
+class NotAllowed(RpcError):
+    """The node does not serve this client's address (403)."""
+
+
+class BadAnswer(RpcError):
+    """What answered is no bitcoin node, or one whose answers have another shape."""
+
+
+class RpcRefused(RpcError):
+    """The node answered with an error: its `code` (compare with `Code`) and its text, without what it may not tell."""
+
+    def __init__(self, message: str, *, code: int, text: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """
+    What a node wants to hear. A user cannot contain a colon (RFC 7617): ValueError.
+
+    >>> Credentials(user="bc-user", password="s3cret")
+    Credentials(user='bc-user')
+    """
+
+    user: str
+    password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if ":" in self.user:
+            raise ValueError("Credentials: the user of a node cannot contain a colon; choose another name")
+
+    def authorization(self) -> str:
+        """The value of the `Authorization` header."""
+        return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+    def appear_in(self, text: str) -> bool:
+        """Whether `text` repeats a part of them, plain or encoded."""
+        secrets = (self.user, self.password, self.authorization().removeprefix("Basic "))
+        return any(secret in text for secret in secrets if secret)
+
+
+class NetworkInfo(msgspec.Struct, frozen=True):
+    """What a node says of itself; the fields that are used."""
+
+    version: int
+    subversion: str
+    connections: int
+
+
+class Node(Protocol):
+    """What a reconciler asks of one node. Each call may raise an `RpcError`."""
+
+    async def added_nodes(self) -> frozenset[str]:
+        """The entries of the list of added nodes, as they were added; see `peer_address`."""
+
+    async def add_node(self, peer: str) -> None:
+        """See that `peer` is on the list."""
+
+    async def remove_node(self, entry: str) -> None:
+        """See that `entry` is not on the list."""
+
+
+class Bitcoind(Protocol):
+    """Where a reconciler gets its nodes from: an `RpcClient`, or a stand-in for it."""
+
+    def node(self, address: str, credentials: Credentials) -> Node:
+        """A handle on the node at `address`; no I/O."""
+
+
+class RpcClient:
+    """
+    One HTTP session for all nodes.
+
+        async with RpcClient() as bitcoind:
+            await bitcoind.node("10.0.0.7", credentials).block_count()
+
+    Units   `timeout_s`: seconds a call may take from its start to the end of its answer.
+    Errors  RuntimeError for a call outside of `async with`.
+    """
+
+    def __init__(self, *, port: int = RPC_PORT, timeout_s: float = 5.0) -> None:
+        self._port = port
+        self._timeout_s = timeout_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        # No limit on connections: calls to silent nodes would use it up and keep those to others waiting.
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def node(self, address: str, credentials: Credentials) -> RpcNode:
+        """A handle on the node at `address`, an IP address or a name; no I/O."""
+        return RpcNode(self, address, credentials)
+
+    async def post(self, address: str, call: str, body: bytes, credentials: Credentials) -> tuple[int, bytes]:
+        """Status and body of the answer to one request: NodeUnreachable, BadAnswer. `call` is for their messages."""
+        if self._session is None:
+            raise RuntimeError(f"{call} on {address}: the RpcClient is not open; call inside `async with RpcClient()`")
+        url = URL.build(scheme="http", host=address, port=self._port, path="/")
+        headers = {"Authorization": credentials.authorization(), "Content-Type": "application/json"}
+        where = f"port {self._port}"
+        failure: RpcError
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+            ):
+                return answer.status, await answer.read()
+        except TimeoutError:
+            failure = NodeUnreachable(
+                f"{call} on {address}: no answer within {self._timeout_s:g} s; try again later, "
+                f"and see whether the node is overloaded or cut off [{where}]"
+            )
+        except aiohttp.ClientResponseError:
+            failure = BadAnswer(f"{call} on {address}: the answer is not HTTP; see what listens there [{where}]")
+        except (aiohttp.ClientError, OSError) as error:
+            failure = NodeUnreachable(
+                f"{call} on {address}: the node cannot be reached; try again later, "
+                f"and see whether it runs [{where}, {_reason(error)}]"
+            )
+        raise failure  # after `except`, so without context: errors of aiohttp carry the headers of the request
+
+
+class RpcNode:
+    """A handle on one node, made by `RpcClient.node`. Keeps nothing but where the node is and how to ask it."""
+
+    def __init__(self, client: RpcClient, address: str, credentials: Credentials) -> None:
+        self._client = client
+        self._address = address
+        self._credentials = credentials
+
+    def __repr__(self) -> str:
+        return f"RpcNode({self._address})"
+
+    async def added_nodes(self) -> frozenset[str]:
+        """The entries of the list of added nodes, as they were added; see `peer_address`."""
+        return frozenset(added.addednode for added in await self._call("getaddednodeinfo", into=list[_AddedNode]))
+
+    async def connected_nodes(self) -> frozenset[str]:
+        """Those entries of the list that the node has a connection of its own to."""
+        added = await self._call("getaddednodeinfo", into=list[_AddedNode])
+        return frozenset(node.addednode for node in added if node.connected)
+
+    async def add_node(self, peer: str) -> None:
+        """See that `peer` is on the list; no error if it is there already."""
+        await self._call_accepting(Code.NODE_ALREADY_ADDED, "addnode", peer, "add")
+
+    async def remove_node(self, entry: str) -> None:
+        """
+        See that `entry` is not on the list; no error if it is not there.
+
+        The node compares letter by letter, so pass what `added_nodes` returned. A connection that exists stays open.
+        """
+        await self._call_accepting(Code.NODE_NOT_ADDED, "addnode", entry, "remove")
+
+    async def block_count(self) -> int:
+        """The height of the node's chain: 0 for a chain without a block of its own."""
+        return await self._call("getblockcount", into=int)
+
+    async def generate(self, blocks: int) -> list[str]:
+        """
+        Mine; the hashes of the new blocks.
+
+        `generate` exists in old nodes and forks. Others mine to an address; nobody owns the one used here, because a
+        newer node has no wallet until it is given one.
+        """
+        try:
+            return await self._call("generate", blocks, into=list[str])
+        except RpcRefused as refused:
+            if refused.code != Code.METHOD_NOT_FOUND:
+                raise
+        return await self._call("generatetoaddress", blocks, _BURN_ADDRESS, into=list[str])
+
+    async def peer_addresses(self) -> list[str]:
+        """
+        The other ends of all connections, both ways, one entry for each.
+
+        A connection the node made is named as it was added; one it accepted has the port of its caller, and on a
+        machine with several addresses not always the address that caller listens on.
+        """
+        return [peer.addr for peer in await self._call("getpeerinfo", into=list[_Peer])]
+
+    async def network_info(self) -> NetworkInfo:
+        """Version and number of connections; the cheapest proof that a node serves."""
+        return await self._call("getnetworkinfo", into=NetworkInfo)
+
+    async def _call_accepting(self, accepted: Code, method: str, *params: str) -> None:
+        try:
+            await self._call(method, *params, into=type(None))
+        except RpcRefused as refused:
+            if refused.code != accepted:
+                raise
+
+    async def _call(self, method: str, *params: str | int, into: type[T]) -> T:
+        call = " ".join([method, *map(str, params)])
+        body = msgspec.json.encode({"jsonrpc": "1.0", "id": "ctrlkit", "method": method, "params": params})
+        status, answer_body = await self._client.post(self._address, call, body, self._credentials)
+        what = f"{call} on {self._address}"
+        match status:
+            case 401:
+                fact = "the node does not accept these credentials; make secret and node agree"
+                raise BadCredentials(f"{what}: {fact} [HTTP 401]")
+            case 403:
+                fact = "the node does not serve this client's address; add it to its rpcallowip"
+                raise NotAllowed(f"{what}: {fact} [HTTP 403]")
+            case 503:
+                raise Busy(f"{what}: the node's work queue is full; try again later [HTTP 503]")
+        try:
+            answer = msgspec.json.decode(answer_body, type=_Answer)
+            if answer.error is None and status == 200:
+                return msgspec.json.decode(answer.result, type=into)
+        except msgspec.MsgspecError as error:
+            raise BadAnswer(f"{what}: {_NOT_OF_A_NODE} [HTTP {status}, {error}]") from None
+        if answer.error is None:
+            raise BadAnswer(f"{what}: {_NOT_OF_A_NODE} [HTTP {status}, yet no error]")
+        raise _refusal(what, status, answer.error, self._credentials)
+
+
+_NOT_OF_A_NODE: Final = "the answer is not that of a bitcoin node; see what listens there"
+
+
+def peer_address(entry: str) -> str:
+    """
+    The address of an entry of the list of added nodes: without its port, if that is the one nodes listen on.
+
+    >>> [peer_address(entry) for entry in ("10.0.0.7", "10.0.0.7:18444", "[fd00::7]:18444", "fd00::7")]
+    ['10.0.0.7', '10.0.0.7', 'fd00::7', 'fd00::7']
+
+    Another port stays, as that entry does not lead to a node of ours:
+
+    >>> peer_address("10.0.0.7:8333")
+    '10.0.0.7:8333'
+    """
+    host = entry.removesuffix(f":{P2P_PORT}")
+    if host.startswith("[") and host.endswith("]"):
+        return host[1:-1]
+    return entry if ":" in host else host  # a bare IPv6 address may well end in :18444
+
+
+class _AddedNode(msgspec.Struct, frozen=True):
+    addednode: str
+    connected: bool
+
+
+class _Peer(msgspec.Struct, frozen=True):
+    addr: str
+
+
+class _Error(msgspec.Struct, frozen=True):
+    code: int
+    message: str
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: _Error | None = None
+
+
+def _refusal(what: str, status: int, error: _Error, credentials: Credentials) -> RpcRefused:
+    text = error.message.partition("\n")[0][:_TEXT_CHARS_MAX]
+    if credentials.appear_in(error.message):
+        text = "(its text is withheld, as it repeats credentials)"
+    match error.code:
+        case Code.NODE_ALREADY_ADDED:
+            fact = "the node has this peer on its list; leave it"
+        case Code.NODE_NOT_ADDED:
+            fact = "the node does not have this peer on its list; leave it"
+        case Code.WARMING_UP:
+            fact = "the node is starting; try again in some seconds"
+        case Code.METHOD_NOT_FOUND:
+            fact = "the node does not know this method; use a bitcoind that does"
+        case _:
+            fact = f"the node refused: {text}; see what it demands"
+    return RpcRefused(f"{what}: {fact} [HTTP {status}, code {error.code}]", code=error.code, text=text)
+
+
+def _reason(error: Exception) -> str:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    match cause:
+        case OSError(errno=int(number)) if number in errorcode:
+            return os.strerror(number)
+        case OSError(strerror=str(reason)):  # from the look-up of a name
+            return reason
+        case _:
+            return type(cause).__name__

@@ -1,0 +1,92 @@
+"""
+The command `ctrlkit`: a frame for commands that other packages contribute.
+
+A package contributes one through an entry point of the group `ctrlkit.commands` that names a `Command`:
+
+    [project.entry-points."ctrlkit.commands"]
+    apiserver = "fakes.apiserver.command:COMMAND"
+
+Exit status: what the command returns; 1 for an error, told in one line on stderr; 2 for bad arguments; 130 for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, entry_points, version
+
+from ctrlkit.errors import ConfigError, CtrlkitError
+
+COMMANDS_GROUP = "ctrlkit.commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """
+    One subcommand: `configure` adds its arguments to a parser, `run` does it and returns the exit status.
+
+    `help` is one line for the list of commands, without a full stop.
+    """
+
+    name: str
+    help: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line, of this process where `argv` is None, and return the exit status."""
+    try:
+        arguments = _parser(_load_commands()).parse_args(argv)
+        command: Command = arguments.command
+        return command.run(arguments)
+    except CtrlkitError as error:
+        sys.stderr.write(f"ctrlkit: {' '.join(str(error).split())}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as end:  # argparse: --help, --version, bad arguments
+        return end.code if isinstance(end.code, int) else 2
+
+
+def _load_commands() -> list[Command]:
+    return [_load(point.name, point.load) for point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda p: p.name)]
+
+
+def _load(name: str, load: Callable[[], object]) -> Command:
+    try:
+        command = load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"load the command {name!r}: {error}; reinstall the package that contributes it") from error
+    if not isinstance(command, Command):
+        raise ConfigError(f"load the command {name!r}: its entry point must name a ctrlkit.cli.Command")
+    return command
+
+
+def _parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ctrlkit",
+        description="Tools for people who write Kubernetes controllers with ctrlkit.",
+        epilog="'ctrlkit COMMAND --help' tells what a command does and takes.",
+    )
+    parser.add_argument("--version", action="version", version=f"ctrlkit {_version()}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in commands:
+        description = f"{command.help[:1].upper()}{command.help[1:]}."
+        subparser = subparsers.add_parser(command.name, help=command.help, description=description)
+        command.configure(subparser)
+        subparser.set_defaults(command=command)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("ctrlkit")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""
+One way to a Transport for all callers: Actions go in, decoded answers come out, errors say what was attempted.
+
+Owns    The codecs, one for each resource in use.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Generic, TypeVar, cast
+
+from ctrlkit.errors import ApiError, CtrlkitError
+from ctrlkit.model import Action, Lines, Resource, Transport, WatchEvent
+from ctrlkit.wire.codec import Codec
+from ctrlkit.wire.routes import check_action
+
+T = TypeVar("T")
+
+
+class Calls:
+    """Performs Actions on one Transport."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._codecs: dict[Resource[Any], Codec[Any]] = {}
+
+    def codec(self, resource: Resource[T]) -> Codec[T]:
+        """The resource's codec."""
+        found = self._codecs.get(resource)
+        if found is None:
+            found = self._codecs[resource] = Codec(resource)
+        return cast("Codec[T]", found)
+
+    async def do(self, action: Action) -> bytes:
+        """Perform any verb but watch; BadRequest for names that no server could tell apart from a path (row C8)."""
+        check_action(action)
+        with attempting(action):
+            return await self._transport.do(action)
+
+    @asynccontextmanager
+    async def watch(self, action: Action, codec: Codec[T]) -> AsyncIterator[AsyncIterator[Sequence[WatchEvent[T]]]]:
+        """Open a watch; the events come in the batches in which they arrive."""
+        check_action(action)
+        with attempting(action):
+            async with self._transport.watch(action) as lines:
+                yield EventBatches(lines, codec)
+
+
+@contextmanager
+def attempting(action: Action) -> Iterator[None]:
+    """Write what was attempted on an ApiError that does not say so yet."""
+    try:
+        yield
+    except ApiError as error:
+        error.attempted = error.attempted or str(action)
+        raise
+
+
+class EventBatches(Generic[T]):
+    """
+    Lines -> events. A line that raises does so in its turn: what came before it is delivered first, and whoever can go
+    on after a DecodeError goes on with the next line.
+    """
+
+    def __init__(self, lines: Lines, codec: Codec[T]) -> None:
+        self._lines = lines
+        self._codec = codec
+        self._rest: deque[bytes] = deque()
+        self._error: CtrlkitError | None = None
+
+    def __aiter__(self) -> EventBatches[T]:
+        return self
+
+    async def __anext__(self) -> Sequence[WatchEvent[T]]:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        while not self._rest:
+            self._rest.extend(await anext(self._lines))
+        events: list[WatchEvent[T]] = []
+        while self._rest:
+            try:
+                events.append(self._codec.decode_line(self._rest.popleft()))
+            except CtrlkitError as error:
+                if not events:
+                    raise
+                self._error = error
+                break
+        return events

@@ -1,0 +1,341 @@
+"""The verbs of the Kubernetes API, typed by the Resource they are asked of."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from ctrlkit.client.bodies import patch_body, replacement, whole_object
+from ctrlkit.client.calls import Calls
+from ctrlkit.client.list_watch import PAGE_SIZE, ClientListWatch
+from ctrlkit.client.options import DryRun, Propagation
+from ctrlkit.client.pages import list_all
+from ctrlkit.client.scale import Scale, read_scale
+from ctrlkit.errors import BadRequest
+from ctrlkit.model import (
+    Action,
+    AnyResource,
+    ApplyPatch,
+    FieldSelector,
+    LabelSelector,
+    ObjectKey,
+    OnConflict,
+    Options,
+    Patch,
+    PatchType,
+    Resource,
+    Transport,
+    Verb,
+    WatchEvent,
+)
+
+T = TypeVar("T")
+
+
+class Client:
+    """
+    All verbs over one Transport: HTTP to a server, or a fake.
+
+    >>> class Echo:
+    ...     async def do(self, action):
+    ...         return b'{"metadata": {"name": "%s", "resourceVersion": "7"}}' % action.name.encode()
+    >>> from ctrlkit.model.kinds import PODS
+    >>> import asyncio
+    >>> asyncio.run(Client(Echo()).get(PODS, "demo/a")).metadata.resource_version
+    '7'
+
+    Shape   Keys are `ObjectKey` or text: "namespace/name", or "name" for a cluster-scoped kind. Answers are decoded to
+            the resource's Python type. Selectors are text, or the selector types of ctrlkit.model turned into it.
+            `namespace=""` of a list or watch means all namespaces.
+    Errors  Every verb raises ApiError where the server refuses, TransportError where no answer came (a write may then
+            have been carried out), DecodeError where the answer does not fit the type (a write was carried out), and
+            BadRequest, without asking the server, for names it could not understand.
+    Source  Rows C1, C8, R4, B21: no throttle on this side, the server's own fairness says when to wait.
+    """
+
+    def __init__(self, transport: Transport, *, field_manager: str = "ctrlkit") -> None:
+        self._calls = Calls(transport)
+        self._field_manager = field_manager
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    async def get(self, resource: Resource[T], key: ObjectKey | str, *, subresource: str = "") -> T:
+        """
+        One object; NotFound if there is none.
+
+            pod = await client.get(PODS, "demo/web-0")
+        """
+        action = _named(Verb.GET, resource, key, subresource=subresource)
+        return self._calls.codec(resource).decode_object(await self._calls.do(action))
+
+    async def list(
+        self,
+        resource: Resource[T],
+        *,
+        namespace: str = "",
+        label_selector: LabelSelector | str = "",
+        field_selector: FieldSelector | str = "",
+        page_size: int = PAGE_SIZE,
+    ) -> builtins.list[T]:
+        """
+        All objects there are now, fetched in pages; the newest state, not a cached one.
+
+            for pod in await client.list(PODS, namespace="demo", label_selector="app=web"):
+                print(pod.key)
+        """
+        scope = _collection(Verb.LIST, resource, namespace, label_selector, field_selector)
+        action = replace(scope, options=replace(scope.options, limit=page_size))
+        snapshot = await list_all(self._calls, resource, action)
+        return [record.value for record in snapshot.records]
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        resource: Resource[T],
+        *,
+        namespace: str = "",
+        label_selector: LabelSelector | str = "",
+        field_selector: FieldSelector | str = "",
+        resource_version: str = "",
+        timeout_s: int = 0,
+    ) -> AsyncIterator[AsyncIterator[WatchEvent[T]]]:
+        """
+        The changes after a version, one at a time, until the server ends the stream; "" starts with what is there.
+
+            async with client.watch(PODS, namespace="demo") as events:
+                async for event in events:
+                    match event:
+                        case Applied(record): print("there:", record.key)
+                        case Deleted(record): print("gone:", record.key)
+
+        This is the bare stream: it ends when the server likes. Controllers use an informer, which never does.
+        """
+        scope = _collection(Verb.WATCH, resource, namespace, label_selector, field_selector)
+        options = replace(
+            scope.options, resource_version=resource_version, timeout_s=timeout_s, allow_watch_bookmarks=True
+        )
+        action, codec = replace(scope, options=options), self._calls.codec(resource)
+        async with self._calls.watch(action, codec) as batches, aclosing(_one_by_one(batches)) as events:
+            yield events
+
+    def list_watch(
+        self,
+        resource: Resource[T],
+        *,
+        namespace: str = "",
+        label_selector: LabelSelector | str = "",
+        field_selector: FieldSelector | str = "",
+    ) -> ClientListWatch[T]:
+        """The source that an informer of this collection reads."""
+        scope = _collection(Verb.LIST, resource, namespace, label_selector, field_selector)
+        return ClientListWatch(self._calls, resource, scope)
+
+    # ---- writing ----------------------------------------------------------------------------------------------------
+
+    async def create(
+        self, resource: Resource[T], body: object, *, namespace: str | None = None, dry_run: DryRun = DryRun.NO
+    ) -> T:
+        """
+        Make an object; AlreadyExists if there is one of that name. The namespace is the body's where none is given.
+
+            await client.create(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "demo"}, "data": {"k": "v"}})
+
+        The body may be a mapping, a Struct, a dataclass or a model of the kubernetes package; `apiVersion` and `kind`
+        are filled in. Errors besides the client's: TypeError, ValueError for a body of another kind.
+        """
+        plain = whole_object(resource, body)
+        metadata = plain.get("metadata") or {}
+        action = Action(
+            verb=Verb.CREATE,
+            resource=resource,
+            namespace=metadata.get("namespace") or "" if namespace is None else namespace,
+            name=metadata.get("name") or "",
+            body=plain,
+            options=self._write_options(dry_run),
+        )
+        return await self._write(resource, action)
+
+    async def update(
+        self, resource: Resource[T], body: object, *, subresource: str = "", dry_run: DryRun = DryRun.NO
+    ) -> T:
+        """
+        Put a whole object in the place of the one of its name; Conflict if that has changed since the body was read.
+
+            pod = await client.get(PODS, "demo/web-0")
+            pod["metadata"]["labels"]["seen"] = "yes"
+            await client.update(PODS, pod)
+
+        Errors besides the client's: TypeError for Structs and dataclasses, which hold part of the object only.
+        """
+        plain = replacement(resource, body)
+        metadata = plain.get("metadata") or {}
+        action = Action(
+            verb=Verb.UPDATE,
+            resource=resource,
+            namespace=metadata.get("namespace") or "",
+            name=metadata.get("name") or "",
+            subresource=subresource,
+            body=plain,
+            options=self._write_options(dry_run),
+        )
+        return await self._write(resource, action)
+
+    async def update_status(self, resource: Resource[T], body: object) -> T:
+        """
+        Put the body's status in the place of the object's; the server takes nothing else from it.
+
+            await client.update_status(NETWORKS, {**network, "status": {"readyNodes": 3}})
+        """
+        return await self.update(resource, body, subresource="status")
+
+    async def patch(
+        self,
+        resource: Resource[T],
+        key: ObjectKey | str,
+        patch: Patch,
+        *,
+        subresource: str = "",
+        dry_run: DryRun = DryRun.NO,
+    ) -> T:
+        """
+        Change some fields of an object.
+
+            await client.patch(NETWORKS, "demo/net", MergePatch({"status": {"readyNodes": 3}}), subresource="status")
+
+        Custom resources take JsonPatch, MergePatch and ApplyPatch; built-in kinds StrategicMergePatch as well.
+        """
+        named = _named(Verb.PATCH, resource, key, subresource=subresource)
+        body, patch_type, force = patch_body(resource, named.key, patch)
+        action = replace(
+            named,
+            body=body,
+            patch_type=patch_type,
+            options=replace(self._write_options(dry_run), force=force),
+        )
+        return await self._write(resource, action)
+
+    async def apply(
+        self,
+        resource: Resource[T],
+        key: ObjectKey | str,
+        fields: object,
+        *,
+        on_conflict: OnConflict = OnConflict.FAIL,
+        subresource: str = "",
+        dry_run: DryRun = DryRun.NO,
+    ) -> T:
+        """
+        Have exactly these fields, owned by this client's field manager; the object is made if it is missing.
+
+            await client.apply(CONFIG_MAPS, "demo/a", {"data": {"k": "v"}}, on_conflict=OnConflict.FORCE)
+
+        Errors besides the client's: Conflict for fields of another manager, unless forced; ValueError for a body that
+        carries managedFields.
+        """
+        return await self.patch(
+            resource, key, ApplyPatch(fields, on_conflict), subresource=subresource, dry_run=dry_run
+        )
+
+    async def delete(
+        self,
+        resource: AnyResource,
+        key: ObjectKey | str,
+        *,
+        propagation: Propagation | None = None,
+        grace_period_s: int | None = None,
+        uid: str = "",
+        version: str = "",
+    ) -> None:
+        """
+        Ask for an object's end; NotFound if there is none, Conflict if it is not the one of this uid or version.
+
+            await client.delete(PODS, "demo/web-0", uid=pod.metadata.uid, propagation=Propagation.FOREGROUND)
+
+        The object stays, marked, while finalizers or its grace period (seconds) keep it.
+        """
+        options = Options(
+            propagation_policy=propagation.value if propagation else "",
+            grace_period_s=grace_period_s,
+            precondition_uid=uid,
+            precondition_version=version,
+        )
+        await self._calls.do(replace(_named(Verb.DELETE, resource, key), options=options))
+
+    async def delete_collection(
+        self,
+        resource: AnyResource,
+        *,
+        namespace: str = "",
+        label_selector: LabelSelector | str = "",
+        field_selector: FieldSelector | str = "",
+        propagation: Propagation | None = None,
+    ) -> None:
+        """
+        Ask for the end of all selected objects; of a namespaced kind, in one namespace.
+
+            await client.delete_collection(PODS, namespace="demo", label_selector="app=web")
+        """
+        scope = _collection(Verb.DELETE_COLLECTION, resource, namespace, label_selector, field_selector)
+        policy = propagation.value if propagation else ""
+        await self._calls.do(replace(scope, options=replace(scope.options, propagation_policy=policy)))
+
+    # ---- scale ------------------------------------------------------------------------------------------------------
+
+    async def get_scale(self, resource: AnyResource, key: ObjectKey | str) -> Scale:
+        """
+        How many replicas an object wants and has.
+
+            scale = await client.get_scale(STATEFULSETS, "demo/web")
+        """
+        action = _named(Verb.GET, resource, key, subresource="scale")
+        return read_scale(action, await self._calls.do(action))
+
+    async def set_scale(self, resource: AnyResource, key: ObjectKey | str, replicas: int) -> Scale:
+        """
+        Say how many replicas an object wants; the rest of it is not touched.
+
+            await client.set_scale(STATEFULSETS, "demo/web", 5)
+        """
+        action = replace(
+            _named(Verb.PATCH, resource, key, subresource="scale"),
+            body={"spec": {"replicas": replicas}},
+            patch_type=PatchType.MERGE,
+            options=self._write_options(DryRun.NO),
+        )
+        return read_scale(action, await self._calls.do(action))
+
+    # ---- how --------------------------------------------------------------------------------------------------------
+
+    async def _write(self, resource: Resource[T], action: Action) -> T:
+        return self._calls.codec(resource).decode_object(await self._calls.do(action))
+
+    def _write_options(self, dry_run: DryRun) -> Options:
+        return Options(field_manager=self._field_manager, dry_run=dry_run is DryRun.ALL)
+
+
+async def _one_by_one(batches: AsyncIterator[Sequence[WatchEvent[T]]]) -> AsyncGenerator[WatchEvent[T], None]:
+    async for batch in batches:
+        for event in batch:
+            yield event
+
+
+def _named(verb: Verb, resource: AnyResource, key: ObjectKey | str, *, subresource: str = "") -> Action:
+    try:
+        namespace, name = ObjectKey.of(key)
+    except ValueError as error:
+        raise BadRequest(str(error), attempted=f"{verb} {resource}") from None
+    return Action(verb=verb, resource=resource, namespace=namespace, name=name, subresource=subresource)
+
+
+def _collection(
+    verb: Verb,
+    resource: AnyResource,
+    namespace: str,
+    label_selector: LabelSelector | str,
+    field_selector: FieldSelector | str,
+) -> Action:
+    options = Options(label_selector=str(label_selector), field_selector=str(field_selector))
+    return Action(verb=verb, resource=resource, namespace=namespace, options=options)

@@ -1,0 +1,54 @@
+"""SIGTERM and SIGINT as a request to stop in order; the second one as an order to go (row M13)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from ctrlkit.telemetry import logger
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[asyncio.Event]:
+    """
+    An event that the first signal sets; a second signal ends the process at once, with status 1.
+
+    Works while a coroutine holds the loop, too. What was installed for the signals before is put back at the end.
+
+    Errors  RuntimeError if it is in use already; ValueError outside the main thread.
+    """
+    stopper = _Stopper()
+    if any(isinstance(signal.getsignal(number), _Stopper) for number in SIGNALS):
+        raise RuntimeError("install the signal handlers: they are installed already; share the one stop event")
+    before = {number: signal.signal(number, stopper) for number in SIGNALS}
+    try:
+        yield stopper.stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+class _Stopper:
+    """A handler that the interpreter calls between two instructions of the main thread."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._signals_seen = 0
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self._signals_seen += 1
+        if self._signals_seen > 1:
+            os.write(2, b"stopped by a second signal, at once\n")
+            os._exit(1)
+        self._loop.call_soon_threadsafe(self._begin, signal.Signals(number).name)
+
+    def _begin(self, name: str) -> None:
+        logger("manager").info("stop_requested", signal=name)
+        self.stop.set()

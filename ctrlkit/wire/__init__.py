@@ -1,0 +1,15 @@
+"""
+HTTP and TLS: where the server is, how an Action travels, and what its answers mean.
+
+    config.py      a kubeconfig or a service account -> Endpoint
+    endpoint.py    Endpoint: a server as one user reaches it
+    transport.py   RestTransport: Action -> HTTP -> bytes; time limits, retries
+    faults.py      the HTTP library's exceptions -> TransportError
+    status.py      a refusal's body and headers -> ApiError; pure
+    routes.py      Action <-> method, path, body; pure, shared with the embedded API server
+    parameters.py  Options <-> query and DeleteOptions; pure
+    frames.py      chunks -> lines; pure
+    codec.py       bytes -> records and watch events; pure
+
+Nothing is imported here, so that what needs the pure modules alone does not pay for the HTTP library.
+"""

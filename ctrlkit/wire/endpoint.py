@@ -1,0 +1,52 @@
+"""An API server as one user reaches it, as a value; config.py makes it, the transport uses it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Credentials(Protocol):
+    """Who we are, at this moment."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """The headers that say so; renewed first where that is due."""
+        ...
+
+    def refused(self) -> bool:
+        """Hear that the server refused them; True if the next `headers` may be fresher ones."""
+        ...
+
+
+class Anonymous:
+    """No headers at all: nobody, or whom the client certificate names."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+    def refused(self) -> bool:
+        """There is nothing fresher."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """
+    An API server as one user reaches it.
+
+    >>> Endpoint(server="http://127.0.0.1:8001").namespace
+    'default'
+
+    Shape   `server` is a URL without a slash at its end. `namespace` is the context's own. `tls` is None for HTTP;
+            the context may take a renewed client certificate for later connections. `proxy` is a URL.
+    """
+
+    server: str
+    namespace: str = "default"
+    tls: ssl.SSLContext | None = None
+    tls_server_name: str | None = None
+    proxy: str | None = None
+    credentials: Credentials = field(default_factory=Anonymous)

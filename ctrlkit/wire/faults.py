@@ -1,0 +1,75 @@
+"""The one border where the HTTP library's exceptions become TransportErrors."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from ctrlkit.errors import StreamBroken, TransportError, Unreachable
+
+
+def unreachable(error: aiohttp.ClientError | OSError, *, attempted: str, evidence: str, address: str) -> Unreachable:
+    """Why no answer came, with the address and what to look at; `address` is host:port."""
+    fact, next_step = _cause(error, address)
+    return Unreachable(f"{attempted}: {fact}; {next_step} [{evidence} -> {type(error).__name__}]")
+
+
+def broken(error: BaseException | None, *, attempted: str, evidence: str, unfinished: int) -> StreamBroken:
+    """A watch that was cut; `unfinished` bytes of a line had come."""
+    within = f"within a line, after {unfinished} bytes of it" if unfinished else "before the server had ended it"
+    cause = f" -> {type(error).__name__}" if error is not None else ""
+    return StreamBroken(
+        f"{attempted}: the stream was cut {within}; watch again from the last version [{evidence}{cause}]"
+    )
+
+
+def was_cut(error: TransportError) -> bool:
+    """Whether a connection that had been made was lost: reset, or closed before the answer was complete."""
+    cause = error.__cause__
+    return isinstance(
+        cause, ConnectionError | aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError | aiohttp.ClientOSError
+    ) and not isinstance(cause, aiohttp.ClientConnectorError)
+
+
+_CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
+    (ConnectionRefusedError, "{address} refused the connection", "check that the server runs there"),
+    (
+        aiohttp.ClientConnectorDNSError,
+        "the host of {address} has no address",
+        "check the server's name in the kubeconfig, and DNS",
+    ),
+    (
+        aiohttp.ClientConnectorCertificateError,
+        "{address} showed a certificate that is not trusted: {error}",
+        "check the cluster's certificate-authority and the server's name in the kubeconfig",
+    ),
+    (
+        aiohttp.ClientSSLError,
+        "no TLS connection with {address}: {error}",
+        "check that the server speaks TLS, and the client certificate in the kubeconfig",
+    ),
+    (
+        aiohttp.ClientProxyConnectionError,
+        "the proxy on the way to {address} cannot be reached",
+        "check HTTPS_PROXY, NO_PROXY and proxy-url",
+    ),
+    (aiohttp.ClientConnectorError, "{address} cannot be reached: {error}", "check the network"),
+    (
+        (ConnectionError, aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError),
+        "{address} closed the connection before the answer was complete",
+        "try again; see the server's log",
+    ),
+    (Exception, "{address} did not answer as an HTTP server: {error}", "check that an API server runs there"),
+)
+
+
+def _cause(error: aiohttp.ClientError | OSError, address: str) -> tuple[str, str]:
+    subject: Exception = error
+    detail: object = error
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            detail = error.certificate_error
+        case aiohttp.ClientConnectorError():
+            detail = error.os_error.strerror or error.os_error
+            subject = error.os_error if isinstance(error.os_error, ConnectionRefusedError) else error
+    fact, next_step = next((fact, step) for kinds, fact, step in _CAUSES if isinstance(subject, kinds))
+    return fact.format(address=address, error=str(detail)[:256]), next_step

@@ -1,0 +1,69 @@
+"""A refusal's status line, headers and body -> the ApiError it stands for; and the server's warnings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from ctrlkit.errors import SERVER_TEXT_LIMIT, ApiError
+
+_WARNING = re.compile(r'\b299 +\S+ +"((?:[^"\\]|\\.)*)"')
+
+
+def refusal(code: int, headers: Mapping[str, str], body: bytes, *, attempted: str, evidence: str) -> ApiError:
+    """
+    The error of an answer that is not a success.
+
+    >>> body = b'{"kind": "Status", "reason": "Conflict", "message": "the object has been modified", "code": 409}'
+    >>> print(refusal(409, {"Audit-Id": "5f1c"}, body, attempted="update pods demo/a", evidence="PUT /api/v1/..."))
+    update pods demo/a: the object has been modified; re-read the cache and reconcile again
+        [PUT /api/v1/... (audit 5f1c) -> 409 Conflict]
+
+    A body that is no Status (a proxy's page) is cut to 256 characters. A `Retry-After` in seconds becomes
+    `retry_after_s`; as a date it is not read, as in client-go.
+    """
+    audit = headers.get("Audit-Id", "")
+    if audit:
+        evidence = f"{evidence} (audit {audit[:64]})"
+    status = _read_status(body)
+    if status is None:
+        status = {"message": _redirect(code, headers) or _text(body) or f"the server answered {code} without a word"}
+    error = ApiError.of_status({**status, "code": status.get("code") or code}, attempted=attempted, evidence=evidence)
+    waits = headers.get("Retry-After", "").strip()
+    if waits.isascii() and waits.isdigit():
+        error.retry_after_s = float(waits)
+    return error
+
+
+def warnings_in(headers: Iterable[str]) -> list[str]:
+    r"""
+    The texts of `Warning` headers with code 299, which API servers use (row C6).
+
+    >>> warnings_in(['299 - "policy/v1beta1 is \\"deprecated\\"", 299 - "use policy/v1"', '110 - "stale"'])
+    ['policy/v1beta1 is "deprecated"', 'use policy/v1']
+    """
+    found = (text for header in headers for text in _WARNING.findall(header))
+    return [re.sub(r"\\(.)", r"\1", text)[:SERVER_TEXT_LIMIT] for text in found]
+
+
+def _read_status(body: bytes) -> dict[str, Any] | None:
+    try:
+        status = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return None
+    return status if isinstance(status, dict) and status.get("kind") == "Status" else None
+
+
+def _redirect(code: int, headers: Mapping[str, str]) -> str:
+    location = headers.get("Location", "")
+    if not (300 <= code < 400 and location):
+        return ""
+    origin = "/".join(location.split("/")[:3])[:SERVER_TEXT_LIMIT]
+    return f"the server redirects to {origin}, which is not followed; name that server in the kubeconfig if it is meant"
+
+
+def _text(body: bytes) -> str:
+    return " ".join(body[: 4 * SERVER_TEXT_LIMIT].decode("utf-8", "replace").split())[:SERVER_TEXT_LIMIT]

@@ -1,0 +1,231 @@
+"""
+Actions over HTTP, on one pool of kept-alive connections.
+
+In      Actions; an Endpoint that says where, with which TLS, as whom.
+Out     Bytes, lines, or an error that says what was tried on what.
+Owns    The connections: `async with RestTransport(endpoint)` closes them.
+
+R-a  A call has a time limit (30 s for each attempt); a watch has it until its stream opens, then none.
+R-b  A 429 or 5xx that names a time in Retry-After is tried again after it, up to 10 times, writes included: the server
+     says that it did not start. A read that lost its connection is tried again after 1 s. Nothing else is (row C2).
+     A wait longer than the time limit is left to the caller, who finds it in `retry_after_s`.
+R-c  There is no throttle on this side: the server's own fairness says when to wait (rows C1 and B21).
+R-d  A 401 has the credentials renewed, once, where there may be fresher ones.
+R-e  A watch whose connection is lost or timed out while it opens is an error, not an empty stream as in row C3: the
+     watcher learns the cause, and waits before the next try instead of listing again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from ctrlkit.errors import ApiError, TimedOut, Unauthorized, Unreachable
+from ctrlkit.model import Action, Lines
+from ctrlkit.telemetry import logger
+from ctrlkit.wire.endpoint import Endpoint
+from ctrlkit.wire.faults import broken, unreachable, was_cut
+from ctrlkit.wire.frames import LineSplitter
+from ctrlkit.wire.routes import HttpRequest, to_http
+from ctrlkit.wire.status import refusal, warnings_in
+
+R = TypeVar("R")
+
+TIME_LIMIT_S = 30.0
+MAX_RETRIES = 10
+CUT_WAIT_S = 1.0
+LEAST_WAIT_S = 1.0
+_READ_BUFFER = 256 * 1024
+_KNOWN_WARNINGS = 1000
+
+log = logger("wire")
+
+
+class RestTransport:
+    """
+    The Transport that speaks HTTP to an API server.
+
+        async with RestTransport(await load_endpoint()) as transport:
+            client = Client(transport)
+
+    Errors  ApiError for any answer but a success, redirects included (they are not followed); Unreachable with host,
+            port and cause; TimedOut; StreamBroken for a watch that is cut.
+    Source  Rows C1, C2, C3, C6, C8.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, time_limit_s: float = TIME_LIMIT_S) -> None:
+        self._endpoint = endpoint
+        self._time_limit_s = time_limit_s
+        self._address = _address(endpoint.server)
+        self._session: aiohttp.ClientSession | None = None
+        self._warned: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._endpoint.tls if self._endpoint.tls is not None else True)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "ctrlkit"},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # R-a is kept here, in one place
+            read_bufsize=_READ_BUFFER,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def do(self, action: Action) -> bytes:
+        """Perform any verb but watch."""
+        request = to_http(action)
+
+        async def attempt() -> bytes:
+            async with await self._send(action, request) as response:
+                return await response.read()
+
+        return await self._persist(action, request, attempt)
+
+    @asynccontextmanager
+    async def watch(self, action: Action) -> AsyncIterator[Lines]:
+        """Open a watch; leaving the context closes its connection."""
+        request = to_http(action)
+        response = await self._persist(action, request, lambda: self._send(action, request))
+        try:
+            yield _LineStream(response, attempted=str(action), evidence=_evidence(request))
+        finally:
+            response.close()
+
+    async def _persist(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
+        renewed = False
+        retries = 0
+        while True:
+            try:
+                return await self._within_limits(action, request, attempt)
+            except Unauthorized:
+                if renewed or not self._endpoint.credentials.refused():
+                    raise
+                renewed = True
+                continue
+            except ApiError as error:
+                wait_s = self._wait_asked_for(error)
+                if wait_s is None or retries == MAX_RETRIES:
+                    raise
+                cause = f"{error.code} {error.reason}".strip()
+            except Unreachable as error:
+                if (
+                    action.verb.writes
+                    or action.verb is action.verb.WATCH
+                    or not was_cut(error)
+                    or retries == MAX_RETRIES
+                ):
+                    raise
+                wait_s, cause = CUT_WAIT_S, "connection lost"
+            retries += 1
+            log.info("retry_waited_for", attempted=str(action), cause=cause, retry=retries, wait_s=wait_s)
+            await asyncio.sleep(wait_s)
+
+    def _wait_asked_for(self, error: ApiError) -> float | None:
+        if error.retry_after_s is None or not (error.code == 429 or error.code >= 500):
+            return None
+        wait_s = max(error.retry_after_s, LEAST_WAIT_S)
+        return wait_s if wait_s <= self._time_limit_s else None
+
+    async def _within_limits(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
+        """One attempt; the border at which the library's exceptions end."""
+        try:
+            async with asyncio.timeout(self._time_limit_s):
+                return await attempt()
+        except TimeoutError as error:
+            raise TimedOut(
+                f"{action}: no complete answer from {self._address} within {self._time_limit_s:g} s; "
+                f"see whether the server is overloaded [{_evidence(request)}]"
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise unreachable(
+                error, attempted=str(action), evidence=_evidence(request), address=self._address
+            ) from error
+
+    async def _send(self, action: Action, request: HttpRequest) -> aiohttp.ClientResponse:
+        """Send once and return a success, still unread. Every answer passes here: what counts requests belongs here."""
+        if self._session is None:
+            raise RuntimeError("RestTransport is used outside `async with`")
+        response = await self._session.request(
+            request.method,
+            self._url(request),
+            headers={**request.headers, **await self._endpoint.credentials.headers()},
+            data=request.body,
+            allow_redirects=False,
+            proxy=self._endpoint.proxy,
+            server_hostname=self._endpoint.tls_server_name,
+        )
+        self._note_warnings(action, response)
+        if 200 <= response.status < 300:
+            return response
+        async with response:
+            raise refusal(
+                response.status,
+                response.headers,
+                await response.read(),
+                attempted=str(action),
+                evidence=_evidence(request),
+            )
+
+    def _url(self, request: HttpRequest) -> URL:
+        query = urlencode(request.query, quote_via=quote)
+        return URL(self._endpoint.server + request.path + (f"?{query}" if query else ""), encoded=True)
+
+    def _note_warnings(self, action: Action, response: aiohttp.ClientResponse) -> None:
+        """Each text once, as long as they are not endlessly many (row C6)."""
+        for text in warnings_in(response.headers.getall("Warning", ())):
+            if text not in self._warned and len(self._warned) < _KNOWN_WARNINGS:
+                self._warned.add(text)
+                log.warning("server_warned", attempted=str(action), text=text)
+
+
+class _LineStream:
+    """The lines of an open watch, as many at a time as have arrived."""
+
+    def __init__(self, response: aiohttp.ClientResponse, *, attempted: str, evidence: str) -> None:
+        self._content = response.content
+        self._splitter = LineSplitter()
+        self._attempted = attempted
+        self._evidence = evidence
+
+    def __aiter__(self) -> _LineStream:
+        return self
+
+    async def __anext__(self) -> list[bytes]:
+        while True:
+            try:
+                chunk = await self._content.readany()
+            except (aiohttp.ClientError, OSError) as error:
+                raise self._broken(error) from error
+            if not chunk:
+                if self._splitter.unfinished:
+                    raise self._broken(None)
+                raise StopAsyncIteration
+            lines = self._splitter.feed(chunk)
+            if lines:
+                return lines
+
+    def _broken(self, error: Exception | None) -> Exception:
+        return broken(error, attempted=self._attempted, evidence=self._evidence, unfinished=self._splitter.unfinished)
+
+
+def _evidence(request: HttpRequest) -> str:
+    return f"{request.method} {request.path}"
+
+
+def _address(server: str) -> str:
+    parts = urlsplit(server)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

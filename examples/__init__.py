@@ -1,0 +1,1 @@
+"""Controllers of about 40 lines, one idea each."""

@@ -1,0 +1,247 @@
+"""
+Links between simulated nodes, over TCP: newline-delimited JSON, one message a line.
+
+In       A `Chain`, shared with the node that owns both, and the list of added nodes.
+Out      `on_new_blocks()` when a longer chain came in. Nothing else leaves this module.
+Owns     The listening socket, all links, and the list of added nodes.
+
+Both sides say `Hello` first. Who learns of a longer chain asks for it by a locator (`GetBlocks`), gets what it lacks
+(`Blocks`), and tells its other neighbours its new tip (`Tip`); so a block reaches every node there is a way to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from fakes.bitcoind.chain import Chain
+
+P2P_PORT: Final = 18444
+RETRY_S: Final = 1.0
+CONNECT_TIMEOUT_S: Final = 5.0
+_LINE_BYTES_MAX: Final = 2**24  # 240 000 hashes
+
+Address = tuple[str, int]
+
+
+class Hello(msgspec.Struct, tag="hello", frozen=True):
+    """Who I am: the host I listen on, and how long my chain is."""
+
+    host: str
+    height: int
+
+
+class Tip(msgspec.Struct, tag="tip", frozen=True):
+    """My chain has become this long."""
+
+    height: int
+
+
+class GetBlocks(msgspec.Struct, tag="getblocks", frozen=True):
+    """Send me what follows the first of these that you have."""
+
+    locator: list[str]
+
+
+class Blocks(msgspec.Struct, tag="blocks", frozen=True):
+    """What follows `shared` in my chain."""
+
+    shared: str
+    following: list[str]
+
+
+Message = Hello | Tip | GetBlocks | Blocks
+_DECODER = msgspec.json.Decoder(Message)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Link:
+    """One connection. `name` is its other end as getpeerinfo shows it, `hello` what that end said of itself."""
+
+    number: int
+    name: str
+    inbound: bool
+    writer: asyncio.StreamWriter
+    hello: Hello | None = None
+
+    @property
+    def host(self) -> str:
+        """The host at the other end, as that end calls itself once it has said hello."""
+        return parse_address(self.name)[0] if self.hello is None else self.hello.host
+
+    def send(self, message: Message) -> None:
+        """Write and return; the other side reads as fast as it is written to, so nothing piles up."""
+        if not self.writer.is_closing():
+            self.writer.write(msgspec.json.encode(message) + b"\n")
+
+
+class Peers:
+    """
+    The peer side of one node.
+
+    Units   Seconds of the running loop. A node that is added is tried at once, then once a second until it is linked;
+            one whose link was lost, a second later.
+    Owner   `run()` is awaited by the node and holds every task; cancelling it closes all links.
+    """
+
+    def __init__(self, address: Address, chain: Chain, on_new_blocks: Callable[[], None]) -> None:
+        self.added: list[str] = []
+        self.links: list[Link] = []
+        self._address = address
+        self._chain = chain
+        self._on_new_blocks = on_new_blocks
+        self._cut_off: frozenset[str] = frozenset()
+        self._numbers = itertools.count()
+        self._look_again = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def listen(self) -> None:
+        """Bind, so that a port that is taken shows here (OSError); peers are served once `run` runs."""
+        host, port = self._address
+        self._server = await asyncio.start_server(self._accept, host, port, limit=_LINE_BYTES_MAX)
+
+    def close(self) -> None:
+        """Listen no more, and take no new links."""
+        self._tasks = None
+        if self._server is not None:
+            self._server.close()
+
+    async def run(self) -> None:
+        """Serve peers and keep added nodes connected until cancelled, then close."""
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                await self._keep_connected()
+            finally:
+                self.close()
+
+    def add(self, entry: str) -> bool:
+        """Put `entry` on the list; False if it is there already."""
+        if entry in self.added:
+            return False
+        self.added.append(entry)
+        self._look_again.set()
+        return True
+
+    def remove(self, entry: str) -> bool:
+        """Take `entry` off the list; False if it is not there. Links that exist stay."""
+        if entry not in self.added:
+            return False
+        self.added.remove(entry)
+        return True
+
+    def connected_to(self, entry: str) -> bool:
+        """Whether this node has itself connected to where `entry` leads."""
+        return self._link_to(parse_address(entry)) is not None
+
+    async def try_once(self, entry: str) -> None:
+        """Connect to `entry` unless that link exists; quiet if nobody answers."""
+        address = parse_address(entry)
+        if address == self._address or address[0] in self._cut_off or self._link_to(address) is not None:
+            return
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(*address, limit=_LINE_BYTES_MAX)
+        except (OSError, ValueError, OverflowError):  # nobody answers, or this is no address
+            return
+        self._begin(reader, writer, name=entry, inbound=False)
+
+    def announce(self, besides: Link | None = None) -> None:
+        """Tell the neighbours the height of the chain."""
+        for link in self.links:
+            if link is not besides:
+                link.send(Tip(self._chain.height))
+
+    def cut_off(self, hosts: frozenset[str]) -> None:
+        """Fault: have no links with these hosts, and make none, until called with others."""
+        self._cut_off = hosts
+        for link in self.links:
+            if link.host in hosts:
+                link.writer.transport.abort()
+        self._look_again.set()
+
+    def _link_to(self, address: Address) -> Link | None:
+        return next((link for link in self.links if not link.inbound and parse_address(link.name) == address), None)
+
+    async def _keep_connected(self) -> None:
+        while True:
+            self._look_again.clear()
+            for entry in [entry for entry in self.added if not self.connected_to(entry)]:
+                await self.try_once(entry)
+            all_connected = all(map(self.connected_to, self.added))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if all_connected else RETRY_S):
+                    await self._look_again.wait()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, port = writer.get_extra_info("peername")[:2]
+        self._begin(reader, writer, name=f"{host}:{port}", inbound=True)
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, name: str, inbound: bool) -> None:
+        if self._tasks is None:  # closed while this connection came about
+            writer.transport.abort()
+            return
+        link = Link(number=next(self._numbers), name=name, inbound=inbound, writer=writer)
+        self.links.append(link)
+        self._tasks.create_task(self._serve(link, reader))
+
+    async def _serve(self, link: Link, reader: asyncio.StreamReader) -> None:
+        try:
+            link.send(Hello(self._address[0], self._chain.height))
+            while (message := await _next_message(reader)) is not None:
+                self._receive(link, message)
+        finally:
+            self.links.remove(link)
+            asyncio.get_running_loop().call_later(RETRY_S, self._look_again.set)
+            link.writer.transport.abort()
+            with suppress(OSError):
+                await link.writer.wait_closed()
+
+    def _receive(self, link: Link, message: Message) -> None:
+        match message:
+            case Hello(host=host, height=height):
+                link.hello = message
+                if host in self._cut_off:
+                    link.writer.transport.abort()
+                else:
+                    self._ask_if_longer(link, height)
+            case Tip(height=height):
+                self._ask_if_longer(link, height)
+            case GetBlocks(locator=locator):
+                link.send(Blocks(*self._chain.after(locator)))
+            case Blocks(shared=shared, following=following):
+                if self._chain.adopt(shared, following):
+                    self._on_new_blocks()
+                    self.announce(besides=link)
+
+    def _ask_if_longer(self, link: Link, height: int) -> None:
+        if height > self._chain.height:
+            link.send(GetBlocks(self._chain.locator()))
+
+
+async def _next_message(reader: asyncio.StreamReader) -> Message | None:
+    """What the other side says next; None when the link ended or broke, or when what came is no message."""
+    try:
+        line = await reader.readline()
+        return _DECODER.decode(line) if line else None
+    except (OSError, ValueError, msgspec.MsgspecError):  # ValueError: a line without end
+        return None
+
+
+def parse_address(entry: str, default_port: int = P2P_PORT) -> Address:
+    """
+    Host and port of an address as bitcoin writes it.
+
+    >>> parse_address("127.0.0.3"), parse_address("127.0.0.3:9"), parse_address("[::1]:9"), parse_address("::1")
+    (('127.0.0.3', 18444), ('127.0.0.3', 9), ('::1', 9), ('::1', 18444))
+    """
+    host, colon, port = entry.rpartition(":")
+    if not colon or not port.isdecimal() or (":" in host and not host.endswith("]")):
+        host, port = entry, str(default_port)
+    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -1,0 +1,182 @@
+"""
+JSON-RPC over HTTP as bitcoind serves it: credentials, statuses, bodies; and faults on demand.
+
+In       HTTP requests.
+Out      Calls of `Methods.call`, one for each request that is in order.
+Owns     The listening socket and the connections accepted from it.
+
+    200  the result                      400  -32600, no proper request     401  wrong credentials, empty body
+    404  -32601, unknown method          404  another path, empty body      405  not POST
+    500  any other error, as JSON        403, 503  only as faults
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64encode
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Final
+
+from aiohttp import web
+
+from fakes.bitcoind.methods import METHOD_NOT_FOUND, MISC_ERROR, MethodError
+
+RPC_PORT: Final = 18332
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+
+_WRONG_CREDENTIALS_DELAY_S: Final = 0.25
+_STATUS: Final = {INVALID_REQUEST: 400, METHOD_NOT_FOUND: 404}
+
+
+class Mode(Enum):
+    """How a node answers requests that reach it."""
+
+    SERVE = auto()
+    HANG = auto()  # never
+    GARBAGE = auto()  # with a page that is not JSON
+    FORBID = auto()  # 403, as for a client that is not in rpcallowip
+    BUSY = auto()  # 503, as with a full work queue
+
+
+@dataclass(slots=True)
+class Faults:
+    """What goes wrong on purpose. Outlives a restart of the node; assign a new one to heal all."""
+
+    mode: Mode = Mode.SERVE
+    delay_s: float = 0.0
+    errors: deque[MethodError] = field(default_factory=deque)
+
+    def fail_next(self, calls: int, *, code: int = MISC_ERROR, message: str = "Error: on demand") -> None:
+        """Answer the next `calls` calls with this error."""
+        self.errors.extend(MethodError(code, message) for _ in range(calls))
+
+
+class RpcServer:
+    """
+    The HTTP side of one node. `faults` is asked anew for each request.
+
+    Errors  OSError from `open` if the port is taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        call: Callable[[str, list[Any]], Awaitable[Any]],
+        faults: Callable[[], Faults],
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._authorization = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+        self._call = call
+        self._faults = faults
+        self._closed = asyncio.Event()
+        self._runner = web.ServerRunner(
+            web.Server(self._handle, handler_cancellation=True, access_log=None), shutdown_timeout=1.0
+        )
+        self._site: web.TCPSite | None = None
+
+    async def open(self) -> None:
+        """Accept connections."""
+        if self._runner.server is None:
+            await self._runner.setup()
+        if self._site is None:
+            site = web.TCPSite(self._runner, self._host, self._port)
+            await site.start()
+            self._site = site
+
+    async def refuse(self) -> None:
+        """Refuse new connections until `open`."""
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+
+    async def close(self) -> None:
+        """Answer what runs, a second at most, and close everything."""
+        self._closed.set()
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        faults = self._faults()
+        await asyncio.sleep(faults.delay_s)
+        match faults.mode:
+            case Mode.HANG:
+                await self._closed.wait()
+                return _plain(503)
+            case Mode.GARBAGE:
+                return _plain(200, "<html>It works!</html>")
+            case Mode.FORBID:
+                return _plain(403)
+            case Mode.BUSY:
+                return _plain(503, "Work queue depth exceeded")
+            case Mode.SERVE:
+                return await self._serve(request, faults)
+
+    async def _serve(self, request: web.BaseRequest, faults: Faults) -> web.StreamResponse:
+        if request.path != "/":
+            return _plain(404)
+        if request.method != "POST":
+            return _plain(405, "JSONRPC server handles only POST requests")
+        if request.headers.get("Authorization") != self._authorization:
+            await asyncio.sleep(_WRONG_CREDENTIALS_DELAY_S)
+            return _plain(401, headers={"WWW-Authenticate": 'Basic realm="jsonrpc"'})
+        number: Any = None
+        try:
+            asked = _parse(await request.read())
+            number = asked.get("id")
+            method, params = _method_and_params(asked)
+            if faults.errors:
+                raise faults.errors.popleft()
+            return _answer(200, number, result=await self._call(method, params))
+        except MethodError as error:
+            answer = {"code": error.code, "message": error.message}
+            return _answer(_STATUS.get(error.code, 500), number, error=answer)
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        raise MethodError(PARSE_ERROR, "Parse error") from None
+    if not isinstance(asked, dict):
+        raise MethodError(PARSE_ERROR, "Top-level object parse error")
+    return asked
+
+
+def _method_and_params(asked: dict[str, Any]) -> tuple[str, list[Any]]:
+    match asked:
+        case {"method": str(method)}:
+            pass
+        case {"method": _}:
+            raise MethodError(INVALID_REQUEST, "Method must be a string")
+        case _:
+            raise MethodError(INVALID_REQUEST, "Missing method")
+    match asked.get("params"):
+        case None:
+            return method, []
+        case list(params):
+            return method, params
+        case dict(named) if not named:
+            return method, []
+        case _:
+            raise MethodError(INVALID_REQUEST, "Params must be an array or object")
+
+
+def _answer(status: int, number: Any, *, result: Any = None, error: dict[str, Any] | None = None) -> web.Response:
+    body = json.dumps({"result": result, "error": error, "id": number}, separators=(",", ":")) + "\n"
+    return web.Response(status=status, body=body.encode(), content_type="application/json")
+
+
+def _plain(status: int, text: str = "", *, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=status, body=text.encode(), headers=headers, content_type="text/html", charset="ISO-8859-1"
+    )

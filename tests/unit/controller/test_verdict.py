@@ -1,0 +1,70 @@
+"""What the end of a reconcile means."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctrlkit.controller.outcome import DONE, RequeueAfter
+from ctrlkit.controller.verdict import Result, describe, judge_error, judge_outcome
+from ctrlkit.errors import Conflict, DecodeError, Forbidden, NotFound, TerminalError, Unreachable
+
+FIELD_CONFLICT = Conflict("conflict with kubectl", details={"causes": [{"reason": "FieldManagerConflict"}]})
+SORTS = [
+    (Conflict("changed"), Result.CONFLICT, True),
+    (TerminalError("spec.nodes is negative"), Result.TERMINAL_ERROR, True),
+    (FIELD_CONFLICT, Result.ERROR, True),
+    (Forbidden("no"), Result.ERROR, True),
+    (Unreachable("refused"), Result.ERROR, True),
+    (DecodeError("spec.nodes: want int"), Result.ERROR, True),
+    (KeyError("spec"), Result.ERROR, False),
+]
+
+
+@pytest.mark.behaviour("K7", "K8", "K13", "B11")
+@pytest.mark.parametrize(("error", "result", "foreseen"), SORTS)
+def test_an_error_is_judged_by_its_class(error: Exception, result: Result, foreseen: bool) -> None:
+    """B11: a stale write is a conflict; a dispute between field managers is not, for no fresh read ends it."""
+    verdict = judge_error(error)
+    assert (verdict.result, verdict.foreseen, verdict.error) == (result, foreseen, error)
+
+
+@given(sort=st.sampled_from(SORTS), size=st.integers(1, 4), depth=st.integers(1, 3))
+def test_any_group_of_one_sort_is_judged_as_that_sort(
+    sort: tuple[Exception, Result, bool], size: int, depth: int
+) -> None:
+    """Reconciles that write from an asyncio.TaskGroup raise groups, perhaps nested."""
+    group: Exception = ExceptionGroup("writes", [sort[0]] * size)
+    for _ in range(depth):
+        group = ExceptionGroup("outer", [group])
+    verdict = judge_error(group)
+    assert (verdict.result, verdict.foreseen) == sort[1:]
+
+
+def test_a_mixed_group_is_retried_and_one_unforeseen_error_in_it_makes_it_unforeseen() -> None:
+    """TerminalError beside an error that may pass: the retry is owed."""
+    foreseen = judge_error(ExceptionGroup("writes", [TerminalError("never"), NotFound("not yet")]))
+    assert (foreseen.result, foreseen.foreseen) == (Result.ERROR, True)
+    unforeseen = judge_error(ExceptionGroup("writes", [Conflict("changed"), KeyError("spec")]))
+    assert (unforeseen.result, unforeseen.foreseen) == (Result.ERROR, False)
+
+
+def test_outcomes_are_good_ends() -> None:
+    """K9, K11: neither carries an error."""
+    assert judge_outcome(DONE).result is Result.DONE
+    again = judge_outcome(RequeueAfter(30))
+    assert (again.result, again.delay_s, again.error) == (Result.REQUEUE_AFTER, 30, None)
+
+
+@pytest.mark.behaviour("K10")
+@pytest.mark.parametrize("outcome", [None, True, 30, {"requeue": True}])
+def test_what_is_no_outcome_is_an_error_that_names_its_type_only(outcome: object) -> None:
+    """K10: there is no bare requeue, and None is a forgotten return; the object itself might hold a secret."""
+    with pytest.raises(TypeError, match=f"type {type(outcome).__name__}; return DONE or RequeueAfter"):
+        judge_outcome(outcome)
+
+
+def test_one_line_tells_all_errors_of_a_group() -> None:
+    """Own errors tell themselves, others are shown with their class."""
+    assert describe(ExceptionGroup("w", [Unreachable("dial a"), KeyError("spec")])) == "dial a; KeyError('spec')"

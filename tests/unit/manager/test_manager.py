@@ -1,0 +1,359 @@
+"""What runs, from when to when, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from ctrlkit.cache import Informer
+from ctrlkit.clock import monotonic
+from ctrlkit.controller import DONE, Controller, EventType, Outcome, Request, Watch, to_self
+from ctrlkit.errors import ApiError, Forbidden, NotFound, NotSynced
+from ctrlkit.manager import GraceExceeded, Manager
+from ctrlkit.model import Action
+from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, NAMESPACES, SECRETS, SERVICES
+from fakes.clientset import FakeClientset
+from tests.support.list_watch import ScriptedSource
+from tests.support.records import snapshot
+
+
+def config_map(name: str, namespace: str = "demo") -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
+
+
+def refuse(error: ApiError) -> Callable[[Action], object]:
+    def reactor(_action: Action) -> object:
+        raise error
+
+    return reactor
+
+
+class Runs:
+    """A reconciler that takes its time and notes how its runs end."""
+
+    def __init__(self, takes_s: float = 0.0) -> None:
+        self.takes_s = takes_s
+        self.began: list[str] = []
+        self.ended: list[str] = []
+
+    async def __call__(self, request: Request) -> Outcome:
+        self.began.append(str(request.key))
+        try:
+            await asyncio.sleep(self.takes_s)
+        except asyncio.CancelledError:
+            self.ended.append(f"{request.key} cancelled")
+            raise
+        self.ended.append(f"{request.key} done")
+        return DONE
+
+
+def add(manager: Manager, reconcile: Callable[[Request], Awaitable[Outcome]], name: str = "test") -> Informer[Any]:
+    informer = manager.informer(CONFIG_MAPS)
+    manager.add(Controller(name=name, reconcile=reconcile, watches=[Watch(informer, to_self)]))
+    return informer
+
+
+@asynccontextmanager
+async def running(manager: Manager) -> AsyncIterator[tuple[asyncio.Task[None], asyncio.Event]]:
+    """The manager at work, asked to stop at the end."""
+    stop = asyncio.Event()
+    work = asyncio.create_task(manager.run(stop))
+    try:
+        yield work, stop
+    finally:
+        stop.set()
+        await asyncio.wait([work])
+        if not work.cancelled():
+            work.exception()  # looked at, so that a test which expects it need not fetch it again
+
+
+@pytest.mark.behaviour("M1", "K5")
+async def test_workers_start_when_every_cache_has_synced() -> None:
+    """M1: also those that no controller watches, for a reconciler reads them too."""
+    clientset = FakeClientset(None, config_map("a"), config_map("b"))
+    manager = Manager(clientset.client)
+    secrets = manager.informer(SECRETS)
+    seen: list[bool] = []
+
+    async def reconcile(_request: Request) -> Outcome:
+        seen.append(secrets.has_synced() and config_maps.has_synced())
+        return DONE
+
+    outage = refuse(ApiError("down", code=503))
+    clientset.add_reactor("list", SECRETS, lambda action: outage(action) if monotonic() < 10 else None)
+    config_maps = add(manager, reconcile)
+    async with running(manager):
+        await asyncio.sleep(5)
+        assert "manager waits for its caches" in manager.busy()
+        assert not seen
+        await asyncio.sleep(60)
+        assert manager.busy() == ()
+    assert seen == [True, True]
+
+
+@pytest.mark.behaviour("K5", "B4")
+async def test_caches_that_do_not_fill_end_it_and_are_named_with_their_reasons() -> None:
+    """K5, B4: RBAC and a missing definition are told apart; what did sync is not named."""
+    clientset = FakeClientset(None, config_map("a"))
+    clientset.add_reactor("list", SECRETS, refuse(Forbidden("secrets is forbidden")))
+    clientset.add_reactor("list", SERVICES, refuse(NotFound("no such kind")))
+    manager = Manager(clientset.client, sync_timeout_s=20)
+    manager.informer(SECRETS)
+    manager.informer(SERVICES)
+    runs = Runs()
+    add(manager, runs)
+    with pytest.raises(NotSynced) as caught:
+        await manager.run()
+    assert monotonic() == 20
+    message = str(caught.value)
+    assert "secrets: " in message
+    assert "secrets is forbidden" in message
+    assert "no such kind" in message
+    assert "configmaps" not in message
+    assert runs.began == []
+
+
+@pytest.mark.behaviour("K5")
+async def test_a_stop_while_caches_fill_ends_it_quietly() -> None:
+    """K5: no error, no reconcile."""
+    clientset = FakeClientset(None, config_map("a"))
+    clientset.add_reactor("list", CONFIG_MAPS, refuse(Forbidden("no")))
+    manager, runs = Manager(clientset.client), Runs()
+    add(manager, runs)
+    async with running(manager) as (work, stop):
+        await asyncio.sleep(5)
+        stop.set()
+        await work
+    assert monotonic() == 5
+    assert (runs.began, manager.busy()) == ([], ())
+
+
+async def test_a_stop_that_came_before_the_run_ends_it_at_once() -> None:
+    """A signal may come as early as that."""
+    stop, runs = asyncio.Event(), Runs()
+    manager = Manager(FakeClientset(None, config_map("a")).client)
+    add(manager, runs)
+    stop.set()
+    await manager.run(stop)
+    assert runs.began == []
+
+
+@pytest.mark.behaviour("M3", "B2", "B15")
+async def test_it_stops_in_order_workers_then_events_then_caches() -> None:
+    """M3: a reconcile that ends after the stop still writes, sees its write come round, and has its Event written."""
+    clientset = FakeClientset(None, config_map("a"))
+    manager = Manager(clientset.client)
+    recorder = manager.recorder("test")
+    seen: list[bool] = []
+
+    async def reconcile(request: Request) -> Outcome:
+        await asyncio.sleep(10)
+        await clientset.client.create(CONFIG_MAPS, config_map("made-late"))
+        await asyncio.sleep(1)
+        seen.append(config_maps.lister.find("demo/made-late") is not None)
+        recorder.event(config_maps.lister.get(request.key).metadata, CONFIG_MAPS, EventType.NORMAL, "Made", "made it")
+        return DONE
+
+    config_maps = add(manager, reconcile)
+    async with running(manager) as (work, stop):
+        await asyncio.sleep(5)
+        stop.set()
+        await work
+    assert monotonic() == 11
+    assert seen == [True]
+    assert [event["reason"] for event in clientset.tracker.list(EVENTS)] == ["Made"]
+
+
+@pytest.mark.behaviour("B15")
+async def test_the_last_events_are_waited_for_but_not_for_ever() -> None:
+    """B15: a server that takes a second for an Event, and one that takes a minute."""
+    for takes_s, written, stopped_at in ((1.0, ["Seen"], 6), (60.0, [], 7)):
+        clientset = FakeClientset(None, config_map("a"))
+        clientset.add_reactor("create", EVENTS, lambda _action, takes_s=takes_s: asyncio.sleep(takes_s))  # type: ignore[misc]
+        manager = Manager(clientset.client)
+        recorder, config_maps = manager.recorder("test"), manager.informer(CONFIG_MAPS)
+        began = monotonic()
+        async with running(manager) as (work, stop):
+            await asyncio.sleep(5)
+            meta = config_maps.lister.get("demo/a").metadata
+            recorder.event(meta, CONFIG_MAPS, EventType.NORMAL, "Seen", "seen it")
+            stop.set()
+            await work
+        assert monotonic() == began + stopped_at
+        assert [event["reason"] for event in clientset.tracker.list(EVENTS)] == written
+
+
+async def test_a_controller_still_waiting_for_its_caches_at_the_stop_is_let_go() -> None:
+    """Its time limit passes while another one's reconcile ends; that is nobody's failure any more."""
+    clientset = FakeClientset(None, config_map("a"))
+    clientset.add_reactor("list", SECRETS, refuse(Forbidden("no")))
+    manager, runs = Manager(clientset.client, sync_timeout_s=8), Runs(takes_s=20)
+    add(manager, runs)
+    async with running(manager) as (work, stop):
+        await asyncio.sleep(5)
+        secrets = manager.informer(SECRETS)
+        manager.add(Controller(name="late", reconcile=runs, watches=[Watch(secrets, to_self)]))
+        await asyncio.sleep(1)
+        stop.set()
+        await work
+    assert (runs.ended, monotonic()) == (["demo/a done"], 20)
+
+
+@pytest.mark.behaviour("M4", "B2")
+async def test_reconciles_that_outlast_the_grace_period_are_cut_off_and_named() -> None:
+    """M4: what ends in time is not disturbed; the error names the rest."""
+    clientset = FakeClientset(None, config_map("a"), config_map("b", "other"))
+    manager = Manager(clientset.client, grace_s=20)
+    short, long = Runs(takes_s=10), Runs(takes_s=1000)
+    add(manager, short, "short")
+    add(manager, long, "long")
+    async with running(manager) as (work, stop):
+        await asyncio.sleep(5)
+        stop.set()
+        with pytest.raises(GraceExceeded, match=r"1 reconciles had not ended after 20 s.*\[long demo/a\]"):
+            await work
+    assert monotonic() == 25
+    assert (short.ended, long.ended) == (["demo/a done"], ["demo/a cancelled"])
+
+
+@pytest.mark.behaviour("M4")
+async def test_no_grace_cuts_off_at_once_and_an_idle_controller_needs_none() -> None:
+    """M4: 0 means no waiting; negative times are refused, there is no waiting for ever."""
+    clientset = FakeClientset(None, config_map("a"))
+    for takes_s, failure in ((1000.0, GraceExceeded), (0.0, None)):
+        manager, runs = Manager(clientset.client, grace_s=0), Runs(takes_s)
+        add(manager, runs)
+        began = monotonic()
+        async with running(manager) as (work, stop):
+            await asyncio.sleep(5)
+            stop.set()
+            await asyncio.wait([work])
+            assert type(work.exception()) is (failure or type(None))
+        assert monotonic() == began + 5
+    with pytest.raises(ValueError, match="must not be negative"):
+        Manager(clientset.client, grace_s=-1)
+
+
+@pytest.mark.behaviour("M4", "B2")
+async def test_cancelling_the_run_stops_in_order_too_and_a_second_time_at_once() -> None:
+    """The first lets reconciles finish, the second does not."""
+    for cancellations, end, took_s in ((1, "demo/a done", 10), (2, "demo/a cancelled", 7)):
+        manager, runs = Manager(FakeClientset(None, config_map("a")).client), Runs(takes_s=10)
+        add(manager, runs)
+        began = monotonic()
+        work = asyncio.create_task(manager.run())
+        for _ in range(cancellations):
+            await asyncio.sleep(3.5)
+            work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert (runs.ended, monotonic() - began) == ([end], took_s)
+
+
+def broken_controller(name: str = "broken") -> Controller:
+    """A controller that fails as soon as it runs: its informer has ended."""
+    informer = Informer[Any](SECRETS, {"": ScriptedSource([snapshot(1)])})
+
+    def refuse_handlers(*_args: object, **_kwargs: object) -> None:
+        raise OSError("disk")
+
+    informer.add_handler = refuse_handlers  # type: ignore[method-assign, assignment]
+    return Controller(name=name, reconcile=Runs(), watches=[Watch(informer, to_self)])
+
+
+async def test_a_part_that_fails_ends_the_others_in_order_and_is_raised_as_it_is() -> None:
+    """The healthy controller's reconcile ends undisturbed; the cause is no group."""
+    manager, runs = Manager(FakeClientset(None, config_map("a")).client), Runs(takes_s=10)
+    add(manager, runs)
+    async with running(manager) as (work, _stop):
+        await asyncio.sleep(5)
+        manager.add(broken_controller())
+        with pytest.raises(OSError, match="disk"):
+            await work
+    assert runs.ended == ["demo/a done"]
+    assert monotonic() == 10
+
+
+@pytest.mark.behaviour("M4")
+async def test_several_failures_are_raised_together() -> None:
+    """M4: what the stop found wrong is joined to why it stopped."""
+    manager, runs = Manager(FakeClientset(None, config_map("a")).client, grace_s=1), Runs(takes_s=10)
+    add(manager, runs)
+    async with running(manager) as (work, _stop):
+        await asyncio.sleep(5)
+        manager.add(broken_controller())
+        with pytest.raises(ExceptionGroup) as caught:
+            await work
+    assert [type(error) for error in caught.value.exceptions] == [OSError, GraceExceeded]
+
+
+@pytest.mark.behaviour("M7")
+async def test_what_is_added_late_starts_at_once() -> None:
+    """M7: a controller with an informer of its own, and a recorder."""
+    clientset = FakeClientset(None, config_map("a"))
+    manager, runs = Manager(clientset.client), Runs()
+    async with running(manager):
+        await asyncio.sleep(5)
+        config_maps = add(manager, runs)
+        await asyncio.sleep(5)
+        assert runs.ended == ["demo/a done"]
+        recorder = manager.recorder("late")
+        recorder.event(config_maps.lister.get("demo/a").metadata, CONFIG_MAPS, EventType.NORMAL, "Seen", "seen it")
+        assert manager.busy() == ("recorder:late has 1 events to write",)
+        await asyncio.sleep(1)
+        assert manager.busy() == ()
+    assert [event["reason"] for event in clientset.tracker.list(EVENTS)] == ["Seen"]
+
+
+@pytest.mark.behaviour("M7")
+async def test_it_runs_once_and_takes_nothing_in_after_the_stop() -> None:
+    """M7: during the stop neither."""
+    manager = Manager(FakeClientset(None, config_map("a")).client)
+    add(manager, Runs(takes_s=10))
+
+    def nothing_goes() -> None:
+        for addition in (
+            lambda: manager.informer(SECRETS),
+            lambda: manager.recorder("late"),
+            lambda: manager.add(broken_controller()),
+        ):
+            with pytest.raises(RuntimeError, match="make a new manager"):
+                addition()
+
+    async with running(manager) as (work, stop):
+        await asyncio.sleep(5)
+        with pytest.raises(RuntimeError, match=r"^run the manager: it runs; make a new one"):
+            await manager.run()
+        stop.set()
+        await asyncio.sleep(1)
+        nothing_goes()
+        await work
+    nothing_goes()
+    with pytest.raises(RuntimeError, match="it has ended"):
+        await manager.run()
+
+
+async def test_informers_and_recorders_are_shared() -> None:
+    """The same question has the same answer."""
+    manager = Manager(FakeClientset().client)
+    assert manager.informer(CONFIG_MAPS) is manager.informer(CONFIG_MAPS)
+    assert manager.informer(CONFIG_MAPS) is not manager.informer(CONFIG_MAPS, label_selector="app=net")
+    assert manager.recorder("a") is manager.recorder("a") is not manager.recorder("b")
+    assert len(manager.informers) == 2
+
+
+async def test_namespaces_limit_what_is_seen_and_asked_for() -> None:
+    """One informer over all that were named; cluster-scoped kinds are not limited."""
+    clientset = FakeClientset(None, config_map("a", "one"), config_map("b", "two"), config_map("c", "three"))
+    manager, runs = Manager(clientset.client, namespaces=["one", "two"]), Runs()
+    add(manager, runs)
+    manager.informer(NAMESPACES)
+    async with running(manager):
+        await asyncio.sleep(1)
+    assert runs.ended == ["one/a done", "two/b done"]
+    asked = {(action.resource.plural, action.namespace) for action in clientset.actions}
+    assert asked == {("configmaps", "one"), ("configmaps", "two"), ("namespaces", "")}

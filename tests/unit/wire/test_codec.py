@@ -1,0 +1,202 @@
+"""What the server sent decodes to the resource's type, and one bad object costs only itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import msgspec
+import pytest
+
+from ctrlkit.errors import DecodeError, Expired
+from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, ObjectMeta, Unstructured
+from ctrlkit.model.kinds import PODS
+from ctrlkit.wire.codec import Codec
+
+
+class Spec(msgspec.Struct, frozen=True, rename="camel"):
+    node_name: str = ""
+
+
+class Pod(msgspec.Struct, frozen=True):
+    metadata: ObjectMeta
+    spec: Spec = Spec()
+
+
+class PodWithoutMeta(msgspec.Struct, frozen=True):
+    spec: Spec = Spec()
+
+
+class OpenPod(msgspec.Struct):
+    metadata: ObjectMeta
+    spec: dict[str, Any]
+
+
+@dataclass
+class DataPod:
+    metadata: ObjectMeta
+    spec: Spec
+
+
+class DictPod(TypedDict):
+    spec: dict[str, str]
+
+
+TYPES: list[type[Any]] = [Unstructured, Pod, PodWithoutMeta, OpenPod, DataPod, DictPod]
+
+
+def _pod(name: str = "a", version: str = "7", node: object = "n1") -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "demo", "resourceVersion": version, "managedFields": [{"x": 1}]},
+        "spec": {"nodeName": node},
+    }
+
+
+def _line(kind: str, value: object) -> bytes:
+    return msgspec.json.encode({"type": kind, "object": value})
+
+
+def _list(*items: object, **metadata: str) -> bytes:
+    return msgspec.json.encode({"kind": "PodList", "metadata": {"resourceVersion": "9", **metadata}, "items": items})
+
+
+@pytest.mark.parametrize("python_type", TYPES)
+def test_a_line_gives_metadata_and_value(python_type: type[Any]) -> None:
+    """Whatever the type, the record has the key, the version and a value of that type."""
+    codec = Codec(PODS.of(python_type))
+    for kind, event_type in (("ADDED", Applied), ("MODIFIED", Applied), ("DELETED", Deleted)):
+        event = codec.decode_line(_line(kind, _pod()))
+        assert type(event) is event_type
+        assert isinstance(event, Applied | Deleted)
+        assert (event.record.key, event.record.version) == (ObjectKey("demo", "a"), "7")
+        value = event.record.value
+        node = value["spec"]["nodeName"] if isinstance(value, dict) else msgspec.to_builtins(value)["spec"]["nodeName"]
+        assert node == "n1"
+        assert isinstance(value, dict if python_type is DictPod else python_type)
+
+
+@pytest.mark.parametrize("python_type", TYPES)
+def test_a_list_gives_the_same_as_lines(python_type: type[Any]) -> None:
+    """An object decodes alike from a list, from a line and alone."""
+    codec = Codec(PODS.of(python_type))
+    snapshot, token = codec.decode_list(_list(_pod("a"), _pod("b"), **{"continue": "more"}))
+    assert (snapshot.version, token) == ("9", "more")
+    event = codec.decode_line(_line("ADDED", _pod("b")))
+    assert isinstance(event, Applied)
+    assert snapshot.records[1].meta == event.record.meta
+    assert snapshot.records[1].value == event.record.value == codec.decode_object(msgspec.json.encode(_pod("b")))
+
+
+@pytest.mark.parametrize("python_type", [Unstructured, OpenPod, DataPod, DictPod])
+def test_a_mutable_value_is_private(python_type: type[Any]) -> None:
+    """What one reader changes, the next look does not see."""
+    event = Codec(PODS.of(python_type)).decode_line(_line("ADDED", _pod()))
+    assert isinstance(event, Applied)
+    first = event.record.value
+    if isinstance(first, dict):
+        first["spec"]["nodeName"] = "changed"
+    else:
+        first.spec = {}
+    assert event.record.value != first
+    assert event.record.value is not event.record.value
+
+
+def test_a_frozen_struct_is_decoded_once() -> None:
+    """All looks share the one value, and its metadata is the record's own where the type has it."""
+    event = Codec(PODS.of(Pod)).decode_line(_line("ADDED", _pod()))
+    assert isinstance(event, Applied)
+    assert event.record.value is event.record.value
+    assert event.record.value.metadata is event.record.meta
+
+
+def test_items_of_a_list_get_back_what_servers_leave_out() -> None:
+    """Lists of built-in kinds carry items without kind and apiVersion."""
+    bare = {"metadata": {"name": "a"}}
+    snapshot, _ = Codec(PODS).decode_list(_list(bare))
+    assert snapshot.records[0].value == {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+
+
+@pytest.mark.parametrize("items", [b"null", b"[]"])
+def test_an_empty_list_has_no_records(items: bytes) -> None:
+    """Go writes an empty list as null as well."""
+    data = b'{"metadata": {"resourceVersion": "3", "continue": ""}, "items": %s}' % items
+    for python_type in (Unstructured, Pod):
+        snapshot, token = Codec(PODS.of(python_type)).decode_list(data)
+        assert (list(snapshot.records), snapshot.version, token) == ([], "3", "")
+
+
+@pytest.mark.parametrize("python_type", [Pod, PodWithoutMeta, OpenPod, DataPod])
+@pytest.mark.behaviour("B14")
+def test_an_object_that_does_not_fit_costs_only_itself(python_type: type[Any]) -> None:
+    """Its record is there, with key and version; looking at the value says what is wrong. The others are served."""
+    bad = {**_pod("bad"), "spec": 5}
+    codec = Codec(PODS.of(python_type))
+    snapshot, _ = codec.decode_list(_list(_pod("a"), bad, _pod("c")))
+    assert [record.key.name for record in snapshot.records] == ["a", "bad", "c"]
+    assert snapshot.records[0].value
+    assert snapshot.records[2].value
+    event = codec.decode_line(_line("MODIFIED", bad))
+    assert isinstance(event, Applied)
+    for record in (snapshot.records[1], event.record):
+        for _ in range(2):
+            with pytest.raises(DecodeError, match=rf"decode pods demo/bad as {python_type.__name__}: .*spec"):
+                _ = record.value
+    with pytest.raises(DecodeError, match="demo/bad"):
+        codec.decode_object(msgspec.json.encode(bad))
+
+
+@pytest.mark.parametrize("python_type", [Unstructured, Pod, PodWithoutMeta])
+def test_bookmarks_move_the_version(python_type: type[Any]) -> None:
+    """A bookmark is an object with little but a version; one annotation ends the initial events."""
+    codec = Codec(PODS.of(python_type))
+    bookmark = {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "50"}, "spec": {"containers": None}}
+    assert codec.decode_line(_line("BOOKMARK", bookmark)) == Bookmark("50")
+    ended = {"metadata": {"resourceVersion": "51", "annotations": {"k8s.io/initial-events-end": "true"}}}
+    assert codec.decode_line(_line("BOOKMARK", ended)) == Bookmark("51", ends_initial_events=True)
+
+
+@pytest.mark.parametrize("python_type", [Unstructured, Pod, PodWithoutMeta])
+@pytest.mark.behaviour("B26")
+def test_an_error_line_raises_its_error(python_type: type[Any]) -> None:
+    """A 410 inside the stream always is a typed error."""
+    status = {"kind": "Status", "metadata": {}, "status": "Failure", "code": 410, "reason": "Expired", "message": "old"}
+    for body in (status, {key: value for key, value in status.items() if key != "metadata"}):
+        with pytest.raises(Expired, match="old"):
+            Codec(PODS.of(python_type)).decode_line(_line("ERROR", body))
+
+
+@pytest.mark.parametrize("python_type", [Unstructured, Pod])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"<html>",
+        b'{"type": "ADDED"}',
+        b'{"type": "ADDED", "object": {"metadata": {}}}',
+        b'{"type": "ADDED", "object": {"metadata": {"name": 5}}}',
+        b'{"type": "SURPRISE", "object": {"metadata": {"name": "a"}}}',
+        b'{"type": "ERROR", "object": 5}',
+    ],
+)
+def test_what_is_no_watch_line_is_refused(python_type: type[Any], line: bytes) -> None:
+    """Broken JSON, an object without a name and an unknown type are DecodeErrors."""
+    with pytest.raises(DecodeError, match="pods"):
+        Codec(PODS.of(python_type)).decode_line(line)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<html>", b"[]", b'{"metadata": {}, "items": [{"metadata": {}}]}', b'{"metadata": 1}']
+)
+def test_what_is_no_list_is_refused(data: bytes) -> None:
+    """So are answers that are no list, and items without a name."""
+    for python_type in (Unstructured, Pod):
+        with pytest.raises(DecodeError, match="pods"):
+            Codec(PODS.of(python_type)).decode_list(data)
+
+
+def test_a_record_does_not_hold_the_page_it_came_in() -> None:
+    """The bytes an unstructured record keeps are its own object's."""
+    snapshot, _ = Codec(PODS).decode_list(_list(*[_pod(f"p{number}") for number in range(100)]))
+    assert len(snapshot.records[0]._data) < 250

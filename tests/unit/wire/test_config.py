@@ -1,0 +1,329 @@
+"""Every way a kubeconfig or a pod says where the server is, and one clear line for every way it fails to."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pytest
+import structlog
+import yaml
+from kubernetes.aio.config import incluster_config
+
+from ctrlkit.errors import ConfigError
+from ctrlkit.wire.config import load_endpoint
+
+SECRET = "s3cret-t0ken"
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without kubeconfig, cluster and proxy."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def write(path: Path, user: dict[str, Any] | None = None, cluster: dict[str, Any] | None = None) -> str:
+    """A kubeconfig with two contexts, `main` the current one."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "main",
+        "contexts": [
+            {"name": "main", "context": {"cluster": "one", "user": "me", "namespace": "team"}},
+            {"name": "other", "context": {"cluster": "two", "user": "me"}},
+        ],
+        "clusters": [
+            {"name": "one", "cluster": {"server": "http://one.example:8001/", **(cluster or {})}},
+            {"name": "two", "cluster": {"server": "http://two.example:8002"}},
+        ],
+        "users": [{"name": "me", "user": user if user is not None else {"token": SECRET}}],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+def overwrite(path: str | Path, text: str) -> None:
+    """Change a file behind the library's back."""
+    Path(path).write_text(text)
+
+
+async def test_the_current_context_is_taken(tmp_path: Path) -> None:
+    """Server, namespace and token come from it; HTTP has no TLS."""
+    endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config"))
+    assert (endpoint.server, endpoint.namespace, endpoint.tls) == ("http://one.example:8001", "team", None)
+    assert await endpoint.credentials.headers() == {"Authorization": f"Bearer {SECRET}"}
+
+
+async def test_a_named_context_is_taken(tmp_path: Path) -> None:
+    """A context without a namespace means `default`."""
+    endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config"), context="other")
+    assert (endpoint.server, endpoint.namespace) == ("http://two.example:8002", "default")
+
+
+async def test_the_file_given_goes_before_the_environment_before_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Explicit, then $KUBECONFIG, then ~/.kube/config."""
+    write(tmp_path / "home/.kube/config", {"token": "home"})
+    assert (await (await load_endpoint()).credentials.headers())["Authorization"] == "Bearer home"
+    monkeypatch.setenv("KUBECONFIG", write(tmp_path / "env", {"token": "env"}))
+    assert (await (await load_endpoint()).credentials.headers())["Authorization"] == "Bearer env"
+    explicit = await load_endpoint(kubeconfig=write(tmp_path / "given", {"token": "given"}))
+    assert (await explicit.credentials.headers())["Authorization"] == "Bearer given"
+
+
+async def test_several_files_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """$KUBECONFIG may name several, some of which do not exist."""
+    context = {"name": "late", "context": {"cluster": "one", "user": "me", "namespace": "late"}}
+    (tmp_path / "second").write_text(yaml.safe_dump({"contexts": [context]}))
+    first = write(tmp_path / "first")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/missing:{first}:{tmp_path}/second")
+    assert (await load_endpoint(context="late")).namespace == "late"
+
+
+async def test_a_token_file_is_read_and_read_again(tmp_path: Path) -> None:
+    """Relative to the kubeconfig, without its newline; a refused token has it read anew, not more than every 10 s."""
+    (tmp_path / "token").write_text("first\n")
+    endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", {"tokenFile": "token"}))
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
+    (tmp_path / "token").write_text("second\n")
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
+    assert not endpoint.credentials.refused()
+    await asyncio.sleep(10)
+    assert endpoint.credentials.refused()
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer second"}
+    assert not endpoint.credentials.refused()
+
+
+async def test_credentials_that_cannot_be_renewed_go_on(tmp_path: Path) -> None:
+    """A kubeconfig that is gone for a moment costs a warning, not the process."""
+    path = write(tmp_path / "config")
+    endpoint = await load_endpoint(kubeconfig=path)
+    overwrite(path, "][")
+    await asyncio.sleep(10)
+    assert endpoint.credentials.refused()
+    with structlog.testing.capture_logs() as logs:
+        assert await endpoint.credentials.headers() == {"Authorization": f"Bearer {SECRET}"}
+    assert [entry["event"] for entry in logs] == ["credentials_not_renewed"]
+
+
+async def test_a_password_is_basic_authentication(tmp_path: Path) -> None:
+    """Base64 of name and password."""
+    endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", {"username": "me", "password": "pw"}))
+    assert await endpoint.credentials.headers() == {"Authorization": "Basic bWU6cHc="}
+
+
+async def test_no_user_at_all_is_anonymous(tmp_path: Path) -> None:
+    """As on a proxied port."""
+    endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", {}))
+    assert await endpoint.credentials.headers() == {}
+
+
+PLUGIN = """
+import json, pathlib
+count = pathlib.Path("{folder}/count")
+count.write_text(str(int(count.read_text()) + 1 if count.exists() else 1))
+status = {{"token": "t" + count.read_text(), "expirationTimestamp": "{expires}"}}
+print(json.dumps({{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}}))
+"""
+
+
+def _plugin(folder: Path, code: str) -> dict[str, Any]:
+    command = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": ["-c", code]}
+    return {"exec": {**command, "interactiveMode": "Never"}}
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(("expires", "second"), [("2000-01-01T00:00:00Z", "t2"), ("2999-01-01T00:00:00Z", "t1")])
+async def test_a_plugin_is_run_again_when_its_token_runs_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expires: str, second: str
+) -> None:
+    """And not before."""
+    monkeypatch.setattr("ctrlkit.wire.config.RENEW_AGAIN_S", 0.0)
+    user = _plugin(tmp_path, PLUGIN.format(folder=tmp_path, expires=expires))
+    endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", user))
+    assert await endpoint.credentials.headers() == {"Authorization": f"Bearer {second}"}
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("code", "fact"),
+    [
+        ("import sys; sys.exit('log in first')", "log in first"),
+        ("print('hello')", "decode"),
+        ("print('{}')", "missing key"),
+    ],
+)
+async def test_a_plugin_that_fails_says_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], code: str, fact: str
+) -> None:
+    """With its own words, cut, on one line; nothing else is printed."""
+    path = write(tmp_path / "config", _plugin(tmp_path, code))
+    with pytest.raises(ConfigError) as caught:
+        await load_endpoint(kubeconfig=path)
+    assert str(caught.value).startswith(f"read kubeconfig {path}: the credential plugin of the user failed: exec: ")
+    assert fact in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.real_time
+async def test_a_plugin_that_is_not_there_says_so(tmp_path: Path) -> None:
+    """The command is named."""
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin"}}
+    with pytest.raises(ConfigError, match="no-such-plugin"):
+        await load_endpoint(kubeconfig=write(tmp_path / "config", user))
+
+
+def _broken(folder: Path) -> None:
+    good = write(folder / "good")
+    texts = {
+        "not yaml": f"users: [{{token: {SECRET}\n}}}}]]",
+        "a list": f"- token: {SECRET}",
+        "empty": "",
+        "a word": SECRET,
+        "no contexts": "current-context: main",
+        "no current context": Path(good).read_text().replace("current-context: main", ""),
+        "no cluster": Path(good).read_text().replace("name: one", "name: won"),
+        "no user's body": Path(good).read_text().replace("  user:\n", "  usr:\n"),
+        "no server": Path(good).read_text().replace("server:", "sever:"),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "not yaml",
+        "a list",
+        "empty",
+        "a word",
+        "no contexts",
+        "no current context",
+        "no cluster",
+        "no user's body",
+        "no server",
+    ],
+)
+async def test_a_file_that_is_no_kubeconfig_says_so(tmp_path: Path, name: str) -> None:
+    """One line with the file and what to do, and nothing of what the file holds."""
+    _broken(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        await load_endpoint(kubeconfig=str(tmp_path / name))
+    text = str(caught.value)
+    assert text.startswith(f"read kubeconfig {tmp_path / name}: ")
+    assert "correct the file" in text
+    assert "\n" not in text
+    assert SECRET not in text
+
+
+async def test_a_missing_file_says_who_named_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option or the variable."""
+    missing = str(tmp_path / "missing")
+    with pytest.raises(ConfigError, match=f"read kubeconfig {missing}: there is no such file; correct --kubeconfig"):
+        await load_endpoint(kubeconfig=missing)
+    monkeypatch.setenv("KUBECONFIG", missing)
+    with pytest.raises(ConfigError, match="correct KUBECONFIG"):
+        await load_endpoint()
+
+
+async def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
+    """Here a folder."""
+    with pytest.raises(ConfigError, match=f"read kubeconfig {tmp_path}: .*[Ii]s a directory"):
+        await load_endpoint(kubeconfig=str(tmp_path))
+
+
+async def test_an_unknown_context_names_those_there_are(tmp_path: Path) -> None:
+    """So that the next try is right."""
+    with pytest.raises(ConfigError, match=r"object with name prod .*; use one of its contexts: main, other"):
+        await load_endpoint(kubeconfig=write(tmp_path / "config"), context="prod")
+
+
+async def test_outside_a_cluster_without_a_kubeconfig_says_both() -> None:
+    """Nothing was found, and what to do."""
+    with pytest.raises(ConfigError) as caught:
+        await load_endpoint()
+    assert str(caught.value) == (
+        "find an API server: there is no ~/.kube/config, and this is no pod of a cluster "
+        "(Service host/port is not set.); pass --kubeconfig or set KUBECONFIG"
+    )
+
+
+@pytest.fixture
+def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The service account's mount and environment; returns the token's file."""
+    trustme = pytest.importorskip("trustme")
+    token = tmp_path / "token"
+    token.write_text("first")
+    (tmp_path / "namespace").write_text("team\n")
+    (tmp_path / "ca.crt").write_bytes(trustme.CA().cert_pem.bytes())
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    return token
+
+
+class _NextMinute(datetime):
+    """The library's clock, a little later."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + timedelta(seconds=61)
+
+
+async def test_a_pod_uses_its_service_account(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Server from the environment, namespace and token from the mount; the token's file is read again."""
+    endpoint = await load_endpoint()
+    assert (endpoint.server, endpoint.namespace) == ("https://10.0.0.1:443", "team")
+    assert endpoint.tls is not None
+    assert await endpoint.credentials.headers() == {"Authorization": "bearer first"}
+    overwrite(pod, "second")
+    assert await endpoint.credentials.headers() == {"Authorization": "bearer first"}
+    monkeypatch.setattr(incluster_config, "datetime", SimpleNamespace(datetime=_NextMinute, timedelta=timedelta))
+    assert await endpoint.credentials.headers() == {"Authorization": "bearer second"}
+
+
+async def test_a_pod_without_its_token_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with automountServiceAccountToken: false."""
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    with pytest.raises(ConfigError, match="token file does not exist"):
+        await load_endpoint()
+
+
+@pytest.mark.parametrize(
+    ("server", "bypass", "proxy"),
+    [
+        ("http://one.example:8001", "", "http://proxy.example:3128"),
+        ("http://one.example:8001", "one.example", None),
+        ("http://127.0.0.1:8001", "", None),
+        ("http://localhost:8001", "", None),
+    ],
+)
+async def test_proxies_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, bypass: str, proxy: str | None
+) -> None:
+    """But never to reach this machine; a kubeconfig's own proxy goes before."""
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", bypass)
+    assert (await load_endpoint(kubeconfig=write(tmp_path / "config", cluster={"server": server}))).proxy == proxy
+    own = write(tmp_path / "own", cluster={"server": server, "proxy-url": "http://own.example:1"})
+    assert (await load_endpoint(kubeconfig=own)).proxy == "http://own.example:1"
+
+
+def test_importing_the_wire_imports_neither_kubernetes_nor_yaml() -> None:
+    """They cost half a second, which only those pay who load a configuration."""
+    code = "import sys, ctrlkit.wire.transport, ctrlkit.wire.config, ctrlkit.client; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"kubernetes", "yaml", "pydantic"} & set(out.stdout.split())

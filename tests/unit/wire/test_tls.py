@@ -1,0 +1,163 @@
+"""HTTPS with certificates of our own: authority from a file or from data, client certificates, and what goes wrong."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+
+from ctrlkit.errors import ConfigError, Unreachable
+from ctrlkit.model import Action, Verb
+from ctrlkit.model.kinds import PODS
+from ctrlkit.wire.config import load_endpoint
+from ctrlkit.wire.transport import RestTransport
+from tests.unit.wire.support import ScriptedServer, answers, serving
+
+LIST = Action(verb=Verb.LIST, resource=PODS)
+EMPTY = {"metadata": {"resourceVersion": "1"}, "items": []}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Certificates of one authority, as files and as what a kubeconfig carries inline."""
+
+    folder: Path
+    authority: trustme.CA
+
+    def write(self, name: str, blob: trustme.Blob) -> str:
+        """Put a certificate or key into a file; returns its name."""
+        (self.folder / name).write_bytes(blob.bytes())
+        return name
+
+    def server(self, *, names: tuple[str, ...] = ("127.0.0.1",), ask_client: bool = False) -> ssl.SSLContext:
+        """What the server uses."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert(*names).configure_cert(context)
+        if ask_client:
+            self.authority.configure_trust(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def kubeconfig(self, server: ScriptedServer, cluster: dict[str, Any], user: dict[str, Any]) -> str:
+        """A kubeconfig beside the certificates."""
+        config = {
+            "current-context": "c",
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": server.url, **cluster}}],
+            "users": [{"name": "u", "user": user}],
+        }
+        path = self.folder / "config"
+        path.write_text(yaml.safe_dump(config))
+        return str(path)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path, trustme.CA())
+
+
+def _inline(blob: trustme.Blob) -> str:
+    return base64.b64encode(blob.bytes()).decode()
+
+
+async def _call(path: str) -> None:
+    async with RestTransport(await load_endpoint(kubeconfig=path)) as transport:
+        await transport.do(LIST)
+
+
+def from_file(files: Files) -> dict[str, Any]:
+    return {"certificate-authority": files.write("ca.pem", files.authority.cert_pem)}
+
+
+def from_data(files: Files) -> dict[str, Any]:
+    return {"certificate-authority-data": _inline(files.authority.cert_pem)}
+
+
+@pytest.mark.parametrize("authority", [from_file, from_data])
+async def test_the_clusters_authority_is_trusted(files: Files, authority: Callable[[Files], dict[str, Any]]) -> None:
+    """From a file beside the kubeconfig, or from its own data."""
+    async with serving(answers(EMPTY), tls=files.server()) as server:
+        await _call(files.kubeconfig(server, authority(files), {"token": "t"}))
+    assert server.asked[0].headers["Authorization"] == "Bearer t"
+
+
+async def test_an_unknown_authority_is_not(files: Files) -> None:
+    """The error says that it is about the certificate, and of which server."""
+    stranger = {"certificate-authority-data": _inline(trustme.CA().cert_pem)}
+    async with serving(answers(EMPTY), tls=files.server()) as server:
+        with pytest.raises(Unreachable) as caught:
+            await _call(files.kubeconfig(server, stranger, {"token": "t"}))
+    assert f"list pods *: {server.address} showed a certificate that is not trusted: " in str(caught.value)
+    assert "check the cluster's certificate-authority" in str(caught.value)
+    assert server.asked == []
+
+
+async def test_the_wrong_name_is_not(files: Files) -> None:
+    """A certificate for another host is refused, unless the kubeconfig names the one it is for."""
+    async with serving(answers(EMPTY), tls=files.server(names=("kubernetes.example",))) as server:
+        with pytest.raises(Unreachable, match="not trusted"):
+            await _call(files.kubeconfig(server, from_data(files), {"token": "t"}))
+        named = {**from_data(files), "tls-server-name": "kubernetes.example"}
+        await _call(files.kubeconfig(server, named, {"token": "t"}))
+
+
+async def test_verification_can_be_left_out(files: Files) -> None:
+    """Where the kubeconfig says so."""
+    async with serving(answers(EMPTY), tls=files.server()) as server:
+        await _call(files.kubeconfig(server, {"insecure-skip-tls-verify": True}, {"token": "t"}))
+
+
+@pytest.mark.parametrize("inline", [False, True], ids=["file", "data"])
+async def test_a_client_certificate_is_shown(files: Files, *, inline: bool) -> None:
+    """Its key may be in the same place or in another; no Authorization header goes with it."""
+    mine = files.authority.issue_cert("me@example.org")
+    chain, key = mine.cert_chain_pems[0], mine.private_key_pem
+    user = (
+        {"client-certificate-data": _inline(chain), "client-key-data": _inline(key)}
+        if inline
+        else {"client-certificate": files.write("me.pem", chain), "client-key": files.write("me.key", key)}
+    )
+    async with serving(answers(EMPTY), tls=files.server(ask_client=True)) as server:
+        await _call(files.kubeconfig(server, from_data(files), user))
+        assert "Authorization" not in server.asked[0].headers
+        with pytest.raises(Unreachable):
+            await _call(files.kubeconfig(server, from_data(files), {"token": "t"}))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "fact"),
+    [
+        ({"certificate-authority": "bad.pem"}, {}, "certificate-authority"),
+        ({"certificate-authority": "missing.pem"}, {}, "missing.pem"),
+        ({}, {"client-certificate": "bad.pem", "client-key": "bad.pem"}, "client-certificate"),
+        ({}, {"client-certificate": "missing.pem", "client-key": "missing.pem"}, "missing.pem"),
+        ({"certificate-authority-data": "%%%"}, {}, "certificate-authority"),
+        ({"certificate-authority-data": "abc"}, {}, "no valid kubeconfig"),
+    ],
+)
+async def test_a_certificate_that_cannot_be_read_says_so(
+    files: Files, cluster: dict[str, Any], user: dict[str, Any], fact: str
+) -> None:
+    """One line with the kubeconfig, the file or field, and what to do."""
+    (files.folder / "bad.pem").write_text("not a certificate")
+    path = files.kubeconfig(ScriptedServer([], url="https://127.0.0.1:6443"), cluster, {"token": "t", **user})
+    with pytest.raises(ConfigError) as caught:
+        await load_endpoint(kubeconfig=path)
+    assert path in str(caught.value)
+    assert fact in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_https_to_a_server_without_it_says_so(files: Files) -> None:
+    """And the other way round."""
+    async with serving(answers(EMPTY)) as server:
+        plain = ScriptedServer([], url=server.url.replace("http:", "https:"))
+        with pytest.raises(Unreachable, match=r"no TLS connection with|cannot be reached"):
+            await _call(files.kubeconfig(plain, from_data(files), {"token": "t"}))
