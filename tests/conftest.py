@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
+
 from fakes.pytest_plugin import pytest_asyncio_loop_factories, pytest_pyfunc_call
 
 __all__ = ["pytest_asyncio_loop_factories", "pytest_pyfunc_call"]
+
+settings.register_profile("no-clock", deadline=None)  # how fast an example ran says nothing about right or wrong
+settings.load_profile("no-clock")

@@ -101,7 +101,8 @@ class Reflector(Generic[T]):
         try:
             snapshot = await self._source.list(resource_version=step.version)
         except Exception as error:  # noqa: BLE001 - the loop that must outlive every failure
-            self._failed("list_failed", error)
+            self.last_error = error
+            self._log_failure("list_failed", error)
             return course.list_failed(error)
         cause = Cause.RELIST if self.synced.is_set() else Cause.INITIAL
         self._sink.replace(snapshot, cause=cause, scope=self._scope)
@@ -125,8 +126,8 @@ class Reflector(Generic[T]):
                 async for batch in batches:
                     self._apply(course, batch)
         except Exception as caught:  # noqa: BLE001 - the loop that must outlive every failure
-            error = caught
-            self._failed("watch_failed", error)
+            self.last_error = error = caught
+            self._log_failure("watch_failed", error)
         return course.watch_ended(error, lived_s=clock.monotonic() - began)
 
     def _apply(self, course: Course, batch: Sequence[WatchEvent[T]]) -> None:
@@ -136,8 +137,7 @@ class Reflector(Generic[T]):
             last = batch[-1]
             course.reached(last.version if isinstance(last, Bookmark) else last.record.version)
 
-    def _failed(self, event: str, error: Exception) -> None:
-        self.last_error = error
+    def _log_failure(self, event: str, error: Exception) -> None:
         if isinstance(error, Gone):
             self._log.info(event, error=str(error))
         elif isinstance(error, CtrlkitError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Generic, TypeVar, cast
 
 from ctrlkit.errors import ApiError, CtrlkitError
@@ -43,9 +43,10 @@ class Calls:
     async def watch(self, action: Action, codec: Codec[T]) -> AsyncIterator[AsyncIterator[Sequence[WatchEvent[T]]]]:
         """Open a watch; the events come in the batches in which they arrive."""
         check_action(action)
-        with attempting(action):
-            async with self._transport.watch(action) as lines:
-                yield EventBatches(lines, codec)
+        async with AsyncExitStack() as stack:
+            with attempting(action):
+                lines = await stack.enter_async_context(self._transport.watch(action))
+            yield EventBatches(lines, codec, action)
 
 
 @contextmanager
@@ -64,7 +65,8 @@ class EventBatches(Generic[T]):
     on after a DecodeError goes on with the next line.
     """
 
-    def __init__(self, lines: Lines, codec: Codec[T]) -> None:
+    def __init__(self, lines: Lines, codec: Codec[T], action: Action) -> None:
+        self._action = action
         self._lines = lines
         self._codec = codec
         self._rest: deque[bytes] = deque()
@@ -74,6 +76,10 @@ class EventBatches(Generic[T]):
         return self
 
     async def __anext__(self) -> Sequence[WatchEvent[T]]:
+        with attempting(self._action):
+            return await self._next_batch()
+
+    async def _next_batch(self) -> Sequence[WatchEvent[T]]:
         if self._error is not None:
             error, self._error = self._error, None
             raise error

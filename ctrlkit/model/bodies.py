@@ -34,7 +34,7 @@ def to_plain(body: object) -> Any:
 def _model_to_plain(body: object) -> Any:
     model_dump = getattr(body, "model_dump", None)
     if callable(model_dump):
-        return to_plain(model_dump(mode="json", by_alias=True, exclude_none=True))
+        return to_plain(model_dump(by_alias=True, exclude_none=True))
     attribute_map = getattr(body, "attribute_map", None)
     if isinstance(attribute_map, Mapping):
         values = ((wire_name, getattr(body, name)) for name, wire_name in attribute_map.items())

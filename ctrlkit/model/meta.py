@@ -43,8 +43,8 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit
     generation: int = 0
     creation_timestamp: str | None = ""
     deletion_timestamp: str | None = ""
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
     owner_references: tuple[OwnerReference, ...] | None = None
     finalizers: tuple[str, ...] | None = None
 

@@ -79,16 +79,23 @@ def _problem(action: Action) -> str:
         text = getattr(action, word)
         if text in (".", "..") or "/" in text or "%" in text:
             return f"{word} {text!r} may not be '.', '..' or hold '/' or '%'"
+    return _problem_with_name(action) or _problem_with_namespace(action)
+
+
+def _problem_with_name(action: Action) -> str:
     of_namespace = action.resource.identity == ("", "namespaces") and action.subresource
     if of_namespace and action.subresource not in _NAMESPACE_SUBRESOURCES:
         return f"namespaces have no subresource {action.subresource!r}"  # its path would be that of a collection
+    if action.verb in _NAMED or (action.verb is Verb.CREATE and action.subresource):
+        return "" if action.name else "a name is needed"
+    if action.name and action.verb is not Verb.CREATE:
+        return "this verb is about a collection and takes no name; use a field selector metadata.name="
+    return ""
+
+
+def _problem_with_namespace(action: Action) -> str:
     if action.namespace and not action.resource.namespaced:
         return f"{action.resource} do not live in namespaces, got {action.namespace!r}"
-    if action.verb in _NAMED or (action.verb is Verb.CREATE and action.subresource):
-        if not action.name:
-            return "a name is needed"
-    elif action.name and action.verb is not Verb.CREATE:
-        return "this verb is about a collection and takes no name; use a field selector metadata.name="
     if action.resource.namespaced and not action.namespace and action.verb not in (Verb.LIST, Verb.WATCH):
         return "a namespace is needed"
     return ""

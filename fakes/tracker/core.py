@@ -1,0 +1,87 @@
+"""The state that the server's verbs share, and the one place where they write to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ctrlkit.model import AnyResource, ObjectKey, kinds
+from fakes.tracker import definitions
+from fakes.tracker.refusals import not_found, unknown_resource
+from fakes.tracker.registry import Registry, Served
+from fakes.tracker.store import NOTHING_APPLIED, Store, Stored, encode_tail
+
+
+class Core:
+    """
+    The synchronous server: what is stored, and which kinds are served.
+
+    Owner   `fakes.tracker.Tracker`; the modules of this package are its verbs.
+    """
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.registry = Registry()
+
+    def served(self, resource: AnyResource) -> Served:
+        """The kind as it is served; NotFound where it is not."""
+        served = self.registry.find(resource.group, resource.version, resource.plural)
+        if served is None:
+            raise unknown_resource()
+        return served
+
+    def find(self, served: Served, key: ObjectKey) -> Stored | None:
+        """An object as it is now."""
+        return self.store.collection(served.resource.identity).find(key)
+
+    def get(self, served: Served, key: ObjectKey) -> Stored:
+        """An object as it is now; NotFound where there is none."""
+        stored = self.find(served, key)
+        if stored is None:
+            raise not_found(served.resource, key.name)
+        return stored
+
+    def namespace(self, name: str) -> Stored | None:
+        """A namespace's object."""
+        return self.store.collection(kinds.NAMESPACES.identity).find(ObjectKey("", name))
+
+    def write(
+        self,
+        served: Served,
+        key: ObjectKey,
+        plain: Mapping[str, Any],
+        *,
+        applied: Mapping[str, Any] = NOTHING_APPLIED,
+        dry_run: bool = False,
+    ) -> Stored:
+        """Keep an object's new state; in a dry run only say what it would be."""
+        if dry_run:
+            current = self.find(served, key)
+            return Stored(key, current.version if current else 0, encode_tail(plain), applied)
+        stored = self.store.write(served.resource.identity, key, plain, applied)
+        if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
+            definitions.serve(self.store, self.registry, stored.plain)
+        return stored
+
+    def remove(self, served: Served, key: ObjectKey, *, dry_run: bool = False) -> None:
+        """Remove an object, which must be there."""
+        if dry_run:
+            return
+        gone = self.store.remove(served.resource.identity, key)
+        if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
+            definitions.stop_serving(self.store, self.registry, gone.plain)
+        elif served.custom and not self.store.collection(served.resource.identity):
+            self.release_definition(str(served.resource))
+
+    def release_definition(self, name: str) -> None:
+        """Let a definition go whose objects are gone, if it is being deleted; its other finalizers still hold it."""
+        crds = self.served(kinds.CUSTOM_RESOURCE_DEFINITIONS)
+        definition = self.find(crds, ObjectKey("", name))
+        if definition is None or definitions.CLEANUP_FINALIZER not in definition.metadata.get("finalizers", ()):
+            return
+        others = [one for one in definition.metadata["finalizers"] if one != definitions.CLEANUP_FINALIZER]
+        if others:
+            metadata = definition.metadata | {"finalizers": others}
+            self.write(crds, definition.key, definition.plain | {"metadata": metadata}, applied=definition.applied)
+        else:
+            self.remove(crds, definition.key)

@@ -1,0 +1,82 @@
+"""Names of objects: which are allowed, and how the server makes one up."""
+
+from __future__ import annotations
+
+import re
+
+from ctrlkit import clock
+from ctrlkit.model import AnyResource
+from fakes.tracker.refusals import Cause
+
+_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIX_LENGTH = 5
+_LONGEST_BASE = 58
+GENERATE_TRIES = 8
+"""How many made-up names the server tries before it says that the name is taken."""
+
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_PATH_KINDS = frozenset({"roles", "rolebindings", "clusterroles", "clusterrolebindings"})
+_LABEL_KINDS = frozenset({"namespaces"})
+
+
+def generate_name(base: str) -> str:
+    """
+    A name that begins with `base`, cut to leave room for five random characters (row X3).
+
+    >>> len(generate_name("x" * 80)), generate_name("net-")[:4]
+    (63, 'net-')
+    """
+    suffix = "".join(clock.random_source().choices(_SUFFIX_ALPHABET, k=_SUFFIX_LENGTH))
+    return base[:_LONGEST_BASE] + suffix
+
+
+def name_causes(resource: AnyResource, name: str) -> list[Cause]:
+    """
+    What the server has against a name; the rules depend on the kind.
+
+    >>> from ctrlkit.model.kinds import PODS, ROLES
+    >>> [cause.field for cause in name_causes(PODS, "Not_Valid")], name_causes(ROLES, "system:Leader")
+    (['metadata.name'], [])
+    """
+    if resource.plural in _PATH_KINDS:
+        return _path_causes(name)
+    if resource.plural == "services" and not resource.group:
+        return _label_causes(name, _LABEL_1035, _SERVICE_TEXT)
+    if resource.plural in _LABEL_KINDS:
+        return _label_causes(name, _LABEL, _LABEL_TEXT)
+    if len(name) > 253:
+        return [_invalid(name, "must be no more than 253 characters")]
+    return [] if re.fullmatch(_SUBDOMAIN, name) else [_invalid(name, _SUBDOMAIN_TEXT)]
+
+
+def _label_causes(name: str, pattern: str, text: str) -> list[Cause]:
+    if len(name) > 63:
+        return [_invalid(name, "must be no more than 63 characters")]
+    return [] if re.fullmatch(pattern, name) else [_invalid(name, text)]
+
+
+def _path_causes(name: str) -> list[Cause]:
+    if name in (".", ".."):
+        return [_invalid(name, f"may not be '{name}'")]
+    return [_invalid(name, f"may not contain '{char}'") for char in "/%" if char in name]
+
+
+def _invalid(name: str, text: str) -> Cause:
+    return Cause.invalid("metadata.name", f'"{name}"', text)
+
+
+_SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    f"end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
+)
+_LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    f"an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
+)
+_SERVICE_TEXT = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    f"'{_LABEL_1035}')"
+)

@@ -1,0 +1,162 @@
+"""What patches make of an object: RFC 7386 merge, RFC 6902 JSON patch, Kubernetes' strategic merge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fakes.tracker.refusals import bad_request, patch_rejected
+from fakes.tracker.shapes import PLAIN, Shape, child
+
+_DIRECTIVE = "$patch"
+_RETAIN = "$retainKeys"
+_ORDER = "$setElementOrder/"
+_REMOVE = "$deleteFromPrimitiveList/"
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """
+    RFC 7386: fields given replace, null removes, anything but an object replaces whole. The inputs are not changed.
+
+    >>> merge({"a": 1, "b": {"c": 2, "d": 3}}, {"a": None, "b": {"c": 4}})
+    {'b': {'c': 4, 'd': 3}}
+    """
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged
+
+
+def json_patch(target: Mapping[str, Any], operations: Any) -> Any:
+    """
+    RFC 6902: all operations in order, or none.
+
+    >>> json_patch({"data": {"a": "1"}}, [{"op": "replace", "path": "/data/a", "value": "2"}])
+    {'data': {'a': '2'}}
+
+    Errors  BadRequest where the patch is no list of operations, Invalid where it cannot be carried out.
+    """
+    import jsonpatch  # noqa: PLC0415  # a JSON patch is rare, its library not free to load
+
+    if not isinstance(operations, Sequence) or isinstance(operations, str):
+        raise bad_request("error decoding patch: a JSON patch is a list of operations")
+    try:
+        return jsonpatch.apply_patch(target, list(operations))
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, IndexError):
+        raise patch_rejected() from None
+
+
+def strategic_merge(target: Mapping[str, Any], patch: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
+    """
+    Kubernetes' merge that knows list keys and the directives `$patch`, `$retainKeys`, `$setElementOrder/...` and
+    `$deleteFromPrimitiveList/...`. The inputs are not changed.
+
+    >>> from fakes.tracker.shapes import Field
+    >>> shape = {"env": Field(merge_key="name")}
+    >>> strategic_merge({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "B", "value": "2"}]}, shape)
+    {'env': [{'name': 'A', 'value': '1'}, {'name': 'B', 'value': '2'}]}
+    """
+    if patch.get(_DIRECTIVE) == "replace":
+        return {name: value for name, value in patch.items() if name != _DIRECTIVE}
+    if patch.get(_DIRECTIVE) == "delete":
+        return {}
+    merged = dict(target)
+    if _RETAIN in patch:
+        merged = {name: value for name, value in merged.items() if name in patch[_RETAIN]}
+    for name, value in patch.items():
+        if not name.startswith("$"):
+            _merge_field(merged, name, value, shape)
+    for name, value in patch.items():
+        if name.startswith(_REMOVE):
+            field = name.removeprefix(_REMOVE)
+            merged[field] = [item for item in merged.get(field) or () if item not in value]
+        elif name.startswith(_ORDER):
+            field = name.removeprefix(_ORDER)
+            if field in merged:
+                merged[field] = _ordered(merged[field], value, _merge_key(shape, field))
+    return merged
+
+
+def _merge_field(merged: dict[str, Any], name: str, value: Any, shape: Shape) -> None:
+    if value is None:
+        merged.pop(name, None)
+    elif isinstance(value, Mapping):
+        have = merged.get(name)
+        merged[name] = strategic_merge(have if isinstance(have, Mapping) else {}, value, child(shape, name))
+    elif isinstance(value, list):
+        key = _merge_key(shape, name)
+        have = merged.get(name)
+        items = have if isinstance(have, list) else []
+        merged[name] = value if key is None else merge_lists(items, value, key, child(shape, name))
+    else:
+        merged[name] = value
+
+
+def merge_lists(have: list[Any], patch: list[Any], key: str, shape: Shape = PLAIN) -> list[Any]:
+    """Items of a patch merged into a list by their key, or as a set for the key ""; new ones come last."""
+    if not key:
+        return [*have, *(item for item in patch if item not in have)]
+    if any(isinstance(item, Mapping) and item.get(_DIRECTIVE) == "replace" and key not in item for item in patch):
+        return [item for item in patch if _DIRECTIVE not in item]
+    merged = list(have)
+    for item in patch:
+        if not isinstance(item, Mapping) or key not in item:
+            raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+        place = next((i for i, old in enumerate(merged) if old.get(key) == item[key]), None)
+        if item.get(_DIRECTIVE) == "delete":
+            merged = [old for old in merged if old.get(key) != item[key]]
+        elif place is None:
+            merged.append(strategic_merge({}, item, shape))
+        else:
+            merged[place] = strategic_merge(merged[place], item, shape)
+    return merged
+
+
+def _merge_key(shape: Shape, name: str) -> str | None:
+    field = shape.get(name)
+    return field.merge_key if field else None
+
+
+def _ordered(items: list[Any], order: Iterable[Any], key: str | None) -> list[Any]:
+    """Items in the order given; those it does not name stay behind the one they stood behind."""
+    wanted = [item.get(key) if key and isinstance(item, Mapping) else item for item in order]
+
+    def name_of(item: Any) -> Any:
+        return item.get(key) if key else item
+
+    named = sorted((item for item in items if name_of(item) in wanted), key=lambda item: wanted.index(name_of(item)))
+    result, last = named, -1
+    for item in items:
+        if name_of(item) in wanted:
+            last = result.index(item)
+        else:
+            last += 1
+            result.insert(last, item)
+    return result
+
+
+def drop_nulls(value: Any) -> Any:
+    """A copy without the fields that are null."""
+    if isinstance(value, dict):
+        return {name: drop_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [drop_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def value_at(plain: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, None where any part of it is missing."""
+    value: Any = plain
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def with_value(plain: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy with another value at a dotted path; what is shared with the original is not changed."""
+    name, dot, rest = path.partition(".")
+    inner = plain.get(name)
+    return {**plain, name: with_value(inner if isinstance(inner, Mapping) else {}, rest, value) if dot else value}

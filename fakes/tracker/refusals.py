@@ -1,0 +1,202 @@
+"""The server's refusals, in its own words: one function for each kind of answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ctrlkit.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    Timeout,
+    UnsupportedMediaType,
+)
+from ctrlkit.model import AnyResource
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One field that breaks a rule: `reason` is a `metav1.CauseType`, `message` the server's sentence about it."""
+
+    field: str
+    reason: str
+    message: str
+
+    @staticmethod
+    def required(field: str, text: str = "") -> Cause:
+        """The field has no value."""
+        return Cause(field, "FieldValueRequired", f"Required value: {text}" if text else "Required value")
+
+    @staticmethod
+    def invalid(field: str, value: str, text: str) -> Cause:
+        """The field has a value that is not allowed; `value` is the JSON text of it."""
+        return Cause(field, "FieldValueInvalid", f"Invalid value: {value}: {text}")
+
+    @staticmethod
+    def forbidden(field: str, text: str) -> Cause:
+        """The field must not be set, or not now."""
+        return Cause(field, "FieldValueForbidden", f"Forbidden: {text}")
+
+    @staticmethod
+    def unsupported(field: str, value: str, supported: tuple[str, ...]) -> Cause:
+        """The field has a value outside of a fixed set."""
+        values = ", ".join(f'"{one}"' for one in supported)
+        return Cause(field, "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {values}')
+
+
+def details_of(resource: AnyResource, name: str, **more: Any) -> dict[str, Any]:
+    """The `Status.details` that names an object by its plural; empty values are left out, as the server does."""
+    details = {"name": name, "group": resource.group, "kind": resource.plural, **more}
+    return {key: value for key, value in details.items() if value != ""}
+
+
+def unknown_resource() -> NotFound:
+    """The kind is not served, or not that subresource of it."""
+    return NotFound("the server could not find the requested resource")
+
+
+def not_found(resource: AnyResource, name: str) -> NotFound:
+    """There is no object of that name."""
+    return NotFound(f'{resource} "{name}" not found', details=details_of(resource, name))
+
+
+def already_exists(resource: AnyResource, name: str) -> AlreadyExists:
+    """There is an object of that name."""
+    return AlreadyExists(f'{resource} "{name}" already exists', details=details_of(resource, name))
+
+
+def modified(resource: AnyResource, name: str) -> Conflict:
+    """The caller's version is not the newest."""
+    return conflict(
+        resource,
+        name,
+        "the object has been modified; please apply your changes to the latest version and try again",
+    )
+
+
+def conflict(resource: AnyResource, name: str, text: str) -> Conflict:
+    """A write lost against another; `text` says how."""
+    return Conflict(f'Operation cannot be fulfilled on {resource} "{name}": {text}', details=details_of(resource, name))
+
+
+def precondition_failed(resource: AnyResource, name: str, text: str) -> Conflict:
+    """A delete's precondition does not hold; the server names the kind here, where it elsewhere names the plural."""
+    return Conflict(
+        f'Operation cannot be fulfilled on {qualified_kind(resource)} "{name}": {text}',
+        details={**details_of(resource, name), "kind": resource.kind},
+    )
+
+
+def invalid(resource: AnyResource, name: str, *causes: Cause) -> Invalid:
+    """The object breaks rules of its kind."""
+    return _invalid(qualified_kind(resource), resource.group, resource.kind, name, causes)
+
+
+def invalid_options(kind: str, *causes: Cause) -> Invalid:
+    """The options of a call break rules; `kind` is ListOptions, DeleteOptions or PatchOptions."""
+    return _invalid(f"{kind}.meta.k8s.io", "meta.k8s.io", kind, "", causes)
+
+
+def _invalid(title: str, group: str, kind: str, name: str, causes: tuple[Cause, ...]) -> Invalid:
+    lines = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
+    text = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
+    details: dict[str, Any] = {
+        "name": name,
+        "group": group,
+        "kind": kind,
+        "causes": [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes],
+    }
+    return Invalid(
+        f'{title} "{name}" is invalid: {text}', details={key: value for key, value in details.items() if value != ""}
+    )
+
+
+def qualified_kind(resource: AnyResource) -> str:
+    """`Kind` or `Kind.group`, as the server's messages write it."""
+    return f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+
+
+def bad_request(text: str) -> BadRequest:
+    """The request is malformed."""
+    return BadRequest(text)
+
+
+def forbidden(resource: AnyResource, name: str, text: str, **details: Any) -> Forbidden:
+    """The server will not do it, whoever asks."""
+    return Forbidden(f'{resource} "{name}" is forbidden: {text}', details=details_of(resource, name, **details))
+
+
+def namespace_terminating(resource: AnyResource, name: str, namespace: str) -> Forbidden:
+    """Nothing new is made in a namespace that is being deleted."""
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    return forbidden(
+        resource,
+        name,
+        f"unable to create new content in namespace {namespace} because it is being terminated",
+        causes=[cause],
+    )
+
+
+def method_not_allowed() -> MethodNotAllowed:
+    """The kind, or its subresource, does not support the verb."""
+    return MethodNotAllowed("the server does not allow this method on the requested resource")
+
+
+def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaType:
+    """The kind does not take a body of that type."""
+    return UnsupportedMediaType(
+        "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
+    )
+
+
+def patch_rejected() -> Invalid:
+    """A JSON patch that cannot be carried out: a failed test, a missing path."""
+    return Invalid("the server rejected our request due to an error in our request")
+
+
+def too_large_version(version: int, current: int) -> Timeout:
+    """A list asks for a version that is not there yet."""
+    return Timeout(
+        f"Timeout: Too large resource version: {version}, current: {current}",
+        details={"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
+        retry_after_s=1.0,
+    )
+
+
+def too_old_version(version: int, oldest: int) -> Expired:
+    """A watch asks for a version that is no longer kept."""
+    return Expired(f"too old resource version: {version} ({oldest})")
+
+
+def list_version_expired() -> Expired:
+    """A list asks for a version that is no longer kept."""
+    return Expired("The resourceVersion for the provided list is too old.")
+
+
+def continue_expired() -> Expired:
+    """The version that a continue token belongs to is no longer kept."""
+    return Expired(
+        "The provided continue parameter is too old to display a consistent list result. "
+        "You can start a new list without the continue parameter."
+    )
+
+
+def unreadable_version(text: str) -> str:
+    """What the server says of a resourceVersion that is no number."""
+    return f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+
+
+def plain_failure(text: str) -> ApiError:
+    """A failure without a reason, which is how the server tells of some bad input."""
+    return ApiError(text, code=500, reason="")

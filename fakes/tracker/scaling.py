@@ -1,0 +1,75 @@
+"""The scale subresource (autoscaling/v1), and a pod's binding to its node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace as with_changes
+from typing import Any
+
+from ctrlkit.model import Action, ObjectKey
+from fakes.tracker.core import Core
+from fakes.tracker.patching import value_at, with_value
+from fakes.tracker.refusals import Cause, bad_request, conflict, invalid, unknown_resource
+from fakes.tracker.registry import ScalePaths, Served
+from fakes.tracker.selection import selector_text
+from fakes.tracker.store import Stored
+from fakes.tracker.updating import replace
+
+_SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def scale_of(served: Served, stored: Stored) -> dict[str, Any]:
+    """The Scale object that stands for an object."""
+    paths = _paths(served)
+    status: dict[str, Any] = {"replicas": value_at(stored.plain, paths.status_replicas) or 0}
+    selector = selector_text(value_at(stored.plain, paths.selector)) if paths.selector else ""
+    if selector:
+        status["selector"] = selector
+    replicas = value_at(stored.plain, paths.spec_replicas)
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: stored.metadata[name] for name in _SHOWN_METADATA if name in stored.metadata},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+def write_scale(core: Core, served: Served, action: Action, scale: Mapping[str, Any]) -> Stored:
+    """
+    Set an object's replicas to what a Scale asks for.
+
+    Errors  BadRequest where it is no Scale, Invalid for a negative number, Conflict for a stale version.
+    """
+    if not isinstance(scale, Mapping) or scale.get("kind", "Scale") != "Scale":
+        raise bad_request(f"wrong object passed to Scale update: {scale}")
+    current = core.get(served, action.key)
+    replicas = value_at(scale, "spec.replicas") or 0
+    if not isinstance(replicas, int) or replicas < 0:
+        text = "must be greater than or equal to 0"
+        raise invalid(served.resource, action.name, Cause.invalid("spec.replicas", str(replicas), text))
+    body = with_value(current.plain, _paths(served).spec_replicas, replicas)
+    meta = scale.get("metadata") or {}
+    version = meta.get("resourceVersion") or str(current.version)
+    body["metadata"] = current.metadata | {"resourceVersion": version, "name": meta.get("name") or action.name}
+    return replace(core, served, with_changes(action, subresource=""), current, body)
+
+
+def bind(core: Core, served: Served, action: Action) -> dict[str, Any]:
+    """Put a pod on a node, once; answers with a Status, as the server does."""
+    current = core.get(served, ObjectKey(action.namespace, action.name))
+    node = value_at(action.body, "target.name") if isinstance(action.body, Mapping) else None
+    if not node:
+        raise invalid(served.resource, action.name, Cause.required("target.name"))
+    has = value_at(current.plain, "spec.nodeName")
+    if has:
+        raise conflict(served.resource, action.name, f'pod {action.name} is already assigned to node "{has}"')
+    bound = with_value(current.plain, "spec.nodeName", node)
+    replace(core, served, with_changes(action, subresource=""), current, bound)
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+def _paths(served: Served) -> ScalePaths:
+    if served.scale is None:
+        raise unknown_resource()
+    return served.scale

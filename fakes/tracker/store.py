@@ -1,0 +1,281 @@
+"""
+The version log: what every object was at every version that is kept.
+
+One counter numbers the writes of all kinds, deletions included. Objects are kept as JSON bytes, which nobody can
+change, so every version of an object can be handed out as it is; the parsed form is made when a rule needs it and stays
+inside. Lists of an older version are rebuilt by undoing the changes after it, and watchers hold a place in the log, no
+queue.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from ctrlkit.model import ObjectKey
+from fakes.tracker.registry import Identity
+
+KEPT_CHANGES = 10_000
+"""Changes of one kind that are kept at least; older ones are compacted away as the log doubles."""
+
+NOTHING_APPLIED: Mapping[str, Any] = {}
+
+
+class Stored:
+    """
+    One object at one version.
+
+    Shape   `tail` is its JSON without the opening `{"kind":...,"apiVersion":...,`, which differs between the versions a
+            kind is served at. `applied` keeps, for each field manager, the fields that it applied last.
+    """
+
+    __slots__ = ("_plain", "applied", "key", "tail", "version")
+
+    def __init__(self, key: ObjectKey, version: int, tail: bytes, applied: Mapping[str, Any]) -> None:
+        self.key = key
+        self.version = version
+        self.tail = tail
+        self.applied = applied
+        self._plain: dict[str, Any] | None = None
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The parsed object, without kind and apiVersion: for the server's rules to read, never to change."""
+        if self._plain is None:
+            self._plain = msgspec.json.decode(b"{" + self.tail)
+        return self._plain
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The parsed metadata."""
+        metadata: dict[str, Any] = self.plain["metadata"]
+        return metadata
+
+    @property
+    def labels(self) -> dict[str, str] | None:
+        """The object's labels."""
+        return self.metadata.get("labels")
+
+
+class Change:
+    """One write: what it found, what it left (None for a deletion), and the lines that watchers are told."""
+
+    __slots__ = ("_lines", "after", "before", "key", "version")
+
+    def __init__(self, version: int, key: ObjectKey, before: Stored | None, after: Stored | None) -> None:
+        self.version = version
+        self.key = key
+        self.before = before
+        self.after = after
+        self._lines: dict[tuple[str, bytes], bytes] | None = None
+
+    def line(self, kind: str, head: bytes) -> bytes:
+        """
+        The watch line of a `kind` of event (ADDED, MODIFIED, DELETED), built once and shared between watchers.
+
+        DELETED carries the last state the object had, or had inside a selection, at the version of this change.
+        """
+        if self._lines is None:
+            self._lines = {}
+        line = self._lines.get((kind, head))
+        if line is None:
+            tail = self._gone() if kind == "DELETED" or self.after is None else self.after.tail
+            line = self._lines[kind, head] = event_line(kind, head, tail)
+        return line
+
+    def _gone(self) -> bytes:
+        if self.before is None:
+            raise ValueError(f"nothing went away at version {self.version}")
+        metadata = self.before.metadata | {"resourceVersion": str(self.version)}
+        return encode_tail(self.before.plain | {"metadata": metadata})
+
+
+class Waker(Protocol):
+    """What waits for changes of a collection."""
+
+    def wake(self) -> None:
+        """A change came, or the collection is closed."""
+        ...
+
+
+class Collection:
+    """
+    All objects of one kind, with their history.
+
+    Shape   `floor` is the oldest version whose state can still be told. `dropped` counts the changes compacted away, so
+            that `dropped + index` is a place in the log that stays valid.
+    """
+
+    def __init__(self, identity: Identity, floor: int) -> None:
+        self.identity = identity
+        self.floor = floor
+        self.closed = False
+        self.dropped = 0
+        self.changes: list[Change] = []
+        self._objects: dict[ObjectKey, Stored] = {}
+        self._paths: list[tuple[str, ObjectKey]] = []
+        self._wakers: dict[str, dict[Waker, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def find(self, key: ObjectKey) -> Stored | None:
+        """The object as it is now."""
+        return self._objects.get(key)
+
+    def all(self) -> Iterator[Stored]:
+        """The objects as they are now, in the order of their paths, `namespace/name`."""
+        return (self._objects[key] for _, key in self._paths)
+
+    def within(self, namespace: str) -> Iterator[Stored]:
+        """The objects of a namespace, or of all for "", in the order of their paths."""
+        if not namespace:
+            return self.all()
+        start = bisect.bisect_left(self._paths, (f"{namespace}/",))
+        end = bisect.bisect_left(self._paths, (f"{namespace}0",))  # "0" is the character after "/"
+        return (self._objects[key] for _, key in self._paths[start:end])
+
+    def at(self, version: int, namespace: str) -> list[Stored]:
+        """The objects as they were at a version not older than `floor`, in the order of their paths."""
+        if not self.changes or self.changes[-1].version <= version:
+            return list(self.within(namespace))
+        then = {stored.key: stored for stored in self.within(namespace)}
+        for change in reversed(self.changes):
+            if change.version <= version:
+                break
+            if namespace and change.key.namespace != namespace:
+                continue
+            if change.before is None:
+                then.pop(change.key, None)
+            else:
+                then[change.key] = change.before
+        return sorted(then.values(), key=lambda stored: str(stored.key))
+
+    def place_after(self, version: int) -> int:
+        """The place in the log of the first change after a version."""
+        return self.dropped + bisect.bisect_right(self.changes, version, key=lambda change: change.version)
+
+    def since(self, place: int) -> list[Change]:
+        """The changes from a place in the log on; those compacted away are missing."""
+        return self.changes[max(0, place - self.dropped) :]
+
+    @property
+    def end(self) -> int:
+        """The place in the log of the next change."""
+        return self.dropped + len(self.changes)
+
+    def put(self, change: Change) -> None:
+        """Take in a change and wake who waits for it."""
+        path = (str(change.key), change.key)
+        if change.after is None:
+            del self._objects[change.key]
+            del self._paths[bisect.bisect_left(self._paths, path)]
+        else:
+            if change.key not in self._objects:
+                bisect.insort(self._paths, path)
+            self._objects[change.key] = change.after
+        self.changes.append(change)
+        if len(self.changes) >= 2 * KEPT_CHANGES:
+            self.compact(self.changes[-KEPT_CHANGES].version)
+        self._wake(change.key.namespace)
+
+    def compact(self, version: int) -> None:
+        """Forget how things were before a version."""
+        count = bisect.bisect_right(self.changes, version, key=lambda change: change.version)
+        del self.changes[:count]
+        self.dropped += count
+        self.floor = max(self.floor, version)
+
+    def close(self) -> None:
+        """The kind is served no longer: its watches end."""
+        self.closed = True
+        for wakers in self._wakers.values():
+            for waker in wakers:
+                waker.wake()
+
+    def subscribe(self, namespace: str, waker: Waker) -> None:
+        """Wake `waker` at changes in a namespace, or at all for ""."""
+        self._wakers.setdefault(namespace, {})[waker] = None
+
+    def unsubscribe(self, namespace: str, waker: Waker) -> None:
+        """Wake `waker` no longer."""
+        wakers = self._wakers.get(namespace, {})
+        wakers.pop(waker, None)
+        if not wakers:
+            self._wakers.pop(namespace, None)
+
+    def _wake(self, namespace: str) -> None:
+        for waker in self._wakers.get("", ()):
+            waker.wake()
+        if namespace:
+            for waker in self._wakers.get(namespace, ()):
+                waker.wake()
+
+
+class Store:
+    """The collections of all kinds and the one version they share. `version` is that of the newest write."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._floor = 0
+        self._collections: dict[Identity, Collection] = {}
+
+    def collection(self, identity: Identity) -> Collection:
+        """The objects of a kind; an empty collection where there were none yet."""
+        collection = self._collections.get(identity)
+        if collection is None:
+            collection = self._collections[identity] = Collection(identity, self._floor)
+        return collection
+
+    def open(self, identity: Identity) -> None:
+        """Begin the history of a kind that is served from now on."""
+        self._collections.setdefault(identity, Collection(identity, self.version))
+
+    def collections(self) -> tuple[Collection, ...]:
+        """All collections there are."""
+        return tuple(self._collections.values())
+
+    def write(self, identity: Identity, key: ObjectKey, plain: Mapping[str, Any], applied: Mapping[str, Any]) -> Stored:
+        """Keep an object's new state at the next version, which is put into its metadata."""
+        self.version += 1
+        metadata = plain["metadata"] | {"resourceVersion": str(self.version)}
+        stored = Stored(key, self.version, encode_tail({**plain, "metadata": metadata}), applied)
+        collection = self.collection(identity)
+        collection.put(Change(self.version, key, collection.find(key), stored))
+        return stored
+
+    def remove(self, identity: Identity, key: ObjectKey) -> Stored:
+        """Remove an object at the next version; its last state, which must be there, is returned."""
+        self.version += 1
+        collection = self.collection(identity)
+        before = collection.find(key)
+        if before is None:
+            raise KeyError(str(key))
+        collection.put(Change(self.version, key, before, None))
+        return before
+
+    def drop(self, identity: Identity) -> None:
+        """Close a kind's collection and forget it, history included."""
+        collection = self._collections.pop(identity, None)
+        if collection is not None:
+            collection.close()
+
+    def compact(self) -> None:
+        """Forget how everything was before now."""
+        self._floor = self.version
+        for collection in self._collections.values():
+            collection.compact(self.version)
+
+
+def encode_tail(plain: Mapping[str, Any]) -> bytes:
+    """An object's JSON without its opening brace, kind and apiVersion; metadata comes first."""
+    rest = {name: value for name, value in plain.items() if name not in ("kind", "apiVersion", "metadata")}
+    return msgspec.json.encode({"metadata": plain["metadata"], **rest})[1:]
+
+
+def event_line(kind: str, head: bytes, tail: bytes) -> bytes:
+    """One line of a watch."""
+    return b'{"type":"%b","object":%b%b}' % (kind.encode(), head, tail)

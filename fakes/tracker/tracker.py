@@ -1,0 +1,170 @@
+"""The tracker's face: a Transport for asynchronous callers, and plain calls for tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from ctrlkit.model import (
+    Action,
+    AnyResource,
+    ApplyPatch,
+    JsonPatch,
+    Lines,
+    MergePatch,
+    ObjectKey,
+    OnConflict,
+    Options,
+    Patch,
+    PatchType,
+    StrategicMergePatch,
+    Unstructured,
+    Verb,
+    kinds,
+    to_plain,
+)
+from fakes.tracker.core import Core
+from fakes.tracker.registry import Registry
+from fakes.tracker.verbs import checked, serve
+from fakes.tracker.watching import WatchStream
+
+_FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+_NO_OPTIONS = Options()
+
+
+class Tracker:
+    """
+    A small API server in this process: one version log, the server's rules, and no HTTP.
+
+    >>> from ctrlkit.model.kinds import CONFIG_MAPS
+    >>> tracker = Tracker()
+    >>> made = tracker.create(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "default"}, "data": {"x": "1"}})
+    >>> tracker.get(CONFIG_MAPS, "default/a").at("data.x"), tracker.version == int(made.metadata.resource_version)
+    ('1', True)
+
+    Shape   `do` and `watch` are the Transport; the plain calls go through the same rules as Actions. Namespaces
+            `default` and `kube-*` are there from the start; no loop of a cluster runs here, so nothing collects
+            dependents or empties namespaces.
+    Errors  ApiError, with a real server's class, code and text.
+    Owner   One event loop. All state changes happen inside a call, none between two.
+    """
+
+    def __init__(self) -> None:
+        self._core = Core()
+        self._watches: dict[WatchStream, None] = {}
+        for name in _FIRST_NAMESPACES:
+            self.create(kinds.NAMESPACES, {"metadata": {"name": name}})
+
+    @property
+    def registry(self) -> Registry:
+        """Which kinds are served."""
+        return self._core.registry
+
+    @property
+    def version(self) -> int:
+        """The version of the newest write of any kind."""
+        return self._core.store.version
+
+    async def do(self, action: Action) -> bytes:
+        """Perform any verb but watch (Transport)."""
+        return serve(self._core, action)
+
+    def call(self, action: Action) -> bytes:
+        """What `do` does, for callers that are not asynchronous."""
+        return serve(self._core, action)
+
+    @asynccontextmanager
+    async def watch(self, action: Action) -> AsyncIterator[Lines]:
+        """Open a watch (Transport)."""
+        stream = WatchStream(self._core, checked(self._core, action), action)
+        self._watches[stream] = None
+        try:
+            yield stream
+        finally:
+            del self._watches[stream]
+            stream.close()
+
+    def busy(self) -> tuple[str, ...]:
+        """The watches that have not been handed the newest version they select: `watch pods at 2, server at 3`."""
+        return tuple(lag for stream in self._watches if (lag := stream.lag()))
+
+    def compact(self) -> None:
+        """Forget all history: older versions are answered with 410 from now on."""
+        self._core.store.compact()
+
+    def get(self, resource: AnyResource, key: ObjectKey | str, *, subresource: str = "") -> Unstructured:
+        """An object as it is now."""
+        return self._object(Verb.GET, resource, ObjectKey.of(key), subresource=subresource)
+
+    def list(self, resource: AnyResource, namespace: str = "", options: Options = _NO_OPTIONS) -> list[Unstructured]:
+        """The objects of a namespace, or of all, as they are now."""
+        action = Action(verb=Verb.LIST, resource=resource, namespace=namespace, options=options)
+        head = {"kind": resource.kind, "apiVersion": resource.api_version}
+        return [Unstructured(head | item) for item in msgspec.json.decode(self.call(action))["items"]]
+
+    def create(self, resource: AnyResource, body: object, options: Options = _NO_OPTIONS) -> Unstructured:
+        """Make an object; its namespace is taken from its metadata."""
+        plain = to_plain(body)
+        key = _key_of(resource, plain)
+        return self._object(Verb.CREATE, resource, ObjectKey(key.namespace, ""), body=plain, options=options)
+
+    def update(
+        self, resource: AnyResource, body: object, *, subresource: str = "", options: Options = _NO_OPTIONS
+    ) -> Unstructured:
+        """Put an object, or its part that a subresource stands for, in place of what is there."""
+        plain = to_plain(body)
+        key = _key_of(resource, plain)
+        return self._object(Verb.UPDATE, resource, key, subresource=subresource, body=plain, options=options)
+
+    def patch(
+        self,
+        resource: AnyResource,
+        key: ObjectKey | str,
+        patch: Patch,
+        *,
+        subresource: str = "",
+        options: Options = _NO_OPTIONS,
+    ) -> Unstructured:
+        """Change part of an object; an ApplyPatch needs `options.field_manager`."""
+        patch_type, body = _patch_parts(patch)
+        if isinstance(patch, ApplyPatch) and patch.on_conflict is OnConflict.FORCE:
+            options = dataclasses.replace(options, force=True)
+        return self._object(
+            Verb.PATCH,
+            resource,
+            ObjectKey.of(key),
+            subresource=subresource,
+            body=body,
+            patch_type=patch_type,
+            options=options,
+        )
+
+    def delete(self, resource: AnyResource, key: ObjectKey | str, options: Options = _NO_OPTIONS) -> Unstructured:
+        """Delete an object; what the server answers: the object that remains for now, or a Status."""
+        return self._object(Verb.DELETE, resource, ObjectKey.of(key), options=options)
+
+    def _object(self, verb: Verb, resource: AnyResource, key: ObjectKey, **rest: Any) -> Unstructured:
+        action = Action(verb=verb, resource=resource, namespace=key.namespace, name=key.name, **rest)
+        return Unstructured(msgspec.json.decode(self.call(action)))
+
+
+def _key_of(resource: AnyResource, body: Mapping[str, Any]) -> ObjectKey:
+    metadata = body.get("metadata") or {}
+    namespace = (metadata.get("namespace") or "") if resource.namespaced else ""
+    return ObjectKey(namespace, metadata.get("name") or "")
+
+
+def _patch_parts(patch: Patch) -> tuple[PatchType, Any]:
+    match patch:
+        case JsonPatch(operations):
+            return PatchType.JSON, to_plain(operations)
+        case MergePatch(fields):
+            return PatchType.MERGE, to_plain(fields)
+        case StrategicMergePatch(fields):
+            return PatchType.STRATEGIC, to_plain(fields)
+        case ApplyPatch(fields, _):
+            return PatchType.APPLY, to_plain(fields)

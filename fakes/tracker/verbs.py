@@ -1,0 +1,122 @@
+"""What the server does with an Action: each verb but watch, from request to JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ctrlkit.model import Action, PatchType, Verb, kinds
+from fakes.tracker.applying import apply
+from fakes.tracker.core import Core
+from fakes.tracker.creating import create
+from fakes.tracker.deleting import delete, delete_collection
+from fakes.tracker.listing import encode_list, list_objects
+from fakes.tracker.patching import json_patch, merge, strategic_merge
+from fakes.tracker.refusals import bad_request, details_of, method_not_allowed, unknown_resource, unsupported_media_type
+from fakes.tracker.registry import Served
+from fakes.tracker.scaling import bind, scale_of, write_scale
+from fakes.tracker.shapes import shape_of
+from fakes.tracker.store import Stored
+from fakes.tracker.updating import replace, update
+
+_CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
+_ALLOWED: Mapping[str, frozenset[Verb]] = {
+    "": frozenset(Verb),
+    "status": frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH}),
+    "scale": frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH}),
+    "finalize": frozenset({Verb.UPDATE}),
+    "binding": frozenset({Verb.CREATE}),
+}
+
+
+def serve(core: Core, action: Action) -> bytes:
+    """
+    Perform an Action at once.
+
+    Errors  ApiError of the class and with the text of a real server's refusal.
+    """
+    served = checked(core, action)
+    if action.subresource == "scale":
+        return msgspec.json.encode(scale_of(served, _perform_scale(core, served, action)))
+    match action.verb:
+        case Verb.LIST:
+            return list_objects(core, served, action)
+        case Verb.DELETE:
+            stored, answers_with_object = delete(core, served, action)
+            return document(served, stored) if answers_with_object else _deleted_status(served, stored)
+        case Verb.DELETE_COLLECTION:
+            version = {"resourceVersion": str(core.store.version)}
+            return encode_list(served, delete_collection(core, served, action), version)
+        case Verb.CREATE if action.subresource == "binding":
+            return msgspec.json.encode(bind(core, served, action))
+        case _:
+            return document(served, _perform_object(core, served, action))
+
+
+def checked(core: Core, action: Action) -> Served:
+    """The kind an Action is about; NotFound or MethodNotAllowed where the server does not serve the call."""
+    served = core.served(action.resource)
+    subresource = action.subresource
+    is_binding = subresource == "binding" and served.resource.identity == kinds.PODS.identity
+    if subresource and subresource not in served.subresources and not is_binding:
+        raise unknown_resource()
+    if action.verb not in _ALLOWED.get(subresource, frozenset()):
+        raise method_not_allowed()
+    return served
+
+
+def document(served: Served, stored: Stored) -> bytes:
+    """An object as it is sent."""
+    return served.head + stored.tail
+
+
+def _perform_object(core: Core, served: Served, action: Action) -> Stored:
+    match action.verb:
+        case Verb.GET:
+            return core.get(served, action.key)
+        case Verb.CREATE:
+            return create(core, served, action)
+        case Verb.UPDATE:
+            return update(core, served, action)
+        case Verb.PATCH if action.patch_type is PatchType.APPLY:
+            return apply(core, served, action)
+        case Verb.PATCH:
+            current = core.get(served, action.key)
+            return replace(core, served, action, current, _patched(served, action, current.plain))
+        case _:
+            raise method_not_allowed()
+
+
+def _perform_scale(core: Core, served: Served, action: Action) -> Stored:
+    current = core.get(served, action.key)
+    match action.verb:
+        case Verb.GET:
+            return current
+        case Verb.PATCH if action.patch_type is PatchType.APPLY:
+            return write_scale(core, served, action, merge(scale_of(served, current), action.body))
+        case Verb.PATCH:
+            return write_scale(core, served, action, _patched(served, action, scale_of(served, current)))
+        case _:
+            return write_scale(core, served, action, action.body)
+
+
+def _patched(served: Served, action: Action, plain: Mapping[str, Any]) -> Any:
+    resource = served.resource
+    whole = {"kind": resource.kind, "apiVersion": resource.api_version} | dict(plain)
+    if action.patch_type is PatchType.JSON:
+        return json_patch(whole, action.body)
+    if not isinstance(action.body, Mapping):
+        raise bad_request("error decoding patch: a merge patch is an object")
+    if action.patch_type is PatchType.MERGE:
+        return merge(whole, action.body)
+    if served.custom:
+        raise unsupported_media_type(_CUSTOM_PATCHES)
+    return strategic_merge(whole, action.body, shape_of(resource))
+
+
+def _deleted_status(served: Served, stored: Stored) -> bytes:
+    details = details_of(served.resource, stored.key.name, uid=stored.metadata["uid"])
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+    return msgspec.json.encode(status)

@@ -1,0 +1,98 @@
+"""A list is one snapshot, however many pages it came in."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctrlkit.client import Client
+from ctrlkit.errors import Expired, ServiceUnavailable
+from ctrlkit.model import Options
+from ctrlkit.model.kinds import CONFIG_MAPS
+from tests.unit.client.support import ScriptedTransport, a_list
+
+
+def _sent(transport: ScriptedTransport) -> list[Options]:
+    return [action.options for action in transport.actions]
+
+
+@pytest.mark.behaviour("R4", "B26")
+async def test_tokens_are_followed_to_the_end() -> None:
+    """Every page under the same selectors and limit; only a token carries the version on."""
+    transport = ScriptedTransport(a_list("a", "b", token="t1"), a_list("c", token="t2"), a_list("d"))
+    found = await Client(transport).list(
+        CONFIG_MAPS, namespace="demo", label_selector="x=y", field_selector="metadata.name!=z", page_size=2
+    )
+    assert [item.key.name for item in found] == ["a", "b", "c", "d"]
+    same = {"label_selector": "x=y", "field_selector": "metadata.name!=z", "limit": 2}
+    assert _sent(transport) == [
+        Options(**same),  # type: ignore[arg-type]
+        Options(**same, continue_token="t1"),  # type: ignore[arg-type]
+        Options(**same, continue_token="t2"),  # type: ignore[arg-type]
+    ]
+
+
+@pytest.mark.behaviour("R2")
+async def test_the_newest_is_read_in_pages_of_500_the_cached_in_one() -> None:
+    """A list at a version is answered by the server's watch cache, which does not page."""
+    transport = ScriptedTransport(a_list())
+    source = Client(transport).list_watch(CONFIG_MAPS, label_selector="x=y")
+    for version in ("", "0", "42"):
+        await source.list(resource_version=version)
+    assert _sent(transport) == [
+        Options(label_selector="x=y", limit=500),
+        Options(label_selector="x=y", resource_version="0"),
+        Options(label_selector="x=y", resource_version="42"),
+    ]
+
+
+@pytest.mark.behaviour("R4")
+async def test_the_snapshot_has_the_first_pages_version() -> None:
+    """Later pages belong to it."""
+    transport = ScriptedTransport(a_list("a", version="10", token="t"), a_list("b", version="12"))
+    snapshot = await Client(transport).list_watch(CONFIG_MAPS).list(resource_version="")
+    assert snapshot.version == "10"
+    assert [record.key.name for record in snapshot.records] == ["a", "b"]
+
+
+@pytest.mark.behaviour("R4")
+async def test_a_token_that_expires_costs_one_full_list() -> None:
+    """Without limit and token, at the version first asked for; what was there before is dropped."""
+    transport = ScriptedTransport(
+        a_list("a", version="10", token="t1"),
+        a_list("b", version="10", token="t2"),
+        Expired("too old"),
+        a_list("a", "c", version="20"),
+    )
+    snapshot = await Client(transport).list_watch(CONFIG_MAPS).list(resource_version="")
+    assert [record.key.name for record in snapshot.records] == ["a", "c"]
+    assert snapshot.version == "20"
+    assert _sent(transport)[3] == Options()
+
+
+@pytest.mark.behaviour("R4")
+async def test_a_version_is_asked_for_once_and_again_in_full() -> None:
+    """A server that pages although it was not asked to: the continuation names no version, the full list does."""
+    transport = ScriptedTransport(a_list("a", token="t1"), Expired("too old"), a_list("a", "b"))
+    await Client(transport).list_watch(CONFIG_MAPS).list(resource_version="7")
+    assert _sent(transport) == [
+        Options(resource_version="7"),
+        Options(continue_token="t1"),
+        Options(resource_version="7"),
+    ]
+
+
+@pytest.mark.behaviour("R4", "B26")
+async def test_a_first_page_that_expired_is_the_callers() -> None:
+    """It is about the version, not about a token."""
+    transport = ScriptedTransport(Expired("too old"))
+    with pytest.raises(Expired) as caught:
+        await Client(transport).list_watch(CONFIG_MAPS).list(resource_version="7")
+    assert caught.value.attempted == "list configmaps *"
+    assert len(transport.actions) == 1
+
+
+async def test_another_failure_ends_the_list() -> None:
+    """No half of a collection is ever returned."""
+    transport = ScriptedTransport(a_list("a", token="t"), ServiceUnavailable("later"))
+    with pytest.raises(ServiceUnavailable):
+        await Client(transport).list(CONFIG_MAPS)

@@ -1,0 +1,129 @@
+"""A watch delivers each event in its turn, whatever else is in the stream."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctrlkit.cache.source import ListWatch
+from ctrlkit.client import Client
+from ctrlkit.errors import DecodeError, Expired, StreamBroken, Unreachable
+from ctrlkit.model import Action, Applied, Bookmark, Deleted, Options, Unstructured, Verb, WatchEvent
+from ctrlkit.model.kinds import CONFIG_MAPS
+from tests.unit.client.support import ScriptedTransport, a_line, an_object
+
+GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+
+
+def _told(event: WatchEvent[Unstructured]) -> str:
+    match event:
+        case Applied(record):
+            return f"+{record.key.name}"
+        case Deleted(record):
+            return f"-{record.key.name}"
+        case Bookmark(version):
+            return f"@{version}"
+
+
+async def test_events_come_one_by_one() -> None:
+    """Over batches, bookmarks included; the watch asks for them."""
+    batches = [
+        [a_line("ADDED", an_object("a")), a_line("MODIFIED", an_object("b"))],
+        [a_line("DELETED", an_object("a")), a_line("BOOKMARK", {"metadata": {"resourceVersion": "9"}})],
+    ]
+    transport = ScriptedTransport(batches=batches)
+    watch = Client(transport).watch(
+        CONFIG_MAPS, namespace="demo", field_selector="metadata.name=a", resource_version="7", timeout_s=60
+    )
+    async with watch as events:
+        assert [_told(event) async for event in events] == ["+a", "+b", "-a", "@9"]
+    assert transport.action == Action(
+        verb=Verb.WATCH,
+        resource=CONFIG_MAPS,
+        namespace="demo",
+        options=Options(
+            field_selector="metadata.name=a", resource_version="7", timeout_s=60, allow_watch_bookmarks=True
+        ),
+    )
+
+
+async def test_leaving_early_closes_the_watch() -> None:
+    """Also in the middle of a batch."""
+    transport = ScriptedTransport(batches=[[a_line("ADDED", an_object("a"))] * 3])
+    async with Client(transport).watch(CONFIG_MAPS) as events:
+        await anext(events)
+        assert transport.open_watches == 1
+    assert transport.open_watches == 0
+
+
+@pytest.mark.behaviour("R8")
+async def test_an_informers_source_is_a_list_watch() -> None:
+    """It has what a reflector needs, and asks for bookmarks."""
+    batch = [a_line("ADDED", an_object("a")), a_line("ADDED", an_object("b"))]
+    transport = ScriptedTransport(batches=[batch, batch])
+    source: ListWatch[Unstructured] = Client(transport).list_watch(CONFIG_MAPS, label_selector="a=b")
+    async with source.watch(resource_version="7", timeout_s=300) as batches:
+        assert [[_told(event) for event in batch] async for batch in batches] == [["+a", "+b"], ["+a", "+b"]]
+    assert str(transport.action) == "watch configmaps *"
+    assert transport.action.options == Options(
+        label_selector="a=b", resource_version="7", timeout_s=300, allow_watch_bookmarks=True
+    )
+
+
+@pytest.mark.behaviour("B26")
+async def test_what_comes_before_an_error_is_delivered_first() -> None:
+    """A 410 within a batch ends the stream after the events before it, and says what was attempted."""
+    batches = [[a_line("ADDED", an_object("a")), a_line("ERROR", GONE)]]
+    async with (
+        Client(ScriptedTransport(batches=batches))
+        .list_watch(CONFIG_MAPS)
+        .watch(resource_version="7", timeout_s=300) as events
+    ):
+        assert [_told(event) for event in await anext(events)] == ["+a"]
+        with pytest.raises(Expired):
+            await anext(events)
+
+    async def read_all() -> None:
+        async with Client(ScriptedTransport(batches=batches)).watch(CONFIG_MAPS) as each:
+            async for _ in each:
+                pass
+
+    with pytest.raises(Expired) as caught:
+        await read_all()
+    assert caught.value.attempted == "watch configmaps *"
+
+
+async def test_a_line_that_cannot_be_read_costs_only_itself() -> None:
+    """Whoever goes on after the DecodeError gets the next line, and then the next batch."""
+    batches = [[b"<html>", a_line("ADDED", an_object("a"))], [a_line("ADDED", an_object("b")), b"{}"], []]
+    async with (
+        Client(ScriptedTransport(batches=batches))
+        .list_watch(CONFIG_MAPS)
+        .watch(resource_version="7", timeout_s=300) as events
+    ):
+        for told in ("+a", "+b"):
+            if told == "+a":
+                with pytest.raises(DecodeError):
+                    await anext(events)
+            assert [_told(event) for event in await anext(events)] == [told]
+        with pytest.raises(DecodeError):
+            await anext(events)
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
+
+
+@pytest.mark.parametrize("error", [Unreachable("refused"), Expired("too old")])
+async def test_a_watch_that_does_not_open_raises(error: Exception) -> None:
+    """On entering."""
+    with pytest.raises(type(error)):
+        async with Client(ScriptedTransport(error)).watch(CONFIG_MAPS):
+            pytest.fail("it opened")
+
+
+async def test_a_stream_that_breaks_raises() -> None:
+    """After what it delivered."""
+    transport = ScriptedTransport(batches=[[a_line("ADDED", an_object("a"))], StreamBroken("cut")])
+    async with Client(transport).watch(CONFIG_MAPS) as events:
+        assert _told(await anext(events)) == "+a"
+        with pytest.raises(StreamBroken):
+            await anext(events)
+    assert transport.open_watches == 0

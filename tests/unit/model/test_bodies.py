@@ -1,0 +1,116 @@
+"""Whatever a caller hands over becomes plain JSON data that only the call holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import kubernetes.aio.client as aio
+import kubernetes.client as sync
+import msgspec
+import pytest
+
+from ctrlkit.model import ObjectMeta, Unstructured, to_plain
+
+
+class Spec(msgspec.Struct, rename="camel", omit_defaults=True):
+    node_name: str = ""
+    host_network: bool = False
+
+
+@dataclass
+class Holder:
+    spec: Spec
+    since: datetime
+
+
+def test_mappings_and_sequences_are_copied_deeply() -> None:
+    """Nothing of the caller's is in the result, and subclasses of dict become dicts."""
+    inner: dict[str, Any] = {"b": [1, 2.5, True, None]}
+    body = Unstructured({"a": inner, "t": ({"x": "y"},)})
+    plain = to_plain(body)
+    assert plain == {"a": {"b": [1, 2.5, True, None]}, "t": [{"x": "y"}]}
+    assert type(plain) is dict
+    inner["b"].append(3)
+    assert plain["a"]["b"] == [1, 2.5, True, None]
+
+
+def test_structs_and_dataclasses_travel_by_their_wire_names() -> None:
+    """Defaults are left out where the type says so."""
+    holder = Holder(Spec(node_name="n"), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert to_plain(holder) == {"spec": {"nodeName": "n"}, "since": "2026-01-02T03:04:05Z"}
+    assert to_plain({"metadata": ObjectMeta(name="a")}) == {"metadata": {"name": "a"}}
+
+
+@pytest.mark.parametrize("models", [sync, aio], ids=["sync", "aio"])
+def test_kubernetes_models_travel_as_their_own_client_sends_them(models: Any) -> None:
+    """Wire names, times as text, fields that are None left out, nested models and lists of them."""
+    pod = models.V1Pod(
+        api_version="v1",
+        metadata=models.V1ObjectMeta(
+            name="a",
+            creation_timestamp=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            owner_references=[
+                models.V1OwnerReference(api_version="v1", kind="K", name="o", uid="u", block_owner_deletion=True)
+            ],
+        ),
+        spec=models.V1PodSpec(
+            host_ipc=False,
+            containers=[models.V1Container(name="c", ports=[models.V1ContainerPort(container_port=80)])],
+        ),
+    )
+    assert to_plain(pod) == {
+        "apiVersion": "v1",
+        "metadata": {
+            "name": "a",
+            "creationTimestamp": "2026-01-02T03:04:05Z",
+            "ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "o", "uid": "u", "blockOwnerDeletion": True}],
+        },
+        "spec": {"hostIPC": False, "containers": [{"name": "c", "ports": [{"containerPort": 80}]}]},
+    }
+
+
+def test_kubernetes_models_within_mappings_are_found() -> None:
+    """A body may be put together from both."""
+    assert to_plain(
+        {"metadata": sync.V1ObjectMeta(name="a"), "ports": [sync.V1ServicePort(port=1, target_port="x")]}
+    ) == {
+        "metadata": {"name": "a"},
+        "ports": [{"port": 1, "targetPort": "x"}],
+    }
+
+
+@pytest.mark.parametrize("value", [b"\xff\x00", "/wA="])
+def test_binary_data_travels_as_base64(value: Any) -> None:
+    """Bytes are encoded; text is taken to be encoded already."""
+    assert to_plain(sync.V1ConfigMap(binary_data={"k": value})) == {"binaryData": {"k": "/wA="}}
+
+
+def test_special_names_of_schemas_survive() -> None:
+    """Python cannot spell every field of JSON Schema."""
+    schema = sync.V1JSONSchemaProps(type="object", x_kubernetes_preserve_unknown_fields=True, ref="#/x")
+    assert to_plain(schema) == {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "$ref": "#/x"}
+
+
+class Swagger:
+    """A model as other generators make them."""
+
+    attribute_map = {"api_version": "apiVersion", "kind": "kind", "spec": "spec"}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self.api_version = "v1"
+        self.kind = None
+        self.spec = {"a": Spec(node_name="n")}
+
+
+def test_models_with_an_attribute_map_are_read_by_it() -> None:
+    """None is left out here too."""
+    assert to_plain(Swagger()) == {"apiVersion": "v1", "spec": {"a": {"nodeName": "n"}}}
+
+
+@pytest.mark.parametrize("body", [object(), {"a": object()}, [object()], {"a": lambda: 1}])
+def test_anything_else_is_refused_by_its_type(body: object) -> None:
+    """TypeError names it."""
+    with pytest.raises(TypeError, match=r"a body of type (object|function) cannot be sent"):
+        to_plain(body)

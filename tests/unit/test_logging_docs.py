@@ -1,0 +1,22 @@
+"""docs/logging.md lists the log lines there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import ctrlkit
+
+PACKAGE = Path(ctrlkit.__file__).parent
+DOCUMENT = PACKAGE.parent / "docs" / "logging.md"
+CALL = re.compile(
+    r"""(?:\b_?log|\b_log_failure|\blogger\("\w+"\))(?:\.(?:debug|info|warning|error|exception))?\(\s*"(\w+)\""""
+)
+OUTCOMES = {"done", "requeue_after", "conflict", "error", "terminal_error"}
+
+
+def test_every_line_is_listed_and_no_other() -> None:
+    """A constant event name for each call, in the tables."""
+    logged = {name for path in PACKAGE.rglob("*.py") for name in CALL.findall(path.read_text())}
+    rows = re.findall(r"^\| `(\w+)` \| (?:debug|info|warning|error|see)", DOCUMENT.read_text(), flags=re.MULTILINE)
+    assert logged == set(rows) - OUTCOMES
