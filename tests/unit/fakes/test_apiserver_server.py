@@ -336,6 +336,7 @@ async def test_a_stream_that_breaks_is_broken_for_the_client_too() -> None:
         ("/apis", lambda body: body["kind"] == "APIGroupList"),
         ("/apis/apps", lambda body: body["kind"] == "APIGroup"),
         ("/api/v1", lambda body: body["groupVersion"] == "v1"),
+        ("/openapi/v3", lambda body: body == {"paths": {}}),
         ("/apis/apps/v1", lambda body: body["groupVersion"] == "apps/v1"),
     ],
 )

@@ -1,0 +1,92 @@
+"""`ctrlkit apiserver`: an API server of one's own with a cluster's loops, for kubectl and for trying controllers."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ctrlkit.cli import Command
+from ctrlkit.client import Client
+from ctrlkit.errors import ConfigError
+from ctrlkit.telemetry import LogLevel, configure_logging
+from fakes.apiserver.server import ApiServer
+from fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
+from fakes.cluster.inprocess_runtime import ProgramFactory
+from fakes.tracker import Tracker
+
+
+class _AnyImage(Mapping[str, ProgramFactory]):
+    """Every image there could be: its container is ready at once and does nothing."""
+
+    def __getitem__(self, name: str) -> ProgramFactory:
+        return lambda address, spec: AlwaysReady()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run an API server that keeps everything in memory, with one node whose pods are ready whatever their image, "
+        "though no process runs in them. The first line on stdout is 'ready URL'; SIGTERM or Ctrl-C ends it."
+    )
+    parser.add_argument("--port", type=_port, default=0, help="where to listen on 127.0.0.1; 0, the default: any free")
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for the server here")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: write a number from 0 to 65535")
+    return port
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    configure_logging(level=LogLevel.WARNING)
+    asyncio.run(_serve(arguments.port, arguments.kubeconfig))
+    return 0
+
+
+async def _serve(port: int, kubeconfig: Path | None) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    tracker = Tracker()
+    async with (
+        ApiServer(tracker, tracker.registry).serve(port=port) as server,
+        InProcessRuntime(images=_AnyImage()) as runtime,
+        Cluster(Client(tracker), runtime),
+    ):
+        hint = ""
+        if kubeconfig is not None:
+            _write(server, kubeconfig)
+            hint = f"try: kubectl --kubeconfig {kubeconfig} get namespaces\n"
+        sys.stdout.write(f"ready {server.url}\n{hint}")
+        sys.stdout.flush()
+        await stopped.wait()
+
+
+def _write(server: ApiServer, kubeconfig: Path) -> None:
+    try:
+        server.write_kubeconfig(kubeconfig)
+    except OSError as error:
+        raise ConfigError(
+            f"write the kubeconfig {kubeconfig}: {error.strerror}; name a file in a folder you can write to"
+        ) from None
+
+
+COMMAND = Command(
+    name="apiserver",
+    help="run an API server in memory, with the loops of a cluster, for kubectl and for trying controllers",
+    configure=_configure,
+    run=_run,
+)

@@ -1,0 +1,195 @@
+"""
+Discovery: what a server says it serves, built from the registry each time it is asked.
+
+In       The registry's served kinds, custom ones included as they come and go.
+Out      Documents as plain dicts: the legacy lists and groups, the aggregated list, /version and the OpenAPI index.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from ctrlkit.model.kinds import BUILT_IN, NAMESPACES
+from fakes.tracker.registry import Served
+
+SERVER_VERSION = "v1.36.0"
+"""The Kubernetes release whose answers this server gives."""
+
+_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+_CUSTOM_VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
+_SUBRESOURCE_VERBS = {"finalize": ["update"], "status": ["get", "patch", "update"], "scale": ["get", "patch", "update"]}
+_SCALE = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+_GROUP_ORDER = {group: place for place, group in enumerate(dict.fromkeys(resource.group for resource in BUILT_IN))}
+
+
+def version_document() -> dict[str, str]:
+    """What /version answers."""
+    major, minor, _ = SERVER_VERSION.removeprefix("v").split(".")
+    return {
+        "major": major,
+        "minor": minor,
+        "gitVersion": f"{SERVER_VERSION}+ctrlkit",
+        "gitCommit": "",
+        "gitTreeState": "",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "",
+        "platform": "",
+    }
+
+
+def openapi_index() -> dict[str, Any]:
+    """What /openapi/v3 answers: no group's schemas are published yet."""
+    return {"paths": {}}
+
+
+def core_versions(address: str) -> dict[str, Any]:
+    """What /api answers; `address` is the server's own `host:port`."""
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    }
+
+
+def group_list(served: Iterable[Served]) -> dict[str, Any]:
+    """What /apis answers."""
+    groups = [_group(group, kinds) for group, kinds in _by_group(served) if group]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def group_document(served: Iterable[Served], group: str) -> dict[str, Any] | None:
+    """What /apis/GROUP answers; None where no kind of the group is served."""
+    kinds = [kind for kind in served if kind.resource.group == group]
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, kinds)} if kinds else None
+
+
+def resource_list(served: Iterable[Served], group: str, version: str) -> dict[str, Any] | None:
+    """What /api/v1 and /apis/GROUP/VERSION answer; None where no kind of the version is served."""
+    kinds = [kind for kind in served if (kind.resource.group, kind.resource.version) == (group, version)]
+    if not kinds:
+        return None
+    resources = [entry for kind in _by_plural(kinds) for entry in _resource_entries(kind)]
+    head = {"kind": "APIResourceList", **({"apiVersion": "v1"} if group else {})}  # as the real server: not for core
+    return {**head, "groupVersion": kinds[0].resource.api_version, "resources": resources}
+
+
+def aggregated(served: Iterable[Served], *, core: bool) -> dict[str, Any]:
+    """All of /api (`core`) or all of /apis in one APIGroupDiscoveryList."""
+    items = [
+        {
+            "metadata": {"name": group} if group else {},
+            "versions": [
+                {
+                    "version": version,
+                    "resources": [_aggregated_entry(kind) for kind in _by_plural(of_version)],
+                    "freshness": "Current",
+                }
+                for version, of_version in _by_version(kinds)
+            ],
+        }
+        for group, kinds in _by_group(served)
+        if core is (group == "")
+    ]
+    return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+def version_rank(version: str) -> tuple[int, int, int, str]:
+    """
+    A sort key that puts an API's preferred version first: stable before beta before alpha, then the higher number.
+
+    >>> sorted(["v1alpha1", "v1", "v2beta1", "v2", "mine"], key=version_rank)
+    ['v2', 'v1', 'v2beta1', 'v1alpha1', 'mine']
+    """
+    found = re.fullmatch(r"v(?P<major>\d+)((?P<stage>alpha|beta)(?P<minor>\d+))?", version)
+    if not found:
+        return (3, 0, 0, version)
+    stage = {None: 0, "beta": 1, "alpha": 2}[found["stage"]]
+    return (stage, -int(found["major"]), -int(found["minor"] or 0), version)
+
+
+def _by_group(served: Iterable[Served]) -> Iterator[tuple[str, list[Served]]]:
+    ordered = sorted(served, key=lambda kind: (_GROUP_ORDER.get(kind.resource.group, 99), kind.resource.group))
+    for group, kinds in groupby(ordered, key=lambda kind: kind.resource.group):
+        yield group, list(kinds)
+
+
+def _by_version(kinds: Iterable[Served]) -> Iterator[tuple[str, list[Served]]]:
+    ordered = sorted(kinds, key=lambda kind: version_rank(kind.resource.version))
+    for version, of_version in groupby(ordered, key=lambda kind: kind.resource.version):
+        yield version, list(of_version)
+
+
+def _by_plural(kinds: Iterable[Served]) -> list[Served]:
+    return sorted(kinds, key=lambda kind: kind.resource.plural)
+
+
+def _group(group: str, kinds: Iterable[Served]) -> dict[str, Any]:
+    versions = [{"groupVersion": f"{group}/{version}", "version": version} for version, _ in _by_version(kinds)]
+    return {"name": group, "versions": versions, "preferredVersion": versions[0]}
+
+
+def verbs_of(kind: Served) -> list[str]:
+    """The verbs of a kind's main resource, as discovery lists them."""
+    if kind.custom:
+        return _CUSTOM_VERBS
+    is_namespace = kind.resource.identity == NAMESPACES.identity
+    return [verb for verb in _VERBS if not (is_namespace and verb == "deletecollection")]
+
+
+def _subresources(kind: Served) -> list[str]:
+    return sorted(kind.subresources, reverse=kind.custom)  # custom resources name their status first
+
+
+def _names(kind: Served) -> dict[str, Any]:
+    given = {"shortNames": list(kind.short_names), "categories": list(kind.categories)}
+    return {name: values for name, values in given.items() if values}
+
+
+def _resource_entries(kind: Served) -> Iterator[dict[str, Any]]:
+    resource = kind.resource
+    yield {
+        "name": resource.plural,
+        "singularName": kind.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": verbs_of(kind),
+        **_names(kind),
+    }
+    for subresource in _subresources(kind):
+        yield {
+            "name": f"{resource.plural}/{subresource}",
+            "singularName": "",
+            "namespaced": resource.namespaced,
+            **(_SCALE if subresource == "scale" else {"kind": resource.kind}),
+            "verbs": _SUBRESOURCE_VERBS[subresource],
+        }
+
+
+def _aggregated_entry(kind: Served) -> dict[str, Any]:
+    resource = kind.resource
+    own_kind = {
+        "group": resource.group if kind.custom else "",
+        "version": resource.version if kind.custom else "",
+        "kind": resource.kind,
+    }
+    subresources = [
+        {
+            "subresource": subresource,
+            "responseKind": _SCALE if subresource == "scale" else own_kind,
+            "verbs": _SUBRESOURCE_VERBS[subresource],
+        }
+        for subresource in _subresources(kind)
+    ]
+    return {
+        "resource": resource.plural,
+        "responseKind": own_kind,
+        "scope": resource.scope.value,
+        "singularResource": kind.singular,
+        "verbs": verbs_of(kind),
+        **_names(kind),
+        **({"subresources": subresources} if subresources else {}),
+    }

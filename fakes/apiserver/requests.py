@@ -1,0 +1,161 @@
+"""What a client asks for: the Action in an HTTP request, or the refusal in the words of a real server."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+
+from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
+from ctrlkit.model import Action, AnyResource, PatchType
+from ctrlkit.wire.routes import to_action
+from fakes.tracker.registry import Registry, Served
+
+BODY_BYTES_MAX = 3 * 1024 * 1024
+_BODY_TYPES = ("application/json", "application/yaml")
+_CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
+_PATCHES = (*_CUSTOM_PATCHES, PatchType.STRATEGIC.value)
+_SUMMARY_CHARACTERS = 30
+
+
+class NoSuchPage(Exception):
+    """No API lives at this path: the answer is plain text, not a Status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path leads to: a kind, and how much of an object's place it names."""
+
+    served: Served
+    in_namespace: bool
+    names_object: bool
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods the path supports."""
+        if self.names_object:
+            return ("GET", "HEAD", "PUT", "PATCH", "DELETE")
+        if self.served.resource.namespaced and not self.in_namespace:
+            return ("GET", "HEAD")
+        return ("GET", "HEAD", "POST", "DELETE")
+
+
+def find_target(path: str, registry: Registry) -> Target:
+    """
+    The kind that a percent-encoded path is about.
+
+    Errors  NoSuchPage where no such API group version is served, NotFound where the kind is not.
+    """
+    match path.strip("/").split("/"):
+        case ["api", version, *rest] if rest:
+            group = ""
+        case ["apis", group, version, *rest] if rest:
+            pass
+        case _:
+            raise NoSuchPage
+    kinds = [kind for kind in registry.served() if (kind.resource.group, kind.resource.version) == (group, version)]
+    if not kinds:
+        raise NoSuchPage
+    in_namespace = len(rest) > 2 and rest[0] == "namespaces" and (bool(group) or rest[2] not in ("status", "finalize"))
+    rest = rest[2:] if in_namespace else rest
+    for kind in kinds:
+        if kind.resource.plural == rest[0]:
+            return Target(kind, in_namespace, names_object=len(rest) > 1)
+    raise _unknown_resource()
+
+
+async def read_body(request: web.BaseRequest) -> bytes | None:
+    """The body, None where there is none; RequestEntityTooLarge beyond 3 MiB, of which no more is read."""
+    chunks = []
+    size_bytes = 0
+    async for chunk in request.content.iter_any():
+        size_bytes += len(chunk)
+        if size_bytes > BODY_BYTES_MAX:
+            raise RequestEntityTooLarge(f"Request entity too large: limit is {BODY_BYTES_MAX}")
+        chunks.append(chunk)
+    return b"".join(chunks) or None
+
+
+def read_action(request: web.BaseRequest, body: bytes | None, target: Target) -> Action:
+    """
+    The Action a request carries.
+
+    Errors  MethodNotAllowed, UnsupportedMediaType, BadRequest, NotFound.
+    """
+    served = target.served
+
+    def resolve(_group: str, _version: str, plural: str) -> AnyResource | None:
+        return served.resource if plural == served.resource.plural else None
+
+    if request.method not in target.methods:
+        raise MethodNotAllowed("the server does not allow this method on the requested resource")
+    if request.method in ("POST", "PUT", "PATCH"):
+        _check_body(request, body or b"", served)
+    url = request.rel_url
+    action = to_action(request.method, url.raw_path, url.query.items(), request.headers, body, resolve)
+    if action.subresource and action.subresource not in served.subresources:
+        raise _unknown_resource()
+    return action
+
+
+def _check_body(request: web.BaseRequest, body: bytes, served: Served) -> None:
+    """Refuse what `to_action` would refuse too, in the words clients know."""
+    content_type = request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
+    is_patch = request.method == "PATCH"
+    if is_patch and content_type not in _PATCHES and not served.custom:
+        raise UnsupportedMediaType("415: Unsupported Media Type")
+    accepted = _BODY_TYPES if not is_patch else _CUSTOM_PATCHES if served.custom else _PATCHES
+    if content_type not in accepted:
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
+        )
+    if content_type.endswith("json"):
+        try:
+            msgspec.json.decode(body, type=msgspec.Raw)
+        except msgspec.DecodeError:
+            raise BadRequest(_complaint(body, served, is_patch=is_patch)) from None
+
+
+def _complaint(body: bytes, served: Served, *, is_patch: bool) -> str:
+    problem = json_problem(body)
+    if is_patch:
+        return f"error decoding patch: {problem}"
+    start = body[:_SUMMARY_CHARACTERS].decode(errors="replace")
+    summary = "<empty>" if not body else start if len(body) <= _SUMMARY_CHARACTERS else f"{start} ..."
+    return (
+        f"the object provided is unrecognized (must be of type {served.resource.kind}): "
+        f"couldn't get version/kind; json parse error: {problem} ({summary})"
+    )
+
+
+_PLACES = {
+    "Expecting property name": "looking for beginning of object key string",
+    "Expecting value": "looking for beginning of value",
+    "Expecting ':'": "after object key",
+    "Expecting ','": "after object key:value pair or array element",
+    "Extra data": "after top-level value",
+}
+
+
+def json_problem(body: bytes) -> str:
+    """
+    What is wrong with a JSON text, as a real server puts it.
+
+    >>> json_problem(b"{nope"), json_problem(b"[{")
+    ("invalid character 'n' looking for beginning of object key string", 'unexpected end of JSON input')
+    """
+    text = body.decode(errors="replace")
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.pos >= len(text):
+            return "unexpected end of JSON input"
+        place = next((words for start, words in _PLACES.items() if error.msg.startswith(start)), "in the text")
+        return f"invalid character {text[error.pos]!r} {place}"
+    return "invalid character in the text"
+
+
+def _unknown_resource() -> NotFound:
+    return NotFound("the server could not find the requested resource")

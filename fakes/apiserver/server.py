@@ -1,0 +1,205 @@
+"""
+An API server over HTTP: each request becomes an Action, is performed by a Transport, and its answer goes back.
+
+In       A Transport (an object tracker, a FakeClientset, even a client of another server) and the Registry of kinds.
+Out      Discovery, objects, lists, Tables and watches, refusals as Status: what kubectl and client libraries expect.
+Owns     The listening socket and the open watches; leaving `serve()` ends both at once. It keeps no objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from ctrlkit import clock
+from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, ServiceUnavailable, TransportError, Unauthorized
+from ctrlkit.model import Action, Transport, Verb
+from fakes.apiserver import discovery
+from fakes.apiserver.answers import document_answer, json_answer, status_answer, text_answer
+from fakes.apiserver.kubeconfig import kubeconfig_text, write_private
+from fakes.apiserver.negotiation import AGGREGATED_DISCOVERY, accepts_aggregated_discovery
+from fakes.apiserver.requests import NoSuchPage, find_target, read_action, read_body
+from fakes.apiserver.views import View
+from fakes.tracker.registry import Registry
+
+_PROBES = ("/healthz", "/livez", "/readyz")
+_SHUTDOWN_S = 1.0
+_JSON = "application/json"
+
+
+class PortTaken(CtrlkitError):
+    """Something else listens at the address."""
+
+
+class ApiServer:
+    """
+    Serve a Transport over HTTP, for as long as `serve()` is entered.
+
+        async with ApiServer(tracker, tracker.registry).serve() as server:
+            print(server.url)
+
+    Shape   `token`, where given, must come as a bearer token with every request but the probes; kubectl sends tokens
+            over TLS only, so a server for kubectl has none.
+    Errors  PortTaken on entering; ConfigError from `url` and `kubeconfig()` while nothing is served.
+    Owner   One event loop; one `serve()` at a time.
+    """
+
+    def __init__(self, transport: Transport, registry: Registry, *, token: str | None = None) -> None:
+        self._transport = transport
+        self._registry = registry
+        self._token = token
+        self._address = ""
+        self._watches: set[asyncio.Timeout] = set()
+
+    @property
+    def url(self) -> str:
+        """`http://host:port` of the running server."""
+        if not self._address:
+            raise ConfigError("ask for the API server's URL: it does not run; enter serve() first")
+        return f"http://{self._address}"
+
+    def kubeconfig(self) -> str:
+        """A kubeconfig for the running server, as YAML."""
+        return kubeconfig_text(self.url, self._token)
+
+    def write_kubeconfig(self, path: str | Path) -> None:
+        """Write the kubeconfig to a file only its owner can read."""
+        write_private(Path(path), self.kubeconfig())
+
+    @asynccontextmanager
+    async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[ApiServer]:
+        """Listen, port 0 for any free one; on leaving end all watches and close all connections."""
+        if self._address:
+            raise ConfigError(f"serve at {host}:{port}: this API server already serves {self.url}; make another one")
+        runner = web.ServerRunner(
+            web.Server(self._handle, handler_cancellation=True, access_log=None), shutdown_timeout=_SHUTDOWN_S
+        )
+        await runner.setup()
+        try:
+            await _listen(runner, host, port)
+            found_host, found_port = runner.addresses[0][:2]
+            self._address = f"[{found_host}]:{found_port}" if ":" in found_host else f"{found_host}:{found_port}"
+            yield self
+        finally:
+            self._address = ""
+            self._end_watches()
+            await runner.cleanup()
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Requests
+    # -----------------------------------------------------------------------------------------------------------------
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            if request.path in _PROBES:
+                return text_answer("ok")
+            self._check_token(request)
+            if request.method in ("GET", "HEAD") and (answer := self._discover(request)) is not None:
+                return answer
+            return await self._perform(request)
+        except NoSuchPage:
+            return text_answer("404 page not found\n", status=404)
+        except ApiError as error:
+            return status_answer(error)
+        except TransportError:
+            return _drop(request)
+
+    def _check_token(self, request: web.BaseRequest) -> None:
+        if self._token is None:
+            return
+        sent = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(sent.encode(), f"Bearer {self._token}".encode()):
+            raise Unauthorized("Unauthorized")
+
+    def _discover(self, request: web.BaseRequest) -> web.Response | None:
+        served = self._registry.served()
+        aggregated = accepts_aggregated_discovery(request.headers.get("Accept", ""))
+        body: object = None
+        match request.path.strip("/").split("/"):
+            case ["version"]:
+                body = discovery.version_document()
+            case ["openapi", "v3"]:
+                body = discovery.openapi_index()
+            case ["api" | "apis" as root] if aggregated:
+                return json_answer(discovery.aggregated(served, core=root == "api"), content_type=AGGREGATED_DISCOVERY)
+            case ["api"]:
+                body = discovery.core_versions(self._address)
+            case ["apis"]:
+                body = discovery.group_list(served)
+            case ["api", version]:
+                body = discovery.resource_list(served, "", version)
+            case ["apis", group]:
+                body = discovery.group_document(served, group)
+            case ["apis", group, version]:
+                body = discovery.resource_list(served, group, version)
+        return json_answer(body) if body else None
+
+    async def _perform(self, request: web.BaseRequest) -> web.StreamResponse:
+        target = find_target(request.rel_url.raw_path, self._registry)
+        try:
+            action = read_action(request, await read_body(request), target)
+            view = View(request, target.served)
+            if action.verb is Verb.WATCH:
+                return await self._stream(request, action, view)
+            answer = await self._transport.do(action)
+            return document_answer(view.of(answer), status=201 if action.verb is Verb.CREATE else 200)
+        except ApiError as error:
+            return status_answer(error, allow=target.methods)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Watches
+    # -----------------------------------------------------------------------------------------------------------------
+
+    async def _stream(self, request: web.BaseRequest, action: Action, view: View) -> web.StreamResponse:
+        """Send a watch's lines as they come, until the transport ends it, the client leaves, or the server stops."""
+        response = web.StreamResponse(headers={"Content-Type": _JSON})
+        response.enable_chunked_encoding()
+        until_stopped = asyncio.timeout(None)
+        self._watches.add(until_stopped)
+        try:
+            async with until_stopped, self._transport.watch(action) as batches:
+                await response.prepare(request)
+                async for lines in batches:
+                    await response.write(b"".join(view.event(line) + b"\n" for line in lines))
+        except TimeoutError:
+            if not until_stopped.expired():
+                raise
+            if not response.prepared:
+                raise ServiceUnavailable("the server is shutting down") from None
+        except ConnectionError:
+            return response  # the client left
+        except TransportError:
+            return _drop(request)
+        finally:
+            self._watches.discard(until_stopped)
+        await response.write_eof()
+        return response
+
+    def _end_watches(self) -> None:
+        for watch in self._watches:
+            watch.reschedule(clock.monotonic())
+
+
+async def _listen(runner: web.ServerRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(
+                f"serve the API at {host}:{port}: the port is taken; choose another, or 0 for any free one"
+            ) from None
+        problem = error.strerror or error
+        raise ConfigError(f"serve the API at {host}:{port}: {problem}; choose another address") from None
+
+
+def _drop(request: web.BaseRequest) -> web.Response:
+    """The transport had no answer, so the client gets none: its connection is closed."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

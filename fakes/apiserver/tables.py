@@ -1,0 +1,183 @@
+"""
+Objects, lists and watch events in the forms clients ask for: whole, as a Table, or metadata only.
+
+All pure: an answer's JSON goes in, the answer's JSON in another form comes out. Status answers stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from ctrlkit.errors import BadRequest
+from ctrlkit.model import AnyResource
+from fakes.apiserver import jsonpath
+from fakes.apiserver.durations import age
+from fakes.apiserver.printers import PRINTERS, default_cells
+from fakes.tracker.registry import Served
+
+_META_VERSION = "meta.k8s.io/v1"
+_AGE_COLUMN = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+_NAME_COLUMN = {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
+_COLUMNS: Mapping[str, Sequence[Sequence[Any]]] = json.loads(
+    resources.files("fakes.apiserver").joinpath("data/columns.json").read_text()
+)
+_DEFAULT_COLUMNS = (("Name", "string", "name", 0), ("Created At", "date", "", 0))
+
+
+class Include(Enum):
+    """How much of its object a table's row carries."""
+
+    NONE = "None"
+    METADATA = "Metadata"
+    OBJECT = "Object"
+
+    @classmethod
+    def parse(cls, text: str) -> Include:
+        """Read the query parameter `includeObject`; BadRequest for a value that is none."""
+        try:
+            return cls(text or "Metadata")
+        except ValueError:
+            raise BadRequest(f'unrecognized includeObject value: "{text[:64]}"') from None
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Makes tables of one kind: its columns are those of discovery, its cells as of `now`."""
+
+    served: Served
+    include: Include
+
+    def of(self, answer: bytes, now: datetime) -> bytes:
+        """An object or a list as a Table."""
+        body = msgspec.json.decode(answer)
+        return answer if body.get("kind") == "Status" else _encode(self._table(body, now, self.columns()))
+
+    def event(self, line: bytes, now: datetime, *, first: bool) -> bytes:
+        """A watch event around a Table; only the first one names the columns."""
+        event = msgspec.json.decode(line)
+        if event.get("type") == "ERROR":
+            return line
+        columns = self.columns() if first else None
+        return _encode({"type": event["type"], "object": self._table(event["object"], now, columns)})
+
+    def columns(self) -> list[dict[str, Any]]:
+        """The column definitions of the kind."""
+        if self.served.custom:
+            return [_NAME_COLUMN, *(_custom_column(column) for column in self._custom_columns())]
+        keys = ("name", "type", "format", "priority")
+        rows = _COLUMNS.get(str(self.served.resource), _DEFAULT_COLUMNS)
+        return [{**dict(zip(keys, row, strict=True)), "description": ""} for row in rows]
+
+    def _custom_columns(self) -> Sequence[Mapping[str, Any]]:
+        return self.served.columns or (_AGE_COLUMN,)
+
+    def _table(self, body: Mapping[str, Any], now: datetime, columns: list[dict[str, Any]] | None) -> dict[str, Any]:
+        is_list = "items" in body
+        things = body["items"] or () if is_list else (body,)
+        metadata = body.get("metadata") or {}
+        kept = ("resourceVersion", "continue", "remainingItemCount") if is_list else ("resourceVersion",)
+        return {
+            "kind": "Table",
+            "apiVersion": _META_VERSION,
+            "metadata": {name: metadata[name] for name in kept if metadata.get(name)},
+            "columnDefinitions": columns,
+            "rows": [{"cells": self.cells(thing, now), "object": self._row_object(thing)} for thing in things],
+        }
+
+    def cells(self, thing: Mapping[str, Any], now: datetime) -> list[Any]:
+        """One row of an object."""
+        if not self.served.custom:
+            return PRINTERS.get(self.served.resource.identity, default_cells)(thing, now)
+        name = (thing.get("metadata") or {}).get("name", "")
+        return [name, *(_custom_cell(thing, column, now) for column in self._custom_columns())]
+
+    def _row_object(self, thing: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        match self.include:
+            case Include.NONE:
+                return None
+            case Include.METADATA:
+                return _metadata_only(thing)
+            case Include.OBJECT:
+                return _with_kind(thing, self.served.resource)
+
+
+def _custom_column(column: Mapping[str, Any]) -> dict[str, Any]:
+    """One of a definition's additionalPrinterColumns as a column definition."""
+    described = f"Custom resource definition column (in JSONPath format): {column.get('jsonPath', '')}"
+    return {
+        "name": column.get("name", ""),
+        "type": column.get("type", "string"),
+        "format": column.get("format", ""),
+        "description": column.get("description") or described,
+        "priority": column.get("priority", 0),
+    }
+
+
+def _custom_cell(thing: Mapping[str, Any], column: Mapping[str, Any], now: datetime) -> Any:
+    """The value at a column's path where it fits the column's type; null otherwise."""
+    try:
+        value = next(jsonpath.find(dict(thing), column.get("jsonPath", "")), None)
+    except ValueError:
+        return None
+    match column.get("type"):
+        case "string" if value is not None:
+            return jsonpath.as_text(value)
+        case "date" if isinstance(value, str):
+            return age(value, now)
+        case "boolean" if isinstance(value, bool):
+            return value
+        case "integer" | "number" as kind if isinstance(value, int | float) and not isinstance(value, bool):
+            return int(value) if kind == "integer" else float(value)
+    return None
+
+
+def metadata_only(answer: bytes) -> bytes:
+    """
+    An object as PartialObjectMetadata, a list as PartialObjectMetadataList.
+
+    >>> metadata_only(b'{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}, "spec": {}}')
+    b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a"}}'
+    """
+    body = msgspec.json.decode(answer)
+    if body.get("kind") == "Status":
+        return answer
+    if "items" not in body:
+        return _encode(_metadata_only(body))
+    items = [_metadata_only(thing) for thing in body["items"] or ()]
+    metadata = body.get("metadata") or {}
+    return _encode(
+        {"kind": "PartialObjectMetadataList", "apiVersion": _META_VERSION, "metadata": metadata, "items": items}
+    )
+
+
+def metadata_event(line: bytes) -> bytes:
+    """A watch event around PartialObjectMetadata."""
+    event = msgspec.json.decode(line)
+    if event.get("type") == "ERROR":
+        return line
+    return _encode({"type": event["type"], "object": _metadata_only(event["object"])})
+
+
+def _metadata_only(thing: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": _META_VERSION,
+        "metadata": thing.get("metadata") or {},
+    }
+
+
+def _with_kind(thing: Mapping[str, Any], resource: AnyResource) -> dict[str, Any]:
+    """An object with its kind: items of a list may come without, rows of a table never do."""
+    return {**thing, "kind": resource.kind, "apiVersion": resource.api_version}
+
+
+def _encode(body: object) -> bytes:
+    return msgspec.json.encode(body)
