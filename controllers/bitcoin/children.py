@@ -1,0 +1,122 @@
+"""
+What a network owns in the cluster: its Service and its StatefulSet, created where missing, put back where changed.
+
+In       A network; what the caches know of its children.
+Out      Creates and patches, and the Normal events that tell of them.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from controllers.bitcoin.desired import (
+    desired_service,
+    desired_statefulset,
+    service_drift,
+    statefulset_drift,
+)
+from controllers.bitcoin.status import Reason, Trouble
+from controllers.bitcoin.types import BITCOIN_NETWORKS, SERVICES, STATEFULSETS, BitcoinNetwork, Service, StatefulSet
+from ctrlkit.cache import Lister
+from ctrlkit.client import Client
+from ctrlkit.controller import EventRecorder, EventType
+from ctrlkit.errors import AlreadyExists, ApiError, CtrlkitError, TerminalError
+from ctrlkit.model import Resource
+
+C = TypeVar("C", Service, StatefulSet)
+
+
+class NameTaken(TerminalError):
+    """Something that is not the network's has the name of one of its children; `trouble` says what."""
+
+    def __init__(self, message: str, trouble: Trouble) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+
+
+class CreationFailed(CtrlkitError):
+    """The server refused a child; `trouble` says which and why."""
+
+    def __init__(self, message: str, trouble: Trouble) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+
+
+class Children:
+    """
+    Keeps Service and StatefulSet of networks as they should be.
+
+    Errors  NameTaken, CreationFailed; ApiError where a patch is refused; TransportError where no answer came.
+    Owner   One reconciler.
+    """
+
+    def __init__(
+        self,
+        *,
+        services: Lister[Service],
+        statefulsets: Lister[StatefulSet],
+        client: Client,
+        recorder: EventRecorder,
+    ) -> None:
+        self._services = services
+        self._statefulsets = statefulsets
+        self._client = client
+        self._recorder = recorder
+
+    async def ensure_service(self, network: BitcoinNetwork) -> None:
+        """See that the headless Service is there and as it should be."""
+        want = desired_service(network)
+        have = self._find(network, self._services, want)
+        if have is None:
+            await self._create(network, SERVICES, want)
+        elif not have.metadata.deleting:
+            drift = service_drift(have, want)
+            if drift is not None:
+                await self._client.patch(SERVICES, have.metadata.key, drift)
+                self._tell(network, "RestoredService", f"put back service {have.metadata.name}, which was changed")
+
+    async def ensure_statefulset(self, network: BitcoinNetwork) -> StatefulSet | None:
+        """See that the StatefulSet is there and as it should be; None where only a later pass will see it."""
+        want = desired_statefulset(network)
+        have = self._find(network, self._statefulsets, want)
+        if have is None:
+            return await self._create(network, STATEFULSETS, want)
+        if have.metadata.deleting:
+            return have
+        drift = statefulset_drift(have, want)
+        if drift is None:
+            return have
+        patched = await self._client.patch(STATEFULSETS, have.metadata.key, drift)
+        name, before, after = have.metadata.name, have.spec.replicas, want.spec.replicas
+        if before != after:
+            self._tell(network, "AdjustedReplicas", f"adjusted replicas of statefulset {name} from {before} to {after}")
+        if have.spec.template != patched.spec.template:
+            self._tell(network, "RestoredStatefulSet", f"put back the pod template of statefulset {name}")
+        return patched
+
+    def _find(self, network: BitcoinNetwork, lister: Lister[C], want: C) -> C | None:
+        have = lister.find(want.metadata.key)
+        if have is None or have.metadata.is_controlled_by(network.metadata):
+            return have
+        holder, what = have.metadata.controller, f"{lister.resource.kind.lower()} {want.metadata.name}"
+        if holder is not None and (holder.kind, holder.name) == (BITCOIN_NETWORKS.kind, network.metadata.name):
+            fact = f"{what} belongs to a former network of this name; wait until it is collected"
+        else:
+            fact = f"{what} exists and is not this network's; delete it, or give the network another name"
+        raise NameTaken(f"reconcile network {network.metadata.key}: {fact}", Trouble(Reason.NAME_TAKEN, fact))
+
+    async def _create(self, network: BitcoinNetwork, resource: Resource[C], want: C) -> C | None:
+        kind, name = resource.kind, want.metadata.name
+        try:
+            created = await self._client.create(resource, want)
+        except AlreadyExists:
+            return None  # the cache is behind: its next change leads to the next pass
+        except ApiError as error:
+            fact = f"{kind.lower()} {name} could not be created: {error.message[:200]}"
+            trouble = Trouble(Reason.CREATION_ERROR, fact)
+            raise CreationFailed(f"reconcile network {network.metadata.key}: {error}", trouble) from error
+        self._tell(network, f"Created{kind}", f"created {kind.lower()} {name}")
+        return created
+
+    def _tell(self, network: BitcoinNetwork, reason: str, message: str) -> None:
+        self._recorder.event(network.metadata, BITCOIN_NETWORKS, EventType.NORMAL, reason, message)

@@ -1,0 +1,277 @@
+"""
+The command `bitcoin-controller`: run, demo, manifests.
+
+Exit status: 0, for `demo` only if every step held; 1 for an error, told in one line on stderr, or a step that did not
+hold; 2 for bad arguments; 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from controllers.bitcoin.rpc import RpcError
+from controllers.bitcoin.types import NODES_MAX
+from ctrlkit.errors import CtrlkitError
+from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
+
+PROG: Final = "bitcoin-controller"
+_BLOCKS_MAX: Final = 10_000
+_BAD_ARGUMENTS: Final = 2
+
+_MAIN_EPILOG: Final = """\
+examples:
+  bitcoin-controller demo                                   see all of it work, on this machine, without a cluster
+  bitcoin-controller manifests | kubectl apply -f -         install the kind BitcoinNetwork, roles and controller
+  bitcoin-controller run                                    run the controller here, for the cluster of your kubeconfig
+
+'bitcoin-controller COMMAND --help' tells what a command does and takes.
+"""
+_RUN_EPILOG: Final = """\
+examples:
+  bitcoin-controller run
+  bitcoin-controller run --kubeconfig ~/.kube/test --context kind-test --namespace dev --namespace test
+
+The kind must be installed (bitcoin-controller manifests | kubectl apply -f -), and the nodes' pods must be reachable
+from where this runs. SIGTERM and Ctrl-C let running work finish; a second one ends it at once. Log lines go to stderr.
+exit status: 0 after SIGTERM or Ctrl-C, 1 for an error, 2 for bad arguments.
+"""
+_DEMO_EPILOG: Final = """\
+examples:
+  bitcoin-controller demo
+  bitcoin-controller demo --nodes 5 --blocks 10 --bitcoind simulated
+  bitcoin-controller demo --keep                            stays up for kubectl, until Ctrl-C
+  bitcoin-controller demo --output json | tail -1 | python3 -m json.tool
+  bitcoin-controller demo --kubeconfig F --with-kubelet     on a control plane without nodes, such as envtest
+
+The server listens on 127.0.0.1 only; nodes get addresses of their own in 127.0.0.0/8. When it ends, however it ends,
+nothing is left running or on disk. Simulated nodes are probed after 1 s instead of 5 s, to save your time.
+exit status: 0 if every step held, 1 if one did not or there was an error, 2 for bad arguments; 130 after a Ctrl-C
+that came before the end.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line, of this process where `argv` is None, and return the exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        return run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as end:  # argparse: --help, --version, bad arguments
+        return end.code if isinstance(end.code, int) else _BAD_ARGUMENTS
+    except Exception as error:
+        foreseen = list(_foreseen(error))
+        if not foreseen:
+            raise
+        return _report(foreseen)
+
+
+def _foreseen(error: BaseException) -> Iterator[Exception]:
+    """The errors to tell in a line, out of nested groups; nothing if there is any other among them."""
+    match error:
+        case BaseExceptionGroup():
+            parts = [list(_foreseen(part)) for part in error.exceptions]
+            if all(parts):
+                yield from (found for part in parts for found in part)
+        case CtrlkitError() | RpcError() | OSError():
+            yield error
+
+
+def _report(errors: Sequence[Exception]) -> int:
+    from controllers.bitcoin.demo.binary import BadBitcoind  # noqa: PLC0415 - see _demo
+
+    lines = dict.fromkeys(" ".join(str(error).split()) or repr(error) for error in errors)
+    sys.stderr.write(f"{PROG}: {'; and '.join(lines)}\n")
+    return _BAD_ARGUMENTS if any(isinstance(error, BadBitcoind) for error in errors) else 1
+
+
+# ---- the commands ---------------------------------------------------------------------------------------------------
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from controllers.bitcoin.run import run  # noqa: PLC0415 - half a second that --help does not pay for
+
+    configure_logging(LogFormat(arguments.log_format), LogLevel.DEBUG if arguments.verbose else LogLevel.INFO)
+    asyncio.run(
+        run(
+            kubeconfig=arguments.kubeconfig,
+            context=arguments.context,
+            namespaces=arguments.namespace,
+            workers=arguments.workers,
+        )
+    )
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    # A controller in a cluster runs without the fakes, so they are imported only here.
+    from controllers.bitcoin.demo.command import DemoOptions, Output, demo  # noqa: PLC0415
+
+    configure_logging(LogFormat.CONSOLE, LogLevel.INFO if arguments.verbose else LogLevel.ERROR)
+    options = DemoOptions(
+        nodes=arguments.nodes,
+        blocks=arguments.blocks,
+        bitcoind=arguments.bitcoind,
+        keep=arguments.keep,
+        output=Output(arguments.output),
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
+        with_kubelet=arguments.with_kubelet,
+        port=arguments.port,
+        verbose=arguments.verbose,
+    )
+    return asyncio.run(demo(options))
+
+
+def _manifests(_arguments: argparse.Namespace) -> int:
+    from controllers.bitcoin.manifests import manifests  # noqa: PLC0415
+
+    sys.stdout.write(manifests())
+    return 0
+
+
+# ---- their arguments ------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROG,
+        description="Runs networks of bitcoin regtest nodes on Kubernetes: for each object of kind BitcoinNetwork a "
+        "StatefulSet of nodes that all know each other.",
+        epilog=_MAIN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_demo(commands)
+    manifests = _command(commands, "manifests", "print the YAML that installs kind, roles and controller", "")
+    manifests.set_defaults(run=_manifests)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    parser = _command(commands, "run", "run the controller for a cluster, until SIGTERM or Ctrl-C", _RUN_EPILOG)
+    _add_server(parser, "the cluster's kubeconfig; without it $KUBECONFIG, ~/.kube/config, or the pod's own account")
+    parser.add_argument(
+        "--namespace",
+        action="append",
+        default=[],
+        metavar="NS",
+        help="serve networks of this namespace only; may be repeated; without it all namespaces",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_number(1, 100),
+        default=5,
+        metavar="N",
+        help="how many networks are worked on at a time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=[log_format.value for log_format in LogFormat],
+        default=LogFormat.CONSOLE.value,
+        help="how log lines look (default: %(default)s)",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    parser.set_defaults(run=_run)
+
+
+def _add_demo(commands: Any) -> None:
+    text = "take a network through its whole life on this machine, each step checked"
+    parser = _command(commands, "demo", text, _DEMO_EPILOG)
+    parser.add_argument(
+        "--nodes",
+        type=_number(2, NODES_MAX - 1),
+        default=3,
+        metavar="N",
+        help="how many nodes the network has (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--blocks",
+        type=_number(1, _BLOCKS_MAX),
+        default=101,
+        metavar="N",
+        help="how many blocks node 0 mines (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--bitcoind",
+        default="auto",
+        metavar="auto|real|simulated|PATH",
+        help="what the nodes are: a real bitcoind found in $BITCOIND, on PATH or beside this Python; simulated ones; "
+        "the bitcoind at PATH; auto, the default, is real where possible",
+    )
+    parser.add_argument("--keep", action="store_true", help="stay up afterwards, and say what to try with kubectl")
+    parser.add_argument(
+        "--output",
+        choices=["text", "json"],
+        default="text",
+        help="json prints one object as the last line of stdout, and progress on stderr (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        type=_number(0, 65535),
+        default=0,
+        metavar="PORT",
+        help="where the embedded API server listens on 127.0.0.1; 0, the default, is any free port",
+    )
+    _add_server(parser, "play on this server instead of the embedded one; what is made there is deleted at the end")
+    parser.add_argument(
+        "--with-kubelet",
+        action="store_true",
+        help="with --kubeconfig, for control planes without nodes: run a node there, and the loops for StatefulSets, "
+        "garbage and namespaces where no controller manager does",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="the log of the controller on stderr")
+    parser.set_defaults(run=lambda arguments: _demo(_checked(parser, arguments)))
+
+
+def _checked(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> argparse.Namespace:
+    """Arguments that fit each other; else argparse's own error."""
+    if arguments.kubeconfig is None and (arguments.with_kubelet or arguments.context is not None):
+        parser.error("--with-kubelet and --context are for a server that is there: add --kubeconfig FILE")
+    if arguments.kubeconfig is not None and arguments.port:
+        parser.error("--port is for the embedded server, which --kubeconfig replaces: leave one of them out")
+    return arguments
+
+
+def _command(commands: Any, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _add_server(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--kubeconfig", metavar="FILE", type=_path, help=text)
+    parser.add_argument("--context", metavar="NAME", help="the context in it; without it the current one")
+
+
+def _path(text: str) -> str:
+    return str(Path(text).expanduser())
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least} to {most}, got {number}")
+        return number
+
+    return read
+
+
+if __name__ == "__main__":
+    sys.exit(main())

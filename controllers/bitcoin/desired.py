@@ -1,0 +1,145 @@
+"""
+What should exist for a network, and which changes bring what exists back to it. Pure.
+
+A StatefulSet or Service changed by hand is put back, as far as the fields go that are set here: the types decode only
+those, so what a server fills in and what others add beside them (annotations, resource limits, a second container) is
+neither compared nor touched. Fields that a server never lets change (a StatefulSet's selector and service name, a
+Service's clusterIP) are set once, at creation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from controllers.bitcoin.types import (
+    BITCOIN_NETWORKS,
+    BitcoinNetwork,
+    Container,
+    EnvFrom,
+    ExecAction,
+    PodSpec,
+    PodTemplate,
+    Probe,
+    SecretReference,
+    Selector,
+    Service,
+    ServiceSpec,
+    StatefulSet,
+    StatefulSetSpec,
+    TemplateMeta,
+)
+from ctrlkit.model import MergePatch, ObjectMeta, StrategicMergePatch, to_plain
+
+IMAGE: Final = "christianb93/bitcoind:v1.0"
+SERVICE_SUFFIX: Final = "-svc"
+STATEFULSET_SUFFIX: Final = "-sts"
+PROBE: Final = Probe(
+    exec=ExecAction(("/usr/local/bin/bitcoin-cli", "-regtest", "-conf=/bitcoin.conf", "getnetworkinfo")),
+    initial_delay_seconds=5,
+    period_seconds=5,
+)
+
+
+def service_name(network: str) -> str:
+    """The name of a network's headless Service."""
+    return network + SERVICE_SUFFIX
+
+
+def statefulset_name(network: str) -> str:
+    """The name of a network's StatefulSet."""
+    return network + STATEFULSET_SUFFIX
+
+
+def pod_name(network: str, ordinal: int) -> str:
+    """
+    The name of the pod that runs a node.
+
+    >>> pod_name("net", 0)
+    'net-sts-0'
+    """
+    return f"{statefulset_name(network)}-{ordinal}"
+
+
+def labels(network: str) -> dict[str, str]:
+    """The labels by which Service and StatefulSet find the pods of a network."""
+    return {"app": network}
+
+
+def desired_service(network: BitcoinNetwork) -> Service:
+    """The headless Service of a network."""
+    name = network.metadata.name
+    return Service(
+        metadata=_owned(network, service_name(name)), spec=ServiceSpec(cluster_ip="None", selector=labels(name))
+    )
+
+
+def desired_statefulset(network: BitcoinNetwork) -> StatefulSet:
+    """The StatefulSet of a network: one pod for each node, and in it one container."""
+    name, secret = network.metadata.name, network.spec.secret
+    container = Container(
+        name=f"{statefulset_name(name)}-ctr",
+        image=IMAGE,
+        image_pull_policy="IfNotPresent",
+        readiness_probe=PROBE,
+        env_from=(EnvFrom(SecretReference(name=secret, optional=True)),) if secret else (),
+    )
+    return StatefulSet(
+        metadata=_owned(network, statefulset_name(name)),
+        spec=StatefulSetSpec(
+            replicas=network.spec.nodes,
+            service_name=service_name(name),
+            selector=Selector(labels(name)),
+            template=PodTemplate(TemplateMeta(labels(name)), PodSpec((container,))),
+        ),
+    )
+
+
+def service_drift(have: Service, want: Service) -> MergePatch | None:
+    """The patch that puts a Service back; None where nothing differs."""
+    surplus = dict.fromkeys(have.spec.selector.keys() - want.spec.selector.keys())
+    selector = {**surplus, **_missing(have.spec.selector, want.spec.selector)}
+    return MergePatch({"spec": {"selector": selector}}) if selector else None
+
+
+def statefulset_drift(have: StatefulSet, want: StatefulSet) -> StrategicMergePatch | None:
+    """The patch that puts a StatefulSet back; None where nothing differs."""
+    spec: dict[str, Any] = {}
+    if have.spec.replicas != want.spec.replicas:
+        spec["replicas"] = want.spec.replicas
+    template = _template_drift(have.spec.template, want.spec.template)
+    if template:
+        spec["template"] = template
+    return StrategicMergePatch({"spec": spec}) if spec else None
+
+
+def _owned(network: BitcoinNetwork, name: str) -> ObjectMeta:
+    owner = BITCOIN_NETWORKS.owner_reference(network.metadata)
+    return ObjectMeta(name=name, namespace=network.metadata.namespace, owner_references=(owner,))
+
+
+def _missing(have: dict[str, str], want: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in want.items() if have.get(name) != value}
+
+
+def _template_drift(have: PodTemplate, want: PodTemplate) -> dict[str, Any]:
+    drift: dict[str, Any] = {}
+    missing = _missing(have.metadata.labels, want.metadata.labels)
+    if missing:
+        drift["metadata"] = {"labels": missing}
+    (container,) = want.spec.containers
+    found = next((c for c in have.spec.containers if c.name == container.name), None)
+    if found is None:  # renamed or removed; what took its place must not run beside it
+        drift["spec"] = {"containers": [{"$patch": "replace"}, to_plain(container)]}
+    elif found != container:
+        drift["spec"] = {"containers": [{"name": container.name, **_container_drift(found, container)}]}
+    return drift
+
+
+def _container_drift(have: Container, want: Container) -> dict[str, Any]:
+    """The fields that differ. A probe is replaced whole: merged, it would keep the handler somebody else chose."""
+    before, after = to_plain(have), to_plain(want)
+    fields = sorted(before.keys() | after.keys())
+    changes = {field: after.get(field) for field in fields if before.get(field) != after.get(field)}
+    if changes.get("readinessProbe"):
+        changes["readinessProbe"] = {"$patch": "replace", **changes["readinessProbe"]}
+    return changes

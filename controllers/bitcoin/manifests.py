@@ -1,0 +1,36 @@
+"""The manifests that install the controller, as they lie beside this module in deploy/."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any, Final
+
+import yaml
+
+NAMES: Final = ("crd", "rbac", "secret", "deployment", "network")
+"""In the order in which a cluster takes them."""
+
+
+def manifest(name: str) -> str:
+    """
+    The text of one manifest.
+
+    >>> manifest("network").splitlines()[0]
+    '# A network of three nodes.'
+    """
+    return files("controllers.bitcoin").joinpath("deploy", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def manifests() -> str:
+    """All manifests as one YAML stream, as `kubectl apply -f -` takes it."""
+    return "---\n".join(manifest(name) for name in NAMES)
+
+
+def objects(name: str) -> list[dict[str, Any]]:
+    """
+    The objects of one manifest.
+
+    >>> [item["kind"] for item in objects("rbac")]
+    ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding']
+    """
+    return list(yaml.safe_load_all(manifest(name)))

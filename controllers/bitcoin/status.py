@@ -1,0 +1,220 @@
+"""
+What is told about a network: its nodes, its conditions, and which of them are worth a Warning event. Pure.
+
+Condition             True                                        False
+Available             every node is ready and on all other lists  the reason of what is missing
+Progressing           something is on its way and comes by        all is as the spec says, or it needs somebody's help
+                      itself
+CredentialsAvailable  no secret is named, or it is complete       the secret's trouble
+
+Messages hold nothing that changes while the facts stay the same, so that a status is written only when they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from controllers.bitcoin.desired import pod_name, service_name, statefulset_name
+from controllers.bitcoin.rpc import BadCredentials, RpcError
+from controllers.bitcoin.types import BitcoinNetwork, NodeStatus, Pod, Status
+from ctrlkit.model import Condition, find_condition, set_conditions
+
+AVAILABLE: Final = "Available"
+PROGRESSING: Final = "Progressing"
+CREDENTIALS_AVAILABLE: Final = "CredentialsAvailable"
+_NAMED_MAX = 5
+
+
+class Reason(StrEnum):
+    """Why a condition is as it is."""
+
+    NODES_CONNECTED = "NodesConnected"
+    SETTLED = "Settled"
+    NO_NODES = "NoNodes"
+    NODES_STARTING = "NodesStarting"
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    CONNECTING = "Connecting"
+    DEFAULT_CREDENTIALS = "DefaultCredentials"
+    SECRET_FOUND = "SecretFound"
+    # the troubles that somebody should hear of
+    SPEC_NOT_UNDERSTOOD = "SpecNotUnderstood"
+    NAME_TAKEN = "NameTaken"
+    CREATION_ERROR = "CreationError"
+    SECRET_NOT_FOUND = "SecretNotFound"
+    SECRET_FORBIDDEN = "SecretForbidden"
+    SECRET_INCOMPLETE = "SecretIncomplete"
+    CREDENTIALS_REFUSED = "CredentialsRefused"
+    NODES_UNREACHABLE = "NodesUnreachable"
+
+
+WARNINGS: Final = frozenset(
+    {
+        Reason.SPEC_NOT_UNDERSTOOD,
+        Reason.NAME_TAKEN,
+        Reason.CREATION_ERROR,
+        Reason.SECRET_NOT_FOUND,
+        Reason.SECRET_FORBIDDEN,
+        Reason.SECRET_INCOMPLETE,
+        Reason.CREDENTIALS_REFUSED,
+        Reason.NODES_UNREACHABLE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that keeps a network from being as it should, in a word and in a sentence."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """
+    What one pass saw.
+
+    Shape   `blocked`: why Service or StatefulSet could not be had; nothing after them was looked at then.
+            `credentials`: why there are none. `failures`: the ready nodes that did not do their part, by name.
+    """
+
+    nodes: tuple[NodeStatus, ...]
+    blocked: Trouble | None = None
+    credentials: Trouble | None = None
+    failures: Mapping[str, RpcError] = field(default_factory=dict)
+
+
+def node_statuses(network: BitcoinNetwork, find_pod: Callable[[str], Pod | None]) -> tuple[NodeStatus, ...]:
+    """The nodes that the spec asks for, whether they are there or not; `find_pod` finds the network's pod of a name."""
+    return tuple(_node_status(network.metadata.name, ordinal, find_pod) for ordinal in range(network.spec.nodes))
+
+
+def status_of(network: BitcoinNetwork, findings: Findings) -> Status:
+    """The status to be; equal to the network's own where nothing changed."""
+    conditions = [_available(network, findings), _progressing(network, findings)]
+    if findings.blocked is None:
+        conditions.append(_credentials(network, findings.credentials))
+    return _status(network.status, network.metadata.generation, findings.nodes, conditions)
+
+
+def refused_status(current: Status, *, generation: int, why: str) -> Status:
+    """The status of a network whose spec cannot be used: its nodes as they were, and what to correct."""
+    message = f"the network is left as it is, because its spec cannot be used: {why}; correct it"
+    conditions = [_false(kind, Trouble(Reason.SPEC_NOT_UNDERSTOOD, message)) for kind in (AVAILABLE, PROGRESSING)]
+    return _status(current, generation, current.nodes, conditions)
+
+
+def new_troubles(before: Iterable[Condition], after: Iterable[Condition]) -> tuple[Trouble, ...]:
+    """What became worth a Warning event: each trouble once, and only when it came up or changed."""
+    old = tuple(before)
+    found: dict[Reason, str] = {}
+    for condition in after:
+        if condition.status == "False" and condition.reason in WARNINGS:
+            had = find_condition(old, condition.type)
+            if had is None or (had.reason, had.message) != (condition.reason, condition.message):
+                found.setdefault(Reason(condition.reason), condition.message)
+    return tuple(Trouble(reason, message) for reason, message in found.items())
+
+
+def _node_status(network: str, ordinal: int, find_pod: Callable[[str], Pod | None]) -> NodeStatus:
+    name = pod_name(network, ordinal)
+    pod = find_pod(name)
+    return NodeStatus(
+        ordinal=ordinal,
+        ready=pod is not None and pod.ready,
+        ip="" if pod is None else pod.status.pod_ip,
+        node_name=name,
+        dns_name=f"{name}.{service_name(network)}",
+    )
+
+
+def _status(current: Status, generation: int, nodes: tuple[NodeStatus, ...], conditions: Sequence[Condition]) -> Status:
+    observed = [msgspec.structs.replace(condition, observed_generation=generation) for condition in conditions]
+    return Status(
+        observed_generation=generation,
+        ready_nodes=sum(node.ready for node in nodes),
+        nodes=nodes,
+        conditions=set_conditions(current.conditions, observed),
+    )
+
+
+def _available(network: BitcoinNetwork, findings: Findings) -> Condition:
+    nodes, failures = findings.nodes, findings.failures
+    waited_for = [node.node_name for node in nodes if not node.ready]
+    if findings.blocked is not None:
+        return _false(AVAILABLE, findings.blocked)
+    if not nodes:
+        return _false(AVAILABLE, Trouble(Reason.NO_NODES, "the spec asks for no nodes"))
+    if findings.credentials is not None:
+        return _false(AVAILABLE, _no_credentials(findings.credentials))
+    if failures:
+        return _false(AVAILABLE, _failed(network, failures))
+    if waited_for:
+        ready = f"{len(nodes) - len(waited_for)} of {len(nodes)} nodes are ready"
+        return _false(AVAILABLE, Trouble(Reason.NODES_STARTING, f"{ready}; waiting for {_listed(waited_for)}"))
+    count = f"all {len(nodes)} nodes are ready and connected" if len(nodes) > 1 else "the one node is ready"
+    return Condition(type=AVAILABLE, status="True", reason=Reason.NODES_CONNECTED, message=count)
+
+
+def _progressing(network: BitcoinNetwork, findings: Findings) -> Condition:
+    waited_for = [node.node_name for node in findings.nodes if not node.ready]
+    if findings.blocked is not None:
+        return _false(PROGRESSING, findings.blocked)
+    if waited_for:
+        return Condition(
+            type=PROGRESSING,
+            status="True",
+            reason=Reason.NODES_STARTING,
+            message=f"waiting for {_listed(waited_for)}",
+        )
+    if findings.credentials is not None:
+        return _false(PROGRESSING, _no_credentials(findings.credentials))
+    if findings.failures:
+        message = f"{_listed(list(findings.failures))} will be asked again"
+        return Condition(type=PROGRESSING, status="True", reason=Reason.CONNECTING, message=message)
+    return _false(PROGRESSING, Trouble(Reason.SETTLED, f"the network has the {_nodes(network.spec.nodes)} it asks for"))
+
+
+def _credentials(network: BitcoinNetwork, trouble: Trouble | None) -> Condition:
+    if trouble is not None:
+        return _false(CREDENTIALS_AVAILABLE, trouble)
+    secret = network.spec.secret
+    reason = Reason.SECRET_FOUND if secret else Reason.DEFAULT_CREDENTIALS
+    message = f"secret {secret} is complete" if secret else "no secret is named: the nodes use their defaults"
+    return Condition(type=CREDENTIALS_AVAILABLE, status="True", reason=reason, message=message)
+
+
+def _no_credentials(trouble: Trouble) -> Trouble:
+    return Trouble(Reason.CREDENTIALS_MISSING, f"the nodes cannot be connected: {trouble.message}")
+
+
+def _failed(network: BitcoinNetwork, failures: Mapping[str, RpcError]) -> Trouble:
+    refusing = [name for name, error in failures.items() if isinstance(error, BadCredentials)]
+    if refusing:
+        restart = f"kubectl rollout restart statefulset {statefulset_name(network.metadata.name)}"
+        advice = (
+            f"nodes that were started before the secret was there, or was changed, take it over after: {restart}"
+            if network.spec.secret
+            else "name the secret with the right ones in spec.secret"
+        )
+        return Trouble(Reason.CREDENTIALS_REFUSED, f"{_listed(refusing)} refused the network's credentials; {advice}")
+    kinds = [f"{name} ({type(error).__name__})" for name, error in failures.items()]
+    return Trouble(Reason.NODES_UNREACHABLE, f"could not connect {_listed(kinds)}; the others are served")
+
+
+def _false(kind: str, trouble: Trouble) -> Condition:
+    return Condition(type=kind, status="False", reason=trouble.reason, message=trouble.message)
+
+
+def _nodes(count: int) -> str:
+    return "1 node" if count == 1 else f"{count} nodes"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED_MAX
+    return ", ".join(names[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,163 @@
+"""What must hold at each step of the walk-through: what passes, what does not, and what is then said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from controllers.bitcoin.demo import checks
+from controllers.bitcoin.demo.checks import Holds, NodeFacts, NotYet
+from controllers.bitcoin.desired import desired_service, desired_statefulset
+from controllers.bitcoin.types import BitcoinNetwork, NodeStatus, Service, Spec, StatefulSet, Status
+from ctrlkit.model import ObjectMeta, to_plain
+
+NETWORK = BitcoinNetwork(metadata=ObjectMeta(name="net", namespace="demo", uid="u-1"), spec=Spec(2, "net-secret"))
+
+
+def a_service(**spec: Any) -> Service:
+    """The Service of NETWORK, with some fields of its spec changed."""
+    plain = to_plain(desired_service(NETWORK))
+    return msgspec.convert({**plain, "spec": {**plain["spec"], **spec}}, Service)
+
+
+def a_stateful_set(**spec: Any) -> StatefulSet:
+    """The StatefulSet of NETWORK, with some fields of its spec changed."""
+    plain = to_plain(desired_statefulset(NETWORK))
+    return msgspec.convert({**plain, "spec": {**plain["spec"], **spec}}, StatefulSet)
+
+
+def a_status(*ready: bool) -> BitcoinNetwork:
+    """NETWORK with a node in its status for each of `ready`."""
+    nodes = tuple(
+        NodeStatus(ordinal=i, ready=is_ready, ip=f"127.9.0.{i}", node_name=f"net-sts-{i}", dns_name="")
+        for i, is_ready in enumerate(ready)
+    )
+    return msgspec.structs.replace(NETWORK, status=Status(nodes=nodes))
+
+
+def a_mesh(*entries: frozenset[str], peers: int = 1, blocks: int = 0) -> list[NodeFacts]:
+    """Nodes 127.9.0.0, 127.9.0.1, ... with these lists."""
+    return [
+        NodeFacts(name=f"net-sts-{i}", ready=True, address=f"127.9.0.{i}", entries=own, peers=peers, blocks=blocks)
+        for i, own in enumerate(entries)
+    ]
+
+
+PAIR = (frozenset({"127.9.0.1"}), frozenset({"127.9.0.0"}))
+SILENT = NodeFacts(name="net-sts-1", ready=True, address="127.9.0.1", error="no answer")
+
+
+def test_the_children_that_the_controller_makes_fit() -> None:
+    """The checks are written on their own, and agree with what is desired."""
+    found = checks.children_fit(NETWORK, a_service(), a_stateful_set())
+
+    assert isinstance(found, Holds)
+    assert "wants 2 pods of christianb93/bitcoind:v1.0" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("service", "stateful_set", "said"),
+    [
+        (None, None, "no Service and no StatefulSet yet"),
+        (a_service(clusterIP="10.0.0.1"), a_stateful_set(), "not headless: its clusterIP is 10.0.0.1"),
+        (a_service(selector={"app": "other"}), a_stateful_set(), "the Service selects"),
+        (a_service(), a_stateful_set(replicas=5), "wants 5 pods, the network 2"),
+        (a_service(), a_stateful_set(serviceName="x"), "service is x"),
+        (a_service(), a_stateful_set(selector={"matchLabels": {}}), "not app=net"),
+        (
+            a_service(),
+            a_stateful_set(template={"metadata": {"labels": {"app": "net"}}, "spec": {"containers": [{"name": "c"}]}}),
+            "the readiness probe does not ask the node; the pods take their environment from no secret",
+        ),
+    ],
+)
+def test_children_that_do_not_fit_are_told_with_what_is_wrong(
+    service: Service | None, stateful_set: StatefulSet | None, said: str
+) -> None:
+    """Whatever is missing or differs is named."""
+    found = checks.children_fit(NETWORK, service, stateful_set)
+
+    assert isinstance(found, NotYet)
+    assert said in found.detail
+
+
+def test_children_of_another_network_do_not_fit() -> None:
+    """Names and fields alone do not make them the network's: the owner does."""
+    other = msgspec.structs.replace(NETWORK, metadata=ObjectMeta(name="net", namespace="demo", uid="u-2"))
+
+    found = checks.children_fit(other, a_service(), a_stateful_set())
+
+    assert found == NotYet("the Service is not owned by the network; the StatefulSet is not owned by the network")
+
+
+def test_all_nodes_are_ready_when_the_status_lists_them_all_as_ready() -> None:
+    """No fewer, no more, and each ready."""
+    assert isinstance(checks.all_ready(a_status(True, True), nodes=2), Holds)
+    assert checks.all_ready(a_status(True, False), nodes=2) == NotYet(
+        "1 of 2 ready in the network's status, waiting for net-sts-1"
+    )
+    assert isinstance(checks.all_ready(a_status(True, True, True), nodes=2), NotYet)
+    assert isinstance(checks.all_ready(a_status(True), nodes=2), NotYet)
+    assert isinstance(checks.all_ready(None, nodes=2), NotYet)
+
+
+def test_a_full_mesh_is_exactly_all_others_on_each_list() -> None:
+    """An entry may have the port nodes listen on."""
+    facts = a_mesh(frozenset({"127.9.0.1:18444"}), frozenset({"127.9.0.0"}))
+
+    assert checks.in_full_mesh(facts, nodes=2) == Holds("each list holds exactly all others, 1; 1 connections each")
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (a_mesh(*PAIR)[:1], "1 nodes, want 2"),
+        (a_mesh(PAIR[0], frozenset()), "net-sts-1 does not have net-sts-0 on its list"),
+        (a_mesh(PAIR[0], PAIR[1] | {"127.9.0.7"}), "net-sts-1 still has 127.9.0.7 on its list"),
+        (a_mesh(*PAIR, peers=0), "net-sts-0 has no connection yet"),
+        ([*a_mesh(*PAIR)[:1], SILENT], "no answer"),
+        ([*a_mesh(*PAIR)[:1], NodeFacts(name="net-sts-1", ready=False, address="")], "net-sts-1 is not ready"),
+    ],
+)
+def test_what_is_missing_from_a_mesh_is_named(facts: list[NodeFacts], said: str) -> None:
+    """The first thing that is wrong is said, with the node."""
+    assert checks.in_full_mesh(facts, nodes=2) == NotYet(said)
+
+
+def test_all_nodes_must_have_exactly_the_blocks() -> None:
+    """Neither fewer nor more, and every node answers."""
+    assert checks.at_height(a_mesh(*PAIR, blocks=7), blocks=7) == Holds("all 2 nodes have 7 blocks")
+    assert checks.at_height(a_mesh(*PAIR, blocks=6), blocks=7) == NotYet(
+        "net-sts-0 has 6, net-sts-1 has 6, want 7 blocks"
+    )
+    assert checks.at_height([SILENT], blocks=7) == NotYet("no answer")
+    assert isinstance(checks.at_height([], blocks=7), NotYet)
+
+
+def test_an_address_is_removed_when_no_ready_node_has_it() -> None:
+    """Nodes that are not ready cannot be asked and do not count; with none to ask nothing is known."""
+    gone = NodeFacts(name="net-sts-1", ready=False, address="")
+
+    assert isinstance(checks.on_no_list("127.9.0.1", [*a_mesh(frozenset()), gone]), Holds)
+    assert checks.on_no_list("127.9.0.1", a_mesh(*PAIR)) == NotYet("127.9.0.1 is still on the list of net-sts-0")
+    assert isinstance(checks.on_no_list("127.9.0.1", [gone]), NotYet)
+    assert isinstance(checks.on_no_list("127.9.0.1", [SILENT]), NotYet)
+
+
+def test_a_pod_is_replaced_by_another_that_is_ready() -> None:
+    """The uid tells it from the old one; the status must know its address."""
+    (node,) = a_status(True).status.nodes
+
+    assert isinstance(checks.replaced(node, uid="b", old_uid="a", address="127.9.0.0"), Holds)
+    assert checks.replaced(node, uid="a", old_uid="a", address="127.9.0.0") == NotYet("the old pod is still there")
+    assert checks.replaced(node, uid="", old_uid="a", address="") == NotYet("there is no new pod yet")
+    assert checks.replaced(node, uid="b", old_uid="a", address="127.9.0.5") == NotYet("the new pod is not ready yet")
+    assert checks.replaced(None, uid="b", old_uid="a", address="127.9.0.5") == NotYet("the new pod is not ready yet")
+
+
+def test_what_is_left_is_counted() -> None:
+    """Gone is when nothing is left of any kind."""
+    assert checks.is_gone({"network": 0, "pods": 0}) == Holds("no network, no pods")
+    assert checks.is_gone({"network": 0, "pods": 2}) == NotYet("left: 2 pods")

@@ -1,0 +1,154 @@
+"""
+`bitcoin-controller demo` as people start it: a process of its own, with nodes that are processes.
+
+Each demo gets a folder of the test for temporary files, so that what it leaves can be seen: nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controllers.bitcoin.demo.haste import HastyPods
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES
+from fakes.apiserver import ApiServer
+from fakes.cluster.binaries import BinaryNotFound, find_bitcoind
+from fakes.tracker import Tracker
+from tests.support.processes import command_lines
+
+pytestmark = pytest.mark.real_time
+
+_REPOSITORY = Path(__file__).parents[2]
+_STEPS = 11
+
+
+@asynccontextmanager
+async def a_demo(folder: Path, *arguments: str) -> AsyncIterator[Process]:
+    """A running demo; at the latest it is killed at the end."""
+    environment = os.environ | {"PYTHONPATH": str(_REPOSITORY), "TMPDIR": str(folder)}
+    command = [sys.executable, "-m", "controllers.bitcoin", "demo", *arguments]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=environment, cwd=folder)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
+    """Read on until a line has `text`."""
+    assert stream is not None
+    while line := (await stream.readline()).decode():
+        if text in line:
+            return line
+    raise AssertionError(f"no line with {text!r} came")
+
+
+def result_of(output: bytes) -> dict[str, Any]:
+    """The JSON object in the last line."""
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return result
+
+
+def assert_nothing_is_left(folder: Path) -> None:
+    """No process that has to do with the folder, and nothing in it."""
+    left = [line for line in command_lines().values() if str(folder).encode() in line]
+    assert left == []
+    assert list(folder.iterdir()) == []
+
+
+async def test_the_walk_through_holds_with_simulated_nodes_and_leaves_nothing(tmp_path: Path) -> None:
+    """Every step holds; stdout has the one object, progress is on stderr, the first line says that nodes are simulated."""
+    async with a_demo(tmp_path, "--bitcoind", "simulated", "--output", "json") as process:
+        output, progress = await process.communicate()
+
+    result = result_of(output)
+    assert [step for step in result["steps"] if not step["ok"]] == []
+    assert (process.returncode, len(result["steps"]), output.count(b"\n")) == (0, _STEPS, 1)
+    assert {name: result[name] for name in ("ok", "bitcoind", "nodes")} == {
+        "ok": True,
+        "bitcoind": "simulated",
+        "nodes": 3,
+    }
+    assert progress.decode().startswith("simulated nodes: ")
+    assert_nothing_is_left(tmp_path)
+
+
+async def test_the_walk_through_holds_with_real_nodes_and_leaves_nothing(tmp_path: Path) -> None:
+    """The same with a real bitcoind, where there is one."""
+    try:
+        bitcoind = find_bitcoind(None)
+    except BinaryNotFound as error:
+        pytest.skip(str(error))
+    if bitcoind is None:
+        pytest.skip("no bitcoind in $BITCOIND, on PATH or beside this Python; `make bitcoind` gets one")
+    async with a_demo(tmp_path, "--bitcoind", str(bitcoind), "--output", "json") as process:
+        output, progress = await process.communicate()
+
+    result = result_of(output)
+    assert [step for step in result["steps"] if not step["ok"]] == []
+    assert (process.returncode, result["ok"], result["bitcoind"]) == (0, True, "real")
+    assert progress.decode().startswith(f"real nodes: {bitcoind}")
+    assert_nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+async def test_a_signal_in_the_middle_cleans_up_and_is_in_the_exit_status(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    """Nodes are running when it comes; none is left, no file either, and there is no traceback."""
+    async with a_demo(tmp_path, "--bitcoind", "simulated", "--nodes", "2", "--output", "json") as process:
+        await line_with(process.stderr, "nodes become ready")
+        process.send_signal(number)
+        output, progress = await process.communicate()
+
+    assert (process.returncode, result_of(output)["ok"]) == (status, False)
+    assert result_of(output)["steps"][-1]["detail"] in ("interrupted before it was done", "all 2 nodes have 101 blocks")
+    assert b"Traceback" not in progress
+    assert_nothing_is_left(tmp_path)
+
+
+async def test_keep_stays_up_with_a_network_until_ctrl_c(tmp_path: Path) -> None:
+    """The kubeconfig it names leads to the server; after Ctrl-C the status is that of the walk-through."""
+    arguments = ("--bitcoind", "simulated", "--nodes", "2", "--blocks", "1", "--keep")
+    async with a_demo(tmp_path, *arguments) as process:
+        await line_with(process.stdout, "all 11 steps held")
+        await line_with(process.stdout, "staying up with network my-network in namespace bitcoin-demo")
+        hint = await line_with(process.stdout, "get bitcoinnetworks")
+        kubeconfig = Path(hint.split()[2])
+        assert kubeconfig.read_text().count("server: http://127.0.0.1:") == 1
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+
+    assert process.returncode == 0
+    assert_nothing_is_left(tmp_path)
+
+
+async def test_a_server_that_is_there_is_used_and_left_as_it_was(tmp_path: Path) -> None:
+    """With our kubelet on a bare API server the same steps hold; afterwards nothing of it is on the server."""
+    tracker = Tracker()
+    folder, kubeconfig = tmp_path / "demo", tmp_path / "kubeconfig"
+    folder.mkdir()
+    namespaces = {str(item.key) for item in tracker.list(NAMESPACES)}
+    arguments = ("--kubeconfig", str(kubeconfig), "--with-kubelet", "--bitcoind", "simulated")
+    async with ApiServer(HastyPods(tracker), tracker.registry).serve() as server:
+        server.write_kubeconfig(kubeconfig)
+        async with a_demo(folder, *arguments, "--nodes", "2", "--blocks", "1", "--output", "json") as process:
+            output, _ = await process.communicate()
+
+    assert [step for step in result_of(output)["steps"] if not step["ok"]] == []
+    assert process.returncode == 0
+    assert {str(item.key) for item in tracker.list(NAMESPACES)} == namespaces
+    assert [tracker.list(kind) for kind in (CUSTOM_RESOURCE_DEFINITIONS, NODES)] == [[], []]
+    assert_nothing_is_left(folder)

@@ -1,0 +1,117 @@
+"""Steps in order, each within its deadline, up to the first that does not hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from controllers.bitcoin.demo.checks import NotYet
+from controllers.bitcoin.demo.observer import Observer
+from controllers.bitcoin.demo.report import Report, StepReport
+from controllers.bitcoin.demo.steps import Step, StepFailed, play
+from controllers.bitcoin.rpc import NodeUnreachable
+from ctrlkit.errors import CtrlkitError, NotFound
+from ctrlkit.model import ObjectKey
+from fakes.clientset import FakeClientset
+
+
+class Notes:
+    """A view that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def step_began(self, name: str) -> None:
+        self.lines.append(f"began {name}")
+
+    def step_ended(self, report: StepReport) -> None:
+        self.lines.append(f"ended {report.name}")
+
+
+def an_observer() -> Observer:
+    return Observer(FakeClientset().client, ObjectKey("demo", "net"))
+
+
+def saying(detail: str, *, after_s: float = 0.0) -> Callable[[], Awaitable[str]]:
+    async def step() -> str:
+        await asyncio.sleep(after_s)
+        return detail
+
+    return step
+
+
+def raising(error: Exception) -> Callable[[], Awaitable[str]]:
+    async def step() -> str:
+        raise error
+
+    return step
+
+
+async def test_steps_are_played_in_order_and_timed() -> None:
+    """Each step's seconds and detail are in the report; the view hears of begin and end."""
+    steps = [Step("one", 10, saying("seen", after_s=1.25)), Step("two", 10, saying("too"))]
+    report, notes = Report(bitcoind="real", nodes=3, planned=2), Notes()
+
+    await play(steps, observer=an_observer(), report=report, view=notes)
+
+    assert [(step.name, step.ok, step.seconds, step.detail) for step in report.steps] == [
+        ("one", True, 1.2, "seen"),
+        ("two", True, 0.0, "too"),
+    ]
+    assert report.ok
+    assert notes.lines == ["began one", "ended one", "began two", "ended two"]
+
+
+async def test_a_step_that_does_not_hold_in_time_says_what_was_seen_last() -> None:
+    """The steps after it are not played."""
+    observer = an_observer()
+
+    async def never() -> str:
+        return await observer.until(lambda: NotYet("2 of 3 ready"))
+
+    report = Report(bitcoind="real", nodes=3, planned=2)
+    await play([Step("ready", 30, never), Step("next", 1, saying(""))], observer=observer, report=report, view=Notes())
+
+    assert [step.name for step in report.steps] == ["ready"]
+    assert report.steps[0].detail == "not within 30 s; last seen: 2 of 3 ready"
+    assert not report.ok
+
+
+@pytest.mark.parametrize(
+    "error", [StepFailed("it is wrong"), NodeUnreachable("no answer"), NotFound("no such\nobject")]
+)
+async def test_a_foreseen_error_fails_the_step_with_its_message_in_one_line(error: CtrlkitError) -> None:
+    """Refusals of the server and silence of nodes are results, not crashes."""
+    report = Report(bitcoind="real", nodes=3, planned=1)
+
+    await play([Step("one", 10, raising(error))], observer=an_observer(), report=report, view=Notes())
+
+    assert not report.ok
+    assert report.steps[0].detail == " ".join(str(error).split())
+
+
+async def test_an_unforeseen_error_is_raised() -> None:
+    """A mistake in the walk-through itself must not pass for a finding."""
+    with pytest.raises(ZeroDivisionError):
+        await play(
+            [Step("one", 10, raising(ZeroDivisionError()))],
+            observer=an_observer(),
+            report=Report(bitcoind="real", nodes=3, planned=1),
+            view=Notes(),
+        )
+
+
+async def test_an_interrupted_step_is_in_the_report() -> None:
+    """Cancelling goes through, and the report tells where it came."""
+    report = Report(bitcoind="real", nodes=3, planned=1)
+    playing = asyncio.create_task(
+        play([Step("one", 10, saying("", after_s=5))], observer=an_observer(), report=report, view=Notes())
+    )
+    await asyncio.sleep(1)
+    playing.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    assert [(step.ok, step.detail) for step in report.steps] == [(False, "interrupted before it was done")]

@@ -1,0 +1,215 @@
+"""The whole walk-through on virtual time: simulated nodes in this process, on loopback; all else as in the demo."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from controllers.bitcoin.controller import build
+from controllers.bitcoin.demo.background import beside
+from controllers.bitcoin.demo.checks import NodeFacts
+from controllers.bitcoin.demo.installation import NAMESPACE, Installation, NotRemoved
+from controllers.bitcoin.demo.nodes import Nodes
+from controllers.bitcoin.demo.observer import Observer
+from controllers.bitcoin.demo.report import Report, StepReport
+from controllers.bitcoin.demo.steps import play
+from controllers.bitcoin.demo.walkthrough import Walkthrough
+from controllers.bitcoin.rpc import P2P_PORT, RPC_PORT, RpcClient
+from controllers.bitcoin.types import STATEFULSETS
+from ctrlkit.client import Client
+from ctrlkit.manager import Manager
+from ctrlkit.model import Action, Verb
+from ctrlkit.model.kinds import NAMESPACES, PODS, SECRETS
+from fakes.bitcoind.node import SimulatedNode
+from fakes.clientset import FakeClientset
+from fakes.cluster.addresses import loopback_addresses
+from fakes.cluster.cluster import ALL, Cluster, Loop
+from fakes.cluster.inprocess_runtime import InProcessRuntime
+from fakes.cluster.runtime import ContainerSpec, ProbeAction, ProbeResult
+
+
+class NodeProgram:
+    """A simulated node as a container's program."""
+
+    def __init__(self, address: str, spec: ContainerSpec) -> None:
+        user, password = spec.environment["BC_RPC_USER"], spec.environment["BC_RPC_PASSWORD"]
+        self._node = SimulatedNode(address, user=user, password=password, warmup_s=0.5)
+
+    async def run(self) -> int:
+        async with self._node:
+            await self._node.wait_stopped()
+        return 0
+
+    async def probe(self, action: ProbeAction) -> ProbeResult:
+        return ProbeResult(ok=self._node.is_running)
+
+
+class Silence:
+    """A view of nothing."""
+
+    def step_began(self, name: str) -> None: ...
+
+    def step_ended(self, report: StepReport) -> None: ...
+
+
+@dataclass(slots=True)
+class Stage:
+    """All that a walk-through is played on."""
+
+    clientset: FakeClientset
+    client: Client
+    walkthrough: Walkthrough
+    report: Report
+    seen: list[Sequence[NodeFacts]]
+
+    async def play(self) -> Report:
+        await play(self.walkthrough.steps(), observer=self.walkthrough.observer, report=self.report, view=Silence())
+        return self.report
+
+
+@asynccontextmanager
+async def a_stage(
+    *,
+    nodes: int = 3,
+    blocks: int = 101,
+    loops: frozenset[Loop] = ALL,
+    start_controller: Callable[[], Awaitable[str]] | None = None,
+) -> AsyncIterator[Stage]:
+    """A cluster with everything ready to begin; nothing is installed."""
+    clientset, seen = FakeClientset(), list[Sequence[NodeFacts]]()
+    client = clientset.client
+    installation = Installation(client)
+    observer = Observer(client, installation.network)
+    addresses = loopback_addresses(ports=(RPC_PORT, P2P_PORT))
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        runtime = await enter(InProcessRuntime(images={"bitcoind": NodeProgram}, addresses=addresses))
+        await enter(Cluster(client, runtime, loops=loops))
+        rpc = await enter(RpcClient())
+        await enter(beside(observer.run(), name="observer"))
+
+        async def start() -> str:
+            manager = Manager(client, namespaces=[NAMESPACE])
+            manager.add(build(manager, bitcoind=rpc))
+            await enter(beside(manager.run(), name="controller"))
+            return "started"
+
+        walkthrough = Walkthrough(
+            client=client,
+            installation=installation,
+            observer=observer,
+            rpc=Nodes(rpc, tell=seen.append),
+            start_controller=start_controller or start,
+            nodes=nodes,
+            blocks=blocks,
+        )
+        report = Report(bitcoind="simulated", nodes=nodes, planned=len(walkthrough.steps()))
+        yield Stage(clientset, client, walkthrough, report, seen)
+
+
+async def nobody() -> str:
+    """A controller that never comes."""
+    return "pretends"
+
+
+@pytest.mark.parametrize(("nodes", "blocks"), [(3, 101), (2, 1)])
+async def test_every_step_of_the_walk_through_holds(nodes: int, blocks: int) -> None:
+    """From an empty server to an empty server, in all its steps, within a virtual minute."""
+    async with a_stage(nodes=nodes, blocks=blocks) as stage:
+        report = await stage.play()
+
+    assert [(step.name, step.detail) for step in report.steps if not step.ok] == []
+    assert report.ok
+    assert len(report.steps) == 11
+    assert sum(step.seconds for step in report.steps) < 60
+    assert max(len(facts) for facts in stage.seen) == nodes + 1
+    assert stage.seen[-1] == []
+
+
+async def test_the_namespace_is_as_it_was_after_the_removal() -> None:
+    """Everything that was made goes; what was there before stays, and is used."""
+    async with a_stage(nodes=2, blocks=1) as stage:
+        tracker = stage.clientset.tracker
+        before = {str(item.key) for item in tracker.list(NAMESPACES)}
+        await stage.walkthrough.installation.install()
+        again = await Installation(stage.client).install()
+        await stage.walkthrough.installation.create_network(nodes=2)
+        await stage.walkthrough.installation.remove()
+
+        assert again.startswith("nothing created; there before: CustomResourceDefinition")
+        assert {str(item.key) for item in tracker.list(NAMESPACES)} == before
+        assert tracker.list(SECRETS) == []
+        assert tracker.list(PODS) == []
+
+
+async def test_without_a_controller_the_step_that_needs_it_fails_with_what_is_missing() -> None:
+    """A step can fail: the walk-through stops there and says what it waited for."""
+    async with a_stage(start_controller=nobody) as stage:
+        report = await stage.play()
+
+    assert not report.ok
+    assert (report.steps[-1].name, report.steps[-1].ok) == ("apply a network of 3 nodes", False)
+    assert report.steps[-1].detail == "not within 30 s; last seen: no Service and no StatefulSet yet"
+
+
+async def test_without_nodes_the_walk_through_waits_for_them_in_vain() -> None:
+    """A control plane without a kubelet has pods that never run."""
+    async with a_stage(loops=ALL - {Loop.KUBELET}) as stage:
+        report = await stage.play()
+
+    assert report.steps[-1].name == "nodes become ready one by one"
+    assert "0 of 3 ready in the network's status, waiting for my-network-sts-0" in report.steps[-1].detail
+
+
+async def test_without_garbage_collection_the_network_is_not_gone() -> None:
+    """The last step looks at everything that belongs to a network, not at the network alone."""
+    async with a_stage(nodes=2, blocks=1, loops=ALL - {Loop.GARBAGE}) as stage:
+        report = await stage.play()
+
+    assert (report.steps[-1].name, len(report.steps)) == ("delete the network", 11)
+    assert report.steps[-1].detail.endswith("last seen: left: 1 Service, 1 StatefulSet, 2 pods")
+
+
+async def test_a_stateful_set_that_is_not_put_back_is_noticed() -> None:
+    """The check of the StatefulSet looks at versions after the change by hand."""
+    async with a_stage(nodes=2, blocks=1) as stage:
+        hands = 0
+
+        def refuse_patches_after_the_hand(action: Action) -> object | None:
+            nonlocal hands
+            hands += action.subresource == "scale"
+            if hands and action.verb is Verb.PATCH and not action.subresource:
+                return stage.clientset.tracker.get(STATEFULSETS, action.key)
+            return None
+
+        stage.clientset.add_reactor("patch", "statefulsets", refuse_patches_after_the_hand)
+        report = await stage.play()
+
+    assert report.steps[-1].name == "scale the StatefulSet by hand"
+    assert "StatefulSet my-network-sts wants 3 pods" in report.steps[-1].detail
+
+
+async def test_a_removal_that_hangs_is_an_error_that_says_what_to_look_at() -> None:
+    """Without the loop that empties namespaces they never go."""
+    async with a_stage(loops=ALL - {Loop.NAMESPACES}) as stage:
+        await stage.walkthrough.installation.install()
+
+        with pytest.raises(NotRemoved, match="look at namespace bitcoin-demo"):
+            await stage.walkthrough.installation.remove()
+
+
+async def test_a_part_that_fails_ends_the_block_it_runs_beside() -> None:
+    """Nobody waits for something whose maker is gone."""
+
+    async def failing() -> None:
+        await asyncio.sleep(1)
+        raise RuntimeError("broken")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with beside(failing(), name="failing"):
+            await asyncio.sleep(100)
+    assert [str(error) for error in caught.value.exceptions] == ["broken"]

@@ -1,0 +1,88 @@
+"""The walk-through of the original, in a cluster whose own loops make and delete the pods; nodes are in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from controllers.bitcoin.types import STATEFULSETS
+from ctrlkit.model.kinds import PODS, SERVICES
+from fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
+from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, MemoryNodes, Scene, scene_with
+
+
+@asynccontextmanager
+async def clustered() -> AsyncIterator[Scene]:
+    """A scene in which StatefulSets get pods, pods containers, and orphans are collected."""
+    nodes = MemoryNodes()
+    images = {"bitcoind": lambda _address, _spec: AlwaysReady()}
+    async with InProcessRuntime(images=images) as runtime, scene_with(nodes, nodes) as scene:
+        cluster = Cluster(scene.world.client, runtime)
+        scene.world.start(cluster)
+        await scene.world.settle()
+        yield scene
+        await scene.world.stop(cluster)
+
+
+def _ready(scene: Scene) -> dict[str, str]:
+    """The addresses of the ready nodes, by name, as the status tells them."""
+    return {node["nodeName"]: node["ip"] for node in scene.network.at("status.nodes") if node["ready"]}
+
+
+def _assert_meshed(scene: Scene, count: int) -> None:
+    ready = _ready(scene)
+    assert list(ready) == [f"net-sts-{ordinal}" for ordinal in range(count)]
+    addresses = set(ready.values())
+    assert {own: scene.nodes.lists[own] for own in addresses} == {own: addresses - {own} for own in addresses}
+    assert scene.condition("Available") == ("True", "NodesConnected")
+
+
+async def test_the_walk_through() -> None:
+    """Up, a pod deleted, scaled up, scaled down, scaled by hand, deleted: every promise of the original."""
+    async with clustered() as scene:
+        scene.apply(3)
+        await scene.world.advance(30)
+        _assert_meshed(scene, 3)
+
+        before = _ready(scene)
+        uid = scene.world.tracker.get(PODS, "demo/net-sts-0").metadata.uid
+        await scene.world.client.delete(PODS, "demo/net-sts-0")
+        await scene.world.advance(60)
+        assert scene.world.tracker.get(PODS, "demo/net-sts-0").metadata.uid != uid
+        assert {name: ip for name, ip in _ready(scene).items() if name != "net-sts-0"}.items() <= before.items()
+        _assert_meshed(scene, 3)
+
+        scene.apply(4)
+        await scene.world.advance(60)
+        _assert_meshed(scene, 4)
+
+        scene.apply(2)
+        await scene.world.advance(60)
+        _assert_meshed(scene, 2)
+
+        await scene.world.client.set_scale(STATEFULSETS, STATEFULSET_KEY, 5)
+        await scene.world.advance(60)
+        assert len(scene.world.tracker.list(PODS, "demo")) == 2
+        _assert_meshed(scene, 2)
+
+        await scene.world.client.delete(NETWORKS, KEY)
+        await scene.world.advance(60)
+        for resource in (NETWORKS, STATEFULSETS, SERVICES, PODS):
+            assert scene.world.tracker.list(resource, "demo") == []
+
+
+async def test_a_network_deleted_and_made_again_gets_children_of_its_own() -> None:
+    """The namesake's are first collected; until then their names are taken, and that is said and passes."""
+    async with clustered() as scene:
+        scene.apply(2)
+        await scene.world.advance(30)
+        uid = scene.network.metadata.uid
+        scene.world.tracker.delete(NETWORKS, KEY)
+        scene.apply(2)
+        await scene.world.advance(120)
+        assert scene.network.metadata.uid != uid
+        (owner,) = scene.statefulset.metadata.owner_references or ()
+        assert owner.uid == scene.network.metadata.uid
+        fact = "service net-svc belongs to a former network of this name; wait until it is collected"
+        assert scene.events("Warning") == [("NameTaken", fact)]
+        _assert_meshed(scene, 2)
