@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from controllers.bitcoin.demo.errors import BadArgument
 from controllers.bitcoin.rpc import RpcError
 from controllers.bitcoin.types import NODES_MAX
 from ctrlkit.errors import CtrlkitError
@@ -48,8 +49,9 @@ examples:
   bitcoin-controller demo --output json | tail -1 | python3 -m json.tool
   bitcoin-controller demo --kubeconfig F --with-kubelet     on a control plane without nodes, such as envtest
 
-The server listens on 127.0.0.1 only; nodes get addresses of their own in 127.0.0.0/8. When it ends, however it ends,
-nothing is left running or on disk. Simulated nodes are probed after 1 s instead of 5 s, to save your time.
+The embedded server listens on 127.0.0.1 only, and nodes get addresses of their own in 127.0.0.0/8. However the demo
+ends, nothing is left running or on disk. Simulated nodes on the embedded server are probed after 1 s instead of 5 s,
+to save your time.
 exit status: 0 if every step held, 1 if one did not or there was an error, 2 for bad arguments; 130 after a Ctrl-C
 that came before the end.
 """
@@ -84,11 +86,9 @@ def _foreseen(error: BaseException) -> Iterator[Exception]:
 
 
 def _report(errors: Sequence[Exception]) -> int:
-    from controllers.bitcoin.demo.binary import BadBitcoind  # noqa: PLC0415 - see _demo
-
     lines = dict.fromkeys(" ".join(str(error).split()) or repr(error) for error in errors)
     sys.stderr.write(f"{PROG}: {'; and '.join(lines)}\n")
-    return _BAD_ARGUMENTS if any(isinstance(error, BadBitcoind) for error in errors) else 1
+    return _BAD_ARGUMENTS if any(isinstance(error, BadArgument) for error in errors) else 1
 
 
 # ---- the commands ---------------------------------------------------------------------------------------------------

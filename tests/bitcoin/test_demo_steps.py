@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from controllers.bitcoin.demo.checks import NotYet
+from controllers.bitcoin.demo.errors import StepFailed
 from controllers.bitcoin.demo.observer import Observer
 from controllers.bitcoin.demo.report import Report, StepReport
-from controllers.bitcoin.demo.steps import Step, StepFailed, play
+from controllers.bitcoin.demo.steps import Step, play
 from controllers.bitcoin.rpc import NodeUnreachable
 from ctrlkit.errors import CtrlkitError, NotFound
 from ctrlkit.model import ObjectKey

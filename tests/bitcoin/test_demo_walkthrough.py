@@ -12,7 +12,8 @@ import pytest
 from controllers.bitcoin.controller import build
 from controllers.bitcoin.demo.background import beside
 from controllers.bitcoin.demo.checks import NodeFacts
-from controllers.bitcoin.demo.installation import NAMESPACE, Installation, NotRemoved
+from controllers.bitcoin.demo.errors import NotRemoved
+from controllers.bitcoin.demo.installation import NAMESPACE, Installation
 from controllers.bitcoin.demo.nodes import Nodes
 from controllers.bitcoin.demo.observer import Observer
 from controllers.bitcoin.demo.report import Report, StepReport

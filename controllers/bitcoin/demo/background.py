@@ -1,0 +1,68 @@
+"""Tasks that run beside the walk-through, and the signals that end it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@asynccontextmanager
+async def beside(coroutine: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[None]:
+    """Run a coroutine until the block ends; if it fails, so does the block, with a group that holds the cause."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(coroutine, name=name)
+        yield
+        task.cancel()
+
+
+class Interruption:
+    """
+    A signal that asks to end: the walk-through is cancelled and cleans up; who waits for the signal just goes on.
+
+    A second one ends the process at once. Processes of nodes are killed then, too: their guardian sees to that.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._task = asyncio.current_task()
+        self._awaited: asyncio.Event | None = None
+
+    async def wait(self) -> None:
+        """Wait for the signal."""
+        self._awaited = asyncio.Event()
+        await self._awaited.wait()
+        self._awaited = None
+
+    def hold_back(self) -> None:
+        """The end has begun, with or without a signal: a first one that comes now lets it go on."""
+        self._task = None
+
+    def arrive(self, number: int) -> None:
+        """A signal has come."""
+        if self.number:
+            os.write(2, b"\x1b[?25hbitcoin-controller: ended by a second signal, at once\n")  # with the cursor shown
+            os._exit(128 + number)
+        self.number = number
+        if self._awaited is not None:
+            self._awaited.set()
+        elif self._task is not None:
+            self._task.cancel()
+
+
+@contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """Have SIGINT, SIGTERM and SIGHUP interrupt the running task, once and in order."""
+    loop, interruption = asyncio.get_running_loop(), Interruption()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, interruption.arrive, number)
+    try:
+        yield interruption
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,95 @@
+"""Which nodes the walk-through runs: a real bitcoind where there is one, simulated nodes where not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from controllers.bitcoin.demo.errors import BadArgument, NoBitcoind
+from fakes.cluster.binaries import BinaryNotFound, find_bitcoind
+from fakes.cluster.images import BitcoindImage, real_bitcoind, simulated_bitcoind
+
+AUTO: Final = "auto"
+_VERSION_LIMIT_S: Final = 10.0
+
+
+class Kind(StrEnum):
+    """What the nodes are."""
+
+    REAL = "real"
+    SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """The nodes to run, and one line that says which and why."""
+
+    kind: Kind
+    image: BitcoindImage
+    headline: str
+
+
+async def choose(wanted: str) -> Binary:
+    """
+    The nodes for `--bitcoind`: auto, real, simulated, or the path of a bitcoind.
+
+    Errors  BadArgument for a path, or a $BITCOIND, that leads to no bitcoind; NoBitcoind for `real` where none is.
+    """
+    match wanted:
+        case Kind.SIMULATED:
+            return _simulated("as asked for")
+        case "auto" | Kind.REAL:
+            explicit = None
+        case _:
+            explicit = wanted
+    try:
+        path = find_bitcoind(explicit)
+        if path is None:
+            return _without(wanted, "there is no bitcoind in $BITCOIND, on PATH or beside this Python")
+        trouble = await _trouble_with(path)
+        if trouble and wanted == AUTO:
+            return _without(wanted, trouble)
+        if trouble:
+            raise BadArgument(f"run bitcoind: {trouble}; pass --bitcoind PATH of one that runs here, or simulated")
+        return Binary(Kind.REAL, await real_bitcoind(path), f"real nodes: {path}")
+    except BinaryNotFound as error:
+        raise BadArgument(f"find bitcoind: {error}; --bitcoind simulated does without") from None
+
+
+def _without(wanted: str, reason: str) -> Binary:
+    if wanted != AUTO:
+        raise NoBitcoind(f"find bitcoind: {reason}; run `make bitcoind`, or pass --bitcoind PATH")
+    return _simulated(f"they take the place of real ones, because {reason} (`make bitcoind` fetches one)")
+
+
+def _simulated(reason: str) -> Binary:
+    return Binary(Kind.SIMULATED, simulated_bitcoind(), f"simulated nodes: {reason}")
+
+
+async def _trouble_with(path: Path) -> str:
+    """Why a program cannot be a node here; empty if it can."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            path,
+            "-version",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        return f"{path} cannot be started ({error.strerror})"
+    try:
+        async with asyncio.timeout(_VERSION_LIMIT_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return f"{path} does not tell its version"
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0 or b"bitcoin" not in output.lower():
+        return f"{path} is no bitcoind (`-version` ended with {process.returncode})"
+    return ""

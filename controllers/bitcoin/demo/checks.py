@@ -1,0 +1,197 @@
+"""
+What must hold at each step. Pure: objects and facts in, a Finding out.
+
+These checks are written against the promises of the controller, not with its code, so that both would have to be wrong
+in the same way for an error to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controllers.bitcoin.rpc import peer_address
+from controllers.bitcoin.types import BitcoinNetwork, Container, NodeStatus, Service, StatefulSet
+from ctrlkit.model import ObjectMeta
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """It holds; `detail` says what was seen."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """It does not hold now, and may later; `detail` says what was seen instead."""
+
+    detail: str
+
+
+Finding = Holds | NotYet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFacts:
+    """
+    One node, as its network's status and the node itself tell.
+
+    Shape   `entries` are its list of added nodes, `peers` its connections, `blocks` the height of its chain; None where
+            the node was not asked, because it is not ready, or did not answer, and then `error` says why.
+    """
+
+    name: str
+    ready: bool
+    address: str
+    entries: frozenset[str] | None = None
+    peers: int | None = None
+    blocks: int | None = None
+    error: str = ""
+
+
+def children_fit(network: BitcoinNetwork | None, service: Service | None, stateful_set: StatefulSet | None) -> Finding:
+    """Service and StatefulSet are there and are what the network asks for."""
+    if network is None:
+        return NotYet("the network is not there")
+    if service is None or stateful_set is None:
+        missing = [name for name, child in (("Service", service), ("StatefulSet", stateful_set)) if child is None]
+        return NotYet(f"no {' and no '.join(missing)} yet")
+    wrong = [*_service_faults(network, service), *_stateful_set_faults(network, stateful_set)]
+    if wrong:
+        return NotYet("; ".join(wrong))
+    image = stateful_set.spec.template.spec.containers[0].image
+    return Holds(
+        f"Service {service.metadata.name} is headless, StatefulSet {stateful_set.metadata.name} wants "
+        f"{network.spec.nodes} pods of {image}; the network owns both",
+    )
+
+
+def _service_faults(network: BitcoinNetwork, service: Service) -> list[str]:
+    faults = _owner_faults(network, "Service", service.metadata)
+    if service.spec.cluster_ip != "None":
+        faults.append(f"the Service is not headless: its clusterIP is {service.spec.cluster_ip or 'not set'}")
+    if service.spec.selector != {"app": network.metadata.name}:
+        faults.append(f"the Service selects {service.spec.selector}")
+    return faults
+
+
+def _stateful_set_faults(network: BitcoinNetwork, stateful_set: StatefulSet) -> list[str]:
+    name, spec = network.metadata.name, stateful_set.spec
+    faults = _owner_faults(network, "StatefulSet", stateful_set.metadata)
+    if spec.replicas != network.spec.nodes:
+        faults.append(f"the StatefulSet wants {spec.replicas} pods, the network {network.spec.nodes}")
+    if spec.service_name != f"{name}-svc":
+        faults.append(f"the StatefulSet's service is {spec.service_name or 'not set'}")
+    if spec.selector.match_labels != {"app": name} or spec.template.metadata.labels != {"app": name}:
+        faults.append(f"selector or labels of the pods are not app={name}")
+    match spec.template.spec.containers:
+        case (container,):
+            faults += _container_faults(network, container)
+        case containers:
+            faults.append(f"the pods have {len(containers)} containers")
+    return faults
+
+
+def _container_faults(network: BitcoinNetwork, container: Container) -> list[str]:
+    faults = []
+    command = container.readiness_probe and container.readiness_probe.exec and container.readiness_probe.exec.command
+    if not command or command[-1] != "getnetworkinfo":
+        faults.append("the readiness probe does not ask the node")
+    secrets = [source.secret_ref.name for source in container.env_from if source.secret_ref]
+    if secrets != ([network.spec.secret] if network.spec.secret else []):
+        faults.append(f"the pods take their environment from {', '.join(secrets) or 'no secret'}")
+    return faults
+
+
+def _owner_faults(network: BitcoinNetwork, kind: str, child: ObjectMeta) -> list[str]:
+    return [] if child.is_controlled_by(network.metadata) else [f"the {kind} is not owned by the network"]
+
+
+def all_ready(network: BitcoinNetwork | None, *, nodes: int) -> Finding:
+    """The network's status lists so many nodes, and all of them are ready."""
+    found = () if network is None else network.status.nodes
+    ready = sum(node.ready for node in found)
+    waiting = ", ".join(node.node_name for node in found if not node.ready)
+    detail = f"{ready} of {nodes} ready in the network's status" + (f", waiting for {waiting}" if waiting else "")
+    complete = [node.ordinal for node in found] == list(range(nodes)) and all(node.ip for node in found)
+    return Holds(detail) if complete and ready == nodes else NotYet(detail)
+
+
+def all_answer(facts: Sequence[NodeFacts]) -> Finding:
+    """Each node answers for itself."""
+    silent = [fact for fact in facts if fact.blocks is None]
+    if silent:
+        return NotYet("; ".join(_silence(fact) for fact in silent))
+    return Holds(f"all {len(facts)} answer")
+
+
+def in_full_mesh(facts: Sequence[NodeFacts], *, nodes: int) -> Finding:
+    """There are so many nodes; each has exactly all others on its list and, unless it is alone, a connection."""
+    if len(facts) != nodes:
+        return NotYet(f"{len(facts)} nodes, want {nodes}")
+    answering = all_answer(facts)
+    if isinstance(answering, NotYet):
+        return answering
+    for fact in facts:
+        have = frozenset(peer_address(entry) for entry in fact.entries or ())
+        others = {other.name: other.address for other in facts if other.name != fact.name}
+        missing = [name for name, address in others.items() if address not in have]
+        if missing:
+            return NotYet(f"{fact.name} does not have {', '.join(missing)} on its list")
+        strangers = have - frozenset(others.values())
+        if strangers:
+            return NotYet(f"{fact.name} still has {', '.join(sorted(strangers))} on its list")
+        if others and not fact.peers:
+            return NotYet(f"{fact.name} has no connection yet")
+    peers = [fact.peers or 0 for fact in facts]
+    return Holds(f"each list holds exactly all others, {nodes - 1}; {_range(peers)} connections each")
+
+
+def at_height(facts: Sequence[NodeFacts], *, blocks: int) -> Finding:
+    """All nodes answer and have exactly so many blocks."""
+    answering = all_answer(facts)
+    if isinstance(answering, NotYet):
+        return answering
+    behind = [f"{fact.name} has {fact.blocks}" for fact in facts if fact.blocks != blocks]
+    if behind or not facts:
+        return NotYet(f"{', '.join(behind) or 'no node is there'}, want {blocks} blocks")
+    return Holds(f"all {len(facts)} nodes have {blocks} blocks")
+
+
+def on_no_list(address: str, facts: Sequence[NodeFacts]) -> Finding:
+    """Of the nodes that are ready, all answer and none has the address on its list."""
+    asked = [fact for fact in facts if fact.ready]
+    answering = all_answer(asked)
+    if isinstance(answering, NotYet):
+        return answering
+    holders = [fact.name for fact in asked if address in {peer_address(entry) for entry in fact.entries or frozenset()}]
+    if holders:
+        return NotYet(f"{address} is still on the list of {', '.join(holders)}")
+    if not asked:
+        return NotYet("no node is ready")
+    return Holds(f"{address} is on no list of {', '.join(fact.name for fact in asked)}")
+
+
+def replaced(node: NodeStatus | None, *, uid: str, old_uid: str, address: str) -> Finding:
+    """A node's pod is another one than before (`uid`, empty while there is none), and is ready in the status."""
+    if not uid or uid == old_uid:
+        return NotYet("the old pod is still there" if uid else "there is no new pod yet")
+    if node is None or not node.ready or node.ip != address:
+        return NotYet("the new pod is not ready yet")
+    return Holds(f"its replacement at {address} is ready")
+
+
+def is_gone(left: Mapping[str, int]) -> Finding:
+    """Nothing is left; `left` counts what is, by kind."""
+    remains = [f"{count} {kind}" for kind, count in left.items() if count]
+    return NotYet("left: " + ", ".join(remains)) if remains else Holds(f"no {', no '.join(left)}")
+
+
+def _silence(fact: NodeFacts) -> str:
+    return fact.error or f"{fact.name} is not ready"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,190 @@
+"""
+`bitcoin-controller demo`, from its options to its exit status.
+
+In       Options; signals.
+Out      Progress on a View, with `--output json` one object on stdout. Exit status 0 if every step held, else 1;
+         128 and the signal's number if one came before the end.
+Owns     All that runs, in one stack: it ends in reverse order, whatever happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rich.console import Console
+
+from controllers.bitcoin.controller import build
+from controllers.bitcoin.demo.background import Interruption, beside, interruptible
+from controllers.bitcoin.demo.binary import Binary, Kind, choose
+from controllers.bitcoin.demo.environment import embedded, existing
+from controllers.bitcoin.demo.installation import NAMESPACE, Installation
+from controllers.bitcoin.demo.live import LiveView
+from controllers.bitcoin.demo.nodes import Nodes
+from controllers.bitcoin.demo.observer import Observer
+from controllers.bitcoin.demo.report import Report
+from controllers.bitcoin.demo.steps import play
+from controllers.bitcoin.demo.view import PlainView, View
+from controllers.bitcoin.demo.walkthrough import Walkthrough
+from controllers.bitcoin.rpc import RpcClient
+from ctrlkit.manager import GraceExceeded, Manager, connect
+
+WORKERS = 5
+_GRACE_S = 5.0
+_SURVEY_EVERY_S = 1.0
+
+
+class Output(StrEnum):
+    """Whom the result is for: people, or programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What was asked for; `kubeconfig` and `context` name a server that is there, `port` is where our own listens."""
+
+    nodes: int
+    blocks: int
+    bitcoind: str
+    keep: bool
+    output: Output
+    kubeconfig: str | None
+    context: str | None
+    with_kubelet: bool
+    port: int
+    verbose: bool
+
+
+async def demo(options: DemoOptions) -> int:
+    """Play it; the exit status."""
+    with interruptible() as interruption:
+        try:
+            return await _Demo(options, interruption).run()
+        except asyncio.CancelledError:
+            if not interruption.number:
+                raise
+            return 128 + interruption.number
+
+
+class _Demo:
+    def __init__(self, options: DemoOptions, interruption: Interruption) -> None:
+        self._options = options
+        self._interruption = interruption
+        self._stack = AsyncExitStack()
+        self._kubeconfig = ""
+
+    async def run(self) -> int:
+        options = self._options
+        binary = await self._binary()
+        headline = binary.headline if binary else "the nodes that the cluster runs"
+        report: Report | None = None
+        view = _view(options)
+        try:
+            async with view, self._stack:
+                self._kubeconfig = await self._stack.enter_async_context(self._ground(binary))
+                walkthrough = await self._compose(view)
+                steps = walkthrough.steps()
+                kind = binary.kind if binary else Kind.REAL
+                report = Report(bitcoind=kind.value, nodes=options.nodes, planned=len(steps))
+                view.begin(headline, [step.name for step in steps])
+                await play(steps, observer=walkthrough.observer, report=report, view=view)
+                view.end(report)
+                if options.keep:
+                    await self._stay(walkthrough, report, view)
+                self._interruption.hold_back()
+        finally:
+            if report is not None and options.output is Output.JSON:
+                sys.stdout.write(report.to_json() + "\n")
+                sys.stdout.flush()
+        return 0 if report.ok else 1
+
+    async def _binary(self) -> Binary | None:
+        """The nodes to run; None where a cluster that is there runs them."""
+        if self._options.kubeconfig is not None and not self._options.with_kubelet:
+            return None
+        return await choose(self._options.bitcoind)
+
+    def _ground(self, binary: Binary | None) -> AbstractAsyncContextManager[str]:
+        if self._options.kubeconfig is not None:
+            return existing(self._options.kubeconfig, context=self._options.context, kubelet=binary)
+        assert binary is not None  # chosen above: nobody else runs nodes
+        return embedded(binary, port=self._options.port)
+
+    async def _compose(self, view: View) -> Walkthrough:
+        enter = self._stack.enter_async_context
+        client = await enter(connect(kubeconfig=self._kubeconfig, context=self._options.context))
+        installation = Installation(client)
+        if self._options.kubeconfig is not None:
+            self._stack.push_async_callback(installation.remove)
+        observer = Observer(client, installation.network)
+        nodes = Nodes(await enter(RpcClient()), tell=view.nodes_seen)
+        await enter(beside(observer.run(), name="observer"))
+        await enter(beside(_keep_surveying(nodes, observer), name="survey"))
+        return Walkthrough(
+            client=client,
+            installation=installation,
+            observer=observer,
+            rpc=nodes,
+            start_controller=self._start_controller,
+            nodes=self._options.nodes,
+            blocks=self._options.blocks,
+        )
+
+    async def _start_controller(self) -> str:
+        """The controller as `run` has it, in this process, with its own connections."""
+        enter = self._stack.enter_async_context
+        client = await enter(connect(kubeconfig=self._kubeconfig, context=self._options.context))
+        bitcoind = await enter(RpcClient())
+        manager = Manager(client, namespaces=[NAMESPACE], grace_s=_GRACE_S)
+        manager.add(build(manager, bitcoind=bitcoind, workers=WORKERS))
+        await enter(beside(_run_to_the_end(manager), name="controller"))
+        for informer in manager.informers:
+            await informer.wait_synced()
+        watched = ", ".join(informer.resource.plural for informer in manager.informers)
+        return f"its caches of {watched} are filled; {WORKERS} workers"
+
+    async def _stay(self, walkthrough: Walkthrough, report: Report, view: View) -> None:
+        """Stay up until a signal; after a walk-through that held, with a new network to look at."""
+        if report.ok:
+            await walkthrough.apply_network()
+        view.hint(_hints(self._kubeconfig, self._options.context, walkthrough.network_name))
+        await self._interruption.wait()
+
+
+async def _run_to_the_end(manager: Manager) -> None:
+    """A reconcile that had to be cut off at the end is not the walk-through's failure."""
+    with suppress(GraceExceeded):
+        await manager.run()
+
+
+async def _keep_surveying(nodes: Nodes, observer: Observer) -> None:
+    while True:
+        await nodes.survey(observer.nodes)
+        await asyncio.sleep(_SURVEY_EVERY_S)
+
+
+def _view(options: DemoOptions) -> View:
+    if options.output is Output.JSON:
+        return PlainView(sys.stderr)
+    if sys.stdout.isatty() and not options.verbose:
+        return LiveView(Console())
+    return PlainView(sys.stdout)
+
+
+def _hints(kubeconfig: str, context: str | None, network: str) -> list[str]:
+    chosen = f"{kubeconfig} --context {context}" if context else kubeconfig
+    kubectl = f"kubectl --kubeconfig {chosen} -n {NAMESPACE}"
+    return [
+        f"staying up with network {network} in namespace {NAMESPACE}, until Ctrl-C; try, in another terminal:",
+        f"  {kubectl} get bitcoinnetworks,statefulsets,pods",
+        f"  {kubectl} get pods -w",
+        f"  {kubectl} describe bitcoinnetwork {network}",
+        f"  {kubectl} scale bitcoinnetwork {network} --replicas 5",
+        f"  {kubectl} delete pod {network}-sts-0",
+        f"  {kubectl} delete bitcoinnetwork {network}",
+    ]

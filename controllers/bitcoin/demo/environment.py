@@ -1,0 +1,96 @@
+"""
+What the walk-through plays on. Each is a context: what it began has ended when it ends, in whatever way.
+
+    embedded   object tracker ⇒ API server on loopback ⇒ HTTP ⇒ cluster loops ⇒ processes of nodes
+    existing   a server that is there, with our cluster loops and processes beside it if asked for
+
+Everything, the cluster loops included, speaks HTTP to the server by the kubeconfig that is yielded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from controllers.bitcoin.demo.binary import Binary, Kind
+from controllers.bitcoin.demo.haste import HastyPods
+from ctrlkit.client import Client
+from ctrlkit.errors import ApiError, ConfigError, NotFound, Unauthorized
+from ctrlkit.manager import connect
+from ctrlkit.model import Transport
+from ctrlkit.model.kinds import LEASES, NAMESPACES, NODES
+from fakes.apiserver import ApiServer
+from fakes.cluster.cluster import ALL, Cluster, Loop
+from fakes.cluster.node import NODE
+from fakes.cluster.process_runtime import ProcessRuntime
+from fakes.tracker import Tracker
+
+_REACH_LIMIT_S = 10.0
+
+
+@asynccontextmanager
+async def embedded(binary: Binary, *, port: int) -> AsyncIterator[str]:
+    """A cluster of our own; the path of its kubeconfig. Errors: PortTaken."""
+    tracker = Tracker()
+    transport: Transport = HastyPods(tracker) if binary.kind is Kind.SIMULATED else tracker
+    async with (
+        ProcessRuntime(images={"bitcoind": binary.image}) as runtime,
+        ApiServer(transport, tracker.registry).serve(port=port) as server,
+    ):
+        kubeconfig = runtime.folder / "kubeconfig"  # so that it goes with the processes, even after SIGKILL
+        server.write_kubeconfig(kubeconfig)
+        async with connect(kubeconfig=str(kubeconfig)) as client, Cluster(client, runtime):
+            yield str(kubeconfig)
+
+
+@asynccontextmanager
+async def existing(kubeconfig: str, *, context: str | None, kubelet: Binary | None) -> AsyncIterator[str]:
+    """A server that is there; with `kubelet`, one node on it. Errors: ConfigError, Unreachable, Unauthorized."""
+    async with connect(kubeconfig=kubeconfig, context=context) as client:
+        await _reach(client, kubeconfig)
+        if kubelet is None:
+            yield kubeconfig
+            return
+        has_node = await _has_node(client)
+        try:
+            async with (
+                ProcessRuntime(images={"bitcoind": kubelet.image}) as runtime,
+                Cluster(client, runtime, loops=await _missing_loops(client)),
+            ):
+                yield kubeconfig
+        finally:
+            if not has_node:
+                with suppress(NotFound):
+                    await client.delete(NODES, NODE)
+
+
+async def _reach(client: Client, kubeconfig: str) -> None:
+    try:
+        async with asyncio.timeout(_REACH_LIMIT_S):
+            await client.get(NAMESPACES, "default")
+    except TimeoutError:
+        raise ConfigError(
+            f"reach the API server of {kubeconfig}: no answer within {_REACH_LIMIT_S:g} s; see whether it runs"
+        ) from None
+    except Unauthorized:
+        raise
+    except ApiError:
+        return  # it answers
+
+
+async def _has_node(client: Client) -> bool:
+    try:
+        await client.get(NODES, NODE)
+    except NotFound:
+        return False
+    return True
+
+
+async def _missing_loops(client: Client) -> frozenset[Loop]:
+    """All loops, or the kubelet alone where a controller manager does the rest: it holds a lease."""
+    try:
+        await client.get(LEASES, "kube-system/kube-controller-manager")
+    except NotFound:
+        return ALL
+    return frozenset({Loop.KUBELET})

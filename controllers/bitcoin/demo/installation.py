@@ -1,0 +1,98 @@
+"""
+Put onto a server what the walk-through needs, and take it away again.
+
+In       The manifests that the controller is installed with; the objects in namespaces go to the walk-through's own.
+Out      Created objects. What was there before is used as it is, and stays.
+Leaves   The Deployment out: the controller runs in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from typing import Any, Final
+
+from controllers.bitcoin.demo.errors import NotRemoved
+from controllers.bitcoin.manifests import objects
+from controllers.bitcoin.types import BITCOIN_NETWORKS
+from ctrlkit.client import Client
+from ctrlkit.errors import AlreadyExists, NotFound
+from ctrlkit.model import AnyResource, ObjectKey, Unstructured
+from ctrlkit.model.kinds import BUILT_IN
+
+NAMESPACE: Final = "bitcoin-demo"
+_REMOVAL_LIMIT_S: Final = 60.0
+_LOOK_AGAIN_S: Final = 0.2
+_RESOURCES: Final[dict[str, AnyResource]] = {
+    resource.kind: resource for resource in (*BUILT_IN, BITCOIN_NETWORKS.of(Unstructured))
+}
+
+
+class Installation:
+    """
+    What one walk-through made on a server.
+
+    Errors  ApiError, TransportError from `install` and `create_network`; NotRemoved from `remove`.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._created: list[tuple[AnyResource, ObjectKey]] = []
+        self._sample: dict[str, Any] = _in_namespace(objects("network")[0])
+        self.network = ObjectKey(NAMESPACE, self._sample["metadata"]["name"])
+        self.secret: str = self._sample["spec"]["secret"]
+
+    async def install(self) -> str:
+        """Definition, roles and secret; says what was made and what was there."""
+        wanted = [*objects("crd"), {"kind": "Namespace", "metadata": {"name": NAMESPACE}}]
+        wanted += [*objects("rbac"), *map(_in_namespace, objects("secret"))]
+        made = Counter[str]()
+        for item in wanted:
+            made[item["kind"]] += await self._create(item)
+        parts = [f"{count} {kind}s" if count > 1 else kind for kind, count in made.items() if count]
+        there = ", ".join(kind for kind, count in made.items() if not count)
+        text = f"{', '.join(parts) or 'nothing'} created" + (f"; there before: {there}" if there else "")
+        return f"{text}; namespace {NAMESPACE}"
+
+    async def create_network(self, *, nodes: int) -> None:
+        """The sample network with so many nodes."""
+        spec = {**self._sample["spec"], "nodes": nodes}
+        await self._client.create(BITCOIN_NETWORKS.of(Unstructured), {**self._sample, "spec": spec})
+        self._created.append((BITCOIN_NETWORKS, self.network))
+
+    async def remove(self) -> None:
+        """Delete what was created, the newest first, and wait until it is gone."""
+        made, self._created = list(reversed(self._created)), []
+        try:
+            async with asyncio.timeout(_REMOVAL_LIMIT_S):
+                for resource, key in made:
+                    with suppress(NotFound):
+                        await self._client.delete(resource, key)
+                for resource, key in made:
+                    await self._until_gone(resource, key)
+        except TimeoutError:
+            raise NotRemoved(
+                f"remove what the walk-through made: not gone after {_REMOVAL_LIMIT_S:g} s; look at namespace "
+                f"{NAMESPACE}, and whether the server has a garbage collector (--with-kubelet brings one)"
+            ) from None
+
+    async def _create(self, item: dict[str, Any]) -> bool:
+        resource = _RESOURCES[item["kind"]]
+        metadata = item["metadata"]
+        try:
+            await self._client.create(resource, item)
+        except AlreadyExists:
+            return False
+        self._created.append((resource, ObjectKey(metadata.get("namespace", ""), metadata["name"])))
+        return True
+
+    async def _until_gone(self, resource: AnyResource, key: ObjectKey) -> None:
+        with suppress(NotFound):
+            while True:
+                await self._client.get(resource, key)
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+def _in_namespace(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, "metadata": {**item["metadata"], "namespace": NAMESPACE}}

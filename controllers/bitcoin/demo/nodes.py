@@ -1,0 +1,75 @@
+"""Ask the nodes themselves, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from controllers.bitcoin.demo.checks import NodeFacts
+from controllers.bitcoin.rpc import Credentials, NodeUnreachable, RpcClient, RpcError, RpcNode
+from controllers.bitcoin.types import NodeStatus
+
+_BLOCKS_A_CALL = 50
+"""Few enough for the slowest node to mine them within the timeout of a call."""
+
+
+class Nodes:
+    """
+    The nodes of one network, by RPC.
+
+    Shape   `credentials` are set once they are known; `tell` hears every survey.
+    Errors  `survey` has those of a node in its facts; the others raise RpcError.
+    """
+
+    def __init__(self, rpc: RpcClient, *, tell: Callable[[Sequence[NodeFacts]], None]) -> None:
+        self.credentials = Credentials(user="", password="")
+        self._rpc = rpc
+        self._tell = tell
+
+    async def survey(self, nodes: Iterable[NodeStatus]) -> list[NodeFacts]:
+        """What each node says now; one that is not ready is not asked."""
+        facts = list(await asyncio.gather(*(self._ask(node) for node in nodes)))
+        self._tell(facts)
+        return facts
+
+    async def mine(self, node: NodeStatus, blocks: int) -> None:
+        """Have a node mine so many blocks."""
+        while blocks > 0:
+            count = min(blocks, _BLOCKS_A_CALL)
+            await self._at(node.ip).generate(count)
+            blocks -= count
+
+    async def answering(self, addresses: Iterable[str]) -> list[str]:
+        """Those of the addresses at which anything still answers."""
+        candidates = list(addresses)
+        answers = await asyncio.gather(*(self._answers(address) for address in candidates))
+        return [address for address, answered in zip(candidates, answers, strict=True) if answered]
+
+    async def _answers(self, address: str) -> bool:
+        try:
+            await self._at(address).network_info()
+        except NodeUnreachable:
+            return False
+        except RpcError:
+            return True
+        return True
+
+    async def _ask(self, status: NodeStatus) -> NodeFacts:
+        name, address = status.node_name, status.ip
+        if not status.ready:
+            return NodeFacts(name=name, ready=False, address=address)
+        node = self._at(address)
+        try:
+            return NodeFacts(
+                name=name,
+                ready=True,
+                address=address,
+                entries=await node.added_nodes(),
+                peers=len(await node.peer_addresses()),
+                blocks=await node.block_count(),
+            )
+        except RpcError as error:
+            return NodeFacts(name=name, ready=True, address=address, error=str(error))
+
+    def _at(self, address: str) -> RpcNode:
+        return self._rpc.node(address, self.credentials)

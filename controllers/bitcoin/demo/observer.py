@@ -1,0 +1,126 @@
+"""
+What the API server says of one network and what belongs to it, and waiting until something holds.
+
+In       Informers of this walk-through's own, so that nothing the controller believes is taken for granted.
+Out      Objects as they are now; `until` wakes at each change of one of them.
+
+What only nodes know is asked again and again by `ask_until`: nobody reports it, and real nodes set the pace there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from controllers.bitcoin.demo.checks import Finding, Holds, NotYet
+from controllers.bitcoin.desired import labels, service_name, statefulset_name
+from controllers.bitcoin.types import (
+    BITCOIN_NETWORKS,
+    PODS,
+    SERVICES,
+    STATEFULSETS,
+    BitcoinNetwork,
+    NodeStatus,
+    Pod,
+    Service,
+    StatefulSet,
+)
+from ctrlkit.cache import Change, InformerFactory, Lister, ListWatchMaker
+from ctrlkit.model import LabelSelector, ObjectKey
+
+_SYNC_LIMIT_S = 15.0
+_ASK_AGAIN_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Listers:
+    networks: Lister[BitcoinNetwork]
+    services: Lister[Service]
+    stateful_sets: Lister[StatefulSet]
+    pods: Lister[Pod]
+
+
+class Observer:
+    """
+    Sees one network, by key.
+
+    Shape   Before `watch` there is nothing to see. `last` is what was found when something was looked at last.
+    Owner   Whoever made it runs `run()` beside the walk-through.
+    """
+
+    def __init__(self, source: ListWatchMaker, key: ObjectKey) -> None:
+        self.key = key
+        self.last: Finding = NotYet("nothing was looked at")
+        self._factory = InformerFactory(source, namespaces=[key.namespace])
+        self._listers: _Listers | None = None
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Mirror the server until cancelled."""
+        await self._factory.run()
+
+    async def watch(self) -> None:
+        """Begin to look, once the kinds are served. Errors: NotSynced."""
+        networks, services = self._factory.informer(BITCOIN_NETWORKS), self._factory.informer(SERVICES)
+        stateful_sets, pods = self._factory.informer(STATEFULSETS), self._factory.informer(PODS)
+        for informer in (networks, services, stateful_sets, pods):
+            informer.add_handler(self._note, name="walk-through")
+        await self._factory.wait_synced(timeout_s=_SYNC_LIMIT_S)
+        self._listers = _Listers(networks.lister, services.lister, stateful_sets.lister, pods.lister)
+
+    @property
+    def network(self) -> BitcoinNetwork | None:
+        """The network."""
+        return self._listers.networks.find(self.key) if self._listers else None
+
+    @property
+    def service(self) -> Service | None:
+        """Its Service."""
+        return self._listers.services.find(self._child(service_name(self.key.name))) if self._listers else None
+
+    @property
+    def stateful_set(self) -> StatefulSet | None:
+        """Its StatefulSet."""
+        name = statefulset_name(self.key.name)
+        return self._listers.stateful_sets.find(self._child(name)) if self._listers else None
+
+    @property
+    def pods(self) -> dict[str, Pod]:
+        """Its pods, by name."""
+        if self._listers is None:
+            return {}
+        selector = LabelSelector.parse(",".join(f"{name}={value}" for name, value in labels(self.key.name).items()))
+        found = self._listers.pods.list(namespace=self.key.namespace, selector=selector)
+        return {pod.metadata.name: pod for pod in found}
+
+    @property
+    def nodes(self) -> tuple[NodeStatus, ...]:
+        """The nodes in its status."""
+        network = self.network
+        return () if network is None else network.status.nodes
+
+    async def until(self, check: Callable[[], Finding]) -> str:
+        """Wait until a check of what is seen here holds; its detail."""
+        while True:
+            changed = self._changed
+            self.last = check()
+            if isinstance(self.last, Holds):
+                return self.last.detail
+            await changed.wait()
+
+    async def ask_until(self, check: Callable[[], Awaitable[Finding]]) -> str:
+        """Ask until a check holds; its detail."""
+        while True:
+            self.last = await check()
+            if isinstance(self.last, Holds):
+                return self.last.detail
+            await asyncio.sleep(_ASK_AGAIN_S)
+
+    def _child(self, name: str) -> ObjectKey:
+        return ObjectKey(self.key.namespace, name)
+
+    def _note(self, _change: Change[Any]) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

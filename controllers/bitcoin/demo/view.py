@@ -1,0 +1,132 @@
+"""What a person sees of a walk-through; here, lines one after the other, for pipes and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from controllers.bitcoin.demo.checks import NodeFacts
+from controllers.bitcoin.demo.report import Report, StepReport
+from ctrlkit.clock import monotonic
+
+
+class View(Protocol):
+    """Who shows a walk-through; entered for as long as it lasts."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def begin(self, headline: str, steps: Sequence[str]) -> None:
+        """Say what will be played, on which nodes."""
+
+    def step_began(self, name: str) -> None:
+        """A step is being played."""
+
+    def step_ended(self, report: StepReport) -> None:
+        """A step is over."""
+
+    def nodes_seen(self, facts: Sequence[NodeFacts]) -> None:
+        """The nodes as they are now."""
+
+    def end(self, report: Report) -> None:
+        """All is played."""
+
+    def hint(self, lines: Sequence[str]) -> None:
+        """What to try next."""
+
+
+class PlainView:
+    """
+    A line for each step, and after it a line for each node that is not as it was.
+
+        [ 14.9s] ok   nodes become ready one by one (11.9 s): 3 of 3 ready in the network's status
+                      my-network-sts-0  ready      127.44.0.1       2 peers    0 blocks
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._began = 0.0
+        self._facts: Sequence[NodeFacts] = ()
+        self._shown: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        self._began = monotonic()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.flush()
+
+    def begin(self, headline: str, steps: Sequence[str]) -> None:
+        """One line."""
+        self._write(headline)
+
+    def step_began(self, name: str) -> None:
+        """Nothing: its end says all."""
+
+    def step_ended(self, report: StepReport) -> None:
+        """One line, and those of the nodes that changed."""
+        word = "ok  " if report.ok else "FAIL"
+        elapsed = f"[{monotonic() - self._began:5.1f}s]"
+        self._write(f"{elapsed} {word} {report.name} ({report.seconds:.1f} s): {report.detail}")
+        lines = {fact.name: node_line(fact) for fact in self._facts}
+        for name, line in lines.items():
+            if self._shown.get(name) != line:
+                self._write(f"{' ' * 14}{line}")
+        self._shown = lines
+
+    def nodes_seen(self, facts: Sequence[NodeFacts]) -> None:
+        """Kept for the end of the step."""
+        self._facts = facts
+
+    def end(self, report: Report) -> None:
+        """One line."""
+        self._write(summary(report))
+
+    def hint(self, lines: Sequence[str]) -> None:
+        """As they are."""
+        for line in lines:
+            self._write(line)
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+def node_line(fact: NodeFacts) -> str:
+    """
+    One node in one line.
+
+    >>> node_line(NodeFacts(name="net-sts-0", ready=True, address="127.16.0.1", peers=2, blocks=101))
+    'net-sts-0  ready      127.16.0.1       2 peers  101 blocks'
+    >>> node_line(NodeFacts(name="net-sts-1", ready=False, address="")).split()
+    ['net-sts-1', 'not', 'ready', '-', '-', 'peers', '-', 'blocks']
+    """
+    ready = "ready" if fact.ready else "not ready"
+    address = fact.address or "-"
+    return f"{fact.name}  {ready:9}  {address:15}  {known(fact.peers)} peers  {known(fact.blocks):>3} blocks"
+
+
+def known(number: int | None) -> str:
+    """A number, or a dash where it is not known."""
+    return "-" if number is None else str(number)
+
+
+def summary(report: Report) -> str:
+    """
+    The result in one line.
+
+    >>> summary(Report(bitcoind="real", nodes=3, planned=0))
+    'all 0 steps held in 0.0 s'
+    """
+    if report.ok:
+        return f"all {report.planned} steps held in {sum(step.seconds for step in report.steps):.1f} s"
+    failed = next((step for step in report.steps if not step.ok), None)
+    played = sum(step.ok for step in report.steps)
+    where = f"at: {failed.name}" if failed else "before the next one"
+    return f"{played} of {report.planned} steps held; stopped {where}"
