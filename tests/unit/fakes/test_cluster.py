@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.errors import ApiError
+from ctrlkit.errors import ApiError, NotSynced
 from ctrlkit.model import Action, Applied, Deleted
 from ctrlkit.model.kinds import NODES, PODS, STATEFULSETS
 from fakes.clientset import FakeClientset
@@ -66,8 +66,8 @@ async def test_a_loop_that_cannot_begin_ends_the_block_with_the_cause() -> None:
     def refuse(action: Action) -> None:
         raise ApiError("the server is out of order")
 
-    clientset.add_reactor("create", NODES, refuse)
-    with pytest.raises(ApiError, match="out of order"):
+    clientset.add_reactor("list", NODES, refuse)
+    with pytest.raises(NotSynced, match="out of order"):
         async with InProcessRuntime(images=images()) as runtime, Cluster(clientset.client, runtime):
             await asyncio.sleep(3600)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,11 +12,12 @@ from ctrlkit.client import Client
 from ctrlkit.errors import NotFound, ServiceUnavailable
 from ctrlkit.model import Action, MergePatch
 from ctrlkit.model.kinds import PODS, STATEFULSETS
-from fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
+from fakes.cluster import AlwaysReady, Cluster, CrashBackoff, InProcessRuntime
 from fakes.cluster.pods import is_ready
 from fakes.cluster.runtime import ContainerId, ContainerSpec, Running
 from fakes.world import World
 
+BACKOFF = CrashBackoff(cap_s=40.0)
 KEY = "default/net"
 SPEC = {
     "replicas": 2,
@@ -25,7 +27,7 @@ SPEC = {
         "metadata": {"labels": {"app": "net"}},
         "spec": {
             "containers": [
-                {"name": "main", "image": "web", "readinessProbe": {"exec": {"command": ["x"]}, "periodSeconds": 5}}
+                {"name": "main", "image": "web", "readinessProbe": {"exec": {"command": ["x"]}, "periodSeconds": 30}}
             ]
         },
     },
@@ -52,32 +54,34 @@ class History:
         self.replicas = 2
 
     async def happen(self, what: str, number: int) -> None:
+        """One step; what it is about may not be there at the moment."""
+        with suppress(NotFound):
+            await self._do(what, number)
+
+    async def _do(self, what: str, number: int) -> None:
         client, pod = self._world.client, f"default/net-{number}"
-        try:
-            match what:
-                case "scale":
-                    self.replicas = number
-                    await client.set_scale(STATEFULSETS, KEY, number)
-                case "delete":
-                    await client.delete(PODS, pod)
-                case "force":
-                    await client.delete(PODS, pod, grace_period_s=0)
-                case "crash":
-                    found = await client.get(PODS, pod)
-                    program = self._runtime.program(ContainerId(found.metadata.uid, "main"))
-                    if isinstance(program, AlwaysReady):
-                        program.exit(1)
-                case "fail":
-                    await client.patch(PODS, pod, MergePatch({"status": {"phase": "Failed"}}), subresource="status")
-                case "template":
-                    fields = {"spec": {"template": {"metadata": {"labels": {"round": str(number)}}}}}
-                    await client.patch(STATEFULSETS, KEY, MergePatch(fields))
-                case "refuse":
-                    self._refusals = number
-                case "wait":
-                    await self._world.advance(number)
-        except NotFound:
-            pass  # the pod is not there at the moment
+        match what:
+            case "scale":
+                self.replicas = number
+                await client.set_scale(STATEFULSETS, KEY, number)
+            case "delete":
+                await client.delete(PODS, pod)
+            case "force":
+                await client.delete(PODS, pod, grace_period_s=0)
+            case "crash":
+                found = await client.get(PODS, pod)
+                program = self._runtime.program(ContainerId(found.metadata.uid, "main"))
+                if isinstance(program, AlwaysReady):
+                    program.exit(1)
+            case "fail":
+                await client.patch(PODS, pod, MergePatch({"status": {"phase": "Failed"}}), subresource="status")
+            case "template":
+                fields = {"spec": {"template": {"metadata": {"labels": {"round": str(number)}}}}}
+                await client.patch(STATEFULSETS, KEY, MergePatch(fields))
+            case "refuse":
+                self._refusals = number
+            case "wait":
+                await self._world.advance(number)
 
     def refuse(self, action: Action) -> None:
         """The next few writes of the cluster fail."""
@@ -96,15 +100,15 @@ async def test_for_any_history_the_cluster_ends_with_what_is_wanted(steps: list[
         running.append(spec)
         return AlwaysReady()
 
-    async with World() as world, InProcessRuntime(images={"web": make}) as runtime:
+    async with InProcessRuntime(images={"web": make}) as runtime, World() as world:
         history = History(world, runtime)
         world.clientset.add_reactor("*", "*", history.refuse)
-        world.start(Cluster(Client(world.clientset, field_manager="cluster"), runtime))
+        world.start(Cluster(Client(world.clientset, field_manager="cluster"), runtime, backoff=BACKOFF))
         body: dict[str, Any] = {"metadata": {"name": "net", "namespace": "default"}, "spec": SPEC}
         await world.client.create(STATEFULSETS, body)
         for what, number in steps:
             await history.happen(what, number)
-        await world.advance(3600)
+        await world.advance(900)
         pods = await world.client.list(PODS)
         assert [pod.key.name for pod in pods] == [f"net-{ordinal}" for ordinal in range(history.replicas)]
         assert all(is_ready(pod) for pod in pods)
@@ -115,5 +119,5 @@ async def test_for_any_history_the_cluster_ends_with_what_is_wanted(steps: list[
         ids = {spec.id for spec in running if isinstance(runtime.state(spec.id), Running)}
         assert ids == {ContainerId(pod.metadata.uid, "main") for pod in pods}
         world.clientset.clear_actions()
-        await world.advance(3600)
+        await world.advance(900)
         assert world.clientset.writes == []

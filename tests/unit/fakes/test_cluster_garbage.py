@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from ctrlkit.client import Propagation
-from ctrlkit.model import MergePatch, Unstructured, custom_resource, to_plain
+from ctrlkit.model import Action, MergePatch, Unstructured, custom_resource, to_plain
 from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, PODS, SECRETS
 from fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
 from fakes.world import World
@@ -164,6 +165,25 @@ async def test_garbage_from_before_the_cluster_is_found() -> None:
         world.start(Cluster(world.client, runtime))
         await world.settle()
         assert await names(world) == []
+
+
+async def test_an_owner_waits_for_dependents_of_kinds_that_are_only_being_listed() -> None:
+    """Right after the start, too, when custom kinds are not known yet."""
+    async with World() as world, InProcessRuntime(images={}) as runtime:
+        await world.client.create(CUSTOM_RESOURCE_DEFINITIONS, DEFINITION)
+        reference = to_plain(CONFIG_MAPS.owner_reference((await make(world, "owner")).metadata))
+        metadata = {"name": "child", "namespace": "default", "finalizers": ["example.com/hold"]}
+        await world.client.create(NETWORKS, {"metadata": metadata | {"ownerReferences": [reference]}})
+        await world.client.delete(CONFIG_MAPS, "default/owner", propagation=Propagation.FOREGROUND)
+
+        async def answer_late(action: Action) -> None:
+            await asyncio.sleep(20)
+
+        world.clientset.add_reactor("list", NETWORKS, answer_late)
+        world.start(Cluster(world.client, runtime))
+        await world.advance(60)
+        assert await names(world) == ["owner"]
+        assert (await world.client.get(NETWORKS, "default/child")).metadata.deleting
 
 
 async def test_a_deleted_namespace_is_emptied_and_goes() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ctrlkit.model import Unstructured
 from ctrlkit.model.kinds import EVENTS, NODES, PODS, SECRETS
+from fakes.clientset import Write
 from fakes.cluster import AlwaysReady, Cluster, InProcessRuntime, Loop
 from fakes.cluster.runtime import ContainerId, ContainerSpec
 from fakes.world import World
@@ -74,6 +75,14 @@ async def test_a_pod_without_a_node_is_bound_and_runs() -> None:
         assert main_of(pod)["restartCount"] == 0
         node = await world.client.get(NODES, "ctrlkit-node")
         assert condition(node, "Ready")["status"] == "True"
+
+
+async def test_the_node_comes_back_when_it_is_deleted() -> None:
+    """It is there as long as the cluster runs."""
+    async with kubelet() as (world, _):
+        await world.client.delete(NODES, "ctrlkit-node")
+        await world.settle()
+        assert condition(await world.client.get(NODES, "ctrlkit-node"), "Ready")["status"] == "True"
 
 
 async def test_the_steady_state_writes_nothing() -> None:
@@ -158,6 +167,7 @@ async def test_a_deleted_pod_goes_when_its_containers_have_ended() -> None:
         await world.client.delete(PODS, KEY)
         await world.settle()
         assert await world.client.list(PODS) == []
+        assert world.clientset.writes.count(Write("delete", PODS, KEY)) == 2  # ours, and the kubelet's
 
 
 async def test_a_namesake_gets_an_address_and_containers_of_its_own() -> None:

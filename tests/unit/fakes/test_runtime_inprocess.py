@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from fakes.cluster.addresses import Addresses
 from fakes.cluster.inprocess_runtime import AlwaysReady, InProcessRuntime
 from fakes.cluster.runtime import (
     ContainerId,
@@ -115,13 +116,14 @@ async def test_a_container_stopped_in_the_moment_of_its_start_has_ended() -> Non
 
 async def test_closing_a_sandbox_forgets_the_pod() -> None:
     """Its address goes to another, later."""
-    async with InProcessRuntime(images={"web": lambda address, spec: AlwaysReady()}) as runtime:
+    addresses = Addresses(block="10.244.0.0/30")
+    async with InProcessRuntime(images={"web": lambda address, spec: AlwaysReady()}, addresses=addresses) as runtime:
         runtime.open_sandbox("uid-1")
         await runtime.start(spec())
         await runtime.close_sandbox("uid-1")
         assert runtime.state(ID) is None
         assert runtime.program(ID) is None
-        assert runtime.open_sandbox("uid-1") == "10.244.0.2"
+        assert [runtime.open_sandbox(uid) for uid in ("uid-1", "uid-2")] == ["10.244.0.2", "10.244.0.1"]
 
 
 async def test_an_unknown_image_cannot_be_pulled() -> None:

@@ -1,0 +1,105 @@
+"""
+The loops that make an API server a cluster: written with ctrlkit itself, so they run against any server.
+
+In       A Client, and a Runtime that somebody has entered and who owns what runs in it.
+Out      Pods for StatefulSets, containers for pods, an end for what nobody owns and for namespaces that are to go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from enum import Enum
+from types import TracebackType
+
+from ctrlkit.client import Client
+from ctrlkit.manager import GraceExceeded, Manager
+from ctrlkit.model import Resource, Unstructured
+from fakes.cluster.garbage import add_garbage_collector
+from fakes.cluster.kinds import Kinds
+from fakes.cluster.kubelet import add_kubelet
+from fakes.cluster.namespaces import add_namespaces
+from fakes.cluster.node import add_node
+from fakes.cluster.restart import CrashBackoff
+from fakes.cluster.runtime import Runtime
+from fakes.cluster.scheduler import add_scheduler
+from fakes.cluster.statefulset import add_stateful_sets
+
+
+class Loop(Enum):
+    """The loops to choose from; KUBELET includes the scheduler and the node."""
+
+    STATEFUL_SETS = "statefulsets"
+    KUBELET = "kubelet"
+    GARBAGE = "garbage"
+    NAMESPACES = "namespaces"
+
+
+ALL = frozenset(Loop)
+
+
+class Cluster:
+    """
+    A cluster of one node, `ctrlkit-node`.
+
+    Use     async with InProcessRuntime(images=...) as runtime, Cluster(client, runtime): ...
+    Shape   `loops` leaves out what the server's control plane does itself. `kinds` are custom kinds that the server
+            serves without a definition; the others are found. `backoff` is for containers that end.
+    Errors  What ends a loop ends the block, with the cause. RuntimeError for a second run.
+    Owner   It starts no processes: the runtime does, and ends them.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        runtime: Runtime,
+        *,
+        loops: frozenset[Loop] = ALL,
+        kinds: Sequence[Resource[Unstructured]] = (),
+        backoff: CrashBackoff | None = None,
+    ) -> None:
+        self._manager = Manager(client, grace_s=0.0)  # what runs here waits for containers, and those end with us
+        self._stop = asyncio.Event()
+        self._tasks = asyncio.TaskGroup()
+        if Loop.STATEFUL_SETS in loops:
+            add_stateful_sets(self._manager)
+        if Loop.KUBELET in loops:
+            add_node(self._manager)
+            add_scheduler(self._manager)
+            add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff())
+        if loops & {Loop.GARBAGE, Loop.NAMESPACES}:
+            known = Kinds(self._manager, more=kinds)
+            if Loop.GARBAGE in loops:
+                add_garbage_collector(self._manager, known)
+            if Loop.NAMESPACES in loops:
+                add_namespaces(self._manager, known)
+
+    async def run(self) -> None:
+        """Run all loops until cancelled, or until the block that entered this ends."""
+        try:
+            await self._manager.run(self._stop)
+        except GraceExceeded:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError from None
+
+    def busy(self) -> tuple[str, ...]:
+        """What is not done yet, in words."""
+        return tuple(f"cluster: {report}" for report in self._manager.busy())
+
+    async def __aenter__(self) -> Cluster:
+        await self._tasks.__aenter__()
+        self._tasks.create_task(self.run(), name="cluster")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        try:
+            await self._tasks.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            if group.exceptions[0] is not error:
+                raise group.exceptions[0] from None

@@ -1,0 +1,154 @@
+"""The environment of a container: what its spec says, with secrets, config maps and the pod's own fields put in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from fakes.cluster.runtime import ContainerRefused
+
+_REFERENCE = re.compile(r"\$(\$|\((?P<name>[^()]+)\))")
+
+
+class SourceKind(Enum):
+    """What holds values for containers; the value is the kind's name."""
+
+    SECRET = "Secret"
+    CONFIG_MAP = "ConfigMap"
+
+
+LookUp = Callable[[SourceKind, str], Mapping[str, Any] | None]
+"""Finds a Secret or ConfigMap of the pod's namespace by name, as plain JSON data; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Variables by name, and those of their values that come from secrets and must not be shown."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"Environment({sorted(self.variables)})"
+
+    def expand(self, text: str) -> str:
+        """
+        Put variables in place of `$(NAME)`; unknown names stay, `$$` is a dollar.
+
+        >>> Environment({"A": "1"}).expand("$(A) $(B) $$(A)")
+        '1 $(B) $(A)'
+        """
+
+        def put(found: re.Match[str]) -> str:
+            if found[1] == "$":
+                return "$"
+            return self.variables.get(found["name"], found[0])
+
+        return _REFERENCE.sub(put, text)
+
+
+def references(container: Mapping[str, Any]) -> set[tuple[SourceKind, str]]:
+    """
+    What a container's environment is read from.
+
+    >>> references({"envFrom": [{"secretRef": {"name": "login"}}]})
+    {(<SourceKind.SECRET: 'Secret'>, 'login')}
+    """
+    found = {(kind, reference.get("name") or "") for kind, reference in map(_env_from, container.get("envFrom") or ())}
+    for variable in container.get("env") or ():
+        source = variable.get("valueFrom") or {}
+        for field_name, kind in (("secretKeyRef", SourceKind.SECRET), ("configMapKeyRef", SourceKind.CONFIG_MAP)):
+            if field_name in source:
+                found.add((kind, source[field_name].get("name") or ""))
+    return found
+
+
+def resolve_environment(container: Mapping[str, Any], *, look_up: LookUp, pod_fields: Mapping[str, str]) -> Environment:
+    """
+    The environment of a container as the kubelet builds it: `envFrom` in order, then `env` in order, later ones win.
+
+    >>> container = {"env": [{"name": "A", "value": "x"}, {"name": "B", "value": "$(A)y"}]}
+    >>> dict(resolve_environment(container, look_up=lambda kind, name: None, pod_fields={}).variables)
+    {'A': 'x', 'B': 'xy'}
+
+    Shape   `pod_fields` are the values of `fieldRef` paths, such as `status.podIP`.
+    Errors  ContainerRefused with reason CreateContainerConfigError for what is missing and not optional.
+    """
+    variables: dict[str, str] = {}
+    secrets: set[str] = set()
+    for source in container.get("envFrom") or ():
+        kind, reference = _env_from(source)
+        data = _data_of(kind, reference, look_up)
+        prefix = source.get("prefix") or ""
+        for key, value in data.items():
+            variables[prefix + key] = value
+        if kind is SourceKind.SECRET:
+            secrets.update(data.values())
+    for variable in container.get("env") or ():
+        for value, is_secret in _values_of(variable, look_up, pod_fields, variables):
+            variables[variable["name"]] = value
+            if is_secret:
+                secrets.add(value)
+    return Environment(variables, frozenset(secrets - {""}))
+
+
+def _env_from(source: Mapping[str, Any]) -> tuple[SourceKind, Mapping[str, Any]]:
+    if "secretRef" in source:
+        return SourceKind.SECRET, source["secretRef"]
+    return SourceKind.CONFIG_MAP, source.get("configMapRef") or {}
+
+
+def _values_of(
+    variable: Mapping[str, Any], look_up: LookUp, pod_fields: Mapping[str, str], known: Mapping[str, str]
+) -> Iterator[tuple[str, bool]]:
+    """The variable's value and whether it is secret; nothing where an optional reference finds nothing."""
+    match variable.get("valueFrom"):
+        case {"secretKeyRef": reference}:
+            found = _key_of(SourceKind.SECRET, reference, look_up)
+            if found is not None:
+                yield found, True
+        case {"configMapKeyRef": reference}:
+            found = _key_of(SourceKind.CONFIG_MAP, reference, look_up)
+            if found is not None:
+                yield found, False
+        case {"fieldRef": {"fieldPath": path}}:
+            if path not in pod_fields:
+                raise _refused(f"variable {variable['name']}: field {path} is not supported here")
+            yield pod_fields[path], False
+        case None:
+            yield Environment(known).expand(variable.get("value") or ""), False
+        case _:
+            raise _refused(f"variable {variable['name']}: its valueFrom is not supported here")
+
+
+def _key_of(kind: SourceKind, reference: Mapping[str, Any], look_up: LookUp) -> str | None:
+    data = _data_of(kind, reference, look_up)
+    key = reference.get("key", "")
+    if key not in data and not reference.get("optional"):
+        raise _refused(f"{kind.value} {reference.get('name', '')} has no key {key}")
+    return data.get(key)
+
+
+def _data_of(kind: SourceKind, reference: Mapping[str, Any], look_up: LookUp) -> dict[str, str]:
+    name = reference.get("name") or ""
+    found = look_up(kind, name)
+    if found is None:
+        if reference.get("optional"):
+            return {}
+        raise _refused(f"{kind.value} {name} not found")
+    data: Mapping[str, str] = found.get("data") or {}
+    if kind is SourceKind.CONFIG_MAP:
+        return dict(data)
+    try:
+        return {key: base64.b64decode(value or "").decode() for key, value in data.items()}
+    except (binascii.Error, UnicodeDecodeError):
+        raise _refused(f"Secret {name} holds a value that is no text") from None
+
+
+def _refused(fact: str) -> ContainerRefused:
+    return ContainerRefused("CreateContainerConfigError", fact)

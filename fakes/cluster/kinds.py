@@ -1,0 +1,108 @@
+"""
+Which kinds there are to look after: the built-in ones, and those that definitions add while the cluster runs.
+
+Differs  A kind whose definition is deleted is still watched, without success, until the cluster ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ctrlkit.cache import Change, Informer
+from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch, to_self
+from ctrlkit.manager import Manager
+from ctrlkit.model import AnyResource, OwnerReference, Resource, Scope, Unstructured, custom_resource
+from ctrlkit.model.kinds import BUILT_IN, CUSTOM_RESOURCE_DEFINITIONS, EVENTS
+
+AnyInformer = Informer[Unstructured]
+
+
+class Kinds:
+    """
+    The informers of all kinds but Events, which nobody owns and which are many. `more` are known from the start.
+
+    Use     A controller is made with watches of `informers`, and follows those that come later by `each`.
+    """
+
+    def __init__(self, manager: Manager, *, more: Sequence[Resource[Unstructured]] = ()) -> None:
+        self._manager = manager
+        self._definitions = manager.informer(CUSTOM_RESOURCE_DEFINITIONS)
+        self._informers: dict[tuple[str, str], AnyInformer] = {}
+        self._followers: list[Callable[[AnyInformer], None]] = []
+        for resource in (*BUILT_IN, *more):
+            if resource != EVENTS:
+                self._add(resource)
+        manager.add(Controller(name="kinds", reconcile=self.reconcile, watches=[Watch(self._definitions, to_self)]))
+
+    @property
+    def informers(self) -> tuple[AnyInformer, ...]:
+        """All informers so far."""
+        return tuple(self._informers.values())
+
+    def each(self, follower: Callable[[AnyInformer], None]) -> None:
+        """Call a function with every informer, those to come included."""
+        for informer in self.informers:
+            follower(informer)
+        self._followers.append(follower)
+
+    def resource_of(self, owner: OwnerReference) -> Resource[Unstructured] | None:
+        """The kind an owner reference names, whatever its version; None where it is not known."""
+        found = (i.resource for i in self.informers if (i.resource.group, i.resource.kind) == (owner.group, owner.kind))
+        return next(found, None)
+
+    async def wait_synced(self) -> None:
+        """Return when every kind that is defined now has an informer, and all have seen their first list."""
+        for definition in self._definitions.lister.list():
+            self._take_in(definition)
+        for informer in self.informers:
+            await informer.wait_synced()
+
+    async def reconcile(self, request: Request) -> Outcome:
+        """Take in the kind of a definition once the server serves it."""
+        definition = self._definitions.lister.find(request.key)
+        if definition is not None:
+            self._take_in(definition)
+        return DONE
+
+    def _take_in(self, definition: Unstructured) -> None:
+        if _is_established(definition):
+            self._add(_resource_of(definition))
+
+    def _add(self, resource: Resource[Unstructured]) -> None:
+        if resource.identity not in self._informers:
+            informer = self._informers[resource.identity] = self._manager.informer(resource)
+            for follower in self._followers:
+                follower(informer)
+
+
+def wake_on_change(informer: AnyInformer, mapper: Mapper[Any], controller: Controller) -> None:
+    """Have a controller that may run already watch one more informer."""
+
+    def on_change(change: Change[Any]) -> None:
+        for record in (change.old, change.new):
+            for key in mapper(record) if record is not None else ():
+                controller.wake(key)
+
+    informer.add_handler(on_change, name=f"{controller.name}:{informer.name}")
+
+
+def namespaced(resources: Iterable[AnyResource]) -> list[AnyResource]:
+    """Those kinds whose objects live in namespaces."""
+    return [resource for resource in resources if resource.namespaced]
+
+
+def _is_established(definition: Unstructured) -> bool:
+    conditions = definition.at("status.conditions") or ()
+    return any(item.get("type") == "Established" and item.get("status") == "True" for item in conditions)
+
+
+def _resource_of(definition: Unstructured) -> Resource[Unstructured]:
+    versions = [version for version in definition.at("spec.versions") if version.get("served")]
+    return custom_resource(
+        group=definition.at("spec.group"),
+        version=next((version for version in versions if version.get("storage")), versions[0])["name"],
+        kind=definition.at("spec.names.kind"),
+        plural=definition.at("spec.names.plural"),
+        scope=Scope(definition.at("spec.scope")),
+    )

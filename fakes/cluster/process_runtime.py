@@ -1,0 +1,238 @@
+"""
+Containers as real processes of this machine.
+
+Owns     A folder below the temporary one, in it a folder for each pod and there one for each container; the processes;
+         one task per process that waits for its end. Leaving the runtime ends and removes all; so does the end of this
+         process, however it comes (see process.py).
+Not held Files, users and the network are not fenced off: this runs trusted programs side by side, nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from ctrlkit import clock
+from fakes.cluster.addresses import Addresses, loopback_addresses
+from fakes.cluster.images import Image, Place, find_image
+from fakes.cluster.network_probes import probe_network
+from fakes.cluster.process import Guard, OwnedProcess, run_command
+from fakes.cluster.runtime import (
+    MESSAGE_LIMIT,
+    ContainerId,
+    ContainerRefused,
+    ContainerSpec,
+    ContainerState,
+    Exec,
+    Exited,
+    ProbeAction,
+    ProbeResult,
+    Running,
+    without_secrets,
+)
+
+_LAST_GRACE_S = 5.0
+_TAIL_BYTES = 64 * 1024
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(slots=True)
+class _Container:
+    spec: ContainerSpec
+    image: Image
+    place: Place
+    environment: Mapping[str, str]
+    log: Path
+    process: OwnedProcess
+    state: ContainerState
+    watcher: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class _Sandbox:
+    address: str
+    folder: Path
+    containers: dict[str, _Container] = field(default_factory=dict)
+
+
+class ProcessRuntime:
+    """
+    A Runtime (see runtime.py) of processes; `images` says what each image's name stands for.
+
+    Use     async with ProcessRuntime(images={"bitcoind": await real_bitcoind(path)}) as runtime: ...
+    Errors  As the protocol; OSError where the temporary folder cannot be written.
+    """
+
+    def __init__(self, *, images: Mapping[str, Image]) -> None:
+        self._images = images
+        self._addresses: Addresses = loopback_addresses(
+            ports={port for image in images.values() for port in image.ports}
+        )
+        self._sandboxes: dict[str, _Sandbox] = {}
+        self._callbacks: list[Callable[[ContainerId], None]] = []
+        self._guard: Guard | None = None
+
+    async def __aenter__(self) -> ProcessRuntime:
+        self._guard = Guard()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            async with asyncio.TaskGroup() as stops:
+                for container in self._containers():
+                    stops.create_task(self._stop(container, _LAST_GRACE_S))
+        finally:
+            for container in self._containers():
+                container.process.kill()
+            try:
+                await asyncio.gather(*(container.watcher for container in self._containers() if container.watcher))
+            finally:
+                self._running_guard.close()
+
+    @property
+    def folder(self) -> Path:
+        """Where all data is, while the runtime is entered."""
+        return self._running_guard.folder
+
+    def on_exit(self, callback: Callable[[ContainerId], None]) -> None:
+        """As the protocol."""
+        self._callbacks.append(callback)
+
+    def open_sandbox(self, pod_uid: str) -> str:
+        """As the protocol; the pod's folder is made."""
+        sandbox = self._sandboxes.get(pod_uid)
+        if sandbox is None:
+            folder = self.folder / pod_uid
+            sandbox = _Sandbox(self._addresses.take(), folder)
+            folder.mkdir(mode=0o700)
+            self._sandboxes[pod_uid] = sandbox
+        return sandbox.address
+
+    async def start(self, spec: ContainerSpec) -> None:
+        """As the protocol."""
+        sandbox = self._sandboxes[spec.id.pod_uid]
+        image = find_image(self._images, spec.image)
+        folder = sandbox.folder / spec.id.name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        environment = {"PATH": _PATH, "HOME": str(folder), "TMPDIR": str(folder), "HOSTNAME": spec.id.name}
+        environment |= {**image.environment, **spec.environment}
+        place = Place(sandbox.address, folder, environment)
+        argv = image.translate(spec.command, place) if spec.command else image.prepare(place)
+        if not argv or shutil.which(argv[0], path=environment["PATH"]) is None:
+            raise ContainerRefused("RunContainerError", f"{argv[0] if argv else 'nothing'} is no program to run here")
+        log = sandbox.folder / f"{spec.id.name}.log"
+        with _begin(log) as output:
+            process = await OwnedProcess.start(
+                self._running_guard, (*argv, *spec.args), environment=environment, folder=folder, output=output
+            )
+        state = Running(clock.now())
+        container = _Container(spec, image, place, environment, log, process, state)
+        sandbox.containers[spec.id.name] = container
+        container.watcher = asyncio.create_task(self._watch(container), name=f"container {spec.id.name}")
+
+    def state(self, container: ContainerId) -> ContainerState | None:
+        """As the protocol."""
+        found = self._find(container)
+        return found.state if found else None
+
+    async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
+        """As the protocol."""
+        found = self._find(container)
+        if found is None or not isinstance(found.state, Running):
+            return ProbeResult(ok=False, output="the container does not run")
+        if not isinstance(action, Exec):
+            return await probe_network(found.place.address, action, timeout_s=timeout_s)
+        argv = found.image.translate(action.command, found.place)
+        if not argv or shutil.which(argv[0], path=found.environment["PATH"]) is None:
+            return ProbeResult(ok=False, output=f"{argv[0] if argv else 'nothing'} is no program to run here")
+        try:
+            code, output = await run_command(
+                self._running_guard,
+                argv,
+                environment=found.environment,
+                folder=found.place.folder,
+                timeout_s=timeout_s,
+            )
+        except TimeoutError:
+            return ProbeResult(ok=False, output=f"command timed out after {timeout_s:g} s")
+        return ProbeResult(ok=code == 0, output=_readable(output, found.spec.secrets))
+
+    async def stop(self, container: ContainerId, *, grace_s: float) -> None:
+        """As the protocol: SIGTERM to the program, SIGKILL to its whole group after the grace period."""
+        found = self._find(container)
+        if found is not None:
+            await self._stop(found, grace_s)
+
+    async def close_sandbox(self, pod_uid: str) -> None:
+        """As the protocol."""
+        sandbox = self._sandboxes.get(pod_uid)
+        if sandbox is None:
+            return
+        for container in sandbox.containers.values():
+            await self._stop(container, 0.0)
+        del self._sandboxes[pod_uid]
+        shutil.rmtree(sandbox.folder, ignore_errors=True)
+        self._addresses.release(sandbox.address)
+
+    async def _stop(self, container: _Container, grace_s: float) -> None:
+        watcher = container.watcher
+        assert watcher is not None  # set when it was started
+        if watcher.done():
+            return
+        if grace_s > 0:
+            container.process.terminate()
+            await asyncio.wait({watcher}, timeout=grace_s)
+        container.process.kill()
+        await asyncio.wait({watcher})
+
+    async def _watch(self, container: _Container) -> None:
+        code = await container.process.wait()
+        assert isinstance(container.state, Running)  # this task alone ends it
+        container.state = Exited.of_return_code(
+            code,
+            started_at=container.state.started_at,
+            finished_at=clock.now(),
+            message=_tail(container.log, container.spec.secrets) if code else "",
+        )
+        for callback in self._callbacks:
+            callback(container.spec.id)
+
+    def _find(self, container: ContainerId) -> _Container | None:
+        sandbox = self._sandboxes.get(container.pod_uid)
+        return sandbox.containers.get(container.name) if sandbox else None
+
+    def _containers(self) -> list[_Container]:
+        return [container for sandbox in self._sandboxes.values() for container in sandbox.containers.values()]
+
+    @property
+    def _running_guard(self) -> Guard:
+        if self._guard is None:
+            raise RuntimeError("use a ProcessRuntime: it is not entered; write `async with ProcessRuntime(...)`")
+        return self._guard
+
+
+def _begin(log: Path) -> IO[bytes]:
+    return open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
+def _tail(log: Path, secrets: frozenset[str]) -> str:
+    """The end of a log, from the start of a line where it is long, so that no secret is cut in two."""
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL_BYTES))
+        tail = file.read()
+    if size > _TAIL_BYTES:
+        tail = tail.partition(b"\n")[2]
+    return _readable(tail, secrets)
+
+
+def _readable(output: bytes, secrets: frozenset[str]) -> str:
+    return without_secrets(output.decode(errors="replace").strip(), secrets)[-MESSAGE_LIMIT:]
