@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -57,6 +58,11 @@ async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
     raise AssertionError(f"no line with {text!r} came")
 
 
+def steps_told(transcript: str) -> list[str]:
+    """The steps' names, in the order they were told; times, addresses and counts of connections differ."""
+    return re.findall(r"^\[ *[\d.]+s\] ok   (.+?) \([\d.]+ s\): ", transcript, flags=re.MULTILINE)
+
+
 def result_of(output: bytes) -> dict[str, Any]:
     """The JSON object in the last line."""
     result: dict[str, Any] = json.loads(output.splitlines()[-1])
@@ -84,6 +90,7 @@ async def test_the_walk_through_holds_with_simulated_nodes_and_leaves_nothing(tm
         "nodes": 3,
     }
     assert progress.decode().startswith("simulated nodes: ")
+    assert steps_told(progress.decode()) == steps_told((_REPOSITORY / "README.md").read_text())
     assert_nothing_is_left(tmp_path)
 
 
