@@ -86,7 +86,3 @@ def _version() -> str:
         return version("ctrlkit")
     except PackageNotFoundError:
         return "(not installed)"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.case import Case, Measurement, measure
+from tests.bench.case import Case, Figure, Measurement, measure
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(measurement.ok for measurement in found) else 1
 
 
-def _cases(wanted: Sequence[str]) -> Iterator[Case]:
+def _cases(wanted: Sequence[str]) -> Iterator[Case | Figure]:
     for path in sorted(Path(__file__).parent.glob("bench_*.py")):
         for case in importlib.import_module(f"tests.bench.{path.stem}").cases():
             if not wanted or any(part in case.name or part in path.stem for part in wanted):
@@ -47,8 +47,10 @@ def _cases(wanted: Sequence[str]) -> Iterator[Case]:
 def _table(found: Sequence[Measurement]) -> Table:
     table = Table("case", "value", "baseline", "ratio", "budget", "")
     for m in found:
-        figures = (f"{m.value:.3f} {m.unit}", f"{m.baseline:.3f} {m.unit}", f"{m.ratio:.2f}", f"{m.budget:.2f}")
-        table.add_row(m.case, *figures, "ok" if m.ok else "OVER")
+        baseline = "" if m.baseline is None else f"{m.baseline:.3f} {m.unit}"
+        ratio = "" if m.ratio is None else f"{m.ratio:.2f}"
+        budget = f"{m.budget:.2f}" if m.ratio is not None else f"{m.budget:g} {m.unit}"
+        table.add_row(m.case, f"{m.value:.3f} {m.unit}", baseline, ratio, budget, "ok" if m.ok else "OVER")
     return table
 
 

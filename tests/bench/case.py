@@ -1,8 +1,9 @@
 """
-One benchmark case: what it costs as a multiple of something everybody knows, measured in the same run.
+Benchmark cases: what something costs, against something everybody knows or against a plain figure.
 
 A ratio holds on any machine, where seconds do not. Subject and baseline are timed in alternation, so that what else the
-machine does hits both, and the best of several rounds counts for each, because noise only adds.
+machine does hits both, and the best of several rounds counts for each, because noise only adds. What has no baseline is
+a `Figure`: a measurement in its own unit.
 """
 
 from __future__ import annotations
@@ -26,30 +27,71 @@ class Case:
     baseline: Callable[[], object]
     operations: int
     budget: float
+    rounds: int = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """
+    What is measured by itself: `take` gives the figure in `unit`, `budget` is the largest that is good enough.
+
+    Where `baseline` is given, in the same unit, the budget is for the ratio of the two.
+    """
+
+    name: str
+    take: Callable[[], float]
+    unit: str
+    budget: float
+    baseline: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """The answer to a case: `value` and `baseline` in `unit`, their ratio, and whether it is within the budget."""
+    """
+    The answer to a case: `value` and `baseline` in `unit`, their ratio, and whether it is within the budget.
+
+    Without a baseline there is no ratio either, and the budget is for the value.
+    """
 
     case: str
     value: float
     unit: str
-    baseline: float
-    ratio: float
+    baseline: float | None
+    ratio: float | None
     budget: float
     ok: bool
 
 
-def measure(case: Case, *, rounds: int = 7) -> Measurement:
-    """Time subject and baseline in alternation, after one untimed call of each; the best of `rounds` counts."""
+def measure(case: Case | Figure) -> Measurement:
+    """Take the figures of a case."""
+    return _time(case) if isinstance(case, Case) else _take(case)
+
+
+def _take(figure: Figure) -> Measurement:
+    value = figure.take()
+    baseline = figure.baseline() if figure.baseline else None
+    ratio = value / baseline if baseline else None
+    judged = value if ratio is None else ratio
+    return Measurement(
+        case=figure.name,
+        value=value,
+        unit=figure.unit,
+        baseline=baseline,
+        ratio=ratio,
+        budget=figure.budget,
+        ok=judged <= figure.budget,
+    )
+
+
+def _time(case: Case) -> Measurement:
+    """Time subject and baseline in alternation, after one untimed call of each; the best round counts."""
     case.baseline()
     case.subject()
     baseline_s = subject_s = float("inf")
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for _ in range(rounds):
+        for _ in range(case.rounds):
             baseline_s = min(baseline_s, _seconds(case.baseline))
             subject_s = min(subject_s, _seconds(case.subject))
             gc.collect()
