@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from controllers.bitcoin.demo.errors import BadArgument
+from controllers.bitcoin.manifests import NAMES, manifests
 from controllers.bitcoin.rpc import RpcError
 from controllers.bitcoin.types import NODES_MAX
 from ctrlkit.errors import CtrlkitError
@@ -27,7 +28,7 @@ _BAD_ARGUMENTS: Final = 2
 _MAIN_EPILOG: Final = """\
 examples:
   bitcoin-controller demo                                   see all of it work, on this machine, without a cluster
-  bitcoin-controller manifests | kubectl apply -f -         install the kind BitcoinNetwork, roles and controller
+  bitcoin-controller manifests crd | kubectl apply -f -     install the kind BitcoinNetwork
   bitcoin-controller run                                    run the controller here, for the cluster of your kubeconfig
 
 'bitcoin-controller COMMAND --help' tells what a command does and takes.
@@ -37,9 +38,17 @@ examples:
   bitcoin-controller run
   bitcoin-controller run --kubeconfig ~/.kube/test --context kind-test --namespace dev --namespace test
 
-The kind must be installed (bitcoin-controller manifests | kubectl apply -f -), and the nodes' pods must be reachable
-from where this runs. SIGTERM and Ctrl-C let running work finish; a second one ends it at once. Log lines go to stderr.
+The kind must be installed (bitcoin-controller manifests crd | kubectl apply -f -), and the nodes' pods must be
+reachable from where this runs. SIGTERM and Ctrl-C let running work finish; a second one ends it at once. Log lines go
+to stderr.
 exit status: 0 after SIGTERM or Ctrl-C, 1 for an error, 2 for bad arguments.
+"""
+_MANIFESTS_EPILOG: Final = """\
+examples:
+  bitcoin-controller manifests crd | kubectl apply -f -                       the kind, first: kubectl looks it up
+  bitcoin-controller manifests rbac secret deployment | kubectl apply -f -    the controller in the cluster
+  bitcoin-controller manifests network | kubectl apply -f -                   a network of three nodes
+  bitcoin-controller manifests > install.yaml
 """
 _DEMO_EPILOG: Final = """\
 examples:
@@ -129,10 +138,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     return asyncio.run(demo(options))
 
 
-def _manifests(_arguments: argparse.Namespace) -> int:
-    from controllers.bitcoin.manifests import manifests  # noqa: PLC0415
-
-    sys.stdout.write(manifests())
+def _manifests(arguments: argparse.Namespace) -> int:
+    sys.stdout.write(manifests(arguments.names or NAMES))
     return 0
 
 
@@ -150,9 +157,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_demo(commands)
-    manifests = _command(commands, "manifests", "print the YAML that installs kind, roles and controller", "")
-    manifests.set_defaults(run=_manifests)
+    _add_manifests(commands)
     return parser
+
+
+def _manifest_name(text: str) -> str:
+    if text not in NAMES:
+        raise argparse.ArgumentTypeError(f"there is no manifest {text!r}; choose from {', '.join(NAMES)}")
+    return text
+
+
+def _add_manifests(commands: Any) -> None:
+    what = "print the YAML that installs kind, roles and controller"
+    parser = _command(commands, "manifests", what, _MANIFESTS_EPILOG)
+    text = f"which of {', '.join(NAMES)}; all where none is named"
+    parser.add_argument("names", nargs="*", type=_manifest_name, metavar="NAME", help=text)
+    parser.set_defaults(run=_manifests)
 
 
 def _add_run(commands: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -21,9 +22,9 @@ def manifest(name: str) -> str:
     return files("controllers.bitcoin").joinpath("deploy", f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def manifests() -> str:
-    """All manifests as one YAML stream, as `kubectl apply -f -` takes it."""
-    return "---\n".join(manifest(name) for name in NAMES)
+def manifests(names: Sequence[str] = NAMES) -> str:
+    """Manifests as one YAML stream, as `kubectl apply -f -` takes it."""
+    return "---\n".join(manifest(name) for name in names)
 
 
 def objects(name: str) -> list[dict[str, Any]]:

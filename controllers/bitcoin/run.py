@@ -20,7 +20,7 @@ from ctrlkit.manager import Manager, connect, run_until_signalled
 from ctrlkit.model import AnyResource
 
 ANSWER_LIMIT_S: Final = 10.0
-INSTALL: Final = "bitcoin-controller manifests | kubectl apply -f -"
+INSTALL: Final = "bitcoin-controller manifests crd | kubectl apply -f -"
 _NOBODY: Final = "metadata.name=no-such-object"
 """Selects nothing, so that asking for a permission costs no list of the cluster's pods."""
 

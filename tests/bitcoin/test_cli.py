@@ -253,7 +253,7 @@ async def test_a_server_with_kind_and_permissions_is_fine(namespaces: tuple[str,
 
 async def test_a_missing_kind_leads_to_its_installation() -> None:
     """The command to run is in the message."""
-    with pytest.raises(ConfigError, match=r"does not know this kind; install it: bitcoin-controller manifests \|"):
+    with pytest.raises(ConfigError, match=r"does not know this kind; install it: bitcoin-controller manifests crd \|"):
         await check_server(FakeClientset().client, ())
 
 
@@ -303,7 +303,9 @@ async def test_run_refused_by_a_server_ends_with_one_line(tmp_path: Path) -> Non
     unknown, refused = FakeClientset(), with_definition()
     forbid(refused, "list", "pods")
     servers = {
-        "install it: bitcoin-controller manifests | kubectl apply -f -": ApiServer(unknown, unknown.tracker.registry),
+        "install it: bitcoin-controller manifests crd | kubectl apply -f -": ApiServer(
+            unknown, unknown.tracker.registry
+        ),
         "RBAC refuses list pods": ApiServer(refused, refused.tracker.registry),
         "check the credentials": ApiServer(unknown, unknown.tracker.registry, token="secret"),
     }
@@ -337,3 +339,12 @@ async def test_run_works_until_a_signal_and_ends_in_order(number: signal.Signals
 
     assert process.returncode == 0
     assert b'"event": "manager_stopped"' in log
+
+
+def test_manifests_can_be_printed_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """kubectl needs the kind before an object of it; an unknown name is an error that lists the known ones."""
+    assert cli.main(["manifests", "crd"]) == 0
+    assert [item["kind"] for item in yaml.safe_load_all(capsys.readouterr().out)] == ["CustomResourceDefinition"]
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["manifests", "crd", "nope"])
+    assert "choose from crd, rbac, secret, deployment, network" in capsys.readouterr().err
