@@ -2,13 +2,13 @@
 A client for unit tests: records what is asked, lets the test answer, and passes the rest to a tracker.
 
     in   Actions of a Client, or of anything else that speaks to a Transport
+    way  the log ⇒ faults ⇒ interceptors ⇒ reactors ⇒ the tracker
     out  the first answer of a reactor, else the tracker's
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import functools
 import inspect
@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ctrlkit.errors import AlreadyExists
-from ctrlkit.model import Action, AnyResource, Lines, ObjectKey, Verb, to_plain
+from ctrlkit.errors import AlreadyExists, ApiError
+from ctrlkit.model import Action, AnyResource, Lines, to_plain
 from ctrlkit.model.kinds import NAMESPACES
+from fakes.calls import Calls, key_of
+from fakes.faults import Faults, Interceptor, WatchInterceptor
 from fakes.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -57,9 +59,12 @@ class Write:
     def __hash__(self) -> int:
         return hash(self._facts)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         what = f"{self.resource}/{self.subresource}" if self.subresource else str(self.resource)
-        return f"Write('{self.verb} {what} {self.key}')"
+        return f"{self.verb} {what} {self.key}".rstrip()
+
+    def __repr__(self) -> str:
+        return f"Write('{self}')"
 
     @property
     def _facts(self) -> tuple[str, tuple[str, str], str, str]:
@@ -68,21 +73,8 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    verb: str
-    plural: str
-    subresource: str
-    group: str | None
+    calls: Calls
     react: Callable[[Action], Any]
-
-    def applies(self, action: Action) -> bool:
-        """Row T3: a bare plural stands for the kind and all its subresources."""
-        resource = action.resource
-        return (
-            self.verb in ("*", action.verb)
-            and self.plural in ("*", resource.plural)
-            and self.group in (None, resource.group)
-            and self.subresource in ("", action.subresource)
-        )
 
 
 class FakeClientset:
@@ -98,7 +90,8 @@ class FakeClientset:
     Shape   Objects given at construction are plain dicts of registered kinds; they do not appear in the log, and a
             namespace they need is made for them. Every call is recorded before any reactor sees it, as a deep copy;
             what a reactor does to the body of its Action, later reactors and the tracker see.
-            A reactor may call the client, which is then recorded too; no lock is held (B29).
+            A reactor may call the client, which is then recorded too; no lock is held (B29). A Status of failure that
+            a reactor answers is raised as the error it stands for (T16). `faults` scripts failures of the server.
     Errors  ValueError for a seeded object of a kind that is not registered.
     """
 
@@ -107,6 +100,9 @@ class FakeClientset:
         self._log: list[Action] = []
         self._rules: list[_Rule] = []
         self._watch_rules: list[_Rule] = []
+        self.faults = Faults()
+        self._interceptors: list[Interceptor] = [self.faults.intercept]
+        self._watch_interceptors: list[WatchInterceptor] = [self.faults.intercept_watch]
         for item in objects:
             seed(self.tracker, item)
 
@@ -125,7 +121,7 @@ class FakeClientset:
     @property
     def writes(self) -> list[Write]:
         """The calls that change state, oldest first."""
-        return [_write(action) for action in self._log if action.verb.writes]
+        return [write_of(action) for action in self._log if action.verb.writes]
 
     def clear_actions(self) -> None:
         """Forget the calls so far."""
@@ -143,29 +139,55 @@ class FakeClientset:
         """Ask `fn` about watches after all watch reactors so far; what none answers is watched in the tracker."""
         self._watch_rules.append(_rule("watch", resource, fn))
 
+    def prepend_watch_reactor(self, resource: AnyResource | str, fn: WatchReactor) -> None:
+        """Ask `fn` about watches before all watch reactors so far."""
+        self._watch_rules.insert(0, _rule("watch", resource, fn))
+
+    def intercept(self, fn: Interceptor) -> None:
+        """
+        Have every call but watches go through `fn`, a coroutine function; the first one added is the outermost.
+
+            async def slow(action, call_next):
+                await asyncio.sleep(2)
+                return await call_next(action)
+        """
+        self._interceptors.append(fn)
+
+    def intercept_watch(self, fn: WatchInterceptor) -> None:
+        """Have every watch go through `fn`, which returns an async context manager as `call_next(action)` does."""
+        self._watch_interceptors.append(fn)
+
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
         self._log.append(_copy(action))
-        asked = _copy(action)
-        for rule in tuple(self._rules):
-            if rule.applies(asked):
-                answer = rule.react(asked)
-                if inspect.isawaitable(answer):
-                    answer = await answer
-                if answer is not None:
-                    return _encode(answer)
-        return await self.tracker.do(asked)
+        perform = self._answer
+        for interceptor in reversed(self._interceptors):
+            perform = functools.partial(_intercepted, interceptor, perform)
+        return await perform(_copy(action))
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
         self._log.append(_copy(action))
-        async with self._open(action) as lines:
+        perform: Callable[[Action], AbstractAsyncContextManager[Lines]] = self._open
+        for interceptor in reversed(self._watch_interceptors):
+            perform = functools.partial(_intercepted_watch, interceptor, perform)
+        async with perform(action) as lines:
             yield lines
+
+    async def _answer(self, action: Action) -> bytes:
+        for rule in tuple(self._rules):
+            if rule.calls.matches(action):
+                answer = rule.react(action)
+                if inspect.isawaitable(answer):
+                    answer = await answer
+                if answer is not None:
+                    return _encode(answer)
+        return await self.tracker.do(action)
 
     def _open(self, action: Action) -> AbstractAsyncContextManager[Lines]:
         for rule in tuple(self._watch_rules):
-            if rule.applies(action):
+            if rule.calls.matches(action):
                 answer: AbstractAsyncContextManager[Lines] | None = rule.react(action)
                 if answer is not None:
                     return answer
@@ -192,23 +214,37 @@ def seed(tracker: Tracker, item: Mapping[str, Any]) -> None:
 
 
 def _rule(verb: str, resource: AnyResource | str, fn: Callable[[Action], Any]) -> _Rule:
-    if isinstance(resource, str):
-        plural, _, subresource = resource.partition("/")
-        return _Rule(verb, plural, subresource, None, fn)
-    return _Rule(verb, resource.plural, "", resource.group, fn)
+    return _Rule(Calls(verb, resource), fn)
 
 
-def _write(action: Action) -> Write:
-    key = action.key
-    if action.verb is Verb.CREATE and not action.name:
-        metadata = action.body.get("metadata") if isinstance(action.body, Mapping) else None
-        key = ObjectKey(action.namespace, (metadata or {}).get("name") or "")
-    return Write(action.verb.value, action.resource, str(key), action.subresource)
+async def _intercepted(
+    interceptor: Interceptor, call_next: Callable[[Action], Awaitable[bytes]], action: Action
+) -> bytes:
+    return await interceptor(action, call_next)
+
+
+def _intercepted_watch(
+    interceptor: WatchInterceptor, call_next: Callable[[Action], AbstractAsyncContextManager[Lines]], action: Action
+) -> AbstractAsyncContextManager[Lines]:
+    return interceptor(action, call_next)
+
+
+def write_of(action: Action) -> Write:
+    """The Write that stands for a call."""
+    return Write(action.verb.value, action.resource, key_of(action), action.subresource)
 
 
 def _copy(action: Action) -> Action:
-    return dataclasses.replace(action, body=copy.deepcopy(action.body)) if action.body is not None else action
+    """A copy whose body is what JSON makes of it, as it would be on the wire."""
+    if action.body is None:
+        return action
+    return dataclasses.replace(action, body=msgspec.json.decode(msgspec.json.encode(action.body)))
 
 
 def _encode(answer: object) -> bytes:
-    return answer if isinstance(answer, bytes) else msgspec.json.encode(to_plain(answer))
+    if isinstance(answer, bytes):
+        return answer
+    plain = to_plain(answer)
+    if isinstance(plain, Mapping) and plain.get("kind") == "Status" and plain.get("status") == "Failure":
+        raise ApiError.of_status(plain)
+    return msgspec.json.encode(plain)

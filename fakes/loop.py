@@ -23,7 +23,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextvars import Context
+from contextvars import Context, ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import CoroutineType, FrameType, GeneratorType
@@ -42,6 +43,17 @@ _RESOLUTION_S = 1e-9
 """A timer less than this ahead is due, as on Linux with asyncio's own loop: ten times 0.1 s then is 1 s."""
 
 _Events = list[tuple[selectors.SelectorKey, int]]
+
+
+@dataclass(slots=True)
+class Skew:
+    """By how many seconds a wall clock is ahead; negative if it is behind."""
+
+    seconds: float = 0.0
+
+
+SKEW: ContextVar[Skew | None] = ContextVar("fakes_clock_skew", default=None)
+"""The wall clock of the tasks that run in this context; timers know nothing of it."""
 
 
 class DeadlockError(RuntimeError):
@@ -82,8 +94,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._now_s
 
     def wall_time(self) -> float:
-        """Virtual seconds since the epoch."""
-        return START.timestamp() + self._now_s
+        """Virtual seconds since the epoch; a part whose clock is wrong (SKEW) is told another time."""
+        skew = SKEW.get()
+        return START.timestamp() + self._now_s + (0.0 if skew is None else skew.seconds)
 
     def next_deadline(self) -> float | None:
         """When, in terms of `time()`, the next timer that is not cancelled is due; None if there is none."""

@@ -1,44 +1,65 @@
 """
-A whole cluster in a test: a tracker, a recording clientset, whatever loops and managers the test starts, virtual time.
+A whole cluster in a test: an API server, the managers under test, perhaps a cluster's own loops, on virtual time.
 
-    async with World(network) as world:
-        manager = world.manage(build)
+    async with World(network, kinds=[NETWORKS]) as world:
+        world.manage(build)
         await world.settle()
         assert world.clientset.writes == [...]
 
-Settled is a fact, not a pause: no task can run, every watch was handed the newest version it selects, every handler has
-seen every change, no key is ready, running or owed a retry. While that does not hold and nothing can run, virtual time
-moves to the next timer; after ten virtual minutes `NeverSettled` names who is behind. A pending RequeueAfter is
-settled; a test passes it with `advance`.
+Settled is a fact, not a pause: no task can run, every cache has reached the newest version it selects, every handler
+has seen every change, no key is ready, running or owed a retry. While that does not hold and nothing can run, virtual
+time moves to the next timer; after ten virtual minutes `NeverSettled` names who is behind and why. A pending
+RequeueAfter is settled; a test passes it with `advance`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextvars
+import functools
+import inspect
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.controller import Controller
-from ctrlkit.errors import CtrlkitError
+from ctrlkit.controller.observer import OBSERVER
+from ctrlkit.errors import CtrlkitError, NotFound
 from ctrlkit.manager import Manager
-from ctrlkit.model import AnyResource
-from fakes.clientset import FakeClientset
-from fakes.loop import VirtualTimeLoop
+from ctrlkit.model import AnyResource, Unstructured
+from fakes.clientset import FakeClientset, seed
+from fakes.durations import seconds
+from fakes.faults import Faults
+from fakes.lag import Lag
+from fakes.line import Line, note_changes
+from fakes.logs import plain_logs
+from fakes.loop import SKEW, Skew, VirtualTimeLoop
+from fakes.trace import PART, SHOWN_ENTRIES, Trace
 from fakes.tracker import Tracker
 
-PATIENCE_S = 600.0
+if TYPE_CHECKING:
+    from fakes.cluster import InProcessRuntime, Loop
+
+PATIENCE_S: Final = 600.0
+
+BuildControllers = Callable[[Manager], Controller | Iterable[Controller]]
 
 
 class NeverSettled(CtrlkitError):
-    """Something stayed busy; the message names it and what it was doing."""
+    """Something stayed busy; the message names it, what it was doing, and what happened last."""
+
+
+class NeverHeld(CtrlkitError):
+    """What a test waited for did not come; the message says who is busy, and what happened last."""
 
 
 class Part(Protocol):
-    """Whatever runs in a world: a Manager, a Cluster, a loop of the test's own."""
+    """Whatever runs in a world: a Manager, a Cluster, a Controller, a loop of the test's own."""
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -49,93 +70,293 @@ class Part(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A part at work. `again` starts another one like it, for parts that the world made itself."""
+
+    name: str
+    task: asyncio.Task[None]
+    skew: Skew
+    line: Line | None = None
+    again: Callable[[], Manager] | None = None
+
+
 class World:
     """
     One API server, and the parts that run against it.
 
-    Shape   `kinds` are custom kinds to serve without their CustomResourceDefinition. `objects` are plain dicts with
-            apiVersion and kind; they are there from the start and do not appear in `clientset.actions`.
-    Errors  NeverSettled from `settle`; what a part failed of, from `settle`, `advance` and at the end.
-    Owner   The `async with` block; its end cancels every part, the last one started first, and awaits it.
+    Shape   `objects` are plain dicts with apiVersion and kind; they are there from the start and do not appear in
+            `clientset.actions`. `kinds` are custom kinds to serve without their CustomResourceDefinition. `cluster` are
+            the loops of a cluster to run (fakes.cluster.Loop, or ALL): none by default, so that a test of one
+            controller plays the cluster itself and sees no writes but its own. `seed` is for all jitter and all names
+            that are drawn by chance; tests with the same one go the same way.
+    Errors  NeverSettled from `settle`; what a part failed of, from `settle`, `advance`, `until` and at the end.
+            CtrlkitError on entering a world on a loop that does not keep virtual time.
+    Owner   The `async with` block; its end cancels every part, the last one started first, and awaits it. An exception
+            that leaves the block takes the end of the trace with it, as a note.
     """
 
-    def __init__(self, *objects: Mapping[str, Any], kinds: Sequence[AnyResource] = ()) -> None:
-        tracker = Tracker()
-        for kind in kinds:
-            tracker.registry.register_custom(kind)
-        self.clientset = FakeClientset(tracker, *objects)
-        self._parts: dict[Part, asyncio.Task[None]] = {}
+    def __init__(
+        self,
+        *objects: Mapping[str, Any],
+        kinds: Iterable[AnyResource] = (),
+        cluster: Iterable[Loop] = (),
+        seed: int | None = None,
+    ) -> None:
+        if seed is not None:
+            _virtual_loop().random_source = random.Random(seed)
+        self._kinds: list[AnyResource] = []
+        self.clientset = FakeClientset()
+        self.trace = Trace(self.tracker)
+        self.clientset.intercept(functools.partial(note_changes, self.trace))
+        self.client = Client(Line(self.clientset, self.trace))
+        self._loops = frozenset(cluster)
+        self._runtime: InProcessRuntime | None = None
+        self._lag = Lag(self.tracker)
+        self._parts: dict[Part, _Running] = {}
+        self._gone: dict[Part, _Running] = {}
         self._exits = AsyncExitStack()
+        self.serve(*kinds)
+        self.seed(*objects)
+
+    # ---- what is there -----------------------------------------------------------------------------------------------
 
     @property
     def tracker(self) -> Tracker:
-        """What the server holds."""
+        """What the server holds: to look at, and to change behind everybody's back."""
         return self.clientset.tracker
 
     @property
-    def client(self) -> Client:
-        """A client whose calls are recorded with those of the parts."""
-        return self.clientset.client
+    def faults(self) -> Faults:
+        """The faults of the server, for all parts under test and for `client`; the cluster's loops are spared."""
+        return self.clientset.faults
+
+    @property
+    def runtime(self) -> InProcessRuntime:
+        """What runs the containers of the cluster's pods; RuntimeError in a world without a kubelet."""
+        if self._runtime is None:
+            raise RuntimeError("ask the world for its runtime: no cluster runs in it; give it cluster=ALL")
+        return self._runtime
+
+    def serve(self, *kinds: AnyResource) -> None:
+        """Serve custom kinds without their CustomResourceDefinition: no schema, and a status subresource."""
+        for kind in kinds:
+            self.tracker.registry.register_custom(kind)
+            self._kinds.append(kind)
+
+    def seed(self, *objects: Mapping[str, Any]) -> None:
+        """Put objects there, their status included, and the namespaces they need; nobody has written them."""
+        for item in objects:
+            seed(self.tracker, item)
+
+    # ---- what runs ---------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         _virtual_loop()
+        self._exits.enter_context(plain_logs())
+        if self._loops:
+            await self._start_cluster()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, (NeverSettled, NeverHeld)) and len(self.trace):
+            error.add_note(self._recent())
         await self._exits.aclose()
         if error is None:
             self._raise_failures()
 
-    def start(self, part: Part) -> None:
-        """Run a part until the world ends, or `stop` ends it."""
-        task = asyncio.create_task(_run(part), name=f"world:{type(part).__name__}")
-        self._parts[part] = task
-        self._exits.push_async_callback(_end, task)
-
-    async def stop(self, part: Part) -> None:
-        """End a part now, as a crash or a shutdown would."""
-        await _end(self._parts.pop(part))
-
     def manage(
-        self, build: Callable[[Manager], Controller | Sequence[Controller]], *, namespaces: Sequence[str] = ()
+        self, build: BuildControllers, *, namespaces: Sequence[str] = (), name: str = "manager", grace_s: float = 30.0
     ) -> Manager:
-        """Run a manager with the controllers that `build` makes."""
-        manager = Manager(self.client, namespaces=namespaces)
+        """
+        Run a manager with the controllers that `build` makes, as a process of its own would.
+
+        Several managers may run at once; `name` tells them apart in the trace.
+        """
+        line = Line(self.clientset, self.trace)
+        manager = Manager(Client(line), namespaces=namespaces, grace_s=grace_s)
         built = build(manager)
         for controller in [built] if isinstance(built, Controller) else built:
             manager.add(controller)
-        self.start(manager)
+        again = functools.partial(self.manage, build, namespaces=namespaces, name=name, grace_s=grace_s)
+        self._start(manager, name, line, again)
         return manager
+
+    def start(self, part: Part, *, name: str = "") -> None:
+        """Run a part of the test's own until the world ends, or `stop` or `crash` ends it."""
+        self._start(part, name or type(part).__name__.lower())
+
+    async def stop(self, part: Part) -> None:
+        """End a part as a shutdown would: what it does is finished within its grace period."""
+        await _end(self._forget(part, "stopped").task)
+
+    async def crash(self, part: Part) -> None:
+        """End a part as a lost machine would: in the middle of what it does, and nothing it still wants is sent."""
+        running = self._forget(part, "crashed")
+        if running.line is not None:
+            running.line.sever()
+        running.task.cancel()
+        await asyncio.sleep(0)  # it sees the first cancellation, which asks; the second one orders
+        await _end(running.task)
+
+    def restart(self, manager: Manager) -> Manager:
+        """Run a manager of the same build again, after `stop` or `crash`; returns the new one."""
+        running = self._gone.get(manager)
+        if running is None or running.again is None:
+            raise RuntimeError(
+                f"restart {type(manager).__name__}: it was not stopped or crashed, or not started by manage(); "
+                "end it first, or start another one"
+            )
+        self.trace.note(f"{running.name} restarted")
+        return running.again()
+
+    def skew(self, part: Part, ahead_s: float) -> None:
+        """Have a part's wall clock go so many seconds ahead of the server's (negative: behind); timers are right."""
+        self._parts[part].skew.seconds = ahead_s
+
+    def faults_of(self, part: Part) -> Faults:
+        """The faults on one manager's way to the server; the others do not see them."""
+        line = self._parts[part].line
+        if line is None:
+            raise RuntimeError(
+                f"ask for the faults of {type(part).__name__}: only a manager of manage() has its own way"
+            )
+        return line.faults
+
+    # ---- time --------------------------------------------------------------------------------------------------------
 
     async def settle(self, *, patience_s: float = PATIENCE_S) -> None:
         """Return when nothing is left to do now; NeverSettled after `patience_s` virtual seconds."""
+        if await self._run_until(lambda: not self.busy(), patience_s):
+            return
+        busy = self.busy()
+        raise NeverSettled(f"settle the world: {len(busy)} still busy {self._why(patience_s)}: {self._report(busy)}")
+
+    async def advance(self, duration: float | str) -> None:
+        """Let virtual time pass ("30s", "1h30m", or seconds), with all that is due on the way; then settle."""
+        await self.pass_time(duration)
+        await self.settle()
+
+    async def pass_time(self, duration: float | str) -> None:
+        """Let virtual time pass, with all that is due on the way, and ask nobody to be done."""
+        self.trace.catch_up()
+        await _virtual_loop().advance(seconds(duration))
+        self._raise_failures()
+
+    async def until(
+        self, predicate: Callable[[], object | Awaitable[object]], *, within: float | str = PATIENCE_S
+    ) -> Any:
+        """
+        Let virtual time pass until `predicate()` is true, and return what it said; NeverHeld after `within`.
+
+            await world.until(lambda: world.tracker.get(NETWORKS, "demo/net").at("status.ready"))
+
+        It is asked whenever nothing can run; NotFound counts as not yet.
+        """
+        answers: list[object] = []
+
+        async def holds() -> bool:
+            try:
+                answer = predicate()
+                answers[:] = [await answer if inspect.isawaitable(answer) else answer]
+            except NotFound:
+                return False
+            return bool(answers[0])
+
+        patience_s = seconds(within)
+        if await self._run_until(holds, patience_s):
+            return answers[0]
+        busy = self.busy()
+        what = getattr(predicate, "__qualname__", repr(predicate))
+        raise NeverHeld(f"wait until {what}: not so {self._why(patience_s)}; {self._report(busy)}")
+
+    def busy(self) -> tuple[str, ...]:
+        """Who is not done yet, and with what."""
+        reports = [*self.tracker.busy()]
+        for part in self._parts:
+            reports.extend(part.busy())
+            if isinstance(part, Manager):
+                reports.extend(lag for informer in part.informers for lag in self._lag.of(informer))
+        return tuple(reports)
+
+    async def _run_until(self, holds: Callable[[], bool | Awaitable[bool]], patience_s: float) -> bool:
+        """Jump from timer to timer until something holds; whether it did."""
         loop = _virtual_loop()
         until = clock.monotonic() + patience_s
         while True:
             await loop.wait_all_blocked()
+            self.trace.catch_up()
             self._raise_failures()
-            busy = self.busy()
-            if not busy:
-                return
+            answer = holds()
+            if await answer if inspect.isawaitable(answer) else answer:
+                return True
             deadline = loop.next_deadline()
             if deadline is None or deadline > until:
-                why = "and nothing will wake them" if deadline is None else f"after {patience_s:g} virtual seconds"
-                raise NeverSettled(f"settle the world: {len(busy)} still busy {why}: {'; '.join(busy)}")
+                return False
             await loop.advance(max(0.0, deadline - clock.monotonic()))
 
-    async def advance(self, seconds: float) -> None:
-        """Let virtual time pass, with all that is due on the way; then settle."""
-        await _virtual_loop().advance(seconds)
-        await self.settle()
+    # ---- words -------------------------------------------------------------------------------------------------------
 
-    def busy(self) -> tuple[str, ...]:
-        """Who is not done yet, and with what."""
-        return (*self.tracker.busy(), *(report for part in self._parts for report in part.busy()))
+    def _why(self, patience_s: float) -> str:
+        if _virtual_loop().next_deadline() is None:
+            return "and nothing will wake them"
+        return f"after {patience_s:g} virtual seconds"
+
+    def _report(self, busy: Sequence[str]) -> str:
+        """Who is busy with what, what is owed to whom, which faults are at work, and the end of the trace."""
+        who = "; ".join([*busy, *self._retries()]) or "nobody is busy"
+        faults = "".join(f"\nfault at work: {fault}" for fault in self.faults.active())
+        return f"{who}{faults}\n{self._recent()}"
+
+    def _retries(self) -> list[str]:
+        now = clock.monotonic()
+        return [
+            f"retry of {controller.name} {retry.key} in {retry.due_at - now:.3g} s after {retry.failures} failures"
+            + (f", the last: {error}" if (error := self.trace.last_error(controller.name, str(retry.key))) else "")
+            for part in self._parts
+            if isinstance(part, Manager)
+            for controller in part.controllers
+            for retry in controller.retries()
+        ]
+
+    def _recent(self) -> str:
+        return f"what happened last in the world (virtual seconds, who, what):\n{self.trace.text(SHOWN_ENTRIES)}"
+
+    # ---- tasks -------------------------------------------------------------------------------------------------------
+
+    async def _start_cluster(self) -> None:
+        from fakes.cluster import Cluster, InProcessRuntime  # noqa: PLC0415  # worlds without one do not pay for it
+        from fakes.cluster.any_image import AnyImage  # noqa: PLC0415
+
+        self._runtime = await self._exits.enter_async_context(InProcessRuntime(images=AnyImage()))
+        own = FakeClientset(self.tracker)  # its calls are not those under test
+        own.intercept(functools.partial(note_changes, self.trace))
+        line = Line(own, self.trace)
+        kinds = [kind.of(Unstructured) for kind in self._kinds]
+        self._start(Cluster(Client(line), self._runtime, loops=self._loops, kinds=kinds), "cluster", line)
+
+    def _start(
+        self, part: Part, name: str, line: Line | None = None, again: Callable[[], Manager] | None = None
+    ) -> None:
+        skew = Skew()
+        context = contextvars.copy_context()
+        context.run(PART.set, name)
+        context.run(SKEW.set, skew)
+        context.run(OBSERVER.set, self.trace)
+        task = asyncio.get_running_loop().create_task(_run(part), name=f"world:{name}", context=context)
+        self._parts[part] = _Running(name, task, skew, line, again)
+        self._exits.push_async_callback(_end, task)
+
+    def _forget(self, part: Part, how: str) -> _Running:
+        running = self._gone[part] = self._parts.pop(part)
+        self.trace.note(f"{running.name} {how}")
+        return running
 
     def _raise_failures(self) -> None:
-        for task in self._parts.values():
+        for running in self._parts.values():
+            task = running.task
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
@@ -153,7 +374,7 @@ def _virtual_loop() -> VirtualTimeLoop:
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualTimeLoop):
         raise CtrlkitError(
-            f"enter the world: it needs fakes.loop.VirtualTimeLoop, this is {type(loop).__name__}; "
-            "import the hooks of fakes.pytest_plugin in conftest.py, and do not mark the test real_time"
+            f"enter the world: it needs fakes.loop.VirtualTimeLoop, this is {type(loop).__name__}; mark the test "
+            "virtual_time or use the world fixture, and do not mark it real_time"
         )
     return loop

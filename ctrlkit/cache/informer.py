@@ -48,6 +48,7 @@ class Informer(Generic[T]):
     def __init__(self, resource: Resource[T], sources: Mapping[str, ListWatch[T]]) -> None:
         self.resource = resource
         self.name = str(resource)
+        self.sources = dict(sources)
         self._store: Store[T] = Store()
         self.lister: Lister[T] = Lister(resource, self._store)
         self._reflectors = {

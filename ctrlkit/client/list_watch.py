@@ -30,6 +30,11 @@ class ClientListWatch(Generic[T]):
         self._resource = resource
         self._scope = scope
 
+    @property
+    def scope(self) -> Action:
+        """The list Action that selects the collection."""
+        return self._scope
+
     async def list(self, *, resource_version: str) -> Snapshot[T]:
         """
         The whole collection at or after a version: "0" takes any cached state, "" the newest.

@@ -24,9 +24,10 @@ from typing import Any
 from structlog.contextvars import bound_contextvars
 
 from ctrlkit import workqueue
-from ctrlkit.cache import Registration
+from ctrlkit.cache import Change, Registration
 from ctrlkit.clock import monotonic, random_source
 from ctrlkit.controller.handlers import Watch, connect
+from ctrlkit.controller.observer import OBSERVER, Causes, Observer, Run
 from ctrlkit.controller.request import Reconcile, Request
 from ctrlkit.controller.verdict import Result, Verdict, describe, judge_error, judge_outcome
 from ctrlkit.model import ObjectKey, Record
@@ -54,6 +55,15 @@ class ControllerStatistics:
     unforeseen: int
     mapping_failures: int
     queue: workqueue.Statistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A key that failed and is owed a retry: `failures` in a row so far, and when it comes due on the loop's clock."""
+
+    key: ObjectKey
+    failures: int
+    due_at: float
 
 
 class Controller:
@@ -89,6 +99,8 @@ class Controller:
         self._results: Counter[Result] = Counter()
         self._unforeseen = 0
         self._mapping_failures = 0
+        self._observer: Observer | None = None
+        self._causes = Causes()
         self._log = logger("controller", controller=name)
 
     async def run(self) -> None:
@@ -103,6 +115,7 @@ class Controller:
         if self._state is _State.ENDED:
             return
         self._state = _State.SYNCING
+        self._observer = OBSERVER.get()
         registrations: list[Registration[Any]] = []
         try:
             registrations.extend(self._connect(watch) for watch in self.watches)
@@ -128,6 +141,8 @@ class Controller:
 
     def wake(self, key: ObjectKey) -> None:
         """Reconcile a key for a reason that no watch shows; ignored once stopped."""
+        if self._observer is not None:
+            self._causes.note(key, "woken")
         self._queue.add(key)
 
     @property
@@ -139,6 +154,11 @@ class Controller:
         """What is not done yet, in words: running and ready keys, owed retries. A pending RequeueAfter is idle."""
         waiting = [f"controller:{self.name} waits for its caches"] if self._state is _State.SYNCING else []
         return (*waiting, *(f"controller:{self.name} {report}" for report in self._queue.busy()))
+
+    def retries(self) -> tuple[Retry, ...]:
+        """The keys that are owed a retry."""
+        due = self._queue.retries()
+        return tuple(Retry(key=key, failures=self._queue.failures(key), due_at=at) for key, at in due.items())
 
     def statistics(self) -> ControllerStatistics:
         """A picture of now."""
@@ -156,7 +176,16 @@ class Controller:
                 "mapping_failed", resource=str(watch.informer.resource), key=str(record.key), exc_info=error
             )
 
-        return connect(watch, name=f"{self.name}:{watch.informer.name}", add=self._queue.add, failed=mapping_failed)
+        def noted(change: Change[Any], key: ObjectKey) -> None:
+            self._causes.note_change(watch.informer.resource, change, key)
+
+        return connect(
+            watch,
+            name=f"{self.name}:{watch.informer.name}",
+            add=self._queue.add,
+            failed=mapping_failed,
+            noted=noted if self._observer is not None else None,
+        )
 
     async def _open(self, tasks: asyncio.TaskGroup, registrations: Sequence[Registration[Any]]) -> None:
         """Let the workers in once the first lists were handled (K5); stop() cancels this wait."""
@@ -181,8 +210,13 @@ class Controller:
 
     async def _run_once(self, key: ObjectKey) -> None:
         request = Request(key, self._queue.failures(key) + 1)
-        names = {"key": str(key), "attempt": request.attempt, "id": f"{random_source().getrandbits(32):08x}"}
+        run_id = f"{random_source().getrandbits(32):08x}"
+        names = {"key": str(key), "attempt": request.attempt, "id": run_id}
+        run = Run(self.name, key, request.attempt, run_id, self._causes.take(key))
         began = self._running[key] = monotonic()
+        verdict: Verdict | None = None
+        if self._observer is not None:
+            self._observer.reconcile_began(run)
         try:
             with bound_contextvars(controller=self.name, **names):
                 verdict = await self._judged(request)
@@ -191,6 +225,8 @@ class Controller:
             raise
         finally:
             del self._running[key]
+            if self._observer is not None:
+                self._observer.reconcile_ended(run, verdict)
         self._carry_out(key, verdict)
         self._tell(verdict, **names, took_ms=_ms_since(began))
 

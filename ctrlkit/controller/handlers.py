@@ -79,9 +79,10 @@ def connect(
     name: str,
     add: Callable[[ObjectKey], None],
     failed: Callable[[Record[T], Exception], None],
+    noted: Callable[[Change[T], ObjectKey], None] | None = None,
 ) -> Registration[T]:
     """
-    Have every change of a watch add its keys, each once.
+    Have every change of a watch add its keys, each once; `noted` is told which change led to which key.
 
     A mapper that raises for one state is reported to `failed`; the keys of the other state are added all the same.
     """
@@ -96,6 +97,8 @@ def connect(
             except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
                 failed(record, error)
         for key in keys:
+            if noted is not None:
+                noted(change, key)
             add(key)
 
     return watch.informer.add_handler(on_change, name=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ctrlkit.model.action import Action, Options, Verb
 from ctrlkit.model.bodies import to_plain
 from ctrlkit.model.conditions import Condition, find_condition, read_conditions, set_conditions
+from ctrlkit.model.immutable import is_immutable
 from ctrlkit.model.keys import ObjectKey, is_newer
 from ctrlkit.model.meta import ObjectMeta, OwnerReference, meta_of
 from ctrlkit.model.patches import (
@@ -20,7 +21,7 @@ from ctrlkit.model.resource import AnyResource, Resource, Scope, custom_resource
 from ctrlkit.model.selectors import FieldSelector, LabelSelector
 from ctrlkit.model.transport import Lines, Transport
 from ctrlkit.model.unstructured import Unstructured
-from ctrlkit.model.watch import Applied, Bookmark, Deleted, Record, Snapshot, WatchEvent
+from ctrlkit.model.watch import Applied, Bookmark, Deleted, Record, Snapshot, Unusable, WatchEvent
 
 __all__ = [
     "Action",
@@ -49,10 +50,12 @@ __all__ = [
     "StrategicMergePatch",
     "Transport",
     "Unstructured",
+    "Unusable",
     "Verb",
     "WatchEvent",
     "custom_resource",
     "find_condition",
+    "is_immutable",
     "is_newer",
     "meta_of",
     "read_conditions",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
+from ctrlkit.errors import DecodeError
 from ctrlkit.model.keys import ObjectKey
 from ctrlkit.model.meta import ObjectMeta
 
@@ -26,6 +27,9 @@ class Record(Generic[T]):
 
     __slots__ = ("_data", "_decode", "key", "meta")
 
+    problem: DecodeError | None = None
+    """Why there is no value; only an Unusable record has one."""
+
     def __init__(self, meta: ObjectMeta, data: Any, decode: Callable[[Any], T]) -> None:
         self.meta = meta
         self.key: ObjectKey = meta.key
@@ -44,6 +48,27 @@ class Record(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Record({self.key} at {self.version})"
+
+
+class Unusable(Record[T]):
+    """
+    A Record whose value cannot be had: it fits no type, or what was to be done with it failed.
+
+    >>> Unusable(ObjectMeta(name="a"), DecodeError("a has no spec")).value
+    Traceback (most recent call last):
+      ...
+    ctrlkit.errors.DecodeError: a has no spec
+    """
+
+    __slots__ = ("problem",)
+
+    def __init__(self, meta: ObjectMeta, problem: DecodeError) -> None:
+        super().__init__(meta, problem, _raise)
+        self.problem = problem
+
+
+def _raise(error: DecodeError) -> NoReturn:
+    raise error
 
 
 @dataclass(frozen=True, slots=True)

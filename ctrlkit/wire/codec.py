@@ -1,11 +1,14 @@
 """
 JSON the server sent -> records of one resource, with as few looks at the bytes as the Python type allows.
 
-Type            A line or item is read       What the record keeps
-Unstructured    once, for its metadata       its bytes; each look at `value` decodes a private copy
-frozen Struct   once, if it has `metadata:   the value itself, shared by all who look; or the DecodeError that each
-                ObjectMeta`, else twice      look raises
-any other       once, for its metadata       its bytes; each look at `value` decodes a private copy
+Type              A line or item is read       What the record keeps
+Unstructured      once, for its metadata       its bytes; each look at `value` decodes a private copy
+immutable Struct  once, if it has `metadata:   the value itself, shared by all who look
+                  ObjectMeta`, else twice
+any other         twice                        its bytes; each look at `value` decodes a private copy
+
+Immutable is a frozen Struct whose fields are immutable too: scalars, tuples, such Structs. An object that does not fit
+its type is an Unusable record: it is there, and each look at `value` raises its DecodeError.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ from ctrlkit.model import (
     Resource,
     Snapshot,
     Unstructured,
+    Unusable,
     WatchEvent,
+    is_immutable,
 )
 
 T = TypeVar("T")
@@ -85,17 +90,18 @@ class Codec(Generic[T]):
         self._of_line: Callable[[bytes], T]
         self._typed_line: msgspec.json.Decoder[_Line[Any]] | None = None
         self._typed_list: msgspec.json.Decoder[_List[Any]] | None = None
-        self._eager = False
+        self._eager = self._dict_like = False
         python_type: Any = resource.type
         if isinstance(python_type, type) and issubclass(python_type, Unstructured):
             self._of_object = self._guarded(lambda data: self._whole(_DICT.decode(data)))
             self._of_line = self._guarded(lambda line: self._whole(_LINE_DICT.decode(line).object))
+            self._dict_like = True
             return
         of_object = msgspec.json.Decoder(python_type)
         of_line = msgspec.json.Decoder(_LineBody[python_type])
         self._of_object = self._guarded(of_object.decode)
         self._of_line = self._guarded(lambda line: cast(T, of_line.decode(line).object))
-        self._eager = _is_frozen_struct(python_type)
+        self._eager = is_immutable(python_type)
         if self._eager and _has_object_meta(python_type):
             self._typed_line = msgspec.json.Decoder(_Line[python_type])
             self._typed_list = msgspec.json.Decoder(_List[python_type])
@@ -159,13 +165,14 @@ class Codec(Generic[T]):
         return None
 
     def _record(self, data: bytes, meta: ObjectMeta, decode: Callable[[bytes], T]) -> Record[T]:
-        if not self._eager:
-            self._check_name(meta)
+        self._check_name(meta)
+        if self._dict_like:
             return Record(meta, data, decode)
         try:
-            return self._shared(meta, decode(data))
+            value = decode(data)
         except DecodeError as error:
-            return Record(meta, error, _raise)
+            return Unusable(meta, error)
+        return Record(meta, value, _same) if self._eager else Record(meta, data, decode)
 
     def _shared(self, meta: ObjectMeta, value: T) -> Record[T]:
         self._check_name(meta)
@@ -218,15 +225,6 @@ class Codec(Generic[T]):
 
 def _same(value: T) -> T:
     return value
-
-
-def _raise(error: DecodeError) -> NoReturn:
-    raise error
-
-
-def _is_frozen_struct(python_type: Any) -> bool:
-    config = getattr(python_type, "__struct_config__", None)
-    return config is not None and bool(config.frozen)
 
 
 def _has_object_meta(python_type: Any) -> bool:

@@ -219,6 +219,10 @@ class WorkQueue(Generic[K]):
         active = tuple(f"{key} {state.value}" for key, state in self._ready.states.items())
         return active + tuple(f"{key} owed a retry" for key in self._delayed.retries if key not in self._ready.states)
 
+    def retries(self) -> dict[K, float]:
+        """When each key that is owed a retry comes due, on the loop's clock."""
+        return {key: self._delayed.deadlines[key][0] for key in self._delayed.retries}
+
     def statistics(self) -> Statistics:
         """How much the queue holds now."""
         return Statistics(

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ctrlkit.cli import Command
@@ -14,22 +13,9 @@ from ctrlkit.client import Client
 from ctrlkit.errors import ConfigError
 from ctrlkit.telemetry import LogLevel, configure_logging
 from fakes.apiserver.server import ApiServer
-from fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
-from fakes.cluster.inprocess_runtime import ProgramFactory
+from fakes.cluster import Cluster, InProcessRuntime
+from fakes.cluster.any_image import AnyImage
 from fakes.tracker import Tracker
-
-
-class _AnyImage(Mapping[str, ProgramFactory]):
-    """Every image there could be: its container is ready at once and does nothing."""
-
-    def __getitem__(self, name: str) -> ProgramFactory:
-        return lambda address, spec: AlwaysReady()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +49,7 @@ async def _serve(port: int, kubeconfig: Path | None) -> None:
     tracker = Tracker()
     async with (
         ApiServer(tracker, tracker.registry).serve(port=port) as server,
-        InProcessRuntime(images=_AnyImage()) as runtime,
+        InProcessRuntime(images=AnyImage()) as runtime,
         Cluster(Client(tracker), runtime),
     ):
         hint = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from aiohttp import web
@@ -11,6 +11,7 @@ from aiohttp import web
 from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
 from ctrlkit.model import Action, AnyResource, PatchType
 from ctrlkit.wire.routes import to_action
+from fakes.tracker.ownership import MANAGER_BYTES_MAX
 from fakes.tracker.registry import Registry, Served
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
@@ -97,7 +98,16 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
     action = to_action(request.method, url.raw_path, url.query.items(), request.headers, body, resolve)
     if action.subresource and action.subresource not in served.subresources:
         raise _unknown_resource()
-    return action
+    return _with_manager(action, request.headers.get("User-Agent", ""))
+
+
+def _with_manager(action: Action, user_agent: str) -> Action:
+    """The Action with the field manager that a client which names none is taken for; who applies must name one."""
+    if action.options.field_manager or not action.verb.writes or action.patch_type is PatchType.APPLY:
+        return action
+    printable = "".join(letter for letter in user_agent.partition("/")[0] if letter.isprintable())
+    manager = printable.encode()[:MANAGER_BYTES_MAX].decode(errors="ignore")
+    return replace(action, options=replace(action.options, field_manager=manager))
 
 
 def _check_body(request: web.BaseRequest, body: bytes, served: Served) -> None:

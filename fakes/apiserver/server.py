@@ -27,6 +27,7 @@ from fakes.apiserver.negotiation import AGGREGATED_DISCOVERY, accepts_aggregated
 from fakes.apiserver.requests import NoSuchPage, find_target, read_action, read_body
 from fakes.apiserver.views import View
 from fakes.tracker.registry import Registry
+from fakes.tracker.verbs import Made
 
 _PROBES = ("/healthz", "/livez", "/readyz")
 _SHUTDOWN_S = 1.0
@@ -148,7 +149,8 @@ class ApiServer:
             if action.verb is Verb.WATCH:
                 return await self._stream(request, action, view)
             answer = await self._transport.do(action)
-            return document_answer(view.of(answer), status=201 if action.verb is Verb.CREATE else 200)
+            is_made = action.verb is Verb.CREATE or isinstance(answer, Made)
+            return document_answer(view.of(answer), status=201 if is_made else 200)
         except ApiError as error:
             return status_answer(error, allow=target.methods)
 

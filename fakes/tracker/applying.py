@@ -1,164 +1,165 @@
 """
-Server-side apply, for controllers that apply their own objects.
+Server-side apply: an object brought to what one manager wants of it.
 
-Each field manager's last applied fields are remembered beside the object. Applying again sets the fields given, lists
-by their keys where the kind has such, and removes what the same manager applied before and no longer gives, unless
-another manager applies it too. What is not here yet: conflicts between managers (an apply always wins, as with force),
-ownership through updates, and `metadata.managedFields`.
+What the manager gives is merged into the object by the schema of its kind; what it applied before and gives no more is
+removed unless somebody else owns it too; and where a change takes a field from another manager, the apply fails unless
+it is forced. Who owns what is kept in `metadata.managedFields`.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ctrlkit.model import Action
-from fakes.tracker import metadata
+from ctrlkit.errors import Conflict
+from ctrlkit.model import Action, ObjectKey
 from fakes.tracker.core import Core
 from fakes.tracker.creating import make
-from fakes.tracker.refusals import Cause, bad_request, invalid_options
+from fakes.tracker.fieldsets import (
+    FieldSet,
+    applied,
+    compare,
+    difference,
+    intersection,
+    path_text,
+    paths,
+    union,
+    with_named,
+)
+from fakes.tracker.managers import Entries, Entry, Operation, after_apply, conflicts, describe, find, make_entry
+from fakes.tracker.nodes import Node
+from fakes.tracker.ownership import before_first_apply, node_of, now, ownable, writable
+from fakes.tracker.refusals import Cause, bad_request, invalid_options, not_found, plain_failure
 from fakes.tracker.registry import Served
-from fakes.tracker.shapes import Field, Shape, child, shape_of
 from fakes.tracker.store import Stored
+from fakes.tracker.typed_merge import merge, problems, remove
 from fakes.tracker.updating import replace
 
-_NO_FIELD = Field()
-
-Step = str | tuple[tuple[str, Any], ...]
-"""A field's name, or the keys and values that pick an item of a list."""
-
-Path = tuple[Step, ...]
+Plain = dict[str, Any]
 
 
-def apply(core: Core, served: Served, action: Action) -> Stored:
+def apply(core: Core, served: Served, action: Action) -> tuple[Stored, bool]:
     """
-    Carry out an apply: make the object where it is missing, else bring the manager's fields to what is given.
+    Carry out an apply: the object as it is then, and whether it was made by this.
 
-    Errors  Invalid without a field manager; BadRequest for managedFields or another name than the URL's; all of update.
+    Errors  Invalid without a field manager; BadRequest for managedFields, another kind, or another name than the
+            URL's; ApiError 500 for fields the kind does not have; Conflict with other managers; all of create, update.
     """
-    wanted = _wanted(served, action)
-    manager = action.options.field_manager
+    _check(served, action)
     current = core.find(served, action.key)
-    if current is None:
-        return make(core, served, action, action.body, {manager: wanted})
-    shape = shape_of(served.resource)
-    before = current.applied.get(manager)
-    merged = _merge(current.plain, wanted, shape)
-    if before is not None:
-        kept = set(paths(wanted, shape))
-        for other, theirs in current.applied.items():
-            if other != manager:
-                kept.update(paths(theirs, shape))
-        for path in sorted(set(paths(before, shape)) - kept, key=len, reverse=True):
-            merged = _without(merged, path)
-    meta = merged["metadata"] | {"name": action.name}
-    given = (action.body.get("metadata") or {}).get("resourceVersion")
-    merged["metadata"] = meta | ({"resourceVersion": given} if given else {})
-    return replace(core, served, action, current, merged, applied={**current.applied, manager: wanted})
-
-
-def _wanted(served: Served, action: Action) -> dict[str, Any]:
-    if not action.options.field_manager:
-        text = "is required for apply patch"
-        raise invalid_options("PatchOptions", Cause.required("fieldManager", text))
+    if current is not None:
+        return _apply_to(core, served, action, current), False
+    if action.subresource:
+        raise not_found(served.resource, action.name)
     body = action.body
+    _check_uid(served, action)
+    named = {**body, "metadata": {**(body.get("metadata") or {}), "name": action.name}}
+    fields = ownable(served, "", applied(body, node_of(served)))
+    entries = after_apply((), _entry(served, action, fields, now()), {}, {})
+    return make(core, served, action, named, owners=entries), True
+
+
+def _apply_to(core: Core, served: Served, action: Action, current: Stored) -> Stored:
+    node, subresource = node_of(served), action.subresource
+    live = {"apiVersion": served.resource.api_version, "kind": served.resource.kind, **current.plain}
+    live["metadata"] = {name: value for name, value in current.metadata.items() if name != "managedFields"}
+    had: Entries = current.metadata.get("managedFields") or ()
+    entries = had or before_first_apply(served, action, live)
+    fields = writable(served, subresource, applied(action.body, node))
+    mine = _entry(served, action, ownable(served, subresource, fields), "")
+    before = find(entries, mine)
+    merged = merge(live, action.body, node)
+    if before:
+        others = [entry["fieldsV1"] for entry in entries if entry is not before]
+        merged = _pruned(merged, before["fieldsV1"], [fields, *others], node)
+    changed, removed = (writable(served, subresource, part) for part in compare(live, merged, node))
+    if not action.options.force:
+        _check_conflicts(entries, mine, changed)
+    time = now() if merged != live else before.get("time", "") if before else ""
+    after = after_apply(entries, _entry(served, action, mine["fieldsV1"], time), changed, removed)
+    given = (action.body.get("metadata") or {}).get("resourceVersion")
+    meta = merged["metadata"] | {"name": action.name, "resourceVersion": given or str(current.version)}
+    return replace(core, served, action, current, merged | {"metadata": meta}, owners=after)
+
+
+def _entry(served: Served, action: Action, fields: FieldSet, time: str) -> Entry:
+    """What the manager of an apply owns by it."""
+    options, api_version = action.options, served.resource.api_version
+    return make_entry(
+        options.field_manager, Operation.APPLY, api_version, fields, subresource=action.subresource, time=time
+    )
+
+
+def _pruned(merged: Plain, last: FieldSet, owned: list[FieldSet], node: Node) -> Plain:
+    """
+    The merged object without what the manager applied last and nobody owns now.
+
+    A field on the way to such a field goes too, with whatever it holds, if nothing below it is owned any more.
+    """
+    kept: FieldSet = {}
+    for fields in owned:
+        kept = union(kept, fields)
+    last, kept = with_named(last, node), with_named(kept, node)
+    if not difference(last, kept):
+        return merged
+    present = with_named(applied(merged, node), node)
+    bare = with_named(applied(remove(merged, last, node), node), node)
+    shared = remove(merged, difference(present, union(bare, kept)), node)
+    left = with_named(applied(shared, node), node)
+    pruned: Plain = remove(merged, intersection(difference(present, left), last), node)
+    return pruned
+
+
+def _check(served: Served, action: Action) -> None:
+    resource, body = served.resource, action.body
+    if not action.options.field_manager:
+        raise invalid_options("PatchOptions", Cause.required("fieldManager", "is required for apply patch"))
     if not isinstance(body, Mapping):
         raise bad_request("error decoding patch: an apply patch is an object")
-    metadata.check_kind(served.resource, body, custom=served.custom)
+    group, _, version = (body.get("apiVersion") or resource.api_version).rpartition("/")
+    kind = body.get("kind") or resource.kind
+    if (group, version, kind) != (resource.group, resource.version, resource.kind):
+        raise bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
     meta = body.get("metadata") or {}
-    if meta.get("managedFields"):
+    if meta.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
+    found = list(problems(body, node_of(served)))
+    if found:
+        place = ObjectKey(meta.get("namespace") or "", meta.get("name") or "")
+        text = found[0] if len(found) == 1 else "\n".join(["errors:", *(f"  {one}" for one in found)])
+        raise plain_failure(
+            f"failed to create typed patch object ({place.namespace}/{place.name}; {group}/{version}, Kind={kind}): "
+            f"{text}"
+        )
     if meta.get("name", action.name) != action.name:
         raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({action.name})")
-    wanted = {name: value for name, value in body.items() if name not in ("kind", "apiVersion", "metadata")}
-    if served.has_status and action.subresource != "status":
-        wanted.pop("status", None)
-    owned = ("labels", "annotations", "finalizers", "ownerReferences")
-    wanted["metadata"] = {name: meta[name] for name in owned if meta.get(name)}
-    return copy.deepcopy(wanted)
 
 
-def _merge(live: Any, wanted: Any, shape: Shape) -> Any:
-    """The live object with the wanted fields in place; lists with keys are merged by them, others replaced."""
-    if not isinstance(wanted, Mapping):
-        return wanted
-    merged = dict(live) if isinstance(live, Mapping) else {}
-    for name, value in wanted.items():
-        field = shape.get(name, _NO_FIELD)
-        if isinstance(value, list) and (field.map_keys or field.is_set):
-            merged[name] = _merge_list(merged.get(name) or [], value, field, child(shape, name))
-        elif field.atomic:
-            merged[name] = value
-        else:
-            merged[name] = _merge(merged.get(name), value, child(shape, name))
-    return merged
+def _check_uid(served: Served, action: Action) -> None:
+    uid = (action.body.get("metadata") or {}).get("uid")
+    if uid:
+        raise Conflict(
+            f'Operation cannot be fulfilled on {served.resource} "{action.name}": uid mismatch: the provided object '
+            f"specified uid {uid}, and no existing object was found"
+        )
 
 
-def _merge_list(live: list[Any], wanted: list[Any], field: Field, shape: Shape) -> list[Any]:
-    if field.is_set:
-        return [*live, *(item for item in wanted if item not in live)]
-    merged = list(live)
-    for item in wanted:
-        keys = _item_keys(item, field)
-        place = next((index for index, old in enumerate(merged) if _item_keys(old, field) == keys), None)
-        if place is None:
-            merged.append(item)
-        else:
-            merged[place] = _merge(merged[place], item, shape)
-    return merged
-
-
-def _item_keys(item: Mapping[str, Any], field: Field) -> tuple[tuple[str, Any], ...]:
-    defaults = {"protocol": "TCP"}  # the one list key with a default in the kinds served
-    return tuple((key, item.get(key, defaults.get(key))) for key in field.map_keys)
-
-
-def paths(value: Any, shape: Shape, path: Path = ()) -> Iterator[Path]:
-    """
-    The paths of all that a manager owns by applying a value: its leaves, and the items of lists with keys.
-
-    >>> list(paths({"data": {"a": "1"}, "l": ["x"]}, {}))
-    [('data', 'a'), ('l',)]
-    """
-    for name, inner in value.items():
-        field = shape.get(name, _NO_FIELD)
-        here = (*path, name)
-        if isinstance(inner, list) and field.is_set:
-            yield from ((*here, (("", item),)) for item in inner)
-        elif isinstance(inner, list) and field.map_keys:
-            for item in inner:
-                keys = _item_keys(item, field)
-                yield (*here, keys)
-                rest = {key: one for key, one in item.items() if key not in field.map_keys}
-                yield from paths(rest, child(shape, name), (*here, keys))
-        elif isinstance(inner, Mapping) and inner and not field.atomic:
-            yield from paths(inner, child(shape, name), here)
-        else:
-            yield here
-
-
-def _without(value: Any, path: Path) -> Any:
-    """A copy without what is at a path; maps and lists that end up empty by it go, too."""
-    step, rest = path[0], path[1:]
-    if isinstance(step, tuple):
-        if not isinstance(value, list):
-            return value
-        picked = [item for item in value if _is_picked(item, step)]
-        others = [item for item in value if not _is_picked(item, step)]
-        if not rest:
-            return others
-        return [_without(item, rest) if item in picked else item for item in value]
-    if not isinstance(value, Mapping) or step not in value:
-        return value
-    inner = _without(value[step], rest) if rest else None
-    if inner in (None, {}, []):
-        return {name: one for name, one in value.items() if name != step}
-    return {**value, step: inner}
-
-
-def _is_picked(item: Any, keys: tuple[tuple[str, Any], ...]) -> bool:
-    if keys[0][0] == "":
-        return bool(item == keys[0][1])
-    defaults = {"protocol": "TCP"}
-    return isinstance(item, Mapping) and all(item.get(key, defaults.get(key)) == value for key, value in keys)
+def _check_conflicts(entries: Entries, mine: Entry, changed: FieldSet) -> None:
+    found = [
+        (describe(other), path_text(path))
+        for other, fields in conflicts(entries, mine, changed)
+        for path in paths(fields)
+    ]
+    if not found:
+        return
+    if len(found) == 1:
+        text = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"
+    else:
+        lines = []
+        for other in dict.fromkeys(name for name, _ in found):
+            lines += [f"conflicts with {other}:", *(f"- {path}" for name, path in found if name == other)]
+        text = f"Apply failed with {len(found)} conflicts: " + "\n".join(lines)
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {other}", "field": path} for other, path in found
+    ]
+    raise Conflict(text, details={"causes": causes})

@@ -1,79 +1,56 @@
-"""
-What the server fills in for new objects of built-in kinds.
-
-Only what the loops of a cluster and ordinary controllers lean on is here; a real server's full defaulting and
-validation of these kinds is not carried out.
-"""
+"""What is particular to objects of built-in kinds as they are made and changed, beyond their defaults."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-from ctrlkit.model import AnyResource
+from ctrlkit.model import AnyResource, kinds
+from fakes.tracker import typed
+from fakes.tracker.defaults import fill_in
+from fakes.tracker.pod_defaults import quality_of_service
 
 Plain = dict[str, Any]
 
-
-def fill_in(resource: AnyResource, plain: Plain) -> Plain:
-    """The object as the server would store it first; a new dict where anything is added."""
-    filler = _FILLERS.get(resource.identity)
-    return filler(plain) if filler else plain
-
-
-def first_status(resource: AnyResource) -> Plain | None:
-    """The status a new object begins with, None where it has none yet."""
-    status = _FIRST_STATUS.get(resource.identity)
-    return dict(status) if status is not None else None
+_FIRST_STATUS: Mapping[tuple[str, str], Plain] = {
+    kinds.NAMESPACES.identity: {"phase": "Active"},
+    kinds.PODS.identity: {"phase": "Pending"},
+    kinds.PERSISTENT_VOLUME_CLAIMS.identity: {"phase": "Pending"},
+}
+_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
-def settle(resource: AnyResource, plain: Plain) -> Plain:
-    """What holds of every write of a kind, first or later."""
-    if resource.identity == ("", "secrets") and plain.get("stringData"):
-        encoded = {name: base64.b64encode(text.encode()).decode() for name, text in plain["stringData"].items()}
-        plain = {name: value for name, value in plain.items() if name != "stringData"}
-        return plain | {"data": (plain.get("data") or {}) | encoded}
-    return plain
+def fill_in_new(resource: AnyResource, plain: Plain) -> None:
+    """Fill in what a new object begins with; `plain` is changed."""
+    fill_in(resource, plain)
+    identity = resource.identity
+    if "status" not in plain and (status := _FIRST_STATUS.get(identity) or typed.blank_status(resource)) is not None:
+        plain["status"] = dict(status)
+    if identity == kinds.NAMESPACES.identity:
+        _label_namespace(plain)
+        finalizers = plain["spec"].get("finalizers") or []
+        plain["spec"]["finalizers"] = [*finalizers, *(["kubernetes"] if "kubernetes" not in finalizers else [])]
+    elif identity == kinds.PODS.identity:
+        plain["status"]["qosClass"] = quality_of_service(plain["spec"])
 
 
-def _namespace(plain: Plain) -> Plain:
+def fill_in_changed(resource: AnyResource, plain: Plain, old: Mapping[str, Any]) -> None:
+    """Fill in what an update left out; `plain` is changed, but for the parts it shares with `old`."""
+    if "spec" not in plain or plain["spec"] is not old.get("spec"):
+        fill_in(resource, plain)
+    if resource.identity == kinds.NAMESPACES.identity:
+        _label_namespace(plain)
+        finalizers = (old.get("spec") or {}).get("finalizers")
+        plain["spec"] = {**plain["spec"], **({"finalizers": finalizers} if finalizers else {})}
+
+
+def fill_in_status(resource: AnyResource, plain: Plain, old: Mapping[str, Any]) -> None:
+    """Keep what of a status nobody changes; `plain` is changed."""
+    quality = (old.get("status") or {}).get("qosClass")
+    if resource.identity == kinds.PODS.identity and quality:
+        plain["status"] = {**(plain.get("status") or {}), "qosClass": quality}
+
+
+def _label_namespace(plain: Plain) -> None:
     metadata = plain["metadata"]
-    labels = (metadata.get("labels") or {}) | {"kubernetes.io/metadata.name": metadata["name"]}
-    finalizers = (plain.get("spec") or {}).get("finalizers") or []
-    kept = [*finalizers, *(["kubernetes"] if "kubernetes" not in finalizers else [])]
-    return plain | {
-        "metadata": metadata | {"labels": labels},
-        "spec": (plain.get("spec") or {}) | {"finalizers": kept},
-    }
-
-
-def _secret(plain: Plain) -> Plain:
-    return plain if plain.get("type") else plain | {"type": "Opaque"}
-
-
-def _replicas(plain: Plain) -> Plain:
-    spec = plain.get("spec") or {}
-    return plain if spec.get("replicas") is not None else plain | {"spec": spec | {"replicas": 1}}
-
-
-def _pod(plain: Plain) -> Plain:
-    spec: Plain = plain.get("spec") or {}
-    defaults = {"restartPolicy": "Always", "terminationGracePeriodSeconds": 30}
-    missing = {name: value for name, value in defaults.items() if spec.get(name) is None}
-    return plain | {"spec": spec | missing} if missing else plain
-
-
-_FILLERS: dict[tuple[str, str], Callable[[Plain], Plain]] = {
-    ("", "namespaces"): _namespace,
-    ("", "secrets"): _secret,
-    ("", "pods"): _pod,
-    ("apps", "statefulsets"): _replicas,
-    ("apps", "deployments"): _replicas,
-}
-_FIRST_STATUS: dict[tuple[str, str], Plain] = {
-    ("", "namespaces"): {"phase": "Active"},
-    ("", "pods"): {"phase": "Pending"},
-    ("", "persistentvolumeclaims"): {"phase": "Pending"},
-    ("", "services"): {"loadBalancer": {}},
-}
+    plain["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), _NAME_LABEL: metadata["name"]}}

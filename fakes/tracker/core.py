@@ -9,7 +9,8 @@ from ctrlkit.model import AnyResource, ObjectKey, kinds
 from fakes.tracker import definitions
 from fakes.tracker.refusals import not_found, unknown_resource
 from fakes.tracker.registry import Registry, Served
-from fakes.tracker.store import NOTHING_APPLIED, Store, Stored, encode_tail
+from fakes.tracker.services import ServiceIps
+from fakes.tracker.store import Store, Stored, encode_tail
 
 
 class Core:
@@ -22,6 +23,7 @@ class Core:
     def __init__(self) -> None:
         self.store = Store()
         self.registry = Registry()
+        self.service_ips = ServiceIps()
 
     def served(self, resource: AnyResource) -> Served:
         """The kind as it is served; NotFound where it is not."""
@@ -51,14 +53,18 @@ class Core:
         key: ObjectKey,
         plain: Mapping[str, Any],
         *,
-        applied: Mapping[str, Any] = NOTHING_APPLIED,
         dry_run: bool = False,
     ) -> Stored:
         """Keep an object's new state; in a dry run only say what it would be."""
         if dry_run:
             current = self.find(served, key)
-            return Stored(key, current.version if current else 0, encode_tail(plain), applied)
-        stored = self.store.write(served.resource.identity, key, plain, applied)
+            return Stored(key, current.version if current else 0, encode_tail(plain))
+        is_service = served.resource.identity == kinds.SERVICES.identity
+        if is_service and (before := self.find(served, key)):
+            self.service_ips.release(before.plain)
+        stored = self.store.write(served.resource.identity, key, plain)
+        if is_service:
+            self.service_ips.take(stored.plain)
         if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
             definitions.serve(self.store, self.registry, stored.plain)
         return stored
@@ -68,6 +74,8 @@ class Core:
         if dry_run:
             return
         gone = self.store.remove(served.resource.identity, key)
+        if served.resource.identity == kinds.SERVICES.identity:
+            self.service_ips.release(gone.plain)
         if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
             definitions.stop_serving(self.store, self.registry, gone.plain)
         elif served.custom and not self.store.collection(served.resource.identity):
@@ -82,6 +90,6 @@ class Core:
         others = [one for one in definition.metadata["finalizers"] if one != definitions.CLEANUP_FINALIZER]
         if others:
             metadata = definition.metadata | {"finalizers": others}
-            self.write(crds, definition.key, definition.plain | {"metadata": metadata}, applied=definition.applied)
+            self.write(crds, definition.key, definition.plain | {"metadata": metadata})
         else:
             self.remove(crds, definition.key)

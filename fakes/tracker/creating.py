@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctrlkit.model import Action, ObjectKey, kinds
-from fakes.tracker import builtin, definitions, metadata
+from fakes.tracker import builtin, definitions, metadata, ownership
 from fakes.tracker.core import Core
+from fakes.tracker.managers import Entries
 from fakes.tracker.naming import GENERATE_TRIES, generate_name
-from fakes.tracker.patching import drop_nulls
 from fakes.tracker.refusals import (
     already_exists,
     bad_request,
@@ -19,7 +19,9 @@ from fakes.tracker.refusals import (
     plain_failure,
 )
 from fakes.tracker.registry import Served
-from fakes.tracker.store import NOTHING_APPLIED, Stored
+from fakes.tracker.store import Stored
+from fakes.tracker.strict import decode
+from fakes.tracker.validation import kind_causes
 
 
 def create(core: Core, served: Served, action: Action) -> Stored:
@@ -33,15 +35,21 @@ def create(core: Core, served: Served, action: Action) -> Stored:
 
 
 def make(
-    core: Core, served: Served, action: Action, body: Mapping[str, Any], applied: Mapping[str, Any] = NOTHING_APPLIED
+    core: Core, served: Served, action: Action, body: Mapping[str, Any], *, owners: Entries | None = None
 ) -> Stored:
-    """Store a new object from a body that is of the right kind; `applied` is what managers applied to it."""
+    """Store a new object from a body that is of the right kind; `owners` its managedFields, None: it is all its maker's."""
+    plain = _initial(served, action, body)
     _check_namespace(core, served, action, body)
-    plain = _initial(served, body, action.namespace)
     name = _choose_name(core, served, plain["metadata"], action.namespace)
     plain["metadata"]["name"] = name
-    plain = definitions.conform(served, _filled_in(served, plain), action.options)
+    builtin.fill_in_new(served.resource, plain)
+    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
+        plain = definitions.complete(plain)
+    plain = definitions.conform(served, plain, action)
     causes = metadata.birth_causes(served.resource, plain["metadata"])
+    if served.resource.identity == kinds.SERVICES.identity:
+        causes += core.service_ips.assign(plain, {})
+    causes += kind_causes(served.resource, plain, None)
     if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
         causes += definitions.definition_causes(plain)
     causes += definitions.custom_causes(served, plain)
@@ -50,7 +58,8 @@ def make(
     key = ObjectKey(action.namespace, name)
     if core.find(served, key) is not None:
         raise already_exists(served.resource, name)
-    return core.write(served, key, plain, applied=applied, dry_run=action.options.dry_run)
+    ownership.set_entries(plain, ownership.of_new(served, action, body, plain) if owners is None else owners)
+    return core.write(served, key, plain, dry_run=action.options.dry_run)
 
 
 def _checked_body(served: Served, action: Action) -> Mapping[str, Any]:
@@ -59,7 +68,8 @@ def _checked_body(served: Served, action: Action) -> Mapping[str, Any]:
         raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
     metadata.check_kind(served.resource, body, custom=served.custom)
     meta = body.get("metadata") or {}
-    metadata.check_types(served.resource, meta)
+    if served.custom:
+        metadata.check_types(served.resource, meta)
     namespace = meta.get("namespace") or ""
     if served.resource.namespaced and not action.namespace:
         raise bad_request("an empty namespace may not be set during creation")
@@ -81,24 +91,11 @@ def _check_namespace(core: Core, served: Served, action: Action, body: Mapping[s
         raise namespace_terminating(served.resource, name, action.namespace)
 
 
-def _initial(served: Served, body: Mapping[str, Any], namespace: str) -> dict[str, Any]:
-    plain = {name: value for name, value in body.items() if name not in ("kind", "apiVersion")}
+def _initial(served: Served, action: Action, body: Mapping[str, Any]) -> dict[str, Any]:
+    plain = decode(served, action, body)
     if served.has_status:
         plain.pop("status", None)
-    if not served.custom:
-        plain = drop_nulls(plain)
-    plain["metadata"] = metadata.born(body.get("metadata") or {}, namespace, generation=served.generation)
-    return plain
-
-
-def _filled_in(served: Served, plain: dict[str, Any]) -> dict[str, Any]:
-    resource = served.resource
-    plain = builtin.settle(resource, builtin.fill_in(resource, plain))
-    status = builtin.first_status(resource)
-    if status is not None:
-        plain["status"] = status
-    if resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
-        plain = definitions.complete(plain)
+    plain["metadata"] = metadata.born(plain.get("metadata") or {}, action.namespace, generation=served.generation)
     return plain
 
 

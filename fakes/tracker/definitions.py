@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctrlkit import clock
-from ctrlkit.model import Options, Scope, custom_resource
+from ctrlkit.model import Action, Scope, custom_resource
 from fakes.tracker.patching import value_at
-from fakes.tracker.refusals import Cause, bad_request
+from fakes.tracker.refusals import Cause
 from fakes.tracker.registry import Identity, Registry, ScalePaths, Served
 from fakes.tracker.schema import CustomSchema
 from fakes.tracker.store import Store
+from fakes.tracker.strict import tell_unknown
 
 CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 """Holds a definition that is being deleted until the last of its objects is gone."""
@@ -68,18 +69,13 @@ def definition_causes(plain: Mapping[str, Any]) -> list[Cause]:
     return causes
 
 
-def conform(served: Served, plain: Plain, options: Options) -> Plain:
-    """A custom object pruned and defaulted by its schema; BadRequest for unknown fields where the caller is strict."""
+def conform(served: Served, plain: Plain, action: Action) -> Plain:
+    """A custom object pruned and defaulted by its schema; unknown fields are told of, or refused, as the caller wants."""
     if served.schema is None:
         return plain
     completed, unknown = served.schema.complete(plain)
-    if unknown and options.field_validation == "Strict":
-        fields = ", ".join(f'unknown field "{path}"' for path in unknown)
-        kind = served.resource.kind
-        raise bad_request(
-            f'{kind} in version "{served.resource.version}" cannot be handled as a {kind}: '
-            f"strict decoding error: {fields}"
-        )
+    if unknown:
+        tell_unknown(served, action, sorted(unknown), plain)
     return completed
 
 

@@ -68,7 +68,7 @@ def _delete_object(core: Core, served: Served, stored: Stored, options: Options)
         return stored, served.resource.identity in _ANSWERED_WITH_OBJECT
     marked = _marked(stored.plain, _grace(stored.plain, options) if is_pod else 0)
     marked = marked | {"metadata": _with_finalizers(marked["metadata"], finalizers)}
-    stored = core.write(served, stored.key, marked, applied=stored.applied, dry_run=options.dry_run)
+    stored = core.write(served, stored.key, marked, dry_run=options.dry_run)
     if is_finished(served, marked):
         core.remove(served, stored.key, dry_run=options.dry_run)
     return stored, True
@@ -84,7 +84,7 @@ def _delete_namespace(core: Core, served: Served, stored: Stored, options: Optio
     status = (stored.plain.get("status") or {}) | {"phase": "Terminating"}
     marked = stored.plain | {"metadata": meta, "status": status}
     marked["metadata"] = _with_finalizers(meta, _finalizers(meta.get("finalizers") or [], options.propagation_policy))
-    written = core.write(served, stored.key, marked, applied=stored.applied, dry_run=options.dry_run)
+    written = core.write(served, stored.key, marked, dry_run=options.dry_run)
     if is_finished(served, marked):
         core.remove(served, stored.key, dry_run=options.dry_run)
     return written
@@ -96,7 +96,7 @@ def _delete_definition(core: Core, served: Served, stored: Stored, action: Actio
         return stored, True
     meta = stored.metadata | {"deletionTimestamp": clock.timestamp(clock.now())}
     meta = _with_finalizers(meta, [*(meta.get("finalizers") or []), CLEANUP_FINALIZER])
-    marked = core.write(served, stored.key, stored.plain | {"metadata": meta}, applied=stored.applied)
+    marked = core.write(served, stored.key, stored.plain | {"metadata": meta})
     identity = identity_of(stored.plain)
     kind = next((one for one in core.registry.served() if one.resource.identity == identity), None)
     objects = tuple(core.store.collection(identity).all())

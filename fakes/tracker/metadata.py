@@ -6,12 +6,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from ctrlkit import clock
 from ctrlkit.model import AnyResource
 from fakes.tracker.naming import name_causes
 from fakes.tracker.refusals import Cause, bad_request, qualified_kind
+from fakes.tracker.validation_metadata import metadata_causes
 
 _SET_BY_SERVER = (
     "uid",
@@ -63,33 +62,18 @@ def check_types(resource: AnyResource, metadata: Mapping[str, Any]) -> None:
                 )
 
 
-def causes(resource: AnyResource, metadata: Mapping[str, Any]) -> list[Cause]:
-    """What the server has against an object's metadata, its name apart."""
-    owners = metadata.get("ownerReferences") or ()
-    controllers = [owner for owner in owners if owner.get("controller")]
-    if len(controllers) < 2:
-        return []
-    first, second = (f"{owner.get('kind')}/{owner.get('name')}" for owner in controllers[:2])
-    return [
-        Cause.invalid(
-            "metadata.ownerReferences",
-            msgspec.json.encode(owners).decode(),
-            f'Only one reference can have Controller set to true. Found "true" in references for {first} and {second}',
-        )
-    ]
-
-
 def birth_causes(resource: AnyResource, metadata: Mapping[str, Any]) -> list[Cause]:
     """What the server has against a new object's metadata."""
     name = metadata.get("name") or ""
     if not name:
-        return [Cause.required("metadata.name", "name or generateName is required")]
-    return [*name_causes(resource, name), *causes(resource, metadata)]
+        nameless = Cause.required("metadata.name", "name or generateName is required")
+        return [nameless, *metadata_causes(metadata)]
+    return [*name_causes(resource, name), *metadata_causes(metadata)]
 
 
 def update_causes(resource: AnyResource, metadata: Mapping[str, Any], current: Mapping[str, Any]) -> list[Cause]:
     """What the server has against a change of metadata; it tells of a forbidden finalizer twice."""
-    found = causes(resource, metadata)
+    found = list(metadata_causes(metadata))
     if current.get("deletionTimestamp"):
         new = [name for name in metadata.get("finalizers") or () if name not in (current.get("finalizers") or ())]
         if new:

@@ -14,9 +14,9 @@ _LONGEST_BASE = 58
 GENERATE_TRIES = 8
 """How many made-up names the server tries before it says that the name is taken."""
 
-_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN = rf"{LABEL}(\.{LABEL})*"
 _PATH_KINDS = frozenset({"roles", "rolebindings", "clusterroles", "clusterrolebindings"})
 _LABEL_KINDS = frozenset({"namespaces"})
 
@@ -43,12 +43,12 @@ def name_causes(resource: AnyResource, name: str) -> list[Cause]:
     if resource.plural in _PATH_KINDS:
         return _path_causes(name)
     if resource.plural == "services" and not resource.group:
-        return _label_causes(name, _LABEL_1035, _SERVICE_TEXT)
+        return _label_causes(name, LABEL_1035, _SERVICE_TEXT)
     if resource.plural in _LABEL_KINDS:
-        return _label_causes(name, _LABEL, _LABEL_TEXT)
+        return _label_causes(name, LABEL, LABEL_TEXT)
     if len(name) > 253:
         return [_invalid(name, "must be no more than 253 characters")]
-    return [] if re.fullmatch(_SUBDOMAIN, name) else [_invalid(name, _SUBDOMAIN_TEXT)]
+    return [] if re.fullmatch(SUBDOMAIN, name) else [_invalid(name, SUBDOMAIN_TEXT)]
 
 
 def _label_causes(name: str, pattern: str, text: str) -> list[Cause]:
@@ -67,16 +67,16 @@ def _invalid(name: str, text: str) -> Cause:
     return Cause.invalid("metadata.name", f'"{name}"', text)
 
 
-_SUBDOMAIN_TEXT = (
+SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    f"end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
+    f"end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{SUBDOMAIN}')"
 )
-_LABEL_TEXT = (
+LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    f"an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
+    f"an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{LABEL}')"
 )
 _SERVICE_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
     "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    f"'{_LABEL_1035}')"
+    f"'{LABEL_1035}')"
 )

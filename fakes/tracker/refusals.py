@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ctrlkit.errors import (
     AlreadyExists,
@@ -40,15 +43,45 @@ class Cause:
         return Cause(field, "FieldValueInvalid", f"Invalid value: {value}: {text}")
 
     @staticmethod
+    def wrong(field: str, value: Any, text: str) -> Cause:
+        """The field has a value that is not allowed; `value` as it is."""
+        return Cause.invalid(field, json_text(value), text)
+
+    @staticmethod
+    def all_wrong(field: str, value: str, complaints: Iterable[str]) -> list[Cause]:
+        """A cause for each complaint about one text."""
+        return [Cause.wrong(field, value, text) for text in complaints]
+
+    @staticmethod
+    def duplicate(field: str, value: Any) -> Cause:
+        """The value is there already."""
+        return Cause(field, "FieldValueDuplicate", f"Duplicate value: {json_text(value)}")
+
+    @staticmethod
+    def missing(field: str, value: Any) -> Cause:
+        """The value names something that is not there."""
+        return Cause(field, "FieldValueNotFound", f"Not found: {json_text(value)}")
+
+    @staticmethod
+    def too_long(field: str, limit_bytes: int) -> Cause:
+        """The value is longer than allowed."""
+        return Cause(field, "FieldValueTooLong", f"Too long: may not be more than {limit_bytes} bytes")
+
+    @staticmethod
     def forbidden(field: str, text: str) -> Cause:
         """The field must not be set, or not now."""
         return Cause(field, "FieldValueForbidden", f"Forbidden: {text}")
 
     @staticmethod
-    def unsupported(field: str, value: str, supported: tuple[str, ...]) -> Cause:
+    def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
         """The field has a value outside of a fixed set."""
         values = ", ".join(f'"{one}"' for one in supported)
         return Cause(field, "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {values}')
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON, the way the server writes it into its sentences: fields in the order of their names."""
+    return msgspec.json.encode(value, order="deterministic").decode()
 
 
 def details_of(resource: AnyResource, name: str, **more: Any) -> dict[str, Any]:
@@ -102,6 +135,11 @@ def invalid(resource: AnyResource, name: str, *causes: Cause) -> Invalid:
 def invalid_options(kind: str, *causes: Cause) -> Invalid:
     """The options of a call break rules; `kind` is ListOptions, DeleteOptions or PatchOptions."""
     return _invalid(f"{kind}.meta.k8s.io", "meta.k8s.io", kind, "", causes)
+
+
+def unreadable_patch(value: str, text: str) -> Invalid:
+    """What a patch made of an object is not of the kind's type; `value` is the patch, or what it made."""
+    return _invalid("", "", "", "", (Cause.wrong("patch", value, text),))
 
 
 def _invalid(title: str, group: str, kind: str, name: str, causes: tuple[Cause, ...]) -> Invalid:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ctrlkit.model import Action, ObjectKey
 from fakes.tracker.core import Core
+from fakes.tracker.ownership import recorded_scale, with_entries
 from fakes.tracker.patching import value_at, with_value
 from fakes.tracker.refusals import Cause, bad_request, conflict, invalid, unknown_resource
 from fakes.tracker.registry import ScalePaths, Served
@@ -52,7 +53,11 @@ def write_scale(core: Core, served: Served, action: Action, scale: Mapping[str, 
     meta = scale.get("metadata") or {}
     version = meta.get("resourceVersion") or str(current.version)
     body["metadata"] = current.metadata | {"resourceVersion": version, "name": meta.get("name") or action.name}
-    return replace(core, served, with_changes(action, subresource=""), current, body)
+
+    def record(plain: dict[str, Any]) -> dict[str, Any]:
+        return recorded_scale(served, action, current, plain)
+
+    return replace(core, served, with_changes(action, subresource=""), current, body, record=record)
 
 
 def bind(core: Core, served: Served, action: Action) -> dict[str, Any]:
@@ -65,7 +70,12 @@ def bind(core: Core, served: Served, action: Action) -> dict[str, Any]:
     if has:
         raise conflict(served.resource, action.name, f'pod {action.name} is already assigned to node "{has}"')
     bound = with_value(current.plain, "spec.nodeName", node)
-    replace(core, served, with_changes(action, subresource=""), current, bound)
+
+
+    def record(plain: dict[str, Any]) -> dict[str, Any]:
+        return with_entries(plain, current.metadata.get("managedFields") or ())
+
+    replace(core, served, action, current, bound, record=record)
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 

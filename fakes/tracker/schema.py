@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fakes.tracker.nodes import Node as MergeNode
+from fakes.tracker.nodes import custom
 from fakes.tracker.refusals import Cause
 
 if TYPE_CHECKING:
@@ -64,6 +66,11 @@ class CustomSchema:
             "properties": _without(openapi.get("properties") or {}),
             "required": [name for name in openapi.get("required") or () if name not in _NOT_THE_SCHEMAS],
         }
+
+    @functools.cached_property
+    def node(self) -> MergeNode:
+        """How the fields of an object merge under server-side apply."""
+        return custom(self._root)
 
     def complete(self, plain: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The object pruned and with defaults, and the paths of the fields that were pruned."""

@@ -49,6 +49,7 @@ PLAIN: Shape = {}
 class _Facts(msgspec.Struct, frozen=True):
     kinds: dict[str, str]
     types: dict[str, dict[str, Field]]
+    atomic: frozenset[str]
 
 
 def shape_of(resource: AnyResource) -> Shape:
@@ -67,6 +68,16 @@ def child(shape: Shape, name: str) -> Shape:
     """The shape of a field's value, or of its items."""
     field = shape.get(name)
     return _facts().types.get(field.type, PLAIN) if field else PLAIN
+
+
+def type_shape(name: str) -> Shape:
+    """The shape of a type, by its short name."""
+    return _facts().types.get(name, PLAIN)
+
+
+def is_atomic(name: str) -> bool:
+    """Whether server-side apply takes objects of a type as one value, by the type's short name."""
+    return name in _facts().atomic
 
 
 @functools.cache
@@ -93,6 +104,9 @@ def extract(document: Mapping[str, Any]) -> dict[str, Any]:
             fields = {key: _field(value) for key, value in definitions[name].get("properties", {}).items()}
             types[name] = {key: value for key, value in fields.items() if value}
             pending += [value["type"] for value in types[name].values() if "type" in value]
+    atomic = sorted(
+        name.rpartition(".")[2] for name in types if definitions[name].get("x-kubernetes-map-type") == "atomic"
+    )
     _forget_plain(types)
     meta = next(name for name in types if name.endswith(".ObjectMeta"))
     short = {name: name.rpartition(".")[2] if name.count(".") else name for name in types}
@@ -105,6 +119,7 @@ def extract(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "kinds": {kind: short[name] for kind, name in sorted(found.items()) if name in short},
         "types": dict(sorted(renamed.items())),
+        "atomic": atomic,
     }
 
 

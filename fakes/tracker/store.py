@@ -21,24 +21,21 @@ from fakes.tracker.registry import Identity
 KEPT_CHANGES = 10_000
 """Changes of one kind that are kept at least; older ones are compacted away as the log doubles."""
 
-NOTHING_APPLIED: Mapping[str, Any] = {}
-
 
 class Stored:
     """
     One object at one version.
 
     Shape   `tail` is its JSON without the opening `{"kind":...,"apiVersion":...,`, which differs between the versions a
-            kind is served at. `applied` keeps, for each field manager, the fields that it applied last.
+            kind is served at.
     """
 
-    __slots__ = ("_plain", "applied", "key", "tail", "version")
+    __slots__ = ("_plain", "key", "tail", "version")
 
-    def __init__(self, key: ObjectKey, version: int, tail: bytes, applied: Mapping[str, Any]) -> None:
+    def __init__(self, key: ObjectKey, version: int, tail: bytes) -> None:
         self.key = key
         self.version = version
         self.tail = tail
-        self.applied = applied
         self._plain: dict[str, Any] | None = None
 
     @property
@@ -238,11 +235,11 @@ class Store:
         """All collections there are."""
         return tuple(self._collections.values())
 
-    def write(self, identity: Identity, key: ObjectKey, plain: Mapping[str, Any], applied: Mapping[str, Any]) -> Stored:
+    def write(self, identity: Identity, key: ObjectKey, plain: Mapping[str, Any]) -> Stored:
         """Keep an object's new state at the next version, which is put into its metadata."""
         self.version += 1
         metadata = plain["metadata"] | {"resourceVersion": str(self.version)}
-        stored = Stored(key, self.version, encode_tail({**plain, "metadata": metadata}), applied)
+        stored = Stored(key, self.version, encode_tail({**plain, "metadata": metadata}))
         collection = self.collection(identity)
         collection.put(Change(self.version, key, collection.find(key), stored))
         return stored

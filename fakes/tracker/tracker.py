@@ -29,6 +29,8 @@ from ctrlkit.model import (
 )
 from fakes.tracker.core import Core
 from fakes.tracker.registry import Registry
+from fakes.tracker.selection import Selection
+from fakes.tracker.store import Change
 from fakes.tracker.verbs import checked, serve
 from fakes.tracker.watching import WatchStream
 
@@ -91,6 +93,30 @@ class Tracker:
     def busy(self) -> tuple[str, ...]:
         """The watches that have not been handed the newest version they select: `watch pods at 2, server at 3`."""
         return tuple(lag for stream in self._watches if (lag := stream.lag()))
+
+    def history(self, after: int = 0) -> list[tuple[str, Change]]:
+        """The writes after a version that are still kept, in order, each with its kind as plural and group."""
+        found = [
+            (".".join(filter(None, (collection.identity[1], collection.identity[0]))), change)
+            for collection in self._core.store.collections()
+            for change in collection.since(collection.place_after(after))
+        ]
+        return sorted(found, key=lambda entry: entry[1].version)
+
+    def newest(self, action: Action, after: int) -> int | None:
+        """The version of the newest write after `after` that a list or watch selects, 0 if none; None if compacted."""
+        collection = self._core.store.collection(action.resource.identity)
+        served = self.registry.find(action.resource.group, action.resource.version, action.resource.plural)
+        if after < collection.floor:
+            return None
+        selection = Selection(served, action) if served else None
+        newest = 0
+        for change in collection.since(collection.place_after(after)):
+            if selection is None or not selection.includes(change.key.namespace):
+                continue
+            if selection.matches(change.before) or selection.matches(change.after):
+                newest = change.version
+        return newest
 
     def compact(self) -> None:
         """Forget all history: older versions are answered with 410 from now on."""

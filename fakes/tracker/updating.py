@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctrlkit.model import Action, kinds
-from fakes.tracker import builtin, definitions, metadata
+from fakes.tracker import builtin, definitions, metadata, ownership
 from fakes.tracker.core import Core
-from fakes.tracker.patching import drop_nulls, with_value
+from fakes.tracker.managers import Entries
 from fakes.tracker.refusals import Cause, bad_request, conflict, invalid, modified
 from fakes.tracker.registry import Served
 from fakes.tracker.store import Stored, encode_tail
+from fakes.tracker.strict import decode
+from fakes.tracker.validation import kind_causes
 
 
 def update(core: Core, served: Served, action: Action) -> Stored:
@@ -33,28 +35,49 @@ def replace(
     current: Stored,
     body: Mapping[str, Any],
     *,
-    applied: Mapping[str, Any] | None = None,
+    owners: Entries | None = None,
 ) -> Stored:
     """
     Put `body` in place of an object, under the rules for the action's subresource.
 
     A body that changes nothing leaves the version as it is. An object that waited only for this to be deleted is
-    removed; the answer is then its last state at the version it had.
+    removed; the answer is then its last state at the version it had. `owners` are the new state's
+    managedFields, None: whoever acts owns what changed.
     """
     _check_identity(served, action, body)
+    theirs = decode(served, action, body, current.plain)
     _check_version(served, current, body.get("metadata") or {})
-    plain = definitions.conform(served, _combine(served, action.subresource, current, body), action.options)
-    _check_rules(served, current, plain)
+    plain = definitions.conform(served, _combine(served, action.subresource, current, theirs), action)
+    _check_rules(core, served, action.subresource, current, plain)
     if served.generation and _spec(served, plain) != _spec(served, current.plain):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
-    applied = current.applied if applied is None else applied
-    if plain == current.plain and applied == current.applied:
+    _set_owners(served, action, current, body, plain, owners)
+    if plain == current.plain:
         return current
     dry_run = action.options.dry_run
     if is_finished(served, plain):
         core.remove(served, current.key, dry_run=dry_run)
-        return Stored(current.key, current.version, encode_tail(plain), applied)
-    return core.write(served, current.key, plain, applied=applied, dry_run=dry_run)
+        return Stored(current.key, current.version, encode_tail(plain))
+    return core.write(served, current.key, plain, dry_run=dry_run)
+
+
+def _set_owners(
+    served: Served,
+    action: Action,
+    current: Stored,
+    body: Mapping[str, Any],
+    plain: dict[str, Any],
+    owners: Entries | None,
+) -> None:
+    """Put its managedFields into an object's new state, in place."""
+    before: Entries = current.metadata.get("managedFields") or ()
+    if owners is None:
+        owners = ownership.of_update(served, action, current, body, plain)
+    elif ownership.differ_in_time_only(before, owners):
+        ownership.set_entries(plain, before)
+        if plain == current.plain:
+            return
+    ownership.set_entries(plain, owners)
 
 
 def is_finished(served: Served, plain: Mapping[str, Any]) -> bool:
@@ -69,7 +92,8 @@ def is_finished(served: Served, plain: Mapping[str, Any]) -> bool:
 def _check_identity(served: Served, action: Action, body: Mapping[str, Any]) -> None:
     metadata.check_kind(served.resource, body, custom=served.custom)
     meta = body.get("metadata") or {}
-    metadata.check_types(served.resource, meta)
+    if served.custom:
+        metadata.check_types(served.resource, meta)
     name = meta.get("name") or ""
     if not name:
         raise bad_request(
@@ -104,12 +128,9 @@ def _check_version(served: Served, current: Stored, meta: Mapping[str, Any]) -> 
         raise modified(resource, name)
 
 
-def _combine(served: Served, subresource: str, current: Stored, body: Mapping[str, Any]) -> dict[str, Any]:
+def _combine(served: Served, subresource: str, current: Stored, theirs: Mapping[str, Any]) -> dict[str, Any]:
     """The object that results: the caller's part of it, the rest as it is."""
-    theirs = {name: value for name, value in body.items() if name not in ("kind", "apiVersion")}
-    if not served.custom:
-        theirs = drop_nulls(theirs)
-    meta = body.get("metadata") or {}
+    meta = theirs.get("metadata") or {}
     match subresource:
         case "status":
             plain = _with_status(current.plain, theirs)
@@ -118,13 +139,15 @@ def _combine(served: Served, subresource: str, current: Stored, body: Mapping[st
             finalizers = (theirs.get("spec") or {}).get("finalizers") or []
             spec = {name: value for name, value in current.plain["spec"].items() if name != "finalizers"}
             plain = current.plain | {"spec": spec | ({"finalizers": finalizers} if finalizers else {})}
+        case "binding":
+            plain = dict(theirs)
         case _:
-            plain = _with_status(theirs, current.plain) if served.has_status else theirs
-            plain = builtin.settle(served.resource, plain)
-            if served.resource.identity == kinds.NAMESPACES.identity:
-                finalizers = (current.plain.get("spec") or {}).get("finalizers")
-                plain = with_value(plain, "spec.finalizers", finalizers) if finalizers else plain
+            plain = _with_status(theirs, current.plain) if served.has_status else dict(theirs)
     plain = plain | {"metadata": metadata.updated(meta, current.metadata)}
+    if subresource == "status":
+        builtin.fill_in_status(served.resource, plain, current.plain)
+    elif subresource != "finalize":
+        builtin.fill_in_changed(served.resource, plain, current.plain)
     if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity and not subresource:
         plain = definitions.complete(plain)
     return plain
@@ -135,8 +158,12 @@ def _with_status(plain: Mapping[str, Any], source: Mapping[str, Any]) -> dict[st
     return rest | {"status": source["status"]} if "status" in source else rest
 
 
-def _check_rules(served: Served, current: Stored, plain: Mapping[str, Any]) -> None:
+def _check_rules(core: Core, served: Served, subresource: str, current: Stored, plain: dict[str, Any]) -> None:
     causes = metadata.update_causes(served.resource, plain["metadata"], current.metadata)
+    if served.resource.identity == kinds.SERVICES.identity and plain["spec"] is not current.plain["spec"]:
+        causes += core.service_ips.assign(plain, current.plain)
+    if subresource != "binding":
+        causes += kind_causes(served.resource, plain, current.plain)
     if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
         causes += definitions.definition_causes(plain)
     causes += definitions.custom_causes(served, plain)

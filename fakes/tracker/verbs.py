@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from fakes.tracker.core import Core
 from fakes.tracker.creating import create
 from fakes.tracker.deleting import delete, delete_collection
 from fakes.tracker.listing import encode_list, list_objects
+from fakes.tracker.ownership import check_options
 from fakes.tracker.patching import json_patch, merge, strategic_merge
 from fakes.tracker.refusals import bad_request, details_of, method_not_allowed, unknown_resource, unsupported_media_type
 from fakes.tracker.registry import Served
@@ -21,6 +23,7 @@ from fakes.tracker.shapes import shape_of
 from fakes.tracker.store import Stored
 from fakes.tracker.updating import replace, update
 
+_BINDINGS = ("", "bindings")
 _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
 _ALLOWED: Mapping[str, frozenset[Verb]] = {
     "": frozenset(Verb),
@@ -31,13 +34,21 @@ _ALLOWED: Mapping[str, frozenset[Verb]] = {
 }
 
 
+class Made(bytes):
+    """The answer to an apply that made the object, which HTTP tells by its code 201."""
+
+
 def serve(core: Core, action: Action) -> bytes:
     """
     Perform an Action at once.
 
     Errors  ApiError of the class and with the text of a real server's refusal.
     """
+    if action.resource.identity == _BINDINGS and action.verb is Verb.CREATE:
+        return msgspec.json.encode(bind(core, core.served(kinds.PODS), _to_pod(action)))
     served = checked(core, action)
+    if action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH):
+        check_options(action)
     if action.subresource == "scale":
         return msgspec.json.encode(scale_of(served, _perform_scale(core, served, action)))
     match action.verb:
@@ -51,8 +62,17 @@ def serve(core: Core, action: Action) -> bytes:
             return encode_list(served, delete_collection(core, served, action), version)
         case Verb.CREATE if action.subresource == "binding":
             return msgspec.json.encode(bind(core, served, action))
+        case Verb.PATCH if action.patch_type is PatchType.APPLY:
+            stored, is_new = apply(core, served, action)
+            return Made(document(served, stored)) if is_new else document(served, stored)
         case _:
             return document(served, _perform_object(core, served, action))
+
+
+def _to_pod(action: Action) -> Action:
+    """The older way to bind a pod, told in the newer: its name is in the Binding, not in the path."""
+    name = ((action.body or {}).get("metadata") or {}).get("name") or ""
+    return dataclasses.replace(action, resource=kinds.PODS, name=name, subresource="binding")
 
 
 def checked(core: Core, action: Action) -> Served:
@@ -80,8 +100,6 @@ def _perform_object(core: Core, served: Served, action: Action) -> Stored:
             return create(core, served, action)
         case Verb.UPDATE:
             return update(core, served, action)
-        case Verb.PATCH if action.patch_type is PatchType.APPLY:
-            return apply(core, served, action)
         case Verb.PATCH:
             current = core.get(served, action.key)
             return replace(core, served, action, current, _patched(served, action, current.plain))
