@@ -1,5 +1,5 @@
 """
-Run the benchmarks: `python -m tests.bench [CASE ...] [--json FILE]`.
+Run the benchmarks: `python -m tests.bench [CASE ...] [--json FILE] [--server URL]`.
 
 Each module tests/bench/bench_*.py has `cases()`. CASE is part of a case's or module's name; none runs them all.
 Exit status 1 where a case is over its budget.
@@ -18,6 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ctrlkit.errors import CtrlkitError
+from tests.bench import against_server
 from tests.bench.case import Case, Figure, Measurement, measure
 
 
@@ -26,8 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure against the budgets.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="part of a case's or its module's name; all if none")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements here too")
+    parser.add_argument("--server", metavar="URL", help="measure an informer against this server instead")
     arguments = parser.parse_args(argv)
-    chosen = list(_cases(arguments.cases))
+    try:
+        chosen = against_server.cases(arguments.server) if arguments.server else list(_cases(arguments.cases))
+    except CtrlkitError as error:
+        parser.exit(1, f"bench: {error}\n")
     if not chosen:
         parser.error(f"no case has {' or '.join(arguments.cases)} in its name")
     found = [measure(case) for case in chosen]

@@ -1,0 +1,137 @@
+"""
+What a test with our fakes costs: the first import, a whole story of the bitcoin controller, a write in a large tracker.
+
+Budget   250 ms for `import fakes` and a first World in a fresh interpreter; 30 ms for the median story (a network is
+         made, its pods become ready, its nodes are meshed, it is scaled up and down, and deleted); a write that 20
+         watches are told of costs the same among 10,000 objects as among 100.
+Sketch   The story is about 60 calls and 40 reconciles of some 200 us each.
+Method   Fresh processes, the best of them, for the import; the median of stories in one process, logs kept as pytest
+         keeps them; write and delivery to all watches for the tracker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from time import perf_counter
+
+from ctrlkit.model import Action, Lines, MergePatch, Verb
+from ctrlkit.model.kinds import CONFIG_MAPS, STATEFULSETS
+from fakes.loop import VirtualTimeLoop
+from fakes.tracker import Tracker
+from tests.bench.case import Case, Figure
+from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, MemoryNodes, mesh, scene_with
+
+STORIES = 40
+PROCESSES = 5
+WATCHERS = 20
+WRITES = 200
+
+FIRST_WORLD = """
+from time import perf_counter
+began = perf_counter()
+import asyncio
+from fakes import World
+from fakes.loop import VirtualTimeLoop
+
+async def first_world():
+    async with World() as world:
+        await world.settle()
+
+with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    runner.run(first_world())
+print(perf_counter() - began)
+"""
+
+
+def cases() -> list[Case | Figure]:
+    """The three of them."""
+    return [
+        Figure(name="world: import and the first World", take=_first_world_ms, unit="ms", budget=250.0),
+        Figure(name="world: a story of the bitcoin controller", take=_story_ms, unit="ms", budget=30.0),
+        Case(
+            name="tracker: a write with 20 watches, 10,000 objects against 100",
+            subject=_writes(10_000),
+            baseline=_writes(100),
+            operations=WRITES,
+            budget=1.25,
+        ),
+    ]
+
+
+def _first_world_ms() -> float:
+    command = [sys.executable, "-c", FIRST_WORLD]
+    runs = (subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(PROCESSES))
+    return min(float(done.stdout) for done in runs) * 1e3
+
+
+def _story_ms() -> float:
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        return statistics.median(_timed_story() for _ in range(STORIES)) * 1e3
+
+
+def _timed_story() -> float:
+    began = perf_counter()
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(story())
+    return perf_counter() - began
+
+
+async def story() -> None:
+    """A network from its making to its end, the cluster played by hand."""
+    nodes = MemoryNodes()
+    async with scene_with(nodes, nodes) as scene:
+        scene.apply(3)
+        await scene.world.settle()
+        for ordinal in range(3):
+            scene.run_pod(ordinal)
+        await scene.world.settle()
+        assert nodes.lists == mesh(3)
+        scene.apply(4)
+        await scene.world.settle()
+        scene.run_pod(3)
+        await scene.world.settle()
+        assert nodes.lists == mesh(4)
+        scene.apply(2)
+        await scene.world.settle()
+        for ordinal in (2, 3):
+            scene.delete_pod(ordinal)
+        await scene.world.settle()
+        assert scene.world.tracker.get(STATEFULSETS, STATEFULSET_KEY).at("spec.replicas") == 2
+        scene.world.tracker.delete(NETWORKS, KEY)
+        await scene.world.settle()
+
+
+def _writes(objects: int) -> Callable[[], None]:
+    """A tracker of so many objects; each call of what is returned writes some of them, and reads all watches."""
+    loop = VirtualTimeLoop()
+    tracker = Tracker()
+    for number in range(objects):
+        metadata = {"name": f"c{number:05}", "namespace": "default"}
+        tracker.create(CONFIG_MAPS, {"metadata": metadata, "data": {"turn": "0"}})
+    watches: list[Lines] = []
+    exits = AsyncExitStack()
+    turns = iter(range(1, 1_000_000))
+
+    async def open_watches() -> None:
+        for _ in range(WATCHERS):
+            action = Action(verb=Verb.WATCH, resource=CONFIG_MAPS)
+            lines = await exits.enter_async_context(tracker.watch(action))
+            await anext(lines)
+            watches.append(lines)
+
+    async def write(_open: AsyncExitStack) -> None:
+        for number in range(WRITES):
+            name = f"default/c{number * (objects // 100) % objects:05}"
+            tracker.patch(CONFIG_MAPS, name, MergePatch({"data": {"turn": str(next(turns))}}))
+            for lines in watches:
+                await anext(lines)
+
+    loop.run_until_complete(open_watches())
+    return lambda: loop.run_until_complete(write(exits))  # which keeps them open
