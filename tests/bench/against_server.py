@@ -2,9 +2,9 @@
 The informer's cases against a server that is there: `python -m tests.bench --server URL`.
 
 Any server that lists and watches pods. Each informer, dict-like and frozen Struct, syncs and then follows what changes
-by itself, up to 5,000 events or 10 s; what it costs is processor time of this process, socket and HTTP included, against
-json.loads of what the server sent. Where fewer than 100 events come there is no figure for events. Events that come one
-by one cost a turn of the loop each, several times the event itself; budgets are for streams.
+by itself, up to 5,000 events or 10 s; what it costs is processor time of this process, socket and HTTP included,
+against json.loads of what the server sent. Where fewer than 100 events come there is no figure for events. Events that
+come one by one cost a turn of the loop each, several times the event itself; budgets are for streams.
 """
 
 from __future__ import annotations
