@@ -39,5 +39,5 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ctrlkit needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@echo "installing into $(VENV) ..." >&2
-	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(PIP) install --editable '.[dev]'
 	@touch $@

@@ -12,12 +12,12 @@ Exit status: what the command returns; 1 for an error, told in one line on stder
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
-from ctrlkit.errors import ConfigError, CtrlkitError
+from ctrlkit.errors import ConfigError
+from ctrlkit.exits import exit_status
 
 COMMANDS_GROUP = "ctrlkit.commands"
 
@@ -38,17 +38,13 @@ class Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, of this process where `argv` is None, and return the exit status."""
-    try:
-        arguments = _parser(_load_commands()).parse_args(argv)
-        command: Command = arguments.command
-        return command.run(arguments)
-    except CtrlkitError as error:
-        sys.stderr.write(f"ctrlkit: {' '.join(str(error).split())}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except SystemExit as end:  # argparse: --help, --version, bad arguments
-        return end.code if isinstance(end.code, int) else 2
+    return exit_status("ctrlkit", lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = _parser(_load_commands()).parse_args(argv)
+    command: Command = arguments.command
+    return command.run(arguments)
 
 
 def _load_commands() -> list[Command]:

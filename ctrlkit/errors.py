@@ -37,7 +37,15 @@ class ConfigError(CtrlkitError):
 
 
 class DecodeError(CtrlkitError):
-    """An object the server sent does not fit the Python type of its Resource."""
+    """
+    An object the server sent does not fit the Python type of its Resource.
+
+    `version` is its resourceVersion, where that could be read.
+    """
+
+    def __init__(self, message: str, *, version: str = "") -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class NotSynced(CtrlkitError):
@@ -76,7 +84,8 @@ class ApiError(CtrlkitError):
     'create pods demo/a: pods "a" already exists; read it and decide whether it is yours [409 AlreadyExists]'
 
     Shape   `message` is the server's text, `details` its `Status.details` (causes, kind, name), `retry_after_s` seconds
-            or None. `attempted` and `evidence` are filled in on the way by whoever knows them.
+            or None, `continue_token` how to go on with a list whose version is gone. `attempted` and `evidence` are
+            filled in on the way by whoever knows them.
     """
 
     code: int = 500
@@ -91,6 +100,7 @@ class ApiError(CtrlkitError):
         reason: str | None = None,
         details: Mapping[str, Any] | None = None,
         retry_after_s: float | None = None,
+        continue_token: str = "",
         attempted: str = "",
         evidence: str = "",
     ) -> None:
@@ -100,6 +110,7 @@ class ApiError(CtrlkitError):
         self.reason = type(self).reason if reason is None else reason
         self.details: Mapping[str, Any] = details or {}
         self.retry_after_s = retry_after_s
+        self.continue_token = continue_token
         self.attempted = attempted
         self.evidence = evidence
 
@@ -117,6 +128,7 @@ class ApiError(CtrlkitError):
             reason=reason or None,
             details=details,
             retry_after_s=float(retry_after) if retry_after else None,
+            continue_token=str((status.get("metadata") or {}).get("continue") or ""),
             attempted=attempted,
             evidence=evidence,
         )
@@ -126,7 +138,7 @@ class ApiError(CtrlkitError):
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.continue_token} if self.continue_token else {},
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,

@@ -6,13 +6,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fakes.calls import Calls
     from fakes.clientset import FakeClientset, Write
     from fakes.tracker import Tracker
     from fakes.world import World
 
-__all__ = ["FakeClientset", "Tracker", "World", "Write"]
+__all__ = ["Calls", "FakeClientset", "Tracker", "World", "Write"]
 
 _HOMES = {
+    "Calls": "fakes.calls",
     "FakeClientset": "fakes.clientset",
     "Tracker": "fakes.tracker",
     "World": "fakes.world",

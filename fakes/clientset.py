@@ -95,6 +95,9 @@ class FakeClientset:
     Errors  ValueError for a seeded object of a kind that is not registered.
     """
 
+    streams_lists = False
+    """Caches fill by list, so that who reacts to `list` sees them do it (row R23)."""
+
     def __init__(self, tracker: Tracker | None = None, *objects: Mapping[str, Any]) -> None:
         self.tracker = Tracker() if tracker is None else tracker
         self._log: list[Action] = []

@@ -1,5 +1,5 @@
 """
-Async tests on virtual time, for pytest-asyncio.
+Virtual time for all async tests of a folder, for pytest-asyncio; for single tests see pytest_fixtures.py.
 
 A conftest.py switches it on for its folder by importing the two hooks:
 
@@ -12,6 +12,7 @@ loop, and fails if it leaves tasks behind. Tests without that import are not tou
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Generator, Mapping
 
 import pytest
@@ -27,7 +28,7 @@ _NAMED_MAX = 5
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Choose the loop of a test; a single choice leaves the test's id as it is."""
-    if item.get_closest_marker("real_time"):
+    if item.get_closest_marker("real_time") or item.get_closest_marker("cluster"):
         return {"real": asyncio.new_event_loop}
     return {"virtual": VirtualTimeLoop}
 
@@ -41,6 +42,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     loop = runner.get_loop()
     before = asyncio.all_tasks(loop)
     result = yield
+    _close_worlds(loop, pyfuncitem)
     started = asyncio.all_tasks(loop) - before
     if started:
         loop.run_until_complete(_let_end(started))
@@ -48,6 +50,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     if leaked:
         pytest.fail(f"end the test: {_list(leaked)} still pending; cancel and await what a test starts", pytrace=False)
     return result
+
+
+def _close_worlds(loop: asyncio.AbstractEventLoop, test: pytest.Function) -> None:
+    """End what runs in the world fixture, so that only the test's own tasks are left."""
+    module = sys.modules.get("fakes.world")
+    for value in test.funcargs.values():
+        if module is not None and isinstance(value, module.World):
+            loop.run_until_complete(value.__aexit__(None, None, None))
 
 
 def _list(tasks: list[asyncio.Task[object]]) -> str:

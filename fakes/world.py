@@ -27,10 +27,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from ctrlkit import clock
 from ctrlkit.client import Client
-from ctrlkit.controller import Controller
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.errors import CtrlkitError, NotFound
-from ctrlkit.manager import Manager
+from ctrlkit.manager import Build, Manager, controllers_of
 from ctrlkit.model import AnyResource, Unstructured
 from fakes.clientset import FakeClientset, seed
 from fakes.durations import seconds
@@ -39,15 +38,13 @@ from fakes.lag import Lag
 from fakes.line import Line, note_changes
 from fakes.logs import plain_logs
 from fakes.loop import SKEW, Skew, VirtualTimeLoop
-from fakes.trace import PART, SHOWN_ENTRIES, Trace
+from fakes.trace import PART, Trace
 from fakes.tracker import Tracker
 
 if TYPE_CHECKING:
     from fakes.cluster import InProcessRuntime, Loop
 
 PATIENCE_S: Final = 600.0
-
-BuildControllers = Callable[[Manager], Controller | Iterable[Controller]]
 
 
 class NeverSettled(CtrlkitError):
@@ -168,7 +165,7 @@ class World:
             self._raise_failures()
 
     def manage(
-        self, build: BuildControllers, *, namespaces: Sequence[str] = (), name: str = "manager", grace_s: float = 30.0
+        self, build: Build, *, namespaces: Sequence[str] = (), name: str = "manager", grace_s: float = 30.0
     ) -> Manager:
         """
         Run a manager with the controllers that `build` makes, as a process of its own would.
@@ -177,8 +174,7 @@ class World:
         """
         line = Line(self.clientset, self.trace)
         manager = Manager(Client(line), namespaces=namespaces, grace_s=grace_s)
-        built = build(manager)
-        for controller in [built] if isinstance(built, Controller) else built:
+        for controller in controllers_of(build, manager):
             manager.add(controller)
         again = functools.partial(self.manage, build, namespaces=namespaces, name=name, grace_s=grace_s)
         self._start(manager, name, line, again)
@@ -189,8 +185,10 @@ class World:
         self._start(part, name or type(part).__name__.lower())
 
     async def stop(self, part: Part) -> None:
-        """End a part as a shutdown would: what it does is finished within its grace period."""
-        await _end(self._forget(part, "stopped").task)
+        """End a part as a shutdown would, within its grace period; raises what it failed of."""
+        task = self._forget(part, "stopped").task
+        await _end(task)
+        _raise_failure(task)
 
     async def crash(self, part: Part) -> None:
         """End a part as a lost machine would: in the middle of what it does, and nothing it still wants is sent."""
@@ -322,7 +320,7 @@ class World:
         ]
 
     def _recent(self) -> str:
-        return f"what happened last in the world (virtual seconds, who, what):\n{self.trace.text(SHOWN_ENTRIES)}"
+        return f"what happened last in the world (virtual seconds, who, what):\n{self.trace.recent()}"
 
     # ---- tasks -------------------------------------------------------------------------------------------------------
 
@@ -356,13 +354,16 @@ class World:
 
     def _raise_failures(self) -> None:
         for running in self._parts.values():
-            task = running.task
-            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                raise error
+            _raise_failure(running.task)
 
 
 async def _run(part: Part) -> None:
     await part.run()
+
+
+def _raise_failure(task: asyncio.Task[None]) -> None:
+    if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+        raise error
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -7,27 +7,43 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-BLOCK = re.compile(r"^```python\n# (?P<name>\w+\.py)\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+import yaml
+
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
+from fakes.tracker import Tracker
+from tests.support.snippets import ROOT, files_of, run_pytest, write_files
 
 
 def test_the_readmes_controller_passes_the_readmes_test(tmp_path: Path) -> None:
     """Each block goes into the file its first line names; pytest is called as the text says."""
-    readme = (ROOT / "README.md").read_text()
-    names = []
-    for block in BLOCK.finditer(readme):
-        (tmp_path / block["name"]).write_text(block["text"])
-        names.append(block["name"])
-    assert names == ["greeting.py", "conftest.py", "test_greeting.py"]
-    assert "`pytest -o asyncio_mode=auto`" in readme
-    command = [sys.executable, "-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
+    files = files_of("README.md")
+    assert list(files) == ["greeting.py", "test_greeting.py"]
+    assert "`pytest`" in (ROOT / "README.md").read_text()
+    write_files(files, tmp_path)
+    assert "1 passed" in run_pytest(tmp_path)
 
 
 def test_the_readmes_controller_is_about_thirty_lines() -> None:
     """Blank lines and imports aside."""
-    text = next(block["text"] for block in BLOCK.finditer((ROOT / "README.md").read_text()))
+    text = files_of("README.md")["greeting.py"]
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("import ", "from "))]
-    assert len(lines) <= 32
+    assert len(lines) <= 35
+
+
+def test_the_readmes_controller_passes_mypy_strict(tmp_path: Path) -> None:
+    """As a reader's own project would check it."""
+    write_files({"greeting.py": files_of("README.md")["greeting.py"]}, tmp_path)
+    command = [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={ROOT / '.mypy_cache'}", "greeting.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_readmes_definition_is_taken_by_a_server() -> None:
+    """And serves the kind of the README's object."""
+    block = re.search(r"^```yaml\n# crd.yaml\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    tracker = Tracker()
+    tracker.create(CUSTOM_RESOURCE_DEFINITIONS, yaml.safe_load(block[1]))
+    served = tracker.registry.find("demo.example.com", "v1", "greetings")
+    assert served is not None
+    assert served.resource.kind == "Greeting"

@@ -10,15 +10,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from controllers.bitcoin.demo.errors import BadArgument
 from controllers.bitcoin.manifests import NAMES, manifests
 from controllers.bitcoin.rpc import RpcError
 from controllers.bitcoin.types import NODES_MAX
-from ctrlkit.errors import CtrlkitError
+from ctrlkit.exits import exit_status
 from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
 
 PROG: Final = "bitcoin-controller"
@@ -68,36 +67,13 @@ that came before the end.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, of this process where `argv` is None, and return the exit status."""
-    try:
-        arguments = _parser().parse_args(argv)
-        run: Callable[[argparse.Namespace], int] = arguments.run
-        return run(arguments)
-    except KeyboardInterrupt:
-        return 130
-    except SystemExit as end:  # argparse: --help, --version, bad arguments
-        return end.code if isinstance(end.code, int) else _BAD_ARGUMENTS
-    except Exception as error:
-        foreseen = list(_foreseen(error))
-        if not foreseen:
-            raise
-        return _report(foreseen)
+    return exit_status(PROG, lambda: _run_command(argv), foreseen=(RpcError,))
 
 
-def _foreseen(error: BaseException) -> Iterator[Exception]:
-    """The errors to tell in a line, out of nested groups; nothing if there is any other among them."""
-    match error:
-        case BaseExceptionGroup():
-            parts = [list(_foreseen(part)) for part in error.exceptions]
-            if all(parts):
-                yield from (found for part in parts for found in part)
-        case CtrlkitError() | RpcError() | OSError():
-            yield error
-
-
-def _report(errors: Sequence[Exception]) -> int:
-    lines = dict.fromkeys(" ".join(str(error).split()) or repr(error) for error in errors)
-    sys.stderr.write(f"{PROG}: {'; and '.join(lines)}\n")
-    return _BAD_ARGUMENTS if any(isinstance(error, BadArgument) for error in errors) else 1
+def _run_command(argv: Sequence[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    return run(arguments)
 
 
 # ---- the commands ---------------------------------------------------------------------------------------------------

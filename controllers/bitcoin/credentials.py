@@ -14,7 +14,7 @@ from controllers.bitcoin.rpc import Credentials
 from controllers.bitcoin.status import Reason, Trouble
 from controllers.bitcoin.types import SECRETS, BitcoinNetwork, Secret
 from ctrlkit.client import Client
-from ctrlkit.errors import DecodeError, Forbidden, NotFound
+from ctrlkit.errors import BadRequest, DecodeError, Forbidden, NotFound
 from ctrlkit.model import ObjectKey
 
 USER_KEY: Final = "BC_RPC_USER"
@@ -26,7 +26,7 @@ class CredentialSource:
     """
     Reads secrets, and remembers what was read until it is told to forget.
 
-    Errors  Whatever the client raises, but for NotFound, Forbidden and DecodeError: those are a Trouble.
+    Errors  Whatever the client raises, but for BadRequest, NotFound, Forbidden and DecodeError: those are a Trouble.
     Owner   One reconciler.
     """
 
@@ -54,6 +54,8 @@ class CredentialSource:
     async def _fetch(self, namespace: str, name: str) -> Credentials | Trouble:
         try:
             secret = await self._client.get(SECRETS, ObjectKey(namespace, name))
+        except BadRequest:  # an older definition, or none, let it through
+            return Trouble(Reason.SECRET_NOT_FOUND, f"no secret can have the name {name[:64]!r}; correct spec.secret")
         except NotFound:
             return Trouble(Reason.SECRET_NOT_FOUND, f"secret {name} does not exist; create it, with {_KEYS}")
         except Forbidden:

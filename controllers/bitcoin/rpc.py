@@ -37,6 +37,8 @@ P2P_PORT: Final = 18444
 
 _BURN_ADDRESS: Final = "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8"  # pays to the hash of twenty zero bytes: nobody's
 _TEXT_CHARS_MAX: Final = 256
+_ANSWER_MIB_MAX: Final = 4
+"""The longest answer that is asked for, getpeerinfo with all connections, has less than one."""
 
 
 class Code(IntEnum):
@@ -181,7 +183,7 @@ class RpcClient:
                 asyncio.timeout(self._timeout_s),
                 self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
-                return answer.status, await answer.read()
+                return answer.status, await _read(answer, call, address)
         except TimeoutError:
             failure = NodeUnreachable(
                 f"{call} on {address}: no answer within {self._timeout_s:g} s; try again later, "
@@ -348,6 +350,15 @@ def _refusal(what: str, status: int, error: _Error, credentials: Credentials) ->
         case _:
             fact = f"the node refused: {text}; see what it demands"
     return RpcRefused(f"{what}: {fact} [HTTP {status}, code {error.code}]", code=error.code, text=text)
+
+
+async def _read(answer: aiohttp.ClientResponse, call: str, address: str) -> bytes:
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > _ANSWER_MIB_MAX << 20:
+            raise BadAnswer(f"{call} on {address}: {_NOT_OF_A_NODE} [more than {_ANSWER_MIB_MAX} MiB]")
+    return bytes(body)
 
 
 def _reason(error: Exception) -> str:

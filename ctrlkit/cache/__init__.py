@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from ctrlkit.cache.change import Cause, Change, ChangeKind
 from ctrlkit.cache.factory import InformerFactory, ListWatchMaker
-from ctrlkit.cache.fanout import Handler, Registration
+from ctrlkit.cache.fanout import Handler, HandlerStatistics, Registration
+from ctrlkit.cache.filtering import filtered
 from ctrlkit.cache.index import IndexFunction
-from ctrlkit.cache.informer import Informer, InformerStatistics
+from ctrlkit.cache.informer import Informer
 from ctrlkit.cache.lister import Lister
+from ctrlkit.cache.pending import Delivery
 from ctrlkit.cache.reflector import ReflectorStatistics
 from ctrlkit.cache.source import ListWatch
+from ctrlkit.cache.statistics import InformerStatistics
 
 __all__ = [
     "Cause",
     "Change",
     "ChangeKind",
+    "Delivery",
     "Handler",
+    "HandlerStatistics",
     "IndexFunction",
     "Informer",
     "InformerFactory",
@@ -25,4 +30,5 @@ __all__ = [
     "Lister",
     "ReflectorStatistics",
     "Registration",
+    "filtered",
 ]

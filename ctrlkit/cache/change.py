@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+import msgspec
 
 from ctrlkit.model import ObjectKey, Record
 
@@ -25,10 +26,10 @@ class Cause(StrEnum):
     INITIAL = "initial"  # it was there when the handler, or the informer, began
     WATCH = "watch"
     RELIST = "relist"  # seen only by comparing a new list with the cache
+    RESYNC = "resync"  # nothing happened: the handler asked to be told of all objects every so often
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[T]):
+class Change(msgspec.Struct, Generic[T], frozen=True):
     """
     One change of one object: `old` is None where it was added, `new` where it was deleted.
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
 
 from ctrlkit.cache.informer import Informer
 from ctrlkit.cache.source import ListWatch
@@ -24,66 +27,178 @@ class ListWatchMaker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Collection:
+    """What makes two requests be for the same informer."""
+
+    resource: Resource[Any]
+    namespaces: tuple[str, ...]
+    label_selector: str
+    field_selector: str
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One informer and what keeps it: those who lease it, or somebody who asked for it for good."""
+
+    informer: Informer[Any]
+    transform: Callable[[Any], Any] | None
+    leases: int = 0
+    kept: bool = False
+    task: asyncio.Task[None] | None = None
+
+
 class InformerFactory:
     """
-    Informers by resource and selectors, made once and shared (row I14).
+    Informers by resource, scope and selectors, made once and shared (row I14).
 
-    Shape   `namespaces` limits the informers of namespaced kinds; empty means everything.
-    Owner   `run` owns every informer's task; one added while it runs starts at once.
+        async with InformerFactory(client) as factory, factory.lease(PODS) as pods:
+            await pods.wait_synced()
+
+    Shape   `namespaces` limits the informers of namespaced kinds, unless a request names its own; empty means
+            everything.
+    Owner   The `async with` block, or `run`, owns every informer's task; informers asked for meanwhile start at once.
+            Entered again while it runs, it starts nothing twice, and ends with the outermost block.
     """
 
     def __init__(self, source: ListWatchMaker, *, namespaces: Sequence[str] = ()) -> None:
         self._source = source
-        self._namespaces = tuple(dict.fromkeys(namespaces)) or ("",)
-        self._informers: dict[tuple[Resource[Any], str, str], Informer[Any]] = {}
+        self._namespaces = tuple(namespaces)
+        self._entries: dict[_Collection, _Entry] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._entered = 0
 
-    def informer(self, resource: Resource[T], *, label_selector: str = "", field_selector: str = "") -> Informer[T]:
-        """The one informer of this collection."""
-        key = (resource, label_selector, field_selector)
-        if key not in self._informers:
-            scopes = self._namespaces if resource.namespaced else ("",)
-            sources = {
-                scope: self._source.list_watch(
-                    resource, namespace=scope, label_selector=label_selector, field_selector=field_selector
-                )
-                for scope in scopes
-            }
-            self._informers[key] = Informer(resource, sources)
-            self._start(self._informers[key])
-        return self._informers[key]
+    def informer(
+        self,
+        resource: Resource[T],
+        *,
+        namespaces: Sequence[str] | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        transform: Callable[[T], T] | None = None,
+    ) -> Informer[T]:
+        """
+        The one informer of this collection, kept as long as the factory.
+
+        Errors  ValueError where somebody else has it with another transform.
+        """
+        entry = self._entry(self._collection(resource, namespaces, label_selector, field_selector), transform)
+        entry.kept = True
+        return entry.informer
+
+    @asynccontextmanager
+    async def lease(
+        self,
+        resource: Resource[T],
+        *,
+        namespaces: Sequence[str] | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        transform: Callable[[T], T] | None = None,
+    ) -> AsyncIterator[Informer[T]]:
+        """
+        The one informer of this collection, for as long as the context lasts (B12).
+
+        When the last lease ends and nobody asked for it for good, it stops; the next one to ask gets a new one.
+        """
+        collection = self._collection(resource, namespaces, label_selector, field_selector)
+        entry = self._entry(collection, transform)
+        entry.leases += 1
+        try:
+            yield entry.informer
+        finally:
+            entry.leases -= 1
+            if not entry.leases and not entry.kept and self._entries.get(collection) is entry:
+                del self._entries[collection]
+                await _end(entry)
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
-        """All informers asked for so far."""
-        return tuple(self._informers.values())
+        """All informers there are."""
+        return tuple(entry.informer for entry in self._entries.values())
+
+    async def __aenter__(self) -> Self:
+        self._entered += 1
+        if self._entered == 1:
+            self._tasks = await asyncio.TaskGroup().__aenter__()
+            for entry in self._entries.values():
+                self._start(entry)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._entered -= 1
+        if self._entered or self._tasks is None:
+            return
+        tasks, self._tasks = self._tasks, None
+        for entry in self._entries.values():
+            if entry.task is not None:
+                entry.task.cancel()
+        await tasks.__aexit__(kind, error, trace)
 
     async def run(self) -> None:
         """Run all informers, those added later too, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            try:
-                for informer in self._informers.values():
-                    self._start(informer)
-                await asyncio.get_running_loop().create_future()
-            finally:
-                self._tasks = None
+        async with self:
+            await asyncio.get_running_loop().create_future()
 
     async def wait_synced(self, *, timeout_s: float) -> None:
         """Return when all informers have synced; NotSynced after the timeout, naming those that have not and why."""
         try:
             async with asyncio.timeout(timeout_s):
-                for informer in self.informers:
-                    await informer.wait_synced()
+                while lagging := self._lagging():
+                    await self._synced_or_gone(lagging[0])
         except TimeoutError:
-            lagging = [informer for informer in self.informers if not informer.has_synced()]
-            reasons = "; ".join(f"{informer.name}: {informer.last_error or 'no answer yet'}" for informer in lagging)
+            lagging = self._lagging()
+            reasons = "; ".join(informer.lag() for informer in lagging)
             raise NotSynced(f"fill the caches: {len(lagging)} not synced after {timeout_s:g} s: {reasons}") from None
 
     def busy(self) -> tuple[str, ...]:
         """What is not done yet, in words."""
         return tuple(report for informer in self.informers for report in informer.busy())
 
-    def _start(self, informer: Informer[Any]) -> None:
-        if self._tasks is not None:
-            self._tasks.create_task(informer.run(), name=f"informer:{informer.name}")
+    def _lagging(self) -> list[Informer[Any]]:
+        return [informer for informer in self.informers if not informer.has_synced()]
+
+    async def _synced_or_gone(self, informer: Informer[Any]) -> None:
+        try:
+            await informer.wait_synced()
+        except NotSynced:
+            if informer in self.informers:
+                raise
+
+    def _collection(
+        self, resource: Resource[Any], namespaces: Sequence[str] | None, label_selector: str, field_selector: str
+    ) -> _Collection:
+        wanted = self._namespaces if namespaces is None else namespaces
+        scopes = tuple(sorted(set(wanted))) if resource.namespaced else ()
+        return _Collection(resource, ("",) if "" in scopes or not scopes else scopes, label_selector, field_selector)
+
+    def _entry(self, wanted: _Collection, transform: Callable[[T], T] | None) -> _Entry:
+        entry = self._entries.get(wanted)
+        if entry is None:
+            entry = self._entries[wanted] = _Entry(self._make(wanted, transform), transform)
+            self._start(entry)
+        elif entry.transform is not transform:
+            raise ValueError(
+                f"informer of {wanted.resource}: it is in use with another transform; use the same function, "
+                "or another selector"
+            )
+        return entry
+
+    def _make(self, wanted: _Collection, transform: Callable[[Any], Any] | None) -> Informer[Any]:
+        selectors = {"label_selector": wanted.label_selector, "field_selector": wanted.field_selector}
+        sources = {
+            scope: self._source.list_watch(wanted.resource, namespace=scope, **selectors) for scope in wanted.namespaces
+        }
+        return Informer(wanted.resource, sources, transform=transform, **selectors)
+
+    def _start(self, entry: _Entry) -> None:
+        if self._tasks is not None and entry.task is None:
+            entry.task = self._tasks.create_task(entry.informer.run(), name=f"informer:{entry.informer.name}")
+
+
+async def _end(entry: _Entry) -> None:
+    if entry.task is not None:
+        entry.task.cancel()
+        await asyncio.wait([entry.task])

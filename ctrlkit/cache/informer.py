@@ -1,38 +1,35 @@
 """
 One collection, mirrored once and shared by all who are interested.
 
-    ListWatch ⇒ Reflector ⇒ Store ⇒ Registrations (one per handler)
-                              ⇓
-                            Lister
+    ListWatch ⇒ Reflector ⇒ [Transform] ⇒ Store ⇒ Registrations (one per handler)
+                                            ⇓
+                                          Lister
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
+from ctrlkit.cache.failure import Failure
 from ctrlkit.cache.fanout import Handler, Registration
 from ctrlkit.cache.index import IndexFunction
 from ctrlkit.cache.lister import Lister
-from ctrlkit.cache.reflector import Reflector, ReflectorStatistics
+from ctrlkit.cache.pending import Delivery
+from ctrlkit.cache.progress import Progress
+from ctrlkit.cache.reflector import Reflector
+from ctrlkit.cache.resync import Resync
 from ctrlkit.cache.source import ListWatch
+from ctrlkit.cache.statistics import InformerStatistics
 from ctrlkit.cache.store import Store
-from ctrlkit.model import Applied, Deleted, Resource, Snapshot
+from ctrlkit.cache.transform import Transform
+from ctrlkit.errors import DecodeError, NotSynced
+from ctrlkit.model import Applied, Deleted, Effect, LabelSelector, ObjectKey, Resource, Snapshot, Write, is_newer
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class InformerStatistics:
-    """A picture of one informer: its objects, its reflectors by scope, and what each handler has yet to see."""
-
-    name: str
-    objects: int
-    reflectors: Mapping[str, ReflectorStatistics]
-    handler_depths: Mapping[str, int]
 
 
 class Informer(Generic[T]):
@@ -40,23 +37,39 @@ class Informer(Generic[T]):
     A mirror of one kind, in one or several scopes, with any number of handlers.
 
     Shape   `sources` maps a scope (a namespace, or "" for everything) to its ListWatch; each has a reflector of its own
-            and writes its own part of the one store.
+            and writes its own part of the one store. The selectors are those of the sources. `transform` is applied to
+            each object before it is stored.
     Owner   `run` runs once and to the end; handlers and indexes may be added before, during, and not after (I3, I4).
-    Source  Rows I1-I6, I8, I12; S2, S3.
+    Source  Rows I1-I6, I8, I10, I12; S2, S3; F11, B1.
     """
 
-    def __init__(self, resource: Resource[T], sources: Mapping[str, ListWatch[T]]) -> None:
+    def __init__(
+        self,
+        resource: Resource[T],
+        sources: Mapping[str, ListWatch[T]],
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        transform: Callable[[T], T] | None = None,
+    ) -> None:
         self.resource = resource
         self.name = str(resource)
         self.sources = dict(sources)
+        self._label_selector = LabelSelector.parse(label_selector)
+        self._field_selector = field_selector
         self._store: Store[T] = Store()
         self.lister: Lister[T] = Lister(resource, self._store)
+        self._transform = None if transform is None else Transform(resource, transform)
         self._reflectors = {
             scope: Reflector(source, self, name=f"{self.name}@{scope}" if scope else self.name, scope=scope)
             for scope, source in sources.items()
         }
         self._registrations: list[Registration[T]] = []
+        self._resyncs: dict[Registration[T], Resync[T]] = {}
+        self._progress = Progress()
+        self._dropped = 0
         self._state = "new"
+        self._log = telemetry.logger("informer")
 
     @property
     def last_error(self) -> Exception | None:
@@ -68,28 +81,51 @@ class Informer(Generic[T]):
         """The version each scope has reached."""
         return {scope: reflector.version for scope, reflector in self._reflectors.items()}
 
+    @property
+    def quarantine(self) -> Mapping[ObjectKey, DecodeError]:
+        """The objects that are here but cannot be used, and why: each look at one raises its error (B14)."""
+        return self._store.quarantine
+
     def has_synced(self) -> bool:
         """Whether every scope was listed once; handlers may still be behind (see Registration.has_synced)."""
         return all(reflector.synced.is_set() for reflector in self._reflectors.values())
 
     async def wait_synced(self) -> None:
-        """Return once `has_synced`."""
-        for reflector in self._reflectors.values():
-            await reflector.synced.wait()
+        """Return once `has_synced`; NotSynced where the informer ends before."""
+        await self._progress.until(self.has_synced)
+
+    def lag(self) -> str:
+        """Which scopes are still to be listed, what they do, and why it takes so long; for an error's text (B4)."""
+        lines = []
+        for scope, reflector in self._reflectors.items():
+            if not reflector.synced.is_set():
+                state, error = str(reflector.state), reflector.last_error
+                cause = f"{Failure.of(error).cause.value}, {state}" if error is not None else state
+                where = f"{self.name}@{scope}" if scope else self.name
+                lines.append(f"{where}: {error or 'no answer yet'} ({cause})")
+        return "; ".join(lines)
 
     def add_index(self, name: str, function: IndexFunction) -> None:
         """Add a way to find objects: `function` gives each Record the values it is found under (S2, S3)."""
         self._store.add_index(name, function)
 
-    def add_handler(self, handler: Handler[T], *, name: str = "") -> Registration[T]:
+    def add_handler(
+        self, handler: Handler[T], *, name: str = "", delivery: Delivery = Delivery.EVERY, resync_s: float = 0.0
+    ) -> Registration[T]:
         """
         Call `handler` with every change from now on, after one `added` for each object already here (I2).
 
-        Errors  RuntimeError once the informer has ended (I3).
+        Units   `resync_s` (at least 1): about so often the handler is told of every object as it is; 0 is never (I10).
+        Errors  RuntimeError once the informer has ended (I3); ValueError for another `resync_s`.
         """
         if self._state == "ended":
             raise RuntimeError(f"add a handler to informer {self.name}: it has ended; add it to one that runs")
-        registration = Registration(handler, name=name or getattr(handler, "__qualname__", "handler"))
+        name = name or getattr(handler, "__qualname__", "handler")
+        registration = Registration(handler, name=name, delivery=delivery, removed=self._forget)
+        if resync_s:
+            self._resyncs[registration] = Resync(self._store, registration.publish, every_s=resync_s)
+            if self._state == "running":
+                self._resyncs[registration].start()
         self._registrations.append(registration)
         here = self._store.records(self._store.keys())
         if here:
@@ -99,24 +135,68 @@ class Informer(Generic[T]):
         return registration
 
     def remove_handler(self, registration: Registration[T]) -> int:
-        """Stop calling a handler; returns how many changes it will not see."""
-        if registration in self._registrations:
-            self._registrations.remove(registration)
-        return registration.remove()
+        """Stop calling a handler; returns how many changes it will not see. See also Registration.drain."""
+        dropped = registration.remove()
+        self._dropped += dropped
+        return dropped
 
     async def run(self) -> None:
         """Mirror the collection until cancelled. RuntimeError for a second run (I4)."""
         if self._state != "new":
             raise RuntimeError(f"run informer {self.name}: it was run before; make a new one")
         self._state = "running"
+        for resync in self._resyncs.values():
+            resync.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 for scope, reflector in self._reflectors.items():
                     tasks.create_task(reflector.run(), name=f"reflector:{self.name}:{scope or '*'}")
         finally:
             self._state = "ended"
-            for registration in self._registrations:
-                registration.remove()
+            self._progress.end(f"wait for informer {self.name}: it has ended; ask one that runs")
+            for registration in tuple(self._registrations):
+                if dropped := self.remove_handler(registration):
+                    self._log.info("changes_dropped", informer=self.name, handler=registration.name, changes=dropped)
+
+    # Read your own writes (B1, Q25, F11).
+
+    async def reached(self, version: str, *, namespace: str = "", timeout_s: float | None = None) -> None:
+        """
+        Return once the mirror shows what the server had at a version: that of a write, of a list, of any object.
+
+            made = await client.create(CONFIG_MAPS, body)
+            await informer.reached(made.metadata.resource_version, namespace="demo", timeout_s=5)
+
+        Shape   `namespace` is the write's: it says which scope to ask where there are several. Versions of quiet kinds
+                may be reached with the server's next bookmark only; for one object, `shown` knows sooner.
+        Errors  NotSynced after the timeout or at the informer's end, with the reason if one is known.
+        """
+        await self._until(lambda: self._is_at(version, namespace), f"version {version}", timeout_s)
+
+    async def shown(self, write: Write, *, timeout_s: float | None = None) -> None:
+        """Return once `shows(write)`; errors as `reached`."""
+        await self._until(lambda: self.shows(write), str(write), timeout_s)
+
+    def shows(self, write: Write) -> bool:
+        """
+        Whether what is read here is not older than a write; true also of writes that will never be seen here.
+
+        An object is not older once it has the write's version or a newer one, is gone, or is another of the same name.
+        A deleted one is gone, marked as going, or another. Of an object that is not here the mirror's version decides.
+        """
+        if not self._mirrors(write):
+            return True
+        record = self._store.get(write.key)
+        if record is None:
+            unseen = write.effect is Effect.WRITTEN and self._selects(write)
+            return not unseen or self._is_at(write.version, write.key.namespace)
+        caught_up = not is_newer(write.version, than=record.version)
+        match write.effect:
+            case Effect.WRITTEN:
+                return caught_up
+            case Effect.DELETED:
+                another = bool(write.uid) and record.meta.uid != write.uid
+                return another or (record.meta.deleting and caught_up)
 
     def busy(self) -> tuple[str, ...]:
         """What is not done yet, in words; empty when the mirror and its handlers rest."""
@@ -125,28 +205,85 @@ class Informer(Generic[T]):
 
     def statistics(self) -> InformerStatistics:
         """A picture of now."""
+        reflectors = {scope: reflector.statistics() for scope, reflector in self._reflectors.items()}
+        ages = [r.last_event_age_s for r in reflectors.values() if r.last_event_age_s is not None]
         return InformerStatistics(
             name=self.name,
+            synced=self.has_synced(),
             objects=len(self._store),
-            reflectors={scope: reflector.statistics() for scope, reflector in self._reflectors.items()},
-            handler_depths={registration.name: registration.depth for registration in self._registrations},
+            version=min((r.version for r in reflectors.values()), key=_in_order, default=""),
+            last_event_age_s=min(ages, default=None),
+            reflectors=reflectors,
+            handlers=tuple(registration.statistics() for registration in self._registrations),
+            quarantined={str(key): str(fault) for key, fault in self._store.quarantine.items()},
+            index_failures=self._store.index_failures,
+            dropped=self._dropped,
         )
 
     # The reflectors' sink. State changes here, between two awaits, and nowhere else.
 
     def replace(self, snapshot: Snapshot[T], *, cause: Cause, scope: str) -> None:
         """Hold exactly this snapshot in a scope, and tell the handlers."""
+        if self._transform is not None:
+            snapshot = Snapshot([self._transform(record) for record in snapshot.records], snapshot.version)
         self._publish(self._store.replace(snapshot, cause=cause, scope=scope))
         others = (r.synced.is_set() for name, r in self._reflectors.items() if name != scope)
         if cause is Cause.INITIAL and all(others):
             for registration in self._registrations:
                 registration.end_of_initial()
+        asyncio.get_running_loop().call_soon(self._progress.moved)  # by then the reflector has said that it has synced
 
     def apply(self, events: Sequence[Applied[T] | Deleted[T]]) -> None:
         """Carry out changes in order, and tell the handlers."""
+        if self._transform is not None:
+            events = [type(event)(self._transform(event.record)) for event in events]
         self._publish([change for event in events if (change := self._store.apply(event)) is not None])
+        self._progress.moved()
+
+    def advance(self, version: str, *, scope: str) -> None:
+        """All up to a version was told."""
+        self._progress.moved()
 
     def _publish(self, changes: Sequence[Change[T]]) -> None:
         if changes:
             for registration in self._registrations:
                 registration.publish(changes)
+
+    def _forget(self, registration: Registration[T]) -> None:
+        self._registrations.remove(registration)
+        resync = self._resyncs.pop(registration, None)
+        if resync is not None:
+            resync.stop()
+
+    def _mirrors(self, write: Write) -> bool:
+        """Whether the write was to a collection that is mirrored here."""
+        servers = {getattr(source, "server", None) for source in self.sources.values()}
+        here = write.server is None or not servers.isdisjoint((None, write.server))
+        return here and write.resource.identity == self.resource.identity and bool(self._scopes_of(write.key.namespace))
+
+    def _scopes_of(self, namespace: str) -> list[Reflector[T]]:
+        """The reflectors that see a namespace; all where none is given."""
+        return [r for scope, r in self._reflectors.items() if scope in ("", namespace) or not namespace]
+
+    def _is_at(self, version: str, namespace: str) -> bool:
+        return all(not is_newer(version, than=reflector.version) for reflector in self._scopes_of(namespace))
+
+    def _selects(self, write: Write) -> bool:
+        """Whether the object of a write is to be seen here; of field selectors nothing is known, so not awaited."""
+        return not self._field_selector and self._label_selector.matches(write.labels)
+
+    async def _until(self, condition: Callable[[], bool], what: str, timeout_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._progress.until(condition)
+        except TimeoutError:
+            at = ", ".join(self.versions.values())
+            why = f" [{self.last_error}]" if self.last_error is not None else ""
+            raise NotSynced(
+                f"wait for {what}: informer {self.name} is at version {at or 'none'} after {timeout_s:g} s; "
+                f"see whether the server tells it anything{why}"
+            ) from None
+
+
+def _in_order(version: str) -> tuple[int, str]:
+    return (len(version), version)

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ctrlkit.cache.store import Store
 from ctrlkit.errors import NotFound
-from ctrlkit.model import LabelSelector, ObjectKey, Record, Resource
+from ctrlkit.model import FieldSelector, LabelSelector, ObjectKey, Record, Resource, value_at
 
 T = TypeVar("T")
+_METADATA = "metadata."
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """
+    A part of a list as it was when the list was begun, and the way to the rest of it (B24).
+
+    `remaining` objects follow. The page after this one is `following()`, None at the end; what changes in the cache
+    meanwhile is not seen.
+    """
+
+    items: list[T]
+    _all: list[Record[T]]
+    _end: int
+    _limit: int
+
+    @property
+    def remaining(self) -> int:
+        """How many objects come after this page."""
+        return max(0, len(self._all) - self._end)
+
+    def following(self) -> Page[T] | None:
+        """The next page of the same list."""
+        return _page(self._all, self._end, self._limit) if self.remaining else None
 
 
 class Lister(Generic[T]):
@@ -24,14 +50,19 @@ class Lister(Generic[T]):
     >>> pods = Lister(PODS, store)
     >>> pods.find("demo/a"), pods.find("demo/b"), len(pods.list(selector="app=net"))
     ({'spec': {}}, None, 1)
+    >>> pods.list(fields="metadata.namespace=demo,spec.nodeName=")
+    [{'spec': {}}]
     >>> pods.get("demo/b")
     Traceback (most recent call last):
       ...
     ctrlkit.errors.NotFound: pods "b" not found; ...
 
-    Shape   Keys are ObjectKey or "namespace/name". Lists are in order of namespace and name (B24).
-    Errors  NotFound from `get`; DecodeError where an object does not fit the resource's type; KeyError for an index
-            that does not exist; ValueError for a selector that cannot be read.
+    Shape   Keys are ObjectKey or "namespace/name". Lists are in order of namespace and name (B24). `selector` is about
+            labels. `fields` compares any field by its path, as text; an empty value is a missing one. Terms about
+            metadata cost no decoding, those about the name no search where they are exact.
+    Errors  NotFound from `get`; DecodeError where an object that is asked for does not fit the resource's type: the
+            others can be had by key, and all as `records`. KeyError for an index that does not exist; ValueError for a
+            selector that cannot be read, or a field that the type does not have.
     """
 
     def __init__(self, resource: Resource[T], store: Store[T]) -> None:
@@ -51,13 +82,35 @@ class Lister(Generic[T]):
             raise NotFound(f'{self.resource} "{name}" not found', details={"name": name, "kind": self.resource.plural})
         return record.value
 
-    def list(self, *, namespace: str = "", selector: LabelSelector | str = "") -> builtins.list[T]:
-        """The objects of a namespace, or of all, whose labels match."""
-        return [record.value for record in self.records(namespace=namespace, selector=selector)]
+    def list(
+        self, *, namespace: str = "", selector: LabelSelector | str = "", fields: FieldSelector | str = ""
+    ) -> builtins.list[T]:
+        """The objects of a namespace, or of all, whose labels and fields match."""
+        return [record.value for record in self.records(namespace=namespace, selector=selector, fields=fields)]
+
+    def page(
+        self,
+        *,
+        limit: int,
+        namespace: str = "",
+        selector: LabelSelector | str = "",
+        fields: FieldSelector | str = "",
+    ) -> Page[T]:
+        """
+        The first `limit` objects of a list; the rest of it, as it is now, is behind `Page.following`.
+
+            page = pods.page(limit=100)
+            while page is not None:
+                ...
+                page = page.following()
+        """
+        if limit < 1:
+            raise ValueError(f"page of {self.resource}: limit must be at least 1, got {limit}")
+        return _page(self.records(namespace=namespace, selector=selector, fields=fields), 0, limit)
 
     def by_index(self, index: str, value: str) -> builtins.list[T]:
         """The objects that an index has under a value."""
-        return [record.value for record in self._store.records(self._store.keys_by(index, value))]
+        return [record.value for record in self.records_by_index(index, value)]
 
     def keys(self, *, namespace: str = "") -> builtins.list[ObjectKey]:
         """The keys of a namespace, or of all."""
@@ -67,11 +120,46 @@ class Lister(Generic[T]):
         """The record, for its metadata alone: nothing is decoded."""
         return self._store.get(ObjectKey.of(key))
 
-    def records(self, *, namespace: str = "", selector: LabelSelector | str = "") -> builtins.list[Record[T]]:
-        """The records of a namespace, or of all, whose labels match."""
-        wanted = LabelSelector.parse(selector) if isinstance(selector, str) else selector
-        found = self._store.records(self._store.keys(namespace))
-        return [record for record in found if wanted.matches(record.meta.labels)] if wanted.requirements else found
+    def records(
+        self, *, namespace: str = "", selector: LabelSelector | str = "", fields: FieldSelector | str = ""
+    ) -> builtins.list[Record[T]]:
+        """The records of a namespace, or of all, whose labels and fields match."""
+        labels = LabelSelector.parse(selector) if isinstance(selector, str) else selector
+        terms = FieldSelector.parse(fields) if isinstance(fields, str) else fields
+        found = self._store.records(self._candidates(namespace, terms))
+        if labels.requirements:
+            found = [record for record in found if labels.matches(record.meta.labels)]
+        return [record for record in found if _fields_match(record, terms)] if terms.terms else found
+
+    def records_by_index(self, index: str, value: str) -> builtins.list[Record[T]]:
+        """The records that an index has under a value."""
+        return self._store.records(self._store.keys_by(index, value))
 
     def __len__(self) -> int:
         return len(self._store)
+
+    def _candidates(self, namespace: str, terms: FieldSelector) -> builtins.list[ObjectKey]:
+        """The keys to look at: those that an exact name or namespace leaves over."""
+        exact = {path: value for path, equal, value in terms.terms if equal}
+        where = exact.get("metadata.namespace", namespace)
+        name = exact.get("metadata.name")
+        if name and (where or not self.resource.namespaced):
+            return [ObjectKey(where, name)] if namespace in ("", where) else []
+        return self._store.keys(namespace or where)
+
+
+def _fields_match(record: Record[T], fields: FieldSelector) -> bool:
+    """Metadata first, so that what it rules out is not decoded."""
+    of_metadata = FieldSelector(tuple(term for term in fields.terms if term[0].startswith(_METADATA)))
+    others = FieldSelector(tuple(term for term in fields.terms if not term[0].startswith(_METADATA)))
+    if not of_metadata.matches(lambda path: value_at(record.meta, path.removeprefix(_METADATA))):
+        return False
+    if not others.terms:
+        return True
+    value = record.value
+    return others.matches(lambda path: value_at(value, path))
+
+
+def _page(records: list[Record[T]], begin: int, limit: int) -> Page[T]:
+    end = begin + limit
+    return Page([record.value for record in records[begin:end]], records, end, limit)

@@ -1,18 +1,24 @@
 """
-What a reflector does next: list or watch, from which version, after how long. Pure: no I/O, no task, no clock.
+What a reflector does next: stream, list or watch, from which version, after how long. Pure: no I/O, no task, no clock.
 
-In       What became of the last step: listed, failed, or a watch that ended, how long it lived and how far it got.
-Out      The next step, `List` or `Watch`.
-Owns     The version reached, the count of failures in a row, and which remedies were already tried.
+In       What became of the last step: a collection that came, a failure, or a watch that ended, how long it lived and
+         how far it got.
+Out      The next step, `Stream`, `List` or `Watch`.
+Owns     The version reached, the count of failures in a row, which remedies were already tried, and what the server is
+         believed to be able to do.
 
-    begin ─► List("0") ─ listed ─► Watch ─ ended ─► Watch        from the version reached, after a back-off
-                ▲  │                 │
-                │  └─ failed ─► List └─ 410, a refusal, or barren streams ─► List
+    begin ─► Stream ── streamed ──────► (the same stream goes on) ── ended ─► Watch   from the version reached
+               │  ▲                                                   │ ▲
+               │  └──── 410, a refusal, or barren streams ────────────┘ │
+               └─ refused, no end marker, broken thrice ─► List ─ listed ┘
 
 M-a  A 410 on a watch leads to a list at once; a second one before the stream was healthy waits like any failure (B18).
-M-b  A list refused as expired or from the future is repeated at once, and only once, for the newest state (R3).
+M-b  A list refused as expired or from the future is repeated at once, and only once, for the newest state (R3, R21).
 M-c  Every other step after a failure, and after any stream that was not healthy, waits a jittered back-off (R9, R13).
-M-d  A connection that could not be made, or 429, keeps the version: no list follows (R11).
+M-d  A connection that could not be made, or a server that asks for patience, keeps the version: no list follows (R11).
+M-e  A server is held unable to stream lists only by comparison: it refused to, or sent no end marker, and the list
+     asked for at once after that succeeded (B17).
+M-f  Over any stretch of time there are at most two requests a second, and four more.
 """
 
 from __future__ import annotations
@@ -22,30 +28,56 @@ from enum import StrEnum
 from random import Random
 
 from ctrlkit.backoff import Backoff
-from ctrlkit.errors import ApiError, Gone, Timeout, TooManyRequests, TransportError
+from ctrlkit.errors import (
+    ApiError,
+    Gone,
+    ServerTimeout,
+    ServiceUnavailable,
+    TimedOut,
+    Timeout,
+    TooManyRequests,
+    TransportError,
+)
 
 ANY_VERSION = "0"
 NEWEST_VERSION = ""
 HEALTHY_AFTER_S = 30.0
 SHORT_WATCH_S = 1.0
 BARREN_WATCHES = 3
+STREAM_TRIES = 3
+MARKER_PATIENCE_S = 30.0
+REQUEST_EVERY_S = 0.5
+FIRST_REQUESTS = 4
 TOO_LARGE = "Too large resource version"
+UNABLE = frozenset({400, 405, 406, 415, 422, 501})
+"""Codes by which a server refuses what it does not know."""
 
 
 class Reason(StrEnum):
-    """Why a collection is listed."""
+    """Why a collection is asked for."""
 
     FIRST = "first"
     EXPIRED = "expired"
     UNUSABLE_VERSION = "unusable-version"
     LIST_FAILED = "list-failed"
+    STREAM_REFUSED = "stream-refused"
+    STREAM_BROKEN = "stream-broken"
     WATCH_REFUSED = "watch-refused"
     BARREN_WATCHES = "barren-watches"
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """Wait, then have the whole collection streamed, and follow the changes on the same stream."""
+
+    version: str
+    reason: Reason
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class List:
-    """Wait, then take the whole collection."""
+    """Wait, then take the whole collection by list."""
 
     version: str
     reason: Reason
@@ -60,12 +92,12 @@ class Watch:
     after_s: float = 0.0
 
 
-Step = List | Watch
+Step = Stream | List | Watch
 
 
 class Course:
     """
-    The list/watch state of one collection.
+    The list/watch state of one collection. `streams` says whether the server is believed to stream lists.
 
     >>> course = Course(chance=Random(1))
     >>> course.begin()
@@ -77,32 +109,66 @@ class Course:
     List(version='9', reason=<Reason.EXPIRED: 'expired'>, after_s=0.0)
     """
 
-    def __init__(self, *, chance: Random, backoff: Backoff | None = None) -> None:
+    def __init__(self, *, chance: Random, streams: bool = False, backoff: Backoff | None = None) -> None:
         self.version = ""
+        self.streams = streams
         self._backoff = backoff or Backoff()
         self._chance = chance
         self._failures = 0
         self._barren = 0
+        self._broken_streams = 0
         self._began_watch_at = ""
         self._relisted_at_once = False
         self._version_unusable = False
+        self._lists_until_listed = False
+        self._suspects_streams = False
+        self._unpaid_s = -FIRST_REQUESTS * REQUEST_EVERY_S
 
     def begin(self) -> Step:
-        """The first step: any cached state is good enough (R1)."""
-        return List(ANY_VERSION, Reason.FIRST)
+        """The first step: the newest state by stream, any cached one by list (R1, R19)."""
+        return self._collect(Reason.FIRST)
+
+    def without_stream(self, step: Stream) -> List:
+        """The list in place of a stream, where another collection has found that the server has none (B17)."""
+        self.streams = False
+        return List(self._list_version(), step.reason)
 
     def listed(self, version: str) -> Step:
         """A list succeeded: follow the changes after it."""
-        self.version = version
-        self._version_unusable = False
+        if self._suspects_streams:
+            self.streams = False
+        self._collected(version)
         return self._watch(after_s=0.0)
 
     def list_failed(self, error: Exception) -> Step:
         """A list failed: once at once for the newest state if the version was at fault, else after a back-off."""
+        self._suspects_streams = False
         if _version_is_at_fault(error) and not self._version_unusable:
             self._version_unusable = True
-            return List(NEWEST_VERSION, Reason.UNUSABLE_VERSION)
-        return self._list(Reason.LIST_FAILED, self._wait_after(error))
+            return self._collect(Reason.UNUSABLE_VERSION)
+        return self._collect(Reason.LIST_FAILED, self._wait_after(error))
+
+    def streamed(self, version: str) -> None:
+        """The end marker of a streamed list came: what follows on the stream are the changes after it (R20)."""
+        self._collected(version)
+
+    def stream_failed(self, error: Exception | None, *, lived_s: float, objects: int) -> Step:
+        """A streamed list could not be opened, or ended before its end marker, after so many objects (R21)."""
+        match error:
+            case ApiError() if _version_is_at_fault(error) and not self._version_unusable:
+                self._version_unusable = True
+                return self._collect(Reason.UNUSABLE_VERSION)
+            case Gone() | TooManyRequests() | ServiceUnavailable() | ServerTimeout() | Timeout():
+                pass
+            case ApiError():
+                return self._list_instead(suspect=error.code in UNABLE or (error.code == 500 and not objects))
+            case TimedOut():
+                return self._list_instead(suspect=True)
+            case None if lived_s >= MARKER_PATIENCE_S:
+                return self._list_instead(suspect=True)
+        self._broken_streams += 1
+        self._lists_until_listed = self._broken_streams >= STREAM_TRIES
+        return self._collect(Reason.STREAM_BROKEN, self._wait_after(error))
 
     def reached(self, version: str) -> None:
         """Everything up to this version was applied."""
@@ -112,6 +178,7 @@ class Course:
         """A watch could not be opened, broke, or was closed by the server (`error` is None)."""
         progressed = self.version != self._began_watch_at
         healthy = lived_s >= HEALTHY_AFTER_S
+        self._pay(lived_s)
         if healthy or progressed:
             self._failures = self._barren = 0
         if healthy:
@@ -119,20 +186,20 @@ class Course:
         match error:
             case Gone():
                 return self._expired()
-            case ApiError() if not isinstance(error, TooManyRequests):
-                return self._list(Reason.WATCH_REFUSED, self._wait_after(error))
+            case ApiError() if _version_is_at_fault(error) or not _asks_for_patience(error):
+                return self._collect(Reason.WATCH_REFUSED, self._wait_after(error))
             case None if healthy:
                 return self._watch(after_s=0.0)
-            case None | TransportError() | TooManyRequests():
+            case None | TransportError() | ApiError():
                 return self._resume(error, lived_s=lived_s, progressed=progressed)
             case _:
-                return self._list(Reason.WATCH_REFUSED, self._wait_after(error))
+                return self._collect(Reason.WATCH_REFUSED, self._wait_after(error))
 
     def _expired(self) -> Step:
         if self._relisted_at_once:
-            return self._list(Reason.EXPIRED, self._wait_after(None))
+            return self._collect(Reason.EXPIRED, self._wait_after(None))
         self._relisted_at_once = True
-        return self._list(Reason.EXPIRED, 0.0)
+        return self._collect(Reason.EXPIRED)
 
     def _resume(self, error: Exception | None, *, lived_s: float, progressed: bool) -> Step:
         """Some servers close a watch at a version they no longer have instead of answering 410: give up on it."""
@@ -141,21 +208,49 @@ class Course:
             self._barren += 1
             if self._barren >= BARREN_WATCHES:
                 self._barren = 0
-                return self._list(Reason.BARREN_WATCHES, wait)
+                return self._collect(Reason.BARREN_WATCHES, wait)
         return self._watch(after_s=wait)
 
-    def _list(self, reason: Reason, after_s: float) -> Step:
-        return List(NEWEST_VERSION if self._version_unusable else self.version or ANY_VERSION, reason, after_s)
+    def _collected(self, version: str) -> None:
+        self.version = self._began_watch_at = version
+        self._version_unusable = self._lists_until_listed = self._suspects_streams = False
+        self._broken_streams = 0
+
+    def _list_instead(self, *, suspect: bool) -> Step:
+        """List at once: if that succeeds the server is well, and `suspect` says that then its streams are to blame."""
+        self._lists_until_listed, self._suspects_streams = True, suspect
+        return self._collect(Reason.STREAM_REFUSED)
+
+    def _collect(self, reason: Reason, after_s: float = 0.0) -> Step:
+        self._unpaid_s += REQUEST_EVERY_S
+        if self.streams and not self._lists_until_listed:
+            return Stream(NEWEST_VERSION if self._version_unusable else self.version, reason, after_s)
+        return List(self._list_version(), reason, after_s)
+
+    def _list_version(self) -> str:
+        return NEWEST_VERSION if self._version_unusable else self.version or ANY_VERSION
 
     def _watch(self, *, after_s: float) -> Step:
+        self._unpaid_s += REQUEST_EVERY_S
         self._began_watch_at = self.version
         return Watch(self.version, after_s)
 
     def _wait_after(self, error: Exception | None) -> float:
+        """A step of the back-off; longer if the server asks for it, or if requests since the last wait were many."""
         wait = self._backoff.delay_s(self._failures, self._chance)
         self._failures += 1
         asked = error.retry_after_s if isinstance(error, ApiError) else None
-        return max(wait, asked or 0.0)
+        wait = max(wait, asked or 0.0, self._unpaid_s)
+        self._pay(wait)
+        return wait
+
+    def _pay(self, passed_s: float) -> None:
+        """Time pays for requests, and for no more than the first ones in advance (M-f)."""
+        self._unpaid_s = max(-FIRST_REQUESTS * REQUEST_EVERY_S, self._unpaid_s - passed_s)
+
+
+def _asks_for_patience(error: ApiError) -> bool:
+    return isinstance(error, TooManyRequests | ServiceUnavailable | ServerTimeout | Timeout)
 
 
 def _version_is_at_fault(error: Exception) -> bool:

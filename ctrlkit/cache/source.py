@@ -1,4 +1,4 @@
-"""The two calls a reflector needs of whatever knows the server."""
+"""The calls a reflector needs of whatever knows the server."""
 
 from __future__ import annotations
 
@@ -15,12 +15,32 @@ class ListWatch(Protocol[T]):
     """
     One collection: a kind, perhaps of one namespace, perhaps under selectors.
 
-    Errors  Both raise ApiError and TransportError; so does the iterator of events: ApiError for a Status inside the
-            stream (410 as Gone), StreamBroken where it ends within a line. It just ends where the server closes it.
+    Errors  All raise ApiError and TransportError; so does the iterator of events: ApiError for a Status inside the
+            stream (410 as Gone), StreamBroken where it ends within a line. It just ends where the server closes it. It
+            raises DecodeError in the place of a line that cannot be read, and can be asked on: the next line follows.
     """
+
+    @property
+    def streams_lists(self) -> bool:
+        """Whether the server is believed to stream lists; all collections of one server share this belief (B17)."""
+        ...
+
+    def stop_streaming(self) -> None:
+        """The server does not stream lists: no collection asks it to from now on."""
+        ...
 
     async def list(self, *, resource_version: str) -> Snapshot[T]:
         """The whole collection; version "0" takes any cached state, "" the newest, another one not older than it."""
+        ...
+
+    def stream(
+        self, *, resource_version: str, timeout_s: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
+        """
+        The whole collection as events, then a Bookmark that `ends_initial_events`, then all changes after it (R19).
+
+        The collection is not older than the version; "" takes the newest.
+        """
         ...
 
     def watch(

@@ -8,20 +8,20 @@ S-c  An object whose version did not change is no change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
 from ctrlkit.cache.index import Index, IndexFunction
+from ctrlkit.errors import DecodeError
 from ctrlkit.model import Applied, Deleted, ObjectKey, Record, Snapshot, is_newer
 
 T = TypeVar("T")
 NAMESPACE = "namespace"
-
-
-def _namespace_of(record: Record[T]) -> tuple[str, ...]:
-    return (record.key.namespace,)
+QUARANTINED_TOLD = 10
+"""So many at a time get a log line of their own; statistics list all."""
 
 
 class Store(Generic[T]):
@@ -45,8 +45,12 @@ class Store(Generic[T]):
     """
 
     def __init__(self) -> None:
+        self.index_failures = 0
         self._records: dict[ObjectKey, Record[T]] = {}
-        self._indexes: dict[str, Index[T]] = {NAMESPACE: Index(_namespace_of)}
+        self._ordered: list[ObjectKey] | None = None
+        self._quarantine: dict[ObjectKey, DecodeError] = {}
+        self._namespaces: dict[str, set[ObjectKey]] = {}  # the one index that every store has, in its smallest form
+        self._indexes: dict[str, Index[T]] = {}
         self._log = telemetry.logger("store")
 
     def __len__(self) -> int:
@@ -57,12 +61,21 @@ class Store(Generic[T]):
         return self._records.get(key)
 
     def keys(self, namespace: str = "") -> list[ObjectKey]:
-        """All keys, or a namespace's, in order of namespace and name."""
-        return self._indexes[NAMESPACE].keys(namespace) if namespace else sorted(self._records)
+        """All keys, or a namespace's, in order of namespace and name; the list is the caller's."""
+        if namespace:
+            return sorted(self._namespaces.get(namespace, ()))
+        if self._ordered is None:
+            self._ordered = sorted(self._records)
+        return self._ordered.copy()
+
+    @property
+    def quarantine(self) -> Mapping[ObjectKey, DecodeError]:
+        """The objects that are here but cannot be used, and why; each leaves with its next usable state (B14)."""
+        return MappingProxyType(self._quarantine)
 
     def add_index(self, name: str, function: IndexFunction) -> None:
         """Add a way to find objects, at any time; those already here are indexed at once (row S3)."""
-        if name in self._indexes:
+        if name in self._indexes or name == NAMESPACE:
             raise ValueError(
                 f"add index {name!r}: the name is taken; choose another one or use the index that is there"
             )
@@ -72,10 +85,12 @@ class Store(Generic[T]):
 
     def keys_by(self, index: str, value: str) -> list[ObjectKey]:
         """The keys an index has under a value, in order."""
+        if index == NAMESPACE:
+            return sorted(self._namespaces.get(value, ()))
         try:
             return self._indexes[index].keys(value)
         except KeyError:
-            known = ", ".join(sorted(self._indexes))
+            known = ", ".join(sorted((NAMESPACE, *self._indexes)))
             raise KeyError(
                 f"index {index!r} does not exist; add it before it is asked for (there are: {known})"
             ) from None
@@ -83,12 +98,13 @@ class Store(Generic[T]):
     def replace(self, snapshot: Snapshot[T], *, cause: Cause, scope: str = "") -> list[Change[T]]:
         """Make a scope equal to a snapshot; returns deletions, then what came or changed in the list's order (F2)."""
         listed = {record.key: record for record in snapshot.records}
-        gone = [key for key in self.keys(scope) if key not in listed]
+        here = self._namespaces.get(scope, ()) if scope else self._records
+        gone = sorted(key for key in here if key not in listed)
         changes = [Change(self._remove(key), None, cause) for key in gone]
         for key, record in listed.items():
             old = self._records.get(key)
             if old is None or old.version != record.version or not record.version:
-                self._put(record)
+                self._put(record, old)
                 changes.append(Change(old, record, cause))
         return changes
 
@@ -96,24 +112,34 @@ class Store(Generic[T]):
         """Carry out one event; None where it tells nothing new."""
         record = event.record
         old = self._records.get(record.key)
-        if old is not None and is_newer(old.version, than=record.version):
-            return None
         if isinstance(event, Deleted):
-            if old is None:
+            if old is None or is_newer(old.meta.resource_version, than=record.meta.resource_version):
                 return None
             self._remove(record.key)
             return Change(record, None, Cause.WATCH)
-        if old is not None and old.version == record.version:
-            return None
-        self._put(record)
+        if old is not None:
+            have, told = old.meta.resource_version, record.meta.resource_version
+            if have == told or is_newer(have, than=told):
+                return None
+        self._put(record, old)
         return Change(old, record, Cause.WATCH)
 
     def records(self, keys: Iterable[ObjectKey]) -> list[Record[T]]:
         """The records of the keys that are here."""
         return [record for key in keys if (record := self._records.get(key)) is not None]
 
-    def _put(self, record: Record[T]) -> None:
-        self._records[record.key] = record
+    def _put(self, record: Record[T], old: Record[T] | None) -> None:
+        key = record.key
+        if old is None:
+            self._ordered = None
+            self._namespaces.setdefault(key.namespace, set()).add(key)
+        self._records[key] = record
+        if record.fault is not None:
+            if key not in self._quarantine and len(self._quarantine) < QUARANTINED_TOLD:
+                self._log.warning("object_quarantined", key=str(key), error=str(record.fault))
+            self._quarantine[key] = record.fault
+        elif self._quarantine:
+            self._quarantine.pop(key, None)
         for name in self._indexes:
             self._put_into(name, record)
 
@@ -121,9 +147,16 @@ class Store(Generic[T]):
         try:
             self._indexes[name].put(record)
         except Exception as error:  # noqa: BLE001 - a user's function must not cost us the object
+            self.index_failures += 1
             self._log.warning("index_function_failed", index=name, key=str(record.key), error=repr(error))
 
     def _remove(self, key: ObjectKey) -> Record[T]:
+        siblings = self._namespaces[key.namespace]
+        siblings.discard(key)
+        if not siblings:
+            del self._namespaces[key.namespace]
         for index in self._indexes.values():
             index.discard(key)
+        self._ordered = None
+        self._quarantine.pop(key, None)
         return self._records.pop(key)

@@ -6,5 +6,6 @@ from ctrlkit.client.client import Client
 from ctrlkit.client.list_watch import ClientListWatch
 from ctrlkit.client.options import DryRun, Propagation
 from ctrlkit.client.scale import Scale
+from ctrlkit.client.written import noting_writes
 
-__all__ = ["Client", "ClientListWatch", "DryRun", "Propagation", "Scale"]
+__all__ = ["Client", "ClientListWatch", "DryRun", "Propagation", "Scale", "noting_writes"]

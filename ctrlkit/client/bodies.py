@@ -14,7 +14,6 @@ from ctrlkit.model import (
     MergePatch,
     ObjectKey,
     OnConflict,
-    Patch,
     PatchType,
     StrategicMergePatch,
     to_plain,
@@ -29,8 +28,13 @@ def whole_object(resource: AnyResource, body: object) -> dict[str, Any]:
     >>> whole_object(CONFIG_MAPS, {"metadata": {"name": "a"}})
     {'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'a'}}
 
-    Errors  TypeError for what is no object; ValueError for an object of another kind.
+    Errors  TypeError for what is no object, and for a resource of metadata alone (D13); ValueError for an object of
+            another kind.
     """
+    if resource.is_metadata_only:
+        raise TypeError(
+            f"a whole object of {resource}: only its metadata is dealt with here; use the kind's own resource"
+        )
     plain = to_plain(body)
     if not isinstance(plain, dict):
         raise TypeError(f"an object of {resource} must be a mapping, got {type(body).__name__}")
@@ -70,11 +74,12 @@ def replacement(resource: AnyResource, body: object) -> dict[str, Any]:
     return whole_object(resource, body)
 
 
-def patch_body(resource: AnyResource, key: ObjectKey, patch: Patch) -> tuple[Any, PatchType, bool]:
+def patch_body(resource: AnyResource, key: ObjectKey, patch: object) -> tuple[Any, PatchType, bool]:
     """
     The patch as plain data, its type, and whether it takes fields from other managers by force.
 
-    Errors  As `whole_object` for an ApplyPatch, and ValueError if it carries managedFields or another name (row C8).
+    Errors  TypeError for what is no patch, such as a bare dict. As `whole_object` for an ApplyPatch, and ValueError if
+            it carries managedFields or another name (row C8).
     """
     match patch:
         case JsonPatch(operations):
@@ -85,6 +90,10 @@ def patch_body(resource: AnyResource, key: ObjectKey, patch: Patch) -> tuple[Any
             return to_plain(fields), PatchType.STRATEGIC, False
         case ApplyPatch(fields, on_conflict):
             return _applied(resource, key, fields), PatchType.APPLY, on_conflict is OnConflict.FORCE
+    raise TypeError(
+        f"patch {resource} {key}: a {type(patch).__name__} does not say how it is meant; "
+        "wrap it, as in MergePatch({...})"
+    )
 
 
 def _applied(resource: AnyResource, key: ObjectKey, fields: object) -> dict[str, Any]:

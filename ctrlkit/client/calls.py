@@ -1,7 +1,7 @@
 """
 One way to a Transport for all callers: Actions go in, decoded answers come out, errors say what was attempted.
 
-Owns    The codecs, one for each resource in use.
+Owns    The codecs, one for each resource in use, and what was learnt of the server: whether it streams lists.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Generic, TypeVar, cast
 
+from ctrlkit.client.written import note
 from ctrlkit.errors import ApiError, CtrlkitError
 from ctrlkit.model import Action, Lines, Resource, Transport, WatchEvent
 from ctrlkit.wire.codec import Codec
@@ -20,9 +21,15 @@ T = TypeVar("T")
 
 
 class Calls:
-    """Performs Actions on one Transport."""
+    """
+    Performs Actions on one Transport.
+
+    `streams_lists` holds until a reflector learns otherwise; a Transport that does not want to be asked for streamed
+    lists has an attribute of that name that is False (row R23).
+    """
 
     def __init__(self, transport: Transport) -> None:
+        self.streams_lists = bool(getattr(transport, "streams_lists", True))
         self._transport = transport
         self._codecs: dict[Resource[Any], Codec[Any]] = {}
 
@@ -37,7 +44,14 @@ class Calls:
         """Perform any verb but watch; BadRequest for names that no server could tell apart from a path (row C8)."""
         check_action(action)
         with attempting(action):
-            return await self._transport.do(action)
+            answer = await self._transport.do(action)
+        note(action, answer, server=self._transport)
+        return answer
+
+    @property
+    def server(self) -> object:
+        """Stands for the server: what carries the calls there."""
+        return self._transport
 
     @asynccontextmanager
     async def watch(self, action: Action, codec: Codec[T]) -> AsyncIterator[AsyncIterator[Sequence[WatchEvent[T]]]]:

@@ -88,7 +88,9 @@ class Client:
         """
         scope = _collection(Verb.LIST, resource, namespace, label_selector, field_selector)
         action = replace(scope, options=replace(scope.options, limit=page_size))
-        snapshot = await list_all(self._calls, resource, action)
+        snapshot = (await list_all(self._calls, resource, action)).snapshot
+        for error in snapshot.unreadable:
+            raise error
         return [record.value for record in snapshot.records]
 
     @asynccontextmanager
@@ -327,7 +329,10 @@ def _named(verb: Verb, resource: AnyResource, key: ObjectKey | str, *, subresour
         namespace, name = ObjectKey.of(key)
     except ValueError as error:
         raise BadRequest(str(error), attempted=f"{verb} {resource}") from None
-    return Action(verb=verb, resource=resource, namespace=namespace, name=name, subresource=subresource)
+    options = Options(metadata_only=verb is Verb.GET and resource.is_metadata_only)
+    return Action(
+        verb=verb, resource=resource, namespace=namespace, name=name, subresource=subresource, options=options
+    )
 
 
 def _collection(
@@ -337,5 +342,9 @@ def _collection(
     label_selector: LabelSelector | str,
     field_selector: FieldSelector | str,
 ) -> Action:
-    options = Options(label_selector=str(label_selector), field_selector=str(field_selector))
+    options = Options(
+        label_selector=str(label_selector),
+        field_selector=str(field_selector),
+        metadata_only=not verb.writes and resource.is_metadata_only,
+    )
     return Action(verb=verb, resource=resource, namespace=namespace, options=options)

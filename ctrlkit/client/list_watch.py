@@ -1,4 +1,4 @@
-"""The list and the watch of one collection, as an informer needs them."""
+"""The list, the streamed list and the watch of one collection, as an informer needs them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from ctrlkit.client.calls import Calls
 from ctrlkit.client.pages import list_all
-from ctrlkit.model import Action, Resource, Snapshot, Verb, WatchEvent
+from ctrlkit.model import Action, Options, Resource, Snapshot, Verb, WatchEvent
 
 T = TypeVar("T")
 
@@ -22,38 +22,76 @@ class ClientListWatch(Generic[T]):
 
     Errors  ApiError and TransportError from both; DecodeError for bytes that are no list or watch line. The events'
             iterator can be asked on after a DecodeError: the next line follows.
-    Source  Rows R2, R4, R8.
+    Source  Rows R2, R4, R8, R19.
     """
 
     def __init__(self, calls: Calls, resource: Resource[T], scope: Action) -> None:
         self._calls = calls
         self._resource = resource
         self._scope = scope
+        self._comes_in_pages = False
 
     @property
     def scope(self) -> Action:
         """The list Action that selects the collection."""
         return self._scope
 
+    @property
+    def server(self) -> object:
+        """Stands for the server, to tell writes there from writes elsewhere (`Write.server`)."""
+        return self._calls.server
+
+    @property
+    def streams_lists(self) -> bool:
+        """Whether the server is believed to stream lists: until one of its collections learns otherwise."""
+        return self._calls.streams_lists
+
+    def stop_streaming(self) -> None:
+        """The server does not stream lists."""
+        self._calls.streams_lists = False
+
     async def list(self, *, resource_version: str) -> Snapshot[T]:
         """
         The whole collection at or after a version: "0" takes any cached state, "" the newest.
 
-        Only the newest is read in pages: for the others the server answers from its watch cache, in one go.
+        A list at a version is asked for whole, so that a server can answer from its watch cache; one that has shown for
+        "0" that it has none is asked for pages from then on (R2).
         """
-        limit = 0 if resource_version else PAGE_SIZE
-        options = replace(self._scope.options, resource_version=resource_version, limit=limit)
-        return await list_all(self._calls, self._resource, replace(self._scope, options=options))
+        in_pages = resource_version in ("", "0") or self._comes_in_pages
+        options = replace(self._scope.options, resource_version=resource_version, limit=PAGE_SIZE if in_pages else 0)
+        pages = await list_all(self._calls, self._resource, replace(self._scope, options=options))
+        if resource_version == "0" and pages.count > 1:
+            self._comes_in_pages = True
+        return pages.snapshot
+
+    def stream(
+        self, *, resource_version: str, timeout_s: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
+        """The whole collection, not older than a version, then its end marker, then all changes (R19)."""
+        return self._watch(
+            replace(
+                self._scope.options,
+                resource_version=resource_version,
+                resource_version_match="NotOlderThan",
+                send_initial_events=True,
+                timeout_s=timeout_s,
+                allow_watch_bookmarks=True,
+            )
+        )
 
     def watch(
         self, *, resource_version: str, timeout_s: int
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
         """All changes after a version, bookmarks included; the server ends the stream after the timeout."""
-        options = replace(
-            self._scope.options,
-            resource_version=resource_version,
-            timeout_s=timeout_s,
-            allow_watch_bookmarks=True,
+        return self._watch(
+            replace(
+                self._scope.options,
+                resource_version=resource_version,
+                timeout_s=timeout_s,
+                allow_watch_bookmarks=True,
+            )
         )
+
+    def _watch(self, options: Options) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
         action = replace(self._scope, verb=Verb.WATCH, options=options)
         return self._calls.watch(action, self._calls.codec(self._resource))

@@ -8,6 +8,7 @@ Owns     The work queue, its workers, and its handlers at the informers.
 C-a  No worker starts before every watched informer, and this controller's handlers there, have seen the first list.
 C-b  stop() ends the intake; reconciles that run go on, undisturbed, and run() returns when the last has ended.
 C-c  A failed reconcile costs its key a delay and nobody else anything.
+C-d  A reconcile reads what the last one of its key wrote, or began late and said so (gate.py).
 
 Rows K1, K4 to K11, K13, K16; B2, B11. What an end means is decided in verdict.py.
 """
@@ -25,12 +26,14 @@ from structlog.contextvars import bound_contextvars
 
 from ctrlkit import workqueue
 from ctrlkit.cache import Change, Registration
+from ctrlkit.client import noting_writes
 from ctrlkit.clock import monotonic, random_source
+from ctrlkit.controller.gate import GateStatistics, WriteGate
 from ctrlkit.controller.handlers import Watch, connect
 from ctrlkit.controller.observer import OBSERVER, Causes, Observer, Run
 from ctrlkit.controller.request import Reconcile, Request
 from ctrlkit.controller.verdict import Result, Verdict, describe, judge_error, judge_outcome
-from ctrlkit.model import ObjectKey, Record
+from ctrlkit.model import ObjectKey, Record, Write
 from ctrlkit.telemetry import logger
 from ctrlkit.workqueue import QueueClosed, WorkQueue
 
@@ -55,6 +58,7 @@ class ControllerStatistics:
     unforeseen: int
     mapping_failures: int
     queue: workqueue.Statistics
+    gate: GateStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,9 @@ class Controller:
         self._queue: WorkQueue[ObjectKey] = WorkQueue()
         self._state = _State.NEW
         self._was_run = False
-        self._gate: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._writes = WriteGate((watch.informer for watch in watches), controller=name)
+        self._held: dict[ObjectKey, asyncio.Task[None]] = {}
         self._running: dict[ObjectKey, float] = {}
         self._results: Counter[Result] = Counter()
         self._unforeseen = 0
@@ -120,7 +126,7 @@ class Controller:
         try:
             registrations.extend(self._connect(watch) for watch in self.watches)
             async with asyncio.TaskGroup() as tasks:
-                self._gate = tasks.create_task(self._open(tasks, registrations), name=f"{self.name}:gate")
+                self._opening = tasks.create_task(self._open(tasks, registrations), name=f"{self.name}:opening")
         finally:
             self.stop()
             for watch, registration in zip(self.watches, registrations, strict=False):
@@ -136,8 +142,10 @@ class Controller:
         """
         self._state = _State.ENDED
         self._queue.abandon()
-        if self._gate is not None:
-            self._gate.cancel()
+        if self._opening is not None:
+            self._opening.cancel()
+        for key in tuple(self._held):
+            self._release(key)
 
     def wake(self, key: ObjectKey) -> None:
         """Reconcile a key for a reason that no watch shows; ignored once stopped."""
@@ -153,7 +161,8 @@ class Controller:
     def busy(self) -> tuple[str, ...]:
         """What is not done yet, in words: running and ready keys, owed retries. A pending RequeueAfter is idle."""
         waiting = [f"controller:{self.name} waits for its caches"] if self._state is _State.SYNCING else []
-        return (*waiting, *(f"controller:{self.name} {report}" for report in self._queue.busy()))
+        held = (f"{key} waits to see what it wrote" for key in self._held)
+        return (*waiting, *(f"controller:{self.name} {report}" for report in (*self._queue.busy(), *held)))
 
     def retries(self) -> tuple[Retry, ...]:
         """The keys that are owed a retry."""
@@ -167,6 +176,7 @@ class Controller:
             unforeseen=self._unforeseen,
             mapping_failures=self._mapping_failures,
             queue=self._queue.statistics(),
+            gate=self._writes.statistics(),
         )
 
     def _connect(self, watch: Watch[Any]) -> Registration[Any]:
@@ -193,10 +203,10 @@ class Controller:
             await registration.wait_synced()
         self._state = _State.WORKING
         for number in range(self._workers):
-            tasks.create_task(self._work(), name=f"{self.name}:worker-{number}")
+            tasks.create_task(self._work(tasks), name=f"{self.name}:worker-{number}")
         self._log.info("controller_started", workers=self._workers)
 
-    async def _work(self) -> None:
+    async def _work(self, tasks: asyncio.TaskGroup) -> None:
         """The worker loop. A reconcile that swallows its cancellation ends it all the same."""
         while not _is_cancelled():
             try:
@@ -204,9 +214,25 @@ class Controller:
             except QueueClosed:
                 return
             try:
-                await self._run_once(key)
+                if self._writes.is_open(key):
+                    self._release(key)
+                    await self._run_once(key)
+                elif key not in self._held:
+                    self._held[key] = tasks.create_task(self._hold(key), name=f"{self.name}:hold {key}")
             finally:
                 self._queue.done(key)
+
+    async def _hold(self, key: ObjectKey) -> None:
+        """Keep a key from the workers until its own last writes can be read; it takes no worker's time (B1)."""
+        await self._writes.opened(key)
+        del self._held[key]
+        self._queue.add(key)
+
+    def _release(self, key: ObjectKey) -> None:
+        """It runs now, whoever woke it: nobody has to wake it again."""
+        hold = self._held.pop(key, None)
+        if hold is not None:
+            hold.cancel()
 
     async def _run_once(self, key: ObjectKey) -> None:
         request = Request(key, self._queue.failures(key) + 1)
@@ -217,14 +243,16 @@ class Controller:
         verdict: Verdict | None = None
         if self._observer is not None:
             self._observer.reconcile_began(run)
+        writes: list[Write] = []
         try:
-            with bound_contextvars(controller=self.name, **names):
+            with bound_contextvars(controller=self.name, **names), noting_writes() as writes:
                 verdict = await self._judged(request)
         except asyncio.CancelledError:
             self._log.warning("reconcile_cancelled", **names, took_ms=_ms_since(began))
             raise
         finally:
             del self._running[key]
+            self._writes.wrote(key, writes)
             if self._observer is not None:
                 self._observer.reconcile_ended(run, verdict)
         self._carry_out(key, verdict)

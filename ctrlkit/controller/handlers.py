@@ -93,7 +93,7 @@ def connect(
             if record is None:
                 continue
             try:
-                keys.update(dict.fromkeys(watch.mapper(record)))
+                keys.update(dict.fromkeys(_keys(watch.mapper(record))))
             except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
                 failed(record, error)
         for key in keys:
@@ -102,3 +102,10 @@ def connect(
             add(key)
 
     return watch.informer.add_handler(on_change, name=name)
+
+
+def _keys(mapped: Iterable[ObjectKey | str]) -> Iterable[ObjectKey]:
+    """What a mapper returned, as keys; a text alone is refused, for it would be taken letter by letter."""
+    if isinstance(mapped, str):
+        raise TypeError(f"a mapper returned the text {mapped[:64]!r}; return a list of keys")
+    return map(ObjectKey.of, mapped)

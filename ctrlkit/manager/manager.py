@@ -14,7 +14,7 @@ Rows M1, M3, M4, M7; K5, B2, B15. Leader election and endpoints are not here yet
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -88,10 +88,24 @@ class Manager:
         """All controllers added so far."""
         return tuple(self._controllers)
 
-    def informer(self, resource: Resource[T], *, label_selector: str = "", field_selector: str = "") -> Informer[T]:
-        """The one informer of a collection, shared by all who ask for it."""
+    def informer(
+        self,
+        resource: Resource[T],
+        *,
+        namespaces: Sequence[str] | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        transform: Callable[[T], T] | None = None,
+    ) -> Informer[T]:
+        """The one informer of a collection, shared by all who ask for it; the manager's namespaces, unless named."""
         self._refuse_when_over(f"make an informer of {resource}")
-        return self._factory.informer(resource, label_selector=label_selector, field_selector=field_selector)
+        return self._factory.informer(
+            resource,
+            namespaces=namespaces,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            transform=transform,
+        )
 
     def recorder(self, component: str) -> EventRecorder:
         """The one recorder of Events in the name of a component."""

@@ -7,7 +7,7 @@ from ctrlkit.model.bodies import to_plain
 from ctrlkit.model.conditions import Condition, find_condition, read_conditions, set_conditions
 from ctrlkit.model.immutable import is_immutable
 from ctrlkit.model.keys import ObjectKey, is_newer
-from ctrlkit.model.meta import ObjectMeta, OwnerReference, meta_of
+from ctrlkit.model.meta import ObjectMeta, OwnerReference, PartialObjectMetadata, meta_of
 from ctrlkit.model.patches import (
     ApplyPatch,
     JsonPatch,
@@ -17,11 +17,13 @@ from ctrlkit.model.patches import (
     PatchType,
     StrategicMergePatch,
 )
+from ctrlkit.model.paths import value_at
 from ctrlkit.model.resource import AnyResource, Resource, Scope, custom_resource
 from ctrlkit.model.selectors import FieldSelector, LabelSelector
 from ctrlkit.model.transport import Lines, Transport
 from ctrlkit.model.unstructured import Unstructured
 from ctrlkit.model.watch import Applied, Bookmark, Deleted, Record, Snapshot, Unusable, WatchEvent
+from ctrlkit.model.writes import Effect, Write
 
 __all__ = [
     "Action",
@@ -31,6 +33,7 @@ __all__ = [
     "Bookmark",
     "Condition",
     "Deleted",
+    "Effect",
     "FieldSelector",
     "JsonPatch",
     "LabelSelector",
@@ -41,6 +44,7 @@ __all__ = [
     "OnConflict",
     "Options",
     "OwnerReference",
+    "PartialObjectMetadata",
     "Patch",
     "PatchType",
     "Record",
@@ -53,6 +57,7 @@ __all__ = [
     "Unusable",
     "Verb",
     "WatchEvent",
+    "Write",
     "custom_resource",
     "find_condition",
     "is_immutable",
@@ -61,4 +66,5 @@ __all__ = [
     "read_conditions",
     "set_conditions",
     "to_plain",
+    "value_at",
 ]

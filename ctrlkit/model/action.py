@@ -40,6 +40,7 @@ class Options:
     """
     All options a call can carry, by their server names in snake case; empty, None or False means not sent.
 
+    Shape   `metadata_only` asks a reading verb for the metadata of objects alone; it travels in a header.
     Units   `timeout_s` whole seconds after which the server ends a list or watch; `grace_period_s` whole seconds.
     """
 
@@ -52,6 +53,7 @@ class Options:
     timeout_s: int = 0
     allow_watch_bookmarks: bool = False
     send_initial_events: bool | None = None
+    metadata_only: bool = False
     dry_run: bool = False
     field_manager: str = ""
     field_validation: str = ""

@@ -39,8 +39,10 @@ def set_conditions(current: Iterable[Condition], wanted: Iterable[Condition]) ->
     for condition in wanted:
         have = by_type.get(condition.type)
         same = have is not None and have.status == condition.status
-        since = have.last_transition_time if have and same else clock.timestamp(clock.now())
-        by_type[condition.type] = msgspec.structs.replace(condition, last_transition_time=since)
+        since = have.last_transition_time if have and same else ""
+        by_type[condition.type] = msgspec.structs.replace(
+            condition, last_transition_time=since or clock.timestamp(clock.now())
+        )
     return tuple(by_type.values())
 
 

@@ -72,6 +72,12 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit
         return controller is not None and controller.uid == owner.uid
 
 
+class PartialObjectMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """An object of which only the metadata is asked for; see Resource.metadata_only."""
+
+    metadata: ObjectMeta
+
+
 def _show_read_only(*fields: str) -> None:
     """
     Have reads of a mapping field give a read-only view of it.

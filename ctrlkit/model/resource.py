@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Generic, TypeVar, cast
 
-from ctrlkit.model.meta import ObjectMeta, OwnerReference
+from ctrlkit.model.meta import ObjectMeta, OwnerReference, PartialObjectMetadata
 from ctrlkit.model.unstructured import Unstructured
 
 T = TypeVar("T")
@@ -59,6 +59,15 @@ class Resource(Generic[T]):
     def of(self, python_type: builtins.type[U]) -> Resource[U]:
         """The same kind, decoded to another Python type."""
         return cast(Resource[U], replace(cast(Resource[Any], self), type=python_type))
+
+    def metadata_only(self) -> Resource[PartialObjectMetadata]:
+        """The same kind, of which servers send the metadata alone; it can be read, patched and deleted (C9, D13)."""
+        return self.of(PartialObjectMetadata)
+
+    @property
+    def is_metadata_only(self) -> bool:
+        """Whether only metadata is asked for."""
+        return self.type is PartialObjectMetadata
 
     def owner_reference(self, owner: ObjectMeta) -> OwnerReference:
         """What a child carries to be managed by `owner`, an object of this kind, and collected after it."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
+import msgspec
+
 from ctrlkit.errors import DecodeError
 from ctrlkit.model.keys import ObjectKey
 from ctrlkit.model.meta import ObjectMeta
@@ -27,8 +29,8 @@ class Record(Generic[T]):
 
     __slots__ = ("_data", "_decode", "key", "meta")
 
-    problem: DecodeError | None = None
-    """Why there is no value; only an Unusable record has one."""
+    fault: DecodeError | None = None
+    """What `value` raises, known without decoding: the object is quarantined (B14). Only an Unusable record has it."""
 
     def __init__(self, meta: ObjectMeta, data: Any, decode: Callable[[Any], T]) -> None:
         self.meta = meta
@@ -60,41 +62,39 @@ class Unusable(Record[T]):
     ctrlkit.errors.DecodeError: a has no spec
     """
 
-    __slots__ = ("problem",)
+    __slots__ = ("fault",)
 
-    def __init__(self, meta: ObjectMeta, problem: DecodeError) -> None:
-        super().__init__(meta, problem, _raise)
-        self.problem = problem
+    def __init__(self, meta: ObjectMeta, fault: DecodeError) -> None:
+        super().__init__(meta, fault, _raise)
+        self.fault = fault
 
 
 def _raise(error: DecodeError) -> NoReturn:
-    raise error
+    raise error.with_traceback(None)  # the same one each time: it must not collect the tracebacks of all who looked
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Generic[T]):
-    """A whole collection at one version."""
+    """A whole collection at one version; `unreadable` tells of items that not even had a name."""
 
     records: Sequence[Record[T]]
     version: str
+    unreadable: Sequence[DecodeError] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Applied(Generic[T]):
+class Applied(msgspec.Struct, Generic[T], frozen=True):
     """An object was added or changed."""
 
     record: Record[T]
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted(Generic[T]):
+class Deleted(msgspec.Struct, Generic[T], frozen=True):
     """An object is gone, or left the selection; the record is its last state, at the version of its deletion."""
 
     record: Record[T]
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
+class Bookmark(msgspec.Struct, frozen=True):
     """Nothing changed up to this version; `ends_initial_events` marks the end of a streamed list."""
 
     version: str

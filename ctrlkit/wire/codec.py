@@ -8,7 +8,8 @@ immutable Struct  once, if it has `metadata:   the value itself, shared by all w
 any other         twice                        its bytes; each look at `value` decodes a private copy
 
 Immutable is a frozen Struct whose fields are immutable too: scalars, tuples, such Structs. An object that does not fit
-its type is an Unusable record: it is there, and each look at `value` raises its DecodeError.
+its type is an Unusable record: it is there, and each look at `value` raises its DecodeError. Metadata that does not fit
+is read field by field, and the record has what fits; only an object without a name is no record (row B14).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ctrlkit.model import (
     WatchEvent,
     is_immutable,
 )
+from ctrlkit.wire.salvage import read_loosely, salvage_metadata
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -63,6 +65,9 @@ class _List(msgspec.Struct, Generic[D]):
     items: list[D] | None = None
 
 
+_NOT_THAT = (msgspec.DecodeError, UnicodeDecodeError)
+"""What decoders raise for bytes that are not what they read."""
+
 _OBJECT = msgspec.json.Decoder(_Object)
 _LINE = msgspec.json.Decoder(_Line[_Object])
 _RAW_LIST = msgspec.json.Decoder(_List[msgspec.Raw])
@@ -80,8 +85,9 @@ class Codec(Generic[T]):
     >>> event.record, event.record.value
     (Record(a at 7), {'apiVersion': 'v1', 'kind': 'Pod', 'metadata': {'name': 'a', 'resourceVersion': '7'}})
 
-    Errors  DecodeError where the bytes are no such document or an object has no name; an object that merely does not
-            fit the resource's type raises it when its record's `value` is looked at. ApiError for an ERROR line.
+    Errors  DecodeError where the bytes are no such document, or where the object of a line has no name (a list counts
+            those as `unreadable`); an object that merely does not fit the resource's type raises it when its record's
+            `value` is looked at. ApiError for an ERROR line.
     """
 
     def __init__(self, resource: Resource[T]) -> None:
@@ -115,18 +121,24 @@ class Codec(Generic[T]):
         if self._typed_list is not None:
             try:
                 typed = self._typed_list.decode(data)
-            except msgspec.DecodeError:
+                records = [self._shared(item.metadata, item) for item in typed.items or ()]
+            except (*_NOT_THAT, DecodeError):
                 pass  # one item that does not fit must not cost the others: look at each by itself
             else:
-                records = [self._shared(item.metadata, item) for item in typed.items or ()]
                 return Snapshot(records, typed.metadata.resource_version), typed.metadata.continue_ or ""
         try:
             page = _RAW_LIST.decode(data)
-        except msgspec.DecodeError as error:
+        except _NOT_THAT as error:
             raise self._unreadable("list", error) from error
-        # bytes() frees each record of the page it came in, which may be thousands of times its size.
-        records = [self._record(bytes(item), self._meta_of_item(item), self._of_object) for item in page.items or ()]
-        return Snapshot(records, page.metadata.resource_version), page.metadata.continue_ or ""
+        records, unreadable = [], []
+        for item in page.items or ():
+            # bytes() frees each record of the page it came in, which may be thousands of times its size.
+            record = self._item(bytes(item))
+            if isinstance(record, DecodeError):
+                unreadable.append(record)
+            else:
+                records.append(record)
+        return Snapshot(records, page.metadata.resource_version, unreadable), page.metadata.continue_ or ""
 
     def decode_line(self, line: bytes) -> WatchEvent[T]:
         """One line of a watch; raises the ApiError that an ERROR line carries."""
@@ -136,26 +148,20 @@ class Codec(Generic[T]):
                 return found
         try:
             event = _LINE.decode(line)
-        except msgspec.DecodeError as error:
-            if self._type_of(line) == "ERROR":
-                self._raise_status(line)
-            raise self._unreadable("watch line", error) from error
+        except _NOT_THAT as error:
+            return self._salvaged_event(line, error)
         meta = event.object.metadata
         match event.type:
             case "ADDED" | "MODIFIED":
                 return Applied(self._record(line, meta, self._of_line))
             case "DELETED":
                 return Deleted(self._record(line, meta, self._of_line))
-            case "BOOKMARK":
-                return Bookmark(meta.resource_version, (meta.annotations or {}).get(INITIAL_EVENTS_END) == "true")
-            case "ERROR":
-                self._raise_status(line)
-        raise DecodeError(f"watch {self.resource}: unknown event type {event.type[:32]!r}; is this an API server?")
+        return self._other_event(event.type, meta, line)
 
     def _typed_event(self, decoder: msgspec.json.Decoder[_Line[Any]], line: bytes) -> WatchEvent[T] | None:
         try:
             event = decoder.decode(line)
-        except msgspec.DecodeError:
+        except _NOT_THAT:
             return None  # a bookmark, an error, or an object that does not fit
         match event.type:
             case "ADDED" | "MODIFIED":
@@ -164,29 +170,72 @@ class Codec(Generic[T]):
                 return Deleted(self._shared(event.object.metadata, event.object))
         return None
 
+    def _other_event(self, kind: str, meta: ObjectMeta, line: bytes) -> Bookmark:
+        match kind:
+            case "BOOKMARK":
+                return Bookmark(meta.resource_version, (meta.annotations or {}).get(INITIAL_EVENTS_END) == "true")
+            case "ERROR":
+                self._raise_status(line)
+        raise DecodeError(
+            f"watch {self.resource}: unknown event type {kind[:32]!r}; is this an API server?",
+            version=meta.resource_version,
+        )
+
+    def _salvaged_event(self, line: bytes, error: Exception) -> WatchEvent[T]:
+        """The event of a line whose metadata does not fit: what does fit, and a record that says what does not."""
+        loose = read_loosely(line)
+        fault = self._unreadable("watch line", error)
+        if loose is None:
+            raise fault
+        kind = str(loose.get("type"))
+        if kind == "ERROR":
+            self._raise_status(line)
+        meta = salvage_metadata(loose.get("object"))
+        match kind:
+            case "ADDED" | "MODIFIED":
+                return Applied(self._faulty(meta, fault))
+            case "DELETED":
+                return Deleted(self._faulty(meta, fault))
+        return self._other_event(kind, meta, line)
+
+    def _item(self, item: bytes) -> Record[T] | DecodeError:
+        """One item of a list; a DecodeError where it has no name."""
+        try:
+            try:
+                meta = _OBJECT.decode(item).metadata
+            except _NOT_THAT as error:
+                return self._faulty(salvage_metadata(read_loosely(item)), self._unreadable("list item", error))
+            return self._record(item, meta, self._of_object)
+        except DecodeError as nameless:
+            return nameless.with_traceback(None)
+
     def _record(self, data: bytes, meta: ObjectMeta, decode: Callable[[bytes], T]) -> Record[T]:
-        self._check_name(meta)
+        if not meta.name:
+            raise self._nameless(meta)
         if self._dict_like:
             return Record(meta, data, decode)
         try:
             value = decode(data)
         except DecodeError as error:
-            return Unusable(meta, error)
+            return self._faulty(meta, error)
         return Record(meta, value, _same) if self._eager else Record(meta, data, decode)
 
     def _shared(self, meta: ObjectMeta, value: T) -> Record[T]:
-        self._check_name(meta)
+        if not meta.name:
+            raise self._nameless(meta)
         return Record(meta, value, _same)
 
-    def _check_name(self, meta: ObjectMeta) -> None:
+    def _faulty(self, meta: ObjectMeta, fault: DecodeError) -> Record[T]:
+        """A record whose value raises. It may be kept for long, so that nothing else may hang on its error."""
         if not meta.name:
-            raise DecodeError(f"decode {self.resource}: an object without a name; is this an API server?")
+            raise self._nameless(meta)
+        fault.__cause__ = fault.__context__ = None
+        return Unusable(meta, fault.with_traceback(None))
 
-    def _meta_of_item(self, item: msgspec.Raw) -> ObjectMeta:
-        try:
-            return _OBJECT.decode(item).metadata
-        except msgspec.DecodeError as error:
-            raise self._unreadable("list item", error) from error
+    def _nameless(self, meta: ObjectMeta) -> DecodeError:
+        return DecodeError(
+            f"decode {self.resource}: an object without a name; is this an API server?", version=meta.resource_version
+        )
 
     def _whole(self, value: dict[str, Any]) -> T:
         """Items of lists come without kind and apiVersion, so that they are put back here."""
@@ -198,7 +247,7 @@ class Codec(Generic[T]):
         def decode_or_explain(data: bytes) -> T:
             try:
                 return decode(data)
-            except msgspec.DecodeError as error:
+            except _NOT_THAT as error:
                 raise self._unreadable(_name_in(data), error) from error
 
         return decode_or_explain
@@ -209,17 +258,10 @@ class Codec(Generic[T]):
             f"decode {self.resource} {what} as {type_name}: {error}; correct the object, or the type that is to hold it"
         )
 
-    def _type_of(self, line: bytes) -> str:
-        try:
-            return str(_DICT.decode(line).get("type"))
-        except msgspec.DecodeError:
-            return ""
-
     def _raise_status(self, line: bytes) -> NoReturn:
-        try:
-            status = _LINE_DICT.decode(line).object
-        except msgspec.DecodeError as error:
-            raise self._unreadable("ERROR line", error) from error
+        status = (read_loosely(line) or {}).get("object")
+        if not isinstance(status, dict):
+            raise DecodeError(f"watch {self.resource}: an ERROR line without a Status; is this an API server?")
         raise ApiError.of_status(status, evidence="ERROR event in the watch")
 
 
@@ -239,7 +281,7 @@ def _name_in(data: bytes) -> str:
     for decoder in (_OBJECT, msgspec.json.Decoder(_LineBody[_Object])):
         try:
             found: Any = decoder.decode(data)
-        except msgspec.DecodeError:
+        except _NOT_THAT:
             continue
         return str(getattr(found, "object", found).metadata.key)
     return "object"

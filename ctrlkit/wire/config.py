@@ -72,13 +72,19 @@ async def _from_kubeconfig(paths: str, context: str | None) -> Endpoint:
     loaded = await _load_kubeconfig(paths, context)
     configuration = loaded.configuration
     server = str(configuration.host).rstrip("/")
+    if not _is_http(server):
+        shown = server.rpartition("@")[2][:256]
+        raise ConfigError(
+            f"read kubeconfig {paths}: the context's cluster has a server that is no URL: {shown!r}; "
+            "write it as https://HOST:PORT"
+        )
     tls = _tls_of(configuration, f"kubeconfig {paths}") if server.startswith("https:") else None
     return Endpoint(
         server=server,
         namespace=loaded.namespace,
         tls=tls,
         tls_server_name=configuration.tls_server_name or None,
-        proxy=configuration.proxy or _proxy_for(server),
+        proxy=_usable(configuration.proxy or _proxy_for(server), server),
         credentials=_KubeconfigCredentials(paths, context, loaded, tls),
     )
 
@@ -157,8 +163,9 @@ class _KubeconfigCredentials:
     def __init__(self, paths: str, context: str | None, loaded: _Loaded, tls: ssl.SSLContext | None) -> None:
         self._paths = paths
         self._context = context
+        self.tls = tls
         self._loaded = loaded
-        self._tls = tls
+        self._certificate = _client_certificate_in(loaded.configuration)
         self._lock = asyncio.Lock()
         self._due = False
         self._renewed_at = clock.monotonic()
@@ -170,8 +177,10 @@ class _KubeconfigCredentials:
                 await self._renew()
         return await _headers_of(self._loaded.configuration)
 
-    def refused(self) -> bool:
-        """Have everything read anew before the next call, unless that was done just now."""
+    def refused(self, sent_at: float) -> bool:
+        """Have everything read anew before the next call, unless that was done just now, or since the call began."""
+        if self._renewed_at > sent_at:
+            return True
         self._due = self._due or clock.monotonic() - self._renewed_at >= RENEW_AGAIN_S
         return self._due
 
@@ -188,12 +197,14 @@ class _KubeconfigCredentials:
         self._renewed_at = clock.monotonic()
         try:
             loaded = await _load_kubeconfig(self._paths, self._context)
-            if self._tls is not None:
-                _load_client_certificate(self._tls, loaded.configuration, f"kubeconfig {self._paths}")
+            certificate = _client_certificate_in(loaded.configuration)
+            if self.tls is not None and certificate != self._certificate:
+                # another context, so that no connection made with the old certificate is used again
+                self.tls = _tls_of(loaded.configuration, f"kubeconfig {self._paths}")
         except ConfigError as error:
             log.warning("credentials_not_renewed", error=str(error))  # the old ones go on until the server refuses
         else:
-            self._loaded = loaded
+            self._loaded, self._certificate = loaded, certificate
 
 
 # ---- in a pod ---------------------------------------------------------------------------------------------------
@@ -217,13 +228,15 @@ async def _from_service_account() -> Endpoint:
         server=server,
         namespace=namespace_file.read_text().strip() if namespace_file.exists() else "default",
         tls=_tls_of(configuration, "service account"),
-        proxy=_proxy_for(server),
+        proxy=_usable(_proxy_for(server), server),
         credentials=_ServiceAccountCredentials(configuration),
     )
 
 
 class _ServiceAccountCredentials:
     """The pod's token; the library's hook reads the file anew every minute."""
+
+    tls = None
 
     def __init__(self, configuration: Any) -> None:
         self._configuration = configuration
@@ -232,7 +245,7 @@ class _ServiceAccountCredentials:
         """The Authorization header."""
         return await _headers_of(self._configuration)
 
-    def refused(self) -> bool:
+    def refused(self, sent_at: float) -> bool:
         """The kubelet renews the file long before the token runs out, so a refused one is wrong."""
         return False
 
@@ -259,6 +272,14 @@ def _tls_of(configuration: Any, source: str) -> ssl.SSLContext:
     return tls
 
 
+def _client_certificate_in(configuration: Any) -> bytes | None:
+    """The certificate as it is now; None where there is none, or none that can be read."""
+    try:
+        return Path(configuration.cert_file).read_bytes() if configuration.cert_file else None
+    except OSError:
+        return None
+
+
 def _load_client_certificate(tls: ssl.SSLContext, configuration: Any, source: str) -> None:
     if not configuration.cert_file:
         return
@@ -282,3 +303,25 @@ def _proxy_for(server: str) -> str | None:
     if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(parts.netloc):
         return None
     return getproxies().get(parts.scheme)
+
+
+def _usable(proxy: str | None, server: str) -> str | None:
+    """A proxy's URL, with the scheme that is meant where there is none; its password is in no error."""
+    if proxy is None:
+        return None
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    if not _is_http(url):
+        shown = proxy.rpartition("@")[2][:256]
+        raise ConfigError(
+            f"reach {server.rpartition('@')[2]}: the proxy {shown!r} cannot be used; write it as http://HOST:PORT in "
+            "proxy-url or HTTPS_PROXY, or leave it out"
+        )
+    return url
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

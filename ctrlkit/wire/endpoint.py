@@ -11,23 +11,30 @@ from typing import Protocol
 class Credentials(Protocol):
     """Who we are, at this moment."""
 
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What to connect with from now on, where a client certificate says who we are; else None."""
+        ...
+
     async def headers(self) -> Mapping[str, str]:
         """The headers that say so; renewed first where that is due."""
         ...
 
-    def refused(self) -> bool:
-        """Hear that the server refused them; True if the next `headers` may be fresher ones."""
+    def refused(self, sent_at: float) -> bool:
+        """Hear that the server refused those of a call begun at `sent_at`; True if the next may be fresher ones."""
         ...
 
 
 class Anonymous:
     """No headers at all: nobody, or whom the client certificate names."""
 
+    tls = None
+
     async def headers(self) -> Mapping[str, str]:
         """None."""
         return {}
 
-    def refused(self) -> bool:
+    def refused(self, sent_at: float) -> bool:
         """There is nothing fresher."""
         return False
 
@@ -40,13 +47,13 @@ class Endpoint:
     >>> Endpoint(server="http://127.0.0.1:8001").namespace
     'default'
 
-    Shape   `server` is a URL without a slash at its end. `namespace` is the context's own. `tls` is None for HTTP;
-            the context may take a renewed client certificate for later connections. `proxy` is a URL.
+    Shape   `server` is a URL without a slash at its end. `namespace` is the context's own. `tls` is None for HTTP.
+            `proxy` is a URL, and may hold a password.
     """
 
     server: str
     namespace: str = "default"
     tls: ssl.SSLContext | None = None
     tls_server_name: str | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     credentials: Credentials = field(default_factory=Anonymous)

@@ -13,6 +13,11 @@ def unreachable(error: aiohttp.ClientError | OSError, *, attempted: str, evidenc
     return Unreachable(f"{attempted}: {fact}; {next_step} [{evidence} -> {type(error).__name__}]")
 
 
+def telling_cause(error: Exception) -> Exception | None:
+    """The error, or None where a traceback of it would show a proxy's URL, which may hold a password."""
+    return None if isinstance(error, aiohttp.ClientHttpProxyError | aiohttp.InvalidURL) else error
+
+
 def broken(error: BaseException | None, *, attempted: str, evidence: str, unfinished: int) -> StreamBroken:
     """A watch that was cut; `unfinished` bytes of a line had come."""
     within = f"within a line, after {unfinished} bytes of it" if unfinished else "before the server had ended it"
@@ -31,6 +36,16 @@ def was_cut(error: TransportError) -> bool:
 
 
 _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
+    (
+        aiohttp.ClientHttpProxyError,
+        "the proxy on the way to {address} refused: {error}",
+        "check HTTPS_PROXY, NO_PROXY and proxy-url",
+    ),
+    (
+        aiohttp.ClientProxyConnectionError,
+        "the proxy on the way to {address} cannot be reached",
+        "check HTTPS_PROXY, NO_PROXY and proxy-url",
+    ),
     (ConnectionRefusedError, "{address} refused the connection", "check that the server runs there"),
     (
         aiohttp.ClientConnectorDNSError,
@@ -47,11 +62,6 @@ _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], .
         "no TLS connection with {address}: {error}",
         "check that the server speaks TLS, and the client certificate in the kubeconfig",
     ),
-    (
-        aiohttp.ClientProxyConnectionError,
-        "the proxy on the way to {address} cannot be reached",
-        "check HTTPS_PROXY, NO_PROXY and proxy-url",
-    ),
     (aiohttp.ClientConnectorError, "{address} cannot be reached: {error}", "check the network"),
     (
         (ConnectionError, aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError),
@@ -66,6 +76,12 @@ def _cause(error: aiohttp.ClientError | OSError, address: str) -> tuple[str, str
     subject: Exception = error
     detail: object = error
     match error:
+        case aiohttp.ClientResponseError():
+            detail = f"{error.status} {error.message}"  # its own text has the URL, and a proxy's may hold a password
+        case aiohttp.InvalidURL():
+            detail = "its URL, or the proxy's, cannot be used"
+        case aiohttp.ClientProxyConnectionError():
+            pass
         case aiohttp.ClientConnectorCertificateError():
             detail = error.certificate_error
         case aiohttp.ClientConnectorError():

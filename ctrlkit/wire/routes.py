@@ -42,6 +42,9 @@ _METHODS = {
 }
 _JSON = "application/json"
 _YAML = "application/yaml"
+_PARTIAL = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1,application/json"
+_METADATA_ONLY = {Verb.GET: _PARTIAL.format(""), Verb.LIST: _PARTIAL.format("List"), Verb.WATCH: _PARTIAL.format("")}
+"""What to accept; a server that knows no such form sends whole objects, of which the metadata is read (row C9)."""
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
 
@@ -206,7 +209,7 @@ def to_http(action: Action) -> HttpRequest:
     Errors  BadRequest as `check_action`; TypeError for a body that is not plain JSON data.
     """
     check_action(action)
-    headers = {"Accept": _JSON}
+    headers = {"Accept": _METADATA_ONLY.get(action.verb, _JSON) if action.options.metadata_only else _JSON}
     body = None
     if action.verb in DELETES:
         body = write_delete_options(action.options)
@@ -234,7 +237,8 @@ def to_action(  # noqa: PLR0917 - the parts of a request, in their order on the 
     'watch pods *'
 
     Shape   `path` is percent-encoded, as on the wire; `query` is not; of a parameter given twice the first counts.
-            `headers` find `Content-Type` by that name (aiohttp's headers ignore case); without one the body is JSON.
+            `headers` find `Accept` and `Content-Type` by these names (aiohttp's headers ignore case); without
+            the latter the body is JSON.
     Errors  NotFound for a path that leads to no resource, MethodNotAllowed is for whoever serves the verb;
             UnsupportedMediaType for a body in an unknown form; BadRequest for what cannot be read.
     """
@@ -244,6 +248,8 @@ def to_action(  # noqa: PLR0917 - the parts of a request, in their order on the 
         pairs.setdefault(name, value)
     verb = _verb(method, place.name, pairs)
     options = read_query(pairs)
+    if headers.get("Accept") == _METADATA_ONLY.get(verb, ""):
+        options["metadata_only"] = True
     content_type = (headers.get("Content-Type") or _JSON).partition(";")[0].strip().lower()
     document: Any = None
     patch_type = None

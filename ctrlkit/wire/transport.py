@@ -5,12 +5,15 @@ In      Actions; an Endpoint that says where, with which TLS, as whom.
 Out     Bytes, lines, or an error that says what was tried on what.
 Owns    The connections: `async with RestTransport(endpoint)` closes them.
 
-R-a  A call has a time limit (30 s for each attempt); a watch has it until its stream opens, then none.
+R-a  A call has a time limit (30 s for each attempt). A watch has it until its stream opens, and may then last as much
+     longer than the timeout it asks the server for: a server that has not ended it by then is there no more. The
+     system keeps sockets alive, and so notices most such servers within two minutes.
 R-b  A 429 or 5xx that names a time in Retry-After is tried again after it, up to 10 times, writes included: the server
      says that it did not start. A read that lost its connection is tried again after 1 s. Nothing else is (row C2).
      A wait longer than the time limit is left to the caller, who finds it in `retry_after_s`.
 R-c  There is no throttle on this side: the server's own fairness says when to wait (rows C1 and B21).
-R-d  A 401 has the credentials renewed, once, where there may be fresher ones.
+R-d  A 401 has the credentials renewed, once, where there may be fresher ones. Later calls go over connections of their
+     own where that brought another client certificate.
 R-e  A watch whose connection is lost or timed out while it opens is an error, not an empty stream as in row C3: the
      watcher learns the cause, and waits before the next try instead of listing again.
 """
@@ -18,20 +21,23 @@ R-e  A watch whose connection is lost or timed out while it opens is an error, n
 from __future__ import annotations
 
 import asyncio
+import io
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 from yarl import URL
 
+from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, TimedOut, Unauthorized, Unreachable
 from ctrlkit.model import Action, Lines
 from ctrlkit.telemetry import logger
 from ctrlkit.wire.endpoint import Endpoint
-from ctrlkit.wire.faults import broken, unreachable, was_cut
+from ctrlkit.wire.faults import broken, telling_cause, unreachable, was_cut
 from ctrlkit.wire.frames import LineSplitter
 from ctrlkit.wire.routes import HttpRequest, to_http
 from ctrlkit.wire.status import refusal, warnings_in
@@ -42,6 +48,9 @@ TIME_LIMIT_S = 30.0
 MAX_RETRIES = 10
 CUT_WAIT_S = 1.0
 LEAST_WAIT_S = 1.0
+ALIVE_IDLE_S = 30
+ALIVE_EVERY_S = 15
+ALIVE_TRIES = 4
 _READ_BUFFER = 256 * 1024
 _KNOWN_WARNINGS = 1000
 
@@ -68,7 +77,7 @@ class RestTransport:
         self._warned: set[str] = set()
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=0, ssl=self._endpoint.tls if self._endpoint.tls is not None else True)
+        connector = aiohttp.TCPConnector(limit=0, socket_factory=alive_socket)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -100,8 +109,10 @@ class RestTransport:
         """Open a watch; leaving the context closes its connection."""
         request = to_http(action)
         response = await self._persist(action, request, lambda: self._send(action, request))
+        asked_s = action.options.timeout_s
+        limit_s = asked_s + self._time_limit_s if asked_s else None
         try:
-            yield _LineStream(response, attempted=str(action), evidence=_evidence(request))
+            yield _LineStream(response, attempted=str(action), evidence=_evidence(request), limit_s=limit_s)
         finally:
             response.close()
 
@@ -109,10 +120,11 @@ class RestTransport:
         renewed = False
         retries = 0
         while True:
+            sent_at = monotonic()
             try:
                 return await self._within_limits(action, request, attempt)
             except Unauthorized:
-                if renewed or not self._endpoint.credentials.refused():
+                if renewed or not self._endpoint.credentials.refused(sent_at):
                     raise
                 renewed = True
                 continue
@@ -153,17 +165,19 @@ class RestTransport:
         except (aiohttp.ClientError, OSError) as error:
             raise unreachable(
                 error, attempted=str(action), evidence=_evidence(request), address=self._address
-            ) from error
+            ) from telling_cause(error)
 
     async def _send(self, action: Action, request: HttpRequest) -> aiohttp.ClientResponse:
         """Send once and return a success, still unread. Every answer passes here: what counts requests belongs here."""
         if self._session is None:
             raise RuntimeError("RestTransport is used outside `async with`")
+        credentials = await self._endpoint.credentials.headers()
         response = await self._session.request(
             request.method,
             self._url(request),
-            headers={**request.headers, **await self._endpoint.credentials.headers()},
-            data=request.body,
+            headers={**request.headers, **credentials},
+            data=None if request.body is None else io.BytesIO(request.body),  # bytes would be written in one go
+            ssl=self._endpoint.credentials.tls or self._endpoint.tls or True,
             allow_redirects=False,
             proxy=self._endpoint.proxy,
             server_hostname=self._endpoint.tls_server_name,
@@ -195,8 +209,12 @@ class RestTransport:
 class _LineStream:
     """The lines of an open watch, as many at a time as have arrived."""
 
-    def __init__(self, response: aiohttp.ClientResponse, *, attempted: str, evidence: str) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, *, attempted: str, evidence: str, limit_s: float | None
+    ) -> None:
         self._content = response.content
+        self._limit_s = limit_s
+        self._ends_at = None if limit_s is None else monotonic() + limit_s
         self._splitter = LineSplitter()
         self._attempted = attempted
         self._evidence = evidence
@@ -207,7 +225,13 @@ class _LineStream:
     async def __anext__(self) -> list[bytes]:
         while True:
             try:
-                chunk = await self._content.readany()
+                async with asyncio.timeout_at(self._ends_at):
+                    chunk = await self._content.readany()
+            except TimeoutError as error:
+                raise TimedOut(
+                    f"{self._attempted}: the stream had not ended after {self._limit_s:g} s, as it should have; "
+                    f"watch again from the last version [{self._evidence}]"
+                ) from error
             except (aiohttp.ClientError, OSError) as error:
                 raise self._broken(error) from error
             if not chunk:
@@ -228,4 +252,17 @@ def _evidence(request: HttpRequest) -> str:
 
 def _address(server: str) -> str:
     parts = urlsplit(server)
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def alive_socket(address: tuple[Any, Any, int, str, Any]) -> socket.socket:
+    """A socket whose system asks the other end whether it is still there, and ends a connection whose end is not."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("KEEPIDLE", ALIVE_IDLE_S), ("KEEPINTVL", ALIVE_EVERY_S), ("KEEPCNT", ALIVE_TRIES)):
+        option = getattr(socket, f"TCP_{name}", None)  # a system may lack one, and then has its own number
+        if option is not None:
+            made.setsockopt(socket.IPPROTO_TCP, option, value)
+    return made

@@ -29,6 +29,14 @@ def document_answer(document: bytes, *, status: int = 200, content_type: str = _
     return web.Response(body=document, status=status, headers={"Content-Type": content_type})
 
 
+def with_warnings(answer: web.Response, texts: Sequence[str]) -> web.Response:
+    """An answer with what the server says besides it, a header each."""
+    for text in texts:
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+        answer.headers.add("Warning", f'299 - "{quoted}"')
+    return answer
+
+
 def text_answer(text: str, *, status: int = 200) -> web.Response:
     """Plain text, as probes and unknown paths have it."""
     return web.Response(text=text, status=status)

@@ -28,7 +28,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
+    port = int(text) if text.isascii() and text.isdigit() else -1
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is no port: write a number from 0 to 65535")
     return port
@@ -55,7 +55,7 @@ async def _serve(port: int, kubeconfig: Path | None) -> None:
         hint = ""
         if kubeconfig is not None:
             _write(server, kubeconfig)
-            hint = f"try: kubectl --kubeconfig {kubeconfig} get namespaces\n"
+            hint = f"try: kubectl --kubeconfig {kubeconfig} create --validate=false -f FILE\n"
         sys.stdout.write(f"ready {server.url}\n{hint}")
         sys.stdout.flush()
         await stopped.wait()
@@ -72,7 +72,8 @@ def _write(server: ApiServer, kubeconfig: Path) -> None:
 
 COMMAND = Command(
     name="apiserver",
-    help="run an API server in memory, with the loops of a cluster, for kubectl and for trying controllers",
+    help="run an API server in memory, for kubectl and for trying controllers; StatefulSets, pods, garbage collection "
+    "and namespaces work as in a cluster, but no container runs a process",
     configure=_configure,
     run=_run,
 )

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 
 import msgspec
 from aiohttp import web
 
 from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
-from ctrlkit.model import Action, AnyResource, PatchType
+from ctrlkit.model import Action, AnyResource, PatchType, custom_resource
+from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.routes import to_action
+from fakes.tracker.malformed import json_problem
 from fakes.tracker.ownership import MANAGER_BYTES_MAX
 from fakes.tracker.registry import Registry, Served
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
 _BODY_TYPES = ("application/json", "application/yaml")
+_PROTOBUF = "application/vnd.kubernetes.protobuf"  # a real server reads it for built-in kinds and says so
 _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
 _PATCHES = (*_CUSTOM_PATCHES, PatchType.STRATEGIC.value)
 _SUMMARY_CHARACTERS = 30
+_BINDINGS = Served(resource=custom_resource(group="", kind="Binding", plural="bindings"), singular="binding")
+"""Made and never kept, so no kind of the registry: the tracker takes a Binding as a write to its pod."""
 
 
 class NoSuchPage(Exception):
@@ -27,20 +31,10 @@ class NoSuchPage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a path leads to: a kind, and how much of an object's place it names."""
+    """What a path leads to: a kind, and the methods the path supports."""
 
     served: Served
-    in_namespace: bool
-    names_object: bool
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The methods the path supports."""
-        if self.names_object:
-            return ("GET", "HEAD", "PUT", "PATCH", "DELETE")
-        if self.served.resource.namespaced and not self.in_namespace:
-            return ("GET", "HEAD")
-        return ("GET", "HEAD", "POST", "DELETE")
+    methods: tuple[str, ...]
 
 
 def find_target(path: str, registry: Registry) -> Target:
@@ -61,10 +55,20 @@ def find_target(path: str, registry: Registry) -> Target:
         raise NoSuchPage
     in_namespace = len(rest) > 2 and rest[0] == "namespaces" and (bool(group) or rest[2] not in ("status", "finalize"))
     rest = rest[2:] if in_namespace else rest
-    for kind in kinds:
+    for kind in (*kinds, _BINDINGS) if not group else kinds:
         if kind.resource.plural == rest[0]:
-            return Target(kind, in_namespace, names_object=len(rest) > 1)
+            return Target(kind, _methods(kind, rest[1:], in_namespace=in_namespace))
     raise _unknown_resource()
+
+
+def _methods(kind: Served, below: list[str], *, in_namespace: bool) -> tuple[str, ...]:
+    if kind is _BINDINGS or (kind.resource.identity == PODS.identity and below[1:] == ["binding"]):
+        return ("POST",)
+    if below:
+        return ("GET", "HEAD", "PUT", "PATCH", "DELETE")
+    if kind.resource.namespaced and not in_namespace:
+        return ("GET", "HEAD")
+    return ("GET", "HEAD", "POST", "DELETE")
 
 
 async def read_body(request: web.BaseRequest) -> bytes | None:
@@ -96,7 +100,7 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
         _check_body(request, body or b"", served)
     url = request.rel_url
     action = to_action(request.method, url.raw_path, url.query.items(), request.headers, body, resolve)
-    if action.subresource and action.subresource not in served.subresources:
+    if action.subresource and action.subresource not in served.subresources and "POST" not in target.methods:
         raise _unknown_resource()
     return _with_manager(action, request.headers.get("User-Agent", ""))
 
@@ -110,16 +114,22 @@ def _with_manager(action: Action, user_agent: str) -> Action:
     return replace(action, options=replace(action.options, field_manager=manager))
 
 
+def content_type_of(request: web.BaseRequest) -> str:
+    """The type of a request's body, JSON where none is given."""
+    return request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
+
+
 def _check_body(request: web.BaseRequest, body: bytes, served: Served) -> None:
     """Refuse what `to_action` would refuse too, in the words clients know."""
-    content_type = request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
+    content_type = content_type_of(request)
     is_patch = request.method == "PATCH"
     if is_patch and content_type not in _PATCHES and not served.custom:
         raise UnsupportedMediaType("415: Unsupported Media Type")
     accepted = _BODY_TYPES if not is_patch else _CUSTOM_PATCHES if served.custom else _PATCHES
     if content_type not in accepted:
         raise UnsupportedMediaType(
-            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(accepted if is_patch or served.custom else (*accepted, _PROTOBUF))
         )
     if content_type.endswith("json"):
         try:
@@ -138,33 +148,6 @@ def _complaint(body: bytes, served: Served, *, is_patch: bool) -> str:
         f"the object provided is unrecognized (must be of type {served.resource.kind}): "
         f"couldn't get version/kind; json parse error: {problem} ({summary})"
     )
-
-
-_PLACES = {
-    "Expecting property name": "looking for beginning of object key string",
-    "Expecting value": "looking for beginning of value",
-    "Expecting ':'": "after object key",
-    "Expecting ','": "after object key:value pair or array element",
-    "Extra data": "after top-level value",
-}
-
-
-def json_problem(body: bytes) -> str:
-    """
-    What is wrong with a JSON text, as a real server puts it.
-
-    >>> json_problem(b"{nope"), json_problem(b"[{")
-    ("invalid character 'n' looking for beginning of object key string", 'unexpected end of JSON input')
-    """
-    text = body.decode(errors="replace")
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        if error.pos >= len(text):
-            return "unexpected end of JSON input"
-        place = next((words for start, words in _PLACES.items() if error.msg.startswith(start)), "in the text")
-        return f"invalid character {text[error.pos]!r} {place}"
-    return "invalid character in the text"
 
 
 def _unknown_resource() -> NotFound:

@@ -21,17 +21,20 @@ from ctrlkit import clock
 from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, ServiceUnavailable, TransportError, Unauthorized
 from ctrlkit.model import Action, Transport, Verb
 from fakes.apiserver import discovery
-from fakes.apiserver.answers import document_answer, json_answer, status_answer, text_answer
+from fakes.apiserver.answers import document_answer, json_answer, status_answer, text_answer, with_warnings
+from fakes.apiserver.duplicates import check_duplicates
 from fakes.apiserver.kubeconfig import kubeconfig_text, write_private
 from fakes.apiserver.negotiation import AGGREGATED_DISCOVERY, accepts_aggregated_discovery
-from fakes.apiserver.requests import NoSuchPage, find_target, read_action, read_body
+from fakes.apiserver.requests import NoSuchPage, content_type_of, find_target, read_action, read_body
 from fakes.apiserver.views import View
+from fakes.tracker.notices import noticed
 from fakes.tracker.registry import Registry
 from fakes.tracker.verbs import Made
 
 _PROBES = ("/healthz", "/livez", "/readyz")
 _SHUTDOWN_S = 1.0
 _JSON = "application/json"
+_PLAIN = "text/plain; charset=utf-8"
 
 
 class PortTaken(CtrlkitError):
@@ -126,7 +129,7 @@ class ApiServer:
             case ["version"]:
                 body = discovery.version_document()
             case ["openapi", "v3"]:
-                body = discovery.openapi_index()
+                return json_answer(discovery.openapi_index(), content_type=_PLAIN)  # as a real server calls it
             case ["api" | "apis" as root] if aggregated:
                 return json_answer(discovery.aggregated(served, core=root == "api"), content_type=AGGREGATED_DISCOVERY)
             case ["api"]:
@@ -144,13 +147,16 @@ class ApiServer:
     async def _perform(self, request: web.BaseRequest) -> web.StreamResponse:
         target = find_target(request.rel_url.raw_path, self._registry)
         try:
-            action = read_action(request, await read_body(request), target)
+            body = await read_body(request)
+            action = read_action(request, body, target)
             view = View(request, target.served)
             if action.verb is Verb.WATCH:
                 return await self._stream(request, action, view)
-            answer = await self._transport.do(action)
+            with noticed() as texts:
+                check_duplicates(action, body, content_type_of(request))
+                answer = await self._transport.do(action)
             is_made = action.verb is Verb.CREATE or isinstance(answer, Made)
-            return document_answer(view.of(answer), status=201 if is_made else 200)
+            return with_warnings(document_answer(view.of(answer), status=201 if is_made else 200), texts)
         except ApiError as error:
             return status_answer(error, allow=target.methods)
 

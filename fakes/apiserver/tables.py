@@ -21,9 +21,9 @@ from ctrlkit.model import AnyResource
 from fakes.apiserver import jsonpath
 from fakes.apiserver.durations import age
 from fakes.apiserver.printers import PRINTERS, default_cells
+from fakes.tracker.partial import META_VERSION, partial_object
 from fakes.tracker.registry import Served
 
-_META_VERSION = "meta.k8s.io/v1"
 _AGE_COLUMN = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 _NAME_COLUMN = {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
 _COLUMNS: Mapping[str, Sequence[Sequence[Any]]] = json.loads(
@@ -86,7 +86,7 @@ class Tables:
         kept = ("resourceVersion", "continue", "remainingItemCount") if is_list else ("resourceVersion",)
         return {
             "kind": "Table",
-            "apiVersion": _META_VERSION,
+            "apiVersion": META_VERSION,
             "metadata": {name: metadata[name] for name in kept if metadata.get(name)},
             "columnDefinitions": columns,
             "rows": [{"cells": self.cells(thing, now), "object": self._row_object(thing)} for thing in things],
@@ -104,7 +104,7 @@ class Tables:
             case Include.NONE:
                 return None
             case Include.METADATA:
-                return _metadata_only(thing)
+                return partial_object(thing)
             case Include.OBJECT:
                 return _with_kind(thing, self.served.resource)
 
@@ -137,41 +137,6 @@ def _custom_cell(thing: Mapping[str, Any], column: Mapping[str, Any], now: datet
         case "integer" | "number" as kind if isinstance(value, int | float) and not isinstance(value, bool):
             return int(value) if kind == "integer" else float(value)
     return None
-
-
-def metadata_only(answer: bytes) -> bytes:
-    """
-    An object as PartialObjectMetadata, a list as PartialObjectMetadataList.
-
-    >>> metadata_only(b'{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}, "spec": {}}')
-    b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a"}}'
-    """
-    body = msgspec.json.decode(answer)
-    if body.get("kind") == "Status":
-        return answer
-    if "items" not in body:
-        return _encode(_metadata_only(body))
-    items = [_metadata_only(thing) for thing in body["items"] or ()]
-    metadata = body.get("metadata") or {}
-    return _encode(
-        {"kind": "PartialObjectMetadataList", "apiVersion": _META_VERSION, "metadata": metadata, "items": items}
-    )
-
-
-def metadata_event(line: bytes) -> bytes:
-    """A watch event around PartialObjectMetadata."""
-    event = msgspec.json.decode(line)
-    if event.get("type") == "ERROR":
-        return line
-    return _encode({"type": event["type"], "object": _metadata_only(event["object"])})
-
-
-def _metadata_only(thing: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "kind": "PartialObjectMetadata",
-        "apiVersion": _META_VERSION,
-        "metadata": thing.get("metadata") or {},
-    }
 
 
 def _with_kind(thing: Mapping[str, Any], resource: AnyResource) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from aiohttp import web
 
 from ctrlkit import clock
 from fakes.apiserver.negotiation import Form, accepted_form
-from fakes.apiserver.tables import Include, Tables, metadata_event, metadata_only
+from fakes.apiserver.tables import Include, Tables
+from fakes.tracker.partial import metadata_event, metadata_only
 from fakes.tracker.registry import Served
 
 

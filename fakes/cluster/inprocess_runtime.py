@@ -92,13 +92,14 @@ class InProcessRuntime:
     """
     A Runtime (see runtime.py) of Programs; `images` makes one for each image name, `addresses` gives pods theirs.
 
-    Shape   The default addresses are text only, for pods without sockets; programs that listen take
+    Shape   The default addresses are text only, for pods without sockets, from a block that no network routes
+            (RFC 2544); programs that listen take
             `loopback_addresses(ports=...)`. `program` shows a running container's program to tests.
     """
 
     def __init__(self, *, images: Mapping[str, ProgramFactory], addresses: Addresses | None = None) -> None:
         self._images = images
-        self._addresses = addresses or Addresses(block="10.244.0.0/16")
+        self._addresses = addresses or Addresses(block="198.18.0.0/16")
         self._sandboxes: dict[str, _Sandbox] = {}
         self._callbacks: list[Callable[[ContainerId], None]] = []
 

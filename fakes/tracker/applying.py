@@ -15,21 +15,12 @@ from ctrlkit.errors import Conflict
 from ctrlkit.model import Action, ObjectKey
 from fakes.tracker.core import Core
 from fakes.tracker.creating import make
-from fakes.tracker.fieldsets import (
-    FieldSet,
-    applied,
-    compare,
-    difference,
-    intersection,
-    path_text,
-    paths,
-    union,
-    with_named,
-)
-from fakes.tracker.managers import Entries, Entry, Operation, after_apply, conflicts, describe, find, make_entry
+from fakes.tracker.fieldsets import FieldSet, difference, intersection, union
+from fakes.tracker.managers import Entries, Entry, Operation, after_apply, find, make_entry
 from fakes.tracker.nodes import Node
-from fakes.tracker.ownership import before_first_apply, node_of, now, ownable, writable
-from fakes.tracker.refusals import Cause, bad_request, invalid_options, not_found, plain_failure
+from fakes.tracker.object_fields import applied, compare, with_named
+from fakes.tracker.ownership import before_first_apply, check_conflicts, node_of, now, ownable, writable
+from fakes.tracker.refusals import bad_request, not_found, plain_failure
 from fakes.tracker.registry import Served
 from fakes.tracker.store import Stored
 from fakes.tracker.typed_merge import merge, problems, remove
@@ -42,8 +33,8 @@ def apply(core: Core, served: Served, action: Action) -> tuple[Stored, bool]:
     """
     Carry out an apply: the object as it is then, and whether it was made by this.
 
-    Errors  Invalid without a field manager; BadRequest for managedFields, another kind, or another name than the
-            URL's; ApiError 500 for fields the kind does not have; Conflict with other managers; all of create, update.
+    Errors  BadRequest for managedFields, another kind, or another name than the URL's; ApiError 500 for fields the kind
+            does not have; Conflict with other managers; all of create and update.
     """
     _check(served, action)
     current = core.find(served, action.key)
@@ -73,8 +64,7 @@ def _apply_to(core: Core, served: Served, action: Action, current: Stored) -> St
         others = [entry["fieldsV1"] for entry in entries if entry is not before]
         merged = _pruned(merged, before["fieldsV1"], [fields, *others], node)
     changed, removed = (writable(served, subresource, part) for part in compare(live, merged, node))
-    if not action.options.force:
-        _check_conflicts(entries, mine, changed)
+    check_conflicts(action, entries, mine, changed)
     time = now() if merged != live else before.get("time", "") if before else ""
     after = after_apply(entries, _entry(served, action, mine["fieldsV1"], time), changed, removed)
     given = (action.body.get("metadata") or {}).get("resourceVersion")
@@ -112,12 +102,10 @@ def _pruned(merged: Plain, last: FieldSet, owned: list[FieldSet], node: Node) ->
 
 def _check(served: Served, action: Action) -> None:
     resource, body = served.resource, action.body
-    if not action.options.field_manager:
-        raise invalid_options("PatchOptions", Cause.required("fieldManager", "is required for apply patch"))
     if not isinstance(body, Mapping):
         raise bad_request("error decoding patch: an apply patch is an object")
-    group, _, version = (body.get("apiVersion") or resource.api_version).rpartition("/")
-    kind = body.get("kind") or resource.kind
+    group, _, version = str(body.get("apiVersion") or "").rpartition("/")
+    kind = body.get("kind") or ""
     if (group, version, kind) != (resource.group, resource.version, resource.kind):
         raise bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
     meta = body.get("metadata") or {}
@@ -142,24 +130,3 @@ def _check_uid(served: Served, action: Action) -> None:
             f'Operation cannot be fulfilled on {served.resource} "{action.name}": uid mismatch: the provided object '
             f"specified uid {uid}, and no existing object was found"
         )
-
-
-def _check_conflicts(entries: Entries, mine: Entry, changed: FieldSet) -> None:
-    found = [
-        (describe(other), path_text(path))
-        for other, fields in conflicts(entries, mine, changed)
-        for path in paths(fields)
-    ]
-    if not found:
-        return
-    if len(found) == 1:
-        text = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"
-    else:
-        lines = []
-        for other in dict.fromkeys(name for name, _ in found):
-            lines += [f"conflicts with {other}:", *(f"- {path}" for name, path in found if name == other)]
-        text = f"Apply failed with {len(found)} conflicts: " + "\n".join(lines)
-    causes = [
-        {"reason": "FieldManagerConflict", "message": f"conflict with {other}", "field": path} for other, path in found
-    ]
-    raise Conflict(text, details={"causes": causes})

@@ -37,7 +37,7 @@ def create(core: Core, served: Served, action: Action) -> Stored:
 def make(
     core: Core, served: Served, action: Action, body: Mapping[str, Any], *, owners: Entries | None = None
 ) -> Stored:
-    """Store a new object from a body that is of the right kind; `owners` its managedFields, None: it is all its maker's."""
+    """Store a new object from a body that is of the right kind; without `owners`, all of it is its maker's."""
     plain = _initial(served, action, body)
     _check_namespace(core, served, action, body)
     name = _choose_name(core, served, plain["metadata"], action.namespace)
@@ -55,6 +55,8 @@ def make(
     causes += definitions.custom_causes(served, plain)
     if causes:
         raise invalid(served.resource, name, *causes)
+    if served.custom:
+        metadata.tell_of_finalizers(plain["metadata"], {})
     key = ObjectKey(action.namespace, name)
     if core.find(served, key) is not None:
         raise already_exists(served.resource, name)
@@ -67,13 +69,12 @@ def _checked_body(served: Served, action: Action) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
         raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
     metadata.check_kind(served.resource, body, custom=served.custom)
-    meta = body.get("metadata") or {}
-    if served.custom:
-        metadata.check_types(served.resource, meta)
+    meta = metadata.of(served.resource, body)
     namespace = meta.get("namespace") or ""
-    if served.resource.namespaced and not action.namespace:
+    is_namespaced = served.resource.namespaced
+    if is_namespaced and not action.namespace:
         raise bad_request("an empty namespace may not be set during creation")
-    if namespace and namespace != action.namespace:
+    if is_namespaced and namespace and namespace != action.namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     if meta.get("resourceVersion"):
         raise plain_failure("resourceVersion should not be set on objects to be created")

@@ -70,7 +70,7 @@ def definition_causes(plain: Mapping[str, Any]) -> list[Cause]:
 
 
 def conform(served: Served, plain: Plain, action: Action) -> Plain:
-    """A custom object pruned and defaulted by its schema; unknown fields are told of, or refused, as the caller wants."""
+    """A custom object pruned and defaulted by its schema; unknown fields told of or refused, as the caller wants."""
     if served.schema is None:
         return plain
     completed, unknown = served.schema.complete(plain)

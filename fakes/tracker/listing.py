@@ -11,6 +11,7 @@ import msgspec
 
 from ctrlkit.model import Action, Options
 from fakes.tracker.core import Core
+from fakes.tracker.malformed import json_problem
 from fakes.tracker.refusals import (
     Cause,
     bad_request,
@@ -26,6 +27,8 @@ from fakes.tracker.store import Collection, Stored
 
 EXACT = "Exact"
 NOT_OLDER_THAN = "NotOlderThan"
+_BAD_TOKEN = "invalid continue token: continue key is not valid"
+_LATEST = -1
 
 
 class _Token(NamedTuple):
@@ -103,8 +106,10 @@ def _version(core: Core, collection: Collection, options: Options, token: _Token
     if token:
         if options.resource_version not in ("", "0"):
             raise bad_request("specifying resource version is not allowed when using continue")
+        if token.version == _LATEST:
+            return current
         if token.version < collection.floor:
-            raise continue_expired()
+            raise continue_expired(_write_token(token._replace(version=_LATEST)))
         return token.version
     check_match(options)
     asked = read_version(options.resource_version or "0")
@@ -127,8 +132,16 @@ def _read_token(options: Options) -> _Token | None:
     text = options.continue_token
     if not text:
         return None
+    problem = ""
     try:
-        read = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise bad_request(f"{_BAD_TOKEN}: illegal base64 data at input byte {len(text) - 1}") from None
+    try:
+        read = msgspec.json.decode(decoded)
         return _Token(int(read["rv"]), str(read["start"]).removesuffix("\0"))
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
-        raise bad_request("invalid continue token: continue key is not valid") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = json_problem(decoded)
+    except (KeyError, TypeError, ValueError):
+        problem = 'server does not recognize this encoded version "" (v1)'
+    raise bad_request(f"{_BAD_TOKEN}: {problem}")

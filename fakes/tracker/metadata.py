@@ -8,8 +8,11 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.model import AnyResource
-from fakes.tracker.naming import name_causes
+from fakes.tracker import typed
+from fakes.tracker.naming import base_causes, name_causes
+from fakes.tracker.notices import notice
 from fakes.tracker.refusals import Cause, bad_request, qualified_kind
+from fakes.tracker.typed import json_type
 from fakes.tracker.validation_metadata import metadata_causes
 
 _SET_BY_SERVER = (
@@ -22,6 +25,7 @@ _SET_BY_SERVER = (
     "selfLink",
     "managedFields",
 )
+_WELL_KNOWN_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _KEPT_ON_UPDATE = ("namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -33,6 +37,7 @@ def clean(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def born(metadata: Mapping[str, Any], namespace: str, *, generation: bool) -> dict[str, Any]:
     """The metadata of a new object: whatever the caller says of the server's own fields is ignored (row X5)."""
     fresh = {name: value for name, value in clean(metadata).items() if name not in _SET_BY_SERVER}
+    fresh.pop("namespace", None)
     if namespace:
         fresh["namespace"] = namespace
     fresh["uid"] = str(uuid.UUID(int=clock.random_source().getrandbits(128), version=4))
@@ -44,36 +49,38 @@ def born(metadata: Mapping[str, Any], namespace: str, *, generation: bool) -> di
 
 def updated(metadata: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of an updated object: the caller's, with the server's own fields as they are."""
-    kept = (*_KEPT_ON_UPDATE, "generation", "resourceVersion")
+    kept = (*_KEPT_ON_UPDATE, "generation", "resourceVersion", "managedFields")
     merged = {name: value for name, value in clean(metadata).items() if name not in kept and name not in _SET_BY_SERVER}
     merged.update((name, current[name]) for name in kept if name in current)
     return merged
 
 
-def check_types(resource: AnyResource, metadata: Mapping[str, Any]) -> None:
-    """Refuse labels and annotations that are not text."""
-    for name in ("labels", "annotations"):
-        for value in (metadata.get(name) or {}).values():
-            if not isinstance(value, str):
-                raise bad_request(
-                    f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-                    f"json: cannot unmarshal {_json_type(value)} into Go struct field ObjectMeta.metadata.{name} "
-                    "of type string"
-                )
+def of(resource: AnyResource, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A body's metadata; BadRequest where that is no object."""
+    metadata = body.get("metadata") or {}
+    if not isinstance(metadata, Mapping):
+        kind = resource.kind
+        raise bad_request(
+            f'{kind} in version "{resource.version}" cannot be handled as a {kind}: json: cannot unmarshal '
+            f"{json_type(metadata)} into Go struct field {kind}.metadata of type v1.ObjectMeta"
+        )
+    return metadata
 
 
 def birth_causes(resource: AnyResource, metadata: Mapping[str, Any]) -> list[Cause]:
     """What the server has against a new object's metadata."""
-    name = metadata.get("name") or ""
+    name, base = metadata.get("name") or "", metadata.get("generateName") or ""
+    found = base_causes(resource, base) if base else []
     if not name:
-        nameless = Cause.required("metadata.name", "name or generateName is required")
-        return [nameless, *metadata_causes(metadata)]
-    return [*name_causes(resource, name), *metadata_causes(metadata)]
+        found.append(Cause.required("metadata.name", "name or generateName is required"))
+    else:
+        found += name_causes(resource, name)
+    return [*found, *metadata_causes(metadata), *_finalizer_causes(resource, metadata)]
 
 
 def update_causes(resource: AnyResource, metadata: Mapping[str, Any], current: Mapping[str, Any]) -> list[Cause]:
     """What the server has against a change of metadata; it tells of a forbidden finalizer twice."""
-    found = list(metadata_causes(metadata))
+    found = [*metadata_causes(metadata), *_finalizer_causes(resource, metadata)]
     if current.get("deletionTimestamp"):
         new = [name for name in metadata.get("finalizers") or () if name not in (current.get("finalizers") or ())]
         if new:
@@ -84,6 +91,29 @@ def update_causes(resource: AnyResource, metadata: Mapping[str, Any], current: M
             )
             found += [Cause.forbidden("metadata.finalizers", text)] * 2
     return found
+
+
+def _finalizer_causes(resource: AnyResource, metadata: Mapping[str, Any]) -> list[Cause]:
+    """Kinds with types of their own want finalizers that are well known, or begin with a domain."""
+    if resource.group == "apiextensions.k8s.io" or not typed.struct_of(resource):
+        return []
+    text = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        Cause.wrong(f"metadata.finalizers[{index}]", name, text)
+        for index, name in enumerate(metadata.get("finalizers") or ())
+        if "/" not in name and name not in _WELL_KNOWN_FINALIZERS
+    ]
+
+
+def tell_of_finalizers(metadata: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Tell whoever gives a custom object a finalizer without a domain that others may have the same idea."""
+    had = current.get("finalizers") or ()
+    for name in metadata.get("finalizers") or ():
+        if "/" not in name and name not in had and name not in _WELL_KNOWN_FINALIZERS:
+            notice(
+                f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name including a path (/) to '
+                "avoid accidental conflicts with other finalizer writers"
+            )
 
 
 def check_kind(resource: AnyResource, body: Mapping[str, Any], *, custom: bool) -> None:
@@ -101,16 +131,3 @@ def check_kind(resource: AnyResource, body: Mapping[str, Any], *, custom: bool) 
         why = f"unexpected kind {kind}" if custom else f"converting ({version}.{kind}) to {wanted}: unknown conversion"
         theirs = f"{kind}.{group}" if group else kind
         raise bad_request(f'{theirs} in version "{version}" cannot be handled as a {qualified_kind(resource)}: {why}')
-
-
-def _json_type(value: object) -> str:
-    match value:
-        case bool():
-            return "bool"
-        case int() | float():
-            return "number"
-        case None:
-            return "null"
-        case list():
-            return "array"
-    return "object"

@@ -18,7 +18,7 @@ LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = rf"{LABEL}(\.{LABEL})*"
 _PATH_KINDS = frozenset({"roles", "rolebindings", "clusterroles", "clusterrolebindings"})
-_LABEL_KINDS = frozenset({"namespaces"})
+_LABEL_KINDS = frozenset({"namespaces", "statefulsets"})
 
 
 def generate_name(base: str) -> str:
@@ -40,31 +40,35 @@ def name_causes(resource: AnyResource, name: str) -> list[Cause]:
     >>> [cause.field for cause in name_causes(PODS, "Not_Valid")], name_causes(ROLES, "system:Leader")
     (['metadata.name'], [])
     """
+    return [Cause.wrong("metadata.name", name, text) for text in _complaints(resource, name)]
+
+
+def base_causes(resource: AnyResource, base: str) -> list[Cause]:
+    """What the server has against the base of a name it is to make up; a dash may end it."""
+    whole = f"{base[:-1]}a" if base.endswith("-") and len(base) > 1 else base
+    return [Cause.wrong("metadata.generateName", base, text) for text in _complaints(resource, whole)]
+
+
+def _complaints(resource: AnyResource, name: str) -> list[str]:
     if resource.plural in _PATH_KINDS:
-        return _path_causes(name)
-    if resource.plural == "services" and not resource.group:
-        return _label_causes(name, LABEL_1035, _SERVICE_TEXT)
+        return _path_complaints(name)
+    if resource.identity == ("", "services"):
+        return _checked(name, 63, LABEL_1035, SERVICE_TEXT)
     if resource.plural in _LABEL_KINDS:
-        return _label_causes(name, LABEL, LABEL_TEXT)
-    if len(name) > 253:
-        return [_invalid(name, "must be no more than 253 characters")]
-    return [] if re.fullmatch(SUBDOMAIN, name) else [_invalid(name, SUBDOMAIN_TEXT)]
+        is_dotted = re.fullmatch(SUBDOMAIN, name) is not None
+        return _checked(name, 63, LABEL, DOTS_TEXT if is_dotted else LABEL_TEXT)
+    return _checked(name, 253, SUBDOMAIN, SUBDOMAIN_TEXT)
 
 
-def _label_causes(name: str, pattern: str, text: str) -> list[Cause]:
-    if len(name) > 63:
-        return [_invalid(name, "must be no more than 63 characters")]
-    return [] if re.fullmatch(pattern, name) else [_invalid(name, text)]
+def _checked(name: str, longest: int, pattern: str, text: str) -> list[str]:
+    complaints = [f"must be no more than {longest} characters"] if len(name) > longest else []
+    return complaints if re.fullmatch(pattern, name) else [*complaints, text]
 
 
-def _path_causes(name: str) -> list[Cause]:
+def _path_complaints(name: str) -> list[str]:
     if name in (".", ".."):
-        return [_invalid(name, f"may not be '{name}'")]
-    return [_invalid(name, f"may not contain '{char}'") for char in "/%" if char in name]
-
-
-def _invalid(name: str, text: str) -> Cause:
-    return Cause.invalid("metadata.name", f'"{name}"', text)
+        return [f"may not be '{name}'"]
+    return [f"may not contain '{char}'" for char in "/%" if char in name]
 
 
 SUBDOMAIN_TEXT = (
@@ -75,8 +79,9 @@ LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
     f"an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{LABEL}')"
 )
-_SERVICE_TEXT = (
+SERVICE_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
     "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
     f"'{LABEL_1035}')"
 )
+DOTS_TEXT = "must not contain dots"

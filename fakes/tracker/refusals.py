@@ -222,11 +222,14 @@ def list_version_expired() -> Expired:
     return Expired("The resourceVersion for the provided list is too old.")
 
 
-def continue_expired() -> Expired:
-    """The version that a continue token belongs to is no longer kept."""
+def continue_expired(token: str) -> Expired:
+    """The version that a continue token belongs to is no longer kept; `token` goes on at the newest one."""
     return Expired(
-        "The provided continue parameter is too old to display a consistent list result. "
-        "You can start a new list without the continue parameter."
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+        "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
+        "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+        "modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+        continue_token=token,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ctrlkit.model import Action, ObjectKey
 from fakes.tracker.core import Core
-from fakes.tracker.ownership import recorded_scale, with_entries
+from fakes.tracker.ownership import of_scale
 from fakes.tracker.patching import value_at, with_value
 from fakes.tracker.refusals import Cause, bad_request, conflict, invalid, unknown_resource
 from fakes.tracker.registry import ScalePaths, Served
@@ -49,15 +49,13 @@ def write_scale(core: Core, served: Served, action: Action, scale: Mapping[str, 
     if not isinstance(replicas, int) or replicas < 0:
         text = "must be greater than or equal to 0"
         raise invalid(served.resource, action.name, Cause.invalid("spec.replicas", str(replicas), text))
-    body = with_value(current.plain, _paths(served).spec_replicas, replicas)
+    path = _paths(served).spec_replicas
+    body = with_value(current.plain, path, replicas)
     meta = scale.get("metadata") or {}
     version = meta.get("resourceVersion") or str(current.version)
     body["metadata"] = current.metadata | {"resourceVersion": version, "name": meta.get("name") or action.name}
-
-    def record(plain: dict[str, Any]) -> dict[str, Any]:
-        return recorded_scale(served, action, current, plain)
-
-    return replace(core, served, with_changes(action, subresource=""), current, body, record=record)
+    owners = of_scale(served, action, current, path, body)
+    return replace(core, served, with_changes(action, subresource=""), current, body, owners=owners)
 
 
 def bind(core: Core, served: Served, action: Action) -> dict[str, Any]:
@@ -70,12 +68,7 @@ def bind(core: Core, served: Served, action: Action) -> dict[str, Any]:
     if has:
         raise conflict(served.resource, action.name, f'pod {action.name} is already assigned to node "{has}"')
     bound = with_value(current.plain, "spec.nodeName", node)
-
-
-    def record(plain: dict[str, Any]) -> dict[str, Any]:
-        return with_entries(plain, current.metadata.get("managedFields") or ())
-
-    replace(core, served, action, current, bound, record=record)
+    replace(core, served, action, current, bound, owners=current.metadata.get("managedFields") or ())
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 

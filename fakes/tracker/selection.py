@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctrlkit.model import Action, FieldSelector, LabelSelector
+from fakes.tracker.malformed import field_selector_problem, selector_problem
 from fakes.tracker.patching import value_at
 from fakes.tracker.refusals import bad_request
 from fakes.tracker.registry import Served
@@ -50,15 +51,15 @@ class Selection:
 def _parse_labels(text: str) -> LabelSelector:
     try:
         return LabelSelector.parse(text)
-    except ValueError as error:
-        raise bad_request(f"unable to parse requirement: {error}") from None
+    except ValueError:
+        raise bad_request(f"unable to parse requirement: {selector_problem(text)}") from None
 
 
 def _parse_fields(served: Served, text: str) -> FieldSelector:
     try:
         selector = FieldSelector.parse(text)
-    except ValueError as error:
-        raise bad_request(f"invalid field selector: {error}") from None
+    except ValueError:
+        raise bad_request(field_selector_problem(text)) from None
     for path, _, _ in selector.terms:
         if path not in _ALWAYS and path not in served.selectable_fields:
             raise bad_request(_unsupported(served, path))

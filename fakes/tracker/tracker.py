@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from ctrlkit.model import (
     to_plain,
 )
 from fakes.tracker.core import Core
+from fakes.tracker.partial import metadata_lines, metadata_only
 from fakes.tracker.registry import Registry
 from fakes.tracker.selection import Selection
 from fakes.tracker.store import Change
@@ -73,11 +74,12 @@ class Tracker:
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
-        return serve(self._core, action)
+        return self.call(action)
 
     def call(self, action: Action) -> bytes:
         """What `do` does, for callers that are not asynchronous."""
-        return serve(self._core, action)
+        answer = serve(self._core, action)
+        return metadata_only(answer) if action.options.metadata_only else answer
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
@@ -85,7 +87,11 @@ class Tracker:
         stream = WatchStream(self._core, checked(self._core, action), action)
         self._watches[stream] = None
         try:
-            yield stream
+            if action.options.metadata_only:
+                async with aclosing(metadata_lines(stream)) as lines:
+                    yield lines
+            else:
+                yield stream
         finally:
             del self._watches[stream]
             stream.close()

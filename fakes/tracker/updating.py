@@ -44,14 +44,18 @@ def replace(
     removed; the answer is then its last state at the version it had. `owners` are the new state's
     managedFields, None: whoever acts owns what changed.
     """
-    _check_identity(served, action, body)
+    metadata.check_kind(served.resource, body, custom=served.custom)
     theirs = decode(served, action, body, current.plain)
-    _check_version(served, current, body.get("metadata") or {})
+    _check_identity(served, action, theirs["metadata"])
+    _check_version(served, current, theirs["metadata"])
     plain = definitions.conform(served, _combine(served, action.subresource, current, theirs), action)
     _check_rules(core, served, action.subresource, current, plain)
-    if served.generation and _spec(served, plain) != _spec(served, current.plain):
+    counts = served.generation and action.subresource != "binding"  # a binding passes the strategy that counts by
+    if counts and _spec(served, plain) != _spec(served, current.plain):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
-    _set_owners(served, action, current, body, plain, owners)
+    if owners is None:
+        owners = ownership.of_update(served, action, current, body, plain)
+    ownership.settle(plain, current.plain, owners)
     if plain == current.plain:
         return current
     dry_run = action.options.dry_run
@@ -59,25 +63,6 @@ def replace(
         core.remove(served, current.key, dry_run=dry_run)
         return Stored(current.key, current.version, encode_tail(plain))
     return core.write(served, current.key, plain, dry_run=dry_run)
-
-
-def _set_owners(
-    served: Served,
-    action: Action,
-    current: Stored,
-    body: Mapping[str, Any],
-    plain: dict[str, Any],
-    owners: Entries | None,
-) -> None:
-    """Put its managedFields into an object's new state, in place."""
-    before: Entries = current.metadata.get("managedFields") or ()
-    if owners is None:
-        owners = ownership.of_update(served, action, current, body, plain)
-    elif ownership.differ_in_time_only(before, owners):
-        ownership.set_entries(plain, before)
-        if plain == current.plain:
-            return
-    ownership.set_entries(plain, owners)
 
 
 def is_finished(served: Served, plain: Mapping[str, Any]) -> bool:
@@ -89,11 +74,7 @@ def is_finished(served: Served, plain: Mapping[str, Any]) -> bool:
     return not (is_namespace and (plain.get("spec") or {}).get("finalizers"))
 
 
-def _check_identity(served: Served, action: Action, body: Mapping[str, Any]) -> None:
-    metadata.check_kind(served.resource, body, custom=served.custom)
-    meta = body.get("metadata") or {}
-    if served.custom:
-        metadata.check_types(served.resource, meta)
+def _check_identity(served: Served, action: Action, meta: Mapping[str, Any]) -> None:
     name = meta.get("name") or ""
     if not name:
         raise bad_request(
@@ -102,7 +83,7 @@ def _check_identity(served: Served, action: Action, body: Mapping[str, Any]) -> 
     if name != action.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({action.name})")
     namespace = meta.get("namespace") or action.namespace
-    if namespace != action.namespace:
+    if served.resource.namespaced and namespace != action.namespace:
         raise bad_request(
             f"the namespace of the object ({namespace}) does not match "
             f"the namespace on the request ({action.namespace})"
@@ -130,7 +111,7 @@ def _check_version(served: Served, current: Stored, meta: Mapping[str, Any]) -> 
 
 def _combine(served: Served, subresource: str, current: Stored, theirs: Mapping[str, Any]) -> dict[str, Any]:
     """The object that results: the caller's part of it, the rest as it is."""
-    meta = theirs.get("metadata") or {}
+    meta = theirs["metadata"]
     match subresource:
         case "status":
             plain = _with_status(current.plain, theirs)
@@ -169,6 +150,8 @@ def _check_rules(core: Core, served: Served, subresource: str, current: Stored, 
     causes += definitions.custom_causes(served, plain)
     if causes:
         raise invalid(served.resource, current.key.name, *causes)
+    if served.custom:
+        metadata.tell_of_finalizers(plain["metadata"], current.metadata)
 
 
 def _spec(served: Served, plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from fakes.tracker.creating import create
 from fakes.tracker.deleting import delete, delete_collection
 from fakes.tracker.listing import encode_list, list_objects
 from fakes.tracker.ownership import check_options
-from fakes.tracker.patching import json_patch, merge, strategic_merge
+from fakes.tracker.patching import json_patch, merge, strategic_merge, value_at
 from fakes.tracker.refusals import bad_request, details_of, method_not_allowed, unknown_resource, unsupported_media_type
 from fakes.tracker.registry import Served
 from fakes.tracker.scaling import bind, scale_of, write_scale
@@ -44,8 +44,7 @@ def serve(core: Core, action: Action) -> bytes:
 
     Errors  ApiError of the class and with the text of a real server's refusal.
     """
-    if action.resource.identity == _BINDINGS and action.verb is Verb.CREATE:
-        return msgspec.json.encode(bind(core, core.served(kinds.PODS), _to_pod(action)))
+    action = _told_newer(action)
     served = checked(core, action)
     if action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH):
         check_options(action)
@@ -55,24 +54,38 @@ def serve(core: Core, action: Action) -> bytes:
         case Verb.LIST:
             return list_objects(core, served, action)
         case Verb.DELETE:
-            stored, answers_with_object = delete(core, served, action)
-            return document(served, stored) if answers_with_object else _deleted_status(served, stored)
+            return _deleted(core, served, action)
         case Verb.DELETE_COLLECTION:
             version = {"resourceVersion": str(core.store.version)}
             return encode_list(served, delete_collection(core, served, action), version)
         case Verb.CREATE if action.subresource == "binding":
             return msgspec.json.encode(bind(core, served, action))
-        case Verb.PATCH if action.patch_type is PatchType.APPLY:
-            stored, is_new = apply(core, served, action)
-            return Made(document(served, stored)) if is_new else document(served, stored)
         case _:
-            return document(served, _perform_object(core, served, action))
+            is_apply = action.verb is Verb.PATCH and action.patch_type is PatchType.APPLY
+            perform = _applied if is_apply else _performed
+            return perform(core, served, action)
 
 
-def _to_pod(action: Action) -> Action:
-    """The older way to bind a pod, told in the newer: its name is in the Binding, not in the path."""
-    name = ((action.body or {}).get("metadata") or {}).get("name") or ""
-    return dataclasses.replace(action, resource=kinds.PODS, name=name, subresource="binding")
+def _deleted(core: Core, served: Served, action: Action) -> bytes:
+    stored, answers_with_object = delete(core, served, action)
+    return document(served, stored) if answers_with_object else _deleted_status(served, stored)
+
+
+def _performed(core: Core, served: Served, action: Action) -> bytes:
+    return document(served, _perform_object(core, served, action))
+
+
+def _applied(core: Core, served: Served, action: Action) -> bytes:
+    stored, is_new = apply(core, served, action)
+    return Made(document(served, stored)) if is_new else document(served, stored)
+
+
+def _told_newer(action: Action) -> Action:
+    """The older way to bind a pod in terms of the newer: the pod's name is in the Binding there, not in the path."""
+    if action.resource.identity != _BINDINGS or action.verb is not Verb.CREATE:
+        return action
+    name = value_at(action.body, "metadata.name") if isinstance(action.body, Mapping) else None
+    return dataclasses.replace(action, resource=kinds.PODS, name=name or "", subresource="binding")
 
 
 def checked(core: Core, action: Action) -> Served:

@@ -5,8 +5,9 @@ Budget   250 ms for `import fakes` and a first World in a fresh interpreter; 30 
          made, its pods become ready, its nodes are meshed, it is scaled up and down, and deleted); a write that 20
          watches are told of costs the same among 10,000 objects as among 100.
 Sketch   The story is about 60 calls and 40 reconciles of some 200 us each.
-Method   Fresh processes, the best of them, for the import; the median of stories in one process, logs kept as pytest
-         keeps them; write and delivery to all watches for the tracker.
+Method   Fresh processes, the best of them, for the import; for the story the median of a batch, logs kept as pytest
+         keeps them, and the best of some batches, because what else the machine does only adds; for the tracker a write
+         and its delivery to all watches.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from fakes.tracker import Tracker
 from tests.bench.case import Case, Figure
 from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, MemoryNodes, mesh, scene_with
 
-STORIES = 40
+STORIES = 15
+BATCHES = 5
 PROCESSES = 5
 WATCHERS = 20
 WRITES = 200
@@ -73,7 +75,7 @@ def _first_world_ms() -> float:
 
 def _story_ms() -> float:
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        return statistics.median(_timed_story() for _ in range(STORIES)) * 1e3
+        return min(statistics.median(_timed_story() for _ in range(STORIES)) for _ in range(BATCHES)) * 1e3
 
 
 def _timed_story() -> float:

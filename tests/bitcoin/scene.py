@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, Options, Unstructured
 from ctrlkit.model.kinds import EVENTS, PODS, SECRETS, SERVICES
 from fakes.clientset import seed
-from fakes.loop import VirtualTimeLoop
+from fakes.cluster import Loop
 from fakes.world import World
 
 KEY, SERVICE_KEY, STATEFULSET_KEY = "demo/net", "demo/net-svc", "demo/net-sts"
@@ -163,9 +164,7 @@ class Scene:
 
     async def pass_time(self, seconds: float) -> None:
         """Let virtual time pass without asking that everything comes to rest."""
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualTimeLoop)
-        await loop.advance(seconds)
+        await self.world.pass_time(seconds)
 
     @property
     def network(self) -> Unstructured:
@@ -206,13 +205,23 @@ def mesh(count: int) -> dict[str, set[str]]:
     return {own: every - {own} for own in every}
 
 
+@functools.cache
+def _definition() -> dict[str, Any]:
+    """The network's definition; reading its YAML takes as long as all the rest of a test."""
+    return objects("crd")[0]
+
+
 @asynccontextmanager
 async def scene_with(
-    bitcoind: Bitcoind, nodes: MemoryNodes, *there: dict[str, Any], crd: dict[str, Any] | None = None
+    bitcoind: Bitcoind,
+    nodes: MemoryNodes,
+    *there: dict[str, Any],
+    crd: dict[str, Any] | None = None,
+    cluster: Iterable[Loop] = (),
 ) -> AsyncIterator[Scene]:
     """A world in which the controller runs and talks to `bitcoind`; `there` is there before it starts."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}
-    async with World(crd or objects("crd")[0], namespace, *there) as world:
+    async with World(crd or _definition(), namespace, *there, cluster=cluster) as world:
         manager = world.manage(lambda manager: build(manager, bitcoind=bitcoind))
         await world.settle()
         yield Scene(world, manager, nodes)

@@ -134,6 +134,19 @@ def test_a_kubeconfig_that_is_none_is_named(
     assert_one_line(capsys, str(kubeconfig), said)
 
 
+@pytest.mark.parametrize("command", ["run", "demo"])
+@pytest.mark.parametrize("server", ["https://127.0.0.1:99999", "127.0.0.1:6443"])
+def test_a_server_that_is_no_url_is_told(
+    command: str, server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With how to write one."""
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(_KUBECONFIG.replace("http://127.0.0.1:PORT", server))
+
+    assert cli.main([command, "--kubeconfig", str(kubeconfig)]) == 1
+    assert_one_line(capsys, str(kubeconfig), server, "write it as https://HOST:PORT")
+
+
 def test_an_unknown_context_is_told_with_those_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The next step is to choose one of them."""
     kubeconfig = tmp_path / "config"

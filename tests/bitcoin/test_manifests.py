@@ -78,7 +78,18 @@ def test_the_definition_is_that_of_the_type() -> None:
     assert fields.keys() == to_plain(Status()).keys()
 
 
-@pytest.mark.parametrize("spec", [{}, {"nodes": -1}, {"nodes": 101}, {"nodes": "3"}, {"nodes": 1, "secret": 5}])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"nodes": -1},
+        {"nodes": 101},
+        {"nodes": "3"},
+        {"nodes": 1, "secret": 5},
+        {"nodes": 1, "secret": ""},
+        {"nodes": 1, "secret": "a/b"},
+    ],
+)
 def test_the_definition_refuses_what_the_controller_could_not_read(spec: dict[str, Any]) -> None:
     """The server says so at once, rather than the controller later."""
     with pytest.raises(Invalid):

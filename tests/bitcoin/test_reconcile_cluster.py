@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from controllers.bitcoin.types import STATEFULSETS
 from ctrlkit.model.kinds import PODS, SERVICES
-from fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
+from fakes.cluster import ALL
 from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, MemoryNodes, Scene, scene_with
 
 
@@ -15,13 +15,8 @@ from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, MemoryNodes, Sce
 async def clustered() -> AsyncIterator[Scene]:
     """A scene in which StatefulSets get pods, pods containers, and orphans are collected."""
     nodes = MemoryNodes()
-    images = {"bitcoind": lambda _address, _spec: AlwaysReady()}
-    async with InProcessRuntime(images=images) as runtime, scene_with(nodes, nodes) as scene:
-        cluster = Cluster(scene.world.client, runtime)
-        scene.world.start(cluster)
-        await scene.world.settle()
+    async with scene_with(nodes, nodes, cluster=ALL) as scene:
         yield scene
-        await scene.world.stop(cluster)
 
 
 def _ready(scene: Scene) -> dict[str, str]:

@@ -11,13 +11,13 @@ import pytest
 import structlog
 from rich.pretty import pretty_repr
 
-from controllers.bitcoin.credentials import PASSWORD_KEY, USER_KEY, credentials_in
+from controllers.bitcoin.credentials import PASSWORD_KEY, USER_KEY, CredentialSource, credentials_in
 from controllers.bitcoin.rpc import Credentials
 from controllers.bitcoin.status import Reason, Trouble
-from controllers.bitcoin.types import SECRETS, Secret
+from controllers.bitcoin.types import SECRETS, BitcoinNetwork, Secret, Spec
 from ctrlkit.errors import Forbidden
-from ctrlkit.model import Action, kinds
-from fakes.clientset import Write
+from ctrlkit.model import Action, ObjectMeta, kinds
+from fakes.clientset import FakeClientset, Write
 from tests.bitcoin.scene import CREDENTIALS, Scene, address, mesh
 
 DIFFERENT = Credentials(user="another-unusual-user", password="another-unusual-password")
@@ -126,6 +126,14 @@ async def test_a_secret_that_may_not_be_read_is_told(scene: Scene) -> None:
     await scene.running(1, secret="rpc")
     assert scene.condition("CredentialsAvailable") == ("False", "SecretForbidden")
     assert [reason for reason, _ in scene.events("Warning")] == ["SecretForbidden"]
+
+
+async def test_a_secret_that_no_secret_can_be_called_is_told() -> None:
+    """An older definition lets such a name through, and no server would understand it; it is not tried for ever."""
+    metadata = ObjectMeta(name="net", namespace="demo")
+    source = CredentialSource(FakeClientset().client)
+    found = await source.read(BitcoinNetwork(metadata=metadata, spec=Spec(nodes=1, secret="../pods/a")))
+    assert found == Trouble(Reason.SECRET_NOT_FOUND, "no secret can have the name '../pods/a'; correct spec.secret")
 
 
 @pytest.mark.parametrize(

@@ -310,6 +310,26 @@ async def test_a_connection_that_ends_too_early_or_speaks_otherwise(
         await ask(answering(data))
 
 
+async def test_an_answer_without_end_is_left_early() -> None:
+    """Whatever runs in a pod cannot fill the controller's memory."""
+    sent = 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"}")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(OSError):
+            while sent < 100_000_000:
+                writer.write(b" " * 100_000)
+                sent += 100_000
+                await writer.drain()
+        writer.transport.abort()
+
+    with pytest.raises(BadAnswer, match="more than 4 MiB"):
+        await ask(flood)
+    assert sent < 50_000_000
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [

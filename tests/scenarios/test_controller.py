@@ -29,7 +29,7 @@ from ctrlkit.controller import (
     to_owner,
     to_self,
 )
-from ctrlkit.errors import ApiError, ConfigError, Forbidden, NotFound, TerminalError
+from ctrlkit.errors import ApiError, Forbidden, NotFound, TerminalError
 from ctrlkit.manager import GraceExceeded, Manager, run
 from ctrlkit.model import Action, MergePatch, Unstructured, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS
@@ -298,7 +298,21 @@ def test_a_second_signal_ends_it_at_once_with_status_1(meanwhile: str) -> None:
         assert process.wait(timeout=30) == 1
 
 
-def test_a_missing_kubeconfig_is_an_error_in_one_line() -> None:
-    """For the command line to show."""
-    with pytest.raises(ConfigError, match="/nowhere/config: there is no such file"):
+def test_a_missing_kubeconfig_ends_a_program_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """No traceback, status 1."""
+    with pytest.raises(SystemExit, match=r"^1$"):
         run(lambda _manager: [], kubeconfig="/nowhere/config")
+    said = capsys.readouterr().err
+    assert "/nowhere/config: there is no such file" in said
+    assert said.count("\n") == 1
+
+
+async def test_a_build_function_that_forgets_to_return_is_told_so() -> None:
+    """The error names it."""
+
+    def build(_manager: Manager) -> None:
+        pass
+
+    async with World() as world:
+        with pytest.raises(TypeError, match=r"build returned NoneType; return the Controller it makes"):
+            world.manage(build)  # type: ignore[arg-type]

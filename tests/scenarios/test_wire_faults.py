@@ -17,10 +17,11 @@ import pytest
 
 from ctrlkit import clock
 from ctrlkit.cache import Change, ChangeKind, Informer
+from ctrlkit.cache.reflector import WATCH_TIMEOUT_S
 from ctrlkit.client import Client
 from ctrlkit.model.kinds import CONFIG_MAPS
 from ctrlkit.wire.endpoint import Endpoint
-from ctrlkit.wire.transport import RestTransport
+from ctrlkit.wire.transport import TIME_LIMIT_S, RestTransport
 from fakes.apiserver import ApiServer
 from fakes.tracker import Tracker
 from tests.support.proxy import Proxy, proxy_to
@@ -172,6 +173,16 @@ async def test_a_slow_server_is_waited_for() -> None:
             mirror.put("a", f"turn {turn}")
             await mirror.pass_time(7)
         mirror.remove("b")
+        await mirror.heals()
+
+
+async def test_a_connection_that_died_in_silence_is_noticed() -> None:
+    """A router that forgot it: no end, no reset, only nothing, and no later than the watch was to end anyway."""
+    async with mirrored() as mirror:
+        mirror.proxy.lose()
+        mirror.put("a", "second")
+        mirror.remove("b")
+        await mirror.pass_time(WATCH_TIMEOUT_S[1] + TIME_LIMIT_S)
         await mirror.heals()
 
 

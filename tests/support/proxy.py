@@ -1,4 +1,4 @@
-"""A TCP proxy that does to an HTTP connection what networks do: cut, refuse, delay, answer in the server's place."""
+"""A TCP proxy that does to an HTTP connection what networks do: cut, lose, refuse, delay, answer for the server."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Proxy:
         self._port = 0
         self._server: asyncio.Server | None = None
         self._answers: deque[bytes] = deque()
+        self._dead: set[asyncio.Task[None]] = set()
         self._left: int | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -40,6 +41,10 @@ class Proxy:
         """Answer the next request ourselves; it does not reach the server."""
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers]
         self._answers.append("\r\n".join([*lines, "", ""]).encode() + body)
+
+    def lose(self) -> None:
+        """Let nothing more through on the connections that are open, without a word to either end."""
+        self._dead |= self._connections
 
     async def open(self) -> None:
         """Listen, on the same port as before if there was one."""
@@ -64,6 +69,7 @@ class Proxy:
                 await self._connect(reader, writer)
         finally:
             self._connections.discard(task)
+            self._dead.discard(task)
             writer.transport.abort()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,7 +77,7 @@ class Proxy:
         try:
             both = [
                 asyncio.create_task(self._requests(reader, writer, upstream_writer)),
-                asyncio.create_task(self._responses(upstream_reader, writer)),
+                asyncio.create_task(self._responses(upstream_reader, writer, asyncio.current_task())),
             ]
             try:
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -92,9 +98,13 @@ class Proxy:
             else:
                 upstream.write(data)
 
-    async def _responses(self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _responses(
+        self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: asyncio.Task[None] | None
+    ) -> None:
         while data := await upstream.read(CHUNK):
             await asyncio.sleep(self.delay_s)
+            if connection in self._dead:
+                await asyncio.Event().wait()
             if self._left is not None and len(data) > self._left:
                 writer.write(data[: self._left])
                 await writer.drain()

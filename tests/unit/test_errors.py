@@ -49,3 +49,12 @@ def test_a_message_says_what_was_tried_the_fact_the_next_step_and_the_evidence()
     assert text.endswith("; re-read the cache and reconcile again [PUT /api/v1/... -> 409 Conflict]")
     assert len(text) < 400
     assert str(InternalError("boom")) == "boom; see the server's log [500 InternalError]"
+
+
+def test_a_status_that_says_how_to_go_on_with_a_list_keeps_it() -> None:
+    status = Expired("too old", continue_token="next").to_status()
+    assert status["metadata"] == {"continue": "next"}
+    error = ApiError.of_status(status)
+    assert isinstance(error, Expired)
+    assert error.continue_token == "next"
+    assert ApiError.of_status({"code": 404}).to_status()["metadata"] == {}

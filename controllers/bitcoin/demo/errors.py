@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ctrlkit.errors import CtrlkitError
+from ctrlkit.exits import BAD_ARGUMENTS
 
 
 class BadArgument(CtrlkitError):
     """What was named on the command line, or in the environment, cannot be used."""
+
+    exit_status = BAD_ARGUMENTS
 
 
 class NoBitcoind(CtrlkitError):

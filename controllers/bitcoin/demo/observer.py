@@ -91,7 +91,7 @@ class Observer:
         """Its pods, by name."""
         if self._listers is None:
             return {}
-        selector = LabelSelector.parse(",".join(f"{name}={value}" for name, value in labels(self.key.name).items()))
+        selector = LabelSelector.of_labels(labels(self.key.name))
         found = self._listers.pods.list(namespace=self.key.namespace, selector=selector)
         return {pod.metadata.name: pod for pod in found}
 

@@ -24,7 +24,7 @@ from ctrlkit.model import (
     WatchEvent,
     custom_resource,
 )
-from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, STATEFULSETS
+from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, PODS, STATEFULSETS
 from ctrlkit.wire.config import load_endpoint
 from ctrlkit.wire.transport import RestTransport
 from fakes.apiserver import ApiServer
@@ -185,3 +185,23 @@ async def test_refusals_have_their_class(client: Client) -> None:
     await client.create(WIDGETS, {"metadata": {"name": "w", "namespace": "demo"}})
     with pytest.raises(UnsupportedMediaType, match=r"^patch widgets\.demo\.dev demo/w: "):
         await client.patch(WIDGETS, "demo/w", StrategicMergePatch({}))
+
+
+async def test_a_pod_is_bound_by_a_binding_and_by_nothing_else(client: Client) -> None:
+    """As a scheduler does it; a second Binding is a conflict, and writing the node's name is refused."""
+    pod = {"metadata": {"name": "p", "namespace": "demo"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    await client.create(PODS, pod)
+    bindings = custom_resource(group="", kind="Binding", plural="bindings")
+    binding = {"metadata": {"name": "p", "namespace": "demo"}, "target": {"kind": "Node", "name": "n1"}}
+    with pytest.raises(Invalid):
+        await client.patch(PODS, "demo/p", MergePatch({"spec": {"nodeName": "n1"}}))
+    await client.create(bindings, binding)
+    assert (await client.get(PODS, "demo/p")).at("spec.nodeName") == "n1"
+    with pytest.raises(Conflict):
+        await client.create(bindings, binding)
+
+
+async def test_a_patch_that_does_not_say_how_it_is_meant_is_refused(client: Client) -> None:
+    """A bare dict could be any of three patches."""
+    with pytest.raises(TypeError, match=r"a dict does not say how it is meant; wrap it, as in MergePatch"):
+        await client.patch(CONFIG_MAPS, "demo/a", {"data": {}})  # type: ignore[arg-type]

@@ -72,8 +72,92 @@ async def test_waiting_in_vain_names_who_is_behind_and_why() -> None:
     factory.informer(PODS)
     factory.informer(SERVICES)
     task = asyncio.create_task(factory.run())
-    with pytest.raises(NotSynced, match=r"1 not synced after 5 s: pods: list pods \*: pods is forbidden"):
+    with pytest.raises(NotSynced) as caught:
         await factory.wait_synced(timeout_s=5)
+    assert "1 not synced after 5 s: pods: list pods *: pods is forbidden" in str(caught.value)
+    assert str(caught.value).endswith("[403 Forbidden] (forbidden, waiting)")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.behaviour("B12", "D9")
+async def test_an_informer_stops_with_its_last_lease_and_the_next_one_is_new() -> None:
+    """B12: reference-counted; D9: who asks again gets a fresh list."""
+    sources = Sources()
+    async with InformerFactory(sources) as factory:
+        async with factory.lease(PODS) as pods:
+            async with factory.lease(PODS) as same:
+                assert same is pods
+                await pods.wait_synced()
+            assert list(factory.informers) == [pods]
+            pods.add_handler(lambda _: None)
+        assert not factory.informers
+        with pytest.raises(RuntimeError, match="it has ended"):
+            pods.add_handler(lambda _: None)
+        async with factory.lease(PODS) as again:
+            assert again is not pods
+            await again.wait_synced()
+    assert len(sources.made) == 2
+
+
+@pytest.mark.behaviour("B12")
+async def test_an_informer_that_somebody_asked_for_for_good_outlives_its_leases() -> None:
+    """As the manager does."""
+    async with InformerFactory(Sources()) as factory:
+        async with factory.lease(PODS) as leased:
+            assert factory.informer(PODS) is leased
+        await leased.wait_synced()
+        leased.add_handler(lambda _: None)
+
+
+@pytest.mark.behaviour("I14")
+async def test_a_factory_that_is_entered_again_starts_nothing_twice() -> None:
+    """I14: start is idempotent, and the outermost block ends it."""
+    sources = Sources()
+    factory = InformerFactory(sources)
+    pods = factory.informer(PODS)
+    async with factory:
+        async with factory:
+            await factory.wait_synced(timeout_s=1)
+        pods.add_handler(lambda _: None)
+    with pytest.raises(RuntimeError, match="it has ended"):
+        pods.add_handler(lambda _: None)
+
+
+@pytest.mark.behaviour("I14", "D7")
+async def test_a_request_may_name_its_own_namespaces() -> None:
+    """One informer for each set of them, in whatever order they are named."""
+    sources = Sources()
+    factory = InformerFactory(sources, namespaces=["one"])
+    both = factory.informer(PODS, namespaces=["two", "one"])
+    assert both is factory.informer(PODS, namespaces=["one", "two", "one"])
+    assert both is not factory.informer(PODS)
+    everything = factory.informer(PODS, namespaces=[])
+    assert list(everything.sources) == [""]
+    assert list(both.sources) == ["one", "two"]
+
+
+@pytest.mark.behaviour("F8")
+async def test_a_collection_has_one_transform() -> None:
+    """What one of its users wants to have left out, another would miss."""
+    factory = InformerFactory(Sources())
+
+    def trim(found: Any) -> Any:
+        return found
+
+    assert factory.informer(PODS, transform=trim) is factory.informer(PODS, transform=trim)
+    with pytest.raises(ValueError, match="in use with another transform"):
+        factory.informer(PODS)
+
+
+async def test_a_lease_that_ends_while_others_wait_does_not_fail_them() -> None:
+    """Nobody waits for an informer that nobody wants."""
+    sources = Sources(pods=Forbidden("no"))
+    async with InformerFactory(sources) as factory:
+        factory.informer(SERVICES)
+        async with factory.lease(PODS):
+            waiting = asyncio.create_task(factory.wait_synced(timeout_s=60))
+            await asyncio.sleep(5)
+            assert not waiting.done()
+        await waiting

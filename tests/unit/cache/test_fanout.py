@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from ctrlkit.cache import fanout
 from ctrlkit.cache.change import Cause, Change
-from ctrlkit.cache.fanout import SLICE, Registration
+from ctrlkit.cache.fanout import BEHIND_DEPTH, SLICE, Registration
 from tests.support.records import record
 
 
@@ -92,3 +96,81 @@ async def test_a_handler_may_remove_itself() -> None:
     registration.publish([change("a"), change("b")])
     await asyncio.sleep(0)
     assert seen == ["a"]
+
+
+@pytest.mark.behaviour("B9")
+async def test_a_draining_handler_sees_what_waits_and_nothing_that_comes_later() -> None:
+    """B9: the other way to leave."""
+    seen: list[str] = []
+    registration: Registration[dict[str, Any]] = Registration(lambda c: seen.append(c.key.name), name="h")
+    names = [f"{n:04}" for n in range(SLICE + 5)]
+    registration.publish([change(name) for name in names])
+    draining = asyncio.create_task(registration.drain())
+    await asyncio.sleep(0)
+    registration.publish([change("late")])
+    await draining
+    assert seen == names
+    await registration.drain()
+
+
+@pytest.mark.behaviour("B9")
+async def test_a_removal_ends_a_drain() -> None:
+    """Whoever waits for the drain does not wait for ever."""
+    registration: Registration[dict[str, Any]] = Registration(lambda _: None, name="h")
+    registration.publish([change(str(n)) for n in range(5 * SLICE)])
+    draining = asyncio.create_task(registration.drain())
+    await asyncio.sleep(0)
+    assert registration.remove() > 0
+    await draining
+
+
+@pytest.mark.behaviour("B8")
+async def test_a_slow_handler_is_visible() -> None:
+    """Depth, age of the oldest change that waits, the most that ever did, and how late handled changes were."""
+    registration: Registration[dict[str, Any]] = Registration(lambda _: None, name="h")
+    assert (registration.depth, registration.oldest_s) == (0, 0.0)
+    registration.publish([change(str(n)) for n in range(SLICE + 50)])
+    registration._take_slice()
+    now = asyncio.get_running_loop().time()
+    registration.publish([change("later")])
+    statistics = registration.statistics()
+    assert (statistics.depth, statistics.high_water, statistics.handled) == (51, SLICE + 50, SLICE)
+    assert statistics.oldest_s == asyncio.get_running_loop().time() - now
+    while registration.depth:  # noqa: ASYNC110 - one turn of the loop, one slice
+        await asyncio.sleep(0)
+    statistics = registration.statistics()
+    assert (statistics.depth, statistics.oldest_s, statistics.handled) == (0, 0.0, SLICE + 51)
+    assert sum(statistics.latency.counts) == 2
+
+
+@pytest.mark.behaviour("I6", "B8")
+async def test_a_handler_far_behind_is_warned_of_once_for_each_doubling() -> None:
+    """I6: depth and age together, so that the first list of a large collection is no alarm."""
+
+    def slow(_: Change[dict[str, Any]]) -> None:
+        loop.skip(0.01)  # a second for each slice
+
+    loop = SlowLoop()
+    registration: Registration[dict[str, Any]] = Registration(slow, name="h")
+    with capture_logs() as lines, loop.in_place():
+        registration.publish([change(str(n)) for n in range(3 * BEHIND_DEPTH)])
+        while registration.depth:  # noqa: ASYNC110 - one turn of the loop, one slice
+            await asyncio.sleep(0)
+    behind = [line for line in lines if line["event"] == "handler_fell_behind"]
+    assert [(line["handler"], line["depth"]) for line in behind] == [("h", 3 * BEHIND_DEPTH - SLICE)]
+
+
+class SlowLoop:
+    """A clock that a handler can push on, as one that computes for long does."""
+
+    def __init__(self) -> None:
+        self.late_s = 0.0
+
+    def skip(self, seconds: float) -> None:
+        self.late_s += seconds
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fanout, "monotonic", lambda: self.late_s)
+            yield

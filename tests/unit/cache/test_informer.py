@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from ctrlkit.cache import Change, Informer
-from ctrlkit.model.kinds import PODS
+from ctrlkit.cache import Change, Delivery, Informer
+from ctrlkit.errors import DecodeError, Forbidden, NotSynced
+from ctrlkit.model import Applied, Bookmark, Effect, ObjectKey, ObjectMeta, Record, Unusable, Write
+from ctrlkit.model.kinds import PODS, SERVICES
 from tests.support.list_watch import ScriptedSource, Stream
 from tests.support.records import applied, deleted, record, snapshot
 
@@ -127,3 +130,154 @@ async def test_what_a_lister_returns_cannot_damage_the_cache() -> None:
         found["version"] = "spoilt"
         assert informer.lister.get("d/a") == {"key": "d/a", "version": "1"}
         assert informer.lister.find("d/none") is None
+
+
+@pytest.mark.behaviour("I9", "B9")
+async def test_changes_that_the_end_leaves_unseen_are_counted_and_told() -> None:
+    """I9 drops them in silence."""
+    informer = make(all=ScriptedSource([snapshot(1)]))
+    registration = informer.add_handler(lambda _: None, name="mine")
+    with capture_logs() as lines:
+        async with running(informer):
+            informer.apply([applied(f"d/{n}", n) for n in range(2, 2002)])
+    (line,) = [line for line in lines if line["event"] == "changes_dropped"]
+    unseen = 2000 - registration.statistics().handled
+    assert (line["handler"], line["changes"]) == ("mine", unseen)
+    assert informer.statistics().dropped == unseen > 0
+
+
+@pytest.mark.behaviour("B8")
+async def test_a_handler_that_asks_for_the_latest_sees_one_change_for_each_object() -> None:
+    """B8: what waits is bounded by the objects, not by the changes."""
+    informer = make(all=ScriptedSource([snapshot(1)]))
+    every: list[Change[Any]] = []
+    latest: list[Change[Any]] = []
+    informer.add_handler(every.append)
+    informer.add_handler(latest.append, delivery=Delivery.LATEST)
+    async with running(informer):
+        informer.apply([applied("d/a", 2), applied("d/a", 3), applied("d/b", 4), deleted("d/a", 5)])
+        await asyncio.sleep(0)
+    assert len(every) == 4
+    assert told(latest) == [("deleted", "d/a", "watch"), ("added", "d/b", "watch")]
+
+
+@pytest.mark.behaviour("I5", "B8")
+async def test_a_coalescing_handler_syncs_too() -> None:
+    """I5, whatever is merged into the first list while it waits."""
+    source = ScriptedSource([snapshot(2, record("d/a", 1), record("d/b", 2))])
+    informer = make(all=source)
+    async with running(informer):
+        registration = informer.add_handler(lambda _: None, delivery=Delivery.LATEST)
+        informer.apply([deleted("d/a", 3), applied("d/b", 4)])
+        assert not registration.has_synced()
+        await registration.wait_synced()
+
+
+@pytest.mark.behaviour("B1", "F11")
+async def test_a_version_is_reached_by_events_and_by_bookmarks() -> None:
+    """F11: what the store holds, not what was asked for; who waits is woken, not polled."""
+    later = Stream([applied("d/a", 5)], then=[(10, [Bookmark("9")])], open_s=1e9)
+    informer = make(all=ScriptedSource([snapshot(3)], [later]))
+    async with running(informer):
+        await informer.reached("3")
+        await informer.reached("5")
+        before = asyncio.get_running_loop().time()
+        await informer.reached("9", namespace="d", timeout_s=60)
+        assert 9 < asyncio.get_running_loop().time() - before <= 10
+        with pytest.raises(NotSynced, match=r"wait for version 12: informer pods is at version 9 after 2 s"):
+            await informer.reached("12", timeout_s=2)
+        late = asyncio.create_task(informer.reached("12"))
+        await asyncio.sleep(0)
+    with pytest.raises(NotSynced, match="it has ended"):
+        await late
+
+
+@pytest.mark.behaviour("B1")
+async def test_only_the_scope_of_a_namespace_has_to_reach_its_versions() -> None:
+    """Another namespace's stream never shows them."""
+    one, two = ScriptedSource([snapshot(5)]), ScriptedSource([snapshot(2)])
+    informer = make(one=one, two=two)
+    async with running(informer):
+        await informer.reached("5", namespace="one", timeout_s=1)
+        with pytest.raises(NotSynced):
+            await informer.reached("5", namespace="two", timeout_s=1)
+        with pytest.raises(NotSynced):
+            await informer.reached("5", timeout_s=1)
+
+
+def write(key: str, version: str, effect: Effect = Effect.WRITTEN, **more: Any) -> Write:
+    return Write(resource=PODS, key=ObjectKey.parse(key), effect=effect, version=version, **more)
+
+
+@pytest.mark.behaviour("B1", "Q25")
+async def test_a_write_is_shown_when_its_object_is_not_older() -> None:
+    """Per object, so that a quiet kind does not have to wait for a bookmark."""
+    informer = make(all=ScriptedSource([snapshot(3, record("d/a", 2))]))
+    async with running(informer):
+        assert informer.shows(write("d/a", "2"))
+        assert not informer.shows(write("d/a", "4"))
+        assert not informer.shows(write("d/new", "4"))
+        assert informer.shows(write("d/new", "3"))  # the mirror is past it: it came and went
+        waiting = asyncio.create_task(informer.shown(write("d/new", "4"), timeout_s=1))
+        await asyncio.sleep(0)
+        informer.apply([applied("d/new", 4)])
+        await waiting
+        with pytest.raises(NotSynced, match="wait for pods d/a written at 9"):
+            await informer.shown(write("d/a", "9"), timeout_s=1)
+
+
+@pytest.mark.behaviour("B1")
+async def test_a_deletion_is_shown_when_the_object_is_gone_going_or_another() -> None:
+    """S7 does not hide deletes."""
+    informer = make(all=ScriptedSource([snapshot(3, record("d/a", 2))]))
+    gone = write("d/a", "", Effect.DELETED, uid="1")
+    async with running(informer):
+        informer.apply([Applied(with_meta("d/b", "4", uid="1"))])
+        assert not informer.shows(write("d/b", "", Effect.DELETED, uid="1"))
+        assert informer.shows(write("d/b", "", Effect.DELETED, uid="2"))
+        informer.apply([Applied(with_meta("d/b", "5", uid="1", deletion_timestamp="2026-01-01T00:00:00Z"))])
+        assert informer.shows(write("d/b", "5", Effect.DELETED, uid="1"))
+        assert not informer.shows(write("d/b", "6", Effect.DELETED, uid="1"))
+        assert informer.shows(write("d/none", "", Effect.DELETED))
+        informer.apply([deleted("d/a", 7)])
+        assert informer.shows(gone)
+
+
+def with_meta(key: str, version: str, **meta: Any) -> Record[Any]:
+    namespace, name = ObjectKey.parse(key)
+    return Record(ObjectMeta(namespace=namespace, name=name, resource_version=version, **meta), {}, dict)
+
+
+@pytest.mark.behaviour("B1")
+async def test_writes_that_never_come_here_are_not_waited_for() -> None:
+    """Another kind, namespace, selection or server."""
+    here = ScriptedSource([snapshot(3)])
+    informer = Informer[Any](PODS, {"d": here}, label_selector="app=x")
+    async with running(informer):
+        assert informer.shows(write("other/a", "9"))
+        assert informer.shows(Write(resource=SERVICES, key=ObjectKey("d", "a"), effect=Effect.WRITTEN, version="9"))
+        assert informer.shows(write("d/a", "9"))
+        assert not informer.shows(write("d/a", "9", labels={"app": "x"}))
+        here.server = object()  # type: ignore[attr-defined]
+        assert informer.shows(write("d/a", "9", labels={"app": "x"}, server=object()))
+        assert not informer.shows(write("d/a", "9", labels={"app": "x"}, server=here.server))  # type: ignore[attr-defined]
+
+
+@pytest.mark.behaviour("B4", "B14", "B19")
+async def test_statistics_tell_of_failures_faults_and_age() -> None:
+    """B4: the cause in a class of its own; B14: each object that cannot be used, and why."""
+    bad: Unusable[dict[str, Any]] = Unusable(record("d/bad", 2).meta, DecodeError("no spec"))
+    refused = Stream(error=Forbidden("no watch"), refused=True)
+    informer = make(all=ScriptedSource([snapshot(2, record("d/a", 1), bad)], [refused]))
+    informer.add_index("broken", lambda found: [(found.meta.annotations or {})["team"]])
+    async with running(informer):
+        await asyncio.sleep(5)
+        statistics = informer.statistics()
+    assert statistics.synced
+    assert statistics.quarantined == {"d/bad": "no spec"}
+    assert (statistics.objects, statistics.version, statistics.index_failures) == (2, "2", 2)
+    failure = statistics.reflectors[""].watch_error
+    assert failure is not None
+    assert failure.cause.value == "forbidden"
+    assert statistics.last_event_age_s is not None
+    assert 0 <= statistics.last_event_age_s <= 5.01

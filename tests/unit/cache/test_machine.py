@@ -10,19 +10,48 @@ from hypothesis import strategies as st
 
 from ctrlkit.cache.machine import (
     BARREN_WATCHES,
+    FIRST_REQUESTS,
     HEALTHY_AFTER_S,
+    MARKER_PATIENCE_S,
+    REQUEST_EVERY_S,
+    STREAM_TRIES,
     Course,
     List,
     Reason,
+    Step,
+    Stream,
     Watch,
 )
-from ctrlkit.errors import Expired, Gone, InternalError, StreamBroken, Timeout, TooManyRequests, Unreachable
+from ctrlkit.errors import (
+    ApiError,
+    BadRequest,
+    Expired,
+    Forbidden,
+    Gone,
+    InternalError,
+    Invalid,
+    NotFound,
+    ServiceUnavailable,
+    StreamBroken,
+    TimedOut,
+    Timeout,
+    TooManyRequests,
+    Unreachable,
+)
 
 
 def course_at(version: str) -> Course:
     course = Course(chance=Random(7))
     course.begin()
     course.listed(version)
+    return course
+
+
+def streaming_at(version: str) -> Course:
+    """A course whose first list was streamed."""
+    course = Course(chance=Random(7), streams=True)
+    course.begin()
+    course.streamed(version)
     return course
 
 
@@ -75,7 +104,16 @@ def test_a_410_on_the_watch_lists_at_once_and_a_second_one_waits() -> None:
 
 
 @pytest.mark.behaviour("R11")
-@pytest.mark.parametrize("error", [Unreachable("refused"), TooManyRequests("slow down"), StreamBroken("half a line")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable("refused"),
+        TooManyRequests("slow down"),
+        ServiceUnavailable("restarting"),
+        StreamBroken("half a line"),
+        TimedOut("silence"),
+    ],
+)
 def test_no_connection_and_429_resume_the_watch_where_it_was(error: Exception) -> None:
     """R11: back off, keep the version, list nothing."""
     course = course_at("9")
@@ -120,14 +158,130 @@ def test_waits_grow_to_the_cap_and_start_over_after_a_healthy_stream() -> None:
     assert course.watch_ended(Unreachable("refused"), lived_s=0).after_s <= 0.8
 
 
+@pytest.mark.behaviour("R11")
+def test_a_version_ahead_of_the_server_leads_to_a_list() -> None:
+    """A 504 asks for patience, but not where it says that the version is too large: waiting would never end."""
+    step = course_at("9").watch_ended(Timeout("Too large resource version: 9, current: 5"), lived_s=0)
+    assert isinstance(step, List)
+    assert step.reason is Reason.WATCH_REFUSED
+    assert step.after_s > 0
+
+
+@pytest.mark.behaviour("R19", "R20")
+def test_the_first_list_is_streamed_and_so_are_later_ones_from_the_last_version() -> None:
+    """R19: the newest state first; a stream that got its end marker goes on, and is resumed as a watch."""
+    course = Course(chance=Random(7), streams=True)
+    assert course.begin() == Stream("", Reason.FIRST)
+    course.streamed("5")
+    course.reached("9")
+    assert course.watch_ended(Gone("old"), lived_s=100) == Stream("9", Reason.EXPIRED)
+    course.streamed("12")
+    assert course.watch_ended(None, lived_s=HEALTHY_AFTER_S) == Watch("12")
+
+
+@pytest.mark.behaviour("R21", "B17")
+@pytest.mark.parametrize("error", [None, StreamBroken("cut"), Unreachable("refused"), TooManyRequests("slow")])
+def test_a_stream_that_ends_before_its_marker_is_asked_for_again_and_then_a_list(error: Exception | None) -> None:
+    """B17: each time after a wait; a list after the third, and a stream again when that has succeeded."""
+    course = Course(chance=Random(7), streams=True)
+    step = course.begin()
+    for _ in range(STREAM_TRIES - 1):
+        step = course.stream_failed(error, lived_s=0.1, objects=3)
+        assert isinstance(step, Stream)
+        assert step.after_s > 0
+    step = course.stream_failed(error, lived_s=0.1, objects=3)
+    assert isinstance(step, List)
+    assert step.version == "0"
+    assert isinstance(course.list_failed(Unreachable("refused")), List)
+    course.listed("7")
+    assert course.streams
+    assert course.watch_ended(Gone("old"), lived_s=100) == Stream("7", Reason.EXPIRED)
+
+
+@pytest.mark.behaviour("R21", "R3")
+@pytest.mark.parametrize("error", [Expired("old"), Timeout("Too large resource version: 9, current: 5")])
+def test_a_stream_refused_for_its_version_is_repeated_once_at_once_for_the_newest(error: Exception) -> None:
+    """As a list is."""
+    course = streaming_at("9")
+    course.watch_ended(Gone("old"), lived_s=100)
+    assert course.stream_failed(error, lived_s=0, objects=0) == Stream("", Reason.UNUSABLE_VERSION)
+    again = course.stream_failed(error, lived_s=0, objects=0)
+    assert isinstance(again, Stream)
+    assert again.version == ""
+    assert again.after_s > 0
+
+
+UNABLE = [
+    (Invalid("sendInitialEvents: Forbidden"), 0.0, 0),
+    (BadRequest("unknown parameter"), 0.0, 0),
+    (ApiError("not implemented", code=501), 0.0, 0),
+    (InternalError("the required storage feature RequestWatchProgress is disabled"), 0.0, 0),
+    (TimedOut("no end marker"), MARKER_PATIENCE_S, 3),
+    (None, MARKER_PATIENCE_S, 3),
+]
+
+
+@pytest.mark.behaviour("B17")
+@pytest.mark.parametrize(("error", "lived_s", "objects"), UNABLE)
+def test_a_server_that_lists_but_does_not_stream_is_not_asked_to_again(
+    error: Exception | None, lived_s: float, objects: int
+) -> None:
+    """The list comes at once, and its success is the proof."""
+    course = Course(chance=Random(7), streams=True)
+    course.begin()
+    step = course.stream_failed(error, lived_s=lived_s, objects=objects)
+    assert step == List("0", Reason.STREAM_REFUSED)
+    assert course.listed("5") == Watch("5")
+    assert not course.streams
+    assert course.watch_ended(Gone("old"), lived_s=100) == List("5", Reason.EXPIRED)
+
+
+@pytest.mark.behaviour("B17")
+@pytest.mark.parametrize(("error", "lived_s", "objects"), UNABLE)
+def test_a_server_that_neither_streams_nor_lists_may_still_be_able_to_stream(
+    error: Exception | None, lived_s: float, objects: int
+) -> None:
+    """It is the server or the network that fails: a later success says nothing of streams."""
+    course = Course(chance=Random(7), streams=True)
+    course.begin()
+    course.stream_failed(error, lived_s=lived_s, objects=objects)
+    assert isinstance(course.list_failed(InternalError("boom")), List)
+    course.listed("5")
+    assert course.streams
+
+
+@pytest.mark.behaviour("R21")
+@pytest.mark.parametrize("error", [NotFound("no such kind"), Forbidden("no"), InternalError("after some objects")])
+def test_any_other_refusal_of_a_stream_leads_to_one_list_at_once(error: Exception) -> None:
+    """For this cycle only: the next one streams."""
+    course = Course(chance=Random(7), streams=True)
+    course.begin()
+    assert course.stream_failed(error, lived_s=0, objects=2) == List("0", Reason.STREAM_REFUSED)
+    course.listed("5")
+    assert course.watch_ended(Gone("old"), lived_s=100) == Stream("5", Reason.EXPIRED)
+
+
+@pytest.mark.behaviour("B17")
+def test_what_one_collection_has_learnt_another_one_need_not_try() -> None:
+    """The list in place of the stream has its version and its reason."""
+    course = Course(chance=Random(7), streams=True)
+    first = course.begin()
+    assert isinstance(first, Stream)
+    assert course.without_stream(first) == List("0", Reason.FIRST)
+    assert not course.streams
+
+
 OUTCOMES = st.sampled_from(
     [
         None,
         Gone("old"),
         Expired("old"),
         InternalError("boom"),
+        Forbidden("no"),
+        Invalid("no streams"),
         Unreachable("refused"),
         StreamBroken("cut"),
+        TimedOut("silence"),
         TooManyRequests("slow"),
         Timeout("Too large resource version: 9"),
         ValueError("a bug"),
@@ -135,22 +289,30 @@ OUTCOMES = st.sampled_from(
 )
 
 
-@given(outcomes=st.lists(st.tuples(OUTCOMES, st.booleans()), min_size=1, max_size=60), seed=st.integers())
-def test_for_any_run_of_short_lived_failures_requests_stay_below_two_a_second(
-    outcomes: list[tuple[Exception | None, bool]], seed: int
+@given(
+    outcomes=st.lists(st.tuples(OUTCOMES, st.booleans(), st.floats(0, 2)), min_size=1, max_size=60),
+    seed=st.integers(),
+    streams=st.booleans(),
+)
+def test_for_any_run_of_failures_requests_stay_below_two_a_second(
+    outcomes: list[tuple[Exception | None, bool, float]], seed: int, streams: bool
 ) -> None:
-    """Whatever a server does, n requests take at least (n - 4) / 2 seconds: four may go at once, no more."""
-    course = Course(chance=Random(seed))
-    step: List | Watch = course.begin()
-    elapsed, requests = 0.0, 0
-    for outcome, progress in outcomes:
+    """M-f: whatever a server does, and however much it brings between its failures."""
+    course = Course(chance=Random(seed), streams=streams)
+    step: Step = course.begin()
+    elapsed = 0.0
+    for requests, (outcome, progress, lived_s) in enumerate(outcomes, start=1):
         elapsed += step.after_s
-        requests += 1
-        if isinstance(step, List):
-            step = course.listed(str(requests)) if outcome is None else course.list_failed(outcome)
-        else:
-            if progress:
-                course.reached(str(1000 + requests))
-            step = course.watch_ended(outcome, lived_s=0.0)
-    lists_that_lead_to_watches = 2  # each list that succeeds is followed by a watch at once
-    assert requests <= 4 + lists_that_lead_to_watches * 2 * (elapsed + 1)
+        assert requests <= FIRST_REQUESTS + 3 + elapsed / REQUEST_EVERY_S
+        match step:
+            case List():
+                step = course.listed(str(requests)) if outcome is None else course.list_failed(outcome)
+            case Stream() if not progress:
+                step = course.stream_failed(outcome, lived_s=lived_s, objects=0)
+            case _:
+                if isinstance(step, Stream):
+                    course.streamed(str(requests))
+                if progress:
+                    course.reached(str(1000 + requests))
+                elapsed += lived_s
+                step = course.watch_ended(outcome, lived_s=lived_s)

@@ -5,15 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from ctrlkit import clock
 from ctrlkit.cache.change import Cause
+from ctrlkit.cache.failure import FailureCause
+from ctrlkit.cache.machine import MARKER_PATIENCE_S
 from ctrlkit.cache.reflector import Reflector
-from ctrlkit.errors import Gone, InternalError, StreamBroken, TooManyRequests, Unreachable
+from ctrlkit.cache.watchdog import DOUBT_S, SILENCE_S
+from ctrlkit.errors import (
+    DecodeError,
+    Forbidden,
+    Gone,
+    InternalError,
+    Invalid,
+    NotFound,
+    StoreReadError,
+    StreamBroken,
+    TooManyRequests,
+    Unreachable,
+)
 from ctrlkit.model import Applied, Bookmark, Deleted, Snapshot
-from tests.support.list_watch import ScriptedSource, Stream
+from tests.support.list_watch import Events, ScriptedSource, Stream
 from tests.support.records import applied, deleted, record, snapshot
 
 
@@ -22,12 +38,16 @@ class Notebook:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
+        self.reached: list[tuple[str, str]] = []
 
     def replace(self, snapshot: Snapshot[Any], *, cause: Cause, scope: str) -> None:
         self.told.append((cause.value, [str(record.key) for record in snapshot.records]))
 
     def apply(self, events: Sequence[Applied[Any] | Deleted[Any]]) -> None:
         self.told.extend((type(event).__name__.lower(), str(event.record.key)) for event in events)
+
+    def advance(self, version: str, *, scope: str) -> None:
+        self.reached.append((version, scope))
 
 
 @asynccontextmanager
@@ -63,6 +83,7 @@ async def test_a_bookmark_moves_the_version_and_reaches_nobody() -> None:
     async with reflecting(source, for_s=500) as (_, notebook):
         assert source.asked == [("list", "0"), ("watch", "3"), ("watch", "50")]
         assert notebook.told == [("initial", [])]
+        assert notebook.reached == [("3", ""), ("50", "")]
 
 
 @pytest.mark.behaviour("R12")
@@ -124,3 +145,207 @@ async def test_a_server_that_ends_every_watch_at_once_sees_few_requests() -> Non
     source = ScriptedSource([snapshot(3)], [Stream()])
     async with reflecting(source, for_s=60):
         assert len(source.calls) <= 20
+
+
+END = Bookmark("7", ends_initial_events=True)
+
+
+@pytest.mark.behaviour("R19", "R20", "G4")
+async def test_a_streamed_list_is_told_at_its_end_marker_and_goes_on_as_the_watch() -> None:
+    """R20: one stream for both; nothing is told before the marker, then all at once, then what follows."""
+    batches: list[tuple[float, Events]] = [
+        (1.0, [applied("d/a", 3), applied("d/b", 4)]),
+        (5.0, [END, applied("d/c", 8)]),
+        (1.0, [deleted("d/a", 9)]),
+    ]
+    source = ScriptedSource([snapshot(1)], streams=[Stream(then=batches, open_s=1e9)])
+    async with reflecting(source, for_s=5.5) as (reflector, notebook):
+        assert notebook.told == []
+        assert (reflector.state, reflector.version, reflector.synced.is_set()) == ("streaming", "", False)
+        await asyncio.sleep(3)
+        assert source.asked == [("stream", "")]
+        assert notebook.told == [("initial", ["d/a", "d/b"]), ("applied", "d/c"), ("deleted", "d/a")]
+        assert (reflector.state, reflector.version) == ("watching", "9")
+        assert reflector.statistics().lists == {"first": 1}
+
+
+@pytest.mark.behaviour("R21", "R14", "B17")
+async def test_a_stream_cut_before_its_marker_leaves_nothing_behind() -> None:
+    """Neither objects nor a version: the next one begins from nothing, after a wait."""
+    source = ScriptedSource(
+        [snapshot(1)],
+        streams=[
+            Stream([applied("d/a", 3), Bookmark("5")], error=StreamBroken("cut")),
+            Stream([applied("d/b", 4), END], open_s=1e9),
+        ],
+    )
+    async with reflecting(source, for_s=5) as (reflector, notebook):
+        assert source.asked == [("stream", ""), ("stream", "")]
+        assert source.calls[1][2] - source.calls[0][2] >= 0.4
+        assert notebook.told == [("initial", ["d/b"])]
+        assert reflector.version == "7"
+
+
+@pytest.mark.behaviour("R21", "B17")
+async def test_streams_that_never_end_their_list_lead_to_a_list() -> None:
+    """The third one in a row; the next relist streams again."""
+    source = ScriptedSource(
+        [snapshot(3)],
+        [Stream(error=Gone("old"), open_s=60), Stream(open_s=1e9)],
+        streams=[*[Stream([applied("d/a", 3)])] * 3, Stream([END], open_s=1e9)],
+    )
+    async with reflecting(source, for_s=100):
+        assert source.asked == [("stream", "")] * 3 + [("list", "0"), ("watch", "3"), ("stream", "3")]
+
+
+@pytest.mark.behaviour("R23", "B17")
+@pytest.mark.parametrize("error", [Invalid("sendInitialEvents is forbidden"), InternalError("RequestWatchProgress")])
+async def test_a_server_that_refuses_to_stream_is_asked_once(error: Exception) -> None:
+    """The list follows at once, and later ones are lists too."""
+    source = ScriptedSource(
+        [snapshot(3), snapshot(9)],
+        [Stream(error=Gone("old"), open_s=60), Stream(open_s=1e9)],
+        streams=[Stream(error=error)],
+    )
+    async with reflecting(source, for_s=100) as (reflector, _):
+        assert source.asked == [("stream", ""), ("list", "0"), ("watch", "3"), ("list", "3"), ("watch", "9")]
+        assert source.calls[1][2] == source.calls[0][2]
+        assert not reflector.statistics().streams_lists
+
+
+@pytest.mark.behaviour("R22", "B17")
+async def test_a_marker_that_does_not_come_is_waited_for_for_half_a_minute() -> None:
+    """After the last object; then it is a list, there and ever after."""
+    source = ScriptedSource([snapshot(3)], streams=[Stream(then=[(20.0, [applied("d/a", 3)])], open_s=1e9)])
+    async with reflecting(source, for_s=100) as (reflector, notebook):
+        assert source.asked == [("stream", ""), ("list", "0"), ("watch", "3")]
+        assert source.calls[1][2] == 20 + MARKER_PATIENCE_S
+        assert notebook.told == [("initial", [])]
+        assert not source.streams_lists
+        assert reflector.statistics().list_error is None
+
+
+@pytest.mark.behaviour("B17")
+async def test_what_one_reflector_learns_of_a_server_holds_for_all() -> None:
+    """Also for one that waits for its next try."""
+    source = ScriptedSource([snapshot(3)], streams=[Stream(error=Unreachable("refused"), refused=True)])
+    async with reflecting(source, for_s=0.1):
+        source.stop_streaming()
+        await asyncio.sleep(5)
+        assert source.asked == [("stream", ""), ("list", "0"), ("watch", "3")]
+
+
+@pytest.mark.behaviour("R3", "R21")
+async def test_a_stream_from_an_unusable_version_is_repeated_for_the_newest() -> None:
+    """At once, once."""
+    source = ScriptedSource(
+        [snapshot(3)],
+        streams=[Stream([END, applied("d/a", 8)], error=Gone("old")), Stream(error=Gone("old")), Stream([END], 1e9)],
+    )
+    async with reflecting(source, for_s=0.1):
+        assert source.asked == [("stream", ""), ("stream", "8"), ("stream", "")]
+
+
+@pytest.mark.behaviour("R8")
+async def test_a_stream_that_goes_silent_is_given_up_and_resumed() -> None:
+    """Three bookmarks are missing; no list follows."""
+    source = ScriptedSource([snapshot(3)], [Stream(then=[(60.0, [Bookmark("4")])], open_s=1e9), Stream(open_s=1e9)])
+    async with reflecting(source, for_s=300) as (reflector, _):
+        assert source.asked == [("list", "0"), ("watch", "3"), ("watch", "4")]
+        assert 60 + SILENCE_S < source.calls[2][2] <= 60 + SILENCE_S + 0.8
+        failure = reflector.statistics().watch_error
+        assert failure is not None
+        assert failure.cause is FailureCause.SILENT
+
+
+@pytest.mark.behaviour("R8")
+async def test_a_silent_server_that_never_sent_a_bookmark_is_left_alone() -> None:
+    """Until it should have ended the watch: an hour costs a dozen requests."""
+    source = ScriptedSource([snapshot(3)])
+    async with reflecting(source, for_s=3600):
+        times = [at for _, _, at in source.calls][1:]
+        assert all(later - sooner >= 330 for sooner, later in pairwise(times))
+        assert len(times) <= 11
+
+
+@pytest.mark.behaviour("B14")
+async def test_a_line_without_a_name_is_counted_and_passed_over() -> None:
+    """It moves the version where that can be read; what comes after it is told."""
+    source = ScriptedSource(
+        [snapshot(3)],
+        [Stream(then=[(1.0, DecodeError("no name", version="8")), (1.0, [applied("d/b", 9)])], open_s=1e9)],
+    )
+    async with reflecting(source, for_s=1.5) as (reflector, notebook):
+        assert reflector.version == "8"
+        await asyncio.sleep(1)
+        assert notebook.told == [("initial", []), ("applied", "d/b")]
+        assert reflector.version == "9"
+        assert reflector.statistics().unreadable == 1
+        assert source.asked == [("list", "0"), ("watch", "3")]
+
+
+@pytest.mark.behaviour("B14")
+async def test_after_a_line_of_which_nothing_can_be_told_a_list_follows() -> None:
+    """Soon, not at once; until then changes are told, and the version stays where all before it was seen."""
+    source = ScriptedSource(
+        [snapshot(3), snapshot(9, record("d/b", 9))],
+        [Stream(then=[(1.0, DecodeError("<html>")), (1.0, [applied("d/b", 9)])], open_s=1e9), Stream(open_s=1e9)],
+    )
+    async with reflecting(source, for_s=10) as (reflector, notebook):
+        assert notebook.told == [("initial", []), ("applied", "d/b")]
+        assert reflector.version == "3"
+        await asyncio.sleep(DOUBT_S)
+        assert source.asked == [("list", "0"), ("watch", "3"), ("list", "3"), ("watch", "9")]
+        assert reflector.statistics().lists == {"first": 1, "watch-refused": 1}
+
+
+@pytest.mark.behaviour("B4", "R17")
+async def test_the_last_errors_of_lists_and_watches_are_kept_apart() -> None:
+    """Each until the next success of its kind."""
+    source = ScriptedSource(
+        [NotFound("no such kind"), snapshot(3), Forbidden("no"), snapshot(5)],
+        [Stream(error=InternalError("boom")), Stream(then=[(50.0, [Bookmark("6")])], open_s=1e9)],
+    )
+    async with reflecting(source, for_s=0.1) as (reflector, _):
+
+        def causes() -> tuple[str, str]:
+            found = reflector.statistics()
+            return (
+                found.list_error.cause.value if found.list_error else "",
+                found.watch_error.cause.value if found.watch_error else "",
+            )
+
+        assert causes() == ("missing", "")
+        await asyncio.sleep(3)
+        assert causes() == ("forbidden", "refused")
+        await asyncio.sleep(10)
+        assert causes() == ("", "refused")
+        assert reflector.statistics().last_error
+        await asyncio.sleep(60)
+        assert causes() == ("", "")
+        assert reflector.statistics().last_error == ""
+        assert (reflector.statistics().last_event_age_s or 0) > 5
+
+
+@pytest.mark.behaviour("R18")
+async def test_an_object_that_the_server_cannot_read_goes_with_the_list_that_can() -> None:
+    """Its deletion by force ends the stream with a 500; the relist has it no more."""
+    source = ScriptedSource(
+        [snapshot(3, record("d/a", 1), record("d/b", 2)), StoreReadError("corrupt"), snapshot(9, record("d/b", 2))],
+        [Stream(error=StoreReadError("corrupt")), Stream(open_s=1e9)],
+    )
+    async with reflecting(source, for_s=10) as (_, notebook):
+        assert notebook.told == [("initial", ["d/a", "d/b"]), ("relist", ["d/b"])]
+
+
+@pytest.mark.behaviour("R6")
+async def test_a_stop_in_any_state_ends_it_at_once() -> None:
+    """Waiting, listing, streaming and watching."""
+    for source in (
+        ScriptedSource([Unreachable("refused")]),
+        ScriptedSource([snapshot(3)]),
+        ScriptedSource([snapshot(3)], streams=[Stream(open_s=1e9)]),
+    ):
+        async with reflecting(source, for_s=20):
+            pass
+    assert clock.monotonic() == 60

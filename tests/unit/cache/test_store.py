@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ctrlkit.cache.change import Cause, ChangeKind
 from ctrlkit.cache.store import Store
-from ctrlkit.model import Record
+from ctrlkit.errors import DecodeError
+from ctrlkit.model import Applied, Record, Unusable
 from tests.support.records import applied, deleted, record, snapshot
 
 
@@ -83,6 +84,26 @@ def test_an_index_function_that_raises_costs_its_object_no_more_than_the_index()
     assert store.keys_by("team", "x") == []
     store.apply(applied("d/a", 2, team="x"))
     assert len(store.keys_by("team", "x")) == 1
+
+
+@pytest.mark.behaviour("B14")
+def test_an_object_that_cannot_be_used_is_stored_and_listed_until_it_can() -> None:
+    """B14: never lost; it leaves the quarantine with its next usable state, with its end, or with a list."""
+    store: Store[dict[str, Any]] = Store()
+    bad = DecodeError("no spec")
+
+    def spoil(key: str, version: int) -> Applied[dict[str, Any]]:
+        return Applied(Unusable(record(key, version).meta, bad))
+
+    for key in ("d/a", "d/b", "d/c"):
+        store.apply(spoil(key, 1))
+    assert {str(key): fault for key, fault in store.quarantine.items()} == dict.fromkeys(["d/a", "d/b", "d/c"], bad)
+    assert len(store) == 3
+    store.apply(applied("d/a", 2))
+    store.apply(deleted("d/b", 3))
+    assert [str(key) for key in store.quarantine] == ["d/c"]
+    store.replace(snapshot(4, record("d/a", 2)), cause=Cause.RELIST)
+    assert not store.quarantine
 
 
 KEYS = st.sampled_from([f"{namespace}/{name}" for namespace in "ab" for name in "xyz"])

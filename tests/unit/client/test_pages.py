@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctrlkit.client import Client
-from ctrlkit.errors import Expired, ServiceUnavailable
+from ctrlkit.errors import DecodeError, Expired, ServiceUnavailable
 from ctrlkit.model import Options
 from ctrlkit.model.kinds import CONFIG_MAPS
 from tests.unit.client.support import ScriptedTransport, a_list
@@ -33,16 +33,44 @@ async def test_tokens_are_followed_to_the_end() -> None:
 
 @pytest.mark.behaviour("R2")
 async def test_the_newest_is_read_in_pages_of_500_the_cached_in_one() -> None:
-    """A list at a version is answered by the server's watch cache, which does not page."""
+    """A list at a version is answered by the server's watch cache, which does not page, nor for "0"."""
     transport = ScriptedTransport(a_list())
     source = Client(transport).list_watch(CONFIG_MAPS, label_selector="x=y")
     for version in ("", "0", "42"):
         await source.list(resource_version=version)
     assert _sent(transport) == [
         Options(label_selector="x=y", limit=500),
-        Options(label_selector="x=y", resource_version="0"),
+        Options(label_selector="x=y", limit=500, resource_version="0"),
         Options(label_selector="x=y", resource_version="42"),
     ]
+
+
+@pytest.mark.behaviour("R2")
+async def test_a_server_without_a_watch_cache_is_asked_for_pages_from_then_on() -> None:
+    """It has shown so by paging a list at "0"; another collection has a memory of its own."""
+    transport = ScriptedTransport(a_list("a", token="t"), a_list("b"), a_list("a"), a_list("c"))
+    client = Client(transport)
+    source = client.list_watch(CONFIG_MAPS)
+    await source.list(resource_version="0")
+    await source.list(resource_version="42")
+    await client.list_watch(CONFIG_MAPS).list(resource_version="42")
+    assert _sent(transport) == [
+        Options(resource_version="0", limit=500),
+        Options(continue_token="t", limit=500),
+        Options(resource_version="42", limit=500),
+        Options(resource_version="42"),
+    ]
+
+
+@pytest.mark.behaviour("R5", "B14")
+async def test_what_is_unreadable_on_any_page_is_told() -> None:
+    """An item without a name costs only itself; a list for a caller of the client has no place for it, and raises."""
+    nameless = [a_list("a", token="t"), a_list("")]
+    snapshot = await Client(ScriptedTransport(*nameless)).list_watch(CONFIG_MAPS).list(resource_version="")
+    assert [record.key.name for record in snapshot.records] == ["a"]
+    assert len(snapshot.unreadable) == 1
+    with pytest.raises(DecodeError):
+        await Client(ScriptedTransport(*nameless)).list(CONFIG_MAPS)
 
 
 @pytest.mark.behaviour("R4")

@@ -9,6 +9,7 @@ from ctrlkit.client import Client
 from ctrlkit.errors import DecodeError, Expired, StreamBroken, Unreachable
 from ctrlkit.model import Action, Applied, Bookmark, Deleted, Options, Unstructured, Verb, WatchEvent
 from ctrlkit.model.kinds import CONFIG_MAPS
+from fakes.clientset import FakeClientset
 from tests.unit.client.support import ScriptedTransport, a_line, an_object
 
 GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
@@ -67,6 +68,34 @@ async def test_an_informers_source_is_a_list_watch() -> None:
     assert transport.action.options == Options(
         label_selector="a=b", resource_version="7", timeout_s=300, allow_watch_bookmarks=True
     )
+
+
+@pytest.mark.behaviour("R19")
+async def test_a_streamed_list_asks_for_what_is_there_and_then_for_what_comes() -> None:
+    """Not older than a version, with bookmarks: the end of the list is one."""
+    transport = ScriptedTransport(batches=[[a_line("ADDED", an_object("a"))]])
+    source = Client(transport).list_watch(CONFIG_MAPS, label_selector="a=b")
+    async with source.stream(resource_version="7", timeout_s=300) as batches:
+        assert [[_told(event) for event in batch] async for batch in batches] == [["+a"]]
+    assert transport.action.options == Options(
+        label_selector="a=b",
+        resource_version="7",
+        resource_version_match="NotOlderThan",
+        timeout_s=300,
+        allow_watch_bookmarks=True,
+        send_initial_events=True,
+    )
+
+
+@pytest.mark.behaviour("R23", "B17")
+async def test_all_collections_of_a_client_know_whether_its_server_streams_lists() -> None:
+    """One learns for all; a transport may say so from the start."""
+    client, other = Client(ScriptedTransport()), Client(ScriptedTransport())
+    one, two = client.list_watch(CONFIG_MAPS), client.list_watch(CONFIG_MAPS, namespace="demo")
+    two.stop_streaming()
+    assert not one.streams_lists
+    assert other.list_watch(CONFIG_MAPS).streams_lists
+    assert not FakeClientset().client.list_watch(CONFIG_MAPS).streams_lists
 
 
 @pytest.mark.behaviour("B26")

@@ -121,3 +121,10 @@ async def test_a_mapper_that_raises_costs_nothing_but_the_state_it_raised_for() 
     second = Change(record("d/b", 3), None, Cause.WATCH)
     third = Change(None, record("d/c", 4), Cause.WATCH)
     assert await keys_of(to_mapped(mapping), first, second, third) == (["d/2", "d/4"], ["d/a", "d/b"])
+
+
+async def test_a_mapper_that_returns_a_text_is_refused_and_keys_may_be_texts() -> None:
+    """A text alone would be taken letter by letter."""
+    change = Change(None, record("d/a", 1), Cause.WATCH)
+    assert await keys_of(lambda _: "demo/net", change) == ([], ["d/a"])  # type: ignore[arg-type, return-value]
+    assert await keys_of(lambda _: ["demo/net"], change) == (["demo/net"], [])  # type: ignore[list-item]

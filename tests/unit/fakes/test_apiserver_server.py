@@ -111,6 +111,25 @@ async def test_a_create_is_201_and_all_else_200() -> None:
         assert verbs == [Verb.CREATE, Verb.UPDATE, Verb.PATCH, Verb.DELETE]
 
 
+async def test_what_the_server_says_besides_is_in_warning_headers_and_doubled_fields_are_among_it() -> None:
+    """A header for each text; strict callers are refused, and those who ignore it hear nothing."""
+    async with calling() as caller:
+        caller.script.answer = a_config_map()
+        doubled = b'{"metadata":{"name":"a","name":"a"},"data":{},"data":{}}'
+        async with caller.session.post(caller.server.url + CONFIG_MAPS, data=doubled) as response:
+            wanted = [f'299 - "duplicate field \\"{path}\\""' for path in ("metadata.name", "data")]
+            assert response.headers.getall("Warning") == wanted
+        code, body = await caller.ask("POST", f"{CONFIG_MAPS}?fieldValidation=Strict", data=doubled)
+        assert (code, body["message"]) == (
+            400,
+            'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: '
+            'duplicate field "metadata.name", duplicate field "data"',
+        )
+        url = f"{caller.server.url}{CONFIG_MAPS}?fieldValidation=Ignore"
+        async with caller.session.post(url, data=doubled) as response:
+            assert (response.status, "Warning" in response.headers) == (201, False)
+
+
 async def test_a_refusal_is_a_status_with_its_code_and_patience() -> None:
     """An ApiError of the transport travels whole; Retry-After is a header too."""
     async with calling() as caller:
@@ -336,7 +355,7 @@ async def test_a_stream_that_breaks_is_broken_for_the_client_too() -> None:
         ("/apis", lambda body: body["kind"] == "APIGroupList"),
         ("/apis/apps", lambda body: body["kind"] == "APIGroup"),
         ("/api/v1", lambda body: body["groupVersion"] == "v1"),
-        ("/openapi/v3", lambda body: body == {"paths": {}}),
+        ("/openapi/v3", lambda body: body == '{"paths":{}}'),
         ("/apis/apps/v1", lambda body: body["groupVersion"] == "apps/v1"),
     ],
 )

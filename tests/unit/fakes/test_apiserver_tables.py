@@ -11,7 +11,8 @@ import pytest
 from ctrlkit.errors import BadRequest
 from ctrlkit.model import custom_resource
 from fakes.apiserver import jsonpath
-from fakes.apiserver.tables import Include, Tables, metadata_event, metadata_only
+from fakes.apiserver.tables import Include, Tables
+from fakes.tracker.partial import metadata_event, metadata_only
 from fakes.tracker.registry import Registry, Served
 
 NOW = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)

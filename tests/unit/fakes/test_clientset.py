@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 
-from ctrlkit.errors import AlreadyExists, NotFound, ServiceUnavailable
-from ctrlkit.model import Action, Lines, MergePatch, Unstructured, Verb, custom_resource
+from ctrlkit.client import Client
+from ctrlkit.errors import AlreadyExists, Conflict, NotFound, ServiceUnavailable
+from ctrlkit.model import (
+    Action,
+    Applied,
+    Deleted,
+    Lines,
+    MergePatch,
+    OnConflict,
+    Resource,
+    Unstructured,
+    Verb,
+    custom_resource,
+)
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS, STATEFULSETS
 from fakes import FakeClientset, Tracker, Write
+from tests.support.objects import a_pod, a_workload
 
 SEED = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": "demo"}, "data": {"a": "1"}}
 
+GADGETS = custom_resource(group="example.com", kind="Gadget", plural="gadgets")
+
 
 def pod(name: str = "p", **status: Any) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "demo"}, "status": status}
+    return {"apiVersion": "v1", "kind": "Pod", **a_pod(name, "demo"), "status": status}
 
 
 async def test_seeded_objects_are_there_with_their_status_and_not_in_the_log() -> None:
@@ -57,7 +72,7 @@ async def test_writes_are_readable_and_comparable() -> None:
     await client.get(CONFIG_MAPS, "demo/one")
     await client.create(CONFIG_MAPS, {"metadata": {"name": "two", "namespace": "demo"}})
     await client.patch(CONFIG_MAPS, "demo/one", MergePatch({"data": {"a": "2"}}))
-    await client.create(STATEFULSETS, {"metadata": {"name": "net", "namespace": "demo"}, "spec": {"replicas": 1}})
+    await client.create(STATEFULSETS, a_workload(namespace="demo"))
     await client.patch(STATEFULSETS, "demo/net", MergePatch({"spec": {"replicas": 2}}), subresource="scale")
     assert clientset.writes == [
         Write("create", CONFIG_MAPS, "demo/two"),
@@ -140,7 +155,7 @@ async def test_verb_and_resource_decide_what_a_reactor_sees(verb: str, resource:
     assert seen == matched
 
 
-@pytest.mark.behaviour("T5")
+@pytest.mark.behaviour("T5", "B29")
 async def test_a_reactor_may_call_the_client_and_read_the_log() -> None:
     clientset = FakeClientset(None, SEED)
 
@@ -178,6 +193,8 @@ async def test_watches_come_from_the_tracker_unless_a_watch_reactor_answers() ->
     clientset.add_watch_reactor(CONFIG_MAPS, answer)
     assert await first_batch() == [b"scripted"]
     assert [action.verb for action in clientset.actions] == [Verb.WATCH, Verb.WATCH]
+    clientset.prepend_watch_reactor("configmaps", clientset.tracker.watch)
+    assert b'"name":"one"' in (await first_batch())[0]
 
 
 @pytest.mark.behaviour("T6")
@@ -187,3 +204,162 @@ async def test_what_no_reactor_answers_follows_the_trackers_rules() -> None:
         await clientset.client.create(CONFIG_MAPS, SEED)
     with pytest.raises(NotFound):
         await clientset.client.get(SECRETS, "demo/none")
+
+
+# ---- interceptors ----------------------------------------------------------------------------------------------------
+
+
+async def test_interceptors_stand_around_every_call_the_first_one_outermost() -> None:
+    """They may answer themselves, change what is asked and what is answered, and call the client."""
+    clientset = FakeClientset(None, SEED)
+    seen: list[str] = []
+
+    async def outer(action: Action, call_next: Callable[[Action], Awaitable[bytes]]) -> bytes:
+        seen.append(f"outer {action.verb}")
+        answer = await call_next(action)
+        seen.append("outer again")
+        return answer.replace(b'"a":"1"', b'"a":"2"')
+
+    async def inner(action: Action, call_next: Callable[[Action], Awaitable[bytes]]) -> bytes:
+        seen.append("inner")
+        if action.verb is Verb.DELETE:
+            raise ServiceUnavailable("not today")
+        return await call_next(action)
+
+    clientset.intercept(outer)
+    clientset.intercept(inner)
+    clientset.add_reactor("get", "*", lambda action: seen.append("reactor"))
+    assert (await clientset.client.get(CONFIG_MAPS, "demo/one"))["data"] == {"a": "2"}
+    assert seen == ["outer get", "inner", "reactor", "outer again"]
+    with pytest.raises(ServiceUnavailable):
+        await clientset.client.delete(CONFIG_MAPS, "demo/one")
+    assert clientset.tracker.get(CONFIG_MAPS, "demo/one")["data"] == {"a": "1"}
+    assert [action.verb for action in clientset.actions] == [Verb.GET, Verb.DELETE]
+
+
+async def test_watches_have_interceptors_too() -> None:
+    clientset = FakeClientset(None, SEED)
+
+    @asynccontextmanager
+    async def upper_case(
+        action: Action, call_next: Callable[[Action], AbstractAsyncContextManager[Lines]]
+    ) -> AsyncIterator[Lines]:
+        async def shouted(lines: Lines) -> Lines:
+            async for batch in lines:
+                yield [line.upper() for line in batch]
+
+        async with call_next(action) as lines:
+            stream = shouted(lines)
+            try:
+                yield stream
+            finally:
+                await stream.aclose()  # type: ignore[attr-defined]
+
+    clientset.intercept_watch(upper_case)
+    async with clientset.watch(Action(verb=Verb.WATCH, resource=CONFIG_MAPS)) as lines:
+        assert b'"NAME":"ONE"' in (await anext(aiter(lines)))[0]
+
+
+# ---- where client-go's fake is not honest ----------------------------------------------------------------------------
+
+
+@pytest.mark.behaviour("T7", "T8", "T9")
+async def test_what_happens_between_a_list_and_its_watch_is_seen() -> None:
+    """Versions are of the server, stale updates conflict, and a deletion is replayed as one."""
+    clientset = FakeClientset(None, SEED, pod())
+    client = clientset.client
+    stale = await client.get(CONFIG_MAPS, "demo/one")
+    await client.patch(CONFIG_MAPS, "demo/one", MergePatch({"data": {"a": "2"}}))
+    with pytest.raises(Conflict):
+        await client.update(CONFIG_MAPS, dict(stale) | {"data": {"a": "3"}})
+    listed = stale.metadata.resource_version
+    await client.delete(CONFIG_MAPS, "demo/one")
+    async with client.watch(CONFIG_MAPS, resource_version=listed) as events:
+        first, second = await anext(events), await anext(events)
+    assert isinstance(first, Applied)
+    assert isinstance(second, Deleted)
+    assert int(listed) < int(first.record.version) < int(second.record.version)
+
+
+@pytest.mark.behaviour("T10")
+async def test_what_a_server_fills_in_is_filled_in() -> None:
+    clientset = FakeClientset()
+    body = {"metadata": {"generateName": "net-", "namespace": "default"}}
+    first, second = [(await clientset.client.create(CONFIG_MAPS, body)).metadata for _ in range(2)]
+    assert first.name.startswith("net-")
+    assert (first.name, first.uid) != (second.name, second.uid)
+    assert first.creation_timestamp == "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.behaviour("T11")
+async def test_selectors_select_in_lists_and_in_watches() -> None:
+    clientset = FakeClientset(None, SEED, pod(phase="Running"), pod("q", phase="Pending"))
+    client = clientset.client
+    assert [item.key.name for item in await client.list(PODS, field_selector="status.phase=Running")] == ["p"]
+    async with client.watch(PODS, field_selector="metadata.name=q") as events:
+        event = await anext(events)
+    assert isinstance(event, Applied)
+    assert event.record.key.name == "q"
+
+
+@pytest.mark.behaviour("T12")
+async def test_a_status_update_writes_the_status_alone() -> None:
+    clientset = FakeClientset(None, pod(phase="Pending"))
+    current = await clientset.client.get(PODS, "demo/p")
+    changed = dict(current) | {"status": {"phase": "Running"}, "spec": {}}
+    await clientset.client.update_status(PODS, changed)
+    after = await clientset.client.get(PODS, "demo/p")
+    assert (after.at("status.phase"), after["spec"]) == ("Running", current["spec"])
+
+
+@pytest.mark.behaviour("T13")
+async def test_a_collection_can_be_deleted() -> None:
+    clientset = FakeClientset(None, SEED)
+    await clientset.client.delete_collection(CONFIG_MAPS, namespace="demo")
+    assert clientset.tracker.list(CONFIG_MAPS, "demo") == []
+
+
+@pytest.mark.behaviour("T14")
+@pytest.mark.parametrize("resource", [CONFIG_MAPS, GADGETS])
+async def test_apply_makes_what_is_missing_and_conflicts_over_fields_of_others(
+    resource: Resource[Unstructured],
+) -> None:
+    """For custom kinds too, and unless it is forced."""
+    clientset = FakeClientset()
+    clientset.tracker.registry.register_custom(GADGETS)
+    ours, theirs = Client(clientset, field_manager="ours"), Client(clientset, field_manager="theirs")
+    made = await ours.apply(resource, "default/one", {"data": {"a": "1"}})
+    assert made.at("metadata.managedFields")[0]["manager"] == "ours"
+    with pytest.raises(Conflict, match="ours"):
+        await theirs.apply(resource, "default/one", {"data": {"a": "2"}})
+    forced = await theirs.apply(resource, "default/one", {"data": {"a": "2"}}, on_conflict=OnConflict.FORCE)
+    assert forced["data"] == {"a": "2"}
+
+
+@pytest.mark.behaviour("T15")
+async def test_lists_need_no_list_kinds_and_unknown_kinds_are_not_found() -> None:
+    """Whatever is served can be listed; a kind that is not is refused, as a server does, and nothing panics."""
+    clientset = FakeClientset()
+    with pytest.raises(NotFound, match="could not find the requested resource"):
+        await clientset.client.list(GADGETS)
+    clientset.tracker.registry.register_custom(GADGETS)
+    assert await clientset.client.list(GADGETS) == []
+
+
+@pytest.mark.behaviour("T16")
+async def test_a_status_is_an_error_and_no_object() -> None:
+    """A reactor refuses with it; it cannot be stored."""
+    clientset = FakeClientset(None, SEED)
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "reason": "Conflict",
+        "code": 409,
+        "message": "no",
+    }
+    with pytest.raises(ValueError, match="no such kind is registered"):
+        FakeClientset(None, status)
+    clientset.add_reactor("get", CONFIG_MAPS, lambda action: status)
+    with pytest.raises(Conflict, match="get configmaps demo/one: no"):
+        await clientset.client.get(CONFIG_MAPS, "demo/one")

@@ -115,7 +115,7 @@ async def test_for_any_history_the_cluster_ends_with_what_is_wanted(steps: list[
         assert len({pod.at("status.podIP") for pod in pods}) == len(pods)
         assert len({pod.at("metadata.labels.controller-revision-hash") for pod in pods}) <= 1
         status = (await world.client.get(STATEFULSETS, KEY)).at("status")
-        assert (status["replicas"], status["readyReplicas"]) == (len(pods), len(pods))
+        assert (status["replicas"], status.get("readyReplicas", 0)) == (len(pods), len(pods))
         ids = {spec.id for spec in running if isinstance(runtime.state(spec.id), Running)}
         assert ids == {ContainerId(pod.metadata.uid, "main") for pod in pods}
         world.clientset.clear_actions()

@@ -35,6 +35,7 @@ async def main():
                 pass
             print((runtime.folder / uid / "main" / "pids").read_text().strip(), flush=True)
         print(runtime.folder, flush=True)
+        sys.stdin.readline()  # the test has counted what runs
         match sys.argv[1]:
             case "exit": return
             case "error": raise ZeroDivisionError
@@ -61,12 +62,17 @@ async def test_nothing_is_left_however_the_owner_ends(way: str, number: signal.S
     """
     Its two containers, their children and the folder are gone soon after; the containers wrote down their ids.
     """
-    owner = await asyncio.create_subprocess_exec(sys.executable, "-c", OWNER, way, stdout=PIPE, stderr=DEVNULL)
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OWNER, way, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )
     assert owner.stdout is not None
+    assert owner.stdin is not None
     lines = [(await owner.stdout.readline()).decode().strip() for _ in range(3)]
     pids = [int(pid) for line in lines[:2] for pid in line.split()]
     folder = Path(lines[2])
     pids += [pid for pid, line in command_lines().items() if str(folder).encode() in line]
+    owner.stdin.write(b"counted\n")
+    owner.stdin.close()
     assert len(pids) == 5  # two shells, a child of each, and the guardian
     if number is not None:
         owner.send_signal(number)

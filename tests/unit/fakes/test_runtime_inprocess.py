@@ -32,7 +32,7 @@ async def test_a_ready_program_runs_until_it_is_stopped() -> None:
     async with InProcessRuntime(images={"web": lambda address, spec: AlwaysReady()}) as runtime:
         exits: list[ContainerId] = []
         runtime.on_exit(exits.append)
-        assert runtime.open_sandbox("uid-1") == "10.244.0.1"
+        assert runtime.open_sandbox("uid-1") == "198.18.0.1"
         await runtime.start(spec())
         assert isinstance(runtime.state(ID), Running)
         assert await runtime.probe(ID, PROBE, timeout_s=1) == ProbeResult(ok=True)

@@ -10,6 +10,7 @@ from ctrlkit.errors import Conflict, Forbidden, Invalid, NotFound
 from ctrlkit.model import Action, MergePatch, Options, Unstructured, Verb
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, PODS, STATEFULSETS
 from fakes.tracker import Tracker
+from tests.support.objects import a_pod, a_workload
 
 
 def make(tracker: Tracker, name: str = "one", **metadata: Any) -> Unstructured:
@@ -18,8 +19,7 @@ def make(tracker: Tracker, name: str = "one", **metadata: Any) -> Unstructured:
 
 
 def make_pod(tracker: Tracker, *, node: str = "", grace: int = 30) -> Unstructured:
-    spec: dict[str, Any] = {"terminationGracePeriodSeconds": grace} | ({"nodeName": node} if node else {})
-    return tracker.create(PODS, {"metadata": {"name": "p", "namespace": "default"}, "spec": spec})
+    return tracker.create(PODS, a_pod(terminationGracePeriodSeconds=grace, **({"nodeName": node} if node else {})))
 
 
 @pytest.mark.behaviour("T9")
@@ -65,8 +65,9 @@ async def test_no_finalizer_can_be_added_during_deletion() -> None:
 
 async def test_marking_counts_as_a_change_of_generation() -> None:
     tracker = Tracker()
-    metadata = {"name": "net", "namespace": "default", "finalizers": ["example.com/hold"]}
-    tracker.create(STATEFULSETS, {"metadata": metadata, "spec": {"replicas": 1}})
+    body = a_workload()
+    body["metadata"]["finalizers"] = ["example.com/hold"]
+    tracker.create(STATEFULSETS, body)
     assert tracker.delete(STATEFULSETS, "default/net").metadata.generation == 2
 
 

@@ -13,6 +13,7 @@ from ctrlkit.errors import ApiError, BadRequest, Expired, Invalid, Timeout
 from ctrlkit.model import Action, MergePatch, Options, Verb
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, NAMESPACES, PODS
 from fakes.tracker import Tracker
+from tests.support.objects import a_pod
 
 NAMES = st.lists(st.sampled_from([f"c{number}" for number in range(12)]), unique=True, max_size=12)
 
@@ -69,8 +70,7 @@ async def test_selectors_select(options: dict[str, Any], found: list[str]) -> No
 async def test_kinds_have_selectable_fields_of_their_own() -> None:
     tracker = Tracker()
     for name, node in (("p", "n1"), ("q", "n2")):
-        metadata = {"name": name, "namespace": "default"}
-        tracker.create(PODS, {"metadata": metadata, "spec": {"nodeName": node}})
+        tracker.create(PODS, a_pod(name, nodeName=node))
     tracker.create(
         EVENTS, {"metadata": {"name": "e", "namespace": "default"}, "reason": "R", "involvedObject": {"name": "p"}}
     )
@@ -133,6 +133,9 @@ async def test_a_token_of_a_compacted_version_is_expired() -> None:
     with pytest.raises(Expired, match="The provided continue parameter is too old") as refusal:
         await page(tracker, limit=1, continue_token=token)
     assert refusal.value.code == 410
+    on = await page(tracker, limit=5, continue_token=refusal.value.continue_token)
+    assert "c0" not in names_of(on)
+    assert names_of(on)
 
 
 async def test_an_exact_version_is_that_state_until_it_is_compacted() -> None:

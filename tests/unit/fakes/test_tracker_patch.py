@@ -1,4 +1,4 @@
-"""Patches: JSON, merge and strategic merge, and apply as far as the tracker carries it out."""
+"""Patches: JSON, merge and strategic merge; apply has tests of its own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctrlkit.errors import BadRequest, Conflict, Invalid, NotFound
-from ctrlkit.model import ApplyPatch, JsonPatch, MergePatch, Options, StrategicMergePatch
-from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS, SERVICES
+from ctrlkit.errors import Conflict, Invalid, NotFound
+from ctrlkit.model import JsonPatch, MergePatch, StrategicMergePatch
+from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS
 from fakes.tracker import Tracker
 from fakes.tracker.patching import merge, strategic_merge
 from fakes.tracker.shapes import PLAIN, child, shape_of
+from tests.support.objects import LABELS, a_workload
 
 LEAVES = st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["", "x"])
 DOCUMENTS = st.recursive(
@@ -37,8 +38,8 @@ def deployed() -> Tracker:
         {"name": "a", "image": "i:1", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]},
         {"name": "b", "image": "i:2"},
     ]
-    spec = {"replicas": 0, "template": {"spec": {"containers": containers}}}
-    tracker.create(DEPLOYMENTS, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
+    template = {"metadata": {"labels": LABELS}, "spec": {"containers": containers}}
+    tracker.create(DEPLOYMENTS, a_workload("web", replicas=0, template=template))
     return tracker
 
 
@@ -117,9 +118,9 @@ async def test_strategic_merge_follows_its_directives() -> None:
     tracker = deployed()
     assert [item["name"] for item in patched_containers(tracker, {"name": "b", "$patch": "delete"})] == ["a"]
     replaced = patched_containers(tracker, {"$patch": "replace"}, {"name": "d", "image": "i:5"})
-    assert replaced == [{"name": "d", "image": "i:5"}]
-    patch = StrategicMergePatch({"spec": {"$retainKeys": ["template"], "template": {}}})
-    assert "replicas" not in tracker.patch(DEPLOYMENTS, "default/web", patch)["spec"]
+    assert [(item["name"], item["image"]) for item in replaced] == [("d", "i:5")]
+    patch = StrategicMergePatch({"spec": {"$retainKeys": ["template", "selector"], "template": {}}})
+    assert tracker.patch(DEPLOYMENTS, "default/web", patch).at("spec.replicas") == 1
 
 
 async def test_strategic_merge_orders_items_and_removes_from_sets() -> None:
@@ -129,46 +130,3 @@ async def test_strategic_merge_orders_items_and_removes_from_sets() -> None:
     assert strategic_merge(have, patch, meta)["finalizers"] == ["b", "c"]
     order = {"$setElementOrder/ownerReferences": [{"uid": "2"}, {"uid": "1"}]}
     assert strategic_merge(have, order, meta)["ownerReferences"] == [{"uid": "2"}, {"uid": "1"}]
-
-
-@pytest.mark.behaviour("T13")
-async def test_apply_makes_what_is_missing_and_removes_what_its_manager_no_longer_gives() -> None:
-    tracker = Tracker()
-    apply(tracker, "m", {"a": "1", "b": "2"})
-    version = tracker.version
-    assert apply(tracker, "m", {"a": "1", "b": "2"}) == {"a": "1", "b": "2"}
-    assert tracker.version == version
-    assert apply(tracker, "n", {"b": "2", "c": "3"}) == {"a": "1", "b": "2", "c": "3"}
-    assert apply(tracker, "m", {"a": "1"}) == {"a": "1", "b": "2", "c": "3"}
-    assert apply(tracker, "n", {"c": "3"}) == {"a": "1", "c": "3"}
-
-
-def apply(tracker: Tracker, manager: str, data: dict[str, str]) -> Any:
-    fields = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": data}
-    options = Options(field_manager=manager)
-    return tracker.patch(CONFIG_MAPS, "default/one", ApplyPatch(fields), options=options).get("data")
-
-
-async def test_apply_merges_lists_by_their_keys() -> None:
-    tracker = Tracker()
-
-    def apply_ports(manager: str, *ports: dict[str, Any]) -> Any:
-        fields = {"metadata": {"name": "s"}, "spec": {"ports": list(ports)}}
-        options = Options(field_manager=manager)
-        return tracker.patch(SERVICES, "default/s", ApplyPatch(fields), options=options).at("spec.ports")
-
-    apply_ports("m", {"port": 1, "name": "one"}, {"port": 2, "name": "two"})
-    assert [port["port"] for port in apply_ports("n", {"port": 3, "name": "three"})] == [1, 2, 3]
-    assert [port["port"] for port in apply_ports("m", {"port": 2, "name": "two"})] == [2, 3]
-
-
-async def test_apply_is_refused_in_the_servers_words() -> None:
-    tracker = Tracker()
-    named = Options(field_manager="m")
-    with pytest.raises(Invalid, match="fieldManager: Required value: is required for apply patch"):
-        tracker.patch(CONFIG_MAPS, "default/one", ApplyPatch({"metadata": {"name": "one"}}))
-    managed = ApplyPatch({"metadata": {"managedFields": [{"manager": "x"}]}})
-    with pytest.raises(BadRequest, match=r"metadata\.managedFields must be nil"):
-        tracker.patch(CONFIG_MAPS, "default/one", managed, options=named)
-    with pytest.raises(BadRequest, match=r"the name of the object \(two\) does not match"):
-        tracker.patch(CONFIG_MAPS, "default/one", ApplyPatch({"metadata": {"name": "two"}}), options=named)

@@ -19,6 +19,7 @@ from ctrlkit.model import (
 )
 from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, PODS, STATEFULSETS
 from fakes.tracker import Tracker
+from tests.support.objects import a_pod, a_workload
 
 MESHES: Resource[Unstructured] = custom_resource(group="nets.example.com", kind="Mesh", plural="meshes")
 
@@ -67,18 +68,18 @@ def mesh(**spec: Any) -> dict[str, Any]:
 @pytest.mark.behaviour("T12", "X4")
 async def test_the_main_update_leaves_the_status_and_the_status_update_the_rest() -> None:
     tracker = Tracker()
-    body = {"metadata": {"name": "net", "namespace": "default"}, "spec": {"replicas": 1}, "status": {"replicas": 7}}
-    made = tracker.create(STATEFULSETS, body)
-    assert "status" not in made
-    changed = made | {"spec": {"replicas": 2}, "status": {"replicas": 1}}
+    made = tracker.create(STATEFULSETS, a_workload() | {"status": {"replicas": 7}})
+    nothing = {"replicas": 0, "availableReplicas": 0}
+    assert made["status"] == nothing
+    changed = made | {"spec": made["spec"] | {"replicas": 2}, "status": {"replicas": 1}}
     main = tracker.update(STATEFULSETS, changed)
-    assert (main["spec"], "status" in main) == ({"replicas": 2}, False)
+    assert (main.at("spec.replicas"), main["status"]) == (2, nothing)
     changed = main | {"spec": {"replicas": 9}, "status": {"replicas": 1}}
     status = tracker.update(STATEFULSETS, changed, subresource="status")
-    assert (status["spec"], status["status"]) == ({"replicas": 2}, {"replicas": 1})
+    assert (status.at("spec.replicas"), status["status"]) == (2, nothing | {"replicas": 1})
     patch = MergePatch({"status": {"readyReplicas": 1}, "spec": {"replicas": 5}})
     patched = tracker.patch(STATEFULSETS, "default/net", patch, subresource="status")
-    assert (patched["spec"], patched["status"]) == ({"replicas": 2}, {"replicas": 1, "readyReplicas": 1})
+    assert (patched["spec"], patched["status"]) == (main["spec"], nothing | {"replicas": 1, "readyReplicas": 1})
 
 
 @pytest.mark.behaviour("X4", "X7")
@@ -94,8 +95,7 @@ async def test_a_subresource_that_the_kind_does_not_have_is_not_found() -> None:
 @pytest.mark.behaviour("X7")
 async def test_scale_shows_and_sets_replicas() -> None:
     tracker = Tracker()
-    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "node"}}}
-    made = tracker.create(STATEFULSETS, {"metadata": {"name": "net", "namespace": "default"}, "spec": spec})
+    made = tracker.create(STATEFULSETS, a_workload(replicas=2))
     tracker.update(STATEFULSETS, made | {"status": {"replicas": 1}}, subresource="status")
     scale = tracker.get(STATEFULSETS, "default/net", subresource="scale")
     assert (scale["kind"], scale["apiVersion"]) == ("Scale", "autoscaling/v1")
@@ -113,7 +113,7 @@ async def test_scale_shows_and_sets_replicas() -> None:
 
 async def test_a_pod_is_bound_to_a_node_once() -> None:
     tracker = Tracker()
-    tracker.create(PODS, {"metadata": {"name": "p", "namespace": "default"}})
+    tracker.create(PODS, a_pod())
     body = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}}
     bind = Action(verb=Verb.CREATE, resource=PODS, namespace="default", name="p", subresource="binding", body=body)
     tracker.call(bind)

@@ -16,6 +16,7 @@ from ctrlkit.model import Action, LabelSelector, MergePatch, Options, Verb
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS
 from fakes.loop import VirtualTimeLoop
 from fakes.tracker import Tracker
+from tests.support.objects import a_pod
 
 WRITES = st.lists(
     st.tuples(
@@ -252,7 +253,7 @@ async def test_a_watch_of_a_named_object_selects_it() -> None:
     tracker = Tracker()
     action = Action(verb=Verb.WATCH, resource=PODS, namespace="default", name="p", options=Options(timeout_s=1))
     for name in ("p", "q"):
-        tracker.create(PODS, {"metadata": {"name": name, "namespace": "default"}})
+        tracker.create(PODS, a_pod(name))
     async with tracker.watch(action) as lines:
         assert [name async for batch in lines for _, name, _ in decode(batch)] == ["p"]
 

@@ -10,6 +10,7 @@ from ctrlkit.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invali
 from ctrlkit.model import MergePatch, Options, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, NAMESPACES, PODS, SECRETS, STATEFULSETS
 from fakes.tracker import Tracker
+from tests.support.objects import a_pod, a_workload
 
 DRY = Options(dry_run=True)
 
@@ -20,7 +21,7 @@ def config_map(name: str = "one", **more: Any) -> dict[str, Any]:
 
 
 def stateful_set(replicas: int = 1) -> dict[str, Any]:
-    return {"metadata": {"name": "net", "namespace": "default"}, "spec": {"replicas": replicas}}
+    return a_workload(replicas=replicas)
 
 
 @pytest.mark.behaviour("T10", "X11")
@@ -185,11 +186,16 @@ _SUBDOMAIN = (
         ),
         (
             config_map(
-                metadata={"ownerReferences": [{"kind": kind, "name": "x", "controller": True} for kind in "AB"]}
+                metadata={
+                    "ownerReferences": [
+                        {"apiVersion": "v1", "kind": kind, "name": "x", "uid": "u", "controller": True} for kind in "AB"
+                    ]
+                }
             ),
             Invalid,
             'ConfigMap "one" is invalid: metadata.ownerReferences: Invalid value: '
-            '[{"kind":"A","name":"x","controller":true},{"kind":"B","name":"x","controller":true}]: Only one reference '
+            '[{"apiVersion":"v1","kind":"A","name":"x","uid":"u","controller":true},'
+            '{"apiVersion":"v1","kind":"B","name":"x","uid":"u","controller":true}]: Only one reference '
             'can have Controller set to true. Found "true" in references for A/x and B/x',
         ),
     ],
@@ -229,8 +235,8 @@ async def test_built_in_kinds_get_what_loops_lean_on() -> None:
     tracker = Tracker()
     secret = tracker.create(SECRETS, {"metadata": {"name": "s", "namespace": "default"}, "stringData": {"u": "bob"}})
     assert (secret["type"], secret["data"], "stringData" in secret) == ("Opaque", {"u": "Ym9i"}, False)
-    pod: Unstructured = tracker.create(PODS, {"metadata": {"name": "p", "namespace": "default"}, "status": {"x": 1}})
-    assert pod["status"] == {"phase": "Pending"}
+    pod: Unstructured = tracker.create(PODS, a_pod() | {"status": {"phase": "Running"}})
+    assert pod["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
     assert pod.at("spec.terminationGracePeriodSeconds") == 30
 
 

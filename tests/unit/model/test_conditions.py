@@ -22,6 +22,13 @@ async def test_only_a_change_of_status_moves_the_transition_time() -> None:
     ]
 
 
+async def test_a_condition_without_a_time_gets_one() -> None:
+    """One that was written by hand: servers refuse a status with an empty time."""
+    wanted = Condition(type="Available", status="True", reason="Ready")
+    (found,) = set_conditions([wanted], [wanted])
+    assert found.last_transition_time == "2026-01-01T00:00:00Z"
+
+
 def test_conditions_that_do_not_fit_are_left_out() -> None:
     """So that they are set anew."""
     good = {"type": "A", "status": "True", "reason": "R"}

@@ -35,7 +35,7 @@ class ScriptedServer:
     url: str = ""
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await request.read()
+        body = await request.content.read()  # of any size
         self.asked.append(Asked(request.method, request.path_qs, request.headers, body, clock.monotonic()))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         return await reply(request)

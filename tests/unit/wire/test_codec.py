@@ -186,11 +186,9 @@ def test_what_is_no_watch_line_is_refused(python_type: type[Any], line: bytes) -
         Codec(PODS.of(python_type)).decode_line(line)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"<html>", b"[]", b'{"metadata": {}, "items": [{"metadata": {}}]}', b'{"metadata": 1}']
-)
+@pytest.mark.parametrize("data", [b"", b"<html>", b"[]", b'{"metadata": 1}'])
 def test_what_is_no_list_is_refused(data: bytes) -> None:
-    """So are answers that are no list, and items without a name."""
+    """So are answers that are no list."""
     for python_type in (Unstructured, Pod):
         with pytest.raises(DecodeError, match="pods"):
             Codec(PODS.of(python_type)).decode_list(data)
@@ -200,3 +198,78 @@ def test_a_record_does_not_hold_the_page_it_came_in() -> None:
     """The bytes an unstructured record keeps are its own object's."""
     snapshot, _ = Codec(PODS).decode_list(_list(*[_pod(f"p{number}") for number in range(100)]))
     assert len(snapshot.records[0]._data) < 250
+
+
+BAD_META = {"name": "a", "namespace": "demo", "resourceVersion": "7", "uid": "u", "labels": 5, "annotations": ["x"]}
+
+
+@pytest.mark.parametrize("python_type", [Unstructured, Pod, PodWithoutMeta])
+@pytest.mark.behaviour("B14")
+def test_metadata_that_does_not_fit_costs_only_itself(python_type: type[Any]) -> None:
+    """The object is there under its name, at its version, and says why it cannot be used."""
+    codec = Codec(PODS.of(python_type))
+    body = {"metadata": BAD_META, "spec": {"containers": []}}
+    told = [codec.decode_line(_line(kind, body)) for kind in ("ADDED", "DELETED")]
+    assert [type(event) for event in told] == [Applied, Deleted]
+    snapshot, _ = codec.decode_list(_list(_pod("fine"), body))
+    records = [*(event.record for event in told if not isinstance(event, Bookmark)), snapshot.records[1]]
+    for record in records:
+        assert (str(record.key), record.version, record.meta.uid, record.meta.labels) == ("demo/a", "7", "u", None)
+        assert record.fault is not None
+        for _ in range(2):
+            with pytest.raises(DecodeError, match="labels"):
+                _ = record.value
+    assert snapshot.records[0].fault is None
+
+
+@pytest.mark.parametrize("python_type", [Unstructured, Pod])
+@pytest.mark.behaviour("B14")
+def test_items_without_a_name_are_told_beside_the_others(python_type: type[Any]) -> None:
+    """Each with its version, where it has one."""
+    nameless: list[dict[str, Any]] = [{"metadata": {"resourceVersion": "9"}}, {"metadata": {"name": 5}}, {}]
+    snapshot, _ = Codec(PODS.of(python_type)).decode_list(_list(_pod("fine"), *nameless))
+    assert [record.key.name for record in snapshot.records] == ["fine"]
+    assert len(snapshot.unreadable) == 3
+    assert snapshot.unreadable[0].version == "9"
+
+
+@pytest.mark.parametrize("python_type", [Unstructured, Pod])
+@pytest.mark.behaviour("B14")
+def test_an_unreadable_line_tells_its_version_if_it_can(python_type: type[Any]) -> None:
+    """So that a watch can move on after it."""
+    codec = Codec(PODS.of(python_type))
+    for line, version in (
+        (_line("ADDED", {"metadata": {"resourceVersion": "9"}}), "9"),
+        (_line("ADDED", {"metadata": {"resourceVersion": "9", "name": 5}}), "9"),
+        (_line("SURPRISE", {"metadata": {"resourceVersion": "9", "name": "a"}}), "9"),
+        (b"<html>", ""),
+    ):
+        with pytest.raises(DecodeError) as caught:
+            codec.decode_line(line)
+        assert caught.value.version == version
+
+
+@pytest.mark.behaviour("B14")
+def test_wrong_utf8_in_a_name_is_no_reason_to_lose_the_object() -> None:
+    """It is replaced."""
+    event = Codec(PODS).decode_line(b'{"type":"ADDED","object":{"metadata":{"name":"a\xff","resourceVersion":"7"}}}')
+    assert isinstance(event, Applied)
+    assert event.record.version == "7"
+
+
+@pytest.mark.behaviour("B20")
+def test_the_error_of_an_unusable_record_holds_nothing_else() -> None:
+    """No frames, and with them no page of a list, however often somebody looks."""
+    snapshot, _ = Codec(PODS.of(Pod)).decode_list(_list({"metadata": {"name": "a"}, "spec": 5}))
+    fault = snapshot.records[0].fault
+    assert fault is not None
+    assert (fault.__traceback__, fault.__cause__, fault.__context__) == (None, None, None)
+    lengths = []
+    for _ in range(3):
+        with pytest.raises(DecodeError):
+            _ = snapshot.records[0].value
+        frames, trace = 0, fault.__traceback__
+        while trace is not None:
+            frames, trace = frames + 1, trace.tb_next
+        lengths.append(frames)
+    assert len(set(lengths)) == 1

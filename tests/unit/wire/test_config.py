@@ -15,6 +15,7 @@ import structlog
 import yaml
 from kubernetes.aio.config import incluster_config
 
+from ctrlkit import clock
 from ctrlkit.errors import ConfigError
 from ctrlkit.wire.config import load_endpoint
 
@@ -97,11 +98,12 @@ async def test_a_token_file_is_read_and_read_again(tmp_path: Path) -> None:
     assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
     (tmp_path / "token").write_text("second\n")
     assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
-    assert not endpoint.credentials.refused()
+    assert not endpoint.credentials.refused(clock.monotonic())
     await asyncio.sleep(10)
-    assert endpoint.credentials.refused()
+    assert endpoint.credentials.refused(clock.monotonic())
     assert await endpoint.credentials.headers() == {"Authorization": "Bearer second"}
-    assert not endpoint.credentials.refused()
+    assert not endpoint.credentials.refused(clock.monotonic())
+    assert endpoint.credentials.refused(clock.monotonic() - 1), "a call that was begun with the first"
 
 
 async def test_credentials_that_cannot_be_renewed_go_on(tmp_path: Path) -> None:
@@ -110,7 +112,7 @@ async def test_credentials_that_cannot_be_renewed_go_on(tmp_path: Path) -> None:
     endpoint = await load_endpoint(kubeconfig=path)
     overwrite(path, "][")
     await asyncio.sleep(10)
-    assert endpoint.credentials.refused()
+    assert endpoint.credentials.refused(clock.monotonic())
     with structlog.testing.capture_logs() as logs:
         assert await endpoint.credentials.headers() == {"Authorization": f"Bearer {SECRET}"}
     assert [entry["event"] for entry in logs] == ["credentials_not_renewed"]
@@ -320,6 +322,35 @@ async def test_proxies_come_from_the_environment(
     assert (await load_endpoint(kubeconfig=write(tmp_path / "config", cluster={"server": server}))).proxy == proxy
     own = write(tmp_path / "own", cluster={"server": server, "proxy-url": "http://own.example:1"})
     assert (await load_endpoint(kubeconfig=own)).proxy == "http://own.example:1"
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["https://127.0.0.1:99999", "https://host:abc", "https://[::1", "127.0.0.1:6443", "ftp://127.0.0.1:1", "http:///x"],
+)
+async def test_a_server_that_is_no_url_says_so(tmp_path: Path, server: str) -> None:
+    """Before anything is sent there, and with what to write instead."""
+    path = write(tmp_path / "config", cluster={"server": server})
+    with pytest.raises(ConfigError) as caught:
+        await load_endpoint(kubeconfig=path)
+    assert str(caught.value).startswith(f"read kubeconfig {path}: the context's cluster has a server that is no URL")
+    assert "https://HOST:PORT" in str(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:s3cret@proxy.example:1080", "http://me:s3cret@proxy.example:x"])
+async def test_a_proxy_that_cannot_be_used_says_so(tmp_path: Path, proxy: str) -> None:
+    """Without its password."""
+    path = write(tmp_path / "config", cluster={"proxy-url": proxy})
+    with pytest.raises(ConfigError, match=r"the proxy .* http://HOST:PORT") as caught:
+        await load_endpoint(kubeconfig=path)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_proxy_without_a_scheme_speaks_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As other programs read the environment."""
+    monkeypatch.setenv("http_proxy", "proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "")
+    assert (await load_endpoint(kubeconfig=write(tmp_path / "config"))).proxy == "http://proxy.example:3128"
 
 
 def test_importing_the_wire_imports_neither_kubernetes_nor_yaml() -> None:

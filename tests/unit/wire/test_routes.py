@@ -42,7 +42,8 @@ OBJECTS = st.dictionaries(TEXTS.filter(lambda field: field != "metadata"), JSON,
 
 
 @st.composite
-def _options(draw: st.DrawFn, *, deletes: bool) -> Options:
+def _options(draw: st.DrawFn, *, verb: Verb) -> Options:
+    deletes = verb in (Verb.DELETE, Verb.DELETE_COLLECTION)
     number = st.integers(min_value=0, max_value=10**6)
     return Options(
         label_selector=draw(TEXTS),
@@ -54,6 +55,7 @@ def _options(draw: st.DrawFn, *, deletes: bool) -> Options:
         timeout_s=draw(number),
         allow_watch_bookmarks=draw(st.booleans()),
         send_initial_events=draw(st.none() | st.booleans()),
+        metadata_only=False if verb.writes else draw(st.booleans()),
         dry_run=draw(st.booleans()),
         field_manager=draw(TEXTS),
         field_validation=draw(TEXTS),
@@ -88,7 +90,7 @@ def _actions(draw: st.DrawFn) -> Action:
         subresource=subresource,
         body=body,
         patch_type=patch_type,
-        options=draw(_options(deletes=verb in (Verb.DELETE, Verb.DELETE_COLLECTION))),
+        options=draw(_options(verb=verb)),
     )
 
 

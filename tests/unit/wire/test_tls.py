@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ssl
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any
 import pytest
 import trustme
 import yaml
+from aiohttp import web
 
-from ctrlkit.errors import ConfigError, Unreachable
+from ctrlkit.errors import ConfigError, Unauthorized, Unreachable
 from ctrlkit.model import Action, Verb
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.config import load_endpoint
 from ctrlkit.wire.transport import RestTransport
-from tests.unit.wire.support import ScriptedServer, answers, serving
+from tests.unit.wire.support import ScriptedServer, answers, refuses, serving
 
 LIST = Action(verb=Verb.LIST, resource=PODS)
 EMPTY = {"metadata": {"resourceVersion": "1"}, "items": []}
@@ -161,3 +163,62 @@ async def test_https_to_a_server_without_it_says_so(files: Files) -> None:
         plain = ScriptedServer([], url=server.url.replace("http:", "https:"))
         with pytest.raises(Unreachable, match=r"no TLS connection with|cannot be reached"):
             await _call(files.kubeconfig(plain, from_data(files), {"token": "t"}))
+
+
+PLUGIN = """
+import json, pathlib
+folder = pathlib.Path("{folder}")
+status = {{"clientCertificateData": (folder / "me.pem").read_text(), "clientKeyData": (folder / "me.key").read_text()}}
+print(json.dumps({{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}}))
+"""
+
+
+@pytest.mark.real_time
+async def test_a_plugin_may_bring_a_client_certificate(files: Files) -> None:
+    """Instead of a token."""
+    _write_mine(files, "me@example.org")
+    async with serving(answers(EMPTY), tls=files.server(ask_client=True)) as server:
+        await _call(files.kubeconfig(server, from_data(files), {"exec": _plugin(files)}))
+    assert "Authorization" not in server.asked[0].headers
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("by", ["plugin", "files"])
+async def test_a_renewed_client_certificate_is_shown_at_once(
+    files: Files, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """A server refuses one that has run out on the connections there are, which must not be used for the renewed."""
+    monkeypatch.setattr("ctrlkit.wire.config.RENEW_AGAIN_S", 0.0)
+    seen: list[str] = []
+
+    async def by_name(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(_client_in(request))
+        return await (answers(EMPTY) if seen[-1] == "new.example" else refuses(401, "Unauthorized"))(request)
+
+    _write_mine(files, "old.example")
+    user = {"exec": _plugin(files)} if by == "plugin" else {"client-certificate": "me.pem", "client-key": "me.key"}
+    async with serving(by_name, tls=files.server(ask_client=True)) as server:
+        endpoint = await load_endpoint(kubeconfig=files.kubeconfig(server, from_data(files), user))
+        async with RestTransport(endpoint) as transport:
+            with pytest.raises(Unauthorized):
+                await transport.do(LIST)
+            _write_mine(files, "new.example")
+            await transport.do(LIST)
+    assert seen == ["old.example"] * 3 + ["new.example"]
+
+
+def _write_mine(files: Files, name: str) -> None:
+    mine = files.authority.issue_cert(name)
+    files.write("me.pem", mine.cert_chain_pems[0])
+    files.write("me.key", mine.private_key_pem)
+
+
+def _plugin(files: Files) -> dict[str, Any]:
+    code = PLUGIN.format(folder=files.folder)
+    return {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": ["-c", code]}
+
+
+def _client_in(request: web.BaseRequest) -> str:
+    assert request.transport is not None
+    ((_, name),) = request.transport.get_extra_info("peercert")["subjectAltName"]
+    return str(name)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -26,7 +29,7 @@ from ctrlkit.errors import (
 from ctrlkit.model import Action, Options, PatchType, Verb
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.endpoint import Endpoint
-from ctrlkit.wire.transport import RestTransport
+from ctrlkit.wire.transport import RestTransport, alive_socket
 from tests.unit.wire.support import ScriptedServer, answers, refuses, resets, serving, streams
 
 GET = Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a")
@@ -272,11 +275,12 @@ class _Renewing:
     def __init__(self, renewals: int) -> None:
         self.age = 0
         self.renewals = renewals
+        self.tls = None
 
     async def headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer t{self.age}"}
 
-    def refused(self) -> bool:
+    def refused(self, sent_at: float) -> bool:
         self.age += 1
         return self.age <= self.renewals
 
@@ -415,3 +419,107 @@ async def test_it_must_be_entered() -> None:
     """Used outside `async with` it says so."""
     with pytest.raises(RuntimeError, match="async with"):
         await RestTransport(Endpoint(server="http://127.0.0.1:1")).do(GET)
+
+
+async def test_a_watch_whose_connection_died_in_silence_is_left_after_its_own_timeout() -> None:
+    """The server ends a watch when it was asked to; one that does not, half a minute later, is there no more."""
+
+    async def silent(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"a":1}\n')
+        await asyncio.sleep(24 * 3600)
+        return response
+
+    watch = replace(WATCH, options=Options(timeout_s=300))
+    async with serving(silent) as server, _transport(server) as transport:
+        with pytest.raises(TimedOut, match=r"watch pods \*: the stream .* 330 s"):
+            await _read(transport, watch)
+        assert clock.monotonic() == pytest.approx(330.0)
+
+
+def test_connections_are_kept_alive_by_the_system() -> None:
+    """So a connection whose other end vanished is noticed within minutes, and not after two hours."""
+    with alive_socket((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 0))) as made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+
+
+class _RenewingSlowly:
+    """Credentials that are renewed once, after which a refusal of the older ones is no reason for another renewal."""
+
+    def __init__(self) -> None:
+        self.token, self.renewed_at = "old", -1.0
+        self.tls = None
+
+    async def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def refused(self, sent_at: float) -> bool:
+        if self.token == "old":
+            self.token, self.renewed_at = "new", clock.monotonic()
+        return self.renewed_at > sent_at
+
+
+async def test_a_refusal_of_what_was_renewed_since_is_tried_again() -> None:
+    """Of two calls on their way with the old token, the second hears of its refusal after the first had it renewed."""
+
+    async def by_token(request: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.sleep(2.0 if "b" in request.path.rpartition("/")[2] else 1.0)
+        fresh = request.headers["Authorization"] == "Bearer new"
+        return await (answers(POD) if fresh else refuses(401, "Unauthorized"))(request)
+
+    async with serving(by_token) as server:
+        endpoint = Endpoint(server=server.url, credentials=_RenewingSlowly())
+        async with RestTransport(endpoint) as transport, asyncio.TaskGroup() as calls:
+            calls.create_task(transport.do(GET))
+            calls.create_task(transport.do(replace(GET, name="b")))
+    assert len(server.asked) == 4
+
+
+@pytest.mark.parametrize("server", ["https://10.0.0.1:6443", "http://10.0.0.1:6443"])
+async def test_a_proxy_that_refuses_is_said_without_its_password(server: str) -> None:
+    """The password in a proxy's URL is in no error and in no repr."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    listener = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        tls = ssl.create_default_context() if server.startswith("https") else None
+        endpoint = Endpoint(server=server, tls=tls, proxy=f"http://me:s3cret@127.0.0.1:{port}")
+        async with RestTransport(endpoint) as transport:
+            with pytest.raises((Unreachable, ApiError), match="407") as caught:
+                await transport.do(GET)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value)) + repr(endpoint)
+
+
+async def test_a_proxy_that_cannot_be_reached_is_named_as_what_failed() -> None:
+    """It is not the server that refused the connection."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        endpoint = Endpoint(server="http://10.0.0.1:6443", proxy=f"http://me:s3cret@127.0.0.1:{taken.getsockname()[1]}")
+        async with RestTransport(endpoint) as transport:
+            with pytest.raises(Unreachable, match=r"the proxy on the way to 10.0.0.1:6443 cannot be reached") as caught:
+                await transport.do(GET)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_an_address_with_colons_stands_in_brackets() -> None:
+    """So the port can be told from it."""
+    async with RestTransport(Endpoint(server="http://[::1]:1")) as transport:
+        with pytest.raises(Unreachable, match=r"\[::1\]:1 "):
+            await transport.do(GET)
+
+
+async def test_a_body_of_megabytes_is_sent() -> None:
+    """Objects may be large; the HTTP library's own warning about it must not get in the way."""
+    large = replace(CREATE, body={"metadata": {"name": "a"}, "data": "x" * 2_000_000})
+    async with serving(answers(POD)) as server, _transport(server) as transport:
+        await transport.do(large)
+    assert len(server.asked[0].body) > 2_000_000

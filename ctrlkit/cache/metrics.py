@@ -1,0 +1,144 @@
+"""
+What informers count, as Prometheus samples.
+
+In       `Informer.statistics()`, when somebody scrapes and at no other time.
+Out      One metric family for each name in METRICS, registered by whoever serves them:
+
+             REGISTRY.register(InformerCollector(lambda: manager.informers))
+
+Nothing of the event path knows of metrics: the numbers are plain integers there, and this module is imported by who
+wants samples. Names and buckets of row R27 where client-go has one; the rest of B19, B4, B8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ctrlkit.cache.fanout import HandlerStatistics
+from ctrlkit.cache.histogram import BUCKETS_S, HistogramStatistics
+from ctrlkit.cache.informer import Informer
+from ctrlkit.cache.statistics import InformerStatistics
+
+INFORMER_LABELS = ("name", "group", "version", "resource")
+VERSION_DIGITS = 15
+"""Of a resourceVersion the last ones only: a sample is a float, and has no room for more (row R27)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    kind: type[GaugeMetricFamily] | type[CounterMetricFamily] | type[HistogramMetricFamily]
+
+
+_GAUGE, _COUNTER, _HISTOGRAM = GaugeMetricFamily, CounterMetricFamily, HistogramMetricFamily
+METRICS = (
+    _Family("informer_queued_items", "Changes that handlers have yet to see.", (), _GAUGE),
+    _Family("informer_processing_latency_seconds", "From store to end of handler.", ("handler",), _HISTOGRAM),
+    _Family("informer_store_resource_version", "The version that is mirrored, its last 15 digits.", (), _GAUGE),
+    _Family("informer_store_items", "Objects in the store.", (), _GAUGE),
+    _Family("informer_quarantined_items", "Objects in the store that cannot be used.", (), _GAUGE),
+    _Family("informer_index_failures_total", "Objects that an index function could not take.", (), _COUNTER),
+    _Family("informer_dropped_items_total", "Changes that removed handlers did not see.", (), _COUNTER),
+    _Family("informer_synced", "1 once the first list is in the store.", (), _GAUGE),
+    _Family("informer_last_event_age_seconds", "Since the server told anything.", (), _GAUGE),
+    _Family("informer_lists_total", "Lists asked for, by reason.", ("scope", "reason"), _COUNTER),
+    _Family("informer_watches_total", "Watches asked for.", ("scope",), _COUNTER),
+    _Family("informer_failing", "1 while the last list or watch failed.", ("scope", "verb", "cause"), _GAUGE),
+    _Family("informer_unreadable_total", "Lines and items without so much as a name.", ("scope",), _COUNTER),
+    _Family("informer_handler_queued_items", "Changes a handler has yet to see.", ("handler",), _GAUGE),
+    _Family("informer_handler_oldest_item_seconds", "How long the oldest has waited.", ("handler",), _GAUGE),
+    _Family("informer_handler_high_water_items", "The most that ever waited.", ("handler",), _GAUGE),
+    _Family("informer_handled_items_total", "Changes a handler has seen.", ("handler",), _COUNTER),
+    _Family("informer_handler_failures_total", "Changes for which a handler raised.", ("handler",), _COUNTER),
+)
+
+
+class InformerCollector(Collector):
+    """
+    Samples of informers; `informers` says which, at each scrape.
+
+    Two of one name and kind (under different selectors, or of different Python types) are told apart by `#2` after the
+    name. Handlers of one informer should have names of their own; their samples are added up otherwise.
+    """
+
+    def __init__(self, informers: Callable[[], Iterable[Informer[Any]]]) -> None:
+        self._informers = informers
+
+    def describe(self) -> Iterator[Metric]:
+        """The families, without samples: registering asks nobody anything."""
+        return (_empty(family) for family in METRICS)
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, with a sample for each informer, scope and handler there is now."""
+        families = {family.name: _empty(family) for family in METRICS}
+        seen: dict[tuple[str, ...], int] = {}
+        for informer in self._informers():
+            statistics, resource = informer.statistics(), informer.resource
+            labels = (statistics.name, resource.group, resource.version, resource.plural)
+            count = seen[labels] = seen.get(labels, 0) + 1
+            labels = (f"{labels[0]}#{count}" if count > 1 else labels[0], *labels[1:])
+            for name, more, value in (*_of_informer(statistics), *_of_scopes(statistics), *_of_handlers(statistics)):
+                _add(families[name], (*labels, *more), value)
+        return iter(families.values())
+
+
+_Sample = tuple[str, tuple[str, ...], float | HistogramStatistics]
+
+
+def _of_informer(of: InformerStatistics) -> Iterator[_Sample]:
+    yield "informer_queued_items", (), sum(handler.depth for handler in of.handlers)
+    if of.version.isdigit():
+        yield "informer_store_resource_version", (), int(of.version[-VERSION_DIGITS:])
+    yield "informer_store_items", (), of.objects
+    yield "informer_quarantined_items", (), len(of.quarantined)
+    yield "informer_index_failures_total", (), of.index_failures
+    yield "informer_dropped_items_total", (), of.dropped
+    yield "informer_synced", (), of.synced
+    if of.last_event_age_s is not None:
+        yield "informer_last_event_age_seconds", (), of.last_event_age_s
+
+
+def _of_scopes(of: InformerStatistics) -> Iterator[_Sample]:
+    for scope, reflector in of.reflectors.items():
+        for reason, count in reflector.lists.items():
+            yield "informer_lists_total", (scope, reason), count
+        yield "informer_watches_total", (scope,), reflector.watches
+        yield "informer_unreadable_total", (scope,), reflector.unreadable
+        for verb, failure in (("list", reflector.list_error), ("watch", reflector.watch_error)):
+            if failure is not None:
+                yield "informer_failing", (scope, verb, failure.cause.value), 1
+
+
+def _of_handlers(of: InformerStatistics) -> Iterator[_Sample]:
+    names: dict[str, list[HandlerStatistics]] = {}
+    for handler in of.handlers:
+        names.setdefault(handler.name, []).append(handler)
+    for name, handlers in names.items():
+        yield "informer_handler_queued_items", (name,), sum(handler.depth for handler in handlers)
+        yield "informer_handler_oldest_item_seconds", (name,), max(handler.oldest_s for handler in handlers)
+        yield "informer_handler_high_water_items", (name,), max(handler.high_water for handler in handlers)
+        yield "informer_handled_items_total", (name,), sum(handler.handled for handler in handlers)
+        yield "informer_handler_failures_total", (name,), sum(handler.failures for handler in handlers)
+        yield "informer_processing_latency_seconds", (name,), HistogramStatistics.total(h.latency for h in handlers)
+
+
+def _empty(family: _Family) -> Metric:
+    return family.kind(family.name, family.help, labels=(*INFORMER_LABELS, *family.labels))
+
+
+def _add(family: Metric, labels: tuple[str, ...], value: float | HistogramStatistics) -> None:
+    if isinstance(value, HistogramStatistics):
+        assert isinstance(family, HistogramMetricFamily)
+        bounds = (*(f"{bound:g}" for bound in BUCKETS_S), "+Inf")
+        counts = [(bound, sum(value.counts[: place + 1])) for place, bound in enumerate(bounds)]
+        family.add_metric(labels, counts, value.sum_s)
+    else:
+        assert isinstance(family, GaugeMetricFamily | CounterMetricFamily)
+        family.add_metric(labels, value)

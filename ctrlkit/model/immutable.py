@@ -1,0 +1,61 @@
+"""Whether a value of a type can be shared by all who look at it, told by the type alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import inspect
+
+from ctrlkit.model.meta import ObjectMeta
+
+_SCALARS = (
+    inspect.NoneType,
+    inspect.BoolType,
+    inspect.IntType,
+    inspect.FloatType,
+    inspect.StrType,
+    inspect.BytesType,
+    inspect.DateTimeType,
+    inspect.DateType,
+    inspect.TimeType,
+    inspect.TimeDeltaType,
+    inspect.UUIDType,
+    inspect.DecimalType,
+    inspect.EnumType,
+    inspect.LiteralType,
+)
+
+
+def is_immutable(python_type: Any) -> bool:
+    """
+    Whether nothing reachable from a value of this type can be changed: frozen Structs of scalars and tuples.
+
+    >>> import msgspec
+    >>> class Spec(msgspec.Struct, frozen=True):
+    ...     nodes: int
+    ...     peers: tuple[str, ...] = ()
+    >>> class Labelled(msgspec.Struct, frozen=True):
+    ...     metadata: ObjectMeta
+    ...     labels: dict[str, str]
+    >>> is_immutable(Spec), is_immutable(Labelled)
+    (True, False)
+    """
+    return _is_immutable(inspect.type_info(python_type), frozenset())
+
+
+def _is_immutable(shape: inspect.Type, seen: frozenset[type]) -> bool:
+    match shape:
+        case inspect.StructType(cls=python_type, fields=fields):
+            if python_type is ObjectMeta or python_type in seen:
+                return True  # its mappings are read-only views; a type inside itself is judged once
+            if not python_type.__struct_config__.frozen:
+                return False
+            seen |= {python_type}
+            inner = tuple(field.type for field in fields)
+        case inspect.UnionType(types=inner) | inspect.TupleType(item_types=inner):
+            pass
+        case inspect.VarTupleType(item_type=item) | inspect.FrozenSetType(item_type=item) | inspect.Metadata(type=item):
+            inner = (item,)
+        case _:
+            return isinstance(shape, _SCALARS)
+    return all(_is_immutable(each, seen) for each in inner)

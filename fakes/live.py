@@ -1,0 +1,102 @@
+"""
+A real cluster with a World's face, as far as a real cluster can have one: a client, managers, and waiting for facts.
+
+    async with LiveWorld(kubeconfig="kind.yaml") as world:
+        world.manage(build)
+        await world.client.create(NETWORKS, {"metadata": {"name": "net", "namespace": world.namespace}, ...})
+        await world.until(ready)
+
+Time is real here, and nobody knows when a cluster is done; so a test that runs on both waits with `until`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+from typing import Any, Self
+
+from ctrlkit import clock
+from ctrlkit.client import Client
+from ctrlkit.controller import Controller
+from ctrlkit.errors import CtrlkitError, NotFound
+from ctrlkit.manager import Build, Manager, connect
+from ctrlkit.model.kinds import NAMESPACES
+from fakes.durations import seconds
+
+PATIENCE_S = 60.0
+_POLL_S = 0.2
+
+
+class LiveWorld:
+    """
+    A namespace of its own on the cluster that a kubeconfig's current context names.
+
+    Errors  CtrlkitError from `until` for what did not come in time; what a manager failed of, there and at the end.
+    Owner   The `async with` block: at its end managers stop, the last one first, and the namespace is deleted.
+    """
+
+    client: Client
+
+    def __init__(self, *, kubeconfig: str | None = None) -> None:
+        self.namespace = f"ctrlkit-test-{secrets.token_hex(4)}"
+        self._kubeconfig = kubeconfig
+        self._managers: list[asyncio.Task[None]] = []
+        self._exits = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self.client = await self._exits.enter_async_context(connect(kubeconfig=self._kubeconfig))
+        await self.client.create(NAMESPACES, {"metadata": {"name": self.namespace}})
+        self._exits.push_async_callback(self._delete_namespace)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exits.aclose()
+        if error is None:
+            self._raise_failures()
+
+    def manage(self, build: Build) -> Manager:
+        """Run a manager with the controllers that `build` makes, limited to this world's namespace."""
+        manager = Manager(self.client, namespaces=[self.namespace])
+        built = build(manager)
+        for controller in [built] if isinstance(built, Controller) else built:
+            manager.add(controller)
+        task = asyncio.create_task(manager.run(), name="live:manager")
+        self._managers.append(task)
+        self._exits.push_async_callback(_end, task)
+        return manager
+
+    async def until(
+        self, predicate: Callable[[], object | Awaitable[object]], *, within: float | str = PATIENCE_S
+    ) -> Any:
+        """Wait until `predicate()` is true, and return what it said; NotFound counts as not yet."""
+        deadline = clock.monotonic() + seconds(within)
+        while True:
+            self._raise_failures()
+            with suppress(NotFound):
+                answer = predicate()
+                if answer := await answer if inspect.isawaitable(answer) else answer:
+                    return answer
+            if clock.monotonic() >= deadline:
+                what = getattr(predicate, "__qualname__", repr(predicate))
+                raise CtrlkitError(f"wait until {what}: not so after {seconds(within):g} s")
+            await asyncio.sleep(_POLL_S)
+
+    def _raise_failures(self) -> None:
+        for task in self._managers:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _delete_namespace(self) -> None:
+        with suppress(NotFound):
+            await self.client.delete(NAMESPACES, self.namespace)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,34 @@
+"""What the server says besides its answer: the texts of its `Warning` headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_texts: ContextVar[list[str] | None] = ContextVar("ctrlkit_notices", default=None)
+
+
+def notice(text: str) -> None:
+    """Tell the caller something, once, where it listens."""
+    texts = _texts.get()
+    if texts is not None and text not in texts:
+        texts.append(text)
+
+
+@contextmanager
+def noticed() -> Iterator[list[str]]:
+    """
+    Listen: the texts told while inside, in this task, land in the list.
+
+    >>> with noticed() as texts:
+    ...     notice('unknown field "bogus"')
+    >>> texts
+    ['unknown field "bogus"']
+    """
+    texts: list[str] = []
+    token = _texts.set(texts)
+    try:
+        yield texts
+    finally:
+        _texts.reset(token)

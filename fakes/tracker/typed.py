@@ -1,0 +1,343 @@
+"""
+Objects of built-in kinds read as the server's types read them: unknown fields dropped and told, empty ones left out.
+
+The types are facts of the server's OpenAPI documents, kept in `types.json` (made by `extract_types`). A word there is
+`s` text, `b` bool, `i32`/`i64` integer, `n` number, `y` base64, `q` quantity, `t`/`u` time in (micro)seconds, `x`
+integer or text, `?` anything, or the name of a type.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from ctrlkit.model import AnyResource
+from fakes.tracker.quantities import canonical
+
+Plain = dict[str, Any]
+Path = tuple[Any, Any] | None
+"""How deep a value lies: the way to what holds it, and its own field name, list index or (in a tuple) map key."""
+
+_SCALARS: Mapping[str, type] = {"s": str, "b": bool, "i32": int, "i64": int}
+_GO_NAMES = {"s": "string", "b": "bool", "i32": "int32", "i64": "int64", "n": "float64", "y": "[]uint8"}
+_GO_NAMES |= {"q": "resource.Quantity", "t": "v1.Time", "u": "v1.MicroTime", "x": "intstr.IntOrString"}
+_NOTHING: Mapping[str, Any] = {}
+_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+class DoesNotFit(ValueError):
+    """A value is not of its field's type; the text is the server's."""
+
+
+def read(resource: AnyResource, plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
+    """
+    An object's fields as the server keeps them, and the paths of those it does not know.
+
+    >>> from ctrlkit.model.kinds import CONFIG_MAPS
+    >>> read(CONFIG_MAPS, {"metadata": {"name": "a"}, "data": {}, "bogus": 1}, {})
+    ({'metadata': {'name': 'a'}}, ['bogus'])
+
+    Shape   All but `metadata` and what is not typed is a new value, so that defaults can be put into it; parts equal
+            to those of `known`, the object as it is stored, are taken from there and must not be changed.
+    Errors  DoesNotFit.
+    """
+    struct = struct_of(resource)
+    if struct is None:
+        return dict(plain), []
+    unknown: list[str] = []
+    same = {name: known[name] for name, value in plain.items() if name in known and known[name] == value}
+    rest = {name: value for name, value in plain.items() if name not in same} if same else plain
+    kept = struct.read(rest, None, unknown, same)
+    return {**kept, **same}, unknown
+
+
+@functools.cache
+def struct_of(resource: AnyResource) -> Struct | None:
+    """The type of a kind's objects, None where the kind is not built in."""
+    name = _facts().kinds.get(f"{resource.api_version} {resource.kind}")
+    return _struct(name) if name else None
+
+
+@functools.cache
+def blank_status(resource: AnyResource) -> Plain | None:
+    """The status an object of a kind has before anybody wrote one; not to be changed."""
+    struct = struct_of(resource)
+    blank: Plain | None = struct.read({}, None, []).get("status") if struct else None
+    return blank
+
+
+def read_metadata(plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
+    """What `read` does, for the metadata of an object whose own fields have no type here."""
+    if plain == known:
+        return dict(known), []
+    unknown: list[str] = []
+    return _struct("ObjectMeta").read(plain, (None, "metadata"), unknown), unknown
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    kinds: dict[str, str]
+    types: dict[str, dict[str, str]]
+
+
+@functools.cache
+def _facts() -> _Facts:
+    text = resources.files(__package__).joinpath("types.json").read_bytes()
+    return msgspec.json.decode(text, type=_Facts)
+
+
+_Reader = Callable[[Any, Path, str, list[str]], Any]
+"""Reads a value at a path, a field of the type named; adds paths of unknown fields to the list."""
+
+
+class _Field:
+    """One field of a type: `scalar` is what its value is kept as it comes for, `keeps` says that empty is a value."""
+
+    __slots__ = ("keeps", "read", "scalar")
+
+    def __init__(self, word: str) -> None:
+        bare = word.rstrip("!*")
+        self.keeps = bare != word or bare[0].isupper() or bare == "?"
+        self.scalar = _SCALARS.get(bare)
+        self.read = _reader(bare)
+
+
+class Struct:
+    """One type. Its fields are made when the first value of it is read."""
+
+    __slots__ = ("_always", "_fields", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._fields: dict[str, _Field] = {}
+        self._always: tuple[tuple[str, _Reader | None, Any], ...] = ()
+
+    def read(
+        self, value: Mapping[str, Any], path: Path, unknown: list[str], present: Mapping[str, Any] = _NOTHING
+    ) -> Plain:
+        """A value as the server keeps it; fields in `present` are not made up where they are missing."""
+        if not self._fields:
+            self._learn()
+        fields = self._fields
+        kept: Plain = {}
+        for name, inner in value.items():
+            field = fields.get(name)
+            if field is None:
+                unknown.append(path_text((path, name)))
+            elif type(inner) is field.scalar:
+                if inner or field.keeps:
+                    kept[name] = inner
+            elif inner is not None:
+                found = field.read(inner, (path, name), self.name, unknown)
+                if found or field.keeps:
+                    kept[name] = found
+        for name, reader, zero in self._always:
+            if name not in kept and name not in present:
+                kept[name] = reader({}, None, "", unknown) if reader else zero
+        return kept
+
+    def _learn(self) -> None:
+        words = _facts().types[self.name]
+        self._fields = {name: _Field(word) for name, word in words.items()}
+        always = []
+        for name, word in words.items():
+            bare = word.rstrip("!")
+            if bare != word:
+                is_struct = bare[0].isupper()
+                always.append((name, self._fields[name].read if is_struct else None, _zero(bare)))
+        self._always = tuple(always)
+
+
+@functools.cache
+def _struct(name: str) -> Struct:
+    return Struct(name)
+
+
+def _zero(word: str) -> Any:
+    match word:
+        case "s":
+            return ""
+        case "b":
+            return False
+        case "i32" | "i64" | "n":
+            return 0
+    return None
+
+
+@functools.cache
+def _reader(word: str) -> _Reader:
+    if word.startswith("[]"):
+        return _list_reader(word)
+    if word.startswith("{}"):
+        return _map_reader(word)
+    if word in _READERS:
+        return functools.partial(_READERS[word], word)
+    return _struct_reader(word)
+
+
+def _struct_reader(word: str) -> _Reader:
+    struct = _struct(word)
+
+    def read_struct(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+        if not isinstance(value, Mapping):
+            _refuse(word, value, path, owner, unknown)
+        return struct.read(value, path, unknown)
+
+    return read_struct
+
+
+def _list_reader(word: str) -> _Reader:
+    item = _Field(word[2:])
+
+    def read_list(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+        if not isinstance(value, list | tuple):
+            _refuse(word, value, path, owner, unknown)
+        return [
+            one if type(one) is item.scalar else item.read(one, (path, index), owner, unknown)
+            for index, one in enumerate(value)
+            if one is not None
+        ]
+
+    return read_list
+
+
+def _map_reader(word: str) -> _Reader:
+    item = _Field(word[2:])
+
+    def read_map(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+        if not isinstance(value, Mapping):
+            _refuse(word, value, path, owner, unknown)
+        return {
+            name: one if type(one) is item.scalar else item.read(one, (path, (name,)), owner, unknown)
+            for name, one in value.items()
+            if one is not None
+        }
+
+    return read_map
+
+
+def _keep(_word: str, value: Any, _path: Path, _owner: str, _unknown: list[str]) -> Any:
+    return value
+
+
+def _read_number(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number else _refuse(word, value, path, owner, unknown)
+
+
+def _read_int_or_text(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    is_either = isinstance(value, int | str) and not isinstance(value, bool)
+    return value if is_either else _refuse(word, value, path, owner, unknown)
+
+
+def _read_quantity(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        _refuse(word, value, path, owner, unknown)
+    try:
+        return canonical(str(value).strip())
+    except ValueError as error:
+        raise DoesNotFit(str(error)) from None
+
+
+def _read_bytes(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    if not isinstance(value, str):
+        _refuse(word, value, path, owner, unknown)
+    try:
+        base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        good = re.match(r"(?:[A-Za-z0-9+/]{4})*[A-Za-z0-9+/]*={0,2}", value)
+        raise DoesNotFit(f"illegal base64 data at input byte {good.end() if good else 0}") from None
+    return value
+
+
+def _read_time(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    if not isinstance(value, str):
+        _refuse(word, value, path, owner, unknown)
+    if (_SECONDS if word == "t" else _MICROSECONDS).fullmatch(value):
+        return value
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        form = "2006-01-02T15:04:05Z07:00" if word == "t" else "2006-01-02T15:04:05.000000Z07:00"
+        raise DoesNotFit(f'parsing time "{value}" as "{form}": cannot parse "{value}" as "2006"')
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ" if word == "t" else "%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _refuse(word: str, value: Any, path: Path, owner: str, _unknown: list[str]) -> Any:
+    raise DoesNotFit(
+        f"json: cannot unmarshal {json_type(value, word)} into Go struct field {owner}.{_go_path(path)} "
+        f"of type {_go_name(word)}"
+    )
+
+
+_READERS: Mapping[str, Callable[[str, Any, Path, str, list[str]], Any]] = {
+    "?": _keep,
+    "s": _refuse,
+    "b": _refuse,
+    "i32": _refuse,
+    "i64": _refuse,
+    "n": _read_number,
+    "x": _read_int_or_text,
+    "q": _read_quantity,
+    "y": _read_bytes,
+    "t": _read_time,
+    "u": _read_time,
+}
+
+
+def path_text(path: Path) -> str:
+    """
+    A path as the server writes it.
+
+    >>> path_text((((None, "spec"), "containers"), 0))
+    'spec.containers[0]'
+    """
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step[0] if isinstance(step, tuple) else step}")
+    return "".join(reversed(steps)).lstrip(".")
+
+
+def _go_path(path: Path) -> str:
+    """A path as Go's decoder writes it: field names only."""
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        if isinstance(step, str):
+            steps.append(step)
+    return ".".join(reversed(steps))
+
+
+def _go_name(word: str) -> str:
+    if word.startswith("[]"):
+        return f"[]{_go_name(word[2:])}"
+    if word.startswith("{}"):
+        return f"map[string]{_go_name(word[2:])}"
+    return _GO_NAMES.get(word, f"v1.{word}")
+
+
+def json_type(value: object, word: str = "") -> str:
+    """What JSON calls a value's type, as Go's decoder says it of a value that is no `word`."""
+    match value:
+        case bool():
+            return "bool"
+        case float() if word.startswith("i"):
+            return f"number {value}"
+        case int() | float():
+            return "number"
+        case list() | tuple():
+            return "array"
+        case str():
+            return "string"
+    return "object"

@@ -1,0 +1,72 @@
+"""
+The embedded API server answers as a real one did, step by step, but for what `expected_differences.json` lists.
+
+It serves the tracker with the loops of a control plane, as the real one had them: no node, so that no pod runs by
+itself. A step that is listed and the same after all fails as well. Each listed step stands with its reason in
+docs/deviations.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctrlkit.client import Client
+from fakes.apiserver import ApiServer
+from fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, Loop
+from fakes.tracker import Tracker
+from tests.conformance.scenario import SCENARIOS, read_steps, replay
+
+HERE = Path(__file__).parent
+CONTROL_PLANE = ALL - {Loop.KUBELET}
+NAMES = sorted(path.stem for path in SCENARIOS.glob("*.json"))
+EXPECTED: list[dict[str, Any]] = json.loads((HERE / "expected_differences.json").read_text())
+
+
+@asynccontextmanager
+async def served(loops: frozenset[Loop]) -> AsyncIterator[str]:
+    """A server with loops; its URL."""
+    tracker = Tracker()
+    images = {"img:1": lambda address, spec: AlwaysReady()}
+    async with (
+        ApiServer(tracker, tracker.registry).serve() as server,
+        InProcessRuntime(images=images) as runtime,
+        Cluster(Client(tracker), runtime, loops=loops),
+    ):
+        yield server.url
+
+
+def expected(name: str, *, with_node: bool) -> set[str]:
+    """The steps of a scenario that may differ."""
+    mine = (one for one in EXPECTED if one["scenario"] == name)
+    return {one["step"] for one in mine if with_node or not one.get("only_with_a_node")}
+
+
+@pytest.mark.behaviour("T10", "B5")
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_answers_are_a_real_servers(name: str) -> None:
+    async with served(CONTROL_PLANE) as url:
+        found = await replay(url, read_steps(name))
+    unexpected = {step: lines for step, lines in found.items() if step not in expected(name, with_node=False)}
+    assert not unexpected
+    same = expected(name, with_node=False) - found.keys()
+    assert not same, "these steps are the same now: take them out of the list and the docs"
+
+
+async def test_a_node_makes_a_difference_to_pods_only() -> None:
+    """Which steps differ depends on how far the pods are when they are asked for, so some of the listed may not."""
+    async with served(ALL) as url:
+        found = await replay(url, read_steps("workloads"))
+    assert found.keys() <= expected("workloads", with_node=True)
+
+
+def test_every_expected_difference_is_a_step_and_stands_in_the_docs() -> None:
+    docs = (HERE.parents[1] / "docs" / "deviations.md").read_text()
+    for one in EXPECTED:
+        assert one["step"] in {step["name"] for step in read_steps(one["scenario"])}
+        assert f"| {one['scenario']} / {one['step']} |" in docs

@@ -1,0 +1,32 @@
+"""docs/testing.md does what it says: each snippet is run, the last one against a server of its own too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.snippets import ROOT, files_of, run_pytest, write_files
+
+
+def test_every_snippet_of_the_testing_guide_passes(tmp_path: Path) -> None:
+    """With the README's controller beside them, and no configuration at all."""
+    write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/testing.md")}, tmp_path)
+    said = run_pytest(tmp_path)
+    assert "11 passed, 1 skipped" in said
+
+
+def test_the_story_for_both_passes_over_http_too(tmp_path: Path) -> None:
+    """As against a real cluster: another process, the real clock, and the command the guide names."""
+    guide = files_of("docs/testing.md")
+    write_files({"greeting.py": files_of("README.md")["greeting.py"], "test_both.py": guide["test_both.py"]}, tmp_path)
+    assert "\n    ctrlkit apiserver --kubeconfig fake.yaml\n" in (ROOT / "docs" / "testing.md").read_text()
+    command = [sys.executable, "-m", "ctrlkit", "apiserver", "--kubeconfig", "fake.yaml"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("ready http://127.0.0.1:")
+        assert "2 passed" in run_pytest(tmp_path, "--kubeconfig", "fake.yaml")
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)

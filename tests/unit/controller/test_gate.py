@@ -1,0 +1,213 @@
+"""No reconcile before its own last writes can be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from structlog.testing import capture_logs
+
+from ctrlkit.cache import Informer
+from ctrlkit.client import Client
+from ctrlkit.clock import monotonic
+from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_mapped, to_self
+from ctrlkit.controller.gate import SEEN_WITHIN_S, WriteGate
+from ctrlkit.controller.gate_metrics import GATE_METRICS, GateCollector
+from ctrlkit.model import Applied, Deleted, Effect, ObjectKey, Write
+from ctrlkit.model.kinds import PODS, SERVICES
+from tests.support.records import applied, record
+from tests.unit.client.support import ScriptedTransport
+from tests.unit.controller.support import pods, running
+
+A = ObjectKey("d", "a")
+
+
+def answer(name: str, version: int) -> dict[str, Any]:
+    return {"kind": "Pod", "metadata": {"name": name, "namespace": "d", "resourceVersion": str(version)}}
+
+
+class Writer:
+    """Creates one pod, d/made, in its first run of a key; says when each run was and what it could read."""
+
+    def __init__(self, informer: Informer[Any], *, fails: bool = False) -> None:
+        self.runs: list[tuple[str, float, bool]] = []
+        self._informer = informer
+        self._fails = fails
+        self._client = Client(ScriptedTransport(answer("made", 5)))
+
+    async def reconcile(self, request: Request) -> Outcome:
+        seen = self._informer.lister.find("d/made") is not None
+        first = not any(name == request.name for name, _, _ in self.runs)
+        self.runs.append((request.name, monotonic(), seen))
+        if first and request.key == A:
+            await self._client.create(PODS, {"metadata": {"name": "made", "namespace": "d"}})
+            if self._fails:
+                raise RuntimeError("after the write")
+        return DONE
+
+    def of(self, name: str) -> list[tuple[float, bool]]:
+        return [(at, seen) for run, at, seen in self.runs if run == name]
+
+
+def controller_of(writer: Writer, informer: Informer[Any]) -> Controller:
+    return Controller(name="test", reconcile=writer.reconcile, watches=[Watch(informer, to_mapped(lambda _: [A]))])
+
+
+@pytest.mark.behaviour("B1", "Q25", "S7")
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_key_waits_until_it_can_read_what_it_wrote(fails: bool) -> None:
+    """Also after a run that failed, for it may have written; it starts in the moment in which the write shows."""
+    informer = pods("d/a")
+    writer = Writer(informer, fails=fails)
+    controller = controller_of(writer, informer)
+    async with running(controller):
+        await asyncio.sleep(0.001)
+        informer.apply([applied("d/a", 4)])
+        await asyncio.sleep(3)
+        assert len(writer.of("a")) == 1
+        assert controller.busy() == ("controller:test d/a waits to see what it wrote",)
+        informer.apply([applied("d/made", 5)])
+        await asyncio.sleep(0.5)
+        assert [seen for _, seen in writer.of("a")] == [False, True]
+        assert controller.busy() == ()
+        gate = controller.statistics().gate
+    assert (gate.held, gate.holds, gate.timeouts) == (0, 1, 0)
+    assert 2.9 < gate.waited_s <= 3
+
+
+@pytest.mark.behaviour("B1")
+async def test_a_held_key_holds_up_no_worker() -> None:
+    """One worker, another key: it runs at once."""
+    informer = pods("d/a")
+    writer = Writer(informer)
+    controller = controller_of(writer, informer)
+    async with running(controller):
+        await asyncio.sleep(0.001)
+        informer.apply([applied("d/a", 4)])
+        await asyncio.sleep(0.001)
+        before = monotonic()
+        controller.wake(ObjectKey("d", "other"))
+        await asyncio.sleep(0.001)
+        assert [at for at, _ in writer.of("other")] == [before]
+
+
+@pytest.mark.behaviour("B1")
+async def test_what_never_shows_is_waited_for_so_long_counted_and_told() -> None:
+    """The watch may be broken; level-triggered code goes on all the same."""
+    informer = pods("d/a")
+    writer = Writer(informer)
+    controller = controller_of(writer, informer)
+    with capture_logs() as lines:
+        async with running(controller):
+            await asyncio.sleep(0.001)
+            informer.apply([applied("d/a", 4)])
+            await asyncio.sleep(60)
+            informer.apply([applied("d/a", 6)])
+            await asyncio.sleep(60)
+    first, second, third = (at for at, _ in writer.of("a"))
+    assert second == first + SEEN_WITHIN_S
+    assert third > second + 40
+    (line,) = [line for line in lines if line["event"] == "writes_not_seen"]
+    assert (line["key"], line["writes"]) == ("d/a", ["pods d/made written at 5"])
+    assert controller.statistics().gate.timeouts == 1
+
+
+@pytest.mark.behaviour("B1")
+async def test_a_stop_does_not_wait_for_held_keys() -> None:
+    """They were told to nobody; the next start sees their objects in its first list."""
+    informer = pods("d/a")
+    controller = controller_of(Writer(informer), informer)
+    async with running(controller) as work:
+        await asyncio.sleep(0.001)
+        informer.apply([applied("d/a", 4)])
+        await asyncio.sleep(1)
+        before = monotonic()
+        controller.stop()
+        await work
+        assert monotonic() == before
+
+
+@pytest.mark.behaviour("B1")
+async def test_writes_elsewhere_hold_nothing() -> None:
+    """To a kind that the controller does not watch."""
+    informer = pods("d/a")
+    client = Client(ScriptedTransport({"kind": "Service", **answer("made", 5)}))
+    runs: list[float] = []
+
+    async def reconcile(_: Request) -> Outcome:
+        runs.append(monotonic())
+        await client.create(SERVICES, {"metadata": {"name": "made", "namespace": "d"}})
+        return DONE
+
+    controller = Controller(name="test", reconcile=reconcile, watches=[Watch(informer, to_self)])
+    async with running(controller):
+        await asyncio.sleep(0.001)
+        informer.apply([applied("d/a", 4)])
+        await asyncio.sleep(0.001)
+    assert len(runs) == 2
+    assert controller.statistics().gate.holds == 0
+
+
+def wrote(name: str, version: str, effect: Effect = Effect.WRITTEN) -> Write:
+    return Write(resource=PODS, key=ObjectKey("d", name), effect=effect, version=version)
+
+
+@pytest.mark.behaviour("B1", "Q24")
+async def test_each_of_several_writes_has_to_show() -> None:
+    """Q24 counts; here each is known by its version. A deletion shows when the object is gone."""
+    informer = pods("d/x")
+    task = asyncio.create_task(informer.run())
+    await informer.wait_synced()
+    gate = WriteGate([informer], controller="test")
+    gate.wrote(A, [wrote("x", "", Effect.DELETED), wrote("y", "6"), wrote("z", "7")])
+    steps: Sequence[Any] = [applied("z", 7), applied("d/z", 7), applied("d/y", 6)]
+    informer.apply([Applied(record("d/x", 5))])
+    for event in steps:
+        informer.apply([event])
+        assert not gate.is_open(A)
+    informer.apply([Deleted(record("d/x", 8))])
+    assert gate.is_open(A)
+    assert gate.statistics().timeouts == 0
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.behaviour("B1", "B20")
+async def test_keys_that_do_not_come_again_are_forgotten() -> None:
+    """Nothing is kept for ever of objects that are gone."""
+    informer = pods("d/x")
+    task = asyncio.create_task(informer.run())
+    await informer.wait_synced()
+    gate = WriteGate([informer], controller="test")
+    for number in range(10):
+        gate.wrote(ObjectKey("d", str(number)), [wrote("new", "5")])
+        await asyncio.sleep(SEEN_WITHIN_S / 2)
+    assert len(gate._unseen) <= 2
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.behaviour("B1", "B19")
+async def test_each_metric_of_the_gate_moves() -> None:
+    """B19."""
+    informer = pods("d/a")
+    controller = controller_of(Writer(informer), informer)
+    registry = CollectorRegistry()
+    registry.register(GateCollector(lambda: [controller]))
+    async with running(controller):
+        await asyncio.sleep(0.001)
+        for version in (4, 6):
+            informer.apply([applied("d/a", version)])
+            await asyncio.sleep(1)
+        held = generate_latest(registry).decode()
+        assert 'controller_write_gate_held_keys{controller="test"} 1.0' in held
+        await asyncio.sleep(60)
+    text = generate_latest(registry).decode()
+    for name, _, _ in GATE_METRICS[1:]:
+        assert f'{name}{{controller="test"}} 0.0' not in text
+        assert f'{name}{{controller="test"}} ' in text
