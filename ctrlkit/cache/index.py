@@ -44,6 +44,7 @@ class Index(Generic[T]):
     def _values_of(self, record: Record[T]) -> tuple[str, ...]:
         try:
             values = tuple(self._function(record))
+            hash(values)  # what is no value is found out before anything is changed
             return values if len(values) < 2 else tuple(sorted(set(values)))
         except BaseException:
             self.discard(record.key)

@@ -70,7 +70,7 @@ async def test_a_pod_without_a_node_is_bound_and_runs() -> None:
     async with kubelet() as (world, _):
         pod = await started(world, a_pod())
         assert pod.at("spec.nodeName") == "ctrlkit-node"
-        assert (pod.at("status.phase"), pod.at("status.podIP")) == ("Running", "10.244.0.1")
+        assert (pod.at("status.phase"), pod.at("status.podIP")) == ("Running", "198.18.0.1")
         assert condition(pod, "Ready")["status"] == "True"
         assert main_of(pod)["restartCount"] == 0
         node = await world.client.get(NODES, "ctrlkit-node")
@@ -195,8 +195,8 @@ async def test_credentials_reach_the_container_and_no_status() -> None:
             world, a_pod(envFrom=[{"secretRef": {"name": "login"}}], env=env, args=["--at", "$(ADDRESS)"])
         )
         (spec,) = programs.specs
-        assert dict(spec.environment) == {"BC_RPC_PASSWORD": "hunter2", "ADDRESS": "10.244.0.1"}
-        assert spec.args == ("--at", "10.244.0.1")
+        assert dict(spec.environment) == {"BC_RPC_PASSWORD": "hunter2", "ADDRESS": "198.18.0.1"}
+        assert spec.args == ("--at", "198.18.0.1")
         assert spec.secrets == {"hunter2"}
         assert "hunter2" not in str(pod)
 
