@@ -164,3 +164,14 @@ async def test_a_server_that_is_there_is_used_and_left_as_it_was(tmp_path: Path)
     assert {str(item.key) for item in tracker.list(NAMESPACES)} == namespaces
     assert [tracker.list(kind) for kind in (CUSTOM_RESOURCE_DEFINITIONS, NODES)] == [[], []]
     assert_nothing_is_left(folder)
+
+
+async def test_a_demo_that_cannot_begin_says_so_in_its_object_too(tmp_path: Path) -> None:
+    """One line on stderr for people, one object on stdout for programs, no step played."""
+    arguments = ("--kubeconfig", str(tmp_path / "none"), "--output", "json", "--nodes", "2")
+    async with a_demo(tmp_path, *arguments) as process:
+        output, progress = await process.communicate()
+
+    assert result_of(output) == {"ok": False, "bitcoind": "real", "nodes": 2, "steps": []}
+    assert process.returncode == 1
+    assert b"there is no such file" in progress

@@ -82,15 +82,14 @@ class _Demo:
         options = self._options
         binary = await self._binary()
         headline = binary.headline if binary else "the nodes that the cluster runs"
-        report: Report | None = None
+        report = Report(bitcoind=(binary.kind if binary else Kind.REAL).value, nodes=options.nodes)
         view = _view(options)
         try:
             async with view, self._stack:
                 self._kubeconfig = await self._stack.enter_async_context(self._ground(binary))
                 walkthrough = await self._compose(view)
                 steps = walkthrough.steps()
-                kind = binary.kind if binary else Kind.REAL
-                report = Report(bitcoind=kind.value, nodes=options.nodes, planned=len(steps))
+                report.planned = len(steps)
                 view.begin(headline, [step.name for step in steps])
                 await play(steps, observer=walkthrough.observer, report=report, view=view)
                 view.end(report)
@@ -98,7 +97,7 @@ class _Demo:
                     await self._stay(walkthrough, report, view)
                 self._interruption.hold_back()
         finally:
-            if report is not None and options.output is Output.JSON:
+            if options.output is Output.JSON:
                 sys.stdout.write(report.to_json() + "\n")
                 sys.stdout.flush()
         return 0 if report.ok else 1

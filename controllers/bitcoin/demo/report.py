@@ -21,7 +21,7 @@ class StepReport:
 @dataclass(slots=True, kw_only=True)
 class Report:
     """
-    The steps played so far, of `planned`.
+    The steps played so far, of `planned`: at least one, so that a walk-through that never began did not hold.
 
     >>> report = Report(bitcoind="real", nodes=3, planned=1)
     >>> report.steps.append(StepReport(name="mine", ok=True, seconds=1.25, detail="all have 101 blocks"))
@@ -31,7 +31,7 @@ class Report:
 
     bitcoind: str
     nodes: int
-    planned: int
+    planned: int = 1
     steps: list[StepReport] = field(default_factory=list)
 
     @property
