@@ -52,9 +52,14 @@ def configure_logging(log_format: LogFormat = LogFormat.CONSOLE, level: LogLevel
             *_renderers(log_format),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level.value),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_standard_error,
         cache_logger_on_first_use=False,
     )
+
+
+def _standard_error(*_: Any) -> structlog.PrintLogger:
+    """A logger to what is standard error at this moment: tests and daemons put another one in its place."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 def _renderers(log_format: LogFormat) -> tuple[Processor, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 import pytest
+import structlog
 
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
@@ -300,8 +301,11 @@ def test_a_second_signal_ends_it_at_once_with_status_1(meanwhile: str) -> None:
 
 def test_a_missing_kubeconfig_ends_a_program_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """No traceback, status 1."""
-    with pytest.raises(SystemExit, match=r"^1$"):
-        run(lambda _manager: [], kubeconfig="/nowhere/config")
+    try:
+        with pytest.raises(SystemExit, match=r"^1$"):
+            run(lambda _manager: [], kubeconfig="/nowhere/config")
+    finally:
+        structlog.reset_defaults()
     said = capsys.readouterr().err
     assert "/nowhere/config: there is no such file" in said
     assert said.count("\n") == 1
