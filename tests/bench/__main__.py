@@ -55,7 +55,8 @@ def _table(found: Sequence[Measurement]) -> Table:
     for m in found:
         baseline = "" if m.baseline is None else f"{m.baseline:.3f} {m.unit}"
         ratio = "" if m.ratio is None else f"{m.ratio:.2f}"
-        budget = f"{m.budget:.2f}" if m.ratio is not None else f"{m.budget:g} {m.unit}"
+        unit = "" if m.ratio is not None else f" {m.unit}"
+        budget = "" if m.budget is None else f"{m.budget:g}{unit}"
         table.add_row(m.case, f"{m.value:.3f} {m.unit}", baseline, ratio, budget, "ok" if m.ok else "OVER")
     return table
 

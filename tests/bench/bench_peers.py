@@ -29,10 +29,10 @@ TIMEOUT_S = 60
 def cases() -> list[Figure]:
     """Ours, then all others that are installed."""
     there = [(program, package) for program, package in OTHERS if importlib.util.find_spec(package)]
-    return [_figure(*OURS, budget=1.0), *(_figure(*other, budget=float("inf")) for other in there)]
+    return [_figure(*OURS, budget=1.0), *(_figure(*other, budget=None) for other in there)]
 
 
-def _figure(program: str, package: str, *, budget: float) -> Figure:
+def _figure(program: str, package: str, *, budget: float | None) -> Figure:
     name = f"peers: an event over HTTP, {package} ({program})"
     return Figure(name=name, take=_follow(program), baseline=_loads_us, unit="us", budget=budget)
 

@@ -33,7 +33,8 @@ class Case:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """
-    What is measured by itself: `take` gives the figure in `unit`, `budget` is the largest that is good enough.
+    What is measured by itself: `take` gives the figure in `unit`, `budget` is the largest that is good enough, None for
+    what is there to be compared with.
 
     Where `baseline` is given, in the same unit, the budget is for the ratio of the two.
     """
@@ -41,7 +42,7 @@ class Figure:
     name: str
     take: Callable[[], float]
     unit: str
-    budget: float
+    budget: float | None
     baseline: Callable[[], float] | None = None
 
 
@@ -58,7 +59,7 @@ class Measurement:
     unit: str
     baseline: float | None
     ratio: float | None
-    budget: float
+    budget: float | None
     ok: bool
 
 
@@ -79,7 +80,7 @@ def _take(figure: Figure) -> Measurement:
         baseline=baseline,
         ratio=ratio,
         budget=figure.budget,
-        ok=judged <= figure.budget,
+        ok=figure.budget is None or judged <= figure.budget,
     )
 
 
