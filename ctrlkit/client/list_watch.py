@@ -68,30 +68,18 @@ class ClientListWatch(Generic[T]):
         self, *, resource_version: str, timeout_s: int
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
         """The whole collection, not older than a version, then its end marker, then all changes (R19)."""
-        return self._watch(
-            replace(
-                self._scope.options,
-                resource_version=resource_version,
-                resource_version_match="NotOlderThan",
-                send_initial_events=True,
-                timeout_s=timeout_s,
-                allow_watch_bookmarks=True,
-            )
-        )
+        options = replace(self._scope.options, resource_version_match="NotOlderThan", send_initial_events=True)
+        return self._watch(options, resource_version, timeout_s)
 
     def watch(
         self, *, resource_version: str, timeout_s: int
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
         """All changes after a version, bookmarks included; the server ends the stream after the timeout."""
-        return self._watch(
-            replace(
-                self._scope.options,
-                resource_version=resource_version,
-                timeout_s=timeout_s,
-                allow_watch_bookmarks=True,
-            )
-        )
+        return self._watch(self._scope.options, resource_version, timeout_s)
 
-    def _watch(self, options: Options) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
+    def _watch(
+        self, options: Options, resource_version: str, timeout_s: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
+        options = replace(options, resource_version=resource_version, timeout_s=timeout_s, allow_watch_bookmarks=True)
         action = replace(self._scope, verb=Verb.WATCH, options=options)
         return self._calls.watch(action, self._calls.codec(self._resource))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,18 +14,7 @@ from ctrlkit.model import Applied, Bookmark, Effect, ObjectKey, ObjectMeta, Reco
 from ctrlkit.model.kinds import PODS, SERVICES
 from tests.support.list_watch import ScriptedSource, Stream
 from tests.support.records import applied, deleted, record, snapshot
-
-
-@asynccontextmanager
-async def running(informer: Informer[Any]) -> AsyncIterator[None]:
-    task = asyncio.create_task(informer.run())
-    try:
-        await asyncio.sleep(0.01)
-        yield
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+from tests.support.running import running
 
 
 def make(**sources: ScriptedSource) -> Informer[Any]:

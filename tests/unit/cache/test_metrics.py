@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -18,20 +16,9 @@ from ctrlkit.model import Unusable
 from ctrlkit.model.kinds import PODS
 from tests.support.list_watch import ScriptedSource, Stream
 from tests.support.records import applied, record, snapshot
+from tests.support.running import running
 
 LABELS = '{group="",name="pods",resource="pods",version="v1"'
-
-
-@asynccontextmanager
-async def running(informer: Informer[Any]) -> AsyncIterator[None]:
-    task = asyncio.create_task(informer.run())
-    try:
-        await asyncio.sleep(0.01)
-        yield
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 def registry_of(*informers: Informer[Any]) -> CollectorRegistry:
