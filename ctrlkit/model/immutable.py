@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from msgspec import inspect
@@ -40,6 +41,12 @@ def is_immutable(python_type: Any) -> bool:
     >>> is_immutable(Spec), is_immutable(Labelled)
     (True, False)
     """
+    return _of_type(python_type)
+
+
+@cache
+def _of_type(python_type: Any) -> bool:
+    """Looked at once: each client makes codecs of its own, for the same few types."""
     return _is_immutable(inspect.type_info(python_type), frozenset())
 
 
