@@ -20,6 +20,7 @@ DELETES = (Verb.DELETE, Verb.DELETE_COLLECTION)
 
 
 def read_flag(text: str) -> bool:
+    """A boolean parameter, as the server reads it."""
     return text.lower() not in ("0", "false")  # as the server reads it: anything else, even nothing, is true
 
 
@@ -63,6 +64,7 @@ _UNSET = {field.name: field.default for field in fields(Options)}
 
 
 def write_query(action: Action) -> Iterable[tuple[str, str]]:
+    """The query of an Action: what its options set, but what a deletion carries in its body."""
     if action.verb is Verb.WATCH:
         yield "watch", "true"
     for parameter in _PARAMETERS:
@@ -72,6 +74,7 @@ def write_query(action: Action) -> Iterable[tuple[str, str]]:
 
 
 def read_query(query: Mapping[str, str]) -> dict[str, Any]:
+    """The options in a query, by their names in Options; BadRequest for a value that cannot be read."""
     options = {}
     for parameter in _PARAMETERS:
         text = query.get(parameter.name)
@@ -85,6 +88,7 @@ def read_query(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def write_delete_options(options: Options) -> bytes | None:
+    """The DeleteOptions of a deletion as its body, None where nothing is set."""
     preconditions = {"uid": options.precondition_uid, "resourceVersion": options.precondition_version}
     body = {
         "gracePeriodSeconds": options.grace_period_s,
@@ -109,6 +113,7 @@ class _DeleteOptions(msgspec.Struct, rename="camel"):
 
 
 def read_delete_options(body: Any) -> dict[str, Any]:
+    """The options in DeleteOptions, by their names in Options; BadRequest where they are none."""
     try:
         given = msgspec.convert(body, _DeleteOptions)
     except msgspec.ValidationError as error:

@@ -33,10 +33,12 @@ class Chain:
 
     @property
     def height(self) -> int:
+        """How many blocks there are beside the genesis block."""
         return len(self._hashes) - 1
 
     @property
     def tip(self) -> str:
+        """The hash of the newest block."""
         return self._hashes[-1]
 
     @property

@@ -31,6 +31,7 @@ class Flags:
         self._values = _read_conf(given) | given
 
     def get(self, name: str, default: str) -> str:
+        """The value of a flag, or `default` where it was not given."""
         return self._values.get(name, default)
 
     def require(self, name: str) -> str:

@@ -66,6 +66,7 @@ class SimulatedNode:
 
     @property
     def is_running(self) -> bool:
+        """Whether a life was begun and has not ended."""
         return self._life is not None and not self._life.done()
 
     async def start(self) -> None:

@@ -35,10 +35,14 @@ class Image(Protocol):
     """
 
     @property
-    def ports(self) -> tuple[int, ...]: ...
+    def ports(self) -> tuple[int, ...]:
+        """Where its program listens, at the pod's address."""
+        ...
 
     @property
-    def environment(self) -> Mapping[str, str]: ...
+    def environment(self) -> Mapping[str, str]:
+        """Variables that come before the container's."""
+        ...
 
     def prepare(self, place: Place) -> tuple[str, ...]:
         """Write what the program needs into the container's folder; the command line that starts it."""

@@ -26,9 +26,13 @@ class Step:
 class StepView(Protocol):
     """Who is told of steps."""
 
-    def step_began(self, name: str) -> None: ...
+    def step_began(self, name: str) -> None:
+        """A step begins."""
+        ...
 
-    def step_ended(self, report: StepReport) -> None: ...
+    def step_ended(self, report: StepReport) -> None:
+        """It held, or did not."""
+        ...
 
 
 async def play(steps: Sequence[Step], *, observer: Observer, report: Report, view: StepView) -> None:
