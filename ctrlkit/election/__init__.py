@@ -1,0 +1,1 @@
+"""Who acts: one leader by one Lease, or several replicas that share the keys by many."""
