@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ctrlkit.cli import Command
 from ctrlkit.client import Client
 from ctrlkit.errors import ConfigError
 from ctrlkit.telemetry import LogLevel, configure_logging
+from fakes.apiserver.manifests import load
 from fakes.apiserver.server import ApiServer
 from fakes.cluster import Cluster, InProcessRuntime
 from fakes.cluster.any_image import AnyImage
@@ -22,6 +24,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Run an API server that keeps everything in memory, with one node whose pods are ready whatever their image, "
         "though no process runs in them. The first line on stdout is 'ready URL'; SIGTERM or Ctrl-C ends it."
+    )
+    parser.add_argument(
+        "manifests",
+        nargs="*",
+        type=Path,
+        metavar="MANIFEST",
+        help="YAML files whose objects are there from the start: first the CustomResourceDefinitions, then the others",
     )
     parser.add_argument("--port", type=_port, default=0, help="where to listen on 127.0.0.1; 0, the default: any free")
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for the server here")
@@ -36,17 +45,18 @@ def _port(text: str) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     configure_logging(level=LogLevel.WARNING)
-    asyncio.run(_serve(arguments.port, arguments.kubeconfig))
+    asyncio.run(_serve(arguments.port, arguments.kubeconfig, arguments.manifests))
     return 0
 
 
-async def _serve(port: int, kubeconfig: Path | None) -> None:
+async def _serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path]) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     tracker = Tracker()
+    load(tracker, manifests)
     async with (
         ApiServer(tracker, tracker.registry).serve(port=port) as server,
         InProcessRuntime(images=AnyImage()) as runtime,
