@@ -65,7 +65,7 @@ async def _serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path]) 
         hint = ""
         if kubeconfig is not None:
             _write(server, kubeconfig)
-            hint = f"try: kubectl --kubeconfig {kubeconfig} create --validate=false -f FILE\n"
+            hint = f"try: kubectl --kubeconfig {kubeconfig} apply -f FILE\n"
         sys.stdout.write(f"ready {server.url}\n{hint}")
         sys.stdout.flush()
         await stopped.wait()

@@ -2,7 +2,7 @@
 Discovery: what a server says it serves, built from the registry each time it is asked.
 
 In       The registry's served kinds, custom ones included as they come and go.
-Out      Documents as plain dicts: the legacy lists and groups, the aggregated list, /version and the OpenAPI index.
+Out      Documents as plain dicts: the legacy lists and groups, the aggregated list and /version.
 """
 
 from __future__ import annotations
@@ -39,11 +39,6 @@ def version_document() -> dict[str, str]:
         "compiler": "",
         "platform": "",
     }
-
-
-def openapi_index() -> dict[str, Any]:
-    """What /openapi/v3 answers: no group's schemas are published yet."""
-    return {"paths": {}}
 
 
 def core_versions(address: str) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def load(tracker: Tracker, paths: Iterable[Path]) -> int:
         for number, item in enumerate(_documents(path), start=1):
             what = f"create object {number} of {path}"
             if not isinstance(item, dict):
-                raise ConfigError(f"{what}: it is of type {type(item).__name__}; write a mapping with apiVersion and kind")
+                fact = f"it is of type {type(item).__name__}"
+                raise ConfigError(f"{what}: {fact}; write a mapping with apiVersion and kind")
             try:
                 seed(tracker, _placed(tracker, item))
             except (ApiError, ValueError) as error:

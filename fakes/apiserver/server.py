@@ -20,7 +20,7 @@ from aiohttp import web
 from ctrlkit import clock
 from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, ServiceUnavailable, TransportError, Unauthorized
 from ctrlkit.model import Action, Transport, Verb
-from fakes.apiserver import discovery
+from fakes.apiserver import discovery, openapi
 from fakes.apiserver.answers import document_answer, json_answer, status_answer, text_answer, with_warnings
 from fakes.apiserver.duplicates import check_duplicates
 from fakes.apiserver.kubeconfig import kubeconfig_text, write_private
@@ -129,7 +129,9 @@ class ApiServer:
             case ["version"]:
                 body = discovery.version_document()
             case ["openapi", "v3"]:
-                return json_answer(discovery.openapi_index(), content_type=_PLAIN)  # as a real server calls it
+                return json_answer(openapi.index(served), content_type=_PLAIN)  # as a real server calls it
+            case ["openapi", "v3", *root]:
+                body = openapi.document(served, "/".join(root))
             case ["api" | "apis" as root] if aggregated:
                 return json_answer(discovery.aggregated(served, core=root == "api"), content_type=AGGREGATED_DISCOVERY)
             case ["api"]:

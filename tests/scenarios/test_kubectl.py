@@ -129,7 +129,7 @@ class Kubectl:
 
     async def create(self, *things: object) -> None:
         """`kubectl create -f -` of some objects."""
-        await self("create", "-f", "-", "--validate=false", stdin=yaml.safe_dump_all(things))
+        await self("create", "-f", "-", stdin=yaml.safe_dump_all(things))
 
     @asynccontextmanager
     async def running(self, *arguments: str) -> AsyncIterator[Process]:
@@ -254,8 +254,17 @@ async def test_objects_are_changed_with_every_kind_of_patch(kubectl: Kubectl, tr
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": "v"}}
     for value in ("v", "w"):
         text = yaml.safe_dump({**config_map, "data": {"k": value}})
-        await kubectl("apply", "-f", "-", "--validate=false", stdin=text)
+        await kubectl("apply", "-f", "-", stdin=text)
         assert tracker.get(CONFIG_MAPS, "default/c").at("data.k") == value
+
+
+async def test_kubectl_leaves_validation_to_the_server(kubectl: Kubectl, tracker: Tracker) -> None:
+    """Without a flag a misspelt field is refused, by the server's own sentence, and nothing is made."""
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "dta": {"k": "v"}})
+    said = await kubectl.try_to("apply", "-f", "-", stdin=text)
+    assert said.status == 1
+    assert 'strict decoding error: unknown field "dta"' in said.err
+    assert tracker.list(CONFIG_MAPS, "default") == []
 
 
 async def test_get_watch_prints_each_change_as_it_happens(kubectl: Kubectl, tracker: Tracker) -> None:

@@ -355,7 +355,11 @@ async def test_a_stream_that_breaks_is_broken_for_the_client_too() -> None:
         ("/apis", lambda body: body["kind"] == "APIGroupList"),
         ("/apis/apps", lambda body: body["kind"] == "APIGroup"),
         ("/api/v1", lambda body: body["groupVersion"] == "v1"),
-        ("/openapi/v3", lambda body: body == '{"paths":{}}'),
+        ("/openapi/v3", lambda body: '"apis/apps/v1":{"serverRelativeURL":"/openapi/v3/apis/apps/v1"}' in body),
+        (
+            "/openapi/v3/apis/apps/v1",
+            lambda body: body["paths"].keys() >= {"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"},
+        ),
         ("/apis/apps/v1", lambda body: body["groupVersion"] == "apps/v1"),
     ],
 )
