@@ -1,8 +1,8 @@
 """
 OpenAPI v3, as far as kubectl needs it: which paths there are, and that the server itself validates fields.
 
-kubectl looks a kind's PATCH up in these documents. Where that takes `fieldValidation`, it leaves validation to the server
-and needs no schemas; so there are none here.
+kubectl looks a kind's PATCH up in these documents. Where that takes `fieldValidation`, it leaves validation to the
+server and needs no schemas; so there are none here.
 
 In       The registry's served kinds.
 Out      The index, and a document for each group and version, as plain dicts.
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from fakes.apiserver.discovery import SERVER_VERSION
 from fakes.tracker.registry import Served
 
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -33,7 +34,7 @@ def document(served: Iterable[Served], root: str) -> dict[str, Any] | None:
         return None
     return {
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": "v1.36.0"},
+        "info": {"title": "Kubernetes", "version": SERVER_VERSION},
         "paths": {_path(kind): {"patch": _patch(kind)} for kind in kinds},
         "components": {"schemas": {}},
     }
