@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 _CHANCE = random.Random()
@@ -19,6 +20,19 @@ _CHANCE = random.Random()
 def monotonic() -> float:
     """Seconds on the running loop's clock; the origin means nothing, differences do."""
     return asyncio.get_running_loop().time()
+
+
+def reader() -> Callable[[], float]:
+    """
+    The running loop's clock as a function to keep, for who reads it many times: a fifth of the cost of monotonic().
+
+    asyncio's own loops return `time.monotonic()`, which is therefore asked itself, also where no loop runs yet.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # no loop runs here: plain synchronous code
+        return time.monotonic
+    return time.monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time
 
 
 def now() -> datetime:

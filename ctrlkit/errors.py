@@ -152,7 +152,11 @@ class ApiError(CtrlkitError):
     def __str__(self) -> str:
         tried = f"{self.attempted}: " if self.attempted else ""
         evidence = " -> ".join(part for part in (self.evidence, f"{self.code} {self.reason}".strip()) if part)
-        return f"{tried}{self.message[:SERVER_TEXT_LIMIT]}; {self.next_step} [{evidence}]"
+        return f"{tried}{self.message[:SERVER_TEXT_LIMIT]}; {self._advice()} [{evidence}]"
+
+    def _advice(self) -> str:
+        """What to do next; some classes know better than their `next_step` what a refusal is about."""
+        return self.next_step
 
 
 class BadRequest(ApiError):
@@ -177,10 +181,13 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """The object or the kind does not exist."""
+    """The object or the kind does not exist; where it is the object, `details` has its name."""
 
     code, reason = 404, "NotFound"
-    next_step = "check the name, or that the custom resource definition is installed"
+    next_step = "see whether the server serves this kind and version; a custom one needs its definition installed"
+
+    def _advice(self) -> str:
+        return "check its name and namespace" if self.details.get("name") else self.next_step
 
 
 class MethodNotAllowed(ApiError):
@@ -198,10 +205,18 @@ class NotAcceptable(ApiError):
 
 
 class Conflict(ApiError):
-    """The object changed since it was read."""
+    """The object changed since it was read; or, of an apply, other managers own some of its fields."""
 
     code, reason = 409, "Conflict"
     next_step = "re-read the cache and reconcile again"
+
+    @property
+    def over_fields(self) -> bool:
+        """Whether it is about fields that other managers own: reading again cures nothing."""
+        return any(cause.get("reason") == "FieldManagerConflict" for cause in self.details.get("causes") or ())
+
+    def _advice(self) -> str:
+        return "leave these fields out, or take them with OnConflict.FORCE" if self.over_fields else self.next_step
 
 
 class AlreadyExists(ApiError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
@@ -46,15 +47,62 @@ def configure_logging(log_format: LogFormat = LogFormat.CONSOLE, level: LogLevel
     """
     structlog.configure(
         processors=[
+            _Threshold(level),
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _add_time,
             *_renderers(log_format),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level.value),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=_standard_error,
         cache_logger_on_first_use=False,
     )
+
+
+def log_level() -> LogLevel | None:
+    """The level that lines are written from; None where configure_logging has no say."""
+    threshold = _threshold()
+    return None if threshold is None else threshold.level
+
+
+def set_log_level(level: LogLevel) -> None:
+    """
+    Write the lines of this level and above from now on, whichever logger they come from.
+
+    Errors  RuntimeError where `log_level()` is None: the program has configured structlog in a way of its own.
+    """
+    threshold = _threshold()
+    if threshold is None:
+        raise RuntimeError(
+            f"set the log level to {level}: the program has configured structlog itself; change it there, or let "
+            "configure_logging do it"
+        )
+    threshold.level = level
+
+
+class _Threshold:
+    """The first processor: drops what is below the level, which bound loggers share and so all follow."""
+
+    def __init__(self, level: LogLevel) -> None:
+        self.level = level
+
+    def __call__(self, _logger: object, method: str, event: EventDict) -> EventDict:
+        if _SEVERITY.get(method, logging.CRITICAL) < _SEVERITY[self.level.value]:
+            raise structlog.DropEvent
+        return event
+
+
+_SEVERITY: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def _threshold() -> _Threshold | None:
+    first = next(iter(structlog.get_config()["processors"]), None)
+    return first if isinstance(first, _Threshold) else None
 
 
 def _standard_error(*_: Any) -> structlog.PrintLogger:

@@ -14,16 +14,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from ctrlkit import clock
 from ctrlkit.client import Client
-from ctrlkit.controller import Controller
 from ctrlkit.errors import CtrlkitError, NotFound
-from ctrlkit.manager import Build, Manager, connect
+from ctrlkit.manager import Build, Manager, Settings, connect, controllers_of, manager_from
+from ctrlkit.manager.settings import OFF
 from ctrlkit.model.kinds import NAMESPACES
 from fakes.durations import seconds
 
@@ -60,11 +62,15 @@ class LiveWorld:
         if error is None:
             self._raise_failures()
 
-    def manage(self, build: Build) -> Manager:
-        """Run a manager with the controllers that `build` makes, limited to this world's namespace."""
-        manager = Manager(self.client, namespaces=[self.namespace])
-        built = build(manager)
-        for controller in [built] if isinstance(built, Controller) else built:
+    def manage(self, build: Build | Iterable[Build], *, settings: Settings | None = None) -> Manager:
+        """
+        Run a manager with the controllers that `build` makes, limited to this world's namespace, its Lease too.
+
+        Endpoints are not served.
+        """
+        ours = {"namespaces": (self.namespace,), "lease_namespace": self.namespace, "endpoints_address": OFF}
+        manager = manager_from(msgspec.structs.replace(settings or Settings(), **ours), self.client)
+        for controller in controllers_of(build, manager):
             manager.add(controller)
         task = asyncio.create_task(manager.run(), name="live:manager")
         self._managers.append(task)

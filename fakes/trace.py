@@ -62,7 +62,7 @@ class Began:
 
     def __str__(self) -> str:
         attempt = f", attempt {self.run.attempt}" if self.run.attempt > 1 else ""
-        causes = "; ".join(self.run.causes) or ("a retry" if attempt else "its own wish")
+        causes = "; ".join(_IN_A_SENTENCE.get(cause, cause) for cause in self.run.causes) or "nothing that was noted"
         return f"reconcile began{attempt}: because of {causes}"
 
 
@@ -228,6 +228,9 @@ def caller() -> str:
 def _by(controller: str, key: str) -> str:
     part = PART.get()
     return f"{controller} {key}" if part in (TEST, "manager") else f"{part}: {controller} {key}"
+
+
+_IN_A_SENTENCE = {"retry": "a retry", "requeue": "its own wish", "woken": "a call", "handover": "a handover"}
 
 
 def _line(entry: Entry) -> str:

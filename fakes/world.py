@@ -19,17 +19,21 @@ import contextvars
 import functools
 import inspect
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
+import msgspec
+
 from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.errors import CtrlkitError, NotFound
-from ctrlkit.manager import Build, Manager, controllers_of
+from ctrlkit.manager import Build, Manager, Settings, controllers_of, manager_from
+from ctrlkit.manager.settings import OFF
 from ctrlkit.model import AnyResource, Unstructured
 from fakes.clientset import FakeClientset, seed
 from fakes.durations import seconds
@@ -38,6 +42,7 @@ from fakes.lag import Lag
 from fakes.line import Line, note_changes
 from fakes.logs import plain_logs
 from fakes.loop import SKEW, Skew, VirtualTimeLoop
+from fakes.succession import successions
 from fakes.trace import PART, Trace
 from fakes.tracker import Tracker
 
@@ -45,6 +50,9 @@ if TYPE_CHECKING:
     from fakes.cluster import InProcessRuntime, Loop
 
 PATIENCE_S: Final = 600.0
+
+LEASE_NAMESPACE: Final = "default"
+"""Where the Leases of managers are whose settings do not say."""
 
 
 class NeverSettled(CtrlkitError):
@@ -112,6 +120,7 @@ class World:
         self._lag = Lag(self.tracker)
         self._parts: dict[Part, _Running] = {}
         self._gone: dict[Part, _Running] = {}
+        self._started: Counter[str] = Counter()
         self._exits = AsyncExitStack()
         self.serve(*kinds)
         self.seed(*objects)
@@ -165,18 +174,25 @@ class World:
             self._raise_failures()
 
     def manage(
-        self, build: Build, *, namespaces: Sequence[str] = (), name: str = "manager", grace_s: float = 30.0
+        self, build: Build | Iterable[Build], *, settings: Settings | None = None, name: str = "manager"
     ) -> Manager:
         """
         Run a manager with the controllers that `build` makes, as a process of its own would.
 
-        Several managers may run at once; `name` tells them apart in the trace.
+            world.manage(build, settings=Settings(leader_elect=True, lease_name="greeter"), name="first")
+
+        Several managers may run at once; `name` tells them apart in the trace, and in Leases: `first-1`, and `first-2`
+        after a restart. Of the settings those count that are about managers; endpoints are not served, and a Lease
+        without a namespace is in `default`. A candidate is settled while another manager of this world holds the lease,
+        and not while it only waits for the lease of one that is gone to run out.
         """
+        self._started[name] += 1
+        manager_settings = _in_a_world(settings or Settings(), identity=f"{name}-{self._started[name]}")
         line = Line(self.clientset, self.trace)
-        manager = Manager(Client(line), namespaces=namespaces, grace_s=grace_s)
+        manager = manager_from(manager_settings, Client(line))
         for controller in controllers_of(build, manager):
             manager.add(controller)
-        again = functools.partial(self.manage, build, namespaces=namespaces, name=name, grace_s=grace_s)
+        again = functools.partial(self.manage, build, settings=settings, name=name)
         self._start(manager, name, line, again)
         return manager
 
@@ -277,7 +293,8 @@ class World:
             reports.extend(part.busy())
             if isinstance(part, Manager):
                 reports.extend(lag for informer in part.informers for lag in self._lag.of(informer))
-        return tuple(reports)
+        managers = [part for part in self._parts if isinstance(part, Manager)]
+        return (*reports, *successions(self.tracker, managers))
 
     async def _run_until(self, holds: Callable[[], bool | Awaitable[bool]], patience_s: float) -> bool:
         """Jump from timer to timer until something holds; whether it did."""
@@ -369,6 +386,15 @@ def _raise_failure(task: asyncio.Task[None]) -> None:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+def _in_a_world(settings: Settings, *, identity: str) -> Settings:
+    return msgspec.structs.replace(
+        settings,
+        endpoints_address=OFF,
+        lease_namespace=settings.lease_namespace or LEASE_NAMESPACE,
+        identity=settings.identity or identity,
+    )
 
 
 def _virtual_loop() -> VirtualTimeLoop:

@@ -9,44 +9,39 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from controllers.bitcoin.desired import (
-    desired_service,
-    desired_statefulset,
-    service_drift,
-    statefulset_drift,
-)
+from controllers.bitcoin.desired import desired_service, desired_statefulset, service_drift, statefulset_drift
 from controllers.bitcoin.status import Reason, Trouble
 from controllers.bitcoin.types import BITCOIN_NETWORKS, SERVICES, STATEFULSETS, BitcoinNetwork, Service, StatefulSet
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
-from ctrlkit.controller import EventRecorder, EventType
 from ctrlkit.errors import AlreadyExists, ApiError, CtrlkitError, TerminalError
+from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.model import Resource
 
 C = TypeVar("C", Service, StatefulSet)
 
 
-class NameTaken(TerminalError):
-    """Something that is not the network's has the name of one of its children; `trouble` says what."""
+class Blocked(CtrlkitError):
+    """A child of a network cannot be had; `trouble` says which and why."""
 
-    def __init__(self, message: str, trouble: Trouble) -> None:
-        super().__init__(message)
+    def __init__(self, network: BitcoinNetwork, trouble: Trouble, why: str) -> None:
+        super().__init__(f"reconcile network {network.metadata.key}: {why}")
         self.trouble = trouble
 
 
-class CreationFailed(CtrlkitError):
-    """The server refused a child; `trouble` says which and why."""
+class NameTaken(Blocked, TerminalError):
+    """Something that is not the network's has the name of one of its children."""
 
-    def __init__(self, message: str, trouble: Trouble) -> None:
-        super().__init__(message)
-        self.trouble = trouble
+
+class CreationFailed(Blocked):
+    """The server refused a child."""
 
 
 class Children:
     """
     Keeps Service and StatefulSet of networks as they should be.
 
-    Errors  NameTaken, CreationFailed; ApiError where a patch is refused; TransportError where no answer came.
+    Errors  Blocked; ApiError where a patch is refused; TransportError where no answer came.
     Owner   One reconciler.
     """
 
@@ -103,7 +98,7 @@ class Children:
             fact = f"{what} belongs to a former network of this name; wait until it is collected"
         else:
             fact = f"{what} exists and is not this network's; delete it, or give the network another name"
-        raise NameTaken(f"reconcile network {network.metadata.key}: {fact}", Trouble(Reason.NAME_TAKEN, fact))
+        raise NameTaken(network, Trouble(Reason.NAME_TAKEN, fact), fact)
 
     async def _create(self, network: BitcoinNetwork, resource: Resource[C], want: C) -> C | None:
         kind, name = resource.kind, want.metadata.name
@@ -113,8 +108,7 @@ class Children:
             return None  # the cache is behind: its next change leads to the next pass
         except ApiError as error:
             fact = f"{kind.lower()} {name} could not be created: {error.message[:200]}"
-            trouble = Trouble(Reason.CREATION_ERROR, fact)
-            raise CreationFailed(f"reconcile network {network.metadata.key}: {error}", trouble) from error
+            raise CreationFailed(network, Trouble(Reason.CREATION_ERROR, fact), str(error)) from error
         self._tell(network, f"Created{kind}", f"created {kind.lower()} {name}")
         return created
 

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from controllers.bitcoin.manifests import NAMES, manifests
 from controllers.bitcoin.rpc import RpcError
 from controllers.bitcoin.types import NODES_MAX
 from ctrlkit.exits import exit_status
+from ctrlkit.manager.settings import Settings, settings_known
+from ctrlkit.manager.sources import add_flags
 from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
 
 PROG: Final = "bitcoin-controller"
@@ -35,11 +38,12 @@ examples:
 _RUN_EPILOG: Final = """\
 examples:
   bitcoin-controller run
-  bitcoin-controller run --kubeconfig ~/.kube/test --context kind-test --namespace dev --namespace test
+  bitcoin-controller run --kubeconfig ~/.kube/test --context kind-test --namespaces dev,test
+  CTRLKIT_LOG_LEVEL=debug bitcoin-controller run --leader-elect --lease-name bitcoin-controller --lease-namespace dev
 
 The kind must be installed (bitcoin-controller manifests crd | kubectl apply -f -), and the nodes' pods must be
 reachable from where this runs. SIGTERM and Ctrl-C let running work finish; a second one ends it at once. Log lines go
-to stderr.
+to stderr; http://127.0.0.1:8080/debug shows what goes on.
 exit status: 0 after SIGTERM or Ctrl-C, 1 for an error, 2 for bad arguments.
 """
 _MANIFESTS_EPILOG: Final = """\
@@ -48,6 +52,9 @@ examples:
   bitcoin-controller manifests rbac secret deployment | kubectl apply -f -    the controller in the cluster
   bitcoin-controller manifests network | kubectl apply -f -                   a network of three nodes
   bitcoin-controller manifests > install.yaml
+
+The deployment runs an image that is built in the repository's folder, and goes to where the cluster finds it:
+  docker build -f controllers/bitcoin/deploy/Dockerfile -t bitcoin-controller:0.1.0 .
 """
 _DEMO_EPILOG: Final = """\
 examples:
@@ -71,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_command(argv: Sequence[str] | None) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = command_line().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     return run(arguments)
 
@@ -82,15 +89,9 @@ def _run_command(argv: Sequence[str] | None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from controllers.bitcoin.run import run  # noqa: PLC0415 - half a second that --help does not pay for
 
-    configure_logging(LogFormat(arguments.log_format), LogLevel.DEBUG if arguments.verbose else LogLevel.INFO)
-    asyncio.run(
-        run(
-            kubeconfig=arguments.kubeconfig,
-            context=arguments.context,
-            namespaces=arguments.namespace,
-            workers=arguments.workers,
-        )
-    )
+    settings = Settings.load(arguments)
+    configure_logging(settings.log_format, settings.log_level)
+    asyncio.run(run(settings, workers=arguments.workers))
     return 0
 
 
@@ -122,7 +123,8 @@ def _manifests(arguments: argparse.Namespace) -> int:
 # ---- their arguments ------------------------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The whole command line; what it reads has `run`, the command to call with it."""
     parser = argparse.ArgumentParser(
         prog=PROG,
         description="Runs networks of bitcoin regtest nodes on Kubernetes: for each object of kind BitcoinNetwork a "
@@ -130,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_MAIN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"{PROG} {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_demo(commands)
@@ -153,14 +156,6 @@ def _add_manifests(commands: Any) -> None:
 
 def _add_run(commands: Any) -> None:
     parser = _command(commands, "run", "run the controller for a cluster, until SIGTERM or Ctrl-C", _RUN_EPILOG)
-    _add_server(parser, "the cluster's kubeconfig; without it $KUBECONFIG, ~/.kube/config, or the pod's own account")
-    parser.add_argument(
-        "--namespace",
-        action="append",
-        default=[],
-        metavar="NS",
-        help="serve networks of this namespace only; may be repeated; without it all namespaces",
-    )
     parser.add_argument(
         "--workers",
         type=_number(1, 100),
@@ -168,19 +163,13 @@ def _add_run(commands: Any) -> None:
         metavar="N",
         help="how many networks are worked on at a time (default: %(default)s)",
     )
-    parser.add_argument(
-        "--log-format",
-        choices=[log_format.value for log_format in LogFormat],
-        default=LogFormat.CONSOLE.value,
-        help="how log lines look (default: %(default)s)",
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    add_flags(parser, settings_known().values())
     parser.set_defaults(run=_run)
 
 
 def _add_demo(commands: Any) -> None:
-    text = "take a network through its whole life on this machine, each step checked"
-    parser = _command(commands, "demo", text, _DEMO_EPILOG)
+    what = "take a network through its whole life on this machine, each step checked"
+    parser = _command(commands, "demo", what, _DEMO_EPILOG)
     parser.add_argument(
         "--nodes",
         type=_number(2, NODES_MAX - 1),
@@ -216,7 +205,9 @@ def _add_demo(commands: Any) -> None:
         metavar="PORT",
         help="where the embedded API server listens on 127.0.0.1; 0, the default, is any free port",
     )
-    _add_server(parser, "play on this server instead of the embedded one; what is made there is deleted at the end")
+    text = "play on this server instead of the embedded one; what is made there is deleted at the end"
+    parser.add_argument("--kubeconfig", metavar="FILE", type=_path, help=text)
+    parser.add_argument("--context", metavar="NAME", help="the context in it; without it the current one")
     parser.add_argument(
         "--with-kubelet",
         action="store_true",
@@ -243,13 +234,16 @@ def _command(commands: Any, name: str, text: str, epilog: str) -> argparse.Argum
         description=f"{text[0].upper()}{text[1:]}.",
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --namespace is no short form of --namespaces: of several, one would count
     )
     return parser
 
 
-def _add_server(parser: argparse.ArgumentParser, text: str) -> None:
-    parser.add_argument("--kubeconfig", metavar="FILE", type=_path, help=text)
-    parser.add_argument("--context", metavar="NAME", help="the context in it; without it the current one")
+def _version() -> str:
+    try:
+        return version("ctrlkit")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def _path(text: str) -> str:

@@ -32,6 +32,6 @@ def objects(name: str) -> list[dict[str, Any]]:
     The objects of one manifest.
 
     >>> [item["kind"] for item in objects("rbac")]
-    ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding']
+    ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']
     """
     return list(yaml.safe_load_all(manifest(name)))

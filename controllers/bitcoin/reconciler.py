@@ -21,30 +21,16 @@ from typing import Any, Final
 import msgspec
 
 from controllers.bitcoin import mesh
-from controllers.bitcoin.children import Children, CreationFailed, NameTaken
+from controllers.bitcoin.children import Blocked, Children
 from controllers.bitcoin.credentials import CredentialSource
 from controllers.bitcoin.rpc import BadCredentials, Bitcoind, RpcError
-from controllers.bitcoin.status import (
-    Findings,
-    Trouble,
-    new_troubles,
-    node_statuses,
-    refused_status,
-    status_of,
-)
-from controllers.bitcoin.types import (
-    BITCOIN_NETWORKS,
-    BitcoinNetwork,
-    NodeStatus,
-    Pod,
-    Service,
-    StatefulSet,
-    Status,
-)
+from controllers.bitcoin.status import Findings, Trouble, new_troubles, node_statuses, refused_status, status_of
+from controllers.bitcoin.types import BITCOIN_NETWORKS, BitcoinNetwork, NodeStatus, Pod, Service, StatefulSet, Status
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
-from ctrlkit.controller import DONE, EventRecorder, EventType, Outcome, Request, RequeueAfter
+from ctrlkit.controller import DONE, Outcome, Request, RequeueAfter
 from ctrlkit.errors import CtrlkitError, DecodeError, NotFound, TerminalError
+from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, Unstructured
 
 CHECK_S: Final = 60.0
@@ -103,18 +89,17 @@ class BitcoinReconciler:
         try:
             await self._children.ensure_service(network)
             statefulset = await self._children.ensure_statefulset(network)
-        except (NameTaken, CreationFailed) as blocked:
-            findings = Findings(nodes=self._nodes(network, None), blocked=blocked.trouble)
-            await self._write_status(network, status_of(network, findings))
+        except Blocked as blocked:
+            await self._tell(network, Findings(nodes=self._nodes(network, None), blocked=blocked.trouble))
             raise
         nodes = self._nodes(network, statefulset)
         credentials = await self._credentials.read(network)
         if isinstance(credentials, Trouble):
-            await self._write_status(network, status_of(network, Findings(nodes=nodes, credentials=credentials)))
+            await self._tell(network, Findings(nodes=nodes, credentials=credentials))
             return RequeueAfter(SECRET_RETRY_S)
         ready = {node.node_name: node.ip for node in nodes if node.ready}
         failures = await mesh.connect(self._bitcoind, credentials, ready)
-        await self._write_status(network, status_of(network, Findings(nodes=nodes, failures=failures)))
+        await self._tell(network, Findings(nodes=nodes, failures=failures))
         if failures:
             raise self._unreachable(network.metadata.key, failures, ready)
         return RequeueAfter(CHECK_S) if ready else DONE
@@ -145,12 +130,12 @@ class BitcoinReconciler:
             msgspec.convert(found, BitcoinNetwork)
         except msgspec.ValidationError as error:
             current = _readable(found.get("status"))
-            await self._patch_status(meta, current, refused_status(current, generation=meta.generation, why=str(error)))
+            await self._write_status(meta, current, refused_status(current, generation=meta.generation, why=str(error)))
 
-    async def _write_status(self, network: BitcoinNetwork, status: Status) -> None:
-        await self._patch_status(network.metadata, network.status, status)
+    async def _tell(self, network: BitcoinNetwork, findings: Findings) -> None:
+        await self._write_status(network.metadata, network.status, status_of(network, findings))
 
-    async def _patch_status(self, meta: ObjectMeta, current: Status, status: Status) -> None:
+    async def _write_status(self, meta: ObjectMeta, current: Status, status: Status) -> None:
         """
         Write a status that differs from the current one, and tell of what is new in it.
 

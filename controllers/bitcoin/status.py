@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-import msgspec
-
 from controllers.bitcoin.desired import pod_name, service_name, statefulset_name
 from controllers.bitcoin.rpc import BadCredentials, RpcError
 from controllers.bitcoin.types import BitcoinNetwork, NodeStatus, Pod, Status
@@ -88,6 +86,11 @@ class Findings:
     credentials: Trouble | None = None
     failures: Mapping[str, RpcError] = field(default_factory=dict)
 
+    @property
+    def waited_for(self) -> list[str]:
+        """The nodes that are not ready, by name."""
+        return [node.node_name for node in self.nodes if not node.ready]
+
 
 def node_statuses(network: BitcoinNetwork, find_pod: Callable[[str], Pod | None]) -> tuple[NodeStatus, ...]:
     """The nodes that the spec asks for, whether they are there or not; `find_pod` finds the network's pod of a name."""
@@ -134,18 +137,16 @@ def _node_status(network: str, ordinal: int, find_pod: Callable[[str], Pod | Non
 
 
 def _status(current: Status, generation: int, nodes: tuple[NodeStatus, ...], conditions: Sequence[Condition]) -> Status:
-    observed = [msgspec.structs.replace(condition, observed_generation=generation) for condition in conditions]
     return Status(
         observed_generation=generation,
         ready_nodes=sum(node.ready for node in nodes),
         nodes=nodes,
-        conditions=set_conditions(current.conditions, observed),
+        conditions=set_conditions(current.conditions, conditions, generation=generation),
     )
 
 
 def _available(network: BitcoinNetwork, findings: Findings) -> Condition:
-    nodes, failures = findings.nodes, findings.failures
-    waited_for = [node.node_name for node in nodes if not node.ready]
+    nodes, failures, waited_for = findings.nodes, findings.failures, findings.waited_for
     if findings.blocked is not None:
         return _false(AVAILABLE, findings.blocked)
     if not nodes:
@@ -158,35 +159,28 @@ def _available(network: BitcoinNetwork, findings: Findings) -> Condition:
         ready = f"{len(nodes) - len(waited_for)} of {len(nodes)} nodes are ready"
         return _false(AVAILABLE, Trouble(Reason.NODES_STARTING, f"{ready}; waiting for {_listed(waited_for)}"))
     count = f"all {len(nodes)} nodes are ready and connected" if len(nodes) > 1 else "the one node is ready"
-    return Condition(type=AVAILABLE, status="True", reason=Reason.NODES_CONNECTED, message=count)
+    return _true(AVAILABLE, Reason.NODES_CONNECTED, count)
 
 
 def _progressing(network: BitcoinNetwork, findings: Findings) -> Condition:
-    waited_for = [node.node_name for node in findings.nodes if not node.ready]
     if findings.blocked is not None:
         return _false(PROGRESSING, findings.blocked)
-    if waited_for:
-        return Condition(
-            type=PROGRESSING,
-            status="True",
-            reason=Reason.NODES_STARTING,
-            message=f"waiting for {_listed(waited_for)}",
-        )
+    if findings.waited_for:
+        return _true(PROGRESSING, Reason.NODES_STARTING, f"waiting for {_listed(findings.waited_for)}")
     if findings.credentials is not None:
         return _false(PROGRESSING, _no_credentials(findings.credentials))
     if findings.failures:
-        message = f"{_listed(list(findings.failures))} will be asked again"
-        return Condition(type=PROGRESSING, status="True", reason=Reason.CONNECTING, message=message)
+        return _true(PROGRESSING, Reason.CONNECTING, f"{_listed(list(findings.failures))} will be asked again")
     return _false(PROGRESSING, Trouble(Reason.SETTLED, f"the network has the {_nodes(network.spec.nodes)} it asks for"))
 
 
 def _credentials(network: BitcoinNetwork, trouble: Trouble | None) -> Condition:
     if trouble is not None:
         return _false(CREDENTIALS_AVAILABLE, trouble)
-    secret = network.spec.secret
-    reason = Reason.SECRET_FOUND if secret else Reason.DEFAULT_CREDENTIALS
-    message = f"secret {secret} is complete" if secret else "no secret is named: the nodes use their defaults"
-    return Condition(type=CREDENTIALS_AVAILABLE, status="True", reason=reason, message=message)
+    if network.spec.secret:
+        return _true(CREDENTIALS_AVAILABLE, Reason.SECRET_FOUND, f"secret {network.spec.secret} is complete")
+    message = "no secret is named: the nodes use their defaults"
+    return _true(CREDENTIALS_AVAILABLE, Reason.DEFAULT_CREDENTIALS, message)
 
 
 def _no_credentials(trouble: Trouble) -> Trouble:
@@ -205,6 +199,10 @@ def _failed(network: BitcoinNetwork, failures: Mapping[str, RpcError]) -> Troubl
         return Trouble(Reason.CREDENTIALS_REFUSED, f"{_listed(refusing)} refused the network's credentials; {advice}")
     kinds = [f"{name} ({type(error).__name__})" for name, error in failures.items()]
     return Trouble(Reason.NODES_UNREACHABLE, f"could not connect {_listed(kinds)}; the others are served")
+
+
+def _true(kind: str, reason: Reason, message: str) -> Condition:
+    return Condition(type=kind, status="True", reason=reason, message=message)
 
 
 def _false(kind: str, trouble: Trouble) -> Condition:

@@ -29,7 +29,7 @@ class Cause(StrEnum):
     RESYNC = "resync"  # nothing happened: the handler asked to be told of all objects every so often
 
 
-class Change(msgspec.Struct, Generic[T], frozen=True):
+class Change(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """
     One change of one object: `old` is None where it was added, `new` where it was deleted.
 
@@ -58,4 +58,4 @@ class Change(msgspec.Struct, Generic[T], frozen=True):
     @property
     def key(self) -> ObjectKey:
         """The object's key."""
-        return self.record.key
+        return (self.new or self.record).key

@@ -16,9 +16,9 @@ from typing import Generic, TypeVar
 
 from ctrlkit import telemetry
 from ctrlkit.cache.change import Change
-from ctrlkit.cache.histogram import Histogram, HistogramStatistics
 from ctrlkit.cache.pending import Delivery, Pending, pending_for
 from ctrlkit.clock import monotonic
+from ctrlkit.histogram import Histogram, HistogramStatistics
 
 T = TypeVar("T")
 Handler = Callable[[Change[T]], None]

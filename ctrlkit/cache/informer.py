@@ -27,7 +27,18 @@ from ctrlkit.cache.statistics import InformerStatistics
 from ctrlkit.cache.store import Store
 from ctrlkit.cache.transform import Transform
 from ctrlkit.errors import DecodeError, NotSynced
-from ctrlkit.model import Applied, Deleted, Effect, LabelSelector, ObjectKey, Resource, Snapshot, Write, is_newer
+from ctrlkit.model import (
+    Applied,
+    Deleted,
+    Effect,
+    LabelSelector,
+    ObjectKey,
+    Record,
+    Resource,
+    Snapshot,
+    Write,
+    is_newer,
+)
 
 T = TypeVar("T")
 
@@ -57,9 +68,8 @@ class Informer(Generic[T]):
         self.sources = dict(sources)
         self._label_selector = LabelSelector.parse(label_selector)
         self._field_selector = field_selector
-        self._store: Store[T] = Store()
+        self._store: Store[T] = Store(transform=None if transform is None else Transform(resource, transform))
         self.lister: Lister[T] = Lister(resource, self._store)
-        self._transform = None if transform is None else Transform(resource, transform)
         self._reflectors = {
             scope: Reflector(source, self, name=f"{self.name}@{scope}" if scope else self.name, scope=scope)
             for scope, source in sources.items()
@@ -222,10 +232,12 @@ class Informer(Generic[T]):
 
     # The reflectors' sink. State changes here, between two awaits, and nowhere else.
 
+    def known(self, record: Record[T]) -> Record[T]:
+        """The record that is stored where this one says the same."""
+        return self._store.known(record)
+
     def replace(self, snapshot: Snapshot[T], *, cause: Cause, scope: str) -> None:
         """Hold exactly this snapshot in a scope, and tell the handlers."""
-        if self._transform is not None:
-            snapshot = Snapshot([self._transform(record) for record in snapshot.records], snapshot.version)
         self._publish(self._store.replace(snapshot, cause=cause, scope=scope))
         others = (r.synced.is_set() for name, r in self._reflectors.items() if name != scope)
         if cause is Cause.INITIAL and all(others):
@@ -235,8 +247,6 @@ class Informer(Generic[T]):
 
     def apply(self, events: Sequence[Applied[T] | Deleted[T]]) -> None:
         """Carry out changes in order, and tell the handlers."""
-        if self._transform is not None:
-            events = [type(event)(self._transform(event.record)) for event in events]
         self._publish([change for event in events if (change := self._store.apply(event)) is not None])
         self._progress.moved()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from ctrlkit.cache.machine import Reason
@@ -55,10 +55,15 @@ class Intake(Generic[T]):
 
 
 class Collecting(Generic[T]):
-    """A streamed list on its way: what has come so far, and its version once its end marker has come (R20)."""
+    """
+    A streamed list on its way: what has come so far, and its version once its end marker has come (R20).
 
-    def __init__(self, reason: Reason) -> None:
+    Of each object it keeps what `known` returns for it: the record that is held already where nothing has changed.
+    """
+
+    def __init__(self, reason: Reason, *, known: Callable[[Record[T]], Record[T]]) -> None:
         self.reason = reason
+        self._known = known
         self.records: dict[ObjectKey, Record[T]] = {}
         self.version: str | None = None
         self.ended_at: float | None = None
@@ -89,4 +94,4 @@ class Collecting(Generic[T]):
     def _put(self, record: Record[T]) -> None:
         had = self.records.get(record.key)
         if had is None or not is_newer(had.version, than=record.version):
-            self.records[record.key] = record
+            self.records[record.key] = self._known(record)

@@ -20,9 +20,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ctrlkit.cache.fanout import HandlerStatistics
-from ctrlkit.cache.histogram import BUCKETS_S, HistogramStatistics
 from ctrlkit.cache.informer import Informer
 from ctrlkit.cache.statistics import InformerStatistics
+from ctrlkit.histogram import HistogramStatistics
 
 INFORMER_LABELS = ("name", "group", "version", "resource")
 VERSION_DIGITS = 15
@@ -136,9 +136,7 @@ def _empty(family: _Family) -> Metric:
 def _add(family: Metric, labels: tuple[str, ...], value: float | HistogramStatistics) -> None:
     if isinstance(value, HistogramStatistics):
         assert isinstance(family, HistogramMetricFamily)
-        bounds = (*(f"{bound:g}" for bound in BUCKETS_S), "+Inf")
-        counts = [(bound, sum(value.counts[: place + 1])) for place, bound in enumerate(bounds)]
-        family.add_metric(labels, counts, value.sum_s)
+        family.add_metric(labels, value.cumulative(), value.sum_s)
     else:
         assert isinstance(family, GaugeMetricFamily | CounterMetricFamily)
         family.add_metric(labels, value)

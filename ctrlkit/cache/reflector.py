@@ -36,7 +36,7 @@ from ctrlkit.cache.machine import Course, List, Reason, Step, Stream, Watch
 from ctrlkit.cache.source import ListWatch
 from ctrlkit.cache.watchdog import Watchdog
 from ctrlkit.errors import ApiError, CtrlkitError, DecodeError, Gone, TimedOut
-from ctrlkit.model import Applied, Bookmark, Deleted, Snapshot, WatchEvent, is_newer
+from ctrlkit.model import Applied, Bookmark, Deleted, Record, Snapshot, WatchEvent, is_newer
 
 T = TypeVar("T")
 WATCH_TIMEOUT_S = (300, 600)
@@ -45,6 +45,10 @@ Events = AsyncIterator[Sequence[WatchEvent[T]]]
 
 class Sink(Protocol[T]):
     """Where a reflector writes; changes state between two awaits."""
+
+    def known(self, record: Record[T]) -> Record[T]:
+        """The record held already where this one says the same, else this one; asked while a list comes in."""
+        ...
 
     def replace(self, snapshot: Snapshot[T], *, cause: Cause, scope: str) -> None:
         """Hold exactly this."""
@@ -170,7 +174,7 @@ class Reflector(Generic[T]):
         self.state = ReflectorState.LISTING
         self._lists[step.reason.value] += 1
         try:
-            snapshot = await self._source.list(resource_version=step.version)
+            snapshot = await self._source.list(resource_version=step.version, known=self._sink.known)
             for error in snapshot.unreadable:
                 self._count_unreadable(error)
             self._replace(snapshot, step.reason)
@@ -186,7 +190,7 @@ class Reflector(Generic[T]):
         """A streamed list; the course of a watch once its end marker has come."""
         self.state = ReflectorState.STREAMING
         self._lists[step.reason.value] += 1
-        self._collecting = collecting = Collecting[T](step.reason)
+        self._collecting = collecting = Collecting[T](step.reason, known=self._sink.known)
         timeout_s = clock.random_source().randint(*WATCH_TIMEOUT_S)
         began = clock.monotonic()
         error = await self._follow(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
-from ctrlkit.model import Snapshot, WatchEvent
+from ctrlkit.model import Record, Snapshot, WatchEvent
 
 T = TypeVar("T")
 
@@ -29,8 +29,15 @@ class ListWatch(Protocol[T]):
         """The server does not stream lists: no collection asks it to from now on."""
         ...
 
-    async def list(self, *, resource_version: str) -> Snapshot[T]:
-        """The whole collection; version "0" takes any cached state, "" the newest, another one not older than it."""
+    async def list(
+        self, *, resource_version: str, known: Callable[[Record[T]], Record[T]] | None = None
+    ) -> Snapshot[T]:
+        """
+        The whole collection; version "0" takes any cached state, "" the newest, another one not older than it.
+
+        Each record is what `known` returns for it: one that is held already where nothing has changed, so that a large
+        collection is not held twice, nor half of it let go at once (B16).
+        """
         ...
 
     def stream(

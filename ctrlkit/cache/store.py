@@ -8,7 +8,7 @@ S-c  An object whose version did not change is no change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -38,14 +38,16 @@ class Store(Generic[T]):
     >>> len(store)
     1
 
-    Shape   A scope is a namespace, or "" for all there is; scopes of one store do not overlap.
+    Shape   A scope is a namespace, or "" for all there is; scopes of one store do not overlap. `transform` makes what
+            is stored and told of what came, once for each change (F8); it keeps name and version.
     Cost    get, apply O(1) and the indexes' share; replace O(size of the scope).
     Errors  ValueError for an index name taken, KeyError for one unknown. An index function that raises costs its object
             the place in that index, and a log line (B14).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, transform: Callable[[Record[T]], Record[T]] | None = None) -> None:
         self.index_failures = 0
+        self._transform = transform
         self._records: dict[ObjectKey, Record[T]] = {}
         self._ordered: list[ObjectKey] | None = None
         self._quarantine: dict[ObjectKey, DecodeError] = {}
@@ -59,6 +61,11 @@ class Store(Generic[T]):
     def get(self, key: ObjectKey) -> Record[T] | None:
         """The record of a key, if there is one."""
         return self._records.get(key)
+
+    def known(self, record: Record[T]) -> Record[T]:
+        """The stored record of this very state of the object, or this one where there is none."""
+        have = self._records.get(record.key)
+        return record if have is None or have.version != record.version or not record.version else have
 
     def keys(self, namespace: str = "") -> list[ObjectKey]:
         """All keys, or a namespace's, in order of namespace and name; the list is the caller's."""
@@ -103,9 +110,8 @@ class Store(Generic[T]):
         changes = [Change(self._remove(key), None, cause) for key in gone]
         for key, record in listed.items():
             old = self._records.get(key)
-            if old is None or old.version != record.version or not record.version:
-                self._put(record, old)
-                changes.append(Change(old, record, cause))
+            if old is not record and (old is None or old.version != record.version or not record.version):
+                changes.append(Change(old, self._put(record, old), cause))
         return changes
 
     def apply(self, event: Applied[T] | Deleted[T]) -> Change[T] | None:
@@ -116,19 +122,21 @@ class Store(Generic[T]):
             if old is None or is_newer(old.meta.resource_version, than=record.meta.resource_version):
                 return None
             self._remove(record.key)
-            return Change(record, None, Cause.WATCH)
+            return Change(record if self._transform is None else self._transform(record), None, Cause.WATCH)
         if old is not None:
             have, told = old.meta.resource_version, record.meta.resource_version
             if have == told or is_newer(have, than=told):
                 return None
-        self._put(record, old)
-        return Change(old, record, Cause.WATCH)
+        return Change(old, self._put(record, old), Cause.WATCH)
 
     def records(self, keys: Iterable[ObjectKey]) -> list[Record[T]]:
         """The records of the keys that are here."""
         return [record for key in keys if (record := self._records.get(key)) is not None]
 
-    def _put(self, record: Record[T], old: Record[T] | None) -> None:
+    def _put(self, record: Record[T], old: Record[T] | None) -> Record[T]:
+        """Store an object in the place of its earlier state; returns what is stored."""
+        if self._transform is not None:
+            record = self._transform(record)
         key = record.key
         if old is None:
             self._ordered = None
@@ -142,6 +150,7 @@ class Store(Generic[T]):
             self._quarantine.pop(key, None)
         for name in self._indexes:
             self._put_into(name, record)
+        return record
 
     def _put_into(self, name: str, record: Record[T]) -> None:
         try:

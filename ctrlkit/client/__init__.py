@@ -5,7 +5,19 @@ from __future__ import annotations
 from ctrlkit.client.client import Client
 from ctrlkit.client.list_watch import ClientListWatch
 from ctrlkit.client.options import DryRun, Propagation
+from ctrlkit.client.retries import DEFAULT_BACKOFF, DEFAULT_RETRY, Retries, retry_on_conflict
 from ctrlkit.client.scale import Scale
 from ctrlkit.client.written import noting_writes
 
-__all__ = ["Client", "ClientListWatch", "DryRun", "Propagation", "Scale", "noting_writes"]
+__all__ = [
+    "DEFAULT_BACKOFF",
+    "DEFAULT_RETRY",
+    "Client",
+    "ClientListWatch",
+    "DryRun",
+    "Propagation",
+    "Retries",
+    "Scale",
+    "noting_writes",
+    "retry_on_conflict",
+]

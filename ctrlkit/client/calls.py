@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Generic, TypeVar, cast
 
+from ctrlkit.client.spans import call_span
 from ctrlkit.client.written import note
 from ctrlkit.errors import ApiError, CtrlkitError
 from ctrlkit.model import Action, Lines, Resource, Transport, WatchEvent
@@ -43,7 +44,7 @@ class Calls:
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch; BadRequest for names that no server could tell apart from a path (row C8)."""
         check_action(action)
-        with attempting(action):
+        with attempting(action), call_span(action):
             answer = await self._transport.do(action)
         note(action, answer, server=self._transport)
         return answer

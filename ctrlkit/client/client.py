@@ -52,13 +52,20 @@ class Client:
             `namespace=""` of a list or watch means all namespaces.
     Errors  Every verb raises ApiError where the server refuses, TransportError where no answer came (a write may then
             have been carried out), DecodeError where the answer does not fit the type (a write was carried out), and
-            BadRequest, without asking the server, for names it could not understand.
+            BadRequest, without asking the server, for names it could not understand. ValueError for a key that is
+            neither an ObjectKey nor text.
     Source  Rows C1, C8, R4, B21: no throttle on this side, the server's own fairness says when to wait.
     """
 
     def __init__(self, transport: Transport, *, field_manager: str = "ctrlkit") -> None:
+        self._transport = transport
         self._calls = Calls(transport)
         self._field_manager = field_manager
+
+    @property
+    def transport(self) -> Transport:
+        """What carries the calls to the server; a RestTransport tells by its `statistics()` how many there were."""
+        return self._transport
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
@@ -328,6 +335,8 @@ def _named(verb: Verb, resource: AnyResource, key: ObjectKey | str, *, subresour
     try:
         namespace, name = ObjectKey.of(key)
     except ValueError as error:
+        if not isinstance(key, str):
+            raise ValueError(f"{verb} {resource}: {error}") from None  # a slip of the program, not of a name
         raise BadRequest(str(error), attempted=f"{verb} {resource}") from None
     options = Options(metadata_only=verb is Verb.GET and resource.is_metadata_only)
     return Action(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Generic, TypeVar
 
 from ctrlkit.client.calls import Calls
 from ctrlkit.client.pages import list_all
-from ctrlkit.model import Action, Options, Resource, Snapshot, Verb, WatchEvent
+from ctrlkit.model import Action, Options, Record, Resource, Snapshot, Verb, WatchEvent
 
 T = TypeVar("T")
 
@@ -50,16 +50,19 @@ class ClientListWatch(Generic[T]):
         """The server does not stream lists."""
         self._calls.streams_lists = False
 
-    async def list(self, *, resource_version: str) -> Snapshot[T]:
+    async def list(
+        self, *, resource_version: str, known: Callable[[Record[T]], Record[T]] | None = None
+    ) -> Snapshot[T]:
         """
         The whole collection at or after a version: "0" takes any cached state, "" the newest.
 
+        Each record is what `known` returns for it, which may be one that is held already.
         A list at a version is asked for whole, so that a server can answer from its watch cache; one that has shown for
         "0" that it has none is asked for pages from then on (R2).
         """
         in_pages = resource_version in ("", "0") or self._comes_in_pages
         options = replace(self._scope.options, resource_version=resource_version, limit=PAGE_SIZE if in_pages else 0)
-        pages = await list_all(self._calls, self._resource, replace(self._scope, options=options))
+        pages = await list_all(self._calls, self._resource, replace(self._scope, options=options), known)
         if resource_version == "0" and pages.count > 1:
             self._comes_in_pages = True
         return pages.snapshot

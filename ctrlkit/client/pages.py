@@ -3,21 +3,25 @@ A whole collection, page by page: the one place that follows continue tokens.
 
 A token that expires on a later page costs one full list, without a limit, at the version first asked for; what the
 pages before had is dropped, so that a snapshot never mixes two versions. A 410 on the first page is the caller's: it
-is about the version asked for. Only the first request names a version: a token carries its own.
+is about the version asked for. Only the first request names a version: a token carries its own. A page may be the whole
+of a large collection; it is decoded in parts, and the loop has its turn between them (B16).
 
 Source  Rows R2, R4 and B26.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from ctrlkit.client.calls import Calls
 from ctrlkit.errors import DecodeError, Gone
-from ctrlkit.model import Action, Record, Resource, Snapshot
+from ctrlkit.model import Action, Options, Record, Resource, Snapshot
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,21 @@ class Pages(Generic[T]):
     count: int
 
 
-async def list_all(calls: Calls, resource: Resource[T], action: Action) -> Pages[T]:
-    """Follow a list to its end, in pages of `action.options.limit` (0: one page); the version is the first page's."""
+async def list_all(
+    calls: Calls, resource: Resource[T], action: Action, known: Callable[[Record[T]], Record[T]] | None = None
+) -> Pages[T]:
+    """
+    Follow a list to its end, in pages of `action.options.limit` (0: one page); the version is the first page's.
+
+    Each record is what `known` returns for it.
+    """
     codec = calls.codec(resource)
-    first, token = codec.decode_list(await calls.do(action))
+
+    async def page(options: Options) -> tuple[Snapshot[T], str]:
+        data = await calls.do(replace(action, options=options))
+        return await _in_turns(codec.decode_list_in_steps(data, known))
+
+    first, token = await page(action.options)
     if not token:
         return Pages(first, 1)
     records: list[Record[T]] = list(first.records)
@@ -40,12 +55,20 @@ async def list_all(calls: Calls, resource: Resource[T], action: Action) -> Pages
     while token:
         options = replace(action.options, continue_token=token, resource_version="", resource_version_match="")
         try:
-            data = await calls.do(replace(action, options=options))
+            further, token = await page(options)
         except Gone:
-            whole = replace(action, options=replace(action.options, limit=0))
-            return Pages(codec.decode_list(await calls.do(whole))[0], count)
-        page, token = codec.decode_list(data)
-        records.extend(page.records)
-        unreadable.extend(page.unreadable)
+            return Pages((await page(replace(action.options, limit=0)))[0], count)
+        records.extend(further.records)
+        unreadable.extend(further.unreadable)
         count += 1
     return Pages(Snapshot(records, first.version, unreadable), count)
+
+
+async def _in_turns(steps: Generator[None, None, R]) -> R:
+    """The outcome of steps, with a turn of the loop for others at each pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast(R, end.value)
+        await asyncio.sleep(0)

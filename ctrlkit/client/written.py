@@ -100,4 +100,6 @@ def _write(action: Action, found: _Answer, uid: str, server: object) -> Write:
         uid=uid,
         labels=meta.labels or {},
         server=server,
+        verb=action.verb.value,
+        subresource=action.subresource,
     )

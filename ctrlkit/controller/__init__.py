@@ -1,31 +1,83 @@
-"""Reconcilers and what surrounds them: watches, workers, outcomes, owner references, Events for people."""
+"""Reconcilers and what surrounds them: sources, predicates, workers, outcomes, owners, finalizers."""
 
 from __future__ import annotations
 
-from ctrlkit.controller.controller import Controller, ControllerStatistics
+from ctrlkit.controller.applying import Applier
+from ctrlkit.controller.controller import Controller, Replicas
+from ctrlkit.controller.converge import FROM_SERVER, Converged, Convergence, create_or_patch, create_or_update
+from ctrlkit.controller.cron import Cron
+from ctrlkit.controller.expectations import WritesNotSeen, seeing_writes
+from ctrlkit.controller.feed import Feed, FeedFull
+from ctrlkit.controller.finalizers import Cleanup, Finalizers, add_finalizer, remove_finalizer
 from ctrlkit.controller.handlers import Mapper, Watch, to_mapped, to_owner, to_self
 from ctrlkit.controller.outcome import DONE, Done, Outcome, RequeueAfter
-from ctrlkit.controller.owners import AlreadyOwned, controller_reference, set_controller_reference
-from ctrlkit.controller.recorder import EventRecorder, EventType
+from ctrlkit.controller.owners import (
+    AlreadyOwned,
+    controller_reference,
+    has_owner_reference,
+    remove_owner_reference,
+    set_controller_reference,
+)
+from ctrlkit.controller.predicates import (
+    Predicate,
+    annotations_changed,
+    generation_changed,
+    label_selector,
+    labels_changed,
+    resource_version_changed,
+)
 from ctrlkit.controller.request import Reconcile, Request
-from ctrlkit.controller.verdict import Result
+from ctrlkit.controller.retries import Retry
+from ctrlkit.controller.schedule import Every, Schedule
+from ctrlkit.controller.sources import Sink, Source
+from ctrlkit.controller.tally import ControllerStatistics
+from ctrlkit.controller.verdict import ReconcilerExit, ReconcileTimeout, Result
 
 __all__ = [
     "DONE",
+    "FROM_SERVER",
     "AlreadyOwned",
+    "Applier",
+    "Cleanup",
     "Controller",
     "ControllerStatistics",
+    "Converged",
+    "Convergence",
+    "Cron",
     "Done",
-    "EventRecorder",
-    "EventType",
+    "Every",
+    "Feed",
+    "FeedFull",
+    "Finalizers",
     "Mapper",
     "Outcome",
+    "Predicate",
     "Reconcile",
+    "ReconcileTimeout",
+    "ReconcilerExit",
+    "Replicas",
     "Request",
     "RequeueAfter",
     "Result",
+    "Retry",
+    "Schedule",
+    "Sink",
+    "Source",
     "Watch",
+    "WritesNotSeen",
+    "add_finalizer",
+    "annotations_changed",
     "controller_reference",
+    "create_or_patch",
+    "create_or_update",
+    "generation_changed",
+    "has_owner_reference",
+    "label_selector",
+    "labels_changed",
+    "remove_finalizer",
+    "remove_owner_reference",
+    "resource_version_changed",
+    "seeing_writes",
     "set_controller_reference",
     "to_mapped",
     "to_owner",

@@ -1,73 +1,57 @@
 """
-Workers around one reconciler: take a key, reconcile it, judge the end, say when it comes again.
+One controller's lifetime: its sources, its queue, its workers, and the keys it may work on.
 
-In       Changes of the watched informers, mapped to keys.
+In       Keys, from sources.
 Out      Calls of the reconciler, one at a time for each key, and one log line for each.
-Owns     The work queue, its workers, and its handlers at the informers.
+Owns     The work queue, the tasks of its sources and workers, and its handlers at the informers.
 
-C-a  No worker starts before every watched informer, and this controller's handlers there, have seen the first list.
+C-a  No worker starts before every source has handed over what was there at the beginning, and `may_work` is set.
 C-b  stop() ends the intake; reconciles that run go on, undisturbed, and run() returns when the last has ended.
 C-c  A failed reconcile costs its key a delay and nobody else anything.
 C-d  A reconcile reads what the last one of its key wrote, or began late and said so (gate.py).
+C-e  A key that is not owned (restrict) is not started.
 
-Rows K1, K4 to K11, K13, K16; B2, B11. What an end means is decided in verdict.py.
+Rows K1 to K6, K15, K17; B2, B12, B32. What a worker does is in worker.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from enum import Enum
-from typing import Any
 
-from structlog.contextvars import bound_contextvars
-
-from ctrlkit import workqueue
-from ctrlkit.cache import Change, Registration
-from ctrlkit.client import noting_writes
-from ctrlkit.clock import monotonic, random_source
-from ctrlkit.controller.gate import GateStatistics, WriteGate
-from ctrlkit.controller.handlers import Watch, connect
-from ctrlkit.controller.observer import OBSERVER, Causes, Observer, Run
-from ctrlkit.controller.request import Reconcile, Request
-from ctrlkit.controller.verdict import Result, Verdict, describe, judge_error, judge_outcome
-from ctrlkit.model import ObjectKey, Record, Write
+from ctrlkit.controller.causes import CauseKind, Causes
+from ctrlkit.controller.gate import WriteGate
+from ctrlkit.controller.handlers import Watch, to_self
+from ctrlkit.controller.observer import OBSERVER
+from ctrlkit.controller.request import Reconcile, refuse_sync
+from ctrlkit.controller.retries import Retries, Retry
+from ctrlkit.controller.sources import Intake, Source
+from ctrlkit.controller.supplies import Supplies
+from ctrlkit.controller.tally import ControllerStatistics
+from ctrlkit.controller.tracing import with_tracing
+from ctrlkit.controller.verdict import Result
+from ctrlkit.controller.worker import Workers
+from ctrlkit.errors import NotSynced
+from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import logger
-from ctrlkit.workqueue import QueueClosed, WorkQueue
+from ctrlkit.workqueue import Meter, WorkQueue
+
+
+class Replicas(Enum):
+    """Which replicas of a program work: the one that leads, or each."""
+
+    LEADER = "leader"
+    ALL = "all"
 
 
 class _State(Enum):
     NEW = "new"
     SYNCING = "syncing"
+    WAITING = "waiting"
     WORKING = "working"
     ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControllerStatistics:
-    """
-    A picture of one controller.
-
-    `results` counts reconciles by their end; `unforeseen` those of them that raised what is no CtrlkitError (K13);
-    `mapping_failures` the states of objects for which a mapper raised.
-    """
-
-    results: Mapping[Result, int]
-    unforeseen: int
-    mapping_failures: int
-    queue: workqueue.Statistics
-    gate: GateStatistics
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """A key that failed and is owed a retry: `failures` in a row so far, and when it comes due on the loop's clock."""
-
-    key: ObjectKey
-    failures: int
-    due_at: float
 
 
 class Controller:
@@ -81,39 +65,70 @@ class Controller:
         manager.add(Controller(name="networks", reconcile=reconcile, watches=[Watch(networks, to_self)]))
 
     Shape   `workers` is how many keys are reconciled at a time; of one key there is one reconcile at a time. `watches`
-            share informers with other controllers.
-    Errors  ValueError for no watch or fewer than one worker; RuntimeError from a second run (K4).
+            share informers with other controllers. `queue` may be given for a limiter or flows of one's own; it is then
+            this controller's alone. `replicas` says who works where a program runs more than once.
+    Units   `timeout_s` bounds each reconcile: one that takes longer is cut off and counts as failed (K14).
+    Errors  ValueError for no name, no watch, fewer than one worker or a time limit that is none; TypeError for a
+            reconciler that is no async function; RuntimeError from a second run (K4).
     Owner   The manager starts and stops it. A Controller runs once.
     """
 
-    def __init__(self, *, name: str, reconcile: Reconcile, watches: Sequence[Watch[Any]], workers: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        reconcile: Reconcile,
+        watches: Sequence[Source],
+        workers: int = 1,
+        queue: WorkQueue[ObjectKey] | None = None,
+        timeout_s: float | None = None,
+        replicas: Replicas = Replicas.LEADER,
+    ) -> None:
+        if not name:
+            raise ValueError("Controller: name is empty; give it one for its log lines and metrics")
         if not watches:
             raise ValueError(f"Controller {name}: watches is empty; give it at least one Watch")
         if workers < 1:
             raise ValueError(f"Controller {name}: workers must be at least 1, got {workers}")
+        if timeout_s is not None and not timeout_s > 0:
+            raise ValueError(f"Controller {name}: timeout_s must be more than 0, or None for no limit; got {timeout_s}")
+        refuse_sync(reconcile, f"Controller {name}")
         self.name = name
         self.watches = tuple(watches)
-        self._reconcile = reconcile
-        self._workers = workers
-        self._queue: WorkQueue[ObjectKey] = WorkQueue()
+        self.workers = workers
+        self.replicas = replicas
+        self.queue: WorkQueue[ObjectKey] = WorkQueue(meter=Meter()) if queue is None else queue
+        self._retries = Retries(self.queue)
+        self._intake = Intake(name, self.queue, Causes(), self._retries)
+        self._gate = WriteGate(controller=name)
+        self._main = next((each for each in watches if isinstance(each, Watch) and each.mapper is to_self), None)
+        self._crew = Workers(
+            self._intake,
+            reconcile=reconcile,
+            gate=self._gate,
+            timeout_s=timeout_s,
+            version_of=self._version_of,
+            end_with=self._end_with,
+        )
         self._state = _State.NEW
         self._was_run = False
         self._opening: asyncio.Task[None] | None = None
-        self._writes = WriteGate((watch.informer for watch in watches), controller=name)
-        self._held: dict[ObjectKey, asyncio.Task[None]] = {}
-        self._running: dict[ObjectKey, float] = {}
-        self._results: Counter[Result] = Counter()
-        self._unforeseen = 0
-        self._mapping_failures = 0
-        self._observer: Observer | None = None
-        self._causes = Causes()
+        self._has_synced = False
+        self._synced_or_ended = asyncio.Event()
+        self._failure: Exception | None = None
         self._log = logger("controller", controller=name)
+        self._supplies = Supplies(self._intake, self._gate, failed=self._end_with)
+        for source in watches:
+            self._supplies.add(source)
 
-    async def run(self) -> None:
+    async def run(self, *, may_work: asyncio.Event | None = None) -> None:
         """
-        Wait for the caches, then work until stop(). Cancelling cuts off what runs, and still awaits its end.
+        Fill the queue, wait for `may_work` (None: for nothing), then work until stop() (K17).
 
-        Errors  RuntimeError for a second run (K4).
+        Cancelling cuts off what runs, and still awaits its end.
+
+        Errors  RuntimeError for a second run (K4). What a source raised, and ReconcilerExit, once the reconciles that
+                ran have ended.
         """
         if self._was_run:
             raise RuntimeError(f"run controller {self.name}: it was run before; make a new one")
@@ -121,18 +136,18 @@ class Controller:
         if self._state is _State.ENDED:
             return
         self._state = _State.SYNCING
-        self._observer = OBSERVER.get()
-        registrations: list[Registration[Any]] = []
+        self._intake.causes.start()
+        self._crew.observer = with_tracing(OBSERVER.get())
         try:
-            registrations.extend(self._connect(watch) for watch in self.watches)
             async with asyncio.TaskGroup() as tasks:
-                self._opening = tasks.create_task(self._open(tasks, registrations), name=f"{self.name}:opening")
+                self._supplies.start(tasks)
+                self._opening = tasks.create_task(self._open(tasks, may_work), name=f"{self.name}:opening")
         finally:
             self.stop()
-            for watch, registration in zip(self.watches, registrations, strict=False):
-                watch.informer.remove_handler(registration)
-            abandoned = self._queue.statistics().abandoned
-            self._log.info("controller_stopped", abandoned=abandoned)
+            self._crew.running.close()
+            self._log.info("controller_stopped", abandoned=self.queue.statistics().abandoned)
+        if self._failure is not None:
+            raise self._failure
 
     def stop(self) -> None:
         """
@@ -141,165 +156,141 @@ class Controller:
         Keys that wait are dropped and counted: the next start sees their objects in its first list.
         """
         self._state = _State.ENDED
-        self._queue.abandon()
+        self._synced_or_ended.set()
+        self.queue.abandon()
+        self._retries.close()
         if self._opening is not None:
             self._opening.cancel()
-        for key in tuple(self._held):
-            self._release(key)
+        self._supplies.stop()
+        for key in tuple(self._crew.held):
+            self._crew.release(key)
 
     def wake(self, key: ObjectKey) -> None:
-        """Reconcile a key for a reason that no watch shows; ignored once stopped."""
-        if self._observer is not None:
-            self._causes.note(key, "woken")
-        self._queue.add(key)
+        """Reconcile a key for a reason that no source shows; ignored once stopped, and for keys of other replicas."""
+        if self._intake.owned(key):
+            self._intake.causes.note(key, CauseKind.WOKEN, "woken")
+            self.queue.add(key)
+
+    @asynccontextmanager
+    async def watching(self, source: Source) -> AsyncIterator[None]:
+        """
+        Have a source for the length of a block (B12); it begins at once, or with the controller.
+
+            async with manager.lease(CONFIG_MAPS) as config_maps, controller.watching(Watch(config_maps, to_self)):
+                ...
+
+        What it had added stays in the queue. Errors  RuntimeError once the controller has stopped.
+        """
+        if self._state is _State.ENDED:
+            raise RuntimeError(f"watch {source.name} for controller {self.name}: it has stopped; make a new one")
+        supply = self._supplies.add(source)
+        try:
+            yield
+        finally:
+            await self._supplies.remove(supply)
+
+    def has_synced(self) -> bool:
+        """Whether every source it began with has handed over what was there at the beginning (K5)."""
+        return self._has_synced
+
+    async def wait_synced(self) -> None:
+        """Return once `has_synced`; NotSynced where the controller stops before."""
+        await self._synced_or_ended.wait()
+        if not self._has_synced:
+            raise NotSynced(f"wait for controller {self.name}: it has stopped; ask one that runs")
+
+    # Which keys are this replica's. Who shares the keys out calls these; see ctrlkit.election.
+
+    def restrict(self, owns: Callable[[ObjectKey], bool]) -> None:
+        """From now on start no key that is not owned; what the answer is may change with time."""
+        self._intake.owns = owns
+
+    def enqueue_known(self, where: Callable[[ObjectKey], bool]) -> None:
+        """
+        Add, with LOW priority, every key of these that its sources know of, as those of its caches.
+
+        Keys of objects that are gone, and that no other object leads to, are not among them: as after a restart. It is
+        begun here and goes on a slice at a time; before the run there is nothing to do, for first lists bring all.
+        """
+        self._supplies.replay(where)
+
+    async def quiesce(self, where: Callable[[ObjectKey], bool]) -> None:
+        """Return when no key of these runs. Together with `restrict` none is started again, and none is owed."""
+        self._drop_foreign(where)
+        await self._crew.running.quiet(where)
+
+    def cut_off(self, where: Callable[[ObjectKey], bool]) -> None:
+        """Cancel the reconciles of these keys that run now, and nobody else; they are counted and told of."""
+        self._crew.running.cut_off(where)
+        self._drop_foreign(where)
+
+    # What it does now.
 
     @property
     def running(self) -> tuple[ObjectKey, ...]:
         """The keys being reconciled now, the one that began first in front."""
-        return tuple(self._running)
+        return self._crew.running.keys()
 
     def busy(self) -> tuple[str, ...]:
-        """What is not done yet, in words: running and ready keys, owed retries. A pending RequeueAfter is idle."""
-        waiting = [f"controller:{self.name} waits for its caches"] if self._state is _State.SYNCING else []
-        held = (f"{key} waits to see what it wrote" for key in self._held)
-        return (*waiting, *(f"controller:{self.name} {report}" for report in (*self._queue.busy(), *held)))
+        """
+        What is not done yet, in words: running and ready keys, owed retries. A pending RequeueAfter is idle, and so is
+        a controller that may not work yet.
+        """
+        match self._state:
+            case _State.SYNCING:
+                return (f"controller:{self.name} waits for its caches",)
+            case _State.WAITING:
+                return ()
+        held = (f"{key} waits to see what it wrote" for key in self._crew.held)
+        reports = (*self.queue.busy(), *self._retries.busy(), *held, *self._supplies.busy())
+        return tuple(f"controller:{self.name} {report}" for report in reports)
 
-    def retries(self) -> tuple[Retry, ...]:
-        """The keys that are owed a retry."""
-        due = self._queue.retries()
-        return tuple(Retry(key=key, failures=self._queue.failures(key), due_at=at) for key, at in due.items())
+    def retries(self, *, first: int | None = None) -> tuple[Retry, ...]:
+        """The keys that are owed a retry; with `first` only so many, those that come due next, in order."""
+        return self._retries.owed(first)
 
     def statistics(self) -> ControllerStatistics:
         """A picture of now."""
+        tally, running = self._crew.tally, self._crew.running
         return ControllerStatistics(
-            results={result: self._results[result] for result in Result},
-            unforeseen=self._unforeseen,
-            mapping_failures=self._mapping_failures,
-            queue=self._queue.statistics(),
-            gate=self._writes.statistics(),
+            results={result: tally.results[result] for result in Result},
+            took=tally.took.statistics(),
+            unforeseen=tally.unforeseen,
+            timeouts=tally.timeouts,
+            cancelled=tally.cancelled,
+            causes={kind: tally.causes[kind] for kind in CauseKind},
+            source_failures=self._intake.failures,
+            running=running.runs(),
+            stuck=running.stuck(),
+            workers=self.workers,
+            queue=self.queue.statistics(),
+            gate=self._gate.statistics(),
         )
 
-    def _connect(self, watch: Watch[Any]) -> Registration[Any]:
-        def mapping_failed(record: Record[Any], error: Exception) -> None:
-            self._mapping_failures += 1
-            self._log.error(
-                "mapping_failed", resource=str(watch.informer.resource), key=str(record.key), exc_info=error
-            )
-
-        def noted(change: Change[Any], key: ObjectKey) -> None:
-            self._causes.note_change(watch.informer.resource, change, key)
-
-        return connect(
-            watch,
-            name=f"{self.name}:{watch.informer.name}",
-            add=self._queue.add,
-            failed=mapping_failed,
-            noted=noted if self._observer is not None else None,
-        )
-
-    async def _open(self, tasks: asyncio.TaskGroup, registrations: Sequence[Registration[Any]]) -> None:
-        """Let the workers in once the first lists were handled (K5); stop() cancels this wait."""
-        for registration in registrations:
-            await registration.wait_synced()
+    async def _open(self, tasks: asyncio.TaskGroup, may_work: asyncio.Event | None) -> None:
+        """Let the workers in once the queue was filled (K5), and they may work; stop() cancels this wait."""
+        await self._supplies.wait_synced()
+        self._has_synced = True
+        self._synced_or_ended.set()
+        if may_work is not None and not may_work.is_set():
+            self._state = _State.WAITING
+            await may_work.wait()
         self._state = _State.WORKING
-        for number in range(self._workers):
-            tasks.create_task(self._work(tasks), name=f"{self.name}:worker-{number}")
-        self._log.info("controller_started", workers=self._workers)
+        for number in range(self.workers):
+            tasks.create_task(self._crew.work(tasks), name=f"{self.name}:worker-{number}")
+        self._log.info("controller_started", workers=self.workers)
 
-    async def _work(self, tasks: asyncio.TaskGroup) -> None:
-        """The worker loop. A reconcile that swallows its cancellation ends it all the same."""
-        while not _is_cancelled():
-            try:
-                key = await self._queue.take()
-            except QueueClosed:
-                return
-            try:
-                if self._writes.is_open(key):
-                    self._release(key)
-                    await self._run_once(key)
-                elif key not in self._held:
-                    self._held[key] = tasks.create_task(self._hold(key), name=f"{self.name}:hold {key}")
-            finally:
-                self._queue.done(key)
+    def _end_with(self, failure: Exception) -> None:
+        self._failure = self._failure or failure
+        self.stop()
 
-    async def _hold(self, key: ObjectKey) -> None:
-        """Keep a key from the workers until its own last writes can be read; it takes no worker's time (B1)."""
-        await self._writes.opened(key)
-        del self._held[key]
-        self._queue.add(key)
+    def _drop_foreign(self, where: Callable[[ObjectKey], bool]) -> None:
+        """Forget what is owed to keys of these that are not this replica's."""
+        for key in self._intake.causes.keys():
+            if where(key) and not self._intake.owned(key):
+                self._crew.drop(key)
 
-    def _release(self, key: ObjectKey) -> None:
-        """It runs now, whoever woke it: nobody has to wake it again."""
-        hold = self._held.pop(key, None)
-        if hold is not None:
-            hold.cancel()
-
-    async def _run_once(self, key: ObjectKey) -> None:
-        request = Request(key, self._queue.failures(key) + 1)
-        run_id = f"{random_source().getrandbits(32):08x}"
-        names = {"key": str(key), "attempt": request.attempt, "id": run_id}
-        run = Run(self.name, key, request.attempt, run_id, self._causes.take(key))
-        began = self._running[key] = monotonic()
-        verdict: Verdict | None = None
-        if self._observer is not None:
-            self._observer.reconcile_began(run)
-        writes: list[Write] = []
-        try:
-            with bound_contextvars(controller=self.name, **names), noting_writes() as writes:
-                verdict = await self._judged(request)
-        except asyncio.CancelledError:
-            self._log.warning("reconcile_cancelled", **names, took_ms=_ms_since(began))
-            raise
-        finally:
-            del self._running[key]
-            self._writes.wrote(key, writes)
-            if self._observer is not None:
-                self._observer.reconcile_ended(run, verdict)
-        self._carry_out(key, verdict)
-        self._tell(verdict, **names, took_ms=_ms_since(began))
-
-    async def _judged(self, request: Request) -> Verdict:
-        try:
-            return judge_outcome(await self._reconcile(request))
-        except asyncio.CancelledError as error:
-            if _is_cancelled():
-                raise
-            return judge_error(error)  # the reconcile awaited something that was cancelled: a failure like any other
-        except Exception as error:  # noqa: BLE001 - the worker loop outlives every reconcile
-            return judge_error(error)
-
-    def _carry_out(self, key: ObjectKey, verdict: Verdict) -> None:
-        self._results[verdict.result] += 1
-        self._unforeseen += not verdict.foreseen
-        match verdict.result:
-            case Result.DONE:
-                self._queue.forget(key)
-            case Result.REQUEUE_AFTER:
-                self._queue.forget(key)
-                self._queue.add_after(key, verdict.delay_s)
-            case Result.CONFLICT | Result.ERROR:
-                self._queue.add_rate_limited(key)
-            case Result.TERMINAL_ERROR:
-                pass
-
-    def _tell(self, verdict: Verdict, **values: Any) -> None:
-        """The one line for each reconcile: a foreseen failure is a warning, an unforeseen one has a traceback."""
-        values["outcome"] = verdict.result.value
-        if verdict.result is Result.REQUEUE_AFTER:
-            values["next_s"] = verdict.delay_s
-        if verdict.error is None or verdict.result is Result.CONFLICT:
-            self._log.info("reconciled", **values)
-        elif verdict.foreseen:
-            self._log.warning("reconciled", **values, error=describe(verdict.error))
-        else:
-            self._log.error("reconciled", **values, error=describe(verdict.error), exc_info=verdict.error)
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody asked the running task to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _ms_since(began: float) -> float:
-    return round((monotonic() - began) * 1000, 1)
+    def _version_of(self, key: ObjectKey) -> str:
+        """The version of the object that the cache has, where its own kind is watched."""
+        record = None if self._main is None else self._main.informer.lister.find_record(key)
+        return "" if record is None else record.version

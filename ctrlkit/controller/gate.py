@@ -12,6 +12,7 @@ SEEN_WITHIN_S after they were made. See docs/decisions/0006.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -54,14 +55,23 @@ class WriteGate:
     Owner   A Controller, which asks before each reconcile and tells after it.
     """
 
-    def __init__(self, informers: Iterable[Informer[Any]], *, controller: str) -> None:
-        self._informers = tuple(dict.fromkeys(informers))
+    def __init__(self, informers: Iterable[Informer[Any]] = (), *, controller: str) -> None:
+        self._informers: Counter[Informer[Any]] = Counter(informers)
         self._unseen: dict[ObjectKey, _Unseen] = {}
         self._held = 0
         self._holds = 0
         self._timeouts = 0
         self._waited_s = 0.0
         self._log = logger("controller", controller=controller)
+
+    def include(self, informer: Informer[Any]) -> None:
+        """The controller watches an informer, perhaps once more."""
+        self._informers[informer] += 1
+
+    def exclude(self, informer: Informer[Any]) -> None:
+        """It does so once less; what it wrote there is not waited for if that was the last time."""
+        self._informers[informer] -= 1
+        self._informers += Counter()  # drops what counts 0
 
     def wrote(self, key: ObjectKey, writes: Sequence[Write]) -> None:
         """A reconcile of this key ended, having written this; what was unseen of earlier ones still is."""
@@ -93,12 +103,13 @@ class WriteGate:
         try:
             async with asyncio.timeout_at(unseen.until):
                 for write in unseen.writes:
-                    for informer in self._informers:
+                    for informer in tuple(self._informers):
                         await informer.shown(write)
         except TimeoutError:
             pass
         except NotSynced:
-            return  # the informer has ended, and the controller is about to
+            self._unseen.pop(key, None)  # the informer has ended: nothing more will show in it
+            return
         finally:
             self._held -= 1
             self._waited_s += monotonic() - began

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ctrlkit.controller.controller import Controller
+from ctrlkit.controller.metrics import named
 
 GATE_METRICS = (
     ("controller_write_gate_held_keys", "Keys that wait to see what they wrote.", GaugeMetricFamily),
@@ -30,9 +31,9 @@ class GateCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families, with a sample for each controller there is now."""
         families = [kind(name, text, labels=("controller",)) for name, text, kind in GATE_METRICS]
-        for controller in self._controllers():
+        for name, controller in named(self._controllers()):
             gate = controller.statistics().gate
             values = (gate.held, gate.holds, gate.timeouts, gate.waited_s)
             for family, value in zip(families, values, strict=True):
-                family.add_metric((controller.name,), value)
+                family.add_metric((name,), value)
         return iter(families)

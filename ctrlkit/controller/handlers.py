@@ -5,19 +5,27 @@ In       Changes, from an informer's handler.
 Out      The keys that a change concerns, asked of a mapper for its old and its new state.
 
 A mapper sees one Record: metadata is at hand, `record.value` decodes the object. Because both states are asked, a child
-that changes its owner concerns the one it leaves and the one it comes to. Rows H1 to H3, H5.
+that changes its owner concerns the one it leaves and the one it comes to. Rows H1 to H3, H5, H8, P9.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from itertools import islice
+from typing import Any, Final, Generic, TypeVar
 
-from ctrlkit.cache import Change, Informer, Registration
+from ctrlkit.cache import Cause, Change, Informer
+from ctrlkit.controller.causes import CauseKind
+from ctrlkit.controller.sources import Sink
 from ctrlkit.model import AnyResource, ObjectKey, Record
+from ctrlkit.workqueue import LOW, NORMAL
 
 T = TypeVar("T")
+
+SLICE: Final = 100
+"""Objects of a replay that are mapped in one turn of the loop."""
 
 Mapper = Callable[[Record[T]], Iterable[ObjectKey]]
 """Says which keys a state of an object concerns."""
@@ -25,15 +33,88 @@ Mapper = Callable[[Record[T]], Iterable[ObjectKey]]
 
 @dataclass(frozen=True, slots=True)
 class Watch(Generic[T]):
-    """One informer whose changes lead to reconciles, and how: `Watch(pods, to_owner(STATEFULSETS))`."""
+    """
+    One informer whose changes lead to reconciles, and how: `Watch(pods, to_owner(STATEFULSETS))`.
+
+    Shape   `predicate` says which changes matter (predicates.py); without one all do. `forgets_failures` says which let
+            the keys they lead to start over: `generation_changed` there, and a new spec is tried at once and often,
+            however long the old one has failed (B10). `priority` is that of all its keys; without one it is LOW for
+            first lists, resyncs and objects that a new list found unchanged, else NORMAL (P9).
+    Units   `resync_s` (at least 1): about so often every object is looked at again; 0 is never.
+    """
 
     informer: Informer[T]
     mapper: Mapper[T]
+    predicate: Callable[[Change[Any]], bool] | None = None
+    forgets_failures: Callable[[Change[Any]], bool] | None = None
+    priority: int | None = None
+    resync_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The informer's."""
+        return self.informer.name
+
+    async def run(self, sink: Sink) -> None:
+        """As Source.run: the first list is in when this handler has seen it."""
+        registration = self.informer.add_handler(self.handler(sink), name=sink.name, resync_s=self.resync_s)
+        try:
+            await registration.wait_synced()
+            sink.synced()
+            await asyncio.Event().wait()
+        finally:
+            self.informer.remove_handler(registration)
+
+    async def replay(self, sink: Sink) -> None:
+        """As Source.replay: what the cache holds."""
+        handle = self.handler(sink)
+        records = iter(self.informer.lister.records())
+        while part := list(islice(records, SLICE)):
+            for record in part:
+                handle(Change(None, record, Cause.INITIAL))
+            await asyncio.sleep(0)
+
+    def handler(self, sink: Sink) -> Callable[[Change[T]], None]:
+        """What a change comes to: the keys it concerns, put into a sink."""
+        resource, mapper, kind = self.informer.resource, self.mapper, _relation(self.mapper)
+        predicate, forgets, fixed, add = self.predicate, self.forgets_failures, self.priority, sink.add_changed
+
+        def on_change(change: Change[T]) -> None:
+            if predicate is not None and not _holds(predicate, change, sink):
+                return
+            if kind is CauseKind.EVENT:  # both states have the key, and nothing of a user's is asked
+                record = change.old if change.new is None else change.new
+                keys: Iterable[ObjectKey] = () if record is None else (record.key,)
+            else:
+                keys = _keys(mapper, change, sink)
+            if forgets is not None and _holds(forgets, change, sink):
+                for key in keys:
+                    sink.forget_failures(key)
+            priority = _priority(change) if fixed is None else fixed
+            for key in keys:
+                add(key, kind, resource, change, priority)
+
+        return on_change
 
 
 def to_self(record: Record[Any]) -> tuple[ObjectKey, ...]:
     """The object itself (row H1); the last known state is enough where it is gone (H5, B22)."""
     return (record.key,)
+
+
+class _ToOwner:
+    """The mapper that to_owner() makes."""
+
+    __slots__ = ("_group", "_kind", "_namespaced")
+
+    def __init__(self, resource: AnyResource) -> None:
+        self._group, self._kind, self._namespaced = resource.group, resource.kind, resource.namespaced
+
+    def __call__(self, record: Record[Any]) -> tuple[ObjectKey, ...]:
+        owner = record.meta.controller
+        if owner is None or owner.kind != self._kind or owner.group != self._group:
+            return ()
+        return (ObjectKey(record.key.namespace if self._namespaced else "", owner.name),)
 
 
 def to_owner(resource: AnyResource) -> Mapper[Any]:
@@ -47,14 +128,7 @@ def to_owner(resource: AnyResource) -> Mapper[Any]:
     >>> [str(key) for key in to_owner(STATEFULSETS)(pod)], to_owner(PODS)(pod)
     (['demo/net-sts'], ())
     """
-
-    def keys_of_owner(record: Record[Any]) -> tuple[ObjectKey, ...]:
-        owner = record.meta.controller
-        if owner is None or (owner.group, owner.kind) != (resource.group, resource.kind):
-            return ()
-        return (ObjectKey(record.key.namespace if resource.namespaced else "", owner.name),)
-
-    return keys_of_owner
+    return _ToOwner(resource)
 
 
 def to_mapped(function: Callable[[Record[T]], Iterable[ObjectKey | str]]) -> Mapper[T]:
@@ -73,38 +147,50 @@ def to_mapped(function: Callable[[Record[T]], Iterable[ObjectKey | str]]) -> Map
     return mapped_keys
 
 
-def connect(
-    watch: Watch[T],
-    *,
-    name: str,
-    add: Callable[[ObjectKey], None],
-    failed: Callable[[Record[T], Exception], None],
-    noted: Callable[[Change[T], ObjectKey], None] | None = None,
-) -> Registration[T]:
+def _relation(mapper: Mapper[Any]) -> CauseKind:
+    if mapper is to_self:
+        return CauseKind.EVENT
+    return CauseKind.OWNER if isinstance(mapper, _ToOwner) else CauseKind.MAPPED
+
+
+def _priority(change: Change[Any]) -> int:
+    """Row P9."""
+    cause = change.cause
+    if cause is Cause.WATCH:
+        return NORMAL
+    if cause is Cause.RELIST:
+        same = change.old is not None and change.new is not None and change.old.version == change.new.version
+        return LOW if same else NORMAL
+    return LOW
+
+
+def _holds(predicate: Callable[[Change[Any]], bool], change: Change[Any], sink: Sink) -> bool:
+    """What a predicate says; one that raises is told of and counts as yes, for a look too many does no harm."""
+    try:
+        return predicate(change)
+    except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
+        sink.failed("predicate", error, key=str(change.key))
+        return True
+
+
+def _keys(mapper: Mapper[Any], change: Change[Any], sink: Sink) -> Iterable[ObjectKey]:
     """
-    Have every change of a watch add its keys, each once; `noted` is told which change led to which key.
+    The keys of both states, each once.
 
-    A mapper that raises for one state is reported to `failed`; the keys of the other state are added all the same.
+    A mapper that raises for one state is told of; the keys of the other state are found all the same.
     """
-
-    def on_change(change: Change[T]) -> None:
-        keys: dict[ObjectKey, None] = {}
-        for record in (change.old, change.new):
-            if record is None:
-                continue
-            try:
-                keys.update(dict.fromkeys(_keys(watch.mapper(record))))
-            except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
-                failed(record, error)
-        for key in keys:
-            if noted is not None:
-                noted(change, key)
-            add(key)
-
-    return watch.informer.add_handler(on_change, name=name)
+    keys: dict[ObjectKey, None] = {}
+    for record in (change.old, change.new):
+        if record is None:
+            continue
+        try:
+            keys.update(dict.fromkeys(_as_keys(mapper(record))))
+        except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
+            sink.failed("mapper", error, key=str(record.key))
+    return keys
 
 
-def _keys(mapped: Iterable[ObjectKey | str]) -> Iterable[ObjectKey]:
+def _as_keys(mapped: Iterable[ObjectKey | str]) -> Iterable[ObjectKey]:
     """What a mapper returned, as keys; a text alone is refused, for it would be taken letter by letter."""
     if isinstance(mapped, str):
         raise TypeError(f"a mapper returned the text {mapped[:64]!r}; return a list of keys")

@@ -60,6 +60,39 @@ def set_controller_reference(child: dict[str, Any], owner: ObjectMeta, resource:
     return after != before
 
 
+def has_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyResource) -> bool:
+    """
+    Whether a plain `child` names `owner`, an object of kind `resource`, as an owner, managing it or not (row H10).
+
+    Who asks whether it manages the child asks `ObjectMeta.is_controlled_by`.
+    """
+    return any(_same_owner(have, owner, resource) for have in meta_of(child).owner_references or ())
+
+
+def remove_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyResource) -> bool:
+    """
+    Have a plain `child` no longer name `owner`, an object of kind `resource`; whether that changed it (row H10).
+
+    >>> from ctrlkit.model.kinds import STATEFULSETS
+    >>> owner = ObjectMeta(name="net-sts", namespace="demo", uid="1")
+    >>> child = {"metadata": {"name": "a", "namespace": "demo"}}
+    >>> set_controller_reference(child, owner, STATEFULSETS), remove_owner_reference(child, owner, STATEFULSETS)
+    (True, True)
+    >>> child
+    {'metadata': {'name': 'a', 'namespace': 'demo', 'ownerReferences': []}}
+    """
+    references = meta_of(child).owner_references or ()
+    if not has_owner_reference(child, owner, resource):
+        return False
+    metadata = child["metadata"]
+    metadata["ownerReferences"] = [
+        plain
+        for plain, have in zip(metadata["ownerReferences"], references, strict=True)
+        if not _same_owner(have, owner, resource)
+    ]
+    return True
+
+
 def _same_owner(reference: OwnerReference, owner: ObjectMeta, resource: AnyResource) -> bool:
     same_kind = (reference.group, reference.kind) == (resource.group, resource.kind)
     return same_kind and (reference.name, reference.uid) == (owner.name, owner.uid)

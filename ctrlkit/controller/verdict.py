@@ -6,10 +6,12 @@ What the end of a reconcile means: what is counted, how it is logged, when the k
     raised Conflict           conflict         again, rate limited: the cache will have caught up; no error to anybody
     raised TerminalError      terminal_error   not again until something changes
     raised anything else      error            again, rate limited
+    ran out of time           error            again, rate limited
+    asked the process to end  error            the controller stops in order, and its run() raises ReconcilerExit
 
 Errors of the house's own tree say all there is to say in their message. Any other exception is unforeseen: it is a
 mistake in the program, and worth a traceback. Of a group of exceptions all must be of one sort to count as that sort.
-Rows K7 to K9, K11, K13, B11.
+Rows K7 to K9, K11, K13, K14, B11.
 """
 
 from __future__ import annotations
@@ -20,6 +22,19 @@ from enum import StrEnum
 
 from ctrlkit.controller.outcome import Done, RequeueAfter
 from ctrlkit.errors import Conflict, CtrlkitError, TerminalError
+from ctrlkit.exits import INTERRUPTED
+
+
+class ReconcileTimeout(CtrlkitError, TimeoutError):
+    """A reconcile took longer than its controller allows, and was cut off (K14)."""
+
+
+class ReconcilerExit(CtrlkitError):
+    """A reconciler called sys.exit() or raised KeyboardInterrupt; `exit_status` is what the process should end with."""
+
+    def __init__(self, message: str, *, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
 
 
 class Result(StrEnum):
@@ -50,6 +65,11 @@ class Verdict:
     error: BaseException | None = None
     foreseen: bool = True
 
+    @property
+    def told(self) -> str:
+        """The error in one line; empty where there is none."""
+        return "" if self.error is None else describe(self.error)
+
 
 def judge_outcome(outcome: object) -> Verdict:
     """
@@ -79,6 +99,20 @@ def judge_error(error: BaseException) -> Verdict:
     else:
         result = Result.ERROR
     return Verdict(result=result, error=error, foreseen=all(isinstance(leaf, CtrlkitError) for leaf in leaves))
+
+
+def exit_asked(error: SystemExit | KeyboardInterrupt) -> ReconcilerExit:
+    """
+    The error that ends a controller whose reconciler asked the process to end.
+
+    >>> exit_asked(SystemExit(3)).exit_status, exit_asked(SystemExit()).exit_status, exit_asked(KeyboardInterrupt())
+    (3, 0, ReconcilerExit('the reconciler asked the process to end [KeyboardInterrupt()]'))
+    """
+    code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else error.code
+    status = code if isinstance(code, int) else 0 if code is None else 1
+    found = ReconcilerExit(f"the reconciler asked the process to end [{error!r}]", exit_status=status)
+    found.__cause__ = error
+    return found
 
 
 def describe(error: BaseException) -> str:

@@ -1,1 +1,23 @@
 """Who acts: one leader by one Lease, or several replicas that share the keys by many."""
+
+from __future__ import annotations
+
+from ctrlkit.election.elector import ElectionStatus, Elector, LeadershipLost
+from ctrlkit.election.identity import default_identity, pod_namespace
+from ctrlkit.election.record import LeaseRecord
+from ctrlkit.election.shard import ShardWork
+from ctrlkit.election.sharding import Sharding, ShardingStatus
+from ctrlkit.election.times import LeaseTimes
+
+__all__ = [
+    "ElectionStatus",
+    "Elector",
+    "LeadershipLost",
+    "LeaseRecord",
+    "LeaseTimes",
+    "ShardWork",
+    "Sharding",
+    "ShardingStatus",
+    "default_identity",
+    "pod_namespace",
+]

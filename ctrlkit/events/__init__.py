@@ -1,1 +1,9 @@
-"""Events for people: what a controller did with an object, shown by `kubectl describe`."""
+"""Events for people: recorded by controllers without waiting, correlated, and written by one task."""
+
+from __future__ import annotations
+
+from ctrlkit.events.forms import EventsApi
+from ctrlkit.events.occurrence import EventType
+from ctrlkit.events.recorder import DropReason, EventRecorder, RecorderStatistics
+
+__all__ = ["DropReason", "EventRecorder", "EventType", "EventsApi", "RecorderStatistics"]

@@ -1,43 +1,59 @@
 """
 Lifetimes: what runs, from when to when, and how it ends.
 
-    start    caches ⇒ first lists handled ⇒ workers
-    stop     workers, to the end of what they do ⇒ Events written ⇒ caches
+    start    endpoints ⇒ caches filled ⇒ controllers warm, those of Replicas.ALL at work ⇒ lease taken ⇒ all at work
+    stop     no new reconciles ⇒ those that run end, in time or cut off ⇒ Events written ⇒ recorders, caches
+             ⇒ lease given back, and the Event that says so ⇒ endpoints
 
-In       Controllers, and the informers and recorders they ask for.
+In       Controllers, and the informers and recorders they ask for; an Elector or a Sharding where there are replicas.
 Out      run() returns when it was asked to stop and all has ended; a part that fails ends the others and raises.
 Owns     Every task of the framework but the workers, which their controller owns.
 
-Rows M1, M3, M4, M7; K5, B2, B15. Leader election and endpoints are not here yet.
+M-a  A replica whose caches do not fill takes no lease.
+M-b  The lease is renewed while anything it protects goes on: until the last reconcile has ended and the last Event was
+     written, or given up. Then it is released, and nothing but an Event about the release follows.
+M-c  Nothing that needs the lease is started after the end of its term, whatever hung meanwhile. A lost lease cuts every
+     reconcile off in the turn of the loop that learns of it, and run() raises: when they have ended, or when another
+     may act, whichever comes first.
+M-d  Once a stop has begun no controller starts to work, whatever the election says.
+M-e  With shards, M-b holds for each by itself: a replica that stops gives each away as soon as nothing of it runs.
+
+Rows M1, M3 to M8; K5, K17, L15, B2, B12, B15.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ctrlkit.cache import Informer, InformerFactory
 from ctrlkit.client import Client
-from ctrlkit.controller import Controller, EventRecorder
-from ctrlkit.errors import CtrlkitError
+from ctrlkit.controller import Controller
+from ctrlkit.errors import NotSynced
+from ctrlkit.events import EventRecorder, EventsApi
+from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints
+from ctrlkit.manager.errors import GraceExceeded, StillRunning
+from ctrlkit.manager.leading import Leading
 from ctrlkit.manager.parts import Parts
 from ctrlkit.model import Resource
 from ctrlkit.telemetry import logger
 
+if TYPE_CHECKING:
+    from ctrlkit.election import Elector, Sharding
+
 T = TypeVar("T")
 
-FLUSH_S = 2.0
+FLUSH_S: Final = 2.0
 """So long the writing of the last Events may take, after the workers have ended."""
-
-
-class GraceExceeded(CtrlkitError):
-    """Reconciles had to be cut off because they did not end within the grace period."""
 
 
 class _State(Enum):
     NEW = "was not started"
+    OPENING = "is starting"
     RUNNING = "runs"
     STOPPING = "is stopping"
     ENDED = "has ended"
@@ -53,40 +69,84 @@ class Manager:
         await manager.run()
 
     Shape   `namespaces` limits the informers of namespaced kinds; empty means all. Informers, recorders and controllers
-            may be asked for and added before the run and while it lasts; they then start at once (M7).
+            may be asked for and added before the run and while it lasts; they then start at once (M7). Of several
+            replicas an `elector` lets one work, a `sharding` each on its share; a controller of Replicas.ALL works in
+            all of them. `elected` is set once this replica may work, by itself where it is the only one (M6).
     Units   `grace_s`: how long running reconciles may go on after a stop; 0 cuts them off. `sync_timeout_s`: how long
             the first lists may take, counted anew for each controller that is added later.
     Errors  RuntimeError for a second run, and for additions to a manager that stops or has ended; ValueError for a
-            negative time.
+            negative time, and for an elector beside a sharding.
     """
 
     def __init__(
-        self, client: Client, *, namespaces: Sequence[str] = (), grace_s: float = 30.0, sync_timeout_s: float = 120.0
+        self,
+        client: Client,
+        *,
+        namespaces: Sequence[str] = (),
+        grace_s: float = 30.0,
+        sync_timeout_s: float = 120.0,
+        elector: Elector | None = None,
+        sharding: Sharding | None = None,
+        endpoints: Endpoints | None = None,
     ) -> None:
         if grace_s < 0 or sync_timeout_s < 0:
             raise ValueError(f"Manager: times must not be negative, got {grace_s=} and {sync_timeout_s=}")
         self.client = client
+        self.elector = elector
+        self.sharding = sharding
+        self.endpoints = endpoints
+        self.address = ""
+        self.checks = Checks()
+        self.settings: Mapping[str, object] = {
+            "namespaces": tuple(namespaces),
+            "grace_s": grace_s,
+            "sync_timeout_s": sync_timeout_s,
+        }
+        """What was set, for the debug page; nothing secret."""
         self._grace_s = grace_s
         self._sync_timeout_s = sync_timeout_s
         self._factory = InformerFactory(client, namespaces=namespaces)
         self._controllers: list[Controller] = []
-        self._recorders: dict[str, EventRecorder] = {}
+        self._recorders: dict[tuple[str, EventsApi], EventRecorder] = {}
         self._state = _State.NEW
         self._ending = asyncio.Event()
         self._parts = Parts(told=self._ending.set)
+        self._caches: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.Task[None]] = []
+        self._last_writers: list[asyncio.Task[None]] = []
         self._admissions: list[asyncio.Task[None]] = []
         self._working: list[asyncio.Task[None]] = []
+        self._rights: list[asyncio.Task[None]] = []
         self._log = logger("manager")
+        self._leading = Leading(
+            elector=elector,
+            sharding=sharding,
+            recorder=self.recorder,
+            controllers=lambda: self._controllers,
+            lost=self._parts.give_up_in,
+        )
+
+    # ---- what there is ----------------------------------------------------------------------------------------------
+
+    @property
+    def elected(self) -> asyncio.Event:
+        """Set once this replica may work; by itself, when the caches are filled, where it is the only one (row M6)."""
+        return self._leading.elected
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
-        """All informers asked for so far."""
+        """All informers asked for so far, but for those whose last lease has ended."""
         return self._factory.informers
 
     @property
     def controllers(self) -> tuple[Controller, ...]:
         """All controllers added so far."""
         return tuple(self._controllers)
+
+    @property
+    def recorders(self) -> tuple[EventRecorder, ...]:
+        """All recorders asked for so far."""
+        return tuple(self._recorders.values())
 
     def informer(
         self,
@@ -107,34 +167,81 @@ class Manager:
             transform=transform,
         )
 
-    def recorder(self, component: str) -> EventRecorder:
-        """The one recorder of Events in the name of a component."""
-        self._refuse_when_over(f"make a recorder for {component}")
-        if component not in self._recorders:
-            self._recorders[component] = EventRecorder(self.client, component)
+    @asynccontextmanager
+    async def lease(
+        self,
+        resource: Resource[T],
+        *,
+        namespaces: Sequence[str] | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        transform: Callable[[T], T] | None = None,
+    ) -> AsyncIterator[Informer[T]]:
+        """
+        The one informer of a collection, for as long as the block lasts (row B12).
+
+            async with manager.lease(SECRETS, namespaces=["demo"]) as secrets:
+                await secrets.wait_synced()
+
+        It stops when the last block ends, unless somebody asked for it for good.
+        """
+        self._refuse_when_over(f"lease an informer of {resource}")
+        async with self._factory.lease(
+            resource,
+            namespaces=namespaces,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            transform=transform,
+        ) as informer:
+            yield informer
+
+    def recorder(self, component: str, *, api: EventsApi = EventsApi.CORE_V1) -> EventRecorder:
+        """The one recorder of Events in the name of a component, written to one of the two APIs."""
+        recorder = self._recorders.get((component, api))
+        if recorder is None:
+            self._refuse_when_over(f"make a recorder for {component}")
+            recorder = self._recorders[component, api] = EventRecorder(self.client, component, api=api)
             if self._state is _State.RUNNING:
-                self._start_recorder(self._recorders[component])
-        return self._recorders[component]
+                self._start_recorder(recorder)
+        return recorder
 
     def add(self, controller: Controller) -> None:
-        """Run a controller; at once if the manager runs already."""
+        """Run a controller; at once if the manager runs already, though not before this replica may work."""
         self._refuse_when_over(f"add controller {controller.name}")
         self._controllers.append(controller)
         if self._state is _State.RUNNING:
-            self._admit(controller)
+            self._admissions.append(self._parts.start("admission", self._admit([controller])))
+
+    def add_check(self, name: str, check: Callable[[], str], *, kind: CheckKind) -> None:
+        """Ask `check` when somebody asks for the health of this process: "" is fine, anything else says why not."""
+        self.checks.add(name, check, kind=kind)
+
+    def busy(self) -> tuple[str, ...]:
+        """What is not done yet, in words: caches that fill, changes on their way, keys that wait or run, Events."""
+        admitting = any(not admission.done() for admission in self._admissions)
+        return (
+            *(("manager waits for its caches",) if admitting else ()),
+            *self._factory.busy(),
+            *self._leading.busy(),
+            *(report for controller in self._controllers for report in controller.busy()),
+            *(report for recorder in self.recorders for report in recorder.busy()),
+        )
+
+    # ---- from start to end ------------------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event | None = None) -> None:
         """
         Run everything until `stop` is set, a part fails, or this call is cancelled; each of these stops in order.
 
-        A second cancellation cuts off whatever the first one lets finish.
+        A second cancellation cuts off whatever the first one lets finish; the lease is then left to expire.
 
-        Errors  What the failed part raised; NotSynced, naming the caches that did not fill in time, with the reason of
-                each; GraceExceeded, naming what was cut off; a group where there are several of these.
+        Errors  What the failed part raised, such as LeadershipLost (M5); NotSynced, naming the caches that did not fill
+                in time, with the reason of each; GraceExceeded, naming what was cut off; StillRunning, naming what goes
+                on after a lost lease although it was cut off, which is left behind; a group where there are several.
         """
         if self._state is not _State.NEW:
             raise RuntimeError(f"run the manager: it {self._state.value}; make a new one for another run")
-        self._state = _State.RUNNING
+        self._state = _State.OPENING
         serving = asyncio.create_task(self._serve(stop), name="manager")
         try:
             await asyncio.shield(serving)
@@ -143,67 +250,136 @@ class Manager:
             await serving  # a second cancellation goes through to it
             raise
 
-    def busy(self) -> tuple[str, ...]:
-        """What is not done yet, in words: caches that fill, changes on their way, keys that wait or run, Events."""
-        admitting = any(not admission.done() for admission in self._admissions)
-        return (
-            *(("manager waits for its caches",) if admitting else ()),
-            *self._factory.busy(),
-            *(report for controller in self._controllers for report in controller.busy()),
-            *(report for recorder in self._recorders.values() for report in recorder.busy()),
-        )
-
     async def _serve(self, stop: asyncio.Event | None) -> None:
+        """What is entered first ends last, however this ends."""
         self._log.info("manager_started", controllers=[controller.name for controller in self._controllers])
         try:
-            self._parts.start("caches", self._factory.run())
-            for recorder in self._recorders.values():
-                self._start_recorder(recorder)
-            self._admit(*self._controllers)
-            if stop is not None:
-                self._parts.start("stop", self._end_when(stop))
-            await self._ending.wait()
-            self._state = _State.STOPPING
-            self._log.info("manager_stopping", failed=len(self._parts.failures))
-            await self._stop_controllers()
-            for recorder in self._recorders.values():
-                await recorder.flush(timeout_s=FLUSH_S)
+            async with AsyncExitStack() as ends:
+                await self._open_endpoints(ends)
+                ends.push_async_callback(self._parts.end, self._last_writers)
+                ends.push_async_exit(self._give_lease_back)
+                ends.push_async_callback(self._parts.end, self._caches)
+                ends.push_async_callback(self._parts.end, self._writers)
+                ends.push_async_callback(self._parts.end, self._working)
+                ends.push_async_callback(self._parts.end, self._admissions)
+                self._start(stop)
+                await self._ending.wait()
+                self._state = _State.STOPPING
+                self._log.info("manager_stopping", failed=len(self._parts.failures))
+                await self._finish_work()
         finally:
             self._state = _State.ENDED
             await self._parts.end_all()
-            self._log.info("manager_stopped")
+            self._tell_end()
         self._parts.raise_failures()
+
+    def _start(self, stop: asyncio.Event | None) -> None:
+        """What was added so far; what is added from now on starts at once."""
+        self._state = _State.RUNNING
+        self._caches.append(self._parts.start("caches", self._factory.run()))
+        for recorder in self.recorders:
+            self._start_recorder(recorder)
+        self._admissions.append(self._parts.start("start", self._begin(self.controllers)))
+        if stop is not None:
+            self._parts.start("stop", self._end_when(stop))
+
+    async def _open_endpoints(self, ends: AsyncExitStack) -> None:
+        if self.endpoints is not None:
+            from ctrlkit.manager.endpoints import serve  # noqa: PLC0415 - who serves nothing does not pay for HTTP
+
+            self.address = await ends.enter_async_context(serve(self, self.endpoints))
 
     async def _end_when(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._ending.set()
 
     def _start_recorder(self, recorder: EventRecorder) -> None:
-        self._parts.start(f"recorder:{recorder.component}", recorder.run())
+        writers = self._last_writers if recorder is self._leading.recorder else self._writers
+        writers.append(self._parts.start(f"recorder:{recorder.component}", recorder.run()))
 
-    def _admit(self, *controllers: Controller) -> None:
-        self._admissions.append(self._parts.start("admission", self._start_when_synced(controllers)))
+    # ---- the way to work --------------------------------------------------------------------------------------------
 
-    async def _start_when_synced(self, controllers: Sequence[Controller]) -> None:
+    async def _begin(self, controllers: Sequence[Controller]) -> None:
+        """Caches, then controllers that are ready to work, and only then the right to work (M1, K17)."""
+        await self._admit(controllers)
+        if self._leading.is_shared:
+            await self._warm_up(controllers)
+        self._rights.append(self._parts.start("leading", self._leading.run(is_over=self._ending.is_set)))
+
+    async def _admit(self, controllers: Sequence[Controller]) -> None:
         await self._factory.wait_synced(timeout_s=self._sync_timeout_s)
         for controller in controllers:
-            self._working.append(self._parts.start(f"controller:{controller.name}", controller.run()))
+            working = controller.run(may_work=self._leading.may_work(controller))
+            self._working.append(self._parts.start(f"controller:{controller.name}", working))
 
-    async def _stop_controllers(self) -> None:
-        """Two phases (B2): no new work, and time for what runs; then whatever still runs is cut off, and awaited."""
-        await self._parts.end(self._admissions)
+    async def _warm_up(self, controllers: Sequence[Controller]) -> None:
+        try:
+            async with asyncio.timeout(self._sync_timeout_s):
+                for controller in controllers:
+                    with suppress(NotSynced):  # it has ended; if it failed, the manager ends with its error
+                        await controller.wait_synced()
+        except TimeoutError:
+            cold = ", ".join(controller.name for controller in controllers if not controller.has_synced())
+            raise NotSynced(
+                f"warm up the controllers: the sources of {cold} brought no first state within "
+                f"{self._sync_timeout_s:g} s; see what they wait for, or allow more time with sync_timeout_s"
+            ) from None
+
+    # ---- the way to the end -----------------------------------------------------------------------------------------
+
+    async def _finish_work(self) -> None:
+        """
+        Two phases (B2): no new work, and time for what runs; then whatever still runs is cut off, and awaited.
+
+        Caches, recorders and the lease live on meanwhile.
+        """
         for controller in self._controllers:
             controller.stop()
+        await self._parts.end(self._admissions)
+        if self.sharding is not None:
+            self._parts.ask_to_end(self._rights)
+        elif not self.elected.is_set():
+            await self._parts.end(self._rights)
         late = await self._parts.wait(self._working, timeout_s=self._grace_s)
-        cut_off = [f"{controller.name} {key}" for controller in self._controllers for key in controller.running]
+        cut_off = self._reconciling()
         await self._parts.end(late)
-        if cut_off:
+        if cut_off and not self._leading.is_lost:
             self._parts.failures.append(
                 GraceExceeded(
                     f"stop the manager: {len(cut_off)} reconciles had not ended after {self._grace_s:g} s and were cut "
                     f"off; make them shorter or the grace period longer [{', '.join(cut_off)}]"
                 )
             )
+        await asyncio.gather(*(recorder.flush(timeout_s=FLUSH_S) for recorder in self.recorders))
+
+    async def _give_lease_back(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """In order only: whoever is in a hurry leaves it to expire."""
+        if error is not None:
+            await self._parts.cut_off(self._rights)
+            return
+        if self.sharding is not None:
+            await self._parts.wait(self._rights, timeout_s=None)  # it was asked, and ends when its shards are given back
+            return
+        await self._parts.end(self._rights)
+        await self._leading.release(flush_s=FLUSH_S)
+
+    def _tell_end(self) -> None:
+        if not self._parts.left:
+            self._log.info("manager_stopped")
+            return
+        running = self._reconciling()
+        self._log.error("work_left_behind", parts=self._parts.left, running=running)
+        self._parts.failures.append(
+            StillRunning(
+                f"stop after a lost lease: {len(running)} reconciles go on although they were cut off, and the lease "
+                f"may be another's now; end the process at once [{', '.join(running or self._parts.left)}]"
+            )
+        )
+
+    def _reconciling(self) -> list[str]:
+        return [f"{controller.name} {key}" for controller in self._controllers for key in controller.running]
 
     def _refuse_when_over(self, what: str) -> None:
         if self._state in (_State.STOPPING, _State.ENDED):

@@ -20,42 +20,76 @@ class Parts:
     Named tasks and what they failed of.
 
     Shape   `failures` grows as parts fail; `told` is called each time. A part that was cancelled by end() did not fail.
+            After `give_up_in` nobody waits any longer than that, and `left` are the parts that have not ended.
     Owner   Whoever calls start() awaits end_all(), on every path.
     """
 
     def __init__(self, told: Callable[[], None]) -> None:
         self.failures: list[BaseException] = []
         self._told = told
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._moved = asyncio.Event()
+        self._gives_up: asyncio.TimerHandle | None = None
+        self._gave_up = False
         self._log = logger("manager")
 
     def start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a part as a task."""
         task = asyncio.create_task(coroutine, name=name)
-        self._tasks.append(task)
+        self._tasks[task] = None
         task.add_done_callback(self._part_ended)
         return task
 
-    async def wait(self, tasks: Collection[asyncio.Task[None]], *, timeout_s: float) -> set[asyncio.Task[None]]:
-        """Wait until parts end by themselves; returns those that have not after the timeout."""
-        if not tasks:
-            return set()
-        _, left = await asyncio.wait(tasks, timeout=timeout_s)
-        return left
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The names of the parts that run, or have ended unseen yet."""
+        return tuple(task.get_name() for task in self._tasks)
 
-    async def end(self, tasks: Collection[asyncio.Task[None]]) -> None:
-        """Cancel parts, all at once, and wait until they have ended, however long that takes."""
+    async def wait(
+        self, tasks: Collection[asyncio.Task[None]], *, timeout_s: float | None
+    ) -> set[asyncio.Task[None]]:
+        """Wait until parts end by themselves; returns those that have not after the timeout."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._ended(tasks)
+        except TimeoutError:
+            pass
+        return self._tasks.keys() & tasks
+
+    def ask_to_end(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """Cancel parts, all at once, and do not wait."""
         self._ending.update(tasks)
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)  # after a task that was done before, too, so that its failure is noted by now
+
+    async def end(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """Cancel parts, all at once, and wait until they have ended, however long that takes."""
+        self.ask_to_end(tasks)
+        await self._ended(tasks)
+
+    async def cut_off(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """End parts that would do something in order first: they are cancelled again as soon as they have begun to."""
+        self.ask_to_end(tasks)
+        await asyncio.sleep(0)
+        await self.end(tasks)
 
     async def end_all(self) -> None:
-        """End what still runs, the part started last first."""
-        for task in tuple(reversed(self._tasks)):
-            await self.end((task,))
+        """End what still runs, the part started last first; who is cancelled meanwhile ends all at once, and goes on."""
+        cancelled: asyncio.CancelledError | None = None
+        while self._tasks and not self._gave_up:
+            try:
+                await self.end(tuple(self._tasks) if cancelled else (next(reversed(self._tasks)),))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if self._gives_up is not None:
+            self._gives_up.cancel()
+        if cancelled is not None:
+            raise cancelled
+
+    def give_up_in(self, seconds: float) -> None:
+        """Let every wait, those that go on now included, last no longer than this from now on."""
+        self._gives_up = asyncio.get_running_loop().call_later(seconds, self._give_up)
 
     def raise_failures(self) -> None:
         """Raise what the parts failed of: the error itself where there is one, else a group of them."""
@@ -67,8 +101,19 @@ class Parts:
             case failures:
                 raise BaseExceptionGroup(f"{len(failures)} parts of the manager failed", failures)
 
+    async def _ended(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """Wait until they have ended, and what they failed of is noted; or until it is given up."""
+        while not self._gave_up and self._tasks.keys() & tasks:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _give_up(self) -> None:
+        self._gave_up = True
+        self._moved.set()
+
     def _part_ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.remove(task)
+        del self._tasks[task]
+        self._moved.set()
         if task.cancelled():
             if task in self._ending:
                 return

@@ -1,36 +1,43 @@
-"""From a kubeconfig to controllers at work, and back out on a signal."""
+"""
+From settings to controllers at work, and back out on a signal.
+
+    if __name__ == "__main__":
+        run(build)
+
+Whoever has more to set up than that puts the parts together: `connect`, `manager_from`, `run_until_signalled`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
+from msgspec import structs
 
 from ctrlkit.client import Client
 from ctrlkit.controller import Controller
+from ctrlkit.election import Elector, default_identity, pod_namespace
+from ctrlkit.errors import ConfigError
 from ctrlkit.exits import exit_status
 from ctrlkit.manager.manager import Manager
+from ctrlkit.manager.settings import Settings
 from ctrlkit.manager.signals import stop_on_signals
+from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import configure_logging
 
+if TYPE_CHECKING:
+    from ctrlkit.election import Sharding
+
 Build = Callable[[Manager], Controller | Iterable[Controller]]
-"""Makes the controllers of a program, with the manager's informers, recorders and client."""
+"""Makes the controllers of a program, with the manager's informers, recorders and client; a short form is one."""
 
 
-def run(
-    build: Build,
-    *,
-    kubeconfig: str | None = None,
-    context: str | None = None,
-    namespaces: Sequence[str] = (),
-    grace_s: float = 30.0,
-    sync_timeout_s: float = 120.0,
-) -> NoReturn:
+def run(*builds: Build, settings: Settings | None = None) -> NoReturn:
     """
     Run controllers against a cluster until SIGTERM or SIGINT, and end the process; for programs that do nothing else.
 
@@ -41,23 +48,53 @@ def run(
         if __name__ == "__main__":
             run(build)
 
-    Shape   Without `kubeconfig` the usual places are searched, a pod's service account at last. Where logging is not
-            configured yet, it is, with its defaults.
-    Units   `grace_s` and `sync_timeout_s` as for Manager.
-    Errors  What was foreseen, such as a kubeconfig that cannot be used, is one line on standard error and status 1.
+    Shape   Without `settings` they are loaded from arguments, environment and file; `--help` tells which there are.
+            Where logging is not configured yet, it is, as they say.
+    Errors  What was foreseen, such as a kubeconfig that cannot be used or a lost lease, is one line on standard error
+            and status 1; settings that cannot be used are status 2.
     """
 
-    async def main() -> int:
-        if not structlog.is_configured():
-            configure_logging()
-        async with connect(kubeconfig=kubeconfig, context=context) as client:
-            manager = Manager(client, namespaces=namespaces, grace_s=grace_s, sync_timeout_s=sync_timeout_s)
-            for controller in controllers_of(build, manager):
-                manager.add(controller)
-            await run_until_signalled(manager)
-        return 0
+    def main() -> int:
+        return run_program(*builds, settings=Settings.load() if settings is None else settings)
 
-    sys.exit(exit_status(Path(sys.argv[0]).name or "ctrlkit", lambda: asyncio.run(main())))
+    sys.exit(exit_status(Path(sys.argv[0]).name or "ctrlkit", main))
+
+
+def run_program(*builds: Build, settings: Settings) -> int:
+    """Run controllers until a signal; returns the exit status 0, and raises what `Manager.run` and `connect` raise."""
+    if not structlog.is_configured():
+        configure_logging(settings.log_format, settings.log_level)
+    asyncio.run(_serve(builds, settings))
+    return 0
+
+
+async def _serve(builds: Iterable[Build], settings: Settings) -> None:
+    """A signal that comes while this connects is an order to stop like any other."""
+    with stop_on_signals() as stop:
+        async with connect(kubeconfig=settings.kubeconfig, context=settings.context) as client:
+            manager = manager_from(settings, client)
+            for controller in controllers_of(builds, manager):
+                manager.add(controller)
+            await manager.run(stop)
+
+
+def manager_from(settings: Settings, client: Client) -> Manager:
+    """
+    The manager that settings ask for, without controllers yet.
+
+    Errors  ConfigError where a Lease is asked for, and nobody says in which namespace.
+    """
+    manager = Manager(
+        client,
+        namespaces=settings.namespaces,
+        grace_s=settings.grace_s,
+        sync_timeout_s=settings.sync_timeout_s,
+        elector=_elector(settings, client) if settings.leader_elect else None,
+        sharding=_sharding(settings, client) if settings.shards else None,
+        endpoints=settings.endpoints,
+    )
+    manager.settings = structs.asdict(settings)
+    return manager
 
 
 async def run_until_signalled(manager: Manager) -> None:
@@ -79,17 +116,49 @@ async def connect(*, kubeconfig: str | None = None, context: str | None = None) 
     from ctrlkit.wire.config import load_endpoint  # noqa: PLC0415 - who runs on a fake does not pay for HTTP
     from ctrlkit.wire.transport import RestTransport  # noqa: PLC0415
 
-    endpoint = await load_endpoint(kubeconfig=kubeconfig, context=context)
+    endpoint = await load_endpoint(kubeconfig=kubeconfig or None, context=context or None)
     async with RestTransport(endpoint) as transport:
         yield Client(transport)
 
 
-def controllers_of(build: Build, manager: Manager) -> Iterable[Controller]:
-    """What a build function made for a manager; TypeError where it forgot to return it."""
+def controllers_of(builds: Build | Iterable[Build], manager: Manager) -> Iterable[Controller]:
+    """What build functions made for a manager; TypeError where one forgot to return it."""
+    return [made for build in ((builds,) if callable(builds) else builds) for made in _made(build, manager)]
+
+
+def _made(build: Build, manager: Manager) -> Iterable[Controller]:
     built: object = build(manager)
-    if isinstance(built, Controller):
-        return (built,)
-    if not isinstance(built, Iterable):
-        name = getattr(build, "__qualname__", "the build function")
-        raise TypeError(f"{name} returned {type(built).__name__}; return the Controller it makes, or several in a list")
-    return built
+    made = tuple(built) if isinstance(built, Iterable) else (built,)
+    controllers = tuple(each for each in made if isinstance(each, Controller))
+    if len(controllers) == len(made):
+        return controllers
+    name = getattr(build, "__qualname__", "the build function")
+    raise TypeError(f"{name} returned {type(built).__name__}; return the Controller it makes, or several in a list")
+
+
+def _elector(settings: Settings, client: Client) -> Elector:
+    lease = ObjectKey(_lease_namespace(settings), settings.lease_name)
+    return Elector(client, lease, identity=settings.identity or default_identity(), times=settings.lease_times)
+
+
+def _sharding(settings: Settings, client: Client) -> Sharding:
+    from ctrlkit.election import Sharding  # noqa: PLC0415 - who runs alone does not pay for it
+
+    return Sharding(
+        client,
+        name=settings.lease_name,
+        namespace=_lease_namespace(settings),
+        shards=settings.shards,
+        identity=settings.identity or default_identity(),
+        times=settings.lease_times,
+    )
+
+
+def _lease_namespace(settings: Settings) -> str:
+    try:
+        return settings.lease_namespace or pod_namespace()
+    except ConfigError as error:
+        raise ConfigError(
+            f"find the namespace of lease {settings.lease_name}: this is no pod that could tell; name it with "
+            f"lease_namespace (--lease-namespace, CTRLKIT_LEASE_NAMESPACE) [{error}]"
+        ) from None

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from ctrlkit.model.action import Action, Options, Verb
 from ctrlkit.model.bodies import to_plain
-from ctrlkit.model.conditions import Condition, find_condition, read_conditions, set_conditions
+from ctrlkit.model.conditions import (
+    Condition,
+    find_condition,
+    is_condition,
+    read_conditions,
+    remove_conditions,
+    set_conditions,
+)
 from ctrlkit.model.immutable import is_immutable
 from ctrlkit.model.keys import ObjectKey, is_newer
 from ctrlkit.model.meta import ObjectMeta, OwnerReference, PartialObjectMetadata, meta_of
@@ -60,10 +67,12 @@ __all__ = [
     "Write",
     "custom_resource",
     "find_condition",
+    "is_condition",
     "is_immutable",
     "is_newer",
     "meta_of",
     "read_conditions",
+    "remove_conditions",
     "set_conditions",
     "to_plain",
     "value_at",

@@ -26,7 +26,31 @@ def find_condition(conditions: Iterable[Condition], condition_type: str) -> Cond
     return next((condition for condition in conditions if condition.type == condition_type), None)
 
 
-def set_conditions(current: Iterable[Condition], wanted: Iterable[Condition]) -> tuple[Condition, ...]:
+def is_condition(conditions: Iterable[Condition], condition_type: str, status: str = "True") -> bool:
+    """
+    Whether the condition of a type is there and has a status.
+
+    >>> ready = [Condition(type="Ready", status="True", reason="Up")]
+    >>> is_condition(ready, "Ready"), is_condition(ready, "Ready", "False"), is_condition(ready, "Synced", "False")
+    (True, False, False)
+    """
+    found = find_condition(conditions, condition_type)
+    return found is not None and found.status == status
+
+
+def remove_conditions(current: Iterable[Condition], *condition_types: str) -> tuple[Condition, ...]:
+    """
+    The current conditions but those of some types.
+
+    >>> remove_conditions([Condition(type="Ready", status="True", reason="Up")], "Ready")
+    ()
+    """
+    return tuple(condition for condition in current if condition.type not in condition_types)
+
+
+def set_conditions(
+    current: Iterable[Condition], wanted: Iterable[Condition], *, generation: int = 0
+) -> tuple[Condition, ...]:
     """
     The current conditions with the wanted ones put in; only a change of `status` moves a transition time.
 
@@ -34,14 +58,19 @@ def set_conditions(current: Iterable[Condition], wanted: Iterable[Condition]) ->
     >>> after = set_conditions([before], [Condition(type="Available", status="True", reason="AllReady")])
     >>> after[0].reason, after[0].last_transition_time
     ('AllReady', '2026-01-01T00:00:00Z')
+
+    Shape   `generation` is the object's that was looked at, for the wanted conditions that do not name one. A wanted
+            condition may name the time of its transition; it is not looked at where the status is as before.
     """
     by_type = {condition.type: condition for condition in current}
     for condition in wanted:
         have = by_type.get(condition.type)
         same = have is not None and have.status == condition.status
-        since = have.last_transition_time if have and same else ""
+        since = have.last_transition_time if have and same else condition.last_transition_time
         by_type[condition.type] = msgspec.structs.replace(
-            condition, last_transition_time=since or clock.timestamp(clock.now())
+            condition,
+            last_transition_time=since or clock.timestamp(clock.now()),
+            observed_generation=condition.observed_generation or generation,
         )
     return tuple(by_type.values())
 

@@ -23,7 +23,10 @@ class ObjectKey(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> ObjectKey:
         """Read `namespace/name` or `name`; ValueError for anything else."""
-        namespace, slash, name = text.rpartition("/")
+        try:
+            namespace, slash, name = text.rpartition("/")
+        except AttributeError:
+            raise ValueError(f"object key {text!r}: want an ObjectKey or its text") from None
         if not name or "/" in namespace or (slash and not namespace):
             raise ValueError(f"object key {text!r}: want 'name' or 'namespace/name'")
         return cls(namespace, name)
@@ -47,6 +50,8 @@ def is_newer(version: str, than: str) -> bool:
     Versions are decimal numbers of any length (KEP-5504); an empty one is older than all. Two that are not numbers are
     never newer than each other, so a caller falls back on equality.
     """
+    if len(version) == len(than) and version <= than:
+        return False  # whatever they are; nearly all questions end here
     if not than:
         return bool(version)
     if not (version.isdigit() and than.isdigit()):

@@ -18,6 +18,8 @@ SERVICES = _kind("v1", "Service", "services")
 SECRETS = _kind("v1", "Secret", "secrets")
 CONFIG_MAPS = _kind("v1", "ConfigMap", "configmaps")
 EVENTS = _kind("v1", "Event", "events")
+EVENTS_V1 = _kind("events.k8s.io/v1", "Event", "events")
+"""The same Events in their newer form; not in BUILT_IN, which has each kind of object once."""
 SERVICE_ACCOUNTS = _kind("v1", "ServiceAccount", "serviceaccounts")
 PERSISTENT_VOLUME_CLAIMS = _kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 STATEFULSETS = _kind("apps/v1", "StatefulSet", "statefulsets")

@@ -1,4 +1,9 @@
-"""Object metadata and owner references, frozen, as far as controllers use them."""
+"""
+Object metadata and owner references, frozen, as far as controllers use them.
+
+They are text all the way down, so no cycle goes through them, and the garbage collector need not know of them (`gc`):
+it would have to look at each cached object again and again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ import msgspec
 from ctrlkit.model.keys import ObjectKey
 
 
-class OwnerReference(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
+class OwnerReference(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True, gc=False):
     """A child's link to the object it exists for."""
 
     api_version: str
@@ -27,7 +32,7 @@ class OwnerReference(msgspec.Struct, frozen=True, rename="camel", kw_only=True, 
         return self.api_version.rpartition("/")[0]
 
 
-class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
+class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True, gc=False):
     """
     `metav1.ObjectMeta`, without what only servers read. Times are RFC 3339 text, empty where unset.
 
@@ -72,7 +77,7 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit
         return controller is not None and controller.uid == owner.uid
 
 
-class PartialObjectMetadata(msgspec.Struct, frozen=True, kw_only=True):
+class PartialObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An object of which only the metadata is asked for; see Resource.metadata_only."""
 
     metadata: ObjectMeta

@@ -32,6 +32,7 @@ class Resource(Generic[T]):
 
     Shape   `type` is Unstructured, or any type msgspec decodes (Struct, dataclass, TypedDict) with the fields its user
             needs; other fields are skipped and cost nothing. Two resources are equal when all of this is equal.
+    Errors  ValueError where version, kind or plural is empty.
     """
 
     type: type[T]
@@ -40,6 +41,14 @@ class Resource(Generic[T]):
     kind: str
     plural: str
     scope: Scope = Scope.NAMESPACED
+
+    def __post_init__(self) -> None:
+        missing = [word for word in ("version", "kind", "plural") if not getattr(self, word)]
+        if missing:
+            raise ValueError(
+                f"resource {self.kind or self.plural or '?'}: it has no {' and no '.join(missing)}; "
+                "write them as the kind's definition does"
+            )
 
     @property
     def api_version(self) -> str:

@@ -13,6 +13,7 @@ from ctrlkit.model.keys import ObjectKey
 from ctrlkit.model.meta import ObjectMeta
 
 T = TypeVar("T")
+_make_tuple = tuple.__new__  # each event makes a key, and ObjectKey(...) would cost it twice this
 
 
 class Record(Generic[T]):
@@ -34,7 +35,7 @@ class Record(Generic[T]):
 
     def __init__(self, meta: ObjectMeta, data: Any, decode: Callable[[Any], T]) -> None:
         self.meta = meta
-        self.key: ObjectKey = meta.key
+        self.key: ObjectKey = _make_tuple(ObjectKey, (meta.namespace, meta.name))
         self._data = data
         self._decode = decode
 
@@ -82,19 +83,19 @@ class Snapshot(Generic[T]):
     unreadable: Sequence[DecodeError] = ()
 
 
-class Applied(msgspec.Struct, Generic[T], frozen=True):
+class Applied(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """An object was added or changed."""
 
     record: Record[T]
 
 
-class Deleted(msgspec.Struct, Generic[T], frozen=True):
+class Deleted(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """An object is gone, or left the selection; the record is its last state, at the version of its deletion."""
 
     record: Record[T]
 
 
-class Bookmark(msgspec.Struct, frozen=True):
+class Bookmark(msgspec.Struct, frozen=True, gc=False):
     """Nothing changed up to this version; `ends_initial_events` marks the end of a streamed list."""
 
     version: str

@@ -24,7 +24,7 @@ class Write:
 
     Shape   `version` is the one the write made; empty where the server did not tell, as for some deletes. `uid` may be
             empty too. `labels` are those the object has now. `server` is whatever carried the write there: two writes
-            are comparable when it is the same object.
+            are comparable when it is the same object. `verb` and `subresource` are those of the call, for people.
     """
 
     resource: AnyResource
@@ -34,6 +34,8 @@ class Write:
     uid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     server: object = None
+    verb: str = ""
+    subresource: str = ""
 
     def __str__(self) -> str:
         return f"{self.resource} {self.key} {self.effect.value}{f' at {self.version}' if self.version else ''}"

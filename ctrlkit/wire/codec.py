@@ -1,7 +1,7 @@
 """
 JSON the server sent -> records of one resource, with as few looks at the bytes as the Python type allows.
 
-Type              A line or item is read       What the record keeps
+Type              A line or item is decoded    What the record keeps
 Unstructured      once, for its metadata       its bytes; each look at `value` decodes a private copy
 immutable Struct  once, if it has `metadata:   the value itself, shared by all who look
                   ObjectMeta`, else twice
@@ -14,8 +14,8 @@ is read field by field, and the record has what fits; only an object without a n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from collections.abc import Callable, Generator
+from typing import Any, Generic, Literal, NoReturn, TypeVar, cast
 
 import msgspec
 
@@ -33,6 +33,7 @@ from ctrlkit.model import (
     WatchEvent,
     is_immutable,
 )
+from ctrlkit.wire.list_parts import ListMeta, parts_of
 from ctrlkit.wire.salvage import read_loosely, salvage_metadata
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class _Object(msgspec.Struct, gc=False):
 
 
 class _Line(msgspec.Struct, Generic[D], gc=False):
-    type: str
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
     object: D
 
 
@@ -55,22 +56,11 @@ class _LineBody(msgspec.Struct, Generic[D], gc=False):
     object: D
 
 
-class _ListMeta(msgspec.Struct, rename="camel"):
-    resource_version: str = ""
-    continue_: str | None = msgspec.field(name="continue", default=None)
-
-
-class _List(msgspec.Struct, Generic[D]):
-    metadata: _ListMeta
-    items: list[D] | None = None
-
-
 _NOT_THAT = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoders raise for bytes that are not what they read."""
 
 _OBJECT = msgspec.json.Decoder(_Object)
 _LINE = msgspec.json.Decoder(_Line[_Object])
-_RAW_LIST = msgspec.json.Decoder(_List[msgspec.Raw])
 _DICT = msgspec.json.Decoder(dict[str, Any])
 _LINE_DICT = msgspec.json.Decoder(_LineBody[dict[str, Any]])
 
@@ -95,7 +85,7 @@ class Codec(Generic[T]):
         self._of_object: Callable[[bytes], T]
         self._of_line: Callable[[bytes], T]
         self._typed_line: msgspec.json.Decoder[_Line[Any]] | None = None
-        self._typed_list: msgspec.json.Decoder[_List[Any]] | None = None
+        self._typed_item: msgspec.json.Decoder[Any] | None = None
         self._eager = self._dict_like = False
         python_type: Any = resource.type
         if isinstance(python_type, type) and issubclass(python_type, Unstructured):
@@ -110,7 +100,7 @@ class Codec(Generic[T]):
         self._eager = is_immutable(python_type)
         if self._eager and _has_object_meta(python_type):
             self._typed_line = msgspec.json.Decoder(_Line[python_type])
-            self._typed_list = msgspec.json.Decoder(_List[python_type])
+            self._typed_item = of_object
 
     def decode_object(self, data: bytes) -> T:
         """One object as the resource's type; DecodeError where it does not fit."""
@@ -118,27 +108,38 @@ class Codec(Generic[T]):
 
     def decode_list(self, data: bytes) -> tuple[Snapshot[T], str]:
         """One page of a list, and the token that continues it: empty on the last page."""
-        if self._typed_list is not None:
+        steps = self.decode_list_in_steps(data)
+        while True:
             try:
-                typed = self._typed_list.decode(data)
-                records = [self._shared(item.metadata, item) for item in typed.items or ()]
-            except (*_NOT_THAT, DecodeError):
-                pass  # one item that does not fit must not cost the others: look at each by itself
-            else:
-                return Snapshot(records, typed.metadata.resource_version), typed.metadata.continue_ or ""
+                next(steps)
+            except StopIteration as end:
+                return cast("tuple[Snapshot[T], str]", end.value)
+
+    def decode_list_in_steps(
+        self, data: bytes, known: Callable[[Record[T]], Record[T]] | None = None
+    ) -> Generator[None, None, tuple[Snapshot[T], str]]:
+        """
+        `decode_list` with pauses, many of them in a long page (list_parts.py), for who has others to let through.
+
+        Each record is what `known` returns for it.
+        """
+        records: list[Record[T]] = []
+        unreadable: list[DecodeError] = []
+        metadata = ListMeta()
         try:
-            page = _RAW_LIST.decode(data)
+            for number, page in enumerate(parts_of(data)):
+                if number:
+                    yield
+                metadata = page.metadata
+                for item in page.items or ():
+                    found = self._item(item)
+                    if isinstance(found, DecodeError):
+                        unreadable.append(found)
+                    else:
+                        records.append(found if known is None else known(found))
         except _NOT_THAT as error:
             raise self._unreadable("list", error) from error
-        records, unreadable = [], []
-        for item in page.items or ():
-            # bytes() frees each record of the page it came in, which may be thousands of times its size.
-            record = self._item(bytes(item))
-            if isinstance(record, DecodeError):
-                unreadable.append(record)
-            else:
-                records.append(record)
-        return Snapshot(records, page.metadata.resource_version, unreadable), page.metadata.continue_ or ""
+        return Snapshot(records, metadata.resource_version, unreadable), metadata.continue_ or ""
 
     def decode_line(self, line: bytes) -> WatchEvent[T]:
         """One line of a watch; raises the ApiError that an ERROR line carries."""
@@ -198,16 +199,28 @@ class Codec(Generic[T]):
                 return Deleted(self._faulty(meta, fault))
         return self._other_event(kind, meta, line)
 
-    def _item(self, item: bytes) -> Record[T] | DecodeError:
+    def _item(self, raw: msgspec.Raw) -> Record[T] | DecodeError:
         """One item of a list; a DecodeError where it has no name."""
         try:
-            try:
-                meta = _OBJECT.decode(item).metadata
-            except _NOT_THAT as error:
-                return self._faulty(salvage_metadata(read_loosely(item)), self._unreadable("list item", error))
-            return self._record(item, meta, self._of_object)
+            return self._typed_record(raw) or self._read_record(bytes(raw))  # a copy, to be free of the page it came in
         except DecodeError as nameless:
             return nameless.with_traceback(None)
+
+    def _typed_record(self, raw: msgspec.Raw) -> Record[T] | None:
+        if self._typed_item is None:
+            return None
+        try:
+            value = self._typed_item.decode(raw)
+        except _NOT_THAT:
+            return None  # it does not fit; see what of it does
+        return self._shared(value.metadata, value)
+
+    def _read_record(self, item: bytes) -> Record[T]:
+        try:
+            meta = _OBJECT.decode(item).metadata
+        except _NOT_THAT as error:
+            return self._faulty(salvage_metadata(read_loosely(item)), self._unreadable("list item", error))
+        return self._record(item, meta, self._of_object)
 
     def _record(self, data: bytes, meta: ObjectMeta, decode: Callable[[bytes], T]) -> Record[T]:
         if not meta.name:

@@ -2,38 +2,28 @@
 Where the server is and who we are: a kubeconfig or a pod's service account -> Endpoint.
 
 The kubernetes package reads both; it is imported when a configuration is loaded and not before. What it cannot do is
-added here: errors that say which file and what next, and credentials that are renewed (it runs an exec plugin and
-reads token and certificate files once).
+added here and in credentials.py: errors that say which file and what next, and credentials that are renewed (it runs an
+exec plugin and reads token and certificate files once).
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from ctrlkit import clock
 from ctrlkit.errors import ConfigError
-from ctrlkit.telemetry import logger
+from ctrlkit.wire.credentials import Loaded, RenewedCredentials
 from ctrlkit.wire.endpoint import Endpoint
+from ctrlkit.wire.proxies import is_http, proxy_for
 
 __all__ = ["Endpoint", "load_endpoint"]
 
-log = logger("wire")
-
 DEFAULT_KUBECONFIG = "~/.kube/config"
-RENEW_AHEAD = timedelta(minutes=1)
-RENEW_AGAIN_S = 10.0
-"""Credentials are renewed no more often than this, so that a wrong token does not run a plugin for each call."""
 
 
 async def load_endpoint(*, kubeconfig: str | None = None, context: str | None = None) -> Endpoint:
@@ -62,34 +52,47 @@ def _any_exists(paths: list[str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
-    configuration: Any  # kubernetes.aio.client.Configuration
+class _Context:
+    """One context of a kubeconfig, as it is now."""
+
+    name: str
     namespace: str
-    expires: datetime | None
+    loaded: Loaded
+
+    @property
+    def server(self) -> str:
+        return str(self.loaded.configuration.host).rstrip("/")
 
 
 async def _from_kubeconfig(paths: str, context: str | None) -> Endpoint:
-    loaded = await _load_kubeconfig(paths, context)
-    configuration = loaded.configuration
-    server = str(configuration.host).rstrip("/")
-    if not _is_http(server):
+    found = await _load_context(paths, context)
+    server, configuration = found.server, found.loaded.configuration
+    if not is_http(server):
         shown = server.rpartition("@")[2][:256]
         raise ConfigError(
             f"read kubeconfig {paths}: the context's cluster has a server that is no URL: {shown!r}; "
             "write it as https://HOST:PORT"
         )
-    tls = _tls_of(configuration, f"kubeconfig {paths}") if server.startswith("https:") else None
+
+    async def load_again() -> Loaded:
+        """The same context, whichever is the current one by now; its credentials are for no other server."""
+        again = await _load_context(paths, found.name)
+        if again.server != server:
+            raise ConfigError(f"read kubeconfig {paths}: context {found.name} has another server by now; start again")
+        return again.loaded
+
+    credentials = RenewedCredentials(found.loaded, load_again)
     return Endpoint(
         server=server,
-        namespace=loaded.namespace,
-        tls=tls,
+        namespace=found.namespace,
+        tls=credentials.tls,
         tls_server_name=configuration.tls_server_name or None,
-        proxy=_usable(configuration.proxy or _proxy_for(server), server),
-        credentials=_KubeconfigCredentials(paths, context, loaded, tls),
+        proxy=proxy_for(server, configuration.proxy),
+        credentials=credentials,
     )
 
 
-async def _load_kubeconfig(paths: str, context: str | None) -> _Loaded:
+async def _load_context(paths: str, context: str | None) -> _Context:
     from kubernetes.aio import client, config  # noqa: PLC0415 - half a second that only this call pays for
     from yaml import YAMLError  # noqa: PLC0415
 
@@ -116,8 +119,22 @@ async def _load_kubeconfig(paths: str, context: str | None) -> _Loaded:
         )
     if not getattr(loader, "host", ""):
         raise ConfigError(f"{tried}: the context's cluster names no server; correct the file")
-    active = loader.current_context["context"]
-    return _Loaded(configuration, active.get("namespace") or "default", getattr(loader, "exec_plugin_expiry", None))
+    active = loader.current_context
+    loaded = Loaded(
+        configuration=configuration,
+        source=f"kubeconfig {paths}",
+        token_file=_token_file(loader),
+        expires=getattr(loader, "exec_plugin_expiry", None),
+    )
+    return _Context(active["name"], active["context"].get("namespace") or "default", loaded)
+
+
+def _token_file(loader: Any) -> str | None:
+    """Where the user's token was read from; the library prefers every other source of one."""
+    user = getattr(loader, "_user", None)  # it keeps the token and forgets the file
+    if user is None or "tokenFile" not in user or any(other in user for other in ("token", "exec", "auth-provider")):
+        return None
+    return os.path.join(os.path.dirname(user.path or ""), user["tokenFile"])
 
 
 @contextmanager
@@ -157,60 +174,32 @@ def _hint(paths: str, context: str | None) -> str:
     return "correct the file, or name another with --kubeconfig"
 
 
-class _KubeconfigCredentials:
-    """The user's token, read anew when it runs out or is refused; the client certificate with it."""
-
-    def __init__(self, paths: str, context: str | None, loaded: _Loaded, tls: ssl.SSLContext | None) -> None:
-        self._paths = paths
-        self._context = context
-        self.tls = tls
-        self._loaded = loaded
-        self._certificate = _client_certificate_in(loaded.configuration)
-        self._lock = asyncio.Lock()
-        self._due = False
-        self._renewed_at = clock.monotonic()
-
-    async def headers(self) -> Mapping[str, str]:
-        """The Authorization header, if the user has a token or a password."""
-        async with self._lock:
-            if self._due or self._runs_out():
-                await self._renew()
-        return await _headers_of(self._loaded.configuration)
-
-    def refused(self, sent_at: float) -> bool:
-        """Have everything read anew before the next call, unless that was done just now, or since the call began."""
-        if self._renewed_at > sent_at:
-            return True
-        self._due = self._due or clock.monotonic() - self._renewed_at >= RENEW_AGAIN_S
-        return self._due
-
-    def _runs_out(self) -> bool:
-        expires = self._loaded.expires
-        return (
-            expires is not None
-            and expires - RENEW_AHEAD <= clock.now()
-            and clock.monotonic() - self._renewed_at >= RENEW_AGAIN_S
-        )
-
-    async def _renew(self) -> None:
-        self._due = False
-        self._renewed_at = clock.monotonic()
-        try:
-            loaded = await _load_kubeconfig(self._paths, self._context)
-            certificate = _client_certificate_in(loaded.configuration)
-            if self.tls is not None and certificate != self._certificate:
-                # another context, so that no connection made with the old certificate is used again
-                self.tls = _tls_of(loaded.configuration, f"kubeconfig {self._paths}")
-        except ConfigError as error:
-            log.warning("credentials_not_renewed", error=str(error))  # the old ones go on until the server refuses
-        else:
-            self._loaded, self._certificate = loaded, certificate
-
-
 # ---- in a pod ---------------------------------------------------------------------------------------------------
 
 
 async def _from_service_account() -> Endpoint:
+    from kubernetes.aio.config import incluster_config  # noqa: PLC0415
+
+    try:
+        loaded = await _load_service_account()
+    except ConfigError as error:
+        raise ConfigError(
+            f"find an API server: there is no {DEFAULT_KUBECONFIG}, and this is no pod of a cluster ({error}); "
+            "pass --kubeconfig or set KUBECONFIG"
+        ) from None
+    server = str(loaded.configuration.host)
+    namespace_file = Path(incluster_config.SERVICE_TOKEN_FILENAME).with_name("namespace")
+    credentials = RenewedCredentials(loaded, _load_service_account)
+    return Endpoint(
+        server=server,
+        namespace=namespace_file.read_text().strip() if namespace_file.exists() else "default",
+        tls=credentials.tls,
+        proxy=proxy_for(server),
+        credentials=credentials,
+    )
+
+
+async def _load_service_account() -> Loaded:
     from kubernetes.aio import client, config  # noqa: PLC0415
     from kubernetes.aio.config import incluster_config  # noqa: PLC0415
 
@@ -218,110 +207,7 @@ async def _from_service_account() -> Endpoint:
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
-        raise ConfigError(
-            f"find an API server: there is no {DEFAULT_KUBECONFIG}, and this is no pod of a cluster ({_plain(error)}); "
-            "pass --kubeconfig or set KUBECONFIG"
-        ) from None
-    server = str(configuration.host)
-    namespace_file = Path(incluster_config.SERVICE_TOKEN_FILENAME).with_name("namespace")
-    return Endpoint(
-        server=server,
-        namespace=namespace_file.read_text().strip() if namespace_file.exists() else "default",
-        tls=_tls_of(configuration, "service account"),
-        proxy=_usable(_proxy_for(server), server),
-        credentials=_ServiceAccountCredentials(configuration),
+        raise ConfigError(_plain(error)) from None
+    return Loaded(
+        configuration=configuration, source="service account", token_file=incluster_config.SERVICE_TOKEN_FILENAME
     )
-
-
-class _ServiceAccountCredentials:
-    """The pod's token; the library's hook reads the file anew every minute."""
-
-    tls = None
-
-    def __init__(self, configuration: Any) -> None:
-        self._configuration = configuration
-
-    async def headers(self) -> Mapping[str, str]:
-        """The Authorization header."""
-        return await _headers_of(self._configuration)
-
-    def refused(self, sent_at: float) -> bool:
-        """The kubelet renews the file long before the token runs out, so a refused one is wrong."""
-        return False
-
-
-# ---- what both need ---------------------------------------------------------------------------------------------
-
-
-async def _headers_of(configuration: Any) -> Mapping[str, str]:
-    token = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")  # runs the refresh hook
-    return {"Authorization": str(token).strip()} if token else {}
-
-
-def _tls_of(configuration: Any, source: str) -> ssl.SSLContext:
-    try:
-        tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"read the certificate authority of the {source}: {_reason(error)}; correct certificate-authority"
-        ) from None
-    _load_client_certificate(tls, configuration, source)
-    if not configuration.verify_ssl:
-        tls.check_hostname = False
-        tls.verify_mode = ssl.CERT_NONE
-    return tls
-
-
-def _client_certificate_in(configuration: Any) -> bytes | None:
-    """The certificate as it is now; None where there is none, or none that can be read."""
-    try:
-        return Path(configuration.cert_file).read_bytes() if configuration.cert_file else None
-    except OSError:
-        return None
-
-
-def _load_client_certificate(tls: ssl.SSLContext, configuration: Any, source: str) -> None:
-    if not configuration.cert_file:
-        return
-    try:
-        tls.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"read the client certificate of the {source}: {_reason(error)}; "
-            "correct the user's client-certificate and client-key"
-        ) from None
-
-
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error) or "it is no certificate in PEM form"
-
-
-def _proxy_for(server: str) -> str | None:
-    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY say; never one to reach this machine itself."""
-    parts = urlsplit(server)
-    host = parts.hostname or ""
-    if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(parts.netloc):
-        return None
-    return getproxies().get(parts.scheme)
-
-
-def _usable(proxy: str | None, server: str) -> str | None:
-    """A proxy's URL, with the scheme that is meant where there is none; its password is in no error."""
-    if proxy is None:
-        return None
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    if not _is_http(url):
-        shown = proxy.rpartition("@")[2][:256]
-        raise ConfigError(
-            f"reach {server.rpartition('@')[2]}: the proxy {shown!r} cannot be used; write it as http://HOST:PORT in "
-            "proxy-url or HTTPS_PROXY, or leave it out"
-        )
-    return url
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

@@ -13,7 +13,7 @@ class Credentials(Protocol):
 
     @property
     def tls(self) -> ssl.SSLContext | None:
-        """What to connect with from now on, where a client certificate says who we are; else None."""
+        """What new connections are made with from now on; None for what the Endpoint says."""
         ...
 
     async def headers(self) -> Mapping[str, str]:
@@ -47,8 +47,8 @@ class Endpoint:
     >>> Endpoint(server="http://127.0.0.1:8001").namespace
     'default'
 
-    Shape   `server` is a URL without a slash at its end. `namespace` is the context's own. `tls` is None for HTTP.
-            `proxy` is a URL, and may hold a password.
+    Shape   `server` is a URL without a slash at its end. `namespace` is the context's own. `tls` is None for HTTP; the
+            credentials may have another one later. `proxy` is a URL, and may hold a password.
     """
 
     server: str

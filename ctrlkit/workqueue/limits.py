@@ -4,6 +4,8 @@ How long a failing key waits before its next try; pure but for the jitter, which
 In       when(key) for each failure, forget(key) for each success.
 Out      A delay in seconds.
 Owns     The number of failures of each key, for a bounded number of keys.
+
+Those that look at other things than one key's failures, and those made of others, are in shared_limits.py.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from ctrlkit.clock import random_source
 
 K = TypeVar("K", bound=Hashable)
 K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
+
+KEYS_MAX = 100_000
+"""For so many keys failures are counted by default."""
 
 
 class RateLimiter(Protocol[K_contra]):
@@ -32,7 +37,37 @@ class RateLimiter(Protocol[K_contra]):
         """How many failures of `key` are counted."""
 
 
-class ExponentialPerKey(Generic[K]):
+class _PerKey(Generic[K]):
+    """Counts failures, of at most `keys_max` keys: one more, and the key that failed longest ago starts over (B20)."""
+
+    __slots__ = ("_failures", "_keys_max")
+
+    def __init__(self, keys_max: int) -> None:
+        if keys_max < 1:
+            raise ValueError(f"{type(self).__name__}: keys_max must be at least 1, got {keys_max}")
+        self._failures: OrderedDict[K, int] = OrderedDict()  # the key that failed last stands last
+        self._keys_max = keys_max
+
+    def forget(self, key: K) -> None:
+        """Count the failures of `key` from 0 again; harmless for a key that never failed."""
+        if key in self._failures:
+            del self._failures[key]
+
+    def failures(self, key: K) -> int:
+        """How many failures of `key` are counted."""
+        return self._failures.get(key, 0)
+
+    def _count(self, key: K) -> int:
+        """One more failure; how many there were before."""
+        earlier = self._failures.get(key, 0)
+        self._failures[key] = earlier + 1
+        self._failures.move_to_end(key)
+        if len(self._failures) > self._keys_max:
+            self._failures.popitem(last=False)
+        return earlier
+
+
+class ExponentialPerKey(_PerKey[K]):
     """
     A delay for each key that doubles with each failure in a row.
 
@@ -47,37 +82,52 @@ class ExponentialPerKey(Generic[K]):
     Units   Seconds, float; `floor` in [0, 1].
     Cost    O(1).
     Errors  ValueError for numbers outside these ranges.
-    Source  Rows Q11, B10 and B20. client-go waits up to 1000 s without jitter and never forgets by itself;
+    Source  Rows Q11, Q21, B10 and B20. client-go waits up to 1000 s without jitter and never forgets by itself;
             `ExponentialPerKey(cap_s=1000.0, floor=1.0)` gives its very delays. The defaults differ because one outage
             fails many keys in the same moment: jitter spreads their retries, and 5 minutes is the longest that
             anyone waits after the outage has ended.
     """
 
-    __slots__ = ("_curve", "_failures", "_keys_max")
+    __slots__ = ("_curve",)
 
     def __init__(
-        self, *, base_s: float = 0.005, cap_s: float = 300.0, floor: float = 0.5, keys_max: int = 100_000
+        self, *, base_s: float = 0.005, cap_s: float = 300.0, floor: float = 0.5, keys_max: int = KEYS_MAX
     ) -> None:
-        if keys_max < 1:
-            raise ValueError(f"ExponentialPerKey: keys_max must be at least 1, got {keys_max}")
+        super().__init__(keys_max)
         self._curve = Backoff(base_s=base_s, factor=2.0, cap_s=cap_s, floor=floor)
-        self._failures: OrderedDict[K, int] = OrderedDict()  # the key that failed last stands last
-        self._keys_max = keys_max
 
     def when(self, key: K) -> float:
         """Count one more failure of `key`; the seconds to wait before its next try."""
-        earlier = self._failures.get(key, 0)
-        self._failures[key] = earlier + 1
-        self._failures.move_to_end(key)
-        if len(self._failures) > self._keys_max:
-            self._failures.popitem(last=False)
-        return self._curve.delay_s(earlier, random_source())
+        return self._curve.delay_s(self._count(key), random_source())
 
-    def forget(self, key: K) -> None:
-        """Count the failures of `key` from 0 again; harmless for a key that never failed."""
-        if key in self._failures:
-            del self._failures[key]
 
-    def failures(self, key: K) -> int:
-        """How many failures of `key` are counted."""
-        return self._failures.get(key, 0)
+class FastSlow(_PerKey[K]):
+    """
+    One delay for the first failures in a row, another one for those that follow.
+
+    >>> limiter = FastSlow[str](fast_s=1.0, slow_s=60.0, fast_tries=2)
+    >>> [limiter.when("demo/a") for _ in range(4)]
+    [1.0, 1.0, 60.0, 60.0]
+
+    Units   Seconds, float, not negative; `fast_tries` at least 0.
+    Cost    O(1); bounded as ExponentialPerKey.
+    Errors  ValueError for numbers outside these ranges.
+    Source  Row Q13.
+    """
+
+    __slots__ = ("_fast_s", "_fast_tries", "_slow_s")
+
+    def __init__(self, *, fast_s: float, slow_s: float, fast_tries: int, keys_max: int = KEYS_MAX) -> None:
+        super().__init__(keys_max)
+        if not (fast_s >= 0 and slow_s >= 0 and fast_tries >= 0):
+            raise ValueError(
+                "FastSlow: fast_s, slow_s and fast_tries must be at least 0, "
+                f"got fast_s={fast_s}, slow_s={slow_s}, fast_tries={fast_tries}"
+            )
+        self._fast_s = fast_s
+        self._slow_s = slow_s
+        self._fast_tries = fast_tries
+
+    def when(self, key: K) -> float:
+        """Count one more failure of `key`; the seconds to wait before its next try."""
+        return self._fast_s if self._count(key) < self._fast_tries else self._slow_s

@@ -1,109 +1,196 @@
 """
-Which key runs next, and which keys run now; pure.
+Which keys are ready, and which keys run; pure but for the clock it reads.
 
-In       add() from whoever wants a key run; take() and done() from workers.
-Out      The next key in order.
+In       add() from whoever wants a key run; take_nowait() and done() from workers.
+Out      The next key, as order.py says.
 Owns     The state of every key that is ready or running.
 
-Y-a  A key stands in the order at most once, and never while it runs (Q1, Q2).
-Y-b  A key wanted while it runs goes to the tail of the order when its run is done (Q2).
-Y-c  The order is that in which keys became ready (Q3).
+Y-a  A key has one place in the order at most, and none while it runs (Q1, Q2).
+Y-b  A key wanted while it runs becomes ready when its run is done (Q2), and counts as wanted from the first such add
+     (Q18).
 
-client-go keeps two sets, dirty and processing, beside the order. Here one table of states stands for both, which hashes
-a key five times on its way through instead of seven: READY and AGAIN are its dirty keys, RUNNING and AGAIN those it
-processes.
+A WorkQueue inherits this rather than wrap it, because a call more would cost each of the three steps a fifth. For the
+same reason they serve the one plain line of an Order themselves, and leave to it what is less plain.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Hashable
-from enum import Enum
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
+
+from ctrlkit import clock
+from ctrlkit.workqueue.flows import Flows
+from ctrlkit.workqueue.line import NORMAL
+from ctrlkit.workqueue.meter import Meter
+from ctrlkit.workqueue.order import POINT_S, Order
 
 K = TypeVar("K", bound=Hashable)
 
 
-class State(Enum):
-    """What a key in the table does; a key that is not in the table is neither wanted nor running."""
-
-    READY = "ready"
-    RUNNING = "running"
-    AGAIN = "running, wanted again"
-
-
-_READY, _RUNNING, _AGAIN = State.READY, State.RUNNING, State.AGAIN  # a global is found faster than an enum's attribute
-
-
 class ReadyKeys(Generic[K]):
     """
-    First in, first out; a key waits once and runs once at a time.
+    A key waits once and runs once at a time.
 
     >>> keys = ReadyKeys[str]()
-    >>> keys.add("a"), keys.add("b"), keys.add("a")
-    (True, True, False)
-    >>> keys.take()
-    'a'
-    >>> keys.add("a"), keys.done("a"), list(keys.order)
-    (False, True, ['b', 'a'])
+    >>> keys.add("a"); keys.add("b"); keys.add("a"); keys.add("c", priority=1)
+    >>> keys.take_nowait(), keys.take_nowait()
+    ('c', 'a')
+    >>> keys.add("a"); keys.done("a")                                   # it was running: it goes behind b
+    >>> keys.take_nowait(), keys.take_nowait()
+    ('b', 'a')
 
-    Shape   `order` holds the ready keys, `states` the ready and the running; read them, never write them.
-    Cost    add, take and done O(1).
-    Errors  IndexError from take() when nothing is ready; KeyError from done() for a key that is not running.
-    Source  Rows Q1 to Q4.
+    Cost    add, take_nowait and done O(1) for one priority without flows, else as in Order.
+    Errors  IndexError from take_nowait() when nothing may run; KeyError from done() for a key that is not running.
+    Source  Rows Q1 to Q4, P1, P2, P4, P5.
     """
 
-    __slots__ = ("order", "states")
+    __slots__ = (
+        "_adds", "_again", "_ahead_s", "_clock", "_guarded", "_in_loop", "_meter", "_order", "_ready", "_running",
+        "_watched",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
-        self.order: deque[K] = deque()
-        self.states: dict[K, State] = {}
+    def __init__(self, *, flows: Flows[K] | None = None, point_s: float = POINT_S, meter: Meter | None = None) -> None:
+        self._order = Order[K](flows=flows, point_s=point_s)
+        self._ready = self._order.ready
+        self._running: dict[K, tuple[float, int]] = {}  # since when, and with which priority
+        self._again: dict[K, tuple[float, int]] = {}  # of the running: since when it is wanted again, and how urgently
+        self._adds = 0
+        self._meter = meter
+        self._clock: Callable[[], float] = self._first_reading
+        self._in_loop = False
+        self._ahead_s = 0.0  # by how much the clock is ahead of the loop's
+        self._guarded = False  # ask _admit() before an add
+        self._watched = flows is not None  # tell _added() and _ended()
 
-    def add(self, key: K) -> bool:
-        """Want `key` run; True when it became ready by this."""
-        state = self.states.get(key)
-        if state is None:
-            self.states[key] = _READY
-            self.order.append(key)
-            return True
-        if state is _RUNNING:
-            self.states[key] = _AGAIN
-        return False
+    def add(self, key: K, priority: int = NORMAL) -> None:
+        """
+        Have `key` run as soon as its turn comes.
 
-    def take(self) -> K:
-        """The key that waited longest; it runs from now on."""
-        key = self.order.popleft()
-        self.states[key] = _RUNNING
+        A key that is ready already keeps its place, unless this is a raise of its priority (P1, P2). One that runs is
+        ready again when it is done. A delay it has is consumed (B6). Ignored once the queue is closed.
+        """
+        if self._guarded:
+            admitted = self._admit(key, priority)
+            if admitted is None:
+                return
+            priority = admitted
+        if key in self._ready or key in self._running:
+            self._add_again(key, priority)
+            return
+        clock = self._clock
+        now = clock()
+        line = self._order.only
+        if line is not None and line.priority == priority:
+            self._ready[key] = entry = (now, now, key, priority)
+            line.entries.append(entry)
+        else:
+            self._order.append(key, priority, now=now)
+        self._adds += 1
+        if self._watched:
+            self._added()
+
+    def take_nowait(self) -> K:
+        """The next key, which runs from now on; an error of the queue's if there is none."""
+        line = self._order.only
+        if line is not None and line.entries:
+            _, wanted_at, key, priority = line.entries.popleft()
+            del self._ready[key]
+        else:
+            try:
+                key, priority, wanted_at = self._order.take()
+            except IndexError:
+                raise self._nothing_to_take() from None
+        clock = self._clock
+        now = clock()
+        self._running[key] = (now, priority)
+        meter = self._meter
+        if meter is not None:
+            waited, seconds = meter.waited, now - wanted_at
+            if waited.low < seconds <= waited.high:
+                waited.again += 1
+                waited.sum_s += seconds
+            else:
+                waited.observe(seconds)
         return key
 
-    def done(self, key: K) -> bool:
-        """End the run of `key`; True when it is ready again because it was wanted meanwhile."""
-        state = self.states.get(key)
-        if state is _RUNNING:
-            del self.states[key]
-            return False
-        if state is _AGAIN:
-            self.states[key] = _READY
-            self.order.append(key)
-            return True
-        raise KeyError(f"done {key}: the key is not running; pair every take with exactly one done")
+    def done(self, key: K) -> None:
+        """
+        End the run of `key`; if it was wanted meanwhile, it is ready again, behind the others (Q2).
 
-    def wants(self, key: K) -> bool:
-        """Whether a run of `key` is still to start: it is ready, or wanted again while it runs."""
-        state = self.states.get(key)
-        return state is not None and state is not _RUNNING
-
-    def running_count(self) -> int:
-        """How many keys run."""
-        return len(self.states) - len(self.order)
-
-    def drop_wanted(self) -> int:
-        """Forget every run that has not started; how many those were. Running keys stay until they are done."""
-        wanted = [key for key, state in self.states.items() if state is not _RUNNING]
-        for key in wanted:
-            if self.states[key] is _AGAIN:
-                self.states[key] = _RUNNING
+        Errors  KeyError for a key that is not running.
+        """
+        try:
+            since, _ = self._running.pop(key)
+        except KeyError:
+            raise KeyError(f"done {key}: the key is not running; pair every take with exactly one done") from None
+        meter = self._meter
+        if meter is not None:
+            clock = self._clock
+            worked, seconds = meter.worked, clock() - since
+            if worked.low < seconds <= worked.high:
+                worked.again += 1
+                worked.sum_s += seconds
             else:
-                del self.states[key]
-        self.order.clear()
-        return len(wanted)
+                worked.observe(seconds)
+        if self._again and (again := self._again.pop(key, None)) is not None:
+            wanted_at, priority = again
+            self._order.append(key, priority, now=self._clock(), wanted_at=wanted_at)
+        if self._watched:
+            self._ended(key)
+
+    def running(self) -> dict[K, float]:
+        """Since when each running key runs, on the loop's clock; the one that began first in front (Q17)."""
+        return {key: since - self._ahead_s for key, (since, _) in self._running.items()}
+
+    def _add_again(self, key: K, priority: int) -> None:
+        """A key that is ready or runs is wanted once more."""
+        if key in self._ready:
+            self._order.lift(key, priority, now=self._clock())
+        elif (again := self._again.get(key)) is None:
+            self._adds += 1
+            self._again[key] = (self._clock(), priority)
+        else:
+            self._again[key] = (again[0], max(again[1], priority))
+
+    def _wants(self, key: K) -> bool:
+        """Whether a run of `key` is still to start: it is ready, or wanted again while it runs."""
+        return key in self._ready or key in self._again
+
+    def _depths(self) -> Mapping[int, int]:
+        """How many keys of each priority are wanted: ready, or again while they run (P5, Q18)."""
+        return Counter(self._order.depths()) + Counter(priority for _, priority in self._again.values())
+
+    def _drop_wanted(self) -> int:
+        """Forget every run that has not started; how many those were. Running keys stay until they are done."""
+        count = len(self._ready) + len(self._again)
+        self._order.clear()
+        self._again.clear()
+        return count
+
+    def _first_reading(self) -> float:
+        self._clock = clock.reader()
+        return self._clock()
+
+    def _enter_loop(self) -> None:
+        """A loop runs: its clock holds from now on. If another was read before, it goes on from where that stood."""
+        self._in_loop = True
+        earlier, read = self._clock, clock.reader()
+        self._clock = read
+        if earlier not in (self._first_reading, read):
+            ahead_s = self._ahead_s = earlier() - read()
+            self._clock = lambda: read() + ahead_s
+
+    def _admit(self, key: K, priority: int) -> int | None:
+        """The priority with which `key` is to be added, None to leave it out; asked while `_guarded`."""
+        raise NotImplementedError
+
+    def _added(self) -> None:
+        """A key became ready while `_watched`."""
+
+    def _ended(self, key: K) -> None:
+        """The run of `key` ended while `_watched`."""
+        self._order.ended(key)
+
+    def _nothing_to_take(self) -> Exception:
+        return IndexError("take: no key may run")

@@ -16,14 +16,18 @@ import asyncio
 from collections import deque
 from collections.abc import Hashable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.workqueue.delayed import DelayedKeys, DelayPolicy
+from ctrlkit.workqueue.flows import Flows
 from ctrlkit.workqueue.limits import ExponentialPerKey, RateLimiter
+from ctrlkit.workqueue.line import NORMAL
+from ctrlkit.workqueue.meter import Meter
+from ctrlkit.workqueue.order import POINT_S
 from ctrlkit.workqueue.ready import ReadyKeys
+from ctrlkit.workqueue.statistics import Statistics
 
 K = TypeVar("K", bound=Hashable)
 
@@ -32,26 +36,9 @@ class QueueClosed(CtrlkitError):
     """The queue takes no more keys and has none left to hand out: its worker can go."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
+class WorkQueue(ReadyKeys[K]):
     """
-    How much a queue holds at one moment.
-
-    `ready` and `running` count keys; `delayed` counts keys with a deadline, `retries` those of them that failed;
-    `takers` are the takes that wait; `abandoned` counts the runs owed that closing dropped, since the beginning.
-    """
-
-    ready: int
-    running: int
-    delayed: int
-    retries: int
-    takers: int
-    abandoned: int
-
-
-class WorkQueue(Generic[K]):
-    """
-    A first-in first-out queue in which a key waits once and runs once at a time.
+    A queue in which a key waits once and runs once at a time.
 
     >>> queue = WorkQueue[str]()
     >>> queue.add("demo/a"); queue.add("demo/b"); queue.add("demo/a")   # the third add changes nothing
@@ -61,53 +48,58 @@ class WorkQueue(Generic[K]):
     >>> queue.done("demo/a"); queue.take_nowait()                       # so it now waits behind demo/b
     'demo/b'
 
+    Order   Higher priorities first; within one first in first out, or with `flows` one flow after the other. Of two
+            priorities for one run the higher holds. A point of priority is worth `point_s` seconds of waiting, so that
+            nothing starves: a key of priority p is overtaken only by keys that become ready in the
+            (highest - p) x point_s seconds after it. For the same reason a backlog older than that goes before whatever
+            is new; so the distance from LOW to NORMAL should outlast the backlog of a restart.
     Shape   K is hashable. A key is ready, delayed or running, and may be wanted again (at once or later) while it runs;
             so the queue never holds more entries than there are distinct keys. There is no other bound.
     Units   `delay_s`: seconds on the running loop's clock, float; 0 or less means now.
-    Cost    add, take, done O(1); add_after and add_rate_limited O(log n). Only take() and drain() suspend.
+    Cost    add, take, done O(1), with m priorities in use O(log m), with n flows O(log n); add_after and
+            add_rate_limited O(log n) for n delayed keys. Only take() and drain() suspend.
     Errors  QueueClosed from take() when closed and empty; KeyError from done() for a key that is not running.
     Owner   One event loop; not thread-safe. Each take is paired with one done(), on every path: without it the key
             never runs again.
-    Source  Rows Q1 to Q11, Q16, P1, P3, B6 and B23; where we differ on purpose: docs/deviations.md.
+    Source  Rows Q1 to Q19, P1 to P10, B6, B7, B23 and B32; where we differ on purpose: docs/deviations.md.
     """
 
-    __slots__ = ("_abandoned", "_closed", "_delayed", "_drained", "_limiter", "_ready", "_takers", "_timer")
+    __slots__ = (
+        "_abandoned", "_closed", "_delayed", "_drained", "_fair", "_limiter", "_requeues", "_takers", "_timer",
+    )  # fmt: skip
 
-    def __init__(self, *, limiter: RateLimiter[K] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        limiter: RateLimiter[K] | None = None,
+        flows: Flows[K] | None = None,
+        point_s: float = POINT_S,
+        meter: Meter | None = None,
+    ) -> None:
+        super().__init__(flows=flows, point_s=point_s, meter=meter)
         self._limiter: RateLimiter[K] = ExponentialPerKey[K]() if limiter is None else limiter
-        self._ready: ReadyKeys[K] = ReadyKeys()
         self._delayed: DelayedKeys[K] = DelayedKeys()
         self._takers: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._drained = asyncio.Event()
         self._abandoned = 0
+        self._requeues = 0
+        self._fair = flows is not None
 
-    def add(self, key: K) -> None:
-        """Have `key` run as soon as its turn comes; this consumes a delay it has (B6). Ignored once closed."""
-        if self._closed:
-            return
-        if self._delayed.deadlines and self._delayed.cancel(key):
-            self._set_timer()
-        if self._ready.add(key) and self._takers:
-            self._wake_taker()
-
-    def add_after(self, key: K, delay_s: float, *, policy: DelayPolicy = DelayPolicy.EARLIEST) -> None:
+    def add_after(
+        self, key: K, delay_s: float, *, policy: DelayPolicy = DelayPolicy.EARLIEST, priority: int | None = None
+    ) -> None:
         """
-        Have `key` run once `delay_s` seconds have passed.
+        Have `key` run once `delay_s` seconds have passed; without a `priority`, with that it runs or waits with (K12).
 
         If it is delayed already, `policy` says which moment holds (Q7, B6). If a run of it is still to start anyway,
         the delay is dropped (P3): that run will say what comes after it. The queue counts as idle meanwhile.
         """
-        if self._closed:
-            return
-        if not delay_s > 0:
-            self.add(key)
-        elif not self._ready.wants(key):
-            self._delayed.put(key, monotonic() + delay_s, policy)
-            self._set_timer()
+        if not self._closed:
+            self._add_later(key, delay_s, policy, priority)
 
-    def add_rate_limited(self, key: K) -> None:
+    def add_rate_limited(self, key: K, *, priority: int | None = None) -> None:
         """
         Have `key` run again after a failure, when the limiter says (Q16); of two delays the earlier wins.
 
@@ -115,17 +107,12 @@ class WorkQueue(Generic[K]):
         """
         if self._closed:
             self._abandoned += 1
-            return
-        delay_s = self._limiter.when(key)
-        if not delay_s > 0:
-            self.add(key)
-        elif not self._ready.wants(key):
-            self._delayed.put_retry(key, monotonic() + delay_s)
-            self._set_timer()
+        elif self._add_later(key, self._limiter.when(key), DelayPolicy.EARLIEST, priority):
+            self._delayed.retries.add(key)
 
     def cancel_after(self, key: K) -> bool:
         """Take away the delay of `key`, a retry's included (B6); whether it had one."""
-        if not self._delayed.cancel(key):
+        if self._delayed.cancel(key) is None:
             return False
         self._set_timer()
         return True
@@ -145,11 +132,16 @@ class WorkQueue(Generic[K]):
         Errors  QueueClosed when the queue is closed and nothing is ready (Q5). A key that is wanted again while it runs
                 is then left to the worker that runs it, which takes it after its done().
         """
-        while not self._ready.order:
-            if self._closed:
+        if not self._in_loop:
+            self._enter_loop()
+        stand = self._takers.append
+        while not self._order.has_next():
+            if self._closed and not self._ready:
                 raise _closed_error()
             taker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._takers.append(taker)
+            stand(taker)
+            stand = self._takers.appendleft  # who was woken for nothing keeps his place
+            self._watched = True
             try:
                 await taker
             except BaseException:
@@ -157,28 +149,13 @@ class WorkQueue(Generic[K]):
                 if taker.cancelled():
                     with suppress(ValueError):  # passed over and removed by _wake_taker() before this line ran
                         self._takers.remove(taker)
-                elif self._ready.order:  # woken and cancelled in the same moment: the key is the next one's
+                else:  # woken and cancelled in the same moment: the key is the next one's
                     self._wake_taker()
                 raise
-        return self._ready.take()
-
-    def take_nowait(self) -> K:
-        """As take(), but asyncio.QueueEmpty instead of waiting."""
-        if self._ready.order:
-            return self._ready.take()
-        raise _closed_error() if self._closed else asyncio.QueueEmpty
-
-    def done(self, key: K) -> None:
-        """
-        End the run of `key`; if it was wanted meanwhile, it is ready again, behind the others (Q2).
-
-        Errors  KeyError for a key that is not running.
-        """
-        if self._ready.done(key):
-            if self._takers:
-                self._wake_taker()
-        elif self._closed:
-            self._note_drained()
+        key = self.take_nowait()
+        if self._closed:
+            self._notice_end()
+        return key
 
     def close(self) -> None:
         """
@@ -189,11 +166,10 @@ class WorkQueue(Generic[K]):
         if self._closed:
             return
         self._closed = True
+        self._watched = True
         self._abandoned += self._delayed.clear()
         self._set_timer()
-        for _ in range(len(self._takers)):
-            self._wake_taker()
-        self._note_drained()
+        self._notice_end()
 
     async def drain(self) -> None:
         """Close, then wait until nothing is ready or running, re-runs included (Q6), or until abandon()."""
@@ -207,44 +183,118 @@ class WorkQueue(Generic[K]):
         Ends each drain() that waits, even while keys run; their workers still call done().
         """
         self.close()
-        self._abandoned += self._ready.drop_wanted()
+        self._abandoned += self._drop_wanted()
+        self._notice_end()
         self._drained.set()
 
     def is_idle(self) -> bool:
         """Whether nothing is ready, running or owed a retry; a key that add_after() delays is idle."""
-        return not self._ready.states and not self._delayed.retries
+        return not (self._ready or self._running or self._delayed.retries)
 
     def busy(self) -> tuple[str, ...]:
         """Each key that keeps the queue from being idle, with the reason, such as `demo/a running`."""
-        active = tuple(f"{key} {state.value}" for key, state in self._ready.states.items())
-        return active + tuple(f"{key} owed a retry" for key in self._delayed.retries if key not in self._ready.states)
+        running = (f"{key} running{', wanted again' if key in self._again else ''}" for key in self._running)
+        ready = (f"{key} ready" for key in self._ready)
+        owed = (f"{key} owed a retry" for key in self._delayed.retries if key not in self._running)
+        return (*running, *ready, *owed)
 
     def retries(self) -> dict[K, float]:
         """When each key that is owed a retry comes due, on the loop's clock."""
         return {key: self._delayed.deadlines[key][0] for key in self._delayed.retries}
 
+    def due_at(self, key: K) -> float | None:
+        """When `key` comes due, on the loop's clock; None if it is not delayed."""
+        entry = self._delayed.deadlines.get(key)
+        return None if entry is None else entry[0]
+
     def statistics(self) -> Statistics:
-        """How much the queue holds now."""
+        """What the queue holds now and has done so far."""
+        now = self._clock() if self._running else 0.0
+        durations_s = [now - since for since, _ in self._running.values()]
         return Statistics(
-            ready=len(self._ready.order),
-            running=self._ready.running_count(),
+            ready=len(self._ready),
+            running=len(self._running),
             delayed=len(self._delayed.deadlines),
             retries=len(self._delayed.retries),
             takers=len(self._takers),
+            depth=self._depths(),
+            unfinished_s=sum(durations_s),
+            longest_s=max(durations_s, default=0.0),
+            adds=self._adds,
+            requeues=self._requeues,
             abandoned=self._abandoned,
+            waited=None if self._meter is None else self._meter.waited.statistics(),
+            worked=None if self._meter is None else self._meter.worked.statistics(),
         )
+
+    def _add_later(self, key: K, delay_s: float, policy: DelayPolicy, priority: int | None) -> bool:
+        """Whether `key` is delayed by this, or has been already."""
+        self._requeues += delay_s > 0
+        asked = self._priority(key) if priority is None else priority
+        if not delay_s > 0:
+            self.add(key, asked)
+            return False
+        if self._wants(key):
+            if priority is not None:
+                self._add_again(key, priority)
+            return False
+        if not self._in_loop:
+            self._enter_loop()
+        self._delayed.put(key, monotonic() + delay_s, policy, priority=asked)
+        self._set_timer()
+        return True
+
+    def _priority(self, key: K) -> int:
+        """The priority `key` runs with or is delayed with."""
+        if (run := self._running.get(key)) is not None:
+            return run[1]
+        held = self._delayed.priority(key)
+        return NORMAL if held is None else held
+
+    def _admit(self, key: K, priority: int) -> int | None:
+        if self._closed:
+            return None
+        held = self._delayed.cancel(key)
+        if held is None:
+            return priority
+        self._set_timer()
+        return max(held, priority)
+
+    def _added(self) -> None:
+        if self._order.has_next():
+            self._wake_taker()
+
+    def _ended(self, key: K) -> None:
+        super()._ended(key)
+        if self._takers and self._order.has_next():
+            self._wake_taker()
+        self._notice_end()
+
+    def _nothing_to_take(self) -> Exception:
+        return _closed_error() if self._closed and not self._ready else asyncio.QueueEmpty()
 
     def _wake_taker(self) -> None:
         """Wake the take that waits longest, passing over those that were cancelled but have not run since."""
-        while self._takers:
+        woken = False
+        while self._takers and not woken:
             taker = self._takers.popleft()
-            if not taker.done():
+            woken = not taker.done()
+            if woken:
                 taker.set_result(None)
-                return
+        self._watched = bool(self._takers) or self._closed or self._fair
+
+    def _notice_end(self) -> None:
+        """Once closed and empty, let the takes that wait end, and the drains once nothing runs either."""
+        if self._closed and not self._ready:
+            while self._takers:
+                self._wake_taker()
+            if not self._running:
+                self._drained.set()
 
     def _set_timer(self) -> None:
         """Keep the one timer at the earliest deadline; none when no key is delayed."""
         deadline = self._delayed.next_deadline()
+        self._guarded = self._closed or deadline is not None
         if self._timer is not None:
             if self._timer.when() == deadline:
                 return
@@ -256,14 +306,9 @@ class WorkQueue(Generic[K]):
     def _on_deadline(self, deadline: float) -> None:
         """Make ready what is due; a loop may be early by its clock's resolution, so at least `deadline` is past."""
         self._timer = None
-        for key in self._delayed.due(max(deadline, monotonic())):
-            if self._ready.add(key) and self._takers:
-                self._wake_taker()
+        for key, priority in self._delayed.due(max(deadline, monotonic())):
+            self.add(key, priority)
         self._set_timer()
-
-    def _note_drained(self) -> None:
-        if not self._ready.states:
-            self._drained.set()
 
 
 def _closed_error() -> QueueClosed:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from ctrlkit.model.kinds import BUILT_IN, NAMESPACES
+from ctrlkit.model.kinds import BUILT_IN, EVENTS_V1, NAMESPACES
 from fakes.tracker.registry import Served
 
 SERVER_VERSION = "v1.36.0"
@@ -22,7 +22,8 @@ _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "updat
 _CUSTOM_VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
 _SUBRESOURCE_VERBS = {"finalize": ["update"], "status": ["get", "patch", "update"], "scale": ["get", "patch", "update"]}
 _SCALE = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
-_GROUP_ORDER = {group: place for place, group in enumerate(dict.fromkeys(resource.group for resource in BUILT_IN))}
+_GROUPS = dict.fromkeys(resource.group for resource in (*BUILT_IN, EVENTS_V1))
+_GROUP_ORDER = {group: place for place, group in enumerate(_GROUPS)}
 
 
 def version_document() -> dict[str, str]:

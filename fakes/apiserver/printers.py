@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from fakes.apiserver.durations import age
+from fakes.tracker.events_v1 import exchanged
 
 Plain = Mapping[str, Any]
 Printer = Callable[[Plain, datetime], list[Any]]
@@ -202,6 +203,11 @@ def event_cells(event: Plain, now: datetime) -> list[Any]:
     ]
 
 
+def newer_event_cells(event: Plain, now: datetime) -> list[Any]:
+    """The same of an Event of events.k8s.io/v1."""
+    return event_cells(exchanged(event), now)
+
+
 def _event_source(event: Plain) -> str:
     source = _part(event, "source")
     component = source.get("component") or event.get("reportingComponent", "")
@@ -326,6 +332,7 @@ PRINTERS: dict[tuple[str, str], Printer] = {
     ("", "secrets"): secret_cells,
     ("", "configmaps"): config_map_cells,
     ("", "events"): event_cells,
+    ("events.k8s.io", "events"): newer_event_cells,
     ("", "serviceaccounts"): service_account_cells,
     ("", "persistentvolumeclaims"): claim_cells,
     ("apps", "statefulsets"): stateful_set_cells,

@@ -59,5 +59,19 @@ async def consensus_flags(bitcoind: Path) -> list[str]:
 def _named(path: str, what: str) -> Path:
     found = shutil.which(path)
     if found is None:
-        raise BinaryNotFound(f"{what}: {path!r} is no executable file; correct it")
+        raise BinaryNotFound(f"{what}: {path!r} {_objection(path)}")
     return Path(found).absolute()
+
+
+def _objection(path: str) -> str:
+    """
+    Why a path is no program, and what to do.
+
+    >>> _objection("/tmp"), _objection("/nowhere/bitcoind")
+    ('is a folder; name the program in it', 'is not there; correct it')
+    """
+    if not os.path.dirname(path):
+        return "is no program on the PATH; name a file with its folder, such as ./bitcoind"
+    if os.path.isdir(path):
+        return "is a folder; name the program in it"
+    return "is not executable; chmod +x makes it so" if os.path.exists(path) else "is not there; correct it"

@@ -21,8 +21,6 @@ from ctrlkit.client import Client
 from ctrlkit.controller import (
     DONE,
     Controller,
-    EventRecorder,
-    EventType,
     Outcome,
     Request,
     RequeueAfter,
@@ -30,6 +28,7 @@ from ctrlkit.controller import (
     to_self,
 )
 from ctrlkit.errors import Conflict, NotFound
+from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, ObjectKey, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS

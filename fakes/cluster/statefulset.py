@@ -18,8 +18,6 @@ from ctrlkit.client import Client
 from ctrlkit.controller import (
     DONE,
     Controller,
-    EventRecorder,
-    EventType,
     Outcome,
     Request,
     Watch,
@@ -27,6 +25,7 @@ from ctrlkit.controller import (
     to_self,
 )
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, NotFound
+from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, ObjectKey, Unstructured, to_plain
 from ctrlkit.model.kinds import PODS, STATEFULSETS

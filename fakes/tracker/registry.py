@@ -61,7 +61,7 @@ class Registry:
     def __init__(self) -> None:
         self._by_path: dict[tuple[str, str, str], Served] = {}
         self._by_kind: dict[tuple[str, str], Served] = {}
-        for resource in kinds.BUILT_IN:
+        for resource in (*kinds.BUILT_IN, kinds.EVENTS_V1):
             self.register(_built_in(resource))
 
     def find(self, group: str, version: str, plural: str) -> Served | None:

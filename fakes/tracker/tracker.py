@@ -28,6 +28,7 @@ from ctrlkit.model import (
     to_plain,
 )
 from fakes.tracker.core import Core
+from fakes.tracker.events_v1 import as_core, is_newer_form, serve_events, shown_lines
 from fakes.tracker.partial import metadata_lines, metadata_only
 from fakes.tracker.registry import Registry
 from fakes.tracker.selection import Selection
@@ -78,17 +79,23 @@ class Tracker:
 
     def call(self, action: Action) -> bytes:
         """What `do` does, for callers that are not asynchronous."""
-        answer = serve(self._core, action)
+        perform = serve_events if is_newer_form(action) else serve
+        answer = perform(self._core, action)
         return metadata_only(answer) if action.options.metadata_only else answer
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
+        is_newer = is_newer_form(action)
+        action = as_core(action) if is_newer else action
         stream = WatchStream(self._core, checked(self._core, action), action)
         self._watches[stream] = None
         try:
             if action.options.metadata_only:
                 async with aclosing(metadata_lines(stream)) as lines:
+                    yield lines
+            elif is_newer:
+                async with aclosing(shown_lines(stream)) as lines:
                     yield lines
             else:
                 yield stream
@@ -111,6 +118,7 @@ class Tracker:
 
     def newest(self, action: Action, after: int) -> int | None:
         """The version of the newest write after `after` that a list or watch selects, 0 if none; None if compacted."""
+        action = as_core(action) if is_newer_form(action) else action
         collection = self._core.store.collection(action.resource.identity)
         served = self.registry.find(action.resource.group, action.resource.version, action.resource.plural)
         if after < collection.floor:

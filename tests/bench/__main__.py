@@ -1,18 +1,21 @@
 """
 Run the benchmarks: `python -m tests.bench [CASE ...] [--json FILE] [--server URL]`.
 
-Each module tests/bench/bench_*.py has `cases()`. CASE is part of a case's or module's name; none runs them all.
+Each module tests/bench/bench_*.py has `cases()`, and a process of its own. CASE is part of a case's or module's name;
+none runs them all.
 Exit status 1 where a case is over its budget.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +23,7 @@ from rich.table import Table
 
 from ctrlkit.errors import CtrlkitError
 from tests.bench import against_server
-from tests.bench.case import Case, Figure, Measurement, measure
+from tests.bench.case import Measurement, measure, measure_module
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,23 +34,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--server", metavar="URL", help="measure an informer against this server instead")
     arguments = parser.parse_args(argv)
     try:
-        chosen = against_server.cases(arguments.server) if arguments.server else list(_cases(arguments.cases))
+        if arguments.server:
+            found = [measure(case) for case in against_server.cases(arguments.server)]
+        else:
+            found = list(_measured(arguments.cases))
     except CtrlkitError as error:
         parser.exit(1, f"bench: {error}\n")
-    if not chosen:
+    if not found:
         parser.error(f"no case has {' or '.join(arguments.cases)} in its name")
-    found = [measure(case) for case in chosen]
     Console().print(_table(found))
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(measurement) for measurement in found], indent=1) + "\n")
     return 0 if all(measurement.ok for measurement in found) else 1
 
 
-def _cases(wanted: Sequence[str]) -> Iterator[Case | Figure]:
-    for path in sorted(Path(__file__).parent.glob("bench_*.py")):
-        for case in importlib.import_module(f"tests.bench.{path.stem}").cases():
-            if not wanted or any(part in case.name or part in path.stem for part in wanted):
-                yield case
+def _measured(wanted: Sequence[str]) -> Iterator[Measurement]:
+    """The cases of each module in a process of their own: what one leaves of the heap is no other's burden."""
+    apart = get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=apart, max_tasks_per_child=1) as processes:
+        modules = (path.stem for path in sorted(Path(__file__).parent.glob("bench_*.py")))
+        for measurements in processes.map(measure_module, modules, repeat(wanted)):
+            yield from measurements
 
 
 def _table(found: Sequence[Measurement]) -> Table:

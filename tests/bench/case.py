@@ -9,7 +9,8 @@ a `Figure`: a measurement in its own unit.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -66,6 +67,13 @@ class Measurement:
 def measure(case: Case | Figure) -> Measurement:
     """Take the figures of a case."""
     return _time(case) if isinstance(case, Case) else _take(case)
+
+
+def measure_module(module: str, wanted: Sequence[str]) -> list[Measurement]:
+    """Take the figures of a module of this package: of all its cases, or of those that have a word in their name."""
+    cases = importlib.import_module(f"tests.bench.{module}").cases()
+    chosen = (case for case in cases if not wanted or any(part in case.name or part in module for part in wanted))
+    return [measure(case) for case in chosen]
 
 
 def _take(figure: Figure) -> Measurement:

@@ -15,7 +15,8 @@ from controllers.bitcoin.credentials import DEFAULT_CREDENTIALS, PASSWORD_KEY, U
 from controllers.bitcoin.manifests import objects
 from controllers.bitcoin.rpc import BadCredentials, Bitcoind, Credentials, NodeUnreachable
 from controllers.bitcoin.types import BITCOIN_NETWORKS, STATEFULSETS
-from ctrlkit.manager import Manager
+from ctrlkit.clock import monotonic
+from ctrlkit.manager import Manager, Settings
 from ctrlkit.model import MergePatch, Options, Unstructured
 from ctrlkit.model.kinds import EVENTS, PODS, SECRETS, SERVICES
 from fakes.clientset import seed
@@ -32,11 +33,13 @@ class MemoryNodes:
     """
     Nodes without a network: each has a list of added nodes, and accepts one pair of credentials.
 
-    `silent` nodes answer nothing, and each call to them takes a timeout. `calls` are those that reached a node.
+    `silent` nodes answer nothing, and each call to them takes a timeout. `calls` are those that reached a node, `spans`
+    when each of them began and ended.
     """
 
     lists: dict[str, set[str]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
     accepted: Credentials = DEFAULT_CREDENTIALS
     silent: set[str] = field(default_factory=set)
     call_s: float = 0.0
@@ -76,10 +79,13 @@ class MemoryNode:
 
     async def _call(self, what: str) -> None:
         self.nodes.calls.append(f"{what} {self.address}")
+        began = monotonic()
+        try:
+            await asyncio.sleep(self.nodes.timeout_s if self.address in self.nodes.silent else self.nodes.call_s)
+        finally:
+            self.nodes.spans.append((began, monotonic()))
         if self.address in self.nodes.silent:
-            await asyncio.sleep(self.nodes.timeout_s)
             raise NodeUnreachable(f"{what} {self.address}: no answer within {self.nodes.timeout_s:g} s")
-        await asyncio.sleep(self.nodes.call_s)
         if self.credentials != self.nodes.accepted:
             raise BadCredentials(f"{what} {self.address}: the node does not accept these credentials")
 
@@ -218,10 +224,11 @@ async def scene_with(
     *there: dict[str, Any],
     crd: dict[str, Any] | None = None,
     cluster: Iterable[Loop] = (),
+    settings: Settings | None = None,
 ) -> AsyncIterator[Scene]:
     """A world in which the controller runs and talks to `bitcoind`; `there` is there before it starts."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}
     async with World(crd or _definition(), namespace, *there, cluster=cluster) as world:
-        manager = world.manage(lambda manager: build(manager, bitcoind=bitcoind))
+        manager = world.manage(lambda manager: build(manager, bitcoind=bitcoind), settings=settings, name="first")
         await world.settle()
         yield Scene(world, manager, nodes)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 import socket
-import sys
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -17,17 +12,8 @@ import structlog
 import yaml
 
 from controllers.bitcoin import cli
-from controllers.bitcoin.manifests import objects
-from controllers.bitcoin.run import check_server
-from controllers.bitcoin.types import SERVICES
-from ctrlkit.client import Client
-from ctrlkit.errors import ConfigError, Forbidden
-from ctrlkit.model import Action, Lines
-from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
-from fakes.apiserver import ApiServer
-from fakes.clientset import FakeClientset
+from ctrlkit.errors import ConfigError
 
-_REPOSITORY = Path(__file__).parents[2]
 _KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -60,7 +46,10 @@ def assert_one_line(output: pytest.CaptureFixture[str], *parts: str) -> None:
     ("argv", "words"),
     [
         (["--help"], ["run", "demo", "manifests", "BitcoinNetwork", "without a cluster"]),
-        (["run", "--help"], ["--kubeconfig", "--context", "--namespace", "--workers", "SIGTERM", "exit status"]),
+        (
+            ["run", "--help"],
+            ["--kubeconfig", "--namespaces", "--workers", "--leader-elect", "CTRLKIT_LEASE_NAME", "2 for"],
+        ),
         (["demo", "--help"], ["--nodes", "--blocks", "--bitcoind", "--keep", "--output", "--port", "exit status: 0"]),
         (["manifests", "--help"], ["YAML"]),
     ],
@@ -81,6 +70,7 @@ def test_help_tells_a_stranger_what_there_is(
         (["fly"], "invalid choice: 'fly'"),
         (["run", "--workers", "0"], "--workers: must be from 1 to 100, got 0"),
         (["run", "--frob"], "unrecognized arguments: --frob"),
+        (["run", "--namespace", "dev"], "unrecognized arguments: --namespace dev"),
         (["demo", "--nodes", "1"], "--nodes: must be from 2 to 99, got 1"),
         (["demo", "--nodes", "three"], "--nodes: 'three' is no number"),
         (["demo", "--blocks", "0"], "--blocks: must be from 1"),
@@ -102,12 +92,48 @@ def test_bad_arguments_end_with_status_2_and_say_what_is_wrong(
     assert said in captured.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("argv", "variables", "said"),
+    [
+        (["--grace-s", "long"], {}, "--grace-s long: grace_s takes seconds"),
+        ([], {"CTRLKIT_LOG_LEVEL": "loud"}, "CTRLKIT_LOG_LEVEL=loud: log_level takes one of debug"),
+        (["--leader-elect"], {}, "without lease_name"),
+    ],
+)
+def test_a_bad_setting_ends_with_status_2_and_says_where_it_stands(
+    argv: list[str],
+    variables: dict[str, str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each flag of `run` but --workers is also a variable; they are the framework's own."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["run", *argv]) == 2
+    assert_one_line(capsys, said)
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line."""
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"bitcoin-controller {version('ctrlkit')}\n"
+
+
 def test_manifests_prints_all_that_installs_the_controller(capsys: pytest.CaptureFixture[str]) -> None:
     """One YAML stream, the definition first."""
     assert cli.main(["manifests"]) == 0
     kinds = [item["kind"] for item in yaml.safe_load_all(capsys.readouterr().out)]
     assert kinds[0] == "CustomResourceDefinition"
     assert {"ClusterRole", "ClusterRoleBinding", "ServiceAccount", "Secret", "Deployment"} < set(kinds)
+
+
+def test_manifests_can_be_printed_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """kubectl needs the kind before an object of it; an unknown name is an error that lists the known ones."""
+    assert cli.main(["manifests", "crd"]) == 0
+    assert [item["kind"] for item in yaml.safe_load_all(capsys.readouterr().out)] == ["CustomResourceDefinition"]
+    assert cli.main(["manifests", "crd", "nope"]) == 2
+    assert "choose from crd, rbac, secret, deployment, network" in capsys.readouterr().err
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------
@@ -172,7 +198,12 @@ def test_an_unreachable_server_is_an_error_at_once(
 
 @pytest.mark.parametrize(
     ("bitcoind", "said"),
-    [("/nowhere/bitcoind", "'/nowhere/bitcoind' is no executable file"), ("/bin/true", "/bin/true is no bitcoind")],
+    [
+        ("/nowhere/bitcoind", "'/nowhere/bitcoind' is not there"),
+        ("/usr", "'/usr' is a folder"),
+        ("/etc/passwd", "'/etc/passwd' is not executable"),
+        ("/bin/true", "/bin/true is no bitcoind"),
+    ],
 )
 def test_a_wrong_bitcoind_path_is_a_bad_argument(bitcoind: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is named is not searched for elsewhere."""
@@ -236,127 +267,3 @@ def test_foreseen_errors_in_groups_are_told_and_others_are_not_hidden(
     error = ExceptionGroup("g", [ConfigError("a"), ZeroDivisionError()])
     with pytest.raises(ExceptionGroup):
         cli.main(["manifests"])
-
-
-# ---- what a server answers ------------------------------------------------------------------------------------------
-
-
-def with_definition() -> FakeClientset:
-    """A server that knows the kind."""
-    return FakeClientset(None, *objects("crd"))
-
-
-def forbid(clientset: FakeClientset, verb: str, plural: str) -> None:
-    """Have RBAC refuse a verb for a kind."""
-
-    def refuse(action: Action) -> object:
-        raise Forbidden(f'{plural} is forbidden: User "eve" cannot {verb} resource "{plural}"')
-
-    if verb == "watch":
-        clientset.add_watch_reactor(plural, refuse)  # type: ignore[arg-type]  # it never returns
-    else:
-        clientset.add_reactor(verb, plural, refuse)
-
-
-@pytest.mark.parametrize("namespaces", [(), ("default", "kube-system")])
-async def test_a_server_with_kind_and_permissions_is_fine(namespaces: tuple[str, ...]) -> None:
-    """For all namespaces, or for those that are named."""
-    await check_server(with_definition().client, namespaces)
-
-
-async def test_a_missing_kind_leads_to_its_installation() -> None:
-    """The command to run is in the message."""
-    with pytest.raises(ConfigError, match=r"does not know this kind; install it: bitcoin-controller manifests crd \|"):
-        await check_server(FakeClientset().client, ())
-
-
-async def test_all_missing_permissions_are_named_at_once() -> None:
-    """So that granting them does not take one try for each."""
-    clientset = with_definition()
-    for verb, plural in (("list", "pods"), ("watch", "pods"), ("list", "statefulsets")):
-        forbid(clientset, verb, plural)
-
-    with pytest.raises(ConfigError, match=r"RBAC refuses list statefulsets\.apps, list pods, watch pods; grant it"):
-        await check_server(clientset.client, ())
-
-
-async def test_a_server_that_never_answers_is_given_up() -> None:
-    """After ten seconds."""
-
-    class Silent:
-        async def do(self, action: Action) -> bytes:
-            await asyncio.sleep(3600)
-            raise AssertionError
-
-        def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
-            raise AssertionError
-
-    with pytest.raises(ConfigError, match="no answer within 10 s"):
-        await check_server(Client(Silent()), ())
-    assert asyncio.get_running_loop().time() == 10
-
-
-@asynccontextmanager
-async def a_controller(kubeconfig: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`bitcoin-controller run` as a process."""
-    command = [sys.executable, "-m", "controllers.bitcoin", "run", "--kubeconfig", str(kubeconfig), *arguments]
-    environment = os.environ | {"PYTHONPATH": str(_REPOSITORY)}
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=environment)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-@pytest.mark.real_time
-async def test_run_refused_by_a_server_ends_with_one_line(tmp_path: Path) -> None:
-    """The same over the wire: no kind, no permission, no known user."""
-    unknown, refused = FakeClientset(), with_definition()
-    forbid(refused, "list", "pods")
-    servers = {
-        "install it: bitcoin-controller manifests crd | kubectl apply -f -": ApiServer(
-            unknown, unknown.tracker.registry
-        ),
-        "RBAC refuses list pods": ApiServer(refused, refused.tracker.registry),
-        "check the credentials": ApiServer(unknown, unknown.tracker.registry, token="secret"),
-    }
-    for said, server in servers.items():
-        kubeconfig = tmp_path / "config"
-        async with server.serve():
-            kubeconfig.write_text(server.kubeconfig().replace("secret", "guess"))
-            async with a_controller(kubeconfig) as process:
-                _, text = await process.communicate()
-        assert (process.returncode, text.count(b"\n")) == (1, 1), text
-        assert said in text.decode()
-
-
-@pytest.mark.real_time
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_run_works_until_a_signal_and_ends_in_order(number: signal.Signals, tmp_path: Path) -> None:
-    """A network gets its Service; then the signal, and the status is 0."""
-    clientset = with_definition()
-    kubeconfig = tmp_path / "config"
-    async with ApiServer(clientset, clientset.tracker.registry).serve() as server:
-        server.write_kubeconfig(kubeconfig)
-        async with a_controller(kubeconfig, "--namespace", "default", "--log-format", "json") as process:
-            async with asyncio.timeout(60), clientset.client.watch(SERVICES, namespace="default") as events:
-                served = clientset.tracker.list(CUSTOM_RESOURCE_DEFINITIONS)[0]
-                resource = clientset.tracker.registry.find(served.at("spec.group"), "v1", "bitcoinnetworks")
-                assert resource is not None
-                clientset.tracker.create(resource.resource, objects("network")[0])
-                await anext(events)
-            process.send_signal(number)
-            _, log = await process.communicate()
-
-    assert process.returncode == 0
-    assert b'"event": "manager_stopped"' in log
-
-
-def test_manifests_can_be_printed_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
-    """kubectl needs the kind before an object of it; an unknown name is an error that lists the known ones."""
-    assert cli.main(["manifests", "crd"]) == 0
-    assert [item["kind"] for item in yaml.safe_load_all(capsys.readouterr().out)] == ["CustomResourceDefinition"]
-    assert cli.main(["manifests", "crd", "nope"]) == 2
-    assert "choose from crd, rbac, secret, deployment, network" in capsys.readouterr().err

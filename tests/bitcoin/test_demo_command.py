@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from controllers.bitcoin.demo.haste import HastyPods
@@ -129,13 +130,16 @@ async def test_a_signal_in_the_middle_cleans_up_and_is_in_the_exit_status(
 
 
 async def test_keep_stays_up_with_a_network_until_ctrl_c(tmp_path: Path) -> None:
-    """The kubeconfig it names leads to the server; after Ctrl-C the status is that of the walk-through."""
+    """The kubeconfig and the page it names are there; after Ctrl-C the status is that of the walk-through."""
     arguments = ("--bitcoind", "simulated", "--nodes", "2", "--blocks", "1", "--keep")
     async with a_demo(tmp_path, *arguments) as process:
         await line_with(process.stdout, "all 11 steps held")
         await line_with(process.stdout, "staying up with network my-network in namespace bitcoin-demo")
         hint = await line_with(process.stdout, "get bitcoinnetworks")
         kubeconfig = hint.split()[2]
+        page = (await line_with(process.stdout, "for a browser: http://127.0.0.1:")).split()[-1]
+        async with aiohttp.ClientSession() as session, session.get(page) as answer:
+            assert (answer.status, "bitcoin-controller" in await answer.text()) == (200, True)
         async with connect(kubeconfig=kubeconfig) as client:
             assert [str(network.metadata.key) for network in await client.list(BITCOIN_NETWORKS)] == [
                 "bitcoin-demo/my-network"

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from controllers.bitcoin.demo.checks import NotYet
+from controllers.bitcoin.demo.checks import Finding, Holds, NotYet
 from controllers.bitcoin.demo.errors import StepFailed
 from controllers.bitcoin.demo.observer import Observer
 from controllers.bitcoin.demo.report import Report, StepReport
@@ -26,6 +26,9 @@ class Notes:
 
     def step_began(self, name: str) -> None:
         self.lines.append(f"began {name}")
+
+    def step_waits(self, name: str, why: str) -> None:
+        self.lines.append(f"{name} waits at {asyncio.get_running_loop().time():.0f} s: {why}")
 
     def step_ended(self, report: StepReport) -> None:
         self.lines.append(f"ended {report.name}")
@@ -78,6 +81,31 @@ async def test_a_step_that_does_not_hold_in_time_says_what_was_seen_last() -> No
     assert [step.name for step in report.steps] == ["ready"]
     assert report.steps[0].detail == "not within 30 s; last seen: 2 of 3 ready"
     assert not report.ok
+
+
+async def test_a_step_that_comes_no_further_for_ten_seconds_says_what_it_waits_for() -> None:
+    """Once for each thing there is to say, and not while it moves on."""
+    observer, notes = an_observer(), Notes()
+
+    async def found() -> Finding:
+        match asyncio.get_running_loop().time():
+            case now if now < 16:
+                return NotYet(f"{now // 8:g} of 3 ready")
+            case now if now < 40:
+                return NotYet("2 of 3 ready")
+        return Holds("3 of 3 ready")
+
+    report = Report(bitcoind="real", nodes=3, planned=1)
+    step = Step("ready", 60, lambda: observer.ask_until(found))
+    await play([step, Step("next", 60, saying("", after_s=30))], observer=observer, report=report, view=notes)
+
+    assert notes.lines == [
+        "began ready",
+        "ready waits at 27 s: 2 of 3 ready",
+        "ended ready",
+        "began next",
+        "ended next",
+    ]
 
 
 @pytest.mark.parametrize(

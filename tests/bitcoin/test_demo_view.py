@@ -35,6 +35,7 @@ async def test_plain_lines_tell_steps_and_the_nodes_that_changed() -> None:
         view.nodes_seen(NODES)
         view.step_ended(READY)
         view.nodes_seen(NODES)
+        view.step_waits("mine 101 blocks", "nothing")
         view.step_ended(FAILED)
         view.end(a_report(READY, FAILED))
 
@@ -43,6 +44,7 @@ async def test_plain_lines_tell_steps_and_the_nodes_that_changed() -> None:
         "[ 12.1s] ok   nodes become ready (12.1 s): 3 of 3 ready",
         "              net-sts-0  ready      127.16.0.1       2 peers  101 blocks",
         "              net-sts-1  not ready  -                - peers    - blocks",
+        "[ 12.1s] wait mine 101 blocks: nothing",
         "[ 12.1s] FAIL mine 101 blocks (60.0 s): not within 60 s; last seen: nothing",
         "1 of 2 steps held; stopped at: mine 101 blocks",
     ]
@@ -54,8 +56,10 @@ async def test_the_live_picture_has_steps_seconds_and_nodes() -> None:
     async with LiveView(console) as view:
         view.begin("real nodes: /usr/bin/bitcoind", ["nodes become ready", "mine 101 blocks", "delete pod 0"])
         view.step_began("nodes become ready")
+        view.step_waits("nodes become ready", "2 of 3 ready")
         view.step_ended(READY)
         view.step_began("mine 101 blocks")
+        view.step_waits("mine 101 blocks", "no blocks")
         await asyncio.sleep(1.5)
         view.nodes_seen(NODES)
         picture = Console(file=io.StringIO(), width=110)
@@ -66,7 +70,7 @@ async def test_the_live_picture_has_steps_seconds_and_nodes() -> None:
     assert lines[:4] == [
         "real nodes: /usr/bin/bitcoind",
         "✓ nodes become ready 12.1 s 3 of 3 ready",
-        "▸ mine 101 blocks 1.5 s",
+        "▸ mine 101 blocks 1.5 s no blocks",
         "· delete pod 0",
     ]
     assert lines[5:8] == ["node ready address peers blocks", "net-sts-0 ✓ 127.16.0.1 2 101", "net-sts-1 … - - -"]

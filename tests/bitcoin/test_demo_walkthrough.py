@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -29,7 +29,7 @@ from fakes.bitcoind.node import SimulatedNode
 from fakes.clientset import FakeClientset
 from fakes.cluster.addresses import loopback_addresses
 from fakes.cluster.cluster import ALL, Cluster, Loop
-from fakes.cluster.inprocess_runtime import InProcessRuntime
+from fakes.cluster.inprocess_runtime import InProcessRuntime, ProgramFactory
 from fakes.cluster.runtime import ContainerSpec, ProbeAction, ProbeResult
 
 
@@ -49,10 +49,29 @@ class NodeProgram:
         return ProbeResult(ok=self._node.is_running)
 
 
-class Silence:
-    """A view of nothing."""
+class DyingProgram:
+    """A node that ends as soon as it was started."""
+
+    def __init__(self, address: str, spec: ContainerSpec) -> None:
+        pass
+
+    async def run(self) -> int:
+        return 3
+
+    async def probe(self, action: ProbeAction) -> ProbeResult:
+        return ProbeResult(ok=False)
+
+
+class Waits:
+    """A view of what steps wait for, and of nothing else."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
 
     def step_began(self, name: str) -> None: ...
+
+    def step_waits(self, name: str, why: str) -> None:
+        self.told.append(why)
 
     def step_ended(self, report: StepReport) -> None: ...
 
@@ -66,9 +85,10 @@ class Stage:
     walkthrough: Walkthrough
     report: Report
     seen: list[Sequence[NodeFacts]]
+    view: Waits = field(default_factory=Waits)
 
     async def play(self) -> Report:
-        await play(self.walkthrough.steps(), observer=self.walkthrough.observer, report=self.report, view=Silence())
+        await play(self.walkthrough.steps(), observer=self.walkthrough.observer, report=self.report, view=self.view)
         return self.report
 
 
@@ -78,6 +98,7 @@ async def a_stage(
     nodes: int = 3,
     blocks: int = 101,
     loops: frozenset[Loop] = ALL,
+    image: ProgramFactory = NodeProgram,
     start_controller: Callable[[], Awaitable[str]] | None = None,
 ) -> AsyncIterator[Stage]:
     """A cluster with everything ready to begin; nothing is installed."""
@@ -88,7 +109,7 @@ async def a_stage(
     addresses = loopback_addresses(ports=(RPC_PORT, P2P_PORT))
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        runtime = await enter(InProcessRuntime(images={"bitcoind": NodeProgram}, addresses=addresses))
+        runtime = await enter(InProcessRuntime(images={"bitcoind": image}, addresses=addresses))
         await enter(Cluster(client, runtime, loops=loops))
         rpc = await enter(RpcClient())
         await enter(beside(observer.run(), name="observer"))
@@ -129,6 +150,7 @@ async def test_every_step_of_the_walk_through_holds(nodes: int, blocks: int) -> 
     assert sum(step.seconds for step in report.steps) < 60
     assert max(len(facts) for facts in stage.seen) == nodes + 1
     assert stage.seen[-1] == []
+    assert stage.view.told == []
 
 
 async def test_the_namespace_is_as_it_was_after_the_removal() -> None:
@@ -139,8 +161,10 @@ async def test_the_namespace_is_as_it_was_after_the_removal() -> None:
         await stage.walkthrough.installation.install()
         again = await Installation(stage.client).install()
         await stage.walkthrough.installation.create_network(nodes=2)
-        await stage.walkthrough.installation.remove()
+        said: list[str] = []
+        await stage.walkthrough.installation.remove(tell=said.append)
 
+        assert said == []
         assert again.startswith("nothing created; there before: CustomResourceDefinition")
         assert {str(item.key) for item in tracker.list(NAMESPACES)} == before
         assert tracker.list(SECRETS) == []
@@ -164,6 +188,17 @@ async def test_without_nodes_the_walk_through_waits_for_them_in_vain() -> None:
 
     assert report.steps[-1].name == "nodes become ready one by one"
     assert "0 of 3 ready in the network's status, waiting for my-network-sts-0" in report.steps[-1].detail
+
+
+async def test_nodes_that_die_at_once_are_told_with_their_last_words() -> None:
+    """In the failure, and long before it."""
+    async with a_stage(nodes=2, image=DyingProgram) as stage:
+        report = await stage.play()
+
+    said = "my-network-sts-0 ended with status 3 (restarts: "
+    assert said in report.steps[-1].detail
+    assert said in stage.view.told[0]
+    assert stage.view.told[0].startswith("0 of 2 ready in the network's status")
 
 
 async def test_without_garbage_collection_the_network_is_not_gone() -> None:
@@ -195,12 +230,15 @@ async def test_a_stateful_set_that_is_not_put_back_is_noticed() -> None:
 
 
 async def test_a_removal_that_hangs_is_an_error_that_says_what_to_look_at() -> None:
-    """Without the loop that empties namespaces they never go."""
+    """Without the loop that empties namespaces they never go; after a while it says what it waits for."""
+    said: list[str] = []
     async with a_stage(loops=ALL - {Loop.NAMESPACES}) as stage:
         await stage.walkthrough.installation.install()
 
-        with pytest.raises(NotRemoved, match="look at namespace bitcoin-demo"):
-            await stage.walkthrough.installation.remove()
+        with pytest.raises(NotRemoved, match=r"Namespace bitcoin-\w+ was not gone after 60 s; look at namespace"):
+            await stage.walkthrough.installation.remove(tell=said.append)
+    assert len(said) == 1
+    assert said[0].startswith("waiting until Namespace bitcoin-")
 
 
 async def test_a_part_that_fails_ends_the_block_it_runs_beside() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -14,11 +15,16 @@ from hypothesis import strategies as st
 from controllers.bitcoin.credentials import PASSWORD_KEY, USER_KEY
 from controllers.bitcoin.desired import service_name, statefulset_name
 from controllers.bitcoin.manifests import NAMES, manifest, manifests, objects
+from controllers.bitcoin.preflight import ANSWER_LIMIT_S
 from controllers.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, SERVICES, STATEFULSETS, BitcoinNetwork, Status
 from ctrlkit.errors import Invalid
-from ctrlkit.model import MergePatch, to_plain
+from ctrlkit.manager.endpoints.server import SHUTDOWN_S
+from ctrlkit.manager.manager import FLUSH_S
+from ctrlkit.model import Action, MergePatch, to_plain
+from ctrlkit.telemetry import LogFormat
 from fakes.clientset import FakeClientset, seed
 from fakes.tracker import Tracker
+from tests.bitcoin.deployed import OWN_NAMESPACE, deployed, pods_of_the_deployment
 from tests.bitcoin.scene import KEY, NETWORKS, SERVICE_KEY, STATEFULSET_KEY, MemoryNodes, Scene, scene_with
 
 Permission = tuple[str, str, str]
@@ -50,6 +56,8 @@ def test_the_stream_holds_all_objects_in_the_order_a_cluster_takes_them() -> Non
         "ServiceAccount",
         "ClusterRole",
         "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
         "Secret",
         "Deployment",
         "BitcoinNetwork",
@@ -132,8 +140,9 @@ async def test_the_definition_serves_status_and_scale() -> None:
     assert (network.spec.nodes, network.status.ready_nodes) == (5, 2)
 
 
-def _granted() -> set[Permission]:
-    role = next(item for item in objects("rbac") if item["kind"] == "ClusterRole")
+def _granted(kind: str) -> set[Permission]:
+    """What the ClusterRole, or the Role in the controller's own namespace, allows."""
+    (role,) = (item for item in objects("rbac") if item["kind"] == kind)
     return {
         (verb, group, resource)
         for rule in role["rules"]
@@ -143,14 +152,14 @@ def _granted() -> set[Permission]:
     }
 
 
-def _used(scene: Scene) -> set[Permission]:
+def _used(actions: Iterable[Action]) -> set[Permission]:
     return {
         (
             action.verb.value,
             action.resource.group,
             f"{action.resource.plural}/{action.subresource}" if action.subresource else action.resource.plural,
         )
-        for action in scene.world.clientset.actions
+        for action in actions
     }
 
 
@@ -180,12 +189,68 @@ async def test_the_permissions_are_those_that_are_used_and_no_others() -> None:
     crd["spec"]["versions"][0]["schema"] = {
         "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     }
-    nodes = MemoryNodes()
-    async with scene_with(nodes, nodes, crd=crd) as scene:
+    nodes, there = MemoryNodes(), [item for item in objects("rbac") if item["kind"] == "Namespace"]
+    async with scene_with(nodes, nodes, *there, crd=crd, settings=deployed(lease_namespace=OWN_NAMESPACE)) as scene:
         await _whole_life(scene)
-        assert _used(scene) == _granted() - ASKED_FOR_BY_ADMISSION
+        await scene.world.stop(scene.manager)
+        actions = scene.world.clientset.actions
+    at_home = [action for action in actions if action.namespace == OWN_NAMESPACE]
+    elsewhere = [action for action in actions if action.namespace != OWN_NAMESPACE]
+    assert _used(at_home) == _granted("Role")
+    assert _used(elsewhere) == _granted("ClusterRole") - ASKED_FOR_BY_ADMISSION
 
 
 async def test_only_secrets_that_networks_name_can_be_read_one_by_one() -> None:
     """Who may list secrets has them all."""
-    assert {verb for verb, _, resource in _granted() if resource == "secrets"} == {"get"}
+    assert {verb for verb, _, resource in _granted("ClusterRole") if resource == "secrets"} == {"get"}
+
+
+def test_every_binding_binds_a_role_that_is_there_to_the_account_that_the_pods_use() -> None:
+    """All in the one namespace."""
+    there = {(item["kind"], item["metadata"]["name"]) for item in objects("rbac")}
+    (deployment,) = objects("deployment")
+    account = deployment["spec"]["template"]["spec"]["serviceAccountName"]
+    bindings = [item for item in objects("rbac") if item["kind"].endswith("Binding")]
+    for binding in bindings:
+        assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in there
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": OWN_NAMESPACE}]
+    namespaces = {item["metadata"]["namespace"] for item in objects("rbac") if "namespace" in item["metadata"]}
+    assert (len(bindings), namespaces, deployment["metadata"]["namespace"]) == (2, {OWN_NAMESPACE}, OWN_NAMESPACE)
+
+
+def test_the_deployment_serves_metrics_and_health_where_probes_and_scrapers_look() -> None:
+    """One port by name; both probes ask for it, the annotations give its number."""
+    template, container = pods_of_the_deployment()
+    (port,) = container["ports"]
+    endpoints = deployed().endpoints
+    assert endpoints is not None
+    assert (endpoints.host, endpoints.port, port["name"]) == ("", port["containerPort"], "metrics")
+    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+    annotations = template["metadata"]["annotations"]
+    told = tuple(annotations[f"prometheus.io/{name}"] for name in ("scrape", "port", "path"))
+    assert told == ("true", str(port["containerPort"]), "/metrics")
+
+
+def test_the_deployment_has_two_replicas_of_which_one_leads_and_logs_that_programs_read() -> None:
+    """So a rolling update leaves nobody without a controller, and never with two that work."""
+    (deployment,) = objects("deployment")
+    settings = deployed()
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (2, {"type": "RollingUpdate"})
+    assert (settings.leader_elect, settings.lease_name) == (True, "bitcoin-controller")
+    assert settings.log_format is LogFormat.JSON
+
+
+def test_a_pod_is_given_the_time_that_an_orderly_end_takes() -> None:
+    """Running reconciles, the last Events, the lease, the Event about it, and open connections to the endpoints."""
+    template, _ = pods_of_the_deployment()
+    settings = deployed()
+    needed_s = settings.grace_s + FLUSH_S + settings.renew_s + FLUSH_S + SHUTDOWN_S
+    assert template["spec"]["terminationGracePeriodSeconds"] > needed_s
+
+
+def test_probes_do_not_kill_a_pod_that_asks_a_slow_server_first() -> None:
+    """Endpoints are served after that."""
+    _, container = pods_of_the_deployment()
+    probe = container["livenessProbe"]
+    assert probe["initialDelaySeconds"] > ANSWER_LIMIT_S

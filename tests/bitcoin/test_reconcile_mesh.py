@@ -168,3 +168,16 @@ async def test_a_network_without_a_secret_whose_nodes_want_one_is_told_to_name_i
     await scene.pass_time(1)
     assert scene.condition("Available") == ("False", "CredentialsRefused")
     assert scene.message("Available").endswith("name the secret with the right ones in spec.secret")
+
+
+async def test_a_new_spec_starts_over_however_long_the_old_one_failed(scene: Scene) -> None:
+    """The next tries come quickly again, and not after the pause that an hour of failures had earned."""
+    await scene.running(2)
+    scene.nodes.silent = {address(1)}
+    await scene.pass_time(3600)
+    before = scene.passes
+    await scene.pass_time(60)
+    assert scene.passes - before <= 1
+    scene.apply(3)
+    await scene.pass_time(60)
+    assert scene.passes - before >= 10  # each takes the 5 s for which the node is silent

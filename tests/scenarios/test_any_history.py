@@ -119,7 +119,7 @@ ENDED_AT_ONCE: History = [("put", "a", "x"), ("end_all", 700.0), ("pause", 700.0
 DEAF: History = [("pause", 200.0), ("stall",), ("put", "a", "x"), ("pause", 1.0)]
 
 
-@pytest.mark.behaviour("I12", "B14", "B17", "R20", "R21")
+@pytest.mark.behaviour("I12", "B14", "B17", "R20", "R21", "R24")
 @given(history=histories(), manner=st.sampled_from(Manner), seed=st.integers(0, 2**16))
 @example(history=LATE_AGAIN, manner=Manner.STREAMS, seed=0)
 @example(history=MANGLED, manner=Manner.STREAMS, seed=0)

@@ -13,15 +13,14 @@ from typing import IO, Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
-from ctrlkit.cache import Lister
+from ctrlkit.cache import Informer, Lister
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import (
     DONE,
     Controller,
-    EventRecorder,
-    EventType,
     Outcome,
     Request,
     RequeueAfter,
@@ -31,7 +30,8 @@ from ctrlkit.controller import (
     to_self,
 )
 from ctrlkit.errors import ApiError, Forbidden, NotFound, TerminalError
-from ctrlkit.manager import GraceExceeded, Manager, run
+from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.manager import GraceExceeded, Manager, Settings, run
 from ctrlkit.model import Action, MergePatch, Unstructured, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS
 from fakes.clientset import Write
@@ -58,9 +58,11 @@ class Greeter:
     before: Callable[[Request], Any] = lambda _request: None
     outcome: Outcome = DONE
     runs: list[tuple[str, int, float]] = field(default_factory=list)
+    ids: list[tuple[str, str]] = field(default_factory=list)
 
     async def __call__(self, request: Request) -> Outcome:
         self.runs.append((str(request.key), request.attempt, round(monotonic(), 6)))
+        self.ids.append((str(request.key), request.id))
         waiting = self.before(request)
         if waiting is not None:
             await waiting
@@ -86,12 +88,14 @@ class Scene:
     def __init__(self, *objects: dict[str, Any]) -> None:
         self.world = World(DEMO, *objects, kinds=(GREETINGS,))
         self.greeter: Greeter
+        self.config_maps: Informer[Unstructured]
 
     def manage(self) -> Manager:
         return self.world.manage(self.build)
 
     def build(self, manager: Manager) -> Controller:
         greetings, config_maps = manager.informer(GREETINGS), manager.informer(CONFIG_MAPS)
+        self.config_maps = config_maps
         self.greeter = Greeter(manager.client, greetings.lister, config_maps.lister, manager.recorder("greeter"))
         watches = [Watch(greetings, to_self), Watch(config_maps, to_owner(GREETINGS))]
         return Controller(name="greeter", reconcile=self.greeter, watches=watches)
@@ -229,6 +233,52 @@ async def test_a_reconcile_that_outlasts_the_grace_period_is_cut_off() -> None:
             world.tracker.get(CONFIG_MAPS, "demo/hi")
 
 
+@pytest.mark.behaviour("B30", "K16")
+async def test_the_line_of_a_reconcile_tells_its_story() -> None:
+    """What led to it, what it could read, what it wrote; the next one is because of that."""
+    scene = Scene(greeting())
+    with capture_logs() as lines:
+        async with scene.world as world:
+            scene.manage()
+            await world.settle()
+            world.tracker.patch(GREETINGS, "demo/hi", MergePatch({"spec": {"text": "good day"}}))
+            await world.settle()
+            version = int(world.tracker.get(GREETINGS, "demo/hi").metadata.resource_version)
+    told = [line for line in lines if line["event"] == "reconciled"]
+    assert [(line["causes"], line.get("writes", [])) for line in told] == [
+        ([f"greetings.demo.dev demo/hi added at {told[0]['seen']}, seen by the first list"], ["create:configmaps/hi"]),
+        ([f"owned configmaps demo/hi added at {int(told[0]['seen']) + 1}"], []),
+        ([f"greetings.demo.dev demo/hi updated spec at {version}"], ["patch:configmaps/hi"]),
+        ([f"owned configmaps demo/hi updated content at {version + 1}"], []),
+    ]
+    assert [line["seen"] for line in told[2:]] == [str(version)] * 2
+    assert [request_id for _, request_id in scene.greeter.ids] == [line["id"] for line in told]
+
+
+@pytest.mark.behaviour("B11")
+async def test_a_write_that_came_too_late_is_made_again_from_a_fresh_read() -> None:
+    """B11: no error to anybody, and soon."""
+    scene = Scene(greeting())
+    meddled = False
+
+    async def meddle() -> None:
+        nonlocal meddled
+        if not meddled and scene.config_maps.lister.find("demo/hi") is not None:
+            meddled = True
+            stale = scene.config_maps.lister.get("demo/hi")
+            scene.world.tracker.patch(CONFIG_MAPS, "demo/hi", MergePatch({"data": {"by": "another"}}))
+            await scene.greeter.client.update(CONFIG_MAPS, {**stale, "data": {"by": "us"}})
+
+    with capture_logs() as lines:
+        async with scene.world as world:
+            scene.manage()
+            scene.greeter.before = lambda _request: meddle()
+            await world.settle()
+            assert monotonic() < 0.1
+    told = [(line["outcome"], line["log_level"], line["attempt"]) for line in lines if line["event"] == "reconciled"]
+    assert told == [("done", "info", 1), ("conflict", "info", 1), ("done", "info", 2)]
+
+
 # ---- signals, in a process of their own ----
 
 PROGRAM = """
@@ -299,11 +349,23 @@ def test_a_second_signal_ends_it_at_once_with_status_1(meanwhile: str) -> None:
         assert process.wait(timeout=30) == 1
 
 
+@pytest.mark.behaviour("K13", "M13")
+def test_a_reconciler_that_exits_ends_the_process_in_order_with_its_status() -> None:
+    """K13: one line, no traceback, nothing torn down half way; another one that runs may finish."""
+    source = textwrap.dedent(PROGRAM).replace("MEANWHILE", "sys.exit(3)").replace("SERVE", "await manager.run()")
+    source = source.replace("asyncio.run(main())", "sys.exit(exit_status('demo', lambda: asyncio.run(main()) or 0))")
+    source = source.replace("import asyncio, sys", "from ctrlkit.exits import exit_status\nimport asyncio, sys")
+    ended = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 3
+    assert ended.stderr.splitlines() == ["demo: the reconciler asked the process to end [SystemExit(3)]"]
+    assert "manager_stopped" in ended.stdout
+
+
 def test_a_missing_kubeconfig_ends_a_program_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """No traceback, status 1."""
     try:
         with pytest.raises(SystemExit, match=r"^1$"):
-            run(lambda _manager: [], kubeconfig="/nowhere/config")
+            run(lambda _manager: [], settings=Settings(kubeconfig="/nowhere/config"))
     finally:
         structlog.reset_defaults()
     said = capsys.readouterr().err

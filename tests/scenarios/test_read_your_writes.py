@@ -31,7 +31,7 @@ def build(manager: Manager) -> Controller:
     return Controller(name="children", reconcile=reconcile, watches=watches)
 
 
-@pytest.mark.behaviour("B1", "Q25")
+@pytest.mark.behaviour("B1", "Q25", "D10")
 @pytest.mark.parametrize("lasts", ["0.6s", "8s"])
 async def test_one_child_is_made_though_the_watch_stands_still(lasts: str) -> None:
     """CR #3320: the key is woken again and again before the first run's child is in the cache."""

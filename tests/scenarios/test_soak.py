@@ -9,7 +9,6 @@ after 30: objects known to the garbage collector by type, so that the figures ar
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +20,7 @@ from ctrlkit.cache.machine import FIRST_REQUESTS, REQUEST_EVERY_S
 from ctrlkit.errors import Gone, InternalError, TooManyRequests
 from fakes.tracker import Tracker
 from tests.support.bad_line import BadLine
+from tests.support.memory import objects_there_are
 from tests.support.mirror import TOO_LONG, Mirrored, mirrored
 
 HOURS = 30
@@ -108,9 +108,3 @@ async def faults(line: BadLine, tracker: Tracker, chance: random.Random) -> Asyn
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-def objects_there_are() -> Counter[str]:
-    """How many objects of each type the garbage collector knows."""
-    gc.collect()
-    return Counter(type(found).__qualname__ for found in gc.get_objects())

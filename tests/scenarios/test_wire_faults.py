@@ -8,22 +8,28 @@ end the cache is equal to the server, what the handlers were told adds up to the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from ctrlkit import clock
 from ctrlkit.cache import Change, ChangeKind, Informer
 from ctrlkit.cache.reflector import WATCH_TIMEOUT_S
+from ctrlkit.cache.watchdog import SILENCE_S
 from ctrlkit.client import Client
-from ctrlkit.model.kinds import CONFIG_MAPS
+from ctrlkit.client.list_watch import PAGE_SIZE
+from ctrlkit.errors import DecodeError
+from ctrlkit.model import Resource
+from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import TIME_LIMIT_S, RestTransport
 from fakes.apiserver import ApiServer
 from fakes.tracker import Tracker
+from tests.support.mirror import THINGS, TOO_LONG
 from tests.support.proxy import Proxy, proxy_to
 
 HEAL_S = 90.0
@@ -50,9 +56,29 @@ class Mirror:
         else:
             self.tracker.create(CONFIG_MAPS, body)
 
+    def put_new(self, name: str) -> None:
+        """Make an object of which it is known that it is not there."""
+        body = {"metadata": {"name": name, "namespace": "default"}, "data": {"value": "new"}}
+        self.tracker.create(CONFIG_MAPS, body)
+
     def remove(self, name: str) -> None:
         """Delete an object behind the client's back."""
         self.tracker.delete(CONFIG_MAPS, f"default/{name}")
+
+    @property
+    def lists(self) -> Mapping[str, int]:
+        """How many lists were asked for, by reason."""
+        return self.informer.statistics().reflectors[""].lists
+
+    async def reconnect(self) -> None:
+        """Cut all connections, and accept new ones at once."""
+        await self.proxy.close()
+        await self.proxy.open()
+
+    def refuse(self, code: int, reason: str, message: str = "no", **details: Any) -> None:
+        """Answer the next request with a Status."""
+        status = {"kind": "Status", "code": code, "reason": reason, "message": message, "details": details}
+        self.proxy.answer(f"{code} {reason}", msgspec.json.encode(status))
 
     async def pass_time(self, seconds: float = 1.0) -> None:
         """Virtual seconds."""
@@ -64,9 +90,10 @@ class Mirror:
         server = {str(found.key): found.metadata.resource_version for found in self.tracker.list(CONFIG_MAPS)}
         records = self.informer.lister.records()
         assert {str(record.key): record.version for record in records} == server
-        assert {str(record.key): record.value["data"]["value"] for record in records} == {
-            str(found.key): found["data"]["value"] for found in self.tracker.list(CONFIG_MAPS)
-        }
+        if self.informer.resource is CONFIG_MAPS:
+            assert {str(record.key): record.value["data"]["value"] for record in records} == {
+                str(found.key): found["data"]["value"] for found in self.tracker.list(CONFIG_MAPS)
+            }
         assert self.told == server
         assert self.proxy.requests <= 4 + 2 * (clock.monotonic() - self._began)
 
@@ -79,18 +106,21 @@ class Mirror:
 
 
 @asynccontextmanager
-async def mirrored() -> AsyncIterator[Mirror]:
-    """Three objects, mirrored and in step."""
+async def mirrored(
+    before: Callable[[Mirror], None] = lambda _: None, resource: Resource[Any] = CONFIG_MAPS
+) -> AsyncIterator[Mirror]:
+    """Three objects, mirrored and in step; `before` is what happens before anybody asks for them."""
     tracker = Tracker()
     async with (
         ApiServer(tracker, tracker.registry).serve() as server,
         proxy_to(urlsplit(server.url).port or 0) as proxy,
         RestTransport(Endpoint(server=proxy.url)) as transport,
     ):
-        informer = Informer(CONFIG_MAPS, {"": Client(transport).list_watch(CONFIG_MAPS)})
+        informer = Informer(resource, {"": Client(transport).list_watch(resource)})
         mirror = Mirror(tracker, proxy, informer)
         for name in "abc":
             mirror.put(name, "first")
+        before(mirror)
         task = asyncio.create_task(informer.run())
         try:
             await informer.wait_synced()
@@ -112,7 +142,7 @@ async def test_a_watch_cut_in_mid_line_resumes_after_the_last_whole_event() -> N
         assert mirror.changes == 3 + 3
 
 
-@pytest.mark.behaviour("R12", "I12")
+@pytest.mark.behaviour("R12", "I12", "F9", "I15")
 async def test_deletions_behind_a_410_are_seen() -> None:
     """The history is gone when the watch comes back: only the comparison with a new list can show the loss."""
     async with mirrored() as mirror:
@@ -132,8 +162,7 @@ async def test_a_server_that_fails_for_a_while_is_asked_again() -> None:
     async with mirrored() as mirror:
         for _ in range(4):
             mirror.proxy.answer("500 Internal Server Error", b'{"kind":"Status","code":500,"reason":"InternalError"}')
-        await mirror.proxy.close()
-        await mirror.proxy.open()
+        await mirror.reconnect()
         mirror.put("a", "second")
         await mirror.heals()
 
@@ -141,10 +170,9 @@ async def test_a_server_that_fails_for_a_while_is_asked_again() -> None:
 async def test_an_answer_that_is_no_json_is_a_failure_like_others() -> None:
     """A proxy's HTML page, with status 200."""
     async with mirrored() as mirror:
-        await mirror.proxy.close()
         for _ in range(3):
             mirror.proxy.answer("200 OK", b"<html>welcome to the hotel</html>")
-        await mirror.proxy.open()
+        await mirror.reconnect()
         mirror.put("a", "second")
         await mirror.heals()
 
@@ -191,8 +219,7 @@ async def test_a_server_that_ends_every_watch_at_once_is_asked_less_and_less() -
     async with mirrored() as mirror:
         for _ in range(200):
             mirror.proxy.answer("200 OK")
-        await mirror.proxy.close()
-        await mirror.proxy.open()
+        await mirror.reconnect()
         before = mirror.proxy.requests
         await mirror.pass_time(600)
         assert mirror.proxy.requests - before <= 60
@@ -205,3 +232,165 @@ async def test_idle_the_mirror_costs_a_watch_every_few_minutes() -> None:
         await mirror.pass_time(3600)
         assert mirror.proxy.requests - before <= 3600 / 300
         await mirror.heals()
+
+
+# ---- how a collection comes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.behaviour("R19", "R20")
+async def test_a_streamed_list_and_its_watch_are_one_request() -> None:
+    """Objects, end marker and changes over one connection, and an informer that is up to date after one round trip."""
+    async with mirrored() as mirror:
+        mirror.put("a", "second")
+        await mirror.pass_time()
+        assert mirror.proxy.requests == 1
+        assert mirror.lists == {"first": 1}
+        await mirror.heals()
+
+
+@pytest.mark.behaviour("R21")
+async def test_a_list_cut_before_its_end_is_told_to_nobody() -> None:
+    """Two streams break within the list; neither objects nor a version come of them."""
+
+    def before(mirror: Mirror) -> None:
+        mirror.proxy.cut_after(900)
+
+    async with mirrored(before) as mirror:
+        assert mirror.proxy.requests == 2
+        assert mirror.changes == 3, "each object once, though some of them came twice"
+        await mirror.heals()
+
+
+@pytest.mark.behaviour("R23", "B17")
+async def test_a_server_that_refuses_to_stream_is_listed_now_and_later() -> None:
+    """The list follows at once; after a 410 nobody asks for a stream again."""
+    async with mirrored(lambda mirror: mirror.refuse(422, "Invalid", "sendInitialEvents: Forbidden")) as mirror:
+        assert mirror.proxy.requests == 3, "a stream refused, a list, a watch"
+        await mirror.proxy.close()
+        mirror.remove("a")
+        mirror.tracker.compact()
+        await mirror.proxy.open()
+        await mirror.heals()
+        assert mirror.lists == {"first": 1, "stream-refused": 1, "expired": 1}
+        assert not mirror.informer.statistics().reflectors[""].streams_lists
+
+
+@pytest.mark.behaviour("R4")
+async def test_a_list_whose_token_expires_half_way_is_taken_whole() -> None:
+    """Three pages; the second is refused, and nothing of the first is mixed with what comes then."""
+
+    def before(mirror: Mirror) -> None:
+        for number in range(3 * PAGE_SIZE):
+            mirror.put_new(f"many-{number:04}")
+        mirror.refuse(422, "Invalid", "sendInitialEvents: Forbidden")
+        mirror.proxy.pass_on()
+        mirror.refuse(410, "Expired", "The provided continue parameter is too old")
+
+    async with mirrored(before) as mirror:
+        assert mirror.proxy.requests == 1 + 3 + 1, "a stream refused; a page, one refused, all at once; a watch"
+        assert len(mirror.told) == 3 + 3 * PAGE_SIZE
+        await mirror.heals()
+
+
+@pytest.mark.behaviour("R3")
+async def test_a_server_that_is_behind_the_version_is_asked_for_its_newest_at_once() -> None:
+    """As one whose watch cache restarted: refused for the version of the cache, once, and never again."""
+    async with mirrored() as mirror:
+        await mirror.proxy.close()
+        mirror.remove("a")
+        mirror.tracker.compact()
+        mirror.proxy.pass_on()
+        mirror.refuse(504, "Timeout", "Too large resource version: 9", causes=[{"reason": "ResourceVersionTooLarge"}])
+        await mirror.proxy.open()
+        await mirror.heals()
+        assert mirror.lists == {"first": 1, "expired": 1, "unusable-version": 1}
+
+
+# ---- what ends a watch, and what comes after --------------------------------------------------------------------
+
+
+@pytest.mark.behaviour("R8")
+async def test_after_a_bookmark_a_cut_costs_no_list_though_the_history_is_gone() -> None:
+    """Others' objects move the server's version; the bookmark moves ours with it."""
+    async with mirrored() as mirror:
+        mirror.tracker.create(SECRETS, {"metadata": {"name": "s", "namespace": "default"}})
+        await mirror.pass_time(70)
+        mirror.tracker.compact()
+        await mirror.reconnect()
+        mirror.put("a", "second")
+        await mirror.heals()
+        assert mirror.lists == {"first": 1}
+
+
+@pytest.mark.behaviour("R11")
+async def test_a_server_that_asks_for_patience_is_watched_later_and_not_listed() -> None:
+    """429 and 503, with and without a time; the version is kept."""
+    async with mirrored() as mirror:
+        for code, reason in ((429, "TooManyRequests"), (503, "ServiceUnavailable"), (429, "TooManyRequests")):
+            mirror.refuse(code, reason)
+        mirror.proxy.answer("429 Too Many Requests", b"", "Retry-After: 7")
+        await mirror.reconnect()
+        mirror.put("a", "second")
+        await mirror.heals()
+        assert mirror.lists == {"first": 1}
+
+
+@pytest.mark.behaviour("R12")
+async def test_an_error_within_the_stream_ends_it() -> None:
+    """A 500 leads to a list after a wait, a 410 to one at once; what the stream brought before is kept."""
+    async with mirrored() as mirror:
+        for code, reason in ((500, "InternalError"), (410, "Expired")):
+            status = {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": "no"}
+            mirror.proxy.answer("200 OK", msgspec.json.encode({"type": "ERROR", "object": status}) + b"\n")
+            await mirror.reconnect()
+            mirror.put("a", reason)
+            await mirror.heals()
+        assert mirror.lists == {"first": 1, "watch-refused": 1, "expired": 1}
+
+
+@pytest.mark.behaviour("R8")
+async def test_a_silence_after_bookmarks_is_noticed_within_minutes() -> None:
+    """Where they came each minute, three that do not come are enough; no list follows."""
+    async with mirrored() as mirror:
+        await mirror.pass_time(70)
+        mirror.proxy.lose()
+        mirror.put("a", "second")
+        await mirror.pass_time(SILENCE_S + 20)
+        assert mirror.told["default/a"] == mirror.informer.versions[""], "long before the watch was to end"
+        await mirror.heals()
+        assert mirror.lists == {"first": 1}
+
+
+@pytest.mark.behaviour("R9", "B18")
+async def test_after_a_healthy_stretch_the_first_wait_is_short_again() -> None:
+    """However long the outage before it was."""
+    async with mirrored() as mirror:
+        await mirror.proxy.close()
+        await mirror.pass_time(600)
+        await mirror.proxy.open()
+        await mirror.heals()
+        await mirror.reconnect()
+        mirror.put("a", "second")
+        await mirror.pass_time(1.0)
+        assert mirror.told["default/a"] == mirror.informer.versions[""]
+
+
+@pytest.mark.behaviour("B14")
+async def test_an_object_that_does_not_fit_is_seen_listed_and_used_again() -> None:
+    """It ends no stream and costs no other object; its next change makes it good, or its end."""
+    async with mirrored(resource=THINGS) as mirror:
+        before = mirror.proxy.requests
+        for name in "ab":
+            mirror.put(name, TOO_LONG)
+        mirror.put("c", "fits")
+        await mirror.pass_time()
+        assert {str(key) for key in mirror.informer.quarantine} == {"default/a", "default/b"}
+        with pytest.raises(DecodeError, match="decode configmaps default/a"):
+            mirror.informer.lister.get("default/a")
+        assert mirror.informer.lister.get("default/c").data.value == "fits"
+        mirror.put("a", "fits too")
+        mirror.remove("b")
+        await mirror.heals()
+        assert mirror.informer.lister.get("default/a").data.value == "fits too"
+        assert not mirror.informer.quarantine
+        assert mirror.proxy.requests == before

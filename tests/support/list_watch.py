@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.errors import DecodeError
-from ctrlkit.model import Snapshot, WatchEvent
+from ctrlkit.model import Record, Snapshot, WatchEvent
 
 Events = Sequence[WatchEvent[dict[str, Any]]]
 
@@ -42,6 +42,7 @@ class ScriptedSource:
     watches: list[Stream] = field(default_factory=lambda: [Stream(open_s=1e9)])
     streams: list[Stream] = field(default_factory=list)
     calls: list[tuple[str, str, float]] = field(default_factory=list)
+    timeouts: list[int] = field(default_factory=list)
     stopped: bool = False
 
     @property
@@ -51,12 +52,17 @@ class ScriptedSource:
     def stop_streaming(self) -> None:
         self.stopped = True
 
-    async def list(self, *, resource_version: str) -> Snapshot[dict[str, Any]]:
+    async def list(
+        self,
+        *,
+        resource_version: str,
+        known: Callable[[Record[dict[str, Any]]], Record[dict[str, Any]]] | None = None,
+    ) -> Snapshot[dict[str, Any]]:
         self.calls.append(("list", resource_version, clock.monotonic()))
         answer = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer if known is None else replace(answer, records=[known(record) for record in answer.records])
 
     @asynccontextmanager
     async def stream(self, *, resource_version: str, timeout_s: int) -> AsyncIterator[AsyncIterator[Events]]:
@@ -80,6 +86,7 @@ class ScriptedSource:
     ) -> AsyncIterator[AsyncIterator[Events]]:
         assert 300 <= timeout_s <= 600
         self.calls.append((verb, version, clock.monotonic()))
+        self.timeouts.append(timeout_s)
         stream = script.pop(0) if len(script) > 1 else script[0]
         if stream.refused and stream.error:
             raise stream.error

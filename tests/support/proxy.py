@@ -23,7 +23,7 @@ class Proxy:
         self._upstream = upstream
         self._port = 0
         self._server: asyncio.Server | None = None
-        self._answers: deque[bytes] = deque()
+        self._answers: deque[bytes | None] = deque()
         self._dead: set[asyncio.Task[None]] = set()
         self._left: int | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -41,6 +41,10 @@ class Proxy:
         """Answer the next request ourselves; it does not reach the server."""
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers]
         self._answers.append("\r\n".join([*lines, "", ""]).encode() + body)
+
+    def pass_on(self) -> None:
+        """Let the next request through, before the answers that were given after this."""
+        self._answers.append(None)
 
     def lose(self) -> None:
         """Let nothing more through on the connections that are open, without a word to either end."""
@@ -93,10 +97,11 @@ class Proxy:
     ) -> None:
         while data := await reader.read(CHUNK):
             self.requests += data.count(b" HTTP/1.1\r\n")
-            if self._answers and b" HTTP/1.1\r\n" in data:
-                writer.write(self._answers.popleft())
-            else:
+            answer = self._answers.popleft() if self._answers and b" HTTP/1.1\r\n" in data else None
+            if answer is None:
                 upstream.write(data)
+            else:
+                writer.write(answer)
 
     async def _responses(
         self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: asyncio.Task[None] | None

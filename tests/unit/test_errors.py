@@ -58,3 +58,21 @@ def test_a_status_that_says_how_to_go_on_with_a_list_keeps_it() -> None:
     assert isinstance(error, Expired)
     assert error.continue_token == "next"
     assert ApiError.of_status({"code": 404}).to_status()["metadata"] == {}
+
+
+def test_what_was_not_found_decides_what_to_look_at() -> None:
+    """A missing definition is no advice for an object that is not there."""
+    kind = ApiError.of_status({"code": 404, "message": "the server could not find the requested resource"})
+    assert "; see whether the server serves this kind and version; a custom one needs its definition" in str(kind)
+    pod = {"code": 404, "reason": "NotFound", "message": 'pods "a" not found', "details": {"name": "a", "kind": "pods"}}
+    assert str(ApiError.of_status(pod)) == 'pods "a" not found; check its name and namespace [404 NotFound]'
+
+
+def test_a_conflict_of_an_apply_is_not_cured_by_reading_again() -> None:
+    """Another manager owns the fields, and still will."""
+    causes = [{"reason": "FieldManagerConflict", "message": 'conflict with "kubectl"', "field": ".data.k"}]
+    status = {"code": 409, "reason": "Conflict", "message": "Apply failed", "details": {"causes": causes}}
+    error = ApiError.of_status(status)
+    assert isinstance(error, Conflict)
+    assert (error.over_fields, Conflict("it was modified").over_fields) == (True, False)
+    assert str(error) == "Apply failed; leave these fields out, or take them with OnConflict.FORCE [409 Conflict]"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging, logger
+from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging, log_level, logger, set_log_level
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +57,33 @@ def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str
     configure_logging(LogFormat.CONSOLE, LogLevel.DEBUG)
     log.debug("connected", host="127.0.0.1")
     assert "connected part=wire host=127.0.0.1" in capsys.readouterr().err
+
+
+def test_the_level_changes_at_run_time_for_every_logger_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also for those that were bound before, and for what goes through another level's method."""
+    configure_logging(LogFormat.JSON, LogLevel.WARNING)
+    lazy, bound = logger("wire"), logger("wire").bind(host="a")
+    lazy.info("unseen")
+    bound.info("unseen")
+    assert log_level() is LogLevel.WARNING
+    set_log_level(LogLevel.DEBUG)
+    assert log_level() is LogLevel.DEBUG
+    lazy.debug("first")
+    bound.debug("second")
+    set_log_level(LogLevel.ERROR)
+    bound.warning("unseen")
+    bound.critical("third")
+    try:
+        fail_with_a_secret_at_hand()
+    except KeyError:
+        bound.exception("fourth")
+    written = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert written == ["first", "second", "third", "fourth"]
+
+
+def test_logging_that_is_not_ours_has_no_level_to_set() -> None:
+    """Whoever configured it knows how to change it."""
+    structlog.configure(processors=[structlog.dev.ConsoleRenderer()])
+    assert log_level() is None
+    with pytest.raises(RuntimeError, match="the program has configured structlog itself"):
+        set_log_level(LogLevel.DEBUG)

@@ -9,6 +9,7 @@ binary.py        real bitcoind or simulated nodes
 walkthrough.py   the steps
 steps.py         how a step is played: its deadline, its report
 checks.py        what must hold (pure)
+pods.py          how containers fare
 observer.py      what the API server says, and waiting for it
 nodes.py         what the nodes say
 report.py        the result, as text and as JSON

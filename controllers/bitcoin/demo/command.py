@@ -30,7 +30,8 @@ from controllers.bitcoin.demo.steps import play
 from controllers.bitcoin.demo.view import PlainView, View
 from controllers.bitcoin.demo.walkthrough import Walkthrough
 from controllers.bitcoin.rpc import RpcClient
-from ctrlkit.manager import GraceExceeded, Manager, connect
+from ctrlkit.manager import GraceExceeded, Manager, Settings, connect, manager_from
+from ctrlkit.manager.settings import OFF
 
 WORKERS = 5
 _GRACE_S = 5.0
@@ -77,6 +78,7 @@ class _Demo:
         self._interruption = interruption
         self._stack = AsyncExitStack()
         self._kubeconfig = ""
+        self._endpoints = ""
 
     async def run(self) -> int:
         options = self._options
@@ -119,7 +121,7 @@ class _Demo:
         client = await enter(connect(kubeconfig=self._kubeconfig, context=self._options.context))
         installation = Installation(client)
         if self._options.kubeconfig is not None:
-            self._stack.push_async_callback(installation.remove)
+            self._stack.push_async_callback(installation.remove, tell=lambda text: view.hint([text]))
         observer = Observer(client, installation.network)
         nodes = Nodes(await enter(RpcClient()), tell=view.nodes_seen)
         await enter(beside(observer.run(), name="observer"))
@@ -139,11 +141,13 @@ class _Demo:
         enter = self._stack.enter_async_context
         client = await enter(connect(kubeconfig=self._kubeconfig, context=self._options.context))
         bitcoind = await enter(RpcClient())
-        manager = Manager(client, namespaces=[NAMESPACE], grace_s=_GRACE_S)
+        address = "127.0.0.1:0" if self._options.keep else OFF
+        manager = manager_from(Settings(namespaces=(NAMESPACE,), grace_s=_GRACE_S, endpoints_address=address), client)
         manager.add(build(manager, bitcoind=bitcoind, workers=WORKERS))
         await enter(beside(_run_to_the_end(manager), name="controller"))
         for informer in manager.informers:
             await informer.wait_synced()
+        self._endpoints = manager.address
         watched = ", ".join(informer.resource.plural for informer in manager.informers)
         return f"its caches of {watched} are filled; {WORKERS} workers"
 
@@ -152,6 +156,8 @@ class _Demo:
         if report.ok:
             await walkthrough.apply_network()
         view.hint(_hints(self._kubeconfig, self._options.context, walkthrough.network_name))
+        if self._endpoints:
+            view.hint([f"what the controller does, for a browser: http://{self._endpoints}/debug"])
         await self._interruption.wait()
 
 

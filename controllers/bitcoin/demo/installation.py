@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Any, Final
 
 from controllers.bitcoin.demo.errors import NotRemoved
 from controllers.bitcoin.manifests import objects
 from controllers.bitcoin.types import BITCOIN_NETWORKS
 from ctrlkit.client import Client
+from ctrlkit.clock import monotonic
 from ctrlkit.errors import AlreadyExists, NotFound
 from ctrlkit.model import AnyResource, ObjectKey, Unstructured
 from ctrlkit.model.kinds import BUILT_IN
 
 NAMESPACE: Final = "bitcoin-demo"
 _REMOVAL_LIMIT_S: Final = 60.0
+_TELL_AFTER_S: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.2
 _RESOURCES: Final[dict[str, AnyResource]] = {
     resource.kind: resource for resource in (*BUILT_IN, BITCOIN_NETWORKS.of(Unstructured))
@@ -61,20 +65,22 @@ class Installation:
         await self._client.create(BITCOIN_NETWORKS.of(Unstructured), {**self._sample, "spec": spec})
         self._created.append((BITCOIN_NETWORKS, self.network))
 
-    async def remove(self) -> None:
-        """Delete what was created, the newest first, and wait until it is gone."""
+    async def remove(self, *, tell: Callable[[str], None]) -> None:
+        """Delete what was created, the newest first, and wait until it is gone; `tell` hears of what takes long."""
         made, self._created = list(reversed(self._created)), []
+        left = ""
         try:
             async with asyncio.timeout(_REMOVAL_LIMIT_S):
                 for resource, key in made:
                     with suppress(NotFound):
                         await self._client.delete(resource, key)
                 for resource, key in made:
-                    await self._until_gone(resource, key)
+                    left = f"{resource.kind} {key}"
+                    await self._until_gone(resource, key, tell=tell)
         except TimeoutError:
             raise NotRemoved(
-                f"remove what the walk-through made: not gone after {_REMOVAL_LIMIT_S:g} s; look at namespace "
-                f"{NAMESPACE}, and whether the server has a garbage collector (--with-kubelet brings one)"
+                f"remove what the walk-through made: {left or 'it'} was not gone after {_REMOVAL_LIMIT_S:g} s; look at "
+                f"namespace {NAMESPACE}, and whether the server has a garbage collector (--with-kubelet brings one)"
             ) from None
 
     async def _create(self, item: dict[str, Any]) -> bool:
@@ -87,10 +93,14 @@ class Installation:
         self._created.append((resource, ObjectKey(metadata.get("namespace", ""), metadata["name"])))
         return True
 
-    async def _until_gone(self, resource: AnyResource, key: ObjectKey) -> None:
+    async def _until_gone(self, resource: AnyResource, key: ObjectKey, *, tell: Callable[[str], None]) -> None:
+        tell_at = monotonic() + _TELL_AFTER_S
         with suppress(NotFound):
             while True:
                 await self._client.get(resource, key)
+                if monotonic() >= tell_at:
+                    tell(f"waiting until {resource.kind} {key} is gone; all in all {_REMOVAL_LIMIT_S:g} s at most")
+                    tell_at = inf
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
 

@@ -34,6 +34,7 @@ class LiveView:
         self._planned: Sequence[str] = ()
         self._played: list[StepReport] = []
         self._running_since: float | None = None
+        self._waits_for = ""
         self._facts: Sequence[NodeFacts] = ()
         self._summary = Text()
         self._ticker: asyncio.Task[None] | None = None
@@ -64,9 +65,14 @@ class LiveView:
         self._running_since = monotonic()
         self._draw()
 
+    def step_waits(self, name: str, why: str) -> None:
+        """Beside its seconds, until it is over."""
+        self._waits_for = why
+        self._draw()
+
     def step_ended(self, report: StepReport) -> None:
         """Tick it off."""
-        self._running_since = None
+        self._running_since, self._waits_for = None, ""
         self._played.append(report)
         self._draw()
 
@@ -99,7 +105,7 @@ class LiveView:
                 table.add_row(*_played_row(self._played[index]))
             elif index == len(self._played) and self._running_since is not None:
                 seconds = f"{monotonic() - self._running_since:.1f} s"
-                table.add_row(Text("▸", style="yellow"), Text(name, style="yellow"), seconds, "")
+                table.add_row(Text("▸", style="yellow"), Text(name, style="yellow"), seconds, Text(self._waits_for))
             else:
                 table.add_row("·", Text(name, style="dim"), "", "")
         return table

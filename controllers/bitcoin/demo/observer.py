@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from controllers.bitcoin.demo.checks import Finding, Holds, NotYet
+from controllers.bitcoin.demo.pods import SEEN_PODS, SeenPod, troubles
 from controllers.bitcoin.desired import labels, service_name, statefulset_name
 from controllers.bitcoin.types import (
     BITCOIN_NETWORKS,
-    PODS,
     SERVICES,
     STATEFULSETS,
     BitcoinNetwork,
     NodeStatus,
-    Pod,
     Service,
     StatefulSet,
 )
 from ctrlkit.cache import Change, InformerFactory, Lister, ListWatchMaker
+from ctrlkit.clock import monotonic
 from ctrlkit.model import LabelSelector, ObjectKey
 
 _SYNC_LIMIT_S = 15.0
@@ -39,20 +39,22 @@ class _Listers:
     networks: Lister[BitcoinNetwork]
     services: Lister[Service]
     stateful_sets: Lister[StatefulSet]
-    pods: Lister[Pod]
+    pods: Lister[SeenPod]
 
 
 class Observer:
     """
     Sees one network, by key.
 
-    Shape   Before `watch` there is nothing to see. `last` is what was found when something was looked at last.
+    Shape   Before `watch` there is nothing to see. `last` is what was found when something was looked at last, and
+            `last_at` the moment since when it has been so.
     Owner   Whoever made it runs `run()` beside the walk-through.
     """
 
     def __init__(self, source: ListWatchMaker, key: ObjectKey) -> None:
         self.key = key
         self.last: Finding = NotYet("nothing was looked at")
+        self.last_at = 0.0
         self._factory = InformerFactory(source, namespaces=[key.namespace])
         self._listers: _Listers | None = None
         self._changed = asyncio.Event()
@@ -64,7 +66,7 @@ class Observer:
     async def watch(self) -> None:
         """Begin to look, once the kinds are served. Errors: NotSynced."""
         networks, services = self._factory.informer(BITCOIN_NETWORKS), self._factory.informer(SERVICES)
-        stateful_sets, pods = self._factory.informer(STATEFULSETS), self._factory.informer(PODS)
+        stateful_sets, pods = self._factory.informer(STATEFULSETS), self._factory.informer(SEEN_PODS)
         for informer in (networks, services, stateful_sets, pods):
             informer.add_handler(self._note, name="walk-through")
         await self._factory.wait_synced(timeout_s=_SYNC_LIMIT_S)
@@ -87,7 +89,7 @@ class Observer:
         return self._listers.stateful_sets.find(self._child(name)) if self._listers else None
 
     @property
-    def pods(self) -> dict[str, Pod]:
+    def pods(self) -> dict[str, SeenPod]:
         """Its pods, by name."""
         if self._listers is None:
             return {}
@@ -105,18 +107,27 @@ class Observer:
         """Wait until a check of what is seen here holds; its detail."""
         while True:
             changed = self._changed
-            self.last = check()
-            if isinstance(self.last, Holds):
-                return self.last.detail
+            found = self._found(check())
+            if isinstance(found, Holds):
+                return found.detail
             await changed.wait()
 
     async def ask_until(self, check: Callable[[], Awaitable[Finding]]) -> str:
         """Ask until a check holds; its detail."""
         while True:
-            self.last = await check()
-            if isinstance(self.last, Holds):
-                return self.last.detail
+            found = self._found(await check())
+            if isinstance(found, Holds):
+                return found.detail
             await asyncio.sleep(_ASK_AGAIN_S)
+
+    def told(self) -> str:
+        """What was seen last, and what keeps pods from running."""
+        return "; ".join(part for part in (self.last.detail, troubles(self.pods.values())) if part)
+
+    def _found(self, finding: Finding) -> Finding:
+        if finding != self.last:
+            self.last, self.last_at = finding, monotonic()
+        return finding
 
     def _child(self, name: str) -> ObjectKey:
         return ObjectKey(self.key.namespace, name)

@@ -1,17 +1,22 @@
-"""How a step is played: within its deadline, to a report, whatever goes wrong in it."""
+"""How a step is played: within its deadline, to a report, whatever goes wrong in it; and a word when it drags on."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
+from controllers.bitcoin.demo.checks import NotYet
 from controllers.bitcoin.demo.observer import Observer
 from controllers.bitcoin.demo.report import INTERRUPTED, Report, StepReport
 from controllers.bitcoin.rpc import RpcError
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import CtrlkitError
+
+STANDSTILL_S: Final = 10.0
+"""A step that has come no further for so long says what it waits for."""
+_LOOK_AGAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,10 @@ class StepView(Protocol):
         """A step begins."""
         ...
 
+    def step_waits(self, name: str, why: str) -> None:
+        """It has come no further for a while."""
+        ...
+
     def step_ended(self, report: StepReport) -> None:
         """It held, or did not."""
         ...
@@ -39,7 +48,14 @@ async def play(steps: Sequence[Step], *, observer: Observer, report: Report, vie
     """Play the steps in order, up to the first that does not hold; the report grows with each."""
     for step in steps:
         view.step_began(step.name)
-        result = await _play_one(step, observer, report)
+        telling = asyncio.create_task(_tell_of_standstill(step, observer, view), name="standstill")
+        try:
+            result = await _play_one(step, observer, report)
+        finally:
+            telling.cancel()
+            await asyncio.wait({telling})
+        if not telling.cancelled():
+            telling.result()  # it failed
         report.steps.append(result)
         view.step_ended(result)
         if not result.ok:
@@ -56,9 +72,21 @@ async def _play_one(step: Step, observer: Observer, report: Report) -> StepRepor
         async with asyncio.timeout(step.deadline_s):
             return result(ok=True, detail=await step.play())
     except TimeoutError:
-        return result(ok=False, detail=f"not within {step.deadline_s:g} s; last seen: {observer.last.detail}")
+        return result(ok=False, detail=f"not within {step.deadline_s:g} s; last seen: {observer.told()}")
     except (CtrlkitError, RpcError) as error:
         return result(ok=False, detail=str(error))
     except asyncio.CancelledError:
         report.steps.append(result(ok=False, detail=INTERRUPTED))
         raise
+
+
+async def _tell_of_standstill(step: Step, observer: Observer, view: StepView) -> None:
+    """Say what a step waits for when nothing has moved for a while, and again when there is something else to say."""
+    quiet_since, told = monotonic(), ""
+    while True:
+        await asyncio.sleep(_LOOK_AGAIN_S)
+        stands_s = monotonic() - max(quiet_since, observer.last_at)
+        why = observer.told()
+        if isinstance(observer.last, NotYet) and stands_s >= STANDSTILL_S and why != told:
+            view.step_waits(step.name, why)
+            quiet_since, told = monotonic(), why

@@ -26,6 +26,9 @@ class View(Protocol):
     def step_began(self, name: str) -> None:
         """A step is being played."""
 
+    def step_waits(self, name: str, why: str) -> None:
+        """The step has come no further for a while."""
+
     def step_ended(self, report: StepReport) -> None:
         """A step is over."""
 
@@ -69,11 +72,14 @@ class PlainView:
     def step_began(self, name: str) -> None:
         """Nothing: its end says all."""
 
+    def step_waits(self, name: str, why: str) -> None:
+        """One line."""
+        self._write(f"{self._elapsed()} wait {name}: {why}")
+
     def step_ended(self, report: StepReport) -> None:
         """One line, and those of the nodes that changed."""
         word = "ok  " if report.ok else "FAIL"
-        elapsed = f"[{monotonic() - self._began:5.1f}s]"
-        self._write(f"{elapsed} {word} {report.name} ({report.seconds:.1f} s): {report.detail}")
+        self._write(f"{self._elapsed()} {word} {report.name} ({report.seconds:.1f} s): {report.detail}")
         lines = {fact.name: node_line(fact) for fact in self._facts}
         for name, line in lines.items():
             if self._shown.get(name) != line:
@@ -92,6 +98,9 @@ class PlainView:
         """As they are."""
         for line in lines:
             self._write(line)
+
+    def _elapsed(self) -> str:
+        return f"[{monotonic() - self._began:5.1f}s]"
 
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")

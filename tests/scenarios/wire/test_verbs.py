@@ -95,6 +95,21 @@ async def test_an_object_lives_and_dies(client: Client) -> None:
         await client.delete(CONFIG_MAPS, "demo/a")
 
 
+@pytest.mark.behaviour("D12")
+async def test_a_version_in_a_patch_is_an_optimistic_lock(client: Client) -> None:
+    """D12: it holds once; without one the last writer wins, and a patch of nothing is sent and changes nothing."""
+    made = await client.create(CONFIG_MAPS, _config_map(k="v"))
+    version = {"resourceVersion": made.metadata.resource_version}
+    locked = MergePatch({"metadata": version, "data": {"k": "mine"}})
+    changed = await client.patch(CONFIG_MAPS, "demo/a", locked)
+    with pytest.raises(Conflict):
+        await client.patch(CONFIG_MAPS, "demo/a", locked)
+    assert (await client.patch(CONFIG_MAPS, "demo/a", MergePatch({"data": {"k": "theirs"}})))["data"] == {"k": "theirs"}
+    same = await client.patch(CONFIG_MAPS, "demo/a", MergePatch({}))
+    assert int(same.metadata.resource_version) > int(changed.metadata.resource_version)
+    assert same["data"] == {"k": "theirs"}
+
+
 async def test_an_apply_makes_what_is_missing(client: Client) -> None:
     """Completed by the client with kind and name."""
     made = await client.apply(CONFIG_MAPS, "demo/fresh", {"data": {"k": "v"}})

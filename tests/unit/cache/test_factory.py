@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from ctrlkit.cache import InformerFactory
 from ctrlkit.cache.source import ListWatch
 from ctrlkit.errors import Forbidden, NotSynced
-from ctrlkit.model import Resource
+from ctrlkit.model import ObjectMeta, Resource
 from ctrlkit.model.kinds import NODES, PODS, SERVICES
 from tests.support.list_watch import ScriptedSource
 from tests.support.records import record, snapshot
@@ -125,7 +126,7 @@ async def test_a_factory_that_is_entered_again_starts_nothing_twice() -> None:
         pods.add_handler(lambda _: None)
 
 
-@pytest.mark.behaviour("I14", "D7")
+@pytest.mark.behaviour("I14", "D7", "D8")
 async def test_a_request_may_name_its_own_namespaces() -> None:
     """One informer for each set of them, in whatever order they are named."""
     sources = Sources()
@@ -136,6 +137,21 @@ async def test_a_request_may_name_its_own_namespaces() -> None:
     everything = factory.informer(PODS, namespaces=[])
     assert list(everything.sources) == [""]
     assert list(both.sources) == ["one", "two"]
+
+
+class Slim(msgspec.Struct, frozen=True):
+    """A pod's metadata and nothing else, from whole objects."""
+
+    metadata: ObjectMeta
+
+
+@pytest.mark.behaviour("D3")
+async def test_each_view_of_a_kind_has_an_informer_of_its_own() -> None:
+    """D3: three lists; what two ask for alike is one."""
+    sources = Sources()
+    factory = InformerFactory(sources)
+    views = [factory.informer(view) for view in (PODS, PODS.of(Slim), PODS.metadata_only(), PODS.of(Slim))]
+    assert len(set(views)) == len(sources.made) == 3
 
 
 @pytest.mark.behaviour("F8")

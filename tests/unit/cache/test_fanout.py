@@ -20,7 +20,7 @@ def change(name: str, cause: Cause = Cause.WATCH) -> Change[dict[str, Any]]:
     return Change(None, record(f"d/{name}", 1), cause)
 
 
-@pytest.mark.behaviour("I6")
+@pytest.mark.behaviour("I6", "F5")
 async def test_a_handler_sees_changes_in_order_a_slice_at_a_time() -> None:
     """I6, with a bound on how long one handler holds the loop."""
     seen: list[str] = []
@@ -35,7 +35,7 @@ async def test_a_handler_sees_changes_in_order_a_slice_at_a_time() -> None:
     assert seen == names
 
 
-@pytest.mark.behaviour("B13", "I5")
+@pytest.mark.behaviour("B13", "I5", "I7")
 async def test_a_handler_that_raises_is_counted_and_still_syncs() -> None:
     """B13: an initial change it could not take counts as handled."""
 
@@ -84,6 +84,7 @@ async def test_a_removal_says_how_many_changes_it_dropped() -> None:
     assert seen == []
 
 
+@pytest.mark.behaviour("I8")
 async def test_a_handler_may_remove_itself() -> None:
     """From inside a change, and then sees no more (no deadlock as in row I8)."""
     seen: list[str] = []
@@ -143,7 +144,7 @@ async def test_a_slow_handler_is_visible() -> None:
     assert sum(statistics.latency.counts) == 2
 
 
-@pytest.mark.behaviour("I6", "B8")
+@pytest.mark.behaviour("I6", "B8", "F10")
 async def test_a_handler_far_behind_is_warned_of_once_for_each_doubling() -> None:
     """I6: depth and age together, so that the first list of a large collection is no alarm."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from ctrlkit.cache import Change, Delivery, Informer
+from ctrlkit.clock import monotonic
 from ctrlkit.errors import DecodeError, Forbidden, NotSynced
 from ctrlkit.model import Applied, Bookmark, Effect, ObjectKey, ObjectMeta, Record, Unusable, Write
 from ctrlkit.model.kinds import PODS, SERVICES
@@ -51,6 +53,80 @@ async def test_a_late_handler_gets_the_state_first_without_gap_or_double() -> No
         ("added", "d/c", "initial"),
         ("deleted", "d/a", "watch"),
     ]
+
+
+@pytest.mark.behaviour("F1", "D1")
+@pytest.mark.parametrize("records", [(), (record("d/a", 1),)], ids=["empty", "one object"])
+async def test_it_has_synced_once_its_first_list_is_in_the_store(records: tuple[Record[Any], ...]) -> None:
+    """F1: an empty list will do. D1: until then reads are empty, and ask and wait for nothing."""
+    source = ScriptedSource([snapshot(1, *records)])
+    informer = make(all=source)
+    assert (informer.has_synced(), informer.lister.list(), source.calls) == (False, [], [])
+    async with running(informer):
+        assert informer.has_synced()
+        assert informer.lister.records() == list(records)
+
+
+@pytest.mark.behaviour("F7", "G1")
+async def test_every_change_is_told_in_the_servers_order() -> None:
+    """G1: across objects too, and none is left out for a later one (F7), in one batch or in several."""
+    informer = make(all=ScriptedSource([snapshot(1)]))
+    seen: list[Change[Any]] = []
+    informer.add_handler(seen.append)
+    async with running(informer):
+        informer.apply([applied("d/a", 2), applied("d/b", 3), applied("d/a", 4)])
+        informer.apply([deleted("d/a", 5)])
+        informer.apply([applied("d/a", 6), deleted("d/a", 7)])
+        await asyncio.sleep(0)
+    assert [f"{change.kind.value} {change.key.name}@{change.record.version}" for change in seen] == [
+        "added a@2",
+        "added b@3",
+        "updated a@4",
+        "deleted a@5",
+        "added a@6",
+        "deleted a@7",
+    ]
+
+
+@pytest.mark.behaviour("S9")
+async def test_whoever_waits_wakes_when_it_happens_and_hears_of_the_end() -> None:
+    """S9: nobody polls, so no time passes between the list and the wake; a stop is an error, not silence."""
+    source = ScriptedSource([ConnectionError("later"), snapshot(1)])
+    informer = make(all=source)
+    woke_at: list[float] = []
+
+    async def wait(condition: Awaitable[None]) -> None:
+        await condition
+        woke_at.append(monotonic())
+
+    async with running(informer), asyncio.TaskGroup() as group:
+        registration = informer.add_handler(lambda _: None)
+        group.create_task(wait(informer.wait_synced()))
+        group.create_task(wait(registration.wait_synced()))
+        group.create_task(wait(informer.reached("1")))
+    assert woke_at == [source.calls[1][2]] * 3
+    with pytest.raises(NotSynced, match="it has ended"):
+        await informer.reached("2")
+
+
+@pytest.mark.behaviour("D6", "S3")
+async def test_an_index_may_be_added_at_any_time_and_waits_for_nothing() -> None:
+    """D6: before the start, before the first list, and when there is something to index; then it is complete."""
+    informer = make(all=ScriptedSource([ConnectionError("later"), snapshot(1, record("d/a", 1, app="x"))]))
+
+    def by_app(found: Record[Any]) -> list[str]:
+        return [(found.meta.labels or {}).get("app", "")]
+
+    informer.add_index("before", by_app)
+    async with running(informer):
+        assert not informer.has_synced()
+        informer.add_index("meanwhile", by_app)
+        await informer.wait_synced()
+        informer.add_index("after", by_app)
+        for index in ("before", "meanwhile", "after"):
+            assert [found.key.name for found in informer.lister.records_by_index(index, "x")] == ["a"]
+        with pytest.raises(ValueError, match="name is taken"):
+            informer.add_index("before", by_app)
 
 
 async def test_scopes_fill_one_store_and_sync_when_the_last_one_has() -> None:

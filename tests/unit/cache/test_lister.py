@@ -149,7 +149,7 @@ class Loose(msgspec.Struct, frozen=True):
     status: dict[str, str]
 
 
-@pytest.mark.behaviour("B25")
+@pytest.mark.behaviour("B25", "D4")
 def test_a_type_that_can_be_changed_is_decoded_anew_for_each_look() -> None:
     """Frozen is not enough where a field is a dict."""
     lister = lister_of(PODS.of(Loose), *THREE)

@@ -89,7 +89,7 @@ def test_a_list_refused_for_its_version_is_repeated_once_at_once_for_the_newest(
     assert course.list_failed(error) == List("", Reason.UNUSABLE_VERSION, 0.0)
 
 
-@pytest.mark.behaviour("B18")
+@pytest.mark.behaviour("B18", "R10")
 def test_a_410_on_the_watch_lists_at_once_and_a_second_one_waits() -> None:
     """B18: one immediate relist; until a stream was healthy, the next 410 is a failure like any other."""
     course = course_at("9")

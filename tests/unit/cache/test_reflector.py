@@ -28,7 +28,7 @@ from ctrlkit.errors import (
     TooManyRequests,
     Unreachable,
 )
-from ctrlkit.model import Applied, Bookmark, Deleted, Snapshot
+from ctrlkit.model import Applied, Bookmark, Deleted, Record, Snapshot
 from tests.support.list_watch import Events, ScriptedSource, Stream
 from tests.support.records import applied, deleted, record, snapshot
 
@@ -39,6 +39,9 @@ class Notebook:
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.reached: list[tuple[str, str]] = []
+
+    def known(self, record: Record[Any]) -> Record[Any]:
+        return record
 
     def replace(self, snapshot: Snapshot[Any], *, cause: Cause, scope: str) -> None:
         self.told.append((cause.value, [str(record.key) for record in snapshot.records]))
@@ -74,6 +77,46 @@ async def test_it_lists_then_watches_from_the_lists_version() -> None:
         assert source.asked == [("list", "0"), ("watch", "3")]
         assert notebook.told == [("initial", ["d/a"]), ("applied", "d/b"), ("deleted", "d/a")]
         assert reflector.version == "5"
+
+
+@pytest.mark.behaviour("R7")
+async def test_watches_ask_for_a_random_time_out_of_five_to_ten_minutes() -> None:
+    """R7: whole seconds, drawn for each watch, so that many informers do not come back at once."""
+    source = ScriptedSource([snapshot(3)], [Stream(open_s=40)])
+    async with reflecting(source, for_s=4000):
+        assert len(source.timeouts) == 100
+    assert all(type(timeout_s) is int and 300 <= timeout_s <= 600 for timeout_s in source.timeouts)
+    assert len(set(source.timeouts)) > 50
+    assert min(source.timeouts) < 350
+    assert max(source.timeouts) > 550
+
+
+class Holding(Notebook):
+    """A sink that has one object already, and writes down the records it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = record("d/a", 3)
+
+    def known(self, record: Record[Any]) -> Record[Any]:
+        return self.held if record.key == self.held.key else record
+
+    def replace(self, snapshot: Snapshot[Any], *, cause: Cause, scope: str) -> None:
+        self.told.extend(snapshot.records)
+
+
+@pytest.mark.behaviour("B16")
+@pytest.mark.parametrize("streams", [[], [Stream([applied("d/a", 3), Bookmark("7", ends_initial_events=True)], 1e9)]])
+async def test_each_object_of_a_list_is_looked_up_as_it_comes(streams: list[Stream]) -> None:
+    """B16: where the sink has it already, what came is let go; of listed and of streamed collections."""
+    sink = Holding()
+    source = ScriptedSource([snapshot(7, record("d/a", 3))], streams=streams)
+    task = asyncio.create_task(Reflector[Any](source, sink, name="things").run())
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.wait([task])
+    (told,) = sink.told
+    assert told is sink.held
 
 
 @pytest.mark.behaviour("R8")
@@ -268,7 +311,7 @@ async def test_a_silent_server_that_never_sent_a_bookmark_is_left_alone() -> Non
         assert len(times) <= 11
 
 
-@pytest.mark.behaviour("B14")
+@pytest.mark.behaviour("B14", "R15")
 async def test_a_line_without_a_name_is_counted_and_passed_over() -> None:
     """It moves the version where that can be read; what comes after it is told."""
     source = ScriptedSource(
@@ -284,7 +327,7 @@ async def test_a_line_without_a_name_is_counted_and_passed_over() -> None:
         assert source.asked == [("list", "0"), ("watch", "3")]
 
 
-@pytest.mark.behaviour("B14")
+@pytest.mark.behaviour("B14", "R15")
 async def test_after_a_line_of_which_nothing_can_be_told_a_list_follows() -> None:
     """Soon, not at once; until then changes are told, and the version stays where all before it was seen."""
     source = ScriptedSource(

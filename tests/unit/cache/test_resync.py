@@ -26,7 +26,7 @@ async def stop(task: asyncio.Task[None]) -> None:
         await task
 
 
-@pytest.mark.behaviour("I10", "R16", "F4")
+@pytest.mark.behaviour("I10", "R16", "F4", "D2")
 async def test_each_handler_is_told_of_all_objects_on_a_period_of_its_own() -> None:
     """I10, F4: from itself to itself; those who did not ask are not told."""
     informer = make()

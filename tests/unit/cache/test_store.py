@@ -15,6 +15,7 @@ from ctrlkit.model import Applied, Record, Unusable
 from tests.support.records import applied, deleted, record, snapshot
 
 
+@pytest.mark.behaviour("F2", "I11")
 def test_a_replace_tells_deletions_first_then_the_rest_in_the_lists_order() -> None:
     """F2: tombstones, then adds and updates; an unchanged object is no change."""
     store: Store[dict[str, Any]] = Store()
@@ -28,6 +29,32 @@ def test_a_replace_tells_deletions_first_then_the_rest_in_the_lists_order() -> N
     assert all(change.cause is Cause.RELIST for change in changes)
 
 
+@pytest.mark.behaviour("F9", "B22")
+def test_what_a_relist_finds_gone_is_told_with_its_last_known_state() -> None:
+    """F9: a tombstone is a deletion like others, of which the cause says that the state may be stale."""
+    store: Store[dict[str, Any]] = Store()
+    last = record("d/a", 3)
+    store.replace(snapshot(3, last), cause=Cause.INITIAL)
+    (change,) = store.replace(snapshot(9), cause=Cause.RELIST)
+    assert (change.kind, change.cause, change.old, change.new) == (ChangeKind.DELETED, Cause.RELIST, last, None)
+
+
+@pytest.mark.behaviour("B16", "I11")
+def test_what_did_not_change_is_the_record_that_was_there() -> None:
+    """B16: a list is compared as it comes, so that nothing is held twice or exchanged for the same."""
+    store: Store[dict[str, Any]] = Store()
+    here = record("d/a", 3)
+    store.replace(snapshot(3, here), cause=Cause.INITIAL)
+    again, newer, other = record("d/a", 3), record("d/a", 4), record("d/b", 3)
+    assert [store.known(found) for found in (again, newer, other)] == [here, newer, other]
+    assert store.replace(snapshot(9, store.known(again)), cause=Cause.RELIST) == []
+    assert store.records(store.keys()) == [here]
+    without_version = record("d/c", "")
+    store.replace(snapshot(9, without_version), cause=Cause.RELIST)
+    told_again = record("d/c", "")
+    assert store.known(told_again) is told_again, "of which nobody knows whether it is the same"
+
+
 @pytest.mark.behaviour("I12")
 def test_an_object_recreated_under_its_name_during_a_gap_is_an_update() -> None:
     """I12: the cache sees one object whose version rose."""
@@ -37,6 +64,7 @@ def test_an_object_recreated_under_its_name_during_a_gap_is_an_update() -> None:
     assert change.kind is ChangeKind.UPDATED
 
 
+@pytest.mark.behaviour("F6")
 def test_late_and_doubled_events_change_nothing() -> None:
     """S-b: versions of a key only rise."""
     store: Store[dict[str, Any]] = Store()
@@ -57,7 +85,7 @@ def test_a_replace_touches_its_own_scope_only() -> None:
     assert [str(key) for key in store.keys()] == ["two/a"]
 
 
-@pytest.mark.behaviour("S3")
+@pytest.mark.behaviour("S3", "D6")
 def test_an_index_added_late_holds_what_is_there() -> None:
     """S3: the whole store is indexed at once; a name can be taken once; an unknown one is refused on reading."""
     store: Store[dict[str, Any]] = Store()

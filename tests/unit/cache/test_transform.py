@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ctrlkit.cache import Change, Informer
+from ctrlkit.cache import Cause, Change, Informer
 from ctrlkit.errors import DecodeError
 from ctrlkit.model import ObjectMeta, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS
@@ -51,6 +51,27 @@ async def test_a_transform_decides_what_is_kept() -> None:
     assert record.meta.annotations is None
     found["data"]["n"] = "spoilt"
     assert informer.lister.get("d/a")["data"] == {"n": 7}
+
+
+@pytest.mark.behaviour("F8")
+async def test_a_transform_is_called_once_for_each_change() -> None:
+    """Not for what comes again, nor for what a new list has as it was; for the last state of a deleted object too."""
+    calls: list[str] = []
+
+    def note(found: Unstructured) -> Unstructured:
+        calls.append(f"{found.key.name}@{found.metadata.resource_version}")
+        return found
+
+    informer = Informer(CONFIG_MAPS, {}, transform=note)
+    codec = Codec(CONFIG_MAPS)
+    feed(informer, body("a", 1), body("b", 2), body("b", 2), body("a", 1))
+    assert calls == ["a@1", "b@2"]
+    items = [msgspec.json.decode(body(name, version))["object"] for name, version in (("a", 1), ("b", 3))]
+    again = codec.decode_list(msgspec.json.encode({"metadata": {"resourceVersion": "3"}, "items": items}))[0]
+    informer.replace(again, cause=Cause.RELIST, scope="")
+    assert calls == ["a@1", "b@2", "b@3"]
+    feed(informer, body("a", 4).replace(b"ADDED", b"DELETED"))
+    assert calls[3:] == ["a@4"]
 
 
 async def test_an_immutable_result_is_shared() -> None:

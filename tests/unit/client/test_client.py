@@ -106,6 +106,20 @@ async def test_create_takes_any_object(body: object) -> None:
     }
 
 
+@pytest.mark.behaviour("D11")
+async def test_every_write_carries_the_managers_name_and_may_be_a_dry_run() -> None:
+    """D11, without a wrapper for each option."""
+    transport = ScriptedTransport(an_object())
+    client = Client(transport, field_manager="me")
+    for dry_run in DryRun:
+        await client.create(CONFIG_MAPS, an_object(), dry_run=dry_run)
+        await client.update(CONFIG_MAPS, an_object(), dry_run=dry_run)
+        await client.patch(CONFIG_MAPS, "demo/a", MergePatch({}), dry_run=dry_run)
+        await client.apply(CONFIG_MAPS, "demo/a", {}, dry_run=dry_run)
+    options = [(action.options.field_manager, action.options.dry_run) for action in transport.actions]
+    assert options == [("me", False)] * 4 + [("me", True)] * 4
+
+
 async def test_create_by_generate_name_has_no_name() -> None:
     """The server makes one."""
     transport = ScriptedTransport(an_object("a-x7f"))
@@ -150,6 +164,7 @@ async def test_update_takes_a_kubernetes_model() -> None:
     assert str(transport.action) == "update configmaps demo/a"
 
 
+@pytest.mark.behaviour("D12")
 @pytest.mark.parametrize("body", [Slim(ObjectMeta(name="a")), SlimData(ObjectMeta(name="a"))])
 async def test_part_of_an_object_is_never_put(body: Any) -> None:
     """A PUT would erase what the type does not declare."""
@@ -167,6 +182,7 @@ async def test_update_status_goes_to_the_subresource() -> None:
     assert str(transport.action) == "update configmaps/status demo/a"
 
 
+@pytest.mark.behaviour("D12")
 @pytest.mark.parametrize(
     ("patch", "patch_type", "body"),
     [
@@ -311,3 +327,10 @@ async def test_what_is_no_object_is_refused_here(body: object) -> None:
     """TypeError."""
     with pytest.raises(TypeError, match="object of configmaps"):
         await Client(ScriptedTransport(an_object())).create(CONFIG_MAPS, body, namespace="demo")
+
+
+@pytest.mark.parametrize("key", [None, 7, ("demo", "a")])
+async def test_what_is_no_key_at_all_is_a_slip_of_the_program(key: Any) -> None:
+    """No refusal, which would be waited out and tried again."""
+    with pytest.raises(ValueError, match=r"get configmaps: object key .*: want an ObjectKey or its text"):
+        await Client(ScriptedTransport(an_object())).get(CONFIG_MAPS, key)

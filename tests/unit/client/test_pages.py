@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import msgspec
 import pytest
 
 from ctrlkit.client import Client
 from ctrlkit.errors import DecodeError, Expired, ServiceUnavailable
-from ctrlkit.model import Options
+from ctrlkit.model import ObjectMeta, Options, Record, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS
+from ctrlkit.wire import list_parts
 from tests.unit.client.support import ScriptedTransport, a_list
 
 
@@ -124,3 +128,29 @@ async def test_another_failure_ends_the_list() -> None:
     transport = ScriptedTransport(a_list("a", token="t"), ServiceUnavailable("later"))
     with pytest.raises(ServiceUnavailable):
         await Client(transport).list(CONFIG_MAPS)
+
+
+@pytest.mark.behaviour("B16")
+async def test_a_long_page_is_decoded_in_parts_and_others_have_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a watch cache answers, whatever limit was asked for; what is known already is taken in its place."""
+    monkeypatch.setattr(list_parts, "PART_BYTES", 1000)
+    page = a_list(*(f"n{number:03}" for number in range(100)))
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    def known(found: Record[Unstructured]) -> Record[Unstructured]:
+        return found if found.key.name != "n007" else held
+
+    held: Record[Unstructured] = Record(ObjectMeta(name="n007"), {}, Unstructured)
+    other = asyncio.create_task(turn())
+    source = Client(ScriptedTransport(page)).list_watch(CONFIG_MAPS)
+    records = (await source.list(resource_version="0", known=known)).records
+    other.cancel()
+    assert [found.key.name for found in records] == [f"n{number:03}" for number in range(100)]
+    assert [found for found in records if found.key.name == "n007"] == [held]
+    assert turns >= len(msgspec.json.encode(page)) / 1500

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from ctrlkit.cache import Informer
-from ctrlkit.controller import Controller
+from ctrlkit.clock import monotonic
+from ctrlkit.controller import Controller, ControllerStatistics, Outcome, Reconcile, Request, Result, Watch, to_self
+from ctrlkit.controller.metrics import ControllerCollector
 from ctrlkit.model.kinds import PODS
 from fakes.loop import VirtualTimeLoop
 from tests.support.list_watch import ScriptedSource
@@ -41,11 +45,13 @@ def pods(*keys: str) -> Informer[Any]:
 
 
 @asynccontextmanager
-async def running(controller: Controller) -> AsyncIterator[asyncio.Task[None]]:
+async def running(
+    controller: Controller, *, may_work: asyncio.Event | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
     """The controller and its informers at work, and cut off at the end."""
-    informers = {id(watch.informer): watch.informer for watch in controller.watches}
-    mirrors = [asyncio.create_task(informer.run(), name=informer.name) for informer in informers.values()]
-    work = asyncio.create_task(controller.run(), name=controller.name)
+    informers = dict.fromkeys(watch.informer for watch in controller.watches if isinstance(watch, Watch))
+    mirrors = [asyncio.create_task(informer.run(), name=informer.name) for informer in informers]
+    work = asyncio.create_task(controller.run(may_work=may_work), name=controller.name)
     try:
         yield work
     finally:
@@ -54,3 +60,46 @@ async def running(controller: Controller) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.wait((work, *mirrors))
         if not work.cancelled():
             work.result()
+
+
+class Script:
+    """A reconciler that plays a list of outcomes and errors, the last one for ever, and notes when it was called."""
+
+    def __init__(self, *ends: object) -> None:
+        self.ends = list(ends)
+        self.calls: list[tuple[str, int, float]] = []
+        self.requests: list[Request] = []
+
+    async def __call__(self, request: Request) -> Outcome:
+        self.calls.append((str(request.key), request.attempt, round(monotonic(), 6)))
+        self.requests.append(request)
+        end = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
+        if isinstance(end, BaseException):
+            raise end
+        return end  # type: ignore[return-value]
+
+
+def one(reconcile: Reconcile, informer: Informer[Any], **options: Any) -> Controller:
+    """A controller of the objects of one informer."""
+    return Controller(name="test", reconcile=reconcile, watches=[Watch(informer, to_self)], **options)
+
+
+def counts(statistics: ControllerStatistics) -> dict[Result, int]:
+    """The results that there were."""
+    return {result: count for result, count in statistics.results.items() if count}
+
+
+def lines_of(lines: Iterable[Any], event: str) -> list[Any]:
+    """The log lines of one event."""
+    return [line for line in lines if line["event"] == event]
+
+
+def samples(*controllers: Controller) -> Callable[..., float | None]:
+    """What a scrape says of a metric: `value("controller_stuck_keys")`, of the controller named test unless told."""
+    registry = CollectorRegistry()
+    registry.register(ControllerCollector(lambda: controllers))
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, {"controller": "test", **labels})
+
+    return value

@@ -94,6 +94,31 @@ async def test_a_held_key_holds_up_no_worker() -> None:
         assert [at for at, _ in writer.of("other")] == [before]
 
 
+@pytest.mark.behaviour("B1", "K12")
+async def test_a_held_key_keeps_its_priority() -> None:
+    """A resync that had to wait is no more urgent afterwards."""
+    informer = pods("d/a")
+    writer = Writer(informer)
+
+    async def reconcile(request: Request) -> Outcome:
+        outcome = await writer.reconcile(request)
+        await asyncio.sleep(1 if request.name == "slow" else 0)
+        return outcome
+
+    watch = Watch(informer, to_mapped(lambda seen: [A] if seen.key == A else []), resync_s=5)
+    controller = Controller(name="test", reconcile=reconcile, watches=[watch])
+    async with running(controller):
+        await asyncio.sleep(7)
+        assert controller.busy() == ("controller:test d/a waits to see what it wrote",)
+        controller.wake(ObjectKey("d", "slow"))
+        await asyncio.sleep(0.1)
+        informer.apply([applied("d/made", 5)])
+        await asyncio.sleep(0.1)
+        controller.wake(ObjectKey("d", "other"))
+        await asyncio.sleep(1)
+    assert [name for name, _, _ in writer.runs] == ["a", "slow", "other", "a"]
+
+
 @pytest.mark.behaviour("B1")
 async def test_what_never_shows_is_waited_for_so_long_counted_and_told() -> None:
     """The watch may be broken; level-triggered code goes on all the same."""

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from ctrlkit.cache import Cause, Change
-from ctrlkit.controller import Mapper, Watch, to_mapped, to_owner, to_self
-from ctrlkit.controller.handlers import connect
-from ctrlkit.model import ObjectKey, ObjectMeta, OwnerReference, Record, custom_resource
-from ctrlkit.model.kinds import CLUSTER_ROLES, STATEFULSETS
-from tests.support.records import record
-from tests.unit.controller.support import pods, virtual_loop
+from ctrlkit.controller import (
+    DONE,
+    Controller,
+    Mapper,
+    Outcome,
+    Request,
+    RequeueAfter,
+    Watch,
+    to_mapped,
+    to_owner,
+    to_self,
+)
+from ctrlkit.controller.causes import Causes
+from ctrlkit.controller.predicates import label_selector
+from ctrlkit.controller.retries import Retries
+from ctrlkit.controller.sources import Intake, Sink
+from ctrlkit.errors import Conflict, Forbidden
+from ctrlkit.manager import Manager
+from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, OwnerReference, Record, custom_resource
+from ctrlkit.model.kinds import CLUSTER_ROLES, CONFIG_MAPS, STATEFULSETS
+from ctrlkit.workqueue import LOW, NORMAL, WorkQueue
+from fakes import World
+from tests.support.records import applied, record
+from tests.unit.controller.support import Script, one, pods, running, virtual_loop, without_jitter
 
 NETWORKS = custom_resource(group="demo.dev", version="v1", kind="Network", plural="networks")
 
@@ -33,17 +54,13 @@ def owner(
 
 async def keys_of(mapper: Mapper[Any], *changes: Change[Any]) -> tuple[list[str], list[str]]:
     """The keys that a watch adds for these changes, and the objects whose mapping failed."""
-    added: list[str] = []
-    failed: list[str] = []
-    registration = connect(
-        Watch(pods(), mapper),
-        name="test",
-        add=lambda key: added.append(str(key)),
-        failed=lambda record, _error: failed.append(str(record.key)),
-    )
-    registration.publish(changes)
-    await virtual_loop().wait_all_blocked()
-    return added, failed
+    queue: WorkQueue[ObjectKey] = WorkQueue()
+    handle = Watch(pods(), mapper).handler(Sink(Intake("test", queue, Causes(), Retries(queue)), "pods"))
+    with capture_logs() as lines:
+        for change in changes:
+            handle(change)
+    added = [str(queue.take_nowait()) for _ in range(queue.statistics().ready)]
+    return added, [line["key"] for line in lines]
 
 
 @pytest.mark.behaviour("H1")
@@ -128,3 +145,109 @@ async def test_a_mapper_that_returns_a_text_is_refused_and_keys_may_be_texts() -
     change = Change(None, record("d/a", 1), Cause.WATCH)
     assert await keys_of(lambda _: "demo/net", change) == ([], ["d/a"])  # type: ignore[arg-type, return-value]
     assert await keys_of(lambda _: ["demo/net"], change) == (["demo/net"], [])  # type: ignore[list-item]
+
+
+# ---- priorities (P9) ----
+
+
+@pytest.mark.behaviour("P9", "H3")
+@pytest.mark.parametrize("mapper", [to_self, to_mapped(lambda _: ["d/a"])])
+@pytest.mark.parametrize(
+    ("change", "priority"),
+    [
+        (Change(None, record("d/a", 1), Cause.INITIAL), LOW),
+        (Change(record("d/a", 1), record("d/a", 1), Cause.RESYNC), LOW),
+        (Change(record("d/a", 1), record("d/a", 1), Cause.RELIST), LOW),
+        (Change(record("d/a", 1), record("d/a", 2), Cause.RELIST), NORMAL),
+        (Change(record("d/a", 1), None, Cause.RELIST), NORMAL),
+        (Change(None, record("d/a", 1), Cause.WATCH), NORMAL),
+        (Change(record("d/a", 1), record("d/a", 2), Cause.WATCH), NORMAL),
+        (Change(record("d/a", 1), None, Cause.WATCH), NORMAL),
+    ],
+)
+def test_what_nobody_waits_for_has_low_priority(mapper: Mapper[Any], change: Change[Any], priority: int) -> None:
+    """P9: first lists, resyncs, what a new list found unchanged; a watch may say otherwise."""
+    for fixed, expected in ((None, priority), (7, 7)):
+        sink = Mock(spec=Sink)
+        Watch(pods(), mapper, priority=fixed).handler(sink)(change)
+        assert [call.args[-1] for call in sink.add_changed.call_args_list] == [expected]
+
+
+@pytest.mark.behaviour("P9")
+async def test_what_happens_overtakes_the_first_list() -> None:
+    """P9: a change of an object that waits raises it."""
+    informer, script, may_work = pods("d/1", "d/2", "d/3"), Script(DONE), asyncio.Event()
+    controller = one(script, informer)
+    async with running(controller, may_work=may_work):
+        await controller.wait_synced()
+        informer.apply([applied("d/3", 2), applied("d/4", 3)])
+        await asyncio.sleep(1)
+        may_work.set()
+        await asyncio.sleep(1)
+    assert [request.name for request in script.requests] == ["3", "4", "1", "2"]
+
+
+@pytest.mark.behaviour("K12")
+@pytest.mark.parametrize("end", [RequeueAfter(0.005), Forbidden("no"), Conflict("changed")])
+async def test_a_key_that_comes_again_keeps_the_priority_it_ran_with(end: object) -> None:
+    """K12: two keys are due while a third holds the worker; the one that was in the first list is the last."""
+    without_jitter()
+    begun: list[str] = []
+
+    async def reconcile(request: Request) -> Outcome:
+        begun.append(request.name)
+        if request.name == "slow":
+            await asyncio.sleep(1)
+        elif begun.count(request.name) == 1:
+            if isinstance(end, Exception):
+                raise end
+            return RequeueAfter(0.005)
+        return DONE
+
+    informer = pods("d/low")
+    async with running(one(reconcile, informer)):
+        await virtual_loop().wait_all_blocked()
+        informer.apply([applied("d/high", 2), applied("d/slow", 3)])
+        await asyncio.sleep(5)
+    assert begun == ["low", "high", "slow", "high", "low"]
+
+
+@pytest.mark.behaviour("I10")
+async def test_a_watch_may_ask_for_resyncs() -> None:
+    """Every object, about every so often, at low priority, for that cause."""
+    script = Script(DONE)
+    watch = Watch(pods("d/a", "d/b"), to_self, resync_s=60)
+    controller = Controller(name="test", reconcile=script, watches=[watch])
+    async with running(controller):
+        await asyncio.sleep(67)
+        assert controller.busy() == ()
+    assert [request.causes for request in script.requests[2:]] == [
+        ("pods d/a unchanged at 1, seen by a resync",),
+        ("pods d/b unchanged at 1, seen by a resync",),
+    ]
+
+
+@pytest.mark.behaviour("H9")
+async def test_a_watch_of_metadata_alone_maps_and_names_fields_as_any_other() -> None:
+    """H9: only metadata travels; owners, labels and the fields that changed are there."""
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "demo"}}
+    async with World({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}, body) as world:
+        script = Script(DONE)
+
+        def build(manager: Manager) -> Controller:
+            informer = manager.informer(CONFIG_MAPS.metadata_only())
+            watch = Watch(informer, to_self, predicate=label_selector("app=net"))
+            return Controller(name="test", reconcile=script, watches=[watch])
+
+        world.manage(build)
+        await world.settle()
+        assert script.calls == []
+        world.tracker.patch(CONFIG_MAPS, "demo/a", MergePatch({"metadata": {"labels": {"app": "net"}}}))
+        await world.settle()
+        world.tracker.patch(CONFIG_MAPS, "demo/a", MergePatch({"data": {"text": "secret"}}))
+        await world.settle()
+        version = world.tracker.get(CONFIG_MAPS, "demo/a").metadata.resource_version
+    assert [request.causes for request in script.requests] == [
+        (f"configmaps demo/a updated labels at {int(version) - 1}",),
+        (f"configmaps demo/a updated content at {version}",),
+    ]

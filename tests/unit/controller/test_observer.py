@@ -1,4 +1,4 @@
-"""What an observer is told of reconciles, and that nothing is kept where nobody observes."""
+"""What an observer is told of reconciles."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ async def test_each_reconcile_is_told_with_its_causes_and_its_end() -> None:
     assert [run for run, _ in notebook.told] == notebook.begun
     assert [(run.attempt, run.causes) for run in notebook.begun] == [
         (1, ("greetings.demo.example.com demo/hello added at 6, seen by the first list",)),
-        (2, ()),
-        (1, ("configmaps demo/hello added at 7",)),
+        (2, ("retry",)),
+        (1, ("owned configmaps demo/hello added at 7",)),
         (1, ("woken",)),
     ]
     assert [verdict.result for _, verdict in notebook.told if verdict] == [Result.CONFLICT] + [Result.DONE] * 3

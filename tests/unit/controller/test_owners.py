@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ctrlkit.controller import AlreadyOwned, controller_reference, set_controller_reference
+from ctrlkit.controller.owners import has_owner_reference, remove_owner_reference
 from ctrlkit.model import ObjectMeta, custom_resource
 from ctrlkit.model.kinds import CLUSTER_ROLES, CONFIG_MAPS
 
@@ -73,3 +74,25 @@ def test_a_cluster_scoped_owner_may_own_anything() -> None:
     admin = ObjectMeta(name="admin", uid="u3")
     assert set_controller_reference(child(), admin, CLUSTER_ROLES)
     assert set_controller_reference(child(namespace=""), admin, CLUSTER_ROLES)
+
+
+@pytest.mark.behaviour("H10")
+def test_an_owner_is_found_and_removed_and_others_stay() -> None:
+    """H10: whatever version of its kind it was named under, and whether it manages the child or not."""
+    other = controller_reference(ObjectMeta(name="config", namespace="demo", uid="u2"), CONFIG_MAPS)
+    for reference in (REFERENCE, controller_reference(NET, OLD_NETWORKS), {**REFERENCE, "controller": False}):
+        body = child(other, reference)
+        assert has_owner_reference(body, NET, NETWORKS)
+        assert remove_owner_reference(body, NET, NETWORKS)
+        assert body["metadata"]["ownerReferences"] == [other]
+        assert not has_owner_reference(body, NET, NETWORKS)
+        assert not remove_owner_reference(body, NET, NETWORKS)
+
+
+@pytest.mark.behaviour("H10")
+def test_a_namesake_is_not_the_owner() -> None:
+    """H10: its reference stays for the garbage collector; a child without owners has none."""
+    namesake = controller_reference(ObjectMeta(name="net", namespace="demo", uid="of its namesake"), NETWORKS)
+    for body in (child(namesake), {"metadata": {"name": "a", "namespace": "demo"}}):
+        assert not has_owner_reference(body, NET, NETWORKS)
+        assert not remove_owner_reference(body, NET, NETWORKS)

@@ -31,13 +31,13 @@ async def test_a_story_reads_as_it_happened() -> None:
         f"{who} reconcile began: because of greetings.demo.example.com demo/hello added at 6",
         f"{who} create configmaps demo/hello => 7",
         f"{who} reconcile ended: done",
-        f"{who} reconcile began: because of configmaps demo/hello added at 7",
+        f"{who} reconcile began: because of owned configmaps demo/hello added at 7",
         f"{who} reconcile ended: done",
         "0.000 test configmaps demo/hello updated at 8",
-        f"{who} reconcile began: because of configmaps demo/hello updated at 8",
+        f"{who} reconcile began: because of owned configmaps demo/hello updated content at 8",
         f"{who} patch configmaps demo/hello => 9",
         f"{who} reconcile ended: done",
-        f"{who} reconcile began: because of configmaps demo/hello updated at 9",
+        f"{who} reconcile began: because of owned configmaps demo/hello updated content at 9",
         f"{who} reconcile ended: done",
     ]
 

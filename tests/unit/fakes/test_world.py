@@ -9,7 +9,7 @@ import pytest
 from ctrlkit import clock
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.errors import CtrlkitError, ServiceUnavailable
-from ctrlkit.manager import Build, Manager
+from ctrlkit.manager import Build, Manager, Settings
 from ctrlkit.model import MergePatch, Options
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SERVICES, STATEFULSETS
 from fakes import World, Write
@@ -132,7 +132,7 @@ async def test_what_a_cache_does_not_select_is_no_lag() -> None:
         return Controller(name="mine", reconcile=_nothing, watches=[Watch(mine, to_self)])
 
     async with World() as world:
-        manager = world.manage(build, namespaces=["demo", "other"])
+        manager = world.manage(build, settings=Settings(namespaces=("demo", "other")))
         await world.settle()
         world.seed(_config_map("a", namespace="elsewhere"), _config_map("b"))
         await world.settle()

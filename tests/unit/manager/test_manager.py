@@ -11,8 +11,9 @@ import pytest
 
 from ctrlkit.cache import Informer
 from ctrlkit.clock import monotonic
-from ctrlkit.controller import DONE, Controller, EventType, Outcome, Request, Watch, to_self
+from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.errors import ApiError, Forbidden, NotFound, NotSynced
+from ctrlkit.events import EventType
 from ctrlkit.manager import GraceExceeded, Manager
 from ctrlkit.model import Action
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, NAMESPACES, SECRETS, SERVICES

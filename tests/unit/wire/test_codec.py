@@ -128,7 +128,7 @@ def test_an_empty_list_has_no_records(items: bytes) -> None:
 
 
 @pytest.mark.parametrize("python_type", [Pod, PodWithoutMeta, OpenPod, DataPod])
-@pytest.mark.behaviour("B14")
+@pytest.mark.behaviour("B14", "R15")
 def test_an_object_that_does_not_fit_costs_only_itself(python_type: type[Any]) -> None:
     """Its record is there, with key and version; looking at the value says what is wrong. The others are served."""
     bad = {**_pod("bad"), "spec": 5}

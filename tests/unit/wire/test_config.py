@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import structlog
@@ -57,6 +56,11 @@ def overwrite(path: str | Path, text: str) -> None:
     Path(path).write_text(text)
 
 
+def read(path: str) -> str:
+    """A file's text."""
+    return Path(path).read_text()
+
+
 async def test_the_current_context_is_taken(tmp_path: Path) -> None:
     """Server, namespace and token come from it; HTTP has no TLS."""
     endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config"))
@@ -92,18 +96,61 @@ async def test_several_files_are_merged(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 async def test_a_token_file_is_read_and_read_again(tmp_path: Path) -> None:
-    """Relative to the kubeconfig, without its newline; a refused token has it read anew, not more than every 10 s."""
+    """Relative to the kubeconfig, without its newline; looked at every 10 s, so that nobody is refused first."""
     (tmp_path / "token").write_text("first\n")
     endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", {"tokenFile": "token"}))
     assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
     (tmp_path / "token").write_text("second\n")
     assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
+    await asyncio.sleep(10)
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer second"}
+
+
+@pytest.mark.parametrize("broken", [None, "", "\n"], ids=["gone", "empty", "blank"])
+async def test_a_token_file_that_says_nothing_changes_nothing(tmp_path: Path, broken: str | None) -> None:
+    """As in the moment between two versions of it."""
+    file = tmp_path / "token"
+    file.write_text("first")
+    endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", {"tokenFile": "token"}))
+    file.unlink() if broken is None else file.write_text(broken)
+    await asyncio.sleep(10)
+    with structlog.testing.capture_logs() as logs:
+        assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
+    assert logs == []
+    file.write_text("second")
+    await asyncio.sleep(10)
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer second"}
+
+
+async def test_a_refused_token_has_the_kubeconfig_read_again(tmp_path: Path) -> None:
+    """Not more than every 10 s; a call that was begun with the old token may be repeated."""
+    path = write(tmp_path / "config", {"token": "first"})
+    endpoint = await load_endpoint(kubeconfig=path)
+    write(tmp_path / "config", {"token": "second"})
     assert not endpoint.credentials.refused(clock.monotonic())
     await asyncio.sleep(10)
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
     assert endpoint.credentials.refused(clock.monotonic())
     assert await endpoint.credentials.headers() == {"Authorization": "Bearer second"}
     assert not endpoint.credentials.refused(clock.monotonic())
     assert endpoint.credentials.refused(clock.monotonic() - 1), "a call that was begun with the first"
+
+
+async def test_credentials_are_read_again_for_the_same_server_only(tmp_path: Path) -> None:
+    """Whoever switches the current context, or moves it to another server, must not send one's token to the other."""
+    path = write(tmp_path / "config", {"token": "first"})
+    endpoint = await load_endpoint(kubeconfig=path)
+    text = read(path)
+    overwrite(path, text.replace("current-context: main", "current-context: other").replace("first", "second"))
+    await asyncio.sleep(10)
+    assert endpoint.credentials.refused(clock.monotonic())
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer second"}, "of the context it began with"
+    overwrite(path, text.replace("one.example", "three.example").replace("first", "third"))
+    await asyncio.sleep(10)
+    assert endpoint.credentials.refused(clock.monotonic())
+    with structlog.testing.capture_logs() as logs:
+        assert await endpoint.credentials.headers() == {"Authorization": "Bearer second"}
+    assert "context main has another server by now" in logs[0]["error"]
 
 
 async def test_credentials_that_cannot_be_renewed_go_on(tmp_path: Path) -> None:
@@ -145,12 +192,13 @@ def _plugin(folder: Path, code: str) -> dict[str, Any]:
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize(("expires", "second"), [("2000-01-01T00:00:00Z", "t2"), ("2999-01-01T00:00:00Z", "t1")])
-async def test_a_plugin_is_run_again_when_its_token_runs_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expires: str, second: str
+@pytest.mark.parametrize(("left", "second"), [(-1, "t2"), (30, "t2"), (600, "t1")])
+async def test_a_plugin_is_run_again_a_minute_before_its_token_runs_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, second: str
 ) -> None:
-    """And not before."""
-    monkeypatch.setattr("ctrlkit.wire.config.RENEW_AGAIN_S", 0.0)
+    """So that nobody is refused first; not for each call."""
+    monkeypatch.setattr("ctrlkit.wire.credentials.RENEW_AGAIN_S", 0.0)
+    expires = clock.timestamp(clock.now() + timedelta(seconds=left))
     user = _plugin(tmp_path, PLUGIN.format(folder=tmp_path, expires=expires))
     endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", user))
     assert await endpoint.credentials.headers() == {"Authorization": f"Bearer {second}"}
@@ -276,23 +324,15 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return token
 
 
-class _NextMinute(datetime):
-    """The library's clock, a little later."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> Self:
-        return super().now(tz) + timedelta(seconds=61)
-
-
-async def test_a_pod_uses_its_service_account(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Server from the environment, namespace and token from the mount; the token's file is read again."""
+async def test_a_pod_uses_its_service_account(pod: Path) -> None:
+    """Server from the environment, namespace and token from the mount; the token's file is looked at every 10 s."""
     endpoint = await load_endpoint()
     assert (endpoint.server, endpoint.namespace) == ("https://10.0.0.1:443", "team")
     assert endpoint.tls is not None
     assert await endpoint.credentials.headers() == {"Authorization": "bearer first"}
     overwrite(pod, "second")
     assert await endpoint.credentials.headers() == {"Authorization": "bearer first"}
-    monkeypatch.setattr(incluster_config, "datetime", SimpleNamespace(datetime=_NextMinute, timedelta=timedelta))
+    await asyncio.sleep(10)
     assert await endpoint.credentials.headers() == {"Authorization": "bearer second"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ssl
 import sys
@@ -11,18 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import trustme
 import yaml
 from aiohttp import web
+from kubernetes.aio.config import incluster_config
 
 from ctrlkit.errors import ConfigError, Unauthorized, Unreachable
 from ctrlkit.model import Action, Verb
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.config import load_endpoint
+from ctrlkit.wire.credentials import RENEW_AGAIN_S
 from ctrlkit.wire.transport import RestTransport
 from tests.unit.wire.support import ScriptedServer, answers, refuses, serving
 
 LIST = Action(verb=Verb.LIST, resource=PODS)
+WATCH = Action(verb=Verb.WATCH, resource=PODS)
+IDLE_CONNECTIONS_S = 4000.0
+"""After this long the server has closed connections that nobody uses; the client's own patience is in real time."""
 EMPTY = {"metadata": {"resourceVersion": "1"}, "items": []}
 
 
@@ -110,6 +117,15 @@ async def test_the_wrong_name_is_not(files: Files) -> None:
         await _call(files.kubeconfig(server, named, {"token": "t"}))
 
 
+async def test_an_authority_need_not_be_all_that_the_standard_asks_for(files: Files) -> None:
+    """Python 3.13 refuses some that clusters have had for years, and that Go accepts."""
+    path = files.kubeconfig(ScriptedServer([], url="https://127.0.0.1:6443"), from_data(files), {"token": "t"})
+    tls = (await load_endpoint(kubeconfig=path)).tls
+    assert tls is not None
+    assert tls.verify_mode is ssl.CERT_REQUIRED
+    assert not tls.verify_flags & ssl.VERIFY_X509_STRICT
+
+
 async def test_verification_can_be_left_out(files: Files) -> None:
     """Where the kubeconfig says so."""
     async with serving(answers(EMPTY), tls=files.server()) as server:
@@ -188,7 +204,7 @@ async def test_a_renewed_client_certificate_is_shown_at_once(
     files: Files, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     """A server refuses one that has run out on the connections there are, which must not be used for the renewed."""
-    monkeypatch.setattr("ctrlkit.wire.config.RENEW_AGAIN_S", 0.0)
+    monkeypatch.setattr("ctrlkit.wire.credentials.RENEW_AGAIN_S", 0.0)
     seen: list[str] = []
 
     async def by_name(request: web.BaseRequest) -> web.StreamResponse:
@@ -204,7 +220,85 @@ async def test_a_renewed_client_certificate_is_shown_at_once(
                 await transport.do(LIST)
             _write_mine(files, "new.example")
             await transport.do(LIST)
-    assert seen == ["old.example"] * 3 + ["new.example"]
+    assert seen == ["old.example"] * (3 if by == "plugin" else 2) + ["new.example"], "changed files are seen before"
+
+
+@pytest.fixture
+def pod(files: Files, monkeypatch: pytest.MonkeyPatch) -> Files:
+    """Files that are a pod's service account as well."""
+    (files.folder / "token").write_text("t")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(files.folder / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(files.folder / "ca.pem"))
+    monkeypatch.setenv("HOME", str(files.folder / "nowhere"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    return files
+
+
+@pytest.mark.parametrize("of", ["kubeconfig", "pod"])
+@pytest.mark.behaviour("G5")
+async def test_an_authority_that_rotates_is_trusted_without_a_restart(
+    pod: Files, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """Its file is looked at every 10 s; new connections trust what it holds then, and no longer what it held."""
+    old, new = pod, Files(pod.folder, trustme.CA())
+    tls = old.server()
+    async with serving(answers(EMPTY), tls=tls) as server:
+        path = old.kubeconfig(server, from_file(old), {"token": "t"})
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", server.address.rpartition(":")[2])
+        endpoint = await load_endpoint(kubeconfig=path if of == "kubeconfig" else None)
+        async with RestTransport(endpoint) as transport:
+            await transport.do(LIST)
+            new.authority.issue_cert("127.0.0.1").configure_cert(tls)
+            await asyncio.sleep(IDLE_CONNECTIONS_S)
+            with pytest.raises(Unreachable, match="not trusted"):
+                await transport.do(LIST)
+            from_file(new)
+            await asyncio.sleep(RENEW_AGAIN_S)
+            await transport.do(LIST)
+            old.authority.issue_cert("127.0.0.1").configure_cert(tls)
+            await asyncio.sleep(IDLE_CONNECTIONS_S)
+            with pytest.raises(Unreachable, match="not trusted"):
+                await transport.do(LIST)
+
+
+async def test_a_client_certificate_that_rotates_is_shown_by_new_connections(files: Files) -> None:
+    """Without a restart or a refusal, once certificate and key fit each other; a watch that is open goes on."""
+    seen: list[str] = []
+    ends = asyncio.Event()
+
+    async def by_name(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(_client_in(request))
+        if "watch" not in request.path_qs:
+            return await answers(EMPTY)(request)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"{}\n")
+        await ends.wait()
+        await response.write(b"{}\n")
+        return response
+
+    _write_mine(files, "old.example")
+    user = {"client-certificate": "me.pem", "client-key": "me.key"}
+    async with serving(by_name, tls=files.server(ask_client=True)) as server:
+        endpoint = await load_endpoint(kubeconfig=files.kubeconfig(server, from_data(files), user))
+        async with RestTransport(endpoint) as transport, transport.watch(WATCH) as stream:
+            await anext(stream)
+            renewed = files.authority.issue_cert("new.example")
+            files.write("me.pem", renewed.cert_chain_pems[0])
+            await asyncio.sleep(RENEW_AGAIN_S)
+            with structlog.testing.capture_logs() as logs:
+                await transport.do(LIST)
+            assert [(entry["event"], "client-key" in entry["error"]) for entry in logs] == [
+                ("credentials_not_renewed", True)
+            ]
+            files.write("me.key", renewed.private_key_pem)
+            await asyncio.sleep(RENEW_AGAIN_S)
+            await transport.do(LIST)
+            await transport.do(LIST)
+            ends.set()
+            assert [lines async for lines in stream] == [[b"{}"]]
+    assert seen == ["old.example", "old.example", "new.example", "new.example"]
 
 
 def _write_mine(files: Files, name: str) -> None:

@@ -1,136 +1,99 @@
 """
 The work queue against a plain model, for any sequence of what handlers, workers, time and shutdown do to it.
 
-The model is a list of ready keys, a set of running ones, a set of those wanted again, a table of delays, and a list of
-takes that wait. After each step the loop runs until all is blocked; then queue and model must agree in everything.
+After each step the loop runs until all is blocked; then queue and model must agree in everything: single flight,
+nothing lost, the order as promised, limits and turns of flows, no starvation beyond the bound, numbers that add up.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ctrlkit.workqueue import DelayPolicy, ExponentialPerKey, QueueClosed, Statistics, WorkQueue
+from ctrlkit.workqueue import LOW, NORMAL, DelayPolicy, ExponentialPerKey, Flows, Meter, QueueClosed, WorkQueue
 from fakes.loop import VirtualTimeLoop
+from tests.unit.workqueue.plain_queue import PlainQueue
 
-KEYS = st.sampled_from("abcd")
+T = TypeVar("T")
+
+KEYS = st.sampled_from(["a1", "a2", "a3", "b1", "b2", "c1"])
 DELAYS_S = st.integers(1, 8)
 POLICIES = st.sampled_from(DelayPolicy)
+PRIORITIES = st.sampled_from([NORMAL, LOW, LOW, 40])
+RUNNING_MAX = st.sampled_from([None, 1, 2])
 LIMITER_S = 2.0
 """What the limiter always asks for: base and cap are the same, and a floor of 1 means no jitter."""
 
-
-class Model:
-    """What the documentation of WorkQueue says, in the plainest data."""
-
-    def __init__(self) -> None:
-        self.ready: list[str] = []
-        self.running: set[str] = set()
-        self.again: set[str] = set()
-        self.delays: dict[str, tuple[float, int]] = {}  # key -> moment, number of the step that set it
-        self.retries: set[str] = set()
-        self.step = 0
-        self.closed = False
-        self.abandoned = 0
-
-    def want(self, key: str) -> None:
-        self.cancel(key)
-        if key in self.running:
-            self.again.add(key)
-        elif key not in self.ready:
-            self.ready.append(key)
-
-    def delay(self, key: str, moment: float, policy: DelayPolicy) -> bool:
-        if key in self.ready or key in self.again:
-            return False
-        self.step += 1
-        held = self.delays.get(key, (moment, self.step))
-        chosen = {
-            DelayPolicy.EARLIEST: min(held[0], moment),
-            DelayPolicy.LATEST: max(held[0], moment),
-            DelayPolicy.REPLACE: moment,
-        }[policy]
-        self.delays[key] = held if chosen == held[0] else (chosen, self.step)
-        return True
-
-    def cancel(self, key: str) -> bool:
-        self.retries.discard(key)
-        return self.delays.pop(key, None) is not None
-
-    def pass_time(self, now: float) -> None:
-        for key in sorted((key for key in self.delays if self.delays[key][0] <= now), key=self.delays.__getitem__):
-            self.want(key)
-
-    def done(self, key: str) -> None:
-        self.running.remove(key)
-        if key in self.again:
-            self.again.remove(key)
-            self.ready.append(key)
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self.abandoned += len(self.delays)
-            self.delays.clear()
-            self.retries.clear()
+POINT_S = 0.0625
+"""LOW is worth 6.25 s of waiting, so that in some of the sequences it is overtaken and in others not any more."""
 
 
 class WorkQueueMachine(RuleBasedStateMachine):
     """Each rule does one thing to the queue and the same to the model."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def flows(self, running_max: int | None) -> Flows[str] | None:
+        """No flows here; FlowsMachine has some."""
+        return None
+
+    @initialize(running_max=RUNNING_MAX)
+    def begin(self, running_max: int | None) -> None:
         self.loop = VirtualTimeLoop()
         limiter = ExponentialPerKey[str](base_s=LIMITER_S, cap_s=LIMITER_S, floor=1.0)
-        self.queue = WorkQueue[str](limiter=limiter)
-        self.model = Model()
+        flows = self.flows(running_max)
+        self.queue = WorkQueue[str](limiter=limiter, flows=flows, point_s=POINT_S, meter=Meter())
+        self.model = PlainQueue(POINT_S, flows, self.loop.time)
         self.takes: list[asyncio.Task[str]] = []  # that wait, in order
         self.drains: list[asyncio.Task[None]] = []
         self.released = False  # abandon() was called
 
+    def on_loop(self, step: Callable[[], T]) -> T:
+        async def run() -> T:
+            return step()
+
+        return self.loop.run_until_complete(run())
+
     def settle(self) -> None:
-        """Let every task run until it waits, then let the waiting takes have what the model has for them."""
+        """Let every task run until it waits; the model starts what the queue has started for the takes."""
         self.loop.run_until_complete(self.loop.wait_all_blocked())
-        while self.takes and self.model.ready:
-            key = self.model.ready.pop(0)
-            self.model.running.add(key)
-            assert self.takes.pop(0).result() == key
-        if self.model.closed:
+        began = {key: at for key, at in self.queue.running().items() if key not in self.model.running}
+        for key, at in began.items():
+            self.model.start(key, at)
+        self.hand_out(list(began))
+        if self.model.closed and not self.model.ready:
             for take in self.takes:
                 assert isinstance(take.exception(), QueueClosed)
             self.takes.clear()
         assert not any(take.done() for take in self.takes)
+        assert not (self.takes and self.model.next())
 
-    @rule(key=KEYS)
-    def add(self, key: str) -> None:
-        self.loop.run_until_complete(self._on_loop(lambda: self.queue.add(key)))
-        if not self.model.closed:
-            self.model.want(key)
+    def hand_out(self, keys: list[str]) -> None:
+        """To the takes that waited longest."""
+        assert [self.takes.pop(0).result() for _ in keys] == keys
+
+    @rule(key=KEYS, priority=PRIORITIES)
+    def add(self, key: str, priority: int) -> None:
+        self.on_loop(lambda: self.queue.add(key, priority=priority))
+        self.model.add(key, priority)
         self.settle()
 
-    @rule(key=KEYS, delay_s=DELAYS_S, policy=POLICIES)
-    def add_after(self, key: str, delay_s: int, policy: DelayPolicy) -> None:
-        self.loop.run_until_complete(self._on_loop(lambda: self.queue.add_after(key, delay_s, policy=policy)))
-        if not self.model.closed:
-            self.model.delay(key, self.loop.time() + delay_s, policy)
+    @rule(key=KEYS, delay_s=DELAYS_S, policy=POLICIES, priority=st.none() | PRIORITIES)
+    def add_after(self, key: str, delay_s: int, policy: DelayPolicy, priority: int | None) -> None:
+        self.on_loop(lambda: self.queue.add_after(key, delay_s, policy=policy, priority=priority))
+        self.model.add_after(key, delay_s, policy, priority)
         self.settle()
 
-    @rule(key=KEYS)
-    def add_rate_limited(self, key: str) -> None:
+    @rule(key=KEYS, priority=st.none() | PRIORITIES)
+    def add_rate_limited(self, key: str, priority: int | None) -> None:
         failures = self.queue.failures(key)
-        self.loop.run_until_complete(self._on_loop(lambda: self.queue.add_rate_limited(key)))
-        if self.model.closed:
-            self.model.abandoned += 1
-            assert self.queue.failures(key) == failures
-        else:
-            assert self.queue.failures(key) == failures + 1
-            if self.model.delay(key, self.loop.time() + LIMITER_S, DelayPolicy.EARLIEST):
-                self.model.retries.add(key)
+        self.on_loop(lambda: self.queue.add_rate_limited(key, priority=priority))
+        self.model.add_rate_limited(key, LIMITER_S, priority)
+        assert self.queue.failures(key) == failures + (not self.model.closed)
         self.settle()
 
     @rule(key=KEYS)
@@ -140,15 +103,14 @@ class WorkQueueMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def cancel_after(self, key: str) -> None:
-        answers: list[bool] = []
-        self.loop.run_until_complete(self._on_loop(lambda: answers.append(self.queue.cancel_after(key))))
-        assert answers == [self.model.cancel(key)]
+        assert self.on_loop(lambda: self.queue.cancel_after(key)) == self.model.cancel(key)
 
     @rule(seconds=DELAYS_S)
     def advance(self, seconds: int) -> None:
-        self.loop.run_until_complete(self.loop.advance(seconds))
-        self.model.pass_time(self.loop.time())
-        self.settle()
+        for _ in range(seconds):  # delays are whole seconds, so what is due at one moment is handed out at that moment
+            self.loop.run_until_complete(self.loop.advance(1))
+            self.model.pass_time()
+            self.settle()
 
     @rule()
     def take(self) -> None:
@@ -158,13 +120,12 @@ class WorkQueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.takes)
     @rule()
     def take_nowait(self) -> None:
-        if self.model.ready:
-            key = self.queue.take_nowait()
-            assert key == self.model.ready.pop(0)
-            self.model.running.add(key)
+        if self.model.next():
+            self.model.start(self.on_loop(self.queue.take_nowait), self.loop.time())
         else:
-            with pytest.raises(QueueClosed if self.model.closed else asyncio.QueueEmpty):
-                self.queue.take_nowait()
+            ended = self.model.closed and not self.model.ready
+            with pytest.raises(QueueClosed if ended else asyncio.QueueEmpty):
+                self.on_loop(self.queue.take_nowait)
 
     @precondition(lambda self: self.takes)
     @rule(data=st.data(), key=KEYS, first=st.sampled_from(["add", "cancel"]))
@@ -177,9 +138,8 @@ class WorkQueueMachine(RuleBasedStateMachine):
             self.queue.add(key)
             take.cancel()
 
-        self.loop.run_until_complete(self._on_loop(both))
-        if not self.model.closed:
-            self.model.want(key)
+        self.on_loop(both)
+        self.model.add(key, NORMAL)
         self.settle()
         assert take.cancelled()
 
@@ -187,7 +147,7 @@ class WorkQueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def done(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(sorted(self.model.running)), label="which key")
-        self.queue.done(key)
+        self.on_loop(lambda: self.queue.done(key))
         self.model.done(key)
         self.settle()
 
@@ -197,42 +157,35 @@ class WorkQueueMachine(RuleBasedStateMachine):
             with pytest.raises(KeyError):
                 self.queue.done(key)
 
-    @precondition(lambda self: self.model.step > 3)
+    @precondition(lambda self: self.model.step > 12)
     @rule()
     def close(self) -> None:
-        self.queue.close()
+        self.on_loop(self.queue.close)
         self.model.close()
         self.settle()
 
-    @precondition(lambda self: self.model.step > 3)
+    @precondition(lambda self: self.model.step > 12)
     @rule()
     def drain(self) -> None:
         self.drains.append(self.loop.create_task(self.queue.drain()))
         self.model.close()
         self.settle()
 
-    @precondition(lambda self: self.model.step > 3 and self.model.closed)
+    @precondition(lambda self: self.model.step > 12 and self.model.closed)
     @rule()
     def abandon(self) -> None:
-        self.queue.abandon()
+        self.on_loop(self.queue.abandon)
         self.released = True
-        self.model.close()
-        self.model.abandoned += len(self.model.ready) + len(self.model.again)
-        self.model.ready.clear()
-        self.model.again.clear()
+        self.model.abandon()
         self.settle()
 
     @invariant()
-    def queue_and_model_agree(self) -> None:
-        model = self.model
-        assert self.queue.statistics() == Statistics(
-            ready=len(model.ready),
-            running=len(model.running),
-            delayed=len(model.delays),
-            retries=len(model.retries),
-            takers=len(self.takes),
-            abandoned=model.abandoned,
-        )
+    def queue_and_model_hold_the_same(self) -> None:
+        model, found = self.model, self.queue.statistics()
+        assert (found.ready, found.running, found.delayed) == (len(model.ready), len(model.running), len(model.delays))
+        assert (found.retries, found.takers, found.abandoned) == (len(model.retries), len(self.takes), model.abandoned)
+        assert self.queue.running() == {key: at for key, (at, _) in model.running.items()}
+        assert self.queue.retries() == {key: model.delays[key].moment for key in model.retries}
         busy = [f"{key} ready" for key in model.ready]
         busy += [f"{key} running" + (", wanted again" if key in model.again else "") for key in model.running]
         busy += [f"{key} owed a retry" for key in model.retries if key not in model.running]
@@ -240,9 +193,21 @@ class WorkQueueMachine(RuleBasedStateMachine):
         assert self.queue.is_idle() == (not busy)
 
     @invariant()
+    def the_numbers_add_up(self) -> None:
+        model, found = self.model, self.queue.statistics()
+        assert (found.adds, found.requeues, found.depth) == (model.adds, model.requeues, model.depth())
+        runs_s = [self.loop.time() - began for began, _ in model.running.values()]
+        assert (found.unfinished_s, found.longest_s) == (sum(runs_s), max(runs_s, default=0.0))
+        assert found.waited is not None
+        assert found.worked is not None
+        assert (found.waited.count, found.waited.sum_s) == (len(model.waited_s), sum(model.waited_s))
+        assert (found.worked.count, found.worked.sum_s) == (len(model.worked_s), sum(model.worked_s))
+        if not self.released:
+            assert found.adds == found.waited.count + found.ready + len(model.again)
+
+    @invariant()
     def the_timer_stands_at_the_earliest_delay(self) -> None:
-        moments = [moment for moment, _ in self.model.delays.values()]
-        assert self.loop.next_deadline() == min(moments, default=None)
+        assert self.loop.next_deadline() == min((delay.moment for delay in self.model.delays.values()), default=None)
 
     @invariant()
     def a_drain_ends_when_nothing_is_left_or_the_rest_is_abandoned(self) -> None:
@@ -254,20 +219,52 @@ class WorkQueueMachine(RuleBasedStateMachine):
         self.drain()
         while self.model.ready or self.model.running:
             for key in sorted(self.model.running):
-                self.queue.done(key)
+                self.on_loop(lambda key=key: self.queue.done(key))  # type: ignore[misc]
                 self.model.done(key)
-            while self.model.ready:
+                self.settle()
+            while self.model.next():
                 self.take_nowait()
         self.settle()
-        self.queue_and_model_agree()
+        self.queue_and_model_hold_the_same()
         self.a_drain_ends_when_nothing_is_left_or_the_rest_is_abandoned()
         assert self.queue.is_idle()
         self.loop.close()
 
-    @staticmethod
-    async def _on_loop(step: Callable[[], object]) -> None:
-        step()
+
+class FlowsMachine(WorkQueueMachine):
+    """The same with flows, of which one, two or all keys run at a time."""
+
+    def flows(self, running_max: int | None) -> Flows[str] | None:
+        return Flows(of=lambda key: key[0], running_max=running_max)
+
+    def hand_out(self, keys: list[str]) -> None:
+        """To any of the takes: one that was woken for a key which another took goes back to the others."""
+        served = [take for take in self.takes if take.done() and take.exception() is None]
+        assert sorted(take.result() for take in served) == sorted(keys)
+        self.takes = [take for take in self.takes if take not in served]
 
 
-TestAnySequence = pytest.mark.behaviour("Q1", "Q2", "Q3", "Q5", "Q6", "Q7", "B6", "B23")(WorkQueueMachine.TestCase)
+_ROWS = (
+    "Q1",
+    "Q2",
+    "Q3",
+    "Q5",
+    "Q6",
+    "Q7",
+    "Q10",
+    "Q17",
+    "Q18",
+    "P1",
+    "P2",
+    "P3",
+    "P4",
+    "P10",
+    "B6",
+    "B7",
+    "B23",
+    "K12",
+)
+TestAnySequence = pytest.mark.behaviour(*_ROWS)(WorkQueueMachine.TestCase)
 TestAnySequence.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnySequenceWithFlows = pytest.mark.behaviour(*_ROWS, "B32")(FlowsMachine.TestCase)
+TestAnySequenceWithFlows.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

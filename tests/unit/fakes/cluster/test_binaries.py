@@ -44,14 +44,19 @@ def test_each_place_is_looked_at_before_the_next(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_path_that_was_said_is_not_replaced_by_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A missing file and one that is not executable are errors, although PATH has a bitcoind."""
+    """Nothing there, a folder and a file that is not executable are errors of their own, although PATH has one."""
     program(tmp_path / "path" / "bitcoind")
     (tmp_path / "text").touch()
-    with pytest.raises(BinaryNotFound) as said:
-        find_bitcoind(str(tmp_path / "text"))
-    assert str(said.value) == f"the path given for bitcoind: '{tmp_path}/text' is no executable file; correct it"
+    for path, fact in {
+        str(tmp_path / "text"): "is not executable; chmod +x makes it so",
+        str(tmp_path): "is a folder; name the program in it",
+        "text": "is no program on the PATH; name a file with its folder, such as ./bitcoind",
+    }.items():
+        with pytest.raises(BinaryNotFound) as said:
+            find_bitcoind(path)
+        assert str(said.value) == f"the path given for bitcoind: {path!r} {fact}"
     monkeypatch.setenv("BITCOIND", "/nosuch")
-    with pytest.raises(BinaryNotFound, match=r"\$BITCOIND: '/nosuch' is no executable file; correct it"):
+    with pytest.raises(BinaryNotFound, match=r"\$BITCOIND: '/nosuch' is not there; correct it"):
         find_bitcoind(None)
 
 

@@ -1,0 +1,186 @@
+"""
+Server-side apply in the name of one owner: the fields a controller wants, and none of anybody else's.
+
+In       Bodies with exactly the fields that are wanted; objects as a lister shows them, with their managedFields.
+Out      Apply patches, but for those of which it is known that they would change nothing.
+
+What an apply does depends on the object as it is and on what is applied, so the same body applied to the object that
+it led to last changes nothing. That is what an Applier remembers: what it applied last, and what it led to, the status
+apart. Rows C10, D12.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from ctrlkit.client import Client
+from ctrlkit.controller.converge import FROM_SERVER, Converged, Convergence, Have, Read
+from ctrlkit.errors import NotFound
+from ctrlkit.model import AnyResource, ObjectKey, OnConflict, Unstructured, to_plain
+
+REMEMBERED_MAX: Final = 10_000
+
+
+_Fields = Mapping[str, Any]
+"""Fields of an object as `fieldsV1` has them: a tree whose names say what sort of step they are."""
+
+
+class _Applied(NamedTuple):
+    """Digests of what was applied last, and of the object after it."""
+
+    wanted: bytes
+    led_to: bytes
+
+
+class Applier:
+    """
+    Applies bodies in the name of one owner.
+
+        applier = Applier(client, owner="network-controller")
+        wanted = {"metadata": {"name": "net", "namespace": "demo"}, "data": {"nodes": "3"}}
+        result, config_map = await applier.apply(CONFIG_MAPS, wanted, have=config_maps.lister.find("demo/net"))
+
+    Shape   The owner is the field manager: it keeps the fields it applied last, and loses those it leaves out. By
+            default it takes fields from other owners, as controllers do; with OnConflict.FAIL that is a Conflict.
+            The last REMEMBERED_MAX objects are remembered.
+    Owner   One event loop. Two Appliers of one owner know nothing of each other, and only apply more often for it.
+    """
+
+    def __init__(self, client: Client, *, owner: str, on_conflict: OnConflict = OnConflict.FORCE) -> None:
+        self.owner = owner
+        self._client = Client(client.transport, field_manager=owner)
+        self._on_conflict = on_conflict
+        self._last: dict[tuple[tuple[str, str], ObjectKey], _Applied] = {}
+
+    async def apply(self, resource: AnyResource, fields: object, *, have: Have = FROM_SERVER) -> Converged:
+        """
+        Have exactly these fields; CREATED, UPDATED or UNCHANGED, and the object.
+
+        With `have`, the whole object as a lister shows it or None, nothing is read first, and what is known to change
+        nothing is not sent. Without it the version is asked for, and the fields are always sent.
+
+        Errors  ValueError for fields without a name, or with managedFields; the client's.
+        """
+        wanted, whole = to_plain(fields), resource.of(Unstructured)
+        key = Unstructured(wanted).key
+        if not key.name:
+            raise ValueError(f"apply {resource}: the fields have no metadata.name; give them one")
+        place, digest = (resource.identity, key), _digest(wanted)
+        if isinstance(have, Mapping):
+            last = self._last.get(place)
+            if last == _Applied(digest, _digest(_state(have, wanted))):
+                return Converged(Convergence.UNCHANGED, Unstructured(have))
+        before = await self._version(resource, key, have)
+        after = await self._client.apply(whole, key, wanted, on_conflict=self._on_conflict)
+        self._remember(place, _Applied(digest, _digest(_state(after, wanted))))
+        if not before:
+            return Converged(Convergence.CREATED, after)
+        moved = before != after.metadata.resource_version
+        return Converged(Convergence.UPDATED if moved else Convergence.UNCHANGED, after)
+
+    async def _version(self, resource: AnyResource, key: ObjectKey, have: Have) -> str:
+        match have:
+            case Read.FROM_SERVER:
+                try:
+                    return (await self._client.get(resource.metadata_only(), key)).metadata.resource_version
+                except NotFound:
+                    return ""
+            case None:
+                return ""
+            case Mapping():
+                return Unstructured(have).metadata.resource_version
+        raise TypeError(f"apply {resource} {key}: a {type(have).__name__} may be part of the object; give all of it")
+
+    def _remember(self, place: tuple[tuple[str, str], ObjectKey], applied: _Applied) -> None:
+        self._last.pop(place, None)
+        self._last[place] = applied
+        if len(self._last) > REMEMBERED_MAX:
+            del self._last[next(iter(self._last))]
+
+
+def owned_fields(thing: Mapping[str, Any], owner: str, *, subresource: str = "") -> dict[str, Any]:
+    """
+    The fields of an object that an owner applied, to be changed and applied again (C10).
+
+    >>> config_map = {
+    ...     "apiVersion": "v1", "kind": "ConfigMap", "data": {"mine": "1", "theirs": "2"},
+    ...     "metadata": {"name": "a", "managedFields": [{
+    ...         "manager": "me", "operation": "Apply", "fieldsV1": {"f:data": {"f:mine": {}}}}]}}
+    >>> owned_fields(config_map, "me")
+    {'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'a'}, 'data': {'mine': '1'}}
+
+    Shape   The object must be whole. Items of lists with keys have their keys besides the fields that are owned.
+    """
+    metadata = thing.get("metadata") or {}
+    mine: _Fields = {}
+    others: list[_Fields] = []
+    for entry in metadata.get("managedFields") or ():
+        fields = entry.get("fieldsV1") or {}
+        if (entry.get("manager"), entry.get("operation"), entry.get("subresource", "")) == (
+            owner,
+            "Apply",
+            subresource,
+        ):
+            mine = fields
+        else:
+            others.append(fields)
+    found: dict[str, Any] = _owned(thing, mine, others) if mine else {}
+    names = {name: metadata[name] for name in ("name", "namespace") if metadata.get(name)}
+    head = {name: thing[name] for name in ("apiVersion", "kind") if name in thing}
+    return head | {"metadata": names | (found.pop("metadata", None) or {})} | found
+
+
+def _owned(value: Any, fields: _Fields, others: Sequence[_Fields]) -> Any:
+    """
+    The part of a value that a set of fields names.
+
+    A set without fields below it names all of the value; but where others own fields below, it names an empty one.
+    """
+    is_whole = not fields and not any(name != "." for other in others for name in other)
+    match value:
+        case Mapping() if not is_whole:
+            return {
+                name: _owned(inner, fields[step], _below(others, step))
+                for name, inner in value.items()
+                if (step := f"f:{name}") in fields
+            }
+        case list() if not is_whole:
+            return [part for index, item in enumerate(value) for part in _owned_item(index, item, fields, others)]
+    return value
+
+
+def _owned_item(index: int, item: Any, fields: _Fields, others: Sequence[_Fields]) -> list[Any]:
+    """An item of a list, if it is named: by its place, its value or its keys."""
+    for step, inner in fields.items():
+        sort, _, text = step.partition(":")
+        if sort == "i" and int(text) == index:
+            return [_owned(item, inner, _below(others, step))]
+        if sort == "v" and json.loads(text) == item:
+            return [item]
+        if sort == "k" and isinstance(item, Mapping):
+            keys = json.loads(text)
+            if all(item.get(key) == value for key, value in keys.items()):
+                return [keys | _owned(item, inner, _below(others, step))]
+    return []
+
+
+def _below(others: Sequence[_Fields], step: str) -> list[_Fields]:
+    return [other[step] for other in others if step in other]
+
+
+def _state(thing: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """All of an object that an apply of `wanted` depends on."""
+    metadata = {name: value for name, value in (thing.get("metadata") or {}).items() if name != "resourceVersion"}
+    entries = metadata.pop("managedFields", None) or ()
+    owners = [entry for entry in entries if "status" in wanted or entry.get("subresource") != "status"]
+    kept = {name: value for name, value in thing.items() if name != "status" or "status" in wanted}
+    return {**kept, "metadata": metadata, "owners": owners}
+
+
+def _digest(plain: Mapping[str, Any]) -> bytes:
+    return hashlib.blake2b(msgspec.json.encode(plain, order="deterministic"), digest_size=16).digest()

@@ -1,0 +1,105 @@
+"""
+What failed and is owed another run, and when.
+
+    a failure      the queue's limiter says when: 5 ms and doubling, and the attempts count up
+    a conflict     a short wait of its own: 5 ms, doubling to 1 s while one conflict follows another, and the failures
+                   before it neither lengthen that wait nor are forgotten (B11)
+
+Rows K7 to K9, K11; B10, B11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import Final
+
+from ctrlkit.clock import monotonic
+from ctrlkit.model import ObjectKey
+from ctrlkit.workqueue import ExponentialPerKey, WorkQueue
+
+CONFLICT_CAP_S: Final = 1.0
+"""The longest wait after a conflict: what was read was old, and caches are seldom this far behind."""
+ERROR_MAX: Final = 500
+"""Characters of an error that are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """
+    A key that is owed a retry: `failures` in a row so far, conflicts included, when it comes due on the loop's clock,
+    and what the last one was.
+    """
+
+    key: ObjectKey
+    failures: int
+    due_at: float
+    error: str
+
+
+class Retries:
+    """
+    The keys of one queue that failed.
+
+    Owner   The workers of a controller, who tell how each run ended.
+    """
+
+    def __init__(self, queue: WorkQueue[ObjectKey]) -> None:
+        self._queue = queue
+        self._conflicts: ExponentialPerKey[ObjectKey] = ExponentialPerKey(cap_s=CONFLICT_CAP_S)
+        self._waiting: dict[ObjectKey, float] = {}  # for a retry after a conflict, until then
+        self._errors: dict[ObjectKey, str] = {}
+        self._closed = False
+
+    def attempt(self, key: ObjectKey) -> int:
+        """The number of the run that begins: 1, and one more for each failure in a row."""
+        return self._queue.failures(key) + self._conflicts.failures(key) + 1
+
+    def began(self, key: ObjectKey) -> None:
+        """A run of a key begins, or is dropped: no other is owed."""
+        self._waiting.pop(key, None)
+        self._errors.pop(key, None)
+
+    def failed(self, key: ObjectKey, error: str) -> float | None:
+        """A run failed; in how many seconds the key runs again, None once all has ended."""
+        self._conflicts.forget(key)
+        self._queue.add_rate_limited(key)
+        if self._closed:
+            return None
+        self._errors[key] = error[:ERROR_MAX]
+        due_at = self._queue.due_at(key)
+        return 0.0 if due_at is None else max(0.0, due_at - monotonic())
+
+    def conflicted(self, key: ObjectKey, error: str) -> float | None:
+        """A run met a conflict; as for `failed`."""
+        if self._closed:
+            return self.failed(key, error)  # counted as abandoned
+        delay_s = self._conflicts.when(key)
+        self._errors[key] = error[:ERROR_MAX]
+        self._waiting[key] = monotonic() + delay_s
+        self._queue.add_after(key, delay_s)
+        return delay_s
+
+    def forget(self, key: ObjectKey) -> None:
+        """The next failure of a key counts as its first."""
+        self._conflicts.forget(key)
+        self._queue.forget(key)
+
+    def close(self) -> None:
+        """Nothing is owed to anybody any more."""
+        self._closed = True
+        self._waiting.clear()
+        self._errors.clear()
+
+    def owed(self, first: int | None = None) -> tuple[Retry, ...]:
+        """The keys that are owed a retry; with `first` only so many, those that come due next, in order."""
+        due = {**self._queue.retries(), **self._waiting}
+        keys = due if first is None else nsmallest(first, due, key=due.__getitem__)
+        return tuple(
+            Retry(key=key, failures=self.attempt(key) - 1, due_at=due[key], error=self._errors.get(key, ""))
+            for key in keys
+        )
+
+    def busy(self) -> tuple[str, ...]:
+        """The retries that the queue does not know as such, in its words."""
+        return tuple(f"{key} owed a retry" for key in self._waiting)

@@ -1,0 +1,152 @@
+"""
+Where keys come from: what a controller asks of a source, and what it gives one to put its keys into.
+
+In       Whatever a source listens to: a cache (Watch), a program (Feed), the clock (Schedule), or something of yours.
+Out      Keys, each with its cause and its priority, in the queue of one controller.
+
+A source is a description. One may be given to several controllers, each of which runs it for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ctrlkit.cache import Change
+from ctrlkit.controller.causes import CauseKind, Causes
+from ctrlkit.controller.retries import Retries
+from ctrlkit.model import AnyResource, ObjectKey
+from ctrlkit.telemetry import logger
+from ctrlkit.workqueue import LOW, NORMAL, WorkQueue
+
+
+class Source(Protocol):
+    """
+    Something that says which objects are to be looked at.
+
+        class Orders:
+            name = "orders"
+
+            async def run(self, sink: Sink) -> None:
+                sink.synced()
+                async for order in subscribe():
+                    sink.add(ObjectKey("shop", order.name), f"order {order.state}")
+
+            async def replay(self, sink: Sink) -> None:
+                pass
+
+    What run() raises stops the controller, and is raised by it; where it may fail it should try again by itself.
+    """
+
+    @property
+    def name(self) -> str:
+        """What log lines and reports call it."""
+        ...
+
+    async def run(self, sink: Sink) -> None:
+        """
+        Add keys until cancelled, or as long as there are any.
+
+        Once all that was there at the beginning was added, it calls `sink.synced()`: no worker starts before that.
+        """
+        ...
+
+    async def replay(self, sink: Sink) -> None:
+        """Add all keys that are known already, as those of a cache are, and return; nothing where none are."""
+        ...
+
+
+@dataclass(slots=True)
+class Intake:
+    """
+    The way into one controller's queue, shared by its sinks.
+
+    Shape   `owns` is None while every key is this replica's own. `failures` counts mappers, predicates and the like
+            that raised.
+    """
+
+    controller: str
+    queue: WorkQueue[ObjectKey]
+    causes: Causes
+    retries: Retries
+    owns: Callable[[ObjectKey], bool] | None = None
+    failures: int = 0
+
+    def owned(self, key: ObjectKey) -> bool:
+        """Whether a key is this replica's to reconcile."""
+        return self.owns is None or self.owns(key)
+
+
+class Sink:
+    """
+    What one source of one controller puts its keys into.
+
+    Owner   The controller makes it, the source uses it, on the controller's loop and only while it is run.
+    """
+
+    def __init__(self, intake: Intake, name: str) -> None:
+        self.name = f"{intake.controller}:{name}"
+        self._intake = intake
+        self._synced = asyncio.Event()
+        self._log = logger("controller", controller=intake.controller, source=name)
+
+    def add(self, key: ObjectKey, cause: str, *, priority: int = NORMAL) -> None:
+        """Have a key reconciled, for a cause in a few words; keys of other replicas are passed over."""
+        if self._intake.owned(key):
+            self._intake.causes.note(key, CauseKind.SOURCE, cause)
+            self._intake.queue.add(key, priority=priority)
+
+    def add_changed(
+        self, key: ObjectKey, kind: CauseKind, resource: AnyResource, change: Change[Any], priority: int
+    ) -> None:
+        """As `add`, for a change of a watched object; put into words when somebody reads them."""
+        intake = self._intake
+        if intake.owns is None or intake.owns(key):
+            intake.causes.note_change(key, kind, resource, change)
+            intake.queue.add(key, priority=priority)
+
+    def forget_failures(self, key: ObjectKey) -> None:
+        """Let a key start over: its next failure counts as its first (B10)."""
+        self._intake.retries.forget(key)
+
+    def synced(self) -> None:
+        """All that was there at the beginning was added (K5)."""
+        self._synced.set()
+
+    def has_synced(self) -> bool:
+        """Whether `synced` was called."""
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        """Return once `has_synced`."""
+        await self._synced.wait()
+
+    def failed(self, step: str, error: Exception, **what: str) -> None:
+        """Something of a user's raised, here: tell and count it; the source goes on."""
+        self._intake.failures += 1
+        self._log.error("source_failed", step=step, **what, exc_info=error)
+
+
+class Replay(Sink):
+    """A sink for all that a source knows: only some keys of it pass, and they can wait."""
+
+    def __init__(self, intake: Intake, name: str, where: Callable[[ObjectKey], bool]) -> None:
+        super().__init__(intake, name)
+        self._where = where
+
+    def add(self, key: ObjectKey, cause: str, *, priority: int = LOW) -> None:
+        """As Sink.add, if the key passes."""
+        if self._where(key) and self._intake.owned(key):
+            self._intake.causes.note(key, CauseKind.HANDOVER, "handover")
+            self._intake.queue.add(key, priority=min(priority, LOW))
+
+    def add_changed(
+        self, key: ObjectKey, kind: CauseKind, resource: AnyResource, change: Change[Any], priority: int
+    ) -> None:
+        """As Sink.add_changed, if the key passes."""
+        self.add(key, kind.value, priority=priority)
+
+    def forget_failures(self, key: ObjectKey) -> None:
+        """Nothing: the keys are as new here."""

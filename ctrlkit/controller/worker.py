@@ -1,0 +1,282 @@
+"""
+Take a key, reconcile it, judge the end, say when it comes again, and write one line about it.
+
+In       Keys of the work queue.
+Out      Calls of the reconciler, one at a time for each key.
+Owns     The table of what runs, the retries that are owed, and the keys that wait to see their own writes.
+
+Rows K7 to K14, K16; B1, B2, B11, B32. What an end means is decided in verdict.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from inspect import isawaitable
+from typing import Any, Final
+
+from structlog.contextvars import bound_contextvars
+
+from ctrlkit.client import noting_writes
+from ctrlkit.clock import monotonic, random_source
+from ctrlkit.controller.causes import CauseKind
+from ctrlkit.controller.gate import SEEN_WITHIN_S, WriteGate
+from ctrlkit.controller.observer import Observer, Run
+from ctrlkit.controller.request import Reconcile, Request, name_of
+from ctrlkit.controller.running import Running, RunningKeys
+from ctrlkit.controller.sources import Intake
+from ctrlkit.controller.tally import Tally
+from ctrlkit.controller.verdict import (
+    ReconcileTimeout,
+    Result,
+    Verdict,
+    describe,
+    exit_asked,
+    judge_error,
+    judge_outcome,
+)
+from ctrlkit.model import ObjectKey, Write
+from ctrlkit.telemetry import logger
+from ctrlkit.workqueue import LOW, QueueClosed
+
+STUCK_AFTER_S: Final = 60.0
+"""A reconcile that runs longer than this, or than twice its time limit where that is more, is told of as stuck."""
+WRITES_MAX: Final = 8
+"""Writes that the line of a reconcile names; of the rest their number."""
+
+
+class Workers:
+    """
+    What the workers of one controller share.
+
+    Units   `timeout_s` bounds each reconcile; None does not.
+    Owner   The controller runs work() as often as it has workers, in a group of tasks that holds may join.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        *,
+        reconcile: Reconcile,
+        gate: WriteGate,
+        timeout_s: float | None,
+        version_of: Callable[[ObjectKey], str],
+        end_with: Callable[[Exception], None],
+    ) -> None:
+        self.tally = Tally()
+        self.running = RunningKeys(stuck_after_s=max(STUCK_AFTER_S, 2 * (timeout_s or 0.0)), stuck=self._tell_stuck)
+        self.observer: Observer | None = None
+        self.held: dict[ObjectKey, asyncio.Task[None]] = {}
+        self._intake = intake
+        self._queue, self._causes, self._retries = intake.queue, intake.causes, intake.retries
+        self._name = intake.controller
+        self._reconcile = reconcile
+        self._gate = gate
+        self._timeout_s = timeout_s
+        self._version_of = version_of
+        self._end_with = end_with
+        self._log = logger("controller", controller=intake.controller)
+
+    async def work(self, tasks: asyncio.TaskGroup) -> None:
+        """The loop of one worker. A reconcile that swallows its cancellation ends it all the same."""
+        while not _is_cancelled():
+            try:
+                key = await self._queue.take()
+            except QueueClosed:
+                return
+            try:
+                if not self._intake.owned(key):
+                    self.drop(key)
+                elif self._gate.is_open(key):
+                    self.release(key)
+                    await self._run_once(key)
+                else:
+                    self._queue.add_after(key, 2 * SEEN_WITHIN_S)  # so it keeps its priority until the hold ends
+                    if key not in self.held:
+                        self.held[key] = tasks.create_task(self._hold(key), name=f"{self._name}:hold {key}")
+            finally:
+                self._queue.done(key)
+
+    def drop(self, key: ObjectKey) -> None:
+        """Forget a key that is not to run here."""
+        self.release(key)
+        self._causes.drop(key)
+        self._retries.began(key)
+        self._retries.forget(key)
+        self._queue.cancel_after(key)
+
+    def release(self, key: ObjectKey) -> None:
+        """It runs now, whoever woke it, or not at all: nobody has to wake it again."""
+        hold = self.held.pop(key, None)
+        if hold is not None:
+            hold.cancel()
+
+    async def _hold(self, key: ObjectKey) -> None:
+        """Keep a key from the workers until its own last writes can be read; it takes no worker's time (B1)."""
+        await self._gate.opened(key)
+        del self.held[key]
+        self._queue.add(key, priority=LOW)
+
+    async def _run_once(self, key: ObjectKey) -> None:
+        run = self._begin(key)
+        request = Request(key, run.attempt, run.causes, run.id, run.merged, run.waited_s)
+        running = self.running.begin(run, asyncio.timeout(self._timeout_s))
+        seen = self._version_of(key)
+        verdict: Verdict | None = None
+        writes: list[Write] = []
+        if self.observer is not None:
+            self.observer.reconcile_began(run)
+        names = {"controller": self._name, "key": str(key), "attempt": run.attempt, "id": run.id}
+        try:
+            with bound_contextvars(**names), noting_writes() as writes:
+                verdict = await self._judged(request, running)
+        finally:
+            self.running.end(key)
+            self._gate.wrote(key, writes)
+            if self.observer is not None:
+                self.observer.reconcile_ended(run, verdict)
+            took_s = monotonic() - run.began_at
+            if verdict is None:
+                self._note_cut_off(run, _facts(run, took_s, {}, writes, seen))
+        if verdict is not None:
+            self.tally.ended(verdict, took_s=took_s)
+            outcome: dict[str, Any] = {"outcome": verdict.result.value}
+            if (next_s := self._carry_out(key, verdict)) is not None:
+                outcome["next_s"] = round(next_s, 3)
+            self._tell(verdict, _facts(run, took_s, outcome, writes, seen))
+
+    def _begin(self, key: ObjectKey) -> Run:
+        now = monotonic()
+        wanted = self._causes.take(key, now)
+        self.tally.causes.update(wanted.kinds)
+        self._retries.began(key)
+        return Run(
+            self._name,
+            key,
+            self._retries.attempt(key),
+            f"{random_source().getrandbits(32):08x}",
+            wanted.causes,
+            wanted.merged,
+            now - wanted.since,
+            now,
+        )
+
+    async def _judged(self, request: Request, running: Running) -> Verdict | None:
+        """How a reconcile ended; None if it was cut off."""
+        try:
+            async with running.limit:
+                outcome = self._reconcile(request)
+                if not isawaitable(outcome):
+                    raise _not_async(self._reconcile, self._name, outcome)
+                verdict = judge_outcome(await outcome)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            verdict = judge_error(error)  # it awaited something that was cancelled: a failure like any other
+        except Exception as error:  # noqa: BLE001 - the worker loop outlives every reconcile
+            if running.limit.expired() and not running.cut_off:
+                error = self._timed_out(error)
+            verdict = judge_error(error)
+        except (SystemExit, KeyboardInterrupt) as error:  # raised here they would tear down the loop around everybody
+            asked = exit_asked(error)
+            self._end_with(asked)
+            verdict = judge_error(asked)
+        return None if running.was_cut_off else verdict
+
+    def _timed_out(self, error: Exception) -> ReconcileTimeout:
+        meanwhile = "" if isinstance(error, TimeoutError) else f" [{describe(error)}]"
+        timeout = ReconcileTimeout(
+            f"it had not ended after {self._timeout_s:g} s and was cut off; make it shorter, or the controller's "
+            f"timeout_s longer{meanwhile}"
+        )
+        timeout.__cause__ = error
+        return timeout
+
+    def _carry_out(self, key: ObjectKey, verdict: Verdict) -> float | None:
+        """Do as the verdict says; in how many seconds the key comes again, if it does."""
+        if not self._intake.owned(key):
+            self.drop(key)
+            return None
+        kind, next_s = CauseKind.RETRY, None
+        match verdict.result:
+            case Result.DONE:
+                self._retries.forget(key)
+            case Result.REQUEUE_AFTER:
+                self._retries.forget(key)
+                self._queue.add_after(key, verdict.delay_s)
+                kind, next_s = CauseKind.REQUEUE, verdict.delay_s
+            case Result.CONFLICT:
+                next_s = self._retries.conflicted(key, verdict.told)
+            case Result.ERROR:
+                next_s = self._retries.failed(key, verdict.told)
+            case Result.TERMINAL_ERROR:
+                pass
+        if next_s is not None:
+            self._causes.note_due(key, kind, monotonic() + next_s)
+        return next_s
+
+    def _note_cut_off(self, run: Run, facts: dict[str, Any]) -> None:
+        """It has no result. A key that is still this replica's own runs again: half of its work may be done."""
+        self.tally.cancelled += 1
+        self._log.warning("reconcile_cancelled", **facts)
+        self._retries.forget(run.key)
+        if self._intake.owned(run.key):
+            self._causes.note(run.key, CauseKind.RETRY, "retry")
+            self._queue.add_after(run.key, 0)
+
+    def _tell(self, verdict: Verdict, facts: dict[str, Any]) -> None:
+        """The one line for each reconcile: a foreseen failure is a warning, an unforeseen one has a traceback."""
+        if verdict.error is None or verdict.result is Result.CONFLICT:
+            self._log.info("reconciled", **facts)
+        elif verdict.foreseen:
+            self._log.warning("reconciled", **facts, error=verdict.told)
+        else:
+            self._log.error("reconciled", **facts, error=verdict.told, exc_info=verdict.error)
+
+    def _tell_stuck(self, run: Run) -> None:
+        running_s = round(monotonic() - run.began_at, 1)
+        self._log.warning(
+            "reconcile_stuck", key=str(run.key), attempt=run.attempt, causes=run.causes, running_s=running_s, id=run.id
+        )
+
+
+def _facts(run: Run, took_s: float, outcome: dict[str, Any], writes: Sequence[Write], seen: str) -> dict[str, Any]:
+    """What the line of a reconcile says, in its order; what there is nothing to say of is left out."""
+    facts: dict[str, Any] = {"key": str(run.key), "attempt": run.attempt, "causes": list(run.causes)}
+    if run.merged > len(run.causes):
+        facts["merged"] = run.merged
+    facts |= outcome
+    facts["waited_ms"] = _ms(run.waited_s)
+    facts["took_ms"] = _ms(took_s)
+    if writes:
+        facts["writes"] = _names(writes)
+    if seen:
+        facts["seen"] = seen
+    facts["id"] = run.id
+    return facts
+
+
+def _names(writes: Sequence[Write]) -> list[str]:
+    names = [_name(write) for write in writes[:WRITES_MAX]]
+    return names if len(writes) <= WRITES_MAX else [*names, f"and {len(writes) - WRITES_MAX} more"]
+
+
+def _name(write: Write) -> str:
+    return "/".join(filter(None, (f"{write.verb}:{write.resource.plural}", write.key.name, write.subresource)))
+
+
+def _not_async(reconcile: Reconcile, controller: str, outcome: object) -> TypeError:
+    return TypeError(
+        f"reconcile for controller {controller}: {name_of(reconcile)} returned an object of type "
+        f"{type(outcome).__name__} and nothing to await; make it an async function"
+    )
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody asked the running task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -1,0 +1,311 @@
+"""
+One candidate for one Lease: waits for it, holds it, gives it up.
+
+In      A Client; calls to `acquire`, `hold` and `release`, one at a time.
+Out     `is_leading`: whether whoever asks may act now. Words for health checks, metrics and Events.
+Owns    The course (course.py), which decides everything; here its steps are carried out. No task: `acquire` and `hold`
+        run in that of their caller, who cancels them.
+
+Nothing here calls back. The owner starts its work when `acquire` returns, keeps `hold` running for as long as the work
+does, the time of its shutdown included, and releases last:
+
+    await elector.acquire()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(elector.hold())       # LeadershipLost ends the work with it
+        ...                                     # work; then cancel hold()
+    await elector.release()
+
+Rows L1 to L13, L15, L16; B2, B3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from ctrlkit import clock
+from ctrlkit.client import Client
+from ctrlkit.election.course import Claim, Course, Lost, Read, Rest, Step
+from ctrlkit.election.record import LeaseRecord
+from ctrlkit.election.times import LeaseTimes
+from ctrlkit.errors import AlreadyExists, ApiError, Conflict, CtrlkitError, NotFound, TimedOut
+from ctrlkit.model import ObjectKey, ObjectMeta, Unstructured, Verb
+from ctrlkit.model.kinds import LEASES
+from ctrlkit.telemetry import logger
+
+T = TypeVar("T")
+
+REASON: Final = "LeaderElection"
+"""Of the Events on a Lease (row L15)."""
+
+
+class LeadershipLost(CtrlkitError):
+    """The lease is another's, or must be assumed to be soon: whatever needs it has to stop at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElectionStatus:
+    """
+    What one candidate knows of its election, for eyes and for metrics.
+
+    `holder` and `transitions` are as the Lease said when it was seen last, `since` when that holder took it, as a text
+    by the holder's own clock. `renewed_s_ago` is the age of this candidate's last renewal, None without a term. The
+    counts are those of course.py.
+    """
+
+    name: str
+    identity: str
+    holder: str
+    leading: bool
+    since: str
+    transitions: int
+    renewed_s_ago: float | None
+    last_error: str
+    slow_paths: int
+    failed_renewals: int
+    changes_of_holder: int
+
+
+class Elector:
+    """
+    A candidate for one Lease.
+
+        elector = Elector(client, ObjectKey("demo", "net-controller"), identity=default_identity())
+
+    Shape   `identity` is shared with no other candidate that runs. `note(reason, message)` is told when a term begins
+            and ends; the manager sets it where nobody has, and makes Events of it. `labels` are those of a Lease that
+            this candidate makes new.
+    Errors  LeadershipLost from `hold`. Failures of the server are logged, seen in `status`, and tried again.
+    Owner   One event loop.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        lease: ObjectKey,
+        *,
+        identity: str,
+        times: LeaseTimes = LeaseTimes(),  # noqa: B008 - a frozen value
+        note: Callable[[str, str], None] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        if not identity:
+            raise ValueError(f"Elector of {lease}: identity must not be empty, as that of a free lease is")
+        self.lease = lease
+        self.identity = identity
+        self.times = times
+        self._client = client
+        self.note = note
+        self._course = Course(lease, identity=identity, times=times, labels=labels)
+        self._log = logger("election", lease=str(lease), identity=identity)
+        self._logged_error = ""
+
+    # ---- the three things to do --------------------------------------------------------------------------------------
+
+    async def acquire(self) -> None:
+        """Return when this candidate holds the lease, at once if it does; wait for as long as it takes."""
+        if self.is_leading():
+            return
+        while not self.is_leading():
+            step = self._next_step()
+            if isinstance(step, Lost):
+                self._ended(step.why)
+            else:
+                await self._carry_out(step)
+        self._log.info("leadership_acquired", transitions=self._course.record.transitions)
+        self._tell("became leader")
+
+    async def hold(self) -> None:
+        """
+        Renew the lease; never return. LeadershipLost when it is lost, or no renewal succeeded in time.
+
+        Cancelled, it leaves the lease as it is: held for `renew_s` at most, until `release`, or until `hold` goes on.
+        """
+        if self._course.term is None:
+            raise self._lost("it was not acquired, or has been released")
+        while True:
+            match self._next_step():
+                case Lost(why):
+                    self._ended(why)
+                    raise self._lost(why)
+                case step:
+                    await self._carry_out(step)
+                    if self._course.term is None:
+                        raise self._lost("it was released meanwhile")
+
+    async def release(self) -> bool:
+        """
+        Give the lease up, if the server says that it is ours, in the very version that it showed (rows L11, L12, B3).
+
+        It takes no longer than `renew_s`. False where the lease was not ours, and where the server failed: the log
+        tells why, and the lease runs out by itself. `is_leading` is false from the first moment on.
+        """
+        was_leading = self._course.term is not None
+        self._course.resign(clock.monotonic())
+        released = False
+        if self._course.has_claimed:
+            try:
+                async with asyncio.timeout(self.times.renew_s):
+                    released = await self._blank()
+            except TimeoutError:
+                self._log.warning("lease_not_released", error=f"not done within {self.times.renew_s:g} s")
+        if was_leading:
+            self._tell("stopped leading")
+        return released
+
+    def observe(self, lease: Mapping[str, Any]) -> None:
+        """
+        Take note of the Lease as a list showed it just now, while this candidate takes no part.
+
+        Who watched a Lease before has less to wait for when it has to take it over from a holder that vanished.
+        """
+        self._course.observed(lease, clock.monotonic())
+
+    # ---- what others may ask -----------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The Lease's name."""
+        return self.lease.name
+
+    @property
+    def meta(self) -> ObjectMeta:
+        """The Lease as it was seen last, for Events about it; its name alone before that."""
+        return self._course.meta
+
+    def is_leading(self) -> bool:
+        """Whether this candidate may act now; false once the renew deadline has passed, whatever hangs."""
+        return self._course.is_leading(clock.monotonic())
+
+    def status(self) -> ElectionStatus:
+        """What is known now."""
+        course, record = self._course, self._course.record
+        return ElectionStatus(
+            name=self.name,
+            identity=self.identity,
+            holder=record.holder,
+            leading=self.is_leading(),
+            since=record.acquired if record.holder else "",
+            transitions=record.transitions,
+            renewed_s_ago=None if course.term is None else clock.monotonic() - course.term.renewed_at,
+            last_error=course.last_error,
+            slow_paths=course.slow_paths,
+            failed_renewals=course.failed_renewals,
+            changes_of_holder=course.changes_of_holder,
+        )
+
+    def check(self) -> str:
+        """
+        "" when healthy, else why not: this candidate began a term, and nobody renews or ends it (row L13).
+
+        While `hold` runs that cannot be, so it tells of an event loop, or an owner, that hangs.
+        """
+        term = self._course.term
+        if term is None:
+            return ""
+        age_s = clock.monotonic() - term.renewed_at
+        if age_s <= self.times.lease_s:
+            return ""
+        return f"lease {self.lease}: won, and neither renewed nor given up for {age_s:.1f} s"
+
+    # ---- carrying out ------------------------------------------------------------------------------------------------
+
+    def _next_step(self) -> Step:
+        return self._course.step(clock.monotonic(), wall=clock.now(), chance=clock.random_source())
+
+    async def _carry_out(self, step: Read | Claim | Rest) -> None:
+        changes = self._course.changes_of_holder
+        try:
+            match step:
+                case Rest(until):
+                    await asyncio.sleep(until - clock.monotonic())
+                case Read():
+                    await self._read()
+                case Claim():
+                    await self._send(step)
+        except CtrlkitError as error:
+            self._course.failed(str(error))
+        if self._course.changes_of_holder != changes:
+            self._log.info("leader_seen", holder=self._course.record.holder)
+        if self._course.last_error not in ("", self._logged_error):
+            self._log.warning("lease_not_reached", leading=self.is_leading(), error=self._course.last_error)
+        self._logged_error = self._course.last_error
+
+    async def _read(self) -> None:
+        try:
+            lease = await self._within_limit(self._client.get(LEASES, self.lease))
+        except NotFound:
+            self._course.missing()
+        else:
+            self._course.found(lease, clock.monotonic())
+
+    async def _send(self, claim: Claim) -> None:
+        try:
+            lease = await self._within_limit(self._write(claim))
+        except (Conflict, AlreadyExists, NotFound) as error:
+            self._course.moved_on(str(error))
+        else:
+            self._course.carried_out(claim, lease, clock.monotonic())
+
+    def _write(self, claim: Claim) -> Awaitable[Unstructured]:
+        if claim.verb is Verb.CREATE:
+            return self._client.create(LEASES, claim.lease)
+        return self._client.update(LEASES, claim.lease)
+
+    async def _within_limit(self, call: Awaitable[T]) -> T:
+        """No call may outlast its limit, or the term (row L16)."""
+        limit_s = self._course.limit_s(clock.monotonic())
+        try:
+            async with asyncio.timeout(limit_s):
+                return await call
+        except TimeoutError:
+            raise TimedOut(f"reach lease {self.lease}: no answer within {limit_s:.3g} s; it is tried again") from None
+
+    async def _blank(self) -> bool:
+        sent = False
+        pause_s = 0.0
+        while True:
+            try:
+                lease = await self._within_limit(self._client.get(LEASES, self.lease))
+                record = LeaseRecord.of(lease)
+                if record.holder != self.identity:
+                    self._course.given_up()
+                    return sent
+                sent = True
+                await self._within_limit(self._client.update(LEASES, record.released(clock.now()).within(lease)))
+            except NotFound:
+                self._course.given_up()
+                return sent
+            except Conflict:
+                pass
+            except CtrlkitError as error:
+                if isinstance(error, ApiError) and not _may_pass(error):
+                    self._log.warning("lease_not_released", error=str(error))
+                    return False
+                pause_s = self.times.retry_s
+            else:
+                self._course.given_up()
+                self._log.info("lease_released")
+                return True
+            await asyncio.sleep(pause_s)
+            pause_s = self.times.retry_s
+
+    def _ended(self, why: str) -> None:
+        self._log.warning("leadership_lost", why=why)
+        self._tell("stopped leading")
+
+    def _lost(self, why: str) -> LeadershipLost:
+        return LeadershipLost(
+            f"hold lease {self.lease} as {self.identity}: {why}; stop what needs it at once, and start anew"
+        )
+
+    def _tell(self, what: str) -> None:
+        if self.note is not None:
+            self.note(REASON, f"{self.identity} {what}")
+
+
+def _may_pass(error: ApiError) -> bool:
+    """Whether a refusal may be another answer a little later."""
+    return error.code == 429 or error.code >= 500

@@ -1,0 +1,72 @@
+"""How long a lease lasts, for how long its holder may act on it, and how often it is looked at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+RENEW_MARGIN: Final = 1.2
+"""The renew deadline is more than this many retry periods, so that a renewal has a second try (row L1)."""
+REST_SPREAD: Final = 1.2
+"""Who waits for a lease rests between one retry period and 1 + 1.2 of them (row L2)."""
+LEAST_CALL_LIMIT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """
+    The three times of an election.
+
+    >>> LeaseTimes()
+    LeaseTimes(lease_s=15.0, renew_s=10.0, retry_s=2.0)
+    >>> LeaseTimes(lease_s=10.0)
+    Traceback (most recent call last):
+      ...
+    ValueError: LeaseTimes: lease_s must be longer than renew_s, got 10 and 10; ...
+
+    Shape   Seconds, each on the clock of whoever waits. `lease_s`: others leave a lease alone for so long after they
+            saw it change. `renew_s`: its holder acts for so long after it sent its last renewal that succeeded.
+            `retry_s`: the pause between renewals, and the shortest one between tries to acquire.
+    Skew    Clocks may run at different rates, as long as the fastest of them and the slowest differ by no more than the
+            factor lease_s / renew_s (row L7): 1.5 as it is.
+    Errors  ValueError unless lease_s > renew_s > 1.2 x retry_s > 0 (row L1).
+    """
+
+    lease_s: float = 15.0
+    renew_s: float = 10.0
+    retry_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not (self.retry_s > 0 and math.isfinite(self.lease_s)):
+            raise ValueError(f"LeaseTimes: all must be positive numbers of seconds, got {self}")
+        if not self.lease_s > self.renew_s:
+            raise ValueError(
+                f"LeaseTimes: lease_s must be longer than renew_s, got {self.lease_s:g} and {self.renew_s:g}; "
+                "a holder has to stop before others take over"
+            )
+        if not self.renew_s > RENEW_MARGIN * self.retry_s:
+            raise ValueError(
+                f"LeaseTimes: renew_s must be longer than {RENEW_MARGIN:g} x retry_s, got {self.renew_s:g} and "
+                f"{self.retry_s:g}; a renewal that fails needs time for another try"
+            )
+
+    @property
+    def call_limit_s(self) -> float:
+        """How long one call to the server may take (row L16)."""
+        return max(LEAST_CALL_LIMIT_S, self.renew_s / 2)
+
+    @property
+    def duration_s(self) -> int:
+        """What a Lease says of `lease_s`: whole seconds, rounded up: nobody may be early, and 0 is refused."""
+        return math.ceil(self.lease_s)
+
+    @property
+    def longest_rest_s(self) -> float:
+        """Who waits for a lease looks at it at least this often, not counting the time its calls take."""
+        return self.retry_s * (1 + REST_SPREAD)
+
+    def rest_s(self, chance: Random) -> float:
+        """How long to wait between two tries to acquire: uniform from `retry_s` to `longest_rest_s` (row L2)."""
+        return self.retry_s * chance.uniform(1, 1 + REST_SPREAD)

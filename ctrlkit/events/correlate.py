@@ -1,0 +1,128 @@
+"""
+Many occurrences, few Events: the correlation that goes before core/v1 Events. Pure.
+
+    occurrence ─► aggregate ─► observe ─► spam filter ─► write, or drop
+
+aggregate    The first SIMILAR_MAX - 1 messages of one object, type and reason have Events of their own; all others
+             share one, until nothing similar was said for longer than SIMILAR_WINDOW_S (E4).
+observe      What has an Event counts it up, anything else gets one (E5). The Event that is found or made here is the
+             one that is written: no later step looks it up again (E8, B27).
+spam filter  Of one object and type SPAM_BURST writes may come at once, then one in SPAM_REFILL_S (E6). What it holds
+             has been counted, so the next write that passes tells of it.
+
+Each step remembers REMEMBERED_MAX things, and forgets what it met longest ago (E7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from ctrlkit.events.memory import Memory
+from ctrlkit.events.occurrence import Entry, Fate, Occurrence, Ruling
+
+SIMILAR_MAX: Final = 10
+SIMILAR_WINDOW_S: Final = 600.0
+COMBINED: Final = "(combined from similar events): "
+"""What the message of an Event begins with that stands for several messages; kubectl users know it from client-go."""
+SPAM_BURST: Final = 25
+SPAM_REFILL_S: Final = 300.0
+MESSAGE_MAX: Final = 1024
+"""Characters of a message that servers take."""
+
+
+@dataclass(slots=True)
+class _Window:
+    """The messages that have Events of their own: the first ones, so that it does not depend on chance which (B27)."""
+
+    last_at: float
+    messages: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """Writes that are still paid for, as the time at which the bucket will be full again."""
+
+    full_at: float
+
+    def take(self, at: float) -> bool:
+        full_at = max(self.full_at, at) + SPAM_REFILL_S
+        if full_at - at > SPAM_BURST * SPAM_REFILL_S:
+            return False
+        self.full_at = full_at
+        return True
+
+
+class Correlator:
+    """
+    Finds the Event for each occurrence, and says whether it is to be written now.
+
+    >>> from datetime import UTC, datetime
+    >>> from ctrlkit.events.occurrence import EventType, Reference
+    >>> pod, wall = Reference("v1", "Pod", "demo", "web-0", "u1"), datetime(2026, 1, 1, tzinfo=UTC)
+    >>> pulled = Occurrence(regarding=pod, type=EventType.NORMAL, reason="Pulled", message="pulled the image")
+    >>> correlator = Correlator()
+    >>> [correlator.record(pulled, wall=wall, at=0.0).fate.value for _ in range(26)][-2:]
+    ['write', 'spam']
+    >>> again = correlator.record(pulled, wall=wall, at=300.0)
+    >>> again.fate.value, again.entry.count
+    ('write', 27)
+
+    Units   `at`: seconds on the loop's clock, never going back; `wall`: the same moment, for people.
+    """
+
+    def __init__(self) -> None:
+        self._windows: Memory[Hashable, _Window] = Memory()
+        self._entries: Memory[Hashable, Entry] = Memory()
+        self._buckets: Memory[Hashable, _Bucket] = Memory()
+
+    def record(self, occurrence: Occurrence, *, wall: datetime, at: float) -> Ruling:
+        """Rule on one occurrence."""
+        similar = (occurrence.regarding, occurrence.type, occurrence.reason)
+        combined = self._is_one_too_many(similar, occurrence.message, at)
+        if combined:
+            occurrence = replace(occurrence, message=cut(COMBINED + occurrence.message))
+        entry = self._observe(similar if combined else occurrence, occurrence, wall, at, combined=combined)
+        passes = self._passes((occurrence.regarding, occurrence.type), at)
+        return Ruling(entry, Fate.WRITE if passes else Fate.SPAM)
+
+    def _is_one_too_many(self, similar: Hashable, message: str, at: float) -> bool:
+        window = self._windows.get(similar)
+        if window is None or at - window.last_at > SIMILAR_WINDOW_S:
+            window = _Window(at)
+            self._windows.put(similar, window)
+        window.last_at = at
+        if message in window.messages:
+            return False
+        if len(window.messages) >= SIMILAR_MAX - 1:
+            return True
+        window.messages.add(message)
+        return False
+
+    def _observe(self, key: Hashable, about: Occurrence, wall: datetime, at: float, *, combined: bool) -> Entry:
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = Entry(about, wall, wall, at, combined=combined)
+            self._entries.put(key, entry)
+        else:
+            entry.occurred_again(about, wall, at)
+        return entry
+
+    def _passes(self, source: Hashable, at: float) -> bool:
+        bucket = self._buckets.get(source)
+        if bucket is None:
+            bucket = _Bucket(at)
+            self._buckets.put(source, bucket)
+        return bucket.take(at)
+
+
+def cut(message: str) -> str:
+    """
+    A message that servers take; what is cut off shows.
+
+    >>> cut("x" * 5000)[-4:], len(cut("x" * 5000))
+    ('x...', 1024)
+    """
+    return message if len(message) <= MESSAGE_MAX else f"{message[: MESSAGE_MAX - 3]}..."

@@ -1,0 +1,102 @@
+"""What was said about an object, and the Event that says it: the values that the parts of this room hand around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import NamedTuple
+
+from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta
+
+
+class EventType(StrEnum):
+    """Whether an Event tells of the course of things or of trouble."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+class Reference(NamedTuple):
+    """The object that an Event is about."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+    @classmethod
+    def to(cls, meta: ObjectMeta, resource: AnyResource) -> Reference:
+        """
+        The reference to an object of a kind.
+
+        >>> from ctrlkit.model.kinds import PODS
+        >>> Reference.to(ObjectMeta(name="web-0", namespace="demo", uid="u1"), PODS).kind
+        'Pod'
+        """
+        return cls(resource.api_version, resource.kind, meta.namespace, meta.name, meta.uid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """
+    One thing that was said. Two that are equal say the same, and are one Event with a count.
+
+    Shape   `version` is the object's resourceVersion at the time; it does not count.
+    """
+
+    regarding: Reference
+    type: EventType
+    reason: str
+    message: str
+    action: str = ""
+    related: Reference | None = None
+    version: str = field(default="", compare=False)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """
+    One Event, on the server or on its way there: the key is found once for each occurrence, and carried along (B27).
+
+    Shape   `count` occurrences were recorded, the server knows of `told`; 0 means that it has no such Event yet. `lost`
+            of the others were dropped when they came, and are told with the next write all the same. `key` is empty
+            until the first write. `waits` while it is in the buffer; `combined` says that it stands for several
+            messages.
+    Units   `first` and `last` are wall time; `last_at` is `last` on the loop's clock.
+    """
+
+    about: Occurrence
+    first: datetime
+    last: datetime
+    last_at: float
+    combined: bool = False
+    count: int = 1
+    told: int = 0
+    lost: int = 0
+    waits: bool = False
+    key: ObjectKey | None = None
+
+    def occurred_again(self, about: Occurrence, wall: datetime, at: float) -> None:
+        """Count one more."""
+        self.count += 1
+        self.last, self.last_at = wall, at
+        if self.combined:
+            self.about = about
+
+
+class Fate(Enum):
+    """What becomes of an occurrence: it is written, it is counted and told later, or the spam filter held it."""
+
+    WRITE = "write"
+    COUNT = "count"
+    SPAM = "spam"
+
+
+class Ruling(NamedTuple):
+    """What to do with an Event now; `leaving` had to make room for it, and is to be written a last time."""
+
+    entry: Entry
+    fate: Fate
+    leaving: Entry | None = None

@@ -1,0 +1,326 @@
+"""
+Events for people: what a controller did with an object, shown by `kubectl describe`.
+
+In       event(), from reconcilers; it never waits and never fails.
+Out      Events of core/v1 or events.k8s.io/v1: new ones, and higher counts on those that said the same before.
+Owns     A bounded buffer of Events to write, one writer, and the memory of which Events were written.
+
+E-a  Events about one object are written in the order in which they were recorded.
+E-b  What says the same while it waits to be written is written once, with its count.
+E-c  Whatever the server does, a reconcile does not notice; what is dropped is logged and counted.
+E-d  What was dropped is still part of its Event's count, and told by the next write of that Event, if there is one.
+
+What becomes of an occurrence is decided by `correlate` (core/v1) or `series` (events.k8s.io/v1); this module only
+carries it out. Rows E1, E2, E12, B15.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ctrlkit.backoff import Backoff
+from ctrlkit.client import Client
+from ctrlkit.clock import monotonic, now, random_source
+from ctrlkit.errors import AlreadyExists, ApiError, CtrlkitError, NotFound, TransportError
+from ctrlkit.events.correlate import Correlator, cut
+from ctrlkit.events.forms import CoreForm, EventsApi, Form, Names, SeriesForm
+from ctrlkit.events.occurrence import Entry, EventType, Fate, Occurrence, Reference
+from ctrlkit.events.series import SeriesBook
+from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta
+from ctrlkit.telemetry import logger
+
+PENDING_MAX = 1000
+TRIES = 12
+RETRY = Backoff(base_s=1.0, cap_s=10.0)
+
+
+class DropReason(StrEnum):
+    """Why an occurrence was not written: spam filter, want of room, the server, the network, or who recorded it."""
+
+    SPAM = "spam"
+    BUFFER_FULL = "buffer_full"
+    REFUSED = "refused"
+    UNDELIVERED = "undelivered"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderStatistics:
+    """
+    A picture of one recorder; all but the last two only grow.
+
+    Shape   Occurrences: `recorded`; `merged`, of those, into an Event that was to be written anyway, or is a series;
+            `aggregated`, of those, into an Event that combines similar messages; `told`, known to the server, as
+            counts of Events; `dropped`, by reason; `recovered`, told after all, by a later count. Writes: `created`,
+            `updated`. `pending` Events wait to be written; `untold` occurrences are neither told nor dropped yet:
+            recorded = told + untold + all dropped - recovered.
+    """
+
+    recorded: int
+    merged: int
+    aggregated: int
+    told: int
+    dropped: Mapping[DropReason, int]
+    recovered: int
+    created: int
+    updated: int
+    pending: int
+    untold: int
+
+
+class EventRecorder:
+    """
+    Records Events in the name of one component.
+
+        recorder.event(network.metadata, NETWORKS, EventType.NORMAL, "Created", "created service net-svc")
+
+    Shape   At most PENDING_MAX Events wait to be written. A message is cut at 1024 characters. Nothing secret belongs
+            into one. `component` is the controller's name; servers take letters, digits, `-`, `_`, `.` and `/`.
+    Errors  None. `statistics()` counts what was dropped, and why.
+    Owner   One event loop. `Manager.recorder` makes it and runs it; what is recorded before waits.
+    """
+
+    def __init__(self, client: Client, component: str, *, api: EventsApi = EventsApi.CORE_V1) -> None:
+        self.component = component
+        self.api = api
+        self._client = client
+        self._correlator = Correlator()
+        self._series = SeriesBook()
+        self._form: Form = CoreForm(component) if api is EventsApi.CORE_V1 else SeriesForm(component)
+        self._names = Names()
+        self._pending: deque[Entry] = deque()
+        self._writing: Entry | None = None
+        self._work = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._counts: Counter[str] = Counter()
+        self._dropped: Counter[DropReason] = Counter()
+        self._log = logger("recorder", component=component)
+
+    # ---- for reconcilers --------------------------------------------------------------------------------------------
+
+    def event(
+        self,
+        regarding: ObjectMeta,
+        resource: AnyResource,
+        event_type: EventType,
+        reason: str,
+        message: str,
+        *,
+        action: str = "",
+        related: tuple[ObjectMeta, AnyResource] | None = None,
+    ) -> None:
+        """
+        Say something about an object of a kind: `reason` in CamelCase for machines, `message` for people.
+
+            recorder.event(net.metadata, NETWORKS, EventType.WARNING, "NodeLost", "node 2 is gone", action="Connect",
+                           related=(pod.metadata, PODS))
+
+        `action` is what was tried when it happened, the reason itself where it is not given; `related` another object
+        that had a part in it.
+        """
+        self._counts["recorded"] += 1
+        about = Occurrence(
+            regarding=Reference.to(regarding, resource),
+            related=Reference.to(*related) if related else None,
+            type=event_type,
+            reason=reason,
+            action=action,
+            message=cut(message),
+            version=regarding.resource_version,
+        )
+        if not (regarding.name and reason and isinstance(event_type, EventType)):
+            self._dropped[DropReason.MALFORMED] += 1
+            self._tell_dropped(about, "it needs an object with a name, a reason, and a type that is an EventType")
+            return
+        book = self._correlator if self.api is EventsApi.CORE_V1 else self._series
+        ruling = book.record(about, wall=now(), at=monotonic())
+        self._counts["aggregated"] += ruling.entry.combined
+        if ruling.leaving is not None:
+            self._enqueue(ruling.leaving)
+        self._carry_out(ruling.entry, ruling.fate)
+
+    def _carry_out(self, entry: Entry, fate: Fate) -> None:
+        match fate:
+            case Fate.SPAM:
+                self._drop(entry, DropReason.SPAM)
+                key = str(ObjectKey(entry.about.regarding.namespace, entry.about.regarding.name))
+                self._log.debug("event_held_back", key=key, reason=entry.about.reason)
+            case Fate.COUNT:
+                self._counts["merged"] += 1
+            case Fate.WRITE if entry.waits:
+                self._counts["merged"] += 1
+            case Fate.WRITE if len(self._pending) < PENDING_MAX:
+                self._enqueue(entry)
+            case Fate.WRITE:
+                self._drop(entry, DropReason.BUFFER_FULL)
+                self._tell_dropped(entry.about, "the buffer is full")
+
+    # ---- for whoever runs it ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Write what is recorded, until cancelled."""
+        self._series.begin(monotonic())
+        while True:
+            await self._wait_for_work()
+            while self._pending:
+                await self._write_next()
+            self._settled.set()
+
+    async def flush(self, *, timeout_s: float) -> int:
+        """
+        Wait until all that was recorded is written, series included; returns how many Events are not after `timeout_s`
+        seconds (B15).
+        """
+        for entry in self._series.untold():
+            self._enqueue(entry)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._settled.wait()
+        except TimeoutError:
+            left = self._left()
+            self._log.warning("events_abandoned", count=left)
+            return left
+        return 0
+
+    def busy(self) -> tuple[str, ...]:
+        """What is not written yet, in words; a series that is only counted on is idle."""
+        left = self._left()
+        return (f"recorder:{self.component} has {left} events to write",) if left else ()
+
+    def statistics(self) -> RecorderStatistics:
+        """A picture of now."""
+        counts = self._counts
+        return RecorderStatistics(
+            recorded=counts["recorded"],
+            merged=counts["merged"],
+            aggregated=counts["aggregated"],
+            told=counts["told"],
+            dropped={reason: self._dropped[reason] for reason in DropReason},
+            recovered=counts["recovered"],
+            created=counts["created"],
+            updated=counts["updated"],
+            pending=self._left(),
+            untold=counts["recorded"] - counts["told"] - self._dropped.total() + counts["recovered"],
+        )
+
+    # ---- the writer -------------------------------------------------------------------------------------------------
+
+    async def _wait_for_work(self) -> None:
+        """Return when something waits to be written, a series by its time included."""
+        try:
+            async with asyncio.timeout_at(self._series.next_look() if self.api is EventsApi.EVENTS_V1 else None):
+                await self._work.wait()
+        except TimeoutError:
+            for entry in self._series.look(monotonic()):
+                self._enqueue(entry)
+        self._work.clear()
+
+    def _enqueue(self, entry: Entry) -> None:
+        entry.waits = True
+        self._pending.append(entry)
+        self._settled.clear()
+        self._work.set()
+
+    async def _write_next(self) -> None:
+        entry = self._writing = self._pending.popleft()
+        entry.waits = False
+        try:
+            await self._write(entry)
+        except asyncio.CancelledError:
+            if not entry.waits:
+                self._pending.appendleft(entry)
+                entry.waits = True
+            raise
+        finally:
+            self._writing = None
+
+    async def _write(self, entry: Entry) -> None:
+        """Tell the server of all that this Event counts now."""
+        count, lost = entry.count, entry.lost
+        try:
+            await self._deliver(entry)
+        except CtrlkitError as error:
+            reason = DropReason.UNDELIVERED if isinstance(error, TransportError) else DropReason.REFUSED
+            self._drop(entry, reason, occurrences=count - entry.told - lost)
+            self._tell_dropped(entry.about, error)
+            if reason is DropReason.UNDELIVERED:
+                return
+        else:
+            self._counts["told"] += count - entry.told
+            self._counts["recovered"] += lost
+            entry.told = count
+            entry.lost -= lost
+        self._series.ended(entry, monotonic())
+
+    async def _deliver(self, entry: Entry) -> None:
+        """Count up the Event that is there, or make it where there is none, or none any more (E2, E5)."""
+        is_new = entry.key is None
+        if entry.key is None:
+            entry.key = self._names.new(entry.about.regarding)
+        key, resource = entry.key, self._form.resource
+        body, patch = self._form.body(key, entry), self._form.patch(entry)
+        if entry.told:
+            try:
+                await _until_answered(lambda: self._client.patch(resource, key, patch))
+            except NotFound:
+                pass
+            else:
+                self._counts["updated"] += 1
+                return
+        tries = 0
+
+        async def create() -> None:
+            nonlocal tries
+            tries += 1
+            await self._client.create(resource, body)
+
+        try:
+            await _until_answered(create)
+        except AlreadyExists:
+            if is_new and tries == 1:  # another recorder took the name in the same instant
+                entry.key = None
+                await self._deliver(entry)
+                return
+            self._log.debug("event_existed", key=str(key))  # an earlier try arrived, and only its answer was lost
+            await _until_answered(lambda: self._client.patch(resource, key, patch))
+            self._counts["updated"] += 1
+        else:
+            self._counts["created"] += 1
+
+    # ---- what is not written ----------------------------------------------------------------------------------------
+
+    def _drop(self, entry: Entry, reason: DropReason, *, occurrences: int = 1) -> None:
+        self._dropped[reason] += occurrences
+        entry.lost += occurrences
+
+    def _tell_dropped(self, about: Occurrence, why: str | CtrlkitError) -> None:
+        key, kind = str(ObjectKey(about.regarding.namespace, about.regarding.name)), about.regarding.kind
+        if isinstance(why, ApiError) and _is_of_ending_namespace(why):
+            self._log.debug("event_dropped", key=key, kind=kind, reason=about.reason, error=str(why))
+        else:
+            self._log.warning("event_dropped", key=key, kind=kind, reason=about.reason, error=str(why))
+
+    def _left(self) -> int:
+        return len(self._pending) + (self._writing is not None)
+
+
+def _is_of_ending_namespace(error: ApiError) -> bool:
+    """Whether an Event came too late for its namespace, which happens to every one that ends (E2)."""
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or ())
+
+
+async def _until_answered(call: Callable[[], Awaitable[object]]) -> None:
+    """Make a call, again and again with growing delays where no answer came (E2); an answer is an answer."""
+    for failures in range(TRIES - 1):
+        try:
+            await call()
+        except TransportError:
+            await asyncio.sleep(RETRY.delay_s(failures, random_source()))
+        else:
+            return
+    await call()

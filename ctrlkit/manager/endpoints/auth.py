@@ -1,0 +1,105 @@
+"""
+Who may see what.
+
+    health      everybody; the reasons of failures as debug
+    metrics     everybody, or who has the token where there is one
+    debug       who is on this machine, or who has the token where there is one
+
+`kubectl port-forward` comes from the pod's own loopback, so an operator who may forward needs no token for debug.
+"""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+
+from aiohttp import web
+
+from ctrlkit.errors import ConfigError
+from ctrlkit.manager.endpoints.files import stamp_of, told
+from ctrlkit.manager.endpoints.options import is_loopback
+from ctrlkit.telemetry import logger
+
+
+class Token:
+    """
+    A bearer token in a file, read again when that changes. While the file is gone or empty nobody is let in.
+
+    Errors  ConfigError where there is none at the start.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._stamp = stamp_of(path)
+        self._secret = _read(path)
+        self._log = logger("endpoints")
+
+    def is_in(self, authorization: str) -> bool:
+        """Whether a header `Authorization` brings it; takes as long for a wrong token as for the right one."""
+        self._renew()
+        scheme, _, sent = authorization.partition(" ")
+        right = hmac.compare_digest(sent.strip().encode(errors="surrogateescape"), self._secret)
+        return right and scheme.lower() == "bearer" and bool(self._secret)
+
+    def _renew(self) -> None:
+        stamp = stamp_of(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._secret = _read(self._path)
+        except ConfigError as error:
+            self._secret = b""
+            self._log.warning("token_not_renewed", error=str(error))
+        else:
+            self._log.info("token_renewed", file=self._path)
+
+
+def _read(path: str) -> bytes:
+    try:
+        secret = Path(path).read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(f"read the endpoints' token in {path}: {told(error)}; write one there") from None
+    if not secret:
+        raise ConfigError(f"read the endpoints' token in {path}: the file is empty; write one there")
+    return secret
+
+
+class Guard:
+    """Decides for each request, as above."""
+
+    def __init__(self, token: Token | None) -> None:
+        self._token = token
+
+    def may_see_details(self, request: web.Request) -> bool:
+        """Debug, and the reasons of failing checks."""
+        if self._token is not None:
+            return self._has_token(self._token, request)
+        peer = None if request.transport is None else request.transport.get_extra_info("peername")
+        return isinstance(peer, tuple) and is_loopback(str(peer[0]))
+
+    def check_metrics(self, request: web.Request) -> None:
+        """HTTP 401 for who may not read metrics."""
+        if self._token is not None and not self._has_token(self._token, request):
+            raise _unauthorized(request)
+
+    def check_debug(self, request: web.Request) -> None:
+        """HTTP 401 or 403 for who may not see the debug page."""
+        if self.may_see_details(request):
+            return
+        if self._token is not None:
+            raise _unauthorized(request)
+        raise web.HTTPForbidden(
+            text="403: debug is for this machine only; use `kubectl port-forward`, or run with a token file\n"
+        )
+
+    def _has_token(self, token: Token, request: web.Request) -> bool:
+        return token.is_in(request.headers.get("Authorization", ""))
+
+
+def _unauthorized(request: web.Request) -> web.HTTPUnauthorized:
+    problem = ', error="invalid_token"' if "Authorization" in request.headers else ""
+    return web.HTTPUnauthorized(
+        headers={"WWW-Authenticate": f'Bearer realm="ctrlkit"{problem}'},
+        text="401: send the token as `Authorization: Bearer TOKEN`\n",
+    )

@@ -1,0 +1,85 @@
+"""Where a manager answers an operator's questions, and who may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from ctrlkit.errors import ConfigError
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """
+    One address for metrics, health and the debug page (rows M9 to M11, W11).
+
+    >>> Endpoints(address=":8443").port
+    8443
+    >>> Endpoints(address="8080")
+    Traceback (most recent call last):
+      ...
+    ctrlkit.errors.ConfigError: serve endpoints at '8080': that is no address; write HOST:PORT, or :PORT for ...
+
+    Shape   `address` is HOST:PORT, [HOST]:PORT for IPv6, or :PORT for every interface; port 0 is any free one.
+            `tls_cert` and `tls_key` are PEM files, a chain and its key; empty means plain HTTP. `token_file` holds the
+            bearer token that metrics and debug ask for; empty means that anybody may read metrics, and loopback alone
+            may see what debug shows. All three are read again when they change.
+    Errors  ConfigError for an address that is none, and for one TLS file without the other.
+    """
+
+    address: str = DEFAULT_ADDRESS
+    tls_cert: str = ""
+    tls_key: str = ""
+    token_file: str = ""
+
+    def __post_init__(self) -> None:
+        _split(self.address)
+        if bool(self.tls_cert) != bool(self.tls_key):
+            given, missing = ("certificate", "key") if self.tls_cert else ("key", "certificate")
+            raise ConfigError(
+                f"serve endpoints at {self.address}: there is a TLS {given} file and no {missing} file; name both, or "
+                "neither"
+            )
+
+    @property
+    def host(self) -> str:
+        """The interface's name or address; empty for all."""
+        return _split(self.address)[0]
+
+    @property
+    def port(self) -> int:
+        """0 to 65535."""
+        return _split(self.address)[1]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody from another machine can get there."""
+        return self.host == "localhost" or is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """
+    Whether an address is one of this machine's own, as IPv6 writes it too.
+
+    >>> is_loopback("127.0.0.6"), is_loopback("::ffff:127.0.0.1"), is_loopback("10.0.0.7"), is_loopback("localhost")
+    (True, True, False, False)
+    """
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in host and not bracketed):
+        raise ConfigError(
+            f"serve endpoints at {address[:256]!r}: that is no address; write HOST:PORT, or :PORT for all interfaces"
+        )
+    return host.strip("[]") if bracketed else host, int(port)

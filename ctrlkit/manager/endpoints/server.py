@@ -1,0 +1,229 @@
+"""
+One HTTP server for whoever looks after a manager.
+
+    GET /metrics                        Prometheus or OpenMetrics text
+    GET /healthz, /readyz               and /healthz/NAME, /readyz/NAME for one check
+    GET /debug, /debug.json             what runs, waits and fails now
+    GET, PUT /debug/log-level           the level of the log
+
+In       A manager, asked at each request and at no other time, and the options that say where and for whom.
+Owns     The listening socket, from entering `serve` to leaving it.
+
+Rows M9 to M12, W11. Nothing here knows what is measured or shown: metrics.py, own_checks.py and debug.py do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from ctrlkit.errors import ConfigError
+from ctrlkit.manager.endpoints.auth import Guard, Token
+from ctrlkit.manager.endpoints.certificate import Certificate
+from ctrlkit.manager.endpoints.debug import picture
+from ctrlkit.manager.endpoints.health import CheckKind, Reasons, Report, report, single
+from ctrlkit.manager.endpoints.heartbeat import Heartbeat
+from ctrlkit.manager.endpoints.levels import get_level, put_level
+from ctrlkit.manager.endpoints.metrics import registry
+from ctrlkit.manager.endpoints.options import Endpoints
+from ctrlkit.manager.endpoints.own_checks import checks_of
+from ctrlkit.manager.endpoints.page import page
+from ctrlkit.manager.endpoints.served import Served
+from ctrlkit.telemetry import logger
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+IDLE_S: Final = 90
+SHUTDOWN_S: Final = 5
+BODY_MAX: Final = 1024
+_NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_HTML = {
+    **_NOT_KEPT,
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@asynccontextmanager
+async def serve(manager: Served, options: Endpoints) -> AsyncIterator[str]:
+    """
+    Answer for a manager, for as long as this lasts; yields the address that is listened at, as HOST:PORT.
+
+        async with serve(manager, Endpoints(address="127.0.0.1:0")) as address:
+            print(f"curl http://{address}/metrics")
+
+    Errors  ConfigError on entering, where the address is taken or no address here, or a file cannot be used.
+    """
+    token = Token(options.token_file) if options.token_file else None
+    certificate = Certificate(options.tls_cert, options.tls_key) if options.tls_cert else None
+    heartbeat = Heartbeat()
+    answers = _Answers(manager, options, Guard(token), heartbeat, certificate)
+    runner = web.AppRunner(
+        answers.application(), access_log=None, keepalive_timeout=IDLE_S, shutdown_timeout=SHUTDOWN_S
+    )
+    await runner.setup()
+    try:
+        await _listen(runner, options, certificate)
+        host, port = runner.addresses[0][:2]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        _tell(options, address)
+        with heartbeat.beating():
+            yield address
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, options: Endpoints, certificate: Certificate | None) -> None:
+    tls = None if certificate is None else certificate.context
+    try:
+        await web.TCPSite(runner, options.host or None, options.port, ssl_context=tls).start()
+    except OSError as error:
+        tried = f"serve endpoints at {options.address}"
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(f"{tried}: the port is taken; choose another, or 0 for any free one") from None
+        number = error.errno or 0
+        problem = os.strerror(number) if number > 0 else error.strerror or error  # below 0: no such name
+        raise ConfigError(f"{tried}: {problem}; choose another address") from None
+
+
+def _tell(options: Endpoints, address: str) -> None:
+    log = logger("endpoints")
+    log.info("endpoints_serving", address=address, tls=bool(options.tls_cert), token=bool(options.token_file))
+    if options.is_local or (options.tls_cert and options.token_file):
+        return
+    if not options.token_file:
+        risk = "whoever reaches this address may read the metrics; give a token file"
+    else:
+        risk = "the token travels unencrypted; give a TLS certificate"
+    log.warning("endpoints_exposed", address=address, risk=risk)
+
+
+class _Answers:
+    """The handlers, and what they ask."""
+
+    def __init__(
+        self,
+        manager: Served,
+        options: Endpoints,
+        guard: Guard,
+        heartbeat: Heartbeat,
+        certificate: Certificate | None,
+    ) -> None:
+        self._manager = manager
+        self._options = options
+        self._guard = guard
+        self._heartbeat = heartbeat
+        self._registry = registry(manager, heartbeat=heartbeat, certificate=certificate)
+
+    def application(self) -> web.Application:
+        """The routes."""
+        application = web.Application(middlewares=[_reporting], client_max_size=BODY_MAX)
+        application.add_routes(
+            [
+                web.get("/metrics", self._metrics),
+                *(web.get(f"/{kind}", self._health(kind)) for kind in CheckKind),
+                *(web.get(f"/{kind}/{{name}}", self._one_check(kind)) for kind in CheckKind),
+                web.get("/debug", self._for_operators(self._debug)),
+                web.get("/debug.json", self._for_operators(self._debug_json)),
+                web.get("/debug/log-level", self._for_operators(get_level)),
+                web.put("/debug/log-level", self._for_operators(put_level)),
+            ]
+        )
+        return application
+
+    # ---- metrics -----------------------------------------------------------------------------------------------------
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self._guard.check_metrics(request)
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        families = _Families(self._registry.collect())
+        body = await asyncio.to_thread(encode, families)  # most of the work: it need not hold the loop
+        response = web.Response(body=body, headers={"Content-Type": content_type})
+        response.enable_compression()
+        return response
+
+    # ---- health ------------------------------------------------------------------------------------------------------
+
+    def _health(self, kind: CheckKind) -> Handler:
+        async def answer(request: web.Request) -> web.Response:
+            found = report(
+                kind,
+                checks_of(self._manager, self._heartbeat, kind),
+                exclude=request.query.getall("exclude", []),
+                verbose="verbose" in request.query,
+                reasons=self._reasons_for(request),
+            )
+            return _answered(found)
+
+        return answer
+
+    def _one_check(self, kind: CheckKind) -> Handler:
+        async def answer(request: web.Request) -> web.Response:
+            name = request.match_info["name"]
+            check = checks_of(self._manager, self._heartbeat, kind).get(name)
+            if check is None:
+                raise web.HTTPNotFound(text=f"404: no check of this name at /{kind}; /{kind}?verbose lists them\n")
+            return _answered(single(check, self._reasons_for(request)))
+
+        return answer
+
+    def _reasons_for(self, request: web.Request) -> Reasons:
+        return Reasons.SHOWN if self._guard.may_see_details(request) else Reasons.WITHHELD
+
+    # ---- debug -------------------------------------------------------------------------------------------------------
+
+    def _for_operators(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            self._guard.check_debug(request)
+            return await handler(request)
+
+        return guarded
+
+    async def _debug(self, request: web.Request) -> web.Response:
+        if request.query.get("format") == "json" or _wants_json(request.headers.get("Accept", "")):
+            return await self._debug_json(request)
+        found = picture(self._manager, self._options, self._heartbeat)
+        return web.Response(text=page(found), content_type="text/html", headers=_HTML)
+
+    async def _debug_json(self, _request: web.Request) -> web.Response:
+        found = picture(self._manager, self._options, self._heartbeat)
+        return web.json_response(found, headers=_NOT_KEPT)
+
+
+class _Families(Collector):
+    """What a registry collected on the loop, for an encoder in a thread."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = tuple(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+@web.middleware
+async def _reporting(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """An answer that fails is a line of the log like any other, and 500."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception as error:  # noqa: BLE001 - the server outlives every answer
+        logger("endpoints").error("endpoint_failed", path=request.path, exc_info=error)
+        return web.Response(status=500, text="500: the answer could not be made; the log has the reason\n")
+
+
+def _answered(found: Report) -> web.Response:
+    return web.Response(text=found.text + "\n", status=500 if found.failed else 200, headers=_NOT_KEPT)
+
+
+def _wants_json(accept: str) -> bool:
+    return "application/json" in accept and "text/html" not in accept

@@ -1,0 +1,135 @@
+"""
+The right to work: of several replicas the one that leads has it, or each for its shards; a single one has it by itself.
+
+In       An Elector or a Sharding, and the controllers that need the right.
+Out      `elected`, which lets workers start; a cut through all work when the right is lost, and how long that may take;
+         Events on the Lease (L15).
+
+Controllers of Replicas.ALL need no right, and are cut off all the same: after a loss the process should end (M5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from ctrlkit.controller import Controller, Replicas
+from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.manager.shares import Shares
+from ctrlkit.model import ObjectKey
+from ctrlkit.model.kinds import LEASES
+
+if TYPE_CHECKING:
+    from ctrlkit.election import Elector, Sharding
+
+ELECTION: Final = "leader-election"
+"""The component in whose name Events about the Lease are recorded."""
+
+
+class Leading:
+    """
+    What the replicas of one program agree on, as one manager takes part in it.
+
+    Shape   `is_lost` once the right was there and is not any more; `lost` is told then in how many seconds another may
+            have it. `recorder` is where Events on the Lease go.
+    Errors  ValueError for an elector beside a sharding.
+    Owner   The manager runs it after its controllers are warm, ends it after their work, and then calls `release`.
+    """
+
+    def __init__(
+        self,
+        *,
+        elector: Elector | None,
+        sharding: Sharding | None,
+        recorder: Callable[[str], EventRecorder],
+        controllers: Callable[[], Sequence[Controller]],
+        lost: Callable[[float], None],
+    ) -> None:
+        if elector is not None and sharding is not None:
+            raise ValueError("Manager: an elector lets one replica work, a sharding lets all of them; give it one")
+        self.elected = asyncio.Event()
+        self.is_lost = False
+        self.recorder: EventRecorder | None = None
+        self._elector = elector
+        self._sharding = sharding
+        self._controllers = controllers
+        self._lost = lost
+        self._shares = None if sharding is None else Shares(sharding, controllers)
+        self._trying = False
+        if elector is not None:
+            self.recorder = recorder(ELECTION)
+            elector.note = elector.note or self._note
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be other replicas."""
+        return self._elector is not None or self._sharding is not None
+
+    def may_work(self, controller: Controller) -> asyncio.Event | None:
+        """
+        What a controller waits for; from now on it starts what it has the right to, and nothing else.
+
+        The right may end while the event loop hangs, and workers be the first to go on: so they ask for each key.
+        """
+        if not self.is_shared or controller.replicas is Replicas.ALL:
+            return None
+        controller.restrict(self._may_start if self._sharding is None else self._sharding.owns)
+        return self.elected
+
+    async def run(self, *, is_over: Callable[[], bool]) -> None:
+        """
+        Get the right and keep it, until cancelled; a right that comes after the stop has begun is not used (M8).
+
+        Errors  LeadershipLost, and whatever else ends it: all work is cut off by then.
+        """
+        self._trying = True
+        try:
+            if self._elector is not None:
+                await self._elector.acquire()
+        finally:
+            self._trying = False
+        if is_over():
+            return
+        self.elected.set()
+        try:
+            if self._elector is not None:
+                await self._elector.hold()
+            elif self._sharding is not None and self._shares is not None:
+                await self._sharding.run(self._shares)
+        except Exception:
+            self._cut_off()
+            raise
+
+    async def release(self, *, flush_s: float) -> None:
+        """Give the lease back, and write the Event that says so; nothing where it is not ours any more."""
+        if self._elector is not None and self.recorder is not None and not self.is_lost:
+            await self._elector.release()
+            await self.recorder.flush(timeout_s=flush_s)
+
+    def busy(self) -> tuple[str, ...]:
+        """What is not done yet: a lease that nobody is known to hold; for another's a candidate waits without end."""
+        if self._elector is None or not self._trying:
+            return () if self._sharding is None else self._sharding.busy()
+        status = self._elector.status()
+        if status.holder:
+            return ()
+        return (f"manager waits for lease {status.name}" + (f": {status.last_error}" if status.last_error else ""),)
+
+    def _may_start(self, _key: ObjectKey) -> bool:
+        """Before the election keys are collected; after it the term's own clock decides (S-a in election/course.py)."""
+        return not self.elected.is_set() or (self._elector is not None and self._elector.is_leading())
+
+    def _cut_off(self) -> None:
+        self.is_lost = True
+        self.elected.clear()
+        either = self._elector or self._sharding
+        if either is not None:
+            self._lost(either.times.lease_s - either.times.renew_s)
+        for controller in self._controllers():
+            controller.stop()
+            controller.cut_off(lambda _key: True)
+
+    def _note(self, reason: str, message: str) -> None:
+        if self._elector is not None and self.recorder is not None:
+            self.recorder.event(self._elector.meta, LEASES, EventType.NORMAL, reason, message)

@@ -1,0 +1,251 @@
+"""
+What may be set when a program starts, as one typed value.
+
+In       Command line, environment, a YAML file (sources.py reads them), in this order of precedence; then the defaults.
+Out      Settings; or an error that says where the bad value stands, what is wrong with it and what would be right.
+
+A setting `grace_s` is the flag `--grace-s`, the variable `CTRLKIT_GRACE_S` and the key `grace_s` of the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Self, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from ctrlkit.election.times import LeaseTimes
+from ctrlkit.errors import ConfigError
+from ctrlkit.exits import BAD_ARGUMENTS
+from ctrlkit.manager.endpoints import Endpoints
+from ctrlkit.manager.sources import Given, Setting, from_arguments, from_environment, from_file, parse
+from ctrlkit.telemetry import LogFormat, LogLevel
+
+OFF: Final = "off"
+
+_FILE: Final = {"metavar": "FILE"}
+
+
+class SettingsError(ConfigError):
+    """A setting cannot be used; `settings` names those concerned. Programs that end with it end with status 2."""
+
+    exit_status = BAD_ARGUMENTS
+
+    def __init__(self, message: str, *, settings: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.settings = tuple(settings)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """
+    The settings of a program that runs a manager.
+
+    >>> Settings.load(["--grace-s", "5"], {"CTRLKIT_GRACE_S": "60", "CTRLKIT_NAMESPACES": "demo,test"})
+    Settings(namespaces=('demo', 'test'), grace_s=5.0)
+    >>> Settings.load([], {"CTRLKIT_GRACE_S": "abc"})
+    Traceback (most recent call last):
+      ...
+    ctrlkit.manager.settings.SettingsError: CTRLKIT_GRACE_S=abc: grace_s takes seconds, 0 or more, such as 30
+
+    Shape   What each is for is said where it stands, and by `--help`. How many workers there are, and what is watched,
+            belongs to controllers.
+    Units   `..._s`: seconds.
+    Errors  SettingsError, a ConfigError, for what does not fit together.
+    """
+
+    kubeconfig: Annotated[
+        str,
+        Meta(description="how to reach the server; without it the usual places, then this pod's account", extra=_FILE),
+    ] = ""
+    context: Annotated[str, Meta(description="a context of the kubeconfig; without it the current one")] = ""
+    namespaces: Annotated[
+        tuple[str, ...], Meta(description="see namespaced kinds in these alone; without it in all")
+    ] = ()
+
+    grace_s: Annotated[float, Meta(ge=0, description="how long running reconciles may go on after a stop")] = 30.0
+    sync_timeout_s: Annotated[float, Meta(ge=0, description="how long the caches may take to fill")] = 120.0
+
+    log_format: Annotated[LogFormat, Meta(description="log lines for eyes, or one JSON object each")] = (
+        LogFormat.CONSOLE
+    )
+    log_level: Annotated[LogLevel, Meta(description="write log lines of this level and above")] = LogLevel.INFO
+
+    leader_elect: Annotated[bool, Meta(description="of several replicas, let one work at a time")] = False
+    shards: Annotated[
+        int,
+        Meta(ge=0, description="of several replicas, let each work on its share of so many parts of all keys"),
+    ] = 0
+    lease_name: Annotated[
+        str, Meta(description="the Lease that replicas compete for; the same for all of them, and for nobody else")
+    ] = ""
+    lease_namespace: Annotated[str, Meta(description="where the Lease is; without it the namespace of this pod")] = ""
+    identity: Annotated[str, Meta(description="this replica's name; without it one that no other has")] = ""
+    lease_s: Annotated[float, Meta(ge=0, description="others wait so long for a leader that fell silent")] = 15.0
+    renew_s: Annotated[float, Meta(ge=0, description="a leader that cannot renew for so long gives up")] = 10.0
+    retry_s: Annotated[float, Meta(ge=0, description="from one try to take or renew the Lease to the next")] = 2.0
+
+    endpoints_address: Annotated[
+        str,
+        Meta(
+            description="where metrics, health and debug are served; :8080 for all interfaces, off for nowhere",
+            extra={"metavar": "HOST:PORT"},
+        ),
+    ] = "127.0.0.1:8080"
+    tls_cert: Annotated[str, Meta(description="serve them over TLS, with this chain of certificates", extra=_FILE)] = ""
+    tls_key: Annotated[str, Meta(description="the key of the certificate", extra=_FILE)] = ""
+    metrics_token_file: Annotated[
+        str, Meta(description="ask for this bearer token where metrics and debug are read", extra=_FILE)
+    ] = ""
+
+    def __post_init__(self) -> None:
+        for settings, check in _TOGETHER:
+            try:
+                check(self)
+            except (ConfigError, ValueError) as error:
+                raise SettingsError(str(error), settings=settings) from None
+
+    @property
+    def lease_times(self) -> LeaseTimes:
+        """The three times of a Lease; ValueError where they do not fit each other (row L1)."""
+        return LeaseTimes(lease_s=self.lease_s, renew_s=self.renew_s, retry_s=self.retry_s)
+
+    @property
+    def endpoints(self) -> Endpoints | None:
+        """Where to serve; None for nowhere."""
+        if self.endpoints_address == OFF:
+            return None
+        return Endpoints(
+            address=self.endpoints_address,
+            tls_cert=self.tls_cert,
+            tls_key=self.tls_key,
+            token_file=self.metrics_token_file,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        arguments: Sequence[str] | argparse.Namespace | None = None,
+        environ: Mapping[str, str] | None = None,
+        file: str | Path = "",
+    ) -> Self:
+        """
+        The settings of this process, or of what is given instead of its arguments and its environment.
+
+        Shape   `arguments` may be the outcome of a parser of the program's own, to which `add_flags` added ours. `file`
+                is read where neither --settings nor CTRLKIT_SETTINGS names another. A variable that is set to nothing
+                is not set.
+        Errors  SettingsError; SystemExit with status 0 for --help.
+        """
+        known = settings_known()
+        if not isinstance(arguments, argparse.Namespace):
+            arguments = _parsed(arguments, known)
+        environ = os.environ if environ is None else environ
+        by_flag = from_arguments(arguments, known)
+        by_variable = from_environment(environ, known)
+        try:
+            by_file = from_file(arguments, environ, str(file), known)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        given = {**by_file, **by_variable, **by_flag}
+        values = {name: _converted(known[name], value) for name, value in given.items()}
+        try:
+            return cls(**values)
+        except SettingsError as error:
+            where = [value.where for name, value in given.items() if name in error.settings]
+            raise SettingsError(f"{error} [{'; '.join(where)}]", settings=error.settings) from None
+
+
+def settings_known() -> dict[str, Setting]:
+    """Every setting there is, by name, in the order of `--help`."""
+    return {field.name: _setting(field) for field in msgspec.structs.fields(Settings)}
+
+
+def _setting(field: msgspec.structs.FieldInfo) -> Setting:
+    plain, meta = get_args(field.type)
+    return Setting(
+        name=field.name,
+        type=field.type,
+        is_switch=plain is bool,
+        is_list=get_origin(plain) is tuple,
+        takes=_takes(plain),
+        metavar=(meta.extra or {}).get("metavar") or _metavar(plain),
+        help=meta.description,
+        default=_text(field.default),
+    )
+
+
+def _takes(plain: Any) -> str:
+    """What would be right, in words."""
+    if plain is float:
+        return "seconds, 0 or more"
+    if plain is int:
+        return "a whole number, 0 or more"
+    if plain is bool:
+        return "true or false"
+    if isinstance(plain, type) and issubclass(plain, StrEnum):
+        return f"one of {', '.join(plain)}"
+    return "names with commas between them" if get_origin(plain) is tuple else "text"
+
+
+def _metavar(plain: Any) -> str:
+    if isinstance(plain, type) and issubclass(plain, StrEnum):
+        return f"{{{','.join(plain)}}}"
+    return {float: "SECONDS", int: "NUMBER"}.get(plain, "NAME,..." if get_origin(plain) is tuple else "NAME")
+
+
+def _text(default: Any) -> str:
+    """A default as somebody would write it."""
+    match default:
+        case bool():
+            return str(default).lower()
+        case float():
+            return f"{default:g}"
+        case tuple():
+            return ",".join(default)
+    return str(default)
+
+
+def _parsed(arguments: Sequence[str] | None, known: Mapping[str, Setting]) -> argparse.Namespace:
+    try:
+        return parse(arguments, known)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _converted(setting: Setting, given: Given) -> Any:
+    written = given.value
+    if setting.is_list and isinstance(written, str):
+        written = [part for part in (part.strip() for part in written.split(",")) if part]
+    try:
+        value = msgspec.convert(written, setting.type, strict=False)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(value)
+    except (msgspec.ValidationError, ValueError):
+        such_as = f", such as {setting.default}" if setting.default else ""
+        raise SettingsError(
+            f"{given.where}: {setting.name} takes {setting.takes}{such_as}", settings=[setting.name]
+        ) from None
+    return value
+
+
+def _one_way_to_share(settings: Settings) -> None:
+    if not (settings.leader_elect or settings.shards):
+        return
+    if settings.leader_elect and settings.shards:
+        raise ValueError("leader_elect and shards are two ways to run several replicas; set one of them")
+    if not settings.lease_name:
+        way = "leader_elect" if settings.leader_elect else "shards"
+        raise ValueError(f"{way} is set without lease_name: name the Lease that all replicas of this program share")
+
+
+_TOGETHER: Final[tuple[tuple[tuple[str, ...], Callable[[Settings], object]], ...]] = (
+    (("leader_elect", "shards", "lease_name"), _one_way_to_share),
+    (("lease_s", "renew_s", "retry_s"), lambda settings: settings.lease_times),
+    (("endpoints_address", "tls_cert", "tls_key"), lambda settings: settings.endpoints),
+)

@@ -1,0 +1,112 @@
+"""
+What work queues count, as Prometheus samples.
+
+In       `WorkQueue.statistics()`, when somebody scrapes and at no other time.
+Out      One metric family for each name in METRICS, with client-go's names and controller-runtime's labels and buckets:
+
+             REGISTRY.register(QueueCollector(lambda: [(c.name, c.queue) for c in manager.controllers]))
+
+Rows Q10 and Q17 to Q19, P5 and P7. A queue without a Meter has no samples of durations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ctrlkit.histogram import HistogramStatistics
+from ctrlkit.workqueue.line import NORMAL
+from ctrlkit.workqueue.statistics import Statistics
+from ctrlkit.workqueue.workqueue import WorkQueue
+
+PRIORITIES_MAX: Final = 25
+"""So many priorities of one queue have a label value of their own; the others share OTHER_PRIORITIES (Q19)."""
+
+OTHER_PRIORITIES: Final = "exceeded_cardinality_limit"
+
+_LABELS = ("name", "controller")
+_GAUGE, _COUNTER, _HISTOGRAM = GaugeMetricFamily, CounterMetricFamily, HistogramMetricFamily
+METRICS = (
+    ("workqueue_depth", "Keys that are ready, or running and wanted again.", _GAUGE),
+    ("workqueue_adds_total", "Times a key came to be wanted.", _COUNTER),
+    ("workqueue_queue_duration_seconds", "From when a key was wanted to the start of its run.", _HISTOGRAM),
+    ("workqueue_work_duration_seconds", "From start to end of a run.", _HISTOGRAM),
+    ("workqueue_unfinished_work_seconds", "How long the keys that run now have run, in all.", _GAUGE),
+    ("workqueue_longest_running_processor_seconds", "How long the one has that began first.", _GAUGE),
+    ("workqueue_retries_total", "Times a key was put off, after a failure or not.", _COUNTER),
+)
+
+
+class QueueCollector(Collector):
+    """
+    Samples of work queues; `queues` says which, at each scrape, and the name of the controller each belongs to.
+
+    Two of one name are told apart by `#2` after the name.
+    """
+
+    def __init__(self, queues: Callable[[], Iterable[tuple[str, WorkQueue[Any]]]]) -> None:
+        self._queues = queues
+        self._priorities: dict[str, list[int]] = {}  # that have a label value, in the order in which they were seen
+
+    def describe(self) -> Iterator[Metric]:
+        """The families, without samples."""
+        return iter(_families().values())
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, with a sample for each queue there is now."""
+        families = _families()
+        seen: dict[str, int] = {}
+        named: dict[str, list[int]] = {}
+        for controller, queue in self._queues():
+            count = seen[controller] = seen.get(controller, 0) + 1
+            name = f"{controller}#{count}" if count > 1 else controller
+            statistics = queue.statistics()
+            named[name] = self._priorities.get(name, [NORMAL])
+            for priority, depth in _by_label(statistics.depth, named[name]).items():
+                _add(families["workqueue_depth"], (name, name, priority), depth)
+            for family, value in _samples(statistics):
+                _add(families[family], (name, name), value)
+        self._priorities = named  # of queues that are gone nothing is remembered (B20)
+        return iter(families.values())
+
+
+def _families() -> dict[str, GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily]:
+    return {
+        name: kind(name, text, labels=(*_LABELS, "priority") if name == "workqueue_depth" else _LABELS)
+        for name, text, kind in METRICS
+    }
+
+
+def _by_label(depth: Mapping[int, int], named: list[int]) -> dict[str, int]:
+    """The depths by label value; `named` are the priorities that have one, and new ones are put there."""
+    named.extend(sorted(depth.keys() - set(named), reverse=True)[: PRIORITIES_MAX - len(named)])
+    depths = {str(priority): depth.get(priority, 0) for priority in named}
+    if others := depth.keys() - set(named):
+        depths[OTHER_PRIORITIES] = sum(depth[priority] for priority in others)
+    return depths
+
+
+def _samples(of: Statistics) -> Iterator[tuple[str, float | HistogramStatistics]]:
+    yield "workqueue_adds_total", of.adds
+    if of.waited is not None and of.worked is not None:
+        yield "workqueue_queue_duration_seconds", of.waited
+        yield "workqueue_work_duration_seconds", of.worked
+    yield "workqueue_unfinished_work_seconds", of.unfinished_s
+    yield "workqueue_longest_running_processor_seconds", of.longest_s
+    yield "workqueue_retries_total", of.requeues
+
+
+def _add(
+    family: GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily,
+    labels: tuple[str, ...],
+    value: float | HistogramStatistics,
+) -> None:
+    if isinstance(value, HistogramStatistics):
+        assert isinstance(family, HistogramMetricFamily)
+        family.add_metric(labels, value.cumulative(), value.sum_s)
+    else:
+        assert isinstance(family, GaugeMetricFamily | CounterMetricFamily)
+        family.add_metric(labels, value)

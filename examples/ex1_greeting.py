@@ -1,0 +1,44 @@
+"""
+1. Every Greeting gets a ConfigMap that carries its text: a controller in the short form.
+
+    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml &
+    ctrlkit run examples.ex1_greeting:greet --kubeconfig kc
+    kubectl --kubeconfig kc get configmap hello -o yaml
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ctrlkit import DONE, ObjectMeta, Outcome, controller_reference, custom_resource
+from ctrlkit.manager import Context, controller
+from ctrlkit.model.kinds import CONFIG_MAPS
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """What a user writes."""
+
+    text: str
+
+
+class Greeting(msgspec.Struct, frozen=True):
+    """The fields of a Greeting that are used here; all others are skipped where they arrive."""
+
+    metadata: ObjectMeta
+    spec: Spec
+
+
+GREETINGS = custom_resource(group="demo.example.com", kind="Greeting", plural="greetings").of(Greeting)
+
+
+@controller(GREETINGS, owns=[CONFIG_MAPS])
+async def greet(greeting: Greeting, context: Context) -> Outcome:
+    """Have the ConfigMap say what the Greeting says; called whenever one of the two changes."""
+    if greeting.metadata.deleting:
+        return DONE  # the garbage collector removes what it owned
+    want = {"text": greeting.spec.text}
+    have = context.lister(CONFIG_MAPS).find(context.key)
+    if have is None or have.get("data") != want:
+        owner = controller_reference(greeting.metadata, GREETINGS)
+        await context.client.apply(CONFIG_MAPS, context.key, {"metadata": {"ownerReferences": [owner]}, "data": want})
+    return DONE

@@ -1,0 +1,27 @@
+"""What the Deployment runs, as the command line of the controller reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from controllers.bitcoin.cli import command_line
+from controllers.bitcoin.manifests import objects
+from ctrlkit.manager import Settings
+
+OWN_NAMESPACE = "bitcoin-controller"
+
+
+def pods_of_the_deployment() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The template of its pods, and the one container in it."""
+    (deployment,) = objects("deployment")
+    template: dict[str, Any] = deployment["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    return template, container
+
+
+def deployed(**changes: Any) -> Settings:
+    """The settings that its arguments come to, and changes to them; nothing else is set."""
+    _, container = pods_of_the_deployment()
+    return msgspec.structs.replace(Settings.load(command_line().parse_args(container["args"]), {}), **changes)

@@ -1,0 +1,87 @@
+"""The commands at the head of each example do what they say, against the embedded server and over HTTP."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import shlex
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctrlkit.client import Client
+from ctrlkit.manager import connect
+from ctrlkit.model import AnyResource, Applied, MergePatch, Unstructured
+from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES
+from examples.ex3_sites import SITES
+from examples.ex5_readings import READINGS
+from tests.examples.conftest import EXAMPLES
+
+ROOT = EXAMPLES.parent
+DEADLINE_S = 60
+GREETED = (CONFIG_MAPS, "hello", "data.text")
+SHOWN: dict[str, tuple[AnyResource, str, str]] = {
+    "ex1_greeting": GREETED,
+    "ex2_greeting_class": GREETED,
+    "ex3_sites": (SITES, "shop", "status.conditions"),
+    "ex4_notices": (CONFIG_MAPS, "notice-lunch", "data.text"),
+    "ex5_readings": (READINGS, "load", "status.value"),
+    "ex6_two_controllers": (CONFIG_MAPS, "greeting-count", "data.greetings"),
+}
+"""What each example makes, and a field of it that is there when it did."""
+
+
+def commands(example: str) -> list[list[str]]:
+    """The `ctrlkit` commands at the head of an example, without those that start one a second time."""
+    text = ast.get_docstring(ast.parse((EXAMPLES / f"{example}.py").read_text())) or ""
+    lines = re.findall(r"^ +ctrlkit (.*?)&?$", text, flags=re.M)
+    return [shlex.split(line) for line in lines[:2]]
+
+
+@asynccontextmanager
+async def ctrlkit(folder: Path, arguments: list[str]) -> AsyncIterator[Process]:
+    """Run the command where `kc` is in a folder, for as long as the block lasts; it must end well."""
+    paths = [f"{ROOT}/{each}" if each.endswith(".yaml") else each for each in arguments]
+    environment = {"PYTHONPATH": str(ROOT), "CTRLKIT_LEASE_NAMESPACE": "default", "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-m", "ctrlkit", *paths]
+    process = await asyncio.create_subprocess_exec(*command, cwd=folder, env=environment, stdout=PIPE, stderr=PIPE)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        _, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("example", sorted(SHOWN))
+async def test_an_example_runs_as_its_head_says(example: str, tmp_path: Path) -> None:
+    """The server with the manifests, the controller, and what it makes."""
+    serve, run = commands(example)
+    assert (serve[0], run[0]) == ("apiserver", "run")
+    async with asyncio.timeout(DEADLINE_S), ctrlkit(tmp_path, serve) as server:
+        assert server.stdout is not None
+        assert (await server.stdout.readline()).startswith(b"ready")
+        arguments = [*run, "--endpoints-address", "off"]
+        if "--kubeconfig" not in run:  # the last example has it in the environment
+            arguments += ["--kubeconfig", "kc"]
+        async with ctrlkit(tmp_path, arguments), connect(kubeconfig=str(tmp_path / "kc")) as client:
+            await client.patch(NAMESPACES, "default", MergePatch({"metadata": {"labels": {"team": "blue"}}}))
+            assert await shown(client, *SHOWN[example])
+
+
+async def shown(client: Client, resource: AnyResource, name: str, path: str) -> Any:
+    """The field of an object in `default`, as soon as it is there."""
+    whole = resource.of(Unstructured)
+    async with client.watch(whole, namespace="default", field_selector=f"metadata.name={name}") as events:
+        async for event in events:
+            if isinstance(event, Applied) and (value := event.record.value.at(path)):
+                return value
+    raise AssertionError("the watch ended")

@@ -1,0 +1,292 @@
+"""Which keys a replica works on: limited, handed over, drained, cut off; and a queue that fills before the work."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from ctrlkit.cache import Informer
+from ctrlkit.clock import monotonic
+from ctrlkit.controller import DONE, Controller, Outcome, Replicas, Request, RequeueAfter, Result, Watch, to_self
+from ctrlkit.errors import Conflict, Forbidden, NotSynced, Unreachable
+from ctrlkit.model import ObjectKey
+from ctrlkit.model.kinds import PODS
+from tests.support.list_watch import ScriptedSource
+from tests.support.records import applied
+from tests.unit.controller.support import (
+    Script,
+    counts,
+    lines_of,
+    one,
+    pods,
+    running,
+    samples,
+    virtual_loop,
+    without_jitter,
+)
+
+
+def even(key: ObjectKey) -> bool:
+    return int(key.name) % 2 == 0
+
+
+def odd(key: ObjectKey) -> bool:
+    return not even(key)
+
+
+def everything(_key: ObjectKey) -> bool:
+    return True
+
+
+class Slow:
+    """A reconciler that takes 10 s, and notes who began and who ended how."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def __call__(self, request: Request) -> Outcome:
+        self.told.append(f"{request.name} began")
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            self.told.append(f"{request.name} cancelled")
+            raise
+        self.told.append(f"{request.name} done")
+        return DONE
+
+
+@pytest.mark.behaviour("K17")
+async def test_the_queue_is_filled_before_it_may_work_and_work_begins_with_the_permission() -> None:
+    """K17: always; no source is started a second time. What happened goes before what was there (P9)."""
+    informer, script, may_work = pods("d/1", "d/2"), Script(DONE), asyncio.Event()
+    controller = one(script, informer)
+    async with running(controller, may_work=may_work):
+        assert not controller.has_synced()
+        await controller.wait_synced()
+        await asyncio.sleep(60)
+        informer.apply([applied("d/3", 2)])
+        await asyncio.sleep(60)
+        assert (controller.busy(), script.calls, controller.statistics().queue.ready) == ((), [], 3)
+        assert len(informer.statistics().handlers) == 1
+        may_work.set()
+        await virtual_loop().wait_all_blocked()
+        assert len(informer.statistics().handlers) == 1
+    assert [key for key, _, _ in script.calls] == ["d/3", "d/1", "d/2"]
+    assert [request.waited_s for request in script.requests] == [60, 120, 120]
+
+
+@pytest.mark.behaviour("K5", "K17")
+async def test_no_permission_lets_a_worker_in_before_the_caches_are_full() -> None:
+    """K5: and a controller that waits for its caches says so."""
+    script, may_work = Script(DONE), asyncio.Event()
+    may_work.set()
+    controller = one(script, Informer[Any](PODS, {"": ScriptedSource([Unreachable("dial")])}))
+    async with running(controller, may_work=may_work):
+        await asyncio.sleep(5)
+        assert controller.busy() == ("controller:test waits for its caches",)
+        waiting = asyncio.create_task(controller.wait_synced())
+        await asyncio.sleep(1)
+        controller.stop()
+        with pytest.raises(NotSynced, match=r"^wait for controller test: it has stopped"):
+            await waiting
+    assert script.calls == []
+
+
+@pytest.mark.behaviour("K17", "M8")
+async def test_a_stop_before_the_permission_ends_it_quietly() -> None:
+    """And a permission that comes later starts nothing."""
+    script, may_work = Script(DONE), asyncio.Event()
+    controller = one(script, pods("d/1"))
+    async with running(controller, may_work=may_work) as work:
+        await asyncio.sleep(1)
+        controller.stop()
+        may_work.set()
+        await asyncio.wait_for(work, 1)
+    assert script.calls == []
+    assert controller.busy() == ()
+
+
+def test_who_works_is_the_leader_unless_told() -> None:
+    assert one(Script(DONE), pods()).replicas is Replicas.LEADER
+    assert one(Script(DONE), pods(), replicas=Replicas.ALL).replicas is Replicas.ALL
+
+
+async def test_keys_of_others_are_not_started_whatever_wants_them() -> None:
+    """Events, calls, delays, retries; what was queued before the limit too."""
+    without_jitter()
+    informer = pods(*(f"d/{number}" for number in range(4)))
+    script, may_work = Script(RequeueAfter(60)), asyncio.Event()
+    controller = one(script, informer)
+    async with running(controller, may_work=may_work):
+        await asyncio.sleep(1)
+        controller.restrict(even)
+        may_work.set()
+        await virtual_loop().wait_all_blocked()
+        assert controller.busy() == ()
+        controller.wake(ObjectKey("d", "1"))
+        informer.apply([applied("d/1", 2), applied("d/2", 2)])
+        await asyncio.sleep(1)
+        controller.restrict(odd)
+        await asyncio.sleep(600)
+        assert controller.busy() == ()
+    assert [key for key, _, _ in script.calls] == ["d/0", "d/2", "d/2"]
+
+
+async def test_a_handover_drops_what_is_owed_lets_what_runs_finish_and_starts_no_more() -> None:
+    """restrict and quiesce: retries and delays of these keys are gone, those of others stay."""
+    informer, slow = pods("d/1", "d/2", "d/3", "d/4"), Slow()
+
+    async def reconcile(request: Request) -> Outcome:
+        if request.name in "12":
+            raise Forbidden("no")
+        return await slow(request)
+
+    controller = one(reconcile, informer, workers=4)
+    async with running(controller):
+        await asyncio.sleep(1)
+        assert {retry.key.name for retry in controller.retries()} == {"1", "2"}
+        controller.restrict(even)
+        informer.apply([applied("d/3", 2)])
+        await controller.quiesce(odd)
+        assert monotonic() == 10
+        assert "3 done" in slow.told
+        assert {retry.key.name for retry in controller.retries()} == {"2"}
+        await controller.quiesce(odd)
+        await asyncio.sleep(100)
+    assert slow.told.count("3 began") == 1
+
+
+@pytest.mark.parametrize("end", [Forbidden("no"), Conflict("changed"), RequeueAfter(60)])
+async def test_what_ends_during_the_handover_is_owed_nothing_here(end: object) -> None:
+    """It failed, or wants to come again: that is for the next one who has the key."""
+
+    async def reconcile(_request: Request) -> Outcome:
+        await asyncio.sleep(10)
+        if isinstance(end, Exception):
+            raise end
+        return RequeueAfter(60)
+
+    controller = one(reconcile, pods("d/1"))
+    async with running(controller):
+        await asyncio.sleep(1)
+        controller.restrict(even)
+        await controller.quiesce(odd)
+        await virtual_loop().wait_all_blocked()
+        assert (controller.busy(), controller.retries(), controller.statistics().queue.delayed) == ((), (), 0)
+    assert sum(controller.statistics().results.values()) == 1
+
+
+async def test_quiet_is_waited_for_by_several_and_for_these_keys_only() -> None:
+    controller = one(Slow(), pods("d/1", "d/2"))
+    async with running(controller):
+        await asyncio.sleep(1)
+        for where, at in ((even, 1), (odd, 10), (even, 20), (everything, 20)):
+            await asyncio.wait_for(controller.quiesce(where), 60)
+            assert monotonic() == at
+
+
+async def test_a_takeover_enqueues_all_known_keys_of_the_share_at_low_priority() -> None:
+    """What happens in the cluster goes first; the cause says what it was."""
+    informer = pods(*(f"d/{number}" for number in range(6)))
+    script = Script(DONE)
+    controller = one(script, informer)
+    controller.restrict(lambda _key: False)
+    async with running(controller):
+        await asyncio.sleep(1)
+        assert (script.calls, controller.statistics().queue.ready) == ([], 0)
+        controller.restrict(even)
+        controller.enqueue_known(lambda key: key.name in "0123")
+        informer.apply([applied("d/4", 2)])
+        await asyncio.sleep(1)
+    assert {(request.name, request.causes) for request in script.requests} == {
+        ("0", ("handover",)),
+        ("2", ("handover",)),
+        ("4", ("pods d/4 updated content at 2",)),
+    }
+
+
+async def test_a_lost_lease_cuts_off_its_reconciles_and_nobody_elses() -> None:
+    """cut_off: cancelled, counted, told; the worker goes on, and the key is not tried again here."""
+    slow = Slow()
+    controller = one(slow, pods("d/1", "d/2", "d/3"), workers=2)
+    value = samples(controller)
+    with capture_logs() as lines:
+        async with running(controller):
+            await asyncio.sleep(3)
+            controller.restrict(even)
+            controller.cut_off(odd)
+            await virtual_loop().wait_all_blocked()
+            assert slow.told == ["1 began", "2 began", "1 cancelled"]
+            assert monotonic() == 3
+            await asyncio.sleep(100)
+    assert slow.told[3:] == ["2 done"]
+    assert counts(controller.statistics()) == {Result.DONE: 1}
+    assert (controller.statistics().cancelled, controller.statistics().timeouts) == (1, 0)
+    assert value("controller_cancelled_total") == 1
+    (line,) = lines_of(lines, "reconcile_cancelled")
+    assert (line["log_level"], line["key"], line["took_ms"], line["causes"]) == (
+        "warning",
+        "d/1",
+        3000.0,
+        ["pods d/1 added at 1, seen by the first list"],
+    )
+
+
+async def test_what_is_cut_off_and_still_owned_runs_again() -> None:
+    """Half of its work may be done."""
+    slow = Slow()
+    controller = one(slow, pods("d/1"))
+    async with running(controller):
+        await asyncio.sleep(3)
+        controller.cut_off(everything)
+        controller.cut_off(everything)
+        await asyncio.sleep(100)
+    assert slow.told == ["1 began", "1 cancelled", "1 began", "1 done"]
+
+
+async def test_a_cut_in_the_moment_of_the_end_changes_nothing() -> None:
+    """It ended by itself: the cut came too late."""
+    slow = Slow()
+    controller = one(slow, pods("d/1"))
+    async with running(controller):
+        asyncio.get_running_loop().call_at(10, controller.cut_off, everything)
+        await asyncio.sleep(100)
+    assert (slow.told[-1], counts(controller.statistics())) == ("1 done", {Result.DONE: 1})
+    assert controller.statistics().cancelled in (0, 1)
+
+
+async def test_a_cut_that_is_swallowed_counts_all_the_same() -> None:
+    """Whatever it returns: somebody else has the key now."""
+
+    async def stubborn(_request: Request) -> Outcome:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            await asyncio.sleep(5)
+        return RequeueAfter(1)
+
+    controller = one(stubborn, pods("d/1"), timeout_s=20)
+    async with running(controller):
+        await asyncio.sleep(3)
+        controller.restrict(even)
+        controller.cut_off(odd)
+        await controller.quiesce(odd)
+        assert monotonic() == 8
+        await asyncio.sleep(100)
+    assert (controller.statistics().cancelled, counts(controller.statistics())) == (1, {})
+
+
+async def test_two_controllers_of_one_informer_are_handed_over_apart() -> None:
+    """A limit of one is none of the other."""
+    informer, one_script, other_script = pods("d/1", "d/2"), Script(DONE), Script(DONE)
+    limited = Controller(name="limited", reconcile=one_script, watches=[Watch(informer, to_self)])
+    limited.restrict(even)
+    async with running(limited):
+        other = asyncio.create_task(one(other_script, informer).run())
+        await asyncio.sleep(1)
+        other.cancel()
+        await asyncio.wait([other])
+    assert [[key for key, _, _ in script.calls] for script in (one_script, other_script)] == [["d/2"], ["d/1", "d/2"]]

@@ -1,0 +1,69 @@
+"""A manager for endpoints to answer for, and a way to ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import aiohttp
+
+from ctrlkit.cache import Informer
+from ctrlkit.client import Client
+from ctrlkit.manager.endpoints import Checks, Endpoints, serve
+from fakes import FakeClientset
+
+ANY = Endpoints(address="127.0.0.1:0")
+
+
+@dataclass
+class Standing:
+    """What the endpoints ask of a manager, with nothing in it unless a test puts it there."""
+
+    client: Client = field(default_factory=lambda: FakeClientset().client)
+    informers: tuple[Informer[Any], ...] = ()
+    controllers: tuple[Any, ...] = ()
+    recorders: tuple[Any, ...] = ()
+    elector: Any = None
+    sharding: Any = None
+    settings: dict[str, object] = field(default_factory=dict)
+    checks: Checks = field(default_factory=Checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    text: str
+    headers: Any
+
+
+class Asking:
+    """Asks one server."""
+
+    def __init__(self, address: str, session: aiohttp.ClientSession) -> None:
+        self.address = address
+        self._session = session
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        """GET, with headers whose names have _ for -."""
+        return await self.send("GET", path, headers=headers)
+
+    async def send(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: str | None = None
+    ) -> Answer:
+        """Any method."""
+        named = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+        async with self._session.request(method, f"http://{self.address}{path}", headers=named, data=body) as answer:
+            return Answer(answer.status, await answer.text(), answer.headers)
+
+
+@asynccontextmanager
+async def asking(manager: object = None, options: Endpoints = ANY, *, address: str = "") -> AsyncIterator[Asking]:
+    """Serve, and ask over loopback; or ask what is served at an address already."""
+    async with AsyncExitStack() as stack:
+        if not address:
+            address = await stack.enter_async_context(serve(cast("Any", manager or Standing()), options))
+        yield Asking(address, await stack.enter_async_context(aiohttp.ClientSession()))

@@ -1,0 +1,223 @@
+"""What the debug page knows of a manager at work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
+from ctrlkit.election import Elector, Sharding
+from ctrlkit.errors import Forbidden
+from ctrlkit.events import EventType
+from ctrlkit.manager import Manager
+from ctrlkit.manager.endpoints import CheckKind, Endpoints
+from ctrlkit.manager.endpoints.debug import picture
+from ctrlkit.manager.endpoints.heartbeat import Heartbeat
+from ctrlkit.manager.endpoints.tables import ROWS_MAX
+from ctrlkit.manager.program import manager_from
+from ctrlkit.manager.settings import Settings
+from ctrlkit.model import ObjectKey
+from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
+from ctrlkit.telemetry import LogLevel
+from fakes import Calls, FakeClientset, World
+from tests.support.greetings import GREETINGS, greeter, greeting
+from tests.unit.manager.endpoints.support import asking
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """What a greeting should have."""
+
+    text: str
+
+
+class Greeting(msgspec.Struct, frozen=True):
+    """One that is read with types."""
+
+    spec: Spec
+
+
+def shown(manager: Manager) -> dict[str, Any]:
+    """The picture, as JSON brings it."""
+    found = picture(manager, Endpoints(token_file="/secrets/token"), Heartbeat())
+    return dict(json.loads(json.dumps(found)))
+
+
+def rows(found: dict[str, Any], section: str) -> list[dict[str, Any]]:
+    return list(found[section]["rows"])
+
+
+async def test_an_idle_manager() -> None:
+    """Who runs, in which version, with which settings, and that nothing is wrong."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        manager = world.manage(greeter())
+        await world.settle()
+        found = shown(manager)
+    assert found["program"]["ctrlkit"] == "0.1.0"
+    assert (found["settings"]["token_file"], found["settings"]["grace_s"]) == ("/secrets/token", 30.0)
+    assert all(check["ok"] for check in rows(found, "checks"))
+    assert {check["check"] for check in rows(found, "checks")} == {
+        "ping",
+        "event-loop",
+        "informer:greetings.demo.example.com",
+        "informer:configmaps",
+        "controller:greetings",
+    }
+    (controller,) = rows(found, "controllers")
+    assert (controller["controller"], controller["synced"], controller["results"]) == ("greetings", True, {"done": 2})
+    assert [(cache["cache"], cache["objects"], cache["error"]) for cache in rows(found, "caches")] == [
+        ("greetings.demo.example.com", 1, ""),
+        ("configmaps", 1, ""),
+    ]
+    for empty in ("running", "retries", "quarantined", "leases", "shards"):
+        assert found[empty] == {"rows": [], "more": 0}
+
+
+@pytest.mark.behaviour("B30", "B32")
+async def test_what_runs_and_what_is_tried_again() -> None:
+    """Running keys with their length and causes, retries with the last error, the next one due in front."""
+
+    def build(manager: Manager) -> Controller:
+        async def reconcile(request: Request) -> Outcome:
+            if request.name == "slow":
+                await asyncio.sleep(3600)
+            if request.name == "good":
+                return DONE
+            raise Forbidden("no\nway " + "x" * 1000)
+
+        greetings = manager.informer(GREETINGS)
+        return Controller(name="mixed", reconcile=reconcile, watches=[Watch(greetings, to_self)], workers=2)
+
+    async with World(*map(greeting, ("bad", "good", "slow", "worse")), kinds=[GREETINGS]) as world:
+        manager = world.manage(build)
+        await world.pass_time(90)
+        found = shown(manager)
+        (running,) = rows(found, "running")
+        assert (running["controller"], running["key"], running["attempt"]) == ("mixed", "demo/slow", 1)
+        assert running["for_s"] == pytest.approx(90)
+        assert running["causes"][0].startswith("greetings.demo.example.com demo/slow added")
+        retries = rows(found, "retries")
+        assert {row["key"] for row in retries} == {"demo/bad", "demo/worse"}
+        assert [row["next_s"] for row in retries] == sorted(row["next_s"] for row in retries)
+        assert retries[0]["failures"] > 3
+        assert retries[0]["error"].startswith("no way xxx")
+        assert len(retries[0]["error"]) <= 512
+        (controller,) = rows(found, "controllers")
+        assert (controller["workers"], controller["running"], controller["stuck"]) == (2, 1, 1)
+        await world.crash(manager)
+
+
+async def test_a_table_is_bounded() -> None:
+    """Of many keys that fail the next hundred are shown, and the rest counted."""
+
+    def build(manager: Manager) -> Controller:
+        async def reconcile(_request: Request) -> Outcome:
+            raise Forbidden("no")
+
+        return Controller(name="all", reconcile=reconcile, watches=[Watch(manager.informer(GREETINGS), to_self)])
+
+    async with World(*(greeting(f"g{number}") for number in range(ROWS_MAX + 23)), kinds=[GREETINGS]) as world:
+        manager = world.manage(build)
+        await world.pass_time(600)
+        retries = shown(manager)["retries"]
+    assert (len(retries["rows"]), retries["more"]) == (ROWS_MAX, 23)
+
+
+@pytest.mark.behaviour("B4", "B14")
+async def test_a_cache_that_is_behind_says_why() -> None:
+    """In readyz too: until it has filled with the cause, afterwards in a note."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        broken = {**greeting("broken"), "spec": {"text": 7}}
+        world.seed(broken)
+        fault = world.faults.fail(Calls("list", SECRETS), Forbidden("no secrets"), times=None)
+        world.faults.fail(Calls("watch", SECRETS), Forbidden("no secrets"), times=None)
+        manager = Manager(world.client)
+        manager.informer(SECRETS)
+        typed = manager.informer(GREETINGS.of(Greeting))
+        world.start(manager)
+        await world.pass_time(5)
+        found = shown(manager)
+        failing = {check["check"]: check["note"] for check in rows(found, "checks") if not check["ok"]}
+        assert list(failing) == ["informer:secrets"]
+        assert "no secrets" in failing["informer:secrets"]
+        assert "forbidden" in failing["informer:secrets"]
+        assert rows(found, "caches")[0]["cache"] == "secrets"
+        assert "no secrets" in rows(found, "caches")[0]["error"]
+        (quarantined,) = rows(found, "quarantined")
+        assert (quarantined["cache"], quarantined["key"]) == (str(typed.resource), "demo/broken")
+        world.faults.clear()
+        assert fault.hits
+        await world.pass_time(60)
+        with world.faults.outage(Calls(resource=SECRETS)):
+            await world.pass_time(5)
+            found = shown(manager)
+            assert all(check["ok"] for check in rows(found, "checks"))
+            (note,) = [check["note"] for check in rows(found, "checks") if check["check"] == "informer:secrets"]
+            assert note.startswith("behind: ")
+            assert [row["failing"] for row in rows(found, "scopes") if row["cache"] == "secrets"] == [["overloaded"]]
+        await world.stop(manager)
+
+
+@pytest.mark.behaviour("L13")
+async def test_who_leads_and_whose_shard_is_whose() -> None:
+    """Also which check a lease that hangs fails."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        elector = Elector(world.client, ObjectKey("demo", "greeter"), identity="me")
+        leader = Manager(world.client, elector=elector)
+        sharding = Sharding(world.client, name="greeters", namespace="demo", shards=3, identity="us")
+        sharer = Manager(world.client, sharding=sharding)
+        world.start(leader)
+        world.start(sharer)
+        await world.pass_time(60)
+        (lease,) = rows(shown(leader), "leases")
+        assert (lease["lease"], lease["identity"], lease["holder"], lease["leading"]) == ("greeter", "me", "me", True)
+        found = shown(sharer)
+        assert found["replicas"]["members"] == ["us"]
+        assert [(row["shard"], row["this_replica"], row["holder"]) for row in rows(found, "shards")] == [
+            (number, "held", "us") for number in range(3)
+        ]
+        names = [(check["kind"], check["check"]) for check in rows(shown(leader), "checks")]
+        assert ("healthz", "leader-election") in names
+        assert ("healthz", "sharding") in [(check["kind"], check["check"]) for check in rows(found, "checks")]
+        assert {row["component"] for row in rows(shown(leader), "recorders")} == {"leader-election"}
+        await world.stop(leader)
+        await world.stop(sharer)
+
+
+async def test_all_that_was_set_is_shown() -> None:
+    """Wherever it was set."""
+    settings = Settings(namespaces=("demo",), log_level=LogLevel.WARNING, kubeconfig="/home/me/config")
+    found = shown(manager_from(settings, FakeClientset().client))["settings"]
+    assert (found["namespaces"], found["log_level"], found["kubeconfig"]) == (["demo"], "warning", "/home/me/config")
+
+
+async def test_events_on_their_way() -> None:
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        manager = world.manage(greeter())
+        recorder = manager.recorder("greeter")
+        await world.settle()
+        meta = world.tracker.get(CONFIG_MAPS, "demo/hello").metadata
+        recorder.event(meta, CONFIG_MAPS, EventType.NORMAL, "Made", "made it")
+        await world.settle()
+        (row,) = rows(shown(manager), "recorders")
+        assert (row["component"], row["recorded"], row["told"], row["pending"]) == ("greeter", 1, 1, 0)
+
+
+async def test_the_manager_answers_from_its_start_to_its_end() -> None:
+    """The address is known once it runs; a check that was added is asked."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        manager = Manager(world.client, endpoints=Endpoints(address="127.0.0.1:0"))
+        manager.add(greeter()(manager))  # type: ignore[arg-type]
+        manager.add_check("disk", lambda: "no disk", kind=CheckKind.READYZ)
+        world.start(manager)
+        await world.settle()
+        async with asking(address=manager.address) as ask:
+            assert (await ask.get("/healthz")).status == 200
+            assert "[-]disk failed: no disk" in (await ask.get("/readyz")).text
+            page = (await ask.get("/debug")).text
+            assert "<h2>running</h2>" in page
+            assert "demo.example.com" in page
+        await world.stop(manager)

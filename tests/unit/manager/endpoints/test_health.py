@@ -1,0 +1,94 @@
+"""What is said of checks (row M9)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctrlkit.manager.endpoints.health import Check, CheckKind, Checks, Reasons, ping, report, single, worded
+
+CHECKS: dict[str, Check] = {
+    "ping": ping,
+    "cache": worded(lambda: "not\nfilled"),
+    "queue": worded(lambda: ""),
+}
+FINE: dict[str, Check] = {"ping": ping, "queue": worded(lambda: "")}
+
+
+@pytest.mark.behaviour("M9")
+@pytest.mark.parametrize(
+    ("checks", "exclude", "verbose", "reasons", "text"),
+    [
+        (FINE, (), False, Reasons.SHOWN, "ok"),
+        (FINE, (), True, Reasons.SHOWN, "[+]ping ok\n[+]queue ok\nreadyz check passed"),
+        (FINE, ("queue",), True, Reasons.SHOWN, "[+]ping ok\n[+]queue excluded: ok\nreadyz check passed"),
+        (FINE, ("queue",), False, Reasons.SHOWN, "ok"),
+        (
+            FINE,
+            ("nope",),
+            True,
+            Reasons.SHOWN,
+            "[+]ping ok\n[+]queue ok\nwarn: some health checks cannot be excluded: no matches for 'nope'\n"
+            "readyz check passed",
+        ),
+        (
+            CHECKS,
+            (),
+            False,
+            Reasons.WITHHELD,
+            "[+]ping ok\n[-]cache failed: reason withheld\n[+]queue ok\nreadyz check failed",
+        ),
+        (
+            CHECKS,
+            (),
+            False,
+            Reasons.SHOWN,
+            "[+]ping ok\n[-]cache failed: not filled\n[+]queue ok\nreadyz check failed",
+        ),
+        (CHECKS, ("cache",), False, Reasons.SHOWN, "ok"),
+    ],
+)
+def test_the_aggregate(
+    checks: dict[str, Check], exclude: tuple[str, ...], verbose: bool, reasons: Reasons, text: str
+) -> None:
+    """Terse when all is well, a line for each check when asked for or when one fails."""
+    found = report(CheckKind.READYZ, checks, exclude=exclude, verbose=verbose, reasons=reasons)
+    assert (found.failed, found.text) == (text.endswith("failed"), text)
+
+
+@pytest.mark.behaviour("M9")
+def test_a_single_check_tells_its_reason_to_who_may_know() -> None:
+    """To everybody else only that it failed."""
+    assert single(CHECKS["cache"], Reasons.SHOWN).text == "failed: not\nfilled"
+    assert single(CHECKS["cache"], Reasons.WITHHELD).text == "failed: reason withheld"
+    assert single(CHECKS["queue"], Reasons.WITHHELD).text == "ok"
+
+
+def test_a_check_that_raises_has_failed_and_the_others_are_asked() -> None:
+    """Whatever it raises is its answer."""
+
+    def broken() -> str:
+        raise KeyError("spec")
+
+    found = report(
+        CheckKind.HEALTHZ,
+        {"broken": worded(broken), "ping": ping},
+        exclude=(),
+        verbose=False,
+        reasons=Reasons.SHOWN,
+    )
+    assert found.text == "[-]broken failed: the check itself raised KeyError('spec')\n[+]ping ok\nhealthz check failed"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "a?b", "a%20b", "a\nb"])
+def test_a_name_that_no_path_can_hold_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="add a check to readyz"):
+        Checks().add(name, lambda: "", kind=CheckKind.READYZ)
+
+
+def test_a_name_is_taken_once_for_each_question() -> None:
+    """The same name may stand at both."""
+    checks = Checks()
+    checks.add("disk", lambda: "", kind=CheckKind.READYZ)
+    checks.add("disk", lambda: "", kind=CheckKind.HEALTHZ)
+    with pytest.raises(ValueError, match="there is one named 'disk'"):
+        checks.add("disk", lambda: "", kind=CheckKind.READYZ)

@@ -1,0 +1,299 @@
+"""Which page answers what, to whom."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import aiohttp
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from structlog.testing import capture_logs
+
+from ctrlkit.errors import ConfigError
+from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints, auth, serve, server
+from tests.unit.manager.endpoints.support import ANY, Standing, asking
+
+
+@pytest.mark.behaviour("M9")
+async def test_health_over_http() -> None:
+    """200 and 500, one check by its name, and 404 for a name that there is not."""
+    manager = Standing()
+    trouble = ["no disk"]
+    manager.checks.add("disk", lambda: trouble[0], kind=CheckKind.READYZ)
+    async with asking(manager) as ask:
+        assert (await ask.get("/healthz")).text == "ok\n"
+        failing = await ask.get("/readyz")
+        assert (failing.status, failing.text.splitlines()[-2:]) == (
+            500,
+            ["[-]disk failed: no disk", "readyz check failed"],
+        )
+        assert (await ask.get("/readyz?exclude=disk")).status == 200
+        one = await ask.get("/readyz/disk")
+        assert (one.status, one.text) == (500, "failed: no disk\n")
+        trouble[0] = ""
+        assert (await ask.get("/readyz/disk")).text == "ok\n"
+        assert "[+]disk ok" in (await ask.get("/readyz?verbose")).text
+        assert (await ask.get("/readyz/nope")).status == 404
+        assert (await ask.get("/healthz/ping")).text == "ok\n"
+
+
+async def test_metrics_as_the_scraper_likes_them() -> None:
+    """Text by default, OpenMetrics when asked for; both can be read."""
+    async with asking() as ask:
+        text = await ask.get("/metrics")
+        assert text.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        assert {family.name for family in text_string_to_metric_families(text.text)} > {"event_loop_lag_seconds"}
+        accept = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+        modern = await ask.get("/metrics", Accept=accept)
+        assert modern.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+        assert modern.text.endswith("# EOF\n")
+
+
+async def test_metrics_travel_compressed_where_the_scraper_takes_that() -> None:
+    async with (
+        asking() as ask,
+        aiohttp.ClientSession(auto_decompress=False) as session,
+        session.get(f"http://{ask.address}/metrics", headers={"Accept-Encoding": "gzip"}) as answer,
+    ):
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert b"event_loop_lag_seconds" in gzip.decompress(await answer.read())
+
+
+async def test_text_is_made_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is most of the work of a scrape, and watches and leases go on meanwhile."""
+    threads: list[threading.Thread] = []
+
+    def encode(families: Collector) -> bytes:
+        threads.append(threading.current_thread())
+        return generate_latest(families)
+
+    monkeypatch.setattr(server, "choose_encoder", lambda _accept: (encode, "text/plain"))
+    async with asking() as ask:
+        assert "event_loop_lag_seconds" in (await ask.get("/metrics")).text
+    assert threading.current_thread() not in threads
+
+
+async def test_a_page_of_another_site_may_not_set_anything() -> None:
+    """A browser asks before it sends PUT elsewhere, and is told no."""
+    async with asking() as ask:
+        asked = await ask.send("OPTIONS", "/debug/log-level", headers={"Origin": "http://other.example"})
+        assert asked.status == 405
+        assert "Access-Control-Allow-Origin" not in asked.headers
+
+
+async def test_debug_as_page_and_as_json() -> None:
+    """The page needs no scripts and loads nothing; the two show the same."""
+    async with asking() as ask:
+        shown = await ask.get("/debug")
+        assert shown.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
+        assert '<meta http-equiv="refresh" content="5">' in shown.text
+        assert "<script" not in shown.text
+        found = json.loads((await ask.get("/debug.json")).text)
+        for title in found:
+            assert f"<h2>{title.replace('_', ' ')}</h2>" in shown.text
+        for same in (await ask.get("/debug?format=json"), await ask.get("/debug", Accept="application/json")):
+            assert json.loads(same.text).keys() == found.keys()
+            assert same.headers["Content-Type"].startswith("application/json")
+
+
+async def test_an_answer_that_fails_is_told_and_the_next_one_comes() -> None:
+    class Broken:
+        elector = sharding = None
+        checks, settings = Checks(), dict[str, object]()
+
+        @property
+        def informers(self) -> object:
+            raise KeyError("informers")
+
+    with capture_logs() as lines:
+        async with asking(Broken()) as ask:
+            assert (await ask.get("/metrics")).status == 500
+            assert "KeyError" not in (await ask.get("/debug")).text
+            assert (await ask.get("/healthz")).status == 200
+    failed = [line for line in lines if line["event"] == "endpoint_failed"]
+    assert [line["path"] for line in failed] == ["/metrics", "/debug"]
+    assert all(isinstance(line["exc_info"], KeyError) for line in failed)
+
+
+@pytest.mark.real_time
+async def test_on_the_real_clock_too() -> None:
+    """As in production: asyncio's own loop, its threads, its sockets."""
+    async with asking() as ask:
+        assert (await ask.get("/healthz")).text == "ok\n"
+        assert "process_open_fds" in (await ask.get("/metrics")).text
+        assert (await ask.get("/debug")).status == 200
+
+
+@pytest.mark.real_time
+def test_who_serves_nothing_pays_for_nothing() -> None:
+    """HTTP and Prometheus are imported when a manager begins to serve."""
+    program = "import sys, ctrlkit.manager; print({'aiohttp', 'prometheus_client'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+# ---- where ----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_address_that_is_taken_is_a_configuration_error() -> None:
+    async with asking() as ask:
+        with pytest.raises(ConfigError, match=rf"^serve endpoints at {ask.address}: the port is taken; choose another"):
+            async with serve(Standing(), Endpoints(address=ask.address)):
+                pass
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1:0", "no-such-host.invalid:0"])
+async def test_an_address_that_is_not_here_is_a_configuration_error(address: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^serve endpoints at {address}: .*; choose another address$"):
+        async with serve(Standing(), Endpoints(address=address)):
+            pass
+
+
+async def test_nothing_listens_afterwards() -> None:
+    """The port is free for the next manager at once, also while a client keeps its connection."""
+    async with aiohttp.ClientSession() as session:
+        async with serve(Standing(), ANY) as address, session.get(f"http://{address}/healthz") as answer:
+            await answer.read()
+        async with serve(Standing(), Endpoints(address=address)) as again:
+            assert again == address
+
+
+async def test_ipv6_has_brackets() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        async with asking(options=Endpoints(address="[::1]:0")) as ask:
+            assert ask.address.startswith("[::1]:")
+            assert (await ask.get("/debug.json")).status == 200
+    except ConfigError:
+        pytest.skip("no IPv6 here")
+
+
+@pytest.mark.behaviour("M10")
+async def test_limits() -> None:
+    """A header block ends at 1 MiB, a header at 8 KiB, a body at 1 KiB; a connection that idles is closed."""
+    async with asking() as ask:
+        assert (await ask.send("PUT", "/debug/log-level", body="x" * 2000)).status == 413
+        assert (await ask.get("/healthz", X_Long="x" * 9000)).status == 400
+        host, _, port = ask.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+        began = asyncio.get_running_loop().time()
+        assert await reader.read() == b""
+        assert 85 <= asyncio.get_running_loop().time() - began <= 95
+        writer.close()
+        await writer.wait_closed()
+
+
+# ---- for whom -------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, content: str | None) -> None:
+    """Put this into a file; None takes it away."""
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_text(content)
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text("s3cret\n")
+    return path
+
+
+async def test_a_token_guards_metrics_and_debug_and_not_health(token_file: Path) -> None:
+    """401 says how to come again; a wrong token is no better than none."""
+    manager = Standing()
+    manager.checks.add("disk", lambda: "no disk", kind=CheckKind.READYZ)
+    async with asking(manager, Endpoints(address="127.0.0.1:0", token_file=str(token_file))) as ask:
+        right, wrong = {"Authorization": "Bearer s3cret"}, {"Authorization": "Bearer s3cre"}
+        for path in ("/metrics", "/debug", "/debug.json", "/debug/log-level"):
+            refused = await ask.get(path)
+            assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="ctrlkit"')
+            refused = await ask.get(path, **wrong)
+            assert refused.status == 401
+            assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
+            assert (await ask.get(path, **right)).status == 200
+        assert (await ask.send("PUT", "/debug/log-level", body="debug")).status == 401
+        assert (await ask.get("/metrics", Authorization="Basic s3cret")).status == 401
+        assert (await ask.get("/metrics", Authorization="bearer s3cret")).status == 200
+        assert "disk failed: reason withheld" in (await ask.get("/readyz")).text
+        assert "disk failed: no disk" in (await ask.get("/readyz", **right)).text
+        assert (await ask.get("/healthz")).status == 200
+
+
+async def test_a_token_is_read_again_when_its_file_changes(token_file: Path) -> None:
+    """While there is none nobody is let in, and no line holds one."""
+    options = Endpoints(address="127.0.0.1:0", token_file=str(token_file))
+    old, new = "Bearer s3cret", "Bearer other-one"
+    with capture_logs() as lines:
+        async with asking(options=options) as ask:
+            write(token_file, "other-one")
+            assert (await ask.get("/metrics", Authorization=old)).status == 401
+            assert (await ask.get("/metrics", Authorization=new)).status == 200
+            write(token_file, " \n")
+            assert (await ask.get("/metrics", Authorization=new)).status == 401
+            assert (await ask.get("/metrics", Authorization="Bearer ")).status == 401
+            write(token_file, None)
+            assert (await ask.get("/metrics", Authorization=new)).status == 401
+            write(token_file, "other-one")
+            assert (await ask.get("/metrics", Authorization=new)).status == 200
+    told = [line["event"] for line in lines if line["event"].startswith("token")]
+    assert told == ["token_renewed", "token_not_renewed", "token_not_renewed", "token_renewed"]
+    assert "other-one" not in repr(lines)
+
+
+@pytest.mark.parametrize(("content", "why"), [(None, "No such file or directory"), ("\n", "the file is empty")])
+async def test_a_token_that_is_not_there_is_a_configuration_error(
+    tmp_path: Path, content: str | None, why: str
+) -> None:
+    path = tmp_path / "token"
+    write(path, content)
+    with pytest.raises(ConfigError, match=rf"^read the endpoints' token in {path}: {why}; write one there"):
+        async with serve(Standing(), Endpoints(address="127.0.0.1:0", token_file=str(path))):
+            pass
+
+
+async def test_without_a_token_other_machines_may_not_see_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metrics and health they may; who forwards a port comes from this machine."""
+    manager = Standing()
+    manager.checks.add("disk", lambda: "no disk", kind=CheckKind.READYZ)
+    monkeypatch.setattr(auth, "is_loopback", lambda _host: False)
+    async with asking(manager) as ask:
+        for path in ("/debug", "/debug.json", "/debug/log-level"):
+            refused = await ask.get(path)
+            assert refused.status == 403
+            assert "kubectl port-forward" in refused.text
+        assert (await ask.send("PUT", "/debug/log-level", body="debug")).status == 403
+        assert (await ask.get("/metrics")).status == 200
+        assert "reason withheld" in (await ask.get("/readyz/disk")).text
+
+
+async def test_what_others_can_reach_is_told_with_its_risk(token_file: Path) -> None:
+    """One warning, where nothing keeps strangers out; none on loopback."""
+    with capture_logs() as lines:
+        async with asking():
+            pass
+        async with asking(options=Endpoints(address="0.0.0.0:0")):
+            pass
+        async with asking(options=Endpoints(address="0.0.0.0:0", token_file=str(token_file))):
+            pass
+    risks = [line["risk"] for line in lines if line["event"] == "endpoints_exposed"]
+    assert risks == [
+        "whoever reaches this address may read the metrics; give a token file",
+        "the token travels unencrypted; give a TLS certificate",
+    ]
+    serving = [(line["tls"], line["token"]) for line in lines if line["event"] == "endpoints_serving"]
+    assert serving == [(False, False), (False, False), (False, True)]

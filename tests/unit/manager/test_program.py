@@ -1,0 +1,97 @@
+"""From settings to a manager with its controllers."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
+from ctrlkit.election import LeaseTimes
+from ctrlkit.errors import ConfigError
+from ctrlkit.manager import Endpoints, Manager, Settings, controllers_of, manager_from, stop_on_signals
+from ctrlkit.model import ObjectKey
+from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES
+from fakes.clientset import FakeClientset
+
+
+def made(manager: Manager, name: str) -> Controller:
+    async def reconcile(_request: Request) -> Outcome:
+        return DONE
+
+    return Controller(name=name, reconcile=reconcile, watches=[Watch(manager.informer(CONFIG_MAPS), to_self)])
+
+
+async def test_a_manager_is_what_its_settings_say() -> None:
+    """Alone unless told otherwise, and limited to the namespaces."""
+    settings = Settings(namespaces=("one", "two"), endpoints_address=":9090")
+    manager = manager_from(settings, FakeClientset().client)
+    assert (manager.elector, manager.sharding) == (None, None)
+    assert manager.endpoints == Endpoints(address=":9090")
+    assert manager.informer(CONFIG_MAPS).name == "configmaps"
+    assert set(manager.informer(CONFIG_MAPS).sources) == {"one", "two"}
+    assert set(manager.informer(NAMESPACES).sources) == {""}
+    assert manager_from(Settings(endpoints_address="off"), FakeClientset().client).endpoints is None
+
+
+@pytest.mark.behaviour("L16", "M14")
+async def test_a_candidate_has_a_name_of_its_own_and_its_lease_a_namespace() -> None:
+    """L16: hostname and a UUID, unless named; the times are those of the settings."""
+    settings = Settings(leader_elect=True, lease_name="greeter", lease_namespace="demo", lease_s=30.0, renew_s=20.0)
+    electors = [manager_from(settings, FakeClientset().client).elector for _ in range(2)]
+    first, second = electors
+    assert first is not None
+    assert second is not None
+    assert first.lease == ObjectKey("demo", "greeter")
+    assert first.times == LeaseTimes(lease_s=30.0, renew_s=20.0)
+    assert re.fullmatch(r".+_[0-9a-f]{8}-[0-9a-f-]{27}", first.identity)
+    assert first.identity != second.identity
+
+
+async def test_shards_have_the_name_and_the_namespace_of_the_lease() -> None:
+    """They are leases too."""
+    settings = Settings(shards=4, lease_name="greeter", lease_namespace="demo", identity="me")
+    manager = manager_from(settings, FakeClientset().client)
+    assert manager.elector is None
+    assert manager.sharding is not None
+    status = manager.sharding.status()
+    assert (status.name, status.identity, status.shards) == ("greeter", "me", 4)
+    assert {elector.lease.namespace for elector in manager.sharding.electors} == {"demo"}
+
+
+@pytest.mark.behaviour("L16")
+async def test_outside_a_pod_the_namespace_of_the_lease_must_be_named() -> None:
+    """L16: the error says how."""
+    settings = Settings(leader_elect=True, lease_name="greeter")
+    with pytest.raises(ConfigError, match=r"find the namespace of lease greeter: .*--lease-namespace, CTRLKIT_LEASE_"):
+        manager_from(settings, FakeClientset().client)
+
+
+async def test_build_functions_make_one_controller_or_several() -> None:
+    """One function or a list of them; what is no controller is named with its function."""
+    manager = Manager(FakeClientset().client)
+
+    def one(manager: Manager) -> Controller:
+        return made(manager, "one")
+
+    def two(manager: Manager) -> list[Controller]:
+        return [made(manager, "two"), made(manager, "three")]
+
+    def wrong(manager: Manager) -> list[object]:
+        return [made(manager, "four"), "five"]
+
+    assert [controller.name for controller in controllers_of(one, manager)] == ["one"]
+    assert [controller.name for controller in controllers_of([one, two], manager)] == ["one", "two", "three"]
+    assert controllers_of([], manager) == []
+    with pytest.raises(TypeError, match=r"wrong returned list; return the Controller it makes, or several in a list"):
+        controllers_of(wrong, manager)  # type: ignore[arg-type]
+
+
+@pytest.mark.behaviour("M13")
+@pytest.mark.real_time
+async def test_signal_handlers_are_installed_once() -> None:
+    """M13: whoever wants the stop too shares the one event."""
+    with stop_on_signals(), pytest.raises(RuntimeError, match="they are installed already; share the one stop event"):
+        stop_on_signals().__enter__()
+    with stop_on_signals():
+        pass
