@@ -1,11 +1,21 @@
 """
-Every error the framework raises, as one tree.
+Every error the framework raises, as one tree. Those of one part alone stand in its package, which is named here.
 
     CtrlkitError
       ConfigError            settings or credentials that cannot be used
+        SettingsError          manager: a flag, a variable or a line of the file
       DecodeError            an object the server sent that does not fit its Python type
       NotSynced              caches that did not fill in time
       TerminalError          raised by a reconciler: do not retry until the object changes
+      ReconcileTimeout       controller: a reconcile took longer than it may
+      ReconcilerExit         controller: a reconciler asked the process to end
+      AlreadyOwned           controller: another object manages the child
+      WritesNotSeen          controller: caches did not show in time what was written
+      FeedFull               controller: a feed was given more keys than it keeps
+      QueueClosed            workqueue: there is nothing to take any more
+      LeadershipLost         election: the lease is another's, or may be
+      GraceExceeded          manager: reconciles did not end in time, and were cut off
+      StillRunning           manager: what was cut off for a lost lease goes on
       TransportError         no answer came
         Unreachable            no connection: refused, reset, unknown host, bad certificate
         TimedOut               the call's own time limit passed

@@ -15,22 +15,19 @@ RequeueAfter is settled; a test passes it with `advance`.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import inspect
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
 from ctrlkit import clock
 from ctrlkit.client import Client
-from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.errors import CtrlkitError, NotFound
 from ctrlkit.manager import Build, Manager, Settings, controllers_of, manager_from
 from ctrlkit.manager.settings import OFF
@@ -41,9 +38,10 @@ from fakes.faults import Faults
 from fakes.lag import Lag
 from fakes.line import Line, note_changes
 from fakes.logs import plain_logs
-from fakes.loop import SKEW, Skew, VirtualTimeLoop
+from fakes.loop import VirtualTimeLoop
+from fakes.parts import Part, Running
 from fakes.succession import successions
-from fakes.trace import PART, Trace
+from fakes.trace import Trace
 from fakes.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -61,29 +59,6 @@ class NeverSettled(CtrlkitError):
 
 class NeverHeld(CtrlkitError):
     """What a test waited for did not come; the message says who is busy, and what happened last."""
-
-
-class Part(Protocol):
-    """Whatever runs in a world: a Manager, a Cluster, a Controller, a loop of the test's own."""
-
-    async def run(self) -> None:
-        """Run until cancelled."""
-        ...
-
-    def busy(self) -> tuple[str, ...]:
-        """What is not done yet, in words."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """A part at work. `again` starts another one like it, for parts that the world made itself."""
-
-    name: str
-    task: asyncio.Task[None]
-    skew: Skew
-    line: Line | None = None
-    again: Callable[[], Manager] | None = None
 
 
 class World:
@@ -118,8 +93,8 @@ class World:
         self._loops = frozenset(cluster)
         self._runtime: InProcessRuntime | None = None
         self._lag = Lag(self.tracker)
-        self._parts: dict[Part, _Running] = {}
-        self._gone: dict[Part, _Running] = {}
+        self._parts: dict[Part, Running] = {}
+        self._gone: dict[Part, Running] = {}
         self._started: Counter[str] = Counter()
         self._exits = AsyncExitStack()
         self.serve(*kinds)
@@ -184,7 +159,8 @@ class World:
         Several managers may run at once; `name` tells them apart in the trace, and in Leases: `first-1`, and `first-2`
         after a restart. Of the settings those count that are about managers; endpoints are not served, and a Lease
         without a namespace is in `default`. A candidate is settled while another manager of this world holds the lease,
-        and not while it only waits for the lease of one that is gone to run out.
+        and not while it only waits for the lease of one that is gone to run out; those that share shards are settled
+        when each has its part.
         """
         self._started[name] += 1
         manager_settings = _in_a_world(settings or Settings(), identity=f"{name}-{self._started[name]}")
@@ -202,9 +178,9 @@ class World:
 
     async def stop(self, part: Part) -> None:
         """End a part as a shutdown would, within its grace period; raises what it failed of."""
-        task = self._forget(part, "stopped").task
-        await _end(task)
-        _raise_failure(task)
+        running = self._forget(part, "stopped")
+        await running.end()
+        running.raise_failure()
 
     async def crash(self, part: Part) -> None:
         """End a part as a lost machine would: in the middle of what it does, and nothing it still wants is sent."""
@@ -213,7 +189,7 @@ class World:
             running.line.sever()
         running.task.cancel()
         await asyncio.sleep(0)  # it sees the first cancellation, which asks; the second one orders
-        await _end(running.task)
+        await running.end()
 
     def restart(self, manager: Manager) -> Manager:
         """Run a manager of the same build again, after `stop` or `crash`; returns the new one."""
@@ -355,37 +331,17 @@ class World:
     def _start(
         self, part: Part, name: str, line: Line | None = None, again: Callable[[], Manager] | None = None
     ) -> None:
-        skew = Skew()
-        context = contextvars.copy_context()
-        context.run(PART.set, name)
-        context.run(SKEW.set, skew)
-        context.run(OBSERVER.set, self.trace)
-        task = asyncio.get_running_loop().create_task(_run(part), name=f"world:{name}", context=context)
-        self._parts[part] = _Running(name, task, skew, line, again)
-        self._exits.push_async_callback(_end, task)
+        running = self._parts[part] = Running.begin(part, name, self.trace, line, again)
+        self._exits.push_async_callback(running.end)
 
-    def _forget(self, part: Part, how: str) -> _Running:
+    def _forget(self, part: Part, how: str) -> Running:
         running = self._gone[part] = self._parts.pop(part)
         self.trace.note(f"{running.name} {how}")
         return running
 
     def _raise_failures(self) -> None:
         for running in self._parts.values():
-            _raise_failure(running.task)
-
-
-async def _run(part: Part) -> None:
-    await part.run()
-
-
-def _raise_failure(task: asyncio.Task[None]) -> None:
-    if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-        raise error
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+            running.raise_failure()
 
 
 def _in_a_world(settings: Settings, *, identity: str) -> Settings:

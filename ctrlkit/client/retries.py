@@ -68,12 +68,7 @@ async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], retries: Retrie
         try:
             return await attempt()
         except Conflict as error:
-            if not _is_stale_write(error):
+            if error.over_fields:
                 raise
         await asyncio.sleep(delay_s)
     return await attempt()
-
-
-def _is_stale_write(error: Conflict) -> bool:
-    causes = error.details.get("causes") or ()
-    return not any(cause.get("reason") == "FieldManagerConflict" for cause in causes)

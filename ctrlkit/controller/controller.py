@@ -20,6 +20,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
+from itertools import islice
+from typing import Final
 
 from ctrlkit.controller.causes import CauseKind, Causes
 from ctrlkit.controller.gate import WriteGate
@@ -37,6 +39,9 @@ from ctrlkit.errors import NotSynced
 from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import logger
 from ctrlkit.workqueue import Meter, WorkQueue
+
+SLICE: Final = 1000
+"""Keys of a handover that are looked at in one turn of the loop."""
 
 
 class Replicas(Enum):
@@ -115,6 +120,7 @@ class Controller:
         self._opening: asyncio.Task[None] | None = None
         self._has_synced = False
         self._synced_or_ended = asyncio.Event()
+        self._stopped = asyncio.Event()
         self._failure: Exception | None = None
         self._log = logger("controller", controller=name)
         self._supplies = Supplies(self._intake, self._gate, failed=self._end_with)
@@ -138,12 +144,16 @@ class Controller:
         self._state = _State.SYNCING
         self._intake.causes.start()
         self._crew.observer = with_tracing(OBSERVER.get())
+        self._crew.owner = asyncio.current_task()
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._supplies.start(tasks)
-                self._opening = tasks.create_task(self._open(tasks, may_work), name=f"{self.name}:opening")
+                try:
+                    self._supplies.start(tasks)
+                    self._opening = tasks.create_task(self._open(tasks, may_work), name=f"{self.name}:opening")
+                    await self._stopped.wait()
+                finally:
+                    self.stop()  # before the group waits: who is cut off takes in nothing more
         finally:
-            self.stop()
             self._crew.running.close()
             self._log.info("controller_stopped", abandoned=self.queue.statistics().abandoned)
         if self._failure is not None:
@@ -156,6 +166,7 @@ class Controller:
         Keys that wait are dropped and counted: the next start sees their objects in its first list.
         """
         self._state = _State.ENDED
+        self._stopped.set()
         self._synced_or_ended.set()
         self.queue.abandon()
         self._retries.close()
@@ -216,13 +227,16 @@ class Controller:
 
     async def quiesce(self, where: Callable[[ObjectKey], bool]) -> None:
         """Return when no key of these runs. Together with `restrict` none is started again, and none is owed."""
-        self._drop_foreign(where)
+        await self._drop_foreign(where)
         await self._crew.running.quiet(where)
 
     def cut_off(self, where: Callable[[ObjectKey], bool]) -> None:
-        """Cancel the reconciles of these keys that run now, and nobody else; they are counted and told of."""
+        """
+        Cancel the reconciles of these keys that run now, and nobody else; they are counted and told of.
+
+        It takes no longer than there are workers; what is owed to these keys is for `quiesce`.
+        """
         self._crew.running.cut_off(where)
-        self._drop_foreign(where)
 
     # What it does now.
 
@@ -284,11 +298,14 @@ class Controller:
         self._failure = self._failure or failure
         self.stop()
 
-    def _drop_foreign(self, where: Callable[[ObjectKey], bool]) -> None:
-        """Forget what is owed to keys of these that are not this replica's."""
-        for key in self._intake.causes.keys():
-            if where(key) and not self._intake.owned(key):
-                self._crew.drop(key)
+    async def _drop_foreign(self, where: Callable[[ObjectKey], bool]) -> None:
+        """Forget what is owed to keys of these that are not this replica's, a slice at a time."""
+        keys = iter(self._intake.causes.keys())
+        while part := list(islice(keys, SLICE)):
+            for key in part:
+                if where(key) and not self._intake.owned(key):
+                    self._crew.drop(key)
+            await asyncio.sleep(0)
 
     def _version_of(self, key: ObjectKey) -> str:
         """The version of the object that the cache has, where its own kind is watched."""

@@ -75,6 +75,8 @@ class WriteGate:
 
     def wrote(self, key: ObjectKey, writes: Sequence[Write]) -> None:
         """A reconcile of this key ended, having written this; what was unseen of earlier ones still is."""
+        if not writes and not self._unseen:
+            return
         earlier = self._unseen.pop(key, None)
         self._drop_overdue()
         unseen = self._still_unseen((*earlier.writes, *writes) if earlier is not None else writes)
@@ -100,20 +102,21 @@ class WriteGate:
         began = monotonic()
         self._holds += 1
         self._held += 1
+        ended: list[Informer[Any]] = []
         try:
             async with asyncio.timeout_at(unseen.until):
-                for write in unseen.writes:
-                    for informer in tuple(self._informers):
-                        await informer.shown(write)
+                for informer in tuple(self._informers):
+                    try:
+                        for write in unseen.writes:
+                            await informer.shown(write)
+                    except NotSynced:
+                        ended.append(informer)  # nothing more will show in it
         except TimeoutError:
             pass
-        except NotSynced:
-            self._unseen.pop(key, None)  # the informer has ended: nothing more will show in it
-            return
         finally:
             self._held -= 1
             self._waited_s += monotonic() - began
-        unseen.writes = self._still_unseen(unseen.writes)
+        unseen.writes = self._still_unseen(unseen.writes, but_in=ended)
         self._close(key, unseen)
 
     def statistics(self) -> GateStatistics:
@@ -137,5 +140,6 @@ class WriteGate:
                 return
             del self._unseen[key]
 
-    def _still_unseen(self, writes: Sequence[Write]) -> tuple[Write, ...]:
-        return tuple(write for write in writes if not all(informer.shows(write) for informer in self._informers))
+    def _still_unseen(self, writes: Sequence[Write], *, but_in: Sequence[Informer[Any]] = ()) -> tuple[Write, ...]:
+        informers = [informer for informer in self._informers if informer not in but_in]
+        return tuple(write for write in writes if not all(informer.shows(write) for informer in informers))

@@ -85,8 +85,8 @@ class RunningKeys:
         """What has run for too long."""
         if not self._by_key:
             return ()  # also where no loop runs
-        since = monotonic() - self._stuck_after_s
-        return tuple(key for key, running in self._by_key.items() if running.run.began_at <= since)
+        now = monotonic()
+        return tuple(key for key, each in self._by_key.items() if each.run.began_at + self._stuck_after_s <= now)
 
     def cut_off(self, where: Callable[[ObjectKey], bool]) -> None:
         """Cancel the reconciles of these keys, and nobody else."""
@@ -109,14 +109,18 @@ class RunningKeys:
 
     def _set_timer(self, first: Running) -> None:
         when = first.run.began_at + self._stuck_after_s
-        self._timer = asyncio.get_running_loop().call_at(when, self._look)
+        self._timer = asyncio.get_running_loop().call_at(when, self._look, when)
 
-    def _look(self) -> None:
-        """Tell of those that have become stuck, and look again when the next one may have."""
+    def _look(self, when: float) -> None:
+        """
+        Tell of those that have become stuck, and look again when the next one may have.
+
+        It is `when`, whatever the clock says: a loop may be early by its clock's resolution.
+        """
         self._timer = None
-        since = monotonic() - self._stuck_after_s
+        now = max(when, monotonic())
         for running in tuple(self._by_key.values()):
-            if running.run.began_at > since:
+            if running.run.began_at + self._stuck_after_s > now:
                 self._set_timer(running)
                 return
             if not running.told:

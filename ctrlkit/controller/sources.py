@@ -32,7 +32,7 @@ class Source(Protocol):
             async def run(self, sink: Sink) -> None:
                 sink.synced()
                 async for order in subscribe():
-                    sink.add(ObjectKey("shop", order.name), f"order {order.state}")
+                    sink.add(f"shop/{order.name}", f"order {order.state}")
 
             async def replay(self, sink: Sink) -> None:
                 pass
@@ -92,8 +92,9 @@ class Sink:
         self._synced = asyncio.Event()
         self._log = logger("controller", controller=intake.controller, source=name)
 
-    def add(self, key: ObjectKey, cause: str, *, priority: int = NORMAL) -> None:
-        """Have a key reconciled, for a cause in a few words; keys of other replicas are passed over."""
+    def add(self, key: ObjectKey | str, cause: str, *, priority: int = NORMAL) -> None:
+        """Have a key, or its text, reconciled, for a cause in a few words; keys of other replicas are passed over."""
+        key = ObjectKey.of(key)
         if self._intake.owned(key):
             self._intake.causes.note(key, CauseKind.SOURCE, cause)
             self._intake.queue.add(key, priority=priority)
@@ -136,8 +137,9 @@ class Replay(Sink):
         super().__init__(intake, name)
         self._where = where
 
-    def add(self, key: ObjectKey, cause: str, *, priority: int = LOW) -> None:
+    def add(self, key: ObjectKey | str, cause: str, *, priority: int = LOW) -> None:
         """As Sink.add, if the key passes."""
+        key = ObjectKey.of(key)
         if self._where(key) and self._intake.owned(key):
             self._intake.causes.note(key, CauseKind.HANDOVER, "handover")
             self._intake.queue.add(key, priority=min(priority, LOW))

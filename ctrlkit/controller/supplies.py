@@ -67,7 +67,9 @@ class Supplies:
             self._start(supply, tasks)
 
     def stop(self) -> None:
-        """End all, and begin none any more; the group waits for them."""
+        """End all, and begin none any more; the group waits for them. Called again it disturbs nobody's end."""
+        if self._tasks is None:
+            return
         self._tasks = None
         for task in (*self._replaying, *(supply.task for supply in self._all if supply.task is not None)):
             task.cancel()

@@ -71,6 +71,9 @@ class Verdict:
         return "" if self.error is None else describe(self.error)
 
 
+_DONE = Verdict(result=Result.DONE)
+
+
 def judge_outcome(outcome: object) -> Verdict:
     """
     The verdict on what a reconciler returned.
@@ -79,7 +82,7 @@ def judge_outcome(outcome: object) -> Verdict:
     """
     match outcome:
         case Done():
-            return Verdict(result=Result.DONE)
+            return _DONE
         case RequeueAfter(delay_s):
             return Verdict(result=Result.REQUEUE_AFTER, delay_s=delay_s)
         case _:
@@ -130,7 +133,4 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def _is_stale_write(error: BaseException) -> bool:
     """Whether a fresh read mends it; a conflict between field managers stays until somebody gives way."""
-    if not isinstance(error, Conflict):
-        return False
-    causes = error.details.get("causes") or ()
-    return not any(cause.get("reason") == "FieldManagerConflict" for cause in causes)
+    return isinstance(error, Conflict) and not error.over_fields

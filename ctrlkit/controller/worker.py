@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from inspect import isawaitable
 from typing import Any, Final
 
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from ctrlkit.client import noting_writes
 from ctrlkit.clock import monotonic, random_source
@@ -50,7 +50,8 @@ class Workers:
     What the workers of one controller share.
 
     Units   `timeout_s` bounds each reconcile; None does not.
-    Owner   The controller runs work() as often as it has workers, in a group of tasks that holds may join.
+    Owner   The controller runs work() as often as it has workers, in a group of tasks that holds may join. `owner` is
+            the task of that group: workers are cancelled with it.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Workers:
         self.running = RunningKeys(stuck_after_s=max(STUCK_AFTER_S, 2 * (timeout_s or 0.0)), stuck=self._tell_stuck)
         self.observer: Observer | None = None
         self.held: dict[ObjectKey, asyncio.Task[None]] = {}
+        self.owner: asyncio.Task[Any] | None = None
         self._intake = intake
         self._queue, self._causes, self._retries = intake.queue, intake.causes, intake.retries
         self._name = intake.controller
@@ -79,13 +81,18 @@ class Workers:
 
     async def work(self, tasks: asyncio.TaskGroup) -> None:
         """The loop of one worker. A reconcile that swallows its cancellation ends it all the same."""
-        while not _is_cancelled():
+        while not self._is_cancelled():
             try:
                 key = await self._queue.take()
             except QueueClosed:
                 return
+            except asyncio.CancelledError:
+                if self._is_cancelled():
+                    raise
+                continue  # the last reconcile cancelled the task it ran in, and did not wait for that
             try:
                 if not self._intake.owned(key):
+                    self._causes.drop(key)
                     self.drop(key)
                 elif self._gate.is_open(key):
                     self.release(key)
@@ -98,12 +105,12 @@ class Workers:
                 self._queue.done(key)
 
     def drop(self, key: ObjectKey) -> None:
-        """Forget a key that is not to run here."""
+        """Owe a key nothing more; one that is ready is passed over, with its causes, when it is taken."""
         self.release(key)
-        self._causes.drop(key)
         self._retries.began(key)
         self._retries.forget(key)
-        self._queue.cancel_after(key)
+        if self._queue.cancel_after(key):
+            self._causes.drop(key)
 
     def release(self, key: ObjectKey) -> None:
         """It runs now, whoever woke it, or not at all: nobody has to wake it again."""
@@ -127,10 +134,12 @@ class Workers:
         if self.observer is not None:
             self.observer.reconcile_began(run)
         names = {"controller": self._name, "key": str(key), "attempt": run.attempt, "id": run.id}
+        bound = bind_contextvars(**names)
         try:
-            with bound_contextvars(**names), noting_writes() as writes:
+            with noting_writes() as writes:
                 verdict = await self._judged(request, running)
         finally:
+            reset_contextvars(**bound)
             self.running.end(key)
             self._gate.wrote(key, writes)
             if self.observer is not None:
@@ -148,7 +157,8 @@ class Workers:
     def _begin(self, key: ObjectKey) -> Run:
         now = monotonic()
         wanted = self._causes.take(key, now)
-        self.tally.causes.update(wanted.kinds)
+        for kind in wanted.kinds:
+            self.tally.causes[kind] += 1
         self._retries.began(key)
         return Run(
             self._name,
@@ -170,7 +180,7 @@ class Workers:
                     raise _not_async(self._reconcile, self._name, outcome)
                 verdict = judge_outcome(await outcome)
         except asyncio.CancelledError as error:
-            if _is_cancelled():
+            if self._is_cancelled():
                 raise
             verdict = judge_error(error)  # it awaited something that was cancelled: a failure like any other
         except Exception as error:  # noqa: BLE001 - the worker loop outlives every reconcile
@@ -182,6 +192,22 @@ class Workers:
             self._end_with(asked)
             verdict = judge_error(asked)
         return None if running.was_cut_off else verdict
+
+    def _is_cancelled(self) -> bool:
+        """
+        Whether the worker that runs now is to end. All do, with their owner.
+
+        One alone was cancelled by its reconcile, as by a time limit that does not take back what it asked for: nobody
+        would reconcile in its place, so it goes on.
+        """
+        worker = asyncio.current_task()
+        if worker is None or not worker.cancelling():
+            return False
+        if self.owner is None or self.owner.cancelling():
+            return True
+        while worker.uncancel():
+            pass
+        return False
 
     def _timed_out(self, error: Exception) -> ReconcileTimeout:
         meanwhile = "" if isinstance(error, TimeoutError) else f" [{describe(error)}]"
@@ -270,12 +296,6 @@ def _not_async(reconcile: Reconcile, controller: str, outcome: object) -> TypeEr
         f"reconcile for controller {controller}: {name_of(reconcile)} returned an object of type "
         f"{type(outcome).__name__} and nothing to await; make it an async function"
     )
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody asked the running task to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _ms(seconds: float) -> float:

@@ -66,6 +66,7 @@ class Shard:
         self._patience: asyncio.Timeout | None = None  # of the acquiring that goes on now
         self._over = asyncio.Event()  # the time to act is over: it is to be handed over, or lost
         self._work: ShardWork | None = None
+        self._lost_at = 0.0
         self._log = log
 
     @property
@@ -92,6 +93,14 @@ class Shard:
             return True
         self._over.set()  # who asked was told no: even if a late renewal comes, the shard is to be begun anew
         return False
+
+    def check(self) -> str:
+        """Nothing when healthy, else why not: its lease is lost, another may act on it, and this replica still does."""
+        lost_for_s = monotonic() - self._lost_at
+        times = self.elector.times
+        if self.state is not ShardState.LOST or lost_for_s <= times.lease_s - times.renew_s:
+            return ""
+        return f"shard {self.number}: lost {lost_for_s:.1f} s ago, and what ran of it goes on although it was cut off"
 
     async def run(self, work: ShardWork) -> None:
         """Acquire, act, hand over, as long as it is wanted; return when it is not and the Lease is given up."""
@@ -150,6 +159,7 @@ class Shard:
     def _lose(self) -> None:
         if self.state in (ShardState.HELD, ShardState.HANDING_OVER) and self._work is not None:
             self.state = ShardState.LOST
+            self._lost_at = monotonic()
             self._log.warning("shard_cut_off", shard=self.number)
             self._work.cut_off(self.number)
             self._over.set()

@@ -17,7 +17,8 @@ H-b  At most one replica acts on a shard: it begins after its Elector has acquir
 H-c  A shard that is handed over is released after end() has returned, so nothing of it runs any more; the Lease is
      renewed until then.
 H-d  A shard whose lease is lost is cut off in that moment: for what is cancelled then, lease_s - renew_s remain before
-     another can begin. This replica itself acquires it again only after end() has returned.
+     another can begin. This replica itself acquires it again only after end() has returned. While it has not after that
+     time, `check` says that the process is not well: nothing but its end keeps what goes on from acting.
 H-e  Who is alive, and so the plan, decides only what a replica tries to acquire and what it gives away. Views that
      differ, or are wrong, cost time and nothing else.
 
@@ -320,8 +321,13 @@ class Sharding:
         return tuple(f"sharding:{self.name} {report}" for report in reports)
 
     def check(self) -> str:
-        """Nothing when healthy, else why not: a lease was won and nobody renews or ends it, so a loop hangs (L13)."""
-        return next((why for elector in self.electors if (why := elector.check())), "")
+        """
+        Nothing when healthy, else why not: a lease was won and nobody renews or ends it, so a loop hangs (L13); or one
+        was lost, and what it protected goes on (H-d).
+        """
+        hangs = (elector.check() for elector in self.electors)
+        goes_on = (shard.check() for shard in self._shards)
+        return next(filter(None, (*hangs, *goes_on)), "")
 
 
 def _list(shards: tuple[int, ...]) -> str:

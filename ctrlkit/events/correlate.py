@@ -29,8 +29,8 @@ COMBINED: Final = "(combined from similar events): "
 """What the message of an Event begins with that stands for several messages; kubectl users know it from client-go."""
 SPAM_BURST: Final = 25
 SPAM_REFILL_S: Final = 300.0
-MESSAGE_MAX: Final = 1024
-"""Characters of a message that servers take."""
+TEXT_BYTES_MAX: Final = 1024
+"""So long a message may be that servers take, in UTF-8."""
 
 
 @dataclass(slots=True)
@@ -118,11 +118,14 @@ class Correlator:
         return bucket.take(at)
 
 
-def cut(message: str) -> str:
+def cut(text: str) -> str:
     """
-    A message that servers take; what is cut off shows.
+    A text that servers take; what is cut off shows, and so does what is no Unicode.
 
-    >>> cut("x" * 5000)[-4:], len(cut("x" * 5000))
-    ('x...', 1024)
+    >>> cut("x" * 5000)[-4:], len(cut("x" * 5000)), len(cut(chr(0xE9) * 5000)), cut(f"file {chr(0xDCFF)}")
+    ('x...', 1024, 513, 'file ?')
     """
-    return message if len(message) <= MESSAGE_MAX else f"{message[: MESSAGE_MAX - 3]}..."
+    raw = text.encode(errors="replace")
+    if len(raw) <= TEXT_BYTES_MAX:
+        return raw.decode()
+    return f"{raw[: TEXT_BYTES_MAX - 3].decode(errors='ignore')}..."

@@ -78,8 +78,8 @@ class EventRecorder:
 
         recorder.event(network.metadata, NETWORKS, EventType.NORMAL, "Created", "created service net-svc")
 
-    Shape   At most PENDING_MAX Events wait to be written. A message is cut at 1024 characters. Nothing secret belongs
-            into one. `component` is the controller's name; servers take letters, digits, `-`, `_`, `.` and `/`.
+    Shape   At most PENDING_MAX Events wait to be written. A message is cut at 1024 bytes of UTF-8. Nothing secret
+            belongs into one. `component` is the controller's name; servers take letters, digits, `-`, `_`, `.` and `/`.
     Errors  None. `statistics()` counts what was dropped, and why.
     Owner   One event loop. `Manager.recorder` makes it and runs it; what is recorded before waits.
     """
@@ -128,8 +128,8 @@ class EventRecorder:
             regarding=Reference.to(regarding, resource),
             related=Reference.to(*related) if related else None,
             type=event_type,
-            reason=reason,
-            action=action,
+            reason=cut(reason),
+            action=cut(action),
             message=cut(message),
             version=regarding.resource_version,
         )

@@ -109,8 +109,10 @@ class Leading:
 
     def busy(self) -> tuple[str, ...]:
         """What is not done yet: a lease that nobody is known to hold; for another's a candidate waits without end."""
+        if self._sharding is not None and self._shares is not None:
+            return (*self._sharding.busy(), *self._shares.busy())
         if self._elector is None or not self._trying:
-            return () if self._sharding is None else self._sharding.busy()
+            return ()
         status = self._elector.status()
         if status.holder:
             return ()
@@ -123,12 +125,12 @@ class Leading:
     def _cut_off(self) -> None:
         self.is_lost = True
         self.elected.clear()
-        either = self._elector or self._sharding
-        if either is not None:
-            self._lost(either.times.lease_s - either.times.renew_s)
         for controller in self._controllers():
             controller.stop()
             controller.cut_off(lambda _key: True)
+        either = self._elector or self._sharding
+        if either is not None:
+            self._lost(either.times.lease_s - either.times.renew_s)
 
     def _note(self, reason: str, message: str) -> None:
         if self._elector is not None and self.recorder is not None:

@@ -16,7 +16,8 @@ M-c  Nothing that needs the lease is started after the end of its term, whatever
      reconcile off in the turn of the loop that learns of it, and run() raises: when they have ended, or when another
      may act, whichever comes first.
 M-d  Once a stop has begun no controller starts to work, whatever the election says.
-M-e  With shards, M-b holds for each by itself: a replica that stops gives each away as soon as nothing of it runs.
+M-e  With shards, M-b holds for the reconciles of each by itself: a replica that stops gives each away as soon as none
+     of it runs, whatever goes on elsewhere and whichever Events are still to be written.
 
 Rows M1, M3 to M8; K5, K17, L15, B2, B12, B15.
 """
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -33,12 +34,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from ctrlkit.cache import Informer, InformerFactory
 from ctrlkit.client import Client
 from ctrlkit.controller import Controller
-from ctrlkit.errors import NotSynced
 from ctrlkit.events import EventRecorder, EventsApi
 from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints
 from ctrlkit.manager.errors import GraceExceeded, StillRunning
 from ctrlkit.manager.leading import Leading
 from ctrlkit.manager.parts import Parts
+from ctrlkit.manager.warm_up import warm_up
 from ctrlkit.model import Resource
 from ctrlkit.telemetry import logger
 
@@ -303,7 +304,7 @@ class Manager:
         """Caches, then controllers that are ready to work, and only then the right to work (M1, K17)."""
         await self._admit(controllers)
         if self._leading.is_shared:
-            await self._warm_up(controllers)
+            await warm_up(controllers, within_s=self._sync_timeout_s)
         self._rights.append(self._parts.start("leading", self._leading.run(is_over=self._ending.is_set)))
 
     async def _admit(self, controllers: Sequence[Controller]) -> None:
@@ -311,19 +312,6 @@ class Manager:
         for controller in controllers:
             working = controller.run(may_work=self._leading.may_work(controller))
             self._working.append(self._parts.start(f"controller:{controller.name}", working))
-
-    async def _warm_up(self, controllers: Sequence[Controller]) -> None:
-        try:
-            async with asyncio.timeout(self._sync_timeout_s):
-                for controller in controllers:
-                    with suppress(NotSynced):  # it has ended; if it failed, the manager ends with its error
-                        await controller.wait_synced()
-        except TimeoutError:
-            cold = ", ".join(controller.name for controller in controllers if not controller.has_synced())
-            raise NotSynced(
-                f"warm up the controllers: the sources of {cold} brought no first state within "
-                f"{self._sync_timeout_s:g} s; see what they wait for, or allow more time with sync_timeout_s"
-            ) from None
 
     # ---- the way to the end -----------------------------------------------------------------------------------------
 
@@ -344,13 +332,9 @@ class Manager:
         cut_off = self._reconciling()
         await self._parts.end(late)
         if cut_off and not self._leading.is_lost:
-            self._parts.failures.append(
-                GraceExceeded(
-                    f"stop the manager: {len(cut_off)} reconciles had not ended after {self._grace_s:g} s and were cut "
-                    f"off; make them shorter or the grace period longer [{', '.join(cut_off)}]"
-                )
-            )
-        await asyncio.gather(*(recorder.flush(timeout_s=FLUSH_S) for recorder in self.recorders))
+            self._parts.failures.append(GraceExceeded(cut_off, grace_s=self._grace_s))
+        if not self._parts.gave_up:
+            await asyncio.gather(*(recorder.flush(timeout_s=FLUSH_S) for recorder in self.recorders))
 
     async def _give_lease_back(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
@@ -360,7 +344,7 @@ class Manager:
             await self._parts.cut_off(self._rights)
             return
         if self.sharding is not None:
-            await self._parts.wait(self._rights, timeout_s=None)  # it was asked, and ends when its shards are given back
+            await self._parts.wait(self._rights)  # it was asked to end when the work was, and gives back what it holds
             return
         await self._parts.end(self._rights)
         await self._leading.release(flush_s=FLUSH_S)
@@ -371,12 +355,7 @@ class Manager:
             return
         running = self._reconciling()
         self._log.error("work_left_behind", parts=self._parts.left, running=running)
-        self._parts.failures.append(
-            StillRunning(
-                f"stop after a lost lease: {len(running)} reconciles go on although they were cut off, and the lease "
-                f"may be another's now; end the process at once [{', '.join(running or self._parts.left)}]"
-            )
-        )
+        self._parts.failures.append(StillRunning(running or self._parts.left))
 
     def _reconciling(self) -> list[str]:
         return [f"{controller.name} {key}" for controller in self._controllers for key in controller.running]

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.telemetry import logger
+
+MOMENT_S: Final = 0.1
+"""What ends when it is cancelled does so within this time."""
 
 
 class Parts:
@@ -20,7 +23,7 @@ class Parts:
     Named tasks and what they failed of.
 
     Shape   `failures` grows as parts fail; `told` is called each time. A part that was cancelled by end() did not fail.
-            After `give_up_in` nobody waits any longer than that, and `left` are the parts that have not ended.
+            After `give_up_in` nobody waits much longer than that; then `gave_up`, and `left` are the parts that go on.
     Owner   Whoever calls start() awaits end_all(), on every path.
     """
 
@@ -31,7 +34,7 @@ class Parts:
         self._ending: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
         self._gives_up: asyncio.TimerHandle | None = None
-        self._gave_up = False
+        self.gave_up = False
         self._log = logger("manager")
 
     def start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -47,7 +50,7 @@ class Parts:
         return tuple(task.get_name() for task in self._tasks)
 
     async def wait(
-        self, tasks: Collection[asyncio.Task[None]], *, timeout_s: float | None
+        self, tasks: Collection[asyncio.Task[None]], *, timeout_s: float | None = None
     ) -> set[asyncio.Task[None]]:
         """Wait until parts end by themselves; returns those that have not after the timeout."""
         try:
@@ -75,20 +78,23 @@ class Parts:
         await self.end(tasks)
 
     async def end_all(self) -> None:
-        """End what still runs, the part started last first; who is cancelled meanwhile ends all at once, and goes on."""
+        """End what runs, the part started last first; a cancellation ends all at once, and is raised after that."""
         cancelled: asyncio.CancelledError | None = None
-        while self._tasks and not self._gave_up:
+        while self._tasks:
+            is_last = self.gave_up
             try:
-                await self.end(tuple(self._tasks) if cancelled else (next(reversed(self._tasks)),))
+                await self.end(tuple(self._tasks) if cancelled or is_last else (next(reversed(self._tasks)),))
             except asyncio.CancelledError as error:
                 cancelled = error
+            if is_last:
+                break
         if self._gives_up is not None:
             self._gives_up.cancel()
         if cancelled is not None:
             raise cancelled
 
     def give_up_in(self, seconds: float) -> None:
-        """Let every wait, those that go on now included, last no longer than this from now on."""
+        """Let every wait last no longer than this from now on, those that go on included; then a moment each."""
         self._gives_up = asyncio.get_running_loop().call_later(seconds, self._give_up)
 
     def raise_failures(self) -> None:
@@ -102,13 +108,17 @@ class Parts:
                 raise BaseExceptionGroup(f"{len(failures)} parts of the manager failed", failures)
 
     async def _ended(self, tasks: Collection[asyncio.Task[None]]) -> None:
-        """Wait until they have ended, and what they failed of is noted; or until it is given up."""
-        while not self._gave_up and self._tasks.keys() & tasks:
+        """Wait until they have ended, and what they failed of is noted; or until a moment after it is given up."""
+        while self._tasks.keys() & tasks:
             self._moved.clear()
-            await self._moved.wait()
+            try:
+                async with asyncio.timeout(MOMENT_S if self.gave_up else None):
+                    await self._moved.wait()
+            except TimeoutError:
+                return
 
     def _give_up(self) -> None:
-        self._gave_up = True
+        self.gave_up = True
         self._moved.set()
 
     def _part_ended(self, task: asyncio.Task[None]) -> None:

@@ -8,7 +8,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
+from ctrlkit.manager.errors import StillRunning
 from ctrlkit.telemetry import logger
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -18,6 +20,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def stop_on_signals() -> Iterator[asyncio.Event]:
     """
     An event that the first signal sets; a second signal ends the process at once, with status 1.
+
+    So does a block that ends with StillRunning: a loop that is closed in order would wait for what does not end (M5).
 
     Works while a coroutine holds the loop, too. What was installed for the signals before is put back at the end.
 
@@ -29,6 +33,8 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
     before = {number: signal.signal(number, stopper) for number in SIGNALS}
     try:
         yield stopper.stop
+    except* StillRunning as errors:
+        _end_at_once(str(_first(errors)))
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
@@ -45,10 +51,18 @@ class _Stopper:
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         self._signals_seen += 1
         if self._signals_seen > 1:
-            os.write(2, b"stopped by a second signal, at once\n")
-            os._exit(1)
+            _end_at_once("stopped by a second signal, at once")
         self._loop.call_soon_threadsafe(self._begin, signal.Signals(number).name)
 
     def _begin(self, name: str) -> None:
         logger("manager").info("stop_requested", signal=name)
         self.stop.set()
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _end_at_once(why: str) -> NoReturn:
+    os.write(2, f"{why}\n".encode())
+    os._exit(1)

@@ -14,8 +14,9 @@ BUCKETS_S: Final = tuple(accumulate(repeat(10.0, 11), mul, initial=1e-8))
 
 class Meter:
     """
-    How long the keys of one work queue waited, from the add to the take, and how long they ran, from there to the done.
+    How long keys waited, from the add to the take, and how long they ran, from there to the done.
 
+    Owner   One work queue: each has its own.
     Source  Rows Q17 and Q18.
     """
 

@@ -9,7 +9,7 @@ Y-a  A key has one place in the order at most, and none while it runs (Q1, Q2).
 Y-b  A key wanted while it runs becomes ready when its run is done (Q2), and counts as wanted from the first such add
      (Q18).
 
-A WorkQueue inherits this rather than wrap it, because a call more would cost each of the three steps a fifth. For the
+A WorkQueue inherits this rather than wrap it, because a call more would cost each of these three steps a third. For the
 same reason they serve the one plain line of an Order themselves, and leave to it what is less plain.
 """
 
@@ -46,8 +46,8 @@ class ReadyKeys(Generic[K]):
     """
 
     __slots__ = (
-        "_adds", "_again", "_ahead_s", "_clock", "_guarded", "_in_loop", "_meter", "_order", "_ready", "_running",
-        "_watched",
+        "_again", "_ahead_s", "_clock", "_dropped", "_guarded", "_in_loop", "_meter", "_order", "_ready", "_running",
+        "_started", "_watched",
     )  # fmt: skip
 
     def __init__(self, *, flows: Flows[K] | None = None, point_s: float = POINT_S, meter: Meter | None = None) -> None:
@@ -55,7 +55,8 @@ class ReadyKeys(Generic[K]):
         self._ready = self._order.ready
         self._running: dict[K, tuple[float, int]] = {}  # since when, and with which priority
         self._again: dict[K, tuple[float, int]] = {}  # of the running: since when it is wanted again, and how urgently
-        self._adds = 0
+        self._started = 0  # runs, while no meter counts them
+        self._dropped = 0
         self._meter = meter
         self._clock: Callable[[], float] = self._first_reading
         self._in_loop = False
@@ -86,7 +87,6 @@ class ReadyKeys(Generic[K]):
             line.entries.append(entry)
         else:
             self._order.append(key, priority, now=now)
-        self._adds += 1
         if self._watched:
             self._added()
 
@@ -97,10 +97,9 @@ class ReadyKeys(Generic[K]):
             _, wanted_at, key, priority = line.entries.popleft()
             del self._ready[key]
         else:
-            try:
-                key, priority, wanted_at = self._order.take()
-            except IndexError:
-                raise self._nothing_to_take() from None
+            if not self._order.has_next():
+                raise self._nothing_to_take()
+            key, priority, wanted_at = self._order.take()
         clock = self._clock
         now = clock()
         self._running[key] = (now, priority)
@@ -112,6 +111,8 @@ class ReadyKeys(Generic[K]):
                 waited.sum_s += seconds
             else:
                 waited.observe(seconds)
+        else:
+            self._started += 1
         return key
 
     def done(self, key: K) -> None:
@@ -145,10 +146,10 @@ class ReadyKeys(Generic[K]):
 
     def _add_again(self, key: K, priority: int) -> None:
         """A key that is ready or runs is wanted once more."""
-        if key in self._ready:
-            self._order.lift(key, priority, now=self._clock())
+        if (entry := self._ready.get(key)) is not None:
+            if priority > entry[3]:
+                self._order.lift(key, priority, now=self._clock())
         elif (again := self._again.get(key)) is None:
-            self._adds += 1
             self._again[key] = (self._clock(), priority)
         else:
             self._again[key] = (again[0], max(again[1], priority))
@@ -161,9 +162,15 @@ class ReadyKeys(Generic[K]):
         """How many keys of each priority are wanted: ready, or again while they run (P5, Q18)."""
         return Counter(self._order.depths()) + Counter(priority for _, priority in self._again.values())
 
+    def _adds(self) -> int:
+        """How often a key came to be wanted: for a run that has started, is still to start, or was dropped."""
+        started = self._started if self._meter is None else self._meter.waited.statistics().count
+        return started + len(self._ready) + len(self._again) + self._dropped
+
     def _drop_wanted(self) -> int:
         """Forget every run that has not started; how many those were. Running keys stay until they are done."""
         count = len(self._ready) + len(self._again)
+        self._dropped += count
         self._order.clear()
         self._again.clear()
         return count

@@ -220,7 +220,7 @@ class WorkQueue(ReadyKeys[K]):
             depth=self._depths(),
             unfinished_s=sum(durations_s),
             longest_s=max(durations_s, default=0.0),
-            adds=self._adds,
+            adds=self._adds(),
             requeues=self._requeues,
             abandoned=self._abandoned,
             waited=None if self._meter is None else self._meter.waited.statistics(),

@@ -10,8 +10,9 @@ from fakes.tracker.refusals import Cause
 
 Plain = Mapping[str, Any]
 
-_MESSAGE_CHARACTERS_MAX = 1024
-_INSTANCE_CHARACTERS_MAX = 128
+_MESSAGE_MAX = 1024
+_INSTANCE_MAX = 128
+"""Bytes, though the server's sentences call them characters."""
 
 
 def event_causes(plain: Plain, _old: Plain | None) -> Iterator[Cause]:
@@ -30,16 +31,16 @@ def event_causes(plain: Plain, _old: Plain | None) -> Iterator[Cause]:
     instance = plain.get("reportingInstance") or ""
     if not instance:
         yield Cause.required("reportingInstance")
-    if len(instance) > _INSTANCE_CHARACTERS_MAX:
-        text = f"can have at most {_INSTANCE_CHARACTERS_MAX} characters"
+    if len(instance.encode()) > _INSTANCE_MAX:
+        text = f"can have at most {_INSTANCE_MAX} characters"
         yield Cause.wrong("reportingInstance", "", text)
     for name in ("action", "reason"):
         if not plain.get(name):
             yield Cause.required(name)
-        elif len(plain[name]) > _INSTANCE_CHARACTERS_MAX:
-            yield Cause.wrong(name, "", f"can have at most {_INSTANCE_CHARACTERS_MAX} characters")
-    if len(plain.get("message") or "") > _MESSAGE_CHARACTERS_MAX:
-        yield Cause.wrong("message", "", f"can have at most {_MESSAGE_CHARACTERS_MAX} characters")
+        elif len(plain[name].encode()) > _INSTANCE_MAX:
+            yield Cause.wrong(name, "", f"can have at most {_INSTANCE_MAX} characters")
+    if len((plain.get("message") or "").encode()) > _MESSAGE_MAX:
+        yield Cause.wrong("message", "", f"can have at most {_MESSAGE_MAX} characters")
 
 
 def lease_causes(plain: Plain, _old: Plain | None) -> Iterator[Cause]:

@@ -38,6 +38,12 @@ async def greet(greeting, context):
     if greeting.at("spec.text") == "slowly":
         print("slow", flush=True)
         await asyncio.sleep(1)
+    while greeting.at("spec.text") == "for ever":
+        try:
+            print("for ever", flush=True)
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            pass
     fields = {"data": {"text": greeting.at("spec.text")}}
     await context.client.apply(CONFIG_MAPS, context.key, fields)
     return DONE
@@ -151,6 +157,23 @@ async def test_a_program_that_loses_its_lease_ends_with_status_1_and_a_line(serv
         status, _, said = await ended(process)
     assert status == 1
     assert said.splitlines()[-1].startswith("program.py: hold lease default/greeter as me: ")
+    assert "Traceback" not in said
+
+
+@pytest.mark.behaviour("M5")
+async def test_a_program_that_goes_on_although_its_lease_is_lost_is_ended(server: Server) -> None:
+    """M5: a reconcile that swallows its cancellation; the process is gone before another may lead for long."""
+    times = {"CTRLKIT_LEASE_S": "2", "CTRLKIT_RENEW_S": "1", "CTRLKIT_RETRY_S": "0.2"}
+    async with server.program("program.py", "--identity", "me", **ELECT, **times) as process:
+        await server.until(lambda: server.texts() == {"hello": "hello, world"})
+        server.tracker.patch(GREETINGS, "default/hello", MergePatch({"spec": {"text": "for ever"}}))
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"for ever\n"
+        server.clientset.faults.fail(Calls(resource=LEASES), ServiceUnavailable("etcd"), times=None)
+        status, _, said = await ended(process)
+    assert status == 1
+    assert said.splitlines()[-1].startswith("stop after a lost lease: 1 reconciles go on although they were cut off")
+    assert said.splitlines()[-1].endswith("[greet default/hello]")
     assert "Traceback" not in said
 
 

@@ -415,7 +415,7 @@ async def test_replicas_share_the_keys_and_a_newcomer_gets_its_part() -> None:
         await world.settle()
         assert len(ledger.runs) == 40
         second = world.manage(ledger.builder("second"), settings=SHARED, name="second")
-        await world.advance("30s")
+        await world.settle()
         assert first.sharding is not None
         assert second.sharding is not None
         held = first.sharding.status().held, second.sharding.status().held
@@ -431,6 +431,23 @@ async def test_replicas_share_the_keys_and_a_newcomer_gets_its_part() -> None:
             assert ours
             assert all(manager.sharding.owns(ObjectKey.parse(key)) for key in ours)
         assert ledger.wrongs == []
+
+
+async def test_shards_that_come_together_are_taken_up_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is cached is looked at once for them, and not once for each."""
+    looks: list[int] = []
+    ledger, enqueue_known = Ledger(), Controller.enqueue_known
+
+    def look(self: Controller, where: Callable[[ObjectKey], bool]) -> None:
+        looks.append(sum(where(ObjectKey("demo", f"g{number}")) for number in range(40)))
+        enqueue_known(self, where)
+
+    monkeypatch.setattr(Controller, "enqueue_known", look)
+    async with World(*(greeting(f"g{number}") for number in range(40)), kinds=[GREETINGS]) as world:
+        world.manage(ledger.builder("first"), settings=SHARED, name="first")
+        await world.settle()
+        assert len(ledger.runs) == 40
+        assert looks == [40]
 
 
 @pytest.mark.behaviour("M3", "B2")
@@ -449,8 +466,30 @@ async def test_a_replica_that_stops_finishes_its_keys_before_others_have_them() 
         await world.stop(first)
         assert 4 <= monotonic() - began <= 8
         assert "first" not in ledger.running.values()
-        await world.advance("60s")
+        await world.settle()
         assert {key for _, key in ledger.runs} == {f"demo/g{number}" for number in range(12)}
+        assert ledger.wrongs == []
+
+
+@pytest.mark.behaviour("M3", "M8", "B2")
+async def test_a_replica_that_stops_gives_away_at_once_what_it_does_nothing_for() -> None:
+    """M3: one long reconcile holds up its own shard and no other; and what becomes free is not taken by who goes."""
+    ledger = Ledger(takes_s=25)
+    async with World(greeting("g0"), kinds=[GREETINGS]) as world:
+        first = world.manage(ledger.builder("first"), settings=SHARED, name="first")
+        await world.pass_time(10)
+        assert first.sharding is not None
+        busy_shard = first.sharding.shard_of(ObjectKey("demo", "g0"))
+        assert ledger.running == {"demo/g0": "first"}
+        second = world.manage(ledger.builder("second"), settings=SHARED, name="second")
+        stopping = asyncio.create_task(world.stop(first))
+        await world.pass_time(12)
+        assert second.sharding is not None
+        assert not stopping.done()
+        assert set(second.sharding.status().held) == set(range(8)) - {busy_shard}
+        await stopping
+        await world.advance("60s")
+        assert second.sharding.status().held == tuple(range(8))
         assert ledger.wrongs == []
 
 
@@ -484,7 +523,8 @@ async def test_a_replica_that_crashes_is_replaced() -> None:
         ledger.running.clear()
         ledger.runs.clear()
         touch_all(world, "good day")
-        await world.advance("60s")
+        await world.settle()
+        assert 15 - 2 <= monotonic() - crashed_at <= 15 + 2 * 2 + 1
         assert second.sharding is not None
         assert second.sharding.status().held == tuple(range(8))
         assert ledger.workers_of({f"demo/g{number}" for number in range(40)}) == {"second"}

@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+
 import pytest
 
+import ctrlkit
 from ctrlkit import errors
-from ctrlkit.errors import ApiError, Conflict, Expired, Gone, InternalError, Invalid, NotFound, TooManyRequests
+from ctrlkit.errors import (
+    ApiError,
+    Conflict,
+    CtrlkitError,
+    Expired,
+    Gone,
+    InternalError,
+    Invalid,
+    NotFound,
+    TooManyRequests,
+)
+
+
+def family(kind: type[CtrlkitError]) -> Iterator[type[CtrlkitError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from family(child)
+
+
+def test_the_tree_has_every_error_and_no_other() -> None:
+    """Whoever catches one finds its place there."""
+    for module in pkgutil.walk_packages(ctrlkit.__path__, "ctrlkit."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    tree = str(errors.__doc__).partition("\n\n    ")[2].partition("\n\nA message")[0]
+    shown = re.findall(r"\b[A-Z]\w+", re.sub(r"  +(?:\w+: )?[a-z].*", "", tree))
+    ours = {kind.__name__ for kind in family(CtrlkitError) if kind.__module__.startswith("ctrlkit.")}
+    assert sorted(shown) == sorted(ours)
 
 
 @pytest.mark.parametrize("kind", errors._CLASSES)

@@ -5,12 +5,15 @@ Who may see what.
     metrics     everybody, or who has the token where there is one
     debug       who is on this machine, or who has the token where there is one
 
-`kubectl port-forward` comes from the pod's own loopback, so an operator who may forward needs no token for debug.
+`kubectl port-forward` comes from the pod's own loopback, so an operator who may forward needs no token for debug. So
+does a browser on that machine, whichever page it shows: a page from elsewhere can have its own name lead to 127.0.0.1.
+Hence a request without token must also name this machine, as an address or as `localhost`.
 """
 
 from __future__ import annotations
 
 import hmac
+from ipaddress import ip_address
 from pathlib import Path
 
 from aiohttp import web
@@ -76,7 +79,7 @@ class Guard:
         if self._token is not None:
             return self._has_token(self._token, request)
         peer = None if request.transport is None else request.transport.get_extra_info("peername")
-        return isinstance(peer, tuple) and is_loopback(str(peer[0]))
+        return isinstance(peer, tuple) and is_loopback(str(peer[0])) and _names_a_machine(request.host)
 
     def check_metrics(self, request: web.Request) -> None:
         """HTTP 401 for who may not read metrics."""
@@ -90,11 +93,24 @@ class Guard:
         if self._token is not None:
             raise _unauthorized(request)
         raise web.HTTPForbidden(
-            text="403: debug is for this machine only; use `kubectl port-forward`, or run with a token file\n"
+            text="403: debug is for this machine only, called localhost or by its address; "
+            "use `kubectl port-forward`, or run with a token file\n"
         )
 
     def _has_token(self, token: Token, request: web.Request) -> bool:
         return token.is_in(request.headers.get("Authorization", ""))
+
+
+def _names_a_machine(host: str) -> bool:
+    """Whether a header `Host` is no name that a stranger's DNS could have led here."""
+    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    if name.lower() == "localhost":
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _unauthorized(request: web.Request) -> web.HTTPUnauthorized:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Result
 from ctrlkit.errors import Conflict, Forbidden, TerminalError
@@ -48,21 +49,25 @@ class History:
         self.last_seen: dict[int, int] = {}
         self.running: set[int] = set()
         self.begun = 0
+        self.wrong: list[str] = []
         self._ends, self._takes = ends, takes
         self.controller: Controller = one(self.reconcile, self.informer, workers=workers, timeout_s=25)
         self.controller.restrict(lambda key: int(key.name) in self.owned)
 
     async def reconcile(self, request: Request) -> Outcome:
         key = int(request.name)
-        assert key in self.owned, "it was started for another replica's key"
-        assert key not in self.running, "two at a time"
-        assert request.causes
+        if key not in self.owned:
+            self.wrong.append(f"{request} is another replica's")
+        if key in self.running:
+            self.wrong.append(f"{request} runs already")
+        if not request.causes:
+            self.wrong.append(f"{request} has no cause")
         self.running.add(key)
-        turn, self.begun = self.begun, self.begun + 1
+        self.begun += 1
         record = self.informer.lister.find_record(request.key)
         assert record is not None
         try:
-            await asyncio.sleep(self._takes[turn % len(self._takes)])
+            await asyncio.sleep(self._takes.pop() if self._takes else 0)
         finally:
             self.running.discard(key)
         if self._ends:
@@ -86,7 +91,8 @@ class History:
             case "give away":
                 self.owned.discard(at)
                 await self.controller.quiesce(lambda each: each == key)
-                assert at not in self.running, "it still runs"
+                if at in self.running:
+                    self.wrong.append(f"{at} still runs after the handover")
             case "lose":
                 self.owned.discard(at)
                 self.controller.cut_off(lambda each: each == key)
@@ -103,11 +109,11 @@ class History:
         return {key: self.last_change[key] for key in self.owned if self.last_seen.get(key, 0) < self.last_change[key]}
 
 
-@settings(max_examples=60)
+@settings(max_examples=200)
 @given(
     steps=st.lists(STEPS, max_size=40),
     ends=st.lists(st.integers(0, len(ENDS) - 1), max_size=30),
-    takes=st.lists(st.sampled_from([0, 1, 5, 30]), min_size=1, max_size=4),
+    takes=st.lists(st.sampled_from([0, 1, 5, 30]), max_size=20),
     workers=st.integers(1, 3),
     seed=st.integers(0, 100),
 )
@@ -117,7 +123,12 @@ def test_for_any_history_one_run_a_key_none_of_others_and_no_change_unanswered(
     """Events, calls, failures, time limits, handovers, lost leases; at the end nothing of ours is left to do."""
 
     async def scenario() -> None:
-        history = History(ends, [*takes, 0], workers)
+        history = History(list(ends), list(takes), workers)
+        with capture_logs():
+            await play(history)
+        assert history.wrong == []
+
+    async def play(history: History) -> None:
         async with running(history.controller):
             await history.controller.wait_synced()
             for what, at in steps:

@@ -13,6 +13,7 @@ from ctrlkit.cache import Informer
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Reconcile, Request, Result, Watch, to_self
 from ctrlkit.errors import Unreachable
+from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import SERVICES
 from tests.support.list_watch import ScriptedSource
 from tests.support.records import applied, record, snapshot
@@ -173,3 +174,30 @@ async def test_its_handlers_leave_with_it() -> None:
     assert not informer.statistics().handler_depths
     mirror.cancel()
     await asyncio.wait([mirror])
+
+
+@pytest.mark.behaviour("B2", "B12")
+async def test_who_is_cut_off_takes_in_nothing_more_while_its_reconciles_end() -> None:
+    """As after stop(): keys are dropped, a replay is nothing, and a watch is refused."""
+
+    async def reconcile(_request: Request) -> Outcome:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(5)
+        return DONE
+
+    informer = pods("d/a", "d/b")
+    controller = one(reconcile, informer)
+    async with running(controller) as work:
+        await asyncio.sleep(1)
+        work.cancel()
+        await asyncio.sleep(1)
+        assert not work.done()
+        controller.enqueue_known(lambda _key: True)
+        controller.wake(ObjectKey("d", "c"))
+        assert (controller.statistics().queue.ready, controller.statistics().queue.abandoned) == (0, 1)
+        with pytest.raises(RuntimeError, match=r"^watch pods for controller test: it has stopped"):
+            async with controller.watching(Watch(informer, to_self)):
+                pass
+    assert controller.statistics().cancelled == 1

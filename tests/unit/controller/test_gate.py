@@ -18,7 +18,8 @@ from ctrlkit.controller.gate import SEEN_WITHIN_S, WriteGate
 from ctrlkit.controller.gate_metrics import GATE_METRICS, GateCollector
 from ctrlkit.model import Applied, Deleted, Effect, ObjectKey, Write
 from ctrlkit.model.kinds import PODS, SERVICES
-from tests.support.records import applied, record
+from tests.support.list_watch import ScriptedSource
+from tests.support.records import applied, record, snapshot
 from tests.unit.client.support import ScriptedTransport
 from tests.unit.controller.support import pods, running
 
@@ -236,3 +237,64 @@ async def test_each_metric_of_the_gate_moves() -> None:
     for name, _, _ in GATE_METRICS[1:]:
         assert f'{name}{{controller="test"}} 0.0' not in text
         assert f'{name}{{controller="test"}} ' in text
+
+
+@pytest.mark.behaviour("B1", "B12")
+async def test_writes_to_an_added_watch_are_waited_for_as_long_as_it_is_there() -> None:
+    """Of one informer that is watched twice, until the last has gone."""
+    informer = pods("d/x")
+    task = asyncio.create_task(informer.run())
+    await informer.wait_synced()
+    gate = WriteGate(controller="test")
+    gate.wrote(A, [wrote("x", "5")])
+    assert gate.is_open(A)
+    gate.include(informer)
+    gate.include(informer)
+    gate.wrote(A, [wrote("x", "5")])
+    assert not gate.is_open(A)
+    gate.exclude(informer)
+    assert not gate.is_open(A)
+    gate.exclude(informer)
+    assert gate.is_open(A)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.behaviour("B1", "B12")
+async def test_an_informer_that_ended_is_not_waited_for() -> None:
+    """Nothing more will show in it."""
+    informer = pods("d/x")
+    task = asyncio.create_task(informer.run())
+    await informer.wait_synced()
+    gate = WriteGate([informer], controller="test")
+    gate.wrote(A, [wrote("x", "5")])
+    assert not gate.is_open(A)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(gate.opened(A), 1)
+    assert gate.is_open(A)
+
+
+@pytest.mark.behaviour("B1", "B12")
+async def test_an_informer_that_ends_opens_the_gate_for_no_write_in_another() -> None:
+    """What was written to the other kind is waited for all the same, and nothing counts as unseen."""
+    ends, lives = pods("d/x"), Informer[Any](SERVICES, {"": ScriptedSource([snapshot(1)])})
+    ending, living = asyncio.create_task(ends.run()), asyncio.create_task(lives.run())
+    await ends.wait_synced()
+    await lives.wait_synced()
+    gate = WriteGate([ends, lives], controller="test")
+    other = Write(resource=SERVICES, key=ObjectKey("d", "y"), effect=Effect.WRITTEN, version="6")
+    gate.wrote(A, [wrote("x", "5"), other])
+    opened = asyncio.create_task(gate.opened(A))
+    await asyncio.sleep(1)
+    ending.cancel()
+    await asyncio.sleep(1)
+    assert not opened.done()
+    lives.apply([applied("d/y", 6)])
+    await asyncio.wait_for(opened, 1)
+    assert gate.is_open(A)
+    assert gate.statistics().timeouts == 0
+    living.cancel()
+    await asyncio.wait([ending, living])

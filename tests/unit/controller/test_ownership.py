@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from ctrlkit.cache import Informer
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Replicas, Request, RequeueAfter, Result, Watch, to_self
+from ctrlkit.controller.controller import SLICE
 from ctrlkit.errors import Conflict, Forbidden, NotSynced, Unreachable
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import PODS
@@ -179,6 +181,26 @@ async def test_what_ends_during_the_handover_is_owed_nothing_here(end: object) -
     assert sum(controller.statistics().results.values()) == 1
 
 
+async def test_a_key_that_comes_back_before_its_turn_still_knows_why() -> None:
+    """It was given away and taken back while it waited for a worker."""
+    script = Script(DONE)
+
+    async def reconcile(request: Request) -> Outcome:
+        await asyncio.sleep(10 if request.name == "1" else 0)
+        return await script(request)
+
+    controller = one(reconcile, pods("d/1", "d/2"))
+    async with running(controller):
+        await asyncio.sleep(1)
+        controller.restrict(odd)
+        await controller.quiesce(even)
+        controller.restrict(everything)
+        await asyncio.sleep(20)
+    assert [request.causes for request in script.requests if request.name == "2"] == [
+        ("pods d/2 added at 1, seen by the first list",)
+    ]
+
+
 async def test_quiet_is_waited_for_by_several_and_for_these_keys_only() -> None:
     controller = one(Slow(), pods("d/1", "d/2"))
     async with running(controller):
@@ -290,3 +312,35 @@ async def test_two_controllers_of_one_informer_are_handed_over_apart() -> None:
         other.cancel()
         await asyncio.wait([other])
     assert [[key for key, _, _ in script.calls] for script in (one_script, other_script)] == [["d/2"], ["d/1", "d/2"]]
+
+
+async def test_a_handover_of_many_keys_holds_up_nobody() -> None:
+    """What is owed is dropped a slice at a time; cutting off looks at what runs alone."""
+    informer = pods(*(f"d/{number}" for number in range(3 * SLICE)))
+    controller = one(Script(RequeueAfter(60)), informer)
+    asked: Counter[int] = Counter()
+    turn = 0
+
+    def owns(_key: ObjectKey) -> bool:
+        asked[turn] += 1
+        return False
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            await asyncio.sleep(0)
+            turn += 1
+
+    async with running(controller):
+        await asyncio.sleep(1)
+        assert controller.statistics().queue.delayed == 3 * SLICE
+        controller.restrict(owns)
+        controller.cut_off(everything)
+        assert not asked
+        counting = asyncio.create_task(turns())
+        await asyncio.sleep(0)
+        await controller.quiesce(everything)
+        counting.cancel()
+        assert controller.statistics().queue.delayed == 0
+    assert sum(asked.values()) == 3 * SLICE
+    assert max(asked.values()) <= SLICE

@@ -240,3 +240,26 @@ async def test_a_reconcile_may_add_a_watch() -> None:
         assert extra.statistics().handlers == ()
     mirror.cancel()
     await asyncio.wait([mirror])
+
+
+async def test_a_second_stop_disturbs_no_source_that_ends() -> None:
+    """What it does in its finally block is done."""
+    ends: list[float] = []
+
+    class Subscribed(Orders):
+        async def run(self, sink: Sink) -> None:
+            sink.synced()
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                await asyncio.sleep(1)
+                ends.append(monotonic())
+
+    controller = Controller(name="test", reconcile=Script(DONE), watches=[Subscribed()])
+    async with running(controller) as work:
+        await asyncio.sleep(5)
+        controller.stop()
+        await asyncio.sleep(0.5)
+        controller.stop()
+        await work
+    assert ends == [6]

@@ -10,6 +10,10 @@ from structlog.testing import capture_logs
 
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Outcome, Request, RequeueAfter, Result
+from ctrlkit.controller.observer import Run
+from ctrlkit.controller.running import RunningKeys
+from ctrlkit.controller.worker import STUCK_AFTER_S
+from ctrlkit.model import ObjectKey
 from tests.support.records import applied
 from tests.unit.controller.support import (
     counts,
@@ -167,3 +171,20 @@ async def test_each_of_several_stuck_reconciles_is_told_in_its_turn_and_no_timer
             assert len(ends) == 2
     told = [(line["key"], line["running_s"]) for line in lines_of(lines, "reconcile_stuck")]
     assert told == [("d/a", 200.0), ("d/b", 200.0)]
+
+
+@pytest.mark.behaviour("B32")
+async def test_a_reconcile_is_told_as_stuck_whatever_moment_it_began_at() -> None:
+    """B32: also where the sum of that moment and the bound is rounded down, and a loop is early by its resolution."""
+    began_at = next(
+        at for at in (number / 1000 for number in range(1, 100)) if (at + STUCK_AFTER_S) - STUCK_AFTER_S < at
+    )
+    await asyncio.sleep(began_at)
+    told: list[float] = []
+    keys = RunningKeys(stuck_after_s=STUCK_AFTER_S, stuck=lambda run: told.append(monotonic() - run.began_at))
+    run = Run("test", ObjectKey("d", "a"), 1, "", (), began_at=monotonic())
+    keys.begin(run, asyncio.timeout(None))
+    await asyncio.sleep(100)
+    assert [round(after_s, 3) for after_s in told] == [STUCK_AFTER_S]
+    assert keys.stuck() == (run.key,)
+    keys.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from typing import Any
 
@@ -275,6 +276,23 @@ async def test_conflicts_in_a_row_wait_up_to_a_second_and_are_owed() -> None:
 
 
 @pytest.mark.behaviour("K7", "B30")
+async def test_of_many_retries_those_that_come_next_can_be_asked_for() -> None:
+    """For the debug page: there may be very many."""
+    without_jitter()
+
+    async def reconcile(request: Request) -> Outcome:
+        await asyncio.sleep(0 if request.attempt > 1 else {"a": 0.3, "b": 0.1, "c": 0.2}[request.name])
+        raise Forbidden("no")
+
+    controller = one(reconcile, pods("d/a", "d/b", "d/c"), workers=3)
+    async with running(controller):
+        await asyncio.sleep(100)
+        owed = controller.retries()
+        assert sorted(owed, key=lambda retry: retry.due_at)[:2] == list(controller.retries(first=2))
+        assert {retry.key.name for retry in owed} == {"a", "b", "c"}
+
+
+@pytest.mark.behaviour("K7", "B30")
 async def test_an_owed_retry_carries_the_last_error() -> None:
     """For the debug page: which key, how often, when, and why; gone with the success."""
     script = Script(OSError("disk"), Forbidden("no", attempted="create pods d/a"), DONE)
@@ -340,3 +358,38 @@ async def test_the_line_says_what_was_written() -> None:
             await virtual_loop().wait_all_blocked()
     (told,) = lines_of(lines, "reconciled")
     assert told["writes"] == ["patch:pods/a/status", *(f"patch:pods/p{number}" for number in range(7)), "and 4 more"]
+
+
+@pytest.mark.parametrize("end", [DONE, TimeoutError("after 5 s")])
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_reconcile_that_cancels_the_task_it_runs_in_costs_no_worker(end: object, waits: bool) -> None:
+    """As libraries' time limits did that do not take back what they asked for; the one worker serves every key."""
+    left = 2
+
+    async def reconcile(_request: Request) -> Outcome:
+        nonlocal left
+        if left:
+            left -= 1
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            if waits:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(1)
+            if isinstance(end, Exception):
+                raise end
+        return DONE
+
+    informer = pods("d/a", "d/b", "d/c")
+    controller = one(reconcile, informer)
+    async with running(controller) as work:
+        await asyncio.sleep(60)
+        informer.apply([applied("d/d", 2)])
+        await asyncio.sleep(60)
+        assert not work.done()
+        assert controller.busy() == ()
+    failures = 2 if isinstance(end, Exception) else 0
+    results = counts(controller.statistics())
+    assert results[Result.DONE] == 4
+    assert results.get(Result.ERROR, 0) in ((failures,) if waits else (failures, failures + 1))  # who waits next fails
+    assert controller.statistics().cancelled == 0

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from ctrlkit.election import Elector, LeadershipLost
+from ctrlkit.election import Elector, LeadershipLost, LeaseTimes
 from ctrlkit.election.shard import Shard, ShardState
 from ctrlkit.telemetry import logger
 
@@ -18,6 +18,7 @@ class Stub:
     """An Elector whose fate the test decides; `log` is shared with the work."""
 
     lease = "demo/net-shard-3"
+    times = LeaseTimes()
 
     def __init__(self, log: list[str]) -> None:
         self.log = log
@@ -146,6 +147,23 @@ async def test_a_lost_lease_cuts_off_and_the_shard_is_taken_again_once_nothing_r
         scene.work.drained.set()
         await turns()
         assert scene.told() == ["ended 3", "acquired", "begin 3"]
+
+
+@pytest.mark.behaviour("L13", "M5")
+async def test_what_goes_on_after_its_lease_is_lost_is_unhealthy_once_another_may_act() -> None:
+    async with wanted() as scene:
+        scene.work.drained.clear()
+        scene.elector.free.clear()
+        await asyncio.sleep(60)
+        assert scene.shard.check() == ""
+        scene.elector.lost.set()
+        await asyncio.sleep(4.9)
+        assert scene.shard.check() == ""
+        await asyncio.sleep(0.2)
+        assert scene.shard.check() == "shard 3: lost 5.1 s ago, and what ran of it goes on although it was cut off"
+        scene.work.drained.set()
+        await turns()
+        assert scene.shard.check() == ""
 
 
 async def test_a_lease_that_is_lost_in_the_middle_of_a_handover_cuts_off() -> None:

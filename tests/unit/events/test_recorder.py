@@ -410,11 +410,26 @@ async def test_an_error_of_the_server_is_an_answer() -> None:
 
 @BOTH
 async def test_a_long_message_is_cut(api: EventsApi) -> None:
-    """At 1024 characters, visibly."""
-    server = EventServer()
-    async with recording(server, api) as recorder:
-        say(recorder, "x" * 5000)
+    """At 1024 bytes, which is what servers count, visibly, and between two characters."""
+    tracker = Tracker()
+    tracker.create(NAMESPACES, {"metadata": {"name": "demo"}})
+    async with recording(tracker, api) as recorder:
+        for sign in ("x", chr(0xE9), chr(0x20BF)):
+            say(recorder, sign * 1500, f"Reason{ord(sign)}")
         await recorder.flush(timeout_s=1)
-    message = server.actions[0].body.get("message") or server.actions[0].body["note"]
-    assert len(message) == 1024
-    assert message.endswith("x...")
+        assert dropped(recorder) == {}
+    messages = [event["message"] for event in tracker.list(EVENTS, "demo")]
+    assert sorted(len(message.encode()) for message in messages) == [1023, 1023, 1024]
+    assert all(message.endswith("...") for message in messages)
+
+
+@BOTH
+async def test_a_message_that_is_no_unicode_ends_nobody(api: EventsApi) -> None:
+    """Such as the name of a file in another encoding: what cannot be written is shown as ?, and the next one comes."""
+    tracker = Tracker()
+    tracker.create(NAMESPACES, {"metadata": {"name": "demo"}})
+    async with recording(tracker, api) as recorder:
+        say(recorder, b"found \xff".decode(errors="surrogateescape"))
+        say(recorder, "next", "Next")
+        assert await recorder.flush(timeout_s=1) == 0
+    assert sorted(event["message"] for event in tracker.list(EVENTS, "demo")) == ["found ?", "next"]

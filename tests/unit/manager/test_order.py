@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Replicas, Request, Watch, to_self
 from ctrlkit.controller.sources import Sink
-from ctrlkit.election import ElectionStatus, Elector, LeadershipLost, Sharding
+from ctrlkit.election import ElectionStatus, Elector, LeadershipLost, LeaseTimes, Sharding
 from ctrlkit.errors import NotSynced
-from ctrlkit.events import EventType
-from ctrlkit.manager import CheckKind, Endpoints, Manager
+from ctrlkit.events import EventsApi, EventType
+from ctrlkit.manager import CheckKind, Endpoints, Manager, StillRunning
 from ctrlkit.model import Action, Lines, ObjectKey, ObjectMeta
-from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
+from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS_V1, SECRETS
 from fakes.clientset import FakeClientset
 
 A = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "demo"}}
@@ -55,6 +56,7 @@ class Told:
         self.log = log
         self.lease = ObjectKey("demo", "greeter")
         self.identity = "me"
+        self.times = LeaseTimes()
         self.meta = ObjectMeta(name="greeter", namespace="demo", uid="1")
         self.note: Any = None
         self.won = asyncio.Event()
@@ -249,6 +251,42 @@ async def test_a_lost_lease_is_not_released() -> None:
     assert "leader ends" not in scene.log
 
 
+@pytest.mark.behaviour("M5")
+@pytest.mark.parametrize("is_stopping", [False, True])
+async def test_work_that_outlives_a_lost_lease_is_left_behind_before_another_may_act(*, is_stopping: bool) -> None:
+    """M5: nobody can end a reconcile that swallows its cancellation, but for the end of the process; so it is told."""
+    scene, let_go = Scene(), asyncio.Event()
+
+    async def reconcile(_request: Request) -> Outcome:
+        while not let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+        return DONE
+
+    watches = [Watch(scene.manager.informer(CONFIG_MAPS), to_self)]
+    scene.manager.add(Controller(name="stubborn", reconcile=reconcile, watches=watches))
+    async with scene.running() as work:
+        scene.elector.won.set()
+        await asyncio.sleep(1)
+        if is_stopping:
+            scene.stop.set()
+            await asyncio.sleep(1)
+        lost_at = monotonic()
+        scene.elector.lost.set()
+        with capture_logs() as lines, pytest.raises(BaseExceptionGroup) as caught:
+            await work
+        assert [type(error) for error in caught.value.exceptions] == [LeadershipLost, StillRunning]
+        assert "go on although" in str(caught.value.exceptions[1])
+        assert "[stubborn demo/a]" in str(caught.value.exceptions[1])
+        assert 5 <= monotonic() - lost_at < 6
+        (told,) = [line for line in lines if line["event"] == "work_left_behind"]
+        assert (told["parts"], told["running"]) == (("controller:stubborn",), ["stubborn demo/a"])
+        assert "manager_stopped" not in {line["event"] for line in lines}
+        assert scene.log[-1] == "unwatch configmaps"
+        let_go.set()
+        await asyncio.sleep(0.1)
+
+
 @pytest.mark.behaviour("M4")
 async def test_who_is_in_a_hurry_leaves_the_lease_to_expire() -> None:
     """M4: a second cancellation cuts off what runs, and sends nothing more."""
@@ -333,3 +371,20 @@ async def test_a_recorder_that_exists_can_be_asked_for_during_the_stop() -> None
     await manager.run(stop)
     assert manager.recorder("test") is recorder
     assert manager.recorders == (recorder,)
+
+
+@pytest.mark.behaviour("E9", "E11")
+async def test_events_may_be_written_to_the_newer_api() -> None:
+    """E11: the two recorders of one component are two, each with a memory of its own."""
+    clientset = FakeClientset(None, A)
+    manager = Manager(clientset.client)
+    older, newer = manager.recorder("test"), manager.recorder("test", api=EventsApi.EVENTS_V1)
+    assert manager.recorder("test", api=EventsApi.EVENTS_V1) is newer
+    assert manager.recorders == (older, newer)
+    meta = ObjectMeta(name="a", namespace="demo", uid="1")
+    newer.event(meta, CONFIG_MAPS, EventType.NORMAL, "Seen", "hello", action="Look")
+    stop = asyncio.Event()
+    stop.set()
+    await manager.run(stop)
+    (event,) = clientset.tracker.list(EVENTS_V1, "demo")
+    assert (event["reportingController"], event["action"], event["note"]) == ("test", "Look", "hello")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
 
+from ctrlkit.clock import monotonic
 from ctrlkit.errors import NotSynced
 from ctrlkit.manager.parts import Parts
 
@@ -87,3 +89,43 @@ async def test_a_part_that_others_cancel_has_failed() -> None:
     await asyncio.sleep(1)
     with pytest.raises(RuntimeError, match="caches was cancelled"):
         parts.raise_failures()
+
+
+async def test_whoever_is_cancelled_again_and_again_still_leaves_nobody_behind() -> None:
+    """The owner's end may be cancelled as often as one likes: all have ended when it is over."""
+    parts, ends = Parts(lambda: None), list[str]()
+    parts.start("caches", forever("caches", ends, cleanup_s=5))
+    parts.start("recorder", forever("recorder", ends, cleanup_s=5))
+    owner = asyncio.create_task(parts.end_all())
+    for _ in range(6):
+        await asyncio.sleep(0)
+        owner.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await owner
+    assert parts.left == ()
+
+
+async def test_after_giving_up_nobody_waits_for_what_does_not_end() -> None:
+    """Neither a wait that goes on when it is said, nor one that comes later; what has ended by then was awaited."""
+    let_go = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    parts, ends = Parts(lambda: None), list[str]()
+    work = parts.start("work", stubborn())
+    parts.start("caches", forever("caches", ends))
+    await asyncio.sleep(1)
+    parts.give_up_in(5)
+    await parts.end((work,))
+    assert 6 <= monotonic() < 6.5
+    assert await parts.wait((work,)) == {work}
+    await parts.end_all()
+    assert monotonic() < 6.5
+    assert (parts.left, ends) == (("work",), ["caches"])
+    parts.raise_failures()
+    let_go.set()
+    await asyncio.sleep(0.1)
+    assert parts.left == ()

@@ -154,7 +154,7 @@ def chosen(policy: DelayPolicy, held: float, asked: float) -> float:
     ]
 
 
-@given(st.lists(_STEPS, max_size=60))
+@given(st.lists(_STEPS, min_size=20, max_size=80))
 def test_any_sequence_agrees_with_a_plain_table(steps: list[tuple[str, str, float, DelayPolicy | None]]) -> None:
     """For any puts, cancels and clock readings, the heap says what a table of deadlines says."""
     keys: DelayedKeys[str] = DelayedKeys()

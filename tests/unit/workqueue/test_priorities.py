@@ -33,7 +33,7 @@ def depth(queue: WorkQueue[str]) -> dict[int, int]:
     return dict(queue.statistics().depth)
 
 
-@pytest.mark.behaviour("P2")
+@pytest.mark.behaviour("P2", "P9")
 async def test_events_go_before_what_can_wait(queue: WorkQueue[str]) -> None:
     """As after a restart: the initial list is queued with LOW, and something happens to two of its objects."""
     for key in ("a", "b", "c", "d"):

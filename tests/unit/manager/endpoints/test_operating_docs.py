@@ -13,6 +13,7 @@ from ctrlkit.manager.endpoints import Endpoints
 from ctrlkit.manager.endpoints.debug import picture
 from ctrlkit.manager.endpoints.heartbeat import Heartbeat
 from ctrlkit.manager.endpoints.metrics import registry
+from ctrlkit.manager.settings import settings_known
 from tests.unit.manager.endpoints.support import Standing
 
 DOCUMENT = Path(ctrlkit.__file__).parent.parent / "docs" / "operating.md"
@@ -117,3 +118,13 @@ def test_panels_made_for_controller_runtime_find_what_they_ask_for(query: str) -
         kind, has = known[family]
         chosen = set(re.findall(rf"{name}{{(\w+)=", asked))
         assert labels | chosen <= {*has, *SCRAPED, *(["le"] if kind == "histogram" else [])}
+
+
+def test_every_setting_is_listed_with_its_default_and_its_help() -> None:
+    """In the words of `--help`, and no other."""
+    section = DOCUMENT.read_text().partition("## Settings\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    defaults = {known.name: f"`{known.default}`" if known.default else "" for known in settings_known().values()}
+    assert rows == [
+        f"| `{known.name}` | {defaults[known.name]} | {known.help} |" for known in settings_known().values()
+    ]

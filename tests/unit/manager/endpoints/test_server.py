@@ -281,6 +281,21 @@ async def test_without_a_token_other_machines_may_not_see_debug(monkeypatch: pyt
         assert "reason withheld" in (await ask.get("/readyz/disk")).text
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(("localhost:8080", 200), ("LOCALHOST", 200), ("127.0.0.1:8080", 200), ("[::1]:8080", 200), ("[::1]", 200)),
+        *(("evil.example:8080", 403), ("localhost.evil.example", 403), ("127.0.0.1.evil.example", 403), ("", 403)),
+    ],
+)
+async def test_a_page_whose_name_was_led_here_may_not_see_debug(host: str, status: int) -> None:
+    """The browser on this machine asks in the name of the page, which it may then read; metrics are for everybody."""
+    async with asking() as ask:
+        assert (await ask.get("/debug.json", Host=host)).status == status
+        assert (await ask.send("PUT", "/debug/log-level", headers={"Host": host}, body="loud")).status in (400, 403)
+        assert (await ask.get("/metrics", Host=host)).status == 200
+
+
 async def test_what_others_can_reach_is_told_with_its_risk(token_file: Path) -> None:
     """One warning, where nothing keeps strangers out; none on loopback."""
     with capture_logs() as lines:
