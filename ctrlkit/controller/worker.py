@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from inspect import isawaitable
 from typing import Any, Final
 
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 from ctrlkit.client import noting_writes
 from ctrlkit.clock import monotonic, random_source
@@ -77,10 +77,12 @@ class Workers:
         self._timeout_s = timeout_s
         self._version_of = version_of
         self._end_with = end_with
+        self._inherited: dict[str, Any] = {}  # what the program had bound for log lines when it started the controller
         self._log = logger("controller", controller=intake.controller)
 
     async def work(self, tasks: asyncio.TaskGroup) -> None:
         """The loop of one worker. A reconcile that swallows its cancellation ends it all the same."""
+        self._inherited = get_contextvars()
         while not self._is_cancelled():
             try:
                 key = await self._queue.take()
@@ -134,12 +136,13 @@ class Workers:
         if self.observer is not None:
             self.observer.reconcile_began(run)
         names = {"controller": self._name, "key": str(key), "attempt": run.attempt, "id": run.id}
-        bound = bind_contextvars(**names)
         try:
+            bind_contextvars(**names)
             with noting_writes() as writes:
                 verdict = await self._judged(request, running)
         finally:
-            reset_contextvars(**bound)
+            clear_contextvars()  # of what the reconcile bound, too: the next key's lines are not to bear it
+            bind_contextvars(**self._inherited)
             self.running.end(key)
             self._gate.wrote(key, writes)
             if self.observer is not None:

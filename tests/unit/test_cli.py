@@ -68,7 +68,7 @@ def test_bad_arguments_end_with_status_2_and_a_usage_line(
     ("error", "line"),
     [
         (ConfigError("read a file: it is not there;\n  name another"), "read a file: it is not there; name another"),
-        (NotFound("pods is unknown", attempted="list pods"), "list pods: pods is unknown; see whether the server serves"),
+        (NotFound("pods is unknown", attempted="list pods"), "list pods: pods is unknown; see whether the server"),
     ],
 )
 def test_an_error_is_one_line_on_stderr_and_status_1(

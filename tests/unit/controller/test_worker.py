@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 import pytest
-from structlog.contextvars import get_contextvars
+from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 
 from ctrlkit.client import Client
@@ -203,6 +203,25 @@ async def test_each_reconcile_has_an_id_that_its_own_log_lines_carry_too() -> No
     assert len(set(told)) == 2
     assert [(context["controller"], context["key"]) for context in contexts] == [("test", "d/a"), ("test", "d/b")]
     assert get_contextvars() == {}
+
+
+@pytest.mark.behaviour("K16")
+async def test_what_a_reconcile_binds_for_its_log_lines_is_gone_with_it() -> None:
+    """The next key's lines do not bear it; what the program had bound stays."""
+    contexts: list[dict[str, Any]] = []
+
+    async def reconcile(request: Request) -> Outcome:
+        contexts.append(get_contextvars())
+        bind_contextvars(network=request.name, replica="changed")
+        return DONE
+
+    with bound_contextvars(replica="1"):
+        async with running(one(reconcile, pods("d/a", "d/b"))):
+            await asyncio.sleep(1)
+    assert [(context["key"], context["replica"], "network" in context) for context in contexts] == [
+        ("d/a", "1", False),
+        ("d/b", "1", False),
+    ]
 
 
 async def test_a_cancellation_from_within_is_a_failure_and_costs_no_worker() -> None:
