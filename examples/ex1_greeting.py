@@ -1,7 +1,7 @@
 """
 1. Every Greeting gets a ConfigMap that carries its text: a controller in the short form.
 
-    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml &
+    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml
     ctrlkit run examples.ex1_greeting:greet --kubeconfig kc
     kubectl --kubeconfig kc get configmap hello -o yaml
 """

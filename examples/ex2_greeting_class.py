@@ -1,7 +1,7 @@
 """
 2. The same with classes: what the short form does for you, by hand.
 
-    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml &
+    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml
     ctrlkit run examples.ex2_greeting_class:build --kubeconfig kc
     kubectl --kubeconfig kc get configmap hello -o yaml
 """

@@ -1,7 +1,7 @@
 """
 3. A Site has a page in the cluster and a name outside of it: finalizer, status conditions, an owned child.
 
-    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml &
+    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml
     ctrlkit run examples.ex3_sites:build --kubeconfig kc
     kubectl --kubeconfig kc get sites; kubectl --kubeconfig kc delete site shop
 """

@@ -1,7 +1,7 @@
 """
 4. A cluster-scoped kind: a Notice is copied into every namespace of its team, found by indexes.
 
-    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml &
+    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml
     ctrlkit run examples.ex4_notices:build --kubeconfig kc
     kubectl --kubeconfig kc label namespace default team=blue; kubectl --kubeconfig kc get configmaps -A
 """

@@ -1,7 +1,7 @@
 """
 5. A Reading shows what a sensor says, asked every ten seconds: a source that is not Kubernetes.
 
-    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml &
+    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml
     ctrlkit run examples.ex5_readings:build --kubeconfig kc
     kubectl --kubeconfig kc get readings --watch
 """

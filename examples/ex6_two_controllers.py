@@ -1,10 +1,10 @@
 """
 6. Two controllers in one program, and two of the programs: one works, the other takes over when it ends.
 
-    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml &
-    export CTRLKIT_KUBECONFIG=kc CTRLKIT_LEASE_NAMESPACE=default
-    ctrlkit run examples.ex6_two_controllers:CONTROLLERS --leader-elect --lease-name greetings &
-    ctrlkit run examples.ex6_two_controllers:CONTROLLERS --leader-elect --lease-name greetings --endpoints-address :0
+    ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml
+    export CTRLKIT_KUBECONFIG=kc CTRLKIT_LEADER_ELECT=true CTRLKIT_LEASE_NAME=greetings CTRLKIT_LEASE_NAMESPACE=default
+    ctrlkit run examples.ex6_two_controllers:CONTROLLERS
+    ctrlkit run examples.ex6_two_controllers:CONTROLLERS --endpoints-address 127.0.0.1:0
     kubectl --kubeconfig kc get leases,configmaps
 """
 

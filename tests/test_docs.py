@@ -1,4 +1,4 @@
-"""docs/testing.md does what it says: each snippet is run, the last one against a server of its own too."""
+"""docs/testing.md and docs/sources.md do what they say: each snippet is run, one against a server of its own too."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ def test_every_snippet_of_the_testing_guide_passes(tmp_path: Path) -> None:
     write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/testing.md")}, tmp_path)
     said = run_pytest(tmp_path)
     assert "12 passed, 1 skipped" in said
+
+
+def test_every_snippet_about_sources_passes(tmp_path: Path) -> None:
+    """With the README's controller beside them, for its kind."""
+    write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/sources.md")}, tmp_path)
+    assert "4 passed" in run_pytest(tmp_path)
 
 
 def test_the_story_for_both_passes_over_http_too(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ctrlkit.cli import Command
@@ -68,7 +69,11 @@ async def _serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path]) 
             hint = f"try: kubectl --kubeconfig {kubeconfig} apply -f FILE\n"
         sys.stdout.write(f"ready {server.url}\n{hint}")
         sys.stdout.flush()
-        await stopped.wait()
+        try:
+            await stopped.wait()
+        finally:
+            if kubeconfig is not None:
+                _remove(server, kubeconfig)
 
 
 def _write(server: ApiServer, kubeconfig: Path) -> None:
@@ -78,6 +83,13 @@ def _write(server: ApiServer, kubeconfig: Path) -> None:
         raise ConfigError(
             f"write the kubeconfig {kubeconfig}: {error.strerror}; name a file in a folder you can write to"
         ) from None
+
+
+def _remove(server: ApiServer, kubeconfig: Path) -> None:
+    """Take the kubeconfig away again, unless somebody else has written it meanwhile: it leads nowhere now."""
+    with suppress(OSError):
+        if kubeconfig.read_text(encoding="utf-8") == server.kubeconfig():
+            kubeconfig.unlink()
 
 
 COMMAND = Command(

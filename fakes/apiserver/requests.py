@@ -126,6 +126,11 @@ def _check_body(request: web.BaseRequest, body: bytes, served: Served) -> None:
     if is_patch and content_type not in _PATCHES and not served.custom:
         raise UnsupportedMediaType("415: Unsupported Media Type")
     accepted = _BODY_TYPES if not is_patch else _CUSTOM_PATCHES if served.custom else _PATCHES
+    if content_type == _PROTOBUF and not (is_patch or served.custom):
+        raise UnsupportedMediaType(
+            "this server reads no protobuf, in which some kubectl commands send built-in kinds; write the object into "
+            "a file and use kubectl apply -f FILE"
+        )
     if content_type not in accepted:
         raise UnsupportedMediaType(
             "the body of the request was in an unknown format - accepted media types include: "

@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -37,18 +37,29 @@ SHOWN: dict[str, tuple[AnyResource, str, str]] = {
 """What each example makes, and a field of it that is there when it did."""
 
 
-def commands(example: str) -> list[list[str]]:
-    """The `ctrlkit` commands at the head of an example, without those that start one a second time."""
-    text = ast.get_docstring(ast.parse((EXAMPLES / f"{example}.py").read_text())) or ""
-    lines = re.findall(r"^ +ctrlkit (.*?)&?$", text, flags=re.M)
+def head(example: str) -> str:
+    """What stands at the head of an example."""
+    return ast.get_docstring(ast.parse((EXAMPLES / f"{example}.py").read_text())) or ""
+
+
+def exports(text: str) -> dict[str, str]:
+    """What the commands of a head have in their environment."""
+    return dict(
+        each.split("=", 1) for line in re.findall(r"^ +export (.*)$", text, flags=re.M) for each in line.split()
+    )
+
+
+def commands(text: str) -> list[list[str]]:
+    """The `ctrlkit` commands of a head, without those that start one a second time."""
+    lines = re.findall(r"^ +ctrlkit (.*)$", text, flags=re.M)
     return [shlex.split(line) for line in lines[:2]]
 
 
 @asynccontextmanager
-async def ctrlkit(folder: Path, arguments: list[str]) -> AsyncIterator[Process]:
+async def ctrlkit(folder: Path, arguments: list[str], exported: Mapping[str, str]) -> AsyncIterator[Process]:
     """Run the command where `kc` is in a folder, for as long as the block lasts; it must end well."""
     paths = [f"{ROOT}/{each}" if each.endswith(".yaml") else each for each in arguments]
-    environment = {"PYTHONPATH": str(ROOT), "CTRLKIT_LEASE_NAMESPACE": "default", "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", **exported}
     command = [sys.executable, "-m", "ctrlkit", *paths]
     process = await asyncio.create_subprocess_exec(*command, cwd=folder, env=environment, stdout=PIPE, stderr=PIPE)
     try:
@@ -64,15 +75,15 @@ async def ctrlkit(folder: Path, arguments: list[str]) -> AsyncIterator[Process]:
 @pytest.mark.parametrize("example", sorted(SHOWN))
 async def test_an_example_runs_as_its_head_says(example: str, tmp_path: Path) -> None:
     """The server with the manifests, the controller, and what it makes."""
-    serve, run = commands(example)
+    text = head(example)
+    serve, run = commands(text)
+    exported = exports(text)
     assert (serve[0], run[0]) == ("apiserver", "run")
-    async with asyncio.timeout(DEADLINE_S), ctrlkit(tmp_path, serve) as server:
+    async with asyncio.timeout(DEADLINE_S), ctrlkit(tmp_path, serve, {}) as server:
         assert server.stdout is not None
         assert (await server.stdout.readline()).startswith(b"ready")
         arguments = [*run, "--endpoints-address", "off"]
-        if "--kubeconfig" not in run:  # the last example has it in the environment
-            arguments += ["--kubeconfig", "kc"]
-        async with ctrlkit(tmp_path, arguments), connect(kubeconfig=str(tmp_path / "kc")) as client:
+        async with ctrlkit(tmp_path, arguments, exported), connect(kubeconfig=str(tmp_path / "kc")) as client:
             await client.patch(NAMESPACES, "default", MergePatch({"metadata": {"labels": {"team": "blue"}}}))
             assert await shown(client, *SHOWN[example])
 
