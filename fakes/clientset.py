@@ -204,7 +204,7 @@ def seed(tracker: Tracker, item: Mapping[str, Any]) -> None:
     if served is None:
         raise ValueError(
             f"seed an object of {body.get('apiVersion') or 'no apiVersion'}, {body.get('kind') or 'no kind'}: "
-            "no such kind is registered; seed its CustomResourceDefinition first"
+            "no such kind is registered; seed its CustomResourceDefinition first, or serve it: world.serve(KIND)"
         )
     resource = served.resource
     namespace = (body.get("metadata") or {}).get("namespace") or ""

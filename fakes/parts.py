@@ -55,6 +55,11 @@ class Running:
         self.task.cancel()
         await asyncio.wait([self.task])
 
+    def note_failure(self) -> None:
+        """Have asyncio not complain that nobody asked what it failed of."""
+        if self.task.done() and not self.task.cancelled():
+            self.task.exception()
+
     def raise_failure(self) -> None:
         """Raise what it failed of, if it did."""
         task = self.task

@@ -10,7 +10,7 @@ A change is noticed at the next call, reconcile or move of time after it. What s
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,6 +28,9 @@ from fakes.tracker import Tracker
 KEPT_ENTRIES: Final = 10_000
 SHOWN_ENTRIES: Final = 30
 """Entries that a failure shows, the last ones."""
+
+RECONCILES_MAX: Final = 1000
+"""Reconciles of one key at one virtual instant; after so many it is clear that no time will pass any more."""
 
 ERROR_MAX: Final = 160
 """Characters of an error that an entry keeps."""
@@ -118,7 +121,8 @@ class Trace:
     """
     The timeline of one world; `str()` of it is the whole text.
 
-    Shape   `entries` are the last 10,000, oldest first; `at_s` is virtual time since the loop began.
+    Shape   `entries` are the last 10,000, oldest first; `at_s` is virtual time since the loop began. `standstill` says
+            which key is reconciled again and again while no time passes; "" where none is.
     """
 
     def __init__(self, tracker: Tracker) -> None:
@@ -126,6 +130,9 @@ class Trace:
         self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
         self._seen = tracker.version
         self._lost = 0
+        self._instant = 0.0
+        self._begun: Counter[str] = Counter()  # reconciles at this instant
+        self.standstill = ""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -189,9 +196,17 @@ class Trace:
         return tuple(self._new_changes(caller()))
 
     def reconcile_began(self, run: Run) -> None:
-        """As the protocol Observer."""
+        """As the protocol Observer; CtrlkitError, which ends the part, for a key that keeps time from passing."""
         self.catch_up()
-        self._entries.append(Began(_now(), _by(run.controller, str(run.key)), run))
+        now, by = _now(), _by(run.controller, str(run.key))
+        self._entries.append(Began(now, by, run))
+        if now != self._instant:
+            self._instant = now
+            self._begun.clear()
+        self._begun[by] += 1
+        if self._begun[by] > RECONCILES_MAX:
+            self.standstill = self.standstill or self._say_standstill(now, by)
+            raise CtrlkitError(self.standstill)
 
     def reconcile_ended(self, run: Run, verdict: Verdict | None) -> None:
         """As the protocol Observer."""
@@ -208,6 +223,14 @@ class Trace:
         """The test does something that is neither a call nor a change."""
         self.catch_up()
         self._entries.append(Noted(_now(), TEST, text))
+
+    def _say_standstill(self, now: float, by: str) -> str:
+        calls = Counter(str(entry.write) for entry in self._entries if isinstance(entry, Called) and entry.by == by)
+        writes = ", ".join(f"{write} ({count} times)" for write, count in calls.most_common(3)) or "nothing"
+        return (
+            f"no time passes: {by} was reconciled {RECONCILES_MAX} times at {now:g} virtual seconds, and wrote "
+            f"{writes}; each of its reconciles leads to the next, so have it write only what differs from what is there"
+        )
 
     def _new_changes(self, by: str) -> Iterator[Changed]:
         before, self._seen = self._seen, self._tracker.version

@@ -8,8 +8,9 @@ A whole cluster in a test: an API server, the managers under test, perhaps a clu
 
 Settled is a fact, not a pause: no task can run, every cache has reached the newest version it selects, every handler
 has seen every change, no key is ready, running or owed a retry. While that does not hold and nothing can run, virtual
-time moves to the next timer; after ten virtual minutes `NeverSettled` names who is behind and why. A pending
-RequeueAfter is settled; a test passes it with `advance`.
+time moves to the next timer; after ten virtual minutes `NeverSettled` names who is behind and why, and it names a key
+that is reconciled a thousand times while no time passes. A pending RequeueAfter is settled; a test passes it with
+`advance`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class World:
             the loops of a cluster to run (fakes.cluster.Loop, or ALL): none by default, so that a test of one
             controller plays the cluster itself and sees no writes but its own. `seed` is for all jitter and all names
             that are drawn by chance; tests with the same one go the same way.
-    Errors  NeverSettled from `settle`; what a part failed of, from `settle`, `advance`, `until` and at the end.
+    Errors  NeverSettled from `settle`, and from all that waits where no virtual time passes; what a part failed of,
+            from `settle`, `advance`, `until` and at the end.
             CtrlkitError on entering a world on a loop that does not keep virtual time.
     Owner   The `async with` block; its end cancels every part, the last one started first, and awaits it. An exception
             that leaves the block takes the end of the trace with it, as a note.
@@ -97,6 +99,7 @@ class World:
         self._gone: dict[Part, Running] = {}
         self._started: Counter[str] = Counter()
         self._exits = AsyncExitStack()
+        self._told_standstill = False
         self.serve(*kinds)
         self.seed(*objects)
 
@@ -145,7 +148,10 @@ class World:
         if isinstance(error, Exception) and not isinstance(error, (NeverSettled, NeverHeld)) and len(self.trace):
             error.add_note(self._recent())
         await self._exits.aclose()
-        if error is None:
+        if self._told_standstill:  # what the parts failed of is no news
+            for running in self._parts.values():
+                running.note_failure()
+        elif error is None:
             self._raise_failures()
 
     def manage(
@@ -218,7 +224,7 @@ class World:
     # ---- time --------------------------------------------------------------------------------------------------------
 
     async def settle(self, *, patience_s: float = PATIENCE_S) -> None:
-        """Return when nothing is left to do now; NeverSettled after `patience_s` virtual seconds."""
+        """Return when nothing is left to do now; NeverSettled after `patience_s` virtual seconds, or if none passes."""
         if await self._run_until(lambda: not self.busy(), patience_s):
             return
         busy = self.busy()
@@ -340,6 +346,9 @@ class World:
         return running
 
     def _raise_failures(self) -> None:
+        if self.trace.standstill:
+            self._told_standstill = True
+            raise NeverSettled(f"settle the world: {self.trace.standstill}\n{self._recent()}")
         for running in self._parts.values():
             running.raise_failure()
 

@@ -40,7 +40,7 @@ def build(manager: Manager, *, bitcoind: Bitcoind, workers: int = 5) -> Controll
         """
 
         def network_keys(record: Record[Any]) -> list[ObjectKey]:
-            children = [key for key in to_child(record) if key.name.endswith(suffix)]
+            children = [key for key in map(ObjectKey.of, to_child(record)) if key.name.endswith(suffix)]
             keys = [ObjectKey(child.namespace, child.name.removesuffix(suffix)) for child in children]
             return [key for key in keys if networks.lister.find_record(key) is not None]
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ctrlkit.cli import Command
 from ctrlkit.errors import ConfigError
+from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.manager.program import Build, run_program
 from ctrlkit.manager.settings import Settings, settings_known
 from ctrlkit.manager.short_form import ShortForm
@@ -33,6 +34,12 @@ exit status: 0 after SIGTERM or Ctrl-C, 1 for an error, 2 for bad arguments.
 """
 
 
+class TargetError(ConfigError):
+    """The argument is not of the form MODULE:ATTRIBUTE."""
+
+    exit_status = BAD_ARGUMENTS
+
+
 def load_builds(target: str) -> tuple[Build, ...]:
     """
     What `MODULE:ATTRIBUTE` names.
@@ -42,12 +49,14 @@ def load_builds(target: str) -> tuple[Build, ...]:
     """
     module_name, _, attribute = target.partition(":")
     if not (module_name and attribute.isidentifier()):
-        raise ConfigError(f"run {target}: it is not of the form MODULE:ATTRIBUTE, such as greeting:greet")
+        raise TargetError(f"run {target}: it is not of the form MODULE:ATTRIBUTE, such as greeting:greet")
     module = _import(target, module_name)
     if not hasattr(module, attribute):
         raise ConfigError(f"run {target}: module {module_name} has no {attribute}{_instead(module, attribute)}")
     found = getattr(module, attribute)
     builds = tuple(found) if isinstance(found, list | tuple) else (found,)
+    if not builds:
+        raise ConfigError(f"run {target}: the list is empty; put a build function or a short form into it")
     for build in builds:
         if (why_not := _objection(build)) is not None:
             raise ConfigError(

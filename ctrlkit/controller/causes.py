@@ -200,11 +200,12 @@ def fields_changed(old: ObjectMeta, new: ObjectMeta) -> tuple[str, ...]:
     >>> fields_changed(before, ObjectMeta(name="a", resource_version="3", generation=1, labels={"app": "a"}))
     ('status',)
 
-    Shape   `spec` means that the generation moved. Where nothing of the metadata did but the version, it was the
-            `status`, or `content` for kinds that have no generation. What changed beside a named field is not known.
+    Shape   `spec` means that the generation moved, unless a deletion moved it. Where nothing of the metadata did but
+            the version, it was the `status`, or `content` for kinds that have no generation. What changed beside a
+            named field is not known.
     """
     named = (
-        ("spec", old.generation != new.generation),
+        ("spec", old.generation != new.generation and old.deleting == new.deleting),
         ("labels", (old.labels or {}) != (new.labels or {})),
         ("annotations", (old.annotations or {}) != (new.annotations or {})),
         ("finalizers", (old.finalizers or ()) != (new.finalizers or ())),

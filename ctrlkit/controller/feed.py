@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, TypeVar, overload
 
-from ctrlkit.controller.sources import Sink
+from ctrlkit.controller.sources import Sink, as_keys
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.model import ObjectKey
 from ctrlkit.workqueue import NORMAL
@@ -58,7 +58,7 @@ class Feed(Generic[T]):
     def push(self, item: T, cause: str = "") -> None:
         """Have what an item concerns looked at; `cause` says in a few words why."""
         words = f"{self.name}: {cause}" if cause else self.name
-        for key in map(ObjectKey.of, self._mapper(item)):
+        for key in as_keys(self._mapper(item), f"the mapper of feed {self.name}"):
             for sink in self._sinks:
                 sink.add(key, words, priority=self._priority)
             if not self._sinks:

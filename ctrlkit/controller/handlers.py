@@ -18,8 +18,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from ctrlkit.cache import Cause, Change, Informer
 from ctrlkit.controller.causes import CauseKind
-from ctrlkit.controller.sources import Sink
-from ctrlkit.model import AnyResource, ObjectKey, Record
+from ctrlkit.controller.sources import Sink, as_keys
+from ctrlkit.model import AnyResource, ObjectKey, Record, Resource
 from ctrlkit.workqueue import LOW, NORMAL
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ T = TypeVar("T")
 SLICE: Final = 100
 """Objects of a replay that are mapped in one turn of the loop."""
 
-Mapper = Callable[[Record[T]], Iterable[ObjectKey]]
+Mapper = Callable[[Record[T]], Iterable[ObjectKey | str]]
 """Says which keys a state of an object concerns."""
 
 
@@ -41,6 +41,7 @@ class Watch(Generic[T]):
             however long the old one has failed (B10). `priority` is that of all its keys; without one it is LOW for
             first lists, resyncs and objects that a new list found unchanged, else NORMAL (P9).
     Units   `resync_s` (at least 1): about so often every object is looked at again; 0 is never.
+    Errors  TypeError for a kind in place of its informer, and for `to_owner` without a kind.
     """
 
     informer: Informer[T]
@@ -49,6 +50,14 @@ class Watch(Generic[T]):
     forgets_failures: Callable[[Change[Any]], bool] | None = None
     priority: int | None = None
     resync_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        given: object = self.informer
+        if isinstance(given, Resource):
+            raise TypeError(f"Watch: {given} is a kind; give it the informer, manager.informer(KIND)")
+        mapper: object = self.mapper
+        if mapper is to_owner:
+            raise TypeError("Watch: to_owner makes a mapper; write to_owner(KIND), with the kind of the owner")
 
     @property
     def name(self) -> str:
@@ -117,7 +126,7 @@ class _ToOwner:
         return (ObjectKey(record.key.namespace if self._namespaced else "", owner.name),)
 
 
-def to_owner(resource: AnyResource) -> Mapper[Any]:
+def to_owner(resource: AnyResource) -> Callable[[Record[Any]], tuple[ObjectKey, ...]]:
     """
     The object of a kind that controls this one, matched by group and kind, whatever the version (row H2).
 
@@ -131,7 +140,7 @@ def to_owner(resource: AnyResource) -> Mapper[Any]:
     return _ToOwner(resource)
 
 
-def to_mapped(function: Callable[[Record[T]], Iterable[ObjectKey | str]]) -> Mapper[T]:
+def to_mapped(function: Mapper[T]) -> Callable[[Record[T]], tuple[ObjectKey, ...]]:
     """
     Whatever a function says, in keys or their text, each once (row H3).
 
@@ -142,7 +151,7 @@ def to_mapped(function: Callable[[Record[T]], Iterable[ObjectKey | str]]) -> Map
     """
 
     def mapped_keys(record: Record[T]) -> tuple[ObjectKey, ...]:
-        return tuple(dict.fromkeys(ObjectKey.of(key) for key in function(record)))
+        return tuple(dict.fromkeys(as_keys(function(record), "a mapper")))
 
     return mapped_keys
 
@@ -184,14 +193,7 @@ def _keys(mapper: Mapper[Any], change: Change[Any], sink: Sink) -> Iterable[Obje
         if record is None:
             continue
         try:
-            keys.update(dict.fromkeys(_as_keys(mapper(record))))
+            keys.update(dict.fromkeys(as_keys(mapper(record), "a mapper")))
         except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
             sink.failed("mapper", error, key=str(record.key))
     return keys
-
-
-def _as_keys(mapped: Iterable[ObjectKey | str]) -> Iterable[ObjectKey]:
-    """What a mapper returned, as keys; a text alone is refused, for it would be taken letter by letter."""
-    if isinstance(mapped, str):
-        raise TypeError(f"a mapper returned the text {mapped[:64]!r}; return a list of keys")
-    return map(ObjectKey.of, mapped)

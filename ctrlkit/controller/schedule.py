@@ -11,7 +11,7 @@ from typing import Final
 
 from ctrlkit import clock
 from ctrlkit.controller.cron import Cron
-from ctrlkit.controller.sources import Sink
+from ctrlkit.controller.sources import Sink, as_keys
 from ctrlkit.model import ObjectKey
 from ctrlkit.workqueue import LOW
 
@@ -58,6 +58,8 @@ class Schedule:
     def __init__(
         self, name: str, keys: Callable[[], Iterable[ObjectKey | str]], when: Every | Cron, *, priority: int = LOW
     ) -> None:
+        if not isinstance(when, Every | Cron):
+            raise TypeError(f"Schedule {name}: when is {when!r}; write Every(seconds) or Cron.parse(text)")
         self.name = name
         self._keys = keys
         self._when = when
@@ -69,7 +71,7 @@ class Schedule:
         while True:
             await self._next()
             try:
-                keys = iter([ObjectKey.of(key) for key in self._keys()])
+                keys = iter(as_keys(self._keys(), f"the function of schedule {self.name}"))
             except Exception as error:  # noqa: BLE001 - a user's function; the next time comes all the same
                 sink.failed("keys", error)
                 continue

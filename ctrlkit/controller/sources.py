@@ -10,7 +10,7 @@ A source is a description. One may be given to several controllers, each of whic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -152,3 +152,17 @@ class Replay(Sink):
 
     def forget_failures(self, key: ObjectKey) -> None:
         """Nothing: the keys are as new here."""
+
+
+def as_keys(found: Iterable[ObjectKey | str], who: str) -> list[ObjectKey]:
+    """
+    What a user's function returned, as keys.
+
+    >>> as_keys(["demo/a"], "a mapper")
+    [ObjectKey(namespace='demo', name='a')]
+
+    Errors  TypeError for one key alone, or its text: taken as a list it would be another list of keys.
+    """
+    if isinstance(found, str | ObjectKey):
+        raise TypeError(f"{who} returned one key, {str(found)[:64]!r}; return a list of keys")
+    return [ObjectKey.of(key) for key in found]

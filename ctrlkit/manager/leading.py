@@ -14,7 +14,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ctrlkit.clock import monotonic
 from ctrlkit.controller import Controller, Replicas
+from ctrlkit.election.elector import LeadershipLost
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.manager.shares import Shares
 from ctrlkit.model import ObjectKey
@@ -57,6 +59,7 @@ class Leading:
         self._lost = lost
         self._shares = None if sharding is None else Shares(sharding, controllers)
         self._trying = False
+        self._term: asyncio.Timeout | None = None
         if elector is not None:
             self.recorder = recorder(ELECTION)
             elector.note = elector.note or self._note
@@ -94,7 +97,7 @@ class Leading:
         self.elected.set()
         try:
             if self._elector is not None:
-                await self._elector.hold()
+                await self._hold(self._elector)
             elif self._sharding is not None and self._shares is not None:
                 await self._sharding.run(self._shares)
         except Exception:
@@ -118,9 +121,28 @@ class Leading:
             return ()
         return (f"manager waits for lease {status.name}" + (f": {status.last_error}" if status.last_error else ""),)
 
+    async def _hold(self, elector: Elector) -> None:
+        try:
+            async with asyncio.timeout(None) as self._term:
+                await elector.hold()
+        except TimeoutError:
+            raise LeadershipLost(
+                f"hold lease {elector.name}: its time was over before a renewal was heard of; keep the event loop free"
+            ) from None
+        finally:
+            self._term = None
+
     def _may_start(self, _key: ObjectKey) -> bool:
-        """Before the election keys are collected; after it the term's own clock decides (S-a in election/course.py)."""
-        return not self.elected.is_set() or (self._elector is not None and self._elector.is_leading())
+        """
+        Before the election keys are collected; after it the term's own clock decides (S-a in election/course.py).
+
+        A key that is told no is dropped, so the term is over then, even if a late renewal comes in the same turn.
+        """
+        if not self.elected.is_set() or self._elector is None or self._elector.is_leading():
+            return True
+        if self._term is not None:
+            self._term.reschedule(monotonic())
+        return False
 
     def _cut_off(self) -> None:
         self.is_lost = True

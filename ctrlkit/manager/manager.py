@@ -38,6 +38,7 @@ from ctrlkit.events import EventRecorder, EventsApi
 from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints
 from ctrlkit.manager.errors import GraceExceeded, StillRunning
 from ctrlkit.manager.leading import Leading
+from ctrlkit.manager.names import check_no_text
 from ctrlkit.manager.parts import Parts
 from ctrlkit.manager.warm_up import warm_up
 from ctrlkit.model import Resource
@@ -76,7 +77,7 @@ class Manager:
     Units   `grace_s`: how long running reconciles may go on after a stop; 0 cuts them off. `sync_timeout_s`: how long
             the first lists may take, counted anew for each controller that is added later.
     Errors  RuntimeError for a second run, and for additions to a manager that stops or has ended; ValueError for a
-            negative time, and for an elector beside a sharding.
+            negative time, and for an elector beside a sharding; TypeError for namespaces that are one text.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Manager:
     ) -> None:
         if grace_s < 0 or sync_timeout_s < 0:
             raise ValueError(f"Manager: times must not be negative, got {grace_s=} and {sync_timeout_s=}")
+        check_no_text(namespaces)
         self.client = client
         self.elector = elector
         self.sharding = sharding
@@ -160,6 +162,7 @@ class Manager:
     ) -> Informer[T]:
         """The one informer of a collection, shared by all who ask for it; the manager's namespaces, unless named."""
         self._refuse_when_over(f"make an informer of {resource}")
+        check_no_text(namespaces)
         return self._factory.informer(
             resource,
             namespaces=namespaces,
@@ -187,6 +190,7 @@ class Manager:
         It stops when the last block ends, unless somebody asked for it for good.
         """
         self._refuse_when_over(f"lease an informer of {resource}")
+        check_no_text(namespaces)
         async with self._factory.lease(
             resource,
             namespaces=namespaces,

@@ -10,6 +10,7 @@ Whoever has more to set up than that puts the parts together: `connect`, `manage
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -37,7 +38,11 @@ Build = Callable[[Manager], Controller | Iterable[Controller]]
 """Makes the controllers of a program, with the manager's informers, recorders and client; a short form is one."""
 
 
-def run(*builds: Build, settings: Settings | None = None) -> NoReturn:
+class BuildError(ConfigError, TypeError):
+    """What should make the controllers of a program does not make any."""
+
+
+def run(*builds: Build | Iterable[Build], settings: Settings | None = None) -> NoReturn:
     """
     Run controllers against a cluster until SIGTERM or SIGINT, and end the process; for programs that do nothing else.
 
@@ -49,13 +54,16 @@ def run(*builds: Build, settings: Settings | None = None) -> NoReturn:
             run(build)
 
     Shape   Without `settings` they are loaded from arguments, environment and file; `--help` tells which there are.
-            Where logging is not configured yet, it is, as they say.
+            Where logging is not configured yet, it is, as they say. Several builds may also come in a list.
     Errors  What was foreseen, such as a kubeconfig that cannot be used or a lost lease, is one line on standard error
             and status 1; settings that cannot be used are status 2.
     """
 
     def main() -> int:
-        return run_program(*builds, settings=Settings.load() if settings is None else settings)
+        flat = builds_in(builds)
+        if not flat:
+            raise BuildError("run: there is nothing to run; give it a build function or a function under @controller")
+        return run_program(*flat, settings=Settings.load() if settings is None else settings)
 
     sys.exit(exit_status(Path(sys.argv[0]).name or "ctrlkit", main))
 
@@ -122,18 +130,26 @@ async def connect(*, kubeconfig: str | None = None, context: str | None = None) 
 
 
 def controllers_of(builds: Build | Iterable[Build], manager: Manager) -> Iterable[Controller]:
-    """What build functions made for a manager; TypeError where one forgot to return it."""
-    return [made for build in ((builds,) if callable(builds) else builds) for made in _made(build, manager)]
+    """What build functions made for a manager; BuildError, a TypeError, where one forgot to return it."""
+    return [made for build in builds_in([builds]) for made in _made(build, manager)]
+
+
+def builds_in(builds: Iterable[Build | Iterable[Build]]) -> tuple[Build, ...]:
+    """Build functions, with those in lists among them."""
+    return tuple(build for each in builds for build in ((each,) if callable(each) else each))
 
 
 def _made(build: Build, manager: Manager) -> Iterable[Controller]:
+    name = getattr(build, "__qualname__", "the build function")
     built: object = build(manager)
+    if inspect.iscoroutine(built):
+        built.close()
+        raise BuildError(f"{name} is async; write it with `def`: it makes controllers, and they wait")
     made = tuple(built) if isinstance(built, Iterable) else (built,)
     controllers = tuple(each for each in made if isinstance(each, Controller))
     if len(controllers) == len(made):
         return controllers
-    name = getattr(build, "__qualname__", "the build function")
-    raise TypeError(f"{name} returned {type(built).__name__}; return the Controller it makes, or several in a list")
+    raise BuildError(f"{name} returned {type(built).__name__}; return the Controller it makes, or several in a list")
 
 
 def _elector(settings: Settings, client: Client) -> Elector:

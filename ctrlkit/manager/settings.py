@@ -24,10 +24,14 @@ from ctrlkit.election.times import LeaseTimes
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.manager.endpoints import Endpoints
+from ctrlkit.manager.names import check_no_text, is_label, is_subdomain
 from ctrlkit.manager.sources import Given, Setting, from_arguments, from_environment, from_file, parse
 from ctrlkit.telemetry import LogFormat, LogLevel
 
 OFF: Final = "off"
+
+SHARDS_MAX: Final = 256
+"""Each shard is a Lease that is renewed every retry_s: 256 are 128 requests a second with the usual times."""
 
 _FILE: Final = {"metavar": "FILE"}
 
@@ -56,7 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     Shape   What each is for is said where it stands, and by `--help`. How many workers there are, and what is watched,
             belongs to controllers.
     Units   `..._s`: seconds.
-    Errors  SettingsError, a ConfigError, for what does not fit together.
+    Errors  SettingsError, a ConfigError, for what does not fit together, and for names that Kubernetes does not take;
+            TypeError for namespaces that are one text.
     """
 
     kubeconfig: Annotated[
@@ -153,6 +158,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         except ValueError as error:
             raise SettingsError(str(error)) from None
         given = {**by_file, **by_variable, **by_flag}
+        _lease_is_for_something(given)
         values = {name: _converted(known[name], value) for name, value in given.items()}
         try:
             return cls(**values)
@@ -222,6 +228,11 @@ def _converted(setting: Setting, given: Given) -> Any:
     written = given.value
     if setting.is_list and isinstance(written, str):
         written = [part for part in (part.strip() for part in written.split(",")) if part]
+        if not written:
+            raise SettingsError(
+                f"{given.where}: {setting.name} names nothing; leave it out, or give it {setting.takes}",
+                settings=[setting.name],
+            )
     try:
         value = msgspec.convert(written, setting.type, strict=False)
         if isinstance(value, float) and not math.isfinite(value):
@@ -232,6 +243,41 @@ def _converted(setting: Setting, given: Given) -> Any:
             f"{given.where}: {setting.name} takes {setting.takes}{such_as}", settings=[setting.name]
         ) from None
     return value
+
+
+def _namespaces(settings: Settings) -> None:
+    check_no_text(settings.namespaces)
+    for name in settings.namespaces:
+        if not is_label(name):
+            raise ValueError(
+                f"{name!r} cannot be a namespace: its name has at most 63 of a-z, 0-9 and -, with no - at either end"
+            )
+
+
+def _lease_name(settings: Settings) -> None:
+    if settings.lease_name and not is_subdomain(settings.lease_name):
+        raise ValueError(
+            f"{settings.lease_name!r} cannot be the lease_name: a Lease has at most 253 of a-z, 0-9, - and . in its "
+            "name, with a letter or digit at both ends of each part"
+        )
+
+
+def _number_of_shards(settings: Settings) -> None:
+    if settings.shards > SHARDS_MAX:
+        raise ValueError(
+            f"shards is {settings.shards}, and at most {SHARDS_MAX}: each is a Lease that is renewed every retry_s; "
+            "four to eight for each replica share the keys well"
+        )
+
+
+def _lease_is_for_something(given: Mapping[str, Given]) -> None:
+    """Whoever turns sharing off in so many words may leave the name of the Lease where it is."""
+    if "lease_name" in given and not {"leader_elect", "shards"} & given.keys():
+        raise SettingsError(
+            f"{given['lease_name'].where}: neither leader_elect nor shards is set, so no Lease is taken; add "
+            "--leader-elect or --shards, or leave it out",
+            settings=["leader_elect", "shards", "lease_name"],
+        )
 
 
 def _one_way_to_share(settings: Settings) -> None:
@@ -245,6 +291,9 @@ def _one_way_to_share(settings: Settings) -> None:
 
 
 _TOGETHER: Final[tuple[tuple[tuple[str, ...], Callable[[Settings], object]], ...]] = (
+    (("namespaces",), _namespaces),
+    (("lease_name",), _lease_name),
+    (("shards",), _number_of_shards),
     (("leader_elect", "shards", "lease_name"), _one_way_to_share),
     (("lease_s", "renew_s", "retry_s"), lambda settings: settings.lease_times),
     (("endpoints_address", "tls_cert", "tls_key"), lambda settings: settings.endpoints),

@@ -162,8 +162,13 @@ def controller(
             them `Context.lister` reads the cache. `workers` and `timeout_s` as for Controller.
     Calls   The function is called with what the cache has of the object, also when that is being deleted, and not when
             it is gone (row K18).
-    Errors  TypeError for a function that is not async, or does not take two arguments.
+    Errors  TypeError for a function that is not async, or does not take two arguments, and for @controller without a
+            kind.
     """
+    given: object = resource
+    if not isinstance(given, Resource):
+        name = getattr(given, "__name__", repr(given))
+        raise TypeError(f"@controller takes a kind first, and got {name}; write @controller(KIND) above {name}")
 
     def decorate(function: Function[T]) -> ShortForm[T]:
         return ShortForm(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ctrlkit.controller import Controller
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch
@@ -31,14 +29,14 @@ async def test_a_reading_follows_its_sensor(installed: World) -> None:
     assert installed.tracker.get(READINGS, "default/load")["status"] == {"value": f"{asked[-1]:.2f}"}
 
 
-async def test_a_sensor_that_does_not_exist_is_no_reason_to_try_again(
-    installed: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One line says which there are; a corrected name is looked at at once."""
+async def test_a_sensor_that_does_not_exist_is_no_reason_to_try_again(installed: World) -> None:
+    """The error says which there are; a corrected name is looked at at once."""
     await installed.client.patch(READINGS, "default/load", MergePatch({"spec": {"sensor": "laod"}}))
     installed.manage(build)
     await installed.settle()
-    assert "read laod: no such sensor; there are load, processors" in capsys.readouterr().err
+    assert installed.trace.last_error("readings", "default/load") == (
+        "read laod: no such sensor; there are load, processors"
+    )
     await installed.client.patch(READINGS, "default/load", MergePatch({"spec": {"sensor": "processors"}}))
     await installed.settle()
     assert float(installed.tracker.get(READINGS, "default/load")["status"]["value"]) >= 1

@@ -11,7 +11,7 @@ import pytest
 
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Replicas, Request, Watch, to_self
-from ctrlkit.election import LeadershipLost
+from ctrlkit.election import Elector, LeadershipLost
 from ctrlkit.errors import ServiceUnavailable
 from ctrlkit.events import EventType
 from ctrlkit.manager import Build, GraceExceeded, Manager, Settings
@@ -258,6 +258,24 @@ async def test_nothing_is_started_after_the_end_of_a_term_that_passed_while_the_
         with pytest.raises(LeadershipLost):
             await world.pass_time(60)
         assert began == ["a"]
+        await world.crash(manager)
+
+
+@pytest.mark.behaviour("M5", "B31")
+async def test_a_renewal_that_is_heard_of_too_late_saves_no_term_in_which_keys_were_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """M5: workers that go on first are told no, and their keys are gone; so the term is over, whatever comes after."""
+    async with World(greeting("a"), kinds=[GREETINGS]) as world:
+        manager = world.manage(greeter(), settings=LED, name="first")
+        await world.settle()
+        with monkeypatch.context() as late:  # the loop hung, and the worker goes on before the renewal is heard of
+            late.setattr(Elector, "is_leading", lambda _: False)
+            manager.controllers[0].wake(ObjectKey("demo", "a"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        with pytest.raises(LeadershipLost):
+            await world.pass_time(60)
         await world.crash(manager)
 
 

@@ -28,7 +28,7 @@ def controller_sections(controllers: tuple[Controller, ...]) -> Mapping[str, Tab
 def _controller(controller: Controller, of: ControllerStatistics) -> Row:
     return {
         "controller": controller.name,
-        "replicas": controller.replicas.value,
+        "runs_on": controller.replicas.value,
         "synced": controller.has_synced(),
         "workers": of.workers,
         "running": len(of.running),

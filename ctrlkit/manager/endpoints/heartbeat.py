@@ -15,9 +15,13 @@ from typing import Final
 
 from ctrlkit.clock import monotonic
 from ctrlkit.histogram import Histogram, HistogramStatistics
+from ctrlkit.telemetry import logger
 
 BEAT_S: Final = 1.0
 REMEMBERED_BEATS: Final = 60
+
+LATE_MAX_S: Final = 5.0
+"""A beat that is late by so much is told in the log, and makes this process unready for a minute."""
 
 
 class Heartbeat:
@@ -31,6 +35,7 @@ class Heartbeat:
         self._late: deque[float] = deque(maxlen=REMEMBERED_BEATS)
         self._histogram = Histogram()
         self._timer: asyncio.TimerHandle | None = None
+        self._log = logger("endpoints")
 
     @contextmanager
     def beating(self) -> Iterator[None]:
@@ -59,4 +64,6 @@ class Heartbeat:
         late_s = max(0.0, now - due)
         self._late.append(late_s)
         self._histogram.observe(late_s)
+        if late_s >= LATE_MAX_S:
+            self._log.warning("loop_held", held_s=round(late_s, 1))
         self._set(now + BEAT_S)

@@ -11,19 +11,16 @@ does the metric `informer_failing`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ctrlkit.manager.endpoints.health import Check, CheckKind, Finding, ping, worded
-from ctrlkit.manager.endpoints.heartbeat import Heartbeat
+from ctrlkit.manager.endpoints.heartbeat import LATE_MAX_S, Heartbeat
 from ctrlkit.manager.endpoints.names import told_apart
 
 if TYPE_CHECKING:
     from ctrlkit.cache import Informer
     from ctrlkit.controller import Controller
     from ctrlkit.manager.endpoints.served import Served
-
-LATE_MAX_S: Final = 5.0
-"""A loop that was held up for longer within the last minute is not ready: leases and watches suffer."""
 
 
 def checks_of(manager: Served, heartbeat: Heartbeat, kind: CheckKind) -> Mapping[str, Check]:

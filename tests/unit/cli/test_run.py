@@ -35,6 +35,7 @@ def no_build():
     return []
 
 both = [greet, build]
+none = []
 mixed = [greet, "build"]
 """
 
@@ -76,6 +77,7 @@ def test_short_forms_build_functions_and_lists_of_them_are_found() -> None:
         ("forms:DONE", "run forms:DONE: it is a Done; name a function decorated with @controller"),
         ("forms:bare", "run forms:bare: bare is an async function without @controller; name"),
         ("forms:no_build", "run forms:no_build: no_build() does not take one argument, the manager; name"),
+        ("forms:none", "run forms:none: the list is empty; put a build function or a short form into it"),
         ("forms:mixed", "run forms:mixed: it is a str; name"),
     ],
 )
@@ -110,5 +112,7 @@ def test_it_takes_every_setting_and_tells_errors_in_one_line(capsys: pytest.Capt
     assert said.count("\n") == 1
     assert main(["run", "forms:greet", "--grace-s", "abc"]) == 2
     assert capsys.readouterr().err == "ctrlkit: --grace-s abc: grace_s takes seconds, 0 or more, such as 30\n"
+    assert main(["run", "nonsense"]) == 2
+    assert "it is not of the form MODULE:ATTRIBUTE" in capsys.readouterr().err
     assert main(["run", "nowhere:greet"]) == 1
     assert "there is no module nowhere" in capsys.readouterr().err

@@ -42,7 +42,7 @@ def after(**changed: Any) -> ObjectMeta:
         (after(labels={"app": "net", "tier": "1"}), "updated labels"),
         (after(annotations={"note": "x"}), "updated annotations"),
         (after(finalizers=("demo.dev/f",)), "updated finalizers"),
-        (after(deletion_timestamp="2026-01-01T00:00:00Z", generation=2), "updated spec+deletion"),
+        (after(deletion_timestamp="2026-01-01T00:00:00Z", generation=2), "updated deletion"),
         (after(owner_references=(OWNER,)), "updated owners"),
         (after(), "updated status"),
         (after(annotations={}, finalizers=(), owner_references=()), "updated status"),

@@ -140,11 +140,25 @@ async def test_a_mapper_that_raises_costs_nothing_but_the_state_it_raised_for() 
     assert await keys_of(to_mapped(mapping), first, second, third) == (["d/2", "d/4"], ["d/a", "d/b"])
 
 
-async def test_a_mapper_that_returns_a_text_is_refused_and_keys_may_be_texts() -> None:
-    """A text alone would be taken letter by letter."""
+async def test_a_mapper_that_returns_one_key_is_refused_and_keys_may_be_texts() -> None:
+    """A text alone would be taken letter by letter, a key as its namespace and its name."""
     change = Change(None, record("d/a", 1), Cause.WATCH)
-    assert await keys_of(lambda _: "demo/net", change) == ([], ["d/a"])  # type: ignore[arg-type, return-value]
-    assert await keys_of(lambda _: ["demo/net"], change) == (["demo/net"], [])  # type: ignore[list-item]
+    assert await keys_of(lambda _: "demo/net", change) == ([], ["d/a"])
+    assert await keys_of(lambda record: record.key, change) == ([], ["d/a"])
+    assert await keys_of(to_mapped(lambda record: record.key), change) == ([], ["d/a"])
+    assert await keys_of(lambda _: ["demo/net"], change) == (["demo/net"], [])
+
+
+def test_a_watch_of_what_cannot_be_watched_is_refused() -> None:
+    """With what to write instead."""
+    kind: Any = CONFIG_MAPS
+    with pytest.raises(
+        TypeError, match=r"Watch: configmaps is a kind; give it the informer, manager\.informer"
+    ):
+        Watch(kind, to_self)
+    informer, mapper = Mock(), to_owner
+    with pytest.raises(TypeError, match=r"write to_owner\(KIND\)"):
+        Watch(informer, mapper)  # type: ignore[arg-type]
 
 
 # ---- priorities (P9) ----

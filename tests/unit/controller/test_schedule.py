@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,6 +15,7 @@ from ctrlkit import clock
 from ctrlkit.controller import DONE, Controller
 from ctrlkit.controller.cron import Cron
 from ctrlkit.controller.schedule import Every, Schedule
+from ctrlkit.controller.sources import as_keys
 from ctrlkit.model import ObjectKey
 from tests.unit.controller.support import Script, lines_of, running, samples
 
@@ -97,3 +99,17 @@ def test_a_period_that_is_none_is_refused() -> None:
     for jitter in (-0.1, 1.0):
         with pytest.raises(ValueError, match=r"^Every: jitter must be a share of 1"):
             Every(10, jitter=jitter)
+
+
+def test_a_time_that_is_none_is_refused() -> None:
+    """Before it runs: there it would never wait."""
+    for when in (10, "* * * * *"):
+        with pytest.raises(TypeError, match=r"^Schedule sweep: when is .*; write Every\(seconds\) or Cron\.parse"):
+            Schedule("sweep", list, when)  # type: ignore[arg-type]
+
+
+async def test_a_function_that_returns_one_key_is_refused() -> None:
+    """Its parts would be taken for keys."""
+    key: Any = ObjectKey("demo", "a")
+    with pytest.raises(TypeError, match="the function of schedule sweep returned one key, 'demo/a'"):
+        as_keys(key, "the function of schedule sweep")

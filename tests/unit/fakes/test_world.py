@@ -322,3 +322,32 @@ async def _nothing(request: Request) -> Outcome:
 def _config_map(name: str, *, namespace: str = "demo", app: str = "theirs") -> dict[str, object]:
     metadata = {"name": name, "namespace": namespace, "labels": {"app": app}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+
+
+async def test_a_reconcile_that_leads_to_itself_ends_the_wait() -> None:
+    """Virtual time would never pass; the error names the key, how often it ran, when, and what it writes."""
+
+    def build(manager: Manager) -> Controller:
+        maps = manager.informer(CONFIG_MAPS)
+
+        async def count(request: Request) -> Outcome:
+            have = maps.lister.find(request.key)
+            number = int(have.get("data", {}).get("count", "0")) if have else 0
+            await manager.client.patch(CONFIG_MAPS, request.key, MergePatch({"data": {"count": str(number + 1)}}))
+            return DONE
+
+        return Controller(name="counter", reconcile=count, watches=[Watch(maps, to_self)])
+
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "hello", "namespace": "demo"}}
+    async with World(config_map) as world:
+        world.manage(build)
+        with pytest.raises(NeverSettled) as caught:
+            await world.settle()
+    assert "no time passes: counter demo/hello was reconciled 1000 times at 0 virtual seconds" in str(caught.value)
+    assert "wrote patch configmaps demo/hello (1000 times)" in str(caught.value)
+
+
+def test_a_kind_that_is_not_known_is_seeded_or_served() -> None:
+    """The error names both ways."""
+    with pytest.raises(ValueError, match=r"seed its CustomResourceDefinition first, or serve it: world\.serve\(KIND\)"):
+        World(greeting())

@@ -9,7 +9,8 @@ import pytest
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.election import LeaseTimes
 from ctrlkit.errors import ConfigError
-from ctrlkit.manager import Endpoints, Manager, Settings, controllers_of, manager_from, stop_on_signals
+from ctrlkit.manager import Build, Endpoints, Manager, Settings, controllers_of, manager_from, run, stop_on_signals
+from ctrlkit.manager.program import BuildError, builds_in
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES
 from fakes.clientset import FakeClientset
@@ -95,3 +96,57 @@ async def test_signal_handlers_are_installed_once() -> None:
         stop_on_signals().__enter__()
     with stop_on_signals():
         pass
+
+
+async def test_namespaces_of_a_manager_that_are_one_text_are_refused() -> None:
+    """Its letters would be taken for namespaces."""
+    client = FakeClientset().client
+    with pytest.raises(TypeError, match="namespaces is the text 'demo'"):
+        Manager(client, namespaces="demo")
+    manager = Manager(client)
+    with pytest.raises(TypeError, match="namespaces is the text 'demo'"):
+        manager.informer(CONFIG_MAPS, namespaces="demo")
+    with pytest.raises(TypeError, match="namespaces is the text 'demo'"):
+        async with manager.lease(CONFIG_MAPS, namespaces="demo"):
+            pass
+
+
+@pytest.mark.parametrize("builds", [(), ([],)])
+def test_a_program_without_builds_is_refused_in_one_line(
+    builds: tuple[list[Build], ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether nothing is given or an empty list."""
+    with pytest.raises(SystemExit) as caught:
+        run(*builds, settings=Settings())
+    assert caught.value.code == 1
+    said = capsys.readouterr().err
+    assert "run: there is nothing to run; give it a build function" in said
+    assert said.count("\n") == 1
+
+
+async def test_builds_may_come_in_lists_among_others() -> None:
+    """As `ctrlkit run` takes them."""
+
+    def one(manager: Manager) -> Controller:
+        return made(manager, "one")
+
+    def two(manager: Manager) -> Controller:
+        return made(manager, "two")
+
+    assert builds_in([one, [two, one]]) == (one, two, one)
+
+
+async def test_what_makes_no_controllers_is_foreseen() -> None:
+    """So a program tells it in one line: nothing returned, a coroutine, something else among them."""
+    manager = Manager(FakeClientset().client)
+
+    async def waits(manager: Manager) -> Controller:
+        return made(manager, "late")
+
+    def forgets(_manager: Manager) -> None:
+        pass
+
+    for build, said in [(waits, "waits is async; write it with `def`"), (forgets, "forgets returned NoneType")]:
+        with pytest.raises(BuildError, match=said):
+            controllers_of(build, manager)  # type: ignore[arg-type]
+    assert issubclass(BuildError, ConfigError)

@@ -207,7 +207,8 @@ def test_settings_made_by_hand_are_held_to_the_same_rules() -> None:
 
 
 @given(
-    st.floats(min_value=0, max_value=1e9), st.lists(st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True), max_size=4)
+    st.floats(min_value=0, max_value=1e9),
+    st.lists(st.from_regex(r"[a-z]([a-z0-9-]{0,9}[a-z0-9])?", fullmatch=True), max_size=4),
 )
 def test_any_value_comes_back_as_it_was_written(grace_s: float, namespaces: list[str]) -> None:
     """For any number of seconds and any names."""
@@ -252,3 +253,24 @@ def test_a_program_with_flags_of_its_own_hands_over_what_it_parsed(monkeypatch: 
     assert Settings.load(parsed, {}) == Settings(grace_s=4.0)
     monkeypatch.setattr(sys, "argv", ["greeter", "--grace-s", "6"])
     assert Settings.load(None, {}).grace_s == 6
+
+
+def test_names_that_kubernetes_does_not_take_are_refused_at_the_start() -> None:
+    """Asked for, they would be refused again and again."""
+    assert refused(["--namespaces", " ,"]).startswith("--namespaces  ,: namespaces names nothing; leave it out")
+    assert refused(["--namespaces", "demo,Bad_One"]).startswith("'Bad_One' cannot be a namespace: ")
+    lease = ["--leader-elect", "--lease-name"]
+    assert refused([*lease, "Bad Name"]).startswith("'Bad Name' cannot be the lease_name: ")
+    assert Settings.load([*lease, "greeter.example.com"], {}).lease_name == "greeter.example.com"
+
+
+def test_namespaces_that_are_one_text_are_refused() -> None:
+    """Its letters would be taken for namespaces."""
+    with pytest.raises(TypeError, match=r"namespaces is the text 'demo'; write \[\"demo\"\]"):
+        Settings(namespaces="demo")  # type: ignore[arg-type]
+
+
+def test_a_lease_that_nobody_takes_and_too_many_shards_are_refused() -> None:
+    """The error says what to add, or why there is a bound."""
+    assert "add --leader-elect or --shards" in refused(["--lease-name", "x"])
+    assert "shards is 1000, and at most 256: each is a Lease" in refused(["--lease-name", "x", "--shards", "1000"])

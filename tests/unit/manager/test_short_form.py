@@ -214,3 +214,12 @@ def test_a_function_that_cannot_be_called_is_refused_where_it_is_decorated() -> 
         @controller(GREETINGS)  # type: ignore[arg-type]
         async def alone(_greeting: Greeting) -> Outcome:
             return DONE
+
+
+def test_a_decorator_without_a_kind_is_told_how_to_write_it() -> None:
+    """Also without parentheses."""
+    with pytest.raises(TypeError, match=r"write @controller\(KIND\) above .*function"):
+
+        @controller  # type: ignore[arg-type]
+        async def function(_greeting: Greeting, _context: Context) -> Outcome:
+            return DONE
