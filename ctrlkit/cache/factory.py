@@ -63,7 +63,7 @@ class InformerFactory:
 
     def __init__(self, source: ListWatchMaker, *, namespaces: Sequence[str] = ()) -> None:
         self._source = source
-        self._namespaces = tuple(namespaces)
+        self._namespaces = _names(namespaces)
         self._entries: dict[_Collection, _Entry] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._entered = 0
@@ -80,7 +80,7 @@ class InformerFactory:
         """
         The one informer of this collection, kept as long as the factory.
 
-        Errors  ValueError where somebody else has it with another transform.
+        Errors  ValueError where somebody else has it with another transform; TypeError for `namespaces` in one text.
         """
         entry = self._entry(self._collection(resource, namespaces, label_selector, field_selector), transform)
         entry.kept = True
@@ -170,7 +170,7 @@ class InformerFactory:
     def _collection(
         self, resource: Resource[Any], namespaces: Sequence[str] | None, label_selector: str, field_selector: str
     ) -> _Collection:
-        wanted = self._namespaces if namespaces is None else namespaces
+        wanted = self._namespaces if namespaces is None else _names(namespaces)
         scopes = tuple(sorted(set(wanted))) if resource.namespaced else ()
         return _Collection(resource, ("",) if "" in scopes or not scopes else scopes, label_selector, field_selector)
 
@@ -196,6 +196,13 @@ class InformerFactory:
     def _start(self, entry: _Entry) -> None:
         if self._tasks is not None and entry.task is None:
             entry.task = self._tasks.create_task(entry.informer.run(), name=f"informer:{entry.informer.name}")
+
+
+def _names(namespaces: Sequence[str]) -> tuple[str, ...]:
+    """Several texts: a single one would be taken for its letters."""
+    if isinstance(namespaces, str):
+        raise TypeError(f'namespaces is the text {namespaces!r}; write ["{namespaces}"]')
+    return tuple(namespaces)
 
 
 async def _end(entry: _Entry) -> None:

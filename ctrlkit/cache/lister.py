@@ -62,7 +62,9 @@ class Lister(Generic[T]):
             metadata cost no decoding, those about the name no search where they are exact.
     Errors  NotFound from `get`; DecodeError where an object that is asked for does not fit the resource's type: the
             others can be had by key, and all as `records`. KeyError for an index that does not exist; ValueError for a
-            selector that cannot be read, or a field that the type does not have.
+            selector that cannot be read, a field that the type does not have, or from `find` and `get` a key without a
+            namespace where the kind has them, or with one where it has none. TypeError for a selector that is neither
+            one nor a text.
     """
 
     def __init__(self, resource: Resource[T], store: Store[T]) -> None:
@@ -71,14 +73,15 @@ class Lister(Generic[T]):
 
     def find(self, key: ObjectKey | str) -> T | None:
         """The object, or None where the cache has none."""
-        record = self.find_record(key)
+        record = self.find_record(self._placed(key))
         return None if record is None else record.value
 
     def get(self, key: ObjectKey | str) -> T:
         """The object; NotFound where the cache has none."""
+        key = self._placed(key)
         record = self.find_record(key)
         if record is None:
-            name = ObjectKey.of(key).name
+            name = key.name
             raise NotFound(f'{self.resource} "{name}" not found', details={"name": name, "kind": self.resource.plural})
         return record.value
 
@@ -117,7 +120,7 @@ class Lister(Generic[T]):
         return self._store.keys(namespace)
 
     def find_record(self, key: ObjectKey | str) -> Record[T] | None:
-        """The record, for its metadata alone: nothing is decoded."""
+        """The record, for its metadata alone: nothing is decoded. None for any key that the cache does not have."""
         return self._store.get(ObjectKey.of(key))
 
     def records(
@@ -126,6 +129,10 @@ class Lister(Generic[T]):
         """The records of a namespace, or of all, whose labels and fields match."""
         labels = LabelSelector.parse(selector) if isinstance(selector, str) else selector
         terms = FieldSelector.parse(fields) if isinstance(fields, str) else fields
+        if not isinstance(labels, LabelSelector):
+            raise TypeError(_no_text("selector", "label", "app=x", labels))
+        if not isinstance(terms, FieldSelector):
+            raise TypeError(_no_text("fields", "field", "metadata.name=x", terms))
         found = self._store.records(self._candidates(namespace, terms))
         if labels.requirements:
             found = [record for record in found if labels.matches(record.meta.labels)]
@@ -138,6 +145,17 @@ class Lister(Generic[T]):
     def __len__(self) -> int:
         return len(self._store)
 
+    def _placed(self, key: ObjectKey | str) -> ObjectKey:
+        """The key, with a namespace exactly where the kind has them; ValueError else."""
+        key = ObjectKey.of(key)
+        if bool(key.namespace) is self.resource.namespaced:
+            return key
+        if self.resource.namespaced:
+            raise ValueError(f'look up {self.resource} "{key}": a namespace is needed; write "namespace/name"')
+        raise ValueError(
+            f'look up {self.resource} "{key}": {self.resource} do not live in namespaces; write "{key.name}"'
+        )
+
     def _candidates(self, namespace: str, terms: FieldSelector) -> builtins.list[ObjectKey]:
         """The keys to look at: those that an exact name or namespace leaves over."""
         exact = {path: value for path, equal, value in terms.terms if equal}
@@ -146,6 +164,12 @@ class Lister(Generic[T]):
         if name and (where or not self.resource.namespaced):
             return [ObjectKey(where, name)] if namespace in ("", where) else []
         return self._store.keys(namespace or where)
+
+
+def _no_text(argument: str, kind: str, example: str, value: object) -> str:
+    if isinstance(value, dict) and value:
+        example = ",".join(f"{path}={text}" for path, text in value.items())
+    return f'{argument} is a {type(value).__name__}, not a {kind} selector or its text; write "{example}"'
 
 
 def _fields_match(record: Record[T], fields: FieldSelector) -> bool:

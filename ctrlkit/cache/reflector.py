@@ -33,6 +33,7 @@ from ctrlkit.cache.change import Cause
 from ctrlkit.cache.failure import Failure
 from ctrlkit.cache.intake import Collecting, Intake
 from ctrlkit.cache.machine import Course, List, Reason, Step, Stream, Watch
+from ctrlkit.cache.outage import Outage
 from ctrlkit.cache.source import ListWatch
 from ctrlkit.cache.watchdog import Watchdog
 from ctrlkit.errors import ApiError, CtrlkitError, DecodeError, Gone, TimedOut
@@ -79,8 +80,9 @@ class ReflectorStatistics:
     What an operator asks of a reflector that seems to stand still.
 
     Shape   `lists` counts lists asked for, streamed ones included, by reason (machine.Reason). The errors are the last
-            ones since the last success of their kind; `last_error` is the text of either. `unreadable` counts lines and
-            items that had not even a name.
+            ones since the last success of their kind: a list that came, a watch that was accepted; `last_error` is the
+            text of either. `failures` counts all there were of both, `attempts` those in a row, up to the watch that is
+            accepted again. `unreadable` counts lines and items that had not even a name.
     Units   `last_event_age_s`: seconds since the server last told anything; None before it did.
     """
 
@@ -94,6 +96,8 @@ class ReflectorStatistics:
     last_event_age_s: float | None = None
     unreadable: int = 0
     streams_lists: bool = False
+    failures: int = 0
+    attempts: int = 0
 
 
 class Reflector(Generic[T]):
@@ -117,6 +121,7 @@ class Reflector(Generic[T]):
         self._doubt: DecodeError | None = None
         self._list_error: Exception | None = None
         self._watch_error: Exception | None = None
+        self._outage = Outage()
         self._heard_at: float | None = None
         self._lists: Counter[str] = Counter()
         self._watches = 0
@@ -147,6 +152,8 @@ class Reflector(Generic[T]):
             last_event_age_s=None if self._heard_at is None else clock.monotonic() - self._heard_at,
             unreadable=self._unreadable,
             streams_lists=self._source.streams_lists,
+            failures=self._outage.failures,
+            attempts=self._outage.attempts,
         )
 
     async def run(self) -> None:
@@ -180,8 +187,9 @@ class Reflector(Generic[T]):
             self._replace(snapshot, step.reason)
         except Exception as error:  # noqa: BLE001 - the loop that must outlive every failure
             self._list_error = error
-            self._log_failure("list_failed", error)
-            return course.list_failed(error)
+            following = course.list_failed(error)
+            self._log_failure("list_failed", error, following)
+            return following
         following = course.listed(snapshot.version)
         self._synchronised(snapshot.version)
         return following
@@ -197,9 +205,12 @@ class Reflector(Generic[T]):
             course, self._source.stream(resource_version=step.version, timeout_s=timeout_s), timeout_s
         )
         if collecting.ended_at is not None:
-            return course.watch_ended(error, lived_s=clock.monotonic() - collecting.ended_at)
+            return self._watch_ended(course, error, began=collecting.ended_at)
         self._collecting = None
-        return course.stream_failed(error, lived_s=clock.monotonic() - began, objects=len(collecting.records))
+        following = course.stream_failed(error, lived_s=clock.monotonic() - began, objects=len(collecting.records))
+        if error is not None:
+            self._log_failure("list_failed", error, following)
+        return following
 
     async def _watch(self, course: Course, step: Watch) -> Step:
         self.state = ReflectorState.WATCHING
@@ -209,7 +220,13 @@ class Reflector(Generic[T]):
         error = await self._follow(
             course, self._source.watch(resource_version=step.version, timeout_s=timeout_s), timeout_s
         )
-        return course.watch_ended(error, lived_s=clock.monotonic() - began)
+        return self._watch_ended(course, error, began=began)
+
+    def _watch_ended(self, course: Course, error: Exception | None, *, began: float) -> Step:
+        following = course.watch_ended(error, lived_s=clock.monotonic() - began)
+        if error is not None:
+            self._log_failure("watch_failed", error, following)
+        return following
 
     async def _follow(
         self, course: Course, opening: AbstractAsyncContextManager[Events[T]], timeout_s: float
@@ -220,6 +237,8 @@ class Reflector(Generic[T]):
         error: Exception | None = None
         try:
             async with guarded(self._dog), opening as batches:
+                if self._collecting is None:
+                    self._accepted()
                 await self._take_all(course, batches)
         except TimeoutError:
             error = self._doubt or self._given_up()
@@ -231,11 +250,16 @@ class Reflector(Generic[T]):
             return None
         if self._collecting is not None:
             self._list_error = error
-            self._log_failure("list_failed", error)
         else:
             self._watch_error = error
-            self._log_failure("watch_failed", error)
         return error
+
+    def _accepted(self) -> None:
+        """A watch is on: whatever failed before it is over."""
+        self._watch_error = None
+        down_s = self._outage.end(clock.monotonic())
+        if down_s is not None:
+            self._log.info("watch_resumed", down_s=round(down_s, 1))
 
     async def _take_all(self, course: Course, batches: Events[T]) -> None:
         while True:
@@ -266,8 +290,8 @@ class Reflector(Generic[T]):
             self._collecting = None
             self._dog.collected()
             self.state = ReflectorState.WATCHING
+            self._accepted()
         self._dog.heard(now)
-        self._watch_error = None
         if batch:
             self._apply(course, batch)
 
@@ -324,14 +348,19 @@ class Reflector(Generic[T]):
             return TimedOut("stream a list: its end did not come; see whether the server streams lists")
         return TimedOut("watch: nothing came for too long; watch again from the last version")
 
-    def _log_failure(self, event: str, error: Exception) -> None:
-        cause = Failure.of(error).cause.value
-        if isinstance(error, Gone):
-            self._log.info(event, cause=cause, error=str(error))
+    def _log_failure(self, event: str, error: Exception, following: Step) -> None:
+        failure = Failure.of(error)
+        loud = self._outage.failed(failure.message, clock.monotonic())
+        told = {"cause": failure.cause.value, "attempt": self._outage.attempts, "next_s": round(following.after_s, 1)}
+        text = str(error) if isinstance(error, CtrlkitError) else repr(error)
+        if not loud:
+            self._log.debug(event, error=text, **told)
+        elif isinstance(error, Gone):
+            self._log.info(event, error=text, **told)
         elif isinstance(error, CtrlkitError):
-            self._log.warning(event, cause=cause, error=str(error))
+            self._log.warning(event, error=text, **told)
         else:
-            self._log.error(event, cause=cause, error=repr(error), exc_info=error)
+            self._log.error(event, error=text, exc_info=error, **told)
 
 
 @asynccontextmanager

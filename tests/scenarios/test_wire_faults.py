@@ -193,6 +193,21 @@ async def test_while_connections_are_refused_nobody_is_stormed_and_nothing_is_lo
         assert set(mirror.informer.statistics().reflectors[""].lists) == {"first"}
 
 
+@pytest.mark.behaviour("R17")
+async def test_an_outage_is_over_once_the_server_accepts_the_watch() -> None:
+    """On a quiet kind too: neither an event nor a bookmark is waited for."""
+    async with mirrored() as mirror:
+        await mirror.proxy.close()
+        await mirror.pass_time(10)
+        assert "refused" in mirror.informer.statistics().reflectors[""].last_error
+        await mirror.proxy.open()
+        before = mirror.proxy.requests
+        while mirror.proxy.requests == before:
+            await mirror.pass_time(0.1)
+        await mirror.pass_time(1)
+        assert mirror.informer.statistics().reflectors[""].last_error == ""
+
+
 async def test_a_slow_server_is_waited_for() -> None:
     """Every answer takes five seconds on its way."""
     async with mirrored() as mirror:

@@ -177,3 +177,16 @@ async def test_a_lease_that_ends_while_others_wait_does_not_fail_them() -> None:
             await asyncio.sleep(5)
             assert not waiting.done()
         await waiting
+
+
+async def test_namespaces_in_one_text_are_refused() -> None:
+    """Its letters are no namespaces."""
+    factory = InformerFactory(Sources())
+    message = r"""namespaces is the text 'demo'; write \["demo"\]"""
+    with pytest.raises(TypeError, match=message):
+        factory.informer(PODS, namespaces="demo")
+    with pytest.raises(TypeError, match=message):
+        async with factory.lease(PODS, namespaces="demo"):
+            pass
+    with pytest.raises(TypeError, match=message):
+        InformerFactory(Sources(), namespaces="demo")

@@ -12,7 +12,7 @@ from ctrlkit.cache.lister import Lister
 from ctrlkit.cache.store import Store
 from ctrlkit.errors import DecodeError
 from ctrlkit.model import LabelSelector, ObjectMeta, Record, Resource, Snapshot, Unstructured
-from ctrlkit.model.kinds import PODS
+from ctrlkit.model.kinds import NODES, PODS
 from ctrlkit.wire.codec import Codec
 
 
@@ -140,6 +140,32 @@ def test_labels_of_a_record_cannot_be_changed(resource: Resource[Any]) -> None:
         labels["app"] = "spoilt"
     assert {**labels, "app": "mine"} == {"app": "mine"}
     assert record.meta.labels == {"app": "x"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "key", "message"),
+    [(PODS, "a", "a namespace is needed"), (NODES, "d/a", 'do not live in namespaces; write "a"')],
+)
+def test_a_key_that_the_kind_cannot_have_is_a_slip_and_not_an_absence(
+    resource: Resource[Any], key: str, message: str
+) -> None:
+    """The caller forgot the namespace, or gave one to a kind without; a record of any key may be looked for."""
+    lister = lister_of(resource)
+    with pytest.raises(ValueError, match=message):
+        lister.find(key)
+    with pytest.raises(ValueError, match=message):
+        lister.get(key)
+    assert lister.find_record(key) is None
+
+
+def test_selectors_as_dicts_are_refused_with_the_text_to_write() -> None:
+    """Not with an attribute that dict does not have."""
+    lister = lister_of(PODS, *THREE)
+    wrong: Any = {"app": "x"}
+    with pytest.raises(TypeError, match=r'selector is a dict, .* write "app=x"'):
+        lister.list(selector=wrong)
+    with pytest.raises(TypeError, match=r'fields is a dict, .* write "app=x"'):
+        lister.list(fields=wrong)
 
 
 class Loose(msgspec.Struct, frozen=True):
