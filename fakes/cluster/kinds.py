@@ -12,7 +12,7 @@ from typing import Any
 from ctrlkit.cache import Change, Informer
 from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch, to_self
 from ctrlkit.manager import Manager
-from ctrlkit.model import AnyResource, OwnerReference, Resource, Scope, Unstructured, custom_resource
+from ctrlkit.model import AnyResource, ObjectKey, OwnerReference, Resource, Scope, Unstructured, custom_resource
 from ctrlkit.model.kinds import BUILT_IN, CUSTOM_RESOURCE_DEFINITIONS, EVENTS
 
 AnyInformer = Informer[Unstructured]
@@ -82,7 +82,7 @@ def wake_on_change(informer: AnyInformer, mapper: Mapper[Any], controller: Contr
     def on_change(change: Change[Any]) -> None:
         for record in (change.old, change.new):
             for key in mapper(record) if record is not None else ():
-                controller.wake(key)
+                controller.wake(ObjectKey.of(key))
 
     informer.add_handler(on_change, name=f"{controller.name}:{informer.name}")
 

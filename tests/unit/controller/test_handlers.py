@@ -152,9 +152,7 @@ async def test_a_mapper_that_returns_one_key_is_refused_and_keys_may_be_texts() 
 def test_a_watch_of_what_cannot_be_watched_is_refused() -> None:
     """With what to write instead."""
     kind: Any = CONFIG_MAPS
-    with pytest.raises(
-        TypeError, match=r"Watch: configmaps is a kind; give it the informer, manager\.informer"
-    ):
+    with pytest.raises(TypeError, match=r"Watch: configmaps is a kind; give it the informer, manager\.informer"):
         Watch(kind, to_self)
     informer, mapper = Mock(), to_owner
     with pytest.raises(TypeError, match=r"write to_owner\(KIND\)"):
