@@ -4,6 +4,8 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
     CtrlkitError
       ConfigError            settings or credentials that cannot be used
         SettingsError          manager: a flag, a variable or a line of the file
+        BuildError             manager: a build function that makes no controllers
+        TargetError            cli: `ctrlkit run` was given what is no MODULE:ATTRIBUTE
       DecodeError            an object the server sent that does not fit its Python type
       NotSynced              caches that did not fill in time
       TerminalError          raised by a reconciler: do not retry until the object changes
