@@ -13,6 +13,7 @@ from ctrlkit.cache.informer import Informer
 from ctrlkit.cache.source import ListWatch
 from ctrlkit.errors import NotSynced
 from ctrlkit.model import Resource
+from ctrlkit.names import check_no_text
 
 T = TypeVar("T")
 
@@ -200,8 +201,7 @@ class InformerFactory:
 
 def _names(namespaces: Sequence[str]) -> tuple[str, ...]:
     """Several texts: a single one would be taken for its letters."""
-    if isinstance(namespaces, str):
-        raise TypeError(f'namespaces is the text {namespaces!r}; write ["{namespaces}"]')
+    check_no_text(namespaces)
     return tuple(namespaces)
 
 

@@ -23,6 +23,7 @@ from ctrlkit.cache.fanout import HandlerStatistics
 from ctrlkit.cache.informer import Informer
 from ctrlkit.cache.statistics import InformerStatistics
 from ctrlkit.histogram import HistogramStatistics
+from ctrlkit.samples import add_sample
 
 INFORMER_LABELS = ("name", "group", "version", "resource")
 VERSION_DIGITS = 15
@@ -85,7 +86,7 @@ class InformerCollector(Collector):
             count = seen[labels] = seen.get(labels, 0) + 1
             labels = (f"{labels[0]}#{count}" if count > 1 else labels[0], *labels[1:])
             for name, more, value in (*_of_informer(statistics), *_of_scopes(statistics), *_of_handlers(statistics)):
-                _add(families[name], (*labels, *more), value)
+                add_sample(families[name], (*labels, *more), value)
         return iter(families.values())
 
 
@@ -131,12 +132,3 @@ def _of_handlers(of: InformerStatistics) -> Iterator[_Sample]:
 
 def _empty(family: _Family) -> Metric:
     return family.kind(family.name, family.help, labels=(*INFORMER_LABELS, *family.labels))
-
-
-def _add(family: Metric, labels: tuple[str, ...], value: float | HistogramStatistics) -> None:
-    if isinstance(value, HistogramStatistics):
-        assert isinstance(family, HistogramMetricFamily)
-        family.add_metric(labels, value.cumulative(), value.sum_s)
-    else:
-        assert isinstance(family, GaugeMetricFamily | CounterMetricFamily)
-        family.add_metric(labels, value)

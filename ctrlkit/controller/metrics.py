@@ -19,7 +19,6 @@ and is counted in controller_cancelled_total alone.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +30,8 @@ from ctrlkit.controller.controller import Controller
 from ctrlkit.controller.tally import ControllerStatistics
 from ctrlkit.controller.verdict import Result
 from ctrlkit.histogram import HistogramStatistics
+from ctrlkit.names import told_apart
+from ctrlkit.samples import add_sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +83,13 @@ class ControllerCollector(Collector):
         families = {family.name: family.empty() for family in METRICS}
         for name, controller in named(self._controllers()):
             for family, more, value in _samples(controller.statistics(), synced=controller.has_synced()):
-                _add(families[family], (name, *more), value)
+                add_sample(families[family], (name, *more), value)
         return iter(families.values())
 
 
 def named(controllers: Iterable[Controller]) -> Iterator[tuple[str, Controller]]:
     """Each with what its samples call it."""
-    names: Counter[str] = Counter()
-    for controller in controllers:
-        names[controller.name] += 1
-        count = names[controller.name]
-        yield f"{controller.name}#{count}" if count > 1 else controller.name, controller
+    return told_apart((controller.name, controller) for controller in controllers)
 
 
 _Sample = tuple[str, tuple[str, ...], float | HistogramStatistics]
@@ -126,12 +123,3 @@ def _their_results(results: Mapping[Result, int]) -> dict[str, int]:
         "success": results[Result.DONE],
         "conflict": results[Result.CONFLICT],
     }
-
-
-def _add(family: Metric, labels: tuple[str, ...], value: float | HistogramStatistics) -> None:
-    if isinstance(value, HistogramStatistics):
-        assert isinstance(family, HistogramMetricFamily)
-        family.add_metric(labels, value.cumulative(), value.sum_s)
-    else:
-        assert isinstance(family, GaugeMetricFamily | CounterMetricFamily)
-        family.add_metric(labels, value)

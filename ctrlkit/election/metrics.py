@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ctrlkit.election.elector import ElectionStatus, Elector
+from ctrlkit.names import told_apart
 
 _Family = type[GaugeMetricFamily] | type[CounterMetricFamily]
 
@@ -57,12 +58,10 @@ class ElectionCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The families, with a sample for each elector there is now."""
-        statuses: dict[str, ElectionStatus] = {}
-        for elector in self._electors():
-            count = 1 + sum(status.name == elector.name for status in statuses.values())
-            statuses[elector.name if count == 1 else f"{elector.name}#{count}"] = elector.status()
+        electors = told_apart((elector.name, elector) for elector in self._electors())
+        statuses = [(label, elector.status()) for label, elector in electors]
         for name, (kind, text, value) in METRICS.items():
             family = kind(name, text, labels=("name",))
-            for label, status in statuses.items():
+            for label, status in statuses:
                 family.add_metric((label,), value(status))
             yield family

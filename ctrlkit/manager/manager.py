@@ -38,7 +38,6 @@ from ctrlkit.events import EventRecorder, EventsApi
 from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints
 from ctrlkit.manager.errors import GraceExceeded, StillRunning
 from ctrlkit.manager.leading import Leading
-from ctrlkit.manager.names import check_no_text
 from ctrlkit.manager.parts import Parts
 from ctrlkit.manager.warm_up import warm_up
 from ctrlkit.model import Resource
@@ -93,7 +92,6 @@ class Manager:
     ) -> None:
         if grace_s < 0 or sync_timeout_s < 0:
             raise ValueError(f"Manager: times must not be negative, got {grace_s=} and {sync_timeout_s=}")
-        check_no_text(namespaces)
         self.client = client
         self.elector = elector
         self.sharding = sharding
@@ -162,7 +160,6 @@ class Manager:
     ) -> Informer[T]:
         """The one informer of a collection, shared by all who ask for it; the manager's namespaces, unless named."""
         self._refuse_when_over(f"make an informer of {resource}")
-        check_no_text(namespaces)
         return self._factory.informer(
             resource,
             namespaces=namespaces,
@@ -190,7 +187,6 @@ class Manager:
         It stops when the last block ends, unless somebody asked for it for good.
         """
         self._refuse_when_over(f"lease an informer of {resource}")
-        check_no_text(namespaces)
         async with self._factory.lease(
             resource,
             namespaces=namespaces,

@@ -24,8 +24,8 @@ from ctrlkit.election.times import LeaseTimes
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.manager.endpoints import Endpoints
-from ctrlkit.manager.names import check_no_text, is_label, is_subdomain
 from ctrlkit.manager.sources import Given, Setting, from_arguments, from_environment, from_file, parse
+from ctrlkit.names import check_no_text, is_label, is_subdomain
 from ctrlkit.telemetry import LogFormat, LogLevel
 
 OFF: Final = "off"

@@ -18,6 +18,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ctrlkit.histogram import HistogramStatistics
+from ctrlkit.names import told_apart
+from ctrlkit.samples import add_sample
 from ctrlkit.workqueue.line import NORMAL
 from ctrlkit.workqueue.statistics import Statistics
 from ctrlkit.workqueue.workqueue import WorkQueue
@@ -58,17 +60,14 @@ class QueueCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families, with a sample for each queue there is now."""
         families = _families()
-        seen: dict[str, int] = {}
         named: dict[str, list[int]] = {}
-        for controller, queue in self._queues():
-            count = seen[controller] = seen.get(controller, 0) + 1
-            name = f"{controller}#{count}" if count > 1 else controller
+        for name, queue in told_apart(self._queues()):
             statistics = queue.statistics()
             named[name] = self._priorities.get(name, [NORMAL])
             for priority, depth in _by_label(statistics.depth, named[name]).items():
-                _add(families["workqueue_depth"], (name, name, priority), depth)
+                add_sample(families["workqueue_depth"], (name, name, priority), depth)
             for family, value in _samples(statistics):
-                _add(families[family], (name, name), value)
+                add_sample(families[family], (name, name), value)
         self._priorities = named  # of queues that are gone nothing is remembered (B20)
         return iter(families.values())
 
@@ -97,16 +96,3 @@ def _samples(of: Statistics) -> Iterator[tuple[str, float | HistogramStatistics]
     yield "workqueue_unfinished_work_seconds", of.unfinished_s
     yield "workqueue_longest_running_processor_seconds", of.longest_s
     yield "workqueue_retries_total", of.requeues
-
-
-def _add(
-    family: GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily,
-    labels: tuple[str, ...],
-    value: float | HistogramStatistics,
-) -> None:
-    if isinstance(value, HistogramStatistics):
-        assert isinstance(family, HistogramMetricFamily)
-        family.add_metric(labels, value.cumulative(), value.sum_s)
-    else:
-        assert isinstance(family, GaugeMetricFamily | CounterMetricFamily)
-        family.add_metric(labels, value)

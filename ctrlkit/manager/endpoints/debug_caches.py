@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit.cache.statistics import InformerStatistics
-from ctrlkit.manager.endpoints.names import told_apart
 from ctrlkit.manager.endpoints.tables import Row, Table, cut, seconds, table
+from ctrlkit.names import told_apart
 
 if TYPE_CHECKING:
     from ctrlkit.cache import Informer

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctrlkit.manager.endpoints.health import Check, CheckKind, Finding, ping, worded
 from ctrlkit.manager.endpoints.heartbeat import LATE_MAX_S, Heartbeat
-from ctrlkit.manager.endpoints.names import told_apart
+from ctrlkit.names import told_apart
 
 if TYPE_CHECKING:
     from ctrlkit.cache import Informer
