@@ -11,13 +11,13 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 from controllers.bitcoin.manifests import NAMES, manifests
 from controllers.bitcoin.rpc import RpcError
 from controllers.bitcoin.types import NODES_MAX
+from ctrlkit.cli import installed_version
 from ctrlkit.exits import exit_status
 from ctrlkit.manager.settings import Settings, settings_known
 from ctrlkit.manager.sources import add_flags
@@ -132,7 +132,7 @@ def command_line() -> argparse.ArgumentParser:
         epilog=_MAIN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{PROG} {_version()}")
+    parser.add_argument("--version", action="version", version=f"{PROG} {installed_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_demo(commands)
@@ -237,13 +237,6 @@ def _command(commands: Any, name: str, text: str, epilog: str) -> argparse.Argum
         allow_abbrev=False,  # --namespace is no short form of --namespaces: of several, one would count
     )
     return parser
-
-
-def _version() -> str:
-    try:
-        return version("ctrlkit")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _path(text: str) -> str:

@@ -67,7 +67,7 @@ def _parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
         description="Tools for people who write Kubernetes controllers with ctrlkit.",
         epilog="'ctrlkit COMMAND --help' tells what a command does and takes.",
     )
-    parser.add_argument("--version", action="version", version=f"ctrlkit {_version()}")
+    parser.add_argument("--version", action="version", version=f"ctrlkit {installed_version()}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in commands:
         description = f"{command.help[:1].upper()}{command.help[1:]}."
@@ -77,7 +77,8 @@ def _parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
     return parser
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """The version of this package, and of the programs that come with it, as it is installed."""
     try:
         return version("ctrlkit")
     except PackageNotFoundError:

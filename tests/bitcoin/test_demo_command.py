@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +28,7 @@ from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES
 from fakes.apiserver import ApiServer
 from fakes.cluster.binaries import BinaryNotFound, find_bitcoind
 from fakes.tracker import Tracker
-from tests.support.processes import command_lines
+from tests.support.processes import command_lines, process_of
 
 pytestmark = pytest.mark.real_time
 
@@ -41,13 +41,8 @@ async def a_demo(folder: Path, *arguments: str) -> AsyncIterator[Process]:
     """A running demo; at the latest it is killed at the end."""
     environment = os.environ | {"PYTHONPATH": str(_REPOSITORY), "TMPDIR": str(folder)}
     command = [sys.executable, "-m", "controllers.bitcoin", "demo", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=environment, cwd=folder)
-    try:
+    async with process_of(*command, env=environment, cwd=folder) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:

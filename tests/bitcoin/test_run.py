@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from fakes.apiserver import ApiServer
 from fakes.clientset import FakeClientset
 from tests.bitcoin.deployed import pods_of_the_deployment
 from tests.bitcoin.servers import forbid, with_definition
+from tests.support.processes import process_of
 
 pytestmark = pytest.mark.real_time
 
@@ -36,13 +36,8 @@ async def a_controller(kubeconfig: Path, *arguments: str) -> AsyncIterator[async
     own = ("--kubeconfig", str(kubeconfig), "--endpoints-address", "127.0.0.1:0")
     command = [sys.executable, "-m", "controllers.bitcoin", "run", *arguments, *own]
     environment = os.environ | {"PYTHONPATH": str(_REPOSITORY)}
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=environment)
-    try:
+    async with process_of(*command, env=environment) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 async def test_run_refused_by_a_server_ends_with_one_line(tmp_path: Path) -> None:

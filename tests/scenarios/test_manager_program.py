@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import textwrap
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ from fakes.apiserver import ApiServer
 from fakes.calls import Calls
 from fakes.clientset import FakeClientset
 from tests.support.greetings import GREETINGS, greeting
+from tests.support.processes import process_of
 
 pytestmark = pytest.mark.real_time
 
@@ -97,15 +98,8 @@ class Server:
             "CTRLKIT_ENDPOINTS_ADDRESS": "off",
             **variables,
         }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, cwd=self.folder, env=environ, stdout=PIPE, stderr=PIPE
-        )
-        try:
+        async with process_of(sys.executable, *arguments, env=environ, cwd=self.folder) as process:
             yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
 
 
 @pytest.fixture

@@ -1,13 +1,28 @@
-"""Wait for the end of processes that are not our children, by an event and not by asking again and again (Linux)."""
+"""Processes of a test: started, and waited for by an event, not by asking again and again."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 HAS_PIDFD = hasattr(os, "pidfd_open")
 """Whether this machine can say so."""
+
+
+@asynccontextmanager
+async def process_of(*command: str, env: Mapping[str, str], cwd: Path | None = None) -> AsyncIterator[Process]:
+    """A running process whose output can be read; at the latest it is killed at the end."""
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=env, cwd=cwd)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 async def process_ended(pid: int) -> None:
