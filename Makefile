@@ -6,17 +6,23 @@ READY  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
 
-.PHONY: demo test lint bench bitcoind clean help
+.PHONY: demo test test-all judge lint bench bitcoind clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 demo: $(READY) bitcoind  ## run a bitcoin network under our controller, with no cluster  (ARGS="--nodes 5")
 	@$(BIN)/bitcoin-controller demo $(ARGS)
 
 test: $(READY) bitcoind  ## run all tests  (ARGS="-k mesh")
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(READY) bitcoind  ## run the long tests too: fuzzing, soaks, mutations
+	@$(BIN)/python -m pytest -m "not judge" $(ARGS)
+
+judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
+	@$(BIN)/python -m pytest -m judge $(ARGS)
 
 lint: $(READY)  ## style, types, import contracts
 	@$(BIN)/ruff format --check .
