@@ -7,6 +7,7 @@ HTTP and TLS: where the server is, how an Action travels, and what its answers m
     tls.py         certificates -> a TLS context
     proxies.py     the proxy that the environment names
     transport.py   RestTransport: Action -> HTTP -> bytes; time limits, retries
+    connections.py the pool: which connection a request goes over, and that it goes once
     metrics.py     RestCollector: what transports counted, for Prometheus
     faults.py      the HTTP library's exceptions -> TransportError
     status.py      a refusal's body and headers -> ApiError; pure

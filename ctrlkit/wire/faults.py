@@ -5,12 +5,20 @@ from __future__ import annotations
 import aiohttp
 
 from ctrlkit.errors import StreamBroken, TransportError, Unreachable
+from ctrlkit.model import Action
+from ctrlkit.wire.connections import ConnectionLost, NotConnected
+
+READ_AGAIN = "nobody knows whether it was carried out: read the object before you try again"
+"""What to do after a write whose answer was lost."""
 
 
-def unreachable(error: aiohttp.ClientError | OSError, *, attempted: str, evidence: str, address: str) -> Unreachable:
+def unreachable(error: aiohttp.ClientError | OSError, *, action: Action, evidence: str, address: str) -> Unreachable:
     """Why no answer came, with the address and what to look at; `address` is host:port."""
+    cause = error.cause if isinstance(error, ConnectionLost) else error
     fact, next_step = _cause(error, address)
-    return Unreachable(f"{attempted}: {fact}; {next_step} [{evidence} -> {type(error).__name__}]")
+    if action.verb.writes and _may_have_left(error):
+        next_step = READ_AGAIN
+    return Unreachable(f"{action}: {fact}; {next_step} [{evidence} -> {type(cause).__name__}]")
 
 
 def telling_cause(error: Exception) -> Exception | None:
@@ -29,10 +37,23 @@ def broken(error: BaseException | None, *, attempted: str, evidence: str, unfini
 
 def was_cut(error: TransportError) -> bool:
     """Whether a connection that had been made was lost: reset, or closed before the answer was complete."""
-    cause = error.__cause__
-    return isinstance(
-        cause, ConnectionError | aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError | aiohttp.ClientOSError
-    ) and not isinstance(cause, aiohttp.ClientConnectorError)
+    return isinstance(error.__cause__, _LOST) and not isinstance(error.__cause__, aiohttp.ClientConnectorError)
+
+
+def _may_have_left(error: Exception) -> bool:
+    """Whether some of the request may have reached the server."""
+    return not isinstance(
+        error, NotConnected | aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError | aiohttp.InvalidURL
+    )
+
+
+_LOST = (
+    ConnectionLost,
+    ConnectionError,
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientPayloadError,
+    aiohttp.ClientOSError,
+)
 
 
 _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
@@ -44,6 +65,11 @@ _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], .
     (
         aiohttp.ClientProxyConnectionError,
         "the proxy on the way to {address} cannot be reached",
+        "check HTTPS_PROXY, NO_PROXY and proxy-url",
+    ),
+    (
+        NotConnected,
+        "the proxy on the way to {address} closed the connection before it led there",
         "check HTTPS_PROXY, NO_PROXY and proxy-url",
     ),
     (ConnectionRefusedError, "{address} refused the connection", "check that the server runs there"),
@@ -64,7 +90,7 @@ _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], .
     ),
     (aiohttp.ClientConnectorError, "{address} cannot be reached: {error}", "check the network"),
     (
-        (ConnectionError, aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError),
+        _LOST,
         "{address} closed the connection before the answer was complete",
         "try again; see the server's log",
     ),

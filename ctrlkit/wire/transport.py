@@ -6,10 +6,10 @@ Out     Bytes, lines, or an error that says what was tried on what.
 Owns    The connections: `async with RestTransport(endpoint)` closes them.
 
 R-a  A call has a time limit (30 s for each attempt). A watch has it until its stream opens, and may then last as much
-     longer than the timeout it asks the server for: a server that has not ended it by then is there no more. The
-     system keeps sockets alive, and so notices most such servers within two minutes.
-R-b  A 429 or 5xx that names a time in Retry-After is tried again after it, up to 10 times, writes included: the server
-     says that it did not start. A read that lost its connection is tried again after 1 s. Nothing else is (row C2).
+     longer than the timeout it asks the server for: a server that has not ended it by then is there no more.
+R-b  A write leaves once (connections.py), unless the server says that it did not start: 429 or 503 with a time in
+     Retry-After, and it is sent again after that; a 401 of credentials that can be renewed. A read is tried again after
+     any 429 or 5xx with such a time, and 1 s after its connection was lost. Up to 10 times; nothing else is (row C2).
      A wait longer than the time limit is left to the caller, who finds it in `retry_after_s`.
 R-c  There is no throttle on this side: the server's own fairness says when to wait (rows C1 and B21).
 R-d  A 401 has the credentials renewed, once, where there may be fresher ones. Later calls go over connections of their
@@ -24,13 +24,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
@@ -40,8 +39,9 @@ from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, TimedOut, Unauthorized, Unreachable
 from ctrlkit.model import Action, Lines, Verb
 from ctrlkit.telemetry import logger
+from ctrlkit.wire.connections import Connections, sent_once
 from ctrlkit.wire.endpoint import Endpoint
-from ctrlkit.wire.faults import broken, telling_cause, unreachable, was_cut
+from ctrlkit.wire.faults import READ_AGAIN, broken, telling_cause, unreachable, was_cut
 from ctrlkit.wire.frames import LineSplitter
 from ctrlkit.wire.routes import HttpRequest, to_http
 from ctrlkit.wire.status import refusal, warnings_in
@@ -52,9 +52,8 @@ TIME_LIMIT_S = 30.0
 MAX_RETRIES = 10
 CUT_WAIT_S = 1.0
 LEAST_WAIT_S = 1.0
-ALIVE_IDLE_S = 30
-ALIVE_EVERY_S = 15
-ALIVE_TRIES = 4
+NOT_STARTED = frozenset({429, 503})
+"""Codes by which a server that names a time to try again says that it has not begun to carry out a write."""
 NO_ANSWER = "<error>"
 _READ_BUFFER = 256 * 1024
 _KNOWN_WARNINGS = 1000
@@ -75,6 +74,11 @@ class TransportStatistics:
     requests: Mapping[tuple[str, str], int]
 
 
+class _Pool(NamedTuple):
+    connections: Connections
+    session: aiohttp.ClientSession
+
+
 class RestTransport:
     """
     The Transport that speaks HTTP to an API server.
@@ -91,7 +95,7 @@ class RestTransport:
         self._endpoint = endpoint
         self._time_limit_s = time_limit_s
         self._address = _address(endpoint.server)
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: _Pool | None = None
         self._requests: Counter[tuple[str, str]] = Counter()
         self._warned: set[str] = set()
 
@@ -100,22 +104,24 @@ class RestTransport:
         return TransportStatistics(host=self._address, requests=dict(self._requests))
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=0, socket_factory=alive_socket)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
+        connections = Connections()
+        session = aiohttp.ClientSession(
+            connector=connections,
+            middlewares=(sent_once,),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "ctrlkit"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # R-a is kept here, in one place
             read_bufsize=_READ_BUFFER,
         )
+        self._pool = _Pool(connections, session)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._pool is not None:
+            await self._pool.session.close()
+            self._pool = None
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch."""
@@ -139,6 +145,12 @@ class RestTransport:
         finally:
             response.close()
 
+    @property
+    def _opened(self) -> _Pool:
+        if self._pool is None:
+            raise RuntimeError("RestTransport is used outside `async with`")
+        return self._pool
+
     async def _persist(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
         renewed = False
         retries = 0
@@ -152,7 +164,7 @@ class RestTransport:
                 renewed = True
                 continue
             except ApiError as error:
-                wait_s = self._wait_asked_for(error)
+                wait_s = self._wait_asked_for(action, error)
                 if wait_s is None or retries == MAX_RETRIES:
                     raise
                 cause = f"{error.code} {error.reason}".strip()
@@ -169,8 +181,9 @@ class RestTransport:
             log.info("retry_waited_for", attempted=str(action), cause=cause, retry=retries, wait_s=wait_s)
             await asyncio.sleep(wait_s)
 
-    def _wait_asked_for(self, error: ApiError) -> float | None:
-        if error.retry_after_s is None or not (error.code == 429 or error.code >= 500):
+    def _wait_asked_for(self, action: Action, error: ApiError) -> float | None:
+        asks = error.code in NOT_STARTED or (error.code >= 500 and not action.verb.writes)
+        if error.retry_after_s is None or not asks:
             return None
         wait_s = max(error.retry_after_s, LEAST_WAIT_S)
         return wait_s if wait_s <= self._time_limit_s else None
@@ -178,27 +191,27 @@ class RestTransport:
     async def _within_limits(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
         """One attempt; the border at which the library's exceptions end."""
         try:
-            async with asyncio.timeout(self._time_limit_s):
-                return await attempt()
+            with self._opened.connections.trying():
+                async with asyncio.timeout(self._time_limit_s):
+                    return await attempt()
         except TimeoutError as error:
+            next_step = READ_AGAIN if action.verb.writes else "see whether the server is overloaded"
             raise TimedOut(
                 f"{action}: no complete answer from {self._address} within {self._time_limit_s:g} s; "
-                f"see whether the server is overloaded [{_evidence(request)}]"
+                f"{next_step} [{_evidence(request)}]"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise unreachable(
-                error, attempted=str(action), evidence=_evidence(request), address=self._address
+                error, action=action, evidence=_evidence(request), address=self._address
             ) from telling_cause(error)
 
     async def _send(self, action: Action, request: HttpRequest) -> aiohttp.ClientResponse:
         """Send once and return a success, still unread. Every request passes here, and is counted."""
-        if self._session is None:
-            raise RuntimeError("RestTransport is used outside `async with`")
         credentials = await self._endpoint.credentials.headers()
         encoding = "identity" if action.verb is Verb.WATCH else "gzip"
         code = NO_ANSWER
         try:
-            response = await self._session.request(
+            response = await self._opened.session.request(
                 request.method,
                 self._url(request),
                 headers={"Accept-Encoding": encoding, **request.headers, **credentials},
@@ -291,15 +304,3 @@ def _address(server: str) -> str:
     parts = urlsplit(server)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-
-
-def alive_socket(address: tuple[Any, Any, int, str, Any]) -> socket.socket:
-    """A socket whose system asks the other end whether it is still there, and ends a connection whose end is not."""
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("KEEPIDLE", ALIVE_IDLE_S), ("KEEPINTVL", ALIVE_EVERY_S), ("KEEPCNT", ALIVE_TRIES)):
-        option = getattr(socket, f"TCP_{name}", None)  # a system may lack one, and then has its own number
-        if option is not None:
-            made.setsockopt(socket.IPPROTO_TCP, option, value)
-    return made
