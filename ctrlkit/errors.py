@@ -38,6 +38,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 SERVER_TEXT_LIMIT = 256
+RETRY_AFTER_MAX_S = 180.0
+"""Nobody waits longer because a server asked for it: what a gateway says in an outage is no promise of its length."""
 
 
 class CtrlkitError(Exception):
@@ -95,9 +97,10 @@ class ApiError(CtrlkitError):
     >>> str(error)
     'create pods demo/a: pods "a" already exists; read it and decide whether it is yours [409 AlreadyExists]'
 
-    Shape   `message` is the server's text, `details` its `Status.details` (causes, kind, name), `retry_after_s` seconds
-            or None, `continue_token` how to go on with a list whose version is gone. `attempted` and `evidence` are
-            filled in on the way by whoever knows them.
+    Shape   `message` is the server's text, `details` its `Status.details` (causes, kind, name), `continue_token` how to
+            go on with a list whose version is gone. `attempted` and `evidence` are filled in on the way by whoever
+            knows them.
+    Units   `retry_after_s`: how long the server asks to wait, in seconds, 180 at most; None if it did not say.
     """
 
     code: int = 500
@@ -121,7 +124,7 @@ class ApiError(CtrlkitError):
         self.code = type(self).code if code is None else code
         self.reason = type(self).reason if reason is None else reason
         self.details: Mapping[str, Any] = details or {}
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = patience_s(retry_after_s)
         self.continue_token = continue_token
         self.attempted = attempted
         self.evidence = evidence
@@ -169,6 +172,16 @@ class ApiError(CtrlkitError):
     def _advice(self) -> str:
         """What to do next; some classes know better than their `next_step` what a refusal is about."""
         return self.next_step
+
+
+def patience_s(asked_s: float | None) -> float | None:
+    """
+    How long to wait for who asks for `asked_s` seconds; None where that is no time at all.
+
+    >>> patience_s(4), patience_s(86400), patience_s(-3), patience_s(float("nan"))
+    (4.0, 180.0, None, None)
+    """
+    return min(float(asked_s), RETRY_AFTER_MAX_S) if asked_s is not None and asked_s >= 0 else None
 
 
 class BadRequest(ApiError):

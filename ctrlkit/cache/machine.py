@@ -16,8 +16,9 @@ M-a  A 410 on a watch leads to a list at once; a second one before the stream wa
 M-b  A list refused as expired or from the future is repeated at once, and only once, for the newest state (R3, R21).
 M-c  Every other step after a failure, and after any stream that was not healthy, waits a jittered back-off (R9, R13).
 M-d  A connection that could not be made, or a server that asks for patience, keeps the version: no list follows (R11).
-M-e  A server is held unable to stream lists only by comparison: it refused to, or sent no end marker, and the list
-     asked for at once after that succeeded (B17).
+M-e  A server is held unable to stream lists only by comparison: it refused to, or sent no end marker on a stream that
+     it had opened, and the list asked for at once after that succeeded (B17). Asking for patience is no such refusal,
+     however often, and leads to no list.
 M-f  Over any stretch of time there are at most two requests a second, and four more.
 """
 
@@ -46,9 +47,13 @@ SHORT_WATCH_S = 1.0
 BARREN_WATCHES = 3
 STREAM_TRIES = 3
 MARKER_PATIENCE_S = 5.0
-"""Servers that stream lists send the end marker at once; to give up on one that would have costs no more than pages."""
+"""
+From the opening of the stream, or its last new object. Servers that stream lists send the end marker at once; to give
+up on one that would have sent it costs no more than pages, until streams are asked for again.
+"""
 REQUEST_EVERY_S = 0.5
 FIRST_REQUESTS = 4
+BAD_GATEWAY = 502
 TOO_LARGE = "Too large resource version"
 UNABLE = frozenset({400, 405, 406, 415, 422, 501})
 """Codes by which a server refuses what it does not know."""
@@ -154,16 +159,22 @@ class Course:
         self._collected(version)
 
     def stream_failed(self, error: Exception | None, *, lived_s: float, objects: int) -> Step:
-        """A streamed list could not be opened, or ended before its end marker, after so many objects (R21)."""
+        """
+        A streamed list could not be opened, or ended before its end marker, after so many objects (R21).
+
+        `lived_s` is how long it was open.
+        """
         match error:
             case ApiError() if _version_is_at_fault(error) and not self._version_unusable:
                 self._version_unusable = True
                 return self._collect(Reason.UNUSABLE_VERSION)
-            case Gone() | TooManyRequests() | ServiceUnavailable() | ServerTimeout() | Timeout():
+            case ApiError() if _asks_to_wait(error):
+                return self._collect(Reason.STREAM_BROKEN, self._wait_after(error))
+            case ApiError() if isinstance(error, Gone) or _asks_for_patience(error):
                 pass
             case ApiError():
                 return self._list_instead(suspect=error.code in UNABLE or (error.code == 500 and not objects))
-            case TimedOut():
+            case TimedOut() if lived_s > 0:
                 return self._list_instead(suspect=True)
             case None if lived_s >= MARKER_PATIENCE_S:
                 return self._list_instead(suspect=True)
@@ -250,8 +261,15 @@ class Course:
         self._unpaid_s = max(-FIRST_REQUESTS * REQUEST_EVERY_S, self._unpaid_s - passed_s)
 
 
+def _asks_to_wait(error: ApiError) -> bool:
+    """The server is well, and says that it is to be asked later."""
+    return isinstance(error, TooManyRequests) or (error.code >= 500 and error.retry_after_s is not None)
+
+
 def _asks_for_patience(error: ApiError) -> bool:
-    return isinstance(error, TooManyRequests | ServiceUnavailable | ServerTimeout | Timeout)
+    """It may be well again soon, and says nothing against what was asked for."""
+    passing = isinstance(error, ServiceUnavailable | ServerTimeout | Timeout) or error.code == BAD_GATEWAY
+    return passing or _asks_to_wait(error)
 
 
 def _version_is_at_fault(error: Exception) -> bool:

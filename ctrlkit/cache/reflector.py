@@ -119,6 +119,7 @@ class Reflector(Generic[T]):
         self._intake: Intake[T] = Intake()
         self._collecting: Collecting[T] | None = None
         self._doubt: DecodeError | None = None
+        self._opened_at: float | None = None
         self._list_error: Exception | None = None
         self._watch_error: Exception | None = None
         self._outage = Outage()
@@ -166,6 +167,7 @@ class Reflector(Generic[T]):
                 await asyncio.sleep(step.after_s)
             if isinstance(step, Stream) and not self._source.streams_lists:
                 step = course.without_stream(step)
+            course.streams = believed = self._source.streams_lists
             match step:
                 case Stream():
                     step = await self._stream(course, step)
@@ -173,7 +175,7 @@ class Reflector(Generic[T]):
                     step = await self._list(course, step)
                 case Watch():
                     step = await self._watch(course, step)
-            if self._source.streams_lists and not course.streams:
+            if believed and not course.streams and self._source.streams_lists:
                 self._source.stop_streaming()
                 self._log.info("streaming_given_up")
 
@@ -200,14 +202,13 @@ class Reflector(Generic[T]):
         self._lists[step.reason.value] += 1
         self._collecting = collecting = Collecting[T](step.reason, known=self._sink.known)
         timeout_s = clock.random_source().randint(*WATCH_TIMEOUT_S)
-        began = clock.monotonic()
         error = await self._follow(
             course, self._source.stream(resource_version=step.version, timeout_s=timeout_s), timeout_s
         )
         if collecting.ended_at is not None:
-            return self._watch_ended(course, error, began=collecting.ended_at)
+            return self._watch_ended(course, error, lived_s=clock.monotonic() - collecting.ended_at)
         self._collecting = None
-        following = course.stream_failed(error, lived_s=clock.monotonic() - began, objects=len(collecting.records))
+        following = course.stream_failed(error, lived_s=self._open_for_s(), objects=len(collecting.records))
         if error is not None:
             self._log_failure("list_failed", error, following)
         return following
@@ -216,14 +217,18 @@ class Reflector(Generic[T]):
         self.state = ReflectorState.WATCHING
         self._watches += 1
         timeout_s = clock.random_source().randint(*WATCH_TIMEOUT_S)
-        began = clock.monotonic()
         error = await self._follow(
             course, self._source.watch(resource_version=step.version, timeout_s=timeout_s), timeout_s
         )
-        return self._watch_ended(course, error, began=began)
+        return self._watch_ended(course, error, lived_s=self._open_for_s())
 
-    def _watch_ended(self, course: Course, error: Exception | None, *, began: float) -> Step:
-        following = course.watch_ended(error, lived_s=clock.monotonic() - began)
+    def _open_for_s(self) -> float:
+        """How long the last stream was open; 0 for one that the server did not open."""
+        return 0.0 if self._opened_at is None else clock.monotonic() - self._opened_at
+
+    def _watch_ended(self, course: Course, error: Exception | None, *, lived_s: float) -> Step:
+        course.streams = self._source.streams_lists  # as others have learnt meanwhile, or forgotten
+        following = course.watch_ended(error, lived_s=lived_s)
         if error is not None:
             self._log_failure("watch_failed", error, following)
         return following
@@ -233,10 +238,13 @@ class Reflector(Generic[T]):
     ) -> Exception | None:
         """Take in a stream to its end; what ended it, or None where the server just closed it."""
         self._doubt = None
-        self._dog.opened(clock.monotonic(), timeout_s=timeout_s, collecting=self._collecting is not None)
+        self._opened_at = None
+        self._dog.asked(clock.monotonic(), timeout_s=timeout_s)
         error: Exception | None = None
         try:
             async with guarded(self._dog), opening as batches:
+                self._opened_at = now = clock.monotonic()
+                self._dog.opened(now, timeout_s=timeout_s, collecting=self._collecting is not None)
                 if self._collecting is None:
                     self._accepted()
                 await self._take_all(course, batches)
@@ -344,7 +352,7 @@ class Reflector(Generic[T]):
 
     def _given_up(self) -> TimedOut:
         self._dog.gave_up()
-        if self._collecting is not None:
+        if self._collecting is not None and self._opened_at is not None:
             return TimedOut("stream a list: its end did not come; see whether the server streams lists")
         return TimedOut("watch: nothing came for too long; watch again from the last version")
 

@@ -26,7 +26,7 @@ class ListWatch(Protocol[T]):
         ...
 
     def stop_streaming(self) -> None:
-        """The server does not stream lists: no collection asks it to from now on."""
+        """The server does not stream lists: no collection asks it to for a while, after which it may be another one."""
         ...
 
     async def list(

@@ -2,9 +2,12 @@
 When a stream that brings nothing is given up. Pure: it is told the time, and says until when to wait.
 
 Server           A streamed list is given up         A watch is given up
-sends bookmarks  30 s after its last new object      after 180 s without a line: three bookmarks are missing
-sends none       30 s after its last new object      30 s after the time at which the server should have ended it, and
+sends bookmarks  5 s after its last new object       after 180 s without a line: three bookmarks are missing
+sends none       5 s after its last new object       30 s after the time at which the server should have ended it, and
                                                      after the last line
+
+All this counts from when the server opened the stream. Before that it may ask for patience, which the Transport has in
+its own limits; here the opening alone is given up when the stream should have been over.
 
 API servers send a bookmark about each minute. Whether this one does is learnt: from a bookmark that comes well before
 the end of a watch, where all of them send one. A watch that was given up unlearns it, so that a server that has
@@ -45,11 +48,18 @@ class Watchdog:
         self._bookmarks_come = False
         self._ends_at = 0.0
         self._heard_at = 0.0
+        self._is_open = False
         self._collecting = False
         self._doubts_until = math.inf
 
-    def opened(self, now: float, *, timeout_s: float, collecting: bool = False) -> None:
+    def asked(self, now: float, *, timeout_s: float) -> None:
         """A stream is asked for, and the server is asked to end it after `timeout_s`."""
+        self.opened(now, timeout_s=timeout_s)
+        self._is_open = False
+
+    def opened(self, now: float, *, timeout_s: float, collecting: bool = False) -> None:
+        """The server opened a stream that it was asked to end after `timeout_s`."""
+        self._is_open = True
         self._ends_at = now + timeout_s
         self._heard_at = now
         self._collecting = collecting
@@ -83,9 +93,10 @@ class Watchdog:
         if self._collecting:
             return self._heard_at + MARKER_PATIENCE_S
         late = max(self._ends_at, self._heard_at) + END_GRACE_S
-        silent = self._heard_at + SILENCE_S if self._bookmarks_come else math.inf
+        silent = self._heard_at + SILENCE_S if self._bookmarks_come and self._is_open else math.inf
         return min(late, silent, self._doubts_until)
 
     def look_again_at(self, now: float) -> float:
         """When to ask for the deadline again; what comes meanwhile may bring it forward."""
-        return min(self.deadline, max(now, self._heard_at) + DOUBT_S)
+        sooner_s = DOUBT_S if self._is_open else MARKER_PATIENCE_S
+        return min(self.deadline, max(now, self._heard_at) + sooner_s)

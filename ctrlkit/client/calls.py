@@ -6,6 +6,7 @@ Owns    The codecs, one for each resource in use, and what was learnt of the ser
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -13,6 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from ctrlkit.client.spans import call_span
 from ctrlkit.client.written import note
+from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, CtrlkitError
 from ctrlkit.model import Action, Lines, Resource, Transport, WatchEvent
 from ctrlkit.wire.codec import Codec
@@ -20,19 +22,32 @@ from ctrlkit.wire.routes import check_action
 
 T = TypeVar("T")
 
+STREAMS_AGAIN_S = 600.0
+"""How long a server is believed not to stream lists: it may have been overloaded, or be a newer one by then."""
+
 
 class Calls:
     """
     Performs Actions on one Transport.
 
-    `streams_lists` holds until a reflector learns otherwise; a Transport that does not want to be asked for streamed
-    lists has an attribute of that name that is False (row R23).
+    A Transport that does not want to be asked for streamed lists has an attribute `streams_lists` that is False (row
+    R23).
     """
 
     def __init__(self, transport: Transport) -> None:
-        self.streams_lists = bool(getattr(transport, "streams_lists", True))
         self._transport = transport
         self._codecs: dict[Resource[Any], Codec[Any]] = {}
+        self._streams_from_s = -math.inf if getattr(transport, "streams_lists", True) else math.inf
+
+    @property
+    def streams_lists(self) -> bool:
+        """Whether the server is believed to stream lists (B17)."""
+        return self._streams_from_s == -math.inf or monotonic() >= self._streams_from_s
+
+    def stop_streaming(self) -> None:
+        """A collection has learnt that the server does not stream lists; believed until it may be another server."""
+        if self.streams_lists:
+            self._streams_from_s = monotonic() + STREAMS_AGAIN_S
 
     def codec(self, resource: Resource[T]) -> Codec[T]:
         """The resource's codec."""

@@ -43,12 +43,12 @@ class ClientListWatch(Generic[T]):
 
     @property
     def streams_lists(self) -> bool:
-        """Whether the server is believed to stream lists: until one of its collections learns otherwise."""
+        """Whether the server is believed to stream lists: until one of its collections learns otherwise, and later."""
         return self._calls.streams_lists
 
     def stop_streaming(self) -> None:
         """The server does not stream lists."""
-        self._calls.streams_lists = False
+        self._calls.stop_streaming()
 
     async def list(
         self, *, resource_version: str, known: Callable[[Record[T]], Record[T]] | None = None

@@ -11,8 +11,8 @@ S-a  H acts for `renew_s`, on its own clock, after it *sent* the last claim that
      was carried out after it was sent, so H counts from too early a moment and never from too late a one. When that
      time is over H has lost, whatever hangs: the end is a moment, not an answer (`Course.is_leading`).
 S-b  C leaves the Lease alone until it has known one and the same version of it for the duration the record names,
-     which is at least H's `lease_s`. C counts, on its own clock, from when the answer that first showed the version
-     *came*: that is after H's claim was carried out, and so after H sent it.
+     which is at least H's `lease_s`, and an hour at most (times.py). C counts, on its own clock, from when the answer
+     that first showed the version *came*: that is after H's claim was carried out, and so after H sent it.
 S-c  C's claim carries the version that C judged, and the server refuses it if another claim of H came first. So what C
      takes over from is H's last claim, and H acts on no later one.
 
@@ -33,7 +33,8 @@ which: if it bears the claim's own stamp, the claim has succeeded, and counts fr
 
 A try is at most four calls: two reads, and a claim after each. Tries to acquire are `retry_s` x [1, 2.2) apart (row
 L2), but one more is made at the very moment a lease runs out. Tries to renew are `retry_s` apart, the last one of a
-term a quarter of `retry_s` before its end (row L3). So when H is gone, and every call takes at most d, another acts
+term a quarter of `retry_s` before its end (row L3), and no call of a holder takes all that is left before that: a
+connection that went dark costs one try, not the term. So when H is gone, and every call takes at most d, another acts
 after at most lease_s + 2.2 x retry_s + 5 x d, on a clock that is right.
 
 Rows L2, L3, L5 to L8.
@@ -191,9 +192,8 @@ class Course:
         return self._term is not None and now < self._term.until
 
     def limit_s(self, now: float) -> float:
-        """How long the next call may take: no longer than the term lasts."""
-        limit_s = self._times.call_limit_s
-        return limit_s if self._term is None else min(limit_s, self._term.until - now)
+        """How long the next call may take; a holder's leaves time for another one before the term ends."""
+        return self._times.call_limit_s if self._term is None else self._times.renewal_limit_s(self._term.until - now)
 
     # ---- what to do --------------------------------------------------------------------------------------------------
 
@@ -315,7 +315,7 @@ class Course:
             rested_at, free_at = now + self._times.rest_s(chance), self._free_at()
             return min(rested_at, free_at) if now < free_at else rested_at
         next_at = max(now, began_at + self._times.retry_s)
-        last_at = self._term.until - self._times.retry_s / 4
+        last_at = self._term.until - self._times.last_try_s
         if next_at <= last_at:
             return next_at
         return last_at if now < last_at else self._term.until

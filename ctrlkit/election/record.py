@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from ctrlkit.clock import micro_timestamp
-from ctrlkit.election.times import LeaseTimes
+from ctrlkit.election.times import LEASE_MAX_S, LeaseTimes
 
 _RELEASED_DURATION_S: Final = 1
+_INT32_MAX: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,8 @@ class LeaseRecord:
     >>> held.claimed("a", LeaseTimes(), noon).transitions       # a renewal is none
     4
 
-    Shape   `holder` is "" where nobody holds it. `duration_s` is None where the Lease names no positive one.
+    Shape   `holder` is "" where nobody holds it. `duration_s` is None where the Lease names no positive one, and
+            never more than times.LEASE_MAX_S: a slip in a Lease keeps nobody out for good.
             `acquired` and `renewed` are texts for people, by the clock of whoever wrote them: nobody compares them
             with a time (row L7).
     """
@@ -46,10 +48,10 @@ class LeaseRecord:
         duration, transitions = fields.get("leaseDurationSeconds"), fields.get("leaseTransitions")
         return cls(
             holder=str(fields.get("holderIdentity") or ""),
-            duration_s=duration if isinstance(duration, int) and duration > 0 else None,
+            duration_s=min(duration, int(LEASE_MAX_S)) if isinstance(duration, int) and duration > 0 else None,
             acquired=str(fields.get("acquireTime") or ""),
             renewed=str(fields.get("renewTime") or ""),
-            transitions=transitions if isinstance(transitions, int) else 0,
+            transitions=transitions if isinstance(transitions, int) and 0 <= transitions < _INT32_MAX else 0,
         )
 
     def within(self, lease: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,10 @@ RENEW_MARGIN: Final = 1.2
 REST_SPREAD: Final = 1.2
 """Who waits for a lease rests between one retry period and 1 + 1.2 of them (row L2)."""
 LEAST_CALL_LIMIT_S: Final = 1.0
+SECOND_TRY: Final = 0.3
+"""The part of the renew deadline that a holder's call leaves for one more try, over a connection of its own."""
+LEASE_MAX_S: Final = 3600.0
+"""Nobody is left alone for longer because a Lease says so: that is a slip, and would keep all others out for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class LeaseTimes:
             `retry_s`: the pause between renewals, and the shortest one between tries to acquire.
     Skew    Clocks may run at different rates, as long as the fastest of them and the slowest differ by no more than the
             factor lease_s / renew_s (row L7): 1.5 as it is.
-    Errors  ValueError unless lease_s > renew_s > 1.2 x retry_s > 0 (row L1).
+    Errors  ValueError unless 3600 >= lease_s > renew_s > 1.2 x retry_s > 0 (row L1).
     """
 
     lease_s: float = 15.0
@@ -41,6 +45,11 @@ class LeaseTimes:
     def __post_init__(self) -> None:
         if not (self.retry_s > 0 and math.isfinite(self.lease_s)):
             raise ValueError(f"LeaseTimes: all must be positive numbers of seconds, got {self}")
+        if self.lease_s > LEASE_MAX_S:
+            raise ValueError(
+                f"LeaseTimes: lease_s must be {LEASE_MAX_S:g} at most, got {self.lease_s:g}; others wait no longer "
+                "for a holder that fell silent"
+            )
         if not self.lease_s > self.renew_s:
             raise ValueError(
                 f"LeaseTimes: lease_s must be longer than renew_s, got {self.lease_s:g} and {self.renew_s:g}; "
@@ -56,6 +65,24 @@ class LeaseTimes:
     def call_limit_s(self) -> float:
         """How long one call to the server may take (row L16)."""
         return max(LEAST_CALL_LIMIT_S, self.renew_s / 2)
+
+    def renewal_limit_s(self, left_s: float) -> float:
+        """
+        How long a call of a holder may take whose term lasts `left_s` more: long enough, and not all of it.
+
+        A call that hangs, perhaps on a connection that went dark, leaves time for another one.
+
+        >>> [LeaseTimes().renewal_limit_s(left_s) for left_s in (8.0, 3.0, 0.5)]
+        [5.0, 1.5, 0.5]
+        """
+        if left_s <= self.last_try_s:
+            return left_s
+        return min(self.call_limit_s, max(left_s - SECOND_TRY * self.renew_s, left_s / 2))
+
+    @property
+    def last_try_s(self) -> float:
+        """How long before the end of a term its holder tries for the last time (row L3), and never for the first."""
+        return min(self.retry_s / 4, (self.renew_s - self.retry_s) / 3)
 
     @property
     def duration_s(self) -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
-from ctrlkit.errors import SERVER_TEXT_LIMIT, ApiError
+from ctrlkit import clock
+from ctrlkit.errors import SERVER_TEXT_LIMIT, ApiError, patience_s
 
 _WARNING = re.compile(r'\b299 +\S+ +"((?:[^"\\]|\\.)*)"')
 
@@ -22,8 +25,8 @@ def refusal(code: int, headers: Mapping[str, str], body: bytes, *, attempted: st
     update pods demo/a: the object has been modified; re-read the cache and reconcile again
         [PUT /api/v1/... (audit 5f1c) -> 409 Conflict]
 
-    A body that is no Status (a proxy's page) is cut to 256 characters. A `Retry-After` in seconds becomes
-    `retry_after_s`; as a date it is not read, as in client-go.
+    A body that is no Status (a proxy's page) is cut to 256 characters. A `Retry-After`, in seconds or as a date,
+    becomes `retry_after_s`.
     """
     audit = headers.get("Audit-Id", "")
     if audit:
@@ -32,9 +35,9 @@ def refusal(code: int, headers: Mapping[str, str], body: bytes, *, attempted: st
     if status is None:
         status = {"message": _redirect(code, headers) or _text(body) or f"the server answered {code} without a word"}
     error = ApiError.of_status({**status, "code": status.get("code") or code}, attempted=attempted, evidence=evidence)
-    waits = headers.get("Retry-After", "").strip()
-    if waits.isascii() and waits.isdigit():
-        error.retry_after_s = float(waits)
+    asked_s = patience_s(_retry_after_s(headers))
+    if asked_s is not None:
+        error.retry_after_s = asked_s
     return error
 
 
@@ -47,6 +50,26 @@ def warnings_in(headers: Iterable[str]) -> list[str]:
     """
     found = (text for header in headers for text in _WARNING.findall(header))
     return [re.sub(r"\\(.)", r"\1", text)[:SERVER_TEXT_LIMIT] for text in found]
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """What the header asks for; from a date, counted by the clock of whoever sent it, where that is shown."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    until = _date(text)
+    if until is None:
+        return None
+    return max(0.0, (until - (_date(headers.get("Date", "")) or clock.now())).total_seconds())
+
+
+def _date(text: str) -> datetime | None:
+    """A date as HTTP writes them; None for anything else."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _read_status(body: bytes) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from ctrlkit.cache.reflector import WATCH_TIMEOUT_S
 from ctrlkit.cache.watchdog import SILENCE_S
 from ctrlkit.client import Client
 from ctrlkit.client.list_watch import PAGE_SIZE
-from ctrlkit.errors import DecodeError
+from ctrlkit.errors import RETRY_AFTER_MAX_S, DecodeError
 from ctrlkit.model import Resource
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from ctrlkit.wire.endpoint import Endpoint
@@ -288,6 +288,35 @@ async def test_a_server_that_refuses_to_stream_is_listed_now_and_later() -> None
         await mirror.heals()
         assert mirror.lists == {"first": 1, "stream-refused": 1, "expired": 1}
         assert not mirror.informer.statistics().reflectors[""].streams_lists
+
+
+@pytest.mark.behaviour("B17", "C2")
+async def test_a_server_that_asks_for_patience_with_a_streamed_list_gets_it() -> None:
+    """It is asked for nothing else until then, and is not held unable to stream."""
+
+    def before(mirror: Mirror) -> None:
+        for _ in range(3):
+            mirror.proxy.answer("429 Too Many Requests", b"", "Retry-After: 6")
+
+    began = clock.monotonic()
+    async with mirrored(before) as mirror:
+        assert clock.monotonic() - began >= 18
+        assert mirror.proxy.requests == 4, "a stream, four times"
+        assert mirror.lists == {"first": 1}
+        assert mirror.informer.statistics().reflectors[""].streams_lists
+        await mirror.heals()
+
+
+@pytest.mark.behaviour("C2")
+async def test_a_gateway_that_asks_for_a_day_is_asked_again_after_minutes() -> None:
+    """An outage is over when it is over, whatever was said at its beginning."""
+    async with mirrored() as mirror:
+        await mirror.proxy.close()
+        mirror.put("a", "second")
+        mirror.proxy.answer("503 Service Unavailable", b"<html>", "Retry-After: 86400")
+        await mirror.proxy.open()
+        await mirror.pass_time(RETRY_AFTER_MAX_S)
+        await mirror.heals()
 
 
 @pytest.mark.behaviour("R4")

@@ -20,13 +20,15 @@ Events = Sequence[WatchEvent[dict[str, Any]]]
 class Stream:
     """
     One watch or streamed list: its events, how long it stays open after them, and the error that ends it (None: a clean
-    end). `then` are batches that come one by one, each after its seconds; a DecodeError stands for an unreadable line.
+    end). It opens, or is refused, after some time. `then` are batches that come one by one, each after its seconds; a
+    DecodeError stands for an unreadable line.
     """
 
     events: Events = ()
     open_s: float = 0.0
     error: Exception | None = None
     refused: bool = False
+    opens_after_s: float = 0.0
     then: Sequence[tuple[float, Events | DecodeError]] = ()
 
 
@@ -88,6 +90,7 @@ class ScriptedSource:
         self.calls.append((verb, version, clock.monotonic()))
         self.timeouts.append(timeout_s)
         stream = script.pop(0) if len(script) > 1 else script[0]
+        await asyncio.sleep(stream.opens_after_s)
         if stream.refused and stream.error:
             raise stream.error
         yield _Played(stream)

@@ -25,6 +25,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._answers: deque[bytes | None] = deque()
         self._dead: set[asyncio.Task[None]] = set()
+        self._deaf: set[asyncio.Task[None]] = set()
         self._left: int | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -46,9 +47,14 @@ class Proxy:
         """Let the next request through, before the answers that were given after this."""
         self._answers.append(None)
 
-    def lose(self) -> None:
-        """Let nothing more through on the connections that are open, without a word to either end."""
+    def lose_answers(self) -> None:
+        """Let no answer through any more on the connections that are open, without a word to either end."""
         self._dead |= self._connections
+
+    def lose(self) -> None:
+        """Let nothing more through on them."""
+        self.lose_answers()
+        self._deaf |= self._connections
 
     async def open(self) -> None:
         """Listen, on the same port as before if there was one."""
@@ -74,13 +80,14 @@ class Proxy:
         finally:
             self._connections.discard(task)
             self._dead.discard(task)
+            self._deaf.discard(task)
             writer.transport.abort()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
         try:
             both = [
-                asyncio.create_task(self._requests(reader, writer, upstream_writer)),
+                asyncio.create_task(self._requests(reader, writer, upstream_writer, asyncio.current_task())),
                 asyncio.create_task(self._responses(upstream_reader, writer, asyncio.current_task())),
             ]
             try:
@@ -93,9 +100,15 @@ class Proxy:
             upstream_writer.transport.abort()
 
     async def _requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: asyncio.StreamWriter
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        upstream: asyncio.StreamWriter,
+        connection: asyncio.Task[None] | None,
     ) -> None:
         while data := await reader.read(CHUNK):
+            if connection in self._deaf:
+                continue
             self.requests += data.count(b" HTTP/1.1\r\n")
             answer = self._answers.popleft() if self._answers and b" HTTP/1.1\r\n" in data else None
             if answer is None:

@@ -31,6 +31,7 @@ from ctrlkit.errors import (
     InternalError,
     Invalid,
     NotFound,
+    ServerTimeout,
     ServiceUnavailable,
     StreamBroken,
     TimedOut,
@@ -180,7 +181,17 @@ def test_the_first_list_is_streamed_and_so_are_later_ones_from_the_last_version(
 
 
 @pytest.mark.behaviour("R21", "B17")
-@pytest.mark.parametrize("error", [None, StreamBroken("cut"), Unreachable("refused"), TooManyRequests("slow")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        None,
+        StreamBroken("cut"),
+        Unreachable("refused"),
+        ServiceUnavailable("no"),
+        ApiError("bad gateway", code=502),
+        Timeout("a gateway's"),
+    ],
+)
 def test_a_stream_that_ends_before_its_marker_is_asked_for_again_and_then_a_list(error: Exception | None) -> None:
     """B17: each time after a wait; a list after the third, and a stream again when that has succeeded."""
     course = Course(chance=Random(7), streams=True)
@@ -196,6 +207,42 @@ def test_a_stream_that_ends_before_its_marker_is_asked_for_again_and_then_a_list
     course.listed("7")
     assert course.streams
     assert course.watch_ended(Gone("old"), lived_s=100) == Stream("7", Reason.EXPIRED)
+
+
+@pytest.mark.behaviour("R21")
+@pytest.mark.parametrize(
+    "error",
+    [
+        TooManyRequests("slow"),
+        TooManyRequests("slow", retry_after_s=40),
+        *(ApiError("later", code=code, retry_after_s=40) for code in (500, 502, 503, 504)),
+        ServerTimeout("busy", retry_after_s=40),
+    ],
+)
+def test_a_server_that_asks_for_patience_is_asked_for_a_stream_again(error: ApiError) -> None:
+    """However often it does, and not before it said; no list burdens it meanwhile, and nothing is held against it."""
+    course = Course(chance=Random(7), streams=True)
+    course.begin()
+    for _ in range(10):
+        step = course.stream_failed(error, lived_s=0, objects=0)
+        assert isinstance(step, Stream)
+        assert step.after_s >= (error.retry_after_s or 0.4)
+    course.streamed("5")
+    assert course.streams
+
+
+@pytest.mark.behaviour("B17")
+def test_a_stream_that_was_never_opened_is_no_sign_of_a_server_without_streams() -> None:
+    """It was too slow: asked again after a wait, and only the third time for a list, which proves nothing."""
+    course = Course(chance=Random(7), streams=True)
+    course.begin()
+    for _ in range(STREAM_TRIES - 1):
+        step = course.stream_failed(TimedOut("no answer"), lived_s=0, objects=0)
+        assert isinstance(step, Stream)
+        assert step.after_s > 0
+    assert isinstance(course.stream_failed(TimedOut("no answer"), lived_s=0, objects=0), List)
+    course.listed("7")
+    assert course.streams
 
 
 @pytest.mark.behaviour("R21", "R3")

@@ -296,7 +296,7 @@ async def test_a_server_that_refuses_to_stream_is_asked_once(error: Exception) -
 
 @pytest.mark.behaviour("R22", "B17")
 async def test_a_marker_that_does_not_come_is_waited_for_for_some_seconds() -> None:
-    """After the last object; then it is a list, there and ever after."""
+    """After the last object; then it is a list, there and for a while."""
     source = ScriptedSource([snapshot(3)], streams=[Stream(then=[(4.0, [applied("d/a", 3)])], open_s=1e9)])
     async with reflecting(source, for_s=100) as (reflector, notebook):
         assert source.asked == [("stream", ""), ("list", "0"), ("watch", "3")]
@@ -304,6 +304,44 @@ async def test_a_marker_that_does_not_come_is_waited_for_for_some_seconds() -> N
         assert notebook.told == [("initial", [])]
         assert not source.streams_lists
         assert reflector.statistics().list_error is None
+
+
+@pytest.mark.behaviour("R22", "B17")
+async def test_a_stream_that_opens_late_has_the_same_patience() -> None:
+    """The server asked for patience, which its client had; a stream is open only after that."""
+    late = Stream(opens_after_s=60.0, then=[(MARKER_PATIENCE_S - 0.1, [applied("d/a", 3), END])], open_s=1e9)
+    async with reflecting(ScriptedSource([snapshot(3)], streams=[late]), for_s=100) as (reflector, notebook):
+        assert notebook.told == [("initial", ["d/a"])]
+        assert reflector.statistics().streams_lists
+        assert reflector.statistics().failures == 0
+
+
+@pytest.mark.behaviour("R13", "B18")
+async def test_a_watch_that_was_refused_after_long_patience_was_never_healthy() -> None:
+    """What it waited for its opening proves nothing, so that the back-off goes on growing."""
+    refused = Stream(opens_after_s=40.0, error=Forbidden("no"), refused=True)
+    source = ScriptedSource([snapshot(3)], [refused])
+    async with reflecting(source, for_s=1200):
+        asked_at = [at for verb, _, at in source.calls if verb == "watch"]
+    waits = [later - earlier - 40.0 for earlier, later in pairwise(asked_at)]
+    assert waits[-1] >= 15
+
+
+@pytest.mark.behaviour("B17")
+async def test_a_server_that_was_found_unable_to_stream_is_asked_again_some_time() -> None:
+    """It may have been overloaded, or be a newer one now: once that is forgotten, the next list is streamed."""
+    ends = Stream(error=Gone("old"), open_s=60)
+    source = ScriptedSource(
+        [snapshot(3)],
+        [ends, ends, Stream(open_s=1e9)],
+        streams=[Stream(error=Invalid("no")), Stream([END], open_s=1e9)],
+    )
+    async with reflecting(source, for_s=90) as (reflector, _):
+        assert source.asked[-2:] == [("list", "3"), ("watch", "3")]
+        source.stopped = False
+        await asyncio.sleep(60)
+        assert source.asked[-1] == ("stream", "3")
+        assert reflector.statistics().streams_lists
 
 
 @pytest.mark.behaviour("B17")

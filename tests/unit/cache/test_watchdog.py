@@ -58,15 +58,28 @@ def test_who_was_given_up_must_show_its_bookmarks_again() -> None:
 
 
 @pytest.mark.behaviour("R22", "B17")
-def test_a_streamed_list_has_half_a_minute_after_each_object_for_the_next_or_the_end() -> None:
-    """However long it is."""
+def test_a_streamed_list_has_some_seconds_after_each_object_for_the_next_or_the_end() -> None:
+    """From when it is open, and however long it is."""
     dog = Watchdog()
-    dog.opened(0.0, timeout_s=300, collecting=True)
-    assert dog.deadline == MARKER_PATIENCE_S
+    dog.asked(0.0, timeout_s=300)
+    assert dog.deadline == 300 + END_GRACE_S
+    dog.opened(20.0, timeout_s=300, collecting=True)
+    assert dog.deadline == 20 + MARKER_PATIENCE_S
     dog.heard(25.0)
     assert dog.deadline == 25 + MARKER_PATIENCE_S
     dog.collected()
-    assert dog.deadline == 300 + END_GRACE_S
+    assert dog.deadline == 320 + END_GRACE_S
+
+
+def test_patience_that_the_server_asks_for_is_no_silence() -> None:
+    """A watch that is not open yet is waited for, whatever the last one taught of bookmarks; looked at all the time."""
+    dog = watching(bookmark_at=60.0)
+    dog.asked(400.0, timeout_s=300)
+    assert dog.deadline == 700 + END_GRACE_S
+    assert dog.look_again_at(400.0) == 400 + MARKER_PATIENCE_S
+    dog.opened(650.0, timeout_s=300)
+    assert dog.deadline == 650 + SILENCE_S
+    assert dog.look_again_at(650.0) == 650 + DOUBT_S
 
 
 @pytest.mark.behaviour("B14")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 
 from ctrlkit.cache.source import ListWatch
 from ctrlkit.client import Client
+from ctrlkit.client.calls import STREAMS_AGAIN_S
 from ctrlkit.errors import DecodeError, Expired, StreamBroken, Unreachable
 from ctrlkit.model import Action, Applied, Bookmark, Deleted, Options, Unstructured, Verb, WatchEvent
 from ctrlkit.model.kinds import CONFIG_MAPS
@@ -89,13 +93,21 @@ async def test_a_streamed_list_asks_for_what_is_there_and_then_for_what_comes() 
 
 @pytest.mark.behaviour("R23", "B17")
 async def test_all_collections_of_a_client_know_whether_its_server_streams_lists() -> None:
-    """One learns for all; a transport may say so from the start."""
+    """One learns for all, and for a while; a transport may say so from the start, and for good."""
     client, other = Client(ScriptedTransport()), Client(ScriptedTransport())
     one, two = client.list_watch(CONFIG_MAPS), client.list_watch(CONFIG_MAPS, namespace="demo")
+    fake = FakeClientset().client.list_watch(CONFIG_MAPS)
+
+    def beliefs() -> Sequence[bool]:
+        return [collection.streams_lists for collection in (one, two, fake, other.list_watch(CONFIG_MAPS))]
+
     two.stop_streaming()
-    assert not one.streams_lists
-    assert other.list_watch(CONFIG_MAPS).streams_lists
-    assert not FakeClientset().client.list_watch(CONFIG_MAPS).streams_lists
+    assert beliefs() == [False, False, False, True]
+    await asyncio.sleep(STREAMS_AGAIN_S - 1)
+    one.stop_streaming()
+    assert beliefs() == [False, False, False, True]
+    await asyncio.sleep(1)
+    assert beliefs() == [True, True, False, True], "nobody has learnt anything new meanwhile"
 
 
 @pytest.mark.behaviour("B26")

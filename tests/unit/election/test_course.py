@@ -254,13 +254,17 @@ def test_a_holder_tries_every_retry_period_until_the_deadline_and_once_more_befo
 
 @pytest.mark.behaviour("L3", "L16")
 def test_a_try_that_took_long_is_followed_by_the_next_at_once(played: Played) -> None:
-    """No call may outlast the term."""
+    """No call may outlast the term, and the first leaves time for more than one."""
     played.leads(100.0)
     played.claim(102.0)
     assert played.course.limit_s(102.0) == 5.0
     played.course.failed("timed out")
     assert played.step(107.0) == Read()
-    assert played.course.limit_s(107.0) == 3.0
+    assert played.course.limit_s(107.0) == 1.5
+    played.course.failed("timed out")
+    assert played.rest(108.5) == 109.0
+    assert played.step(109.0) == Read()
+    assert played.course.limit_s(109.0) == 0.5
 
 
 @pytest.mark.behaviour("L5", "L6")

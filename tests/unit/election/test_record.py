@@ -51,6 +51,32 @@ def test_another_holder_is_a_transition(holder: str) -> None:
     assert taken.acquired == taken.renewed == "2026-01-02T12:00:02.000000Z"
 
 
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (2**31 - 1, 3600),
+        (10**400, 3600),
+        (3601, 3600),
+        (3600, 3600),
+        (1, 1),
+        (0, None),
+        (-5, None),
+        ("15", None),
+        (1.5, None),
+    ],
+)
+def test_a_slip_in_a_lease_keeps_nobody_out_for_good(said: object, read: int | None) -> None:
+    """A duration of years counts as an hour, which is the longest that a candidate may ask for."""
+    assert LeaseRecord.of({"spec": {"leaseDurationSeconds": said}}).duration_s == read
+    LeaseTimes(lease_s=3600)
+
+
+@pytest.mark.parametrize("said", [2**31 - 1, 10**30, -1, "4", None])
+def test_a_count_that_cannot_go_on_begins_anew(said: object) -> None:
+    """A server refuses a number above its own, and with it every claim."""
+    assert LeaseRecord.of({"spec": {"leaseTransitions": said}}).claimed("a", TIMES, NOON).transitions == 1
+
+
 @pytest.mark.behaviour("L11")
 def test_a_released_lease_names_nobody_for_one_second() -> None:
     """The transitions stay."""

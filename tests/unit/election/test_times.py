@@ -27,6 +27,7 @@ def test_the_customary_times() -> None:
         (15.0, 10.0, 0.0, "positive"),
         (15.0, 10.0, -2.0, "positive"),
         (math.inf, 10.0, 2.0, "positive"),
+        (3601.0, 10.0, 2.0, "lease_s must be 3600 at most"),
         (15.0, math.nan, 2.0, "lease_s must be longer"),
         (15.0, 10.0, math.nan, "positive"),
     ],
@@ -49,6 +50,24 @@ def test_a_lease_is_recorded_in_whole_seconds_rounded_up(lease_s: float, recorde
 def test_a_call_may_take_half_the_renew_deadline_but_a_second_at_least(renew_s: float, limit_s: float) -> None:
     """As controller-runtime sets its client's time-out."""
     assert LeaseTimes(15.0, renew_s, 0.5).call_limit_s == limit_s
+
+
+@pytest.mark.behaviour("L3", "L16")
+@given(st.floats(0.5, 600.0), st.floats(0.01, 0.8))
+def test_a_renewal_that_hangs_leaves_time_for_another(renew_s: float, retries: float) -> None:
+    """For any times: the first try of a term is not its last one, and is not cut short for that either."""
+    times = LeaseTimes(renew_s * 1.5, renew_s, retry_s=renew_s * retries)
+    left_s = renew_s - times.retry_s
+    limit_s = times.renewal_limit_s(left_s)
+    assert limit_s >= min(times.call_limit_s, left_s / 2)
+    assert left_s - limit_s > times.last_try_s
+
+
+@pytest.mark.behaviour("L3", "L16")
+def test_the_last_call_of_a_term_has_what_is_left() -> None:
+    """There is none after it."""
+    times = LeaseTimes()
+    assert times.renewal_limit_s(times.last_try_s) == times.last_try_s == 0.5
 
 
 @pytest.mark.behaviour("L2")

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from email.utils import format_datetime
+
 import msgspec
 import pytest
 
-from ctrlkit.errors import ApiError, Conflict, Expired, Forbidden, NotFound, ServiceUnavailable, TooManyRequests
+from ctrlkit import clock
+from ctrlkit.errors import (
+    RETRY_AFTER_MAX_S,
+    ApiError,
+    Conflict,
+    Expired,
+    Forbidden,
+    NotFound,
+    ServiceUnavailable,
+    TooManyRequests,
+)
 from ctrlkit.wire.status import refusal, warnings_in
 
 
@@ -45,15 +58,41 @@ def test_an_empty_refusal_says_its_code() -> None:
     assert "the server answered 502" in str(_refusal(502))
 
 
+NOON = "Wed, 21 Oct 2026 12:00:00 GMT"
+
+
 @pytest.mark.parametrize(
-    ("header", "wait_s"), [("7", 7.0), ("0", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)]
+    ("header", "wait_s"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("86400", RETRY_AFTER_MAX_S),
+        ("9" * 5000, RETRY_AFTER_MAX_S),
+        ("Wed, 21 Oct 2026 12:00:30 GMT", 30.0),
+        ("Wednesday, 21-Oct-26 12:00:30 GMT", 30.0),
+        ("Wed Oct 21 12:00:30 2026", 30.0),
+        ("Wed, 21 Oct 2026 11:00:00 GMT", 0.0),
+        ("Thu, 22 Oct 2026 12:00:00 GMT", RETRY_AFTER_MAX_S),
+        *(
+            (text, None)
+            for text in ("", "-3", "1.5", "nan", "inf", "1e9", "abc", "\u0663", "Wed, 99 Oct 2026 99:00:00 GMT")
+        ),
+    ],
 )
 @pytest.mark.behaviour("C2")
-def test_retry_after_is_read_in_seconds(header: str, wait_s: float | None) -> None:
-    """Only whole seconds are read; a date is not."""
-    error = _refusal(429, Retry_After=header)
+def test_retry_after_is_seconds_or_a_date(header: str, wait_s: float | None) -> None:
+    """A date counts by the sender's clock; what is neither was not said; and nobody is made to wait for a day."""
+    error = _refusal(429, Retry_After=header, Date=NOON)
     assert isinstance(error, TooManyRequests)
     assert error.retry_after_s == wait_s
+
+
+async def test_a_date_of_who_shows_no_clock_counts_by_our_own() -> None:
+    """Gateways always say what time it is; what does not is not left out for that."""
+    until = format_datetime(clock.now() + timedelta(seconds=20), usegmt=True)
+    wait_s = _refusal(503, Retry_After=until).retry_after_s
+    assert wait_s is not None
+    assert 18 < wait_s <= 20
 
 
 def test_a_redirect_names_the_other_server_only() -> None:
