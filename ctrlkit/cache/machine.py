@@ -42,6 +42,7 @@ from ctrlkit.errors import (
 
 ANY_VERSION = "0"
 NEWEST_VERSION = ""
+BACKOFF = Backoff(base_s=0.8, factor=2.0, cap_s=30.0)
 HEALTHY_AFTER_S = 30.0
 SHORT_WATCH_S = 1.0
 BARREN_WATCHES = 3
@@ -118,7 +119,7 @@ class Course:
     def __init__(self, *, chance: Random, streams: bool = False, backoff: Backoff | None = None) -> None:
         self.version = ""
         self.streams = streams
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or BACKOFF
         self._chance = chance
         self._failures = 0
         self._barren = 0

@@ -55,8 +55,8 @@ LEAST_WAIT_S = 1.0
 NOT_STARTED = frozenset({429, 503})
 """Codes by which a server that names a time to try again says that it has not begun to carry out a write."""
 NO_ANSWER = "<error>"
-_READ_BUFFER = 256 * 1024
-_KNOWN_WARNINGS = 1000
+_READ_BUFFER_BYTES = 256 * 1024
+_WARNINGS_MAX = 1000
 
 log = logger("wire")
 
@@ -111,7 +111,7 @@ class RestTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "ctrlkit"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # R-a is kept here, in one place
-            read_bufsize=_READ_BUFFER,
+            read_bufsize=_READ_BUFFER_BYTES,
         )
         self._pool = _Pool(connections, session)
         return self
@@ -243,7 +243,7 @@ class RestTransport:
     def _note_warnings(self, action: Action, response: aiohttp.ClientResponse) -> None:
         """Each text once, as long as they are not endlessly many (row C6)."""
         for text in warnings_in(response.headers.getall("Warning", ())):
-            if text not in self._warned and len(self._warned) < _KNOWN_WARNINGS:
+            if text not in self._warned and len(self._warned) < _WARNINGS_MAX:
                 self._warned.add(text)
                 log.warning("server_warned", attempted=str(action), text=text)
 

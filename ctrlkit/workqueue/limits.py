@@ -22,6 +22,9 @@ K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
 
 KEYS_MAX = 100_000
 """For so many keys failures are counted by default."""
+RETRY_FIRST_S = 0.005
+RETRY_MAX_S = 300.0
+"""By default: nobody waits longer after an outage has ended."""
 
 
 class RateLimiter(Protocol[K_contra]):
@@ -91,7 +94,12 @@ class ExponentialPerKey(_PerKey[K]):
     __slots__ = ("_curve",)
 
     def __init__(
-        self, *, base_s: float = 0.005, cap_s: float = 300.0, floor: float = 0.5, keys_max: int = KEYS_MAX
+        self,
+        *,
+        base_s: float = RETRY_FIRST_S,
+        cap_s: float = RETRY_MAX_S,
+        floor: float = 0.5,
+        keys_max: int = KEYS_MAX,
     ) -> None:
         super().__init__(keys_max)
         self._curve = Backoff(base_s=base_s, factor=2.0, cap_s=cap_s, floor=floor)

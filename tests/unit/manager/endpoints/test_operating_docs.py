@@ -1,14 +1,19 @@
-"""docs/operating.md lists the metrics there are, with their types and labels, and no other."""
+"""docs/operating.md lists the metrics, settings and limits there are, as the code has them, and no other."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import ctrlkit
+from ctrlkit.backoff import Backoff
+from ctrlkit.client.retries import Retries
 from ctrlkit.manager.endpoints import Endpoints
 from ctrlkit.manager.endpoints.debug import picture
 from ctrlkit.manager.endpoints.heartbeat import Heartbeat
@@ -16,7 +21,8 @@ from ctrlkit.manager.endpoints.metrics import registry
 from ctrlkit.manager.settings import settings_known
 from tests.unit.manager.endpoints.support import Standing
 
-DOCUMENT = Path(ctrlkit.__file__).parent.parent / "docs" / "operating.md"
+PACKAGE = Path(ctrlkit.__file__).parent
+DOCUMENT = PACKAGE.parent / "docs" / "operating.md"
 ROW = re.compile(r"^\| `(\w+)` \| (counter|gauge|histogram) \|([^|]*)\|[^|]+\|[A-Z0-9, ]*\|$")
 Listed = dict[str, tuple[str, tuple[str, ...]]]
 
@@ -128,3 +134,92 @@ def test_every_setting_is_listed_with_its_default_and_its_help() -> None:
     assert rows == [
         f"| `{known.name}` | {defaults[known.name]} | {known.help} |" for known in settings_known().values()
     ]
+
+
+# ---- time limits, patience and caps ----------------------------------------------------------------------------------
+
+
+LIMIT = re.compile(r"^\| `([\w.]+)` \| ([^|]+) \| [^|]+ \| ")
+
+NO_LIMITS = {
+    "cache.machine.BAD_GATEWAY",  # codes and numbers of others
+    "election.record._INT32_MAX",
+    "exits.BAD_ARGUMENTS",
+    "exits.BROKEN_PIPE",
+    "exits.INTERRUPTED",
+    "manager.signals.SIGNALS",
+    "controller.tally.BUCKETS_S",  # how something is shown
+    "histogram.LATENCY_BUCKETS_S",
+    "workqueue.meter.BUCKETS_S",
+    "cache.metrics.VERSION_DIGITS",
+    "workqueue.line.NORMAL",  # priorities, and what they are worth
+    "workqueue.line.LOW",
+    "workqueue.line.UNLISTED",
+    "workqueue.order.POINT_S",
+    "workqueue.order.SLACK",  # how an algorithm does its work
+    "workqueue.delayed.SLACK",
+    "workqueue.delayed.SLOT_S",
+    "workqueue.delayed.NEVER_S",
+    "workqueue.delayed._LAST_START",
+    "wire.list_parts.TRIES",
+    "wire.list_parts._LONGEST_BEGIN",
+    "election.course._TICK",
+    "controller.cron._YEARS",
+}
+"""Constants with a number that nobody waits for, and that bound nothing."""
+
+
+def shown(name: str, value: object) -> str:
+    """A constant's value as the page shows it."""
+    match value:
+        case timedelta():
+            return f"{value.total_seconds():g} s"
+        case Backoff():
+            return f"{value.base_s:g} s, x {value.factor:g} each time, {value.cap_s:g} s at most"
+        case Retries():
+            return f"{value.tries} tries, {value.first_s:g} s apart, x {value.factor:g} each time"
+        case tuple():
+            return f"{value[0]:g} to {value[-1]:g} s"
+        case int() if "BYTES" in name and value % 1024 == 0:
+            return f"{value // 1024} KiB"
+        case int() | float():
+            return f"{value:g} s" if name.endswith("_S") else str(value)
+    raise AssertionError(f"{name}: no words for {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(_is_number(part) for part in value)
+    return isinstance(value, int | float | timedelta | Backoff | Retries) and not isinstance(value, bool)
+
+
+def constants() -> Iterator[tuple[str, str]]:
+    """Each constant of a module that is a number, a time, or a policy made of such, and how the page shows it."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        places = path.relative_to(PACKAGE).with_suffix("").parts
+        if places[-1] == "__main__":
+            continue
+        module = ".".join(places).removesuffix(".__init__")
+        for statement in ast.parse(path.read_text()).body:
+            targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+            for target in targets:
+                if isinstance(target, ast.Name) and target.id.strip("_").isupper():
+                    value = getattr(importlib.import_module(f"ctrlkit.{module}"), target.id)
+                    if _is_number(value):
+                        yield f"{module}.{target.id}", shown(target.id, value)
+
+
+def limits_listed() -> dict[str, str]:
+    """The rows of the page's section."""
+    section = DOCUMENT.read_text().partition("## Time limits, patience and caps\n")[2].partition("\n## ")[0]
+    rows = [match for line in section.splitlines() if (match := LIMIT.match(line))]
+    found = {match[1]: match[2] for match in rows}
+    assert len(rows) == len(found), "one row for each"
+    return found
+
+
+def test_every_limit_is_on_the_page_with_its_value_and_no_other() -> None:
+    """A new constant gets a row there; one that is no limit is named in NO_LIMITS."""
+    known = dict(constants())
+    assert known.keys() >= NO_LIMITS
+    assert limits_listed() == {name: value for name, value in known.items() if name not in NO_LIMITS}
