@@ -22,6 +22,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
         Unreachable            no connection: refused, reset, unknown host, bad certificate
         TimedOut               the call's own time limit passed
         StreamBroken           a watch that ended in the middle of a line
+          HistoryRewritten       cache: it left out what had to come; the server was restored, or began anew
       ApiError               the server answered with a Status of failure; one class for each reason
         BadRequest Unauthorized Forbidden NotFound MethodNotAllowed NotAcceptable Invalid
         Conflict AlreadyExists Gone (Expired) RequestEntityTooLarge UnsupportedMediaType

@@ -7,7 +7,7 @@ from ctrlkit.cache.factory import InformerFactory, ListWatchMaker
 from ctrlkit.cache.fanout import Handler, HandlerStatistics, Registration
 from ctrlkit.cache.filtering import filtered
 from ctrlkit.cache.index import IndexFunction
-from ctrlkit.cache.informer import Informer
+from ctrlkit.cache.informer import ForbiddenNamespaces, Informer
 from ctrlkit.cache.lister import Lister
 from ctrlkit.cache.pending import Delivery
 from ctrlkit.cache.reflector import ReflectorStatistics
@@ -19,6 +19,7 @@ __all__ = [
     "Change",
     "ChangeKind",
     "Delivery",
+    "ForbiddenNamespaces",
     "Handler",
     "HandlerStatistics",
     "IndexFunction",

@@ -26,6 +26,7 @@ class Cause(StrEnum):
     INITIAL = "initial"  # it was there when the handler, or the informer, began
     WATCH = "watch"
     RELIST = "relist"  # seen only by comparing a new list with the cache
+    REWRITTEN = "rewritten"  # in the list after the server's history was rewritten: equal versions mean nothing there
     RESYNC = "resync"  # nothing happened: the handler asked to be told of all objects every so often
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from ctrlkit.cache.informer import Informer
+from ctrlkit.cache.informer import ForbiddenNamespaces, Informer
 from ctrlkit.cache.source import ListWatch
 from ctrlkit.errors import NotSynced
 from ctrlkit.model import Resource
@@ -57,13 +57,20 @@ class InformerFactory:
             await pods.wait_synced()
 
     Shape   `namespaces` limits the informers of namespaced kinds, unless a request names its own; empty means
-            everything.
+            everything. `forbidden_namespaces` says whether those that may not be read hold up the others.
     Owner   The `async with` block, or `run`, owns every informer's task; informers asked for meanwhile start at once.
             Entered again while it runs, it starts nothing twice, and ends with the outermost block.
     """
 
-    def __init__(self, source: ListWatchMaker, *, namespaces: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        source: ListWatchMaker,
+        *,
+        namespaces: Sequence[str] = (),
+        forbidden_namespaces: ForbiddenNamespaces = ForbiddenNamespaces.WAIT,
+    ) -> None:
         self._source = source
+        self._forbidden_namespaces = forbidden_namespaces
         self._namespaces = _names(namespaces)
         self._entries: dict[_Collection, _Entry] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -143,14 +150,24 @@ class InformerFactory:
         async with self:
             await asyncio.get_running_loop().create_future()
 
-    async def wait_synced(self, *, timeout_s: float) -> None:
-        """Return when all informers have synced; NotSynced after the timeout, naming those that have not and why."""
+    def is_kept(self, informer: Informer[Any]) -> bool:
+        """Whether somebody asked for an informer for good."""
+        return any(entry.kept for entry in self._entries.values() if entry.informer is informer)
+
+    async def wait_synced(
+        self, *, timeout_s: float, needed: Callable[[Informer[Any]], bool] = lambda _informer: True
+    ) -> None:
+        """
+        Return when all informers have synced, of those that are `needed`, which is asked again when a list fails.
+
+        Errors  NotSynced after the timeout, naming those that have not and why.
+        """
         try:
             async with asyncio.timeout(timeout_s):
-                while lagging := self._lagging():
-                    await self._synced_or_gone(lagging[0])
+                while lagging := self._lagging(needed):
+                    await self._synced_or_gone(lagging[0], needed)
         except TimeoutError:
-            lagging = self._lagging()
+            lagging = self._lagging(needed)
             reasons = "; ".join(informer.lag() for informer in lagging)
             raise NotSynced(f"fill the caches: {len(lagging)} not synced after {timeout_s:g} s: {reasons}") from None
 
@@ -158,12 +175,12 @@ class InformerFactory:
         """What is not done yet, in words."""
         return tuple(report for informer in self.informers for report in informer.busy())
 
-    def _lagging(self) -> list[Informer[Any]]:
-        return [informer for informer in self.informers if not informer.has_synced()]
+    def _lagging(self, needed: Callable[[Informer[Any]], bool]) -> list[Informer[Any]]:
+        return [informer for informer in self.informers if not informer.has_synced() and needed(informer)]
 
-    async def _synced_or_gone(self, informer: Informer[Any]) -> None:
+    async def _synced_or_gone(self, informer: Informer[Any], needed: Callable[[Informer[Any]], bool]) -> None:
         try:
-            await informer.wait_synced()
+            await informer.wait_synced(unless=lambda: not needed(informer))
         except NotSynced:
             if informer in self.informers:
                 raise
@@ -192,7 +209,13 @@ class InformerFactory:
         sources = {
             scope: self._source.list_watch(wanted.resource, namespace=scope, **selectors) for scope in wanted.namespaces
         }
-        return Informer(wanted.resource, sources, transform=transform, **selectors)
+        return Informer(
+            wanted.resource,
+            sources,
+            transform=transform,
+            forbidden_namespaces=self._forbidden_namespaces,
+            **selectors,
+        )
 
     def _start(self, entry: _Entry) -> None:
         if self._tasks is not None and entry.task is None:

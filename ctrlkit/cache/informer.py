@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 from ctrlkit import telemetry
@@ -26,7 +27,7 @@ from ctrlkit.cache.source import ListWatch
 from ctrlkit.cache.statistics import InformerStatistics
 from ctrlkit.cache.store import Store
 from ctrlkit.cache.transform import Transform
-from ctrlkit.errors import DecodeError, NotSynced
+from ctrlkit.errors import DecodeError, Forbidden, NotFound, NotSynced, Unauthorized
 from ctrlkit.model import (
     Applied,
     Deleted,
@@ -43,13 +44,23 @@ from ctrlkit.model import (
 T = TypeVar("T")
 
 
+class ForbiddenNamespaces(StrEnum):
+    """What becomes of those, of several namespaces, that may not be read."""
+
+    WAIT = "wait"  # nothing has synced before they may be
+    SKIP = (
+        "skip"  # the others are served meanwhile; they are asked for again and again, and filled when they may be read
+    )
+
+
 class Informer(Generic[T]):
     """
     A mirror of one kind, in one or several scopes, with any number of handlers.
 
     Shape   `sources` maps a scope (a namespace, or "" for everything) to its ListWatch; each has a reflector of its own
             and writes its own part of the one store. The selectors are those of the sources. `transform` is applied to
-            each object before it is stored.
+            each object before it is stored. `forbidden_namespaces` says whether scopes that may not be read hold up the
+            others; at least one has to be read either way.
     Owner   `run` runs once and to the end; handlers and indexes may be added before, during, and not after (I3, I4).
     Source  Rows I1-I6, I8, I10, I12; S2, S3; F11, B1.
     """
@@ -62,12 +73,16 @@ class Informer(Generic[T]):
         label_selector: str = "",
         field_selector: str = "",
         transform: Callable[[T], T] | None = None,
+        forbidden_namespaces: ForbiddenNamespaces = ForbiddenNamespaces.WAIT,
     ) -> None:
         self.resource = resource
         self.name = str(resource)
         self.sources = dict(sources)
         self._label_selector = LabelSelector.parse(label_selector)
         self._field_selector = field_selector
+        self._skips = forbidden_namespaces is ForbiddenNamespaces.SKIP
+        self._skipped: set[str] = set()
+        self._initial_ended = False
         self._store: Store[T] = Store(transform=None if transform is None else Transform(resource, transform))
         self.lister: Lister[T] = Lister(resource, self._store)
         self._reflectors = {
@@ -78,6 +93,7 @@ class Informer(Generic[T]):
         self._resyncs: dict[Registration[T], Resync[T]] = {}
         self._progress = Progress()
         self._dropped = 0
+        self._rewritten = 0
         self._state = "new"
         self._log = telemetry.logger("informer")
 
@@ -97,12 +113,31 @@ class Informer(Generic[T]):
         return self._store.quarantine
 
     def has_synced(self) -> bool:
-        """Whether every scope was listed once; handlers may still be behind (see Registration.has_synced)."""
-        return all(reflector.synced.is_set() for reflector in self._reflectors.values())
+        """
+        Whether every scope was listed once, but for those that are skipped; handlers may still be behind (see
+        Registration.has_synced).
+        """
+        return self._have_synced()
 
-    async def wait_synced(self) -> None:
-        """Return once `has_synced`; NotSynced where the informer ends before."""
-        await self._progress.until(self.has_synced)
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The scopes that may not be read, and are served without (ForbiddenNamespaces.SKIP)."""
+        return tuple(sorted(self._skipped))
+
+    def is_refused(self) -> bool:
+        """Whether the server refuses a scope: its kind is not served, or nobody may read it as whom we came."""
+        return any(isinstance(error, NotFound | Forbidden | Unauthorized) for error in self.failing().values())
+
+    def failing(self) -> Mapping[str, Exception]:
+        """Why each scope that may be behind is: its last failure since its last success."""
+        return {scope: r.last_error for scope, r in self._reflectors.items() if r.last_error is not None}
+
+    async def wait_synced(self, *, unless: Callable[[], bool] | None = None) -> None:
+        """
+        Return once `has_synced`, or once `unless` holds, which is asked after each failed list; NotSynced where the
+        informer ends before.
+        """
+        await self._progress.until(lambda: self.has_synced() or (unless is not None and unless()))
 
     def lag(self) -> str:
         """Which scopes are still to be listed, what they do, and why it takes so long; for an error's text (B4)."""
@@ -178,7 +213,9 @@ class Informer(Generic[T]):
             await informer.reached(made.metadata.resource_version, namespace="demo", timeout_s=5)
 
         Shape   `namespace` is the write's: it says which scope to ask where there are several. Versions of quiet kinds
-                may be reached with the server's next bookmark only; for one object, `shown` knows sooner.
+                may be reached with the server's next bookmark only; for one object, `shown` knows sooner. Where the
+                server's history is rewritten meanwhile, it returns once the newest state is here: no server has the
+                version any more.
         Errors  NotSynced after the timeout or at the informer's end, with the reason if one is known.
         """
         await self._until(lambda: self._is_at(version, namespace), f"version {version}", timeout_s)
@@ -216,13 +253,13 @@ class Informer(Generic[T]):
     def statistics(self) -> InformerStatistics:
         """A picture of now."""
         reflectors = {scope: reflector.statistics() for scope, reflector in self._reflectors.items()}
-        ages = [r.last_event_age_s for r in reflectors.values() if r.last_event_age_s is not None]
+        ages = [r.last_event_age_s for r in reflectors.values()]
         return InformerStatistics(
             name=self.name,
             synced=self.has_synced(),
             objects=len(self._store),
             version=min((r.version for r in reflectors.values()), key=_in_order, default=""),
-            last_event_age_s=min(ages, default=None),
+            last_event_age_s=_oldest(ages),
             reflectors=reflectors,
             handlers=tuple(registration.statistics() for registration in self._registrations),
             quarantined={str(key): str(fault) for key, fault in self._store.quarantine.items()},
@@ -236,13 +273,26 @@ class Informer(Generic[T]):
         """The record that is stored where this one says the same."""
         return self._store.known(record)
 
+    def find(self, key: ObjectKey) -> Record[T] | None:
+        """The record of an object."""
+        return self._store.get(key)
+
+    def holds(self, record: Record[T]) -> bool:
+        """Whether this very state of an object is stored."""
+        return self._store.holds(record)
+
+    def first(self, count: int, *, scope: str) -> Sequence[Record[T]]:
+        """The first records of a scope."""
+        return self._store.records(self._store.keys(scope)[:count])
+
     def replace(self, snapshot: Snapshot[T], *, cause: Cause, scope: str) -> None:
         """Hold exactly this snapshot in a scope, and tell the handlers."""
+        self._rewritten += cause is Cause.REWRITTEN
         self._publish(self._store.replace(snapshot, cause=cause, scope=scope))
-        others = (r.synced.is_set() for name, r in self._reflectors.items() if name != scope)
-        if cause is Cause.INITIAL and all(others):
-            for registration in self._registrations:
-                registration.end_of_initial()
+        if scope in self._skipped:
+            self._skipped.discard(scope)
+            self._log.info("namespace_readable", informer=self.name, namespace=scope, objects=len(snapshot.records))
+        self._look_for_sync(listed=scope)
         asyncio.get_running_loop().call_soon(self._progress.moved)  # by then the reflector has said that it has synced
 
     def apply(self, events: Sequence[Applied[T] | Deleted[T]]) -> None:
@@ -253,6 +303,27 @@ class Informer(Generic[T]):
     def advance(self, version: str, *, scope: str) -> None:
         """All up to a version was told."""
         self._progress.moved()
+
+    def list_failed(self, error: Exception, *, scope: str) -> None:
+        """A scope that may not be read is skipped, where that was asked for, until it may."""
+        skips = self._skips and len(self._reflectors) > 1 and isinstance(error, Forbidden)
+        if skips and scope not in self._skipped and not self._reflectors[scope].synced.is_set():
+            self._skipped.add(scope)
+            self._log.warning("namespace_skipped", informer=self.name, namespace=scope, error=str(error))
+            self._look_for_sync()
+        self._progress.moved()
+
+    def _have_synced(self, *, listed: str | None = None) -> bool:
+        """Whether all scopes were listed or are skipped, and one was listed; `listed` says of one that it is now."""
+        synced = {scope for scope, r in self._reflectors.items() if scope == listed or r.synced.is_set()}
+        return bool(synced) and synced | self._skipped >= self._reflectors.keys()
+
+    def _look_for_sync(self, *, listed: str | None = None) -> None:
+        """Tell the handlers, once, that what they were told so far is all that was there."""
+        if not self._initial_ended and self._have_synced(listed=listed):
+            self._initial_ended = True
+            for registration in self._registrations:
+                registration.end_of_initial()
 
     def _publish(self, changes: Sequence[Change[T]]) -> None:
         if changes:
@@ -272,8 +343,9 @@ class Informer(Generic[T]):
         return here and write.resource.identity == self.resource.identity and bool(self._scopes_of(write.key.namespace))
 
     def _scopes_of(self, namespace: str) -> list[Reflector[T]]:
-        """The reflectors that see a namespace; all where none is given."""
-        return [r for scope, r in self._reflectors.items() if scope in ("", namespace) or not namespace]
+        """The reflectors that see a namespace; all where none is given, but for what may not be read."""
+        seen = (scope for scope in self._reflectors if scope in ("", namespace) or not namespace)
+        return [self._reflectors[scope] for scope in seen if scope not in self._skipped]
 
     def _is_at(self, version: str, namespace: str) -> bool:
         return all(not is_newer(version, than=reflector.version) for reflector in self._scopes_of(namespace))
@@ -283,9 +355,10 @@ class Informer(Generic[T]):
         return not self._field_selector and self._label_selector.matches(write.labels)
 
     async def _until(self, condition: Callable[[], bool], what: str, timeout_s: float | None) -> None:
+        rewritten = self._rewritten
         try:
             async with asyncio.timeout(timeout_s):
-                await self._progress.until(condition)
+                await self._progress.until(lambda: self._rewritten != rewritten or condition())
         except TimeoutError:
             at = ", ".join(self.versions.values())
             why = f" [{self.last_error}]" if self.last_error is not None else ""
@@ -293,6 +366,12 @@ class Informer(Generic[T]):
                 f"wait for {what}: informer {self.name} is at version {at or 'none'} after {timeout_s:g} s; "
                 f"see whether the server tells it anything{why}"
             ) from None
+
+
+def _oldest(ages: Sequence[float | None]) -> float | None:
+    """How long ago the scope was told anything that has waited longest; None where one still waits for the first."""
+    known = [age for age in ages if age is not None]
+    return max(known, default=None) if len(known) == len(ages) else None
 
 
 def _in_order(version: str) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from ctrlkit.cache.machine import Reason
+from ctrlkit.cache.machine import Stream
 from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, Record, WatchEvent, is_newer
 
 T = TypeVar("T")
@@ -58,11 +58,12 @@ class Collecting(Generic[T]):
     """
     A streamed list on its way: what has come so far, and its version once its end marker has come (R20).
 
-    Of each object it keeps what `known` returns for it: the record that is held already where nothing has changed.
+    Of each object it keeps what `known` returns for it: the record that is held already where nothing has changed. A
+    `version` without `ended_at` is of a list that was not handed on.
     """
 
-    def __init__(self, reason: Reason, *, known: Callable[[Record[T]], Record[T]]) -> None:
-        self.reason = reason
+    def __init__(self, step: Stream, *, known: Callable[[Record[T]], Record[T]] | None) -> None:
+        self.step = step
         self._known = known
         self.records: dict[ObjectKey, Record[T]] = {}
         self.version: str | None = None
@@ -94,4 +95,4 @@ class Collecting(Generic[T]):
     def _put(self, record: Record[T]) -> None:
         had = self.records.get(record.key)
         if had is None or not is_newer(had.version, than=record.version):
-            self.records[record.key] = self._known(record)
+            self.records[record.key] = record if self._known is None else self._known(record)

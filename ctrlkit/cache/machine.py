@@ -2,14 +2,15 @@
 What a reflector does next: stream, list or watch, from which version, after how long. Pure: no I/O, no task, no clock.
 
 In       What became of the last step: a collection that came, a failure, or a watch that ended, how long it lived and
-         how far it got.
+         how far it got; and whether a server that was lost from sight still tells the same history.
 Out      The next step, `Stream`, `List` or `Watch`.
 Owns     The version reached, the count of failures in a row, which remedies were already tried, and what the server is
          believed to be able to do.
 
     begin ─► Stream ── streamed ──────► (the same stream goes on) ── ended ─► Watch   from the version reached
                │  ▲                                                   │ ▲
-               │  └──── 410, a refusal, or barren streams ────────────┘ │
+               │  └──── 410, a refusal, barren or silent streams, ────┘ │
+               │        or a history that was rewritten                 │
                └─ refused, no end marker, broken thrice ─► List ─ listed ┘
 
 M-a  A 410 on a watch leads to a list at once; a second one before the stream was healthy waits like any failure (B18).
@@ -20,6 +21,10 @@ M-e  A server is held unable to stream lists only by comparison: it refused to, 
      it had opened, and the list asked for at once after that succeeded (B17). Asking for patience is no such refusal,
      however often, and leads to no list.
 M-f  Over any stretch of time there are at most two requests a second, and four more.
+M-g  A watch that ended otherwise than it was asked to is resumed only after a check that the server still tells the
+     history that was followed: a version means nothing to a server that was restored from a backup, or began anew.
+M-h  Only a read of the newest state proves that history was rewritten. A list that was to be no older than the version
+     reached, and is, is repeated at once for the newest state.
 """
 
 from __future__ import annotations
@@ -34,11 +39,13 @@ from ctrlkit.errors import (
     Gone,
     ServerTimeout,
     ServiceUnavailable,
+    StreamBroken,
     TimedOut,
     Timeout,
     TooManyRequests,
     TransportError,
 )
+from ctrlkit.model import is_newer
 
 ANY_VERSION = "0"
 NEWEST_VERSION = ""
@@ -46,6 +53,9 @@ BACKOFF = Backoff(base_s=0.8, factor=2.0, cap_s=30.0)
 HEALTHY_AFTER_S = 30.0
 SHORT_WATCH_S = 1.0
 BARREN_WATCHES = 3
+SILENT_WATCHES = 3
+EARLY_S = 5.0
+"""A watch that ends so much before the time that was asked for was ended by something else: perhaps a restart."""
 STREAM_TRIES = 3
 MARKER_PATIENCE_S = 5.0
 """
@@ -71,6 +81,12 @@ class Reason(StrEnum):
     STREAM_BROKEN = "stream-broken"
     WATCH_REFUSED = "watch-refused"
     BARREN_WATCHES = "barren-watches"
+    SILENT_WATCHES = "silent-watches"
+    HISTORY_REWRITTEN = "history-rewritten"
+
+
+class HistoryRewritten(StreamBroken):
+    """What the server tells cannot follow from what it told before: it was restored from a backup, or began anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +109,11 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Wait, then follow the changes after a version."""
+    """Wait, then follow the changes after a version; `check` says to see first whether its history is still told."""
 
     version: str
     after_s: float = 0.0
+    check: bool = False
 
 
 Step = Stream | List | Watch
@@ -123,10 +140,12 @@ class Course:
         self._chance = chance
         self._failures = 0
         self._barren = 0
+        self._silent = 0
         self._broken_streams = 0
         self._began_watch_at = ""
         self._relisted_at_once = False
         self._version_unusable = False
+        self._is_rewritten = False
         self._lists_until_listed = False
         self._suspects_streams = False
         self._unpaid_s = -FIRST_REQUESTS * REQUEST_EVERY_S
@@ -146,6 +165,35 @@ class Course:
             self.streams = False
         self._collected(version)
         return self._watch(after_s=0.0)
+
+    def is_rewritten(self, version: str, *, asked: str) -> bool:
+        """Whether a collection at `version`, asked for at `asked`, proves that history was rewritten (M-h)."""
+        return self._is_rewritten or (asked == NEWEST_VERSION and is_newer(self.version, than=version))
+
+    def is_outdated(self, version: str, *, asked: str) -> bool:
+        """Whether a collection is older than was asked for: it is dropped then, and `outdated` says what follows."""
+        return asked != NEWEST_VERSION and is_newer(self.version, than=version)
+
+    def outdated(self) -> Step:
+        """A collection came that is older than the version reached: the newest one, at once, shows why (M-h)."""
+        self._suspects_streams = False
+        self._version_unusable = True
+        return self._collect(Reason.UNUSABLE_VERSION)
+
+    def checked(self) -> Step:
+        """The server still tells the history that was followed."""
+        return self._watch(after_s=0.0)
+
+    def check_failed(self, error: Exception) -> Step:
+        """Nothing was learnt: check again when the server can be reached, or watch where it refuses to be checked."""
+        if isinstance(error, TransportError) or (isinstance(error, ApiError) and _asks_for_patience(error)):
+            return self._watch(after_s=self._wait_after(error), check=True)
+        return self._watch(after_s=0.0)
+
+    def rewritten(self) -> Step:
+        """The server tells another history: its newest state, at once."""
+        self._is_rewritten = self._version_unusable = True
+        return self._collect(Reason.HISTORY_REWRITTEN)
 
     def list_failed(self, error: Exception) -> Step:
         """A list failed: once at once for the newest state if the version was at fault, else after a back-off."""
@@ -187,8 +235,11 @@ class Course:
         """Everything up to this version was applied."""
         self.version = version
 
-    def watch_ended(self, error: Exception | None, *, lived_s: float) -> Step:
-        """A watch could not be opened, broke, or was closed by the server (`error` is None)."""
+    def watch_ended(self, error: Exception | None, *, lived_s: float, asked_s: float = 0.0) -> Step:
+        """
+        A watch could not be opened, broke, or was closed by the server (`error` is None), which was asked to do so
+        after `asked_s`.
+        """
         progressed = self.version != self._began_watch_at
         healthy = lived_s >= HEALTHY_AFTER_S
         self._pay(lived_s)
@@ -196,13 +247,17 @@ class Course:
             self._failures = self._barren = 0
         if healthy:
             self._relisted_at_once = False
+        if progressed or error is None:
+            self._silent = 0
         match error:
             case Gone():
                 return self._expired()
+            case HistoryRewritten():
+                return self.rewritten()
             case ApiError() if _version_is_at_fault(error) or not _asks_for_patience(error):
                 return self._collect(Reason.WATCH_REFUSED, self._wait_after(error))
             case None if healthy:
-                return self._watch(after_s=0.0)
+                return self._watch(after_s=0.0, check=lived_s < asked_s - EARLY_S)
             case None | TransportError() | ApiError():
                 return self._resume(error, lived_s=lived_s, progressed=progressed)
             case _:
@@ -215,19 +270,27 @@ class Course:
         return self._collect(Reason.EXPIRED)
 
     def _resume(self, error: Exception | None, *, lived_s: float, progressed: bool) -> Step:
-        """Some servers close a watch at a version they no longer have instead of answering 410: give up on it."""
+        """
+        Some servers close a watch at a version they no longer have instead of answering 410: give up on it. So do we on
+        a server whose watches fall silent one after the other.
+        """
         wait = self._wait_after(error)
+        if isinstance(error, TimedOut) and not progressed:
+            self._silent += 1
+            if self._silent >= SILENT_WATCHES:
+                return self._collect(Reason.SILENT_WATCHES, wait)
         if error is None and lived_s < SHORT_WATCH_S and not progressed:
             self._barren += 1
             if self._barren >= BARREN_WATCHES:
                 self._barren = 0
                 return self._collect(Reason.BARREN_WATCHES, wait)
-        return self._watch(after_s=wait)
+        return self._watch(after_s=wait, check=True)
 
     def _collected(self, version: str) -> None:
         self.version = self._began_watch_at = version
-        self._version_unusable = self._lists_until_listed = self._suspects_streams = False
-        self._broken_streams = 0
+        self._version_unusable = self._is_rewritten = False
+        self._lists_until_listed = self._suspects_streams = False
+        self._broken_streams = self._silent = 0
 
     def _list_instead(self, *, suspect: bool) -> Step:
         """List at once: if that succeeds the server is well, and `suspect` says that then its streams are to blame."""
@@ -243,10 +306,10 @@ class Course:
     def _list_version(self) -> str:
         return NEWEST_VERSION if self._version_unusable else self.version or ANY_VERSION
 
-    def _watch(self, *, after_s: float) -> Step:
+    def _watch(self, *, after_s: float, check: bool = False) -> Step:
         self._unpaid_s += REQUEST_EVERY_S
         self._began_watch_at = self.version
-        return Watch(self.version, after_s)
+        return Watch(self.version, after_s, check)
 
     def _wait_after(self, error: Exception | None) -> float:
         """A step of the back-off; longer if the server asks for it, or if requests since the last wait were many."""

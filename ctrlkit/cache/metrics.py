@@ -48,7 +48,7 @@ METRICS = (
     _Family("informer_index_failures_total", "Objects that an index function could not take.", (), _COUNTER),
     _Family("informer_dropped_items_total", "Changes that removed handlers did not see.", (), _COUNTER),
     _Family("informer_synced", "1 once the first list is in the store.", (), _GAUGE),
-    _Family("informer_last_event_age_seconds", "Since the server told anything.", (), _GAUGE),
+    _Family("informer_last_event_age_seconds", "Since the server told anything.", ("scope",), _GAUGE),
     _Family("informer_lists_total", "Lists asked for, by reason.", ("scope", "reason"), _COUNTER),
     _Family("informer_watches_total", "Watches asked for.", ("scope",), _COUNTER),
     _Family("informer_failing", "1 while the last list or watch failed.", ("scope", "verb", "cause"), _GAUGE),
@@ -102,8 +102,6 @@ def _of_informer(of: InformerStatistics) -> Iterator[_Sample]:
     yield "informer_index_failures_total", (), of.index_failures
     yield "informer_dropped_items_total", (), of.dropped
     yield "informer_synced", (), of.synced
-    if of.last_event_age_s is not None:
-        yield "informer_last_event_age_seconds", (), of.last_event_age_s
 
 
 def _of_scopes(of: InformerStatistics) -> Iterator[_Sample]:
@@ -111,6 +109,8 @@ def _of_scopes(of: InformerStatistics) -> Iterator[_Sample]:
         for reason, count in reflector.lists.items():
             yield "informer_lists_total", (scope, reason), count
         yield "informer_watches_total", (scope,), reflector.watches
+        if reflector.last_event_age_s is not None:
+            yield "informer_last_event_age_seconds", (scope,), reflector.last_event_age_s
         yield "informer_unreadable_total", (scope,), reflector.unreadable
         for verb, failure in (("list", reflector.list_error), ("watch", reflector.watch_error)):
             if failure is not None:

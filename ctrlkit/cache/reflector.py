@@ -9,9 +9,13 @@ Owns     The version of the last event applied. Nobody else moves it.
 R-a  After a list at version v the sink holds exactly the objects of v. Of a streamed list nothing is told before its
      end marker has come.
 R-b  For one key, versions are applied in the server's order; some may be skipped.
-R-c  A cut watch resumes where it stopped. A version the server has dropped (410 Gone) leads to a new list at once.
+R-c  A cut watch resumes where it stopped, once a look at the server shows that it still tells the same history
+     (history.py). A version the server has dropped (410 Gone) leads to a new list at once.
 R-d  A stream that has gone silent is given up (watchdog.py).
-R-e  No object ends a stream: one that does not fit its type is applied like any other, as an Unusable record; a line
+R-e  Once history was found rewritten (by that look, by a newest list at a lower version, or by what a watch left out),
+     the sink gets the newest state in place of all it has, whatever the versions. A line at a lower version than the
+     one reached ends the watch, so that the look is taken.
+R-f  No object ends a stream: one that does not fit its type is applied like any other, as an Unusable record; a line
      without so much as a name is counted. After a line that is no JSON the version stands still, and a list follows.
 Not promised: order between keys, or a sight of every state in between.
 
@@ -22,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,16 +35,19 @@ from typing import Generic, Protocol, TypeVar
 from ctrlkit import clock, telemetry
 from ctrlkit.cache.change import Cause
 from ctrlkit.cache.failure import Failure
+from ctrlkit.cache.history import SAMPLE, Owed, compare
 from ctrlkit.cache.intake import Collecting, Intake
-from ctrlkit.cache.machine import Course, List, Reason, Step, Stream, Watch
+from ctrlkit.cache.machine import NEWEST_VERSION, Course, HistoryRewritten, List, Reason, Step, Stream, Watch
 from ctrlkit.cache.outage import Outage
 from ctrlkit.cache.source import ListWatch
 from ctrlkit.cache.watchdog import Watchdog
-from ctrlkit.errors import ApiError, CtrlkitError, DecodeError, Gone, TimedOut
-from ctrlkit.model import Applied, Bookmark, Deleted, Record, Snapshot, WatchEvent, is_newer
+from ctrlkit.errors import ApiError, CtrlkitError, DecodeError, Gone, StreamBroken, TimedOut
+from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, Record, Snapshot, WatchEvent, is_newer
 
 T = TypeVar("T")
 WATCH_TIMEOUT_S = (300, 600)
+LOOK_EVERY_S = 30.0
+"""Of the watches that tell of lower versions one in so much time is ended: some servers only repeat themselves."""
 Events = AsyncIterator[Sequence[WatchEvent[T]]]
 
 
@@ -49,6 +56,18 @@ class Sink(Protocol[T]):
 
     def known(self, record: Record[T]) -> Record[T]:
         """The record held already where this one says the same, else this one; asked while a list comes in."""
+        ...
+
+    def find(self, key: ObjectKey) -> Record[T] | None:
+        """What is held of an object."""
+        ...
+
+    def holds(self, record: Record[T]) -> bool:
+        """Whether this very state of an object is held."""
+        ...
+
+    def first(self, count: int, *, scope: str) -> Sequence[Record[T]]:
+        """The first objects of a scope that are held, in order."""
         ...
 
     def replace(self, snapshot: Snapshot[T], *, cause: Cause, scope: str) -> None:
@@ -63,6 +82,10 @@ class Sink(Protocol[T]):
         """All up to this version was told: after a list, after changes, and at a bookmark, where nothing is to tell."""
         ...
 
+    def list_failed(self, error: Exception, *, scope: str) -> None:
+        """The scope could not be listed, and will be asked for again."""
+        ...
+
 
 class ReflectorState(StrEnum):
     """What a reflector is doing."""
@@ -71,6 +94,7 @@ class ReflectorState(StrEnum):
     WAITING = "waiting"
     STREAMING = "streaming"  # a list, on the stream that will be the watch
     LISTING = "listing"
+    CHECKING = "checking"  # whether the server still tells the history that was followed
     WATCHING = "watching"
 
 
@@ -120,6 +144,8 @@ class Reflector(Generic[T]):
         self._collecting: Collecting[T] | None = None
         self._doubt: DecodeError | None = None
         self._opened_at: float | None = None
+        self._owed = Owed()
+        self._looked_at = -LOOK_EVERY_S
         self._list_error: Exception | None = None
         self._watch_error: Exception | None = None
         self._outage = Outage()
@@ -173,6 +199,8 @@ class Reflector(Generic[T]):
                     step = await self._stream(course, step)
                 case List():
                     step = await self._list(course, step)
+                case Watch(check=True):
+                    step = await self._check(course)
                 case Watch():
                     step = await self._watch(course, step)
             if believed and not course.streams and self._source.streams_lists:
@@ -183,12 +211,15 @@ class Reflector(Generic[T]):
         self.state = ReflectorState.LISTING
         self._lists[step.reason.value] += 1
         try:
-            snapshot = await self._source.list(resource_version=step.version, known=self._sink.known)
+            snapshot = await self._source.list(resource_version=step.version, known=self._known_to(course, step))
+            if course.is_outdated(snapshot.version, asked=step.version):
+                return self._drop_outdated(course, snapshot.version)
             for error in snapshot.unreadable:
                 self._count_unreadable(error)
-            self._replace(snapshot, step.reason)
+            self._replace(course, snapshot, step)
         except Exception as error:  # noqa: BLE001 - the loop that must outlive every failure
             self._list_error = error
+            self._sink.list_failed(error, scope=self._scope)
             following = course.list_failed(error)
             self._log_failure("list_failed", error, following)
             return following
@@ -200,18 +231,27 @@ class Reflector(Generic[T]):
         """A streamed list; the course of a watch once its end marker has come."""
         self.state = ReflectorState.STREAMING
         self._lists[step.reason.value] += 1
-        self._collecting = collecting = Collecting[T](step.reason, known=self._sink.known)
+        self._collecting = collecting = Collecting[T](step, known=self._known_to(course, step))
         timeout_s = clock.random_source().randint(*WATCH_TIMEOUT_S)
         error = await self._follow(
             course, self._source.stream(resource_version=step.version, timeout_s=timeout_s), timeout_s
         )
         if collecting.ended_at is not None:
-            return self._watch_ended(course, error, lived_s=clock.monotonic() - collecting.ended_at)
+            collected_s = collecting.ended_at - (self._opened_at or collecting.ended_at)
+            lived_s = clock.monotonic() - collecting.ended_at
+            return self._watch_ended(course, error, lived_s=lived_s, asked_s=timeout_s - collected_s)
         self._collecting = None
+        if collecting.version is not None:
+            return self._drop_outdated(course, collecting.version)
         following = course.stream_failed(error, lived_s=self._open_for_s(), objects=len(collecting.records))
         if error is not None:
             self._log_failure("list_failed", error, following)
         return following
+
+    def _known_to(self, course: Course, step: List | Stream) -> Callable[[Record[T]], Record[T]] | None:
+        """What is held already need not be held twice, unless equal versions may mean different states."""
+        doubtful = bool(course.version) and step.version == NEWEST_VERSION
+        return None if doubtful else self._sink.known
 
     async def _watch(self, course: Course, step: Watch) -> Step:
         self.state = ReflectorState.WATCHING
@@ -220,17 +260,42 @@ class Reflector(Generic[T]):
         error = await self._follow(
             course, self._source.watch(resource_version=step.version, timeout_s=timeout_s), timeout_s
         )
-        return self._watch_ended(course, error, lived_s=self._open_for_s())
+        return self._watch_ended(course, error, lived_s=self._open_for_s(), asked_s=timeout_s)
 
     def _open_for_s(self) -> float:
         """How long the last stream was open; 0 for one that the server did not open."""
         return 0.0 if self._opened_at is None else clock.monotonic() - self._opened_at
 
-    def _watch_ended(self, course: Course, error: Exception | None, *, lived_s: float) -> Step:
+    def _watch_ended(self, course: Course, error: Exception | None, *, lived_s: float, asked_s: float) -> Step:
         course.streams = self._source.streams_lists  # as others have learnt meanwhile, or forgotten
-        following = course.watch_ended(error, lived_s=lived_s)
+        following = course.watch_ended(error, lived_s=lived_s, asked_s=asked_s)
         if error is not None:
             self._log_failure("watch_failed", error, following)
+        return following
+
+    async def _check(self, course: Course) -> Step:
+        """A look at the server before the watch is resumed; what it owes is for the watch to bring."""
+        self.state = ReflectorState.CHECKING
+        try:
+            sample = await self._source.sample(SAMPLE)
+        except Exception as error:  # noqa: BLE001 - the loop that must outlive every failure
+            following = course.check_failed(error)
+            if isinstance(following, Watch) and following.check:
+                self._watch_error = error
+                self._log_failure("watch_failed", error, following)
+            return following
+        self._looked_at = clock.monotonic()
+        held = self._sink.first(SAMPLE, scope=self._scope)
+        owed = compare(sample, held, self._sink.holds, reached=course.version)
+        if owed is None:
+            return course.rewritten()
+        self._owed = owed
+        return course.checked()
+
+    def _drop_outdated(self, course: Course, version: str) -> Step:
+        following = course.outdated()
+        text = f"list: it is of version {version}, older than {course.version} that was reached; list the newest state"
+        self._log_failure("list_failed", StreamBroken(text), following)
         return following
 
     async def _follow(
@@ -245,6 +310,8 @@ class Reflector(Generic[T]):
             async with guarded(self._dog), opening as batches:
                 self._opened_at = now = clock.monotonic()
                 self._dog.opened(now, timeout_s=timeout_s, collecting=self._collecting is not None)
+                if self._owed.gone:
+                    self._dog.doubt(now)
                 if self._collecting is None:
                     self._accepted()
                 await self._take_all(course, batches)
@@ -252,7 +319,7 @@ class Reflector(Generic[T]):
             error = self._doubt or self._given_up()
         except Exception as caught:  # noqa: BLE001 - the loop that must outlive every failure
             error = caught
-        if not isinstance(error, ApiError):
+        if not isinstance(error, ApiError | HistoryRewritten):
             error = self._doubt or error
         if error is None:
             return None
@@ -290,8 +357,10 @@ class Reflector(Generic[T]):
                 self._dog.heard(now)
             if collecting.version is None:
                 return
+            if course.is_outdated(collecting.version, asked=collecting.step.version):
+                raise StreamBroken("stream a list: it is older than it was to be; list the newest state")
             snapshot = Snapshot(list(collecting.records.values()), collecting.version)
-            self._replace(snapshot, collecting.reason)
+            self._replace(course, snapshot, collecting.step)
             course.streamed(snapshot.version)
             self._synchronised(snapshot.version)
             collecting.end(now)
@@ -315,11 +384,35 @@ class Reflector(Generic[T]):
             self._reach(course, last.record.version)
 
     def _reach(self, course: Course, version: str) -> None:
-        """Move on, and never back: what comes again or late says nothing of what came before it."""
-        late = version == course.version or is_newer(course.version, than=version)
-        if version and not late and self._doubt is None:
-            course.reached(version)
-            self._sink.advance(version, scope=self._scope)
+        """Move on, and never back: what comes again or late says nothing of what came before it, if all is well."""
+        if not version or version == course.version or self._doubt is not None:
+            return
+        if is_newer(course.version, than=version):
+            self._look_again(course, version)
+            return
+        course.reached(version)
+        self._sink.advance(version, scope=self._scope)
+        if self._owed.gone:
+            self._settle(version)
+
+    def _settle(self, version: str) -> None:
+        """See whether a watch has brought what it owes, or is past it."""
+        if not self._owed.is_pending(self._sink.find):
+            self._owed = Owed()
+            self._dog.sure()
+        elif not is_newer(self._owed.version, than=version):
+            raise self._left_out()
+
+    def _left_out(self) -> HistoryRewritten:
+        self._owed = Owed()
+        return HistoryRewritten("watch: it left out what was deleted; the server was restored, or began anew")
+
+    def _look_again(self, course: Course, version: str) -> None:
+        """End a watch that tells of a lower version, unless a look was taken just now."""
+        if clock.monotonic() - self._looked_at >= LOOK_EVERY_S:
+            raise StreamBroken(
+                f"watch: it tells of version {version} after {course.version}; see whether the server began anew"
+            )
 
     def _take_unreadable(self, course: Course, error: DecodeError) -> None:
         """A line without a name is passed over; one of which nothing can be told casts doubt on all that follows."""
@@ -337,12 +430,18 @@ class Reflector(Generic[T]):
         self._unreadable += 1
         self._log.warning("object_unreadable", error=str(error))
 
-    def _replace(self, snapshot: Snapshot[T], reason: Reason) -> None:
-        cause = Cause.RELIST if self.synced.is_set() else Cause.INITIAL
+    def _replace(self, course: Course, snapshot: Snapshot[T], step: List | Stream) -> None:
+        told = {"objects": len(snapshot.records), "version": snapshot.version}
         self._intake.clear()
+        self._owed = Owed()
+        if course.is_rewritten(snapshot.version, asked=step.version):
+            self._log.warning("history_rewritten", reached=course.version, **told)
+            self._sink.replace(snapshot, cause=Cause.REWRITTEN, scope=self._scope)
+            return
+        cause = Cause.RELIST if self.synced.is_set() else Cause.INITIAL
         self._sink.replace(snapshot, cause=cause, scope=self._scope)
-        if reason is not Reason.FIRST:
-            self._log.info("relisted", reason=reason.value, objects=len(snapshot.records), version=snapshot.version)
+        if step.reason is not Reason.FIRST:
+            self._log.info("relisted", reason=step.reason.value, **told)
 
     def _synchronised(self, version: str) -> None:
         self._list_error = None
@@ -350,7 +449,9 @@ class Reflector(Generic[T]):
         self.synced.set()
         self._sink.advance(version, scope=self._scope)
 
-    def _given_up(self) -> TimedOut:
+    def _given_up(self) -> TimedOut | HistoryRewritten:
+        if self._owed.gone and self._opened_at is not None:
+            return self._left_out()
         self._dog.gave_up()
         if self._collecting is not None and self._opened_at is not None:
             return TimedOut("stream a list: its end did not come; see whether the server streams lists")

@@ -40,6 +40,14 @@ class ListWatch(Protocol[T]):
         """
         ...
 
+    async def sample(self, count: int) -> Snapshot[T]:
+        """
+        The first objects of the newest state, in the server's order, and its version: one small request.
+
+        No fewer than `count`, if there are. They show whether the server's history is still the one that was followed.
+        """
+        ...
+
     def stream(
         self, *, resource_version: str, timeout_s: int
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:

@@ -17,7 +17,8 @@ class InformerStatistics:
     Shape   `reflectors` by scope: a namespace, or "" for everything. `quarantined` are the objects that are stored but
             cannot be used, by key, and why. `version` is what all scopes have reached. `index_failures` counts objects
             that an index function could not take, `dropped` changes that removed handlers did not see.
-    Units   `last_event_age_s`: seconds since any scope was told anything; None before that.
+    Units   `last_event_age_s`: seconds since the scope was told anything that has heard nothing for longest; None while
+            one has not heard anything yet.
     """
 
     name: str

@@ -3,7 +3,8 @@ The objects of one kind, by key, with their indexes. Pure: it changes when its o
 
 S-a  After `replace` a scope holds exactly the objects of the snapshot.
 S-b  For one key, versions only rise, until a `replace` says otherwise: late and doubled events change nothing.
-S-c  An object whose version did not change is no change.
+S-c  An object whose version and uid did not change is no change, unless the server's history was rewritten: then
+     versions of before and after it cannot be compared, and every object counts as changed.
 """
 
 from __future__ import annotations
@@ -65,7 +66,17 @@ class Store(Generic[T]):
     def known(self, record: Record[T]) -> Record[T]:
         """The stored record of this very state of the object, or this one where there is none."""
         have = self._records.get(record.key)
-        return record if have is None or have.version != record.version or not record.version else have
+        return record if have is None or not _is_same(have, record) else have
+
+    def holds(self, record: Record[T]) -> bool:
+        """Whether this very state of the object is stored: the same version of the same object, and as it is stored."""
+        have = self._records.get(record.key)
+        if have is None or not _is_same(have, record):
+            return False
+        told = record if self._transform is None else self._transform(record)
+        if have.fault is not None or told.fault is not None:
+            return True  # there is nothing more to compare
+        return have.meta == told.meta and have.value == told.value
 
     def keys(self, namespace: str = "") -> list[ObjectKey]:
         """All keys, or a namespace's, in order of namespace and name; the list is the caller's."""
@@ -108,9 +119,10 @@ class Store(Generic[T]):
         here = self._namespaces.get(scope, ()) if scope else self._records
         gone = sorted(key for key in here if key not in listed)
         changes = [Change(self._remove(key), None, cause) for key in gone]
+        is_rewritten = cause is Cause.REWRITTEN
         for key, record in listed.items():
             old = self._records.get(key)
-            if old is not record and (old is None or old.version != record.version or not record.version):
+            if old is not record and (old is None or is_rewritten or not _is_same(old, record)):
                 changes.append(Change(old, self._put(record, old), cause))
         return changes
 
@@ -169,3 +181,8 @@ class Store(Generic[T]):
         self._ordered = None
         self._quarantine.pop(key, None)
         return self._records.pop(key)
+
+
+def _is_same(one: Record[T], other: Record[T]) -> bool:
+    """Whether two records are of one state of one object; what has no version is never known to be."""
+    return bool(other.version) and one.version == other.version and one.meta.uid == other.meta.uid

@@ -79,8 +79,12 @@ class Watchdog:
             self._bookmarks_come = True
 
     def doubt(self, now: float) -> None:
-        """Something came that nobody could read."""
+        """Something came that nobody could read, or something is to come."""
         self._doubts_until = min(self._doubts_until, now + DOUBT_S)
+
+    def sure(self) -> None:
+        """What was to come has come."""
+        self._doubts_until = math.inf
 
     def gave_up(self) -> None:
         """The deadline passed."""

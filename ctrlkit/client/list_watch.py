@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from ctrlkit.client.calls import Calls
-from ctrlkit.client.pages import list_all
+from ctrlkit.client.pages import first_page, list_all
 from ctrlkit.model import Action, Options, Record, Resource, Snapshot, Verb, WatchEvent
 
 T = TypeVar("T")
@@ -66,6 +66,11 @@ class ClientListWatch(Generic[T]):
         if resource_version == "0" and pages.count > 1:
             self._comes_in_pages = True
         return pages.snapshot
+
+    async def sample(self, count: int) -> Snapshot[T]:
+        """The first objects of the newest state, and its version."""
+        options = replace(self._scope.options, limit=count)
+        return await first_page(self._calls, self._resource, replace(self._scope, options=options))
 
     def stream(
         self, *, resource_version: str, timeout_s: int

@@ -40,11 +40,9 @@ async def list_all(
 
     Each record is what `known` returns for it.
     """
-    codec = calls.codec(resource)
 
     async def page(options: Options) -> tuple[Snapshot[T], str]:
-        data = await calls.do(replace(action, options=options))
-        return await _in_turns(codec.decode_list_in_steps(data, known))
+        return await _page(calls, resource, replace(action, options=options), known)
 
     first, token = await page(action.options)
     if not token:
@@ -62,6 +60,18 @@ async def list_all(
         unreadable.extend(further.unreadable)
         count += 1
     return Pages(Snapshot(records, first.version, unreadable), count)
+
+
+async def first_page(calls: Calls, resource: Resource[T], action: Action) -> Snapshot[T]:
+    """The beginning of a list: at most `action.options.limit` objects, where the server knows of limits."""
+    return (await _page(calls, resource, action, None))[0]
+
+
+async def _page(
+    calls: Calls, resource: Resource[T], action: Action, known: Callable[[Record[T]], Record[T]] | None
+) -> tuple[Snapshot[T], str]:
+    data = await calls.do(action)
+    return await _in_turns(calls.codec(resource).decode_list_in_steps(data, known))
 
 
 async def _in_turns(steps: Generator[None, None, R]) -> R:

@@ -239,5 +239,15 @@ def _kind(seen: _Seen) -> CauseKind:
 
 
 _RELATIONS = {CauseKind.OWNER: "owned ", CauseKind.MAPPED: "mapped "}
-_TOLD_BY = {Cause.INITIAL: "the first list", Cause.RELIST: "a new list", Cause.RESYNC: "a resync"}
-_KINDS = {Cause.INITIAL: CauseKind.INITIAL, Cause.RELIST: CauseKind.RELIST, Cause.RESYNC: CauseKind.RESYNC}
+_TOLD_BY = {
+    Cause.INITIAL: "the first list",
+    Cause.RELIST: "a new list",
+    Cause.REWRITTEN: "a rewritten history",
+    Cause.RESYNC: "a resync",
+}
+_KINDS = {
+    Cause.INITIAL: CauseKind.INITIAL,
+    Cause.RELIST: CauseKind.RELIST,
+    Cause.REWRITTEN: CauseKind.RELIST,
+    Cause.RESYNC: CauseKind.RESYNC,
+}

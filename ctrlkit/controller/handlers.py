@@ -165,7 +165,7 @@ def _relation(mapper: Mapper[Any]) -> CauseKind:
 def _priority(change: Change[Any]) -> int:
     """Row P9."""
     cause = change.cause
-    if cause is Cause.WATCH:
+    if cause in (Cause.WATCH, Cause.REWRITTEN):
         return NORMAL
     if cause is Cause.RELIST:
         same = change.old is not None and change.new is not None and change.old.version == change.new.version

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from ctrlkit.cli import Command
 from ctrlkit.client import Client
+from ctrlkit.clock import now
 from ctrlkit.errors import ConfigError
 from ctrlkit.telemetry import LogLevel, configure_logging
 from fakes.apiserver.manifests import load
 from fakes.apiserver.server import ApiServer
 from fakes.cluster import Cluster, InProcessRuntime
 from fakes.cluster.any_image import AnyImage
-from fakes.tracker import Tracker
+from fakes.tracker import Tracker, version_at
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +57,7 @@ async def _serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path]) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    tracker = Tracker()
+    tracker = Tracker(begins_at=version_at(now()))
     load(tracker, manifests)
     async with (
         ApiServer(tracker, tracker.registry).serve(port=port) as server,

@@ -20,8 +20,8 @@ class Core:
     Owner   `fakes.tracker.Tracker`; the modules of this package are its verbs.
     """
 
-    def __init__(self) -> None:
-        self.store = Store()
+    def __init__(self, *, begins_at: int) -> None:
+        self.store = Store(begins_at=begins_at)
         self.registry = Registry()
         self.service_ips = ServiceIps()
 

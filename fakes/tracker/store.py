@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -212,12 +213,29 @@ class Collection:
                 waker.wake()
 
 
-class Store:
-    """The collections of all kinds and the one version they share. `version` is that of the newest write."""
+def version_at(moment: datetime) -> int:
+    """
+    A version that no server has given out before a moment, if it began at the version of an earlier one.
 
-    def __init__(self) -> None:
-        self.version = 0
-        self._floor = 0
+    >>> from datetime import UTC
+    >>> version_at(datetime.fromtimestamp(2, tz=UTC))
+    2000000
+
+    Microseconds since 1970: no server writes as fast as that, and they stay below 2**53 until the year 2255.
+    """
+    return int(moment.timestamp() * 1_000_000)
+
+
+class Store:
+    """
+    The collections of all kinds and the one version they share. `version` is that of the newest write.
+
+    Versions begin after `begins_at`, and nothing is known of those before.
+    """
+
+    def __init__(self, *, begins_at: int = 0) -> None:
+        self.version = begins_at
+        self._floor = begins_at
         self._collections: dict[Identity, Collection] = {}
 
     def collection(self, identity: Identity) -> Collection:

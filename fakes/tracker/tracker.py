@@ -52,13 +52,14 @@ class Tracker:
 
     Shape   `do` and `watch` are the Transport; the plain calls go through the same rules as Actions. Namespaces
             `default` and `kube-*` are there from the start; no loop of a cluster runs here, so nothing collects
-            dependents or empties namespaces.
+            dependents or empties namespaces. Versions begin after `begins_at`: a server that takes the place of an
+            earlier one begins after all of its versions, `version_at(now())`, so that its clients list anew.
     Errors  ApiError, with a real server's class, code and text.
     Owner   One event loop. All state changes happen inside a call, none between two.
     """
 
-    def __init__(self) -> None:
-        self._core = Core()
+    def __init__(self, *, begins_at: int = 0) -> None:
+        self._core = Core(begins_at=begins_at)
         self._watches: dict[WatchStream, None] = {}
         for name in _FIRST_NAMESPACES:
             self.create(kinds.NAMESPACES, {"metadata": {"name": name}})

@@ -165,7 +165,7 @@ class WatchStream:
         now = clock.monotonic()
         lines = []
         if now >= self._bookmark_at:
-            if self._options.allow_watch_bookmarks:
+            if self._options.allow_watch_bookmarks and self._store.version >= self._after:
                 lines.append(self._bookmark())
             before_end = self._ends_at - BOOKMARK_BEFORE_END_S
             self._bookmark_at = min(now + BOOKMARK_INTERVAL_S, before_end if now < before_end else self._ends_at + 1)

@@ -16,11 +16,12 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from ctrlkit.clock import now
 from ctrlkit.errors import NotFound
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, EVENTS, PODS, SERVICES, STATEFULSETS
 from fakes.apiserver import ApiServer
-from fakes.tracker import Tracker
+from fakes.tracker import Tracker, version_at
 
 pytestmark = [
     pytest.mark.real_time,
@@ -347,7 +348,7 @@ async def test_refusals_read_as_a_real_servers(arguments: tuple[str, ...], compl
 
 async def test_the_command_serves_a_cluster_until_it_is_told_to_end(tmp_path: Path) -> None:
     """`ready URL` first, pods that get ready, and an end with status 0 though a watch is open."""
-    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig, began_at = tmp_path / "kubeconfig", version_at(now())
     code = "import sys, argparse; from fakes.apiserver.command import COMMAND; parser = argparse.ArgumentParser(); " + (
         "COMMAND.configure(parser); sys.exit(COMMAND.run(parser.parse_args()))"
     )
@@ -359,6 +360,8 @@ async def test_the_command_serves_a_cluster_until_it_is_told_to_end(tmp_path: Pa
         assert (ready[0], ready[1][:17]) == ("ready", "http://127.0.0.1:")
         await read_words(server)
         kubectl = Kubectl(kubeconfig, tmp_path)
+        version = (await kubectl("get", "ns/default", "-o", "jsonpath={.metadata.resourceVersion}")).out
+        assert int(version) > began_at, "no server before this one can have given it out"
         await kubectl.create(STATEFUL_SET, SERVICE)
         await kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=15s")
         async with kubectl.running("get", "pods", "-w") as watch:

@@ -343,7 +343,8 @@ async def test_a_server_that_is_behind_the_version_is_asked_for_its_newest_at_on
         await mirror.proxy.close()
         mirror.remove("a")
         mirror.tracker.compact()
-        mirror.proxy.pass_on()
+        mirror.proxy.pass_on()  # the look at the server's history
+        mirror.proxy.pass_on()  # the watch, which is too old
         mirror.refuse(504, "Timeout", "Too large resource version: 9", causes=[{"reason": "ResourceVersionTooLarge"}])
         await mirror.proxy.open()
         await mirror.heals()
@@ -385,6 +386,7 @@ async def test_an_error_within_the_stream_ends_it() -> None:
     async with mirrored() as mirror:
         for code, reason in ((500, "InternalError"), (410, "Expired")):
             status = {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": "no"}
+            mirror.proxy.pass_on()  # the look at the server's history
             mirror.proxy.answer("200 OK", msgspec.json.encode({"type": "ERROR", "object": status}) + b"\n")
             await mirror.reconnect()
             mirror.put("a", reason)

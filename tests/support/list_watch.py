@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ctrlkit import clock
+from ctrlkit.cache.history import SAMPLE
 from ctrlkit.errors import DecodeError
 from ctrlkit.model import Record, Snapshot, WatchEvent
 
@@ -46,6 +47,8 @@ class ScriptedSource:
     calls: list[tuple[str, str, float]] = field(default_factory=list)
     timeouts: list[int] = field(default_factory=list)
     stopped: bool = False
+    samples: list[Snapshot[dict[str, Any]] | Exception] = field(default_factory=lambda: [Snapshot([], "")])
+    sampled: list[float] = field(default_factory=list)
 
     @property
     def streams_lists(self) -> bool:
@@ -65,6 +68,15 @@ class ScriptedSource:
         if isinstance(answer, Exception):
             raise answer
         return answer if known is None else replace(answer, records=[known(record) for record in answer.records])
+
+    async def sample(self, count: int) -> Snapshot[dict[str, Any]]:
+        """What a reflector looks at before it resumes a watch; without a script, nothing that could be compared."""
+        assert count == SAMPLE
+        self.sampled.append(clock.monotonic())
+        answer = self.samples.pop(0) if len(self.samples) > 1 else self.samples[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     @asynccontextmanager
     async def stream(self, *, resource_version: str, timeout_s: int) -> AsyncIterator[AsyncIterator[Events]]:

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from controllers.bitcoin.demo.binary import Binary, Kind
 from controllers.bitcoin.demo.haste import HastyPods
 from ctrlkit.client import Client
+from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, ConfigError, NotFound, Unauthorized
 from ctrlkit.manager import connect
 from ctrlkit.model import Transport
@@ -24,7 +25,7 @@ from fakes.apiserver import ApiServer
 from fakes.cluster.cluster import ALL, Cluster, Loop
 from fakes.cluster.node import NODE
 from fakes.cluster.process_runtime import ProcessRuntime
-from fakes.tracker import Tracker
+from fakes.tracker import Tracker, version_at
 
 _REACH_LIMIT_S = 10.0
 
@@ -32,7 +33,7 @@ _REACH_LIMIT_S = 10.0
 @asynccontextmanager
 async def embedded(binary: Binary, *, port: int) -> AsyncIterator[str]:
     """A cluster of our own; the path of its kubeconfig. Errors: PortTaken."""
-    tracker = Tracker()
+    tracker = Tracker(begins_at=version_at(now()))
     transport: Transport = HastyPods(tracker) if binary.kind is Kind.SIMULATED else tracker
     async with (
         ProcessRuntime(images={"bitcoind": binary.image}) as runtime,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ctrlkit.cache.intake import GRAVES, Collecting, Intake
-from ctrlkit.cache.machine import Reason
+from ctrlkit.cache.machine import Reason, Stream
 from ctrlkit.model import Applied, Bookmark, Deleted
 from tests.support.records import applied, deleted
 
@@ -45,7 +45,7 @@ def test_deletions_are_not_remembered_for_ever() -> None:
 @pytest.mark.behaviour("R20", "R14")
 def test_a_streamed_list_ends_at_its_marker_and_at_no_other_bookmark() -> None:
     """What follows the marker is handed back."""
-    collecting: Collecting[Any] = Collecting(Reason.FIRST, known=lambda record: record)
+    collecting: Collecting[Any] = Collecting(Stream("", Reason.FIRST), known=lambda record: record)
     assert collecting.take([applied("d/a", 3), Bookmark("4"), applied("d/b", 2), applied("d/b", 5)]) == ()
     assert (collecting.version, len(collecting.records)) == (None, 2)
     rest = collecting.take(

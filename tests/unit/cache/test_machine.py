@@ -14,8 +14,10 @@ from ctrlkit.cache.machine import (
     HEALTHY_AFTER_S,
     MARKER_PATIENCE_S,
     REQUEST_EVERY_S,
+    SILENT_WATCHES,
     STREAM_TRIES,
     Course,
+    HistoryRewritten,
     List,
     Reason,
     Step,
@@ -318,6 +320,133 @@ def test_what_one_collection_has_learnt_another_one_need_not_try() -> None:
     assert not course.streams
 
 
+def ended_early(course: Course, *, lived_s: float = 0.1) -> Step:
+    return course.watch_ended(None, lived_s=lived_s)
+
+
+@pytest.mark.parametrize("between", ["an event", "a healthy stream"])
+def test_barren_watches_that_are_far_apart_do_not_add_up(between: str) -> None:
+    """R13: only streams in a row that end at once and bring nothing lead to a list."""
+    course = course_at("9")
+    for version in range(10, 30):
+        steps = [ended_early(course) for _ in range(BARREN_WATCHES - 1)]
+        assert all(isinstance(step, Watch) for step in steps)
+        if between == "an event":
+            course.reached(str(version))
+            assert isinstance(ended_early(course), Watch)
+        else:
+            assert isinstance(ended_early(course, lived_s=HEALTHY_AFTER_S), Watch)
+    lists = [isinstance(ended_early(course), List) for _ in range(2 * BARREN_WATCHES)]
+    assert lists == [*[False] * (BARREN_WATCHES - 1), True] * 2, "and after a list they are counted anew"
+
+
+def test_broken_streams_that_are_far_apart_do_not_add_up() -> None:
+    """R21: a list takes a stream's place after the third in a row, not after the third ever."""
+    course = Course(chance=Random(7), streams=True)
+    step = course.begin()
+    for version in range(10):
+        for _ in range(STREAM_TRIES - 1):
+            step = course.stream_failed(StreamBroken("cut"), lived_s=0.1, objects=3)
+            assert isinstance(step, Stream)
+        course.streamed(str(version))
+        step = course.watch_ended(Gone("old"), lived_s=HEALTHY_AFTER_S)
+    steps = [course.stream_failed(StreamBroken("cut"), lived_s=0.1, objects=3) for _ in range(STREAM_TRIES)]
+    assert [type(step) for step in steps] == [*[Stream] * (STREAM_TRIES - 1), List]
+    course.listed("99")
+    assert isinstance(course.watch_ended(Gone("old"), lived_s=100), Stream)
+    assert isinstance(course.stream_failed(StreamBroken("cut"), lived_s=0.1, objects=3), Stream), "counted anew"
+
+
+def test_silent_watches_in_a_row_lead_to_a_list_and_others_do_not() -> None:
+    """A server may answer all that it is asked and still tell nothing: three watches without a line are enough."""
+    course = course_at("9")
+    for version in ("10", "11"):
+        for _ in range(SILENT_WATCHES - 1):
+            assert isinstance(course.watch_ended(TimedOut("silence"), lived_s=180), Watch)
+        course.reached(version)
+        assert isinstance(course.watch_ended(TimedOut("silence"), lived_s=180), Watch)
+    assert isinstance(course.watch_ended(None, lived_s=400), Watch), "it ended this one as it was asked to"
+    steps = [course.watch_ended(TimedOut("silence"), lived_s=180) for _ in range(SILENT_WATCHES)]
+    assert [type(step) for step in steps] == [*[Watch] * (SILENT_WATCHES - 1), List]
+    assert isinstance(steps[-1], List)
+    assert (steps[-1].version, steps[-1].reason) == ("11", Reason.SILENT_WATCHES)
+    course.listed("11")
+    assert isinstance(course.watch_ended(TimedOut("silence"), lived_s=180), Watch), "counted anew"
+
+
+@pytest.mark.parametrize(
+    ("error", "lived_s"),
+    [
+        (Unreachable("refused"), 0.0),
+        (StreamBroken("cut"), 100.0),
+        (TimedOut("silence"), 180.0),
+        (TooManyRequests("slow"), 0.0),
+        (ServiceUnavailable("restarting"), 0.0),
+        (None, 0.1),
+        (None, 100.0),
+    ],
+)
+def test_a_watch_that_ended_unasked_is_resumed_after_a_check(error: Exception | None, lived_s: float) -> None:
+    """M-g: it may be another server's history that would be followed."""
+    course = course_at("9")
+    step = course.watch_ended(error, lived_s=lived_s, asked_s=300)
+    assert isinstance(step, Watch)
+    assert step.check
+    assert course.checked() == Watch("9")
+
+
+def test_a_watch_that_ended_when_it_was_asked_to_is_resumed_at_once() -> None:
+    """An idle mirror costs one request in five minutes."""
+    assert course_at("9").watch_ended(None, lived_s=299, asked_s=300) == Watch("9")
+
+
+@pytest.mark.parametrize(
+    "error", [Unreachable("refused"), TimedOut("no answer"), TooManyRequests("slow"), ServiceUnavailable("restarting")]
+)
+def test_a_check_of_a_server_that_does_not_answer_is_made_again(error: Exception) -> None:
+    """After a back-off, and as long as it takes."""
+    course = course_at("9")
+    for _ in range(5):
+        step = course.check_failed(error)
+        assert isinstance(step, Watch)
+        assert step.check
+        assert step.after_s > 0
+
+
+@pytest.mark.parametrize("error", [Forbidden("no"), NotFound("no such kind"), InternalError("boom"), ValueError("bug")])
+def test_a_server_that_refuses_to_be_checked_is_watched(error: Exception) -> None:
+    """What it says of the watch decides."""
+    assert course_at("9").check_failed(error) == Watch("9")
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_rewritten_history_is_left_for_the_newest_state(streams: bool) -> None:
+    """M-h: whatever its version; a list that fails meanwhile does not make anybody forget why it was asked for."""
+    course = streaming_at("9") if streams else course_at("9")
+    step = course.rewritten()
+    assert step == (Stream if streams else List)("", Reason.HISTORY_REWRITTEN)
+    course.list_failed(Unreachable("refused"))
+    assert course.is_rewritten("12", asked="")
+    course.listed("12")
+    assert not course.is_rewritten("12", asked="")
+    course.reached("13")
+    assert course.watch_ended(HistoryRewritten("left out"), lived_s=1) == course.rewritten()
+
+
+def test_only_the_newest_state_proves_that_history_was_rewritten() -> None:
+    """M-h: a list that was to be no older than what was reached, and is, comes of a server that is behind."""
+    course = course_at("9")
+    assert course.is_rewritten("4", asked="")
+    assert not course.is_rewritten("9", asked="")
+    assert not course.is_rewritten("10", asked="")
+    assert not course.is_rewritten("4", asked="9")
+    assert course.is_outdated("4", asked="9")
+    assert not course.is_outdated("9", asked="9")
+    assert not course.is_outdated("4", asked="")
+    assert not Course(chance=Random(7)).is_outdated("4", asked="0"), "nothing was reached yet"
+    assert course.outdated() == List("", Reason.UNUSABLE_VERSION)
+
+
 OUTCOMES = st.sampled_from(
     [
         None,
@@ -356,6 +485,10 @@ def test_for_any_run_of_failures_requests_stay_below_two_a_second(
                 step = course.listed(str(requests)) if outcome is None else course.list_failed(outcome)
             case Stream() if not progress:
                 step = course.stream_failed(outcome, lived_s=lived_s, objects=0)
+            case Watch(check=True):
+                step = course.checked() if outcome is None else course.check_failed(outcome)
+                if outcome is None and progress:
+                    step = course.rewritten()
             case _:
                 if isinstance(step, Stream):
                     course.streamed(str(requests))

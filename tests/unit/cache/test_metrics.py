@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from ctrlkit.cache import Change, Informer, fanout
 from ctrlkit.cache.metrics import METRICS, InformerCollector
 from ctrlkit.clock import monotonic
-from ctrlkit.errors import DecodeError, Forbidden
-from ctrlkit.model import Unusable
+from ctrlkit.errors import DecodeError, Forbidden, Unreachable
+from ctrlkit.model import Bookmark, Unusable
 from ctrlkit.model.kinds import PODS
 from tests.support.list_watch import ScriptedSource, Stream
 from tests.support.records import applied, record, snapshot
@@ -91,3 +91,30 @@ async def test_informers_of_one_name_are_told_apart() -> None:
 async def test_a_scrape_of_no_informer_is_empty_and_valid() -> None:
     """Registering asks nobody anything."""
     assert samples(registry_of()) == {}
+
+
+@pytest.mark.behaviour("B19")
+async def test_of_several_namespaces_each_has_its_age_and_all_of_them_the_oldest() -> None:
+    """One that is blind shows, whatever the others hear."""
+    heard = ScriptedSource([snapshot(1)], [Stream(then=[(1.0, [Bookmark("2")])] * 1000, open_s=1e9)])
+    blind = ScriptedSource([snapshot(1)], [Stream(error=Unreachable("gone"), refused=True)])
+    informer = Informer[Any](PODS, {"a": heard, "b": blind, "c": ScriptedSource([Forbidden("no")])})
+    registry = registry_of(informer)
+    async with running(informer):
+        await asyncio.sleep(600.5)
+        found, statistics = samples(registry), informer.statistics()
+        assert statistics.last_event_age_s is None, "one has not heard anything yet"
+    ages = {key: value for key, value in found.items() if key.startswith("informer_last_event_age_seconds")}
+    assert list(ages) == [
+        f'informer_last_event_age_seconds{{group="",name="pods",resource="pods",scope="{scope}",version="v1"}}'
+        for scope in "ab"
+    ]
+    young, old = ages.values()
+    assert (round(young, 1), round(old, 1)) == (0.5, 600.5)
+    late: list[Any] = [*[Unreachable("no")] * 3, snapshot(1)]
+    two = Informer[Any](PODS, {"a": ScriptedSource([snapshot(1)]), "b": ScriptedSource(late)})
+    async with running(two):
+        await asyncio.sleep(60)
+        ages_s = [of.last_event_age_s for of in two.statistics().reflectors.values()]
+        assert ages_s[0] != ages_s[1]
+        assert two.statistics().last_event_age_s == max(age for age in ages_s if age is not None)

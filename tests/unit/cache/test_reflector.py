@@ -29,26 +29,41 @@ from ctrlkit.errors import (
     TooManyRequests,
     Unreachable,
 )
-from ctrlkit.model import Applied, Bookmark, Deleted, Record, Snapshot
+from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, Record, Snapshot
 from tests.support.list_watch import Events, ScriptedSource, Stream
 from tests.support.records import applied, deleted, record, snapshot
 
 
 class Notebook:
-    """A sink that writes down what it is told."""
+    """A sink that writes down what it is told. `held_records` are what it says that it has."""
 
     def __init__(self) -> None:
+        self.held_records: dict[ObjectKey, Record[Any]] = {}
         self.told: list[Any] = []
+        self.failed: list[tuple[str, str]] = []
         self.reached: list[tuple[str, str]] = []
 
     def known(self, record: Record[Any]) -> Record[Any]:
         return record
+
+    def find(self, key: ObjectKey) -> Record[Any] | None:
+        return self.held_records.get(key)
+
+    def holds(self, record: Record[Any]) -> bool:
+        held = self.held_records.get(record.key)
+        return held is not None and held.version == record.version
+
+    def first(self, count: int, *, scope: str) -> Sequence[Record[Any]]:
+        return [self.held_records[key] for key in sorted(self.held_records)][:count]
 
     def replace(self, snapshot: Snapshot[Any], *, cause: Cause, scope: str) -> None:
         self.told.append((cause.value, [str(record.key) for record in snapshot.records]))
 
     def apply(self, events: Sequence[Applied[Any] | Deleted[Any]]) -> None:
         self.told.extend((type(event).__name__.lower(), str(event.record.key)) for event in events)
+
+    def list_failed(self, error: Exception, *, scope: str) -> None:
+        self.failed.append((str(error), scope))
 
     def advance(self, version: str, *, scope: str) -> None:
         self.reached.append((version, scope))
@@ -381,10 +396,12 @@ async def test_a_stream_that_goes_silent_is_given_up_and_resumed() -> None:
 
 @pytest.mark.behaviour("R8")
 async def test_a_silent_server_that_never_sent_a_bookmark_is_left_alone() -> None:
-    """Until it should have ended the watch: an hour costs a dozen requests."""
+    """Until it should have ended the watch: an hour costs a dozen watches, and a list after each third of them."""
     source = ScriptedSource([snapshot(3)])
-    async with reflecting(source, for_s=3600):
-        times = [at for _, _, at in source.calls][1:]
+    async with reflecting(source, for_s=3600) as (reflector, _):
+        assert set(reflector.statistics().lists) == {"first", "silent-watches"}
+        assert reflector.statistics().lists["silent-watches"] in (2, 3)
+        times = [at for verb, _, at in source.calls if verb == "watch"]
         assert all(later - sooner >= 330 for sooner, later in pairwise(times))
         assert len(times) <= 11
 
@@ -467,3 +484,136 @@ async def test_a_stop_in_any_state_ends_it_at_once() -> None:
         async with reflecting(source, for_s=20):
             pass
     assert clock.monotonic() == 60
+
+
+# ---- a rewritten history -----------------------------------------------------------------------------------------
+
+
+def lines_of(lines: Sequence[Any], event: str) -> list[Any]:
+    return [line for line in lines if line["event"] == event]
+
+
+@pytest.mark.parametrize("late", [Bookmark("4"), applied("d/b", 4)])
+async def test_a_line_at_a_lower_version_ends_the_watch_for_a_look_at_the_server(late: Any) -> None:
+    """The look shows that the server began anew: its newest state takes the place of all there is."""
+    source = ScriptedSource(
+        [snapshot(9, record("d/a", 9)), snapshot(4, record("d/b", 4))],
+        [Stream(then=[(5.0, [late])], open_s=1e9), Stream(open_s=1e9)],
+    )
+    source.samples = [snapshot(4, record("d/b", 4))]
+    with capture_logs() as lines:
+        async with reflecting(source, for_s=10) as (reflector, notebook):
+            assert source.asked == [("list", "0"), ("watch", "9"), ("list", ""), ("watch", "4")]
+            assert len(source.sampled) == 1
+            assert notebook.told[-1] == ("rewritten", ["d/b"])
+            assert reflector.version == "4"
+            assert notebook.reached[-1] == ("4", "")
+    (line,) = lines_of(lines, "history_rewritten")
+    assert (line["log_level"], line["reached"], line["version"], line["objects"]) == ("warning", "9", "4", 1)
+
+
+async def test_a_server_that_only_repeats_itself_is_looked_at_now_and_then() -> None:
+    """Late lines change nothing, and do not end one watch after the other."""
+    repeats: Events = [applied("d/b", 4)]
+    source = ScriptedSource(
+        [snapshot(9, record("d/a", 9))], [Stream(then=[(1.0, repeats)] * 1000, open_s=1e9)], samples=[snapshot(9)]
+    )
+    async with reflecting(source, for_s=300) as (reflector, _):
+        assert reflector.version == "9"
+        assert set(reflector.statistics().lists) == {"first"}
+        assert 8 <= len(source.sampled) <= 11
+
+
+async def test_a_list_that_is_older_than_it_was_to_be_is_dropped_for_the_newest() -> None:
+    """A replica that is behind proves nothing: its list is not told to anybody; the newest state decides."""
+    source = ScriptedSource(
+        [snapshot(9, record("d/a", 9)), snapshot(4, record("d/b", 4)), snapshot(11, record("d/c", 11))],
+        [Stream(error=Gone("old"), open_s=1), Stream(open_s=1e9)],
+    )
+    with capture_logs() as lines:
+        async with reflecting(source, for_s=10) as (reflector, notebook):
+            assert source.asked == [("list", "0"), ("watch", "9"), ("list", "9"), ("list", ""), ("watch", "11")]
+            assert notebook.told == [("initial", ["d/a"]), ("relist", ["d/c"])]
+            assert reflector.version == "11"
+    assert not lines_of(lines, "history_rewritten")
+    assert len(lines_of(lines, "list_failed")) == 1
+
+
+async def test_a_streamed_list_that_is_older_than_it_was_to_be_is_dropped_for_the_newest() -> None:
+    """As a list is; and the newest one, at a lower version still, is what there is."""
+    source = ScriptedSource(
+        [],
+        [Stream(open_s=1e9)],
+        [
+            Stream([applied("d/a", 9), Bookmark("9", ends_initial_events=True)], open_s=1, error=Gone("old")),
+            Stream([applied("d/b", 4), Bookmark("4", ends_initial_events=True)], open_s=1e9),
+        ],
+    )
+    with capture_logs() as lines:
+        async with reflecting(source, for_s=10) as (reflector, notebook):
+            assert source.asked == [("stream", ""), ("stream", "9"), ("stream", "")]
+            assert notebook.told == [("initial", ["d/a"]), ("rewritten", ["d/b"])]
+            assert reflector.version == "4"
+            assert reflector.statistics().streams_lists
+    assert len(lines_of(lines, "history_rewritten")) == 1
+
+
+class Keeping(Notebook):
+    """A sink that holds what it is told."""
+
+    def replace(self, snapshot: Snapshot[Any], *, cause: Cause, scope: str) -> None:
+        super().replace(snapshot, cause=cause, scope=scope)
+        self.held_records = {record.key: record for record in snapshot.records}
+
+    def apply(self, events: Sequence[Applied[Any] | Deleted[Any]]) -> None:
+        super().apply(events)
+        for event in events:
+            self.held_records.pop(event.record.key, None)
+
+
+OWED = [
+    ([Stream([deleted("d/a", 11)], open_s=1e9)], False),
+    ([Stream([Bookmark("12")], open_s=1e9)], True),
+    ([Stream([Bookmark("11")], open_s=1e9), Stream(open_s=1e9)], True),
+    ([Stream(open_s=1e9)], True),
+]
+
+
+@pytest.mark.parametrize(("watches", "rewritten"), OWED, ids=["brought", "passed over", "left behind", "silence"])
+async def test_a_deletion_that_a_resumed_watch_has_to_bring_is_waited_for(
+    watches: list[Stream], rewritten: bool
+) -> None:
+    """Half a minute at most: a watch that tells another history may leave it out."""
+    sink = Keeping()
+    source = ScriptedSource(
+        [snapshot(9, record("d/a", 9), record("d/b", 3)), snapshot(12, record("d/b", 3))],
+        [Stream(error=StreamBroken("cut"), open_s=1), *watches],
+        samples=[snapshot(12, record("d/b", 3))],
+    )
+    task = asyncio.create_task(Reflector[Any](source, sink, name="things").run())
+    with capture_logs() as lines:
+        await asyncio.sleep(2 + DOUBT_S)
+        assert [str(key) for key in sink.held_records] == ["d/b"]
+        assert len(lines_of(lines, "history_rewritten")) == rewritten
+        assert source.asked[-1] == (("watch", "12") if rewritten else ("watch", "9"))
+        await asyncio.sleep(100)
+    assert len(source.sampled) == 1, "and the watch goes on"
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_look_at_a_server_that_is_away_is_a_failure_like_others() -> None:
+    """It is told, waited out, and over with the watch that follows."""
+    source = ScriptedSource(
+        [snapshot(9)],
+        [Stream(error=StreamBroken("cut"), open_s=1), Stream(open_s=1e9)],
+        samples=[Unreachable("refused"), Unreachable("refused"), snapshot(9)],
+    )
+    async with reflecting(source, for_s=2) as (reflector, _):
+        statistics = reflector.statistics()
+        assert (statistics.state, statistics.last_error) == ("waiting", "refused")
+        await asyncio.sleep(60)
+        assert source.asked == [("list", "0"), ("watch", "9"), ("watch", "9")]
+        assert len(source.sampled) == 3
+        statistics = reflector.statistics()
+        assert (statistics.state, statistics.last_error, statistics.failures) == ("watching", "", 3)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from ctrlkit.cache.change import Cause, ChangeKind
-from ctrlkit.cache.store import Store
+from ctrlkit.cache.store import QUARANTINED_TOLD, Store
 from ctrlkit.errors import DecodeError
-from ctrlkit.model import Applied, Record, Unusable
+from ctrlkit.model import Applied, ObjectMeta, Record, Unusable
 from tests.support.records import applied, deleted, record, snapshot
 
 
@@ -132,6 +133,79 @@ def test_an_object_that_cannot_be_used_is_stored_and_listed_until_it_can() -> No
     assert [str(key) for key in store.quarantine] == ["d/c"]
     store.replace(snapshot(4, record("d/a", 2)), cause=Cause.RELIST)
     assert not store.quarantine
+
+
+@pytest.mark.behaviour("B14")
+def test_of_many_quarantined_objects_only_the_first_ones_get_a_log_line() -> None:
+    """A type that fits nothing is no flood; one that leaves makes room, and one that is there is not told again."""
+    store: Store[dict[str, Any]] = Store()
+    unusable = [Unusable[dict[str, Any]](record(f"d/{name:02}", 1).meta, DecodeError("no")) for name in range(30)]
+    with capture_logs() as lines:
+        store.replace(snapshot(1, *unusable), cause=Cause.INITIAL)
+    assert [line["key"] for line in lines] == [f"d/{name:02}" for name in range(QUARANTINED_TOLD)]
+    assert len(store.quarantine) == 30
+    with capture_logs() as lines:
+        store.replace(snapshot(2, *unusable[:9]), cause=Cause.RELIST)
+        store.apply(Applied(Unusable(record("d/08", 2).meta, DecodeError("still no"))))
+        store.apply(Applied(Unusable(record("d/20", 2).meta, DecodeError("no"))))
+    assert [line["key"] for line in lines] == ["d/20"]
+
+
+def test_objects_without_a_version_are_told_with_every_list() -> None:
+    """Nobody knows whether they changed; of a watch too."""
+    store: Store[dict[str, Any]] = Store()
+    store.replace(snapshot(1, record("d/a", ""), record("d/b", 1)), cause=Cause.INITIAL)
+    changes = store.replace(snapshot(2, record("d/a", ""), record("d/b", 1)), cause=Cause.RELIST)
+    assert [(str(change.key), change.kind) for change in changes] == [("d/a", ChangeKind.UPDATED)]
+
+
+def of_uid(uid: str, version: int = 3, **labels: str) -> Record[dict[str, Any]]:
+    """An object of this uid."""
+    meta = ObjectMeta(namespace="d", name="a", uid=uid, resource_version=str(version), labels=labels or None)
+    return Record(meta, {"labels": labels}, dict)
+
+
+def test_another_object_at_the_same_version_is_a_change() -> None:
+    """Servers that begin anew give the same numbers again; the uid tells the objects apart."""
+    store: Store[dict[str, Any]] = Store()
+    store.replace(snapshot(3, of_uid("old")), cause=Cause.INITIAL)
+    new = of_uid("new")
+    assert store.known(new) is new
+    (change,) = store.replace(snapshot(3, new), cause=Cause.RELIST)
+    assert (change.kind, change.new) == (ChangeKind.UPDATED, new)
+
+
+def test_after_a_rewritten_history_every_object_counts_as_changed() -> None:
+    """Equal and lower versions mean other states; what is not listed is gone."""
+    store: Store[dict[str, Any]] = Store()
+    store.replace(snapshot(9, record("d/a", 3), record("d/b", 8), record("d/c", 9)), cause=Cause.INITIAL)
+    changes = store.replace(snapshot(4, record("d/a", 3), record("d/b", 4)), cause=Cause.REWRITTEN)
+    assert [(str(change.key), change.kind) for change in changes] == [
+        ("d/c", ChangeKind.DELETED),
+        ("d/a", ChangeKind.UPDATED),
+        ("d/b", ChangeKind.UPDATED),
+    ]
+    assert store.apply(applied("d/b", 5)) is not None, "and versions rise from there"
+
+
+def test_a_state_is_held_where_version_uid_and_content_are_the_same() -> None:
+    """Compared as it is stored, after the transform; of what cannot be used there is nothing more to compare."""
+
+    def slim(found: Record[dict[str, Any]]) -> Record[dict[str, Any]]:
+        return Record(found.meta, {"labels": {}}, dict)
+
+    whole: Store[dict[str, Any]] = Store()
+    slimmed: Store[dict[str, Any]] = Store(transform=slim)
+    for store in (whole, slimmed):
+        store.replace(snapshot(3, of_uid("u")), cause=Cause.INITIAL)
+        assert store.holds(of_uid("u"))
+        assert store.holds(Unusable(of_uid("u").meta, DecodeError("no")))
+        assert not store.holds(of_uid("u", version=4))
+        assert not store.holds(of_uid("other"))
+        assert not store.holds(record("d/b", 3))
+    same_but_content = Record[dict[str, Any]](of_uid("u").meta, {"labels": {"app": "x"}}, dict)
+    assert not whole.holds(same_but_content)
+    assert slimmed.holds(same_but_content), "of which nothing else is kept"
 
 
 KEYS = st.sampled_from([f"{namespace}/{name}" for namespace in "ab" for name in "xyz"])

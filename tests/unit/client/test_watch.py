@@ -91,6 +91,18 @@ async def test_a_streamed_list_asks_for_what_is_there_and_then_for_what_comes() 
     )
 
 
+async def test_a_sample_is_the_first_page_of_the_newest_state() -> None:
+    """One request, of the same selection; the rest of the collection stays where it is."""
+    metas = [{"name": f"c-{number:02}", "namespace": "demo", "labels": {"a": "b"}} for number in range(30)]
+    clientset = FakeClientset(None, *({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta} for meta in metas))
+    clientset.clear_actions()
+    sample = await clientset.client.list_watch(CONFIG_MAPS, label_selector="a=b").sample(20)
+    assert [record.key.name for record in sample.records] == [f"c-{number:02}" for number in range(20)]
+    assert sample.version == str(clientset.tracker.version)
+    (action,) = clientset.actions
+    assert action.options == Options(label_selector="a=b", limit=20)
+
+
 @pytest.mark.behaviour("R23", "B17")
 async def test_all_collections_of_a_client_know_whether_its_server_streams_lists() -> None:
     """One learns for all, and for a while; a transport may say so from the start, and for good."""

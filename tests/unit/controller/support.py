@@ -16,7 +16,7 @@ from ctrlkit.controller import Controller, ControllerStatistics, Outcome, Reconc
 from ctrlkit.controller.metrics import ControllerCollector
 from ctrlkit.model.kinds import PODS
 from fakes.loop import VirtualTimeLoop
-from tests.support.list_watch import ScriptedSource
+from tests.support.list_watch import ScriptedSource, Stream
 from tests.support.records import record, snapshot
 
 
@@ -41,7 +41,8 @@ def without_jitter() -> None:
 
 def pods(*keys: str) -> Informer[Any]:
     """An informer of pods that lists these and then hears nothing."""
-    return Informer[Any](PODS, {"": ScriptedSource([snapshot(1, *(record(key, 1) for key in keys))])})
+    listed = snapshot(1, *(record(key, 1) for key in keys))
+    return Informer[Any](PODS, {"": ScriptedSource([listed], watches=[Stream(open_s=300)])})
 
 
 @asynccontextmanager

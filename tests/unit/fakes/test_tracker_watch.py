@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, Invalid, NotFound
 from ctrlkit.model import Action, LabelSelector, MergePatch, Options, Verb
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS
 from fakes.loop import VirtualTimeLoop
-from fakes.tracker import Tracker
+from fakes.tracker import Tracker, version_at
 from tests.support.objects import a_pod
 
 WRITES = st.lists(
@@ -320,3 +321,31 @@ async def test_a_deleted_event_carries_the_last_state_that_was_stored() -> None:
     event = msgspec.json.decode(line)
     assert event["type"] == "DELETED"
     assert event["object"]["metadata"]["finalizers"] == ["example.com/x"]
+
+
+# ---- versions that the server does not know ----------------------------------------------------------------------
+
+
+async def test_a_watch_from_a_version_yet_to_come_brings_nothing_before_it() -> None:
+    """As a real server: no error, no event and no bookmark, until the versions are past it."""
+    tracker = Tracker()
+    make(tracker)
+    ahead = tracker.version + 2
+    make(tracker, "two")
+    assert await all_lines(tracker, resource_version=str(ahead), timeout_s=200, allow_watch_bookmarks=True) == []
+    async with tracker.watch(watch_action(resource_version=str(ahead), allow_watch_bookmarks=True)) as lines:
+        make(tracker, "three")
+        make(tracker, "four")
+        assert [name for _, name, _ in decode(await anext(aiter(lines)))] == ["four"]
+
+
+async def test_a_server_that_begins_later_knows_nothing_of_the_versions_before() -> None:
+    """Whoever watched an earlier server at the same place is told to list anew."""
+    earlier = Tracker(begins_at=version_at(now()))
+    make(earlier)
+    await asyncio.sleep(0.001)
+    tracker = Tracker(begins_at=version_at(now()))
+    make(tracker, "new")
+    (line,) = await all_lines(tracker, resource_version=str(earlier.version))
+    assert msgspec.json.decode(line)["object"]["code"] == 410
+    assert earlier.version < tracker.version < 2**53
