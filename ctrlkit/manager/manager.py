@@ -31,9 +31,9 @@ from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ctrlkit.cache import Informer, InformerFactory
+from ctrlkit.cache import ForbiddenNamespaces, Informer, InformerFactory
 from ctrlkit.client import Client
-from ctrlkit.controller import Controller
+from ctrlkit.controller import Controller, Watch
 from ctrlkit.events import EventRecorder, EventsApi
 from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints
 from ctrlkit.manager.errors import GraceExceeded, StillRunning
@@ -69,7 +69,9 @@ class Manager:
         manager.add(Controller(name="networks", reconcile=..., watches=[Watch(networks, to_self)]))
         await manager.run()
 
-    Shape   `namespaces` limits the informers of namespaced kinds; empty means all. Informers, recorders and controllers
+    Shape   `namespaces` limits the informers of namespaced kinds; empty means all. Of several, those that may not be
+            read keep the manager from starting, unless `forbidden_namespaces` is SKIP: then the others are served, and
+            these as soon as they may be read. Informers, recorders and controllers
             may be asked for and added before the run and while it lasts; they then start at once (M7). Of several
             replicas an `elector` lets one work, a `sharding` each on its share; a controller of Replicas.ALL works in
             all of them. `elected` is set once this replica may work, by itself where it is the only one (M6).
@@ -84,6 +86,7 @@ class Manager:
         client: Client,
         *,
         namespaces: Sequence[str] = (),
+        forbidden_namespaces: ForbiddenNamespaces = ForbiddenNamespaces.WAIT,
         grace_s: float = 30.0,
         sync_timeout_s: float = 120.0,
         elector: Elector | None = None,
@@ -100,13 +103,14 @@ class Manager:
         self.checks = Checks()
         self.settings: Mapping[str, object] = {
             "namespaces": tuple(namespaces),
+            "forbidden_namespaces": forbidden_namespaces,
             "grace_s": grace_s,
             "sync_timeout_s": sync_timeout_s,
         }
         """What was set, for the debug page; nothing secret."""
         self._grace_s = grace_s
         self._sync_timeout_s = sync_timeout_s
-        self._factory = InformerFactory(client, namespaces=namespaces)
+        self._factory = InformerFactory(client, namespaces=namespaces, forbidden_namespaces=forbidden_namespaces)
         self._controllers: list[Controller] = []
         self._recorders: dict[tuple[str, EventsApi], EventRecorder] = {}
         self._state = _State.NEW
@@ -211,7 +215,7 @@ class Manager:
         self._refuse_when_over(f"add controller {controller.name}")
         self._controllers.append(controller)
         if self._state is _State.RUNNING:
-            self._admissions.append(self._parts.start("admission", self._admit([controller])))
+            self._admissions.append(self._parts.start("admission", self._admit(controller)))
 
     def add_check(self, name: str, check: Callable[[], str], *, kind: CheckKind) -> None:
         """Ask `check` when somebody asks for the health of this process: "" is fine, anything else says why not."""
@@ -302,16 +306,31 @@ class Manager:
 
     async def _begin(self, controllers: Sequence[Controller]) -> None:
         """Caches, then controllers that are ready to work, and only then the right to work (M1, K17)."""
-        await self._admit(controllers)
+        own = _watched_by(controllers)
+        await self._fill(lambda informer: informer in own or self._factory.is_kept(informer))
+        for controller in controllers:
+            self._start_controller(controller)
         if self._leading.is_shared:
             await warm_up(controllers, within_s=self._sync_timeout_s)
         self._rights.append(self._parts.start("leading", self._leading.run(is_over=self._ending.is_set)))
 
-    async def _admit(self, controllers: Sequence[Controller]) -> None:
-        await self._factory.wait_synced(timeout_s=self._sync_timeout_s)
-        for controller in controllers:
-            working = controller.run(may_work=self._leading.may_work(controller))
-            self._working.append(self._parts.start(f"controller:{controller.name}", working))
+    async def _admit(self, controller: Controller) -> None:
+        """
+        One more: when what it watches has filled. Informers that others asked for are waited for too, for it may read
+        them, unless the server refuses them; leased ones are their users' alone.
+        """
+        own = _watched_by([controller])
+        await self._fill(
+            lambda informer: informer in own or (self._factory.is_kept(informer) and not informer.is_refused())
+        )
+        self._start_controller(controller)
+
+    async def _fill(self, needed: Callable[[Informer[Any]], bool]) -> None:
+        await self._factory.wait_synced(timeout_s=self._sync_timeout_s, needed=needed)
+
+    def _start_controller(self, controller: Controller) -> None:
+        working = controller.run(may_work=self._leading.may_work(controller))
+        self._working.append(self._parts.start(f"controller:{controller.name}", working))
 
     # ---- the way to the end -----------------------------------------------------------------------------------------
 
@@ -363,3 +382,7 @@ class Manager:
     def _refuse_when_over(self, what: str) -> None:
         if self._state in (_State.STOPPING, _State.ENDED):
             raise RuntimeError(f"{what}: the manager {self._state.value}; do it before the stop, or make a new manager")
+
+
+def _watched_by(controllers: Sequence[Controller]) -> set[Informer[Any]]:
+    return {source.informer for each in controllers for source in each.watches if isinstance(source, Watch)}

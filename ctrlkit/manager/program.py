@@ -95,6 +95,7 @@ def manager_from(settings: Settings, client: Client) -> Manager:
     manager = Manager(
         client,
         namespaces=settings.namespaces,
+        forbidden_namespaces=settings.forbidden_namespaces,
         grace_s=settings.grace_s,
         sync_timeout_s=settings.sync_timeout_s,
         elector=_elector(settings, client) if settings.leader_elect else None,

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final, Self, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from ctrlkit.cache import ForbiddenNamespaces
 from ctrlkit.election.times import LeaseTimes
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
@@ -72,6 +73,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     namespaces: Annotated[
         tuple[str, ...], Meta(description="see namespaced kinds in these alone; without it in all")
     ] = ()
+    forbidden_namespaces: Annotated[
+        ForbiddenNamespaces,
+        Meta(description="wait for namespaces that may not be read, or skip them and serve the others meanwhile"),
+    ] = ForbiddenNamespaces.WAIT
 
     grace_s: Annotated[float, Meta(ge=0, description="how long running reconciles may go on after a stop")] = 30.0
     sync_timeout_s: Annotated[float, Meta(ge=0, description="how long the caches may take to fill")] = 120.0

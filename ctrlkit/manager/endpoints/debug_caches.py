@@ -40,7 +40,11 @@ def _cache(name: str, of: InformerStatistics) -> Row:
 
 
 def _errors(of: InformerStatistics) -> list[str]:
-    return [reflector.last_error for reflector in of.reflectors.values() if reflector.last_error]
+    return [
+        f"{scope}: {reflector.last_error}" if scope else reflector.last_error
+        for scope, reflector in of.reflectors.items()
+        if reflector.last_error
+    ]
 
 
 def _scopes(name: str, of: InformerStatistics) -> Iterator[Row]:
@@ -51,6 +55,7 @@ def _scopes(name: str, of: InformerStatistics) -> Iterator[Row]:
             "scope": scope or "*",
             "state": str(reflector.state),
             "version": reflector.version,
+            "last_event_age_s": seconds(reflector.last_event_age_s),
             "lists": dict(reflector.lists),
             "watches": reflector.watches,
             "unreadable": reflector.unreadable,

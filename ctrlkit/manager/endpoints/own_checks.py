@@ -10,7 +10,7 @@ does the metric `informer_failing`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit.manager.endpoints.health import Check, CheckKind, Finding, ping, worded
@@ -52,9 +52,15 @@ def _informer_check(informer: Informer[Any]) -> Check:
     def ask() -> Finding:
         if not informer.has_synced():
             return Finding(failed=True, note=informer.lag())
-        return Finding(failed=False, note=f"behind: {informer.last_error}" if informer.last_error else "")
+        return Finding(failed=False, note="; ".join(_behind(informer)))
 
     return ask
+
+
+def _behind(informer: Informer[Any]) -> Iterator[str]:
+    for scope, error in informer.failing().items():
+        how = "not served" if scope in informer.skipped else "behind"
+        yield f"{scope} is {how}: {error}" if scope else f"{how}: {error}"
 
 
 def _controller_check(controller: Controller) -> Any:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from ctrlkit.cache import Informer
+from ctrlkit.cache import ForbiddenNamespaces, Informer
+from ctrlkit.client import noting_writes
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.errors import ApiError, Forbidden, NotFound, NotSynced
 from ctrlkit.events import EventType
-from ctrlkit.manager import GraceExceeded, Manager
+from ctrlkit.manager import CheckKind, GraceExceeded, Manager
+from ctrlkit.manager.endpoints.heartbeat import Heartbeat
+from ctrlkit.manager.endpoints.own_checks import checks_of
 from ctrlkit.model import Action
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, NAMESPACES, SECRETS, SERVICES
 from fakes.clientset import FakeClientset
@@ -253,6 +258,161 @@ async def test_cancelling_the_run_stops_in_order_too_and_a_second_time_at_once()
         with pytest.raises(asyncio.CancelledError):
             await work
         assert (runs.ended, monotonic() - began) == ([end], took_s)
+
+
+# ---- one controller and what others asked for --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [NotFound("no such kind"), Forbidden("no role")])
+@pytest.mark.parametrize("how", ["leased", "asked for good"])
+async def test_a_controller_that_is_added_does_not_wait_for_what_the_server_refuses_to_others(
+    how: str, error: ApiError
+) -> None:
+    """A controller waits for its own sources; somebody else's kind that is not served, or not readable, is theirs."""
+    clientset, runs = FakeClientset(None, config_map("a")), Runs()
+    clientset.add_reactor("list", SECRETS, refuse(error))
+    manager = Manager(clientset.client, sync_timeout_s=20)
+    async with running(manager) as (work, _stop):
+        await asyncio.sleep(1)
+        async with AsyncExitStack() as stack:
+            if how == "leased":
+                await stack.enter_async_context(manager.lease(SECRETS))
+            else:
+                manager.informer(SECRETS)
+            add(manager, runs)
+            await asyncio.sleep(5)
+            assert runs.ended == ["demo/a done"]
+            await asyncio.sleep(100)
+            assert not work.done()
+
+
+async def test_a_leased_informer_does_not_keep_the_manager_from_starting() -> None:
+    """It is its user's alone, who waits for it himself; a controller that watches it waits as well."""
+    clientset, runs = FakeClientset(None, config_map("a")), Runs()
+    clientset.add_reactor("list", SECRETS, refuse(NotFound("no such kind")))
+    manager = Manager(clientset.client, sync_timeout_s=20)
+    add(manager, runs)
+    async with manager.lease(SECRETS) as secrets, running(manager) as (work, _stop):
+        await asyncio.sleep(50)
+        assert manager.elected.is_set()
+        assert runs.ended == ["demo/a done"]
+        manager.add(Controller(name="other", reconcile=runs, watches=[Watch(secrets, to_self)]))
+        with pytest.raises(NotSynced, match=r"1 not synced after 20 s: secrets: .*no such kind.* \(missing"):
+            await work
+
+
+async def test_a_controller_that_is_added_waits_for_what_it_may_read() -> None:
+    """An informer that was asked for good and is on its way: a reconciler could take an empty cache for the truth."""
+    clientset, runs = FakeClientset(None, config_map("a")), Runs()
+    outage = refuse(ApiError("down", code=503))
+    clientset.add_reactor("list", SECRETS, lambda action: outage(action) if monotonic() < 10 else None)
+    manager = Manager(clientset.client, sync_timeout_s=60)
+    async with running(manager):
+        await asyncio.sleep(1)
+        secrets = manager.informer(SECRETS)
+        add(manager, runs)
+        await asyncio.sleep(8)
+        assert runs.began == []
+        await asyncio.sleep(50)
+        assert secrets.has_synced()
+        assert runs.ended == ["demo/a done"]
+
+
+# ---- namespaces that may not be read -----------------------------------------------------------------------------
+
+
+def forbid(clientset: FakeClientset, namespace: str, *, until_s: float = math.inf) -> None:
+    """Nobody may list or watch in a namespace before a time."""
+
+    def reactor(action: Action) -> object:
+        if action.namespace == namespace and monotonic() < until_s:
+            raise Forbidden(f"configmaps is forbidden in the namespace {namespace!r}")
+        return None
+
+    clientset.add_reactor("list", CONFIG_MAPS, reactor)
+
+
+@pytest.mark.behaviour("D7", "K5")
+async def test_a_namespace_that_may_not_be_read_ends_it_by_default_and_is_named() -> None:
+    """As controller-runtime does: nothing is served by halves unless that was asked for."""
+    clientset, runs = FakeClientset(None, config_map("a"), config_map("b", "other")), Runs()
+    forbid(clientset, "other")
+    manager = Manager(clientset.client, namespaces=["demo", "other"], sync_timeout_s=20)
+    add(manager, runs)
+    with pytest.raises(NotSynced) as caught:
+        await manager.run()
+    assert "1 not synced after 20 s: configmaps@other: " in str(caught.value)
+    assert "configmaps is forbidden in the namespace 'other'" in str(caught.value)
+    assert "(forbidden, " in str(caught.value)
+    assert runs.began == []
+
+
+async def test_a_namespace_that_may_not_be_read_is_skipped_where_that_was_asked_for() -> None:
+    """The other one is served, everybody is told, and when the namespace may be read it is filled."""
+    clientset, runs = FakeClientset(None, config_map("a"), config_map("b", "other")), Runs()
+    forbid(clientset, "other", until_s=100)
+    manager = Manager(
+        clientset.client, namespaces=["demo", "other"], forbidden_namespaces=ForbiddenNamespaces.SKIP, sync_timeout_s=20
+    )
+    config_maps = add(manager, runs)
+    with capture_logs() as lines:
+        async with running(manager):
+            await asyncio.sleep(50)
+            assert runs.ended == ["demo/a done"]
+            ready = checks_of(manager, Heartbeat(), CheckKind.READYZ)["informer:configmaps"]()
+            assert not ready.failed
+            assert ready.note.startswith("other is not served: ")
+            scopes = config_maps.statistics().reflectors
+            assert scopes["other"].list_error is not None
+            assert (scopes["other"].list_error.cause.value, scopes["demo"].list_error) == ("forbidden", None)
+            assert list(config_maps.skipped) == ["other"]
+            assert config_maps.statistics().last_event_age_s is None, "the namespace was never heard of"
+            await asyncio.sleep(100)
+            assert runs.ended == ["demo/a done", "other/b done"]
+            assert not config_maps.skipped
+            assert checks_of(manager, Heartbeat(), CheckKind.READYZ)["informer:configmaps"]().note == ""
+    told = [(line["event"], line["namespace"]) for line in lines if line["event"].startswith("namespace_")]
+    assert told == [("namespace_skipped", "other"), ("namespace_readable", "other")]
+
+
+async def test_where_no_namespace_may_be_read_nothing_is_served() -> None:
+    """To skip all of them would be to run for nothing."""
+    clientset = FakeClientset(None, config_map("a"))
+    forbid(clientset, "demo")
+    forbid(clientset, "other")
+    manager = Manager(
+        clientset.client, namespaces=["demo", "other"], forbidden_namespaces=ForbiddenNamespaces.SKIP, sync_timeout_s=20
+    )
+    add(manager, Runs())
+    with pytest.raises(NotSynced, match=r"configmaps@demo: .*configmaps@other: "):
+        await manager.run()
+
+
+async def test_a_namespace_that_cannot_be_reached_is_waited_for() -> None:
+    """Only a refusal is skipped: an outage is over some time."""
+    clientset, runs = FakeClientset(None, config_map("a")), Runs()
+    outage = refuse(ApiError("down", code=503))
+    clientset.add_reactor("list", CONFIG_MAPS, lambda action: outage(action) if action.namespace == "other" else None)
+    manager = Manager(
+        clientset.client, namespaces=["demo", "other"], forbidden_namespaces=ForbiddenNamespaces.SKIP, sync_timeout_s=20
+    )
+    add(manager, runs)
+    with pytest.raises(NotSynced, match="configmaps@other: "):
+        await manager.run()
+    assert runs.began == []
+
+
+async def test_a_write_to_a_skipped_namespace_is_not_waited_for() -> None:
+    """It will not show here, and the key would be held for ten seconds each time."""
+    clientset = FakeClientset(None, config_map("a"), config_map("b", "other"))
+    forbid(clientset, "other")
+    manager = Manager(clientset.client, namespaces=["demo", "other"], forbidden_namespaces=ForbiddenNamespaces.SKIP)
+    config_maps = add(manager, Runs())
+    async with running(manager):
+        await asyncio.sleep(1)
+        with noting_writes() as writes:
+            await clientset.client.create(CONFIG_MAPS, config_map("new", "other"))
+        assert config_maps.shows(writes[-1])
 
 
 def broken_controller(name: str = "broken") -> Controller:

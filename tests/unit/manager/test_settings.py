@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctrlkit.cache import ForbiddenNamespaces
 from ctrlkit.election import LeaseTimes
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import exit_status
@@ -63,6 +64,7 @@ def test_each_setting_is_read_from_all_three(tmp_path: Path) -> None:
         "kubeconfig": ("kc", "kc"),
         "context": ("kind", "kind"),
         "namespaces": ("demo, test", ("demo", "test")),
+        "forbidden_namespaces": ("skip", ForbiddenNamespaces.SKIP),
         "grace_s": ("1.5", 1.5),
         "sync_timeout_s": ("7", 7.0),
         "log_format": ("json", LogFormat.JSON),
