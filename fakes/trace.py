@@ -253,7 +253,7 @@ def _by(controller: str, key: str) -> str:
     return f"{controller} {key}" if part in (TEST, "manager") else f"{part}: {controller} {key}"
 
 
-_IN_A_SENTENCE = {"retry": "a retry", "requeue": "its own wish", "woken": "a call", "handover": "a handover"}
+_IN_A_SENTENCE = {"retry": "a retry", "requeue": "its own wish", "woken": "a call", "takeover": "a takeover"}
 
 
 def _line(entry: Entry) -> str:

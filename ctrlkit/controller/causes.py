@@ -32,7 +32,7 @@ class CauseKind(StrEnum):
     RELIST = "relist"  # a change that only a new list showed
     RESYNC = "resync"
     SOURCE = "source"  # a feed, a schedule, or another source said so
-    HANDOVER = "handover"  # its keys came to this replica
+    TAKEOVER = "takeover"  # its key came to this replica: it was elected, or holds the key's shard now
     RETRY = "retry"
     REQUEUE = "requeue"
     WOKEN = "woken"
@@ -184,6 +184,10 @@ class Causes:
     def drop(self, key: ObjectKey) -> None:
         """A key will not run for what led to it so far."""
         self._by_key.pop(key, None)
+
+    def clear(self) -> None:
+        """No key will run any more."""
+        self._by_key.clear()
 
     def keys(self) -> tuple[ObjectKey, ...]:
         """The keys that something was noted for since they ran last."""

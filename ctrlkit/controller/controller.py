@@ -5,7 +5,8 @@ In       Keys, from sources.
 Out      Calls of the reconciler, one at a time for each key, and one log line for each.
 Owns     The work queue, the tasks of its sources and workers, and its handlers at the informers.
 
-C-a  No worker starts before every source has handed over what was there at the beginning, and `may_work` is set.
+C-a  No worker starts before every source has handed over what was there at the beginning, and `may_work` is set. Until
+     then a controller that waits for it keeps no keys; what its sources know by then is queued (sources.py).
 C-b  stop() ends the intake; reconciles that run go on, undisturbed, and run() returns when the last has ended.
 C-c  A failed reconcile costs its key a delay and nobody else anything.
 C-d  A reconcile reads what the last one of its key wrote, or began late and said so (gate.py).
@@ -38,7 +39,7 @@ from ctrlkit.controller.worker import Workers
 from ctrlkit.errors import NotSynced
 from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import logger
-from ctrlkit.workqueue import Meter, WorkQueue
+from ctrlkit.workqueue import NORMAL, Meter, WorkQueue
 
 SLICE: Final = 1000
 """Keys of a handover that are looked at in one turn of the loop."""
@@ -129,9 +130,10 @@ class Controller:
 
     async def run(self, *, may_work: asyncio.Event | None = None) -> None:
         """
-        Fill the queue, wait for `may_work` (None: for nothing), then work until stop() (K17).
+        Wait for the sources and for `may_work` (None: for nothing), then work until stop() (K17).
 
-        Cancelling cuts off what runs, and still awaits its end.
+        While it waits for `may_work` its sources run, and nothing they say is kept; then all that they know is queued,
+        with LOW priority. Cancelling cuts off what runs, and still awaits its end.
 
         Errors  RuntimeError for a second run (K4). What a source raised, and ReconcilerExit, once the reconciles that
                 ran have ended.
@@ -142,6 +144,7 @@ class Controller:
         if self._state is _State.ENDED:
             return
         self._state = _State.SYNCING
+        self._intake.is_open = may_work is None or may_work.is_set()
         self._intake.causes.start()
         self._crew.observer = with_tracing(OBSERVER.get())
         self._crew.owner = asyncio.current_task()
@@ -155,6 +158,7 @@ class Controller:
                     self.stop()  # before the group waits: who is cut off takes in nothing more
         finally:
             self._crew.running.close()
+            self._intake.causes.clear()
             self._log.info("controller_stopped", abandoned=self.queue.statistics().abandoned)
         if self._failure is not None:
             raise self._failure
@@ -177,10 +181,13 @@ class Controller:
             self._crew.release(key)
 
     def wake(self, key: ObjectKey) -> None:
-        """Reconcile a key for a reason that no source shows; ignored once stopped, and for keys of other replicas."""
-        if self._intake.owned(key):
-            self._intake.causes.note(key, CauseKind.WOKEN, "woken")
-            self.queue.add(key)
+        """
+        Reconcile a key for a reason that no source shows; ignored once stopped.
+
+        One that is not this replica's to reconcile now is kept in case it comes to it.
+        """
+        if self._state is not _State.ENDED:
+            self._intake.keep(key, CauseKind.WOKEN, "woken", NORMAL)
 
     @asynccontextmanager
     async def watching(self, source: Source) -> AsyncIterator[None]:
@@ -282,7 +289,7 @@ class Controller:
         )
 
     async def _open(self, tasks: asyncio.TaskGroup, may_work: asyncio.Event | None) -> None:
-        """Let the workers in once the queue was filled (K5), and they may work; stop() cancels this wait."""
+        """Let the workers in once all sources have synced (K5), and they may work; stop() cancels this wait."""
         await self._supplies.wait_synced()
         self._has_synced = True
         self._synced_or_ended.set()
@@ -290,6 +297,9 @@ class Controller:
             self._state = _State.WAITING
             await may_work.wait()
         self._state = _State.WORKING
+        if not self._intake.is_open:
+            self._intake.is_open = True
+            self._supplies.replay(lambda _key: True)
         for number in range(self.workers):
             tasks.create_task(self._crew.work(tasks), name=f"{self.name}:worker-{number}")
         self._log.info("controller_started", workers=self.workers)

@@ -34,6 +34,8 @@ class Feed(Generic[T]):
             no more than there are keys, and pushing never waits. Several controllers may take from one feed: each gets
             everything from the moment it starts, and one that ends takes nothing from the others. What is pushed before
             the first starts waits for it.
+            Where there are replicas, push at all of them: the one whose key it is reconciles it, and the others keep
+            the latest 10,000 keys in case they come to them. What has to outlive them all belongs in an object.
     Errors  Whatever the mapper raises; FeedFull for more than WAITING_MAX keys that no controller takes.
     Owner   One event loop; other threads use `loop.call_soon_threadsafe(feed.push, order)`.
     """
@@ -77,7 +79,7 @@ class Feed(Generic[T]):
             self._sinks.remove(sink)
 
     async def replay(self, sink: Sink) -> None:
-        """As Source.replay: a feed remembers nothing."""
+        """As Source.replay: what was pushed is kept by the controllers."""
 
     def _keep(self, key: ObjectKey, words: str) -> None:
         if key not in self._waiting and len(self._waiting) >= WAITING_MAX:

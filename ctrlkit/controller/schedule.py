@@ -52,7 +52,7 @@ class Schedule:
 
     Shape   `keys` is asked each time; if it raises, that is told and counted, and the next time comes all the same. A
             schedule remembers nothing: of several times that passed while the loop was held it knows one, and what
-            passed before the start is not made up for, for a start looks at every object anyway.
+            passed before the start, or before the election, is not made up for: that looks at every object anyway.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Schedule:
                 continue
             while part := list(islice(keys, SLICE)):
                 for key in part:
-                    sink.add(key, self.name, priority=self._priority)
+                    sink.remind(key, self.name, priority=self._priority)
                 await asyncio.sleep(0)
 
     async def replay(self, sink: Sink) -> None:

@@ -5,14 +5,18 @@ In       Whatever a source listens to: a cache (Watch), a program (Feed), the cl
 Out      Keys, each with its cause and its priority, in the queue of one controller.
 
 A source is a description. One may be given to several controllers, each of which runs it for itself.
+
+A replica that may not reconcile a key does not keep it, nor what led to it: it has not been elected, or another one
+holds the key's shard. When it may, each source is asked for all that it knows (`replay`). Keys that come from outside
+of any cache may not be known by then; of those the latest are kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 from ctrlkit.cache import Change
 from ctrlkit.controller.causes import CauseKind, Causes
@@ -20,6 +24,9 @@ from ctrlkit.controller.retries import Retries
 from ctrlkit.model import AnyResource, ObjectKey
 from ctrlkit.telemetry import logger
 from ctrlkit.workqueue import LOW, NORMAL, WorkQueue
+
+KEPT_MAX: Final = 10_000
+"""Keys from outside of any cache that are kept for a controller that may not reconcile them now; the latest ones."""
 
 
 class Source(Protocol):
@@ -54,7 +61,11 @@ class Source(Protocol):
         ...
 
     async def replay(self, sink: Sink) -> None:
-        """Add all keys that are known already, as those of a cache are, and return; nothing where none are."""
+        """
+        Add all keys that are known already, as those of a cache are, and return; nothing where none are.
+
+        It is called when this replica was elected, or came to hold a shard.
+        """
         ...
 
 
@@ -63,20 +74,50 @@ class Intake:
     """
     The way into one controller's queue, shared by its sinks.
 
-    Shape   `owns` is None while every key is this replica's own. `failures` counts mappers, predicates and the like
-            that raised.
+    Shape   `is_open` is false while the controller may not work, and no key is its own then. `owns` is None while every
+            key is. `failures` counts mappers, predicates and the like that raised.
     """
 
     controller: str
     queue: WorkQueue[ObjectKey]
     causes: Causes
     retries: Retries
+    is_open: bool = True
     owns: Callable[[ObjectKey], bool] | None = None
     failures: int = 0
+    _kept: dict[ObjectKey, tuple[CauseKind, str, int]] = field(default_factory=dict)
+    _told_dropped: bool = False
 
     def owned(self, key: ObjectKey) -> bool:
-        """Whether a key is this replica's to reconcile."""
-        return self.owns is None or self.owns(key)
+        """Whether a key is this replica's to reconcile now."""
+        return self.is_open and (self.owns is None or self.owns(key))
+
+    def add(self, key: ObjectKey, kind: CauseKind, words: str, priority: int) -> bool:
+        """Have a key reconciled; whether it is this replica's. Of one that is not nothing is kept."""
+        if not self.owned(key):
+            return False
+        self.causes.note(key, kind, words)
+        self.queue.add(key, priority=priority)
+        return True
+
+    def keep(self, key: ObjectKey, kind: CauseKind, words: str, priority: int) -> None:
+        """As `add`, for what no cache shows: a key that is not this replica's is kept in case it comes to it."""
+        if self.add(key, kind, words, priority):
+            return
+        self._kept.pop(key, None)
+        self._kept[key] = (kind, words, priority)
+        if len(self._kept) > KEPT_MAX:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            if not self._told_dropped:
+                self._told_dropped = True
+                log = logger("controller", controller=self.controller)
+                log.warning("kept_key_dropped", key=str(oldest))
+
+    def add_kept(self, where: Callable[[ObjectKey], bool]) -> None:
+        """Have those of the kept keys reconciled that pass and are this replica's now."""
+        for key in [key for key in self._kept if where(key) and self.owned(key)]:
+            self.add(key, *self._kept.pop(key))
 
 
 class Sink:
@@ -93,18 +134,23 @@ class Sink:
         self._log = logger("controller", controller=intake.controller, source=name)
 
     def add(self, key: ObjectKey | str, cause: str, *, priority: int = NORMAL) -> None:
-        """Have a key, or its text, reconciled, for a cause in a few words; keys of other replicas are passed over."""
-        key = ObjectKey.of(key)
-        if self._intake.owned(key):
-            self._intake.causes.note(key, CauseKind.SOURCE, cause)
-            self._intake.queue.add(key, priority=priority)
+        """
+        Have a key, or its text, reconciled, for a cause in a few words.
+
+        One that is not this replica's to reconcile now is kept in case it comes to it; the latest KEPT_MAX are.
+        """
+        self._intake.keep(ObjectKey.of(key), CauseKind.SOURCE, cause, priority)
+
+    def remind(self, key: ObjectKey | str, cause: str, *, priority: int = LOW) -> None:
+        """As `add`, for a look that can be left out: a key that is not this replica's is passed over."""
+        self._intake.add(ObjectKey.of(key), CauseKind.SOURCE, cause, priority)
 
     def add_changed(
         self, key: ObjectKey, kind: CauseKind, resource: AnyResource, change: Change[Any], priority: int
     ) -> None:
         """As `add`, for a change of a watched object; put into words when somebody reads them."""
         intake = self._intake
-        if intake.owns is None or intake.owns(key):
+        if intake.is_open and (intake.owns is None or intake.owns(key)):
             intake.causes.note_change(key, kind, resource, change)
             intake.queue.add(key, priority=priority)
 
@@ -140,9 +186,12 @@ class Replay(Sink):
     def add(self, key: ObjectKey | str, cause: str, *, priority: int = LOW) -> None:
         """As Sink.add, if the key passes."""
         key = ObjectKey.of(key)
-        if self._where(key) and self._intake.owned(key):
-            self._intake.causes.note(key, CauseKind.HANDOVER, "handover")
-            self._intake.queue.add(key, priority=min(priority, LOW))
+        if self._where(key):
+            self._intake.add(key, CauseKind.TAKEOVER, "takeover", min(priority, LOW))
+
+    def remind(self, key: ObjectKey | str, cause: str, *, priority: int = LOW) -> None:
+        """The same: nothing of a replay is kept."""
+        self.add(key, cause, priority=priority)
 
     def add_changed(
         self, key: ObjectKey, kind: CauseKind, resource: AnyResource, change: Change[Any], priority: int

@@ -83,6 +83,7 @@ class Supplies:
         """Have all that run add what they know of these keys; first lists do that for those that do not run yet."""
         if self._tasks is None:
             return
+        self._intake.add_kept(where)
         for supply in self._all:
             task = self._tasks.create_task(self._replay(supply.source, where), name=f"{supply.sink.name}:replay")
             self._replaying.add(task)

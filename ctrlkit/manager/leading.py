@@ -73,11 +73,15 @@ class Leading:
         """
         What a controller waits for; from now on it starts what it has the right to, and nothing else.
 
-        The right may end while the event loop hangs, and workers be the first to go on: so they ask for each key.
+        With shards it waits for nothing, for it has a right to each key by itself. The right may end while the event
+        loop hangs, and workers be the first to go on: so they ask for each key.
         """
         if not self.is_shared or controller.replicas is Replicas.ALL:
             return None
-        controller.restrict(self._may_start if self._sharding is None else self._sharding.owns)
+        if self._sharding is not None:
+            controller.restrict(self._sharding.owns)
+            return None
+        controller.restrict(self._may_start)
         return self.elected
 
     async def run(self, *, is_over: Callable[[], bool]) -> None:
@@ -134,11 +138,11 @@ class Leading:
 
     def _may_start(self, _key: ObjectKey) -> bool:
         """
-        Before the election keys are collected; after it the term's own clock decides (S-a in election/course.py).
+        Asked from the election on: the term's own clock decides (S-a in election/course.py).
 
         A key that is told no is dropped, so the term is over then, even if a late renewal comes in the same turn.
         """
-        if not self.elected.is_set() or self._elector is None or self._elector.is_leading():
+        if self._elector is None or self._elector.is_leading():
             return True
         if self._term is not None:
             self._term.reschedule(monotonic())

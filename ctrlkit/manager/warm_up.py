@@ -12,7 +12,8 @@ from ctrlkit.errors import NotSynced
 
 async def warm_up(controllers: Collection[Controller], *, within_s: float) -> None:
     """
-    Return when the queue of each has the keys of all that was there at the beginning; those that ended are passed over.
+    Return when the sources of each have handed over all that was there at the beginning; those that ended are passed
+    over.
 
     Errors  NotSynced after `within_s` seconds, naming those that are cold.
     """

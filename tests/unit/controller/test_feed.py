@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
+from structlog.testing import capture_logs
 
-from ctrlkit.controller import DONE, Controller, Watch, to_self
+from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.controller.feed import WAITING_MAX, Feed, FeedFull
+from ctrlkit.controller.sources import KEPT_MAX
 from ctrlkit.model import ObjectKey
-from tests.unit.controller.support import Script, pods, running, virtual_loop
+from tests.unit.controller.support import Script, lines_of, pods, running, virtual_loop
 
 
 @dataclass
@@ -46,17 +48,72 @@ async def test_what_is_pushed_is_reconciled_and_merged_by_key() -> None:
 @pytest.mark.behaviour("H6")
 async def test_what_is_pushed_early_waits_for_the_first_controller_and_is_bounded() -> None:
     """It is there at the beginning; more keys than anybody could mean are refused, and none of those kept is lost."""
-    feed, script = Feed("keys"), Script(DONE)
+    feed = Feed("keys")
+
+    async def reconcile(_request: Request) -> Outcome:
+        await asyncio.sleep(100)  # the others wait
+        return DONE
+
     feed.push("d/0", "first")
     for number in range(WAITING_MAX):
         feed._keep(ObjectKey("d", str(number)), "many")
     feed.push("d/1", "known already")
     with pytest.raises(FeedFull, match="push d/one-more into feed keys: 100000 keys wait"):
         feed.push("d/one-more")
-    controller = Controller(name="test", reconcile=script, watches=[feed])
-    async with running(controller, may_work=asyncio.Event()):
+    controller = Controller(name="test", reconcile=reconcile, watches=[feed])
+    async with running(controller):
         await controller.wait_synced()
-        assert controller.statistics().queue.ready == WAITING_MAX
+        await virtual_loop().wait_all_blocked()
+        assert controller.statistics().queue.ready == WAITING_MAX - 1
+
+
+async def test_what_is_pushed_at_a_standby_waits_for_its_election() -> None:
+    """No cache knows it, and it may not be told again: before the run and while it lasts, each key once."""
+    feed, script, may_work = Feed("keys"), Script(DONE), asyncio.Event()
+    feed.push("d/early", "first")
+    async with running(Controller(name="test", reconcile=script, watches=[feed]), may_work=may_work):
+        await asyncio.sleep(1)
+        for cause in ("one", "two"):
+            feed.push("d/late", cause)
+        await asyncio.sleep(1)
+        assert script.requests == []
+        may_work.set()
+        await asyncio.sleep(1)
+    assert [(request.name, request.causes) for request in script.requests] == [
+        ("early", ("keys: first",)),
+        ("late", ("keys: two",)),
+    ]
+
+
+async def test_keys_pushed_at_a_standby_are_bounded() -> None:
+    """The latest are kept; that some are not is told once."""
+    feed, script, may_work = Feed("keys"), Script(DONE), asyncio.Event()
+    with capture_logs() as lines:
+        async with running(Controller(name="test", reconcile=script, watches=[feed]), may_work=may_work):
+            await asyncio.sleep(1)
+            for number in range(KEPT_MAX + 2):
+                feed.push(f"d/{number}")
+            may_work.set()
+            await asyncio.sleep(1)
+    assert {request.name for request in script.requests} == {str(number) for number in range(2, KEPT_MAX + 2)}
+    assert [line["key"] for line in lines_of(lines, "kept_key_dropped")] == ["d/0"]
+
+
+async def test_what_is_pushed_for_another_replicas_shard_waits_for_the_shard() -> None:
+    """A shard that comes brings the keys of its own, and no others."""
+    feed, script = Feed("keys"), Script(DONE)
+    controller = Controller(name="test", reconcile=script, watches=[feed])
+    controller.restrict(lambda _key: False)
+    async with running(controller):
+        await asyncio.sleep(1)
+        for name in ("a", "b"):
+            feed.push(f"d/{name}", "paid")
+        controller.restrict(lambda key: key.name == "a")
+        controller.enqueue_known(lambda key: key.name == "a")
+        await asyncio.sleep(1)
+        controller.enqueue_known(lambda key: key.name == "a")
+        await asyncio.sleep(1)
+    assert [(request.name, request.causes) for request in script.requests] == [("a", ("keys: paid",))]
 
 
 @pytest.mark.behaviour("H6")

@@ -13,11 +13,12 @@ from ctrlkit.cache import Informer
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Replicas, Request, RequeueAfter, Result, Watch, to_self
 from ctrlkit.controller.controller import SLICE
+from ctrlkit.controller.sources import Sink
 from ctrlkit.errors import Conflict, Forbidden, NotSynced, Unreachable
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import PODS
 from tests.support.list_watch import ScriptedSource
-from tests.support.records import applied
+from tests.support.records import applied, deleted
 from tests.unit.controller.support import (
     Script,
     counts,
@@ -61,23 +62,73 @@ class Slow:
 
 
 @pytest.mark.behaviour("K17")
-async def test_the_queue_is_filled_before_it_may_work_and_work_begins_with_the_permission() -> None:
-    """K17: always; no source is started a second time. What happened goes before what was there (P9)."""
+async def test_sources_run_before_it_may_work_and_what_they_know_then_is_queued() -> None:
+    """K17: always; no source is started a second time, and what came and went meanwhile is nobody's concern."""
     informer, script, may_work = pods("d/1", "d/2"), Script(DONE), asyncio.Event()
     controller = one(script, informer)
     async with running(controller, may_work=may_work):
         assert not controller.has_synced()
         await controller.wait_synced()
         await asyncio.sleep(60)
-        informer.apply([applied("d/3", 2)])
+        informer.apply([applied("d/3", 2), applied("d/4", 3), deleted("d/4", 4), deleted("d/1", 5)])
         await asyncio.sleep(60)
-        assert (controller.busy(), script.calls, controller.statistics().queue.ready) == ((), [], 3)
+        assert (controller.busy(), script.calls, controller.statistics().queue.ready) == ((), [], 0)
         assert len(informer.statistics().handlers) == 1
         may_work.set()
+        assert controller.busy() == ()
+        await asyncio.sleep(0)
+        assert controller.busy() == ("controller:test enqueues what its sources know",)
         await virtual_loop().wait_all_blocked()
         assert len(informer.statistics().handlers) == 1
-    assert [key for key, _, _ in script.calls] == ["d/3", "d/1", "d/2"]
-    assert [request.waited_s for request in script.requests] == [60, 120, 120]
+    assert [key for key, _, _ in script.calls] == ["d/2", "d/3"]
+    assert [(request.causes, request.waited_s) for request in script.requests] == [(("takeover",), 0)] * 2
+
+
+@pytest.mark.behaviour("K17")
+async def test_a_permission_that_comes_while_a_source_has_not_synced_loses_nothing() -> None:
+    """What the others had said by then is said again."""
+    early, script = pods("d/1", "d/2"), Script(DONE)
+    gate, may_work = asyncio.Event(), asyncio.Event()
+
+    class Late:
+        name = "late"
+
+        async def run(self, sink: Sink) -> None:
+            sink.add("d/9", "at the beginning")
+            await gate.wait()
+            sink.synced()
+            sink.add("d/8", "later")
+
+        async def replay(self, sink: Sink) -> None:
+            sink.add("d/9", "known")
+
+    controller = Controller(name="test", reconcile=script, watches=[Watch(early, to_self), Late()])
+    async with running(controller, may_work=may_work):
+        await asyncio.sleep(1)
+        controller.wake(ObjectKey("d", "7"))
+        may_work.set()
+        early.apply([applied("d/3", 2)])
+        await asyncio.sleep(1)
+        assert script.calls == []
+        gate.set()
+        await asyncio.sleep(1)
+    assert sorted(request.name for request in script.requests) == ["1", "2", "3", "7", "8", "9"]
+    assert {request.name: request.causes for request in script.requests if request.name in "78"} == {
+        "7": ("woken",),
+        "8": ("later",),
+    }
+
+
+async def test_a_controller_that_has_stopped_notes_nothing_more() -> None:
+    """However often it is woken."""
+    controller = one(Script(DONE), pods("d/1"))
+    async with running(controller) as work:
+        await asyncio.sleep(1)
+        controller.stop()
+        await work
+        for number in range(10):
+            controller.wake(ObjectKey("d", str(number)))
+        assert controller._intake.causes.keys() == ()
 
 
 @pytest.mark.behaviour("K5", "K17")
@@ -224,8 +275,8 @@ async def test_a_takeover_enqueues_all_known_keys_of_the_share_at_low_priority()
         informer.apply([applied("d/4", 2)])
         await asyncio.sleep(1)
     assert {(request.name, request.causes) for request in script.requests} == {
-        ("0", ("handover",)),
-        ("2", ("handover",)),
+        ("0", ("takeover",)),
+        ("2", ("takeover",)),
         ("4", ("pods d/4 updated content at 2",)),
     }
 
