@@ -65,7 +65,7 @@ class Standby:
         watches = [
             Watch(greetings, to_self),
             Watch(config_maps, to_owner(GREETINGS), resync_s=60),
-            Watch(secrets, to_mapped(lambda secret: [f"demo/{secret.meta.labels['greeting']}"])),
+            Watch(secrets, to_mapped(lambda secret: [f"demo/{(secret.meta.labels or {})['greeting']}"])),
         ]
         return Controller(name="greetings", reconcile=reconcile, watches=watches)
 

@@ -7,21 +7,25 @@ Who may see what.
 
 `kubectl port-forward` comes from the pod's own loopback, so an operator who may forward needs no token for debug. So
 does a browser on that machine, whichever page it shows: a page from elsewhere can have its own name lead to 127.0.0.1.
-Hence a request without token must also name this machine, as an address or as `localhost`.
+Hence a request without token must also name this machine: as `localhost`, or by a loopback address. What a proxy says
+of whom it asks for (X-Forwarded-For) counts for nothing.
 """
 
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_address
+import re
 from pathlib import Path
+from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.manager.endpoints.files import stamp_of, told
 from ctrlkit.manager.endpoints.options import is_loopback
 from ctrlkit.telemetry import logger
+
+_HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9.-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 class Token:
@@ -79,7 +83,7 @@ class Guard:
         if self._token is not None:
             return self._has_token(self._token, request)
         peer = None if request.transport is None else request.transport.get_extra_info("peername")
-        return isinstance(peer, tuple) and is_loopback(str(peer[0])) and _names_a_machine(request.host)
+        return isinstance(peer, tuple) and is_loopback(str(peer[0])) and _names_this_machine(request)
 
     def check_metrics(self, request: web.Request) -> None:
         """HTTP 401 for who may not read metrics."""
@@ -93,7 +97,7 @@ class Guard:
         if self._token is not None:
             raise _unauthorized(request)
         raise web.HTTPForbidden(
-            text="403: debug is for this machine only, called localhost or by its address; "
+            text="403: debug is for this machine only, called localhost or by a loopback address; "
             "use `kubectl port-forward`, or run with a token file\n"
         )
 
@@ -101,16 +105,25 @@ class Guard:
         return token.is_in(request.headers.get("Authorization", ""))
 
 
-def _names_a_machine(host: str) -> bool:
-    """Whether a header `Host` is no name that a stranger's DNS could have led here."""
-    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
-    if name.lower() == "localhost":
-        return True
-    try:
-        ip_address(name)
-    except ValueError:
+def _names_this_machine(request: web.Request) -> bool:
+    """Whether a request was meant for loopback: its one header `Host` says so, and its target if that has a host."""
+    named = request.headers.getall(hdrs.HOST, [])
+    return len(named) == 1 and _is_this_machine(named[0]) and _is_this_machine(request.host)
+
+
+def _is_this_machine(host: str) -> bool:
+    """
+    Whether a host, with or without a port, is one that no DNS and no page of a stranger can have led here.
+
+    >>> [_is_this_machine(host) for host in ("localhost:8080", "[::1]:8080", "127.0.0.1", "8.8.8.8", "127.1")]
+    [True, True, True, False, False]
+    """
+    match = _HOST.fullmatch(host)
+    if match is None:
         return False
-    return True
+    if match["v6"]:
+        return ":" in match["v6"] and is_loopback(match["v6"])
+    return match["name"].lower().removesuffix(".") == "localhost" or is_loopback(match["name"])
 
 
 def _unauthorized(request: web.Request) -> web.HTTPUnauthorized:

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ctrlkit import clock
-from ctrlkit.controller import DONE, Controller
+from ctrlkit.controller import DONE, Controller, Outcome, Request
 from ctrlkit.controller.cron import Cron
 from ctrlkit.controller.schedule import Every, Schedule
 from ctrlkit.controller.sources import as_keys

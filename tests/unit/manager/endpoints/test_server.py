@@ -285,7 +285,15 @@ async def test_without_a_token_other_machines_may_not_see_debug(monkeypatch: pyt
     ("host", "status"),
     [
         *(("localhost:8080", 200), ("LOCALHOST", 200), ("127.0.0.1:8080", 200), ("[::1]:8080", 200), ("[::1]", 200)),
+        *(("localhost.", 200), ("localhost.:8080", 200), ("127.8.8.8", 200), ("[::ffff:127.0.0.1]:8080", 200)),
+        *(("[0:0:0:0:0:0:0:1]", 200), ("[::FFFF:7f00:1]", 200)),
         *(("evil.example:8080", 403), ("localhost.evil.example", 403), ("127.0.0.1.evil.example", 403), ("", 403)),
+        *(("8.8.8.8", 403), ("8.8.8.8:8080", 403), ("10.0.0.7:8080", 403), ("0.0.0.0:8080", 403), ("[::]", 403)),
+        *(("[::ffff:8.8.8.8]", 403), ("[fe80::1]", 403), ("[2001:db8::1]:80", 403), ("a.localhost", 403)),
+        *(("2130706433", 403), ("0x7f000001", 403), ("0x7f.1", 403), ("127.1", 403), ("0177.0.0.1", 403)),
+        *(("127.0.0.1.", 403), ("localhost..", 403), ("localhost:", 403), ("localhost:80a", 403), ("::1", 403)),
+        *(("localhost:80:80", 403), ("[::1]evil.example", 403), ("[127.0.0.1]", 403), ("a@localhost", 403)),
+        *(("localhost,evil.example", 403), ("localhost/", 403), (".localhost", 403), ("[::1", 403)),
     ],
 )
 async def test_a_page_whose_name_was_led_here_may_not_see_debug(host: str, status: int) -> None:
@@ -294,6 +302,40 @@ async def test_a_page_whose_name_was_led_here_may_not_see_debug(host: str, statu
         assert (await ask.get("/debug.json", Host=host)).status == status
         assert (await ask.send("PUT", "/debug/log-level", headers={"Host": host}, body="loud")).status in (400, 403)
         assert (await ask.get("/metrics", Host=host)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /debug.json HTTP/1.1\r\nHost: localhost", 200),
+        ("GET /debug.json HTTP/1.0", 403),
+        ("GET /debug.json HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 8.8.8.8\r\nForwarded: for=8.8.8.8", 200),
+        ("GET /debug.json HTTP/1.1\r\nHost: 8.8.8.8\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: localhost", 403),
+        ("GET http://8.8.8.8/debug.json HTTP/1.1\r\nHost: localhost", 403),
+        ("GET http://localhost/debug.json HTTP/1.1\r\nHost: 8.8.8.8", 403),
+        ("GET http://localhost:8080/debug.json HTTP/1.1\r\nHost: localhost", 200),
+    ],
+)
+async def test_a_request_says_in_one_way_whom_it_was_meant_for(head: str, status: int) -> None:
+    """Host and target, if that has one, both name loopback; no Host is none; what a proxy adds counts for nothing."""
+    async with asking() as ask:
+        name, _, port = ask.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(name, int(port))
+        writer.write(f"{head}\r\nConnection: close\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] == str(status).encode()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_two_headers_that_name_a_host_are_refused() -> None:
+    """By the parser already, or as not meant for this machine."""
+    async with asking() as ask:
+        name, _, port = ask.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(name, int(port))
+        writer.write(b"GET /debug.json HTTP/1.1\r\nHost: localhost\r\nHost: 8.8.8.8\r\nConnection: close\r\n\r\n")
+        assert (await reader.readline()).split()[1] in (b"400", b"403")
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_what_others_can_reach_is_told_with_its_risk(token_file: Path) -> None:
