@@ -48,8 +48,12 @@ class LiveWorld:
         self._kubeconfig = kubeconfig
         self._managers: list[asyncio.Task[None]] = []
         self._exits = AsyncExitStack()
+        self._was_entered = False
 
     async def __aenter__(self) -> Self:
+        if self._was_entered:
+            raise RuntimeError("enter the live world: it was entered before; make a new one")
+        self._was_entered = True
         self.client = await self._exits.enter_async_context(connect(kubeconfig=self._kubeconfig))
         await self.client.create(NAMESPACES, {"metadata": {"name": self.namespace}})
         self._exits.push_async_callback(self._delete_namespace)

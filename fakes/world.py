@@ -22,6 +22,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -62,6 +63,12 @@ class NeverHeld(CtrlkitError):
     """What a test waited for did not come; the message says who is busy, and what happened last."""
 
 
+class _State(Enum):
+    NEW = "was not entered"
+    ENTERED = "was entered before"
+    ENDED = "has ended"
+
+
 class World:
     """
     One API server, and the parts that run against it.
@@ -72,8 +79,9 @@ class World:
             controller plays the cluster itself and sees no writes but its own. `seed` is for all jitter and all names
             that are drawn by chance; tests with the same one go the same way.
     Errors  NeverSettled from `settle`, and from all that waits where no virtual time passes; what a part failed of,
-            from `settle`, `advance`, `until` and at the end.
-            CtrlkitError on entering a world on a loop that does not keep virtual time.
+            from `settle`, `advance`, `until` and at the end. RuntimeError for a world that is entered again, and for a
+            part that is started outside of its block. CtrlkitError on entering a world on a loop that does not keep
+            virtual time.
     Owner   The `async with` block; its end cancels every part, the last one started first, and awaits it. An exception
             that leaves the block takes the end of the trace with it, as a note.
     """
@@ -100,6 +108,7 @@ class World:
         self._started: Counter[str] = Counter()
         self._exits = AsyncExitStack()
         self._told_standstill = False
+        self._state = _State.NEW
         self.serve(*kinds)
         self.seed(*objects)
 
@@ -137,6 +146,9 @@ class World:
 
     async def __aenter__(self) -> Self:
         _virtual_loop()
+        if self._state is not _State.NEW:
+            raise RuntimeError(f"enter the world: it {self._state.value}; make a new one")
+        self._state = _State.ENTERED
         self._exits.enter_context(plain_logs())
         if self._loops:
             await self._start_cluster()
@@ -147,6 +159,7 @@ class World:
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, (NeverSettled, NeverHeld)) and len(self.trace):
             error.add_note(self._recent())
+        self._state = _State.ENDED
         await self._exits.aclose()
         if self._told_standstill:  # what the parts failed of is no news
             for running in self._parts.values():
@@ -337,6 +350,10 @@ class World:
     def _start(
         self, part: Part, name: str, line: Line | None = None, again: Callable[[], Manager] | None = None
     ) -> None:
+        if self._state is not _State.ENTERED:
+            raise RuntimeError(f"start {name}: the world {self._state.value}; do it inside `async with World(...)`")
+        if part in self._parts:
+            raise RuntimeError(f"start {name}: it runs in this world already; start another one")
         running = self._parts[part] = Running.begin(part, name, self.trace, line, again)
         self._exits.push_async_callback(running.end)
 

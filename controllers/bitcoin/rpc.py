@@ -154,6 +154,8 @@ class RpcClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        if self._session is not None:
+            raise RuntimeError("enter the RpcClient: it is entered already; make another one")
         # No limit on connections: calls to silent nodes would use it up and keep those to others waiting.
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))

@@ -58,8 +58,10 @@ class InformerFactory:
 
     Shape   `namespaces` limits the informers of namespaced kinds, unless a request names its own; empty means
             everything. `forbidden_namespaces` says whether those that may not be read hold up the others.
-    Owner   The `async with` block, or `run`, owns every informer's task; informers asked for meanwhile start at once.
-            Entered again while it runs, it starts nothing twice, and ends with the outermost block.
+    Errors  RuntimeError where it is entered or run a second time, and for informers asked for after its end: nothing
+            would keep them true.
+    Owner   The one `async with` block, or `run`, owns every informer's task; informers asked for meanwhile start at
+            once.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class InformerFactory:
         self._namespaces = _names(namespaces)
         self._entries: dict[_Collection, _Entry] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._entered = 0
+        self._was_entered = False
 
     def informer(
         self,
@@ -126,18 +128,18 @@ class InformerFactory:
         return tuple(entry.informer for entry in self._entries.values())
 
     async def __aenter__(self) -> Self:
-        self._entered += 1
-        if self._entered == 1:
-            self._tasks = await asyncio.TaskGroup().__aenter__()
-            for entry in self._entries.values():
-                self._start(entry)
+        if self._was_entered:
+            raise RuntimeError("enter the informer factory: it was entered before; make a new one")
+        self._was_entered = True
+        self._tasks = await asyncio.TaskGroup().__aenter__()
+        for entry in self._entries.values():
+            self._start(entry)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered -= 1
-        if self._entered or self._tasks is None:
+        if self._tasks is None:
             return
         tasks, self._tasks = self._tasks, None
         for entry in self._entries.values():
@@ -195,6 +197,8 @@ class InformerFactory:
     def _entry(self, wanted: _Collection, transform: Callable[[T], T] | None) -> _Entry:
         entry = self._entries.get(wanted)
         if entry is None:
+            if self._was_entered and self._tasks is None:
+                raise RuntimeError(f"make an informer of {wanted.resource}: the factory has ended; make a new one")
             entry = self._entries[wanted] = _Entry(self._make(wanted, transform), transform)
             self._start(entry)
         elif entry.transform is not transform:

@@ -39,7 +39,7 @@ from ctrlkit.controller.worker import Workers
 from ctrlkit.errors import NotSynced
 from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import logger
-from ctrlkit.workqueue import NORMAL, Meter, WorkQueue
+from ctrlkit.workqueue import NORMAL, WorkQueue
 
 SLICE: Final = 1000
 """Keys of a handover that are looked at in one turn of the loop."""
@@ -72,10 +72,10 @@ class Controller:
 
     Shape   `workers` is how many keys are reconciled at a time; of one key there is one reconcile at a time. `watches`
             share informers with other controllers. `queue` may be given for a limiter or flows of one's own; it is then
-            this controller's alone. `replicas` says who works where a program runs more than once.
+            this controller's alone, and measured. `replicas` says who works where a program runs more than once.
     Units   `timeout_s` bounds each reconcile: one that takes longer is cut off and counts as failed (K14).
-    Errors  ValueError for no name, no watch, fewer than one worker or a time limit that is none; TypeError for a
-            reconciler that is no async function; RuntimeError from a second run (K4).
+    Errors  ValueError for no name, no watch, fewer than one worker, a time limit that is none or another controller's
+            queue; TypeError for a reconciler that is no async function; RuntimeError from a second run (K4).
     Owner   The manager starts and stops it. A Controller runs once.
     """
 
@@ -103,7 +103,9 @@ class Controller:
         self.watches = tuple(watches)
         self.workers = workers
         self.replicas = replicas
-        self.queue: WorkQueue[ObjectKey] = WorkQueue(meter=Meter()) if queue is None else queue
+        self.queue: WorkQueue[ObjectKey] = WorkQueue() if queue is None else queue
+        self.queue.claim(f"Controller {name}")
+        self.queue.measure()
         self._retries = Retries(self.queue)
         self._intake = Intake(name, self.queue, Causes(), self._retries)
         self._gate = WriteGate(controller=name)

@@ -21,7 +21,8 @@ Rows L1 to L13, L15, L16; B2, B3.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -77,8 +78,9 @@ class Elector:
     Shape   `identity` is shared with no other candidate that runs. `note(reason, message)` is told when a term begins
             and ends; the manager sets it where nobody has, and makes Events of it. `labels` are those of a Lease that
             this candidate makes new.
-    Errors  LeadershipLost from `hold`. Failures of the server are logged, seen in `status`, and tried again.
-    Owner   One event loop.
+    Errors  LeadershipLost from `hold`; RuntimeError from `acquire` and `hold` while another task is in one of them.
+            Failures of the server are logged, seen in `status`, and tried again.
+    Owner   One task at a time, on one event loop: whoever acts by the lease.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Elector:
         self._course = Course(lease, identity=identity, times=times, labels=labels)
         self._log = logger("election", lease=str(lease), identity=identity)
         self._logged_error = ""
+        self._is_used = False
 
     # ---- the three things to do --------------------------------------------------------------------------------------
 
@@ -108,12 +111,13 @@ class Elector:
         """Return when this candidate holds the lease, at once if it does; wait for as long as it takes."""
         if self.is_leading():
             return
-        while not self.is_leading():
-            step = self._next_step()
-            if isinstance(step, Lost):
-                self._ended(step.why)
-            else:
-                await self._carry_out(step)
+        with self._one_owner("acquire"):
+            while not self.is_leading():
+                step = self._next_step()
+                if isinstance(step, Lost):
+                    self._ended(step.why)
+                else:
+                    await self._carry_out(step)
         self._log.info("leadership_acquired", transitions=self._course.record.transitions)
         self._tell("became leader")
 
@@ -125,15 +129,16 @@ class Elector:
         """
         if self._course.term is None:
             raise self._lost("it was not acquired, or has been released")
-        while True:
-            match self._next_step():
-                case Lost(why):
-                    self._ended(why)
-                    raise self._lost(why)
-                case step:
-                    await self._carry_out(step)
-                    if self._course.term is None:
-                        raise self._lost("it was released meanwhile")
+        with self._one_owner("hold"):
+            while True:
+                match self._next_step():
+                    case Lost(why):
+                        self._ended(why)
+                        raise self._lost(why)
+                    case step:
+                        await self._carry_out(step)
+                        if self._course.term is None:
+                            raise self._lost("it was released meanwhile")
 
     async def release(self) -> bool:
         """
@@ -211,6 +216,17 @@ class Elector:
         return f"lease {self.lease}: won, and neither renewed nor given up for {age_s:.1f} s"
 
     # ---- carrying out ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _one_owner(self, verb: str) -> Iterator[None]:
+        """Two tasks that renew one lease would both act by it."""
+        if self._is_used:
+            raise RuntimeError(f"{verb} lease {self.lease}: another task does so with this Elector; give each its own")
+        self._is_used = True
+        try:
+            yield
+        finally:
+            self._is_used = False
 
     def _next_step(self) -> Step:
         return self._course.step(clock.monotonic(), wall=clock.now(), chance=clock.random_source())

@@ -20,7 +20,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from ctrlkit.backoff import Backoff
 from ctrlkit.client import Client
@@ -39,13 +39,22 @@ RETRY = Backoff(base_s=1.0, cap_s=10.0)
 
 
 class DropReason(StrEnum):
-    """Why an occurrence was not written: spam filter, want of room, the server, the network, or who recorded it."""
+    """
+    Why an occurrence was not written: spam filter, want of room, the server, the network, who recorded it, or when.
+    """
 
     SPAM = "spam"
     BUFFER_FULL = "buffer_full"
     REFUSED = "refused"
     UNDELIVERED = "undelivered"
     MALFORMED = "malformed"
+    ENDED = "ended"
+
+
+class _State(Enum):
+    NEW = "new"
+    RUNNING = "running"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +106,7 @@ class EventRecorder:
         self._work = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
+        self._state = _State.NEW
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[DropReason] = Counter()
         self._log = logger("recorder", component=component)
@@ -137,6 +147,10 @@ class EventRecorder:
             self._dropped[DropReason.MALFORMED] += 1
             self._tell_dropped(about, "it needs an object with a name, a reason, and a type that is an EventType")
             return
+        if self._state is _State.ENDED:
+            self._dropped[DropReason.ENDED] += 1
+            self._tell_dropped(about, "the recorder has ended")
+            return
         book = self._correlator if self.api is EventsApi.CORE_V1 else self._series
         ruling = book.record(about, wall=now(), at=monotonic())
         self._counts["aggregated"] += ruling.entry.combined
@@ -163,13 +177,19 @@ class EventRecorder:
     # ---- for whoever runs it ----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Write what is recorded, until cancelled."""
+        """Write what is recorded, until cancelled. RuntimeError for a second run."""
+        if self._state is not _State.NEW:
+            raise RuntimeError(f"run recorder {self.component}: it was run before; make a new one")
+        self._state = _State.RUNNING
         self._series.begin(monotonic())
-        while True:
-            await self._wait_for_work()
-            while self._pending:
-                await self._write_next()
-            self._settled.set()
+        try:
+            while True:
+                await self._wait_for_work()
+                while self._pending:
+                    await self._write_next()
+                self._settled.set()
+        finally:
+            self._state = _State.ENDED
 
     async def flush(self, *, timeout_s: float) -> int:
         """

@@ -213,6 +213,8 @@ class Manager:
     def add(self, controller: Controller) -> None:
         """Run a controller; at once if the manager runs already, though not before this replica may work."""
         self._refuse_when_over(f"add controller {controller.name}")
+        if controller in self._controllers:
+            raise ValueError(f"add controller {controller.name}: it was added before; add each one once")
         self._controllers.append(controller)
         if self._state is _State.RUNNING:
             self._admissions.append(self._parts.start("admission", self._admit(controller)))

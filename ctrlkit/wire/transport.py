@@ -104,6 +104,8 @@ class RestTransport:
         return TransportStatistics(host=self._address, requests=dict(self._requests))
 
     async def __aenter__(self) -> Self:
+        if self._pool is not None:
+            raise RuntimeError(f"enter the transport to {self._address}: it is entered already; make another one")
         connections = Connections()
         session = aiohttp.ClientSession(
             connector=connections,

@@ -140,6 +140,10 @@ class ReadyKeys(Generic[K]):
         if self._watched:
             self._ended(key)
 
+    def measure(self) -> None:
+        """Have a Meter from now on; nothing changes where there is one."""
+        self._meter = self._meter or Meter()
+
     def running(self) -> dict[K, float]:
         """Since when each running key runs, on the loop's clock; the one that began first in front (Q17)."""
         return {key: since - self._ahead_s for key, (since, _) in self._running.items()}
@@ -164,7 +168,7 @@ class ReadyKeys(Generic[K]):
 
     def _adds(self) -> int:
         """How often a key came to be wanted: for a run that has started, is still to start, or was dropped."""
-        started = self._started if self._meter is None else self._meter.waited.statistics().count
+        started = self._started + (0 if self._meter is None else self._meter.waited.statistics().count)
         return started + len(self._ready) + len(self._again) + self._dropped
 
     def _drop_wanted(self) -> int:

@@ -65,7 +65,8 @@ class WorkQueue(ReadyKeys[K]):
     """
 
     __slots__ = (
-        "_abandoned", "_closed", "_delayed", "_drained", "_fair", "_limiter", "_requeues", "_takers", "_timer",
+        "_abandoned", "_closed", "_delayed", "_drained", "_fair", "_limiter", "_owner", "_requeues", "_takers",
+        "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +87,17 @@ class WorkQueue(ReadyKeys[K]):
         self._abandoned = 0
         self._requeues = 0
         self._fair = flows is not None
+        self._owner = ""
+
+    def claim(self, owner: str) -> None:
+        """
+        Have an owner, named in a few words: who takes from a queue takes what others wait for.
+
+        Errors  ValueError where it has one already.
+        """
+        if self._owner:
+            raise ValueError(f"{owner}: its queue is that of {self._owner} already; give each a WorkQueue of its own")
+        self._owner = owner
 
     def add_after(
         self, key: K, delay_s: float, *, policy: DelayPolicy = DelayPolicy.EARLIEST, priority: int | None = None

@@ -61,6 +61,7 @@ class Cluster:
         self._manager = Manager(client, grace_s=0.0)  # what runs here waits for containers, and those end with us
         self._stop = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
+        self._was_entered = False
         if Loop.STATEFUL_SETS in loops:
             add_stateful_sets(self._manager)
         if Loop.KUBELET in loops:
@@ -88,6 +89,9 @@ class Cluster:
         return tuple(f"cluster: {report}" for report in self._manager.busy())
 
     async def __aenter__(self) -> Cluster:
+        if self._was_entered:
+            raise RuntimeError("enter the cluster: it was entered before; make a new one")
+        self._was_entered = True
         await self._tasks.__aenter__()
         self._tasks.create_task(self.run(), name="cluster")
         return self

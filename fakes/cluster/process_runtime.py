@@ -79,6 +79,8 @@ class ProcessRuntime:
         self._guard: Guard | None = None
 
     async def __aenter__(self) -> ProcessRuntime:
+        if self._guard is not None:
+            raise RuntimeError("enter the process runtime: it was entered before; make a new one")
         self._guard = Guard()
         return self
 

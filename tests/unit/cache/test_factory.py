@@ -113,17 +113,29 @@ async def test_an_informer_that_somebody_asked_for_for_good_outlives_its_leases(
 
 
 @pytest.mark.behaviour("I14")
-async def test_a_factory_that_is_entered_again_starts_nothing_twice() -> None:
-    """I14: start is idempotent, and the outermost block ends it."""
-    sources = Sources()
-    factory = InformerFactory(sources)
+async def test_a_factory_is_entered_once() -> None:
+    """I14: neither in its block nor after it again: its informers would stand still, and be read all the same."""
+    factory = InformerFactory(Sources())
     pods = factory.informer(PODS)
+
+    async def is_refused() -> None:
+        for again in (factory.run(), factory.__aenter__()):
+            with pytest.raises(RuntimeError, match=r"^enter the informer factory: it was entered before"):
+                await again
+
     async with factory:
-        async with factory:
-            await factory.wait_synced(timeout_s=1)
+        await is_refused()
+        await factory.wait_synced(timeout_s=1)
         pods.add_handler(lambda _: None)
+    await is_refused()
     with pytest.raises(RuntimeError, match="it has ended"):
         pods.add_handler(lambda _: None)
+    assert factory.informer(PODS) is pods
+    with pytest.raises(RuntimeError, match=r"^make an informer of services: the factory has ended"):
+        factory.informer(SERVICES)
+    with pytest.raises(RuntimeError, match=r"^make an informer of services: the factory has ended"):
+        async with factory.lease(SERVICES):
+            pass
 
 
 @pytest.mark.behaviour("I14", "D7", "D8")

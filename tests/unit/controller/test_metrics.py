@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped
 from ctrlkit.controller.metrics import METRICS, ControllerCollector
 from ctrlkit.errors import Conflict, Forbidden, TerminalError
-from ctrlkit.model import Record
+from ctrlkit.model import ObjectKey, Record
+from ctrlkit.workqueue import FastSlow, WorkQueue
 from tests.unit.controller.support import Script, one, pods, running, samples
 
 K15_BUCKETS = [
@@ -144,6 +145,22 @@ async def test_our_own_move_too() -> None:
         look()
     ours = {family.name for family in METRICS if "runtime" not in family.name}
     assert {f"controller_{name}" for name in moved} == ours
+
+
+async def test_a_queue_of_ones_own_is_measured_like_any_other() -> None:
+    """Whoever gives a limiter does not lose the durations."""
+    queue = WorkQueue[ObjectKey](limiter=FastSlow(fast_s=1, slow_s=60, fast_tries=3))
+    queue.add(ObjectKey("d", "early"))
+    assert queue.take_nowait().name == "early"
+    controller = one(Script(DONE), pods("d/a"), queue=queue)
+    queue.done(ObjectKey("d", "early"))
+    async with running(controller):
+        await asyncio.sleep(1)
+        statistics = controller.statistics().queue
+        assert statistics.adds == 2
+        assert statistics.waited is not None
+        assert statistics.worked is not None
+        assert sum(statistics.waited.counts) == 1
 
 
 @pytest.mark.behaviour("K3", "B20")

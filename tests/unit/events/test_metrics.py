@@ -50,9 +50,9 @@ async def test_each_declared_metric_is_registered_and_moves(monkeypatch: pytest.
     assert middle[f"event_recorder_untold{{{label}}}"] == 25
     reasons = {
         reason: after[f'event_recorder_dropped_total{{{label},reason="{reason}"}}']
-        for reason in ("spam", "buffer_full", "refused", "undelivered", "malformed")
+        for reason in ("spam", "buffer_full", "refused", "undelivered", "malformed", "ended")
     }
-    assert reasons == {"spam": 3, "buffer_full": 1, "refused": 3, "undelivered": 0, "malformed": 0}
+    assert reasons == {"spam": 3, "buffer_full": 1, "refused": 3, "undelivered": 0, "malformed": 0, "ended": 0}
 
 
 async def test_recorders_of_one_component_are_added_up() -> None:
