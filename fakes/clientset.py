@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ctrlkit.errors import AlreadyExists, ApiError
-from ctrlkit.model import Action, AnyResource, Lines, to_plain
+from ctrlkit.model import Action, AnyResource, Lines, Resource, to_plain
 from ctrlkit.model.kinds import NAMESPACES
 from fakes.calls import Calls, key_of
 from fakes.faults import Faults, Interceptor, WatchInterceptor
@@ -36,6 +36,17 @@ WatchReactor = Callable[[Action], AbstractAsyncContextManager[Lines] | None]
 """Passes with None, or answers with a stream of its own."""
 
 
+class _Kind(Resource[Any]):
+    """A kind that is equal to itself in any Python type: what wrote it may have used another one than its reader."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Resource) and _place(self) == _place(other)
+
+    __hash__ = Resource.__hash__
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """
@@ -45,7 +56,8 @@ class Write:
     >>> Write("update", STATEFULSETS, "demo/net-sts", subresource="scale")
     Write('update statefulsets.apps/scale demo/net-sts')
 
-    Shape   `key` is `namespace/name`; a create by generateName has the namespace alone, with the slash.
+    Shape   `key` is `namespace/name`; a create by generateName has the namespace alone, with the slash. Of the writes
+            that a clientset recorded, `resource` is equal (==) to the kind in whatever Python type.
     """
 
     verb: str
@@ -163,6 +175,10 @@ class FakeClientset:
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
         self._log.append(_copy(action))
+        return await self.do_unrecorded(action)
+
+    async def do_unrecorded(self, action: Action) -> bytes:
+        """As `do`, but the call leaves no trace in `actions`."""
         perform = self._answer
         for interceptor in reversed(self._interceptors):
             perform = functools.partial(_intercepted, interceptor, perform)
@@ -172,6 +188,12 @@ class FakeClientset:
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
         self._log.append(_copy(action))
+        async with self.watch_unrecorded(action) as lines:
+            yield lines
+
+    @asynccontextmanager
+    async def watch_unrecorded(self, action: Action) -> AsyncIterator[Lines]:
+        """As `watch`, but the call leaves no trace in `actions`."""
         perform: Callable[[Action], AbstractAsyncContextManager[Lines]] = self._open
         for interceptor in reversed(self._watch_interceptors):
             perform = functools.partial(_intercepted_watch, interceptor, perform)
@@ -234,7 +256,12 @@ def _intercepted_watch(
 
 def write_of(action: Action) -> Write:
     """The Write that stands for a call."""
-    return Write(action.verb.value, action.resource, key_of(action), action.subresource)
+    resource = _Kind(**{field.name: getattr(action.resource, field.name) for field in dataclasses.fields(Resource)})
+    return Write(action.verb.value, resource, key_of(action), action.subresource)
+
+
+def _place(resource: AnyResource) -> tuple[str, str, str, str]:
+    return (resource.group, resource.version, resource.plural, resource.kind)
 
 
 def _copy(action: Action) -> Action:

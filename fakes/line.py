@@ -12,10 +12,10 @@ from contextvars import ContextVar
 
 from ctrlkit.errors import CtrlkitError, Unreachable
 from ctrlkit.model import Action, Lines, Transport
-from fakes.clientset import write_of
+from fakes.clientset import FakeClientset, write_of
 from fakes.faults import Faults
 from fakes.loop import SKEW
-from fakes.trace import Changed, Trace
+from fakes.trace import TEST, Changed, Trace, caller
 
 _CHANGES: ContextVar[list[Changed] | None] = ContextVar("fakes_changes_of_a_call", default=None)
 
@@ -64,6 +64,30 @@ class Line:
     def _check(self) -> None:
         if self._severed:
             raise Unreachable("the part that calls has crashed")
+
+
+class OwnWay:
+    """
+    A Transport for the test's own client: a clientset does not record what the test calls with it.
+
+    What a part calls with it is recorded: a controller may have been made with this client.
+    """
+
+    def __init__(self, clientset: FakeClientset) -> None:
+        self.streams_lists = clientset.streams_lists
+        self._clientset = clientset
+
+    async def do(self, action: Action) -> bytes:
+        """Perform any verb but watch (Transport)."""
+        perform = self._clientset.do_unrecorded if caller() == TEST else self._clientset.do
+        return await perform(action)
+
+    @asynccontextmanager
+    async def watch(self, action: Action) -> AsyncIterator[Lines]:
+        """Open a watch (Transport)."""
+        open_watch = self._clientset.watch_unrecorded if caller() == TEST else self._clientset.watch
+        async with open_watch(action) as lines:
+            yield lines
 
 
 async def note_changes(trace: Trace, action: Action, call_next: Callable[[Action], Awaitable[bytes]]) -> bytes:

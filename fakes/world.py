@@ -38,12 +38,12 @@ from fakes.clientset import FakeClientset, seed
 from fakes.durations import seconds
 from fakes.faults import Faults
 from fakes.lag import Lag
-from fakes.line import Line, note_changes
+from fakes.line import Line, OwnWay, note_changes
 from fakes.logs import plain_logs
 from fakes.loop import VirtualTimeLoop
 from fakes.parts import Part, Running
 from fakes.succession import successions
-from fakes.trace import Trace
+from fakes.trace import TEST, Trace
 from fakes.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class World:
         self.clientset = FakeClientset()
         self.trace = Trace(self.tracker)
         self.clientset.intercept(functools.partial(note_changes, self.trace))
-        self.client = Client(Line(self.clientset, self.trace))
+        self.client = Client(Line(OwnWay(self.clientset), self.trace))
         self._loops = frozenset(cluster)
         self._runtime: InProcessRuntime | None = None
         self._lag = Lag(self.tracker)
@@ -352,6 +352,8 @@ class World:
     ) -> None:
         if self._state is not _State.ENTERED:
             raise RuntimeError(f"start {name}: the world {self._state.value}; do it inside `async with World(...)`")
+        if name == TEST:
+            raise ValueError(f"start {name}: the trace calls the test itself so; choose another name")
         if part in self._parts:
             raise RuntimeError(f"start {name}: it runs in this world already; start another one")
         running = self._parts[part] = Running.begin(part, name, self.trace, line, again)

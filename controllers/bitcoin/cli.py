@@ -19,7 +19,7 @@ from controllers.bitcoin.rpc import RpcError
 from controllers.bitcoin.types import NODES_MAX
 from ctrlkit.cli import installed_version
 from ctrlkit.exits import exit_status
-from ctrlkit.manager.settings import Settings, settings_known
+from ctrlkit.manager.settings import Settings, settings_known, tell_unknown_variables
 from ctrlkit.manager.sources import add_flags
 from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
 
@@ -91,6 +91,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     settings = Settings.load(arguments)
     configure_logging(settings.log_format, settings.log_level)
+    tell_unknown_variables()
     asyncio.run(run(settings, workers=arguments.workers))
     return 0
 

@@ -7,19 +7,19 @@ Out      One Write for each object, in the blocks that asked for it, in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 import msgspec
 
-from ctrlkit.model import Action, Effect, ObjectKey, Verb, Write
+from ctrlkit.model import Action, Effect, ObjectKey, OwnerReference, Verb, Write
 
-_NOTES: ContextVar[tuple[list[Write], ...]] = ContextVar("ctrlkit_written", default=())
+_NOTES: ContextVar[tuple[Callable[[Write], None], ...]] = ContextVar("ctrlkit_written", default=())
 
 
 @contextmanager
-def noting_writes() -> Iterator[list[Write]]:
+def noting_writes(told: Callable[[Write], None] | None = None) -> Iterator[list[Write]]:
     """
     A list that each write of this block is added to, once it was carried out; of tasks that the block starts, too.
 
@@ -27,10 +27,11 @@ def noting_writes() -> Iterator[list[Write]]:
             await client.delete(CONFIG_MAPS, "demo/a")
         await informer.shown(writes[-1], timeout_s=5)
 
-    Dry runs are no writes. A write whose answer did not come is not noted: nobody knows its version.
+    Dry runs are no writes. A write whose answer did not come is not noted: nobody knows its version. `told` is called
+    with each write as it is noted.
     """
     writes: list[Write] = []
-    token = _NOTES.set((*_NOTES.get(), writes))
+    token = _NOTES.set((*_NOTES.get(), writes.append, *((told,) if told else ())))
     try:
         yield writes
     finally:
@@ -43,8 +44,8 @@ def note(action: Action, answer: bytes, *, server: object) -> None:
     if not notes or not action.verb.writes or action.options.dry_run:
         return
     for write in writes_in(action, answer, server=server):
-        for writes in notes:
-            writes.append(write)
+        for tell in notes:
+            tell(write)
 
 
 def writes_in(action: Action, answer: bytes, *, server: object = None) -> list[Write]:
@@ -73,6 +74,7 @@ class _Meta(msgspec.Struct, frozen=True, rename="camel"):
     uid: str = ""
     resource_version: str = ""
     labels: dict[str, str] | None = None
+    owner_references: tuple[OwnerReference, ...] | None = None
 
 
 class _Details(msgspec.Struct, frozen=True):
@@ -99,6 +101,7 @@ def _write(action: Action, found: _Answer, uid: str, server: object) -> Write:
         version=meta.resource_version,
         uid=uid,
         labels=meta.labels or {},
+        owner_references=meta.owner_references or (),
         server=server,
         verb=action.verb.value,
         subresource=action.subresource,

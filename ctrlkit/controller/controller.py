@@ -28,6 +28,7 @@ from ctrlkit.controller.causes import CauseKind, Causes
 from ctrlkit.controller.gate import WriteGate
 from ctrlkit.controller.handlers import Watch, to_self
 from ctrlkit.controller.observer import OBSERVER
+from ctrlkit.controller.orphans import Orphans
 from ctrlkit.controller.request import Reconcile, refuse_sync
 from ctrlkit.controller.retries import Retries, Retry
 from ctrlkit.controller.sources import Intake, Source
@@ -74,8 +75,9 @@ class Controller:
             share informers with other controllers. `queue` may be given for a limiter or flows of one's own; it is then
             this controller's alone, and measured. `replicas` says who works where a program runs more than once.
     Units   `timeout_s` bounds each reconcile: one that takes longer is cut off and counts as failed (K14).
-    Errors  ValueError for no name, no watch, fewer than one worker, a time limit that is none or another controller's
-            queue; TypeError for a reconciler that is no async function; RuntimeError from a second run (K4).
+    Errors  ValueError for no name, no watch, fewer than one worker, a time limit that is none, a source that is given
+            twice, or another controller's queue; TypeError for a reconciler that is no async function; RuntimeError
+            from a second run (K4).
     Owner   The manager starts and stops it. A Controller runs once.
     """
 
@@ -99,6 +101,7 @@ class Controller:
         if timeout_s is not None and not timeout_s > 0:
             raise ValueError(f"Controller {name}: timeout_s must be more than 0, or None for no limit; got {timeout_s}")
         refuse_sync(reconcile, f"Controller {name}")
+        _refuse_twice(watches, f"Controller {name}")
         self.name = name
         self.watches = tuple(watches)
         self.workers = workers
@@ -109,11 +112,13 @@ class Controller:
         self._retries = Retries(self.queue)
         self._intake = Intake(name, self.queue, Causes(), self._retries)
         self._gate = WriteGate(controller=name)
+        orphans = Orphans(controller=name)
         self._main = next((each for each in watches if isinstance(each, Watch) and each.mapper is to_self), None)
         self._crew = Workers(
             self._intake,
             reconcile=reconcile,
             gate=self._gate,
+            orphans=orphans,
             timeout_s=timeout_s,
             version_of=self._version_of,
             end_with=self._end_with,
@@ -126,7 +131,7 @@ class Controller:
         self._stopped = asyncio.Event()
         self._failure: Exception | None = None
         self._log = logger("controller", controller=name)
-        self._supplies = Supplies(self._intake, self._gate, failed=self._end_with)
+        self._supplies = Supplies(self._intake, self._gate, orphans, failed=self._end_with)
         for source in watches:
             self._supplies.add(source)
 
@@ -323,3 +328,13 @@ class Controller:
         """The version of the object that the cache has, where its own kind is watched."""
         record = None if self._main is None else self._main.informer.lister.find_record(key)
         return "" if record is None else record.version
+
+
+def _refuse_twice(sources: Sequence[Source], who: str) -> None:
+    """Two that see the same changes and lead to the same keys do twice what one does."""
+    seen: list[object] = []
+    for source in sources:
+        what: object = (source.informer, source.mapper, source.predicate) if isinstance(source, Watch) else source
+        if what in seen:
+            raise ValueError(f"{who}: watches has {source.name} twice; give it each source once")
+        seen.append(what)

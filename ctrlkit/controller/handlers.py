@@ -41,7 +41,8 @@ class Watch(Generic[T]):
             however long the old one has failed (B10). `priority` is that of all its keys; without one it is LOW for
             first lists, resyncs and objects that a new list found unchanged, else NORMAL (P9).
     Units   `resync_s` (at least 1): about so often every object is looked at again; 0 is never.
-    Errors  TypeError for a kind in place of its informer, and for `to_owner` without a kind.
+    Errors  TypeError for a kind in place of its informer, and for `to_owner` without a kind; ValueError for another
+            `resync_s`.
     """
 
     informer: Informer[T]
@@ -58,11 +59,19 @@ class Watch(Generic[T]):
         mapper: object = self.mapper
         if mapper is to_owner:
             raise TypeError("Watch: to_owner makes a mapper; write to_owner(KIND), with the kind of the owner")
+        if self.resync_s and not self.resync_s >= 1:
+            raise ValueError(f"Watch of {self.name}: resync_s must be at least 1, or 0 for never; got {self.resync_s}")
 
     @property
     def name(self) -> str:
         """The informer's."""
         return self.informer.name
+
+    @property
+    def owner(self) -> AnyResource | None:
+        """The kind of the owners that `to_owner` leads to; None where another mapper does."""
+        mapper: object = self.mapper
+        return mapper.resource if isinstance(mapper, _ToOwner) else None
 
     async def run(self, sink: Sink) -> None:
         """As Source.run: the first list is in when this handler has seen it."""
@@ -111,13 +120,44 @@ def to_self(record: Record[Any]) -> tuple[ObjectKey, ...]:
     return (record.key,)
 
 
-class _ToOwner:
-    """The mapper that to_owner() makes."""
+class _ToMapped(Generic[T]):
+    """The mapper that to_mapped() makes; equal for the same function."""
 
-    __slots__ = ("_group", "_kind", "_namespaced")
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Mapper[T]) -> None:
+        self._function = function
+
+    def __call__(self, record: Record[T]) -> tuple[ObjectKey, ...]:
+        return tuple(dict.fromkeys(as_keys(self._function(record), "a mapper")))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ToMapped) and self._function == other._function
+
+    def __hash__(self) -> int:
+        return hash(self._function)
+
+    def __repr__(self) -> str:
+        return f"to_mapped({getattr(self._function, '__qualname__', repr(self._function))})"
+
+
+class _ToOwner:
+    """The mapper that to_owner() makes; equal for equal owners."""
+
+    __slots__ = ("_group", "_kind", "_namespaced", "resource")
 
     def __init__(self, resource: AnyResource) -> None:
+        self.resource = resource
         self._group, self._kind, self._namespaced = resource.group, resource.kind, resource.namespaced
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ToOwner) and (self._group, self._kind) == (other._group, other._kind)
+
+    def __hash__(self) -> int:
+        return hash((self._group, self._kind))
+
+    def __repr__(self) -> str:
+        return f"to_owner({self.resource})"
 
     def __call__(self, record: Record[Any]) -> tuple[ObjectKey, ...]:
         owner = record.meta.controller
@@ -149,11 +189,7 @@ def to_mapped(function: Mapper[T]) -> Callable[[Record[T]], tuple[ObjectKey, ...
     >>> to_network(Record(ObjectMeta(name="a", namespace="demo", labels={"app": "net"}), None, str))
     (ObjectKey(namespace='demo', name='net'),)
     """
-
-    def mapped_keys(record: Record[T]) -> tuple[ObjectKey, ...]:
-        return tuple(dict.fromkeys(as_keys(function(record), "a mapper")))
-
-    return mapped_keys
+    return _ToMapped(function)
 
 
 def _relation(mapper: Mapper[Any]) -> CauseKind:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ctrlkit.controller.gate import WriteGate
 from ctrlkit.controller.handlers import Watch
+from ctrlkit.controller.orphans import Orphans
 from ctrlkit.controller.sources import Intake, Replay, Sink, Source
 from ctrlkit.model import ObjectKey
 
@@ -27,15 +28,19 @@ class Supply:
 
 class Supplies:
     """
-    All of them; those of caches are known to the gate as well, which waits for writes to show there.
+    All of them; those of caches are known to the gate as well, which waits for writes to show there, and to whoever
+    looks for children without an owner.
 
     Shape   `failed` is told what a source raised; the source is over then.
     Owner   The controller.
     """
 
-    def __init__(self, intake: Intake, gate: WriteGate, *, failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, intake: Intake, gate: WriteGate, orphans: Orphans, *, failed: Callable[[Exception], None]
+    ) -> None:
         self._intake = intake
         self._gate = gate
+        self._orphans = orphans
         self._failed = failed
         self._all: list[Supply] = []
         self._replaying: set[asyncio.Task[None]] = set()
@@ -47,6 +52,7 @@ class Supplies:
         self._all.append(supply)
         if isinstance(source, Watch):
             self._gate.include(source.informer)
+            self._orphans.include(source)
         if self._tasks is not None:
             self._start(supply, self._tasks)
         return supply
@@ -56,6 +62,7 @@ class Supplies:
         self._all.remove(supply)
         if isinstance(supply.source, Watch):
             self._gate.exclude(supply.source.informer)
+            self._orphans.exclude(supply.source)
         if supply.task is not None:
             supply.task.cancel()
             await asyncio.wait([supply.task])

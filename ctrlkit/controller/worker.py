@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from ctrlkit.clock import monotonic, random_source
 from ctrlkit.controller.causes import CauseKind
 from ctrlkit.controller.gate import SEEN_WITHIN_S, WriteGate
 from ctrlkit.controller.observer import Observer, Run
+from ctrlkit.controller.orphans import Orphans
 from ctrlkit.controller.request import Reconcile, Request, name_of
 from ctrlkit.controller.running import Running, RunningKeys
 from ctrlkit.controller.sources import Intake
@@ -60,6 +62,7 @@ class Workers:
         *,
         reconcile: Reconcile,
         gate: WriteGate,
+        orphans: Orphans,
         timeout_s: float | None,
         version_of: Callable[[ObjectKey], str],
         end_with: Callable[[Exception], None],
@@ -74,6 +77,7 @@ class Workers:
         self._name = intake.controller
         self._reconcile = reconcile
         self._gate = gate
+        self._orphans = orphans
         self._timeout_s = timeout_s
         self._version_of = version_of
         self._end_with = end_with
@@ -138,7 +142,7 @@ class Workers:
         names = {"controller": self._name, "key": str(key), "attempt": run.attempt, "id": run.id}
         try:
             bind_contextvars(**names)
-            with noting_writes() as writes:
+            with noting_writes(partial(self._orphans.look, key)) as writes:
                 verdict = await self._judged(request, running)
         finally:
             clear_contextvars()  # of what the reconcile bound, too: the next key's lines are not to bear it

@@ -14,7 +14,7 @@ from ctrlkit.manager.program import (
     run_program,
     run_until_signalled,
 )
-from ctrlkit.manager.settings import Settings, SettingsError
+from ctrlkit.manager.settings import Settings, SettingsError, tell_unknown_variables
 from ctrlkit.manager.short_form import Context, ShortForm, controller
 from ctrlkit.manager.signals import stop_on_signals
 
@@ -37,4 +37,5 @@ __all__ = [
     "run_program",
     "run_until_signalled",
     "stop_on_signals",
+    "tell_unknown_variables",
 ]

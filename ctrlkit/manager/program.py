@@ -26,7 +26,7 @@ from ctrlkit.election import Elector, default_identity, pod_namespace
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import exit_status
 from ctrlkit.manager.manager import Manager
-from ctrlkit.manager.settings import Settings
+from ctrlkit.manager.settings import Settings, tell_unknown_variables
 from ctrlkit.manager.signals import stop_on_signals
 from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import configure_logging
@@ -72,6 +72,7 @@ def run_program(*builds: Build, settings: Settings) -> int:
     """Run controllers until a signal; returns the exit status 0, and raises what `Manager.run` and `connect` raise."""
     if not structlog.is_configured():
         configure_logging(settings.log_format, settings.log_level)
+    tell_unknown_variables()
     asyncio.run(_serve(builds, settings))
     return 0
 

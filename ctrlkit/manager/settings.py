@@ -25,9 +25,17 @@ from ctrlkit.election.times import LeaseTimes
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.manager.endpoints import Endpoints
-from ctrlkit.manager.sources import Given, Setting, from_arguments, from_environment, from_file, parse
+from ctrlkit.manager.sources import (
+    Given,
+    Setting,
+    from_arguments,
+    from_environment,
+    from_file,
+    parse,
+    unknown_variables,
+)
 from ctrlkit.names import check_no_text, is_label, is_subdomain
-from ctrlkit.telemetry import LogFormat, LogLevel
+from ctrlkit.telemetry import LogFormat, LogLevel, logger
 
 OFF: Final = "off"
 
@@ -170,6 +178,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         except SettingsError as error:
             where = [value.where for name, value in given.items() if name in error.settings]
             raise SettingsError(f"{error} [{'; '.join(where)}]", settings=error.settings) from None
+
+
+def tell_unknown_variables(environ: Mapping[str, str] | None = None) -> None:
+    """
+    Write a warning for each variable CTRLKIT_... that is no setting; `run` does so once logging is set up.
+
+    Those that Kubernetes makes for a Service are not told.
+    """
+    log = logger("manager")
+    for name, near in unknown_variables(os.environ if environ is None else environ, settings_known()).items():
+        log.warning("variable_ignored", name=name, **({"did_you_mean": near} if near else {}))
 
 
 def settings_known() -> dict[str, Setting]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,9 +123,32 @@ def _as_flag(name: str, value: object) -> str:
 
 
 def from_environment(environ: Mapping[str, str], known: Iterable[str]) -> dict[str, Given]:
-    """What variables set; others of the same prefix are left alone, for Kubernetes itself makes some for Services."""
+    """What variables set; others of the same prefix are left alone."""
     found = {name: value for name in known if (value := environ.get(variable_of(name), ""))}
     return {name: Given(text, f"{variable_of(name)}={text}") for name, text in found.items()}
+
+
+def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
+    """
+    The variables of our prefix that set nothing, each with the one that may have been meant, or "".
+
+    >>> unknown_variables({"CTRLKIT_GRACES": "5", "CTRLKIT_GRACE_S": "5", "HOME": "/"}, ["grace_s", "retry_s"])
+    {'CTRLKIT_GRACES': 'CTRLKIT_GRACE_S'}
+
+    Those that Kubernetes makes for a Service named `ctrlkit`, or `ctrlkit-` and something, are not among them.
+    """
+    names = [variable_of(name) for name in (FILE_SETTING, *known)]
+    services = [name.removesuffix("_SERVICE_HOST") for name in environ if name.endswith("_SERVICE_HOST")]
+    unknown = [
+        name
+        for name in sorted(environ)
+        if name.startswith(VARIABLE_PREFIX)
+        and name not in names
+        and not any(re.fullmatch(rf"{re.escape(service)}_(SERVICE_.+|PORT(_.+)?)", name) for service in services)
+    ]
+    meant = {name.removeprefix(VARIABLE_PREFIX): name for name in names}
+    near = {name: difflib.get_close_matches(name.removeprefix(VARIABLE_PREFIX), meant, n=1) for name in unknown}
+    return {name: meant[found[0]] if found else "" for name, found in near.items()}
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------

@@ -50,6 +50,9 @@ class Resource(Generic[T]):
                 "write them as the kind's definition does"
             )
 
+    def __hash__(self) -> int:
+        return hash((self.group, self.plural))  # the same for each Python type: see Write in fakes/clientset.py
+
     @property
     def api_version(self) -> str:
         """`group/version`, or `version` alone for the core group."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ctrlkit.model.keys import ObjectKey
+from ctrlkit.model.meta import OwnerReference
 from ctrlkit.model.resource import AnyResource
 
 
@@ -23,8 +24,9 @@ class Write:
     One write that a server has carried out.
 
     Shape   `version` is the one the write made; empty where the server did not tell, as for some deletes. `uid` may be
-            empty too. `labels` are those the object has now. `server` is whatever carried the write there: two writes
-            are comparable when it is the same object. `verb` and `subresource` are those of the call, for people.
+            empty too. `labels` and `owner_references` are those the object has now. `server` is whatever carried the
+            write there: two writes are comparable when it is the same object. `verb` and `subresource` are those of the
+            call, for people.
     """
 
     resource: AnyResource
@@ -33,6 +35,7 @@ class Write:
     version: str
     uid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    owner_references: tuple[OwnerReference, ...] = ()
     server: object = None
     verb: str = ""
     subresource: str = ""

@@ -167,7 +167,7 @@ async def test_a_deleted_pod_goes_when_its_containers_have_ended() -> None:
         await world.client.delete(PODS, KEY)
         await world.settle()
         assert await world.client.list(PODS) == []
-        assert world.clientset.writes.count(Write("delete", PODS, KEY)) == 2  # ours, and the kubelet's
+        assert world.clientset.writes.count(Write("delete", PODS, KEY)) == 1
 
 
 async def test_a_namesake_gets_an_address_and_containers_of_its_own() -> None:

@@ -34,6 +34,56 @@ async def test_a_world_settles_when_nothing_is_left_to_do() -> None:
         assert world.clientset.writes == [CREATED] * 2
 
 
+async def test_the_tests_own_calls_are_not_those_of_the_controller() -> None:
+    """Whatever a test does as a user would; what a part does with the same client is the part's."""
+    async with World(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}, kinds=[GREETINGS]
+    ) as world:
+        world.manage(greeter())
+        await world.client.create(GREETINGS, greeting())
+        await world.settle()
+        await world.client.list(CONFIG_MAPS, namespace="demo")
+        async with world.client.watch(CONFIG_MAPS):
+            pass
+        assert world.clientset.writes == [CREATED]
+        assert "list" not in [action.verb for action in world.clientset.actions if action.namespace == "demo"]
+        assert [str(action.resource) for action in world.clientset.actions if action.verb == "watch"] == [
+            "greetings.demo.example.com",
+            "configmaps",
+        ]
+        await world.client.delete(CONFIG_MAPS, "demo/hello")
+        await world.settle()
+        assert world.clientset.writes == [CREATED] * 2
+
+
+async def test_what_a_part_does_with_the_worlds_client_is_recorded() -> None:
+    """A controller that was made by hand is under test too."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        manager = Manager(world.client)
+        made = greeter()(manager)
+        assert isinstance(made, Controller)
+        manager.add(made)
+        world.start(manager)
+        await world.settle()
+        assert world.clientset.writes == [CREATED]
+
+
+async def test_what_a_test_does_is_met_by_faults_and_reactors() -> None:
+    """Its client goes the same way."""
+    async with World() as world:
+        world.faults.fail(MAPS, ServiceUnavailable("the disk is full"))
+        with pytest.raises(ServiceUnavailable):
+            await world.client.list(CONFIG_MAPS)
+        world.clientset.add_reactor("list", CONFIG_MAPS, lambda _: {"items": [], "metadata": {"resourceVersion": "9"}})
+        assert await world.client.list(CONFIG_MAPS) == []
+
+
+async def test_a_part_does_not_bear_the_name_of_the_test() -> None:
+    async with World() as world:
+        with pytest.raises(ValueError, match=r"^start test: the trace calls the test itself so"):
+            world.manage(greeter(), name="test")
+
+
 async def test_objects_and_kinds_may_come_later() -> None:
     async with World() as world:
         world.serve(GREETINGS)

@@ -10,13 +10,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from ctrlkit.cache import ForbiddenNamespaces
 from ctrlkit.election import LeaseTimes
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import exit_status
 from ctrlkit.manager import Endpoints, Settings, SettingsError
-from ctrlkit.manager.settings import settings_known
+from ctrlkit.manager.settings import settings_known, tell_unknown_variables
 from ctrlkit.manager.sources import add_flags
 from ctrlkit.telemetry import LogFormat, LogLevel
 
@@ -276,3 +277,40 @@ def test_a_lease_that_nobody_takes_and_too_many_shards_are_refused() -> None:
     """The error says what to add, or why there is a bound."""
     assert "add --leader-elect or --shards" in refused(["--lease-name", "x"])
     assert "shards is 1000, and at most 256: each is a Lease" in refused(["--lease-name", "x", "--shards", "1000"])
+
+
+def test_a_variable_that_is_misspelt_is_told_with_the_one_that_was_meant() -> None:
+    """Its value is not: it may be anything. Those that Kubernetes makes for Services are no mistakes of anybody."""
+    services = {
+        "CTRLKIT_SERVICE_HOST": "10.0.0.1",
+        "CTRLKIT_SERVICE_PORT": "80",
+        "CTRLKIT_SERVICE_PORT_METRICS": "8080",
+        "CTRLKIT_PORT": "tcp://10.0.0.1:80",
+        "CTRLKIT_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "CTRLKIT_PORT_80_TCP_ADDR": "10.0.0.1",
+        "CTRLKIT_WEB_SERVICE_HOST": "10.0.0.2",
+        "CTRLKIT_WEB_PORT_80_TCP_PROTO": "tcp",
+    }
+    environ = {
+        **services,
+        "CTRLKIT_LEADERELECT": "hunter2",
+        "CTRLKIT_GRACE": "5",
+        "CTRLKIT_SETTING": "file",
+        "CTRLKIT_SETTINGS": "",
+        "CTRLKIT_RETRY_S": "2",
+        "CTRLKIT_BLOCK_SIZE_MB": "1",
+        "CTRLKIT_OTHER_PORT": "tcp://10.0.0.3:80",
+        "ctrlkit_grace_s": "5",
+        "CTRLKITX": "5",
+    }
+    with capture_logs() as lines:
+        tell_unknown_variables(environ)
+    assert [(line["name"], line.get("did_you_mean")) for line in lines] == [
+        ("CTRLKIT_BLOCK_SIZE_MB", None),
+        ("CTRLKIT_GRACE", "CTRLKIT_GRACE_S"),
+        ("CTRLKIT_LEADERELECT", "CTRLKIT_LEADER_ELECT"),
+        ("CTRLKIT_OTHER_PORT", None),
+        ("CTRLKIT_SETTING", "CTRLKIT_SETTINGS"),
+    ]
+    assert {(line["event"], line["log_level"]) for line in lines} == {("variable_ignored", "warning")}
+    assert "hunter2" not in repr(lines)
