@@ -126,7 +126,7 @@ class Kubelet:
             await self._start(pod, known, container, history)
             if history.waiting is not None:
                 return history.start_at
-        return await self._probe(container_id, read_probe(container), history)
+        return await self._probe(pod, container_id, read_probe(container), history)
 
     def _note_end(self, pod: Unstructured, history: _History, name: str, ended: Exited) -> None:
         ran_s = (ended.finished_at - ended.started_at).total_seconds()
@@ -176,12 +176,17 @@ class Kubelet:
             secrets=environment.secrets,
         )
 
-    async def _probe(self, container: ContainerId, probe: Probe | None, history: _History) -> float | None:
+    async def _probe(
+        self, pod: Unstructured, container: ContainerId, probe: Probe | None, history: _History
+    ) -> float | None:
         if probe is None:
             return None
         if clock.monotonic() >= history.readiness.due_at:
             result = await self.runtime.probe(container, probe.action, timeout_s=probe.timeout_s)
             history.readiness = history.readiness.after(probe, held=result.ok, now=clock.monotonic())
+            if not result.ok:
+                text = f"Readiness probe failed: {result.output}"
+                self.recorder.event(pod.metadata, PODS, EventType.WARNING, "Unhealthy", text)
         return history.readiness.due_at
 
     async def _tell(self, pod: Unstructured, known: _Pod) -> None:

@@ -4,6 +4,8 @@ Containers as real processes of this machine.
 Owns     A folder below the temporary one, in it a folder for each pod and there one for each container; the processes;
          one task per process that waits for its end. Leaving the runtime ends and removes all; so does the end of this
          process, however it comes (see process.py).
+Runs     What images declare, and nothing else (images.py): of a pod come a program's declared flags and words and the
+         declared settings. Volumes, working directories and other variables of a pod are not looked at.
 Not held Files, users and the network are not fenced off: this runs trusted programs side by side, nothing more.
 """
 
@@ -11,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -112,7 +115,7 @@ class ProcessRuntime:
         """As the protocol; the pod's folder is made."""
         sandbox = self._sandboxes.get(pod_uid)
         if sandbox is None:
-            folder = self.folder / pod_uid
+            folder = self.folder / _plain(pod_uid)
             sandbox = _Sandbox(self._addresses.take(), folder)
             folder.mkdir(mode=0o700)
             self._sandboxes[pod_uid] = sandbox
@@ -122,18 +125,17 @@ class ProcessRuntime:
         """As the protocol."""
         sandbox = self._sandboxes[spec.id.pod_uid]
         image = find_image(self._images, spec.image)
-        folder = sandbox.folder / spec.id.name
+        folder = sandbox.folder / _plain(spec.id.name)
+        place = Place(sandbox.address, folder, image.settings_from(spec.environment))
+        environment = {"PATH": _PATH, "HOME": str(folder), "TMPDIR": str(folder)}
+        environment |= {**image.environment, **place.settings}
+        argv = _runnable(image, spec.command, spec.args, place, spec.secrets)
         folder.mkdir(mode=0o700, exist_ok=True)
-        environment = {"PATH": _PATH, "HOME": str(folder), "TMPDIR": str(folder), "HOSTNAME": spec.id.name}
-        environment |= {**image.environment, **spec.environment}
-        place = Place(sandbox.address, folder, environment)
-        argv = image.translate(spec.command, place) if spec.command else image.prepare(place)
-        if not argv or shutil.which(argv[0], path=environment["PATH"]) is None:
-            raise ContainerRefused("RunContainerError", f"{argv[0] if argv else 'nothing'} is no program to run here")
+        image.prepare(place)
         log = sandbox.folder / f"{spec.id.name}.log"
         with _begin(log) as output:
             process = await OwnedProcess.start(
-                self._running_guard, (*argv, *spec.args), environment=environment, folder=folder, output=output
+                self._running_guard, argv, environment=environment, folder=folder, output=output
             )
         state = Running(clock.now())
         container = _Container(spec, image, place, environment, log, process, state)
@@ -152,9 +154,11 @@ class ProcessRuntime:
             return ProbeResult(ok=False, output="the container does not run")
         if not isinstance(action, Exec):
             return await probe_network(found.place.address, action, timeout_s=timeout_s)
-        argv = found.image.translate(action.command, found.place)
-        if not argv or shutil.which(argv[0], path=found.environment["PATH"]) is None:
-            return ProbeResult(ok=False, output=f"{argv[0] if argv else 'nothing'} is no program to run here")
+        try:
+            command = action.command or ("",)  # an empty one is not the image's own
+            argv = _runnable(found.image, command, (), found.place, found.spec.secrets)
+        except ContainerRefused as refusal:
+            return ProbeResult(ok=False, output=refusal.message)
         try:
             code, output = await run_command(
                 self._running_guard,
@@ -219,6 +223,26 @@ class ProcessRuntime:
         if self._guard is None:
             raise RuntimeError("use a ProcessRuntime: it is not entered; write `async with ProcessRuntime(...)`")
         return self._guard
+
+
+def _plain(name: str) -> str:
+    """A pod's uid or a container's name, if it can be one part of a path, as those that a server lets through are."""
+    if not re.fullmatch(r"[0-9A-Za-z]([-0-9A-Za-z]{0,251}[0-9A-Za-z])?", name):
+        raise ContainerRefused("CreateContainerError", f"no folder of a container can be called {name[:64]!r}")
+    return name
+
+
+def _runnable(
+    image: Image, command: Sequence[str], arguments: Sequence[str], place: Place, secrets: frozenset[str]
+) -> tuple[str, ...]:
+    """A command line that the image declares, of a program that is there. Errors: ContainerRefused."""
+    try:
+        argv = image.command_line(command, arguments, place)
+    except ContainerRefused as refusal:
+        raise ContainerRefused(refusal.reason, without_secrets(refusal.message, secrets)) from None
+    if shutil.which(argv[0], path=_PATH) is None:
+        raise ContainerRefused("RunContainerError", f"{argv[0]} is no program to run here")
+    return argv
 
 
 def _begin(log: Path) -> IO[bytes]:

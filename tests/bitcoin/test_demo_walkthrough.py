@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -169,6 +170,18 @@ async def test_the_namespace_is_as_it_was_after_the_removal() -> None:
         assert {str(item.key) for item in tracker.list(NAMESPACES)} == before
         assert tracker.list(SECRETS) == []
         assert tracker.list(PODS) == []
+
+
+async def test_nobody_can_know_the_password_of_the_nodes() -> None:
+    """They listen where every user of this machine can reach them; the manifest's password is known to everybody."""
+    passwords = set()
+    for _ in range(2):
+        async with a_stage(nodes=2, blocks=1) as stage:
+            await stage.walkthrough.installation.install()
+            (secret,) = stage.clientset.tracker.list(SECRETS)
+            passwords.add(b64decode(secret["data"]["BC_RPC_PASSWORD"]))
+    assert len(passwords) == 2
+    assert min(map(len, passwords)) >= 32
 
 
 async def test_without_a_controller_the_step_that_needs_it_fails_with_what_is_missing() -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from controllers.bitcoin.demo.errors import BadArgument, NoBitcoind
 from fakes.cluster.binaries import BinaryNotFound, find_bitcoind
-from fakes.cluster.images import BitcoindImage, real_bitcoind, simulated_bitcoind
+from fakes.cluster.images import Image, real_bitcoind, simulated_bitcoind
 
 AUTO: Final = "auto"
 _VERSION_LIMIT_S: Final = 10.0
@@ -28,7 +28,7 @@ class Binary:
     """The nodes to run, and one line that says which and why."""
 
     kind: Kind
-    image: BitcoindImage
+    image: Image
     headline: str
 
 

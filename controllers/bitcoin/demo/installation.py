@@ -2,6 +2,7 @@
 Put onto a server what the walk-through needs, and take it away again.
 
 In       The manifests that the controller is installed with; the objects in namespaces go to the walk-through's own.
+         The password is drawn anew: everybody knows that of the manifest, and can reach nodes of this machine.
 Out      Created objects. What was there before is used as it is, and stays.
 Leaves   The Deployment out: the controller runs in this process.
 """
@@ -9,12 +10,15 @@ Leaves   The Deployment out: the controller runs in this process.
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
+from secrets import token_urlsafe
 from typing import Any, Final
 
+from controllers.bitcoin.credentials import PASSWORD_KEY
 from controllers.bitcoin.demo.errors import NotRemoved
 from controllers.bitcoin.manifests import objects
 from controllers.bitcoin.types import BITCOIN_NETWORKS
@@ -50,7 +54,7 @@ class Installation:
     async def install(self) -> str:
         """Definition, roles and secret; says what was made and what was there."""
         wanted = [*objects("crd"), {"kind": "Namespace", "metadata": {"name": NAMESPACE}}]
-        wanted += [*objects("rbac"), *map(_in_namespace, objects("secret"))]
+        wanted += [*objects("rbac"), *(_with_own_password(_in_namespace(secret)) for secret in objects("secret"))]
         made = Counter[str]()
         for item in wanted:
             made[item["kind"]] += await self._create(item)
@@ -106,3 +110,8 @@ class Installation:
 
 def _in_namespace(item: dict[str, Any]) -> dict[str, Any]:
     return {**item, "metadata": {**item["metadata"], "namespace": NAMESPACE}}
+
+
+def _with_own_password(secret: dict[str, Any]) -> dict[str, Any]:
+    password = b64encode(token_urlsafe(24).encode()).decode()
+    return {**secret, "data": {**secret["data"], PASSWORD_KEY: password}}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ctrlkit.errors import ApiError, NotSynced
 from ctrlkit.model import Action, Applied, Deleted
-from ctrlkit.model.kinds import NODES, PODS, STATEFULSETS
+from ctrlkit.model.kinds import EVENTS, NODES, PODS, STATEFULSETS
 from fakes.clientset import FakeClientset
 from fakes.cluster import AlwaysReady, Cluster, InProcessRuntime, ProcessRuntime
 from fakes.cluster.images import simulated_bitcoind
@@ -134,3 +137,84 @@ async def test_a_set_of_nodes_runs_as_processes() -> None:
         await clientset.client.delete(STATEFULSETS, "default/net")
         await until_gone(clientset)
         assert not [line for line in command_lines().values() if mark in line and b"-bind=" in line]
+
+
+def environment_of(process: int) -> dict[str, str]:
+    """The variables that a process was started with."""
+    parts = Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
+    return dict(part.split("=", 1) for part in parts if part)
+
+
+MISUSED: dict[str, dict[str, Any]] = {
+    "a program": {"command": ["/bin/sh", "-c", "id > {proof}"]},
+    "a program as an argument": {"args": ["-blocknotify=touch {proof}"]},
+    "a configuration of its own": {"command": ["bitcoind"], "args": ["-conf={proof}"]},
+    "through a variable": {"env": [{"name": "X", "value": "-pid={proof}"}], "args": ["$(X)"]},
+    "another image": {"image": "busybox", "command": ["touch", "{proof}"]},
+}
+
+
+@pytest.mark.real_time
+@pytest.mark.skipif(not HAS_PIDFD, reason="reads the processes of /proc (Linux)")
+async def test_a_pod_runs_nothing_but_what_its_image_declares(tmp_path: Path) -> None:
+    """Whoever may write pods: the containers wait, the reason is in status and Events, and no file is made."""
+    proof = f"{tmp_path}/proof"
+    clientset = FakeClientset()
+    client = clientset.client
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime, Cluster(client, runtime):
+        for number, container in enumerate(MISUSED.values()):
+            text = json.dumps({"name": "c", "image": "bitcoind:1", **container}).replace("{proof}", proof)
+            metadata = {"name": f"p-{number}", "namespace": "default"}
+            await client.create(PODS, {"metadata": metadata, "spec": {"containers": [json.loads(text)]}})
+        waiting: dict[str, dict[str, str]] = {}
+        async with client.watch(PODS, namespace="default") as events:
+            async for event in events:
+                match event:
+                    case Applied(record):
+                        for status in record.value.at("status.containerStatuses") or ():
+                            waiting[record.key.name] = status["state"].get("waiting", {})
+                if [one.get("reason") for _, one in sorted(waiting.items())] == ["RunContainerError"] * 4 + [
+                    "ErrImagePull"
+                ]:
+                    break
+        assert (
+            "is no program that a pod may run here; those are: /usr/local/bin/bitcoind, " in waiting["p-0"]["message"]
+        )
+        assert "'-blocknotify' is no flag that a pod may pass here; those are: -conf, " in waiting["p-1"]["message"]
+        assert not [files for _, _, files in os.walk(runtime.folder) if files], "nothing was written for them"
+    told = {event.at("involvedObject.name") for event in clientset.tracker.list(EVENTS) if event["reason"] == "Failed"}
+    assert told == set(waiting)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.real_time
+@pytest.mark.skipif(not HAS_PIDFD, reason="reads the processes of /proc (Linux)")
+async def test_of_a_pods_fields_nothing_else_reaches_the_machine(tmp_path: Path) -> None:
+    """Variables of the loader, folders, volumes and hooks are not looked at; the node runs as without them."""
+    proof = tmp_path / "proof"
+    variables = {"LD_PRELOAD": "/x.so", "PATH": str(tmp_path), "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}
+    hook = {"exec": {"command": ["touch", str(proof)]}}
+    container = {
+        **BITCOIND,
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "workingDir": str(tmp_path),
+        "lifecycle": {"postStart": hook, "preStop": hook},
+        "livenessProbe": hook,
+        "startupProbe": hook,
+        "volumeMounts": [{"name": "host", "mountPath": "/host"}],
+    }
+    init = {"name": "i", "image": "bitcoind:1", "command": ["touch", str(proof)]}
+    volumes = [{"name": "host", "hostPath": {"path": str(tmp_path)}}]
+    spec = {"containers": [container], "initContainers": [init], "volumes": volumes}
+    clientset = FakeClientset()
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime, Cluster(clientset.client, runtime):
+        await clientset.client.create(PODS, {"metadata": {"name": "net", "namespace": "default"}, "spec": spec})
+        await until_ready(clientset, "net")
+        (node,) = (
+            pid for pid, line in command_lines().items() if str(runtime.folder).encode() in line and b"-bind=" in line
+        )
+        environment = environment_of(node)
+        assert not environment.keys() & {"LD_PRELOAD"}
+        assert not [name for name, value in environment.items() if str(tmp_path) in value]
+        assert os.readlink(f"/proc/{node}/cwd").startswith(str(runtime.folder))
+    assert os.listdir(tmp_path) == []

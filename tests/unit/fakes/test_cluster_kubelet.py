@@ -114,6 +114,8 @@ async def test_readiness_follows_the_probe_in_its_times() -> None:
         assert condition(await world.client.get(PODS, KEY), "Ready")["status"] == "True"
         programs.running[0].ready = False
         await world.advance(14)
+        told = [event["message"] for event in world.tracker.list(EVENTS) if event["reason"] == "Unhealthy"]
+        assert told == ["Readiness probe failed: not ready"]
         assert condition(await world.client.get(PODS, KEY), "Ready")["status"] == "True"
         await world.advance(1)
         assert condition(await world.client.get(PODS, KEY), "Ready")["status"] == "False"

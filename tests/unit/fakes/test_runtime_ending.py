@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.real_time, pytest.mark.skipif(not HAS_PIDFD, reason="n
 
 OWNER = """
 import asyncio, os, sys
-from fakes.cluster.images import ProgramImage
 from fakes.cluster.process_runtime import ProcessRuntime
 from fakes.cluster.runtime import ContainerId, ContainerSpec, Exec
+from tests.support.any_command import ANY_COMMAND
 
 async def main():
-    async with ProcessRuntime(images={"program": ProgramImage()}) as runtime:
+    async with ProcessRuntime(images={"program": ANY_COMMAND}) as runtime:
         for number in range(2):
             uid = f"uid-{number}"
             runtime.open_sandbox(uid)

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from fakes.cluster.binaries import BinaryNotFound, find_bitcoind
-from fakes.cluster.images import ProgramImage, real_bitcoind, simulated_bitcoind
+from fakes.cluster.images import real_bitcoind, simulated_bitcoind
 from fakes.cluster.process_runtime import ProcessRuntime
 from fakes.cluster.runtime import (
     ContainerId,
@@ -21,6 +21,7 @@ from fakes.cluster.runtime import (
     Running,
     TcpSocket,
 )
+from tests.support.any_command import ANY_COMMAND
 from tests.support.processes import HAS_PIDFD, command_lines, process_ended
 
 pytestmark = [pytest.mark.real_time, pytest.mark.skipif(not HAS_PIDFD, reason="needs pidfd_open (Linux)")]
@@ -29,7 +30,7 @@ LOGIN = {"BC_RPC_USER": "bob", "BC_RPC_PASSWORD": "hunter2"}
 
 
 def programs() -> ProcessRuntime:
-    return ProcessRuntime(images={"program": ProgramImage()})
+    return ProcessRuntime(images={"program": ANY_COMMAND})
 
 
 def shell(script: str, *, container: ContainerId = ID, secrets: frozenset[str] = frozenset()) -> ContainerSpec:
@@ -168,6 +169,10 @@ async def test_network_probes_ask_the_pods_own_address() -> None:
             assert await runtime.probe(ID, HttpGet(port, "/healthz"), timeout_s=60) == ProbeResult(True, "status 200")
             assert await runtime.probe(ID, HttpGet(port, "/missing"), timeout_s=60) == ProbeResult(False, "status 404")
             assert (await runtime.probe(ID, TcpSocket(port), timeout_s=60)).ok
+            strange = await runtime.probe(ID, HttpGet(port, f"@127.0.0.1:{port}/healthz"), timeout_s=60)
+            assert strange.ok, "a path is a path, and leads to no other host"
+        for action in (TcpSocket(70000), HttpGet(70000), TcpSocket(-1)):
+            assert not (await runtime.probe(ID, action, timeout_s=60)).ok
         refused = await runtime.probe(ID, TcpSocket(port), timeout_s=60)
         assert refused == ProbeResult(ok=False, output=f"connect to {address}:{port}: ConnectionRefusedError")
 
@@ -194,6 +199,53 @@ async def test_what_cannot_run_is_refused_with_the_kubelets_reason() -> None:
         assert refused.value.reason == "RunContainerError"
         with pytest.raises(ContainerRefused, match="ErrImagePull"):
             await runtime.start(ContainerSpec(id=ID, image="nginx", environment={}))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/tmp/x", "a\0b", "-x", "x.log", "a" * 300])
+async def test_a_name_that_is_a_path_makes_no_folder(name: str) -> None:
+    """Servers refuse such names; a runtime does not rest on that."""
+    async with programs() as runtime:
+        with pytest.raises(ContainerRefused, match="CreateContainerError: no folder of a container can be called"):
+            runtime.open_sandbox(name)
+        runtime.open_sandbox("uid-1")
+        with pytest.raises(ContainerRefused, match="CreateContainerError"):
+            await runtime.start(shell("true", container=ContainerId("uid-1", name)))
+        assert [path.relative_to(runtime.folder).parts for path in runtime.folder.rglob("*")] == [("uid-1",)]
+
+
+async def test_a_refusal_tells_no_secret() -> None:
+    """A program's name or a flag may hold one, by mistake."""
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime:
+        runtime.open_sandbox("uid-1")
+        for command in (
+            ("hunter2",),
+            ("bitcoind", "-hunter2"),
+            ("bitcoind", "-conf=hunter2"),
+            ("bitcoin-cli", "hunter2"),
+        ):
+            spec = ContainerSpec(
+                id=ID, image="bitcoind", command=command, environment={}, secrets=frozenset({"hunter2"})
+            )
+            with pytest.raises(ContainerRefused) as refused:
+                await runtime.start(spec)
+            assert "hunter2" not in str(refused.value)
+
+
+async def test_a_probe_may_run_only_what_the_image_declares() -> None:
+    """It fails, and says what there is."""
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime:
+        runtime.open_sandbox("uid-1")
+        await runtime.start(ContainerSpec(id=ID, image="bitcoind", environment=LOGIN))
+        for command in (
+            ("/bin/sh", "-c", "touch proof"),
+            ("true",),
+            ("bitcoin-cli", "-rpcconnect=10.0.0.1", "stop"),
+            (),
+        ):
+            result = await runtime.probe(ID, Exec(command), timeout_s=60)
+            assert not result.ok
+            assert "that a pod may" in result.output
+        assert not list(runtime.folder.rglob("proof"))
 
 
 async def test_leaving_the_runtime_ends_all_and_removes_its_folder() -> None:
