@@ -13,7 +13,7 @@ def test_every_snippet_of_the_testing_guide_passes(tmp_path: Path) -> None:
     """With the README's controller beside them, and no configuration at all."""
     write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/testing.md")}, tmp_path)
     said = run_pytest(tmp_path)
-    assert "12 passed, 1 skipped" in said
+    assert "13 passed, 1 skipped" in said
 
 
 def test_every_snippet_about_sources_passes(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_the_story_for_both_passes_over_http_too(tmp_path: Path) -> None:
     server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        assert server.stdout.readline().startswith("ready http://127.0.0.1:")
+        assert server.stdout.readline().startswith("ready https://127.0.0.1:")
         assert "2 passed" in run_pytest(tmp_path, "--kubeconfig", "fake.yaml")
     finally:
         server.terminate()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ctrlkit.cli import Command
@@ -15,6 +17,8 @@ from ctrlkit.client import Client
 from ctrlkit.clock import now
 from ctrlkit.errors import ConfigError
 from ctrlkit.telemetry import LogLevel, configure_logging
+from fakes.apiserver.access import Security
+from fakes.apiserver.kubeconfig import is_of_a_server
 from fakes.apiserver.manifests import load
 from fakes.apiserver.server import ApiServer
 from fakes.cluster import Cluster, InProcessRuntime
@@ -25,7 +29,8 @@ from fakes.tracker import Tracker, version_at
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Run an API server that keeps everything in memory, with one node whose pods are ready whatever their image, "
-        "though no process runs in them. The first line on stdout is 'ready URL'; SIGTERM or Ctrl-C ends it."
+        "though no process runs in them. The first line on stdout is 'ready URL'; SIGTERM or Ctrl-C ends it. The "
+        "server speaks TLS and asks for a token, which only its kubeconfig holds."
     )
     parser.add_argument(
         "manifests",
@@ -35,7 +40,20 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="YAML files whose objects are there from the start: first the CustomResourceDefinitions, then the others",
     )
     parser.add_argument("--port", type=_port, default=0, help="where to listen on 127.0.0.1; 0, the default: any free")
-    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for the server here")
+    parser.add_argument(
+        "--kubeconfig",
+        type=Path,
+        metavar="FILE",
+        help="write the server's kubeconfig here, for your eyes only; without it, into a folder for temporary files",
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_const",
+        const=Security.INSECURE,
+        default=Security.TLS,
+        dest="security",
+        help="plain HTTP without a token: every user and program of this machine may do everything on the server",
+    )
 
 
 def _port(text: str) -> int:
@@ -47,11 +65,39 @@ def _port(text: str) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     configure_logging(level=LogLevel.WARNING)
-    asyncio.run(_serve(arguments.port, arguments.kubeconfig, arguments.manifests))
+    if arguments.security is Security.INSECURE:
+        sys.stderr.write("--insecure: every user and program of this machine may do everything on this server\n")
+    with _kubeconfig_at(arguments.kubeconfig) as kubeconfig:
+        asyncio.run(_serve(arguments.port, kubeconfig, arguments.manifests, arguments.security))
     return 0
 
 
-async def _serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path]) -> None:
+@contextmanager
+def _kubeconfig_at(named: Path | None) -> Iterator[Path]:
+    """Where the kubeconfig goes. Errors: ConfigError where another one is."""
+    if named is None:
+        with tempfile.TemporaryDirectory(prefix="ctrlkit-") as folder:  # for its owner only
+            yield Path(folder, "kubeconfig")
+        return
+    _check_replaceable(named)
+    yield named
+
+
+def _check_replaceable(kubeconfig: Path) -> None:
+    if not os.path.lexists(kubeconfig):
+        return
+    try:
+        is_ours = kubeconfig.is_file() and is_of_a_server(kubeconfig.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        is_ours = False
+    if not is_ours:
+        raise ConfigError(
+            f"write the kubeconfig {kubeconfig}: what is there leads to other servers, or is no kubeconfig; "
+            "name another file"
+        )
+
+
+async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], security: Security) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -60,21 +106,17 @@ async def _serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path]) 
     tracker = Tracker(begins_at=version_at(now()))
     load(tracker, manifests)
     async with (
-        ApiServer(tracker, tracker.registry).serve(port=port) as server,
+        ApiServer(tracker, tracker.registry, security=security).serve(port=port) as server,
         InProcessRuntime(images=AnyImage()) as runtime,
         Cluster(Client(tracker), runtime),
     ):
-        hint = ""
-        if kubeconfig is not None:
-            _write(server, kubeconfig)
-            hint = f"try: kubectl --kubeconfig {kubeconfig} apply -f FILE\n"
-        sys.stdout.write(f"ready {server.url}\n{hint}")
+        _write(server, kubeconfig)
+        sys.stdout.write(f"ready {server.url}\ntry: kubectl --kubeconfig {kubeconfig} apply -f FILE\n")
         sys.stdout.flush()
         try:
             await stopped.wait()
         finally:
-            if kubeconfig is not None:
-                _remove(server, kubeconfig)
+            _remove(server, kubeconfig)
 
 
 def _write(server: ApiServer, kubeconfig: Path) -> None:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 _NAME = "ctrlkit"
 
 
-def kubeconfig_text(url: str, token: str | None) -> str:
+def kubeconfig_text(url: str, *, token: str | None = None, authority_pem: bytes | None = None) -> str:
     """
     One cluster, one user and the context of both, in the namespace default.
 
-    >>> print(kubeconfig_text("http://127.0.0.1:8001", None))
+    >>> print(kubeconfig_text("https://127.0.0.1:6443", token="secret", authority_pem=b"PEM"))
     apiVersion: v1
     kind: Config
     clusters:
     - name: ctrlkit
       cluster:
-        server: http://127.0.0.1:8001
+        server: https://127.0.0.1:6443
+        certificate-authority-data: UEVN
     users:
     - name: ctrlkit
-      user: {}
+      user:
+        token: secret
     contexts:
     - name: ctrlkit
       context:
@@ -33,10 +38,13 @@ def kubeconfig_text(url: str, token: str | None) -> str:
     current-context: ctrlkit
     <BLANKLINE>
     """
+    cluster = {"server": url}
+    if authority_pem is not None:
+        cluster["certificate-authority-data"] = base64.b64encode(authority_pem).decode()
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": _NAME, "cluster": {"server": url}}],
+        "clusters": [{"name": _NAME, "cluster": cluster}],
         "users": [{"name": _NAME, "user": {"token": token} if token else {}}],
         "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME, "namespace": "default"}}],
         "current-context": _NAME,
@@ -44,11 +52,34 @@ def kubeconfig_text(url: str, token: str | None) -> str:
     return yaml.safe_dump(config, sort_keys=False)
 
 
+def is_of_a_server(text: str) -> bool:
+    """
+    Whether a kubeconfig leads to one of these servers and to nothing else, so that it may be written over.
+
+    >>> is_of_a_server(kubeconfig_text("https://127.0.0.1:6443", token="old")), is_of_a_server("")
+    (True, True)
+    >>> is_of_a_server("clusters: [{name: production, cluster: {server: https://kube.example}}]")
+    False
+    """
+    try:
+        config: Any = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return False
+    match config:
+        case None:
+            return True
+        case {"clusters": [{"name": name}], "users": [{"name": user}]}:
+            return bool(name == user == _NAME)
+    return False
+
+
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its first moment; an older one of the name is replaced."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    part.replace(path)
+    """Write a file that only its owner can read, from its first moment; an older one of the name is replaced whole."""
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.")  # its name cannot be guessed
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -98,6 +99,8 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
         raise MethodNotAllowed("the server does not allow this method on the requested resource")
     if request.method in ("POST", "PUT", "PATCH"):
         _check_body(request, body or b"", served)
+    elif request.method == "DELETE" and body and content_type_of(request) not in _BODY_TYPES:
+        raise _unknown_format(_BODY_TYPES)
     url = request.rel_url
     action = to_action(request.method, url.raw_path, url.query.items(), request.headers, body, resolve)
     if action.subresource and action.subresource not in served.subresources and "POST" not in target.methods:
@@ -132,15 +135,18 @@ def _check_body(request: web.BaseRequest, body: bytes, served: Served) -> None:
             "a file and use kubectl apply -f FILE"
         )
     if content_type not in accepted:
-        raise UnsupportedMediaType(
-            "the body of the request was in an unknown format - accepted media types include: "
-            + ", ".join(accepted if is_patch or served.custom else (*accepted, _PROTOBUF))
-        )
+        raise _unknown_format(accepted if is_patch or served.custom else (*accepted, _PROTOBUF))
     if content_type.endswith("json"):
         try:
             msgspec.json.decode(body, type=msgspec.Raw)
         except msgspec.DecodeError:
             raise BadRequest(_complaint(body, served, is_patch=is_patch)) from None
+
+
+def _unknown_format(accepted: Iterable[str]) -> UnsupportedMediaType:
+    return UnsupportedMediaType(
+        f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
+    )
 
 
 def _complaint(body: bytes, served: Served, *, is_patch: bool) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hmac
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,20 +18,21 @@ from pathlib import Path
 from aiohttp import web
 
 from ctrlkit import clock
-from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, ServiceUnavailable, TransportError, Unauthorized
+from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, ServiceUnavailable, TransportError
 from ctrlkit.model import Action, Transport, Verb
 from fakes.apiserver import discovery, openapi
+from fakes.apiserver.access import HEALTH_PATHS, Access, Security
 from fakes.apiserver.answers import document_answer, json_answer, status_answer, text_answer, with_warnings
 from fakes.apiserver.duplicates import check_duplicates
 from fakes.apiserver.kubeconfig import kubeconfig_text, write_private
 from fakes.apiserver.negotiation import AGGREGATED_DISCOVERY, accepts_aggregated_discovery
+from fakes.apiserver.protocol import StatusServer
 from fakes.apiserver.requests import NoSuchPage, content_type_of, find_target, read_action, read_body
 from fakes.apiserver.views import View
 from fakes.tracker.notices import noticed
 from fakes.tracker.registry import Registry
 from fakes.tracker.verbs import Made
 
-_PROBES = ("/healthz", "/livez", "/readyz")
 _SHUTDOWN_S = 1.0
 _JSON = "application/json"
 _PLAIN = "text/plain; charset=utf-8"
@@ -48,29 +49,34 @@ class ApiServer:
         async with ApiServer(tracker, tracker.registry).serve() as server:
             print(server.url)
 
-    Shape   `token`, where given, must come as a bearer token with every request but the probes; kubectl sends tokens
-            over TLS only, so a server for kubectl has none.
+    Shape   It speaks TLS under an authority of its own and asks for a token; both are in its kubeconfig and nowhere
+            else, and stay as they are for as long as this object lives. `Security.INSECURE` is for tests and tools that
+            want plain HTTP on loopback without a token.
     Errors  PortTaken on entering; ConfigError from `url` and `kubeconfig()` while nothing is served.
     Owner   One event loop; one `serve()` at a time.
     """
 
-    def __init__(self, transport: Transport, registry: Registry, *, token: str | None = None) -> None:
+    def __init__(self, transport: Transport, registry: Registry, *, security: Security = Security.TLS) -> None:
         self._transport = transport
         self._registry = registry
-        self._token = token
+        self._access = Access(security)
+        self._host = ""
         self._address = ""
         self._watches: set[asyncio.Timeout] = set()
 
     @property
     def url(self) -> str:
-        """`http://host:port` of the running server."""
+        """`https://host:port` of the running server; `http://` of an insecure one."""
         if not self._address:
             raise ConfigError("ask for the API server's URL: it does not run; enter serve() first")
-        return f"http://{self._address}"
+        return f"{self._access.scheme}://{self._address}"
 
     def kubeconfig(self) -> str:
-        """A kubeconfig for the running server, as YAML."""
-        return kubeconfig_text(self.url, self._token)
+        """A kubeconfig for the running server, as YAML; whoever has it may do everything."""
+        authority = self._access.authority
+        return kubeconfig_text(
+            self.url, token=self._access.token, authority_pem=None if authority is None else authority.pem
+        )
 
     def write_kubeconfig(self, path: str | Path) -> None:
         """Write the kubeconfig to a file only its owner can read."""
@@ -81,12 +87,12 @@ class ApiServer:
         """Listen, port 0 for any free one; on leaving end all watches and close all connections."""
         if self._address:
             raise ConfigError(f"serve at {host}:{port}: this API server already serves {self.url}; make another one")
-        runner = web.ServerRunner(
-            web.Server(self._handle, handler_cancellation=True, access_log=None), shutdown_timeout=_SHUTDOWN_S
-        )
+        tls = self._access.context_for(host)
+        runner = web.ServerRunner(StatusServer(self._handle), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
-            await _listen(runner, host, port)
+            await _listen(runner, host, port, tls)
+            self._host = host
             found_host, found_port = runner.addresses[0][:2]
             self._address = f"[{found_host}]:{found_port}" if ":" in found_host else f"{found_host}:{found_port}"
             yield self
@@ -101,9 +107,9 @@ class ApiServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            if request.path in _PROBES:
+            self._access.check(request, self._host)
+            if request.path in HEALTH_PATHS:
                 return text_answer("ok")
-            self._check_token(request)
             if request.method in ("GET", "HEAD") and (answer := self._discover(request)) is not None:
                 return answer
             return await self._perform(request)
@@ -113,13 +119,6 @@ class ApiServer:
             return status_answer(error)
         except TransportError:
             return _drop(request)
-
-    def _check_token(self, request: web.BaseRequest) -> None:
-        if self._token is None:
-            return
-        sent = request.headers.get("Authorization", "")
-        if not hmac.compare_digest(sent.encode(), f"Bearer {self._token}".encode()):
-            raise Unauthorized("Unauthorized")
 
     def _discover(self, request: web.BaseRequest) -> web.Response | None:
         served = self._registry.served()
@@ -196,9 +195,9 @@ class ApiServer:
             watch.reschedule(clock.monotonic())
 
 
-async def _listen(runner: web.ServerRunner, host: str, port: int) -> None:
+async def _listen(runner: web.ServerRunner, host: str, port: int, tls: ssl.SSLContext | None) -> None:
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(

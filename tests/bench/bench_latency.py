@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 from functools import cache
 from time import perf_counter
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -27,7 +26,7 @@ from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.tracker import Tracker
 from tests.bench.case import Figure
 
@@ -62,8 +61,8 @@ async def _run() -> list[float]:
     for number in range(OBJECTS):
         tracker.create(CONFIG_MAPS, {"metadata": {"name": f"c-{number}", "namespace": "default"}})
     async with (
-        ApiServer(tracker, tracker.registry).serve() as server,
-        RestTransport(Endpoint(server=f"http://127.0.0.1:{urlsplit(server.url).port}")) as transport,
+        ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,
+        RestTransport(Endpoint(server=server.url)) as transport,
     ):
         manager = Manager(Client(transport))
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ctrlkit.client import Client
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, Loop
 from fakes.tracker import Tracker
 from tests.conformance.scenario import SCENARIOS, read_steps, replay
@@ -34,7 +34,7 @@ async def served(loops: frozenset[Loop]) -> AsyncIterator[str]:
     tracker = Tracker()
     images = {"img:1": lambda address, spec: AlwaysReady()}
     async with (
-        ApiServer(tracker, tracker.registry).serve() as server,
+        ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,
         InProcessRuntime(images=images) as runtime,
         Cluster(Client(tracker), runtime, loops=loops),
     ):

@@ -33,7 +33,7 @@ from ctrlkit.errors import (
 )
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.loop import VirtualTimeLoop
 from fakes.tracker import Tracker
 from tests.support.bad_line import BadLine, Manner
@@ -205,7 +205,7 @@ async def changes(step: tuple[Any, ...], mirror: Mirrored) -> None:
 async def play_over_http(history: History) -> None:
     tracker = Tracker()
     async with (
-        ApiServer(tracker, tracker.registry).serve() as server,
+        ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,
         proxy_to(urlsplit(server.url).port or 0) as proxy,
         RestTransport(Endpoint(server=proxy.url)) as transport,
         mirrored(tracker, transport) as mirror,

@@ -22,7 +22,7 @@ from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import LEASES, PODS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.tracker import Tracker
 from tests.support.proxy import Proxy, proxy_to
 
@@ -35,7 +35,7 @@ async def led(times: LeaseTimes) -> AsyncIterator[tuple[Proxy, Client, Elector, 
     """A leader whose client has some connections that wait."""
     tracker = Tracker()
     async with (
-        ApiServer(tracker, tracker.registry).serve() as server,
+        ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,
         proxy_to(urlsplit(server.url).port or 0) as proxy,
         RestTransport(Endpoint(server=proxy.url)) as transport,
     ):

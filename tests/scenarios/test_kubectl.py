@@ -357,7 +357,7 @@ async def test_the_command_serves_a_cluster_until_it_is_told_to_end(tmp_path: Pa
     )
     try:
         ready = await read_words(server)
-        assert (ready[0], ready[1][:17]) == ("ready", "http://127.0.0.1:")
+        assert (ready[0], ready[1][:18]) == ("ready", "https://127.0.0.1:")
         await read_words(server)
         kubectl = Kubectl(kubeconfig, tmp_path)
         version = (await kubectl("get", "ns/default", "-o", "jsonpath={.metadata.resourceVersion}")).out

@@ -20,7 +20,7 @@ from ctrlkit.election import Elector, LeadershipLost, LeaseTimes
 from ctrlkit.model import ObjectKey
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.tracker import Tracker
 from tests.support.proxy import Proxy, proxy_to
 
@@ -65,7 +65,7 @@ async def process(server: str, identity: str, times: LeaseTimes) -> AsyncIterato
 @asynccontextmanager
 async def two(times: LeaseTimes, folder: Path | None = None) -> AsyncIterator[tuple[Process, Process]]:
     tracker = Tracker()
-    async with ApiServer(tracker, tracker.registry).serve() as server:
+    async with ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server:
         if folder is not None:
             server.write_kubeconfig(folder / "kubeconfig")
         async with process(server.url, "a", times) as a, process(server.url, "b", times) as b:

@@ -26,7 +26,7 @@ from ctrlkit.clock import now
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.loop import VirtualTimeLoop
 from fakes.tracker import Tracker, version_at
 
@@ -52,7 +52,9 @@ class Site:
         """Have a server of this state, at the address of those before it."""
         self.tracker = tracker
         self._ends = AsyncExitStack()
-        server = await self._ends.enter_async_context(ApiServer(tracker, tracker.registry).serve(port=self._port))
+        server = await self._ends.enter_async_context(
+            ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve(port=self._port)
+        )
         self._port = urlsplit(server.url).port or 0
 
     async def stop(self) -> None:

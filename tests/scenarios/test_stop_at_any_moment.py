@@ -20,7 +20,7 @@ import pytest
 from ctrlkit.errors import NotFound
 from ctrlkit.model import Action, Lines
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.clientset import FakeClientset, seed
 from fakes.tracker import Tracker
 from tests.support.busy_program import OBJECTS
@@ -122,7 +122,7 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
 
     clientset.intercept(counted)
     clientset.intercept_watch(counted_watch)
-    async with ApiServer(clientset, tracker.registry).serve() as server:
+    async with ApiServer(clientset, tracker.registry, security=Security.INSECURE).serve() as server:
         server.write_kubeconfig(folder / "kubeconfig")
         yield set_up
 

@@ -27,7 +27,7 @@ from ctrlkit.model import Resource
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import TIME_LIMIT_S, RestTransport
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.tracker import Tracker
 from tests.support.mirror import THINGS, TOO_LONG
 from tests.support.proxy import Proxy, proxy_to
@@ -112,7 +112,7 @@ async def mirrored(
     """Three objects, mirrored and in step; `before` is what happens before anybody asks for them."""
     tracker = Tracker()
     async with (
-        ApiServer(tracker, tracker.registry).serve() as server,
+        ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,
         proxy_to(urlsplit(server.url).port or 0) as proxy,
         RestTransport(Endpoint(server=proxy.url)) as transport,
     ):

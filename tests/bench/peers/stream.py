@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from ctrlkit.model import Action, Lines, Verb
 from ctrlkit.model.kinds import PODS
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.tracker import Tracker
 from tests.bench.pods import lines, pod, pod_list
 
@@ -54,7 +54,7 @@ class PodStream:
 async def main() -> None:
     """Serve until killed."""
     tracker = Tracker()
-    async with ApiServer(PodStream(tracker), tracker.registry).serve() as server:
+    async with ApiServer(PodStream(tracker), tracker.registry, security=Security.INSECURE).serve() as server:
         print(server.url, flush=True)
         await asyncio.sleep(3600)
 

@@ -39,7 +39,7 @@ async def _direct(_folder: Path) -> AsyncIterator[Transport]:
 @asynccontextmanager
 async def _over_http(folder: Path) -> AsyncIterator[Transport]:
     tracker = Tracker()
-    async with ApiServer(tracker, tracker.registry, token="a token").serve() as server:
+    async with ApiServer(tracker, tracker.registry).serve() as server:
         kubeconfig = folder / "kubeconfig"
         server.write_kubeconfig(kubeconfig)
         async with RestTransport(await load_endpoint(kubeconfig=str(kubeconfig))) as transport:

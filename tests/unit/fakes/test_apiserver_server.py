@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import io
-import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 
 from ctrlkit import errors
 from ctrlkit.model import Action, Lines, Verb
-from fakes.apiserver import ApiServer, PortTaken
+from fakes.apiserver import ApiServer, PortTaken, Security
 from fakes.tracker.registry import Registry
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -74,10 +71,10 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(*, token: str | None = None) -> AsyncIterator[Caller]:
-    """A server before a script, and a client of it."""
+async def calling() -> AsyncIterator[Caller]:
+    """A server before a script, and a client of it; who may speak to it is the matter of test_apiserver_access.py."""
     script = Script()
-    server = ApiServer(script, Registry(), token=token)
+    server = ApiServer(script, Registry(), security=Security.INSECURE)
     async with server.serve(), aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
         yield Caller(server, session, script)
 
@@ -227,19 +224,6 @@ async def test_yaml_bodies_are_read() -> None:
         assert caller.script.actions[0].body == {"data": {"k": "v"}}
 
 
-@pytest.mark.parametrize(
-    ("headers", "code"),
-    [({}, 401), ({"Authorization": "Bearer wrong"}, 401), ({"Authorization": "Bearer secret"}, 200)],
-)
-async def test_a_token_is_needed_where_one_is_set(headers: dict[str, str], code: int) -> None:
-    """Without it nothing is told but that the server lives."""
-    async with calling(token="secret") as caller:
-        status, body = await caller.ask("GET", CONFIG_MAPS, headers=headers)
-        assert status == code
-        assert code == 200 or (body["reason"], body["message"]) == ("Unauthorized", "Unauthorized")
-        assert (await caller.ask("GET", "/livez")) == (200, "ok")
-
-
 async def test_no_answer_from_the_transport_is_no_answer_to_the_client() -> None:
     """A connection that breaks is the truth; a made-up 500 would not be."""
     async with calling() as caller:
@@ -323,7 +307,7 @@ async def test_a_server_that_stops_ends_its_watches_cleanly_and_at_once() -> Non
     script = Script()
     before = asyncio.get_running_loop().time()
     async with aiohttp.ClientSession() as session:
-        async with ApiServer(script, Registry()).serve() as server:
+        async with ApiServer(script, Registry(), security=Security.INSECURE).serve() as server:
             response = await session.get(f"{server.url}{CONFIG_MAPS}?watch=1")
             await script.batches.put([added()])
             assert await response.content.readline() == added() + b"\n"
@@ -399,21 +383,7 @@ async def test_the_url_is_known_while_the_server_runs() -> None:
     with pytest.raises(errors.ConfigError, match="enter serve"):
         _ = server.url
     async with server.serve():
-        assert server.url.startswith("http://127.0.0.1:")
+        assert server.url.startswith("https://127.0.0.1:")
         with pytest.raises(errors.ConfigError, match="already serves"):
             async with server.serve():
                 pass
-
-
-async def test_the_kubeconfig_is_for_its_owner_only(tmp_path: Path) -> None:
-    """It names the server, the token and a context; an older file is replaced, not reused."""
-    path = tmp_path / "kubeconfig"
-    path.write_text("old")
-    path.chmod(0o644)
-    async with calling(token="secret") as caller:
-        caller.server.write_kubeconfig(path)
-        config = yaml.safe_load(path.read_text())
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert config["clusters"][0]["cluster"]["server"] == caller.server.url
-        assert config["users"][0]["user"] == {"token": "secret"}
-        assert config["contexts"][0]["context"]["namespace"] == "default"

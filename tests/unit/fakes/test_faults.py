@@ -18,7 +18,7 @@ from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS, STATEFULSETS
 from ctrlkit.wire.config import Endpoint
 from ctrlkit.wire.transport import RestTransport
 from fakes import FakeClientset
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from fakes.calls import Calls
 
 SEED = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": "demo"}, "data": {"a": "1"}}
@@ -209,7 +209,7 @@ async def test_a_watch_may_be_refused(clientset: FakeClientset) -> None:
 async def test_over_http_the_same_faults_are_seen(clientset: FakeClientset) -> None:
     """A refusal is a Status, a lost reply a connection that closes, a cut watch one that breaks."""
     async with (
-        ApiServer(clientset, clientset.tracker.registry).serve() as server,
+        ApiServer(clientset, clientset.tracker.registry, security=Security.INSECURE).serve() as server,
         RestTransport(Endpoint(server=server.url)) as transport,
     ):
         client = Client(transport)

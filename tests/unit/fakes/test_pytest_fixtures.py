@@ -17,6 +17,7 @@ NO_ASYNCIO = ("-p", "no:cacheprovider", "-p", "no:asyncio")
 TESTS = """
 import asyncio
 import pytest
+from ctrlkit.manager import connect
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES
 from fakes import World
 
@@ -41,13 +42,11 @@ async def test_with_a_clientset(clientset):
     assert is_virtual()
     assert await clientset.client.list(CONFIG_MAPS) == []
 
-async def test_the_clientset_is_the_worlds(world, clientset, api_server):
+async def test_the_clientset_is_the_worlds(world, clientset, api_server, tmp_path):
     assert clientset is world.clientset
-    reader, writer = await asyncio.open_connection(*api_server.url.removeprefix("http://").split(":"))
-    writer.write(b"GET /api/v1/configmaps HTTP/1.0\\r\\n\\r\\n")
-    assert b"ConfigMapList" in await reader.read()
-    writer.close()
-    await writer.wait_closed()
+    api_server.write_kubeconfig(tmp_path / "kubeconfig")
+    async with connect(kubeconfig=str(tmp_path / "kubeconfig")) as client:
+        assert await client.list(CONFIG_MAPS) == []
     assert [str(action) for action in clientset.actions] == ["list configmaps *"]
 
 def test_without_a_loop(clientset):

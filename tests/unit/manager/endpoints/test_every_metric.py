@@ -35,7 +35,7 @@ from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, SECRETS, SERVICES
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
 from fakes import Calls, World
-from fakes.apiserver import ApiServer
+from fakes.apiserver import ApiServer, Security
 from tests.support.bad_line import BadLine
 from tests.support.greetings import GREETINGS, greeting
 
@@ -105,7 +105,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         world.seed({**greeting("unfit"), "spec": {"text": 7}})
         line = BadLine(world.clientset)
         async with (
-            ApiServer(line, world.tracker.registry).serve() as server,
+            ApiServer(line, world.tracker.registry, security=Security.INSECURE).serve() as server,
             RestTransport(Endpoint(server=server.url)) as transport,
         ):
             client = Client(transport)

@@ -1,0 +1,143 @@
+"""
+Who may speak to an API server, decided before anything else is read of a request.
+
+    Host            an address of this machine's own, localhost, or the name the server was told to listen at: a page
+                    from elsewhere can have its own name lead to 127.0.0.1, and the browser then takes it for ours
+    Origin and      none: a browser sends Origin, or Sec-Fetch-Site, with what a page asks for, and no page is served
+    Sec-Fetch-Site  here that could have a reason to
+    Authorization   the server's token, except for health checks; without it nothing is told but that the server lives
+    Content-Type    with every body: a browser asks the server first before a page may send it JSON, and is told no
+
+The first two and the last hold for a server without TLS and token too. Such a server listens on loopback only.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import ssl
+from enum import Enum, auto
+from ipaddress import ip_address
+
+from aiohttp import hdrs, web
+
+from ctrlkit.errors import BadRequest, ConfigError, Forbidden, Unauthorized, UnsupportedMediaType
+from fakes.apiserver.certificates import Authority
+
+HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
+_SHOWN_MAX = 100
+
+
+class Security(Enum):
+    """What protects a server from the other users and programs of its machine."""
+
+    TLS = auto()
+    """TLS with an authority of its own, and a token; both are in the kubeconfig."""
+
+    INSECURE = auto()
+    """Nothing: plain HTTP on loopback, where every local process may do everything. Web pages may not."""
+
+
+class Access:
+    """
+    The token and the certificate authority of one server, and what it checks of each request.
+
+    Shape   `token` and `authority` are None for an insecure server.
+    """
+
+    def __init__(self, security: Security) -> None:
+        is_secure = security is Security.TLS
+        self.token = secrets.token_urlsafe(32) if is_secure else None
+        self.authority = Authority() if is_secure else None
+
+    def __repr__(self) -> str:
+        return f"Access({'with a token' if self.token else 'insecure'})"
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the server's URL."""
+        return "http" if self.authority is None else "https"
+
+    def context_for(self, host: str) -> ssl.SSLContext | None:
+        """The TLS to listen at `host` with. Errors: ConfigError for an insecure server that others could reach."""
+        if self.authority is not None:
+            return self.authority.server_context(host)
+        if not _is_loopback(host):
+            raise ConfigError(
+                f"serve the API without TLS and token at {host}: other machines could reach it; "
+                "listen at 127.0.0.1, or leave the security as it is"
+            )
+        return None
+
+    def check(self, request: web.BaseRequest, host: str) -> None:
+        """
+        Let a request to the server at `host` pass.
+
+        Errors  BadRequest without one Host; Forbidden for another's name and for what a web page asks for; Unauthorized
+                without the token; UnsupportedMediaType for a body of unnamed type.
+        """
+        _check_host(request, host)
+        _check_page(request)
+        if self.token is not None and request.path not in HEALTH_PATHS:
+            _check_token(request, self.token)
+        if request.body_exists and not request.headers.get(hdrs.CONTENT_TYPE):
+            raise UnsupportedMediaType("name the type of the body in a Content-Type header, such as application/json")
+
+
+def _check_token(request: web.BaseRequest, token: str) -> None:
+    scheme, _, sent = request.headers.get(hdrs.AUTHORIZATION, "").strip().partition(" ")
+    is_right = hmac.compare_digest(sent.strip().encode(errors="surrogateescape"), token.encode())
+    if not is_right or scheme.lower() != "bearer":
+        raise Unauthorized("Unauthorized")
+
+
+def _check_host(request: web.BaseRequest, host: str) -> None:
+    named = request.headers.getall(hdrs.HOST, [])
+    if len(named) != 1:
+        raise BadRequest("send one Host header")
+    ours = {host.lower(), *_address_called(request)}
+    for name in {named[0], request.host}:  # the second is the first, unless the request's line has a whole URL
+        if not _is_among(name, ours):
+            raise Forbidden(
+                f"this server has no name {name[:_SHOWN_MAX]!r}, which the request gives it; "
+                "call it by its address, or localhost"
+            )
+
+
+def _address_called(request: web.BaseRequest) -> tuple[str, ...]:
+    """The address of ours that the client connected to; a server may listen at all of its machine's."""
+    name = request.transport and request.transport.get_extra_info("sockname")
+    return (str(name[0]),) if isinstance(name, tuple) else ()
+
+
+def _is_among(authority: str, ours: set[str]) -> bool:
+    """
+    Whether a Host is one of `ours` or a name of the machine itself; its port may be that of a forwarder.
+
+    >>> [_is_among(name, {"kube.example"}) for name in ("127.0.0.1:6443", "localhost", "[::1]:1", "KUBE.example:80")]
+    [True, True, True, True]
+    >>> [_is_among(name, set()) for name in ("evil.example", "127.0.0.1.evil.example:1", "localhost:1@evil", "")]
+    [False, False, False, False]
+    """
+    found = _HOST.fullmatch(authority)
+    if found is None:
+        return False
+    name = found[1].strip("[]").lower()
+    return name in ours or _is_loopback(name)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_page(request: web.BaseRequest) -> None:
+    origin = request.headers.get(hdrs.ORIGIN)
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if origin is not None or site != "none":
+        of = f"of {origin[:_SHOWN_MAX]!r}" if origin else f"({site[:_SHOWN_MAX]})"
+        raise Forbidden(f"requests of a web page {of} are not served here; use kubectl or a program")

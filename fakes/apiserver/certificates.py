@@ -1,0 +1,130 @@
+"""
+The certificate authority of one server, made when the server is.
+
+Owns     The authority's key, in memory and nowhere else: it signs this server's certificates and nothing besides, and
+         is gone with the process. Whoever trusts the authority trusts no one else by it.
+Time     Clients compare dates with their machine's clock, so these dates are real ones even where time is virtual.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_LIFE = timedelta(days=365)
+_SKEW = timedelta(hours=1)
+"""How far behind a client's clock may be."""
+
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Authority:
+    """
+    Signs certificates for the addresses a server listens at.
+
+    >>> authority = Authority()
+    >>> authority.pem.startswith(b"-----BEGIN CERTIFICATE-----")
+    True
+    """
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        name = _name("ctrlkit API server authority")
+        self._certificate = (
+            _builder(name, issuer=name, key=self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    @property
+    def pem(self) -> bytes:
+        """The authority's certificate, for those who are to trust it."""
+        return self._certificate.public_bytes(Encoding.PEM)
+
+    def server_context(self, host: str) -> ssl.SSLContext:
+        """What a server at `host`, which is also reached as localhost, 127.0.0.1 and ::1, listens with."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([_general_name(name) for name in dict.fromkeys((*_LOCAL_NAMES, host))])
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        certificate = (
+            _builder(_name("ctrlkit API server"), issuer=self._certificate.subject, key=key.public_key())
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(identifier, critical=False)
+            .add_extension(names, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_alpn_protocols(["http/1.1"])
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        with _as_file(pem + certificate.public_bytes(Encoding.PEM)) as path:
+            context.load_cert_chain(path)
+        return context
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _builder(subject: x509.Name, *, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(now + _LIFE)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """The path of a file with this content, in memory where the system can have that: `ssl` reads keys from files."""
+    if hasattr(os, "memfd_create"):
+        with open(os.memfd_create("key"), "wb") as memory:
+            memory.write(content)
+            memory.flush()
+            yield f"/proc/self/fd/{memory.fileno()}"
+        return
+    with tempfile.TemporaryDirectory() as folder:  # for its owner only
+        path = Path(folder, "key")
+        path.write_bytes(content)
+        yield str(path)
