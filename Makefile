@@ -6,7 +6,7 @@ READY  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
 
-.PHONY: demo test test-all judge lint bench bitcoind clean help
+.PHONY: demo test test-all judge lint bench bitcoind kubectl clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -15,10 +15,10 @@ help:  ## what there is
 demo: $(READY) bitcoind  ## run a bitcoin network under our controller, with no cluster  (ARGS="--nodes 5")
 	@$(BIN)/bitcoin-controller demo $(ARGS)
 
-test: $(READY) bitcoind  ## run all tests  (ARGS="-k mesh")
+test: $(READY) bitcoind kubectl  ## run all tests  (ARGS="-k mesh")
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-all: $(READY) bitcoind  ## run the long tests too: fuzzing, soaks, mutations
+test-all: $(READY) bitcoind kubectl  ## run the long tests too: fuzzing, soaks, mutations
 	@$(BIN)/python -m pytest -m "not judge" $(ARGS)
 
 judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
@@ -36,6 +36,9 @@ bench: $(READY)  ## measure against the budgets; writes build/bench.json  (ARGS=
 
 bitcoind: $(READY)  ## fetch a real regtest bitcoind into .venv, where there is one for this machine
 	@$(BIN)/python -m fakes.cluster.fetch_bitcoind --into $(BIN)
+
+kubectl: $(READY)  ## fetch the kubectl that the tests use into .venv, where there is one for this machine
+	@$(BIN)/python -m tests.support.fetch_kubectl --into $(BIN)
 
 clean:  ## remove all that was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

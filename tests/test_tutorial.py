@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import socket
 import sys
 from asyncio.subprocess import PIPE
@@ -17,6 +16,7 @@ from ctrlkit.client import Client
 from ctrlkit.manager import connect
 from ctrlkit.model import Applied, Unstructured, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS
+from tests.support.kubectl import KUBECTL
 from tests.support.snippets import ROOT, run_pytest
 
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
@@ -81,11 +81,11 @@ async def test_the_commands_of_the_last_step_work(tmp_path: Path) -> None:
 
 async def apply(folder: Path, client: Client) -> None:
     """Apply hello.yaml with kubectl, or create what it holds where there is no kubectl."""
-    if shutil.which("kubectl") is None:
+    if not KUBECTL.exists():
         body = yaml.safe_load((folder / "hello.yaml").read_text())
         await client.create(GREETINGS, {**body, "metadata": {"name": "hello", "namespace": "default"}})
         return
-    command = ["kubectl", "--kubeconfig", "kc", "--cache-dir", "cache", "apply", "-f", "hello.yaml"]
+    command = [str(KUBECTL), "--kubeconfig", "kc", "--cache-dir", "cache", "apply", "-f", "hello.yaml"]
     process = await asyncio.create_subprocess_exec(*command, cwd=folder, stdout=PIPE, stderr=PIPE)
     _, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 from controllers.bitcoin.controller import build
 from controllers.bitcoin.preflight import check_server
 from controllers.bitcoin.rpc import RpcClient
-from ctrlkit.manager import Settings, connect, manager_from, stop_on_signals
+from ctrlkit.manager import Manager, Settings, connect, manager_from, stop_on_signals, unless_stopped
 
 
 async def run(settings: Settings, *, workers: int) -> None:
@@ -16,12 +18,18 @@ async def run(settings: Settings, *, workers: int) -> None:
             Manager.run raises.
     """
     with stop_on_signals() as stop:
-        async with (
-            connect(kubeconfig=settings.kubeconfig, context=settings.context) as client,
-            RpcClient() as bitcoind,
-        ):
-            manager = manager_from(settings, client)
-            manager.add(build(manager, bitcoind=bitcoind, workers=workers))
-            lease = None if manager.elector is None else manager.elector.lease
-            await check_server(client, settings.namespaces, lease=lease)
-            await manager.run(stop)
+        async with AsyncExitStack() as stack:
+            manager = await unless_stopped(stop, _ready(stack, settings, workers))
+            if manager is not None:
+                await manager.run(stop)
+
+
+async def _ready(stack: AsyncExitStack, settings: Settings, workers: int) -> Manager:
+    """The manager with its controller, of a server that has been looked at."""
+    client = await stack.enter_async_context(connect(kubeconfig=settings.kubeconfig, context=settings.context))
+    bitcoind = await stack.enter_async_context(RpcClient())
+    manager = manager_from(settings, client)
+    manager.add(build(manager, bitcoind=bitcoind, workers=workers))
+    lease = None if manager.elector is None else manager.elector.lease
+    await check_server(client, settings.namespaces, lease=lease)
+    return manager

@@ -16,7 +16,7 @@ from ctrlkit.manager.program import (
 )
 from ctrlkit.manager.settings import Settings, SettingsError, tell_unknown_variables
 from ctrlkit.manager.short_form import Context, ShortForm, controller
-from ctrlkit.manager.signals import stop_on_signals
+from ctrlkit.manager.signals import stop_on_signals, unless_stopped
 
 __all__ = [
     "Build",
@@ -38,4 +38,5 @@ __all__ = [
     "run_until_signalled",
     "stop_on_signals",
     "tell_unknown_variables",
+    "unless_stopped",
 ]

@@ -13,7 +13,7 @@ import asyncio
 import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -27,7 +27,7 @@ from ctrlkit.errors import ConfigError
 from ctrlkit.exits import exit_status
 from ctrlkit.manager.manager import Manager
 from ctrlkit.manager.settings import Settings, tell_unknown_variables
-from ctrlkit.manager.signals import stop_on_signals
+from ctrlkit.manager.signals import stop_on_signals, unless_stopped
 from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import configure_logging
 
@@ -80,7 +80,11 @@ def run_program(*builds: Build, settings: Settings) -> int:
 async def _serve(builds: Iterable[Build], settings: Settings) -> None:
     """A signal that comes while this connects is an order to stop like any other."""
     with stop_on_signals() as stop:
-        async with connect(kubeconfig=settings.kubeconfig, context=settings.context) as client:
+        async with AsyncExitStack() as stack:
+            connection = connect(kubeconfig=settings.kubeconfig, context=settings.context)
+            client = await unless_stopped(stop, stack.enter_async_context(connection))
+            if client is None:
+                return
             manager = manager_from(settings, client)
             for controller in controllers_of(builds, manager):
                 manager.add(controller)

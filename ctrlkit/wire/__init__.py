@@ -2,8 +2,16 @@
 HTTP and TLS: where the server is, how an Action travels, and what its answers mean.
 
     config.py      a kubeconfig or a service account -> Endpoint
+    kubeconfig/    files -> one context with its cluster and user; pure but for the reading
+    service_account.py that of the pod this runs in
+    loading.py     what they refer to, read: tokens, certificates, the answer of a plugin
+    plugin.py      credential plugins
+    identity.py    a user -> headers; pure
+    server.py      a server's address as it is written -> a URL; pure
     endpoint.py    Endpoint: a server as one user reaches it
     credentials.py tokens and certificates, read anew when that is due
+    files_read.py  whether files hold something else than when they were read
+    secret.py      text that is not shown
     tls.py         certificates -> a TLS context
     proxies.py     the proxy that the environment names
     transport.py   RestTransport: Action -> HTTP -> bytes; time limits, retries

@@ -7,11 +7,12 @@ Out      Headers and a TLS context for the next call; a new context for new cert
 
 Read again         because                                     at most every 10 s
 before a call      one of the files holds something new        token, certificate, key, certificate authority
-before a call      the token runs out within a minute          as the credential plugin said
+before a call      they run out within a minute                as the credential plugin or its certificate said
 after a call       the server refused it with 401              the call is then repeated
 
-What cannot be read costs a log line, and the old ones go on. Rows G5 (authorities that rotate) and, for what kubernetes
-clients do beyond it, token files and client certificates.
+One renewal runs at a time, whoever asked for it. Calls wait for it, but not for long where the plugin is slow: then
+they go on with what there is. What cannot be read costs a log line, and the old ones go on. Rows G5 (authorities that
+rotate) and, for what kubernetes clients do beyond it, token files and client certificates.
 """
 
 from __future__ import annotations
@@ -19,19 +20,24 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextvars import Context
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.errors import ConfigError
 from ctrlkit.telemetry import logger
-from ctrlkit.wire.tls import certificates_of, tls_of
+from ctrlkit.wire.files_read import FilesRead
+from ctrlkit.wire.tls import Certificates, tls_of
 
-RENEW_AHEAD = timedelta(minutes=1)
+RENEW_AHEAD_S = 60.0
+"""So long before they run out credentials are renewed, so that nobody is refused first."""
 RENEW_AGAIN_S = 10.0
 """A wrong token does not run a plugin for each call, and a busy client does not read files for each."""
+GOOD_WAIT_S = 5.0
+"""A renewal may hold up calls for so long while the old credentials are still good."""
+DEAD_WAIT_S = 15.0
+"""And for so long when they are not; then the server says what it thinks of them, within the time limit of a call."""
 
 log = logger("wire")
 
@@ -41,20 +47,16 @@ class Loaded:
     """
     What a configuration said when it was read.
 
-    Shape   `configuration` is a kubernetes.aio.client.Configuration; `source` names it in errors. `token_file` is where
-            the token came from, None where it came from elsewhere; `expires` is when it runs out, if that was said.
+    Shape   `source` names it in errors. `headers` say who we are; one name may have several values, so take `items()`.
+            `certificates` is None for plain HTTP. `files` are looked at for something new, `expires` is when the
+            credentials run out, if that was said.
     """
 
-    configuration: Any
     source: str
-    token_file: str | None = None
+    headers: Mapping[str, str]
+    certificates: Certificates | None = None
+    files: FilesRead = field(default_factory=FilesRead)
     expires: datetime | None = None
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The Authorization header, if the user has a token or a password."""
-        token = self.configuration.api_key.get("BearerToken")
-        return {"Authorization": str(token).strip()} if token else {}
 
 
 class RenewedCredentials:
@@ -67,35 +69,62 @@ class RenewedCredentials:
     def __init__(self, loaded: Loaded, load: Callable[[], Awaitable[Loaded]]) -> None:
         self._load = load
         self._loaded = loaded
-        self._certificates = certificates_of(loaded.configuration)
-        self.tls: ssl.SSLContext | None = (
-            tls_of(loaded.configuration, loaded.source) if loaded.configuration.host.startswith("https:") else None
-        )
-        self._lock = asyncio.Lock()
-        self._due = False
-        self._renewed_at = self._looked_at = clock.monotonic()
+        self.tls: ssl.SSLContext | None = _tls_of(loaded)
+        self._renewal: asyncio.Task[None] | None = None
+        self._due = self._dead = False
+        self._fresh_since = self._renewed_at = self._looked_at = clock.monotonic()
 
     async def headers(self) -> Mapping[str, str]:
-        """The Authorization header, renewed first where that is due."""
-        async with self._lock:
-            if self._due or self._runs_out() or self._files_changed():
-                await self._renew()
+        """The headers that say who we are, renewed first where that is due."""
+        if self._renewal is None and (self._due or self._runs_out() or self._files_changed()):
+            self._due = False
+            self._renewed_at = self._looked_at = clock.monotonic()
+            # It goes on when the call that began it does not, and so has nothing of that call about it.
+            self._renewal = asyncio.create_task(self._renew(), context=Context())
+        if self._renewal is not None:
+            await self._wait_for(self._renewal)
         return self._loaded.headers
 
     def refused(self, sent_at: float) -> bool:
         """Have everything read anew before the next call, unless that was done just now, or since the call began."""
-        if self._renewed_at > sent_at:
+        if self._fresh_since > sent_at:
             return True
-        self._due = self._due or clock.monotonic() - self._renewed_at >= RENEW_AGAIN_S
+        if self._renewal is not None:
+            self._dead = True
+            return True
+        if not self._due and clock.monotonic() - self._renewed_at >= RENEW_AGAIN_S:
+            self._due = self._dead = True
         return self._due
+
+    async def close(self) -> None:
+        """End a renewal that is under way."""
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None:
+            renewal.cancel()
+            await asyncio.wait({renewal})
+
+    async def _wait_for(self, renewal: asyncio.Task[None]) -> None:
+        """Until it ends, or has taken so long that what there is must do."""
+        patience_s = DEAD_WAIT_S if self._dead or self._expired() else GOOD_WAIT_S
+        left_s = self._renewed_at + patience_s - clock.monotonic()
+        if left_s > 0:
+            await asyncio.wait({renewal}, timeout=left_s)
+        if renewal.done():
+            if self._renewal is renewal:
+                self._renewal = None
+            if not renewal.cancelled():
+                renewal.result()
 
     def _runs_out(self) -> bool:
         expires = self._loaded.expires
         return (
             expires is not None
-            and expires - RENEW_AHEAD <= clock.now()
+            and expires <= clock.now() + timedelta(seconds=RENEW_AHEAD_S)
             and clock.monotonic() - self._renewed_at >= RENEW_AGAIN_S
         )
+
+    def _expired(self) -> bool:
+        return self._loaded.expires is not None and self._loaded.expires <= clock.now()
 
     def _files_changed(self) -> bool:
         """Whether a file holds something else than is in use; one that cannot be read just now says nothing."""
@@ -103,27 +132,19 @@ class RenewedCredentials:
         if now - self._looked_at < RENEW_AGAIN_S:
             return False
         self._looked_at = now
-        in_use, found = self._certificates, certificates_of(self._loaded.configuration)
-        if self.tls is not None and any(new not in (None, old) for old, new in zip(in_use, found, strict=True)):
-            return True
-        return self._loaded.token_file is not None and self._token_changed(Path(self._loaded.token_file))
-
-    def _token_changed(self, file: Path) -> bool:
-        try:
-            token = file.read_text().strip()
-        except (OSError, ValueError):
-            return False
-        return bool(token) and token != self._loaded.headers.get("Authorization", "").partition(" ")[2]
+        return self._loaded.files.changed()
 
     async def _renew(self) -> None:
-        self._due = False
-        self._renewed_at = self._looked_at = clock.monotonic()
         try:
             loaded = await self._load()
-            certificates = certificates_of(loaded.configuration)
-            if self.tls is not None and certificates != self._certificates:
-                self.tls = tls_of(loaded.configuration, loaded.source)
+            if self.tls is not None and loaded.certificates != self._loaded.certificates:
+                self.tls = _tls_of(loaded)
         except ConfigError as error:
             log.warning("credentials_not_renewed", error=str(error))
         else:
-            self._loaded, self._certificates = loaded, certificates
+            self._loaded, self._fresh_since = loaded, clock.monotonic()
+        self._dead = False
+
+
+def _tls_of(loaded: Loaded) -> ssl.SSLContext | None:
+    return None if loaded.certificates is None else tls_of(loaded.certificates, loaded.source)

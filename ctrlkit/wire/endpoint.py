@@ -17,11 +17,15 @@ class Credentials(Protocol):
         ...
 
     async def headers(self) -> Mapping[str, str]:
-        """The headers that say so; renewed first where that is due."""
+        """The headers that say so, several of one name perhaps; renewed first where that is due."""
         ...
 
     def refused(self, sent_at: float) -> bool:
         """Hear that the server refused those of a call begun at `sent_at`; True if the next may be fresher ones."""
+        ...
+
+    async def close(self) -> None:
+        """Hear that nobody calls any more."""
         ...
 
 
@@ -38,6 +42,9 @@ class Anonymous:
         """There is nothing fresher."""
         return False
 
+    async def close(self) -> None:
+        """There is nothing to end."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -48,7 +55,8 @@ class Endpoint:
     'default'
 
     Shape   `server` is a URL without a slash at its end. `namespace` is the context's own. `tls` is None for HTTP; the
-            credentials may have another one later. `proxy` is a URL, and may hold a password.
+            credentials may have another one later. `proxy` is a URL, and may hold a password. `compresses` says whether
+            answers may come compressed.
     """
 
     server: str
@@ -56,4 +64,5 @@ class Endpoint:
     tls: ssl.SSLContext | None = None
     tls_server_name: str | None = None
     proxy: str | None = field(default=None, repr=False)
+    compresses: bool = True
     credentials: Credentials = field(default_factory=Anonymous)

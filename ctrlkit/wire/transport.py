@@ -122,6 +122,7 @@ class RestTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
+            await self._endpoint.credentials.close()
             await self._pool.session.close()
             self._pool = None
 
@@ -210,13 +211,13 @@ class RestTransport:
     async def _send(self, action: Action, request: HttpRequest) -> aiohttp.ClientResponse:
         """Send once and return a success, still unread. Every request passes here, and is counted."""
         credentials = await self._endpoint.credentials.headers()
-        encoding = "identity" if action.verb is Verb.WATCH else "gzip"
+        encoding = "gzip" if self._endpoint.compresses and action.verb is not Verb.WATCH else "identity"
         code = NO_ANSWER
         try:
             response = await self._opened.session.request(
                 request.method,
                 self._url(request),
-                headers={"Accept-Encoding": encoding, **request.headers, **credentials},
+                headers=[("Accept-Encoding", encoding), *request.headers.items(), *credentials.items()],
                 data=None if request.body is None else io.BytesIO(request.body),  # bytes would be written in one go
                 ssl=self._endpoint.credentials.tls or self._endpoint.tls or True,
                 allow_redirects=False,

@@ -161,7 +161,7 @@ def test_a_kubeconfig_that_is_none_is_named(
 
 
 @pytest.mark.parametrize("command", ["run", "demo"])
-@pytest.mark.parametrize("server", ["https://127.0.0.1:99999", "127.0.0.1:6443"])
+@pytest.mark.parametrize("server", ["https://127.0.0.1:99999", "127.0.0.1:6443/x"])
 def test_a_server_that_is_no_url_is_told(
     command: str, server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

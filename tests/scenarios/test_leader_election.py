@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +21,7 @@ from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
 from fakes.apiserver import ApiServer, Security
 from fakes.tracker import Tracker
+from tests.support.kubectl import KUBECTL, needs_kubectl
 from tests.support.proxy import Proxy, proxy_to
 
 KEY = ObjectKey("default", "net-controller")
@@ -122,7 +122,7 @@ async def test_one_is_cut_off_and_the_other_takes_over() -> None:
 
 
 @pytest.mark.real_time
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl on the PATH")
+@needs_kubectl
 @pytest.mark.behaviour("L4")
 async def test_kubectl_shows_who_leads(tmp_path: Path) -> None:
     """`kubectl get lease` names the holder; the whole object has all five fields."""
@@ -139,10 +139,9 @@ async def test_kubectl_shows_who_leads(tmp_path: Path) -> None:
 
 
 async def kubectl(folder: Path, *arguments: str) -> str:
-    program = shutil.which("kubectl") or "kubectl"
     where = ("--kubeconfig", str(folder / "kubeconfig"), "--cache-dir", str(folder / "cache"))
     child = await asyncio.create_subprocess_exec(
-        program, *where, *arguments, stdout=PIPE, stderr=PIPE, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        KUBECTL, *where, *arguments, stdout=PIPE, stderr=PIPE, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"}
     )
     out, err = await child.communicate()
     assert child.returncode == 0, err.decode()

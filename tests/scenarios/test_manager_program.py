@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ctrlkit.errors import ServiceUnavailable
 from ctrlkit.model import Action, MergePatch
@@ -20,7 +22,7 @@ from fakes.apiserver import ApiServer
 from fakes.calls import Calls
 from fakes.clientset import FakeClientset
 from tests.support.greetings import GREETINGS, greeting
-from tests.support.processes import process_of
+from tests.support.processes import process_ended, process_of
 
 pytestmark = pytest.mark.real_time
 
@@ -169,6 +171,39 @@ async def test_a_program_that_goes_on_although_its_lease_is_lost_is_ended(server
     assert said.splitlines()[-1].startswith("stop after a lost lease: 1 reconciles go on although they were cut off")
     assert said.splitlines()[-1].endswith("[greet default/hello]")
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", ["ctrlkit run", "run()", "bitcoin-controller run"])
+async def test_a_signal_ends_a_program_whose_credential_plugin_hangs(server: Server, command: str) -> None:
+    """In order and with status 0; the plugin ends too."""
+    fifo = server.folder / "fifo"
+    os.mkfifo(fifo)
+    hangs = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": "/bin/sh"}
+    user = {"exec": {**hangs, "args": ["-c", f"echo $$ > {fifo}; exec sleep 1000"]}}
+    config = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    kubeconfig = server.folder / "hangs"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    starts = {
+        "ctrlkit run": ["-m", "ctrlkit", "run", "program:greet"],
+        "run()": ["program.py"],
+        "bitcoin-controller run": ["-m", "controllers.bitcoin", "run"],
+    }
+    arguments = [*starts[command], "--kubeconfig", str(kubeconfig), "--endpoints-address=off"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    async with (
+        asyncio.timeout(LIMIT_S),
+        process_of(sys.executable, *arguments, env=environment, cwd=server.folder) as program,
+    ):
+        plugin = int(await asyncio.to_thread(fifo.read_text))
+        program.send_signal(signal.SIGTERM)
+        status, _, errors = await ended(program)
+        assert (status, "Traceback" in errors) == (0, False), errors
+        await process_ended(plugin)
 
 
 async def test_a_program_tells_bad_settings_in_one_line_with_status_2(server: Server) -> None:

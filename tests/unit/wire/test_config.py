@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import subprocess
 import sys
+import traceback
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rich.console
+import rich.traceback
 import structlog
 import yaml
-from kubernetes.aio.config import incluster_config
 
 from ctrlkit import clock
 from ctrlkit.errors import ConfigError
@@ -41,8 +45,8 @@ def write(path: Path, user: dict[str, Any] | None = None, cluster: dict[str, Any
             {"name": "other", "context": {"cluster": "two", "user": "me"}},
         ],
         "clusters": [
-            {"name": "one", "cluster": {"server": "http://one.example:8001/", **(cluster or {})}},
-            {"name": "two", "cluster": {"server": "http://two.example:8002"}},
+            {"name": "one", "cluster": {"server": "https://one.example:8001/", **(cluster or {})}},
+            {"name": "two", "cluster": {"server": "https://two.example:8002"}},
         ],
         "users": [{"name": "me", "user": user if user is not None else {"token": SECRET}}],
     }
@@ -62,16 +66,16 @@ def read(path: str) -> str:
 
 
 async def test_the_current_context_is_taken(tmp_path: Path) -> None:
-    """Server, namespace and token come from it; HTTP has no TLS."""
+    """Server, namespace and token come from it."""
     endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config"))
-    assert (endpoint.server, endpoint.namespace, endpoint.tls) == ("http://one.example:8001", "team", None)
+    assert (endpoint.server, endpoint.namespace) == ("https://one.example:8001", "team")
     assert await endpoint.credentials.headers() == {"Authorization": f"Bearer {SECRET}"}
 
 
 async def test_a_named_context_is_taken(tmp_path: Path) -> None:
     """A context without a namespace means `default`."""
     endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config"), context="other")
-    assert (endpoint.server, endpoint.namespace) == ("http://two.example:8002", "default")
+    assert (endpoint.server, endpoint.namespace) == ("https://two.example:8002", "default")
 
 
 async def test_the_file_given_goes_before_the_environment_before_the_home(
@@ -171,6 +175,51 @@ async def test_a_password_is_basic_authentication(tmp_path: Path) -> None:
     assert await endpoint.credentials.headers() == {"Authorization": "Basic bWU6cHc="}
 
 
+async def test_nothing_secret_goes_to_a_server_without_tls(tmp_path: Path) -> None:
+    """That is told once, however often the configuration is read; on whose behalf we ask is said all the same."""
+    path = write(tmp_path / "config", {"token": SECRET, "as": "jane"}, {"server": "http://one.example:8001"})
+    with structlog.testing.capture_logs() as logs:
+        endpoint = await load_endpoint(kubeconfig=path)
+        assert endpoint.tls is None
+        assert await endpoint.credentials.headers() == {"Impersonate-User": "jane"}
+        await asyncio.sleep(10)
+        assert endpoint.credentials.refused(clock.monotonic())
+        assert await endpoint.credentials.headers() == {"Impersonate-User": "jane"}
+    assert [(each["event"], each["server"], each["user"]) for each in logs] == [
+        ("credentials_withheld", "http://one.example:8001", "me")
+    ]
+
+
+async def test_a_user_that_is_not_there_is_nobody_and_told(tmp_path: Path) -> None:
+    """As with kubectl; it is likely a slip of the pen."""
+    path = write(tmp_path / "config")
+    overwrite(path, read(path).replace("name: me", "name: you"))
+    with structlog.testing.capture_logs() as logs:
+        assert await (await load_endpoint(kubeconfig=path)).credentials.headers() == {}
+    assert [(each["event"], each["context"], each["user"]) for each in logs] == [("user_not_found", "main", "me")]
+
+
+@pytest.mark.parametrize("token", [b"a\nb", b"a\0b", "té".encode(), b"\xff"])
+async def test_a_token_file_that_cannot_be_sent_is_told_and_tried_again(tmp_path: Path, token: bytes) -> None:
+    """At the start it is an error; later a line each 10 s, while the old token goes on."""
+    file = tmp_path / "token"
+    file.write_bytes(token)
+    path = write(tmp_path / "config", {"tokenFile": "token"})
+    with pytest.raises(ConfigError, match=f"the tokenFile {file}"):
+        await load_endpoint(kubeconfig=path)
+    file.write_text("first")
+    endpoint = await load_endpoint(kubeconfig=path)
+    file.write_bytes(token)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            await asyncio.sleep(10)
+            assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
+    assert [each["event"] for each in logs] == ["credentials_not_renewed"] * 2
+    file.write_text("second")
+    await asyncio.sleep(10)
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer second"}
+
+
 async def test_no_user_at_all_is_anonymous(tmp_path: Path) -> None:
     """As on a proxied port."""
     endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", {}))
@@ -229,7 +278,7 @@ async def test_a_plugin_that_fails_says_so(
 @pytest.mark.real_time
 async def test_a_plugin_that_is_not_there_says_so(tmp_path: Path) -> None:
     """The command is named."""
-    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin"}}
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "no-such-plugin"}}
     with pytest.raises(ConfigError, match="no-such-plugin"):
         await load_endpoint(kubeconfig=write(tmp_path / "config", user))
 
@@ -244,7 +293,6 @@ def _broken(folder: Path) -> None:
         "no contexts": "current-context: main",
         "no current context": Path(good).read_text().replace("current-context: main", ""),
         "no cluster": Path(good).read_text().replace("name: one", "name: won"),
-        "no user's body": Path(good).read_text().replace("  user:\n", "  usr:\n"),
         "no server": Path(good).read_text().replace("server:", "sever:"),
     }
     for name, text in texts.items():
@@ -261,7 +309,6 @@ def _broken(folder: Path) -> None:
         "no contexts",
         "no current context",
         "no cluster",
-        "no user's body",
         "no server",
     ],
 )
@@ -295,7 +342,7 @@ async def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
 
 async def test_an_unknown_context_names_those_there_are(tmp_path: Path) -> None:
     """So that the next try is right."""
-    with pytest.raises(ConfigError, match=r"object with name prod .*; use one of its contexts: main, other"):
+    with pytest.raises(ConfigError, match=r"there is no context prod; use one of its contexts: main, other"):
         await load_endpoint(kubeconfig=write(tmp_path / "config"), context="prod")
 
 
@@ -305,7 +352,7 @@ async def test_outside_a_cluster_without_a_kubeconfig_says_both() -> None:
         await load_endpoint()
     assert str(caught.value) == (
         "find an API server: there is no ~/.kube/config, and this is no pod of a cluster "
-        "(Service host/port is not set.); pass --kubeconfig or set KUBECONFIG"
+        "(KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set); pass --kubeconfig or set KUBECONFIG"
     )
 
 
@@ -317,8 +364,7 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     token.write_text("first")
     (tmp_path / "namespace").write_text("team\n")
     (tmp_path / "ca.crt").write_bytes(trustme.CA().cert_pem.bytes())
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setattr("ctrlkit.wire.service_account.FOLDER", tmp_path)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     return token
@@ -329,11 +375,11 @@ async def test_a_pod_uses_its_service_account(pod: Path) -> None:
     endpoint = await load_endpoint()
     assert (endpoint.server, endpoint.namespace) == ("https://10.0.0.1:443", "team")
     assert endpoint.tls is not None
-    assert await endpoint.credentials.headers() == {"Authorization": "bearer first"}
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
     overwrite(pod, "second")
-    assert await endpoint.credentials.headers() == {"Authorization": "bearer first"}
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
     await asyncio.sleep(10)
-    assert await endpoint.credentials.headers() == {"Authorization": "bearer second"}
+    assert await endpoint.credentials.headers() == {"Authorization": "Bearer second"}
 
 
 async def test_a_pod_without_its_token_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +412,14 @@ async def test_proxies_come_from_the_environment(
 
 @pytest.mark.parametrize(
     "server",
-    ["https://127.0.0.1:99999", "https://host:abc", "https://[::1", "127.0.0.1:6443", "ftp://127.0.0.1:1", "http:///x"],
+    [
+        "https://127.0.0.1:99999",
+        "https://host:abc",
+        "https://[::1",
+        "127.0.0.1:6443/x",
+        "ftp://127.0.0.1:1",
+        "http:///x",
+    ],
 )
 async def test_a_server_that_is_no_url_says_so(tmp_path: Path, server: str) -> None:
     """Before anything is sent there, and with what to write instead."""
@@ -390,7 +443,8 @@ async def test_a_proxy_without_a_scheme_speaks_http(tmp_path: Path, monkeypatch:
     """As other programs read the environment."""
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
     monkeypatch.setenv("no_proxy", "")
-    assert (await load_endpoint(kubeconfig=write(tmp_path / "config"))).proxy == "http://proxy.example:3128"
+    path = write(tmp_path / "config", cluster={"server": "http://one.example:8001"})
+    assert (await load_endpoint(kubeconfig=path)).proxy == "http://proxy.example:3128"
 
 
 def test_importing_the_wire_imports_neither_kubernetes_nor_yaml() -> None:
@@ -398,3 +452,64 @@ def test_importing_the_wire_imports_neither_kubernetes_nor_yaml() -> None:
     code = "import sys, ctrlkit.wire.transport, ctrlkit.wire.config, ctrlkit.client; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"kubernetes", "yaml", "pydantic"} & set(out.stdout.split())
+
+
+def _shown(error: BaseException) -> str:
+    """Tracebacks with local variables, by the standard library and by rich, which log libraries use."""
+    out = io.StringIO()
+    trace = rich.traceback.Traceback.from_exception(
+        type(error), error, error.__traceback__, show_locals=True, locals_max_string=80, width=200
+    )
+    rich.console.Console(file=out, width=200).print(trace)
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format()) + out.getvalue()
+
+
+def _from_here(error: BaseException) -> BaseException:
+    """Without the frame of the test itself, which has the secret."""
+    assert error.__traceback__ is not None
+    return error.with_traceback(error.__traceback__.tb_next)
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\n" + SECRET * 20 + "\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    "user",
+    [
+        {},
+        {"token": f"{SECRET}\n"},
+        {"tokenFile": "token", "token": SECRET, "password": SECRET},
+        {"tokenFile": "token", "username": "me", "password": SECRET},
+        {"tokenFile": "broken"},
+        {"client-certificate-data": "bm9uZQ==", "client-key-data": base64.b64encode(PEM.encode()).decode()},
+        {"token": SECRET, "as": "a\nb"},
+        {"auth-provider": {"name": "oidc", "config": {"id-token": SECRET}}},
+        _plugin(Path(), f'print(\'{{"token": "{SECRET}"}}\')'),
+        {"exec": {**_plugin(Path(), "raise SystemExit")["exec"], "env": [{"name": "A", "value": SECRET}]}},
+    ],
+    ids=[
+        *(
+            "login",
+            "break",
+            "file and password",
+            "file and name",
+            "file",
+            "certificate",
+            "impersonation",
+            "provider",
+            "plugin",
+        ),
+        "variable",
+    ],
+)
+async def test_no_error_shows_what_is_secret(tmp_path: Path, user: dict[str, Any]) -> None:
+    """Neither its text, nor a traceback of whoever logs it with the values of variables."""
+    (tmp_path / "token").write_text(SECRET)
+    (tmp_path / "broken").write_text(f"{SECRET}\n{SECRET}")
+    cluster = {"server": f"https://me:{SECRET}@one.example:x"} if not user else None
+    path = write(tmp_path / "config", user, cluster)
+    with pytest.raises(ConfigError) as caught:
+        await load_endpoint(kubeconfig=path)
+    assert "ConfigError" in _shown(caught.value)
+    assert SECRET not in _shown(_from_here(caught.value))

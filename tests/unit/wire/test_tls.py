@@ -8,6 +8,7 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,20 @@ import structlog
 import trustme
 import yaml
 from aiohttp import web
-from kubernetes.aio.config import incluster_config
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from ctrlkit.errors import ConfigError, Unauthorized, Unreachable
 from ctrlkit.model import Action, Verb
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.config import load_endpoint
 from ctrlkit.wire.credentials import RENEW_AGAIN_S
+from ctrlkit.wire.secret import Pem
+from ctrlkit.wire.tls import not_after
 from ctrlkit.wire.transport import RestTransport
 from tests.unit.wire.support import ScriptedServer, answers, refuses, serving
 
@@ -82,7 +90,7 @@ async def _call(path: str) -> None:
 
 
 def from_file(files: Files) -> dict[str, Any]:
-    return {"certificate-authority": files.write("ca.pem", files.authority.cert_pem)}
+    return {"certificate-authority": files.write("ca.crt", files.authority.cert_pem)}
 
 
 def from_data(files: Files) -> dict[str, Any]:
@@ -124,6 +132,8 @@ async def test_an_authority_need_not_be_all_that_the_standard_asks_for(files: Fi
     assert tls is not None
     assert tls.verify_mode is ssl.CERT_REQUIRED
     assert not tls.verify_flags & ssl.VERIFY_X509_STRICT
+    assert tls.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN, "any certificate of the authority ends a chain"
+    assert not tls.hostname_checks_common_name, "a server's name is a subject alternative name"
 
 
 async def test_verification_can_be_left_out(files: Files) -> None:
@@ -173,6 +183,43 @@ async def test_a_certificate_that_cannot_be_read_says_so(
     assert "\n" not in str(caught.value)
 
 
+async def test_a_key_that_is_encrypted_says_so(files: Files) -> None:
+    """OpenSSL would ask for its password on the terminal, and hold everything up."""
+    mine = files.authority.issue_cert("me@example.org")
+    key = load_pem_private_key(mine.private_key_pem.bytes(), None)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
+    (files.folder / "me.key").write_bytes(secret)
+    user = {"client-certificate": files.write("me.pem", mine.cert_chain_pems[0]), "client-key": "me.key"}
+    path = files.kubeconfig(ScriptedServer([], url="https://127.0.0.1:6443"), from_data(files), user)
+    with pytest.raises(ConfigError, match="its key is encrypted"):
+        await load_endpoint(kubeconfig=path)
+
+
+async def test_nothing_of_ours_depends_on_temporary_files(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor on a place to put them: pods have read-only file systems, and /tmp is cleared."""
+    nowhere, tls = files.folder / "nowhere", files.server(ask_client=True)
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.setenv(name, str(nowhere))
+    monkeypatch.setattr("tempfile.tempdir", str(nowhere))
+    mine = files.authority.issue_cert("me@example.org")
+    user = {
+        "client-certificate-data": _inline(mine.cert_chain_pems[0]),
+        "client-key-data": _inline(mine.private_key_pem),
+    }
+    async with serving(answers(EMPTY), tls=tls) as server:
+        await _call(files.kubeconfig(server, from_data(files), user))
+
+
+@pytest.mark.parametrize("years", [0, 40])
+def test_the_end_of_a_certificate_is_read(files: Files, years: int) -> None:
+    """In both forms that certificates have for it; what is no certificate has none."""
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=365 * years, hours=1)
+    mine = files.authority.issue_cert("me@example.org", not_after=ends)
+    assert not_after(Pem(mine.private_key_and_cert_chain_pem.bytes().decode())) == ends
+    broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    assert [not_after(Pem(text)) for text in ("", "x", broken)] == [None] * 3
+
+
 async def test_https_to_a_server_without_it_says_so(files: Files) -> None:
     """And the other way round."""
     async with serving(answers(EMPTY)) as server:
@@ -196,6 +243,29 @@ async def test_a_plugin_may_bring_a_client_certificate(files: Files) -> None:
     async with serving(answers(EMPTY), tls=files.server(ask_client=True)) as server:
         await _call(files.kubeconfig(server, from_data(files), {"exec": _plugin(files)}))
     assert "Authorization" not in server.asked[0].headers
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(("left_s", "shown"), [(30, "new.example"), (600, "old.example")])
+async def test_a_plugin_is_run_again_a_minute_before_its_certificate_runs_out(
+    files: Files, monkeypatch: pytest.MonkeyPatch, left_s: int, shown: str
+) -> None:
+    """Also where it does not say when that is: nobody answers with 401 to one that has run out."""
+    monkeypatch.setattr("ctrlkit.wire.credentials.RENEW_AGAIN_S", 0.0)
+    seen: list[str] = []
+
+    async def by_name(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(_client_in(request))
+        return await answers(EMPTY)(request)
+
+    _write_mine(files, "old.example", datetime.now(UTC) + timedelta(seconds=left_s))
+    async with serving(by_name, tls=files.server(ask_client=True)) as server:
+        path = files.kubeconfig(server, from_data(files), {"exec": _plugin(files)})
+        endpoint = await load_endpoint(kubeconfig=path)
+        _write_mine(files, "new.example")
+        async with RestTransport(endpoint) as transport:
+            await transport.do(LIST)
+    assert seen == [shown]
 
 
 @pytest.mark.real_time
@@ -227,8 +297,7 @@ async def test_a_renewed_client_certificate_is_shown_at_once(
 def pod(files: Files, monkeypatch: pytest.MonkeyPatch) -> Files:
     """Files that are a pod's service account as well."""
     (files.folder / "token").write_text("t")
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(files.folder / "token"))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(files.folder / "ca.pem"))
+    monkeypatch.setattr("ctrlkit.wire.service_account.FOLDER", files.folder)
     monkeypatch.setenv("HOME", str(files.folder / "nowhere"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     return files
@@ -301,15 +370,16 @@ async def test_a_client_certificate_that_rotates_is_shown_by_new_connections(fil
     assert seen == ["old.example", "old.example", "new.example", "new.example"]
 
 
-def _write_mine(files: Files, name: str) -> None:
-    mine = files.authority.issue_cert(name)
+def _write_mine(files: Files, name: str, ends: datetime | None = None) -> None:
+    mine = files.authority.issue_cert(name, not_after=ends)
     files.write("me.pem", mine.cert_chain_pems[0])
     files.write("me.key", mine.private_key_pem)
 
 
 def _plugin(files: Files) -> dict[str, Any]:
     code = PLUGIN.format(folder=files.folder)
-    return {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": ["-c", code]}
+    command = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": ["-c", code]}
+    return {**command, "interactiveMode": "Never"}
 
 
 def _client_in(request: web.BaseRequest) -> str:

@@ -27,7 +27,7 @@ from ctrlkit.errors import (
 from ctrlkit.model import Action, Options, PatchType, Verb
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.connections import alive_socket
-from ctrlkit.wire.endpoint import Endpoint
+from ctrlkit.wire.endpoint import Anonymous, Endpoint
 from ctrlkit.wire.transport import RestTransport
 from tests.unit.wire.support import ScriptedServer, answers, refuses, resets, serving, streams
 
@@ -266,13 +266,12 @@ async def test_each_warning_is_logged_once() -> None:
     }
 
 
-class _Renewing:
+class _Renewing(Anonymous):
     """Credentials that grow fresher each time they are refused, up to a number of times."""
 
     def __init__(self, renewals: int) -> None:
         self.age = 0
         self.renewals = renewals
-        self.tls = None
 
     async def headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer t{self.age}"}
@@ -442,12 +441,11 @@ def test_connections_are_kept_alive_by_the_system() -> None:
         assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 
 
-class _RenewingSlowly:
+class _RenewingSlowly(Anonymous):
     """Credentials that are renewed once, after which a refusal of the older ones is no reason for another renewal."""
 
     def __init__(self) -> None:
         self.token, self.renewed_at = "old", -1.0
-        self.tls = None
 
     async def headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
@@ -487,3 +485,20 @@ async def test_a_body_of_megabytes_is_sent() -> None:
     async with serving(answers(POD)) as server, _transport(server) as transport:
         await transport.do(large)
     assert len(server.asked[0].body) > 2_000_000
+
+
+class _Closing(Anonymous):
+    closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+async def test_credentials_hear_that_nobody_calls_any_more() -> None:
+    """They may be at work on fresher ones."""
+    credentials = _Closing()
+    async with serving(answers(POD)) as server:
+        async with RestTransport(Endpoint(server=server.url, credentials=credentials)) as transport:
+            await transport.do(GET)
+            assert credentials.closed == 0
+        assert credentials.closed == 1
