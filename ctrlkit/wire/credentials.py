@@ -8,7 +8,8 @@ Out      Headers and a TLS context for the next call; a new context for new cert
 Read again         because                                     at most every 10 s
 before a call      one of the files holds something new        token, certificate, key, certificate authority
 before a call      they run out within a minute                as the credential plugin or its certificate said
-after a call       the server refused it with 401              the call is then repeated
+after a call       the server refused it with 401, or showed   the call is then repeated
+                   a certificate that is not trusted
 
 One renewal runs at a time, whoever asked for it. Calls wait for it, but not for long where the plugin is slow: then
 they go on with what there is. What cannot be read costs a log line, and the old ones go on. Rows G5 (authorities that

@@ -40,6 +40,11 @@ def was_cut(error: TransportError) -> bool:
     return isinstance(error.__cause__, _LOST) and not isinstance(error.__cause__, aiohttp.ClientConnectorError)
 
 
+def was_untrusted(error: TransportError) -> bool:
+    """Whether the server showed a certificate that is not trusted, so that nothing was sent."""
+    return isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError)
+
+
 def _may_have_left(error: Exception) -> bool:
     """Whether some of the request may have reached the server."""
     return not isinstance(

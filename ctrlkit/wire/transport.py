@@ -12,8 +12,8 @@ R-b  A write leaves once (connections.py), unless the server says that it did no
      any 429 or 5xx with such a time, and 1 s after its connection was lost. Up to 10 times; nothing else is (row C2).
      A wait longer than the time limit is left to the caller, who finds it in `retry_after_s`.
 R-c  There is no throttle on this side: the server's own fairness says when to wait (rows C1 and B21).
-R-d  A 401 has the credentials renewed, once, where there may be fresher ones. Later calls go over connections of their
-     own where that brought another client certificate.
+R-d  A 401, or a certificate of the server that is not trusted, has the configuration read again, once, where there may
+     be something fresher. Later calls go over connections of their own where that brought another certificate.
 R-e  Answers may come compressed, as servers do with lists above 128 KB; a watch asks that it does not, so that nobody
      on the way holds an event back until a block is full.
 R-f  A watch whose connection is lost or timed out while it opens is an error, not an empty stream as in row C3: the
@@ -41,7 +41,7 @@ from ctrlkit.model import Action, Lines, Verb
 from ctrlkit.telemetry import logger
 from ctrlkit.wire.connections import Connections, sent_once
 from ctrlkit.wire.endpoint import Endpoint
-from ctrlkit.wire.faults import READ_AGAIN, broken, telling_cause, unreachable, was_cut
+from ctrlkit.wire.faults import READ_AGAIN, broken, telling_cause, unreachable, was_cut, was_untrusted
 from ctrlkit.wire.frames import LineSplitter
 from ctrlkit.wire.routes import HttpRequest, to_http
 from ctrlkit.wire.status import refusal, warnings_in
@@ -172,6 +172,9 @@ class RestTransport:
                     raise
                 cause = f"{error.code} {error.reason}".strip()
             except Unreachable as error:
+                if was_untrusted(error) and not renewed and self._endpoint.credentials.refused(sent_at):
+                    renewed = True  # nothing was sent, so that a write may go again too
+                    continue
                 if (
                     action.verb.writes
                     or action.verb is action.verb.WATCH

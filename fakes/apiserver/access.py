@@ -28,6 +28,8 @@ from fakes.apiserver.certificates import Authority
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 _SHOWN_MAX = 100
+_WITHOUT_TYPE = "OpenAPI-Generator/"
+"""How the official Python client calls itself, which names no type for JSON; a page's requests cannot."""
 
 
 class Security(Enum):
@@ -82,8 +84,7 @@ class Access:
         _check_page(request)
         if self.token is not None and request.path not in HEALTH_PATHS:
             _check_token(request, self.token)
-        if request.body_exists and not request.headers.get(hdrs.CONTENT_TYPE):
-            raise UnsupportedMediaType("name the type of the body in a Content-Type header, such as application/json")
+        _check_type(request)
 
 
 def _check_token(request: web.BaseRequest, token: str) -> None:
@@ -91,6 +92,12 @@ def _check_token(request: web.BaseRequest, token: str) -> None:
     is_right = hmac.compare_digest(sent.strip().encode(errors="surrogateescape"), token.encode())
     if not is_right or scheme.lower() != "bearer":
         raise Unauthorized("Unauthorized")
+
+
+def _check_type(request: web.BaseRequest) -> None:
+    is_named = bool(request.headers.get(hdrs.CONTENT_TYPE))
+    if request.body_exists and not (is_named or request.headers.get(hdrs.USER_AGENT, "").startswith(_WITHOUT_TYPE)):
+        raise UnsupportedMediaType("name the type of the body in a Content-Type header, such as application/json")
 
 
 def _check_host(request: web.BaseRequest, host: str) -> None:

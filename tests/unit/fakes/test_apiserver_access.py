@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import kubernetes
 import pytest
 import yaml
 
@@ -180,6 +181,29 @@ async def test_a_server_without_token_listens_on_loopback_only() -> None:
         with pytest.raises(ConfigError, match="without TLS and token"):
             async with ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve(host):
                 pass
+
+
+def use_the_official_client(kubeconfig: Path) -> list[str]:
+    """Make, change, watch and delete a ConfigMap with the client of the package kubernetes."""
+    connect_to: Any = kubernetes.config.new_client_from_config
+    with connect_to(str(kubeconfig)) as connection:
+        api: Any = kubernetes.client.CoreV1Api(connection)
+        watch: Any = kubernetes.watch.Watch
+        api.create_namespaced_config_map("default", {"metadata": {"name": "a"}, "data": {"k": "1"}})
+        api.patch_namespaced_config_map("a", "default", {"data": {"k": "2"}})
+        stream = watch().stream(api.list_namespaced_config_map, "default", timeout_seconds=1)
+        seen = [f"{event['type']} {event['object'].metadata.name} {event['object'].data['k']}" for event in stream]
+        api.delete_namespaced_config_map("a", "default", body=kubernetes.client.V1DeleteOptions())
+        return seen
+
+
+@pytest.mark.real_time
+async def test_the_official_python_client_is_served(security: Security, tmp_path: Path) -> None:
+    """It reads the same kubeconfig, and sends JSON without a Content-Type, which nobody else may."""
+    async with serving(security) as served:
+        served.server.write_kubeconfig(tmp_path / "kubeconfig")
+        assert await asyncio.to_thread(use_the_official_client, tmp_path / "kubeconfig") == ["ADDED a 2"]
+        assert served.names == []
 
 
 # ---- web pages -------------------------------------------------------------------------------------------------------
