@@ -80,7 +80,7 @@ def _endpoint(
         server=server.url,
         namespace=in_namespace,
         tls=credentials.tls,
-        tls_server_name=cluster.tls_server_name or None,
+        tls_server_name=cluster.tls_server_name or server.certified_name,
         proxy=proxy_for(server.url, cluster.proxy_url),
         compresses=not cluster.disable_compression,
         credentials=credentials,

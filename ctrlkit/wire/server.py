@@ -30,6 +30,12 @@ class Server:
         """Whether it is an https server."""
         return self.url.startswith("https:")
 
+    @property
+    def certified_name(self) -> str | None:
+        """The name that its certificate is for where the URL has another: one with a dot at its end."""
+        host = urlsplit(self.url).hostname or ""
+        return host.removesuffix(".") if host.endswith(".") else None
+
 
 def server_of(text: str) -> Server | None:
     """

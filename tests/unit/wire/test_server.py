@@ -42,6 +42,12 @@ def test_what_is_no_server(text: str) -> None:
     assert server_of(text) is None
 
 
+def test_a_name_with_a_dot_at_its_end_is_certified_without_it() -> None:
+    """People write it so that no search domain is tried."""
+    names = [server_of(f"https://{host}:6443/x.") for host in ("api.example.", "api.example", "10.0.0.1", "[fd00::1]")]
+    assert [name and name.certified_name for name in names] == ["api.example", None, None, None]
+
+
 def test_a_login_is_taken_out() -> None:
     """It is sent as Basic authentication, and shown nowhere."""
     server = server_of("https://m%40e:p%3Aw@api.example:6443/x")

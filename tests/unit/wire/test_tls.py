@@ -125,6 +125,15 @@ async def test_the_wrong_name_is_not(files: Files) -> None:
         await _call(files.kubeconfig(server, named, {"token": "t"}))
 
 
+async def test_a_dot_at_the_end_of_a_servers_name_is_not_in_its_certificate(files: Files) -> None:
+    """It is the same host; another name may be asked for all the same."""
+    server = ScriptedServer([], url="https://kubernetes.example.:6443")
+    path = files.kubeconfig(server, from_data(files), {"token": "t"})
+    assert (await load_endpoint(kubeconfig=path)).tls_server_name == "kubernetes.example"
+    path = files.kubeconfig(server, {**from_data(files), "tls-server-name": "other.example"}, {"token": "t"})
+    assert (await load_endpoint(kubeconfig=path)).tls_server_name == "other.example"
+
+
 async def test_an_authority_need_not_be_all_that_the_standard_asks_for(files: Files) -> None:
     """Python 3.13 refuses some that clusters have had for years, and that Go accepts."""
     path = files.kubeconfig(ScriptedServer([], url="https://127.0.0.1:6443"), from_data(files), {"token": "t"})
