@@ -6,7 +6,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
         SettingsError          manager: a flag, a variable or a line of the file
         BuildError             manager: a build function that makes no controllers
         TargetError            cli: `ctrlkit run` was given what is no MODULE:ATTRIBUTE
-      DecodeError            an object the server sent that does not fit its Python type
+      DecodeError            what came is not what was asked for, or does not fit its Python type
       NotSynced              caches that did not fill in time
       TerminalError          raised by a reconciler: do not retry until the object changes
       ReconcileTimeout       controller: a reconcile took longer than it may
@@ -53,9 +53,9 @@ class ConfigError(CtrlkitError):
 
 class DecodeError(CtrlkitError):
     """
-    An object the server sent does not fit the Python type of its Resource.
+    What came is not what was asked for, or an object in it does not fit the Python type of its Resource.
 
-    `version` is its resourceVersion, where that could be read.
+    `version` is the object's resourceVersion, where that could be read.
     """
 
     def __init__(self, message: str, *, version: str = "") -> None:
@@ -132,19 +132,24 @@ class ApiError(CtrlkitError):
 
     @staticmethod
     def of_status(status: Mapping[str, Any], *, attempted: str = "", evidence: str = "") -> ApiError:
-        """Make the error of the class that fits a Status body: by its reason, else by its code."""
-        details = status.get("details") or {}
-        code = int(status.get("code") or 500)
-        reason = str(status.get("reason") or "")
+        """
+        Make the error of the class that fits a Status body: by its reason, else by its code.
+
+        What in it is not what a Status has there counts as not said: proxies and broken servers write them too.
+        """
+        details = _sound_details(status.get("details"))
+        code = status.get("code")
+        code = code if isinstance(code, int) and 100 <= code <= 999 else 500
+        reason = _text(status.get("reason"))
         kind = _BY_REASON.get(reason) or _BY_CODE.get(code, ApiError)
-        retry_after = details.get("retryAfterSeconds")
+        metadata, asked_s = status.get("metadata"), details.get("retryAfterSeconds")
         return kind(
-            str(status.get("message") or reason or f"status {code}"),
+            _text(status.get("message")) or reason or f"status {code}",
             code=code,
             reason=reason or None,
             details=details,
-            retry_after_s=float(retry_after) if retry_after else None,
-            continue_token=str((status.get("metadata") or {}).get("continue") or ""),
+            retry_after_s=asked_s if isinstance(asked_s, int | float) and asked_s else None,
+            continue_token=_text(metadata.get("continue")) if isinstance(metadata, Mapping) else "",
             attempted=attempted,
             evidence=evidence,
         )
@@ -179,10 +184,22 @@ def patience_s(asked_s: float | None) -> float | None:
     """
     How long to wait for who asks for `asked_s` seconds; None where that is no time at all.
 
-    >>> patience_s(4), patience_s(86400), patience_s(-3), patience_s(float("nan"))
-    (4.0, 180.0, None, None)
+    >>> patience_s(4), patience_s(86400), patience_s(-3), patience_s(float("nan")), patience_s(10**400)
+    (4.0, 180.0, None, None, 180.0)
     """
-    return min(float(asked_s), RETRY_AFTER_MAX_S) if asked_s is not None and asked_s >= 0 else None
+    return float(min(asked_s, RETRY_AFTER_MAX_S)) if asked_s is not None and asked_s >= 0 else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _sound_details(details: object) -> dict[str, Any]:
+    if not isinstance(details, Mapping):
+        return {}
+    causes = details.get("causes")
+    sound = [cause for cause in causes if isinstance(cause, Mapping)] if isinstance(causes, list) else []
+    return {**details, "causes": sound} if causes is not None else dict(details)
 
 
 class BadRequest(ApiError):

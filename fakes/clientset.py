@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ctrlkit.errors import AlreadyExists, ApiError
-from ctrlkit.model import Action, AnyResource, Lines, Resource, to_plain
+from ctrlkit.model import Action, AnyResource, Lines, Resource, Verb, to_plain
 from ctrlkit.model.kinds import NAMESPACES
 from fakes.calls import Calls, key_of
 from fakes.faults import Faults, Interceptor, WatchInterceptor
@@ -207,7 +207,7 @@ class FakeClientset:
                 if inspect.isawaitable(answer):
                     answer = await answer
                 if answer is not None:
-                    return _encode(answer)
+                    return _encode(action, answer)
         return await self.tracker.do(action)
 
     def _open(self, action: Action) -> AbstractAsyncContextManager[Lines]:
@@ -271,10 +271,21 @@ def _copy(action: Action) -> Action:
     return dataclasses.replace(action, body=msgspec.json.decode(msgspec.json.encode(action.body)))
 
 
-def _encode(answer: object) -> bytes:
+def _encode(action: Action, answer: object) -> bytes:
+    """A reactor's answer as bytes: those that it gave, or an object, of the kind that was asked for if it says none."""
     if isinstance(answer, bytes):
         return answer
     plain = to_plain(answer)
-    if isinstance(plain, Mapping) and plain.get("kind") == "Status" and plain.get("status") == "Failure":
+    if not isinstance(plain, dict):
+        return msgspec.json.encode(plain)
+    if plain.get("kind") == "Status" and plain.get("status") == "Failure":
         raise ApiError.of_status(plain)
-    return msgspec.json.encode(plain)
+    return msgspec.json.encode(plain if "kind" in plain else _identity(action) | plain)
+
+
+def _identity(action: Action) -> dict[str, str]:
+    resource = action.resource
+    if action.subresource == "scale":
+        return {"kind": "Scale", "apiVersion": "autoscaling/v1"}
+    is_list = action.verb in (Verb.LIST, Verb.DELETE_COLLECTION)
+    return {"kind": resource.list_kind if is_list else resource.kind, "apiVersion": resource.api_version}

@@ -54,9 +54,9 @@ def compare(
 
     Shape   `sample` has the first objects of the newest state in the server's order, all of them where they are fewer
             than SAMPLE; `held` the first ones that are here; `holds` says whether this very state of an object is.
-            Servers that tell no version cannot be compared.
+            Servers that tell no version cannot be compared, nor can what could not be read.
     """
-    if not sample.version:
+    if not sample.version or sample.unreadable:
         return Owed()
     if is_newer(reached, than=sample.version):
         return None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from ctrlkit.cache.machine import Stream
-from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, Record, WatchEvent, is_newer
+from ctrlkit.errors import DecodeError
+from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, Record, Snapshot, WatchEvent, is_newer
 
 T = TypeVar("T")
 GRAVES = 1_000
@@ -66,6 +67,7 @@ class Collecting(Generic[T]):
         self.step = step
         self._known = known
         self.records: dict[ObjectKey, Record[T]] = {}
+        self.unreadable: list[DecodeError] = []
         self.version: str | None = None
         self.ended_at: float | None = None
         self._intake: Intake[T] = Intake()
@@ -79,6 +81,10 @@ class Collecting(Generic[T]):
                 return batch[place + 1 :]
         self._collect(batch)
         return ()
+
+    def snapshot(self, version: str) -> Snapshot[T]:
+        """All that came, at the version of the end marker."""
+        return Snapshot(list(self.records.values()), version, tuple(self.unreadable))
 
     def end(self, now: float) -> None:
         """The list was handed on; what it held is not needed twice."""

@@ -127,7 +127,7 @@ class Course:
     >>> course.begin()
     List(version='0', reason=<Reason.FIRST: 'first'>, after_s=0.0)
     >>> course.listed("7")
-    Watch(version='7', after_s=0.0)
+    Watch(version='7', after_s=0.0, check=False)
     >>> course.reached("9")
     >>> course.watch_ended(Gone("too old"), lived_s=100)
     List(version='9', reason=<Reason.EXPIRED: 'expired'>, after_s=0.0)

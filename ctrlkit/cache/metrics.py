@@ -52,7 +52,12 @@ METRICS = (
     _Family("informer_lists_total", "Lists asked for, by reason.", ("scope", "reason"), _COUNTER),
     _Family("informer_watches_total", "Watches asked for.", ("scope",), _COUNTER),
     _Family("informer_failing", "1 while the last list or watch failed.", ("scope", "verb", "cause"), _GAUGE),
-    _Family("informer_unreadable_total", "Lines and items without so much as a name.", ("scope",), _COUNTER),
+    _Family(
+        "informer_unreadable_total",
+        "Lines and items that tell of no object: no name, another kind, no JSON.",
+        ("scope",),
+        _COUNTER,
+    ),
     _Family("informer_handler_queued_items", "Changes a handler has yet to see.", ("handler",), _GAUGE),
     _Family("informer_handler_oldest_item_seconds", "How long the oldest has waited.", ("handler",), _GAUGE),
     _Family("informer_handler_high_water_items", "The most that ever waited.", ("handler",), _GAUGE),

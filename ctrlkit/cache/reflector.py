@@ -15,8 +15,10 @@ R-d  A stream that has gone silent is given up (watchdog.py).
 R-e  Once history was found rewritten (by that look, by a newest list at a lower version, or by what a watch left out),
      the sink gets the newest state in place of all it has, whatever the versions. A line at a lower version than the
      one reached ends the watch, so that the look is taken.
-R-f  No object ends a stream: one that does not fit its type is applied like any other, as an Unusable record; a line
-     without so much as a name is counted. After a line that is no JSON the version stands still, and a list follows.
+R-f  No object ends a stream: one that does not fit its type is applied like any other, as an Unusable record. After a
+     line that tells of no object of this collection a list follows soon, to show what was lost: one without so much as
+     a name, of another kind, or that is no JSON; where it has no version either, the version stands still. So it is
+     after a list with such items, and what is missing in that is not held for deleted.
 Not promised: order between keys, or a sight of every state in between.
 
 What to do next is decided in machine.py; this module only does it. Rows R1, R3, R7-R9, R11-R14, R17-R22; B14, B17, B18.
@@ -106,7 +108,7 @@ class ReflectorStatistics:
     Shape   `lists` counts lists asked for, streamed ones included, by reason (machine.Reason). The errors are the last
             ones since the last success of their kind: a list that came, a watch that was accepted; `last_error` is the
             text of either. `failures` counts all there were of both, `attempts` those in a row, up to the watch that is
-            accepted again. `unreadable` counts lines and items that had not even a name.
+            accepted again. `unreadable` counts lines and items that told of no object (R-f).
     Units   `last_event_age_s`: seconds since the server last told anything; None before it did.
     """
 
@@ -224,7 +226,7 @@ class Reflector(Generic[T]):
             self._log_failure("list_failed", error, following)
             return following
         following = course.listed(snapshot.version)
-        self._synchronised(snapshot.version)
+        self._synchronised(snapshot)
         return following
 
     async def _stream(self, course: Course, step: Stream) -> Step:
@@ -302,7 +304,8 @@ class Reflector(Generic[T]):
         self, course: Course, opening: AbstractAsyncContextManager[Events[T]], timeout_s: float
     ) -> Exception | None:
         """Take in a stream to its end; what ended it, or None where the server just closed it."""
-        self._doubt = None
+        if self._collecting is not None:
+            self._doubt = None  # a whole collection is on its way
         self._opened_at = None
         self._dog.asked(clock.monotonic(), timeout_s=timeout_s)
         error: Exception | None = None
@@ -310,7 +313,7 @@ class Reflector(Generic[T]):
             async with guarded(self._dog), opening as batches:
                 self._opened_at = now = clock.monotonic()
                 self._dog.opened(now, timeout_s=timeout_s, collecting=self._collecting is not None)
-                if self._owed.gone:
+                if self._owed.gone or self._doubt is not None:
                     self._dog.doubt(now)
                 if self._collecting is None:
                     self._accepted()
@@ -330,8 +333,8 @@ class Reflector(Generic[T]):
         return error
 
     def _accepted(self) -> None:
-        """A watch is on: whatever failed before it is over."""
-        self._watch_error = None
+        """A watch is on: whatever failed before it is over, but for what only a list can mend."""
+        self._watch_error = self._doubt
         down_s = self._outage.end(clock.monotonic())
         if down_s is not None:
             self._log.info("watch_resumed", down_s=round(down_s, 1))
@@ -359,13 +362,15 @@ class Reflector(Generic[T]):
                 return
             if course.is_outdated(collecting.version, asked=collecting.step.version):
                 raise StreamBroken("stream a list: it is older than it was to be; list the newest state")
-            snapshot = Snapshot(list(collecting.records.values()), collecting.version)
+            snapshot = collecting.snapshot(collecting.version)
             self._replace(course, snapshot, collecting.step)
             course.streamed(snapshot.version)
-            self._synchronised(snapshot.version)
+            self._synchronised(snapshot)
             collecting.end(now)
             self._collecting = None
             self._dog.collected()
+            if self._doubt is not None:
+                self._dog.doubt(now)
             self.state = ReflectorState.WATCHING
             self._accepted()
         self._dog.heard(now)
@@ -385,7 +390,8 @@ class Reflector(Generic[T]):
 
     def _reach(self, course: Course, version: str) -> None:
         """Move on, and never back: what comes again or late says nothing of what came before it, if all is well."""
-        if not version or version == course.version or self._doubt is not None:
+        stands_still = self._doubt is not None and not self._doubt.version
+        if not version or version == course.version or stands_still:
             return
         if is_newer(course.version, than=version):
             self._look_again(course, version)
@@ -399,7 +405,8 @@ class Reflector(Generic[T]):
         """See whether a watch has brought what it owes, or is past it."""
         if not self._owed.is_pending(self._sink.find):
             self._owed = Owed()
-            self._dog.sure()
+            if self._doubt is None:
+                self._dog.sure()
         elif not is_newer(self._owed.version, than=version):
             raise self._left_out()
 
@@ -415,16 +422,18 @@ class Reflector(Generic[T]):
             )
 
     def _take_unreadable(self, course: Course, error: DecodeError) -> None:
-        """A line without a name is passed over; one of which nothing can be told casts doubt on all that follows."""
+        """A line that tells of no object casts doubt: a list has to show what was lost."""
         self._heard_at = now = clock.monotonic()
-        if not error.version:
-            if self._collecting is not None:
-                raise error
-            self._doubt = self._doubt or error.with_traceback(None)
-            self._dog.doubt(now)
         self._count_unreadable(error)
-        if self._collecting is None:
-            self._reach(course, error.version)
+        if self._collecting is not None:
+            if not error.version:
+                raise error
+            self._collecting.unreadable.append(error)
+            return
+        self._dog.doubt(now)
+        if self._doubt is None or self._doubt.version:
+            self._doubt = self._watch_error = error.with_traceback(None)
+        self._reach(course, error.version)
 
     def _count_unreadable(self, error: DecodeError) -> None:
         self._unreadable += 1
@@ -443,11 +452,11 @@ class Reflector(Generic[T]):
         if step.reason is not Reason.FIRST:
             self._log.info("relisted", reason=step.reason.value, **told)
 
-    def _synchronised(self, version: str) -> None:
-        self._list_error = None
+    def _synchronised(self, snapshot: Snapshot[T]) -> None:
+        self._list_error = self._doubt = _doubt_of(snapshot)
         self._heard_at = clock.monotonic()
         self.synced.set()
-        self._sink.advance(version, scope=self._scope)
+        self._sink.advance(snapshot.version, scope=self._scope)
 
     def _given_up(self) -> TimedOut | HistoryRewritten:
         if self._owed.gone and self._opened_at is not None:
@@ -470,6 +479,15 @@ class Reflector(Generic[T]):
             self._log.warning(event, error=text, **told)
         else:
             self._log.error(event, error=text, exc_info=error, **told)
+
+
+def _doubt_of(snapshot: Snapshot[T]) -> DecodeError | None:
+    """What is wrong with a list of which not all could be read."""
+    if not snapshot.unreadable:
+        return None
+    count, first = len(snapshot.unreadable), snapshot.unreadable[0]
+    text = f"a list with {count} item{'s' if count > 1 else ''} that cannot be read; the first: {first}"
+    return DecodeError(text, version=snapshot.version)
 
 
 @asynccontextmanager

@@ -1,10 +1,12 @@
 """
 The objects of one kind, by key, with their indexes. Pure: it changes when its one writer says so, and tells how.
 
-S-a  After `replace` a scope holds exactly the objects of the snapshot.
+S-a  After `replace` a scope holds exactly the objects of the snapshot; those of before as well where some of its items
+     could not be read, as nobody knows which these are.
 S-b  For one key, versions only rise, until a `replace` says otherwise: late and doubled events change nothing.
-S-c  An object whose version and uid did not change is no change, unless the server's history was rewritten: then
-     versions of before and after it cannot be compared, and every object counts as changed.
+S-c  An object whose version and uid did not change is no change, unless it could not be used before, and now can; or
+     the server's history was rewritten: then versions of before and after it cannot be compared, and every object
+     counts as changed.
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ class Store(Generic[T]):
     def known(self, record: Record[T]) -> Record[T]:
         """The stored record of this very state of the object, or this one where there is none."""
         have = self._records.get(record.key)
-        return record if have is None or not _is_same(have, record) else have
+        return record if have is None or _tells_new(record, have) else have
 
     def holds(self, record: Record[T]) -> bool:
         """Whether this very state of the object is stored: the same version of the same object, and as it is stored."""
@@ -117,12 +119,12 @@ class Store(Generic[T]):
         """Make a scope equal to a snapshot; returns deletions, then what came or changed in the list's order (F2)."""
         listed = {record.key: record for record in snapshot.records}
         here = self._namespaces.get(scope, ()) if scope else self._records
-        gone = sorted(key for key in here if key not in listed)
+        gone = [] if snapshot.unreadable else sorted(key for key in here if key not in listed)
         changes = [Change(self._remove(key), None, cause) for key in gone]
         is_rewritten = cause is Cause.REWRITTEN
         for key, record in listed.items():
             old = self._records.get(key)
-            if old is not record and (old is None or is_rewritten or not _is_same(old, record)):
+            if old is not record and (old is None or is_rewritten or _tells_new(record, old)):
                 changes.append(Change(old, self._put(record, old), cause))
         return changes
 
@@ -137,7 +139,7 @@ class Store(Generic[T]):
             return Change(record if self._transform is None else self._transform(record), None, Cause.WATCH)
         if old is not None:
             have, told = old.meta.resource_version, record.meta.resource_version
-            if have == told or is_newer(have, than=told):
+            if is_newer(have, than=told) or (have == told and not _cures(record, old)):
                 return None
         return Change(old, self._put(record, old), Cause.WATCH)
 
@@ -186,3 +188,13 @@ class Store(Generic[T]):
 def _is_same(one: Record[T], other: Record[T]) -> bool:
     """Whether two records are of one state of one object; what has no version is never known to be."""
     return bool(other.version) and one.version == other.version and one.meta.uid == other.meta.uid
+
+
+def _tells_new(record: Record[T], have: Record[T]) -> bool:
+    """Whether a listed state of an object is another one than that which is here."""
+    return not _is_same(have, record) or _cures(record, have)
+
+
+def _cures(record: Record[T], have: Record[T]) -> bool:
+    """Whether what could not be used can be, in the same version: it was spoilt on its way."""
+    return have.fault is not None and record.fault is None

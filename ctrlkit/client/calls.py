@@ -17,6 +17,7 @@ from ctrlkit.client.written import note
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, CtrlkitError
 from ctrlkit.model import Action, Lines, Resource, Transport, WatchEvent
+from ctrlkit.wire.answers import Answer, judge
 from ctrlkit.wire.codec import Codec
 from ctrlkit.wire.routes import check_action
 
@@ -57,11 +58,31 @@ class Calls:
         return cast("Codec[T]", found)
 
     async def do(self, action: Action) -> bytes:
-        """Perform any verb but watch; BadRequest for names that no server could tell apart from a path (row C8)."""
+        """
+        Perform any verb but list and watch; the answer is what was asked for (wire/answers.py).
+
+        Errors  BadRequest for names that no server could tell apart from a path (row C8); those of `judge`.
+        """
+        return (await self._answer(action)).data
+
+    async def do_for_object(self, resource: Resource[T], action: Action) -> T:
+        """`do` for a verb that answers with an object, which is decoded."""
+        answer = await self._answer(action)
+        if answer.fault is not None:
+            raise answer.fault
+        return self.codec(resource).decode_object(answer.data)
+
+    async def list_page(self, action: Action) -> bytes:
+        """Perform a list; the codec judges the page while it reads it."""
         check_action(action)
         with attempting(action), call_span(action):
-            answer = await self._transport.do(action)
-        note(action, answer, server=self._transport)
+            return await self._transport.do(action)
+
+    async def _answer(self, action: Action) -> Answer:
+        check_action(action)
+        with attempting(action), call_span(action):
+            answer = judge(action, await self._transport.do(action))
+        note(action, answer.head, server=self._transport)
         return answer
 
     @property

@@ -41,7 +41,7 @@ class Client:
 
     >>> class Echo:
     ...     async def do(self, action):
-    ...         return b'{"metadata": {"name": "%s", "resourceVersion": "7"}}' % action.name.encode()
+    ...         return b'{"kind": "Pod", "metadata": {"name": "%s", "resourceVersion": "7"}}' % action.name.encode()
     >>> from ctrlkit.model.kinds import PODS
     >>> import asyncio
     >>> asyncio.run(Client(Echo()).get(PODS, "demo/a")).metadata.resource_version
@@ -51,9 +51,9 @@ class Client:
             the resource's Python type. Selectors are text, or the selector types of ctrlkit.model turned into it.
             `namespace=""` of a list or watch means all namespaces.
     Errors  Every verb raises ApiError where the server refuses, TransportError where no answer came (a write may then
-            have been carried out), DecodeError where the answer does not fit the type (a write was carried out), and
-            BadRequest, without asking the server, for names it could not understand. ValueError for a key that is
-            neither an ObjectKey nor text.
+            have been carried out), DecodeError where what came is not what was asked for, such as a gateway's page
+            (as before), or does not fit the type (a write was carried out); and BadRequest, without asking the server,
+            for names it could not understand. ValueError for a key that is neither an ObjectKey nor text.
     Source  Rows C1, C8, R4, B21: no throttle on this side, the server's own fairness says when to wait.
     """
 
@@ -76,7 +76,7 @@ class Client:
             pod = await client.get(PODS, "demo/web-0")
         """
         action = _named(Verb.GET, resource, key, subresource=subresource)
-        return self._calls.codec(resource).decode_object(await self._calls.do(action))
+        return await self._calls.do_for_object(resource, action)
 
     async def list(
         self,
@@ -165,7 +165,7 @@ class Client:
             body=plain,
             options=self._write_options(dry_run),
         )
-        return await self._write(resource, action)
+        return await self._calls.do_for_object(resource, action)
 
     async def update(
         self, resource: Resource[T], body: object, *, subresource: str = "", dry_run: DryRun = DryRun.NO
@@ -190,7 +190,7 @@ class Client:
             body=plain,
             options=self._write_options(dry_run),
         )
-        return await self._write(resource, action)
+        return await self._calls.do_for_object(resource, action)
 
     async def update_status(self, resource: Resource[T], body: object) -> T:
         """
@@ -224,7 +224,7 @@ class Client:
             patch_type=patch_type,
             options=replace(self._write_options(dry_run), force=force),
         )
-        return await self._write(resource, action)
+        return await self._calls.do_for_object(resource, action)
 
     async def apply(
         self,
@@ -317,9 +317,6 @@ class Client:
         return read_scale(action, await self._calls.do(action))
 
     # ---- how --------------------------------------------------------------------------------------------------------
-
-    async def _write(self, resource: Resource[T], action: Action) -> T:
-        return self._calls.codec(resource).decode_object(await self._calls.do(action))
 
     def _write_options(self, dry_run: DryRun) -> Options:
         return Options(field_manager=self._field_manager, dry_run=dry_run is DryRun.ALL)

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from ctrlkit.client.calls import Calls
 from ctrlkit.client.pages import first_page, list_all
+from ctrlkit.errors import DecodeError
 from ctrlkit.model import Action, Options, Record, Resource, Snapshot, Verb, WatchEvent
 
 T = TypeVar("T")
@@ -20,7 +21,8 @@ class ClientListWatch(Generic[T]):
     """
     One collection on a server; `scope` is the list Action that selects it, without version, limit or token.
 
-    Errors  ApiError and TransportError from both; DecodeError for bytes that are no list or watch line. The events'
+    Errors  ApiError and TransportError from both; DecodeError for bytes that are no list or watch line, and for a list
+            without a version. The events'
             iterator can be asked on after a DecodeError: the next line follows.
     Source  Rows R2, R4, R8, R19.
     """
@@ -65,6 +67,11 @@ class ClientListWatch(Generic[T]):
         pages = await list_all(self._calls, self._resource, replace(self._scope, options=options), known)
         if resource_version == "0" and pages.count > 1:
             self._comes_in_pages = True
+        if not pages.snapshot.version:
+            raise DecodeError(
+                f"{self._scope}: the list has no resourceVersion, so that no watch can follow it; "
+                "list this kind when you need it, instead of caching it"
+            )
         return pages.snapshot
 
     async def sample(self, count: int) -> Snapshot[T]:

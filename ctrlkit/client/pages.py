@@ -22,6 +22,8 @@ from ctrlkit.model import Action, Options, Record, Resource, Snapshot
 
 T = TypeVar("T")
 R = TypeVar("R")
+PAGES_MAX = 100_000
+"""No collection has so many: a server that always has one more page has an end nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ async def list_all(
     first, token = await page(action.options)
     if not token:
         return Pages(first, 1)
+    tokens = {token}
     records: list[Record[T]] = list(first.records)
     unreadable: list[DecodeError] = list(first.unreadable)
     count = 1
@@ -59,6 +62,12 @@ async def list_all(
         records.extend(further.records)
         unreadable.extend(further.unreadable)
         count += 1
+        if token in tokens or count > PAGES_MAX:
+            raise DecodeError(
+                f"{action}: the list does not end: after {count} pages the server continues it with a token that it "
+                "gave before; see what answers at this address"
+            )
+        tokens.add(token)
     return Pages(Snapshot(records, first.version, unreadable), count)
 
 
@@ -70,7 +79,7 @@ async def first_page(calls: Calls, resource: Resource[T], action: Action) -> Sna
 async def _page(
     calls: Calls, resource: Resource[T], action: Action, known: Callable[[Record[T]], Record[T]] | None
 ) -> tuple[Snapshot[T], str]:
-    data = await calls.do(action)
+    data = await calls.list_page(action)
     return await _in_turns(calls.codec(resource).decode_list_in_steps(data, known))
 
 

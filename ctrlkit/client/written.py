@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import msgspec
-
-from ctrlkit.model import Action, Effect, ObjectKey, OwnerReference, Verb, Write
+from ctrlkit.model import Action, Effect, ObjectKey, ObjectMeta, Verb, Write
+from ctrlkit.wire.heads import Head
 
 _NOTES: ContextVar[tuple[Callable[[Write], None], ...]] = ContextVar("ctrlkit_written", default=())
 
@@ -27,8 +26,8 @@ def noting_writes(told: Callable[[Write], None] | None = None) -> Iterator[list[
             await client.delete(CONFIG_MAPS, "demo/a")
         await informer.shown(writes[-1], timeout_s=5)
 
-    Dry runs are no writes. A write whose answer did not come is not noted: nobody knows its version. `told` is called
-    with each write as it is noted.
+    Dry runs are no writes. A write whose answer did not come is not noted, nor one whose answer is not what was asked
+    for: nobody knows its version, or whether it was carried out. `told` is called with each write as it is noted.
     """
     writes: list[Write] = []
     token = _NOTES.set((*_NOTES.get(), writes.append, *((told,) if told else ())))
@@ -38,61 +37,37 @@ def noting_writes(told: Callable[[Write], None] | None = None) -> Iterator[list[
         _NOTES.reset(token)
 
 
-def note(action: Action, answer: bytes, *, server: object) -> None:
-    """Add a call that succeeded to the blocks it was made in. Nothing is decoded where nobody asks."""
+def note(action: Action, head: Head, *, server: object) -> None:
+    """Add a call that was carried out to the blocks it was made in."""
     notes = _NOTES.get()
     if not notes or not action.verb.writes or action.options.dry_run:
         return
-    for write in writes_in(action, answer, server=server):
+    for write in writes_in(action, head, server=server):
         for tell in notes:
             tell(write)
 
 
-def writes_in(action: Action, answer: bytes, *, server: object = None) -> list[Write]:
+def writes_in(action: Action, head: Head, *, server: object = None) -> list[Write]:
     """
-    What a successful call wrote, read from the server's answer; nothing where that has no object's metadata.
+    What a call that was carried out wrote, read from the server's answer; nothing where that has no version.
 
     >>> from ctrlkit.model.kinds import PODS
+    >>> from ctrlkit.wire.answers import judge
     >>> delete = Action(verb=Verb.DELETE, resource=PODS, namespace="demo", name="a")
-    >>> [str(write) for write in writes_in(delete, b'{"kind": "Status", "details": {"uid": "7"}}')]
+    >>> answer = judge(delete, b'{"kind": "Status", "status": "Success", "details": {"uid": "7"}}')
+    >>> [str(write) for write in writes_in(delete, answer.head)]
     ['pods demo/a deleted']
     """
-    try:
-        found = _ANSWER.decode(answer)
-    except msgspec.DecodeError:
-        return []
-    deletes = action.verb in (Verb.DELETE, Verb.DELETE_COLLECTION)
-    if deletes and found.kind == "Status":
-        return [_write(action, found, found.details.uid, server)] if action.name else []
-    objects = found.items or () if action.verb is Verb.DELETE_COLLECTION else (found,)
-    return [_write(action, each, each.metadata.uid, server) for each in objects if each.metadata.resource_version]
+    if action.verb is Verb.DELETE_COLLECTION:
+        metas = head.metadata_of_items()
+    elif action.verb is Verb.DELETE and head.kind == "Status":
+        return [_write(action, ObjectMeta(), head.uid_in_details(), server)]
+    else:
+        metas = [] if head.metadata is None else [head.metadata]
+    return [_write(action, meta, meta.uid, server) for meta in metas if meta.resource_version]
 
 
-class _Meta(msgspec.Struct, frozen=True, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    labels: dict[str, str] | None = None
-    owner_references: tuple[OwnerReference, ...] | None = None
-
-
-class _Details(msgspec.Struct, frozen=True):
-    uid: str = ""
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    kind: str = ""
-    metadata: _Meta = _Meta()
-    details: _Details = _Details()
-    items: list[_Answer] | None = None
-
-
-_ANSWER = msgspec.json.Decoder(_Answer)
-
-
-def _write(action: Action, found: _Answer, uid: str, server: object) -> Write:
-    meta = found.metadata
+def _write(action: Action, meta: ObjectMeta, uid: str, server: object) -> Write:
     deletes = action.verb in (Verb.DELETE, Verb.DELETE_COLLECTION)
     return Write(
         resource=action.resource,

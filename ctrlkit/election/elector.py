@@ -233,6 +233,7 @@ class Elector:
 
     async def _carry_out(self, step: Read | Claim | Rest) -> None:
         changes = self._course.changes_of_holder
+        bug: Exception | None = None
         try:
             match step:
                 case Rest(until):
@@ -243,10 +244,17 @@ class Elector:
                     await self._send(step)
         except CtrlkitError as error:
             self._course.failed(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever fails on the way to the server is a try that failed
+            self._course.failed(repr(error))
+            bug = error
         if self._course.changes_of_holder != changes:
             self._log.info("leader_seen", holder=self._course.record.holder)
         if self._course.last_error not in ("", self._logged_error):
-            self._log.warning("lease_not_reached", leading=self.is_leading(), error=self._course.last_error)
+            told = {"leading": self.is_leading(), "error": self._course.last_error}
+            if bug is None:
+                self._log.warning("lease_not_reached", **told)
+            else:
+                self._log.error("lease_not_reached", exc_info=bug, **told)
         self._logged_error = self._course.last_error
 
     async def _read(self) -> None:

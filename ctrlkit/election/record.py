@@ -63,7 +63,8 @@ class LeaseRecord:
             "renewTime": self.renewed,
             "leaseTransitions": self.transitions,
         }
-        return {**lease, "spec": {**(lease.get("spec") or {}), **ours}}
+        spec = lease.get("spec")
+        return {**lease, "spec": {**(spec if isinstance(spec, Mapping) else {}), **ours}}
 
     def claimed(self, identity: str, times: LeaseTimes, wall: datetime) -> LeaseRecord:
         """The record after `identity` renewed it or took it; only a new holder counts as a transition."""

@@ -271,15 +271,18 @@ class Sharding:
                 return await call
         except TimeoutError:
             self._failed(TimedOut(f"reach the group {self.name}: no answer within {limit_s:.3g} s; it is tried again"))
-        except CtrlkitError as error:
+        except Exception as error:  # noqa: BLE001 - whatever fails on the way to the server is a try that failed
             self._failed(error)
         return None
 
-    def _failed(self, error: CtrlkitError) -> None:
-        text = str(error)
+    def _failed(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, CtrlkitError) else repr(error)
         if text != self._last_error:
             self._last_error = text
-            self._log.warning("group_not_reached", error=text)
+            if isinstance(error, CtrlkitError):
+                self._log.warning("group_not_reached", error=text)
+            else:
+                self._log.error("group_not_reached", error=text, exc_info=error)
 
     # ---- what others may ask -----------------------------------------------------------------------------------------
 

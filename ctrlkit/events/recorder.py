@@ -25,7 +25,7 @@ from enum import Enum, StrEnum
 from ctrlkit.backoff import Backoff
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic, now, random_source
-from ctrlkit.errors import AlreadyExists, ApiError, CtrlkitError, NotFound, TransportError
+from ctrlkit.errors import AlreadyExists, ApiError, CtrlkitError, NotFound
 from ctrlkit.events.correlate import Correlator, cut
 from ctrlkit.events.forms import CoreForm, EventsApi, Form, Names, SeriesForm
 from ctrlkit.events.occurrence import Entry, EventType, Fate, Occurrence, Reference
@@ -264,8 +264,8 @@ class EventRecorder:
         count, lost = entry.count, entry.lost
         try:
             await self._deliver(entry)
-        except CtrlkitError as error:
-            reason = DropReason.UNDELIVERED if isinstance(error, TransportError) else DropReason.REFUSED
+        except Exception as error:  # noqa: BLE001 - no Event is worth those after it
+            reason = DropReason.REFUSED if isinstance(error, ApiError) else DropReason.UNDELIVERED
             self._drop(entry, reason, occurrences=count - entry.told - lost)
             self._tell_dropped(entry.about, error)
             if reason is DropReason.UNDELIVERED:
@@ -318,12 +318,14 @@ class EventRecorder:
         self._dropped[reason] += occurrences
         entry.lost += occurrences
 
-    def _tell_dropped(self, about: Occurrence, why: str | CtrlkitError) -> None:
+    def _tell_dropped(self, about: Occurrence, why: str | Exception) -> None:
         key, kind = str(ObjectKey(about.regarding.namespace, about.regarding.name)), about.regarding.kind
         if isinstance(why, ApiError) and _is_of_ending_namespace(why):
             self._log.debug("event_dropped", key=key, kind=kind, reason=about.reason, error=str(why))
-        else:
+        elif isinstance(why, str | CtrlkitError):
             self._log.warning("event_dropped", key=key, kind=kind, reason=about.reason, error=str(why))
+        else:
+            self._log.error("event_dropped", key=key, kind=kind, reason=about.reason, error=repr(why), exc_info=why)
 
     def _left(self) -> int:
         return len(self._pending) + (self._writing is not None)
@@ -335,11 +337,13 @@ def _is_of_ending_namespace(error: ApiError) -> bool:
 
 
 async def _until_answered(call: Callable[[], Awaitable[object]]) -> None:
-    """Make a call, again and again with growing delays where no answer came (E2); an answer is an answer."""
+    """Make a call, again and again with growing delays where no answer came (E2); a refusal is an answer."""
     for failures in range(TRIES - 1):
         try:
             await call()
-        except TransportError:
+        except ApiError:
+            raise
+        except CtrlkitError:
             await asyncio.sleep(RETRY.delay_s(failures, random_source()))
         else:
             return

@@ -31,7 +31,8 @@ class Resource(Generic[T]):
     ('apps/v1', 'statefulsets.apps')
 
     Shape   `type` is Unstructured, or any type msgspec decodes (Struct, dataclass, TypedDict) with the fields its user
-            needs; other fields are skipped and cost nothing. Two resources are equal when all of this is equal.
+            needs; other fields are skipped and cost nothing. `list_kind` is what lists of the kind call themselves:
+            the kind and `List`, unless a definition says otherwise. Two resources are equal when all of this is equal.
     Errors  ValueError where version, kind or plural is empty.
     """
 
@@ -41,6 +42,7 @@ class Resource(Generic[T]):
     kind: str
     plural: str
     scope: Scope = Scope.NAMESPACED
+    list_kind: str = ""
 
     def __post_init__(self) -> None:
         missing = [word for word in ("version", "kind", "plural") if not getattr(self, word)]
@@ -49,6 +51,8 @@ class Resource(Generic[T]):
                 f"resource {self.kind or self.plural or '?'}: it has no {' and no '.join(missing)}; "
                 "write them as the kind's definition does"
             )
+        if not self.list_kind:
+            object.__setattr__(self, "list_kind", f"{self.kind}List")
 
     def __hash__(self) -> int:
         return hash((self.group, self.plural))  # the same for each Python type: see Write in fakes/clientset.py
@@ -97,10 +101,18 @@ class Resource(Generic[T]):
 
 
 def custom_resource(
-    *, group: str, version: str = "v1", kind: str, plural: str, scope: Scope = Scope.NAMESPACED
+    *,
+    group: str,
+    version: str = "v1",
+    kind: str,
+    plural: str,
+    scope: Scope = Scope.NAMESPACED,
+    list_kind: str = "",
 ) -> Resource[Unstructured]:
     """A Resource of plain dict-like objects; `.of(Type)` gives it a Python type."""
-    return Resource(type=Unstructured, group=group, version=version, kind=kind, plural=plural, scope=scope)
+    return Resource(
+        type=Unstructured, group=group, version=version, kind=kind, plural=plural, scope=scope, list_kind=list_kind
+    )
 
 
 AnyResource = Resource[Any]

@@ -76,7 +76,11 @@ def _raise(error: DecodeError) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Generic[T]):
-    """A whole collection at one version; `unreadable` tells of items that not even had a name."""
+    """
+    A whole collection at one version; `unreadable` tells of items that not even had a name.
+
+    Which objects those are nobody knows: what is missing in such a snapshot may still be there.
+    """
 
     records: Sequence[Record[T]]
     version: str

@@ -23,6 +23,9 @@ HTTP and TLS: where the server is, how an Action travels, and what its answers m
     parameters.py  Options <-> query and DeleteOptions; pure
     frames.py      chunks -> lines; pure
     list_parts.py  a long list -> parts, so that decoding it holds nobody up; pure
+    answers.py     what an answer means, by what it says it is: one table for all verbs; pure
+    heads.py       what a document says of itself; pure
+    salvage.py     what can be read of an object that is not as it should be; pure
     codec.py       bytes -> records and watch events; pure
 
 Nothing is imported here, so that what needs the pure modules alone does not pay for the HTTP library.

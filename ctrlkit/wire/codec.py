@@ -8,18 +8,20 @@ immutable Struct  once, if it has `metadata:   the value itself, shared by all w
 any other         twice                        its bytes; each look at `value` decodes a private copy
 
 Immutable is a frozen Struct whose fields are immutable too: scalars, tuples, such Structs. An object that does not fit
-its type is an Unusable record: it is there, and each look at `value` raises its DecodeError. Metadata that does not fit
-is read field by field, and the record has what fits; only an object without a name is no record (row B14).
+its type, or is nested too deeply to be read, is an Unusable record: it is there, and each look at `value` raises its
+DecodeError. Metadata that does not fit is read field by field, and the record has what fits; only an object without a
+name, or of another kind, is no record (row B14). What a document says it is decides what it means (answers.py); what
+begins as servers write it needs no second look for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, Generic, Literal, NoReturn, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
-from ctrlkit.errors import ApiError, DecodeError
+from ctrlkit.errors import DecodeError
 from ctrlkit.model import (
     Applied,
     Bookmark,
@@ -33,8 +35,9 @@ from ctrlkit.model import (
     WatchEvent,
     is_immutable,
 )
-from ctrlkit.wire.list_parts import ListMeta, parts_of
-from ctrlkit.wire.salvage import read_loosely, salvage_metadata
+from ctrlkit.wire.answers import ListAnswers, WatchAnswers
+from ctrlkit.wire.list_parts import Page, parts_of
+from ctrlkit.wire.salvage import UNREADABLE, explain, read_loosely, salvage_metadata
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -56,9 +59,6 @@ class _LineBody(msgspec.Struct, Generic[D], gc=False):
     object: D
 
 
-_NOT_THAT = (msgspec.DecodeError, UnicodeDecodeError)
-"""What decoders raise for bytes that are not what they read."""
-
 _OBJECT = msgspec.json.Decoder(_Object)
 _LINE = msgspec.json.Decoder(_Line[_Object])
 _DICT = msgspec.json.Decoder(dict[str, Any])
@@ -71,13 +71,13 @@ class Codec(Generic[T]):
 
     >>> from ctrlkit.model.kinds import PODS
     >>> codec = Codec(PODS)
-    >>> event = codec.decode_line(b'{"type":"ADDED","object":{"metadata":{"name":"a","resourceVersion":"7"}}}')
-    >>> event.record, event.record.value
-    (Record(a at 7), {'apiVersion': 'v1', 'kind': 'Pod', 'metadata': {'name': 'a', 'resourceVersion': '7'}})
+    >>> event = codec.decode_line(b'{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}}')
+    >>> event.record.key, event.record.value
+    (ObjectKey(namespace='', name='a'), {'kind': 'Pod', 'apiVersion': 'v1', 'metadata': {'name': 'a'}})
 
-    Errors  DecodeError where the bytes are no such document, or where the object of a line has no name (a list counts
-            those as `unreadable`); an object that merely does not fit the resource's type raises it when its record's
-            `value` is looked at. ApiError for an ERROR line.
+    Errors  DecodeError where the bytes are no such document, or where the object of a line has no name or is of another
+            kind (a list counts those as `unreadable`); an object that merely does not fit the resource's type raises it
+            when its record's `value` is looked at. ApiError for a Status, in the place of a list or in an ERROR line.
     """
 
     def __init__(self, resource: Resource[T]) -> None:
@@ -87,6 +87,7 @@ class Codec(Generic[T]):
         self._typed_line: msgspec.json.Decoder[_Line[Any]] | None = None
         self._typed_item: msgspec.json.Decoder[Any] | None = None
         self._eager = self._dict_like = False
+        self._lists, self._watches = ListAnswers(resource), WatchAnswers(resource)
         python_type: Any = resource.type
         if isinstance(python_type, type) and issubclass(python_type, Unstructured):
             self._of_object = self._guarded(lambda data: self._whole(_DICT.decode(data)))
@@ -125,31 +126,32 @@ class Codec(Generic[T]):
         """
         records: list[Record[T]] = []
         unreadable: list[DecodeError] = []
-        metadata = ListMeta()
+        page = Page()
         try:
             for number, page in enumerate(parts_of(data)):
                 if number:
                     yield
-                metadata = page.metadata
                 for item in page.items or ():
                     found = self._item(item)
                     if isinstance(found, DecodeError):
                         unreadable.append(found)
                     else:
                         records.append(found if known is None else known(found))
-        except _NOT_THAT as error:
-            raise self._unreadable("list", error) from error
-        return Snapshot(records, metadata.resource_version, unreadable), metadata.continue_ or ""
+        except UNREADABLE as error:
+            raise self._lists.unreadable(data, error) from error
+        self._lists.accept(page, data)
+        return Snapshot(records, page.version, unreadable), page.continue_token
 
     def decode_line(self, line: bytes) -> WatchEvent[T]:
         """One line of a watch; raises the ApiError that an ERROR line carries."""
+        self._watches.accept(line)
         if self._typed_line is not None:
             found = self._typed_event(self._typed_line, line)
             if found is not None:
                 return found
         try:
             event = _LINE.decode(line)
-        except _NOT_THAT as error:
+        except UNREADABLE as error:
             return self._salvaged_event(line, error)
         meta = event.object.metadata
         match event.type:
@@ -157,12 +159,12 @@ class Codec(Generic[T]):
                 return Applied(self._record(line, meta, self._of_line))
             case "DELETED":
                 return Deleted(self._record(line, meta, self._of_line))
-        return self._other_event(event.type, meta, line)
+        return self._other_event(event.type, meta)
 
     def _typed_event(self, decoder: msgspec.json.Decoder[_Line[Any]], line: bytes) -> WatchEvent[T] | None:
         try:
             event = decoder.decode(line)
-        except _NOT_THAT:
+        except UNREADABLE:
             return None  # a bookmark, an error, or an object that does not fit
         match event.type:
             case "ADDED" | "MODIFIED":
@@ -171,12 +173,9 @@ class Codec(Generic[T]):
                 return Deleted(self._shared(event.object.metadata, event.object))
         return None
 
-    def _other_event(self, kind: str, meta: ObjectMeta, line: bytes) -> Bookmark:
-        match kind:
-            case "BOOKMARK":
-                return Bookmark(meta.resource_version, (meta.annotations or {}).get(INITIAL_EVENTS_END) == "true")
-            case "ERROR":
-                self._raise_status(line)
+    def _other_event(self, kind: str, meta: ObjectMeta) -> Bookmark:
+        if kind == "BOOKMARK":
+            return Bookmark(meta.resource_version, (meta.annotations or {}).get(INITIAL_EVENTS_END) == "true")
         raise DecodeError(
             f"watch {self.resource}: unknown event type {kind[:32]!r}; is this an API server?",
             version=meta.resource_version,
@@ -185,23 +184,21 @@ class Codec(Generic[T]):
     def _salvaged_event(self, line: bytes, error: Exception) -> WatchEvent[T]:
         """The event of a line whose metadata does not fit: what does fit, and a record that says what does not."""
         loose = read_loosely(line)
-        fault = self._unreadable("watch line", error)
         if loose is None:
-            raise fault
-        kind = str(loose.get("type"))
-        if kind == "ERROR":
-            self._raise_status(line)
-        meta = salvage_metadata(loose.get("object"))
+            raise self._unreadable("watch line", error)
+        kind, meta = str(loose.get("type")), salvage_metadata(loose.get("object"))
+        fault = self._unreadable(str(meta.key), error)
         match kind:
             case "ADDED" | "MODIFIED":
                 return Applied(self._faulty(meta, fault))
             case "DELETED":
                 return Deleted(self._faulty(meta, fault))
-        return self._other_event(kind, meta, line)
+        return self._other_event(kind, meta)
 
     def _item(self, raw: msgspec.Raw) -> Record[T] | DecodeError:
-        """One item of a list; a DecodeError where it has no name."""
+        """One item of a list; a DecodeError where it has no name, or is of another kind."""
         try:
+            self._lists.accept_item(raw)
             return self._typed_record(raw) or self._read_record(bytes(raw))  # a copy, to be free of the page it came in
         except DecodeError as nameless:
             return nameless.with_traceback(None)
@@ -211,22 +208,23 @@ class Codec(Generic[T]):
             return None
         try:
             value = self._typed_item.decode(raw)
-        except _NOT_THAT:
+        except UNREADABLE:
             return None  # it does not fit; see what of it does
         return self._shared(value.metadata, value)
 
     def _read_record(self, item: bytes) -> Record[T]:
         try:
             meta = _OBJECT.decode(item).metadata
-        except _NOT_THAT as error:
-            return self._faulty(salvage_metadata(read_loosely(item)), self._unreadable("list item", error))
+        except UNREADABLE as error:
+            meta = salvage_metadata(read_loosely(item))
+            return self._faulty(meta, self._unreadable(str(meta.key), error))
         return self._record(item, meta, self._of_object)
 
     def _record(self, data: bytes, meta: ObjectMeta, decode: Callable[[bytes], T]) -> Record[T]:
         if not meta.name:
             raise self._nameless(meta)
         if self._dict_like:
-            return Record(meta, data, decode)
+            return Record(meta, data, decode) if data.isascii() or _is_utf8(data) else self._misspelt(meta)
         try:
             value = decode(data)
         except DecodeError as error:
@@ -245,6 +243,9 @@ class Codec(Generic[T]):
         fault.__cause__ = fault.__context__ = None
         return Unusable(meta, fault.with_traceback(None))
 
+    def _misspelt(self, meta: ObjectMeta) -> Record[T]:
+        return self._faulty(meta, self._unreadable(str(meta.key), "it is not UTF-8"))
+
     def _nameless(self, meta: ObjectMeta) -> DecodeError:
         return DecodeError(
             f"decode {self.resource}: an object without a name; is this an API server?", version=meta.resource_version
@@ -260,22 +261,17 @@ class Codec(Generic[T]):
         def decode_or_explain(data: bytes) -> T:
             try:
                 return decode(data)
-            except _NOT_THAT as error:
+            except UNREADABLE as error:
                 raise self._unreadable(_name_in(data), error) from error
 
         return decode_or_explain
 
-    def _unreadable(self, what: str, error: Exception) -> DecodeError:
+    def _unreadable(self, what: str, error: Exception | str) -> DecodeError:
         type_name = getattr(self.resource.type, "__name__", str(self.resource.type))
+        fact = error if isinstance(error, str) else explain(error)
         return DecodeError(
-            f"decode {self.resource} {what} as {type_name}: {error}; correct the object, or the type that is to hold it"
+            f"decode {self.resource} {what} as {type_name}: {fact}; correct the object, or the type that is to hold it"
         )
-
-    def _raise_status(self, line: bytes) -> NoReturn:
-        status = (read_loosely(line) or {}).get("object")
-        if not isinstance(status, dict):
-            raise DecodeError(f"watch {self.resource}: an ERROR line without a Status; is this an API server?")
-        raise ApiError.of_status(status, evidence="ERROR event in the watch")
 
 
 def _same(value: T) -> T:
@@ -289,12 +285,16 @@ def _has_object_meta(python_type: Any) -> bool:
     )
 
 
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _name_in(data: bytes) -> str:
     """The key of the object in a document or a watch line, for an error's text; only failures pay for this."""
-    for decoder in (_OBJECT, msgspec.json.Decoder(_LineBody[_Object])):
-        try:
-            found: Any = decoder.decode(data)
-        except _NOT_THAT:
-            continue
-        return str(getattr(found, "object", found).metadata.key)
-    return "object"
+    loose = read_loosely(data) or {}
+    key = salvage_metadata(loose.get("object", loose)).key
+    return str(key) if key.name else "object"

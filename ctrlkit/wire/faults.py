@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import aiohttp
+from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError, LineTooLong, PayloadEncodingError
 
 from ctrlkit.errors import StreamBroken, TransportError, Unreachable
 from ctrlkit.model import Action
+from ctrlkit.wire.answers import READ_AGAIN
 from ctrlkit.wire.connections import ConnectionLost, NotConnected
 
-READ_AGAIN = "nobody knows whether it was carried out: read the object before you try again"
-"""What to do after a write whose answer was lost."""
 
-
-def unreachable(error: aiohttp.ClientError | OSError, *, action: Action, evidence: str, address: str) -> Unreachable:
+def unreachable(error: Exception, *, action: Action, evidence: str, address: str) -> Unreachable:
     """Why no answer came, with the address and what to look at; `address` is host:port."""
     cause = error.cause if isinstance(error, ConnectionLost) else error
     fact, next_step = _cause(error, address)
@@ -22,8 +21,18 @@ def unreachable(error: aiohttp.ClientError | OSError, *, action: Action, evidenc
 
 
 def telling_cause(error: Exception) -> Exception | None:
-    """The error, or None where a traceback of it would show a proxy's URL, which may hold a password."""
-    return None if isinstance(error, aiohttp.ClientHttpProxyError | aiohttp.InvalidURL) else error
+    """The error, or None where a traceback of it could show a proxy's URL or a header, which may hold a secret."""
+    return None if isinstance(error, aiohttp.ClientHttpProxyError | ValueError) else error
+
+
+def can_be_sent(value: str) -> bool:
+    r"""
+    Whether a header may have this value.
+
+    >>> can_be_sent("Bearer abc"), can_be_sent("Bearer a\nbc"), can_be_sent("Bearer \ud800")
+    (True, False, False)
+    """
+    return not any(character in _FORBIDDEN or "\ud800" <= character <= "\udfff" for character in value)
 
 
 def broken(error: BaseException | None, *, attempted: str, evidence: str, unfinished: int) -> StreamBroken:
@@ -37,7 +46,10 @@ def broken(error: BaseException | None, *, attempted: str, evidence: str, unfini
 
 def was_cut(error: TransportError) -> bool:
     """Whether a connection that had been made was lost: reset, or closed before the answer was complete."""
-    return isinstance(error.__cause__, _LOST) and not isinstance(error.__cause__, aiohttp.ClientConnectorError)
+    cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientPayloadError):
+        return isinstance(_unreadable(cause), aiohttp.ClientPayloadError)
+    return isinstance(cause, _LOST) and not isinstance(cause, aiohttp.ClientConnectorError)
 
 
 def was_untrusted(error: TransportError) -> bool:
@@ -52,6 +64,7 @@ def _may_have_left(error: Exception) -> bool:
     )
 
 
+_FORBIDDEN = frozenset(map(chr, (*range(32), 127))) - {"\t"}
 _LOST = (
     ConnectionLost,
     ConnectionError,
@@ -59,6 +72,10 @@ _LOST = (
     aiohttp.ClientPayloadError,
     aiohttp.ClientOSError,
 )
+
+
+class HeadersTooLarge(Exception):
+    """The headers of an answer are longer, or more, than are read."""
 
 
 _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
@@ -99,16 +116,36 @@ _CAUSES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], .
         "{address} closed the connection before the answer was complete",
         "try again; see the server's log",
     ),
-    (Exception, "{address} did not answer as an HTTP server: {error}", "check that an API server runs there"),
+    (
+        HeadersTooLarge,
+        "{address} answered with more in its headers than is read: {error}",
+        "see which proxy or gateway on the way adds it",
+    ),
+    (
+        ContentEncodingError,
+        "{address} answered with a body that is not compressed as its Content-Encoding says",
+        "see which proxy or gateway on the way compresses it",
+    ),
+    (
+        (aiohttp.ClientError, OSError, BadHttpMessage),
+        "{address} did not answer as an HTTP server: {error}",
+        "check that an API server runs there",
+    ),
+    (
+        Exception,
+        "the call to {address} could not be carried out: {error}",
+        "check the server's URL, the headers and the proxy in the kubeconfig; if they are right, please report it",
+    ),
 )
 
 
-def _cause(error: aiohttp.ClientError | OSError, address: str) -> tuple[str, str]:
+def _cause(error: Exception, address: str) -> tuple[str, str]:
     subject: Exception = error
     detail: object = error
     match error:
-        case aiohttp.ClientResponseError():
-            detail = f"{error.status} {error.message}"  # its own text has the URL, and a proxy's may hold a password
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+            subject = found = _unreadable(error)
+            detail = _in_short(found)
         case aiohttp.InvalidURL():
             detail = "its URL, or the proxy's, cannot be used"
         case aiohttp.ClientProxyConnectionError():
@@ -118,5 +155,36 @@ def _cause(error: aiohttp.ClientError | OSError, address: str) -> tuple[str, str
         case aiohttp.ClientConnectorError():
             detail = error.os_error.strerror or error.os_error
             subject = error.os_error if isinstance(error.os_error, ConnectionRefusedError) else error
+        case aiohttp.ClientError() | OSError():
+            pass
+        case _:
+            detail = type(error).__name__  # its text may hold anything
     fact, next_step = next((fact, step) for kinds, fact, step in _CAUSES if isinstance(subject, kinds))
     return fact.format(address=address, error=str(detail)[:256]), next_step
+
+
+def _unreadable(error: Exception) -> Exception:
+    """What was wrong with an answer as HTTP, which the library tells somewhere behind its error; else the error."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, LineTooLong):
+            return HeadersTooLarge(f"one of more than {found.args[1]} bytes")
+        if isinstance(found, PayloadEncodingError) and not isinstance(found, ContentEncodingError):
+            return error  # it was cut
+        if isinstance(found, BadHttpMessage):
+            too_many = "Too many headers" in found.message
+            return HeadersTooLarge("too many of them") if too_many else found
+        found = found.__cause__ or found.__context__
+    return error
+
+
+def _in_short(error: Exception) -> str:
+    """The first line, without the bytes that came: they may be anybody's. Nor with a URL, which may hold a password."""
+    match error:
+        case aiohttp.ClientResponseError():
+            text = f"{error.status} {error.message}"
+        case BadHttpMessage():
+            text = error.message
+        case _:
+            text = str(error)
+    return text.strip().partition("\n")[0].rstrip(":")

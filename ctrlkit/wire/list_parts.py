@@ -12,17 +12,26 @@ pause after each.
 Items are cut apart at `},` and the way in which the first item begins, up to its metadata. That may stand within an
 item too, so a part counts only once it was read as JSON: what begins at an item's first byte and is whole ends at an
 item's last. A list that looks otherwise is one part.
+
+A list that cannot be read because of what is in some item, nested too deeply or no JSON, is cut apart by its brackets
+from there on. That takes ten times as long, and has pauses as well; each item is then a matter of its own.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import msgspec
 
+from ctrlkit.wire.salvage import BRACKETS, UNREADABLE
+
 PART_BYTES = 512 * 1024
 TRIES = 4
+_ITEMS_NAME = b'"items"'
 _ITEMS = b'"items":['
+_ARRAY = re.compile(rb"\s*:\s*\[")
+_BETWEEN = b", \t\r\n"
 _METADATA = b'"metadata":'
 _LONGEST_BEGIN = 512
 
@@ -30,15 +39,27 @@ _LONGEST_BEGIN = 512
 class ListMeta(msgspec.Struct, rename="camel"):
     """A list's own metadata: its version, and the token that continues it."""
 
-    resource_version: str = ""
+    resource_version: str | None = None
     continue_: str | None = msgspec.field(name="continue", default=None)
 
 
-class Page(msgspec.Struct):
-    """A list, its items still bytes."""
+class Page(msgspec.Struct, rename="camel"):
+    """A list, or a part of one, its items still bytes; `items` is UNSET where it has no such field."""
 
-    metadata: ListMeta
-    items: list[msgspec.Raw] | None = None
+    kind: str | None = None
+    api_version: str | None = None
+    metadata: ListMeta | None = None
+    items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
+
+    @property
+    def version(self) -> str:
+        """The version of the list; empty where it does not say."""
+        return "" if self.metadata is None else self.metadata.resource_version or ""
+
+    @property
+    def continue_token(self) -> str:
+        """The token that continues the list; empty on the last page."""
+        return "" if self.metadata is None else self.metadata.continue_ or ""
 
 
 _PAGE = msgspec.json.Decoder(Page)
@@ -46,12 +67,12 @@ _PAGE = msgspec.json.Decoder(Page)
 
 def parts_of(data: bytes) -> Iterator[Page]:
     """
-    The parts of a list, in order, each with the list's metadata; one, unless the list is long.
+    The parts of a list, in order; one, unless the list is long. The last one has what the list says of itself.
 
     >>> [len(page.items) for page in parts_of(b'{"metadata":{"resourceVersion":"7"},"items":[{},{}]}')]
     [2]
 
-    Errors  msgspec.DecodeError where it is no list, perhaps not before the last part.
+    Errors  What decoders raise (salvage.UNREADABLE) where it is no list, perhaps not before the last part.
     """
     head = data[: data.find(_ITEMS) + len(_ITEMS)]
     begin = len(head)
@@ -62,14 +83,19 @@ def parts_of(data: bytes) -> Iterator[Page]:
             break
         page, begin = found
         yield page
-    yield _PAGE.decode(head + data[begin:] if begin > len(head) else data)
+    try:
+        last = _PAGE.decode(head + data[begin:] if begin > len(head) else data)
+    except UNREADABLE as error:
+        yield from _parts_by_brackets(data, begin if begin > len(head) else _find_items(data), error)
+    else:
+        yield last
 
 
 def _is_head(head: bytes) -> bool:
     """Whether the list's own items begin here, after its metadata."""
     try:
         return _PAGE.decode(head + b"]}").items == []
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
 
 
@@ -90,4 +116,48 @@ def _next_part(data: bytes, head: bytes, begin: int, between: bytes) -> tuple[Pa
             return _PAGE.decode(b"%b%b]}" % (head, data[begin : end + 1])), end + 2
         except msgspec.DecodeError:
             end += 1  # within an item
+        except RecursionError:
+            return None
     return None
+
+
+def _find_items(data: bytes) -> int:
+    """Where the first item of a list begins; 0 where there is no list."""
+    level = 0
+    for found in BRACKETS.finditer(data):
+        token = found.group()
+        if token in (b"{", b"["):
+            level += 1
+        elif token in (b"}", b"]"):
+            level -= 1
+        elif level == 1 and token == _ITEMS_NAME:
+            array = _ARRAY.match(data, found.end())
+            return array.end() if array else 0
+    return 0
+
+
+def _parts_by_brackets(data: bytes, begin: int, error: Exception) -> Iterator[Page]:
+    """The parts from an item on, cut at the brackets of items; `error` where these do not show a list."""
+    if not begin:
+        raise error
+    items: list[msgspec.Raw] = []
+    level, start, part = 0, begin, begin
+    for found in BRACKETS.finditer(data, begin):
+        token = found.group()
+        if token in (b"{", b"["):
+            level += 1
+        elif token in (b"}", b"]"):
+            level -= 1
+        if level > 0:
+            continue
+        item = data[start : found.start() if level < 0 else found.end()].strip(_BETWEEN)
+        items += [msgspec.Raw(item)] if item else []
+        start = found.end()
+        if level < 0:  # the end of them all
+            rest = _PAGE.decode(data[: _find_items(data)] + data[found.start() :])
+            yield Page(rest.kind, rest.api_version, rest.metadata, items)
+            return
+        if start - part > PART_BYTES:
+            yield Page(items=items)
+            items, part = [], start
+    raise error

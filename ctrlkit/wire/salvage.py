@@ -3,19 +3,85 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
+import re
+from typing import Any, Final
 
 import msgspec
 
 from ctrlkit.model import ObjectMeta
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoders raise for bytes that are not what they read: the last one where they are nested too deeply for them."""
+
+BRACKETS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+"""The strings of a JSON text, and its brackets: what shows its structure, however deep it is."""
+OPENING: Final = frozenset({b"[", b"{"})
+CLOSING: Final = frozenset({b"]", b"}"})
+
+_KEPT: Final = b'"object"'
+_KEPT_WHOLE: Final = frozenset({b'"metadata"', b'"details"'})
+"""What tells who a document is about; `details` does so in a Status."""
+_LEVELS = 12
+"""No deeper than this is anything read that cannot be read as a whole."""
+_COLON: Final = re.compile(rb"\s*:\s*")
+_DIGITS = 400
+"""Longer integers are more than any number is; Python takes quadratic time for them, or refuses."""
+
+
+def identifying(data: bytes) -> bytes:
+    """
+    A JSON text with null in the place of all that does not tell what it is about, however deep or wrong that may be.
+
+    >>> identifying(b'{"kind": "Pod", "metadata": {"name": "a"}, "spec": {"x": [[[[1]]], NaN]}}')
+    b'{"kind": "Pod", "metadata": {"name": "a"}, "spec": null}'
+
+    Shape   Empty where brackets are left open or closed twice. Time is linear to the length.
+    """
+    parts: list[bytes] = []
+    level = cut_at = whole_from = kept_to = 0
+    key, key_end = b"", 0
+    for found in BRACKETS.finditer(data):
+        token = found.group()
+        if token in OPENING:
+            level += 1
+            if not cut_at:
+                name = key if _COLON.fullmatch(data, key_end, found.start()) else b""
+                whole_from = whole_from or (level if name in _KEPT_WHOLE else 0)
+                if level > _LEVELS or not (level == 1 or whole_from or name == _KEPT):
+                    cut_at = level
+                    parts.append(data[kept_to : found.start()])
+        elif token in CLOSING:
+            if level == cut_at:
+                parts.append(b"null")
+                cut_at, kept_to = 0, found.end()
+            whole_from = 0 if level == whole_from else whole_from
+            level -= 1
+            if level < 0:
+                break
+        else:
+            key, key_end = token, found.end()
+    return b"" if level else b"".join([*parts, data[kept_to:]])
+
+
+def explain(error: Exception) -> str:
+    """A decoder's complaint in words."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
 
 def read_loosely(data: bytes) -> dict[str, Any] | None:
-    """A JSON object, with wrong UTF-8 replaced; None where it is none."""
+    """
+    A JSON object, with wrong UTF-8 replaced; only what it is about, where not all of it can be read.
+
+    Shape   None where it is no JSON object as far as its brackets show.
+    """
     try:
-        value = json.loads(data.decode("utf-8", "replace"))
+        value = _loads(data)
     except (ValueError, RecursionError):
-        return None
+        try:
+            value = _loads(identifying(data))
+        except (ValueError, RecursionError):
+            return None
     return value if isinstance(value, dict) else None
 
 
@@ -29,12 +95,37 @@ def salvage_metadata(item: Any) -> ObjectMeta:
     """
     metadata = item.get("metadata") if isinstance(item, dict) else None
     fields = metadata.items() if isinstance(metadata, dict) else ()
-    return msgspec.convert({name: value for name, value in fields if _fits(name, value)}, ObjectMeta)
+    sound = {name: _without_surrogates(value) for name, value in fields}
+    return msgspec.convert({name: value for name, value in sound.items() if _fits(name, value)}, ObjectMeta)
+
+
+def _loads(data: bytes) -> Any:
+    return json.loads(data.decode("utf-8", "replace"), parse_int=_integer, strict=False)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _DIGITS else math.inf
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Text that can be written somewhere: half of a character, which JSON can spell, is replaced."""
+    match value:
+        case str():
+            return _sound(value)
+        case dict():
+            pairs = ((name, inner if not isinstance(inner, str) else _sound(inner)) for name, inner in value.items())
+            return {_sound(name): inner for name, inner in pairs}
+        case _:
+            return value
+
+
+def _sound(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _fits(name: str, value: Any) -> bool:
     try:
         msgspec.convert({name: value}, ObjectMeta)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         return False
     return True

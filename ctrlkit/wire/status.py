@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import msgspec
-
 from ctrlkit import clock
 from ctrlkit.errors import SERVER_TEXT_LIMIT, ApiError, patience_s
+from ctrlkit.wire.salvage import read_loosely
 
 _WARNING = re.compile(r'\b299 +\S+ +"((?:[^"\\]|\\.)*)"')
 
@@ -34,7 +33,9 @@ def refusal(code: int, headers: Mapping[str, str], body: bytes, *, attempted: st
     status = _read_status(body)
     if status is None:
         status = {"message": _redirect(code, headers) or _text(body) or f"the server answered {code} without a word"}
-    error = ApiError.of_status({**status, "code": status.get("code") or code}, attempted=attempted, evidence=evidence)
+    said = status.get("code")
+    code = said if isinstance(said, int) and said else code
+    error = ApiError.of_status({**status, "code": code}, attempted=attempted, evidence=evidence)
     asked_s = patience_s(_retry_after_s(headers))
     if asked_s is not None:
         error.retry_after_s = asked_s
@@ -73,11 +74,8 @@ def _date(text: str) -> datetime | None:
 
 
 def _read_status(body: bytes) -> dict[str, Any] | None:
-    try:
-        status = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return None
-    return status if isinstance(status, dict) and status.get("kind") == "Status" else None
+    status = read_loosely(body)
+    return status if status is not None and status.get("kind") == "Status" else None
 
 
 def _redirect(code: int, headers: Mapping[str, str]) -> str:

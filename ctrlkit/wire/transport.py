@@ -36,12 +36,13 @@ import aiohttp
 from yarl import URL
 
 from ctrlkit.clock import monotonic
-from ctrlkit.errors import ApiError, TimedOut, Unauthorized, Unreachable
+from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, TimedOut, Unauthorized, Unreachable
 from ctrlkit.model import Action, Lines, Verb
 from ctrlkit.telemetry import logger
+from ctrlkit.wire.answers import READ_AGAIN
 from ctrlkit.wire.connections import Connections, sent_once
 from ctrlkit.wire.endpoint import Endpoint
-from ctrlkit.wire.faults import READ_AGAIN, broken, telling_cause, unreachable, was_cut, was_untrusted
+from ctrlkit.wire.faults import broken, can_be_sent, telling_cause, unreachable, was_cut, was_untrusted
 from ctrlkit.wire.frames import LineSplitter
 from ctrlkit.wire.routes import HttpRequest, to_http
 from ctrlkit.wire.status import refusal, warnings_in
@@ -55,6 +56,9 @@ LEAST_WAIT_S = 1.0
 NOT_STARTED = frozenset({429, 503})
 """Codes by which a server that names a time to try again says that it has not begun to carry out a write."""
 NO_ANSWER = "<error>"
+HEADER_BYTES_MAX = 96 * 1024
+"""Of one header of an answer; gateways add some of many kilobytes."""
+HEADERS_MAX = 16 * 1024
 _READ_BUFFER_BYTES = 256 * 1024
 _WARNINGS_MAX = 1000
 
@@ -114,6 +118,9 @@ class RestTransport:
             headers={"User-Agent": "ctrlkit"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # R-a is kept here, in one place
             read_bufsize=_READ_BUFFER_BYTES,
+            max_line_size=HEADER_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
+            max_headers=HEADERS_MAX,
         )
         self._pool = _Pool(connections, session)
         return self
@@ -128,6 +135,7 @@ class RestTransport:
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch."""
+        self._check_entered()
         request = to_http(action)
 
         async def attempt() -> bytes:
@@ -139,6 +147,7 @@ class RestTransport:
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch; leaving the context closes its connection."""
+        self._check_entered()
         request = to_http(action)
         response = await self._persist(action, request, lambda: self._send(action, request))
         asked_s = action.options.timeout_s
@@ -148,10 +157,13 @@ class RestTransport:
         finally:
             response.close()
 
-    @property
-    def _opened(self) -> _Pool:
+    def _check_entered(self) -> None:
         if self._pool is None:
             raise RuntimeError("RestTransport is used outside `async with`")
+
+    def _pool_for(self, action: Action) -> _Pool:
+        if self._pool is None:
+            raise Unreachable(f"{action}: the transport was closed meanwhile; end what calls the server before it")
         return self._pool
 
     async def _persist(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
@@ -195,9 +207,9 @@ class RestTransport:
         return wait_s if wait_s <= self._time_limit_s else None
 
     async def _within_limits(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
-        """One attempt; the border at which the library's exceptions end."""
+        """One attempt; the border at which the library's exceptions end, whatever they are."""
         try:
-            with self._opened.connections.trying():
+            with self._pool_for(action).connections.trying():
                 async with asyncio.timeout(self._time_limit_s):
                     return await attempt()
         except TimeoutError as error:
@@ -206,18 +218,20 @@ class RestTransport:
                 f"{action}: no complete answer from {self._address} within {self._time_limit_s:g} s; "
                 f"{next_step} [{_evidence(request)}]"
             ) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except CtrlkitError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no failure of a call may be taken for a bug of its caller
             raise unreachable(
                 error, action=action, evidence=_evidence(request), address=self._address
             ) from telling_cause(error)
 
     async def _send(self, action: Action, request: HttpRequest) -> aiohttp.ClientResponse:
         """Send once and return a success, still unread. Every request passes here, and is counted."""
-        credentials = await self._endpoint.credentials.headers()
         encoding = "gzip" if self._endpoint.compresses and action.verb is not Verb.WATCH else "identity"
+        credentials = await self._credentials(action)
         code = NO_ANSWER
         try:
-            response = await self._opened.session.request(
+            response = await self._pool_for(action).session.request(
                 request.method,
                 self._url(request),
                 headers=[("Accept-Encoding", encoding), *request.headers.items(), *credentials.items()],
@@ -241,6 +255,25 @@ class RestTransport:
                 attempted=str(action),
                 evidence=_evidence(request),
             )
+
+    async def _credentials(self, action: Action) -> Mapping[str, str]:
+        """Headers that say who we are, and can be sent; ConfigError else."""
+        try:
+            headers = await self._endpoint.credentials.headers()
+        except CtrlkitError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f"{action}: the credentials for {self._address} cannot be had: {type(error).__name__}; "
+                "check the user in the kubeconfig, and its files"
+            ) from error
+        for name, value in headers.items():
+            if not can_be_sent(value):
+                raise ConfigError(
+                    f"{action}: the header {name} cannot be sent: it holds a line break, or another character that no "
+                    "header may have; check the user in the kubeconfig, and the file of its token"
+                )
+        return headers
 
     def _url(self, request: HttpRequest) -> URL:
         query = urlencode(request.query, quote_via=quote)
@@ -280,7 +313,7 @@ class _LineStream:
                     f"{self._attempted}: the stream had not ended after {self._limit_s:g} s, as it should have; "
                     f"watch again from the last version [{self._evidence}]"
                 ) from error
-            except (aiohttp.ClientError, OSError) as error:
+            except Exception as error:
                 raise self._broken(error) from error
             if not chunk:
                 if self._splitter.unfinished:

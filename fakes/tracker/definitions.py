@@ -137,6 +137,7 @@ def _kinds(plain: Mapping[str, Any]) -> Iterator[Served]:
                 kind=names["kind"],
                 plural=names["plural"],
                 scope=Scope(spec["scope"]),
+                list_kind=names["listKind"],
             ),
             singular=names["singular"],
             short_names=tuple(names.get("shortNames") or ()),

@@ -70,8 +70,8 @@ def encode_list(served: Served, found: list[Stored], metadata: dict[str, Any]) -
     resource = served.resource
     opening = served.head if served.custom else b"{"
     items = b",".join([b"%b%b" % (opening, stored.tail) for stored in found])
-    return b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[%b]}' % (
-        resource.kind.encode(),
+    return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[%b]}' % (
+        resource.list_kind.encode(),
         resource.api_version.encode(),
         msgspec.json.encode(metadata),
         items,

@@ -98,7 +98,7 @@ def _one_answer(pods: list[bytes], version: int) -> bytes:
 def _in_chunks(pods: list[bytes], version: int) -> list[list[bytes]]:
     marker = {"resourceVersion": str(version), "annotations": {"k8s.io/initial-events-end": "true"}}
     lines = [b'{"type":"ADDED","object":%b}' % found for found in pods]
-    lines.append(encode({"type": "BOOKMARK", "object": {"metadata": marker}}))
+    lines.append(encode({"type": "BOOKMARK", "object": {"kind": "Pod", "metadata": marker}}))
     return [lines[start : start + LINES_AT_ONCE] for start in range(0, len(lines), LINES_AT_ONCE)]
 
 

@@ -63,7 +63,7 @@ class _Server:
 
     async def do(self, action: Action) -> bytes:
         """The list."""
-        return b'{"metadata":{"resourceVersion":"1"},"items":[]}'
+        return b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}'
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:

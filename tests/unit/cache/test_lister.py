@@ -36,7 +36,7 @@ def pod(name: str, phase: str, namespace: str = "d", **labels: str) -> dict[str,
 
 def lister_of(resource: Resource[Any], *pods: dict[str, Any]) -> Lister[Any]:
     store: Store[Any] = Store()
-    data = msgspec.json.encode({"metadata": {"resourceVersion": "1"}, "items": pods})
+    data = msgspec.json.encode({"kind": resource.list_kind, "metadata": {"resourceVersion": "1"}, "items": pods})
     store.replace(Codec(resource).decode_list(data)[0], cause=Cause.INITIAL)
     return Lister(resource, store)
 

@@ -42,6 +42,7 @@ class Notebook:
         self.told: list[Any] = []
         self.failed: list[tuple[str, str]] = []
         self.reached: list[tuple[str, str]] = []
+        self.unreadable = 0
 
     def known(self, record: Record[Any]) -> Record[Any]:
         return record
@@ -58,6 +59,7 @@ class Notebook:
 
     def replace(self, snapshot: Snapshot[Any], *, cause: Cause, scope: str) -> None:
         self.told.append((cause.value, [str(record.key) for record in snapshot.records]))
+        self.unreadable += len(snapshot.unreadable)
 
     def apply(self, events: Sequence[Applied[Any] | Deleted[Any]]) -> None:
         self.told.extend((type(event).__name__.lower(), str(event.record.key)) for event in events)
@@ -435,6 +437,55 @@ async def test_after_a_line_of_which_nothing_can_be_told_a_list_follows() -> Non
         await asyncio.sleep(DOUBT_S)
         assert source.asked == [("list", "0"), ("watch", "3"), ("list", "3"), ("watch", "9")]
         assert reflector.statistics().lists == {"first": 1, "watch-refused": 1}
+
+
+@pytest.mark.behaviour("B14", "R15")
+async def test_after_a_line_without_a_name_a_list_follows_too() -> None:
+    """The change that it told of was lost: an object that ended would be here for ever."""
+    nameless = DecodeError("no name", version="8")
+    source = ScriptedSource(
+        [snapshot(3, record("d/a", 2)), snapshot(9)],
+        [Stream(then=[(1.0, nameless)], open_s=1e9), Stream(open_s=1e9)],
+    )
+    async with reflecting(source, for_s=10) as (reflector, notebook):
+        assert reflector.last_error is nameless, "it says what it waits for"
+        await asyncio.sleep(DOUBT_S)
+        assert source.asked == [("list", "0"), ("watch", "3"), ("list", "8"), ("watch", "9")]
+        assert notebook.told == [("initial", ["d/a"]), ("relist", [])]
+        assert reflector.last_error is None
+
+
+@pytest.mark.behaviour("B14", "R15")
+async def test_after_a_list_of_which_not_all_could_be_read_another_one_follows() -> None:
+    """Its objects are served, and changes to them; until a list can be read, it says so."""
+    part = Snapshot([record("d/a", 2)], "3", unreadable=[DecodeError("no name")])
+    first = Stream(then=[(1.0, [applied("d/b", 5)])], open_s=1e9)
+    source = ScriptedSource([part, snapshot(9)], [first, Stream(open_s=1e9)])
+    async with reflecting(source, for_s=10) as (reflector, notebook):
+        assert reflector.synced.is_set()
+        assert notebook.told == [("initial", ["d/a"]), ("applied", "d/b")]
+        assert reflector.version == "5"
+        assert "a list with 1 item that cannot be read; the first: no name" in reflector.statistics().last_error
+        await asyncio.sleep(DOUBT_S)
+        assert source.asked == [("list", "0"), ("watch", "3"), ("list", "5"), ("watch", "9")]
+        assert reflector.statistics().list_error is None
+
+
+@pytest.mark.behaviour("B14", "R20")
+async def test_a_streamed_list_of_which_not_all_could_be_read_deletes_nothing() -> None:
+    """It is followed by another one, as a list is."""
+    events: list[tuple[float, Events | DecodeError]] = [
+        (0.0, [applied("d/a", 2)]),
+        (0.0, DecodeError("no name", version="2")),
+        (0.0, [Bookmark("3", ends_initial_events=True)]),
+    ]
+    source = ScriptedSource([snapshot(9)], streams=[Stream(then=events, open_s=1e9)])
+    async with reflecting(source, for_s=5) as (reflector, notebook):
+        assert notebook.told == [("initial", ["d/a"])]
+        assert notebook.unreadable == 1
+        assert reflector.statistics().list_error is not None
+        await asyncio.sleep(DOUBT_S)
+        assert len(source.asked) == 2
 
 
 @pytest.mark.behaviour("B4", "R17")

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from ctrlkit.cache.change import Cause, ChangeKind
 from ctrlkit.cache.store import QUARANTINED_TOLD, Store
 from ctrlkit.errors import DecodeError
-from ctrlkit.model import Applied, ObjectMeta, Record, Unusable
+from ctrlkit.model import Applied, ObjectMeta, Record, Snapshot, Unusable
 from tests.support.records import applied, deleted, record, snapshot
 
 
@@ -239,3 +239,38 @@ def test_for_any_history_indexes_agree_with_the_records(
     store.replace(snapshot(99, *(record(key, 50, **labels) for key, labels in relist)), cause=Cause.RELIST)
     agrees()
     assert [str(key) for key in store.keys()] == sorted(key for key, _ in relist)
+
+
+@pytest.mark.behaviour("B14")
+def test_a_list_of_which_not_all_could_be_read_deletes_nothing() -> None:
+    """Nobody knows which objects those were; what it does have is taken in."""
+    store: Store[dict[str, Any]] = Store()
+    store.replace(snapshot(3, record("d/a", 1), record("d/b", 2)), cause=Cause.INITIAL)
+    part = Snapshot([record("d/b", 4)], "4", unreadable=[DecodeError("no name")])
+    changes = store.replace(part, cause=Cause.RELIST)
+    assert [(change.kind, str(change.key)) for change in changes] == [(ChangeKind.UPDATED, "d/b")]
+    assert len(store) == 2
+
+
+@pytest.mark.behaviour("B14")
+def test_what_was_spoilt_on_its_way_is_cured_by_the_same_version() -> None:
+    """By a list or an event, and told; an object that never fits is told once."""
+    good, newer = record("d/a", 3), record("d/a", 3)
+    bad = [Unusable[dict[str, Any]](good.meta, DecodeError("spoilt")) for _ in range(2)]
+    for cure in ("list", "event"):
+        store: Store[dict[str, Any]] = Store()
+        store.replace(snapshot(3, bad[0]), cause=Cause.INITIAL)
+        assert store.known(bad[1]) is bad[0]
+        assert store.replace(snapshot(4, bad[1]), cause=Cause.RELIST) == []
+        assert store.apply(Applied(bad[1])) is None
+        assert store.known(good) is good
+        if cure == "list":
+            (change,) = store.replace(snapshot(5, good), cause=Cause.RELIST)
+        else:
+            found = store.apply(Applied(good))
+            assert found is not None
+            change = found
+        assert (change.kind, change.new) == (ChangeKind.UPDATED, good)
+        assert store.quarantine == {}
+        assert store.known(bad[0]) is good
+        assert store.apply(Applied(newer)) is None

@@ -67,7 +67,8 @@ async def test_a_transform_is_called_once_for_each_change() -> None:
     feed(informer, body("a", 1), body("b", 2), body("b", 2), body("a", 1))
     assert calls == ["a@1", "b@2"]
     items = [msgspec.json.decode(body(name, version))["object"] for name, version in (("a", 1), ("b", 3))]
-    again = codec.decode_list(msgspec.json.encode({"metadata": {"resourceVersion": "3"}, "items": items}))[0]
+    whole = {"kind": "ConfigMapList", "metadata": {"resourceVersion": "3"}, "items": items}
+    again = codec.decode_list(msgspec.json.encode(whole))[0]
     informer.replace(again, cause=Cause.RELIST, scope="")
     assert calls == ["a@1", "b@2", "b@3"]
     feed(informer, body("a", 4).replace(b"ADDED", b"DELETED"))

@@ -57,7 +57,7 @@ async def test_get_decodes_to_the_type() -> None:
 
 async def test_a_cluster_scoped_key_is_a_name() -> None:
     """Its namespace is empty."""
-    transport = ScriptedTransport(an_object("demo"))
+    transport = ScriptedTransport({"kind": "Namespace", "metadata": {"name": "demo"}})
     await Client(transport).get(NAMESPACES, "demo", subresource="status")
     assert str(transport.action) == "get namespaces/status demo"
 
@@ -284,10 +284,11 @@ async def test_scale_is_read_and_set() -> None:
 
 async def test_no_replicas_at_all_is_zero() -> None:
     """Servers leave zeros out."""
-    scale = await Client(ScriptedTransport({"metadata": {}, "spec": {}, "status": {}})).get_scale(STATEFULSETS, "d/a")
+    body: dict[str, object] = {"kind": "Scale", "metadata": {"name": "a"}, "spec": {}, "status": {}}
+    scale = await Client(ScriptedTransport(body)).get_scale(STATEFULSETS, "d/a")
     assert (scale.wanted, scale.current) == (0, 0)
     with pytest.raises(DecodeError, match="the answer is no Scale"):
-        await Client(ScriptedTransport(b"[]")).get_scale(STATEFULSETS, "d/a")
+        await Client(ScriptedTransport({**body, "spec": 5})).get_scale(STATEFULSETS, "d/a")
 
 
 async def test_errors_say_what_was_attempted() -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from ctrlkit.client import Client
+from ctrlkit.client import pages as pages_module
 from ctrlkit.errors import DecodeError, Expired, ServiceUnavailable
 from ctrlkit.model import ObjectMeta, Options, Record, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS
@@ -154,3 +155,41 @@ async def test_a_long_page_is_decoded_in_parts_and_others_have_their_turns(monke
     assert [found.key.name for found in records] == [f"n{number:03}" for number in range(100)]
     assert [found for found in records if found.key.name == "n007"] == [held]
     assert turns >= len(msgspec.json.encode(page)) / 1500
+
+
+@pytest.mark.behaviour("R4")
+async def test_a_list_without_end_is_given_up() -> None:
+    """A token that was given before leads nowhere new, nor do very many of them."""
+    for tokens in ("t", "tt", "abca"):
+        pages = [a_list("a", token=token) for token in tokens]
+        with pytest.raises(DecodeError, match=r"list configmaps \*: the list does not end: after \d pages"):
+            await Client(ScriptedTransport(*pages)).list(CONFIG_MAPS)
+
+
+@pytest.mark.behaviour("R4")
+async def test_a_list_of_too_many_pages_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with another token."""
+    monkeypatch.setattr(pages_module, "PAGES_MAX", 5)
+    answers = [a_list("a", token=str(number)) for number in range(7)]
+    with pytest.raises(DecodeError, match="the list does not end"):
+        await Client(ScriptedTransport(*answers)).list(CONFIG_MAPS)
+
+
+@pytest.mark.behaviour("R4")
+async def test_pages_of_another_kind_are_none() -> None:
+    """The whole list fails: half of it would delete the other half."""
+    for other in ({**a_list("b"), "kind": "SecretList"}, {"kind": "Status", "status": "Success"}, b"<html>"):
+        with pytest.raises(DecodeError):
+            await Client(ScriptedTransport(a_list("a", token="t"), other)).list(CONFIG_MAPS)
+    gone = {"kind": "Status", "status": "Failure", "code": 410, "reason": "Expired"}
+    transport = ScriptedTransport(a_list("a", token="t"), gone, a_list("a", "c"))
+    assert len(await Client(transport).list(CONFIG_MAPS)) == 2, "an expired token, whatever the HTTP code"
+
+
+@pytest.mark.behaviour("R6")
+async def test_a_mirror_needs_a_version() -> None:
+    """A list for a caller does not: some servers make up their lists as they are asked."""
+    transport = ScriptedTransport(a_list("a", version=""))
+    assert len(await Client(transport).list(CONFIG_MAPS)) == 1
+    with pytest.raises(DecodeError, match=r"list configmaps \*: the list has no resourceVersion"):
+        await Client(transport).list_watch(CONFIG_MAPS).list(resource_version="")

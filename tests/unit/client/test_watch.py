@@ -33,7 +33,7 @@ async def test_events_come_one_by_one() -> None:
     """Over batches, bookmarks included; the watch asks for them."""
     batches = [
         [a_line("ADDED", an_object("a")), a_line("MODIFIED", an_object("b"))],
-        [a_line("DELETED", an_object("a")), a_line("BOOKMARK", {"metadata": {"resourceVersion": "9"}})],
+        [a_line("DELETED", an_object("a")), a_line("BOOKMARK", an_object("", "9"))],
     ]
     transport = ScriptedTransport(batches=batches)
     watch = Client(transport).watch(

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.election import Elector, LeadershipLost, LeaseRecord, LeaseTimes
-from ctrlkit.errors import Conflict, Forbidden, InternalError, TooManyRequests
+from ctrlkit.errors import ConfigError, Conflict, Forbidden, InternalError, TooManyRequests
 from ctrlkit.model import Action, ObjectKey, Verb
 from ctrlkit.model.kinds import LEASES, NAMESPACES
 from fakes.calls import Calls
@@ -167,6 +167,87 @@ async def test_a_call_that_hangs_is_given_up_after_five_seconds(lines: Lines) ->
         assert not lines.a.is_leading()
         with pytest.raises(LeadershipLost, match=r"no answer within 0\.5 s"):
             await task
+
+
+class Answering:
+    """A transport of which a call, once told to, has another outcome."""
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self.outcomes: list[bytes | Exception] = []
+
+    async def do(self, action: Action) -> bytes:
+        answer: bytes = await self.server.do(action)
+        outcome = self.outcomes.pop(0) if self.outcomes else answer
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def watch(self, action: Action) -> Any:
+        raise NotImplementedError
+
+
+LEASE = b'{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":"net","namespace":"default"},%b}'
+
+
+@pytest.mark.behaviour("L3")
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        b"<html>",
+        b"",
+        b'{"kind":"Status","status":"Failure","code":503}',
+        b'{"kind":"Status","status":"Success"}',
+        LEASE % b'"metadata":{"name":"net","labels":5}',
+        LEASE % b'"spec":%b%b' % (b"[" * 2_000, b"]" * 2_000),
+        ConfigError("the header Authorization cannot be sent"),
+        ValueError("a bug"),
+        OSError("a bug"),
+    ],
+    ids=str,
+)
+async def test_whatever_is_answered_to_a_renewal_it_is_tried_again(lines: Lines, outcome: bytes | Exception) -> None:
+    """It is one try that failed, whatever it was; the next one renews, and the term goes on."""
+    answering = Answering(lines.a_set)
+    elector = Elector(Client(answering), KEY, identity="a")
+    answering.outcomes = [outcome]
+    async with holding(elector) as task:
+        await asyncio.sleep(0.5)
+        answering.outcomes = [outcome] * 2
+        await asyncio.sleep(20.0)
+        assert answering.outcomes == []
+        assert elector.is_leading()
+        assert not task.done()
+
+
+ODD_SPECS = [
+    b"5",
+    b'"x"',
+    b"[]",
+    b"null",
+    b'{"holderIdentity":{},"leaseDurationSeconds":1%b,"leaseTransitions":[]}' % (b"0" * 400),
+    b'{"holderIdentity":"b","leaseDurationSeconds":1%b,"leaseTransitions":1%b}' % (b"0" * 400, b"0" * 400),
+    b'{"holderIdentity":"a","leaseDurationSeconds":-1,"acquireTime":5,"renewTime":{}}',
+]
+
+
+@pytest.mark.behaviour("L4")
+@pytest.mark.parametrize("spec", ODD_SPECS, ids=str)
+async def test_a_lease_may_say_anything(lines: Lines, spec: bytes) -> None:
+    """Who waits for it, and who holds it, goes by what of it makes sense, and by nothing else."""
+    odd = LEASE % (b'"spec":' + spec)
+    answering = Answering(lines.a_set)
+    answering.outcomes = [odd] * 3
+    elector = Elector(Client(answering), KEY, identity="a")
+    async with asyncio.timeout(300):
+        await elector.acquire()
+    holding_on = asyncio.create_task(elector.hold())
+    await asyncio.sleep(0.5)
+    answering.outcomes = [odd]
+    await asyncio.wait([holding_on], timeout=20.0)
+    assert not holding_on.done() or isinstance(holding_on.exception(), LeadershipLost)
+    holding_on.cancel()
+    await asyncio.wait([holding_on])
 
 
 class Deaf:

@@ -34,7 +34,8 @@ class EventServer:
         error = self.errors.pop(0) if self.errors else None
         if error is not None:
             raise error
-        return json.dumps({"metadata": {"name": action.name, "namespace": action.namespace}}).encode()
+        metadata = {"name": action.name, "namespace": action.namespace}
+        return json.dumps({"kind": action.resource.kind, "metadata": metadata}).encode()
 
     def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
         raise NotImplementedError(action)

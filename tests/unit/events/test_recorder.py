@@ -14,7 +14,17 @@ from structlog.testing import capture_logs
 
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
-from ctrlkit.errors import AlreadyExists, CtrlkitError, Forbidden, InternalError, NotFound, TimedOut, Unreachable
+from ctrlkit.errors import (
+    AlreadyExists,
+    ConfigError,
+    CtrlkitError,
+    DecodeError,
+    Forbidden,
+    InternalError,
+    NotFound,
+    TimedOut,
+    Unreachable,
+)
 from ctrlkit.events import DropReason, EventRecorder, EventsApi, EventType
 from ctrlkit.events import recorder as recorder_module
 from ctrlkit.model import ObjectMeta, Verb
@@ -338,6 +348,36 @@ async def test_no_answer_is_tried_again_with_growing_delays_and_a_late_discovery
     assert server.times == [0.0, 1.0, 3.0, 3.0, 3.0]
     assert server.written == [("create", 1), ("create", 1), ("create", 1), ("patch", 1), ("patch", 2)]
     assert (dropped(recorder), len({action.name for action in server.actions})) == ({}, 1)
+
+
+@pytest.mark.behaviour("E2")
+async def test_what_is_no_refusal_is_tried_again() -> None:
+    """A gateway's page, or a token that cannot be sent: nobody has refused the Event."""
+    without_jitter()
+    server = EventServer(DecodeError("a page of HTML"), ConfigError("the header cannot be sent"), Unreachable("dial"))
+    async with recording(server) as recorder:
+        say(recorder)
+        await recorder.flush(timeout_s=60)
+    assert server.written == [("create", 1)] * 4
+    assert dropped(recorder) == {}
+
+
+async def test_what_nobody_foresaw_costs_one_event() -> None:
+    """A bug of a transport: it is told with its traceback, and the next Event is written."""
+    server = EventServer(RuntimeError("bug"))  # type: ignore[arg-type]
+    with capture_logs() as lines:
+        async with recording(server) as recorder:
+            say(recorder, reason="First")
+            say(recorder, reason="Second")
+            await recorder.flush(timeout_s=60)
+    (told,) = lines
+    assert (told["event"], told["log_level"], repr(told["exc_info"])) == (
+        "event_dropped",
+        "error",
+        "RuntimeError('bug')",
+    )
+    assert dropped(recorder) == {"undelivered": 1}
+    assert len(server.written) == 2
 
 
 @BOTH

@@ -121,7 +121,7 @@ def test_items_of_a_list_get_back_what_servers_leave_out() -> None:
 @pytest.mark.parametrize("items", [b"null", b"[]"])
 def test_an_empty_list_has_no_records(items: bytes) -> None:
     """Go writes an empty list as null as well."""
-    data = b'{"metadata": {"resourceVersion": "3", "continue": ""}, "items": %s}' % items
+    data = b'{"kind": "PodList", "metadata": {"resourceVersion": "3", "continue": ""}, "items": %s}' % items
     for python_type in (Unstructured, Pod):
         snapshot, token = Codec(PODS.of(python_type)).decode_list(data)
         assert (list(snapshot.records), snapshot.version, token) == ([], "3", "")
@@ -153,7 +153,8 @@ def test_bookmarks_move_the_version(python_type: type[Any]) -> None:
     codec = Codec(PODS.of(python_type))
     bookmark = {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "50"}, "spec": {"containers": None}}
     assert codec.decode_line(_line("BOOKMARK", bookmark)) == Bookmark("50")
-    ended = {"metadata": {"resourceVersion": "51", "annotations": {"k8s.io/initial-events-end": "true"}}}
+    annotations = {"k8s.io/initial-events-end": "true"}
+    ended = {"kind": "Pod", "metadata": {"resourceVersion": "51", "annotations": annotations}}
     assert codec.decode_line(_line("BOOKMARK", ended)) == Bookmark("51", ends_initial_events=True)
 
 
@@ -174,9 +175,9 @@ def test_an_error_line_raises_its_error(python_type: type[Any]) -> None:
         b"",
         b"<html>",
         b'{"type": "ADDED"}',
-        b'{"type": "ADDED", "object": {"metadata": {}}}',
-        b'{"type": "ADDED", "object": {"metadata": {"name": 5}}}',
-        b'{"type": "SURPRISE", "object": {"metadata": {"name": "a"}}}',
+        b'{"type": "ADDED", "object": {"kind": "Pod", "metadata": {}}}',
+        b'{"type": "ADDED", "object": {"kind": "Pod", "metadata": {"name": 5}}}',
+        b'{"type": "SURPRISE", "object": {"kind": "Pod", "metadata": {"name": "a"}}}',
         b'{"type": "ERROR", "object": 5}',
     ],
 )
@@ -208,7 +209,7 @@ BAD_META = {"name": "a", "namespace": "demo", "resourceVersion": "7", "uid": "u"
 def test_metadata_that_does_not_fit_costs_only_itself(python_type: type[Any]) -> None:
     """The object is there under its name, at its version, and says why it cannot be used."""
     codec = Codec(PODS.of(python_type))
-    body = {"metadata": BAD_META, "spec": {"containers": []}}
+    body = {"kind": "Pod", "metadata": BAD_META, "spec": {"containers": []}}
     told = [codec.decode_line(_line(kind, body)) for kind in ("ADDED", "DELETED")]
     assert [type(event) for event in told] == [Applied, Deleted]
     snapshot, _ = codec.decode_list(_list(_pod("fine"), body))
@@ -239,9 +240,9 @@ def test_an_unreadable_line_tells_its_version_if_it_can(python_type: type[Any]) 
     """So that a watch can move on after it."""
     codec = Codec(PODS.of(python_type))
     for line, version in (
-        (_line("ADDED", {"metadata": {"resourceVersion": "9"}}), "9"),
-        (_line("ADDED", {"metadata": {"resourceVersion": "9", "name": 5}}), "9"),
-        (_line("SURPRISE", {"metadata": {"resourceVersion": "9", "name": "a"}}), "9"),
+        (_line("ADDED", {"kind": "Pod", "metadata": {"resourceVersion": "9"}}), "9"),
+        (_line("ADDED", {"kind": "Pod", "metadata": {"resourceVersion": "9", "name": 5}}), "9"),
+        (_line("SURPRISE", {"kind": "Pod", "metadata": {"resourceVersion": "9", "name": "a"}}), "9"),
         (b"<html>", ""),
     ):
         with pytest.raises(DecodeError) as caught:
@@ -252,7 +253,8 @@ def test_an_unreadable_line_tells_its_version_if_it_can(python_type: type[Any]) 
 @pytest.mark.behaviour("B14")
 def test_wrong_utf8_in_a_name_is_no_reason_to_lose_the_object() -> None:
     """It is replaced."""
-    event = Codec(PODS).decode_line(b'{"type":"ADDED","object":{"metadata":{"name":"a\xff","resourceVersion":"7"}}}')
+    body = b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a\xff","resourceVersion":"7"}}'
+    event = Codec(PODS).decode_line(b'{"type":"ADDED","object":%b}' % body)
     assert isinstance(event, Applied)
     assert event.record.version == "7"
 

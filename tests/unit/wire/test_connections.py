@@ -28,7 +28,7 @@ from tests.unit.wire.support import ScriptedServer, answers, serving
 GET = Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a")
 LIST = Action(verb=Verb.LIST, resource=PODS)
 WATCH = Action(verb=Verb.WATCH, resource=PODS)
-EMPTY = {"metadata": {"resourceVersion": "1"}, "items": []}
+EMPTY = {"kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": []}
 
 
 # ---- the pool ---------------------------------------------------------------------------------------------------

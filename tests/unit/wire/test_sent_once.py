@@ -22,9 +22,9 @@ from ctrlkit import clock
 from ctrlkit.errors import ApiError, CtrlkitError, NotFound, TimedOut, Unreachable
 from ctrlkit.model import Action, Options, PatchType, Verb
 from ctrlkit.model.kinds import PODS
+from ctrlkit.wire.answers import READ_AGAIN
 from ctrlkit.wire.connections import KEPT_ALIVE_S
 from ctrlkit.wire.endpoint import Endpoint
-from ctrlkit.wire.faults import READ_AGAIN
 from ctrlkit.wire.transport import CUT_WAIT_S, RestTransport
 from tests.support.proxy import proxy_to
 

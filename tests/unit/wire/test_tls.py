@@ -38,7 +38,7 @@ LIST = Action(verb=Verb.LIST, resource=PODS)
 WATCH = Action(verb=Verb.WATCH, resource=PODS)
 IDLE_CONNECTIONS_S = 4000.0
 """After this long the server has closed connections that nobody uses; the client's own patience is in real time."""
-EMPTY = {"metadata": {"resourceVersion": "1"}, "items": []}
+EMPTY = {"kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": []}
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,8 @@ NO_LIMITS = {
     "wire.kubeconfig.document._BASES",
     "wire.tls._UTC_TIME",
     "wire.tls._VERSION",
+    "wire.salvage._DIGITS",
+    "wire.salvage._LEVELS",
     "wire.list_parts._LONGEST_BEGIN",
     "election.course._TICK",
     "controller.cron._YEARS",
