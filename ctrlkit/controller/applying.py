@@ -14,16 +14,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from ctrlkit.client import Client
 from ctrlkit.controller.converge import FROM_SERVER, Converged, Convergence, Have, Read
 from ctrlkit.errors import NotFound
-from ctrlkit.model import AnyResource, ObjectKey, OnConflict, Unstructured, to_plain
+from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta, OnConflict, Unstructured, to_plain
 
 REMEMBERED_MAX: Final = 10_000
+
+
+class _View(Protocol):
+    """A typed object, perhaps of its metadata alone."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Its metadata."""
+        ...
 
 
 _Fields = Mapping[str, Any]
@@ -31,10 +40,27 @@ _Fields = Mapping[str, Any]
 
 
 class _Applied(NamedTuple):
-    """Digests of what was applied last, and of the object after it."""
+    """Digests of what was applied last, of the object after it, and of its metadata; and its version."""
 
     wanted: bytes
     led_to: bytes
+    metadata: bytes
+    version: str
+
+    def shows_in(self, meta: ObjectMeta) -> bool:
+        """
+        Whether an object of which only the metadata is known must be as it was left.
+
+        Where the kind counts generations, no change of what was applied leaves both the generation and the rest of the
+        metadata as they were, unless it was a status; else only the same version is a proof.
+        """
+        return meta.resource_version == self.version or (meta.generation > 0 and _digest_of(meta) == self.metadata)
+
+
+def _applied(digest: bytes, wanted: Mapping[str, Any], after: Unstructured) -> _Applied:
+    meta = after.metadata
+    of_meta = b"" if "status" in wanted else _digest_of(meta)
+    return _Applied(digest, _digest(_state(after, wanted)), of_meta, meta.resource_version)
 
 
 class Applier:
@@ -57,12 +83,14 @@ class Applier:
         self._on_conflict = on_conflict
         self._last: dict[tuple[tuple[str, str], ObjectKey], _Applied] = {}
 
-    async def apply(self, resource: AnyResource, fields: object, *, have: Have = FROM_SERVER) -> Converged:
+    async def apply(self, resource: AnyResource, fields: object, *, have: Have | _View = FROM_SERVER) -> Converged:
         """
         Have exactly these fields; CREATED, UPDATED or UNCHANGED, and the object.
 
-        With `have`, the whole object as a lister shows it or None, nothing is read first, and what is known to change
-        nothing is not sent. Without it the version is asked for, and the fields are always sent.
+        With `have`, the object as a lister shows it or None, nothing is read first, and what is known to change nothing
+        is not sent. Of a typed object, such as those of an informer of the metadata alone, the metadata tell; where
+        nothing is sent, the answer has only them. Without `have` the version is asked for, and the fields are always
+        sent.
 
         Errors  ValueError for fields without a name, or with managedFields; the client's.
         """
@@ -71,19 +99,22 @@ class Applier:
         if not key.name:
             raise ValueError(f"apply {resource}: the fields have no metadata.name; give them one")
         place, digest = (resource.identity, key), _digest(wanted)
-        if isinstance(have, Mapping):
-            last = self._last.get(place)
-            if last == _Applied(digest, _digest(_state(have, wanted))):
+        last = self._last.get(place)
+        if last is not None and last.wanted == digest:
+            if isinstance(have, Mapping) and last.led_to == _digest(_state(have, wanted)):
                 return Converged(Convergence.UNCHANGED, Unstructured(have))
+            meta = _metadata_in(have)
+            if meta is not None and last.shows_in(meta):
+                return Converged(Convergence.UNCHANGED, _of_metadata(resource, meta))
         before = await self._version(resource, key, have)
         after = await self._client.apply(whole, key, wanted, on_conflict=self._on_conflict)
-        self._remember(place, _Applied(digest, _digest(_state(after, wanted))))
+        self._remember(place, _applied(digest, wanted, after))
         if not before:
             return Converged(Convergence.CREATED, after)
         moved = before != after.metadata.resource_version
         return Converged(Convergence.UPDATED if moved else Convergence.UNCHANGED, after)
 
-    async def _version(self, resource: AnyResource, key: ObjectKey, have: Have) -> str:
+    async def _version(self, resource: AnyResource, key: ObjectKey, have: Have | _View) -> str:
         match have:
             case Read.FROM_SERVER:
                 try:
@@ -94,7 +125,12 @@ class Applier:
                 return ""
             case Mapping():
                 return Unstructured(have).metadata.resource_version
-        raise TypeError(f"apply {resource} {key}: a {type(have).__name__} may be part of the object; give all of it")
+        meta = _metadata_in(have)
+        if meta is not None:
+            return meta.resource_version
+        raise TypeError(
+            f"apply {resource} {key}: a {type(have).__name__} has no metadata; give the object as a lister shows it"
+        )
 
     def _remember(self, place: tuple[tuple[str, str], ObjectKey], applied: _Applied) -> None:
         self._last.pop(place, None)
@@ -180,6 +216,24 @@ def _state(thing: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any
     owners = [entry for entry in entries if "status" in wanted or entry.get("subresource") != "status"]
     kept = {name: value for name, value in thing.items() if name != "status" or "status" in wanted}
     return {**kept, "metadata": metadata, "owners": owners}
+
+
+def _metadata_in(have: object) -> ObjectMeta | None:
+    """The metadata of a typed object."""
+    found = None if isinstance(have, Mapping) else getattr(have, "metadata", None)
+    return found if isinstance(found, ObjectMeta) else None
+
+
+def _of_metadata(resource: AnyResource, meta: ObjectMeta) -> Unstructured:
+    """An object of which nothing else is known."""
+    return Unstructured(
+        {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": msgspec.to_builtins(meta)}
+    )
+
+
+def _digest_of(meta: ObjectMeta) -> bytes:
+    """All of the metadata but the version."""
+    return _digest(msgspec.to_builtins(msgspec.structs.replace(meta, resource_version="")))
 
 
 def _digest(plain: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,17 @@ from ctrlkit.controller import applying
 from ctrlkit.controller.applying import Applier, owned_fields
 from ctrlkit.controller.converge import Convergence
 from ctrlkit.errors import Conflict
-from ctrlkit.model import ApplyPatch, MergePatch, OnConflict, Options, Unstructured, custom_resource
+from ctrlkit.model import (
+    ApplyPatch,
+    MergePatch,
+    ObjectKey,
+    ObjectMeta,
+    OnConflict,
+    Options,
+    PartialObjectMetadata,
+    Unstructured,
+    custom_resource,
+)
 from ctrlkit.model.kinds import CONFIG_MAPS, SERVICES
 from fakes.clientset import FakeClientset
 
@@ -53,6 +64,57 @@ async def test_what_is_known_to_change_nothing_is_not_sent() -> None:
     have = clientset.tracker.get(NETWORKS, KEY)
     again = await applier.apply(NETWORKS, fields, have=have)
     assert (again, len(clientset.actions)) == ((UNCHANGED, have), 1)
+
+
+class Slim(msgspec.Struct, frozen=True):
+    """A typed view with a part of the object."""
+
+    metadata: ObjectMeta
+
+
+@pytest.mark.behaviour("C10", "C9")
+@pytest.mark.parametrize("view", [PartialObjectMetadata, Slim])
+async def test_the_metadata_alone_tell_what_is_known_to_change_nothing(view: Any) -> None:
+    """Of a kind that counts generations: its status may change, its spec, its labels and its owner may not."""
+    clientset = FakeClientset()
+    clientset.tracker.registry.register_custom(NETWORKS)
+    applier, fields = Applier(clientset.client, owner="mine"), {"metadata": META, "spec": {"replicas": 1}}
+
+    async def again(wanted: dict[str, Any] = fields) -> tuple[Convergence, int]:
+        clientset.clear_actions()
+        have = view(metadata=clientset.tracker.get(NETWORKS, KEY).metadata)
+        result, after = await applier.apply(NETWORKS, wanted, have=have)
+        assert (after.key, after["kind"]) == (ObjectKey.parse(KEY), "Network")
+        return result, len(clientset.actions)
+
+    assert (await applier.apply(NETWORKS, fields, have=None)).result is CREATED
+    assert await again() == (UNCHANGED, 0)
+    clientset.tracker.patch(NETWORKS, KEY, MergePatch({"status": {"ready": 1}}), subresource="status")
+    assert await again() == (UNCHANGED, 0)
+    clientset.tracker.patch(NETWORKS, KEY, MergePatch({"spec": {"replicas": 2}}))
+    assert await again() == (UPDATED, 1)
+    clientset.tracker.patch(NETWORKS, KEY, MergePatch({"metadata": {"labels": {"a": "b"}}}))
+    assert await again() == (UNCHANGED, 1)
+    assert await again() == (UNCHANGED, 0)
+    assert await again({"metadata": META, "spec": {"replicas": 3}}) == (UPDATED, 1)
+
+
+async def test_without_generations_only_the_same_version_is_known_to_change_nothing() -> None:
+    """The data of a ConfigMap may have changed, and nothing in the metadata would say so."""
+    clientset = FakeClientset()
+    applier = Applier(clientset.client, owner="mine")
+    await applier.apply(CONFIG_MAPS, data(a="1"), have=None)
+
+    async def again() -> tuple[Convergence, int]:
+        clientset.clear_actions()
+        have = PartialObjectMetadata(metadata=shown(clientset).metadata)
+        return (await applier.apply(CONFIG_MAPS, data(a="1"), have=have)).result, len(clientset.actions)
+
+    assert await again() == (UNCHANGED, 0)
+    clientset.tracker.patch(CONFIG_MAPS, KEY, MergePatch({"data": {"a": "2"}}))
+    assert await again() == (UPDATED, 1)
+    assert shown(clientset)["data"] == {"a": "1"}
+    assert await again() == (UNCHANGED, 0)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +175,7 @@ async def test_part_of_an_object_or_a_body_without_a_name_is_refused() -> None:
     """Before anything is sent."""
     applier = Applier(FakeClientset().client, owner="mine")
     part: Any = object()
-    with pytest.raises(TypeError, match="a object may be part of the object"):
+    with pytest.raises(TypeError, match="a object has no metadata; give the object as a lister shows it"):
         await applier.apply(CONFIG_MAPS, data(), have=part)
     with pytest.raises(ValueError, match=r"the fields have no metadata\.name"):
         await applier.apply(CONFIG_MAPS, {"data": {}})
