@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ctrlkit.cache.selecting import with_fields, with_labels
 from ctrlkit.cache.store import Store
 from ctrlkit.errors import NotFound
-from ctrlkit.model import FieldSelector, LabelSelector, ObjectKey, Record, Resource, value_at
+from ctrlkit.model import FieldSelector, LabelSelector, ObjectKey, Record, Resource
 
 T = TypeVar("T")
-_METADATA = "metadata."
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,9 @@ class Lister(Generic[T]):
             raise TypeError(_no_text("selector", "label", "app=x", labels))
         if not isinstance(terms, FieldSelector):
             raise TypeError(_no_text("fields", "field", "metadata.name=x", terms))
-        found = self._store.records(self._candidates(namespace, terms))
-        if labels.requirements:
-            found = [record for record in found if labels.matches(record.meta.labels)]
-        return [record for record in found if _fields_match(record, terms)] if terms.terms else found
+        if not labels.requirements and not terms.terms:
+            return self._store.records(self._store.keys(namespace))
+        return self._select(namespace, labels, terms)
 
     def records_by_index(self, index: str, value: str) -> builtins.list[Record[T]]:
         """The records that an index has under a value."""
@@ -156,32 +156,24 @@ class Lister(Generic[T]):
             f'look up {self.resource} "{key}": {self.resource} do not live in namespaces; write "{key.name}"'
         )
 
-    def _candidates(self, namespace: str, terms: FieldSelector) -> builtins.list[ObjectKey]:
-        """The keys to look at: those that an exact name or namespace leaves over."""
+    def _select(self, namespace: str, labels: LabelSelector, terms: FieldSelector) -> builtins.list[Record[T]]:
+        """An exact name or namespace leaves few records over to look at."""
+
+        def pick(records: Sequence[Record[T]]) -> Sequence[Record[T]]:
+            return with_fields(with_labels(records, labels), terms)
+
         exact = {path: value for path, equal, value in terms.terms if equal}
-        where = exact.get("metadata.namespace", namespace)
+        where = namespace or exact.get("metadata.namespace", "")
         name = exact.get("metadata.name")
         if name and (where or not self.resource.namespaced):
-            return [ObjectKey(where, name)] if namespace in ("", where) else []
-        return self._store.keys(namespace or where)
+            return [*pick(self._store.records([ObjectKey(where, name)]))]
+        return self._store.select(pick, where)
 
 
 def _no_text(argument: str, kind: str, example: str, value: object) -> str:
     if isinstance(value, dict) and value:
         example = ",".join(f"{path}={text}" for path, text in value.items())
     return f'{argument} is a {type(value).__name__}, not a {kind} selector or its text; write "{example}"'
-
-
-def _fields_match(record: Record[T], fields: FieldSelector) -> bool:
-    """Metadata first, so that what it rules out is not decoded."""
-    of_metadata = FieldSelector(tuple(term for term in fields.terms if term[0].startswith(_METADATA)))
-    others = FieldSelector(tuple(term for term in fields.terms if not term[0].startswith(_METADATA)))
-    if not of_metadata.matches(lambda path: value_at(record.meta, path.removeprefix(_METADATA))):
-        return False
-    if not others.terms:
-        return True
-    value = record.value
-    return others.matches(lambda path: value_at(value, path))
 
 
 def _page(records: list[Record[T]], begin: int, limit: int) -> Page[T]:

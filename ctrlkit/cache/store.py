@@ -11,9 +11,10 @@ S-c  An object whose version and uid did not change is no change, unless it coul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
@@ -22,6 +23,7 @@ from ctrlkit.errors import DecodeError
 from ctrlkit.model import Applied, Deleted, ObjectKey, Record, Snapshot, is_newer
 
 T = TypeVar("T")
+_KEY: Final = attrgetter("key")
 NAMESPACE = "namespace"
 QUARANTINED_TOLD = 10
 """So many at a time get a log line of their own; statistics list all."""
@@ -53,6 +55,7 @@ class Store(Generic[T]):
         self._transform = transform
         self._records: dict[ObjectKey, Record[T]] = {}
         self._ordered: list[ObjectKey] | None = None
+        self._in_order = True  # whether the records lie in the order of their keys: so they are looked through fastest
         self._quarantine: dict[ObjectKey, DecodeError] = {}
         self._namespaces: dict[str, set[ObjectKey]] = {}  # the one index that every store has, in its smallest form
         self._indexes: dict[str, Index[T]] = {}
@@ -143,6 +146,19 @@ class Store(Generic[T]):
                 return None
         return Change(old, self._put(record, old), Cause.WATCH)
 
+    def select(
+        self, pick: Callable[[Sequence[Record[T]]], Sequence[Record[T]]], namespace: str = ""
+    ) -> list[Record[T]]:
+        """What `pick` leaves of the records of a namespace, or of all, in order of namespace and name."""
+        if namespace:
+            here = [self._records[key] for key in self._namespaces.get(namespace, ())]
+            return sorted(pick(here), key=_KEY)
+        if not self._in_order:
+            keys = self.keys()
+            self._records = dict(zip(keys, map(self._records.__getitem__, keys), strict=True))
+            self._in_order = True
+        return [*pick([*self._records.values()])]
+
     def records(self, keys: Iterable[ObjectKey]) -> list[Record[T]]:
         """The records of the keys that are here."""
         return [record for key in keys if (record := self._records.get(key)) is not None]
@@ -154,6 +170,7 @@ class Store(Generic[T]):
         key = record.key
         if old is None:
             self._ordered = None
+            self._in_order = False
             self._namespaces.setdefault(key.namespace, set()).add(key)
         self._records[key] = record
         if record.fault is not None:

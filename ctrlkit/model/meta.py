@@ -7,7 +7,7 @@ it would have to look at each cached object again and again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -99,6 +99,9 @@ def _show_read_only(*fields: str) -> None:
 
         setattr(ObjectMeta, field, property(view))
 
+
+read_labels: Callable[[ObjectMeta], Mapping[str, str] | None] = ObjectMeta.__dict__["labels"].__get__
+"""The labels themselves, for who looks at those of many objects and changes none."""
 
 _show_read_only("labels", "annotations")
 

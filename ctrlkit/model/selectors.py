@@ -128,6 +128,10 @@ def _requirement(part: str, whole: str) -> Requirement:
     raise ValueError(f"label selector {whole!r}: cannot read {part!r}; write key=value, key in (a,b), key or !key")
 
 
+FieldTerm = tuple[str, bool, str]
+"""A path, whether the value is to be there or not to be there, and the value."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSelector:
     """
@@ -140,7 +144,7 @@ class FieldSelector:
     Errors  ValueError from `parse`, naming the part that cannot be read.
     """
 
-    terms: tuple[tuple[str, bool, str], ...] = ()
+    terms: tuple[FieldTerm, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> FieldSelector:
@@ -155,13 +159,14 @@ class FieldSelector:
 
     def matches(self, value_at: Callable[[str], object]) -> bool:
         """Whether an object meets all terms; `value_at` finds the value of a dotted path, None where there is none."""
-        return all((_text(value_at(path)) == want) is wanted for path, wanted, want in self.terms)
+        return all((field_text(value_at(path)) == want) is wanted for path, wanted, want in self.terms)
 
     def __str__(self) -> str:
         return ",".join(f"{path}{'=' if wanted else '!='}{want}" for path, wanted, want in self.terms)
 
 
-def _text(value: object) -> str:
+def field_text(value: object) -> str:
+    """A value as field selectors compare it: text, empty where it is missing."""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

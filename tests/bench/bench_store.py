@@ -1,7 +1,9 @@
 """
-Does a store get slower as it fills?
+Does a store get slower as it fills, and a list by selector slower than one of everything?
 
-Budget   An event, a get and a look-up by index cost at 100,000 objects at most 1.25 x what they cost at 1,000.
+Budget   A list by selector of 50,000 objects costs at most 2 x what a list of all of them costs: label selectors of
+         each kind, three requirements together, and a field of the metadata.
+         An event, a get and a look-up by index cost at 100,000 objects at most 1.25 x what they cost at 1,000.
 Sketch   All are look-ups in dicts. The look-up by index returns the same number of objects in both stores. Above 1.25
          something walks over all of them. (Touched at random, each costs a few misses of the processor's cache more,
          about 0.1 us each, whatever the code does.)
@@ -16,18 +18,34 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+from ctrlkit.cache.change import Cause
+from ctrlkit.cache.lister import Lister
 from ctrlkit.cache.store import Store
-from ctrlkit.model import Applied, ObjectMeta, Record
+from ctrlkit.model import Applied, ObjectMeta, Record, Snapshot
+from ctrlkit.model.kinds import PODS
 from tests.bench.case import Case
 
 FEW, MANY = 1_000, 100_000
 TOUCHED, TIMES = 100, 10
 GROUP = 10
+LISTED = 50_000
+SELECTORS = (
+    "app=app-7",
+    "tier!=x",
+    "app in (app-1,app-2)",
+    "n notin (1,2)",
+    "tier",
+    "!old",
+    "n>5",
+    "tier=x,n in (1,3),!old",
+)
 
 
 def cases() -> list[Case]:
     """An event, a get, a look-up."""
     return [
+        *(_selection(text) for text in SELECTORS),
+        _selection("metadata.name!=web-7", fields=True),
         _case("store: an event at 100,000 objects against 1,000", _events),
         _case("store: a get at 100,000 objects against 1,000", _gets),
         _case("store: a look-up by index at 100,000 objects against 1,000", _look_ups),
@@ -36,6 +54,27 @@ def cases() -> list[Case]:
 
 def _case(name: str, make: Callable[[int], Callable[[], None]]) -> Case:
     return Case(name=name, subject=make(MANY), baseline=make(FEW), operations=TOUCHED * TIMES, budget=1.25, rounds=15)
+
+
+def _selection(text: str, *, fields: bool = False) -> Case:
+    store: Store[Any] = Store()
+    labels = [
+        {"app": f"app-{number % 100}", "tier": "xy"[number % 2], "n": str(number % 10)} for number in range(LISTED)
+    ]
+    metas = [
+        ObjectMeta(name=f"web-{number}", namespace=f"ns-{number // 1000:02}", resource_version="1", labels=have)
+        for number, have in enumerate(labels)
+    ]
+    store.replace(Snapshot([Record(meta, None, str) for meta in metas], "1"), cause=Cause.INITIAL)
+    lister = Lister(PODS, store)
+    return Case(
+        name=f"store: a list of {LISTED:,} by {text} against one of all",
+        subject=lambda: lister.records(fields=text) if fields else lister.records(selector=text),
+        baseline=lister.records,
+        operations=LISTED,
+        budget=2.0,
+        rounds=9,
+    )
 
 
 def _record(number: int, version: int) -> Record[Any]:
