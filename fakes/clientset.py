@@ -17,14 +17,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ctrlkit.errors import AlreadyExists, ApiError
 from ctrlkit.model import Action, AnyResource, Lines, Resource, Verb, to_plain
 from ctrlkit.model.kinds import NAMESPACES
 from fakes.calls import Calls, key_of
 from fakes.faults import Faults, Interceptor, WatchInterceptor
 from fakes.tracker import Tracker
+from fakes.tracker.depth import decode, encode
 
 if TYPE_CHECKING:
     from ctrlkit.client import Client
@@ -268,7 +267,7 @@ def _copy(action: Action) -> Action:
     """A copy whose body is what JSON makes of it, as it would be on the wire."""
     if action.body is None:
         return action
-    return dataclasses.replace(action, body=msgspec.json.decode(msgspec.json.encode(action.body)))
+    return dataclasses.replace(action, body=decode(encode(action.body)))
 
 
 def _encode(action: Action, answer: object) -> bytes:
@@ -277,10 +276,10 @@ def _encode(action: Action, answer: object) -> bytes:
         return answer
     plain = to_plain(answer)
     if not isinstance(plain, dict):
-        return msgspec.json.encode(plain)
+        return encode(plain)
     if plain.get("kind") == "Status" and plain.get("status") == "Failure":
         raise ApiError.of_status(plain)
-    return msgspec.json.encode(plain if "kind" in plain else _identity(action) | plain)
+    return encode(plain if "kind" in plain else _identity(action) | plain)
 
 
 def _identity(action: Action) -> dict[str, str]:

@@ -7,6 +7,7 @@ the kind from the query, so all of them go into the body.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -26,8 +27,16 @@ def read_flag(text: str) -> bool:
 
 def _read_dry_run(text: str) -> bool:
     if text != "All":
-        raise ValueError("only 'All' is known")
+        raise ValueError(f'dryRun: Unsupported value: "{text[:128]}": supported values: "All"')
     return True
+
+
+def _read_int64(text: str) -> int:
+    """A whole number, as Go reads it: nothing but digits, and no more of them than fit."""
+    if re.fullmatch(r"[+-]?[0-9]{1,64}", text) and -(2**63) <= (number := int(text)) < 2**63:
+        return number
+    problem = "value out of range" if re.fullmatch(r"[+-]?[0-9]+", text) else "invalid syntax"
+    raise ValueError(f'strconv.ParseInt: parsing "{text[:128]}": {problem}')
 
 
 def _write_flag(value: object) -> str:
@@ -45,11 +54,11 @@ class _Parameter:
 _PARAMETERS = (
     _Parameter("labelSelector", "label_selector"),
     _Parameter("fieldSelector", "field_selector"),
-    _Parameter("limit", "limit", str, int),
+    _Parameter("limit", "limit", str, _read_int64),
     _Parameter("continue", "continue_token"),
     _Parameter("resourceVersion", "resource_version"),
     _Parameter("resourceVersionMatch", "resource_version_match"),
-    _Parameter("timeoutSeconds", "timeout_s", str, int),
+    _Parameter("timeoutSeconds", "timeout_s", str, _read_int64),
     _Parameter("allowWatchBookmarks", "allow_watch_bookmarks", _write_flag, read_flag),
     _Parameter("sendInitialEvents", "send_initial_events", _write_flag, read_flag),
     _Parameter("dryRun", "dry_run", lambda _: "All", _read_dry_run),
@@ -57,9 +66,9 @@ _PARAMETERS = (
     _Parameter("fieldValidation", "field_validation"),
     _Parameter("force", "force", _write_flag, read_flag),
     _Parameter("propagationPolicy", "propagation_policy"),
-    _Parameter("gracePeriodSeconds", "grace_period_s", str, int),
+    _Parameter("gracePeriodSeconds", "grace_period_s", str, _read_int64),
 )
-_IN_DELETE_BODY = ("dry_run", "propagation_policy", "grace_period_s")
+IN_DELETE_BODY = ("dry_run", "propagation_policy", "grace_period_s")
 _UNSET = {field.name: field.default for field in fields(Options)}
 
 
@@ -69,7 +78,7 @@ def write_query(action: Action) -> Iterable[tuple[str, str]]:
         yield "watch", "true"
     for parameter in _PARAMETERS:
         value = getattr(action.options, parameter.option)
-        if value != _UNSET[parameter.option] and not (action.verb in DELETES and parameter.option in _IN_DELETE_BODY):
+        if value != _UNSET[parameter.option] and not (action.verb in DELETES and parameter.option in IN_DELETE_BODY):
             yield parameter.name, parameter.write(value)
 
 
@@ -83,7 +92,7 @@ def read_query(query: Mapping[str, str]) -> dict[str, Any]:
         try:
             options[parameter.option] = parameter.read(text)
         except ValueError as error:
-            raise BadRequest(f"query parameter {parameter.name}={text[:64]!r} cannot be read: {error}") from None
+            raise BadRequest(str(error)) from None
     return options
 
 
@@ -100,30 +109,55 @@ def write_delete_options(options: Options) -> bytes | None:
     return msgspec.json.encode({"kind": "DeleteOptions", "apiVersion": "v1", **given}) if given else None
 
 
-class _Preconditions(msgspec.Struct, rename="camel"):
-    uid: str | None = None
-    resource_version: str | None = None
-
-
-class _DeleteOptions(msgspec.Struct, rename="camel"):
-    grace_period_seconds: int | None = None
-    propagation_policy: str | None = None
-    preconditions: _Preconditions | None = None
-    dry_run: list[str] | None = None
+_DELETE_FIELDS: tuple[tuple[str, str, str, Callable[[Any], bool]], ...] = (
+    ("gracePeriodSeconds", "grace_period_s", "int64", lambda value: type(value) is int and -(2**63) <= value < 2**63),
+    ("propagationPolicy", "propagation_policy", "v1.DeletionPropagation", lambda value: isinstance(value, str)),
+    ("dryRun", "dry_run", "[]string", lambda value: isinstance(value, list)),
+    ("preconditions", "", "v1.Preconditions", lambda value: isinstance(value, dict)),
+)
+_PRECONDITIONS: tuple[tuple[str, str, str, Callable[[Any], bool]], ...] = (
+    ("uid", "precondition_uid", "types.UID", lambda value: isinstance(value, str)),
+    ("resourceVersion", "precondition_version", "string", lambda value: isinstance(value, str)),
+)
+"""Fields of DeleteOptions: name, option, the server's type, and what fits it."""
 
 
 def read_delete_options(body: Any) -> dict[str, Any]:
-    """The options in DeleteOptions, by their names in Options; BadRequest where they are none."""
-    try:
-        given = msgspec.convert(body, _DeleteOptions)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"the DeleteOptions cannot be read: {error}") from None
-    preconditions = given.preconditions or _Preconditions()
-    options = {
-        "grace_period_s": given.grace_period_seconds,
-        "propagation_policy": given.propagation_policy,
-        "precondition_uid": preconditions.uid,
-        "precondition_version": preconditions.resource_version,
-        "dry_run": True if given.dry_run else None,
-    }
-    return {name: value for name, value in options.items() if value is not None}
+    """
+    The options in DeleteOptions, by their names in Options.
+
+    >>> read_delete_options({"gracePeriodSeconds": 0, "preconditions": {"uid": "a"}})
+    {'grace_period_s': 0, 'precondition_uid': 'a'}
+
+    Errors  BadRequest in the server's words where they are none.
+    """
+    if not isinstance(body, dict):
+        raise BadRequest("couldn't get version/kind; json parse error: the DeleteOptions are no object")
+    options = _read_fields(body, _DELETE_FIELDS, "DeleteOptions", "")
+    options |= _read_fields(body.get("preconditions") or {}, _PRECONDITIONS, "Preconditions", "preconditions.")
+    if "dry_run" in options:
+        options["dry_run"] = bool(options["dry_run"])
+    return options
+
+
+def _read_fields(
+    given: Mapping[str, Any], known: Iterable[tuple[str, str, str, Callable[[Any], bool]]], owner: str, path: str
+) -> dict[str, Any]:
+    options = {}
+    for name, option, wanted, fits in known:
+        value = given.get(name)
+        if value is None:
+            continue
+        if not fits(value):
+            found = f"number {value}" if wanted == "int64" and type(value) in (int, float) else _json_type(value)
+            raise BadRequest(
+                f"json: cannot unmarshal {found} into Go struct field {owner}.{path}{name} of type {wanted}"
+            )
+        if option:
+            options[option] = value
+    return options
+
+
+def _json_type(value: object) -> str:
+    names = {bool: "bool", int: "number", float: "number", str: "string", list: "array"}
+    return names.get(type(value), "object")

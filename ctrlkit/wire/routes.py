@@ -19,6 +19,7 @@ from ctrlkit.errors import BadRequest, NotFound, UnsupportedMediaType
 from ctrlkit.model import Action, AnyResource, Options, PatchType, Verb
 from ctrlkit.wire.parameters import (
     DELETES,
+    IN_DELETE_BODY,
     read_delete_options,
     read_flag,
     read_query,
@@ -152,8 +153,10 @@ def _read_document(body: bytes, content_type: str) -> Any:
         if content_type in (_YAML, PatchType.APPLY.value):
             return _read_yaml(body)
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError) as error:
+    except msgspec.DecodeError as error:
         raise BadRequest(f"the body is not {content_type}: {error}") from None
+    except ValueError as error:
+        raise BadRequest(f"error decoding YAML: error converting YAML to JSON: yaml: {error}") from None
 
 
 def _read_yaml(body: bytes) -> Any:
@@ -161,19 +164,9 @@ def _read_yaml(body: bytes) -> Any:
         return msgspec.json.decode(body)  # JSON is YAML, and what most clients send
     except msgspec.DecodeError:
         pass
-    import yaml  # noqa: PLC0415 - only a server that is sent YAML pays for it
+    from ctrlkit.wire.yaml_body import read_yaml  # noqa: PLC0415 - only a server that is sent YAML pays for it
 
-    class JsonLoader(yaml.SafeLoader):
-        """YAML as Kubernetes reads it: a time stamp is text."""
-
-    JsonLoader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    try:
-        return yaml.load(body, Loader=JsonLoader)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
+    return read_yaml(body)
 
 
 def _read_body(verb: Verb, body: bytes | None, content_type: str) -> tuple[Any, PatchType | None]:
@@ -254,7 +247,8 @@ def to_action(  # noqa: PLR0917 - the parts of a request, in their order on the 
     document: Any = None
     patch_type = None
     if verb in DELETES:
-        if body:
+        if body:  # it counts alone: what of these stands in the query is not read
+            options = {name: value for name, value in options.items() if name not in IN_DELETE_BODY}
             options |= read_delete_options(_read_document(body, content_type))
     elif verb.writes:
         document, patch_type = _read_body(verb, body, content_type)

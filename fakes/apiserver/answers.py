@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from aiohttp import web
 from ctrlkit.errors import ApiError
 
 _JSON = "application/json"
+_WARNINGS_CHARACTERS_MAX = 4 * 1024
+_WARNING_CHARACTERS_MAX = 256
 _WITH_EMPTY_DETAILS = (
     "the server could not find the requested resource",
     "the server does not allow this method on the requested resource",
@@ -30,8 +33,12 @@ def document_answer(document: bytes, *, status: int = 200, content_type: str = _
 
 
 def with_warnings(answer: web.Response, texts: Sequence[str]) -> web.Response:
-    """An answer with what the server says besides it, a header each."""
-    for text in texts:
+    """An answer with what the server says besides it, a header each; of much it says only the beginnings."""
+    shown = [text for text in texts if not any(unicodedata.category(letter) == "Cc" for letter in text)]
+    if sum(map(len, shown)) > _WARNINGS_CHARACTERS_MAX:
+        count = _WARNINGS_CHARACTERS_MAX // _WARNING_CHARACTERS_MAX
+        shown = [text[:_WARNING_CHARACTERS_MAX] for text in shown[:count]]
+    for text in shown:
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         answer.headers.add("Warning", f'299 - "{quoted}"')
     return answer

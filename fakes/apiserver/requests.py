@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntity
 from ctrlkit.model import Action, AnyResource, PatchType, custom_resource
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.routes import to_action
+from fakes.tracker.depth import TooDeep, check_levels, deeply
 from fakes.tracker.malformed import json_problem
 from fakes.tracker.ownership import MANAGER_BYTES_MAX
 from fakes.tracker.registry import Registry, Served
@@ -22,6 +24,7 @@ _PROTOBUF = "application/vnd.kubernetes.protobuf"  # a real server reads it for 
 _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
 _PATCHES = (*_CUSTOM_PATCHES, PatchType.STRATEGIC.value)
 _SUMMARY_CHARACTERS = 30
+_SURROGATE = b"\\ud"
 _BINDINGS = Served(resource=custom_resource(group="", kind="Binding", plural="bindings"), singular="binding")
 """Made and never kept, so no kind of the registry: the tracker takes a Binding as a write to its pod."""
 
@@ -73,15 +76,30 @@ def _methods(kind: Served, below: list[str], *, in_namespace: bool) -> tuple[str
 
 
 async def read_body(request: web.BaseRequest) -> bytes | None:
-    """The body, None where there is none; RequestEntityTooLarge beyond 3 MiB, of which no more is read."""
+    """
+    The body, None where there is none.
+
+    Errors  RequestEntityTooLarge beyond 3 MiB, of which no more is read; BadRequest where it is broken off.
+    """
     chunks = []
     size_bytes = 0
-    async for chunk in request.content.iter_any():
-        size_bytes += len(chunk)
-        if size_bytes > BODY_BYTES_MAX:
-            raise RequestEntityTooLarge(f"Request entity too large: limit is {BODY_BYTES_MAX}")
-        chunks.append(chunk)
-    return b"".join(chunks) or None
+    try:
+        async for chunk in request.content.iter_any():
+            size_bytes += len(chunk)
+            if size_bytes > BODY_BYTES_MAX:
+                raise RequestEntityTooLarge(f"Request entity too large: limit is {BODY_BYTES_MAX}")
+            chunks.append(chunk)
+    except web.RequestPayloadError as error:
+        raise BadRequest(f"the body cannot be read: {error}") from None
+    return _without_broken_text(b"".join(chunks)) or None
+
+
+def read_deeply(request: web.BaseRequest, body: bytes | None, target: Target) -> Action:
+    """What `read_action` does, for a body of any depth that a server reads."""
+    try:
+        return deeply(lambda: read_action(request, body, target))
+    except TooDeep as error:
+        raise BadRequest(str(error)) from None
 
 
 def read_action(request: web.BaseRequest, body: bytes | None, target: Target) -> Action:
@@ -138,9 +156,12 @@ def _check_body(request: web.BaseRequest, body: bytes, served: Served) -> None:
         raise _unknown_format(accepted if is_patch or served.custom else (*accepted, _PROTOBUF))
     if content_type.endswith("json"):
         try:
+            check_levels(body)
             msgspec.json.decode(body, type=msgspec.Raw)
+        except TooDeep as error:
+            raise BadRequest(_refusal(str(error), body, served, is_patch=is_patch)) from None
         except msgspec.DecodeError:
-            raise BadRequest(_complaint(body, served, is_patch=is_patch)) from None
+            raise BadRequest(_refusal(json_problem(body), body, served, is_patch=is_patch)) from None
 
 
 def _unknown_format(accepted: Iterable[str]) -> UnsupportedMediaType:
@@ -149,12 +170,26 @@ def _unknown_format(accepted: Iterable[str]) -> UnsupportedMediaType:
     )
 
 
-def _complaint(body: bytes, served: Served, *, is_patch: bool) -> str:
-    problem = json_problem(body)
+def _without_broken_text(body: bytes) -> bytes:
+    """A JSON body in which what is no Unicode has been replaced, as the server does it; others as they are."""
+    try:
+        body.decode()
+        if _SURROGATE not in body:
+            return body
+        whole = json.dumps(json.loads(body), ensure_ascii=False)
+    except UnicodeDecodeError:
+        return body.decode(errors="replace").encode()
+    except ValueError:
+        return body  # no JSON: that is told elsewhere
+    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _refusal(problem: str, body: bytes, served: Served, *, is_patch: bool) -> str:
     if is_patch:
         return f"error decoding patch: {problem}"
-    start = body[:_SUMMARY_CHARACTERS].decode(errors="replace")
-    summary = "<empty>" if not body else start if len(body) <= _SUMMARY_CHARACTERS else f"{start} ..."
+    start = body[:_SUMMARY_CHARACTERS]
+    shown = start.decode(errors="replace") if start.startswith(b"{") else start.hex()
+    summary = "<empty>" if not body else shown if len(body) <= _SUMMARY_CHARACTERS else f"{shown} ..."
     return (
         f"the object provided is unrecognized (must be of type {served.resource.kind}): "
         f"couldn't get version/kind; json parse error: {problem} ({summary})"

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from ctrlkit import clock
 from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, ServiceUnavailable, TransportError
 from ctrlkit.model import Action, Transport, Verb
+from ctrlkit.telemetry import logger
 from fakes.apiserver import discovery, openapi
 from fakes.apiserver.access import HEALTH_PATHS, Access, Security
 from fakes.apiserver.answers import document_answer, json_answer, status_answer, text_answer, with_warnings
@@ -27,13 +29,22 @@ from fakes.apiserver.duplicates import check_duplicates
 from fakes.apiserver.kubeconfig import kubeconfig_text, write_private
 from fakes.apiserver.negotiation import AGGREGATED_DISCOVERY, accepts_aggregated_discovery
 from fakes.apiserver.protocol import StatusServer
-from fakes.apiserver.requests import NoSuchPage, content_type_of, find_target, read_action, read_body
+from fakes.apiserver.requests import NoSuchPage, content_type_of, find_target, read_body, read_deeply
 from fakes.apiserver.views import View
+from fakes.tracker.depth import deeply
 from fakes.tracker.notices import noticed
+from fakes.tracker.refusals import internal_error
 from fakes.tracker.registry import Registry
 from fakes.tracker.verbs import Made
 
+_log = logger("apiserver")
 _SHUTDOWN_S = 1.0
+_PIECE_BYTES = 16 * 1024
+_SHOWN_CHARACTERS = 256
+
+STALL_S = 60.0
+"""How long a client of a watch may take for a batch of its lines (see fakes.tracker.watching) before it is cut off."""
+
 _JSON = "application/json"
 _PLAIN = "text/plain; charset=utf-8"
 
@@ -107,18 +118,24 @@ class ApiServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            self._access.check(request, self._host)
-            if request.path in HEALTH_PATHS:
-                return text_answer("ok")
-            if request.method in ("GET", "HEAD") and (answer := self._discover(request)) is not None:
-                return answer
-            return await self._perform(request)
+            return await self._answer(request)
         except NoSuchPage:
             return text_answer("404 page not found\n", status=404)
         except ApiError as error:
             return status_answer(error)
         except TransportError:
             return _drop(request)
+        except Exception as error:  # noqa: BLE001 - a server answers, whatever befalls it
+            _log.error("request_failed", method=request.method, path=request.path[:_SHOWN_CHARACTERS], exc_info=True)
+            return status_answer(internal_error(type(error).__name__))
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._access.check(request, self._host)
+        if request.path in HEALTH_PATHS:
+            return text_answer("ok")
+        if request.method in ("GET", "HEAD") and (answer := self._discover(request)) is not None:
+            return answer
+        return await self._perform(request)
 
     def _discover(self, request: web.BaseRequest) -> web.Response | None:
         served = self._registry.served()
@@ -149,15 +166,16 @@ class ApiServer:
         target = find_target(request.rel_url.raw_path, self._registry)
         try:
             body = await read_body(request)
-            action = read_action(request, body, target)
+            action = read_deeply(request, body, target)
             view = View(request, target.served)
             if action.verb is Verb.WATCH:
                 return await self._stream(request, action, view)
             with noticed() as texts:
-                check_duplicates(action, body, content_type_of(request))
+                deeply(lambda: check_duplicates(action, body, content_type_of(request)))
                 answer = await self._transport.do(action)
             is_made = action.verb is Verb.CREATE or isinstance(answer, Made)
-            return with_warnings(document_answer(view.of(answer), status=201 if is_made else 200), texts)
+            document = deeply(lambda: view.of(answer))
+            return with_warnings(document_answer(document, status=201 if is_made else 200), texts)
         except ApiError as error:
             return status_answer(error, allow=target.methods)
 
@@ -168,19 +186,25 @@ class ApiServer:
     async def _stream(self, request: web.BaseRequest, action: Action, view: View) -> web.StreamResponse:
         """Send a watch's lines as they come, until the transport ends it, the client leaves, or the server stops."""
         response = web.StreamResponse(headers={"Content-Type": _JSON})
-        response.enable_chunked_encoding()
+        if request.version >= HttpVersion11:
+            response.enable_chunked_encoding()
+        else:
+            response.force_close()  # the end of the connection is the end of the stream
         until_stopped = asyncio.timeout(None)
         self._watches.add(until_stopped)
         try:
             async with until_stopped, self._transport.watch(action) as batches:
                 await response.prepare(request)
+                if request.transport is not None:
+                    request.transport.set_write_buffer_limits(high=_PIECE_BYTES)
                 async for lines in batches:
-                    await response.write(b"".join(view.event(line) + b"\n" for line in lines))
+                    async with asyncio.timeout(STALL_S):
+                        await _send(response, view, lines)
         except TimeoutError:
-            if not until_stopped.expired():
-                raise
             if not response.prepared:
                 raise ServiceUnavailable("the server is shutting down") from None
+            if not until_stopped.expired():
+                return _drop(request)  # the client takes nothing
         except ConnectionError:
             return response  # the client left
         except TransportError:
@@ -193,6 +217,25 @@ class ApiServer:
     def _end_watches(self) -> None:
         for watch in self._watches:
             watch.reschedule(clock.monotonic())
+
+
+async def _send(response: web.StreamResponse, view: View, lines: Sequence[bytes]) -> None:
+    """Write lines in pieces, each when the client has taken what went before: it holds no copies of large ones."""
+    piece: list[bytes] = []
+    size_bytes = 0
+    for line in lines:
+        shown = deeply(functools.partial(view.event, line))
+        size_bytes += len(shown) + 1
+        if size_bytes > _PIECE_BYTES and piece:
+            await response.write(b"".join(piece))
+            piece, size_bytes = [], len(shown)
+        if len(shown) > _PIECE_BYTES:
+            whole = memoryview(shown)
+            for start in range(0, len(shown), _PIECE_BYTES):
+                await response.write(whole[start : start + _PIECE_BYTES])
+            shown, size_bytes = b"", 0
+        piece += (shown, b"\n")
+    await response.write(b"".join(piece))
 
 
 async def _listen(runner: web.ServerRunner, host: str, port: int, tls: ssl.SSLContext | None) -> None:

@@ -6,22 +6,36 @@ Differs  A kind whose definition is deleted is still watched, without success, u
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ctrlkit.cache import Change, Informer
 from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch, to_self
 from ctrlkit.manager import Manager
-from ctrlkit.model import AnyResource, ObjectKey, OwnerReference, Resource, Scope, Unstructured, custom_resource
+from ctrlkit.model import (
+    AnyResource,
+    ObjectKey,
+    OwnerReference,
+    PartialObjectMetadata,
+    Resource,
+    Scope,
+    Unstructured,
+    custom_resource,
+)
 from ctrlkit.model.kinds import BUILT_IN, CUSTOM_RESOURCE_DEFINITIONS, EVENTS
 
-AnyInformer = Informer[Unstructured]
+AnyInformer = Informer[Any]
+
+_LOOK_AGAIN_S = 1.0
 
 
 class Kinds:
     """
     The informers of all kinds but Events, which nobody owns and which are many. `more` are known from the start.
 
+    Shape   Of custom kinds they hold the metadata alone: no object is too deep, or otherwise too odd, for that.
     Use     A controller is made with watches of `informers`, and follows those that come later by `each`.
     """
 
@@ -30,9 +44,11 @@ class Kinds:
         self._definitions = manager.informer(CUSTOM_RESOURCE_DEFINITIONS)
         self._informers: dict[tuple[str, str], AnyInformer] = {}
         self._followers: list[Callable[[AnyInformer], None]] = []
-        for resource in (*BUILT_IN, *more):
+        given: list[Resource[Any]] = [*BUILT_IN, *(kind.metadata_only() for kind in more)]
+        for resource in given:
             if resource != EVENTS:
                 self._add(resource)
+        self._given = frozenset(self._informers)
         manager.add(Controller(name="kinds", reconcile=self.reconcile, watches=[Watch(self._definitions, to_self)]))
 
     @property
@@ -46,7 +62,7 @@ class Kinds:
             follower(informer)
         self._followers.append(follower)
 
-    def resource_of(self, owner: OwnerReference) -> Resource[Unstructured] | None:
+    def resource_of(self, owner: OwnerReference) -> Resource[Any] | None:
         """The kind an owner reference names, whatever its version; None where it is not known."""
         found = (i.resource for i in self.informers if (i.resource.group, i.resource.kind) == (owner.group, owner.kind))
         return next(found, None)
@@ -56,7 +72,7 @@ class Kinds:
         for definition in self._definitions.lister.list():
             self._take_in(definition)
         for informer in self.informers:
-            await informer.wait_synced()
+            await self._wait_synced(informer)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Take in the kind of a definition once the server serves it."""
@@ -65,11 +81,22 @@ class Kinds:
             self._take_in(definition)
         return DONE
 
+    async def _wait_synced(self, informer: AnyInformer) -> None:
+        """Wait for an informer for as long as its kind is there: the others must not wait for one that has gone."""
+        while not informer.has_synced() and self._is_there(informer.resource):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_S):
+                    await informer.wait_synced()
+
+    def _is_there(self, resource: AnyResource) -> bool:
+        definition = self._definitions.lister.find(ObjectKey("", str(resource)))
+        return resource.identity in self._given or (definition is not None and _is_served(definition))
+
     def _take_in(self, definition: Unstructured) -> None:
-        if _is_established(definition):
+        if _is_served(definition):
             self._add(_resource_of(definition))
 
-    def _add(self, resource: Resource[Unstructured]) -> None:
+    def _add(self, resource: Resource[Any]) -> None:
         if resource.identity not in self._informers:
             informer = self._informers[resource.identity] = self._manager.informer(resource)
             for follower in self._followers:
@@ -92,12 +119,14 @@ def namespaced(resources: Iterable[AnyResource]) -> list[AnyResource]:
     return [resource for resource in resources if resource.namespaced]
 
 
-def _is_established(definition: Unstructured) -> bool:
+def _is_served(definition: Unstructured) -> bool:
+    """Whether a definition's kind is served, at one version at least."""
     conditions = definition.at("status.conditions") or ()
-    return any(item.get("type") == "Established" and item.get("status") == "True" for item in conditions)
+    is_established = any(item.get("type") == "Established" and item.get("status") == "True" for item in conditions)
+    return is_established and any(version.get("served") for version in definition.at("spec.versions") or ())
 
 
-def _resource_of(definition: Unstructured) -> Resource[Unstructured]:
+def _resource_of(definition: Unstructured) -> Resource[PartialObjectMetadata]:
     versions = [version for version in definition.at("spec.versions") if version.get("served")]
     return custom_resource(
         group=definition.at("spec.group"),
@@ -105,4 +134,4 @@ def _resource_of(definition: Unstructured) -> Resource[Unstructured]:
         kind=definition.at("spec.names.kind"),
         plural=definition.at("spec.names.plural"),
         scope=Scope(definition.at("spec.scope")),
-    )
+    ).metadata_only()

@@ -52,7 +52,8 @@ class Namespaces:
     async def _empty(self, name: str) -> int:
         """Ask for the end of all there is; how many objects there still are."""
         left = 0
-        for resource in [*namespaced(informer.resource for informer in self.kinds.informers), EVENTS]:
+        kinds = [*namespaced(informer.resource for informer in self.kinds.informers), EVENTS]
+        for resource in (kind.metadata_only() for kind in kinds):
             with suppress(NotFound):  # a kind whose definition has gone has no objects
                 if await self.client.list(resource, namespace=name):
                     await self.client.delete_collection(resource, namespace=name)

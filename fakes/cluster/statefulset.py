@@ -3,7 +3,8 @@ The StatefulSet loop: keeps each set's pods as statefulset_plan.py says, and its
 
 Differs  Of a template only the newest is kept (there are no ControllerRevisions): a pod that is lost in the middle of a
          rolling update, or below the partition, comes back with the new template. Volume claims are not made, pods
-         without an owner not adopted, and minReadySeconds not waited for.
+         without an owner not adopted, and minReadySeconds not waited for. A parallel set makes no more pods while 500
+         are missing or not ready.
 """
 
 from __future__ import annotations

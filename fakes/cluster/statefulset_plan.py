@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+PARALLEL_MAX = 500
+"""Pods of a parallel set that may be missing or not ready before it waits; a cluster's own controllers burst so too."""
+
 _HASH_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _ORDINAL = re.compile(r"(?P<parent>.+)-(?P<ordinal>\d+)")
 
@@ -93,25 +96,34 @@ def plan(wanted: Wanted, members: Iterable[Member]) -> list[Step]:
     >>> plan(wanted, [Member(name="net-0", uid="a", ordinal=0, revision="net-1", ready=True)])
     [Create(ordinal=1)]
 
-    Parallel sets do all at once, except that an update replaces one pod at a time.
+    Parallel sets do all at once, except that an update replaces one pod at a time, and that no more pods are made while
+    `PARALLEL_MAX` are missing or not ready.
+
+    Cost    Grows with the pods there are, not with the numbers in the set.
     """
     by_ordinal = {member.ordinal: member for member in members}
     ordinals = range(wanted.start, wanted.start + wanted.replicas)
-    condemned = [by_ordinal[ordinal] for ordinal in sorted(set(by_ordinal) - set(ordinals), reverse=True)]
+    condemned = [by_ordinal[ordinal] for ordinal in sorted(by_ordinal, reverse=True) if ordinal not in ordinals]
     in_order = wanted.management is Management.ORDERED_READY
     steps: list[Step] = []
+    unhealthy = 0
     for ordinal in ordinals:
         step = _fill(ordinal, by_ordinal.get(ordinal))
         if step is not None:
             steps.append(step)
-        if in_order and not _is_healthy(by_ordinal.get(ordinal)):
-            return steps
+        unhealthy += not _is_healthy(by_ordinal.get(ordinal))
+        if unhealthy == (1 if in_order else PARALLEL_MAX):
+            break
+    if in_order and unhealthy:
+        return steps
     for member in condemned:
         if not member.terminating:
             steps.append(Delete(member.name, member.uid))
         if in_order:
             return steps
-    return steps or _update(wanted, [by_ordinal[ordinal] for ordinal in reversed(ordinals)])
+    if steps or unhealthy == PARALLEL_MAX:
+        return steps
+    return _update(wanted, [by_ordinal[ordinal] for ordinal in reversed(ordinals)])
 
 
 def _fill(ordinal: int, member: Member | None) -> Step | None:

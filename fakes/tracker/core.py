@@ -59,14 +59,16 @@ class Core:
         if dry_run:
             current = self.find(served, key)
             return Stored(key, current.version if current else 0, encode_tail(plain))
-        is_service = served.resource.identity == kinds.SERVICES.identity
-        if is_service and (before := self.find(served, key)):
-            self.service_ips.release(before.plain)
+        is_definition = served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity
+        defined = definitions.kinds_of(self.registry, plain) if is_definition else ()
+        before = self.find(served, key)
         stored = self.store.write(served.resource.identity, key, plain)
-        if is_service:
+        if served.resource.identity == kinds.SERVICES.identity:
+            if before is not None:
+                self.service_ips.release(before.plain)
             self.service_ips.take(stored.plain)
-        if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
-            definitions.serve(self.store, self.registry, stored.plain)
+        if is_definition:
+            definitions.serve(self.store, self.registry, definitions.identity_of(plain), defined)
         return stored
 
     def remove(self, served: Served, key: ObjectKey, *, dry_run: bool = False) -> None:
@@ -78,8 +80,16 @@ class Core:
             self.service_ips.release(gone.plain)
         if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
             definitions.stop_serving(self.store, self.registry, gone.plain)
+            self._give_names(served, gone.plain)
         elif served.custom and not self.store.collection(served.resource.identity):
             self.release_definition(str(served.resource))
+
+    def _give_names(self, served: Served, gone: Mapping[str, Any]) -> None:
+        """Let definitions have the names that another one held, now that it is gone."""
+        for other in definitions.others_of(self.store, gone):
+            completed = definitions.complete(other, definitions.others_of(self.store, other))
+            if completed != other:
+                self.write(served, ObjectKey("", other["metadata"]["name"]), completed)
 
     def release_definition(self, name: str) -> None:
         """Let a definition go whose objects are gone, if it is being deleted; its other finalizers still hold it."""

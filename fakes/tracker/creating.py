@@ -44,14 +44,12 @@ def make(
     plain["metadata"]["name"] = name
     builtin.fill_in_new(served.resource, plain)
     if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
-        plain = definitions.complete(plain)
+        plain = definitions.complete(plain, definitions.others_of(core.store, plain))
     plain = definitions.conform(served, plain, action)
     causes = metadata.birth_causes(served.resource, plain["metadata"])
     if served.resource.identity == kinds.SERVICES.identity:
         causes += core.service_ips.assign(plain, {})
     causes += kind_causes(served.resource, plain, None)
-    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
-        causes += definitions.definition_causes(plain)
     causes += definitions.custom_causes(served, plain)
     if causes:
         raise invalid(served.resource, name, *causes)

@@ -29,6 +29,8 @@ def fill_in(resource: AnyResource, plain: Plain) -> None:
 def _pod(plain: Plain) -> None:
     fill_in_template(plain["spec"])
     fill_in_pod(plain["spec"])
+    if plain["spec"]["terminationGracePeriodSeconds"] < 0:
+        plain["spec"]["terminationGracePeriodSeconds"] = 1
 
 
 def _stateful_set(plain: Plain) -> None:

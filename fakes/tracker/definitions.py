@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.model import Action, Scope, custom_resource
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from fakes.tracker.patching import value_at
 from fakes.tracker.refusals import Cause
 from fakes.tracker.registry import Identity, Registry, ScalePaths, Served
@@ -20,53 +21,90 @@ CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 Plain = dict[str, Any]
 
 
-def complete(plain: Plain) -> Plain:
-    """A definition with what the server fills in, and the status it has once its kind is served."""
+def complete(plain: Plain, others: Sequence[Mapping[str, Any]]) -> Plain:
+    """
+    A definition with what the server fills in, and its status: whether its names are free, and its kind served.
+
+    Shape   `others` are the other definitions of its group.
+    """
     spec: Plain = plain.get("spec") or {}
     names: Plain = spec.get("names") or {}
     kind = names.get("kind") or ""
-    names = {"singular": kind.lower(), "listKind": f"{kind}List", **names}
+    made_up = {"singular": kind.lower(), "listKind": f"{kind}List"} if kind else {}
+    names = made_up | names
     spec = {"conversion": {"strategy": "None"}, **spec, "names": names}
     status: Plain = plain.get("status") or {}
-    now = clock.timestamp(clock.now())
+    accepted, problem = _accept(names, status.get("acceptedNames") or {}, others)
     stored = [version["name"] for version in spec.get("versions") or () if version.get("storage")]
     kept = status.get("storedVersions") or []
     status = {
-        "conditions": status.get("conditions")
-        or [
-            _condition("NamesAccepted", "NoConflicts", "no conflicts found", now),
-            _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", now),
-        ],
-        "acceptedNames": names,
+        "conditions": _conditions(status.get("conditions") or [], problem),
+        "acceptedNames": accepted,
         "storedVersions": [*kept, *(name for name in stored if name not in kept)],
     }
     return plain | {"spec": spec, "status": status}
 
 
-def _condition(kind: str, reason: str, message: str, now: str) -> Plain:
-    return {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
+def others_of(store: Store, plain: Mapping[str, Any]) -> list[Plain]:
+    """The other definitions of a definition's group."""
+    group, name = (plain.get("spec") or {}).get("group"), plain["metadata"].get("name")
+    every = (stored.plain for stored in store.collection(CUSTOM_RESOURCE_DEFINITIONS.identity).all())
+    return [one for one in every if one["spec"]["group"] == group and one["metadata"]["name"] != name]
 
 
-def definition_causes(plain: Mapping[str, Any]) -> list[Cause]:
-    """What the server has against a definition, as far as the tracker depends on it."""
-    spec = plain.get("spec") or {}
-    names = spec.get("names") or {}
-    causes = []
-    if plain["metadata"].get("name") != f"{names.get('plural')}.{spec.get('group')}":
-        text = 'must be spec.names.plural+"."+spec.group'
-        causes.append(Cause.invalid("metadata.name", f'"{plain["metadata"].get("name")}"', text))
-    if spec.get("scope") not in ("Namespaced", "Cluster"):
-        causes.append(Cause.required("spec.scope"))
-    versions = spec.get("versions") or ()
-    if sum(bool(version.get("storage")) for version in versions) != 1:
-        text = "must have exactly one version marked as storage version"
-        causes.append(Cause.invalid("spec.versions", "null", text))
-    causes += [
-        Cause.required(f"spec.versions[{index}].schema.openAPIV3Schema")
-        for index, version in enumerate(versions)
-        if not (version.get("schema") or {}).get("openAPIV3Schema")
-    ]
-    return causes
+def _accept(
+    names: Plain, accepted: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
+) -> tuple[Plain, tuple[str, str] | None]:
+    """The names a definition has now, and the reason and text of why it does not have all it asks for."""
+    taken = [other["status"]["acceptedNames"] for other in others]
+    resources = {name for one in taken for name in _resource_names(one)}
+    kinds = {one.get(part) for one in taken for part in ("kind", "listKind")}
+    got, problem = {**accepted, "categories": names.get("categories")}, None
+    for part, reason, used in (
+        ("plural", "PluralConflict", resources),
+        ("singular", "SingularConflict", resources),
+        ("shortNames", "ShortNamesConflict", resources),
+        ("kind", "KindConflict", kinds),
+        ("listKind", "ListKindConflict", kinds),
+    ):
+        wanted = names.get(part)
+        lost = [name for name in (wanted if isinstance(wanted, list) else [wanted]) if name in used]
+        if lost and wanted != accepted.get(part):
+            problem = (reason, ", ".join(f'"{name}" is already in use' for name in lost))
+        else:
+            got[part] = wanted
+    return {part: value for part, value in got.items() if value}, problem
+
+
+def _resource_names(accepted: Mapping[str, Any]) -> Iterator[str]:
+    yield from (accepted.get("plural", ""), accepted.get("singular", ""), *(accepted.get("shortNames") or ()))
+
+
+def _conditions(have: list[Plain], problem: tuple[str, str] | None) -> list[Plain]:
+    before = {one["type"]: one for one in have}
+    if problem:
+        found = [_condition("NamesAccepted", "False", *problem)]
+        if not is_established(have):
+            found.append(_condition("Established", "False", "NotAccepted", "not all names are accepted"))
+    else:
+        found = [
+            _condition("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
+            _condition("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
+        ]
+    for one in found:
+        if before.get(one["type"], {}).get("status") != one["status"]:
+            before[one["type"]] = one
+    return list(before.values())
+
+
+def _condition(kind: str, status: str, reason: str, message: str) -> Plain:
+    now = clock.timestamp(clock.now())
+    return {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
+
+
+def is_established(conditions: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a definition's kind is served, by its conditions."""
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 def conform(served: Served, plain: Plain, action: Action) -> Plain:
@@ -95,21 +133,22 @@ def custom_causes(served: Served, plain: Mapping[str, Any]) -> list[Cause]:
     return causes
 
 
-def serve(store: Store, registry: Registry, plain: Mapping[str, Any]) -> None:
-    """Serve what a definition says, and no longer what it said before."""
-    kinds = list(_kinds(plain))
+def serve(store: Store, registry: Registry, identity: Identity, kinds: Sequence[Served]) -> None:
+    """Serve a definition's kind as `kinds_of` says, and no longer as before; this does not fail."""
     now_served = {served.resource for served in kinds}
-    identity = identity_of(plain)
     for old in registry.served():
-        if old.resource.identity == identity and old.resource not in now_served:
+        if old.custom and old.resource.identity == identity and old.resource not in now_served:
             registry.unregister(old.resource)
-    store.open(identity)
+    if kinds:
+        store.open(identity)
     for served in kinds:
         registry.register(served)
 
 
 def stop_serving(store: Store, registry: Registry, plain: Mapping[str, Any]) -> None:
     """Serve a definition's kind no longer, and forget its history."""
+    if not serves(registry, plain):
+        return
     identity = identity_of(plain)
     for served in registry.served():
         if served.resource.identity == identity:
@@ -117,9 +156,20 @@ def stop_serving(store: Store, registry: Registry, plain: Mapping[str, Any]) -> 
     store.drop(identity)
 
 
+def serves(registry: Registry, plain: Mapping[str, Any]) -> bool:
+    """Whether the kind served under a definition's names is that definition's own."""
+    served = (one for one in registry.served() if one.resource.identity == identity_of(plain))
+    return is_established(plain["status"]["conditions"]) and all(one.custom for one in served)
+
+
 def identity_of(plain: Mapping[str, Any]) -> Identity:
     """What names a definition's kind."""
     return (plain["spec"]["group"], plain["spec"]["names"]["plural"])
+
+
+def kinds_of(registry: Registry, plain: Mapping[str, Any]) -> list[Served]:
+    """A definition's kind at every version it is served at; none where its names are another's."""
+    return list(_kinds(plain)) if serves(registry, plain) else []
 
 
 def _kinds(plain: Mapping[str, Any]) -> Iterator[Served]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.model import Action, Options, kinds
 from fakes.tracker.core import Core
-from fakes.tracker.definitions import CLEANUP_FINALIZER, identity_of
-from fakes.tracker.refusals import Cause, forbidden, invalid_options, precondition_failed
+from fakes.tracker.definitions import CLEANUP_FINALIZER, identity_of, serves
+from fakes.tracker.refusals import Cause, forbidden, invalid_options, method_not_allowed, precondition_failed
 from fakes.tracker.registry import Served
 from fakes.tracker.selection import Selection
 from fakes.tracker.store import Stored
@@ -41,20 +41,26 @@ def delete(core: Core, served: Served, action: Action) -> tuple[Stored, bool]:
     _check_preconditions(served, stored, action.options)
     if served.resource.identity == kinds.NAMESPACES.identity:
         return _delete_namespace(core, served, stored, action.options), True
-    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
-        return _delete_definition(core, served, stored, action)
-    return _delete_object(core, served, stored, action.options)
+    return _delete_any(core, served, stored, action)
 
 
 def delete_collection(core: Core, served: Served, action: Action) -> list[Stored]:
-    """Carry out a delete of all that is selected; the objects as they were before."""
+    """Carry out a delete of all that is selected; the objects as they were before. Errors: MethodNotAllowed."""
+    if served.resource.identity == kinds.NAMESPACES.identity:
+        raise method_not_allowed()
     selection = Selection(served, action)
     _check_policy(action.options)
     collection = core.store.collection(served.resource.identity)
     found = [stored for stored in collection.within(action.namespace) if selection.matches(stored)]
     for stored in found:
-        _delete_object(core, served, stored, action.options)
+        _delete_any(core, served, stored, action)
     return found
+
+
+def _delete_any(core: Core, served: Served, stored: Stored, action: Action) -> tuple[Stored, bool]:
+    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
+        return _delete_definition(core, served, stored, action)
+    return _delete_object(core, served, stored, action.options)
 
 
 def _delete_object(core: Core, served: Served, stored: Stored, options: Options) -> tuple[Stored, bool]:
@@ -99,7 +105,7 @@ def _delete_definition(core: Core, served: Served, stored: Stored, action: Actio
     marked = core.write(served, stored.key, stored.plain | {"metadata": meta})
     identity = identity_of(stored.plain)
     kind = next((one for one in core.registry.served() if one.resource.identity == identity), None)
-    objects = tuple(core.store.collection(identity).all())
+    objects = tuple(core.store.collection(identity).all()) if serves(core.registry, stored.plain) else ()
     if kind:
         for child in objects:
             _delete_object(core, kind, child, Options())
@@ -148,31 +154,46 @@ def _grace(pod: Plain, options: Options) -> int:
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     if not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
         return 0
-    grace = options.grace_period_s
+    grace = _asked(options)
     if grace is None:
         grace = int(spec.get("terminationGracePeriodSeconds", 30))
     return grace if grace >= 0 else 1
 
 
+def _asked(options: Options) -> int | None:
+    """The grace period that a delete asks for; what is less than none is one second."""
+    grace = options.grace_period_s
+    return 1 if grace is not None and grace < 0 else grace
+
+
 def _is_shorter(meta: Mapping[str, Any], options: Options) -> bool:
     """Whether a delete of an object already being deleted gives it less time than it has."""
-    have = meta.get("deletionGracePeriodSeconds") or 0
-    return options.grace_period_s is not None and options.grace_period_s < have
+    have, asked = meta.get("deletionGracePeriodSeconds") or 0, _asked(options)
+    return asked is not None and asked < have
 
 
 def _marked(plain: Plain, grace: int) -> Plain:
     """The object with its time of deletion; a second delete brings that forward."""
     meta = plain["metadata"]
     before = meta.get("deletionTimestamp")
+    now = clock.now()
     if before:
-        earlier = timedelta(seconds=grace - meta.get("deletionGracePeriodSeconds", 0))
-        when = datetime.strptime(before, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) + earlier
+        asked_at = datetime.fromisoformat(before) - _duration(meta.get("deletionGracePeriodSeconds", 0))
+        when = asked_at + _duration(grace)
+        if when < now:
+            when, grace = now, min(grace, 1)
     else:
-        when = clock.now() + timedelta(seconds=grace)
+        when = now + _duration(grace)
     meta = meta | {"deletionTimestamp": clock.timestamp(when), "deletionGracePeriodSeconds": grace}
     if "generation" in meta and not before:
         meta["generation"] += 1
     return plain | {"metadata": meta}
+
+
+def _duration(seconds: int) -> timedelta:
+    """So many seconds as the server counts them: in nanoseconds, in 64 bits."""
+    nanoseconds = (seconds * 10**9 + 2**63) % 2**64 - 2**63
+    return timedelta(seconds=nanoseconds // 10**9)
 
 
 def _with_finalizers(meta: Plain, finalizers: list[str]) -> Plain:

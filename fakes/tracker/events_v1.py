@@ -204,7 +204,8 @@ def _retold(error: ApiError) -> ApiError:
         details["group"] = EVENTS_V1.group
         status["message"] = status["message"].replace(f'{EVENTS} "', f'{EVENTS_V1} "', 1)
     for cause in details.get("causes") or ():
-        cause["field"] = cause["field"].replace("reportingComponent", "reportingController")
+        if "field" in cause:
+            cause["field"] = cause["field"].replace("reportingComponent", "reportingController")
     status["message"] = _in_newer_words(status["message"]).replace("reportingComponent: ", "reportingController: ")
     return ApiError.of_status(status)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 
-from fakes.tracker.naming import DOTS_TEXT, LABEL, LABEL_TEXT, SUBDOMAIN, SUBDOMAIN_TEXT
+from fakes.tracker.naming import DOTS_TEXT, LABEL, LABEL_1035, LABEL_TEXT, SERVICE_TEXT, SUBDOMAIN, SUBDOMAIN_TEXT
+from fakes.tracker.remembering import remembered
 
 _NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = f"({_NAME})?"
@@ -34,7 +34,7 @@ Complaints = tuple[str, ...]
 """What the server has against a text; empty where it has nothing."""
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered
 def label_key(text: str) -> Complaints:
     """
     A label's or annotation's key, a finalizer's name.
@@ -59,23 +59,28 @@ def label_key(text: str) -> Complaints:
     return tuple(complaints)
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered
 def label_value(text: str) -> Complaints:
     """A label's value."""
     return _checked(text, 63, _VALUE, _VALUE_TEXT)
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered
 def subdomain(text: str) -> Complaints:
     """A name of a kind whose names may hold dots."""
     return _checked(text, 253, SUBDOMAIN, SUBDOMAIN_TEXT)
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered
 def dns_label(text: str) -> Complaints:
     """A name without dots: a container's, a volume's, a namespace's."""
     is_dotted = re.fullmatch(SUBDOMAIN, text) is not None
     return _checked(text, 63, LABEL, DOTS_TEXT if is_dotted else LABEL_TEXT)
+
+
+def label_1035(text: str) -> Complaints:
+    """A name that begins with a letter: of a version, or of what a definition names."""
+    return _checked(text, 63, LABEL_1035, SERVICE_TEXT)
 
 
 def port_name(text: str) -> Complaints:

@@ -29,6 +29,7 @@ EXACT = "Exact"
 NOT_OLDER_THAN = "NotOlderThan"
 _BAD_TOKEN = "invalid continue token: continue key is not valid"
 _LATEST = -1
+_VERSION_DIGITS_MAX = 64
 
 
 class _Token(NamedTuple):
@@ -95,9 +96,13 @@ def check_match(options: Options) -> None:
         raise invalid_options("ListOptions", cause)
 
 
-def read_version(text: str) -> int | None:
-    """A resourceVersion as a number; None where it is none."""
-    return int(text) if text.isascii() and text.isdigit() else None
+def read_version(text: str) -> int:
+    """A resourceVersion as a number. Errors: ValueError in the server's words."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(unreadable_version(text, "invalid syntax"))
+    if len(text) > _VERSION_DIGITS_MAX or (version := int(text)) >= 2**64:
+        raise ValueError(unreadable_version(text, "value out of range"))
+    return version
 
 
 def _version(core: Core, collection: Collection, options: Options, token: _Token | None) -> int:
@@ -106,15 +111,18 @@ def _version(core: Core, collection: Collection, options: Options, token: _Token
     if token:
         if options.resource_version not in ("", "0"):
             raise bad_request("specifying resource version is not allowed when using continue")
-        if token.version == _LATEST:
+        if token.version < 0:
             return current
+        if token.version > current:
+            raise too_large_version(token.version, current)
         if token.version < collection.floor:
             raise continue_expired(_write_token(token._replace(version=_LATEST)))
         return token.version
     check_match(options)
-    asked = read_version(options.resource_version or "0")
-    if asked is None:
-        raise bad_request(f"invalid resource version: {unreadable_version(options.resource_version)}")
+    try:
+        asked = read_version(options.resource_version or "0")
+    except ValueError as error:
+        raise bad_request(f"invalid resource version: {error}") from None
     if asked > current:
         raise too_large_version(asked, current)
     is_exact = options.resource_version_match == EXACT
@@ -139,7 +147,10 @@ def _read_token(options: Options) -> _Token | None:
         raise bad_request(f"{_BAD_TOKEN}: illegal base64 data at input byte {len(text) - 1}") from None
     try:
         read = msgspec.json.decode(decoded)
-        return _Token(int(read["rv"]), str(read["start"]).removesuffix("\0"))
+        version = read["rv"]
+        if type(version) is not int or not -(2**63) <= version < 2**63:
+            raise ValueError
+        return _Token(version, str(read["start"]).removesuffix("\0"))
     except (msgspec.DecodeError, UnicodeDecodeError):
         problem = json_problem(decoded)
     except (KeyError, TypeError, ValueError):

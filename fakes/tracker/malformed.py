@@ -35,6 +35,8 @@ def json_problem(body: bytes) -> str:
             return "unexpected end of JSON input"
         place = next((words for start, words in _PLACES.items() if error.msg.startswith(start)), "in the text")
         return f"invalid character {_quoted(text[error.pos])} {place}"
+    except (ValueError, RecursionError):  # a number of too many digits, and too many levels
+        pass
     return "invalid character in the text"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Any
 
 from ctrlkit import clock
-from ctrlkit.model import AnyResource
+from ctrlkit.model import AnyResource, kinds
 from fakes.tracker import typed
 from fakes.tracker.naming import base_causes, name_causes
 from fakes.tracker.notices import notice
@@ -25,6 +26,13 @@ _SET_BY_SERVER = (
     "selfLink",
     "managedFields",
 )
+_OTHER_VERSIONS = {
+    "apps": ("v1beta1", "v1beta2"),
+    "apiextensions.k8s.io": ("v1beta1",),
+    "coordination.k8s.io": ("v1alpha2", "v1beta1"),
+    "events.k8s.io": ("v1beta1",),
+    "rbac.authorization.k8s.io": ("v1alpha1", "v1beta1"),
+}
 _WELL_KNOWN_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _KEPT_ON_UPDATE = ("namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
@@ -110,16 +118,36 @@ def tell_of_finalizers(metadata: Mapping[str, Any], current: Mapping[str, Any]) 
     had = current.get("finalizers") or ()
     for name in metadata.get("finalizers") or ():
         if "/" not in name and name not in had and name not in _WELL_KNOWN_FINALIZERS:
+            path = " including a path (/)" if "." in name else ""
             notice(
-                f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name including a path (/) to '
-                "avoid accidental conflicts with other finalizer writers"
+                f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name{path} to avoid accidental '
+                "conflicts with other finalizer writers"
             )
+
+
+def _versions_known(resource: AnyResource) -> Iterator[str]:
+    """The apiVersions that a real server knows a built-in kind at, whether it serves them or not."""
+    yield resource.api_version
+    for version in _OTHER_VERSIONS.get(resource.group, ()):
+        yield f"{resource.group}/{version}"
 
 
 def check_kind(resource: AnyResource, body: Mapping[str, Any], *, custom: bool) -> None:
     """Refuse a body that says it is of another kind; one that says nothing passes."""
+    for name in ("apiVersion", "kind"):
+        if not isinstance(body.get(name, ""), (str, NoneType)):
+            found = f"cannot unmarshal {json_type(body[name])} into Go struct field .{name} of type string"
+            raise bad_request(
+                f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get version/kind; "
+                f"json parse error: json: {found}"
+            )
     api_version = body.get("apiVersion") or resource.api_version
     kind = body.get("kind") or resource.kind
+    problem = "" if custom else _kind_problem(resource, kind, api_version)
+    if problem:
+        version = api_version.rpartition("/")[2]
+        wanted = qualified_kind(resource)
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {wanted}: {problem}')
     if kind == resource.kind and api_version != resource.api_version:
         raise bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version "
@@ -127,7 +155,36 @@ def check_kind(resource: AnyResource, body: Mapping[str, Any], *, custom: bool) 
         )
     if kind != resource.kind:
         group, _, version = api_version.rpartition("/")
-        wanted = f"({(resource.group or 'core').partition('.')[0]}.{resource.kind})"
-        why = f"unexpected kind {kind}" if custom else f"converting ({version}.{kind}) to {wanted}: unknown conversion"
         theirs = f"{kind}.{group}" if group else kind
+        why = f"unexpected kind {kind}"
         raise bad_request(f'{theirs} in version "{version}" cannot be handled as a {qualified_kind(resource)}: {why}')
+
+
+def patched_kind_problem(resource: AnyResource, patched: Mapping[str, Any]) -> str:
+    """What is wrong with the kind that a patch gave to a built-in object; "" where nothing is."""
+    kind, api_version = patched.get("kind") or resource.kind, patched.get("apiVersion") or resource.api_version
+    return _kind_problem(resource, str(kind), str(api_version))
+
+
+def _kind_problem(resource: AnyResource, kind: str, api_version: str) -> str:
+    version = api_version.rpartition("/")[2]
+    if kind == resource.kind and api_version in _versions_known(resource):
+        return ""
+    if kind == resource.kind or not _is_known(kind, api_version):
+        return _unregistered(kind, api_version)
+    wanted = f"({(resource.group or 'core').partition('.')[0]}.{resource.kind})"
+    return f"converting ({version}.{kind}) to {wanted}: unknown conversion"
+
+
+def _is_known(kind: str, api_version: str) -> bool:
+    return any((one.kind, one.api_version) == (kind, api_version) for one in kinds.BUILT_IN)
+
+
+def unregistered(kind: str, api_version: str, wanted: str) -> str:
+    """What the server says of a body of a kind that there is not, where another one is expected."""
+    version = api_version.rpartition("/")[2]
+    return f'{kind} in version "{version}" cannot be handled as a {wanted}: {_unregistered(kind, api_version)}'
+
+
+def _unregistered(kind: str, api_version: str) -> str:
+    return f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ctrlkit.errors import RequestEntityTooLarge
+from fakes.tracker.depth import encode
 from fakes.tracker.refusals import bad_request, patch_rejected
 from fakes.tracker.shapes import PLAIN, Shape, child
 
@@ -12,6 +15,13 @@ _DIRECTIVE = "$patch"
 _RETAIN = "$retainKeys"
 _ORDER = "$setElementOrder/"
 _REMOVE = "$deleteFromPrimitiveList/"
+
+OPERATIONS_MAX = 10_000
+COPIED_BYTES_MAX = 3 * 1024 * 1024
+"""What the operations of one JSON patch may copy, together."""
+
+_UNFIT = (TypeError, KeyError, IndexError, AttributeError, ValueError)
+"""What an operation raises that is none, or that meets a value of another kind than it is for."""
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -39,16 +49,30 @@ def json_patch(target: Mapping[str, Any], operations: Any) -> Any:
     >>> json_patch({"data": {"a": "1"}}, [{"op": "replace", "path": "/data/a", "value": "2"}])
     {'data': {'a': '2'}}
 
-    Errors  BadRequest where the patch is no list of operations, Invalid where it cannot be carried out.
+    Errors  BadRequest where the patch is no list of operations, RequestEntityTooLarge where there are too many, Invalid
+            where it cannot be carried out, or copies more than a request may hold.
     """
     import jsonpatch  # noqa: PLC0415  # a JSON patch is rare, its library not free to load
 
     if not isinstance(operations, Sequence) or isinstance(operations, str):
         raise bad_request("error decoding patch: a JSON patch is a list of operations")
+    if len(operations) > OPERATIONS_MAX:
+        raise RequestEntityTooLarge(
+            f"Request entity too large: The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got "
+            f"{len(operations)}"
+        )
+    patched: Any = copy.deepcopy(target)
+    copied_bytes = 0
     try:
-        return jsonpatch.apply_patch(target, list(operations))
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, IndexError):
+        for operation in copy.deepcopy(operations):  # what one adds, another one may change
+            if operation["op"] == "copy":
+                copied_bytes += len(encode(jsonpatch.JsonPointer(operation["from"]).resolve(patched)))
+                if copied_bytes > COPIED_BYTES_MAX:
+                    raise patch_rejected()
+            patched = jsonpatch.JsonPatch([operation]).apply(patched, in_place=True)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, *_UNFIT):
         raise patch_rejected() from None
+    return patched
 
 
 def strategic_merge(target: Mapping[str, Any], patch: Mapping[str, Any], shape: Shape) -> dict[str, Any]:

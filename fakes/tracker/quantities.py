@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from decimal import Decimal
+
+from fakes.tracker.remembering import remembered
 
 _TEXT = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(m|u|n|[kMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _POWERS = {suffix: power for power, suffix in _DECIMAL.items()}
 
+_LENGTH_MAX = 1_000
+_EXPONENT_MAX = 999  # a real server is busy with larger ones until its time is up
+
 REFUSAL = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 """What the server says of a text that is no quantity."""
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered
 def quantity_value(text: str) -> Decimal:
     """
     The number a quantity stands for.
@@ -26,17 +30,20 @@ def quantity_value(text: str) -> Decimal:
     Errors  ValueError where it is none.
     """
     match = _TEXT.fullmatch(text)
-    if match is None:
+    if match is None or len(text) > _LENGTH_MAX:
         raise ValueError(REFUSAL)
     number, suffix = Decimal(match[1]), match[2] or ""
     if suffix in _BINARY:
         return number * Decimal(1024 ** (_BINARY.index(suffix) + 1))
     if suffix in _POWERS:
         return number.scaleb(_POWERS[suffix])
-    return number.scaleb(int(suffix[1:]))
+    exponent = int(suffix[1:])
+    if abs(exponent) > _EXPONENT_MAX:
+        raise ValueError(REFUSAL)
+    return number.scaleb(exponent)
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered
 def canonical(text: str) -> str:
     """
     The same quantity as the server writes it: no fraction, the largest suffix that allows this.

@@ -15,6 +15,7 @@ from ctrlkit.errors import (
     Conflict,
     Expired,
     Forbidden,
+    InternalError,
     Invalid,
     MethodNotAllowed,
     NotFound,
@@ -233,9 +234,14 @@ def continue_expired(token: str) -> Expired:
     )
 
 
-def unreadable_version(text: str) -> str:
-    """What the server says of a resourceVersion that is no number."""
-    return f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+def unreadable_version(text: str, problem: str) -> str:
+    """What the server says of a resourceVersion that is no number, or none of its numbers."""
+    return f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {problem}'
+
+
+def internal_error(text: str) -> ApiError:
+    """The server cannot do it, through no fault of the caller."""
+    return InternalError(f"Internal error occurred: {text}", details={"causes": [{"message": text}]})
 
 
 def plain_failure(text: str) -> ApiError:

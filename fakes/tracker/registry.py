@@ -80,7 +80,9 @@ class Registry:
         """Serve a kind, or serve it anew with other properties."""
         resource = served.resource
         self._by_path[resource.group, resource.version, resource.plural] = served
-        self._by_kind[resource.api_version, resource.kind] = served
+        named = self._by_kind.get((resource.api_version, resource.kind))
+        if named is None or named.resource.plural == resource.plural:
+            self._by_kind[resource.api_version, resource.kind] = served
 
     def register_custom(self, resource: AnyResource) -> None:
         """Serve a custom kind without its definition: no schema, and a status subresource."""
@@ -98,7 +100,9 @@ class Registry:
     def unregister(self, resource: AnyResource) -> None:
         """Serve a kind no longer, at the version given."""
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
-        self._by_kind.pop((resource.api_version, resource.kind), None)
+        named = self._by_kind.get((resource.api_version, resource.kind))
+        if named is not None and named.resource.plural == resource.plural:
+            del self._by_kind[resource.api_version, resource.kind]
 
 
 _SHORT_NAMES = {

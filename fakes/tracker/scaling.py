@@ -6,16 +6,27 @@ from collections.abc import Mapping
 from dataclasses import replace as with_changes
 from typing import Any
 
-from ctrlkit.model import Action, ObjectKey
+from ctrlkit.model import Action, ObjectKey, PatchType, Verb, custom_resource
+from fakes.tracker import typed
 from fakes.tracker.core import Core
+from fakes.tracker.metadata import unregistered
 from fakes.tracker.ownership import of_scale
 from fakes.tracker.patching import value_at, with_value
-from fakes.tracker.refusals import Cause, bad_request, conflict, invalid, unknown_resource
+from fakes.tracker.refusals import (
+    Cause,
+    bad_request,
+    conflict,
+    invalid,
+    json_text,
+    unknown_resource,
+    unreadable_patch,
+)
 from fakes.tracker.registry import ScalePaths, Served
 from fakes.tracker.selection import selector_text
 from fakes.tracker.store import Stored
 from fakes.tracker.updating import replace
 
+_SCALES = custom_resource(group="autoscaling", version="v1", kind="Scale", plural="scales")
 _SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -36,26 +47,40 @@ def scale_of(served: Served, stored: Stored) -> dict[str, Any]:
     }
 
 
-def write_scale(core: Core, served: Served, action: Action, scale: Mapping[str, Any]) -> Stored:
+def write_scale(core: Core, served: Served, action: Action, scale: Any) -> Stored:
     """
     Set an object's replicas to what a Scale asks for.
 
     Errors  BadRequest where it is no Scale, Invalid for a negative number, Conflict for a stale version.
     """
-    if not isinstance(scale, Mapping) or scale.get("kind", "Scale") != "Scale":
-        raise bad_request(f"wrong object passed to Scale update: {scale}")
+    scale = _read(action, scale)
     current = core.get(served, action.key)
-    replicas = value_at(scale, "spec.replicas") or 0
-    if not isinstance(replicas, int) or replicas < 0:
+    replicas = scale["spec"].get("replicas") or 0
+    if replicas < 0:
         text = "must be greater than or equal to 0"
-        raise invalid(served.resource, action.name, Cause.invalid("spec.replicas", str(replicas), text))
+        raise invalid(_SCALES, action.name, Cause.invalid("spec.replicas", str(replicas), text))
     path = _paths(served).spec_replicas
     body = with_value(current.plain, path, replicas)
-    meta = scale.get("metadata") or {}
+    meta = scale["metadata"]
     version = meta.get("resourceVersion") or str(current.version)
     body["metadata"] = current.metadata | {"resourceVersion": version, "name": meta.get("name") or action.name}
     owners = of_scale(served, action, current, path, body)
     return replace(core, served, with_changes(action, subresource=""), current, body, owners=owners)
+
+
+def _read(action: Action, scale: Any) -> dict[str, Any]:
+    """A Scale from a client, or what a patch made of one."""
+    if not isinstance(scale, Mapping):
+        raise bad_request("the object provided is unrecognized (must be of type Scale)")
+    kind, api_version = scale.get("kind") or "Scale", scale.get("apiVersion") or _SCALES.api_version
+    if kind != "Scale":
+        raise bad_request(unregistered(str(kind), str(api_version), "Scale"))
+    try:
+        return typed.read_scale(scale)
+    except typed.DoesNotFit as error:
+        if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY:
+            raise unreadable_patch(json_text(scale), str(error)) from None
+        raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {error}') from None
 
 
 def bind(core: Core, served: Served, action: Action) -> dict[str, Any]:

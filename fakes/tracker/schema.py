@@ -17,6 +17,7 @@ import msgspec
 
 from fakes.tracker.nodes import Node as MergeNode
 from fakes.tracker.nodes import custom
+from fakes.tracker.patterns import PatternKeyword
 from fakes.tracker.refusals import Cause
 
 if TYPE_CHECKING:
@@ -36,13 +37,22 @@ _RULES = (
     "multipleOf",
     "minLength",
     "maxLength",
-    "pattern",
     "minItems",
     "maxItems",
     "uniqueItems",
     "minProperties",
     "maxProperties",
 )
+
+_NOT_NEGATIVE = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
+_LEVELS_SHOWN = 200
+INTEGERS = {
+    "int32": range(-(2**31), 2**31),
+    "int64": range(-(2**63), 2**63),
+    "uint32": range(2**32),
+    "uint64": range(2**64),
+}
+"""The numbers of each format of an integer; those of none are int64."""
 
 Node = Mapping[str, Any]
 
@@ -80,17 +90,35 @@ class CustomSchema:
 
     def causes(self, plain: Mapping[str, Any]) -> list[Cause]:
         """What the schema has against an object."""
-        return [_cause(error) for error in self._validator.iter_errors(_without(plain))]
+        instance = _without(plain)
+        try:
+            return [_cause(error) for error in self._validator.iter_errors(instance)]
+        except ValueError:  # it shows no finding about a value of many levels; no schema looks as deep as those go
+            return [_cause(error) for error in self._validator.iter_errors(_cut(instance, _LEVELS_SHOWN))]
+
+    def check(self) -> None:
+        """Make ready what `causes` and `node` need. Errors: ValueError where this is no schema."""
+        _ = self._validator, self.node
 
     @functools.cached_property
     def _validator(self) -> jsonschema_rs.Draft4Validator:
         import jsonschema_rs  # noqa: PLC0415  # only a test with custom resources pays for loading it
 
-        return jsonschema_rs.Draft4Validator(_draft4(self._root))
+        keywords: dict[str, Any] = {PatternKeyword.name: PatternKeyword, _Range.name: _Range}
+        return jsonschema_rs.Draft4Validator(_draft4(self._root), keywords=keywords)
 
 
 def _without(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name not in _NOT_THE_SCHEMAS}
+
+
+def _cut(value: Any, levels: int) -> Any:
+    """A copy whose objects and arrays below a level are empty."""
+    if isinstance(value, dict):
+        return {name: _cut(inner, levels - 1) for name, inner in value.items()} if levels else {}
+    if isinstance(value, list):
+        return [_cut(item, levels - 1) for item in value] if levels else []
+    return value
 
 
 def _complete(value: Any, node: Node, path: str, unknown: list[str]) -> Any:
@@ -128,16 +156,12 @@ def _rule_for(name: str, node: Node) -> Node | None:
 
 def _draft4(node: Node) -> dict[str, Any]:
     """A node of a structural schema in the words of JSON schema, draft 4, which it is a dialect of."""
-    rules: dict[str, Any] = {name: node[name] for name in _RULES if node.get(name) is not None}
-    if node.get(_INT_OR_STRING):
-        rules["type"] = ["integer", "string"]
+    rules = _rules(node)
     if node.get("nullable"):
         kinds = rules.get("type", [])
         rules["type"] = [*([kinds] if isinstance(kinds, str) else kinds), "null"]
         if "enum" in rules:
             rules["enum"] = [*rules["enum"], None]
-    if not rules.get("required"):
-        rules.pop("required", None)
     if node.get("properties"):
         rules["properties"] = {name: _draft4(inner) for name, inner in node["properties"].items()}
     for name in ("items", "additionalProperties", "not"):
@@ -149,13 +173,48 @@ def _draft4(node: Node) -> dict[str, Any]:
     return rules
 
 
+def _rules(node: Node) -> dict[str, Any]:
+    """What a node says of a value itself, without what draft 4 does not let it say."""
+    rules: dict[str, Any] = {name: node[name] for name in _RULES if node.get(name) is not None}
+    for name in _NOT_NEGATIVE & rules.keys():
+        rules[name] = max(rules[name], 0)
+    if rules.get("multipleOf", 1) <= 0:
+        del rules["multipleOf"]
+    required = list(dict.fromkeys(rules.pop("required", ())))
+    if required:
+        rules["required"] = required
+    if node.get("pattern"):
+        rules[PatternKeyword.name] = node["pattern"]
+    if node.get("type") == "integer":
+        rules[_Range.name] = node.get("format") or ""
+    if node.get(_INT_OR_STRING):
+        rules["type"] = ["integer", "string"]
+    return rules
+
+
+class _Range:
+    """A keyword for jsonschema-rs: integers lie in the range of their format."""
+
+    name = "x-integer-range"
+
+    def __init__(self, _schema: Any, form: str, _path: Any) -> None:
+        self._form = form
+        self._range = INTEGERS.get(form, INTEGERS["int64"])
+
+    def validate(self, instance: Any) -> None:
+        """Raise where an integer lies outside; the message says what it has to be."""
+        if isinstance(instance, int) and not isinstance(instance, bool) and instance not in self._range:
+            form = f"with format {self._form}" if self._form else "(default format)"
+            raise ValueError(f"must be of type integer {form}")
+
+
 _TEXTS = {
     "minimum": "should be greater than or equal to {limit}",
     "maximum": "should be less than or equal to {limit}",
     "exclusiveMinimum": "should be greater than {limit}",
     "exclusiveMaximum": "should be less than {limit}",
     "multipleOf": "should be a multiple of {multiple_of}",
-    "pattern": "should match '{pattern}'",
+    PatternKeyword.name: "should match '{message}'",
     "minLength": "should be at least {limit} chars long",
     "minItems": "should have at least {limit} items",
     "minProperties": "should have at least {limit} properties",
@@ -179,13 +238,19 @@ def _cause(error: jsonschema_rs.ValidationError) -> Cause:
             options = tuple(str(option) for option in facts["options"] if option is not None)
             return Cause.unsupported(path, str(value), options)
         case "maxLength":
-            return Cause(path, "FieldValueTooLong", f"Too long: may not be more than {facts['limit']} bytes")
+            return Cause.too_long(path, facts["limit"])
         case "maxItems" if isinstance(value, list):
             text = f"Too many: {len(value)}: must have at most {facts['limit']} items"
             return Cause(path, "FieldValueTooMany", text)
-        case name:
-            text = _TEXTS[name].format(**facts) if name in _TEXTS else error.message
-            return Cause.invalid(path, msgspec.json.encode(value).decode(), f"{path} in body {text}")
+    return _plain_cause(error.kind.name, path, facts, error)
+
+
+def _plain_cause(name: str, path: str, facts: Mapping[str, Any], error: jsonschema_rs.ValidationError) -> Cause:
+    """A finding that is told by its rule's words, or by the library's."""
+    if name == _Range.name:
+        return Cause.invalid("<nil>", '""', f"Checked value {facts['message']} in {path}")
+    text = _TEXTS[name].format(**facts) if name in _TEXTS else error.message
+    return Cause.invalid(path, msgspec.json.encode(error.instance).decode(), f"{path} in body {text}")
 
 
 def _path_text(path: Iterable[str | int]) -> str:

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fakes.tracker.refusals import Cause, json_text
+from fakes.tracker.refusals import Cause, internal_error, json_text
 
 Plain = dict[str, Any]
 SERVICE_RANGE = ipaddress.IPv4Network("10.96.0.0/12")
@@ -54,6 +54,8 @@ class ServiceIps:
         """Remember what a service holds."""
         self._addresses.update(_addresses(service))
         self._ports.update(_node_ports(service.get("spec") or {}))
+        while len(self._ports) < len(NODE_PORTS) and NODE_PORTS[self._next_port] in self._ports:
+            self._next_port = (self._next_port + 1) % len(NODE_PORTS)
 
     def release(self, service: Mapping[str, Any]) -> None:
         """Forget what a service held."""
@@ -93,11 +95,15 @@ class ServiceIps:
             return
         chosen: set[int] = set()
         mine = _node_ports(old)
+        free = self._free_ports()
         for index, port in enumerate(spec.get("ports") or ()):
             asked = port.get("nodePort")
             path = f"spec.ports[{index}].nodePort"
             if not asked:
-                asked = port["nodePort"] = self._free_port(chosen)
+                asked = next((one for one in free if one not in chosen), 0)
+                if not asked:
+                    raise internal_error("failed to allocate a nodePort: range is full")
+                port["nodePort"] = asked
             elif asked not in NODE_PORTS:
                 valid = f"The range of valid ports is {NODE_PORTS[0]}-{NODE_PORTS[-1]}"
                 text = f"provided port is not in the valid range. {valid}"
@@ -106,12 +112,12 @@ class ServiceIps:
                 yield Cause.invalid(path, str(asked), "provided port is already allocated")
             chosen.add(asked)
 
-    def _free_port(self, chosen: set[int]) -> int:
-        while True:
-            port = NODE_PORTS[self._next_port % len(NODE_PORTS)]
-            if port not in self._ports and port not in chosen:
-                return port
-            self._next_port += 1
+    def _free_ports(self) -> Iterator[int]:
+        """The node ports that nobody has, those given out last at the end."""
+        first = NODE_PORTS[self._next_port]
+        for port in (*range(first, NODE_PORTS.stop), *range(NODE_PORTS.start, first)):
+            if port not in self._ports:
+                yield port
 
 
 def _keep_assigned(spec: Plain, old: Mapping[str, Any]) -> None:

@@ -14,13 +14,18 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-import msgspec
-
 from ctrlkit.model import ObjectKey
+from fakes.tracker.depth import TooDeep, check_levels, decode, encode
 from fakes.tracker.registry import Identity
 
 KEPT_CHANGES = 10_000
 """Changes of one kind that are kept at least; older ones are compacted away as the log doubles."""
+
+KEPT_BYTES = 128 * 1024 * 1024
+"""Size of the objects that the changes of one kind keep, at most; where they are larger, fewer changes are kept."""
+
+LARGE_BYTES = 16 * 1024
+"""Of larger objects what can be made again is shared while it is used, and dropped with the next version."""
 
 
 class Stored:
@@ -31,19 +36,35 @@ class Stored:
             kind is served at.
     """
 
-    __slots__ = ("_plain", "key", "tail", "version")
+    __slots__ = ("_added", "_plain", "key", "tail", "version")
 
     def __init__(self, key: ObjectKey, version: int, tail: bytes) -> None:
         self.key = key
         self.version = version
         self.tail = tail
         self._plain: dict[str, Any] | None = None
+        self._added: tuple[bytes, bytes] | None = None
+
+    def added_line(self, head: bytes) -> bytes:
+        """The watch line that tells a new watch of the object; of a large one the same for all watches."""
+        if self._added is not None and self._added[0] == head:
+            return self._added[1]
+        line = event_line("ADDED", head, self.tail)
+        if len(line) > LARGE_BYTES:
+            self._added = (head, line)
+        return line
+
+    def forget(self) -> None:
+        """Drop what can be made again: the object is of the past."""
+        if len(self.tail) > LARGE_BYTES:
+            self._plain = self._added = None
 
     @property
     def plain(self) -> dict[str, Any]:
         """The parsed object, without kind and apiVersion: for the server's rules to read, never to change."""
         if self._plain is None:
-            self._plain = msgspec.json.decode(b"{" + self.tail)
+            plain: dict[str, Any] = decode(b"{" + self.tail)
+            self._plain = plain
         return self._plain
 
     @property
@@ -69,6 +90,11 @@ class Change:
         self.before = before
         self.after = after
         self._lines: dict[tuple[str, bytes], bytes] | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of the log this is; what was found counts with the change that made it."""
+        return len(self.after.tail) if self.after is not None else 0
 
     def line(self, kind: str, head: bytes) -> bytes:
         """
@@ -113,6 +139,7 @@ class Collection:
         self.closed = False
         self.dropped = 0
         self.changes: list[Change] = []
+        self.kept_bytes = 0
         self._objects: dict[ObjectKey, Stored] = {}
         self._paths: list[tuple[str, ObjectKey]] = []
         self._wakers: dict[str, dict[Waker, None]] = {}
@@ -156,9 +183,10 @@ class Collection:
         """The place in the log of the first change after a version."""
         return self.dropped + bisect.bisect_right(self.changes, version, key=lambda change: change.version)
 
-    def since(self, place: int) -> list[Change]:
+    def since(self, place: int) -> Iterator[Change]:
         """The changes from a place in the log on; those compacted away are missing."""
-        return self.changes[max(0, place - self.dropped) :]
+        for index in range(max(0, place - self.dropped), len(self.changes)):
+            yield self.changes[index]
 
     @property
     def end(self) -> int:
@@ -176,13 +204,19 @@ class Collection:
                 bisect.insort(self._paths, path)
             self._objects[change.key] = change.after
         self.changes.append(change)
+        self.kept_bytes += change.size_bytes
+        if change.before is not None:
+            change.before.forget()
         if len(self.changes) >= 2 * KEPT_CHANGES:
             self.compact(self.changes[-KEPT_CHANGES].version)
+        elif self.kept_bytes > KEPT_BYTES:
+            self.compact(self.changes[len(self.changes) // 2].version)
         self._wake(change.key.namespace)
 
     def compact(self, version: int) -> None:
         """Forget how things were before a version."""
         count = bisect.bisect_right(self.changes, version, key=lambda change: change.version)
+        self.kept_bytes -= sum(change.size_bytes for change in self.changes[:count])
         del self.changes[:count]
         self.dropped += count
         self.floor = max(self.floor, version)
@@ -255,20 +289,21 @@ class Store:
 
     def write(self, identity: Identity, key: ObjectKey, plain: Mapping[str, Any]) -> Stored:
         """Keep an object's new state at the next version, which is put into its metadata."""
-        self.version += 1
-        metadata = plain["metadata"] | {"resourceVersion": str(self.version)}
-        stored = Stored(key, self.version, encode_tail({**plain, "metadata": metadata}))
+        version = self.version + 1
+        metadata = plain["metadata"] | {"resourceVersion": str(version)}
+        stored = Stored(key, version, encode_tail({**plain, "metadata": metadata}))
         collection = self.collection(identity)
-        collection.put(Change(self.version, key, collection.find(key), stored))
+        self.version = version  # from here on nothing can fail
+        collection.put(Change(version, key, collection.find(key), stored))
         return stored
 
     def remove(self, identity: Identity, key: ObjectKey) -> Stored:
         """Remove an object at the next version; its last state, which must be there, is returned."""
-        self.version += 1
         collection = self.collection(identity)
         before = collection.find(key)
         if before is None:
             raise KeyError(str(key))
+        self.version += 1
         collection.put(Change(self.version, key, before, None))
         return before
 
@@ -286,9 +321,22 @@ class Store:
 
 
 def encode_tail(plain: Mapping[str, Any]) -> bytes:
-    """An object's JSON without its opening brace, kind and apiVersion; metadata comes first."""
+    """
+    An object's JSON without its opening brace, kind and apiVersion; metadata comes first.
+
+    Sets of fields are deeper than the fields they name: where only they have too many levels, they are left out.
+    Errors  TooDeep.
+    """
+    metadata: Mapping[str, Any] = plain["metadata"]
     rest = {name: value for name, value in plain.items() if name not in ("kind", "apiVersion", "metadata")}
-    return msgspec.json.encode({"metadata": plain["metadata"], **rest})[1:]
+    document = encode({"metadata": metadata, **rest})
+    try:
+        check_levels(document)
+    except TooDeep:
+        if "managedFields" not in metadata:
+            raise
+        return encode_tail({**rest, "metadata": {name: metadata[name] for name in metadata if name != "managedFields"}})
+    return document[1:]
 
 
 def event_line(kind: str, head: bytes, tail: bytes) -> bytes:

@@ -7,6 +7,7 @@ silently. Field names given twice are not seen here: a parsed body has none.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from fakes.tracker.registry import Served
 
 Plain = dict[str, Any]
 _STRICTNESS = ("", "Ignore", "Strict", "Warn")
+_TOLD_MAX = 100
 _NOT_STORED = ("kind", "apiVersion")
 NOTHING_KNOWN: Mapping[str, Any] = {}
 
@@ -37,7 +39,7 @@ def decode(served: Served, action: Action, body: Mapping[str, Any], known: Mappi
     try:
         kept, unknown = _read_custom(plain, known) if served.custom else typed.read(served.resource, plain, known)
     except typed.DoesNotFit as error:
-        raise _refusal(served, action, str(error), None) from None
+        raise _refusal(served, action, str(error), body) from None
     if unknown:
         tell_unknown(served, action, unknown, body)
     return kept
@@ -48,7 +50,8 @@ def _read_custom(plain: Plain, known: Mapping[str, Any]) -> tuple[Plain, list[st
     if not isinstance(metadata, Mapping):
         raise typed.DoesNotFit("json: cannot unmarshal metadata into Go value of type v1.ObjectMeta")
     kept, unknown = typed.read_metadata(metadata, known.get("metadata") or {})
-    return {**plain, "metadata": kept}, unknown
+    rest = {name: value if value is known.get(name) else typed.untyped(value) for name, value in plain.items()}
+    return {**rest, "metadata": kept}, unknown
 
 
 def _check_option(action: Action) -> None:
@@ -60,7 +63,7 @@ def _check_option(action: Action) -> None:
 
 def tell_unknown(served: Served, action: Action, paths: Iterable[str], body: Mapping[str, Any]) -> None:
     """Refuse unknown fields, tell of them or pass over them, as the caller wants it."""
-    texts = [f'unknown field "{path}"' for path in paths]
+    texts = [f'unknown field "{path}"' for path in itertools.islice(paths, _TOLD_MAX)]
     match action.options.field_validation:
         case "Strict":
             raise _refusal(served, action, f"strict decoding error: {', '.join(texts)}", body)
@@ -70,10 +73,10 @@ def tell_unknown(served: Served, action: Action, paths: Iterable[str], body: Map
         notice(text)
 
 
-def _refusal(served: Served, action: Action, text: str, patched: Mapping[str, Any] | None) -> ApiError:
+def _refusal(served: Served, action: Action, text: str, patched: Mapping[str, Any]) -> ApiError:
     if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY and action.subresource != "scale":
         is_strategic = action.patch_type is PatchType.STRATEGIC
-        value = _go_text(action.body) if is_strategic else _json_text(action.body if patched is None else patched)
+        value = _go_text(action.body) if is_strategic else _json_text(patched)
         return unreadable_patch(value, text)
     kind = served.resource.kind
     return bad_request(f'{kind} in version "{served.resource.version}" cannot be handled as a {kind}: {text}')

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-import msgspec
-
 from ctrlkit.model import (
     Action,
     AnyResource,
@@ -28,8 +26,10 @@ from ctrlkit.model import (
     to_plain,
 )
 from fakes.tracker.core import Core
+from fakes.tracker.depth import TooDeep, decode, deeply
 from fakes.tracker.events_v1 import as_core, is_newer_form, serve_events, shown_lines
 from fakes.tracker.partial import metadata_lines, metadata_only
+from fakes.tracker.refusals import bad_request
 from fakes.tracker.registry import Registry
 from fakes.tracker.selection import Selection
 from fakes.tracker.store import Change
@@ -80,6 +80,12 @@ class Tracker:
 
     def call(self, action: Action) -> bytes:
         """What `do` does, for callers that are not asynchronous."""
+        try:
+            return deeply(lambda: self._answer(action))
+        except TooDeep as error:
+            raise bad_request(str(error)) from None
+
+    def _answer(self, action: Action) -> bytes:
         perform = serve_events if is_newer_form(action) else serve
         answer = perform(self._core, action)
         return metadata_only(answer) if action.options.metadata_only else answer
@@ -145,11 +151,11 @@ class Tracker:
         """The objects of a namespace, or of all, as they are now."""
         action = Action(verb=Verb.LIST, resource=resource, namespace=namespace, options=options)
         head = {"kind": resource.kind, "apiVersion": resource.api_version}
-        return [Unstructured(head | item) for item in msgspec.json.decode(self.call(action))["items"]]
+        return [Unstructured(head | item) for item in decode(self.call(action))["items"]]
 
     def create(self, resource: AnyResource, body: object, options: Options = _NO_OPTIONS) -> Unstructured:
         """Make an object; its namespace is taken from its metadata."""
-        plain = to_plain(body)
+        plain = deeply(lambda: to_plain(body))
         key = _key_of(resource, plain)
         return self._object(Verb.CREATE, resource, ObjectKey(key.namespace, ""), body=plain, options=options)
 
@@ -157,7 +163,7 @@ class Tracker:
         self, resource: AnyResource, body: object, *, subresource: str = "", options: Options = _NO_OPTIONS
     ) -> Unstructured:
         """Put an object, or its part that a subresource stands for, in place of what is there."""
-        plain = to_plain(body)
+        plain = deeply(lambda: to_plain(body))
         key = _key_of(resource, plain)
         return self._object(Verb.UPDATE, resource, key, subresource=subresource, body=plain, options=options)
 
@@ -171,7 +177,7 @@ class Tracker:
         options: Options = _NO_OPTIONS,
     ) -> Unstructured:
         """Change part of an object; an ApplyPatch needs `options.field_manager`."""
-        patch_type, body = _patch_parts(patch)
+        patch_type, body = deeply(lambda: _patch_parts(patch))
         if isinstance(patch, ApplyPatch) and patch.on_conflict is OnConflict.FORCE:
             options = dataclasses.replace(options, force=True)
         return self._object(
@@ -190,7 +196,7 @@ class Tracker:
 
     def _object(self, verb: Verb, resource: AnyResource, key: ObjectKey, **rest: Any) -> Unstructured:
         action = Action(verb=verb, resource=resource, namespace=key.namespace, name=key.name, **rest)
-        return Unstructured(msgspec.json.decode(self.call(action)))
+        return Unstructured(decode(self.call(action)))
 
 
 def _key_of(resource: AnyResource, body: Mapping[str, Any]) -> ObjectKey:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -26,10 +27,33 @@ Plain = dict[str, Any]
 Path = tuple[Any, Any] | None
 """How deep a value lies: the way to what holds it, and its own field name, list index or (in a tuple) map key."""
 
-_SCALARS: Mapping[str, type] = {"s": str, "b": bool, "i32": int, "i64": int}
+_SCALARS: Mapping[str, type] = {"s": str, "b": bool}
+_INTEGERS = {"i32": range(-(2**31), 2**31), "i64": range(-(2**63), 2**63)}
+_SCALE: Mapping[str, Mapping[str, str]] = {
+    "Scale": {
+        "kind": "s",
+        "apiVersion": "s",
+        "metadata": "ObjectMeta!",
+        "spec": "ScaleSpec!",
+        "status": "ScaleStatus!",
+    },
+    "ScaleSpec": {"replicas": "i32"},
+    "ScaleStatus": {"replicas": "i32!", "selector": "s"},
+}
+"""The type of the scale subresource, which is no kind of its own here."""
+
+_SCHEMA_FIELDS = {
+    "items": "schema or list",
+    "additionalItems": "schema or bool",
+    "additionalProperties": "schema or bool",
+}
+"""Fields of a JSONSchemaProps that may be of two types, which OpenAPI does not say."""
+
 _GO_NAMES = {"s": "string", "b": "bool", "i32": "int32", "i64": "int64", "n": "float64", "y": "[]uint8"}
 _GO_NAMES |= {"q": "resource.Quantity", "t": "v1.Time", "u": "v1.MicroTime", "x": "intstr.IntOrString"}
 _NOTHING: Mapping[str, Any] = {}
+_WHOLE_MAX = 2**53  # beyond, not every integer is a float64
+_SHOWN_BITS_MAX = 10_000  # Python refuses to write down an integer of more than 4,300 digits
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -83,6 +107,59 @@ def read_metadata(plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[P
     return _struct("ObjectMeta").read(plain, (None, "metadata"), unknown), unknown
 
 
+def read_scale(plain: Mapping[str, Any]) -> Plain:
+    """A Scale as the server's type holds it; unknown fields are dropped. Errors: DoesNotFit."""
+    return _struct("Scale").read(plain, None, [])
+
+
+def untyped(value: Any) -> Any:
+    """
+    A value without a type as Go reads it, and writes it again: integers beyond int64 are floats, floats without a
+    fraction have no point. What needs no change is not copied.
+
+    >>> untyped({"a": [1, 2**64, 3.0, 3.5]})
+    {'a': [1, 1.8446744073709552e+19, 3, 3.5]}
+
+    Errors  DoesNotFit for a number that is no float64 either.
+    """
+    match value:
+        case dict():
+            read: Any = {name: untyped(inner) for name, inner in value.items()}
+            is_changed = any(read[name] is not inner for name, inner in value.items())
+        case list():
+            read = [untyped(item) for item in value]
+            is_changed = any(one is not other for one, other in zip(read, value, strict=True))
+        case int() | float() if not isinstance(value, bool):
+            return _untyped_number(value)
+        case _:
+            return value
+    return read if is_changed else value
+
+
+def _untyped_number(number: float) -> float:
+    if isinstance(number, int):
+        return number if number in _INTEGERS["i64"] else _as_float(number)
+    is_whole = math.isfinite(number) and number.is_integer() and abs(number) <= _WHOLE_MAX
+    return int(number) if is_whole else _as_float(number)
+
+
+def _as_float(number: float) -> float:
+    try:
+        read = float(number)
+    except OverflowError:
+        read = math.inf
+    if not math.isfinite(read):
+        raise DoesNotFit(f"json: cannot unmarshal number {_shown_number(number)} into Go value of type float64")
+    return read
+
+
+def _shown_number(number: float) -> str:
+    """A number as text, of an integer with very many digits the order of magnitude."""
+    if isinstance(number, int) and number.bit_length() > _SHOWN_BITS_MAX:
+        return f"of {number.bit_length()} bits"
+    return str(number)
+
+
 class _Facts(msgspec.Struct, frozen=True):
     kinds: dict[str, str]
     types: dict[str, dict[str, str]]
@@ -105,7 +182,7 @@ class _Field:
 
     def __init__(self, word: str) -> None:
         bare = word.rstrip("!*")
-        self.keeps = bare != word or bare[0].isupper() or bare == "?"
+        self.keeps = bare != word or bare[0].isupper() or bare in ("?", "schema or bool")
         self.scalar = _SCALARS.get(bare)
         self.read = _reader(bare)
 
@@ -145,7 +222,9 @@ class Struct:
         return kept
 
     def _learn(self) -> None:
-        words = _facts().types[self.name]
+        words = _SCALE[self.name] if self.name in _SCALE else _facts().types[self.name]
+        if self.name == "JSONSchemaProps":
+            words = {**words, **_SCHEMA_FIELDS}
         self._fields = {name: _Field(word) for name, word in words.items()}
         always = []
         for name, word in words.items():
@@ -230,12 +309,18 @@ def _keep(_word: str, value: Any, _path: Path, _owner: str, _unknown: list[str])
 
 def _read_number(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number else _refuse(word, value, path, owner, unknown)
+    try:
+        return value if is_number and math.isfinite(value) else _refuse(word, value, path, owner, unknown)
+    except OverflowError:  # an integer that no float64 comes near
+        return _refuse("i64", value, path, owner, unknown)
 
 
-def _read_int_or_text(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
-    is_either = isinstance(value, int | str) and not isinstance(value, bool)
-    return value if is_either else _refuse(word, value, path, owner, unknown)
+def _read_integer(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    return value if type(value) is int and value in _INTEGERS[word] else _refuse(word, value, path, owner, unknown)
+
+
+def _read_int_or_text(_word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    return value if type(value) is str else _read_integer("i32", value, path, owner, unknown)
 
 
 def _read_quantity(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
@@ -256,6 +341,21 @@ def _read_bytes(word: str, value: Any, path: Path, owner: str, unknown: list[str
         good = re.match(r"(?:[A-Za-z0-9+/]{4})*[A-Za-z0-9+/]*={0,2}", value)
         raise DoesNotFit(f"illegal base64 data at input byte {good.end() if good else 0}") from None
     return value
+
+
+def _read_schema_or_list(_word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    """One schema, or several; anything else is passed over, as the server does it."""
+    if isinstance(value, list):
+        return _reader("[]JSONSchemaProps")(value, path, owner, unknown)
+    return _struct("JSONSchemaProps").read(value, path, unknown) if isinstance(value, Mapping) else None
+
+
+def _read_schema_or_bool(_word: str, value: Any, path: Path, _owner: str, unknown: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return _struct("JSONSchemaProps").read(value, path, unknown)
+    if isinstance(value, bool):
+        return value
+    raise DoesNotFit("boolean or JSON schema expected")
 
 
 def _read_time(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
@@ -284,14 +384,16 @@ _READERS: Mapping[str, Callable[[str, Any, Path, str, list[str]], Any]] = {
     "?": _keep,
     "s": _refuse,
     "b": _refuse,
-    "i32": _refuse,
-    "i64": _refuse,
+    "i32": _read_integer,
+    "i64": _read_integer,
     "n": _read_number,
     "x": _read_int_or_text,
     "q": _read_quantity,
     "y": _read_bytes,
     "t": _read_time,
     "u": _read_time,
+    "schema or list": _read_schema_or_list,
+    "schema or bool": _read_schema_or_bool,
 }
 
 
@@ -332,8 +434,8 @@ def json_type(value: object, word: str = "") -> str:
     match value:
         case bool():
             return "bool"
-        case float() if word.startswith("i"):
-            return f"number {value}"
+        case int() | float() if word.startswith("i"):
+            return f"number {_shown_number(value)}"
         case int() | float():
             return "number"
         case list() | tuple():

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ctrlkit.model import Action, kinds
+from ctrlkit.model import Action, PatchType, Verb, kinds
 from fakes.tracker import builtin, definitions, metadata, ownership
 from fakes.tracker.core import Core
 from fakes.tracker.managers import Entries
-from fakes.tracker.refusals import Cause, bad_request, conflict, invalid, modified
+from fakes.tracker.refusals import Cause, bad_request, conflict, invalid, json_text, modified, unreadable_patch
 from fakes.tracker.registry import Served
 from fakes.tracker.store import Stored, encode_tail
 from fakes.tracker.strict import decode
@@ -44,11 +44,13 @@ def replace(
     removed; the answer is then its last state at the version it had. `owners` are the new state's
     managedFields, None: whoever acts owns what changed.
     """
-    metadata.check_kind(served.resource, body, custom=served.custom)
+    _check_kind(served, action, body)
     theirs = decode(served, action, body, current.plain)
     _check_identity(served, action, theirs["metadata"])
-    _check_version(served, current, theirs["metadata"])
+    _check_version(served, action, current, theirs["metadata"])
     plain = definitions.conform(served, _combine(served, action.subresource, current, theirs), action)
+    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity and not action.subresource:
+        plain = definitions.complete(plain, definitions.others_of(core.store, plain))
     _check_rules(core, served, action.subresource, current, plain)
     counts = served.generation and action.subresource != "binding"  # a binding passes the strategy that counts by
     if counts and _spec(served, plain) != _spec(served, current.plain):
@@ -74,6 +76,16 @@ def is_finished(served: Served, plain: Mapping[str, Any]) -> bool:
     return not (is_namespace and (plain.get("spec") or {}).get("finalizers"))
 
 
+def _check_kind(served: Served, action: Action, body: Mapping[str, Any]) -> None:
+    """Refuse another kind; what a merge patch makes one of is no patch, a strategic one does not reach the kind."""
+    if served.custom or action.verb is not Verb.PATCH or action.patch_type is PatchType.APPLY:
+        metadata.check_kind(served.resource, body, custom=served.custom)
+    elif action.patch_type is not PatchType.STRATEGIC and action.subresource != "scale":
+        problem = metadata.patched_kind_problem(served.resource, body)
+        if problem:
+            raise unreadable_patch(json_text(body), problem)
+
+
 def _check_identity(served: Served, action: Action, meta: Mapping[str, Any]) -> None:
     name = meta.get("name") or ""
     if not name:
@@ -84,16 +96,15 @@ def _check_identity(served: Served, action: Action, meta: Mapping[str, Any]) -> 
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({action.name})")
     namespace = meta.get("namespace") or action.namespace
     if served.resource.namespaced and namespace != action.namespace:
-        raise bad_request(
-            f"the namespace of the object ({namespace}) does not match "
-            f"the namespace on the request ({action.namespace})"
-        )
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
-def _check_version(served: Served, current: Stored, meta: Mapping[str, Any]) -> None:
+def _check_version(served: Served, action: Action, current: Stored, meta: Mapping[str, Any]) -> None:
     resource, name = served.resource, current.key.name
     uid = meta.get("uid")
     if uid and uid != current.metadata["uid"]:
+        if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY:
+            raise invalid(resource, name, *[Cause.wrong("metadata.uid", uid, "field is immutable")] * 2)
         path = "/".join(filter(None, (resource.group, resource.plural, str(current.key))))
         raise conflict(
             resource,
@@ -129,8 +140,6 @@ def _combine(served: Served, subresource: str, current: Stored, theirs: Mapping[
         builtin.fill_in_status(served.resource, plain, current.plain)
     elif subresource != "finalize":
         builtin.fill_in_changed(served.resource, plain, current.plain)
-    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity and not subresource:
-        plain = definitions.complete(plain)
     return plain
 
 
@@ -145,8 +154,6 @@ def _check_rules(core: Core, served: Served, subresource: str, current: Stored, 
         causes += core.service_ips.assign(plain, current.plain)
     if subresource != "binding":
         causes += kind_causes(served.resource, plain, current.plain)
-    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
-        causes += definitions.definition_causes(plain)
     causes += definitions.custom_causes(served, plain)
     if causes:
         raise invalid(served.resource, current.key.name, *causes)

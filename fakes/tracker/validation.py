@@ -8,6 +8,7 @@ from typing import Any
 from ctrlkit.model import AnyResource
 from fakes.tracker.refusals import Cause
 from fakes.tracker.validation_data import claim_causes, config_map_causes, secret_causes
+from fakes.tracker.validation_definitions import definition_causes
 from fakes.tracker.validation_pods import pod_spec_causes, pod_update_causes
 from fakes.tracker.validation_rbac import binding_causes, role_causes
 from fakes.tracker.validation_records import event_causes, lease_causes, revision_causes
@@ -48,6 +49,7 @@ _RULES: Mapping[tuple[str, str], _Rules] = {
     ("apps", "deployments"): deployment_causes,
     ("apps", "controllerrevisions"): revision_causes,
     ("coordination.k8s.io", "leases"): lease_causes,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): definition_causes,
     (_RBAC, "roles"): role_causes,
     (_RBAC, "clusterroles"): role_causes,
     (_RBAC, "rolebindings"): binding_causes,

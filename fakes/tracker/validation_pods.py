@@ -49,8 +49,6 @@ def pod_spec_causes(spec: Plain, path: str) -> Iterator[Cause]:
         yield Cause.unsupported(f"{path}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
     yield from label_causes(spec.get("nodeSelector"), f"{path}.nodeSelector")
     yield from _name_causes(spec, path)
-    if spec["terminationGracePeriodSeconds"] < 0:
-        yield Cause.wrong(f"{path}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"], _NOT_NEGATIVE)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline < 2**31:
         text = "must be between 1 and 2147483647, inclusive"

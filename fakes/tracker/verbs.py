@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -16,11 +17,20 @@ from fakes.tracker.deleting import delete, delete_collection
 from fakes.tracker.listing import encode_list, list_objects
 from fakes.tracker.ownership import check_options
 from fakes.tracker.patching import json_patch, merge, strategic_merge, value_at
-from fakes.tracker.refusals import bad_request, details_of, method_not_allowed, unknown_resource, unsupported_media_type
+from fakes.tracker.refusals import (
+    bad_request,
+    details_of,
+    json_text,
+    method_not_allowed,
+    unknown_resource,
+    unreadable_patch,
+    unsupported_media_type,
+)
 from fakes.tracker.registry import Served
 from fakes.tracker.scaling import bind, scale_of, write_scale
 from fakes.tracker.shapes import shape_of
 from fakes.tracker.store import Stored
+from fakes.tracker.typed import json_type
 from fakes.tracker.updating import replace, update
 
 _BINDINGS = ("", "bindings")
@@ -85,6 +95,9 @@ def _told_newer(action: Action) -> Action:
     if action.resource.identity != _BINDINGS or action.verb is not Verb.CREATE:
         return action
     name = value_at(action.body, "metadata.name") if isinstance(action.body, Mapping) else None
+    if not isinstance(name, (str, NoneType)):
+        text = f"json: cannot unmarshal {json_type(name)} into Go struct field ObjectMeta.metadata.name of type string"
+        raise bad_request(f'Binding in version "v1" cannot be handled as a Binding: {text}')
     return dataclasses.replace(action, resource=kinds.PODS, name=name or "", subresource="binding")
 
 
@@ -137,7 +150,11 @@ def _patched(served: Served, action: Action, plain: Mapping[str, Any]) -> Any:
     resource = served.resource
     whole = {"kind": resource.kind, "apiVersion": resource.api_version} | dict(plain)
     if action.patch_type is PatchType.JSON:
-        return json_patch(whole, action.body)
+        patched = json_patch(whole, action.body)
+        if not isinstance(patched, Mapping):
+            text = f"json: cannot unmarshal {json_type(patched)} into Go value of type v1.{resource.kind}"
+            raise unreadable_patch(json_text(patched), text)
+        return patched
     if not isinstance(action.body, Mapping):
         raise bad_request("error decoding patch: a merge patch is an object")
     if action.patch_type is PatchType.MERGE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
 import msgspec
@@ -18,14 +19,16 @@ from fakes.tracker.refusals import (
     plain_failure,
     too_large_version,
     too_old_version,
-    unreadable_version,
 )
 from fakes.tracker.registry import Served
 from fakes.tracker.selection import Selection
-from fakes.tracker.store import Change, event_line
+from fakes.tracker.store import Change, Stored, event_line
 
 BOOKMARK_INTERVAL_S = 60.0
 BOOKMARK_BEFORE_END_S = 2.0
+BATCH_BYTES_MAX = 128 * 1024
+"""A batch of lines ends with the one that passes this, so that a watch which is read slowly holds no more than that."""
+
 LEAST_TIMEOUT_S = 1800.0
 """A watch that names no timeout ends after this time, times 1 to 2 by chance."""
 
@@ -36,8 +39,8 @@ class WatchStream:
     """
     One watch: an asynchronous iterator of batches of lines, each line built once for all watches of the kind.
 
-    A slow reader costs nothing but its place in the log; when that place is compacted away the stream ends with a
-    Status 410, as it begins with one where the version asked for is too old.
+    A slow reader costs nothing but its place in the log and one batch; when that place is compacted away the stream
+    ends with a Status 410, as it begins with one where the version asked for is too old.
     Owner   Whoever opened it calls `close`. Needs a running loop for its timers.
     """
 
@@ -51,7 +54,7 @@ class WatchStream:
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         check_options(action.options)
-        self._first: list[bytes] = []
+        self._first: deque[Stored | bytes] = deque()
         self._after = 0  # changes up to this version are not told, even those yet to come
         self._place = self._begin(action.options)
         now = clock.monotonic()
@@ -107,9 +110,10 @@ class WatchStream:
 
     def _begin(self, options: Options) -> int:
         """Prepare the first lines and find the place in the log where the rest begins."""
-        version = read_version(options.resource_version or "0")
-        if version is None:
-            raise plain_failure(unreadable_version(options.resource_version))
+        try:
+            version = read_version(options.resource_version or "0")
+        except ValueError as error:
+            raise plain_failure(str(error)) from None
         current = self._store.version
         wants_state = options.send_initial_events
         if wants_state is None:
@@ -128,11 +132,8 @@ class WatchStream:
         return self._collection.end
 
     def _tell_state(self, options: Options) -> None:
-        self._first = [
-            event_line("ADDED", self._served.head, stored.tail)
-            for stored in self._collection.within(self._selection.namespace)
-            if self._selection.matches(stored)
-        ]
+        within = self._collection.within(self._selection.namespace)
+        self._first.extend(stored for stored in within if self._selection.matches(stored))
         if options.send_initial_events and options.allow_watch_bookmarks:
             self._first.append(self._bookmark(ends_initial_events=True))
 
@@ -142,24 +143,48 @@ class WatchStream:
         self._is_over = True
 
     def _take(self) -> list[bytes]:
-        """All lines that are due now."""
-        lines, self._first = self._first, []
-        if self._is_over:
+        """The lines that are due now, up to the size of a batch."""
+        lines: list[bytes] = []
+        if not self._add_first(lines) or self._is_over:
             return lines
         if self._place < self._collection.dropped:
             self._refuse(too_old_version(self._told, self._collection.floor))
-            return [*lines, self._first.pop()]
-        head = self._served.head
-        lines += [
-            change.line(kind, head) for change in self._collection.since(self._place) if (kind := self._event(change))
-        ]
-        self._place = self._collection.end
+            self._add_first(lines)
+            return lines
+        if not self._add_changes(lines):
+            return lines
         self._told = self._store.version
         if self._collection.closed:
             self._is_over = True
         else:
             lines += self._due_by_time()
         return lines
+
+    def _add_first(self, lines: list[bytes]) -> bool:
+        """Add lines the watch begins with, or ends with; whether they are all told."""
+        size_bytes = 0
+        while self._first:
+            if size_bytes > BATCH_BYTES_MAX:
+                return False
+            first = self._first.popleft()
+            line = first if isinstance(first, bytes) else first.added_line(self._served.head)
+            size_bytes += len(line)
+            lines.append(line)
+        return True
+
+    def _add_changes(self, lines: list[bytes]) -> bool:
+        """Add the lines of changes; whether they are all told."""
+        size_bytes = sum(map(len, lines))
+        for change in self._collection.since(self._place):
+            if size_bytes > BATCH_BYTES_MAX:
+                return False
+            self._place += 1
+            if kind := self._event(change):
+                line = change.line(kind, self._served.head)
+                size_bytes += len(line)
+                lines.append(line)
+                self._told = change.version
+        return True
 
     def _due_by_time(self) -> list[bytes]:
         now = clock.monotonic()

@@ -17,7 +17,8 @@ OUTCOMES = {"done", "requeue_after", "conflict", "error", "terminal_error"}
 
 def test_every_line_is_listed_and_no_other() -> None:
     """A constant event name for each call, in the tables."""
-    sources = [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "controllers").rglob("*.py")]
+    beside = (PACKAGE.parent / name for name in ("controllers", "fakes"))
+    sources = [*PACKAGE.rglob("*.py"), *(path for folder in beside for path in folder.rglob("*.py"))]
     logged = {name for path in sources for name in CALL.findall(path.read_text())}
     rows = re.findall(r"^\| `(\w+)` \| (?:debug|info|warning|error|see)", DOCUMENT.read_text(), flags=re.MULTILINE)
     assert logged == set(rows) - OUTCOMES

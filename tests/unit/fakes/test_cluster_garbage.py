@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,13 +12,14 @@ from typing import Any
 import pytest
 
 from ctrlkit.client import Propagation
+from ctrlkit.errors import NotFound
 from ctrlkit.model import Action, MergePatch, Unstructured, custom_resource, to_plain
 from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, PODS, SECRETS
 from fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
 from fakes.world import World
 
 NETWORKS = custom_resource(group="example.com", kind="Network", plural="networks")
-DEFINITION = {
+DEFINITION: dict[str, Any] = {
     "metadata": {"name": "networks.example.com"},
     "spec": {
         "group": "example.com",
@@ -216,3 +219,50 @@ async def test_a_namespace_waits_for_what_holds_its_objects() -> None:
         await world.client.patch(CONFIG_MAPS, "demo/held", MergePatch({"metadata": {"finalizers": None}}))
         await world.settle()
         assert "demo" not in [namespace.key.name for namespace in await world.client.list(NAMESPACES)]
+
+
+async def test_one_bad_kind_stops_neither_the_collector_nor_the_end_of_a_namespace() -> None:
+    """A kind of which no version is served, and one that goes as soon as it has come."""
+    unserved = copy.deepcopy(DEFINITION)
+    unserved["metadata"]["name"] = "sites.example.com"
+    unserved["spec"]["names"] = {"plural": "sites", "kind": "Site"}
+    unserved["spec"]["versions"][0]["served"] = False
+    async with cluster() as world:
+        world.tracker.create(CUSTOM_RESOURCE_DEFINITIONS, unserved)
+        world.tracker.create(CUSTOM_RESOURCE_DEFINITIONS, DEFINITION)
+        await asyncio.sleep(0)
+        world.tracker.delete(CUSTOM_RESOURCE_DEFINITIONS, "networks.example.com")
+        world.tracker.create(NAMESPACES, {"metadata": {"name": "gone"}})
+        owner = await make(world, "owner")
+        await make(world, "dependent", owner)
+        await make(world, "elsewhere", namespace="gone")
+        world.tracker.delete(NAMESPACES, "gone")
+        world.tracker.delete(CONFIG_MAPS, "default/owner")
+        await world.pass_time(30)
+        assert await names(world) == []
+        with pytest.raises(NotFound):
+            world.tracker.get(NAMESPACES, "gone")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="later interpreters have a limit of their own")
+async def test_an_object_of_many_levels_is_collected_like_any_other() -> None:
+    """With its owner, and with its namespace."""
+    value: Any = 1
+    for _ in range(9_000):
+        value = {"a": value}
+    async with cluster() as world:
+        world.tracker.create(CUSTOM_RESOURCE_DEFINITIONS, DEFINITION)
+        world.tracker.create(NAMESPACES, {"metadata": {"name": "gone"}})
+        owner = await make(world, "owner")
+        await world.settle()
+        references = [to_plain(CONFIG_MAPS.owner_reference(owner.metadata))]
+        for namespace, owners in (("default", references), ("gone", [])):
+            metadata = {"name": "deep", "namespace": namespace, "ownerReferences": owners}
+            world.tracker.create(NETWORKS, {"metadata": metadata, "spec": value})
+        await world.settle()
+        world.tracker.delete(CONFIG_MAPS, "default/owner")
+        world.tracker.delete(NAMESPACES, "gone")
+        await world.settle()
+        assert world.tracker.list(NETWORKS) == []
+        with pytest.raises(NotFound):
+            world.tracker.get(NAMESPACES, "gone")

@@ -6,10 +6,12 @@ import itertools
 from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.cluster.statefulset_plan import (
+    PARALLEL_MAX,
     Create,
     Delete,
     Management,
@@ -193,3 +195,27 @@ def test_a_revision_depends_on_the_templates_content_alone() -> None:
     """Not on the order of its fields."""
     assert revision_of("net", {"a": 1, "b": 2}) == revision_of("net", {"b": 2, "a": 1})
     assert revision_of("net", {"a": 1}) != revision_of("net", {"a": 2})
+
+
+@pytest.mark.parametrize("management", Management)
+def test_a_plan_costs_nothing_for_pods_that_there_are_not(management: Management) -> None:
+    """Two thousand million replicas, from the last ordinal there can be, with a partition in the middle."""
+    wanted = Wanted(
+        name="net", replicas=2**31 - 1, revision=NEW, start=2**31 - 1, management=management, partition=2**30
+    )
+    steps = plan(wanted, [member(3), member(2**31 - 1), member(2**31)])
+    if management is Management.ORDERED_READY:
+        assert steps == [Create(2**31 + 1)]
+    else:
+        assert steps[0] == Create(2**31 + 1)
+        assert len(steps) == PARALLEL_MAX + 1
+        assert steps[-1] == Delete("net-3", "uid-3")
+
+
+def test_a_parallel_set_makes_no_more_while_many_are_not_ready() -> None:
+    """It goes on as they become ready."""
+    wanted = Wanted(name="net", replicas=2**31 - 1, revision=NEW, management=Management.PARALLEL)
+    waiting = [member(ordinal, ready=False) for ordinal in range(PARALLEL_MAX)]
+    assert plan(wanted, waiting) == []
+    ready = [member(ordinal) for ordinal in range(3)]
+    assert plan(wanted, [*ready, *waiting[3:]]) == [Create(PARALLEL_MAX + step) for step in range(3)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from ctrlkit.errors import Conflict, Forbidden, Invalid, NotFound
-from ctrlkit.model import Action, MergePatch, Options, Unstructured, Verb
+from ctrlkit.errors import Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
+from ctrlkit.model import Action, MergePatch, Options, Unstructured, Verb, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, PODS, STATEFULSETS
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS as DEFINITIONS
 from fakes.tracker import Tracker
 from tests.support.objects import a_pod, a_workload
 
@@ -165,3 +167,120 @@ async def test_deletecollection_deletes_what_is_selected_and_answers_with_it() -
     options = Options(label_selector="tier=x")
     await tracker.do(Action(verb=Verb.DELETE_COLLECTION, resource=CONFIG_MAPS, namespace="default", options=options))
     assert [item.metadata.name for item in tracker.list(CONFIG_MAPS)] == ["b"]
+
+
+# ---- a second delete, and odd times ----------------------------------------------------------------------------------
+
+
+async def test_a_second_delete_of_a_terminating_namespace_changes_nothing() -> None:
+    """Whatever it asks for: the answer is the namespace as it is, and no watch is told."""
+    tracker = Tracker()
+    tracker.create(NAMESPACES, {"metadata": {"name": "gone"}})
+    marked = tracker.delete(NAMESPACES, "gone")
+    version = tracker.version
+    for options in (Options(), Options(propagation_policy="Foreground"), Options(dry_run=True)):
+        assert tracker.delete(NAMESPACES, "gone", options) == marked
+    assert tracker.version == version
+    assert "finalizers" not in tracker.get(NAMESPACES, "gone")["metadata"]
+
+
+async def test_a_shorter_second_grace_brings_the_end_forward_and_a_longer_one_does_nothing() -> None:
+    """The generation has counted the deletion once."""
+    tracker = Tracker()
+    make_pod(tracker, node="n")
+
+    def delete(grace: int | None) -> tuple[int, str, int]:
+        meta = tracker.delete(PODS, "default/p", Options(grace_period_s=grace))["metadata"]
+        return meta["deletionGracePeriodSeconds"], meta["deletionTimestamp"], meta["generation"]
+
+    assert delete(100) == (100, "2026-01-01T00:01:40Z", 2)
+    assert delete(50) == (50, "2026-01-01T00:00:50Z", 2)
+    version = tracker.version
+    assert delete(50) == delete(200) == delete(None) == (50, "2026-01-01T00:00:50Z", 2)
+    assert tracker.version == version
+    assert delete(-5) == (1, "2026-01-01T00:00:01Z", 2)
+    assert delete(0) == (0, "2026-01-01T00:00:00Z", 2)
+    with pytest.raises(NotFound):
+        tracker.get(PODS, "default/p")
+
+
+async def test_a_negative_grace_is_one_second_from_the_start() -> None:
+    tracker = Tracker()
+    make_pod(tracker, node="n")
+    marked = tracker.delete(PODS, "default/p", Options(grace_period_s=-5))
+    assert marked.at("metadata.deletionGracePeriodSeconds") == 1
+    assert tracker.get(PODS, "default/p").at("metadata.deletionTimestamp") == "2026-01-01T00:00:01Z"
+
+
+@pytest.mark.parametrize(
+    ("grace", "when"),
+    [
+        (10**10, "1758-05-02T18:12:06Z"),
+        (10**15, "2089-06-30T17:10:05Z"),
+        (10**18, "1806-05-16T06:19:32Z"),
+        (2**63 - 1, "2025-12-31T23:59:59Z"),
+    ],
+)
+async def test_a_grace_of_ages_overflows_as_the_servers_clock_does(grace: int, when: str) -> None:
+    """It counts nanoseconds in 64 bits. A second delete, however it is asked for, is not held up by that."""
+    tracker = Tracker()
+    make_pod(tracker, node="n")
+    marked = tracker.delete(PODS, "default/p", Options(grace_period_s=grace))
+    assert marked.at("metadata.deletionGracePeriodSeconds") == grace
+    assert marked.at("metadata.deletionTimestamp") == when
+    again = tracker.delete(PODS, "default/p", Options(grace_period_s=30))
+    assert again.at("metadata.deletionGracePeriodSeconds") == 30
+    assert again.at("metadata.deletionTimestamp") == "2026-01-01T00:00:30Z"
+
+
+async def test_an_end_that_would_have_been_in_the_past_is_now() -> None:
+    """With a grace of one second, unless none was asked for."""
+    tracker = Tracker()
+    make_pod(tracker, node="n")
+    tracker.delete(PODS, "default/p", Options(grace_period_s=600))
+    await asyncio.sleep(60)
+    again = tracker.delete(PODS, "default/p", Options(grace_period_s=30))
+    assert again.at("metadata.deletionTimestamp") == "2026-01-01T00:01:00Z"
+    assert again.at("metadata.deletionGracePeriodSeconds") == 1
+
+
+async def test_no_grace_is_left_behind_for_other_kinds_and_no_empty_finalizers() -> None:
+    """An object that waits for finalizers goes when they are an empty list, and shows none."""
+    tracker = Tracker()
+    make(tracker, finalizers=["x.io/a"])
+    for grace in (30, -3):
+        marked = tracker.delete(CONFIG_MAPS, "default/one", Options(grace_period_s=grace))
+        assert marked.at("metadata.deletionGracePeriodSeconds") == 0
+    gone = tracker.patch(CONFIG_MAPS, "default/one", MergePatch({"metadata": {"finalizers": []}}))
+    assert "finalizers" not in gone["metadata"]
+    with pytest.raises(NotFound):
+        tracker.get(CONFIG_MAPS, "default/one")
+    assert "finalizers" not in make(tracker, "two", finalizers=[])["metadata"]
+    assert tracker.delete(CONFIG_MAPS, "default/two")["status"] == "Success"
+
+
+async def test_a_policy_that_takes_the_last_finalizer_away_leaves_no_empty_list() -> None:
+    tracker = Tracker()
+    make(tracker, finalizers=["orphan"])
+    answer = tracker.delete(CONFIG_MAPS, "default/one", Options(propagation_policy="Background"))
+    assert answer["status"] == "Success"
+    with pytest.raises(NotFound):
+        tracker.get(CONFIG_MAPS, "default/one")
+
+
+async def test_a_collection_of_definitions_takes_their_objects_along_and_namespaces_are_deleted_one_by_one() -> None:
+    """As a server does, and does not."""
+    tracker = Tracker()
+    spec = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": spec}}
+    names = {"plural": "things", "kind": "Thing"}
+    definition = {"group": "x.example.com", "scope": "Cluster", "names": names, "versions": [version]}
+    tracker.create(DEFINITIONS, {"metadata": {"name": "things.x.example.com"}, "spec": definition})
+    things = custom_resource(group="x.example.com", kind="Thing", plural="things")
+    tracker.create(things, {"metadata": {"name": "held", "finalizers": ["x.io/a"]}})
+    tracker.call(Action(verb=Verb.DELETE_COLLECTION, resource=DEFINITIONS))
+    assert tracker.get(things, "held").metadata.deleting
+    tracker.patch(things, "held", MergePatch({"metadata": {"finalizers": None}}))
+    assert tracker.list(DEFINITIONS) == []
+    with pytest.raises(MethodNotAllowed):
+        tracker.call(Action(verb=Verb.DELETE_COLLECTION, resource=NAMESPACES))

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from ctrlkit.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound
-from ctrlkit.model import MergePatch, Options, Unstructured
+from ctrlkit.model import Action, MergePatch, Options, StrategicMergePatch, Unstructured, Verb, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, NAMESPACES, PODS, SECRETS, STATEFULSETS
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS as DEFINITIONS
 from fakes.tracker import Tracker
+from fakes.tracker.notices import noticed
 from tests.support.objects import a_pod, a_workload
 
 DRY = Options(dry_run=True)
@@ -171,7 +173,8 @@ _SUBDOMAIN = (
         (
             config_map(apiVersion="v2"),
             BadRequest,
-            "the API version in the data (v2) does not match the expected API version (v1)",
+            'ConfigMap in version "v2" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version '
+            '"v2" in scheme "pkg/runtime/scheme.go:111"',
         ),
         (
             config_map(metadata={"resourceVersion": "5"}),
@@ -245,3 +248,150 @@ async def test_nulls_are_not_stored_for_built_in_kinds() -> None:
     made = tracker.create(CONFIG_MAPS, config_map(metadata={"labels": None}, binaryData=None))
     assert "labels" not in made["metadata"]
     assert "binaryData" not in made
+
+
+# ---- updates of another object, and through the status ---------------------------------------------------------------
+
+OTHERS = [
+    (
+        {"apiVersion": "v2"},
+        'ConfigMap in version "v2" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version '
+        '"v2" in scheme "pkg/runtime/scheme.go:111"',
+    ),
+    (
+        {"kind": "Secret"},
+        'Secret in version "v1" cannot be handled as a ConfigMap: converting (v1.Secret) to (core.ConfigMap): unknown '
+        "conversion",
+    ),
+    (
+        {"kind": "Foo"},
+        'Foo in version "v1" cannot be handled as a ConfigMap: no kind "Foo" is registered for version "v1" in scheme '
+        '"pkg/runtime/scheme.go:111"',
+    ),
+    ({"kind": 3}, "json: cannot unmarshal number into Go struct field .kind of type string"),
+    (
+        {"metadata": {"name": "one", "namespace": "other"}},
+        "the namespace of the provided object does not match the namespace sent on the request",
+    ),
+    ({"metadata": {"name": "two"}}, "the name of the object (two) does not match the name on the URL (one)"),
+    ({"metadata": {}}, "the name of the object (one based on URL) was undeterminable: name must be provided"),
+]
+
+
+def put_to_one(tracker: Tracker, body: dict[str, Any]) -> None:
+    """PUT a body to the path of default/one, whatever it says itself."""
+    tracker.call(Action(verb=Verb.UPDATE, resource=CONFIG_MAPS, namespace="default", name="one", body=body))
+
+
+@pytest.mark.parametrize(("change", "words"), OTHERS)
+async def test_an_update_of_what_the_path_does_not_name_is_refused(change: dict[str, Any], words: str) -> None:
+    """Kind, apiVersion, name and namespace say where it belongs; nothing is written."""
+    tracker = Tracker()
+    tracker.create(CONFIG_MAPS, config_map())
+    before = tracker.version
+    with pytest.raises(BadRequest) as refusal:
+        put_to_one(tracker, config_map(data={"a": "2"}) | change)
+    assert refusal.value.message.endswith(words)
+    assert tracker.version == before
+
+
+async def test_an_update_that_does_not_say_what_it_is_belongs_to_its_path() -> None:
+    tracker = Tracker()
+    tracker.create(CONFIG_MAPS, config_map())
+    put_to_one(tracker, {"metadata": {"name": "one"}, "data": {"a": "2"}})
+    assert tracker.get(CONFIG_MAPS, "default/one")["data"] == {"a": "2"}
+
+
+@pytest.mark.parametrize(
+    ("patch", "error", "words"),
+    [
+        ({"kind": "Secret"}, Invalid, "converting (v1.Secret) to (core.ConfigMap): unknown conversion"),
+        ({"apiVersion": "v2"}, Invalid, 'no kind "ConfigMap" is registered for version "v2"'),
+        ({"metadata": {"namespace": "other"}}, BadRequest, "the namespace of the provided object does not match"),
+        ({"metadata": {"name": "two"}}, BadRequest, "does not match the name on the URL (one)"),
+        ({"metadata": {"uid": "other"}}, Invalid, 'metadata.uid: Invalid value: "other": field is immutable'),
+    ],
+)
+async def test_a_patch_cannot_make_an_object_another_one(
+    patch: dict[str, Any], error: type[ApiError], words: str
+) -> None:
+    tracker = Tracker()
+    tracker.create(CONFIG_MAPS, config_map())
+    with pytest.raises(error) as refusal:
+        tracker.patch(CONFIG_MAPS, "default/one", MergePatch(patch))
+    assert words in refusal.value.message
+
+
+async def test_a_strategic_patch_does_not_reach_kind_and_api_version() -> None:
+    """As on a server, which reads the object by its type and not by what the patch says."""
+    tracker = Tracker()
+    tracker.create(CONFIG_MAPS, config_map())
+    patched = tracker.patch(CONFIG_MAPS, "default/one", StrategicMergePatch({"kind": "Secret", "data": {"b": "2"}}))
+    assert (patched["kind"], patched["data"]) == ("ConfigMap", {"a": "1", "b": "2"})
+
+
+async def test_a_status_update_takes_metadata_along_for_built_in_kinds_and_not_for_custom_ones() -> None:
+    """Labels, annotations and finalizers; the spec stays in both."""
+    tracker = Tracker()
+    tracker.create(STATEFULSETS, stateful_set(1))
+    extras = {"labels": {"x": "y"}, "annotations": {"q": "r"}, "finalizers": ["x.io/f"]}
+    body = stateful_set(3)
+    metadata = {**body["metadata"], **extras}
+    tracker.update(STATEFULSETS, body | {"metadata": metadata, "status": {"replicas": 3}}, subresource="status")
+    written = tracker.get(STATEFULSETS, metadata["namespace"] + "/" + metadata["name"])
+    assert {name: written["metadata"].get(name) for name in extras} == extras
+    assert (written.at("spec.replicas"), written.at("status.replicas"), written.metadata.generation) == (1, 3, 1)
+
+    things = custom_resource(group="x.example.com", kind="Thing", plural="things")
+    tracker.registry.register_custom(things)
+    kind = {"apiVersion": things.api_version, "kind": things.kind, "metadata": {"name": "t", "namespace": "default"}}
+    made = tracker.create(things, kind | {"spec": {"a": 1}})
+    body = kind | {"metadata": made["metadata"] | extras, "spec": {"a": 2}, "status": {"b": 1}}
+    tracker.update(things, body, subresource="status")
+    written = tracker.get(things, "default/t")
+    assert {name: written["metadata"].get(name) for name in extras} == dict.fromkeys(extras)
+    assert (written["spec"], written["status"], written.metadata.generation) == ({"a": 1}, {"b": 1}, 1)
+
+
+async def test_without_a_status_subresource_the_status_counts_for_the_generation() -> None:
+    """It is then a field like any other, of custom kinds; metadata never counts."""
+    tracker = Tracker()
+    version = {"name": "v1", "served": True, "storage": True}
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    for plural, subresources in (("plain", None), ("split", {"status": {}})):
+        definition_version = version | {"schema": {"openAPIV3Schema": schema}}
+        if subresources:
+            definition_version["subresources"] = subresources
+        names = {"plural": plural, "kind": plural.capitalize()}
+        spec = {"group": "x.example.com", "scope": "Cluster", "names": names, "versions": [definition_version]}
+        tracker.create(DEFINITIONS, {"metadata": {"name": f"{plural}.x.example.com"}, "spec": spec})
+        kind = custom_resource(group="x.example.com", kind=plural.capitalize(), plural=plural)
+        tracker.create(kind, {"metadata": {"name": "a"}, "status": {"b": 1}})
+        status = tracker.patch(kind, "a", MergePatch({"status": {"b": 2}}))
+        assert status.metadata.generation == (1 if subresources else 2)
+        assert status.get("status") == (None if subresources else {"b": 2})
+        labelled = tracker.patch(kind, "a", MergePatch({"metadata": {"labels": {"x": "y"}}}))
+        assert labelled.metadata.generation == status.metadata.generation
+
+
+async def test_a_finalizer_without_a_domain_is_told_of_once_for_custom_objects() -> None:
+    """When it is new, in the server's words; built-in kinds refuse it."""
+    tracker = Tracker()
+    things = custom_resource(group="x.example.com", kind="Thing", plural="things")
+    tracker.registry.register_custom(things)
+    told = (
+        'metadata.finalizers: "{}": prefer a domain-qualified finalizer name{} to avoid accidental conflicts with '
+        "other finalizer writers"
+    )
+    body = {"metadata": {"name": "t", "namespace": "default", "finalizers": ["mine", "orphan", "x.io/f"]}}
+    with noticed() as texts:
+        tracker.create(things, body)
+    assert texts == [told.format("mine", "")]
+    with noticed() as texts:
+        tracker.patch(things, "default/t", MergePatch({"metadata": {"labels": {"a": "b"}}}))
+    assert texts == []
+    with noticed() as texts:
+        tracker.patch(things, "default/t", MergePatch({"metadata": {"finalizers": ["mine", "a.b"]}}))
+    assert texts == [told.format("a.b", " including a path (/)")]
+    with pytest.raises(Invalid, match="name is neither a standard finalizer name nor is it fully qualified"):
+        tracker.create(CONFIG_MAPS, config_map(metadata={"finalizers": ["mine"]}))

@@ -263,10 +263,20 @@ def test_bodies_that_cannot_be_read_are_refused(
         to_action(method, "/api/v1/namespaces/demo/pods/a", [], {"Content-Type": content_type}, body, resolve)
 
 
-@pytest.mark.parametrize("query", [("limit", "many"), ("dryRun", "Some"), ("gracePeriodSeconds", "")])
-def test_parameters_that_cannot_be_read_are_refused(query: tuple[str, str]) -> None:
-    """BadRequest names the parameter."""
-    with pytest.raises(BadRequest, match=query[0]):
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        (("limit", "many"), 'strconv.ParseInt: parsing "many": invalid syntax'),
+        (("limit", "1_000"), "invalid syntax"),
+        (("limit", str(2**63)), "value out of range"),
+        (("timeoutSeconds", "9" * 5_000), "value out of range"),
+        (("dryRun", "Some"), "dryRun"),
+        (("gracePeriodSeconds", ""), "invalid syntax"),
+    ],
+)
+def test_parameters_that_cannot_be_read_are_refused(query: tuple[str, str], words: str) -> None:
+    """BadRequest says why, in the words of Go's reader of numbers."""
+    with pytest.raises(BadRequest, match=words):
         to_action("GET", "/api/v1/pods", [query], {}, None, resolve)
 
 

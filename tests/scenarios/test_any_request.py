@@ -1,0 +1,129 @@
+"""The embedded server under requests as nobody would send them: it answers each, in the API's words, and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from ctrlkit.model import ObjectKey
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
+from fakes.apiserver import ApiServer, Security
+from fakes.tracker import Tracker
+from tests.support.requests import DEFINITIONS, Asked, Asker, batch_of, first_objects
+
+BATCH = 25
+"""Requests of one example; what one of them leaves, the next one meets."""
+
+GROWTH_BYTES_MAX = 64 * 1024 * 1024
+
+
+@dataclass
+class Server:
+    """A server, its state, and a connection to it."""
+
+    runner: asyncio.Runner
+    tracker: Tracker
+    asker: Asker
+    lines: list[Any]
+    problems: list[Any]
+
+    def ask(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        """What comes back within half a minute."""
+        return self.runner.run(asyncio.wait_for(self.asker.ask(asked), 30))
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server with kinds of its own, one namespace that is being deleted, and an eye on what it logs."""
+    tracker = Tracker()
+    for definition in DEFINITIONS:
+        tracker.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
+    for action in first_objects():
+        tracker.call(action)
+    tracker.create(NAMESPACES, {"metadata": {"name": "gone"}})
+    tracker.delete(NAMESPACES, ObjectKey("", "gone"))
+    with asyncio.Runner() as runner, capture_logs() as lines:
+        problems: list[Any] = []
+        runner.get_loop().set_exception_handler(lambda _, context: problems.append(context))
+        serve = ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve()
+        server = runner.run(serve.__aenter__())
+        address = urlsplit(server.url)
+        asker = Asker(str(address.hostname), int(address.port or 0))
+        try:
+            yield Server(runner, tracker, asker, lines, problems)
+        finally:
+            runner.run(asker.close())
+            runner.run(serve.__aexit__(None, None, None))
+
+
+def state_of(tracker: Tracker) -> Any:
+    """All that a request could leave behind."""
+    core = tracker._core
+    collections = {one.identity: [(s.key, s.version) for s in one.all()] for one in core.store.collections() if one}
+    ips = core.service_ips
+    return tracker.version, collections, tracker.registry.served(), set(ips._addresses), set(ips._ports), ips._next_port
+
+
+def check(server: Server, asked: Asked) -> None:
+    """A refusal is a Status of the code that HTTP says, and leaves no trace; nothing is ever logged."""
+    before = state_of(server.tracker)
+    code, headers, body = server.ask(asked)
+    if code >= 400 and asked.method != "HEAD" and body != b"404 page not found\n":
+        assert headers["content-type"].startswith("application/json"), (code, body[:200])
+        status = json.loads(body)
+        assert (status["kind"], status["code"], status["status"]) == ("Status", code, "Failure")
+        assert status.get("reason") != "InternalError", status
+    if code >= 400 or ("dryRun=All" in asked.path and asked.method in ("POST", "PUT", "PATCH")):
+        assert state_of(server.tracker) == before, "a refused request left something behind"
+    assert not server.lines, server.lines[0]
+    assert not server.problems, server.problems[0]
+
+
+def fuzz(server: Server, examples: int) -> None:
+    """So many batches of requests."""
+
+    @settings(
+        max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+    )
+    @given(st.integers(0, 2**64).map(lambda seed: batch_of(seed, BATCH)))
+    def run(batch: list[Asked]) -> None:
+        for asked in batch:
+            check(server, asked)
+
+    run()
+
+
+def rss_bytes() -> int:
+    """The memory of this process now."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def test_for_any_requests_the_server_answers_as_a_server_and_goes_on() -> None:
+    """A Status for every failure, no trace of what was refused, no traceback."""
+    with serving() as server:
+        fuzz(server, 60)
+        assert server.ask(Asked("GET", "/api/v1/namespaces/default"))[0] == 200
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_for_fifty_thousand_requests_memory_stays_flat() -> None:
+    """What the first ten thousand leave is what all of them leave, but for the history that the tracker keeps."""
+    with serving() as server:
+        fuzz(server, 10_000 // BATCH)
+        before = rss_bytes()
+        fuzz(server, 50_000 // BATCH)
+        assert server.ask(Asked("GET", "/api/v1/namespaces/default"))[0] == 200
+        assert rss_bytes() - before < GROWTH_BYTES_MAX
