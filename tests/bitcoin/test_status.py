@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +16,7 @@ from controllers.bitcoin.status import (
     Trouble,
     new_troubles,
     node_statuses,
+    refused_status,
     status_of,
 )
 from controllers.bitcoin.types import BitcoinNetwork, Pod, PodCondition, PodStatus, Spec, Status
@@ -89,6 +93,88 @@ def test_for_any_findings_every_trouble_is_told(seen: tuple[BitcoinNetwork, Find
         assert told
     else:
         assert told == ()
+
+
+QUOTA = Trouble(Reason.CREATION_ERROR, "exceeded quota")
+NO_SECRET = Trouble(Reason.SECRET_NOT_FOUND, "secret s is not there")
+UNREACHABLE: dict[str, RpcError] = {"net-sts-0": NodeUnreachable("x")}
+
+
+@pytest.mark.parametrize(
+    ("ready", "found", "available", "progressing"),
+    [
+        ([True], {"blocked": QUOTA}, ("False", Reason.CREATION_ERROR), ("False", Reason.CREATION_ERROR)),
+        ([False], {"blocked": QUOTA}, ("False", Reason.CREATION_ERROR), ("False", Reason.CREATION_ERROR)),
+        ([], {}, ("False", Reason.NO_NODES), ("False", Reason.SETTLED)),
+        ([True, False], {}, ("False", Reason.NODES_STARTING), ("True", Reason.NODES_STARTING)),
+        ([False], {"credentials": NO_SECRET}, ("False", Reason.CREDENTIALS_MISSING), ("True", Reason.NODES_STARTING)),
+        (
+            [True],
+            {"credentials": NO_SECRET},
+            ("False", Reason.CREDENTIALS_MISSING),
+            ("False", Reason.CREDENTIALS_MISSING),
+        ),
+        ([True], {"failures": UNREACHABLE}, ("False", Reason.NODES_UNREACHABLE), ("True", Reason.CONNECTING)),
+        ([True, True], {}, ("True", Reason.NODES_CONNECTED), ("False", Reason.SETTLED)),
+    ],
+)
+def test_each_finding_leads_to_its_conditions(
+    ready: list[bool], found: dict[str, Any], available: tuple[str, Reason], progressing: tuple[str, Reason]
+) -> None:
+    """As the table in the module says; a blocked network needs somebody's help, and says for what."""
+    network = _network(len(ready))
+    nodes = node_statuses(network, lambda name: _pod(ready=ready[int(name.rpartition("-")[2])]))
+    conditions = status_of(network, Findings(nodes=nodes, **found)).conditions
+    told = {condition.type: (condition.status, condition.reason) for condition in conditions}
+    assert (told["Available"], told["Progressing"]) == (available, progressing)
+    if "blocked" in found:
+        assert {condition.message for condition in conditions} == {QUOTA.message}
+        assert "CredentialsAvailable" not in told
+    else:
+        assert told["CredentialsAvailable"][0] == ("False" if "credentials" in found else "True")
+
+
+@pytest.mark.parametrize(
+    ("secret", "failures", "message"),
+    [
+        (None, [BadCredentials], "net-sts-0 refused the network's credentials; name the secret with the right ones"),
+        ("s", [BadCredentials], "net-sts-0 refused the network's credentials; nodes that were started before"),
+        (None, [NodeUnreachable, BadCredentials], "net-sts-1 refused the network's credentials"),
+        (None, [NodeUnreachable, NodeUnreachable], "could not connect net-sts-0 (NodeUnreachable), net-sts-1 (Node"),
+    ],
+)
+def test_a_refusal_is_told_before_what_could_not_be_reached(
+    secret: str | None, failures: list[type[RpcError]], message: str
+) -> None:
+    network = _network(len(failures), secret=secret)
+    nodes = node_statuses(network, lambda _: _pod(ready=True))
+    failed = {node.node_name: kind("x") for node, kind in zip(nodes, failures, strict=True)}
+    found = find_condition(status_of(network, Findings(nodes=nodes, failures=failed)).conditions, "Available")
+    assert found is not None
+    assert found.message.startswith(message)
+
+
+@pytest.mark.parametrize(("nodes", "settled"), [(1, "the 1 node it asks for"), (2, "the 2 nodes it asks for")])
+def test_what_is_settled_is_told_in_words(nodes: int, settled: str) -> None:
+    network = _network(nodes, secret="s")
+    seen = Findings(nodes=node_statuses(network, lambda _: _pod(ready=True)))
+    told = {condition.type: condition.message for condition in status_of(network, seen).conditions}
+    assert told["Available"] == ("the one node is ready" if nodes == 1 else "all 2 nodes are ready and connected")
+    assert told["Progressing"] == f"the network has {settled}"
+    assert told["CredentialsAvailable"] == "secret s is complete"
+
+
+def test_a_spec_that_is_not_understood_leaves_the_nodes_and_is_told() -> None:
+    """For the generation that it is about."""
+    network = _network(1)
+    before = status_of(network, Findings(nodes=node_statuses(network, lambda _: _pod(ready=True))))
+    refused = refused_status(before, generation=5, why="nodes is a list")
+    assert (refused.nodes, refused.ready_nodes, refused.observed_generation) == (before.nodes, 1, 5)
+    told = {condition.type: condition for condition in refused.conditions}
+    for kind in ("Available", "Progressing"):
+        assert (told[kind].status, told[kind].reason) == ("False", Reason.SPEC_NOT_UNDERSTOOD)
+        assert "nodes is a list; correct it" in told[kind].message
+    assert told["CredentialsAvailable"].status == "True"
 
 
 def test_a_pod_is_ready_when_its_node_can_be_talked_to() -> None:

@@ -148,6 +148,25 @@ def test_tries_to_acquire_are_between_one_and_2_2_retry_periods_apart(played: Pl
     assert 4.2 < max(pauses) <= 4.4
 
 
+@pytest.mark.behaviour("L2")
+@pytest.mark.parametrize("after_s", [0.0, 0.5])
+def test_a_try_that_fails_at_the_very_expiry_of_anothers_lease_is_followed_by_a_rest(
+    played: Played, after_s: float
+) -> None:
+    """From then on nothing is waited for but the next try; before it, the expiry is not slept through."""
+    lease = played.lease("b")
+    played.finds(lease, 0.0)
+    now = played.rest(0.0)
+    while now < 15.0:
+        assert played.step(now) == Read()
+        played.course.failed("no route")
+        now = played.rest(now)
+    assert now == 15.0
+    assert played.step(now) == Read()
+    played.course.failed("no route")
+    assert now + 2.0 <= played.rest(now + after_s) <= now + 4.4
+
+
 @pytest.mark.behaviour("L6")
 def test_a_claim_that_came_too_late_leads_to_a_read_and_no_endless_race(played: Played) -> None:
     """Another was faster: the first refusal of a try is looked into at once, the second ends the try."""
@@ -159,6 +178,19 @@ def test_a_claim_that_came_too_late_leads_to_a_read_and_no_endless_race(played: 
     played.course.moved_on("conflict again")
     assert played.rest(0.2) >= 2.2
     assert played.course.last_error == "conflict again"
+
+
+@pytest.mark.behaviour("L6")
+def test_the_first_refusal_of_each_try_is_looked_into_at_once(played: Played) -> None:
+    """Also of a later try, whatever became of those before it."""
+    now = 0.0
+    for _ in range(3):
+        played.finds(played.lease(""), now)
+        played.claim(now)
+        played.course.moved_on("conflict")
+        assert played.step(now) == Read()
+        played.course.failed("no route")
+        now = played.rest(now)
 
 
 def test_a_lease_that_was_deleted_while_held_is_waited_for_all_the_same(played: Played) -> None:

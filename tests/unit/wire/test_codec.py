@@ -111,6 +111,51 @@ def test_a_frozen_struct_is_decoded_once() -> None:
     assert event.record.value.metadata is event.record.meta
 
 
+class Labels(msgspec.Struct, frozen=True):
+    app: str = ""
+
+
+class NarrowMeta(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    labels: Labels = Labels()
+
+
+class PodWithOwnMeta(msgspec.Struct, frozen=True):
+    metadata: NarrowMeta
+    spec: Spec = Spec()
+
+
+class PodWithRenamedMeta(msgspec.Struct, frozen=True):
+    meta: ObjectMeta = msgspec.field(name="metadata")
+    spec: Spec = Spec()
+
+
+class PodWithOtherMetadata(msgspec.Struct, frozen=True):
+    metadata: ObjectMeta | None = None
+    spec: Spec = Spec()
+
+
+@pytest.mark.parametrize("python_type", [PodWithOwnMeta, PodWithRenamedMeta, PodWithOtherMetadata, PodWithoutMeta])
+def test_a_frozen_struct_without_the_usual_metadata_is_decoded_twice(python_type: type[Any]) -> None:
+    """Once for the record's own, all of it, and once for the value; looks share the value all the same."""
+    codec = Codec(PODS.of(python_type))
+    pod = _pod()
+    pod["metadata"]["labels"] = {"app": "net"}
+    (listed,) = codec.decode_list(_list(pod))[0].records
+    records = [listed]
+    for kind in ("ADDED", "MODIFIED", "DELETED"):
+        event = codec.decode_line(_line(kind, pod))
+        assert isinstance(event, Applied | Deleted)
+        records.append(event.record)
+    for record in records:
+        assert isinstance(record.meta, ObjectMeta)
+        assert (record.key, record.version) == (ObjectKey("demo", "a"), "7")
+        assert (record.meta.labels or {})["app"] == "net"
+        assert record.value is record.value
+        assert record.value == listed.value
+        assert isinstance(record.value, python_type)
+
+
 def test_items_of_a_list_get_back_what_servers_leave_out() -> None:
     """Lists of built-in kinds carry items without kind and apiVersion."""
     bare = {"metadata": {"name": "a"}}

@@ -126,6 +126,29 @@ def test_moving_deadlines_does_not_grow_the_heap(keys: DelayedKeys[str]) -> None
     assert len(due(keys, 1000.0)) == 100
 
 
+def test_what_waits_still_comes_due_after_outdated_entries_were_cleared_away(keys: DelayedKeys[str]) -> None:
+    """Keys of several slots, while another is put off again and again until there is nothing else to do."""
+    for number in range(20):
+        keys.put(f"waits-{number}", number * SLOT_S / 3)
+    for turn in range(10 * SLACK):
+        keys.put("put off", 1000.0 + turn, DelayPolicy.LATEST)
+    assert keys._entries < 2 * 21 + SLACK
+    assert keys.next_deadline() == 0.0
+    assert due(keys, 999.0) == [f"waits-{number}" for number in range(20)]
+    assert due(keys, 1e9) == ["put off"]
+
+
+def test_clearing_forgets_every_deadline_and_the_queue_goes_on(keys: DelayedKeys[str]) -> None:
+    """Priorities and owed retries with them; what is put afterwards is new."""
+    keys.put("a", 1.0, priority=LOW)
+    keys.put_retry("b", 2.0)
+    assert keys.clear() == 2
+    assert (keys._entries, keys._slots, keys._starts) == (0, {}, [])
+    assert (keys.next_deadline(), keys.retries, keys.priority("a"), keys.clear()) == (None, set(), None, 0)
+    keys.put("a", 3.0)
+    assert keys.due(10.0) == [("a", NORMAL)]
+
+
 def test_cancelling_does_not_grow_the_heap(keys: DelayedKeys[str]) -> None:
     """Keys that come and go before they are due leave fewer than SLACK entries, one at a time or many at once."""
     for turn in range(1000):

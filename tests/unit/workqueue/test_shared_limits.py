@@ -13,6 +13,7 @@ from ctrlkit.workqueue import (
     Bucket,
     ExponentialPerKey,
     FastSlow,
+    Flows,
     MaxOf,
     RateLimiter,
     WithJitter,
@@ -154,3 +155,24 @@ def test_numbers_that_make_no_limiter_are_refused() -> None:
         WithMaxWait[str](ExponentialPerKey(), max_s=-1)
     with pytest.raises(ValueError, match=r"floor must be in \[0, 1\], got 2"):
         WithJitter[str](ExponentialPerKey(), floor=2)
+
+
+def test_what_stands_at_the_border_of_what_is_allowed_is_allowed() -> None:
+    """No delay, no jitter or all of it, no fast tries, a burst of one, memory for one key."""
+    fast: FastSlow[str] = FastSlow(fast_s=0.0, slow_s=0.0, fast_tries=0, keys_max=1)
+    assert [fast.when("a"), fast.when("b"), fast.failures("a"), fast.failures("b")] == [0.0, 0.0, 0, 1]
+    assert WithMaxWait(FastSlow[str](fast_s=1.0, slow_s=1.0, fast_tries=1), max_s=0.0).when("a") == 0.0
+    assert WithJitter(FastSlow[str](fast_s=1.0, slow_s=1.0, fast_tries=1), floor=1.0).when("a") == 1.0
+    assert 0.0 <= WithJitter(FastSlow[str](fast_s=1.0, slow_s=1.0, fast_tries=1), floor=0.0).when("a") <= 1.0
+    assert ExponentialPerKey[str](keys_max=1).failures("a") == 0
+    assert Flows[str](of=str, running_max=1).running_max == 1
+    for floor in (-0.01, 1.01, float("nan")):
+        with pytest.raises(ValueError, match=r"floor must be in \[0, 1\]"):
+            WithJitter(fast, floor=floor)
+    for point_s in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="point_s must be a positive number of seconds"):
+            WorkQueue[str](point_s=point_s)
+    with pytest.raises(ValueError, match="running_max must be at least 1, got 0"):
+        Flows[str](of=str, running_max=0)
+    with pytest.raises(ValueError, match="keys_max must be at least 1, got 0"):
+        ExponentialPerKey[str](keys_max=0)

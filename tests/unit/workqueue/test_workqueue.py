@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from ctrlkit.clock import monotonic
-from ctrlkit.workqueue import DelayPolicy, ExponentialPerKey, WorkQueue
+from ctrlkit.workqueue import DelayPolicy, ExponentialPerKey, Meter, WorkQueue
 from fakes.loop import VirtualTimeLoop
 
 
@@ -291,3 +291,37 @@ async def test_one_timer_is_set_and_only_while_a_key_is_delayed(queue: WorkQueue
         queue.cancel_after(str(number))
     assert loop.next_deadline() is None
     assert len(asyncio.all_tasks()) == 1
+
+
+def test_a_queue_has_one_owner() -> None:
+    """Who takes from it takes what others wait for."""
+    queue = WorkQueue[str]()
+    queue.claim("Controller a")
+    with pytest.raises(ValueError, match=r"^Controller b: its queue is that of Controller a already; give each a Work"):
+        queue.claim("Controller b")
+
+
+async def test_a_queue_can_be_measured_from_any_moment_on() -> None:
+    """What ran before is counted all the same; a Meter that is there stays."""
+    queue = WorkQueue[str]()
+    queue.add("a")
+    queue.take_nowait()
+    queue.add("a")
+    assert (queue.statistics().adds, queue.statistics().waited) == (2, None)
+    queue.measure()
+    queue.done("a")
+    queue.add("b")
+    for key in ("a", "b"):
+        assert queue.take_nowait() == key
+        queue.done(key)
+    statistics = queue.statistics()
+    assert statistics.adds == 3
+    assert statistics.waited is not None
+    assert statistics.worked is not None
+    assert (sum(statistics.waited.counts), sum(statistics.worked.counts)) == (2, 3)
+    meter = Meter()
+    measured = WorkQueue[str](meter=meter)
+    measured.measure()
+    measured.add("a")
+    measured.take_nowait()
+    assert meter.waited.statistics().count == 1
