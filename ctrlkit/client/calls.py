@@ -82,7 +82,7 @@ class Calls:
         check_action(action)
         with attempting(action), call_span(action):
             answer = judge(action, await self._transport.do(action))
-        note(action, answer.head, server=self._transport)
+        note(action, answer, server=self._transport)
         return answer
 
     @property

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from ctrlkit.model import Action, Effect, ObjectKey, ObjectMeta, Verb, Write
-from ctrlkit.wire.heads import Head
+from ctrlkit.wire.answers import Answer
+from ctrlkit.wire.heads import metadata_of_items
 
 _NOTES: ContextVar[tuple[Callable[[Write], None], ...]] = ContextVar("ctrlkit_written", default=())
 
@@ -37,17 +38,17 @@ def noting_writes(told: Callable[[Write], None] | None = None) -> Iterator[list[
         _NOTES.reset(token)
 
 
-def note(action: Action, head: Head, *, server: object) -> None:
+def note(action: Action, answer: Answer, *, server: object) -> None:
     """Add a call that was carried out to the blocks it was made in."""
     notes = _NOTES.get()
     if not notes or not action.verb.writes or action.options.dry_run:
         return
-    for write in writes_in(action, head, server=server):
+    for write in writes_in(action, answer, server=server):
         for tell in notes:
             tell(write)
 
 
-def writes_in(action: Action, head: Head, *, server: object = None) -> list[Write]:
+def writes_in(action: Action, answer: Answer, *, server: object = None) -> list[Write]:
     """
     What a call that was carried out wrote, read from the server's answer; nothing where that has no version.
 
@@ -55,11 +56,12 @@ def writes_in(action: Action, head: Head, *, server: object = None) -> list[Writ
     >>> from ctrlkit.wire.answers import judge
     >>> delete = Action(verb=Verb.DELETE, resource=PODS, namespace="demo", name="a")
     >>> answer = judge(delete, b'{"kind": "Status", "status": "Success", "details": {"uid": "7"}}')
-    >>> [str(write) for write in writes_in(delete, answer.head)]
+    >>> [str(write) for write in writes_in(delete, answer)]
     ['pods demo/a deleted']
     """
+    head = answer.head
     if action.verb is Verb.DELETE_COLLECTION:
-        metas = head.metadata_of_items()
+        metas = metadata_of_items(answer.data)
     elif action.verb is Verb.DELETE and head.kind == "Status":
         return [_write(action, ObjectMeta(), head.uid_in_details(), server)]
     else:

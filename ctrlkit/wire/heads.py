@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from ctrlkit.model import ObjectMeta
+from ctrlkit.wire.list_parts import parts_of
 from ctrlkit.wire.salvage import UNREADABLE, explain, read_loosely, salvage_metadata
 
-D = TypeVar("D")
 _NO_BYTES: Final = msgspec.Raw()
 
 
@@ -29,25 +29,17 @@ class Head(Said):
 
     metadata: ObjectMeta | None = None
     details: msgspec.Raw = _NO_BYTES
-    items: msgspec.Raw = _NO_BYTES
 
     def uid_in_details(self) -> str:
         """The uid of the object that a Status is about; empty where it does not say."""
-        details = _decoded(self.details, _Details)
-        return "" if details is None else details.uid
-
-    def metadata_of_items(self) -> list[ObjectMeta]:
-        """The metadata of a list's items, of those that have any."""
-        items = _decoded(self.items, list[_Item])
-        return [item.metadata for item in items or () if item.metadata is not None]
+        try:
+            return msgspec.json.decode(self.details, type=_Details).uid
+        except UNREADABLE:
+            return ""
 
 
 class _Details(msgspec.Struct):
     uid: str = ""
-
-
-class _Item(msgspec.Struct):
-    metadata: ObjectMeta | None = None
 
 
 _SAID = msgspec.json.Decoder(Said)
@@ -74,6 +66,16 @@ def read_head(document: bytes) -> tuple[Head, Exception | None]:
     said, details = said_in(loose), loose.get("details")
     told = msgspec.Raw(msgspec.json.encode(details)) if details else _NO_BYTES
     return Head(said.kind, said.api_version, salvage_metadata(loose), told), fault
+
+
+def metadata_of_items(document: bytes) -> list[ObjectMeta]:
+    """The metadata of a list's items, as far as it can be read; of those that have any."""
+    try:
+        items = [item for page in parts_of(document) for item in page.items or ()]
+    except UNREADABLE:
+        return []
+    found = (read_head(bytes(item))[0].metadata for item in items)
+    return [metadata for metadata in found if metadata is not None]
 
 
 def said_in(loose: Any) -> Said:
@@ -105,10 +107,3 @@ def describe(document: bytes) -> str:
     except UNREADABLE as error:
         return f"no JSON ({explain(error)}; {len(document)} bytes)"
     return str(Said())
-
-
-def _decoded(raw: msgspec.Raw, python_type: type[D]) -> D | None:
-    try:
-        return msgspec.json.decode(raw, type=python_type)
-    except UNREADABLE:
-        return None

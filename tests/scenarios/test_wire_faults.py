@@ -440,3 +440,46 @@ async def test_an_object_that_does_not_fit_is_seen_listed_and_used_again() -> No
         assert mirror.informer.lister.get("default/a").data.value == "fits too"
         assert not mirror.informer.quarantine
         assert mirror.proxy.requests == before
+
+
+LIES: dict[str, tuple[str, bytes]] = {
+    "a Status of failure": ("200 OK", b'{"kind":"Status","status":"Failure","code":503}'),
+    "a Status of success": ("200 OK", b'{"kind":"Status","apiVersion":"v1","status":"Success"}'),
+    "a page": ("200 OK", b"<html><body>Bad gateway"),
+    "nothing": ("200 OK", b""),
+    "no content": ("204 No Content", b""),
+    "an object": ("200 OK", b"{}"),
+    "a list of nothing": ("200 OK", b'{"items":[]}'),
+    "another list": (
+        "200 OK",
+        b'{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[]}',
+    ),
+    "a list without items": (
+        "200 OK",
+        b'{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"9"}}',
+    ),
+    "an item without a name": (
+        "200 OK",
+        b'{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"99"},"items":[{"metadata":{}}]}',
+    ),
+}
+
+
+@pytest.mark.behaviour("B14", "R6")
+@pytest.mark.parametrize(("status", "body"), LIES.values(), ids=LIES.keys())
+async def test_no_answer_of_somebody_else_empties_a_cache(status: str, body: bytes) -> None:
+    """A relist after a 410 is answered by a gateway: nothing was deleted, so nothing is told deleted."""
+    async with mirrored() as mirror:
+        had = dict(mirror.told)
+        changes = mirror.changes
+        mirror.tracker.compact()
+        for _ in range(6):  # however the collection is asked for, and again
+            mirror.proxy.answer(status, body)
+        await mirror.reconnect()
+        await mirror.pass_time(5.0)
+        assert mirror.told == had
+        assert mirror.changes == changes
+        if body:  # an empty stream is one that the server has ended
+            assert mirror.informer.statistics().reflectors[""].last_error
+        await mirror.heals()
+        assert mirror.told == had

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ctrlkit.client import Client, DryRun, noting_writes
-from ctrlkit.errors import Conflict, Unreachable
+from ctrlkit.errors import Conflict, CtrlkitError, Unreachable
 from ctrlkit.model import MergePatch, Write
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, STATEFULSETS
 from fakes.clientset import FakeClientset
@@ -83,3 +83,42 @@ async def test_blocks_within_blocks_and_tasks_are_all_told() -> None:
     await create("c")
     assert [write.key.name for write in outer] == ["a", "b"]
     assert [write.key.name for write in inner] == ["b"]
+
+
+@pytest.mark.behaviour("B1", "B14")
+async def test_what_a_deletion_tells_of_objects_that_cannot_be_read_counts() -> None:
+    """One that is nested too deeply hides neither itself nor the others; a Status may name no uid."""
+    deep = b"[" * 2_000 + b"]" * 2_000
+    item = b'{"metadata":{"name":"%b","namespace":"d","resourceVersion":"9"},"spec":%b}'
+    whole = b'{"kind":"PodList","metadata":{},"items":[%b,%b,{"metadata":5}]}' % (
+        item % (b"a", deep),
+        item % (b"b", b"{}"),
+    )
+    client = Client(ScriptedTransport(whole, {"kind": "Status", "status": "Success", "details": 5}))
+    with noting_writes() as writes:
+        await client.delete_collection(PODS, namespace="d")
+        await client.delete(PODS, "d/c")
+    assert told(writes) == ["pods d/a deleted at 9", "pods d/b deleted at 9", "pods d/c deleted"]
+
+
+@pytest.mark.behaviour("B1")
+async def test_what_is_no_answer_to_a_write_is_no_write() -> None:
+    """Nobody knows whether it was carried out, and whoever waited for its version would wait in vain."""
+    pages = (
+        b"<html>",
+        b"",
+        b'{"metadata":{"resourceVersion":"9"}}',
+        {"kind": "Status", "status": "Failure", "code": 503},
+    )
+    with noting_writes() as writes:
+        for page in pages:
+            client = Client(ScriptedTransport(page))
+            for call in (
+                client.patch(PODS, "d/a", MergePatch({})),
+                client.delete(PODS, "d/a"),
+                client.delete_collection(PODS, namespace="d"),
+                client.set_scale(STATEFULSETS, "d/a", 3),
+            ):
+                with pytest.raises(CtrlkitError):
+                    await call
+    assert writes == []
