@@ -22,6 +22,8 @@ def unreachable(error: Exception, *, action: Action, evidence: str, address: str
 
 def telling_cause(error: Exception) -> Exception | None:
     """The error, or None where a traceback of it could show a proxy's URL or a header, which may hold a secret."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return error  # a ValueError too, which names a certificate and nothing of ours
     return None if isinstance(error, aiohttp.ClientHttpProxyError | ValueError) else error
 
 
