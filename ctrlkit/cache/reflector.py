@@ -280,6 +280,8 @@ class Reflector(Generic[T]):
         self.state = ReflectorState.CHECKING
         try:
             sample = await self._source.sample(SAMPLE)
+            held = self._sink.first(SAMPLE, scope=self._scope)
+            owed = compare(sample, held, self._sink.holds, reached=course.version)
         except Exception as error:  # noqa: BLE001 - the loop that must outlive every failure
             following = course.check_failed(error)
             if isinstance(following, Watch) and following.check:
@@ -287,8 +289,6 @@ class Reflector(Generic[T]):
                 self._log_failure("watch_failed", error, following)
             return following
         self._looked_at = clock.monotonic()
-        held = self._sink.first(SAMPLE, scope=self._scope)
-        owed = compare(sample, held, self._sink.holds, reached=course.version)
         if owed is None:
             return course.rewritten()
         self._owed = owed

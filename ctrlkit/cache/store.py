@@ -81,7 +81,10 @@ class Store(Generic[T]):
         told = record if self._transform is None else self._transform(record)
         if have.fault is not None or told.fault is not None:
             return True  # there is nothing more to compare
-        return have.meta == told.meta and have.value == told.value
+        try:
+            return have.meta == told.meta and have.value == told.value
+        except DecodeError:
+            return True  # as above; it was not decoded until now
 
     def keys(self, namespace: str = "") -> list[ObjectKey]:
         """All keys, or a namespace's, in order of namespace and name; the list is the caller's."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -167,12 +167,12 @@ class Liar:
         ending = asyncio.Event()
         self._open.add(ending)
         try:
-            async with self._server.watch(action) as lines:
-                yield self._told(lines, ending)
+            async with self._server.watch(action) as lines, aclosing(self._told(lines, ending)) as told:
+                yield told
         finally:
             self._open.discard(ending)
 
-    async def _told(self, lines: Lines, ending: asyncio.Event) -> AsyncIterator[Sequence[bytes]]:
+    async def _told(self, lines: Lines, ending: asyncio.Event) -> AsyncGenerator[Sequence[bytes], None]:
         ended = asyncio.create_task(ending.wait())
         try:
             while True:

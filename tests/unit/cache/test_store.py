@@ -253,6 +253,20 @@ def test_a_list_of_which_not_all_could_be_read_deletes_nothing() -> None:
 
 
 @pytest.mark.behaviour("B14")
+def test_what_cannot_be_decoded_is_not_compared() -> None:
+    """An object of which that shows only when somebody looks is held like any other."""
+
+    def fails(_data: object) -> dict[str, Any]:
+        raise DecodeError("a number out of range")
+
+    store: Store[dict[str, Any]] = Store()
+    spoilt = Record(record("d/a", 3).meta, None, fails)
+    store.replace(snapshot(3, spoilt), cause=Cause.INITIAL)
+    assert store.holds(Record(spoilt.meta, None, fails))
+    assert not store.holds(record("d/a", 4))
+
+
+@pytest.mark.behaviour("B14")
 def test_what_was_spoilt_on_its_way_is_cured_by_the_same_version() -> None:
     """By a list or an event, and told; an object that never fits is told once."""
     good, newer = record("d/a", 3), record("d/a", 3)
