@@ -16,8 +16,8 @@ from ctrlkit.client.spans import call_span
 from ctrlkit.client.written import note
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, CtrlkitError
-from ctrlkit.model import Action, Lines, Resource, Transport, WatchEvent
-from ctrlkit.wire.answers import Answer, judge
+from ctrlkit.model import Action, Bookmark, Lines, Resource, Transport, WatchEvent
+from ctrlkit.wire.answers import Answer, judge, stray
 from ctrlkit.wire.codec import Codec
 from ctrlkit.wire.routes import check_action
 
@@ -139,10 +139,17 @@ class EventBatches(Generic[T]):
         events: list[WatchEvent[T]] = []
         while self._rest:
             try:
-                events.append(self._codec.decode_line(self._rest.popleft()))
+                events.append(self._own(self._codec.decode_line(self._rest.popleft())))
             except CtrlkitError as error:
                 if not events:
                     raise
                 self._error = error
                 break
         return events
+
+    def _own(self, event: WatchEvent[T]) -> WatchEvent[T]:
+        """The event, if it is of the namespace asked for."""
+        namespace = self._action.namespace
+        if not namespace or isinstance(event, Bookmark) or event.record.key.namespace == namespace:
+            return event
+        raise stray(self._action, event.record.key, event.record.version)

@@ -6,7 +6,7 @@ FAILURE   a Status that does not say Success       to every verb: the ApiError t
 SUCCESS   a Status of Success                      to a delete, and to a subresource with forms of its own: carried out;
                                                    to all else: DecodeError
 OBJECT    the kind and version asked for           to a verb about one object: that object; DecodeError where it has
-                                                   no metadata, or another name than the one asked for
+                                                   no metadata, or another name or namespace than was asked for
 METADATA  PartialObjectMetadata                    the object, where metadata alone was asked for; else DecodeError
 LIST      <Kind>List of the version asked for,     to list and deletecollection: the list; `items: null` is an empty
           or List of v1                            one, and without `items` or `metadata` it is none: DecodeError
@@ -34,7 +34,7 @@ from typing import Final, Self
 import msgspec
 
 from ctrlkit.errors import ApiError, DecodeError
-from ctrlkit.model import Action, AnyResource, Verb
+from ctrlkit.model import Action, AnyResource, ObjectKey, ObjectMeta, Verb
 from ctrlkit.wire.heads import Head, Said, describe, read_head, read_said, said_in
 from ctrlkit.wire.list_parts import Page
 from ctrlkit.wire.salvage import UNREADABLE, explain, read_loosely
@@ -231,13 +231,32 @@ def judge(action: Action, data: bytes) -> Answer:
     if came in (Came.OBJECT, Came.METADATA) and question.want is not Want.OTHER_FORM:
         if head.metadata is None:
             raise DecodeError(f"{attempted}: what came is a {head.kind} without metadata; {question.next_step}")
-        name = head.metadata.name
-        if name and action.name and name != action.name:  # what is said of one object must not be taken for another
-            raise DecodeError(f"{attempted}: what came is the {head.kind} {name[:64]!r}; {question.next_step}")
+        if not _is_about(action, head.metadata):
+            raise DecodeError(
+                f"{attempted}: what came is the {head.kind} {_shown(head.metadata.key)}; {question.next_step}"
+            )
+    if came is Came.SUCCESS and action.name and (other := head.name_in_details()) not in ("", action.name):
+        raise DecodeError(f"{attempted}: what came is a Status about {other[:64]!r}; {question.next_step}")
     if fault is None:
         return Answer(head, data)
     told = DecodeError(f"{attempted}: the {head.kind} that came cannot be read: {explain(fault)}; correct the object")
     return Answer(head, data, told)
+
+
+def _is_about(action: Action, metadata: ObjectMeta) -> bool:
+    """Whether an object is the one that was asked for: what is said of one must not be taken for another."""
+    is_named = metadata.name in (action.name, "") if action.verb is Verb.CREATE else metadata.name == action.name
+    is_there = metadata.namespace in (action.namespace, "")
+    return (is_named or not action.name) and is_there
+
+
+def _shown(key: ObjectKey) -> str:
+    return repr(str(key)[:128])
+
+
+def stray(action: Action, key: ObjectKey, version: str) -> DecodeError:
+    """The error of an object that came with a collection of another namespace."""
+    return DecodeError(f"{action}: what came is an object of another namespace: {_shown(key)}; {_WHO}", version=version)
 
 
 class ListAnswers:

@@ -143,7 +143,20 @@ class Codec(Generic[T]):
         return Snapshot(records, page.version, unreadable), page.continue_token
 
     def decode_line(self, line: bytes) -> WatchEvent[T]:
-        """One line of a watch; raises the ApiError that an ERROR line carries."""
+        """
+        One line of a watch; raises the ApiError that an ERROR line carries.
+
+        A change without a version is a DecodeError too: nobody knows what comes before it, or after it.
+        """
+        event = self._decode_line(line)
+        if not isinstance(event, Bookmark) and not event.record.version:
+            raise DecodeError(
+                f"watch {self.resource}: a change of {event.record.key} without a resourceVersion; "
+                "is this an API server?"
+            )
+        return event
+
+    def _decode_line(self, line: bytes) -> WatchEvent[T]:
         self._watches.accept(line)
         if self._typed_line is not None:
             found = self._typed_event(self._typed_line, line)
@@ -175,7 +188,13 @@ class Codec(Generic[T]):
 
     def _other_event(self, kind: str, meta: ObjectMeta) -> Bookmark:
         if kind == "BOOKMARK":
-            return Bookmark(meta.resource_version, (meta.annotations or {}).get(INITIAL_EVENTS_END) == "true")
+            ends = (meta.annotations or {}).get(INITIAL_EVENTS_END) == "true"
+            if ends and not meta.resource_version:
+                raise DecodeError(
+                    f"watch {self.resource}: the end of a streamed list without a resourceVersion, so that no changes "
+                    "can follow it; is this an API server?"
+                )
+            return Bookmark(meta.resource_version, ends)
         raise DecodeError(
             f"watch {self.resource}: unknown event type {kind[:32]!r}; is this an API server?",
             version=meta.resource_version,

@@ -32,14 +32,18 @@ class Head(Said):
 
     def uid_in_details(self) -> str:
         """The uid of the object that a Status is about; empty where it does not say."""
+        return self._text_in_details("uid")
+
+    def name_in_details(self) -> str:
+        """The name of the object that a Status is about; empty where it does not say."""
+        return self._text_in_details("name")
+
+    def _text_in_details(self, field: str) -> str:
         try:
-            return msgspec.json.decode(self.details, type=_Details).uid
+            found = msgspec.json.decode(self.details, type=dict[str, object]).get(field)
         except UNREADABLE:
             return ""
-
-
-class _Details(msgspec.Struct):
-    uid: str = ""
+        return found if isinstance(found, str) else ""
 
 
 _SAID = msgspec.json.Decoder(Said)

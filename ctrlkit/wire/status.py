@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 from ctrlkit import clock
-from ctrlkit.errors import SERVER_TEXT_LIMIT, ApiError, patience_s
+from ctrlkit.errors import SERVER_TEXT_LIMIT, ApiError, NotFound, patience_s
 from ctrlkit.wire.salvage import read_loosely
 
+_NOT_SERVED: Final = b"404 page not found"
+"""How Go's servers, API servers among them, refuse a path that leads nowhere."""
 _WARNING = re.compile(r'\b299 +\S+ +"((?:[^"\\]|\\.)*)"')
 
 
@@ -24,13 +26,17 @@ def refusal(code: int, headers: Mapping[str, str], body: bytes, *, attempted: st
     update pods demo/a: the object has been modified; re-read the cache and reconcile again
         [PUT /api/v1/... (audit 5f1c) -> 409 Conflict]
 
-    A body that is no Status (a proxy's page) is cut to 256 characters. A `Retry-After`, in seconds or as a date,
-    becomes `retry_after_s`.
+    A body that is no Status (a proxy's page) is cut to 256 characters. A 404 with one is no NotFound: nothing is gone
+    because a gateway knows no way to it; only the text by which servers refuse a kind that they do not serve is one. A
+    `Retry-After`, in seconds or as a date, becomes `retry_after_s`.
     """
     audit = headers.get("Audit-Id", "")
     if audit:
         evidence = f"{evidence} (audit {audit[:64]})"
     status = _read_status(body)
+    if status is None and code == NotFound.code and body.strip() != _NOT_SERVED:
+        fact = f"who answered is no API server, and does not say that the object is gone: {_text(body) or 'no word'}"
+        return ApiError(fact, code=code, attempted=attempted, evidence=evidence)
     if status is None:
         status = {"message": _redirect(code, headers) or _text(body) or f"the server answered {code} without a word"}
     said = status.get("code")

@@ -13,7 +13,7 @@ from ctrlkit.errors import DecodeError, Expired, ServiceUnavailable
 from ctrlkit.model import ObjectMeta, Options, Record, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS
 from ctrlkit.wire import list_parts
-from tests.unit.client.support import ScriptedTransport, a_list
+from tests.unit.client.support import ScriptedTransport, a_list, an_object
 
 
 def _sent(transport: ScriptedTransport) -> list[Options]:
@@ -103,6 +103,41 @@ async def test_a_token_that_expires_costs_one_full_list() -> None:
 
 
 @pytest.mark.behaviour("R4")
+async def test_a_full_list_that_comes_in_pages_is_followed_too() -> None:
+    """Some servers page whatever is asked for: what their first page lacks is not gone."""
+    transport = ScriptedTransport(
+        a_list("a", token="t1"), Expired("too old"), a_list("a", token="t2"), a_list("b"), a_list("never")
+    )
+    found = await Client(transport).list(CONFIG_MAPS, page_size=1)
+    assert [item.key.name for item in found] == ["a", "b"]
+    assert _sent(transport)[2:] == [Options(), Options(continue_token="t2")]
+
+
+async def test_a_page_of_an_older_state_is_of_no_snapshot() -> None:
+    """Another server wrote it, or another history: what it lacks may be there. A newer page may follow."""
+    older = a_list("b", version="9")
+    transport = ScriptedTransport(a_list("a", token="t"), older, a_list("a", "b"))
+    found = await Client(transport).list(CONFIG_MAPS, page_size=1)
+    assert [item.key.name for item in found] == ["a", "b"]
+    newer = ScriptedTransport(a_list("a", token="t"), a_list("b", version="11"), a_list("never"))
+    assert len(await Client(newer).list(CONFIG_MAPS, page_size=1)) == 2
+    with pytest.raises(DecodeError, match="pages that do not belong together"):
+        await Client(ScriptedTransport(a_list("a", token="t"), older, a_list("a", token="t"), older)).list(CONFIG_MAPS)
+
+
+async def test_items_of_another_namespace_are_none_of_the_list() -> None:
+    """They are told as what could not be read, so that nothing is held for deleted because of them."""
+    stray = {**an_object("b"), "metadata": {"name": "b", "namespace": "other", "resourceVersion": "8"}}
+    page = a_list("a")
+    page["items"].append(stray)
+    source = Client(ScriptedTransport(page)).list_watch(CONFIG_MAPS, namespace="demo")
+    snapshot = await source.list(resource_version="0")
+    assert [record.key.name for record in snapshot.records] == ["a"]
+    assert [error.version for error in snapshot.unreadable] == ["8"]
+    everywhere = await Client(ScriptedTransport(page)).list_watch(CONFIG_MAPS).list(resource_version="0")
+    assert len(everywhere.records) == 2
+
+
 async def test_a_version_is_asked_for_once_and_again_in_full() -> None:
     """A server that pages although it was not asked to: the continuation names no version, the full list does."""
     transport = ScriptedTransport(a_list("a", token="t1"), Expired("too old"), a_list("a", "b"))

@@ -172,6 +172,26 @@ async def test_a_watch_that_does_not_open_raises(error: Exception) -> None:
             pytest.fail("it opened")
 
 
+async def test_an_object_of_another_namespace_is_none_of_the_watch() -> None:
+    """Two scopes of one cache would write over each other; its version says how far the stream has come."""
+    stray = {**an_object(), "metadata": {"name": "b", "namespace": "other", "resourceVersion": "8"}}
+    batches = [[a_line("ADDED", an_object("a")), a_line("DELETED", stray), a_line("ADDED", an_object("c"))]]
+    transport = ScriptedTransport(batches=batches)
+    source = Client(transport).list_watch(CONFIG_MAPS, namespace="demo")
+    told: list[str] = []
+    async with source.watch(resource_version="1", timeout_s=60) as events:
+        while True:
+            try:
+                batch = await anext(events, None)
+            except DecodeError as error:
+                told.append(f"?{error.version}")
+                continue
+            if batch is None:
+                break
+            told.extend(map(_told, batch))
+    assert told == ["+a", "?8", "+c"]
+
+
 async def test_a_stream_that_breaks_raises() -> None:
     """After what it delivered."""
     transport = ScriptedTransport(batches=[[a_line("ADDED", an_object("a"))], StreamBroken("cut")])

@@ -134,11 +134,26 @@ def test_every_want_is_asked_and_every_row_tried() -> None:
 def test_an_answer_about_another_object_is_none(verb: Verb) -> None:
     """A cache between us and the server may answer with what somebody else asked for."""
     action = Action(verb=verb, resource=PODS, namespace="demo", name="b")
-    with pytest.raises(DecodeError, match="what came is the Pod 'a'"):
+    with pytest.raises(DecodeError, match="what came is the Pod 'demo/a'"):
         judge(action, msgspec.json.encode(POD))
+    elsewhere = {**POD, "metadata": {"name": "b", "namespace": "other"}}
+    with pytest.raises(DecodeError, match="what came is the Pod 'other/b'"):
+        judge(action, msgspec.json.encode(elsewhere))
+    with pytest.raises(DecodeError, match="what came is the Pod ''"):
+        judge(action, msgspec.json.encode({**POD, "metadata": {}}))
     for body in ({**POD, "metadata": None}, {"kind": "Pod", "apiVersion": "v1"}):
         with pytest.raises(DecodeError, match="what came is a Pod without metadata"):
             judge(action, msgspec.json.encode(body))
+
+
+def test_the_end_of_another_object_is_none() -> None:
+    """A Status that says whose end it tells of has to tell of the one that was asked for."""
+    action = Action(verb=Verb.DELETE, resource=PODS, namespace="demo", name="b")
+    success = {"kind": "Status", "apiVersion": "v1", "status": "Success"}
+    for details in ({}, {"uid": "7"}, {"name": "b", "kind": "pods"}, {"name": None}):
+        judge(action, msgspec.json.encode({**success, "details": details}))
+    with pytest.raises(DecodeError, match="what came is a Status about 'a'"):
+        judge(action, msgspec.json.encode({**success, "details": {"name": "a", "kind": "pods"}}))
 
 
 def test_a_generated_name_is_the_servers() -> None:

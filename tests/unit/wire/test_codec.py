@@ -320,3 +320,21 @@ def test_the_error_of_an_unusable_record_holds_nothing_else() -> None:
             frames, trace = frames + 1, trace.tb_next
         lengths.append(frames)
     assert len(set(lengths)) == 1
+
+
+@pytest.mark.parametrize("kind", ["ADDED", "MODIFIED", "DELETED"])
+@pytest.mark.parametrize("version", [None, "", 7])
+@pytest.mark.parametrize("python_type", [Unstructured, Pod, OpenPod])
+def test_a_change_without_a_version_is_told_as_unreadable(python_type: type[Any], kind: str, version: object) -> None:
+    """Dropped in silence, a deletion would leave its object in the cache for ever."""
+    line = _line(kind, {**_pod(), "metadata": {"name": "a", "namespace": "demo", "resourceVersion": version}})
+    with pytest.raises(DecodeError, match="without a resourceVersion") as caught:
+        Codec(PODS.of(python_type)).decode_line(line)
+    assert not caught.value.version
+
+
+def test_the_end_of_a_streamed_list_has_a_version() -> None:
+    """What is told up to it would replace all that is known, and no watch could follow it."""
+    metadata = {"annotations": {"k8s.io/initial-events-end": "true"}}
+    with pytest.raises(DecodeError, match="the end of a streamed list without a resourceVersion"):
+        Codec(PODS).decode_line(_line("BOOKMARK", {"kind": "Pod", "apiVersion": "v1", "metadata": metadata}))

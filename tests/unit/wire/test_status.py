@@ -53,6 +53,20 @@ def test_a_page_that_is_no_status_is_cut() -> None:
     assert len(error.message) == 256
 
 
+@pytest.mark.parametrize("body", [b"<html>no such route</html>", b"", b'{"error": "unknown host"}'])
+def test_nothing_is_gone_because_a_gateway_says_so(body: bytes) -> None:
+    """Who takes NotFound for the end of an object must not be told it by what never saw the object."""
+    error = _refusal(404, body)
+    assert type(error) is ApiError
+    assert error.code == 404
+    assert "does not say that the object is gone" in str(error)
+
+
+def test_a_kind_that_is_not_served_is_not_found() -> None:
+    """API servers refuse its paths in plain text."""
+    assert isinstance(_refusal(404, b"404 page not found\n"), NotFound)
+
+
 def test_an_empty_refusal_says_its_code() -> None:
     """Without a body the status code is the message."""
     assert "the server answered 502" in str(_refusal(502))
