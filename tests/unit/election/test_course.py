@@ -11,7 +11,7 @@ import pytest
 from ctrlkit.election.course import Claim, Course, Lost, Read, Rest, Step, Term
 from ctrlkit.election.record import LeaseRecord
 from ctrlkit.election.times import LeaseTimes
-from ctrlkit.model import ObjectKey, Verb
+from ctrlkit.model import ObjectKey, ObjectMeta, Verb
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 TIMES = LeaseTimes()
@@ -93,6 +93,7 @@ def played() -> Played:
 def test_the_first_try_is_made_at_once(played: Played) -> None:
     """A read, and where there is no Lease, one is made."""
     assert played.step(5.0) == Read()
+    assert played.course.meta == ObjectMeta(name="net", namespace="demo")
     played.course.missing()
     claim = played.claim(5.0)
     assert (claim.verb, claim.record.holder, claim.record.transitions) == (Verb.CREATE, "a", 0)

@@ -15,7 +15,7 @@ from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.election import Elector, LeadershipLost, LeaseRecord, LeaseTimes
 from ctrlkit.errors import ConfigError, Conflict, Forbidden, InternalError, TooManyRequests
-from ctrlkit.model import Action, ObjectKey, Verb
+from ctrlkit.model import Action, MergePatch, ObjectKey, Verb
 from ctrlkit.model.kinds import LEASES, NAMESPACES
 from fakes.calls import Calls
 from fakes.clientset import FakeClientset
@@ -496,6 +496,28 @@ async def test_a_lease_that_is_gone_needs_no_release(lines: Lines) -> None:
     await lines.a.acquire()
     lines.a_set.tracker.delete(LEASES, KEY)
     assert not await lines.a.release()
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_who_has_given_up_asks_nobody_again(lines: Lines, is_gone: bool) -> None:
+    """The lease bears another name by then, or is not there."""
+    await lines.a.acquire()
+    if is_gone:
+        lines.a_set.tracker.delete(LEASES, KEY)
+    await lines.a.release()
+    calls(lines.a_set)
+    assert not await lines.a.release()
+    assert calls(lines.a_set) == []
+
+
+async def test_who_finds_the_lease_of_another_has_given_up_too(lines: Lines) -> None:
+    """It lost the lease, and asks for it once more only."""
+    await lines.a.acquire()
+    lines.a_set.tracker.patch(LEASES, KEY, MergePatch({"spec": {"holderIdentity": "b"}}))
+    assert not await lines.a.release()
+    calls(lines.a_set)
+    assert not await lines.a.release()
+    assert calls(lines.a_set) == []
 
 
 async def test_who_never_claimed_asks_nobody(lines: Lines) -> None:

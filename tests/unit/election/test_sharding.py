@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from ctrlkit.client import Client
 from ctrlkit.election import LeaseTimes, Sharding
 from ctrlkit.election.ring import plan
-from ctrlkit.errors import ConfigError, Forbidden
-from ctrlkit.model import ObjectKey, Options, Unstructured
+from ctrlkit.errors import ApiError, ConfigError, Conflict, Forbidden
+from ctrlkit.model import Action, ObjectKey, Options, Unstructured
 from ctrlkit.model.kinds import LEASES
 from fakes.calls import Calls
 from fakes.clientset import FakeClientset
@@ -285,18 +286,19 @@ def test_one_selector_finds_all_leases_of_the_group_and_one_deleted_by_hand_come
     scene(play)
 
 
-def test_the_lease_of_a_replica_that_is_gone_for_good_is_removed_by_one_of_the_others() -> None:
-    """After ten times its duration, at the version that was seen."""
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_lease_of_a_replica_that_is_gone_for_good_is_removed_by_one_of_the_others(size: int) -> None:
+    """After ten times its duration, at the version that was seen; the others do not even try."""
 
     async def play(replicas: Replicas, clientset: FakeClientset) -> None:
-        for _ in range(3):
+        for _ in range(size):
             replicas.join()
         await settled(replicas, 60)
         await replicas.crash(replicas.there[1])
         await replicas.watch(10 * TIMES.lease_s - 5)
-        assert len(leases(clientset, "member")) == 3
+        assert len(leases(clientset, "member")) == size
         await replicas.watch(10)
-        assert len(leases(clientset, "member")) == 2
+        assert len(leases(clientset, "member")) == size - 1
         assert [write.verb for write in clientset.writes].count("delete") == 1
 
     scene(play)
@@ -318,6 +320,49 @@ def test_without_the_right_to_delete_nothing_else_is_worse() -> None:
         await replicas.watch(12 * TIMES.lease_s)
         assert stayer.owned() == set(range(SHARDS))
         assert stayer.sharding.status().last_error == ""
+
+    scene(play)
+
+
+@pytest.mark.parametrize("error", [Forbidden("no"), Conflict("changed")])
+def test_whatever_is_answered_to_the_removal_of_a_lease_one_replica_tries_it_once(error: ApiError) -> None:
+    """Another was faster, it has come back, or it may not be done: the others do not even try, and all go on."""
+
+    async def play(replicas: Replicas, clientset: FakeClientset) -> None:
+        tried: list[Action] = []
+
+        def refuse(action: Action) -> None:
+            tried.append(action)
+            raise error
+
+        for _ in range(3):
+            replicas.join()
+        await settled(replicas, 60)
+        crashed = replicas.there[0]
+        clientset.prepend_reactor("delete", LEASES, refuse)
+        await replicas.crash(crashed)
+        await replicas.watch(12 * TIMES.lease_s)
+        assert [action.name for action in tried] == [crashed.sharding.electors[0].name]
+        assert len(replicas.there) == 2
+        assert replicas.is_settled()
+
+    with capture_logs() as lines:
+        scene(play)
+    told = [line["error"] for line in lines if line["event"] == "member_not_removed"]
+    assert told == ([] if isinstance(error, Conflict) else [str(error)])
+
+
+def test_a_replica_that_was_asked_to_end_ends_as_one_that_was() -> None:
+    """Whoever awaits it learns that it did not end by itself."""
+
+    async def play(replicas: Replicas, _clientset: FakeClientset) -> None:
+        replica = replicas.join()
+        await settled(replicas, 60)
+        task = replica.task
+        assert task is not None
+        replicas.leave(replica)
+        await asyncio.wait([task])
+        assert task.cancelled()
 
     scene(play)
 
@@ -348,6 +393,24 @@ def test_a_group_is_joined_once_the_server_answers() -> None:
         await settled(replicas, 2 * TIMES.retry_s + 10 * CALL_S + 2.0)
 
     scene(play)
+
+
+def test_an_error_is_told_once_and_forgotten_when_the_group_is_reached_again() -> None:
+    """Each outage by itself, however alike they are."""
+
+    async def play(replicas: Replicas, clientset: FakeClientset) -> None:
+        replica = replicas.join()
+        await settled(replicas, 60)
+        for _ in range(2):
+            with clientset.faults.outage(Calls("list", LEASES)):
+                await replicas.watch(4 * TIMES.retry_s)
+                assert replica.sharding.status().last_error
+            await replicas.watch(2 * TIMES.retry_s)
+            assert replica.sharding.status().last_error == ""
+
+    with capture_logs() as lines:
+        scene(play)
+    assert [line["event"] for line in lines].count("group_not_reached") == 2
 
 
 # ---- its own end -----------------------------------------------------------------------------------------------------
