@@ -25,8 +25,9 @@ so that no server takes a renewal for a write that changes nothing.
 This rests on the server's word that a claim is carried out against the very version it names, or not at all; on names
 that no two running candidates share; on clocks that go on while their machine does (what a machine does that wakes
 from suspension, before it asks `is_leading` again, is not covered; nor are requests that are already on their way);
-and on nobody but candidates writing or deleting the Lease. If somebody deletes it all the same, those who saw it held
-wait as long as they would have waited otherwise (better than row L6).
+and on nobody but candidates writing or deleting the Lease. If somebody deletes it all the same, or the server is
+restored from a backup and shows an earlier version of it, free or held by whomever, those who saw it held wait as long
+as they would have waited otherwise (better than row L6).
 
 A claim whose answer was lost, or that timed out, may be carried out late, or never. Then the Lease is read, and says
 which: if it bears the claim's own stamp, the claim has succeeded, and counts from when it was sent.
@@ -50,7 +51,7 @@ from typing import Any, Final
 
 from ctrlkit.election.record import LeaseRecord
 from ctrlkit.election.times import LeaseTimes
-from ctrlkit.model import ObjectKey, ObjectMeta, Verb, meta_of
+from ctrlkit.model import ObjectKey, ObjectMeta, Verb, is_newer, meta_of
 
 _TICK: Final = timedelta(microseconds=1)
 _FALSE_STEP: Final = timedelta(minutes=1)
@@ -146,6 +147,7 @@ class Course:
         self._term: Term | None = None
         self._seen: Sighting | None = None
         self._gone = False
+        self._held_until = float("-inf")  # by the word of a history that the server does not tell any more
         self._fresh = False  # whether what was seen is good enough to send a claim from
         self._sent: Claim | None = None  # the last claim, while nobody knows what became of it
         self._stamp: datetime | None = None
@@ -227,10 +229,12 @@ class Course:
 
     def found(self, lease: Mapping[str, Any], now: float) -> None:
         """The answer to a Read, which came at `now`."""
+        if not meta_of(lease).resource_version:
+            self.failed("the Lease has no resourceVersion, so that a claim could take it from anybody")
+            return
         self._see(lease, now)
-        sent, record = self._sent, self.record
-        if sent is not None and (record.holder, record.renewed) == (self._identity, sent.record.renewed):
-            self._succeed(sent, now)  # its answer was lost, and it was carried out
+        if self._sent is not None and _bears(lease, self._sent):
+            self._succeed(self._sent, now)  # its answer was lost, and it was carried out
 
     def missing(self) -> None:
         """The answer to a Read: there is no such Lease."""
@@ -238,9 +242,13 @@ class Course:
 
     def carried_out(self, claim: Claim, lease: Mapping[str, Any], now: float) -> None:
         """The answer to a Claim: the Lease as it is now. One that was resigned meanwhile changes nothing."""
-        if claim is self._sent:
-            self._see(lease, now)
-            self._succeed(claim, now)
+        if claim is not self._sent:
+            return
+        if not _bears(lease, claim):
+            self.failed("the answer to the claim does not bear it; see what answers at this address")
+            return
+        self._see(lease, now)
+        self._succeed(claim, now)
 
     def moved_on(self, error: str) -> None:
         """The answer to a Claim: the Lease is not what it was. The first time in a try, it is read at once."""
@@ -268,6 +276,8 @@ class Course:
     def _see(self, lease: Mapping[str, Any], now: float) -> None:
         record = LeaseRecord.of(lease)
         self.changes_of_holder += record.holder not in ("", self.record.holder)
+        if self._seen is not None and is_newer(_version(self._seen.lease)[1], than=_version(lease)[1]):
+            self._held_until = max(self._held_until, self._free_at())
         if self._seen is None or self._seen.version != _version(lease):
             self._seen = Sighting(lease, record, since=now)
         self._gone, self._fresh = False, True
@@ -304,9 +314,11 @@ class Course:
     def _free_at(self) -> float:
         """From when on the Lease may be claimed, as far as is known (S-b)."""
         seen = self._seen
-        if self._term is not None or seen is None or seen.record.holder in ("", self._identity):
+        if self._term is not None:
             return float("-inf")
-        return seen.since + (seen.record.duration_s or self._times.duration_s)
+        if seen is None or seen.record.holder in ("", self._identity):
+            return self._held_until
+        return max(self._held_until, seen.since + (seen.record.duration_s or self._times.duration_s))
 
     def _next_try(self, now: float, chance: Random) -> float:
         began_at = now if self._try_at is None else self._try_at
@@ -324,6 +336,12 @@ class Course:
         self._term = None
         self._fresh, self._due = False, now
         return Lost(f"{why}; the last error: {self._last_error}" if self._last_error else why)
+
+
+def _bears(lease: Mapping[str, Any], claim: Claim) -> bool:
+    """Whether a Lease is what a claim made of it, by the claim's own stamp."""
+    record = LeaseRecord.of(lease)
+    return (record.holder, record.renewed) == (claim.record.holder, claim.record.renewed)
 
 
 def _version(lease: Mapping[str, Any]) -> tuple[str, str]:

@@ -208,6 +208,44 @@ def test_a_lease_that_was_deleted_while_held_is_waited_for_all_the_same(played: 
     assert played.claim(now).verb is Verb.CREATE
 
 
+@pytest.mark.parametrize("restored", ["", "a", "c"])
+def test_a_lease_that_goes_back_to_an_earlier_version_is_waited_for_all_the_same(played: Played, restored: str) -> None:
+    """A server restored from a backup shows it free, or held by who held it then: its holder may not have noticed."""
+    before = played.lease(restored, duration_s=1)
+    played.finds(played.lease("b"), 0.0)
+    assert played.rest(0.0) < 10.0
+    now = played.claimed_at(before, 10.0)
+    assert now == 15.0
+
+
+@pytest.mark.parametrize("holder", ["", "a", "b"])
+def test_an_answer_that_does_not_bear_the_claim_begins_no_term(played: Played, holder: str) -> None:
+    """Something on the way answered from what it had; the Lease itself says whose it is."""
+    played.finds(played.lease(""), 0.0)
+    claim = played.claim(0.0)
+    played.course.carried_out(claim, played.lease(holder), 0.1)
+    assert played.course.term is None
+    assert "does not bear it" in played.course.last_error
+    now = played.rest(0.1)
+    played.finds(played.written(claim), now)
+    assert played.course.term == Term(0.0, 10.0)
+
+
+def test_a_lease_without_a_version_is_not_claimed(played: Played) -> None:
+    """Nobody could say what the claim takes the place of."""
+    lease = played.lease("")
+    played.finds({**lease, "metadata": {"namespace": "demo", "name": "net"}}, 0.0)
+    played.rest(0.0)
+    assert "no resourceVersion" in played.course.last_error
+
+
+def test_a_lease_that_is_given_back_is_taken_at_once(played: Played) -> None:
+    """That is a later version."""
+    played.finds(played.lease("b"), 0.0)
+    played.rest(0.0)
+    assert played.claimed_at(played.lease(""), 5.0) == 5.0
+
+
 def test_an_error_is_forgotten_when_the_lease_is_seen_to_be_held(played: Played) -> None:
     """Nothing is wrong any more with who looks on."""
     played.step(0.0)
