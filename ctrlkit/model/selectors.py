@@ -63,6 +63,7 @@ class Requirement:
                 return f"{self.label}{self.operator.value}{self.values[0]}"
 
 
+_PARTS = re.compile(r"(?:[^,(]++|\([^()]*+\)|\()++")  # apart by commas outside of parentheses; in linear time
 _NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _LABEL = rf"(?P<label>([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?{_NAME})"
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[str], Operator]], ...] = (
@@ -95,7 +96,7 @@ class LabelSelector:
     @classmethod
     def parse(cls, text: str) -> LabelSelector:
         """Read the text form: `=`, `==`, `!=`, `in`, `notin`, existence, `!`, `>`, `<`."""
-        parts = (part.strip() for part in re.split(r",(?![^()]*\))", text))
+        parts = (part.strip() for part in _PARTS.findall(text))
         return cls(tuple(_requirement(part, text) for part in parts if part))
 
     @classmethod

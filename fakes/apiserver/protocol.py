@@ -10,10 +10,12 @@ from ctrlkit.errors import ApiError, BadRequest
 from fakes.apiserver.answers import status_answer
 from fakes.tracker.refusals import internal_error
 
-HEADER_BYTES_MAX = 1024 * 1024
-"""Bytes of a request line, or of one header, as Go's servers take them."""
+LINE_BYTES_MAX = 1024 * 1024
+"""Bytes of a request line, as Go's servers take them."""
 
-HEADERS_MAX = 1_000
+HEADER_BYTES_MAX = 64 * 1024
+HEADERS_MAX = 100
+"""Headers of a request: they are held before it is known who sends them, so that all of them together must be few."""
 
 
 class StatusServer(web.Server):
@@ -29,7 +31,7 @@ class StatusServer(web.Server):
             handler_cancellation=True,
             access_log=None,
             auto_decompress=False,  # a server reads bodies as they come
-            max_line_size=HEADER_BYTES_MAX,
+            max_line_size=LINE_BYTES_MAX,
             max_field_size=HEADER_BYTES_MAX,
             max_headers=HEADERS_MAX,
         )
@@ -62,7 +64,7 @@ class _Protocol(web.RequestHandler):
 def _refusal(status: int, error: BaseException | None) -> ApiError:
     match error:
         case http_exceptions.LineTooLong():
-            text = f"the request line or a header is longer than {HEADER_BYTES_MAX} bytes"
+            text = f"the request line is longer than {LINE_BYTES_MAX} bytes, or a header than {HEADER_BYTES_MAX}"
             return ApiError(text, code=431, reason="RequestHeaderFieldsTooLarge")
         case http_exceptions.HttpProcessingError():
             return BadRequest("the request is no HTTP that this server reads")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from fakes.cluster.runtime import ContainerRefused
+
+BYTES_MAX = 2 * 1024 * 1024
+"""What the variables of a container may come to, or its command, or its arguments: Linux gives a process no more."""
 
 _REFERENCE = re.compile(r"\$(\$|\((?P<name>[^()]+)\))")
 
@@ -36,20 +39,41 @@ class Environment:
     def __repr__(self) -> str:
         return f"Environment({sorted(self.variables)})"
 
-    def expand(self, text: str) -> str:
+    def expand(self, texts: Sequence[str]) -> tuple[str, ...]:
         """
-        Put variables in place of `$(NAME)`; unknown names stay, `$$` is a dollar.
+        Put variables in place of `$(NAME)`, as in a command; unknown names stay, `$$` is a dollar.
 
-        >>> Environment({"A": "1"}).expand("$(A) $(B) $$(A)")
-        '1 $(B) $(A)'
+        >>> Environment({"A": "1"}).expand(["$(A) $(B)", "$$(A)"])
+        ('1 $(B)', '$(A)')
+
+        Errors  ContainerRefused (RunContainerError) before all of them become larger than `BYTES_MAX`.
         """
+        room = _Room()
+        return tuple(_expand(text, self.variables, room) for text in texts)
 
-        def put(found: re.Match[str]) -> str:
-            if found[1] == "$":
-                return "$"
-            return self.variables.get(found["name"], found[0])
 
-        return _REFERENCE.sub(put, text)
+@dataclass(slots=True)
+class _Room:
+    """How much of `BYTES_MAX` is left; references repeat values, so that a few bytes of a pod can stand for many."""
+
+    left: int = BYTES_MAX
+
+    def take(self, text: str) -> str:
+        self.left -= len(text)
+        if self.left < 0:
+            raise ContainerRefused(
+                "RunContainerError", f"argument list too long: its variables or arguments exceed {BYTES_MAX} bytes"
+            )
+        return text
+
+
+def _expand(text: str, variables: Mapping[str, str], room: _Room) -> str:
+    def put(found: re.Match[str]) -> str:
+        if found[1] == "$":
+            return "$"
+        return room.take(variables.get(found["name"], found[0]))
+
+    return _REFERENCE.sub(put, room.take(text))
 
 
 def references(container: Mapping[str, Any]) -> set[tuple[SourceKind, str]]:
@@ -77,8 +101,10 @@ def resolve_environment(container: Mapping[str, Any], *, look_up: LookUp, pod_fi
     {'A': 'x', 'B': 'xy'}
 
     Shape   `pod_fields` are the values of `fieldRef` paths, such as `status.podIP`.
-    Errors  ContainerRefused with reason CreateContainerConfigError for what is missing and not optional.
+    Errors  ContainerRefused with reason CreateContainerConfigError for what is missing and not optional, with
+            RunContainerError for more than `BYTES_MAX`.
     """
+    room = _Room()
     variables: dict[str, str] = {}
     secrets: set[str] = set()
     for source in container.get("envFrom") or ():
@@ -86,12 +112,12 @@ def resolve_environment(container: Mapping[str, Any], *, look_up: LookUp, pod_fi
         data = _data_of(kind, reference, look_up)
         prefix = source.get("prefix") or ""
         for key, value in data.items():
-            variables[prefix + key] = value
+            variables[room.take(prefix + key)] = room.take(value)
         if kind is SourceKind.SECRET:
             secrets.update(data.values())
     for variable in container.get("env") or ():
-        for value, is_secret in _values_of(variable, look_up, pod_fields, variables):
-            variables[variable["name"]] = value
+        for value, is_secret in _values_of(variable, look_up, pod_fields, variables, room):
+            variables[room.take(variable["name"])] = value
             if is_secret:
                 secrets.add(value)
     return Environment(variables, frozenset(secrets - {""}))
@@ -104,24 +130,28 @@ def _env_from(source: Mapping[str, Any]) -> tuple[SourceKind, Mapping[str, Any]]
 
 
 def _values_of(
-    variable: Mapping[str, Any], look_up: LookUp, pod_fields: Mapping[str, str], known: Mapping[str, str]
+    variable: Mapping[str, Any],
+    look_up: LookUp,
+    pod_fields: Mapping[str, str],
+    known: Mapping[str, str],
+    room: _Room,
 ) -> Iterator[tuple[str, bool]]:
     """The variable's value and whether it is secret; nothing where an optional reference finds nothing."""
     match variable.get("valueFrom"):
         case {"secretKeyRef": reference}:
             found = _key_of(SourceKind.SECRET, reference, look_up)
             if found is not None:
-                yield found, True
+                yield room.take(found), True
         case {"configMapKeyRef": reference}:
             found = _key_of(SourceKind.CONFIG_MAP, reference, look_up)
             if found is not None:
-                yield found, False
+                yield room.take(found), False
         case {"fieldRef": {"fieldPath": path}}:
             if path not in pod_fields:
                 raise _refused(f"variable {variable['name']}: field {path} is not supported here")
             yield pod_fields[path], False
         case None:
-            yield Environment(known).expand(variable.get("value") or ""), False
+            yield _expand(variable.get("value") or "", known, room), False
         case _:
             raise _refused(f"variable {variable['name']}: its valueFrom is not supported here")
 

@@ -170,8 +170,8 @@ class Kubelet:
         return ContainerSpec(
             id=ContainerId(known.uid, container["name"]),
             image=container.get("image") or "",
-            command=tuple(environment.expand(part) for part in container.get("command") or ()),
-            args=tuple(environment.expand(part) for part in container.get("args") or ()),
+            command=environment.expand(container.get("command") or ()),
+            args=environment.expand(container.get("args") or ()),
             environment=environment.variables,
             secrets=environment.secrets,
         )

@@ -15,6 +15,7 @@ _DIRECTIVE = "$patch"
 _RETAIN = "$retainKeys"
 _ORDER = "$setElementOrder/"
 _REMOVE = "$deleteFromPrimitiveList/"
+_LISTS = {_RETAIN: "retainKeys", _ORDER: "setElementOrder list", _REMOVE: "primitive list"}
 
 OPERATIONS_MAX = 10_000
 COPIED_BYTES_MAX = 3 * 1024 * 1024
@@ -90,6 +91,7 @@ def strategic_merge(target: Mapping[str, Any], patch: Mapping[str, Any], shape: 
     if patch.get(_DIRECTIVE) == "delete":
         return {}
     merged = dict(target)
+    _check_directives(patch)
     if _RETAIN in patch:
         merged = {name: value for name, value in merged.items() if name in patch[_RETAIN]}
     for name, value in patch.items():
@@ -98,12 +100,21 @@ def strategic_merge(target: Mapping[str, Any], patch: Mapping[str, Any], shape: 
     for name, value in patch.items():
         if name.startswith(_REMOVE):
             field = name.removeprefix(_REMOVE)
-            merged[field] = [item for item in merged.get(field) or () if item not in value]
+            have = merged.get(field)
+            merged[field] = [item for item in have if item not in value] if isinstance(have, list) else []
         elif name.startswith(_ORDER):
             field = name.removeprefix(_ORDER)
-            if field in merged:
+            if isinstance(merged.get(field), list):
                 merged[field] = _ordered(merged[field], value, _merge_key(shape, field))
     return merged
+
+
+def _check_directives(patch: Mapping[str, Any]) -> None:
+    """Refuse directives that hold no list, in the words of a server."""
+    for name, value in patch.items():
+        for directive, what in _LISTS.items():
+            if name.startswith(directive) and not isinstance(value, list):
+                raise bad_request(f"invalid patch format of {what}")
 
 
 def _merge_field(merged: dict[str, Any], name: str, value: Any, shape: Shape) -> None:

@@ -93,7 +93,7 @@ def test_what_is_missing_keeps_the_container_from_starting(container: dict[str, 
 @given(st.text(alphabet="$)AB", max_size=12))
 def test_for_any_text_without_names_expansion_only_undoes_doubled_dollars(text: str) -> None:
     """As the kubelet reads it, from left to right."""
-    assert Environment().expand(text) == text.replace("$$", "$")
+    assert Environment().expand([text]) == (text.replace("$$", "$"),)
 
 
 @given(st.sets(st.text(min_size=1, max_size=4)), st.text())
@@ -101,3 +101,33 @@ def test_for_any_output_no_secret_is_left_in_it(secrets: set[str], text: str) ->
     """Also where one secret is part of another."""
     shown = without_secrets(text + "".join(secrets), frozenset(secrets))
     assert all(secret not in shown.replace("***", "") or set(secret) <= {"*"} for secret in secrets)
+
+
+def doubling(count: int) -> list[dict[str, str]]:
+    """Variables of which each is twice the one before."""
+    return [
+        {"name": "V0", "value": "x" * 8},
+        *({"name": f"V{n}", "value": f"$(V{n - 1})" * 2} for n in range(1, count)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"env": doubling(60)},
+        {"envFrom": [{"configMapRef": {"name": "settings"}, "prefix": f"P{n}_"} for n in range(250_000)]},
+    ],
+    ids=["references", "sources"],
+)
+def test_variables_that_repeat_others_are_refused_before_they_are_large(container: dict[str, Any]) -> None:
+    """No process could be started with them; sixty short variables would be 2**62 bytes."""
+    with pytest.raises(ContainerRefused, match="argument list too long"):
+        resolve(**container)
+
+
+def test_a_command_that_repeats_variables_is_refused_before_it_is_large() -> None:
+    environment = Environment({"A": "x" * 1_000})
+    assert environment.expand(["$(A)", "-b"]) == ("x" * 1_000, "-b")
+    for texts in (["$(A)" * 10_000], ["$(A)"] * 10_000):
+        with pytest.raises(ContainerRefused, match="argument list too long"):
+            environment.expand(texts)

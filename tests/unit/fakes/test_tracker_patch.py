@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctrlkit.errors import Conflict, Invalid, NotFound
+from ctrlkit.errors import BadRequest, Conflict, Invalid, NotFound
 from ctrlkit.model import JsonPatch, MergePatch, StrategicMergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS
 from fakes.tracker import Tracker
@@ -130,3 +130,25 @@ async def test_strategic_merge_orders_items_and_removes_from_sets() -> None:
     assert strategic_merge(have, patch, meta)["finalizers"] == ["b", "c"]
     order = {"$setElementOrder/ownerReferences": [{"uid": "2"}, {"uid": "1"}]}
     assert strategic_merge(have, order, meta)["ownerReferences"] == [{"uid": "2"}, {"uid": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("directive", "what"),
+    [
+        ("$retainKeys", "retainKeys"),
+        ("$setElementOrder/containers", "setElementOrder list"),
+        ("$deleteFromPrimitiveList/containers", "primitive list"),
+    ],
+)
+@pytest.mark.parametrize("value", [1, "x", None, {}])
+def test_a_directive_that_holds_no_list_is_refused_as_a_server_does(directive: str, what: str, value: object) -> None:
+    patch = StrategicMergePatch({"spec": {"template": {"spec": {directive: value}}}})
+    with pytest.raises(BadRequest, match=f"invalid patch format of {what}"):
+        deployed().patch(DEPLOYMENTS, "default/web", patch)
+
+
+def test_directives_about_what_is_no_list_do_nothing_by_themselves() -> None:
+    """What the object then is, is judged as ever."""
+    have = {"a": 1}
+    assert strategic_merge(have, {"$setElementOrder/a": ["x"]}, PLAIN) == have
+    assert strategic_merge(have, {"$deleteFromPrimitiveList/a": ["x"]}, PLAIN) == {"a": []}

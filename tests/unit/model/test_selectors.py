@@ -87,3 +87,12 @@ def test_a_field_selector_compares_text() -> None:
     assert not FieldSelector.parse("metadata.name!=a").matches(values.get)
     with pytest.raises(ValueError, match="write path=value"):
         FieldSelector.parse("metadata.name")
+
+
+def test_a_long_label_selector_is_read_in_linear_time() -> None:
+    """Time that grows with the square of it would be minutes here."""
+    many = 100_000
+    assert len(LabelSelector.parse(",".join(["a"] * many)).requirements) == many
+    assert len(LabelSelector.parse(f"a in ({','.join(['b'] * many)})").requirements[0].values) == many
+    with pytest.raises(ValueError, match="cannot read"):
+        LabelSelector.parse("(," * many)
