@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         to_owner,
         to_self,
     )
-    from ctrlkit.errors import ApiError, CtrlkitError, TerminalError
+    from ctrlkit.errors import ApiError, CtrlkitError, RetryLater, TerminalError
     from ctrlkit.events import EventRecorder, EventType
     from ctrlkit.manager import Context, Manager, Settings, run
     from ctrlkit.model import (
@@ -69,7 +69,7 @@ _HOMES = {
         "to_owner",
         "to_self",
     ),
-    "ctrlkit.errors": ("ApiError", "CtrlkitError", "TerminalError"),
+    "ctrlkit.errors": ("ApiError", "CtrlkitError", "RetryLater", "TerminalError"),
     "ctrlkit.events": ("EventRecorder", "EventType"),
     "ctrlkit.manager": ("Context", "Manager", "Settings", "run"),
     "ctrlkit.model": (
@@ -115,6 +115,7 @@ __all__ = [
     "Request",
     "RequeueAfter",
     "Resource",
+    "RetryLater",
     "Scope",
     "Settings",
     "StrategicMergePatch",

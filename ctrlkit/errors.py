@@ -9,6 +9,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
       DecodeError            what came is not what was asked for, or does not fit its Python type
       NotSynced              caches that did not fill in time
       TerminalError          raised by a reconciler: do not retry until the object changes
+      RetryLater             raised by a reconciler: what it needs is not there yet, which was to be expected
       ReconcileTimeout       controller: a reconcile took longer than it may
       ReconcilerExit         controller: a reconciler asked the process to end
       AlreadyOwned           controller: another object manages the child
@@ -35,6 +36,7 @@ text.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -69,6 +71,29 @@ class NotSynced(CtrlkitError):
 
 class TerminalError(CtrlkitError):
     """A reconciler raises this to say: retrying cannot help until the object changes (row K8)."""
+
+
+class RetryLater(CtrlkitError):
+    """
+    A reconciler raises this to say: what I need is not there yet, which was to be expected; try again.
+
+        raise RetryLater("the registry does not answer", after_s=30) from error
+
+    >>> RetryLater("the registry does not answer", after_s=30).after_s
+    30
+
+    It is no failure: nothing counts it as an error, and one line says the reason. Return RequeueAfter instead where all
+    is done for now.
+    Units   `after_s`: seconds, finite and > 0; without it the delays grow as after an error.
+    Errors  ValueError for anything else.
+    """
+
+    def __init__(self, reason: str, *, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        if after_s is not None and not (isinstance(after_s, int | float) and 0 < after_s < math.inf):
+            raise ValueError(f"RetryLater: after_s must be a positive number of seconds, got {after_s!r}")
+        self.reason = reason
+        self.after_s = after_s
 
 
 class TransportError(CtrlkitError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -11,6 +13,9 @@ T = TypeVar("T")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _SUBDOMAIN_MAX: Final = 253
+_FIELD_MANAGER_MAX: Final = 128
+
+NO_NAME: Final = "ctrlkit"
 
 
 def check_no_text(namespaces: Sequence[str] | None) -> None:
@@ -44,6 +49,30 @@ def is_subdomain(name: str) -> bool:
     (True, False, False)
     """
     return len(name) <= _SUBDOMAIN_MAX and _SUBDOMAIN.fullmatch(name) is not None
+
+
+def program_name() -> str:
+    """
+    What this program is called, on whichever machine it runs: as a command or a script, or the module of `python -m`.
+
+    A script greeting.py is `greeting`, and so is `python -m greeting`; where there is no name to be had, as in an
+    interactive session, it is `ctrlkit`.
+    """
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    module = "" if spec is None else str(spec.name).removesuffix("__main__").removesuffix(".")
+    script = Path(sys.argv[0]).name if sys.argv else ""
+    name = module or script.removesuffix(".py").removesuffix(".exe")
+    return name if is_field_manager(name) and not name.startswith("-") and name != "__main__" else NO_NAME
+
+
+def is_field_manager(name: str) -> bool:
+    """
+    Whether a server takes it as the name of a field manager.
+
+    >>> is_field_manager("greeting"), is_field_manager(""), is_field_manager("a\\nb"), is_field_manager("a" * 129)
+    (True, False, False, False)
+    """
+    return 0 < len(name) <= _FIELD_MANAGER_MAX and name.isprintable()
 
 
 def told_apart(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:

@@ -125,7 +125,7 @@ class FakeClientset:
         """A Client over this clientset."""
         from ctrlkit.client import Client  # noqa: PLC0415  # whoever needs only the Transport does not pay for it
 
-        return Client(self)
+        return Client(self, field_manager="test")
 
     @property
     def actions(self) -> tuple[Action, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from copy import copy
+from typing import Any, Final
 
 import structlog
 from structlog.typing import EventDict
@@ -14,14 +15,27 @@ from ctrlkit import clock
 
 
 @contextmanager
-def plain_logs() -> Iterator[None]:
-    """Write one short line for each event to standard error, unless the user has configured structlog."""
-    if structlog.is_configured():
+def plain_logs(*, shows_traceback: Callable[[BaseException], bool] = lambda _: True) -> Iterator[None]:
+    """
+    Write one short line for each event to standard error, unless the user has configured structlog otherwise.
+
+    `shows_traceback` says of which errors the traceback follows: not of those that a test fails with anyway.
+    """
+    if not _is_as_at_first():
         yield
         return
     factory = _StandardError()
+
+    def render(_logger: Any, method: str, event: EventDict) -> str:
+        name, trace = event.pop("event"), event.pop("exc_info", None)
+        values = " ".join(f"{key}={value}" for key, value in event.items())
+        line = f"{clock.now():%H:%M:%S.%f} {method:<7} {name} {values}"
+        if trace is None or (isinstance(trace, BaseException) and not shows_traceback(trace)):
+            return line
+        return f"{line}\n{_traceback(trace)}"
+
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, _render],
+        processors=[structlog.contextvars.merge_contextvars, render],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
         logger_factory=factory,
         cache_logger_on_first_use=False,
@@ -33,18 +47,23 @@ def plain_logs() -> Iterator[None]:
             structlog.reset_defaults()
 
 
+def _is_as_at_first() -> bool:
+    """Whether nobody has configured structlog, or whoever did has put it back, as its own capture_logs does."""
+    return not structlog.is_configured() or structlog.get_config() == _AT_FIRST
+
+
+_AT_FIRST: Final = (
+    {}
+    if structlog.is_configured()
+    else {name: copy(value) if name == "processors" else value for name, value in structlog.get_config().items()}
+)
+
+
 class _StandardError:
     """Loggers of what is standard error now: pytest puts another one in its place for each test."""
 
     def __call__(self, *_: object) -> structlog.WriteLogger:
         return structlog.WriteLogger(sys.stderr)
-
-
-def _render(_logger: Any, method: str, event: EventDict) -> str:
-    name, trace = event.pop("event"), event.pop("exc_info", None)
-    values = " ".join(f"{key}={value}" for key, value in event.items())
-    line = f"{clock.now():%H:%M:%S.%f} {method:<7} {name} {values}"
-    return line if trace is None else f"{line}\n{_traceback(trace)}"
 
 
 def _traceback(trace: object) -> str:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from ctrlkit.controller.observer import OBSERVER
+from ctrlkit.failures import UNFORESEEN
 from ctrlkit.manager import Manager
 from fakes.line import Line
 from fakes.loop import SKEW, Skew
 from fakes.trace import PART, Trace
+from fakes.unforeseen import Unforeseen
 
 
 class Part(Protocol):
@@ -39,14 +41,22 @@ class Running:
 
     @classmethod
     def begin(
-        cls, part: Part, name: str, trace: Trace, line: Line | None = None, again: Callable[[], Manager] | None = None
+        cls,
+        part: Part,
+        name: str,
+        trace: Trace,
+        unforeseen: Unforeseen,
+        *,
+        line: Line | None = None,
+        again: Callable[[], Manager] | None = None,
     ) -> Self:
-        """Run a part; whatever it does stands under its name in the trace."""
+        """Run a part; whatever it does stands under its name in the trace, and what nobody foresaw is heard."""
         skew = Skew()
         context = contextvars.copy_context()
         context.run(PART.set, name)
         context.run(SKEW.set, skew)
         context.run(OBSERVER.set, trace)
+        context.run(UNFORESEEN.set, unforeseen.hear)
         task = asyncio.get_running_loop().create_task(_run(part), name=f"world:{name}", context=context)
         return cls(name, task, skew, line, again)
 

@@ -20,8 +20,9 @@ from typing import Final
 from structlog.contextvars import get_contextvars
 
 from ctrlkit.controller.observer import Run
-from ctrlkit.controller.verdict import Result, Verdict, describe
+from ctrlkit.controller.verdict import Result, Verdict
 from ctrlkit.errors import CtrlkitError
+from ctrlkit.failures import describe
 from fakes.clientset import Write
 from fakes.tracker import Tracker
 

@@ -10,7 +10,7 @@ Settled is a fact, not a pause: no task can run, every cache has reached the new
 has seen every change, no key is ready, running or owed a retry. While that does not hold and nothing can run, virtual
 time moves to the next timer; after ten virtual minutes `NeverSettled` names who is behind and why, and it names a key
 that is reconciled a thousand times while no time passes. A pending RequeueAfter is settled; a test passes it with
-`advance`.
+`advance`. The first exception that nobody foresaw ends all waiting, unless `allow_failures` says that it may come.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.errors import CtrlkitError, NotFound
 from ctrlkit.manager import Build, Manager, Settings, controllers_of, manager_from
+from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
 from ctrlkit.model import AnyResource, Unstructured
 from fakes.clientset import FakeClientset, seed
@@ -45,6 +46,7 @@ from fakes.parts import Part, Running
 from fakes.succession import successions
 from fakes.trace import TEST, Trace
 from fakes.tracker import Tracker
+from fakes.unforeseen import Unforeseen, UnforeseenFailure
 
 if TYPE_CHECKING:
     from fakes.cluster import InProcessRuntime, Loop
@@ -78,10 +80,10 @@ class World:
             the loops of a cluster to run (fakes.cluster.Loop, or ALL): none by default, so that a test of one
             controller plays the cluster itself and sees no writes but its own. `seed` is for all jitter and all names
             that are drawn by chance; tests with the same one go the same way.
-    Errors  NeverSettled from `settle`, and from all that waits where no virtual time passes; what a part failed of,
-            from `settle`, `advance`, `until` and at the end. RuntimeError for a world that is entered again, and for a
-            part that is started outside of its block. CtrlkitError on entering a world on a loop that does not keep
-            virtual time.
+    Errors  NeverSettled from `settle`, and from all that waits where no virtual time passes; UnforeseenFailure, and
+            what a part failed of, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError for a
+            world that is entered again, and for a part that is started outside of its block. CtrlkitError on entering a
+            world on a loop that does not keep virtual time.
     Owner   The `async with` block; its end cancels every part, the last one started first, and awaits it. An exception
             that leaves the block takes the end of the trace with it, as a note.
     """
@@ -99,7 +101,7 @@ class World:
         self.clientset = FakeClientset()
         self.trace = Trace(self.tracker)
         self.clientset.intercept(functools.partial(note_changes, self.trace))
-        self.client = Client(Line(OwnWay(self.clientset), self.trace))
+        self.client = Client(Line(OwnWay(self.clientset), self.trace), field_manager=TEST)
         self._loops = frozenset(cluster)
         self._runtime: InProcessRuntime | None = None
         self._lag = Lag(self.tracker)
@@ -109,6 +111,7 @@ class World:
         self._exits = AsyncExitStack()
         self._told_standstill = False
         self._state = _State.NEW
+        self._unforeseen = Unforeseen()
         self.serve(*kinds)
         self.seed(*objects)
 
@@ -149,7 +152,7 @@ class World:
         if self._state is not _State.NEW:
             raise RuntimeError(f"enter the world: it {self._state.value}; make a new one")
         self._state = _State.ENTERED
-        self._exits.enter_context(plain_logs())
+        self._exits.enter_context(plain_logs(shows_traceback=self._unforeseen.allows))
         if self._loops:
             await self._start_cluster()
         return self
@@ -165,7 +168,11 @@ class World:
             for running in self._parts.values():
                 running.note_failure()
         elif error is None:
-            self._raise_failures()
+            try:
+                self._raise_failures()
+            except UnforeseenFailure as failure:
+                failure.add_note(self._recent())
+                raise
 
     def manage(
         self, build: Build | Iterable[Build], *, settings: Settings | None = None, name: str = "manager"
@@ -184,10 +191,11 @@ class World:
         self._started[name] += 1
         manager_settings = _in_a_world(settings or Settings(), identity=f"{name}-{self._started[name]}")
         line = Line(self.clientset, self.trace)
-        manager = manager_from(manager_settings, Client(line))
-        for controller in controllers_of(build, manager):
+        builds = builds_in([build])
+        manager = manager_from(manager_settings, Client(line, field_manager=_program_of(builds)))
+        for controller in controllers_of(builds, manager):
             manager.add(controller)
-        again = functools.partial(self.manage, build, settings=settings, name=name)
+        again = functools.partial(self.manage, builds, settings=settings, name=name)
         self._start(manager, name, line, again)
         return manager
 
@@ -234,10 +242,22 @@ class World:
             )
         return line.faults
 
+    def allow_failures(self, *kinds: type[Exception]) -> None:
+        """
+        From now on, let reconciles, mappers and the like raise these, any where none is named, as a program does.
+
+            world.allow_failures(ZeroDivisionError)
+
+        They are counted, logged and tried again then; else the first exception that nobody foresaw ends the test. What
+        is foreseen, such as ApiErrors, OSErrors and those of HTTP clients, never does.
+        """
+        self._unforeseen.allow(kinds or (Exception,))
+
     # ---- time --------------------------------------------------------------------------------------------------------
 
     async def settle(self, *, patience_s: float = PATIENCE_S) -> None:
         """Return when nothing is left to do now; NeverSettled after `patience_s` virtual seconds, or if none passes."""
+        __tracebackhide__ = True
         if await self._run_until(lambda: not self.busy(), patience_s):
             return
         busy = self.busy()
@@ -245,13 +265,18 @@ class World:
 
     async def advance(self, duration: float | str) -> None:
         """Let virtual time pass ("30s", "1h30m", or seconds), with all that is due on the way; then settle."""
+        __tracebackhide__ = True
         await self.pass_time(duration)
         await self.settle()
 
     async def pass_time(self, duration: float | str) -> None:
         """Let virtual time pass, with all that is due on the way, and ask nobody to be done."""
+        __tracebackhide__ = True
         self.trace.catch_up()
-        await _virtual_loop().advance(seconds(duration))
+        mistake = asyncio.ensure_future(self._unforeseen.heard.wait())
+        await asyncio.wait([mistake], timeout=seconds(duration))
+        mistake.cancel()
+        await _virtual_loop().wait_all_blocked()
         self._raise_failures()
 
     async def until(
@@ -264,6 +289,7 @@ class World:
 
         It is asked whenever nothing can run; NotFound counts as not yet.
         """
+        __tracebackhide__ = True
         answers: list[object] = []
 
         async def holds() -> bool:
@@ -293,6 +319,7 @@ class World:
 
     async def _run_until(self, holds: Callable[[], bool | Awaitable[bool]], patience_s: float) -> bool:
         """Jump from timer to timer until something holds; whether it did."""
+        __tracebackhide__ = True
         loop = _virtual_loop()
         until = clock.monotonic() + patience_s
         while True:
@@ -345,7 +372,11 @@ class World:
         own.intercept(functools.partial(note_changes, self.trace))
         line = Line(own, self.trace)
         kinds = [kind.of(Unstructured) for kind in self._kinds]
-        self._start(Cluster(Client(line), self._runtime, loops=self._loops, kinds=kinds), "cluster", line)
+        self._start(
+            Cluster(Client(line, field_manager="cluster"), self._runtime, loops=self._loops, kinds=kinds),
+            "cluster",
+            line,
+        )
 
     def _start(
         self, part: Part, name: str, line: Line | None = None, again: Callable[[], Manager] | None = None
@@ -356,7 +387,8 @@ class World:
             raise ValueError(f"start {name}: the trace calls the test itself so; choose another name")
         if part in self._parts:
             raise RuntimeError(f"start {name}: it runs in this world already; start another one")
-        running = self._parts[part] = Running.begin(part, name, self.trace, line, again)
+        running = Running.begin(part, name, self.trace, self._unforeseen, line=line, again=again)
+        self._parts[part] = running
         self._exits.push_async_callback(running.end)
 
     def _forget(self, part: Part, how: str) -> Running:
@@ -365,6 +397,8 @@ class World:
         return running
 
     def _raise_failures(self) -> None:
+        __tracebackhide__ = True
+        self._unforeseen.raise_first()
         if self.trace.standstill:
             self._told_standstill = True
             raise NeverSettled(f"settle the world: {self.trace.standstill}\n{self._recent()}")
@@ -379,6 +413,14 @@ def _in_a_world(settings: Settings, *, identity: str) -> Settings:
         lease_namespace=settings.lease_namespace or LEASE_NAMESPACE,
         identity=settings.identity or identity,
     )
+
+
+def _program_of(builds: Sequence[Build]) -> str:
+    """What a program of these is called: as the module that has the first, whoever runs the test."""
+    first: object = builds[0] if builds else None
+    while isinstance(first, functools.partial):
+        first = first.func
+    return str(getattr(first, "__module__", "") or "manager")
 
 
 def _virtual_loop() -> VirtualTimeLoop:

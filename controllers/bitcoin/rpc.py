@@ -174,6 +174,13 @@ class RpcClient:
 
     async def post(self, address: str, call: str, body: bytes, credentials: Credentials) -> tuple[int, bytes]:
         """Status and body of the answer to one request: NodeUnreachable, BadAnswer. `call` is for their messages."""
+        try:
+            return await self._post(address, call, body, credentials)
+        except BaseException as error:
+            error.__traceback__ = None  # its frames hold the credentials in their variables
+            raise
+
+    async def _post(self, address: str, call: str, body: bytes, credentials: Credentials) -> tuple[int, bytes]:
         if self._session is None:
             raise RuntimeError(f"{call} on {address}: the RpcClient is not open; call inside `async with RpcClient()`")
         url = URL.build(scheme="http", host=address, port=self._port, path="/")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import Final
 
 from controllers.bitcoin.controller import build
 from controllers.bitcoin.preflight import check_server
 from controllers.bitcoin.rpc import RpcClient
 from ctrlkit.manager import Manager, Settings, connect, manager_from, stop_on_signals, unless_stopped
+
+NAME: Final = "bitcoin-controller"
+"""Who owns what it writes, however it was started."""
 
 
 async def run(settings: Settings, *, workers: int) -> None:
@@ -26,7 +30,10 @@ async def run(settings: Settings, *, workers: int) -> None:
 
 async def _ready(stack: AsyncExitStack, settings: Settings, workers: int) -> Manager:
     """The manager with its controller, of a server that has been looked at."""
-    client = await stack.enter_async_context(connect(kubeconfig=settings.kubeconfig, context=settings.context))
+    connection = connect(
+        kubeconfig=settings.kubeconfig, context=settings.context, field_manager=settings.field_manager or NAME
+    )
+    client = await stack.enter_async_context(connection)
     bitcoind = await stack.enter_async_context(RpcClient())
     manager = manager_from(settings, client)
     manager.add(build(manager, bitcoind=bitcoind, workers=workers))

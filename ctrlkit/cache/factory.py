@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -61,7 +62,7 @@ class InformerFactory:
     Errors  RuntimeError where it is entered or run a second time, and for informers asked for after its end: nothing
             would keep them true.
     Owner   The one `async with` block, or `run`, owns every informer's task; informers asked for meanwhile start at
-            once.
+            once, and see the block's context variables, not those of whoever asked.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class InformerFactory:
         self._entries: dict[_Collection, _Entry] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._was_entered = False
+        self._context = copy_context()
 
     def informer(
         self,
@@ -131,6 +133,7 @@ class InformerFactory:
         if self._was_entered:
             raise RuntimeError("enter the informer factory: it was entered before; make a new one")
         self._was_entered = True
+        self._context = copy_context()
         self._tasks = await asyncio.TaskGroup().__aenter__()
         for entry in self._entries.values():
             self._start(entry)
@@ -223,7 +226,8 @@ class InformerFactory:
 
     def _start(self, entry: _Entry) -> None:
         if self._tasks is not None and entry.task is None:
-            entry.task = self._tasks.create_task(entry.informer.run(), name=f"informer:{entry.informer.name}")
+            name = f"informer:{entry.informer.name}"
+            entry.task = self._context.run(self._tasks.create_task, entry.informer.run(), name=name)
 
 
 def _names(namespaces: Sequence[str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from ctrlkit import telemetry
 from ctrlkit.cache.change import Change
 from ctrlkit.cache.pending import Delivery, Pending, pending_for
 from ctrlkit.clock import monotonic
+from ctrlkit.failures import FailureLog
 from ctrlkit.histogram import Histogram, HistogramStatistics
 
 T = TypeVar("T")
@@ -84,6 +85,7 @@ class Registration(Generic[T]):
         self._arrivals: deque[tuple[int, float]] = deque()  # how many changes came before those of a turn, and when
         self._marked = False
         self._log = telemetry.logger("informer")
+        self._failure_log = FailureLog(self._log)
 
     def has_synced(self) -> bool:
         """Whether every object of the first list was handled (row I5)."""
@@ -172,8 +174,8 @@ class Registration(Generic[T]):
             self._handled += 1
             try:
                 self._handler(change)
-            except Exception:  # noqa: BLE001 - one handler's mistake is nobody else's
-                self._report(change)
+            except Exception as error:  # noqa: BLE001 - one handler's mistake is nobody else's
+                self._report(change, error)
             if self._initial_left:
                 self._initial_left -= 1
         if self._initial_left == 0:
@@ -200,6 +202,7 @@ class Registration(Generic[T]):
             self._warn_at = 2 * depth
             self._log.warning("handler_fell_behind", handler=self.name, depth=depth, oldest_s=round(oldest_s, 3))
 
-    def _report(self, change: Change[T]) -> None:
+    def _report(self, change: Change[T], error: Exception) -> None:
         self.failures += 1
-        self._log.exception("handler_failed", handler=self.name, key=str(change.key), change=change.kind.value)
+        named = {"handler": self.name, "key": str(change.key), "change": change.kind.value}
+        self._failure_log.tell("handler_failed", error, about=self.name, where=f"handler {self.name}", **named)

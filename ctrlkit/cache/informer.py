@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -95,6 +96,7 @@ class Informer(Generic[T]):
         self._dropped = 0
         self._rewritten = 0
         self._state = "new"
+        self._context = copy_context()
         self._log = telemetry.logger("informer")
 
     @property
@@ -160,6 +162,7 @@ class Informer(Generic[T]):
         """
         Call `handler` with every change from now on, after one `added` for each object already here (I2).
 
+        Shape   It is called in the informer's own context: context variables of whoever adds it are not seen.
         Units   `resync_s` (at least 1): about so often the handler is told of every object as it is; 0 is never (I10).
         Errors  RuntimeError once the informer has ended (I3); ValueError for another `resync_s`.
         """
@@ -169,14 +172,8 @@ class Informer(Generic[T]):
         registration = Registration(handler, name=name, delivery=delivery, removed=self._forget)
         if resync_s:
             self._resyncs[registration] = Resync(self._store, registration.publish, every_s=resync_s)
-            if self._state == "running":
-                self._resyncs[registration].start()
         self._registrations.append(registration)
-        here = self._store.records(self._store.keys())
-        if here:
-            registration.publish([Change(None, record, Cause.INITIAL) for record in here])
-        if self.has_synced():
-            registration.end_of_initial()
+        self._context.run(self._tell_what_is_here, registration)
         return registration
 
     def remove_handler(self, registration: Registration[T]) -> int:
@@ -190,6 +187,7 @@ class Informer(Generic[T]):
         if self._state != "new":
             raise RuntimeError(f"run informer {self.name}: it was run before; make a new one")
         self._state = "running"
+        self._context = copy_context()
         for resync in self._resyncs.values():
             resync.start()
         try:
@@ -324,6 +322,16 @@ class Informer(Generic[T]):
             self._initial_ended = True
             for registration in self._registrations:
                 registration.end_of_initial()
+
+    def _tell_what_is_here(self, registration: Registration[T]) -> None:
+        """Begin with a handler; what it does now and later is no part of whoever added it."""
+        if self._state == "running" and registration in self._resyncs:
+            self._resyncs[registration].start()
+        here = self._store.records(self._store.keys())
+        if here:
+            registration.publish([Change(None, record, Cause.INITIAL) for record in here])
+        if self.has_synced():
+            registration.end_of_initial()
 
     def _publish(self, changes: Sequence[Change[T]]) -> None:
         if changes:

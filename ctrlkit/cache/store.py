@@ -20,6 +20,7 @@ from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
 from ctrlkit.cache.index import Index, IndexFunction
 from ctrlkit.errors import DecodeError
+from ctrlkit.failures import FailureLog
 from ctrlkit.model import Applied, Deleted, ObjectKey, Record, Snapshot, is_newer
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Store(Generic[T]):
         self._namespaces: dict[str, set[ObjectKey]] = {}  # the one index that every store has, in its smallest form
         self._indexes: dict[str, Index[T]] = {}
         self._log = telemetry.logger("store")
+        self._failure_log = FailureLog(self._log)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -191,7 +193,10 @@ class Store(Generic[T]):
             self._indexes[name].put(record)
         except Exception as error:  # noqa: BLE001 - a user's function must not cost us the object
             self.index_failures += 1
-            self._log.warning("index_function_failed", index=name, key=str(record.key), error=repr(error))
+            where = f"index function {name}"
+            self._failure_log.tell(
+                "index_function_failed", error, about=name, where=where, index=name, key=str(record.key)
+            )
 
     def _remove(self, key: ObjectKey) -> Record[T]:
         siblings = self._namespaces[key.namespace]

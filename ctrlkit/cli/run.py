@@ -15,6 +15,8 @@ import os
 import sys
 from typing import Any, Final
 
+from msgspec import structs
+
 from ctrlkit.cli import Command
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
@@ -120,7 +122,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return run_program(*load_builds(arguments.target), settings=Settings.load(arguments))
+    builds, settings = load_builds(arguments.target), Settings.load(arguments)
+    name = settings.field_manager or arguments.target.partition(":")[0]  # as `python greeting.py` would be called
+    return run_program(*builds, settings=structs.replace(settings, field_manager=name))
 
 
 COMMAND: Final = Command(

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ctrlkit.client.bodies import patch_body, replacement, whole_object
 from ctrlkit.client.calls import Calls
@@ -28,9 +28,11 @@ from ctrlkit.model import (
     PatchType,
     Resource,
     Transport,
+    Unstructured,
     Verb,
     WatchEvent,
 )
+from ctrlkit.names import program_name
 
 T = TypeVar("T")
 
@@ -49,7 +51,8 @@ class Client:
 
     Shape   Keys are `ObjectKey` or text: "namespace/name", or "name" for a cluster-scoped kind. Answers are decoded to
             the resource's Python type. Selectors are text, or the selector types of ctrlkit.model turned into it.
-            `namespace=""` of a list or watch means all namespaces.
+            `namespace=""` of a list or watch means all namespaces. `field_manager` is the name in which fields are
+            written and applied, the program's own unless given: programs of one name overwrite each other's fields.
     Errors  Every verb raises ApiError where the server refuses, TransportError where no answer came (a write may then
             have been carried out), DecodeError where what came is not what was asked for, such as a gateway's page
             (as before), or does not fit the type (a write was carried out); and BadRequest, without asking the server,
@@ -57,10 +60,10 @@ class Client:
     Source  Rows C1, C8, R4, B21: no throttle on this side, the server's own fairness says when to wait.
     """
 
-    def __init__(self, transport: Transport, *, field_manager: str = "ctrlkit") -> None:
+    def __init__(self, transport: Transport, *, field_manager: str = "") -> None:
         self._transport = transport
         self._calls = Calls(transport)
-        self._field_manager = field_manager
+        self.field_manager = field_manager or program_name()
 
     @property
     def transport(self) -> Transport:
@@ -77,6 +80,15 @@ class Client:
         """
         action = _named(Verb.GET, resource, key, subresource=subresource)
         return await self._calls.do_for_object(resource, action)
+
+    async def get_metadata(self, resource: AnyResource, key: ObjectKey | str) -> Unstructured:
+        """
+        The metadata of an object as plain data, with the owners of its fields; NotFound if there is none.
+
+            owners = (await client.get_metadata(PODS, "demo/web-0"))["metadata"]["managedFields"]
+        """
+        answer = await self._calls.do(_named(Verb.GET, resource.metadata_only(), key))
+        return self._calls.codec(resource.of(Unstructured)).decode_object(answer)
 
     async def list(
         self,
@@ -155,16 +167,10 @@ class Client:
         The body may be a mapping, a Struct, a dataclass or a model of the kubernetes package; `apiVersion` and `kind`
         are filled in. Errors besides the client's: TypeError, ValueError for a body of another kind.
         """
-        plain = whole_object(resource, body)
-        metadata = plain.get("metadata") or {}
-        action = Action(
-            verb=Verb.CREATE,
-            resource=resource,
-            namespace=metadata.get("namespace") or "" if namespace is None else namespace,
-            name=metadata.get("name") or "",
-            body=plain,
-            options=self._write_options(dry_run),
-        )
+        action = _whole(Verb.CREATE, resource, whole_object(resource, body), self._write_options(dry_run))
+        del body  # it may hold a secret, and a traceback show the values of variables
+        if namespace is not None:
+            action = replace(action, namespace=namespace)
         return await self._calls.do_for_object(resource, action)
 
     async def update(
@@ -179,17 +185,9 @@ class Client:
 
         Errors besides the client's: TypeError for Structs and dataclasses, which hold part of the object only.
         """
-        plain = replacement(resource, body)
-        metadata = plain.get("metadata") or {}
-        action = Action(
-            verb=Verb.UPDATE,
-            resource=resource,
-            namespace=metadata.get("namespace") or "",
-            name=metadata.get("name") or "",
-            subresource=subresource,
-            body=plain,
-            options=self._write_options(dry_run),
-        )
+        action = _whole(Verb.UPDATE, resource, replacement(resource, body), self._write_options(dry_run))
+        del body  # as in create
+        action = replace(action, subresource=subresource)
         return await self._calls.do_for_object(resource, action)
 
     async def update_status(self, resource: Resource[T], body: object) -> T:
@@ -198,7 +196,9 @@ class Client:
 
             await client.update_status(NETWORKS, {**network, "status": {"readyNodes": 3}})
         """
-        return await self.update(resource, body, subresource="status")
+        updating = self.update(resource, body, subresource="status")
+        del body  # as in create
+        return await updating
 
     async def patch(
         self,
@@ -216,14 +216,8 @@ class Client:
 
         Custom resources take JsonPatch, MergePatch and ApplyPatch; built-in kinds StrategicMergePatch as well.
         """
-        named = _named(Verb.PATCH, resource, key, subresource=subresource)
-        body, patch_type, force = patch_body(resource, named.key, patch)
-        action = replace(
-            named,
-            body=body,
-            patch_type=patch_type,
-            options=replace(self._write_options(dry_run), force=force),
-        )
+        action = _patching(resource, key, patch, self._write_options(dry_run))
+        action = replace(action, subresource=subresource)
         return await self._calls.do_for_object(resource, action)
 
     async def apply(
@@ -244,9 +238,9 @@ class Client:
         Errors besides the client's: Conflict for fields of another manager, unless forced; ValueError for a body that
         carries managedFields.
         """
-        return await self.patch(
-            resource, key, ApplyPatch(fields, on_conflict), subresource=subresource, dry_run=dry_run
-        )
+        patch = ApplyPatch(fields, on_conflict)
+        del fields  # as in create
+        return await self.patch(resource, key, patch, subresource=subresource, dry_run=dry_run)
 
     async def delete(
         self,
@@ -319,7 +313,7 @@ class Client:
     # ---- how --------------------------------------------------------------------------------------------------------
 
     def _write_options(self, dry_run: DryRun) -> Options:
-        return Options(field_manager=self._field_manager, dry_run=dry_run is DryRun.ALL)
+        return Options(field_manager=self.field_manager, dry_run=dry_run is DryRun.ALL)
 
 
 async def _one_by_one(batches: AsyncIterator[Sequence[WatchEvent[T]]]) -> AsyncGenerator[WatchEvent[T], None]:
@@ -339,6 +333,18 @@ def _named(verb: Verb, resource: AnyResource, key: ObjectKey | str, *, subresour
     return Action(
         verb=verb, resource=resource, namespace=namespace, name=name, subresource=subresource, options=options
     )
+
+
+def _whole(verb: Verb, resource: AnyResource, plain: dict[str, Any], options: Options) -> Action:
+    metadata = plain.get("metadata") or {}
+    namespace, name = metadata.get("namespace") or "", metadata.get("name") or ""
+    return Action(verb=verb, resource=resource, namespace=namespace, name=name, body=plain, options=options)
+
+
+def _patching(resource: AnyResource, key: ObjectKey | str, patch: Patch, options: Options) -> Action:
+    named = _named(Verb.PATCH, resource, key)
+    body, patch_type, force = patch_body(resource, named.key, patch)
+    return replace(named, body=body, patch_type=patch_type, options=replace(options, force=force))
 
 
 def _collection(

@@ -15,13 +15,24 @@ from ctrlkit.model import Action, Effect, ObjectKey, ObjectMeta, Verb, Write
 from ctrlkit.wire.answers import Answer
 from ctrlkit.wire.heads import metadata_of_items
 
-_NOTES: ContextVar[tuple[Callable[[Write], None], ...]] = ContextVar("ctrlkit_written", default=())
+
+class _Notes:
+    """Who is told of the writes of one block, as long as it lasts: a task that it has started may go on for ever."""
+
+    __slots__ = ("told",)
+
+    def __init__(self, *told: Callable[[Write], None]) -> None:
+        self.told = told
+
+
+_NOTES: ContextVar[tuple[_Notes, ...]] = ContextVar("ctrlkit_written", default=())
 
 
 @contextmanager
 def noting_writes(told: Callable[[Write], None] | None = None) -> Iterator[list[Write]]:
     """
-    A list that each write of this block is added to, once it was carried out; of tasks that the block starts, too.
+    A list that each write of this block is added to, once it was carried out; of tasks that the block starts, too, as
+    long as the block lasts.
 
         with noting_writes() as writes:
             await client.delete(CONFIG_MAPS, "demo/a")
@@ -31,20 +42,22 @@ def noting_writes(told: Callable[[Write], None] | None = None) -> Iterator[list[
     for: nobody knows its version, or whether it was carried out. `told` is called with each write as it is noted.
     """
     writes: list[Write] = []
-    token = _NOTES.set((*_NOTES.get(), writes.append, *((told,) if told else ())))
+    notes = _Notes(writes.append, *((told,) if told else ()))
+    token = _NOTES.set((*_NOTES.get(), notes))
     try:
         yield writes
     finally:
+        notes.told = ()
         _NOTES.reset(token)
 
 
 def note(action: Action, answer: Answer, *, server: object) -> None:
     """Add a call that was carried out to the blocks it was made in."""
-    notes = _NOTES.get()
-    if not notes or not action.verb.writes or action.options.dry_run:
+    tells = [tell for each in _NOTES.get() for tell in each.told]
+    if not tells or not action.verb.writes or action.options.dry_run:
         return
     for write in writes_in(action, answer, server=server):
-        for tell in notes:
+        for tell in tells:
             tell(write)
 
 

@@ -20,8 +20,9 @@ import msgspec
 
 from ctrlkit.client import Client
 from ctrlkit.controller.converge import FROM_SERVER, Converged, Convergence, Have, Read
+from ctrlkit.controller.former_owner import owners_after_takeover
 from ctrlkit.errors import NotFound
-from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta, OnConflict, Unstructured, to_plain
+from ctrlkit.model import AnyResource, JsonPatch, ObjectKey, ObjectMeta, OnConflict, Resource, Unstructured, to_plain
 
 REMEMBERED_MAX: Final = 10_000
 
@@ -65,21 +66,22 @@ def _applied(digest: bytes, wanted: Mapping[str, Any], after: Unstructured) -> _
 
 class Applier:
     """
-    Applies bodies in the name of one owner.
+    Applies bodies in the name of one owner: the client's field manager, the program's name, unless given.
 
-        applier = Applier(client, owner="network-controller")
+        applier = Applier(client)
         wanted = {"metadata": {"name": "net", "namespace": "demo"}, "data": {"nodes": "3"}}
         result, config_map = await applier.apply(CONFIG_MAPS, wanted, have=config_maps.lister.find("demo/net"))
 
     Shape   The owner is the field manager: it keeps the fields it applied last, and loses those it leaves out. By
-            default it takes fields from other owners, as controllers do; with OnConflict.FAIL that is a Conflict.
-            The last REMEMBERED_MAX objects are remembered.
+            default it takes fields from other owners, as controllers do; with OnConflict.FAIL that is a Conflict. What
+            the program applied as "ctrlkit", when all programs were called so, is its own (former_owner.py). The last
+            REMEMBERED_MAX objects are remembered.
     Owner   One event loop. Two Appliers of one owner know nothing of each other, and only apply more often for it.
     """
 
-    def __init__(self, client: Client, *, owner: str, on_conflict: OnConflict = OnConflict.FORCE) -> None:
-        self.owner = owner
-        self._client = Client(client.transport, field_manager=owner)
+    def __init__(self, client: Client, *, owner: str = "", on_conflict: OnConflict = OnConflict.FORCE) -> None:
+        self.owner = owner or client.field_manager
+        self._client = Client(client.transport, field_manager=self.owner)
         self._on_conflict = on_conflict
         self._last: dict[tuple[tuple[str, str], ObjectKey], _Applied] = {}
 
@@ -106,31 +108,50 @@ class Applier:
             meta = _metadata_in(have)
             if meta is not None and last.shows_in(meta):
                 return Converged(Convergence.UNCHANGED, _of_metadata(resource, meta))
-        before = await self._version(resource, key, have)
+        there = await self._find(resource, key, have, is_known=last is not None)
+        if there is not None:
+            await self._take_over(whole, key, there, wanted)
         after = await self._client.apply(whole, key, wanted, on_conflict=self._on_conflict)
         self._remember(place, _applied(digest, wanted, after))
-        if not before:
+        if there is None:
             return Converged(Convergence.CREATED, after)
-        moved = before != after.metadata.resource_version
+        moved = there.metadata.resource_version != after.metadata.resource_version
         return Converged(Convergence.UPDATED if moved else Convergence.UNCHANGED, after)
 
-    async def _version(self, resource: AnyResource, key: ObjectKey, have: Have | _View) -> str:
+    async def _find(
+        self, resource: AnyResource, key: ObjectKey, have: Have | _View, *, is_known: bool
+    ) -> Unstructured | None:
+        """The object as it is there, its version at least; with the owners of its fields, unless it is known."""
         match have:
             case Read.FROM_SERVER:
                 try:
-                    return (await self._client.get(resource.metadata_only(), key)).metadata.resource_version
+                    return await self._client.get_metadata(resource, key)
                 except NotFound:
-                    return ""
+                    return None
             case None:
-                return ""
+                return None
             case Mapping():
-                return Unstructured(have).metadata.resource_version
+                return Unstructured(have)
         meta = _metadata_in(have)
-        if meta is not None:
-            return meta.resource_version
-        raise TypeError(
-            f"apply {resource} {key}: a {type(have).__name__} has no metadata; give the object as a lister shows it"
-        )
+        if meta is None:
+            raise TypeError(
+                f"apply {resource} {key}: a {type(have).__name__} has no metadata; give the object as a lister shows it"
+            )
+        if is_known:
+            return Unstructured({"metadata": {"resourceVersion": meta.resource_version}})
+        return await self._find(resource, key, FROM_SERVER, is_known=False)
+
+    async def _take_over(
+        self, resource: Resource[Unstructured], key: ObjectKey, there: Unstructured, wanted: Mapping[str, Any]
+    ) -> None:
+        """Have the fields that are this program's of old stand under its name, unless they do; Conflict as usual."""
+        owners = owners_after_takeover(there, wanted, self.owner)
+        if owners is None:
+            return
+        version = there.metadata.resource_version  # replaced by itself, it is a condition
+        fields = {"/metadata/managedFields": owners, "/metadata/resourceVersion": version}
+        patch = JsonPatch([{"op": "replace", "path": path, "value": value} for path, value in fields.items()])
+        await self._client.patch(resource, key, patch)
 
     def _remember(self, place: tuple[tuple[str, str], ObjectKey], applied: _Applied) -> None:
         self._last.pop(place, None)

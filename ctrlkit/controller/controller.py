@@ -179,6 +179,7 @@ class Controller:
         self._state = _State.ENDED
         self._stopped.set()
         self._synced_or_ended.set()
+        self._crew.stop()
         self.queue.abandon()
         self._retries.close()
         if self._opening is not None:

@@ -9,7 +9,7 @@ Names, labels and buckets are those of controller-runtime (row K15), so its dash
                                  requeue_after  requeue_after
                                  error          error and terminal_error, as there
                                  conflict       conflict: a result of our own, which no panel calls an error (B11)
-                                 requeue        always 0: there is no bare requeue (K10)
+                                 requeue        retry_later: again, and no error
     reconcile_errors_total       error and terminal_error
     terminal_reconcile_errors_total, reconcile_panics_total (what was unforeseen), reconcile_timeouts_total
 
@@ -119,7 +119,7 @@ def _their_results(results: Mapping[Result, int]) -> dict[str, int]:
     return {
         "error": results[Result.ERROR] + results[Result.TERMINAL_ERROR],
         "requeue_after": results[Result.REQUEUE_AFTER],
-        "requeue": 0,
+        "requeue": results[Result.RETRY_LATER],
         "success": results[Result.DONE],
         "conflict": results[Result.CONFLICT],
     }

@@ -4,12 +4,14 @@ What failed and is owed another run, and when.
     a failure      the queue's limiter says when: 5 ms and doubling, and the attempts count up
     a conflict     a short wait of its own: 5 ms, doubling to 1 s while one conflict follows another, and the failures
                    before it neither lengthen that wait nor are forgotten (B11)
+    too early      the reconciler says when; the failures before it are not forgotten either
 
 Rows K7 to K9, K11; B10, B11.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from heapq import nsmallest
 from typing import Final
@@ -47,13 +49,14 @@ class Retries:
     def __init__(self, queue: WorkQueue[ObjectKey]) -> None:
         self._queue = queue
         self._conflicts: ExponentialPerKey[ObjectKey] = ExponentialPerKey(cap_s=CONFLICT_CAP_S)
-        self._waiting: dict[ObjectKey, float] = {}  # for a retry after a conflict, until then
+        self._waiting: dict[ObjectKey, float] = {}  # for a retry that is not the limiter's, until then
+        self._postponed: Counter[ObjectKey] = Counter()
         self._errors: dict[ObjectKey, str] = {}
         self._closed = False
 
     def attempt(self, key: ObjectKey) -> int:
         """The number of the run that begins: 1, and one more for each failure in a row."""
-        return self._queue.failures(key) + self._conflicts.failures(key) + 1
+        return self._queue.failures(key) + self._conflicts.failures(key) + self._postponed[key] + 1
 
     def began(self, key: ObjectKey) -> None:
         """A run of a key begins, or is dropped: no other is owed."""
@@ -74,7 +77,16 @@ class Retries:
         """A run met a conflict; as for `failed`."""
         if self._closed:
             return self.failed(key, error)  # counted as abandoned
-        delay_s = self._conflicts.when(key)
+        return self._again_after(key, self._conflicts.when(key), error)
+
+    def postponed(self, key: ObjectKey, delay_s: float, error: str) -> float | None:
+        """A run came too early, by so much; as for `failed`."""
+        if self._closed or not delay_s:
+            return self.failed(key, error)
+        self._postponed[key] += 1
+        return self._again_after(key, delay_s, error)
+
+    def _again_after(self, key: ObjectKey, delay_s: float, error: str) -> float:
         self._errors[key] = error[:ERROR_MAX]
         self._waiting[key] = monotonic() + delay_s
         self._queue.add_after(key, delay_s)
@@ -83,6 +95,7 @@ class Retries:
     def forget(self, key: ObjectKey) -> None:
         """The next failure of a key counts as its first."""
         self._conflicts.forget(key)
+        self._postponed.pop(key, None)
         self._queue.forget(key)
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol
 from ctrlkit.cache import Change
 from ctrlkit.controller.causes import CauseKind, Causes
 from ctrlkit.controller.retries import Retries
+from ctrlkit.failures import FailureLog
 from ctrlkit.model import AnyResource, ObjectKey
 from ctrlkit.telemetry import logger
 from ctrlkit.workqueue import LOW, NORMAL, WorkQueue
@@ -131,7 +132,7 @@ class Sink:
         self.name = f"{intake.controller}:{name}"
         self._intake = intake
         self._synced = asyncio.Event()
-        self._log = logger("controller", controller=intake.controller, source=name)
+        self._failures = FailureLog(logger("controller", controller=intake.controller, source=name))
 
     def add(self, key: ObjectKey | str, cause: str, *, priority: int = NORMAL) -> None:
         """
@@ -173,7 +174,8 @@ class Sink:
     def failed(self, step: str, error: Exception, **what: str) -> None:
         """Something of a user's raised, here: tell and count it; the source goes on."""
         self._intake.failures += 1
-        self._log.error("source_failed", step=step, **what, exc_info=error)
+        where = f"{step} of {self.name}"
+        self._failures.tell("source_failed", error, about=step, where=where, step=step, **what)
 
 
 class Replay(Sink):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 
 from ctrlkit.controller.gate import WriteGate
@@ -45,6 +46,7 @@ class Supplies:
         self._all: list[Supply] = []
         self._replaying: set[asyncio.Task[None]] = set()
         self._tasks: asyncio.TaskGroup | None = None
+        self._context = copy_context()
 
     def add(self, source: Source) -> Supply:
         """A source more; it begins at once where the others have begun (K4)."""
@@ -68,8 +70,9 @@ class Supplies:
             await asyncio.wait([supply.task])
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin all, and from now on each that is added."""
+        """Begin all, and from now on each that is added; all see the context variables of this call."""
         self._tasks = tasks
+        self._context = copy_context()
         for supply in self._all:
             self._start(supply, tasks)
 
@@ -92,9 +95,10 @@ class Supplies:
             return
         self._intake.add_kept(where)
         for supply in self._all:
-            task = self._tasks.create_task(self._replay(supply.source, where), name=f"{supply.sink.name}:replay")
+            replay = self._replay(supply.source, where)
+            task = self._context.run(self._tasks.create_task, replay, name=f"{supply.sink.name}:replay")
             self._replaying.add(task)
-            task.add_done_callback(self._replaying.discard)
+            self._context.run(task.add_done_callback, self._replaying.discard)
 
     def busy(self) -> tuple[str, ...]:
         """Which of them have something to hand over yet."""
@@ -103,7 +107,7 @@ class Supplies:
         return (*reports, "enqueues what its sources know") if self._replaying else reports
 
     def _start(self, supply: Supply, tasks: asyncio.TaskGroup) -> None:
-        supply.task = tasks.create_task(self._run(supply), name=supply.sink.name)
+        supply.task = self._context.run(tasks.create_task, self._run(supply), name=supply.sink.name)
 
     async def _run(self, supply: Supply) -> None:
         try:

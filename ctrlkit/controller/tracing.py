@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from ctrlkit.client.spans import tracer
 from ctrlkit.controller.observer import Observer, Run
-from ctrlkit.controller.verdict import Result, Verdict, describe
+from ctrlkit.controller.verdict import Result, Verdict
+from ctrlkit.failures import describe
 
 if TYPE_CHECKING:
     from contextvars import Token

@@ -4,25 +4,26 @@ What the end of a reconcile means: what is counted, how it is logged, when the k
     returned DONE             done             not again until something changes; the failures are forgotten
     returned RequeueAfter     requeue_after    again after the delay; the failures are forgotten
     raised Conflict           conflict         again, rate limited: the cache will have caught up; no error to anybody
+    raised RetryLater         retry_later      again after its delay, or rate limited; no error to anybody
     raised TerminalError      terminal_error   not again until something changes
     raised anything else      error            again, rate limited
     ran out of time           error            again, rate limited
     asked the process to end  error            the controller stops in order, and its run() raises ReconcilerExit
 
-Errors of the house's own tree say all there is to say in their message. Any other exception is unforeseen: it is a
-mistake in the program, and worth a traceback. Of a group of exceptions all must be of one sort to count as that sort.
+What counts as foreseen is said in ctrlkit.failures. Of a group of exceptions all must be of one sort to count as that
+sort.
 Rows K7 to K9, K11, K13, K14, B11.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ctrlkit.controller.outcome import Done, RequeueAfter
-from ctrlkit.errors import Conflict, CtrlkitError, TerminalError
+from ctrlkit.errors import Conflict, CtrlkitError, RetryLater, TerminalError
 from ctrlkit.exits import INTERRUPTED
+from ctrlkit.failures import describe, is_foreseen, leaves
 
 
 class ReconcileTimeout(CtrlkitError, TimeoutError):
@@ -43,6 +44,7 @@ class Result(StrEnum):
     DONE = "done"
     REQUEUE_AFTER = "requeue_after"
     CONFLICT = "conflict"
+    RETRY_LATER = "retry_later"
     ERROR = "error"
     TERMINAL_ERROR = "terminal_error"
 
@@ -50,7 +52,8 @@ class Result(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """
-    A judged reconcile. `delay_s` belongs to REQUEUE_AFTER; `error` is None for the two good results.
+    A judged reconcile. `delay_s` belongs to REQUEUE_AFTER, and to RETRY_LATER, where 0 means that the queue's limiter
+    says; `error` is None for the two good results.
 
     >>> judge_outcome(RequeueAfter(30)).delay_s
     30
@@ -94,14 +97,17 @@ def judge_outcome(outcome: object) -> Verdict:
 
 def judge_error(error: BaseException) -> Verdict:
     """The verdict on what a reconciler raised."""
-    leaves = tuple(_leaves(error))
-    if all(map(_is_stale_write, leaves)):
+    parts = tuple(leaves(error))
+    delays_s = [part.after_s or 0.0 for part in parts if isinstance(part, RetryLater)]
+    if all(map(_is_stale_write, parts)):
         result = Result.CONFLICT
-    elif all(isinstance(leaf, TerminalError) for leaf in leaves):
+    elif len(delays_s) == len(parts):
+        return Verdict(result=Result.RETRY_LATER, delay_s=min(delays_s), error=error)
+    elif all(isinstance(part, TerminalError) for part in parts):
         result = Result.TERMINAL_ERROR
     else:
         result = Result.ERROR
-    return Verdict(result=result, error=error, foreseen=all(isinstance(leaf, CtrlkitError) for leaf in leaves))
+    return Verdict(result=result, error=error, foreseen=is_foreseen(error))
 
 
 def exit_asked(error: SystemExit | KeyboardInterrupt) -> ReconcilerExit:
@@ -116,19 +122,6 @@ def exit_asked(error: SystemExit | KeyboardInterrupt) -> ReconcilerExit:
     found = ReconcilerExit(f"the reconciler asked the process to end [{error!r}]", exit_status=status)
     found.__cause__ = error
     return found
-
-
-def describe(error: BaseException) -> str:
-    """One line for a log: the messages of an error, or of all errors of a group."""
-    return "; ".join(str(leaf) if isinstance(leaf, CtrlkitError) else repr(leaf) for leaf in _leaves(error))
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from _leaves(part)
-    else:
-        yield error
 
 
 def _is_stale_write(error: BaseException) -> bool:

@@ -32,11 +32,11 @@ from ctrlkit.controller.verdict import (
     ReconcileTimeout,
     Result,
     Verdict,
-    describe,
     exit_asked,
     judge_error,
     judge_outcome,
 )
+from ctrlkit.failures import FailureLog, describe
 from ctrlkit.model import ObjectKey, Write
 from ctrlkit.telemetry import logger
 from ctrlkit.workqueue import LOW, QueueClosed
@@ -81,40 +81,68 @@ class Workers:
         self._timeout_s = timeout_s
         self._version_of = version_of
         self._end_with = end_with
-        self._inherited: dict[str, Any] = {}  # what the program had bound for log lines when it started the controller
+        self._stopped = False
         self._log = logger("controller", controller=intake.controller)
+        self._failures = FailureLog(self._log)
 
     async def work(self, tasks: asyncio.TaskGroup) -> None:
-        """The loop of one worker. A reconcile that swallows its cancellation ends it all the same."""
-        self._inherited = get_contextvars()
-        while not self._is_cancelled():
+        """
+        The loop of one worker. Each reconcile has a task of its own, with a copy of the worker's context.
+
+        So nothing that a reconcile leaves in its task reaches another one: context variables that it set, or a
+        cancellation that it asked for and did not wait for. One that swallows its cancellation ends the worker all the
+        same.
+        """
+        worker = asyncio.current_task()
+        while worker is None or not worker.cancelling():
             try:
                 key = await self._queue.take()
             except QueueClosed:
                 return
-            except asyncio.CancelledError:
-                if self._is_cancelled():
-                    raise
-                continue  # the last reconcile cancelled the task it ran in, and did not wait for that
             try:
-                if not self._intake.owned(key):
-                    self._causes.drop(key)
-                    self.drop(key)
-                elif self._gate.is_open(key):
-                    self.release(key)
-                    await self._run_once(key)
-                else:
-                    self._queue.add_after(key, 2 * SEEN_WITHIN_S)  # so it keeps its priority until the hold ends
-                    if key not in self.held:
-                        self.held[key] = tasks.create_task(self._hold(key), name=f"{self._name}:hold {key}")
+                if self._may_run(key, tasks):
+                    await asyncio.create_task(self._run(self._begin(key)), name=f"{self._name}:{key}")
+            except asyncio.CancelledError:
+                if worker is None or worker.cancelling():
+                    raise
             finally:
                 self._queue.done(key)
+
+    def stop(self) -> None:
+        """Begin with no key any more; one that was taken just now counts as abandoned, as those do that wait."""
+        self._stopped = True
+
+    def _may_run(self, key: ObjectKey, tasks: asyncio.TaskGroup) -> bool:
+        if not self._intake.owned(key):
+            self._pass_over(key)
+        elif self._gate.is_open(key):
+            self.release(key)
+            return True
+        else:
+            self._queue.add_after(key, 2 * SEEN_WITHIN_S)  # so it keeps its priority until the hold ends
+            if key not in self.held:
+                self.held[key] = tasks.create_task(self._hold(key), name=f"{self._name}:hold {key}")
+        return False
+
+    async def _run(self, run: Run) -> None:
+        """Reconcile, unless the key may not run any more after the turn of the loop that it took to get here."""
+        if self._stopped:
+            self._queue.add_rate_limited(run.key)  # it is closed, and counts what it does not take
+        elif not self._intake.owned(run.key):
+            self._pass_over(run.key)
+        else:
+            await self._run_once(run)
+
+    def _pass_over(self, key: ObjectKey) -> None:
+        """It is another replica's by now, and with it what led to it."""
+        self._causes.drop(key)
+        self.drop(key)
 
     def drop(self, key: ObjectKey) -> None:
         """Owe a key nothing more; one that is ready is passed over, with its causes, when it is taken."""
         self.release(key)
         self._retries.began(key)
-        self._retries.forget(key)
+        self._forget_failures(key)
         if self._queue.cancel_after(key):
             self._causes.drop(key)
 
@@ -130,8 +158,8 @@ class Workers:
         del self.held[key]
         self._queue.add(key, priority=LOW)
 
-    async def _run_once(self, key: ObjectKey) -> None:
-        run = self._begin(key)
+    async def _run_once(self, run: Run) -> None:
+        key = run.key
         request = Request(key, run.attempt, run.causes, run.id, run.merged, run.waited_s)
         running = self.running.begin(run, asyncio.timeout(self._timeout_s))
         seen = self._version_of(key)
@@ -140,13 +168,14 @@ class Workers:
         if self.observer is not None:
             self.observer.reconcile_began(run)
         names = {"controller": self._name, "key": str(key), "attempt": run.attempt, "id": run.id}
+        inherited = get_contextvars()  # what the program had bound for log lines when it started the controller
         try:
             bind_contextvars(**names)
             with noting_writes(partial(self._orphans.look, key)) as writes:
                 verdict = await self._judged(request, running)
         finally:
-            clear_contextvars()  # of what the reconcile bound, too: the next key's lines are not to bear it
-            bind_contextvars(**self._inherited)
+            clear_contextvars()  # of what the reconcile bound, too: the line about it says all that by itself
+            bind_contextvars(**inherited)
             self.running.end(key)
             self._gate.wrote(key, writes)
             if self.observer is not None:
@@ -159,7 +188,7 @@ class Workers:
             outcome: dict[str, Any] = {"outcome": verdict.result.value}
             if (next_s := self._carry_out(key, verdict)) is not None:
                 outcome["next_s"] = round(next_s, 3)
-            self._tell(verdict, _facts(run, took_s, outcome, writes, seen))
+            self._tell(run, verdict, _facts(run, took_s, outcome, writes, seen))
 
     def _begin(self, key: ObjectKey) -> Run:
         now = monotonic()
@@ -202,19 +231,13 @@ class Workers:
 
     def _is_cancelled(self) -> bool:
         """
-        Whether the worker that runs now is to end. All do, with their owner.
+        Whether the task that runs now is to end: all do, with their owner.
 
-        One alone was cancelled by its reconcile, as by a time limit that does not take back what it asked for: nobody
-        would reconcile in its place, so it goes on.
+        One alone was cancelled by its reconcile, as by a time limit that does not take back what it asked for.
         """
-        worker = asyncio.current_task()
-        if worker is None or not worker.cancelling():
-            return False
-        if self.owner is None or self.owner.cancelling():
-            return True
-        while worker.uncancel():
-            pass
-        return False
+        task = asyncio.current_task()
+        cancelled = task is not None and bool(task.cancelling())
+        return cancelled and (self.owner is None or bool(self.owner.cancelling()))
 
     def _timed_out(self, error: Exception) -> ReconcileTimeout:
         meanwhile = "" if isinstance(error, TimeoutError) else f" [{describe(error)}]"
@@ -233,13 +256,15 @@ class Workers:
         kind, next_s = CauseKind.RETRY, None
         match verdict.result:
             case Result.DONE:
-                self._retries.forget(key)
+                self._forget_failures(key)
             case Result.REQUEUE_AFTER:
-                self._retries.forget(key)
+                self._forget_failures(key)
                 self._queue.add_after(key, verdict.delay_s)
                 kind, next_s = CauseKind.REQUEUE, verdict.delay_s
             case Result.CONFLICT:
                 next_s = self._retries.conflicted(key, verdict.told)
+            case Result.RETRY_LATER:
+                next_s = self._retries.postponed(key, verdict.delay_s, verdict.told)
             case Result.ERROR:
                 next_s = self._retries.failed(key, verdict.told)
             case Result.TERMINAL_ERROR:
@@ -247,6 +272,10 @@ class Workers:
         if next_s is not None:
             self._causes.note_due(key, kind, monotonic() + next_s)
         return next_s
+
+    def _forget_failures(self, key: ObjectKey) -> None:
+        self._retries.forget(key)
+        self._failures.forget(key)
 
     def _note_cut_off(self, run: Run, facts: dict[str, Any]) -> None:
         """It has no result. A key that is still this replica's own runs again: half of its work may be done."""
@@ -257,14 +286,15 @@ class Workers:
             self._causes.note(run.key, CauseKind.RETRY, "retry")
             self._queue.add_after(run.key, 0)
 
-    def _tell(self, verdict: Verdict, facts: dict[str, Any]) -> None:
+    def _tell(self, run: Run, verdict: Verdict, facts: dict[str, Any]) -> None:
         """The one line for each reconcile: a foreseen failure is a warning, an unforeseen one has a traceback."""
         if verdict.error is None or verdict.result is Result.CONFLICT:
             self._log.info("reconciled", **facts)
-        elif verdict.foreseen:
-            self._log.warning("reconciled", **facts, error=verdict.told)
+        elif verdict.result is Result.RETRY_LATER:
+            self._log.info("reconciled", **facts, reason=verdict.told)
         else:
-            self._log.error("reconciled", **facts, error=verdict.told, exc_info=verdict.error)
+            where = f"reconcile of {self._name} {run.key}"
+            self._failures.tell("reconciled", verdict.error, about=run.key, where=where, **facts)
 
     def _tell_stuck(self, run: Run) -> None:
         running_s = round(monotonic() - run.began_at, 1)

@@ -144,7 +144,7 @@ class Leading:
         """
         if self._elector is None or self._elector.is_leading():
             return True
-        if self._term is not None:
+        if self._term is not None and not self._term.expired():
             self._term.reschedule(monotonic())
         return False
 

@@ -249,6 +249,7 @@ class Manager:
         if self._state is not _State.NEW:
             raise RuntimeError(f"run the manager: it {self._state.value}; make a new one for another run")
         self._state = _State.OPENING
+        self._parts.open()
         serving = asyncio.create_task(self._serve(stop), name="manager")
         try:
             await asyncio.shield(serving)

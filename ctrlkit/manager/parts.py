@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
+from contextvars import copy_context
 from typing import Any, Final
 
 from ctrlkit.errors import CtrlkitError
@@ -23,7 +24,8 @@ class Parts:
     Named tasks and what they failed of.
 
     Shape   `failures` grows as parts fail; `told` is called each time. A part that was cancelled by end() did not fail.
-            After `give_up_in` nobody waits much longer than that; then `gave_up`, and `left` are the parts that go on.
+            Each part runs in a copy of the context in which open() was called, whoever starts it. After `give_up_in`
+            nobody waits much longer than that; then `gave_up`, and `left` are the parts that go on.
     Owner   Whoever calls start() awaits end_all(), on every path.
     """
 
@@ -33,15 +35,20 @@ class Parts:
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
+        self._context = copy_context()
         self._gives_up: asyncio.TimerHandle | None = None
         self.gave_up = False
         self._log = logger("manager")
 
+    def open(self) -> None:
+        """Have what is started from now on see the context variables of this call."""
+        self._context = copy_context()
+
     def start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a part as a task."""
-        task = asyncio.create_task(coroutine, name=name)
+        task = self._context.run(asyncio.create_task, coroutine, name=name)
         self._tasks[task] = None
-        task.add_done_callback(self._part_ended)
+        self._context.run(task.add_done_callback, self._part_ended)
         return task
 
     @property

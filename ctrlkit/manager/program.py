@@ -81,7 +81,9 @@ async def _serve(builds: Iterable[Build], settings: Settings) -> None:
     """A signal that comes while this connects is an order to stop like any other."""
     with stop_on_signals() as stop:
         async with AsyncExitStack() as stack:
-            connection = connect(kubeconfig=settings.kubeconfig, context=settings.context)
+            connection = connect(
+                kubeconfig=settings.kubeconfig, context=settings.context, field_manager=settings.field_manager
+            )
             client = await unless_stopped(stop, stack.enter_async_context(connection))
             if client is None:
                 return
@@ -97,6 +99,8 @@ def manager_from(settings: Settings, client: Client) -> Manager:
 
     Errors  ConfigError where a Lease is asked for, and nobody says in which namespace.
     """
+    if settings.field_manager not in ("", client.field_manager):
+        client = Client(client.transport, field_manager=settings.field_manager)
     manager = Manager(
         client,
         namespaces=settings.namespaces,
@@ -118,21 +122,25 @@ async def run_until_signalled(manager: Manager) -> None:
 
 
 @asynccontextmanager
-async def connect(*, kubeconfig: str | None = None, context: str | None = None) -> AsyncIterator[Client]:
+async def connect(
+    *, kubeconfig: str | None = None, context: str | None = None, field_manager: str = ""
+) -> AsyncIterator[Client]:
     """
     A client of the server that a kubeconfig's context names, for as long as the context lasts.
 
         async with connect() as client:
             pods = await client.list(PODS, namespace="demo")
 
+    `field_manager` is the name in which it writes, and which the server's audit log shows; the program's own unless
+    given.
     Errors  ConfigError for a configuration that cannot be used.
     """
     from ctrlkit.wire.config import load_endpoint  # noqa: PLC0415 - who runs on a fake does not pay for HTTP
     from ctrlkit.wire.transport import RestTransport  # noqa: PLC0415
 
     endpoint = await load_endpoint(kubeconfig=kubeconfig or None, context=context or None)
-    async with RestTransport(endpoint) as transport:
-        yield Client(transport)
+    async with RestTransport(endpoint, program=field_manager) as transport:
+        yield Client(transport, field_manager=field_manager)
 
 
 def controllers_of(builds: Build | Iterable[Build], manager: Manager) -> Iterable[Controller]:

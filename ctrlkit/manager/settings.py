@@ -34,7 +34,7 @@ from ctrlkit.manager.sources import (
     parse,
     unknown_variables,
 )
-from ctrlkit.names import check_no_text, is_label, is_subdomain
+from ctrlkit.names import check_no_text, is_field_manager, is_label, is_subdomain
 from ctrlkit.telemetry import LogFormat, LogLevel, logger
 
 OFF: Final = "off"
@@ -85,6 +85,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         ForbiddenNamespaces,
         Meta(description="wait for namespaces that may not be read, or skip them and serve the others meanwhile"),
     ] = ForbiddenNamespaces.WAIT
+
+    field_manager: Annotated[
+        str,
+        Meta(description="the owner of what this program applies and writes; without it the program's own name"),
+    ] = ""
 
     grace_s: Annotated[float, Meta(ge=0, description="how long running reconciles may go on after a stop")] = 30.0
     sync_timeout_s: Annotated[float, Meta(ge=0, description="how long the caches may take to fill")] = 120.0
@@ -163,11 +168,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         known = settings_known()
         if not isinstance(arguments, argparse.Namespace):
             arguments = _parsed(arguments, known)
-        environ = os.environ if environ is None else environ
         by_flag = from_arguments(arguments, known)
-        by_variable = from_environment(environ, known)
+        by_variable = from_environment(_variables(environ), known)
         try:
-            by_file = from_file(arguments, environ, str(file), known)
+            by_file = from_file(arguments, _variables(environ), str(file), known)
         except ValueError as error:
             raise SettingsError(str(error)) from None
         given = {**by_file, **by_variable, **by_flag}
@@ -187,8 +191,13 @@ def tell_unknown_variables(environ: Mapping[str, str] | None = None) -> None:
     Those that Kubernetes makes for a Service are not told.
     """
     log = logger("manager")
-    for name, near in unknown_variables(os.environ if environ is None else environ, settings_known()).items():
+    for name, near in unknown_variables(_variables(environ), settings_known()).items():
         log.warning("variable_ignored", name=name, **({"did_you_mean": near} if near else {}))
+
+
+def _variables(environ: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Not in a variable of its own: those of the process may hold secrets, and a traceback show them."""
+    return os.environ if environ is None else environ
 
 
 def settings_known() -> dict[str, Setting]:
@@ -286,6 +295,14 @@ def _lease_name(settings: Settings) -> None:
         )
 
 
+def _field_manager(settings: Settings) -> None:
+    if settings.field_manager and not is_field_manager(settings.field_manager):
+        raise ValueError(
+            f"{settings.field_manager[:64]!r} cannot be the field_manager: it has at most 128 characters, all of them "
+            "printable"
+        )
+
+
 def _number_of_shards(settings: Settings) -> None:
     if settings.shards > SHARDS_MAX:
         raise ValueError(
@@ -316,6 +333,7 @@ def _one_way_to_share(settings: Settings) -> None:
 
 _TOGETHER: Final[tuple[tuple[tuple[str, ...], Callable[[Settings], object]], ...]] = (
     (("namespaces",), _namespaces),
+    (("field_manager",), _field_manager),
     (("lease_name",), _lease_name),
     (("shards",), _number_of_shards),
     (("leader_elect", "shards", "lease_name"), _one_way_to_share),

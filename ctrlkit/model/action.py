@@ -74,7 +74,8 @@ class Action:
     'update statefulsets.apps/scale demo/net-sts'
 
     Shape   `namespace` is empty for cluster-scoped kinds and for all namespaces. `body` is plain JSON data that only
-            the Action holds: an object for create, update and most patches, a list for a JSON patch, else None.
+            the Action holds: an object for create, update and most patches, a list for a JSON patch, else None. It may
+            hold secrets, so `repr` leaves it out.
     """
 
     verb: Verb
@@ -82,7 +83,7 @@ class Action:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     patch_type: PatchType | None = None
     options: Options = field(default_factory=Options)
 

@@ -1,9 +1,9 @@
-"""The four ways to send part of an object."""
+"""The four ways to send part of an object. What they send may hold secrets, so it is in no `repr`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -21,21 +21,21 @@ class PatchType(Enum):
 class JsonPatch:
     """RFC 6902: a list of operations, carried out in order or not at all."""
 
-    operations: Sequence[Mapping[str, Any]]
+    operations: Sequence[Mapping[str, Any]] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class MergePatch:
     """RFC 7386: fields given replace, fields given as None are removed, lists are replaced whole."""
 
-    fields: object
+    fields: object = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class StrategicMergePatch:
     """Kubernetes' merge that knows list keys; built-in kinds only."""
 
-    fields: object
+    fields: object = field(repr=False)
 
 
 class OnConflict(Enum):
@@ -49,7 +49,7 @@ class OnConflict(Enum):
 class ApplyPatch:
     """Server-side apply: exactly the fields this manager wants, made if missing."""
 
-    fields: object
+    fields: object = field(repr=False)
     on_conflict: OnConflict = OnConflict.FAIL
 
 

@@ -10,12 +10,19 @@ from ctrlkit.model.meta import ObjectMeta, meta_of
 
 class Unstructured(dict[str, Any]):
     """
-    A whole object as plain JSON data, private to whoever holds it.
+    A whole object as plain JSON data, private to whoever holds it. The `repr` of a Secret has its name alone.
 
     >>> pod = Unstructured({"kind": "Pod", "metadata": {"name": "a", "namespace": "demo"}, "spec": {"nodeName": "n1"}})
     >>> str(pod.key), pod.at("spec.nodeName"), pod.at("status.podIP")
     ('demo/a', 'n1', None)
     """
+
+    def __repr__(self) -> str:
+        return f"<Secret {self.key}>" if _is_secret(self) else super().__repr__()
+
+    def __rich_repr__(self) -> list[str] | None:
+        """As `repr`, for the formatter of tracebacks in many programs; None for what it does by itself."""
+        return [str(self.key)] if _is_secret(self) else None
 
     @property
     def metadata(self) -> ObjectMeta:
@@ -36,3 +43,8 @@ class Unstructured(dict[str, Any]):
                 return default
             value = value[part]
         return value
+
+
+def _is_secret(plain: dict[str, Any]) -> bool:
+    """Whether an object's content is for nobody's eyes."""
+    return plain.get("kind") == "Secret" and plain.get("apiVersion") == "v1"

@@ -15,14 +15,18 @@ N-d  A connection waits for 8 s at most: servers and what is in front of them cl
      earliest in what is customary, and a request that meets such an end on the way is lost.
 N-e  The system asks the other end of each whether it is still there, and so notices most that are not within two
      minutes.
+N-f  A connection outlives the call that it was made for, and so has no part of that call's context: what a reconcile
+     has in its context variables ends with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -82,6 +86,7 @@ class Connections(aiohttp.TCPConnector):
         self._moments = count()
         self._used_at: WeakKeyDictionary[ResponseHandler, int] = WeakKeyDictionary()
         self._trusted_from = 0
+        self._context = copy_context()
 
     @contextmanager
     def trying(self) -> Iterator[None]:
@@ -108,6 +113,15 @@ class Connections(aiohttp.TCPConnector):
             if protocol is None or self._may_carry(protocol):
                 return connection
             connection.close()
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
+    ) -> ResponseHandler:
+        making = super()._create_connection(req, traces, timeout)
+        return await self._context.run(asyncio.create_task, making, name="connect")
+
+    def _release(self, *args: Any, **options: Any) -> None:
+        self._context.run(super()._release, *args, **options)
 
     def _may_carry(self, protocol: ResponseHandler) -> bool:
         used_at = self._used_at.get(protocol)

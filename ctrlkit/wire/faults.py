@@ -21,10 +21,16 @@ def unreachable(error: Exception, *, action: Action, evidence: str, address: str
 
 
 def telling_cause(error: Exception) -> Exception | None:
-    """The error, or None where a traceback of it could show a proxy's URL or a header, which may hold a secret."""
+    """The error, or None where it holds what was sent: a proxy's URL, which may have a password, or headers."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return error  # a ValueError too, which names a certificate and nothing of ours
-    return None if isinstance(error, aiohttp.ClientHttpProxyError | ValueError) else error
+    return None if isinstance(error, aiohttp.ClientResponseError | ValueError) or _by_proxy(error) else error
+
+
+def _by_proxy(error: Exception) -> bool:
+    """Whether an error of making a connection knows of a proxy."""
+    key = error.args[0] if isinstance(error, aiohttp.ClientConnectorError) else None
+    return getattr(key, "proxy", None) is not None
 
 
 def can_be_sent(value: str) -> bool:

@@ -9,7 +9,7 @@ Out      HttpRequest without a server, or the Action; how options travel is in p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -57,7 +57,7 @@ class HttpRequest:
     path: str
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
-    body: bytes | None
+    body: bytes | None = field(repr=False)
 
 
 def check_action(action: Action) -> None:

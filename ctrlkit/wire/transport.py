@@ -18,12 +18,15 @@ R-e  Answers may come compressed, as servers do with lists above 128 KB; a watch
      on the way holds an event back until a block is full.
 R-f  A watch whose connection is lost or timed out while it opens is an error, not an empty stream as in row C3: the
      watcher learns the cause, and waits before the next try instead of listing again.
+R-g  No exception that leaves here, a cancellation included, leads to what was sent: not by its traceback, whoever
+     formats it with the values of variables, and not by its causes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -38,6 +41,7 @@ from yarl import URL
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, TimedOut, Unauthorized, Unreachable
 from ctrlkit.model import Action, Lines, Verb
+from ctrlkit.names import program_name
 from ctrlkit.telemetry import logger
 from ctrlkit.wire.answers import READ_AGAIN
 from ctrlkit.wire.connections import Connections, sent_once
@@ -45,6 +49,7 @@ from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.faults import broken, can_be_sent, telling_cause, unreachable, was_cut, was_untrusted
 from ctrlkit.wire.frames import LineSplitter
 from ctrlkit.wire.routes import HttpRequest, to_http
+from ctrlkit.wire.sealing import Sealed
 from ctrlkit.wire.status import refusal, warnings_in
 
 R = TypeVar("R")
@@ -59,6 +64,7 @@ NO_ANSWER = "<error>"
 HEADER_BYTES_MAX = 96 * 1024
 """Of one header of an answer; gateways add some of many kilobytes."""
 HEADERS_MAX = 16 * 1024
+_NO_TOKEN = re.compile(r"[^0-9A-Za-z!#$%&'*+.^_`|~-]")
 _READ_BUFFER_BYTES = 256 * 1024
 _WARNINGS_MAX = 1000
 
@@ -90,13 +96,15 @@ class RestTransport:
         async with RestTransport(await load_endpoint()) as transport:
             client = Client(transport)
 
+    Shape   `program` is who the server's audit log says that calls; the program's own name unless given.
     Errors  ApiError for any answer but a success, redirects included (they are not followed); Unreachable with host,
             port and cause; TimedOut; StreamBroken for a watch that is cut.
     Source  Rows C1, C2, C3, C6, C7, C8.
     """
 
-    def __init__(self, endpoint: Endpoint, *, time_limit_s: float = TIME_LIMIT_S) -> None:
+    def __init__(self, endpoint: Endpoint, *, time_limit_s: float = TIME_LIMIT_S, program: str = "") -> None:
         self._endpoint = endpoint
+        self._user_agent = user_agent(program or program_name())
         self._time_limit_s = time_limit_s
         self._address = _address(endpoint.server)
         self._pool: _Pool | None = None
@@ -115,7 +123,7 @@ class RestTransport:
             connector=connections,
             middlewares=(sent_once,),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "ctrlkit"},
+            headers={"User-Agent": self._user_agent},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # R-a is kept here, in one place
             read_bufsize=_READ_BUFFER_BYTES,
             max_line_size=HEADER_BYTES_MAX,
@@ -207,7 +215,12 @@ class RestTransport:
         return wait_s if wait_s <= self._time_limit_s else None
 
     async def _within_limits(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
-        """One attempt; the border at which the library's exceptions end, whatever they are."""
+        """One attempt; what it raises holds nothing of what was sent (R-g)."""
+        with Sealed():
+            return await self._attempt(action, request, attempt)
+
+    async def _attempt(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
+        """The border at which the library's exceptions end, whatever they are."""
         try:
             with self._pool_for(action).connections.trying():
                 async with asyncio.timeout(self._time_limit_s):
@@ -304,6 +317,10 @@ class _LineStream:
         return self
 
     async def __anext__(self) -> list[bytes]:
+        with Sealed():
+            return await self._next()
+
+    async def _next(self) -> list[bytes]:
         while True:
             try:
                 async with asyncio.timeout_at(self._ends_at):
@@ -333,6 +350,16 @@ async def _read_whole(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         body.write(chunk)
     return body.getvalue()
+
+
+def user_agent(program: str) -> str:
+    """
+    A program as HTTP names it; servers take what stands before the slash as field manager of writes that name none.
+
+    >>> user_agent("bitcoin-controller"), user_agent("my app/2")
+    ('bitcoin-controller/0 (ctrlkit)', 'my-app-2/0 (ctrlkit)')
+    """
+    return f"{_NO_TOKEN.sub('-', program)}/0 (ctrlkit)"
 
 
 def _evidence(request: HttpRequest) -> str:

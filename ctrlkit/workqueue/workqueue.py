@@ -16,6 +16,7 @@ import asyncio
 from collections import deque
 from collections.abc import Hashable
 from contextlib import suppress
+from contextvars import Context
 from typing import TypeVar
 
 from ctrlkit.clock import monotonic
@@ -304,16 +305,17 @@ class WorkQueue(ReadyKeys[K]):
                 self._drained.set()
 
     def _set_timer(self) -> None:
-        """Keep the one timer at the earliest deadline; none when no key is delayed."""
+        """Keep the one timer at the earliest deadline; none when no key is delayed. Its context is nobody's."""
         deadline = self._delayed.next_deadline()
         self._guarded = self._closed or deadline is not None
         if self._timer is not None:
             if self._timer.when() == deadline:
                 return
             self._timer.cancel()
-        self._timer = (
-            None if deadline is None else asyncio.get_running_loop().call_at(deadline, self._on_deadline, deadline)
-        )
+        self._timer = None
+        if deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(deadline, self._on_deadline, deadline, context=Context())
 
     def _on_deadline(self, deadline: float) -> None:
         """Make ready what is due; a loop may be early by its clock's resolution, so at least `deadline` is past."""

@@ -108,7 +108,7 @@ async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], securit
     async with (
         ApiServer(tracker, tracker.registry, security=security).serve(port=port) as server,
         InProcessRuntime(images=AnyImage()) as runtime,
-        Cluster(Client(tracker), runtime),
+        Cluster(Client(tracker, field_manager="cluster"), runtime),
     ):
         _write(server, kubeconfig)
         sys.stdout.write(f"ready {server.url}\ntry: kubectl --kubeconfig {kubeconfig} apply -f FILE\n")

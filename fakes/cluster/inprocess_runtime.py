@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
@@ -102,8 +103,10 @@ class InProcessRuntime:
         self._addresses = addresses or Addresses(block="198.18.0.0/16")
         self._sandboxes: dict[str, _Sandbox] = {}
         self._callbacks: list[Callable[[ContainerId], None]] = []
+        self._context = copy_context()
 
     async def __aenter__(self) -> InProcessRuntime:
+        self._context = copy_context()  # programs are no part of the reconcile that starts them
         return self
 
     async def __aexit__(
@@ -129,10 +132,10 @@ class InProcessRuntime:
         if make is None:
             raise ContainerRefused("ErrImagePull", f"image {spec.image} has no program here")
         program = make(sandbox.address, spec)
-        task = asyncio.create_task(program.run(), name=f"container {spec.id.name}")
+        task = self._context.run(asyncio.create_task, program.run(), name=f"container {spec.id.name}")
         container = _Container(spec, program, task, Running(clock.now()))
         sandbox.containers[spec.id.name] = container
-        task.add_done_callback(lambda ended: self._on_end(container, ended))
+        self._context.run(task.add_done_callback, lambda ended: self._on_end(container, ended))
 
     def state(self, container: ContainerId) -> ContainerState | None:
         """As the protocol."""

@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -80,10 +81,12 @@ class ProcessRuntime:
         self._sandboxes: dict[str, _Sandbox] = {}
         self._callbacks: list[Callable[[ContainerId], None]] = []
         self._guard: Guard | None = None
+        self._context = copy_context()
 
     async def __aenter__(self) -> ProcessRuntime:
         if self._guard is not None:
             raise RuntimeError("enter the process runtime: it was entered before; make a new one")
+        self._context = copy_context()  # programs are no part of the reconcile that starts them
         self._guard = Guard()
         return self
 
@@ -140,7 +143,8 @@ class ProcessRuntime:
         state = Running(clock.now())
         container = _Container(spec, image, place, environment, log, process, state)
         sandbox.containers[spec.id.name] = container
-        container.watcher = asyncio.create_task(self._watch(container), name=f"container {spec.id.name}")
+        watch = self._watch(container)
+        container.watcher = self._context.run(asyncio.create_task, watch, name=f"container {spec.id.name}")
 
     def state(self, container: ContainerId) -> ContainerState | None:
         """As the protocol."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -384,16 +385,33 @@ async def test_a_node_that_repeats_credentials_is_not_quoted(text: str) -> None:
     [b"", b"220 mail.example ESMTP\r\n\r\n", b"HTTP/1.1 401 Unauthorized\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n<html>"],
 )
 async def test_no_failure_shows_credentials(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """Not in the message, the repr, the traceback with all causes and contexts, nor in any log line."""
+    """Not in the message, the repr, the traceback with all causes, contexts and variables, nor in any log line."""
     caplog.set_level(logging.DEBUG)
     with pytest.raises(RpcError) as raised:
         await ask(answering(data))
-    shown = [*traceback.format_exception(raised.value), repr(raised.value), caplog.text]
+    shown = [*_with_variables(raised.value), repr(raised.value), caplog.text]
     linked: BaseException | None = raised.value
     while linked is not None:
         shown.append(repr(linked))
         linked = linked.__cause__ or linked.__context__
     assert not CREDENTIALS.appear_in("".join(shown))
+
+
+def _with_variables(error: BaseException) -> list[str]:
+    return list(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+
+
+async def test_nor_does_a_call_that_is_cancelled() -> None:
+    """A cancellation passes through the frames in which they are sent."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with RpcClient(port=silent.getsockname()[1]) as bitcoind:
+            call = asyncio.create_task(bitcoind.node("127.0.0.1", CREDENTIALS).block_count())
+            await asyncio.sleep(0.1)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError) as raised:
+                await call
+    shown = "".join(_with_variables(raised.value))
+    assert not any(secret in shown for secret in (CREDENTIALS.password, CREDENTIALS.authorization()))
 
 
 def test_credentials_keep_to_themselves() -> None:

@@ -10,9 +10,10 @@ import ctrlkit
 PACKAGE = Path(ctrlkit.__file__).parent
 DOCUMENT = PACKAGE.parent / "docs" / "logging.md"
 CALL = re.compile(
-    r"""(?:\b_?log|\b_log_failure|\blogger\("\w+"\))(?:\.(?:debug|info|warning|error|exception))?\(\s*"(\w+)\""""
+    r"""(?:\b_?log|\b_log_failure|\b_failure(?:s|_log)|\blogger\("\w+"\))"""
+    r"""(?:\.(?:debug|info|warning|error|exception|tell))?\(\s*"(\w+)\""""
 )
-OUTCOMES = {"done", "requeue_after", "conflict", "error", "terminal_error"}
+OUTCOMES = {"done", "requeue_after", "conflict", "retry_later", "error", "terminal_error"}
 
 
 def test_every_line_is_listed_and_no_other() -> None:

@@ -14,7 +14,7 @@ import structlog
 from ctrlkit.cli import main
 from ctrlkit.cli.run import COMMAND, load_builds
 from ctrlkit.errors import ConfigError
-from ctrlkit.manager import ShortForm
+from ctrlkit.manager import Settings, ShortForm
 
 MODULE = """
 from ctrlkit.controller import DONE
@@ -116,3 +116,18 @@ def test_it_takes_every_setting_and_tells_errors_in_one_line(capsys: pytest.Capt
     assert "it is not of the form MODULE:ATTRIBUTE" in capsys.readouterr().err
     assert main(["run", "nowhere:greet"]) == 1
     assert "there is no module nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_it_runs_is_called_as_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `python forms.py` is; a setting comes first."""
+    named: list[str] = []
+
+    def note(*_: object, settings: Settings) -> int:
+        named.append(settings.field_manager)
+        return 0
+
+    monkeypatch.setattr("ctrlkit.cli.run.run_program", note)
+    assert main(["run", "forms:greet"]) == 0
+    assert main(["run", "forms:greet", "--field-manager", "greeter"]) == 0
+    assert named == ["forms", "greeter"]

@@ -28,6 +28,7 @@ from ctrlkit.model import (
     Verb,
 )
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, STATEFULSETS
+from ctrlkit.names import program_name
 from tests.unit.client.support import ScriptedTransport, a_list, an_object
 
 
@@ -42,7 +43,7 @@ class SlimData:
 
 
 SLIMS = CONFIG_MAPS.of(Slim)
-BY_US = Options(field_manager="ctrlkit")
+BY_US = Options(field_manager=program_name())
 
 
 async def test_get_decodes_to_the_type() -> None:

@@ -18,6 +18,7 @@ from ctrlkit.controller.gate import SEEN_WITHIN_S, WriteGate
 from ctrlkit.controller.gate_metrics import GATE_METRICS, GateCollector
 from ctrlkit.model import Applied, Deleted, Effect, ObjectKey, Write
 from ctrlkit.model.kinds import PODS, SERVICES
+from ctrlkit.workqueue import LOW
 from tests.support.list_watch import ScriptedSource
 from tests.support.records import applied, record, snapshot
 from tests.unit.client.support import ScriptedTransport
@@ -118,6 +119,32 @@ async def test_a_held_key_keeps_its_priority() -> None:
         controller.wake(ObjectKey("d", "other"))
         await asyncio.sleep(1)
     assert [name for name, _, _ in writer.runs] == ["a", "slow", "other", "a"]
+
+
+@pytest.mark.behaviour("B1", "K12")
+async def test_a_held_key_that_was_urgent_still_is() -> None:
+    """Once it may run, it goes before what can wait, which was there long before."""
+    informer = pods("d/a")
+    writer = Writer(informer)
+
+    async def reconcile(request: Request) -> Outcome:
+        outcome = await writer.reconcile(request)
+        await asyncio.sleep(1 if request.name == "slow" else 0)
+        return outcome
+
+    watch = Watch(informer, to_mapped(lambda seen: [A] if seen.key == A else []))
+    controller = Controller(name="test", reconcile=reconcile, watches=[watch])
+    async with running(controller):
+        await asyncio.sleep(0.1)
+        informer.apply([applied("d/a", 4)])
+        await asyncio.sleep(0.1)
+        assert controller.busy() == ("controller:test d/a waits to see what it wrote",)
+        controller.wake(ObjectKey("d", "slow"))
+        await asyncio.sleep(0.1)
+        controller.queue.add(ObjectKey("d", "patient"), priority=LOW)
+        informer.apply([applied("d/made", 5)])
+        await asyncio.sleep(2)
+    assert [name for name, _, _ in writer.runs] == ["a", "slow", "a", "patient"]
 
 
 @pytest.mark.behaviour("B1")

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped
 from ctrlkit.controller.metrics import METRICS, ControllerCollector
-from ctrlkit.errors import Conflict, Forbidden, TerminalError
+from ctrlkit.errors import Conflict, Forbidden, RetryLater, TerminalError
 from ctrlkit.model import ObjectKey, Record
 from ctrlkit.workqueue import FastSlow, WorkQueue
 from tests.unit.controller.support import Script, one, pods, running, samples
@@ -68,6 +68,9 @@ def test_a_scrape_before_the_first_event_has_every_name_label_and_bucket() -> No
         (RequeueAfter(60), "requeue_after", []),
         (Forbidden("no"), "error", ["reconcile_errors"]),
         (KeyError("spec"), "error", ["reconcile_errors", "reconcile_panics"]),
+        (OSError("disk"), "error", ["reconcile_errors"]),
+        (RetryLater("too early", after_s=60), "requeue", []),
+        (RetryLater("too early"), "requeue", []),
         (TerminalError("never"), "error", ["reconcile_errors", "terminal_reconcile_errors"]),
         (Conflict("changed"), "conflict", []),
     ],

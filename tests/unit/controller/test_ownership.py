@@ -14,7 +14,7 @@ from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Replicas, Request, RequeueAfter, Result, Watch, to_self
 from ctrlkit.controller.controller import SLICE
 from ctrlkit.controller.sources import Sink
-from ctrlkit.errors import Conflict, Forbidden, NotSynced, Unreachable
+from ctrlkit.errors import Conflict, Forbidden, NotSynced, RetryLater, Unreachable
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import PODS
 from tests.support.list_watch import ScriptedSource
@@ -249,6 +249,45 @@ async def test_a_key_that_comes_back_before_its_turn_still_knows_why() -> None:
         await asyncio.sleep(20)
     assert [request.causes for request in script.requests if request.name == "2"] == [
         ("pods d/2 added at 1, seen by the first list",)
+    ]
+
+
+@pytest.mark.parametrize("end", [Forbidden("no"), Conflict("changed"), RequeueAfter(60), RetryLater("no", after_s=60)])
+async def test_what_was_owed_to_a_key_and_why_go_with_its_shard(end: object) -> None:
+    """When it comes back it is as new: a first attempt, for what has happened since."""
+    informer, script = pods("d/1"), Script(end, DONE)
+    controller = one(script, informer)
+    async with running(controller):
+        await virtual_loop().wait_all_blocked()
+        controller.restrict(even)
+        await controller.quiesce(odd)
+        await asyncio.sleep(120)
+        controller.restrict(everything)
+        informer.apply([applied("d/1", 2)])
+        await asyncio.sleep(120)
+    assert [(request.attempt, request.causes, request.waited_s) for request in script.requests[1:]] == [
+        (1, ("pods d/1 updated content at 2",), 0)
+    ]
+
+
+async def test_why_a_key_was_ready_goes_with_its_shard_when_its_turn_comes() -> None:
+    """Another replica has it by then; when it comes back it is for what has happened since."""
+    informer, script = pods("d/1", "d/2"), Script(DONE)
+
+    async def reconcile(request: Request) -> Outcome:
+        await asyncio.sleep(10 if request.name == "1" else 0)
+        return await script(request)
+
+    controller = one(reconcile, informer)
+    async with running(controller):
+        await asyncio.sleep(1)
+        controller.restrict(odd)
+        await asyncio.sleep(20)
+        controller.restrict(everything)
+        informer.apply([applied("d/2", 2)])
+        await asyncio.sleep(20)
+    assert [(request.causes, request.waited_s) for request in script.requests if request.name == "2"] == [
+        (("pods d/2 updated content at 2",), 0)
     ]
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.controller.outcome import DONE, RequeueAfter
-from ctrlkit.controller.verdict import Result, describe, judge_error, judge_outcome
-from ctrlkit.errors import Conflict, DecodeError, Forbidden, NotFound, TerminalError, Unreachable
+from ctrlkit.controller.verdict import Result, judge_error, judge_outcome
+from ctrlkit.errors import Conflict, DecodeError, Forbidden, NotFound, RetryLater, TerminalError, Unreachable
 
 FIELD_CONFLICT = Conflict("conflict with kubectl", details={"causes": [{"reason": "FieldManagerConflict"}]})
 SORTS = [
@@ -18,6 +18,8 @@ SORTS = [
     (Forbidden("no"), Result.ERROR, True),
     (Unreachable("refused"), Result.ERROR, True),
     (DecodeError("spec.nodes: want int"), Result.ERROR, True),
+    (ConnectionResetError("reset"), Result.ERROR, True),
+    (RetryLater("no answer"), Result.RETRY_LATER, True),
     (KeyError("spec"), Result.ERROR, False),
 ]
 
@@ -65,6 +67,10 @@ def test_what_is_no_outcome_is_an_error_that_names_its_type_only(outcome: object
         judge_outcome(outcome)
 
 
-def test_one_line_tells_all_errors_of_a_group() -> None:
-    """Own errors tell themselves, others are shown with their class."""
-    assert describe(ExceptionGroup("w", [Unreachable("dial a"), KeyError("spec")])) == "dial a; KeyError('spec')"
+def test_too_early_is_a_result_of_its_own() -> None:
+    """With its delay, or 0 for that of the queue; of several the first one to come due; others beside it are errors."""
+    assert judge_error(RetryLater("no answer")).delay_s == 0
+    later = judge_error(ExceptionGroup("both", [RetryLater("a", after_s=30), RetryLater("b", after_s=5)]))
+    assert (later.result, later.delay_s, later.foreseen) == (Result.RETRY_LATER, 5, True)
+    assert judge_error(ExceptionGroup("both", [RetryLater("a"), Forbidden("no")])).result is Result.ERROR
+    assert judge_error(ExceptionGroup("both", [RetryLater("a"), KeyError("a")])).foreseen is False

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
+import msgspec
 import pytest
 
 from ctrlkit import clock
-from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
-from ctrlkit.errors import CtrlkitError, ServiceUnavailable
+from ctrlkit.controller import DONE, Controller, Every, Outcome, Request, Schedule, Watch, to_mapped, to_self
+from ctrlkit.errors import CtrlkitError, RetryLater, ServiceUnavailable, TerminalError
 from ctrlkit.manager import Build, Manager, Settings
 from ctrlkit.model import MergePatch, Options
-from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SERVICES, STATEFULSETS
+from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, PODS, SERVICES, STATEFULSETS
 from fakes import World, Write
 from fakes.calls import Calls
 from fakes.cluster import ALL, Loop
+from fakes.trace import Changed
+from fakes.unforeseen import UnforeseenFailure
 from fakes.world import NeverHeld, NeverSettled
 from tests.support.greetings import GREETINGS, greeter, greeting
 
@@ -292,6 +298,238 @@ async def test_a_part_that_fails_ends_the_test() -> None:
         async with World() as world:
             world.manage(build)
             await world.pass_time("10m")
+
+
+class Breaking:
+    """A part that fails after a while, or at its end."""
+
+    def __init__(self, *, after_s: float = 0.0) -> None:
+        self._after_s = after_s
+
+    async def run(self) -> None:
+        """Fails."""
+        try:
+            await asyncio.sleep(self._after_s)
+        finally:
+            raise ZeroDivisionError("the part broke")
+
+    def busy(self) -> tuple[str, ...]:
+        """Never."""
+        return ()
+
+
+async def test_what_a_part_failed_of_comes_out_of_whatever_lets_time_pass() -> None:
+    """Of each of them, at once; not only at the end."""
+    for pass_time in (World.settle, lambda world: world.pass_time("1m"), lambda world: world.until(lambda: False)):
+        with pytest.raises(ZeroDivisionError) as at_the_end:  # noqa: PT012 - the block is the subject
+            async with World() as world:
+                world.start(Breaking())
+                with pytest.raises(ZeroDivisionError, match="the part broke") as caught:
+                    await pass_time(world)
+        assert at_the_end.value is caught.value
+
+
+@pytest.mark.parametrize("after_s", [0.0, 3600.0])
+async def test_what_a_part_failed_of_when_nothing_was_waited_for_comes_at_the_end(after_s: float) -> None:
+    """Before the end, or because of it."""
+    with pytest.raises(ZeroDivisionError, match="the part broke"):  # noqa: PT012 - the block is the subject
+        async with World() as world:
+            world.start(Breaking(after_s=after_s))
+            await asyncio.sleep(1)
+
+
+async def test_an_error_of_the_test_itself_comes_first() -> None:
+    """It is what the reader looks for."""
+    with pytest.raises(KeyError, match="mine"):  # noqa: PT012 - the block is the subject
+        async with World() as world:
+            world.start(Breaking())
+            await asyncio.sleep(1)
+            raise KeyError("mine")
+
+
+# ---- what nobody foresaw --------------------------------------------------------------------------------------------
+
+
+def mistaken(error: Exception | None = None) -> Build:
+    """A controller with a mistake."""
+
+    def build(manager: Manager) -> Controller:
+        async def reconcile(request: Request) -> Outcome:
+            raise KeyError(request.name) if error is None else error
+
+        return Controller(name="m", reconcile=reconcile, watches=[Watch(manager.informer(GREETINGS), to_self)])
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        World.settle,
+        lambda world: world.advance("5m"),
+        lambda world: world.pass_time("5m"),
+        lambda world: world.until(bool),
+    ],
+)
+async def test_the_first_exception_that_nobody_foresaw_ends_the_wait(waits: Callable[[World], Awaitable[None]]) -> None:
+    """With its cause, which begins at the line of the reconciler; no retry comes first."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        manager = world.manage(mistaken())
+        with pytest.raises(UnforeseenFailure) as caught:
+            await waits(world)
+        assert clock.monotonic() == 0.0
+        assert manager.controllers[0].statistics().unforeseen == 1
+        await world.stop(manager)
+    failure = caught.value
+    assert str(failure) == (
+        "reconcile of m demo/hello raised what nobody foresaw: KeyError('hello'); mend it, or say "
+        "world.allow_failures(KeyError) where that is what the test is about"
+    )
+    assert isinstance(failure.__cause__, KeyError)
+    assert [frame.name for frame in traceback.extract_tb(failure.__cause__.__traceback__)] == ["reconcile"]
+
+
+async def test_its_line_is_shown_once_however_many_keys_fail(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the error, with their number; their log lines say no more than what it was."""
+    async with World(greeting("a"), greeting("b"), greeting("c"), kinds=[GREETINGS]) as world:
+        manager = world.manage(mistaken())
+        with pytest.raises(UnforeseenFailure, match=r"KeyError\('a'\) \(2 more failed\)") as caught:
+            await world.settle()
+        await world.stop(manager)
+    text = "".join(traceback.format_exception(caught.value))
+    log = capsys.readouterr().err
+    assert text.count("raise KeyError(request.name)") == 1
+    assert (log.count("KeyError('b')"), log.count("Traceback"), log.count("raise KeyError")) == (1, 0, 0)
+
+
+async def test_when_nothing_was_waited_for_it_comes_at_the_end() -> None:
+    """With the trace, as what leaves the block by itself has it."""
+    with pytest.raises(UnforeseenFailure) as caught:  # noqa: PT012 - the block is the subject
+        async with World(greeting(), kinds=[GREETINGS]) as world:
+            world.manage(mistaken())
+            await asyncio.sleep(0.001)
+    assert isinstance(caught.value.__cause__, KeyError)
+    (note,) = caught.value.__notes__
+    assert "m demo/hello                  reconcile began" in note
+
+
+async def test_what_a_test_is_about_may_come(capsys: pytest.CaptureFixture[str]) -> None:
+    """These kinds and no other; counted, tried again, and told with their traceback once."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        manager = world.manage(mistaken())
+        world.allow_failures(LookupError)
+        await world.pass_time("1m")
+        count = manager.controllers[0].statistics().unforeseen
+        assert count > 10
+        assert capsys.readouterr().err.count("raise KeyError(request.name)") == 1
+        await world.stop(manager)
+        second = world.manage(mistaken(ZeroDivisionError("not this one")))
+        with pytest.raises(UnforeseenFailure, match="not this one"):
+            await world.settle()
+        await world.stop(second)
+        world.allow_failures()
+        world.manage(mistaken(ZeroDivisionError("any")))
+        with pytest.raises(NeverSettled, match="any"):
+            await world.settle()
+
+
+@pytest.mark.parametrize(
+    "error", [ServiceUnavailable("no"), TimeoutError("5 s"), RetryLater("no"), TerminalError("no")]
+)
+async def test_what_is_foreseen_ends_no_wait(error: Exception) -> None:
+    """It is part of what happens."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        world.manage(mistaken(error))
+        await world.pass_time("1m")
+
+
+def broken(what: str) -> Build:
+    """A controller some part of which has a mistake, but not its reconciler."""
+
+    def raises(*_: object) -> NoReturn:
+        raise KeyError(what)
+
+    def build(manager: Manager) -> Controller:
+        greetings = manager.informer(GREETINGS)
+        watch = Watch(
+            greetings,
+            to_mapped(raises) if what == "mapper" else to_self,
+            predicate=raises if what == "predicate" else None,
+            forgets_failures=raises if what == "forgets_failures" else None,
+        )
+        schedule = [Schedule("schedule", raises, Every(10))] if what == "schedule" else []
+        if what == "handler":
+            greetings.add_handler(raises, name="handler")
+        if what == "index":
+            greetings.add_index("index", raises)
+        return Controller(name="m", reconcile=_nothing, watches=[watch, *schedule])
+
+    return build
+
+
+@pytest.mark.parametrize("what", ["mapper", "predicate", "forgets_failures", "schedule", "handler", "index"])
+async def test_so_does_what_anything_else_of_a_users_raises(what: str) -> None:
+    """Where it is called by the framework, which goes on in a program."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        manager = world.manage(broken(what))
+        with pytest.raises(UnforeseenFailure) as caught:
+            await world.advance("1m")
+        assert repr(caught.value.__cause__) == f"KeyError('{what}')"
+        await world.stop(manager)
+
+
+async def test_a_test_that_has_caught_it_may_go_on() -> None:
+    """It is told once; the next one is told too."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        manager = world.manage(mistaken())
+        for _ in range(2):
+            with pytest.raises(UnforeseenFailure):
+                await world.settle()
+        await world.stop(manager)
+        await world.settle()
+        before = clock.monotonic()
+        await world.pass_time("1m")
+        assert clock.monotonic() == before + 60
+
+
+# ---- what a world says of who and when -------------------------------------------------------------------------------
+
+
+async def test_candidates_are_called_by_their_part_and_the_number_of_its_start() -> None:
+    """Two of one name too; a name of the settings comes first."""
+    one_leads = Settings(leader_elect=True, lease_name="greeter")
+
+    def holder(world: World) -> object:
+        return world.tracker.get(LEASES, "default/greeter").at("spec.holderIdentity")
+
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        first = world.manage(greeter(), settings=one_leads, name="first")
+        await world.settle()
+        assert holder(world) == "first-1"
+        await world.crash(first)
+        again = world.restart(first)
+        await world.settle()
+        assert holder(world) == "first-2"
+        await world.crash(again)
+        other = world.manage(greeter(), settings=one_leads, name="second")
+        await world.settle()
+        assert holder(world) == "second-1"
+        await world.crash(other)
+        world.manage(greeter(), settings=msgspec.structs.replace(one_leads, identity="me"))
+        await world.settle()
+        assert holder(world) == "me"
+
+
+async def test_what_a_test_changes_stands_at_the_moment_in_which_it_did_so() -> None:
+    """In its own name; whatever lets time pass next has noted it before."""
+    async with World(kinds=[GREETINGS]) as world:
+        world.seed(greeting("a"))
+        await world.pass_time("30s")
+        world.seed(greeting("b"))
+        await world.advance("1m")
+        changes = [entry for entry in world.trace.entries if isinstance(entry, Changed)]
+    told = {(change.key.partition("/")[2], change.at_s, change.by) for change in changes if "/" in change.key}
+    assert {("a", 0.0, "test"), ("b", 30.0, "test")} <= told
 
 
 # ---- chance ----------------------------------------------------------------------------------------------------------

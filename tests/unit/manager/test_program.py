@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from pathlib import Path
 
 import pytest
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.election import LeaseTimes
 from ctrlkit.errors import ConfigError
-from ctrlkit.manager import Build, Endpoints, Manager, Settings, controllers_of, manager_from, run, stop_on_signals
+from ctrlkit.manager import (
+    Build,
+    Endpoints,
+    Manager,
+    Settings,
+    connect,
+    controllers_of,
+    manager_from,
+    run,
+    stop_on_signals,
+)
 from ctrlkit.manager.program import BuildError, builds_in
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES
+from ctrlkit.names import program_name
+from fakes.apiserver import ApiServer
 from fakes.clientset import FakeClientset
+from fakes.world import World
 
 
 def made(manager: Manager, name: str) -> Controller:
@@ -150,3 +165,45 @@ async def test_what_makes_no_controllers_is_foreseen() -> None:
         with pytest.raises(BuildError, match=said):
             controllers_of(build, manager)  # type: ignore[arg-type]
     assert issubclass(BuildError, ConfigError)
+
+
+async def test_what_is_written_is_owned_by_whom_the_settings_name() -> None:
+    """Else by whom the client names; a connection has the name as well."""
+    client = FakeClientset().client
+    assert manager_from(Settings(), client).client is client
+    manager = manager_from(Settings(field_manager="greeting"), client)
+    assert (manager.client.field_manager, manager.client.transport) == ("greeting", client.transport)
+
+
+async def test_a_connection_has_the_name_of_its_program(
+    clientset: FakeClientset, api_server: ApiServer, tmp_path: Path
+) -> None:
+    """Its own, or the one it is given."""
+    kubeconfig = str(tmp_path / "kubeconfig")
+    api_server.write_kubeconfig(tmp_path / "kubeconfig")
+    for name in ("", "greeting"):
+        async with connect(kubeconfig=kubeconfig, field_manager=name) as client:
+            assert client.field_manager == (name or program_name())
+            made = await client.create(
+                CONFIG_MAPS, {"metadata": {"name": f"a{name}", "namespace": "default"}, "data": {"a": "1"}}
+            )
+        assert [entry["manager"] for entry in made["metadata"]["managedFields"]] == [name or program_name()]
+
+
+@pytest.mark.parametrize("name", ["a" * 129, "a\nb"])
+def test_a_name_that_no_server_takes_is_refused(name: str) -> None:
+    """Before anything is asked of one."""
+    with pytest.raises(ConfigError, match="cannot be the field_manager"):
+        Settings(field_manager=name)
+
+
+async def test_in_a_world_a_program_is_called_as_its_module_whoever_runs_the_test(world: World) -> None:
+    """So replicas are one owner; a setting comes first."""
+
+    def build(manager: Manager) -> Controller:
+        return made(manager, "one")
+
+    replicas = [world.manage(functools.partial(build), name=name) for name in ("first", "second")]
+    assert {manager.client.field_manager for manager in replicas} == {__name__}
+    named = world.manage(build, settings=Settings(field_manager="greeting"), name="third")
+    assert named.client.field_manager == "greeting"

@@ -66,6 +66,7 @@ def test_each_setting_is_read_from_all_three(tmp_path: Path) -> None:
         "context": ("kind", "kind"),
         "namespaces": ("demo, test", ("demo", "test")),
         "forbidden_namespaces": ("skip", ForbiddenNamespaces.SKIP),
+        "field_manager": ("greeting", "greeting"),
         "grace_s": ("1.5", 1.5),
         "sync_timeout_s": ("7", 7.0),
         "log_format": ("json", LogFormat.JSON),

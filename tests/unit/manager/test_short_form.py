@@ -185,6 +185,7 @@ async def test_what_nobody_named_cannot_be_looked_up() -> None:
         return DONE
 
     async with World(greeting(), kinds=[GREETINGS]) as world:
+        world.allow_failures(LookupError)
         world.manage(peek)
         with capture_logs() as lines:
             await world.pass_time(1)

@@ -17,13 +17,14 @@ Reply = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as the server saw it, and when on the loop's clock."""
+    """One request as the server saw it, when on the loop's clock, and the port of the other end of its connection."""
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
     at_s: float
+    port: int = 0
 
 
 @dataclass(slots=True)
@@ -36,7 +37,8 @@ class ScriptedServer:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.content.read()  # of any size
-        self.asked.append(Asked(request.method, request.path_qs, request.headers, body, clock.monotonic()))
+        port = 0 if request.transport is None else request.transport.get_extra_info("peername")[1]
+        self.asked.append(Asked(request.method, request.path_qs, request.headers, body, clock.monotonic(), port))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         return await reply(request)
 

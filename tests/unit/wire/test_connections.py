@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import traceback
+import weakref
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -254,3 +257,53 @@ async def test_a_proxy_that_cannot_be_reached_is_named_as_what_failed() -> None:
             with pytest.raises(Unreachable, match=r"the proxy on the way to 10.0.0.1:6443 cannot be reached") as caught:
                 await transport.do(GET)
     assert "s3cret" not in str(caught.value)
+
+
+# ---- contexts ---------------------------------------------------------------------------------------------------
+
+
+class Mark:
+    """Something that a call has in its context."""
+
+
+MARK: ContextVar[Mark | None] = ContextVar("mark", default=None)
+
+
+async def test_a_pooled_connection_does_not_keep_the_context_of_the_call_that_it_was_made_for() -> None:
+    """Nor does the timer that closes idle ones: what a reconcile has in its context ends with it."""
+    limit_s = 2.0
+    async with (
+        serving(answers({"kind": "Pod"})) as server,
+        RestTransport(Endpoint(server=server.url), time_limit_s=limit_s) as transport,
+    ):
+
+        async def call() -> Callable[[], Mark | None]:
+            mark = Mark()
+            MARK.set(mark)
+            await transport.do(GET)
+            return weakref.ref(mark)
+
+        marks = [await asyncio.create_task(call()) for _ in range(2)]
+        await asyncio.sleep(limit_s)  # asyncio keeps the context of a timer that was cancelled until it were due
+        gc.collect()
+        assert [mark() for mark in marks] == [None, None]
+        await transport.do(GET)
+        assert len({asked.port for asked in server.asked}) == 1
+
+
+@pytest.mark.real_time
+async def test_a_call_that_is_cancelled_while_it_connects_leaves_no_task_behind() -> None:
+    """What makes the connection ends with it."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):  # the one place in its backlog
+            async with RestTransport(Endpoint(server=f"http://127.0.0.1:{port}")) as transport:
+                before = asyncio.all_tasks()
+                calls = [asyncio.create_task(transport.do(GET)) for _ in range(3)]
+                await asyncio.sleep(0.05)
+                for call in calls:
+                    call.cancel()
+                await asyncio.wait(calls)
+                assert asyncio.all_tasks() == before

@@ -26,9 +26,10 @@ from ctrlkit.errors import (
 )
 from ctrlkit.model import Action, Options, PatchType, Verb
 from ctrlkit.model.kinds import PODS
+from ctrlkit.names import program_name
 from ctrlkit.wire.connections import alive_socket
 from ctrlkit.wire.endpoint import Anonymous, Endpoint
-from ctrlkit.wire.transport import RestTransport
+from ctrlkit.wire.transport import RestTransport, user_agent
 from tests.unit.wire.support import ScriptedServer, answers, refuses, resets, serving, streams
 
 GET = Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a")
@@ -77,7 +78,7 @@ async def test_a_call_is_one_request() -> None:
     assert asked.body == b'{"spec":{}}'
     assert asked.headers["Content-Type"] == "application/apply-patch+yaml"
     assert asked.headers["Accept"] == "application/json"
-    assert asked.headers["User-Agent"] == "ctrlkit"
+    assert asked.headers["User-Agent"] == user_agent(program_name())
 
 
 async def test_a_server_below_a_path_is_reached() -> None:

@@ -102,6 +102,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     write_pair(pair)
     names = ("good", "later", "bug", "final", "conflict", "long")
     async with World(*map(greeting, names), greeting("stuck", namespace="slow"), kinds=[GREETINGS]) as world:
+        world.allow_failures()
         world.seed({**greeting("unfit"), "spec": {"text": 7}})
         line = BadLine(world.clientset)
         async with (
