@@ -66,7 +66,7 @@ class Access:
         """The TLS to listen at `host` with. Errors: ConfigError for an insecure server that others could reach."""
         if self.authority is not None:
             return self.authority.server_context(host)
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise ConfigError(
                 f"serve the API without TLS and token at {host}: other machines could reach it; "
                 "listen at 127.0.0.1, or leave the security as it is"
@@ -132,10 +132,11 @@ def _is_among(authority: str, ours: set[str]) -> bool:
     if found is None:
         return False
     name = found[1].strip("[]").lower()
-    return name in ours or _is_loopback(name)
+    return name in ours or is_loopback(name)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is of the machine itself."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

@@ -130,7 +130,7 @@ def _write(server: ApiServer, kubeconfig: Path) -> None:
 
 def _remove(server: ApiServer, kubeconfig: Path) -> None:
     """Take the kubeconfig away again, unless somebody else has written it meanwhile: it leads nowhere now."""
-    with suppress(OSError):
+    with suppress(OSError, UnicodeDecodeError):
         if kubeconfig.read_text(encoding="utf-8") == server.kubeconfig():
             kubeconfig.unlink()
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from fakes.apiserver.access import is_loopback
+
 _NAME = "ctrlkit"
 
 
@@ -54,22 +56,26 @@ def kubeconfig_text(url: str, *, token: str | None = None, authority_pem: bytes 
 
 def is_of_a_server(text: str) -> bool:
     """
-    Whether a kubeconfig leads to one of these servers and to nothing else, so that it may be written over.
+    Whether a file is empty, or a kubeconfig that leads to one of these servers and nowhere else, so that it may be
+    written over.
 
-    >>> is_of_a_server(kubeconfig_text("https://127.0.0.1:6443", token="old")), is_of_a_server("")
-    (True, True)
-    >>> is_of_a_server("clusters: [{name: production, cluster: {server: https://kube.example}}]")
-    False
+    >>> old = kubeconfig_text("https://127.0.0.1:6443", token="old")
+    >>> is_of_a_server(old), is_of_a_server(""), is_of_a_server(old.replace("127.0.0.1", "kube.example"))
+    (True, True, False)
     """
+    if not text.strip():
+        return True
     try:
         config: Any = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return False
     match config:
-        case None:
-            return True
-        case {"clusters": [{"name": name}], "users": [{"name": user}]}:
-            return bool(name == user == _NAME)
+        case {
+            "clusters": [{"name": cluster, "cluster": {"server": str(url)}}],
+            "users": [{"name": user}],
+            "contexts": [{"name": context}],
+        } if cluster == user == context == _NAME:
+            return is_loopback(url.removeprefix("https://").removeprefix("http://").rpartition(":")[0].strip("[]"))
     return False
 
 

@@ -57,7 +57,22 @@ def test_a_kubeconfig_that_cannot_be_written_is_an_error_that_names_it(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("content", ["current-context: production", "apiVersion: [", "\0"])
+OLD = kubeconfig_text("https://127.0.0.1:1", token="old")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "current-context: production",
+        "apiVersion: [",
+        "\0",
+        "# only notes",
+        "[" * 5_000,
+        OLD.replace("127.0.0.1", "kube.example"),
+        OLD.replace("contexts:", "contexts:\n- {name: another}"),
+    ],
+    ids=range(7),
+)
 def test_a_kubeconfig_of_other_servers_is_not_written_over(tmp_path: Path, content: str) -> None:
     """It would be lost, and at the end the file would be removed as well."""
     path = tmp_path / "config"
