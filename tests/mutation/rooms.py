@@ -44,10 +44,14 @@ class Room:
         return [path.relative_to(ROOT) for path in found if path.stem not in ("__init__", *self.leave_out)]
 
     def tests_of(self, module: Path, scope: Scope = Scope.ALL) -> list[str]:
-        """The tests that are to notice a mistake in a module, those that are likeliest to come first."""
+        """
+        The tests that are to notice a mistake in a module, those that are likeliest to come first.
+
+        A module that has no tests of its own has those of its neighbours.
+        """
         files = sorted(path for pattern in self.tests for path in ROOT.glob(pattern))
         own = [path for path in files if path.stem in (f"test_{module.stem}", f"test_{self.name}_{module.stem}")]
-        others = [path for path in files if path not in own] if scope is Scope.ALL else []
+        others = [path for path in files if path not in own] if scope is Scope.ALL or not own else []
         others.sort(key=lambda path: "_any_" in path.stem)
         stories = self.stories if scope is Scope.ALL else ()
         return [str(module), *(str(path.relative_to(ROOT)) for path in (*own, *others)), *stories]

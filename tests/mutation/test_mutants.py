@@ -10,7 +10,7 @@ import pytest
 
 from tests.mutation.known import KNOWN
 from tests.mutation.mutants import mutants_of
-from tests.mutation.rooms import ROOMS, ROOT
+from tests.mutation.rooms import ROOMS, ROOT, Scope
 
 CHANGES = [
     ("if a < b:\n        c()", {"the condition is negated": "if not a < b:", "< becomes <=": "if a <= b:"}),
@@ -97,9 +97,10 @@ def test_every_module_of_a_room_can_be_mutated_and_has_tests() -> None:
             assert len({mutant.id for mutant in mutants}) == len(mutants)
             if mutants:
                 compile(mutants[-1].tree(source), str(module), "exec")
-            tests = room.tests_of(module)
-            assert len(tests) > 1
-            assert all((ROOT / path).exists() for path in tests)
+            for scope in Scope:
+                tests = room.tests_of(module, scope)
+                assert len(tests) > 1
+                assert all((ROOT / path).exists() for path in tests)
 
 
 def test_what_is_known_to_survive_is_still_there() -> None:

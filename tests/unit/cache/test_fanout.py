@@ -129,7 +129,7 @@ async def test_a_removal_ends_a_drain() -> None:
 async def test_a_slow_handler_is_visible() -> None:
     """Depth, age of the oldest change that waits, the most that ever did, and how late handled changes were."""
     registration: Registration[dict[str, Any]] = Registration(lambda _: None, name="h")
-    assert (registration.depth, registration.oldest_s) == (0, 0.0)
+    assert (registration.depth, registration.oldest_s, registration.statistics().high_water) == (0, 0.0, 0)
     registration.publish([change(str(n)) for n in range(SLICE + 50)])
     registration._take_slice()
     now = asyncio.get_running_loop().time()

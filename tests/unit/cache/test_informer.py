@@ -344,3 +344,31 @@ async def test_statistics_tell_of_failures_faults_and_age() -> None:
     assert failure.cause.value == "forbidden"
     assert statistics.last_event_age_s is not None
     assert 0 <= statistics.last_event_age_s <= 5.01
+
+
+@pytest.mark.behaviour("B4")
+async def test_it_says_which_of_its_scopes_are_not_listed_and_why() -> None:
+    """In an error's text, and in log lines; a scope that did not fail has no cause but what it does."""
+    refused = Forbidden("may not list")
+    with capture_logs() as lines:
+        informer = make(a=ScriptedSource([refused]), b=ScriptedSource([snapshot(1)]))
+        assert informer.lag() == "pods@a: no answer yet (new); pods@b: no answer yet (new)"
+        task = asyncio.create_task(informer.run())
+        await asyncio.sleep(0.1)
+        assert informer.lag() == f"pods@a: {refused} (forbidden, waiting)"
+        task.cancel()
+        await asyncio.wait([task])
+    assert {line["collection"] for line in lines if line["event"] == "list_failed"} == {"pods@a"}
+
+
+async def test_an_informer_of_everything_says_no_scope() -> None:
+    """There is one reflector, and its name is the informer's."""
+    refused = Forbidden("may not list")
+    with capture_logs() as lines:
+        informer = make(all=ScriptedSource([refused]))
+        task = asyncio.create_task(informer.run())
+        await asyncio.sleep(0.1)
+        assert informer.lag() == f"pods: {refused} (forbidden, waiting)"
+        task.cancel()
+        await asyncio.wait([task])
+    assert {line["collection"] for line in lines if line["event"] == "list_failed"} == {"pods"}

@@ -63,6 +63,7 @@ def test_the_first_list_takes_any_state_and_later_ones_none_older_than_the_last_
     """R1: "0" first, then the last version."""
     course = Course(chance=Random(7))
     assert course.begin() == List("0", Reason.FIRST)
+    assert not course.is_rewritten("5", asked="0")
     assert course.listed("5") == Watch("5")
     course.reached("9")
     step = course.watch_ended(InternalError("boom"), lived_s=3)
@@ -266,6 +267,7 @@ UNABLE = [
     (ApiError("not implemented", code=501), 0.0, 0),
     (InternalError("the required storage feature RequestWatchProgress is disabled"), 0.0, 0),
     (TimedOut("no end marker"), MARKER_PATIENCE_S, 3),
+    (TimedOut("cut by the transport, however soon"), 0.5, 0),
     (None, MARKER_PATIENCE_S, 3),
 ]
 

@@ -26,6 +26,7 @@ from ctrlkit.errors import (
     NotFound,
     StoreReadError,
     StreamBroken,
+    TimedOut,
     TooManyRequests,
     Unreachable,
 )
@@ -233,9 +234,23 @@ async def test_a_stream_cut_in_mid_line_resumes_after_the_last_whole_event() -> 
 async def test_an_unforeseen_error_ends_nothing() -> None:
     """A bug in a source is logged and waited out like a failure."""
     source = ScriptedSource([ValueError("a bug"), snapshot(3)])
-    async with reflecting(source, for_s=5) as (reflector, _):
-        assert source.asked == [("list", "0"), ("list", "0"), ("watch", "3")]
-        assert reflector.synced.is_set()
+    with capture_logs() as lines:
+        async with reflecting(source, for_s=5) as (reflector, _):
+            assert source.asked == [("list", "0"), ("list", "0"), ("watch", "3")]
+            assert reflector.synced.is_set()
+    (line,) = [line for line in lines if line["event"] == "list_failed"]
+    assert (line["error"], line["log_level"]) == ("ValueError('a bug')", "error"), "such an error need not tell itself"
+
+
+async def test_a_foreseen_error_is_logged_in_its_own_words() -> None:
+    """Without a traceback."""
+    refused = Forbidden("may not list")
+    with capture_logs() as lines:
+        async with reflecting(ScriptedSource([refused, snapshot(3)]), for_s=5):
+            pass
+    (line,) = [line for line in lines if line["event"] == "list_failed"]
+    assert (line["error"], line["log_level"]) == (str(refused), "warning")
+    assert "exc_info" not in line
 
 
 async def test_a_server_that_ends_every_watch_at_once_sees_few_requests() -> None:
@@ -331,6 +346,19 @@ async def test_a_stream_that_opens_late_has_the_same_patience() -> None:
         assert notebook.told == [("initial", ["d/a"])]
         assert reflector.statistics().streams_lists
         assert reflector.statistics().failures == 0
+
+
+@pytest.mark.behaviour("R21", "B17")
+async def test_a_stream_that_the_server_did_not_open_says_nothing_of_what_it_can_do() -> None:
+    """It timed out before the first line of the answer: the next try is a stream again, after a wait, and no list."""
+    source = ScriptedSource(
+        [snapshot(3)],
+        streams=[Stream(opens_after_s=30.0, error=TimedOut("no answer"), refused=True), Stream([END], open_s=1e9)],
+    )
+    async with reflecting(source, for_s=100):
+        assert source.asked == [("stream", ""), ("stream", "")]
+        assert source.calls[1][2] > 30.0
+        assert source.streams_lists
 
 
 @pytest.mark.behaviour("R13", "B18")
@@ -466,6 +494,7 @@ async def test_after_a_list_of_which_not_all_could_be_read_another_one_follows()
         assert notebook.told == [("initial", ["d/a"]), ("applied", "d/b")]
         assert reflector.version == "5"
         assert "a list with 1 item that cannot be read; the first: no name" in reflector.statistics().last_error
+        assert reflector.statistics().unreadable == 1
         await asyncio.sleep(DOUBT_S)
         assert source.asked == [("list", "0"), ("watch", "3"), ("list", "5"), ("watch", "9")]
         assert reflector.statistics().list_error is None

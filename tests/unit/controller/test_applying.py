@@ -171,6 +171,20 @@ async def test_what_it_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(clientset.writes) == 1
 
 
+async def test_what_is_applied_again_is_remembered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what was applied longest ago that is forgotten, not what was first known."""
+    monkeypatch.setattr(applying, "REMEMBERED_MAX", 2)
+    clientset = FakeClientset()
+    applier = Applier(clientset.client, owner="mine")
+    await applier.apply(CONFIG_MAPS, data(a="1"))
+    await applier.apply(CONFIG_MAPS, {"metadata": META | {"name": "second"}})
+    await applier.apply(CONFIG_MAPS, data(a="2"))
+    await applier.apply(CONFIG_MAPS, {"metadata": META | {"name": "third"}})
+    clientset.clear_actions()
+    assert (await applier.apply(CONFIG_MAPS, data(a="2"), have=shown(clientset))).result is UNCHANGED
+    assert clientset.writes == []
+
+
 async def test_part_of_an_object_or_a_body_without_a_name_is_refused() -> None:
     """Before anything is sent."""
     applier = Applier(FakeClientset().client, owner="mine")
@@ -252,6 +266,25 @@ def test_what_nobody_applied_is_only_a_name() -> None:
     assert owned_fields(thing, "mine")["spec"] == {"list": [2]}
     entry["operation"] = "Update"
     assert "spec" not in owned_fields(thing, "mine")
+
+
+@pytest.mark.behaviour("C10")
+@pytest.mark.parametrize(
+    ("theirs", "data"),
+    [
+        ({"f:data": {"f:theirs": {}}}, {}),
+        ({"f:data": {".": {}}}, {"theirs": "2"}),
+        ({"f:metadata": {"f:labels": {"f:theirs": {}}}}, {"theirs": "2"}),
+    ],
+)
+def test_a_map_of_which_others_own_fields_was_applied_empty(theirs: dict[str, Any], data: dict[str, str]) -> None:
+    """C10: the same entry names all of a map where nobody else owns anything in it, whatever they own elsewhere."""
+    entries: list[dict[str, Any]] = [
+        {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+        for manager, fields in (("mine", {"f:data": {}}), ("theirs", theirs))
+    ]
+    thing = {"metadata": {"name": "net", "managedFields": entries}, "data": {"theirs": "2"}}
+    assert owned_fields(thing, "mine") == {"metadata": {"name": "net"}, "data": data}
 
 
 @pytest.mark.behaviour("C10")

@@ -227,3 +227,14 @@ async def test_causes_name_the_relation_of_each_watch() -> None:
             informer.apply([type(applied("d/x", 1))(owned)])
             await asyncio.sleep(1)
         assert [request.causes for request in script.requests] == [(words,)]
+
+
+@pytest.mark.parametrize("kind", [CauseKind.RETRY, CauseKind.REQUEUE])
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_a_wish_that_is_due_counts_as_one_of_what_a_run_answers(kind: CauseKind, others: int) -> None:
+    causes = Causes()
+    causes.note_due(KEY, kind, 5.0)
+    for number in range(others):
+        causes.note(KEY, CauseKind.SOURCE, f"order {number}", 6.0)
+    wanted = causes.take(KEY, 7.0)
+    assert (wanted.merged, wanted.kinds, wanted.since) == (1 + others, (kind, *[CauseKind.SOURCE] * others), 5.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,8 +27,9 @@ from ctrlkit.controller import (
     to_owner,
     to_self,
 )
+from ctrlkit.controller.orphans import Orphans
 from ctrlkit.manager import Manager
-from ctrlkit.model import AnyResource, ObjectMeta
+from ctrlkit.model import AnyResource, Effect, ObjectKey, ObjectMeta, Verb, Write
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS, SERVICES
 from fakes.world import World
 from tests.support.greetings import GREETINGS, greeting
@@ -35,6 +37,7 @@ from tests.unit.controller.support import Script, lines_of, pods
 
 Make = Callable[[Manager, ObjectMeta, dict[str, Any]], Awaitable[object]]
 """What a reconcile does, with its owner and the metadata of the child it is to make."""
+CHILD = ObjectKey("d", "child")
 
 
 async def told_of(make: Make, *, owners: Sequence[AnyResource] = (GREETINGS,), times: int = 1) -> list[dict[str, Any]]:
@@ -115,6 +118,25 @@ async def test_what_is_owned_watched_otherwise_or_was_there_before_is_not_told_o
     assert await told_of(make) == []
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        Write(resource=PODS, key=CHILD, effect=Effect.WRITTEN, version="2", verb=Verb.PATCH, subresource="status"),
+        Write(resource=PODS, key=CHILD, effect=Effect.WRITTEN, version="2", verb=Verb.CREATE, subresource="eviction"),
+        Write(resource=PODS, key=CHILD, effect=Effect.DELETED, version="2", verb=Verb.PATCH),
+    ],
+)
+def test_what_is_written_to_an_object_that_no_cache_shows_yet_need_not_have_made_it(write: Write) -> None:
+    """A part of it, or the last finalizer, with which it went."""
+    orphans = Orphans(controller="test")
+    orphans.include(Watch(pods(), to_owner(GREETINGS)))
+    with capture_logs() as lines:
+        orphans.look(ObjectKey("d", "net"), write)
+        assert lines == []
+        orphans.look(ObjectKey("d", "net"), replace(write, effect=Effect.WRITTEN, subresource=""))
+    assert [line["event"] for line in lines] == ["child_without_owner"]
+
+
 async def test_of_several_kinds_of_owners_one_is_enough() -> None:
     assert await told_of(owned, owners=[SERVICES, GREETINGS]) == []
     (line,) = await told_of(bare, owners=[SERVICES, GREETINGS])
@@ -174,3 +196,8 @@ def test_mappers_say_what_they_are() -> None:
 def test_a_resync_that_is_none_is_refused_where_it_is_written(resync_s: float) -> None:
     with pytest.raises(ValueError, match=r"^Watch of pods: resync_s must be at least 1, or 0 for never"):
         Watch(pods(), to_self, resync_s=resync_s)
+
+
+@pytest.mark.parametrize("resync_s", [0, 1])
+def test_the_shortest_resync_is_a_second_and_none_is_no_mistake(resync_s: float) -> None:
+    assert Watch(pods(), to_self, resync_s=resync_s).resync_s == resync_s

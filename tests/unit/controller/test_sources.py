@@ -12,8 +12,12 @@ from structlog.testing import capture_logs
 from ctrlkit.cache import Informer
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Sink, Watch, to_mapped, to_self
+from ctrlkit.controller.causes import Causes
+from ctrlkit.controller.retries import Retries
+from ctrlkit.controller.sources import Intake, Replay
 from ctrlkit.model import ObjectKey, Record
 from ctrlkit.model.kinds import SERVICES
+from ctrlkit.workqueue import LOW, NORMAL, WorkQueue
 from tests.support.list_watch import ScriptedSource
 from tests.support.records import applied, record, snapshot
 from tests.unit.controller.support import Script, lines_of, one, pods, running, samples, virtual_loop
@@ -97,6 +101,20 @@ async def test_a_stop_ends_all_sources() -> None:
         controller.stop()
         await asyncio.wait_for(work, 1)
     assert orders.ended
+
+
+async def test_what_a_replay_adds_is_never_urgent_and_may_be_less_than_that() -> None:
+    """Of its sink too, which keeps the priority that it is given where that is lower."""
+    queue: WorkQueue[ObjectKey] = WorkQueue()
+    intake = Intake("test", queue, Causes(), Retries(queue))
+    sink = Replay(intake, "orders", lambda _key: True)
+    for put in (sink.add, sink.remind):
+        put("d/low", "order paid", priority=NORMAL)
+        put("d/lower", "order paid", priority=LOW - 1)
+        put("d/usual", "order paid")
+        assert [str(await queue.take()) for _ in range(3)] == ["d/low", "d/usual", "d/lower"]
+        for name in ("low", "lower", "usual"):
+            queue.done(ObjectKey("d", name))
 
 
 async def test_a_replay_that_fails_costs_the_other_sources_nothing() -> None:

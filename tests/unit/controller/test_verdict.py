@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.controller.outcome import DONE, RequeueAfter
-from ctrlkit.controller.verdict import Result, judge_error, judge_outcome
+from ctrlkit.controller.verdict import Result, exit_asked, judge_error, judge_outcome
 from ctrlkit.errors import Conflict, DecodeError, Forbidden, NotFound, RetryLater, TerminalError, Unreachable
 
 FIELD_CONFLICT = Conflict("conflict with kubectl", details={"causes": [{"reason": "FieldManagerConflict"}]})
@@ -74,3 +74,11 @@ def test_too_early_is_a_result_of_its_own() -> None:
     assert (later.result, later.delay_s, later.foreseen) == (Result.RETRY_LATER, 5, True)
     assert judge_error(ExceptionGroup("both", [RetryLater("a"), Forbidden("no")])).result is Result.ERROR
     assert judge_error(ExceptionGroup("both", [RetryLater("a"), KeyError("a")])).foreseen is False
+
+
+@pytest.mark.parametrize(("code", "status"), [(None, 0), (0, 0), (3, 3), ("no configuration", 1)])
+def test_a_reconciler_that_ends_the_process_chooses_its_status(code: int | str | None, status: int) -> None:
+    """As Python itself has it: words are a failure, nothing is none."""
+    asked = SystemExit(code)
+    found = exit_asked(asked)
+    assert (found.exit_status, found.__cause__) == (status, asked)
