@@ -16,6 +16,7 @@ import inspect
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,10 +25,14 @@ import msgspec
 from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.errors import CtrlkitError, NotFound
+from ctrlkit.failures import UNFORESEEN
 from ctrlkit.manager import Build, Manager, Settings, connect, controllers_of, manager_from
+from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
 from ctrlkit.model.kinds import NAMESPACES
 from fakes.durations import seconds
+from fakes.parts import program_of
+from fakes.unforeseen import Unforeseen
 
 PATIENCE_S = 60.0
 _POLL_S = 0.2
@@ -37,7 +42,8 @@ class LiveWorld:
     """
     A namespace of its own on the cluster that a kubeconfig's current context names.
 
-    Errors  CtrlkitError from `until` for what did not come in time; what a manager failed of, there and at the end.
+    Errors  CtrlkitError from `until` for what did not come in time; UnforeseenFailure, and what a manager failed of,
+            there and at the end.
     Owner   The `async with` block: at its end managers stop, the last one first, and the namespace is deleted.
     """
 
@@ -49,6 +55,7 @@ class LiveWorld:
         self._managers: list[asyncio.Task[None]] = []
         self._exits = AsyncExitStack()
         self._was_entered = False
+        self._unforeseen = Unforeseen()
 
     async def __aenter__(self) -> Self:
         if self._was_entered:
@@ -72,11 +79,21 @@ class LiveWorld:
 
         Endpoints are not served.
         """
-        ours = {"namespaces": (self.namespace,), "lease_namespace": self.namespace, "endpoints_address": OFF}
-        manager = manager_from(msgspec.structs.replace(settings or Settings(), **ours), self.client)
-        for controller in controllers_of(build, manager):
+        builds = builds_in([build])
+        settings = settings or Settings()
+        name = settings.field_manager or program_of(builds)
+        ours = {
+            "namespaces": (self.namespace,),
+            "lease_namespace": self.namespace,
+            "endpoints_address": OFF,
+            "field_manager": name,
+        }
+        manager = manager_from(msgspec.structs.replace(settings, **ours), self.client)
+        for controller in controllers_of(builds, manager):
             manager.add(controller)
-        task = asyncio.create_task(manager.run(), name="live:manager")
+        context = copy_context()
+        context.run(UNFORESEEN.set, self._unforeseen.hear)
+        task = asyncio.create_task(manager.run(), name="live:manager", context=context)
         self._managers.append(task)
         self._exits.push_async_callback(_end, task)
         return manager
@@ -97,7 +114,12 @@ class LiveWorld:
                 raise CtrlkitError(f"wait until {what}: not so after {seconds(within):g} s")
             await asyncio.sleep(_POLL_S)
 
+    def allow_failures(self, *kinds: type[Exception]) -> None:
+        """As World.allow_failures."""
+        self._unforeseen.allow(kinds or (Exception,))
+
     def _raise_failures(self) -> None:
+        self._unforeseen.raise_first()
         for task in self._managers:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.failures import UNFORESEEN
-from ctrlkit.manager import Manager
+from ctrlkit.manager import Build, Manager
 from fakes.line import Line
 from fakes.loop import SKEW, Skew
 from fakes.trace import PART, Trace
@@ -79,3 +80,11 @@ class Running:
 
 async def _run(part: Part) -> None:
     await part.run()
+
+
+def program_of(builds: Sequence[Build]) -> str:
+    """What a program of these is called: as the module that has the first, whoever runs the test."""
+    first: object = builds[0] if builds else None
+    while isinstance(first, functools.partial):
+        first = first.func
+    return str(getattr(first, "__module__", "") or "manager")

@@ -42,7 +42,7 @@ from fakes.lag import Lag
 from fakes.line import Line, OwnWay, note_changes
 from fakes.logs import plain_logs
 from fakes.loop import VirtualTimeLoop
-from fakes.parts import Part, Running
+from fakes.parts import Part, Running, program_of
 from fakes.succession import successions
 from fakes.trace import TEST, Trace
 from fakes.tracker import Tracker
@@ -192,7 +192,7 @@ class World:
         manager_settings = _in_a_world(settings or Settings(), identity=f"{name}-{self._started[name]}")
         line = Line(self.clientset, self.trace)
         builds = builds_in([build])
-        manager = manager_from(manager_settings, Client(line, field_manager=_program_of(builds)))
+        manager = manager_from(manager_settings, Client(line, field_manager=program_of(builds)))
         for controller in controllers_of(builds, manager):
             manager.add(controller)
         again = functools.partial(self.manage, builds, settings=settings, name=name)
@@ -413,14 +413,6 @@ def _in_a_world(settings: Settings, *, identity: str) -> Settings:
         lease_namespace=settings.lease_namespace or LEASE_NAMESPACE,
         identity=settings.identity or identity,
     )
-
-
-def _program_of(builds: Sequence[Build]) -> str:
-    """What a program of these is called: as the module that has the first, whoever runs the test."""
-    first: object = builds[0] if builds else None
-    while isinstance(first, functools.partial):
-        first = first.func
-    return str(getattr(first, "__module__", "") or "manager")
 
 
 def _virtual_loop() -> VirtualTimeLoop:

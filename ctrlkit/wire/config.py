@@ -26,6 +26,7 @@ from ctrlkit.wire.kubeconfig.files import HOME_KUBECONFIG, Kubeconfig, Sources, 
 from ctrlkit.wire.kubeconfig.shape import Cluster, User
 from ctrlkit.wire.loading import load_account, load_choice
 from ctrlkit.wire.proxies import proxy_for
+from ctrlkit.wire.sealing import Sealed
 from ctrlkit.wire.server import Server, server_of
 from ctrlkit.wire.service_account import NotInPod, ServiceAccount, namespace
 
@@ -42,7 +43,11 @@ async def load_endpoint(*, kubeconfig: str | None = None, context: str | None = 
     service account of the pod this runs in.
     Errors  ConfigError naming the file, what is wrong with it and what to do.
     """
-    sources = Sources.named(kubeconfig)
+    with Sealed():  # what is read holds tokens, passwords and keys
+        return await _load(Sources.named(kubeconfig), context)
+
+
+async def _load(sources: Sources, context: str | None) -> Endpoint:
     found = read_kubeconfig(sources)
     if chooses(found, context):
         return await _of_kubeconfig(sources, found, context)

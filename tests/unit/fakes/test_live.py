@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from ctrlkit import clock
+from ctrlkit.controller import Controller, Outcome, Request, Watch, to_self
 from ctrlkit.errors import CtrlkitError
+from ctrlkit.manager import Manager
 from ctrlkit.model import Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES
 from fakes import FakeClientset
 from fakes.apiserver import ApiServer
 from fakes.live import LiveWorld
+from fakes.unforeseen import UnforeseenFailure
 from tests.support.greetings import GREETINGS, greeter, greeting
 
 
@@ -35,3 +38,27 @@ async def test_it_has_a_namespace_managers_and_patience(tmp_path: Path) -> None:
                 await world.until(lambda: False, within="5s")
             assert clock.monotonic() - began == pytest.approx(5, abs=0.5)
         assert clientset.tracker.get(NAMESPACES, world.namespace).metadata.deletion_timestamp
+
+
+async def test_a_mistake_ends_the_wait(tmp_path: Path) -> None:
+    """As in a world, and as there unless the test is about it; fields are owned by whom they are there."""
+    clientset = FakeClientset()
+    clientset.tracker.registry.register_custom(GREETINGS)
+
+    def build(manager: Manager) -> Controller:
+        async def reconcile(request: Request) -> Outcome:
+            raise KeyError(request.name)
+
+        return Controller(name="m", reconcile=reconcile, watches=[Watch(manager.informer(GREETINGS), to_self)])
+
+    async with ApiServer(clientset, clientset.tracker.registry).serve() as server:
+        server.write_kubeconfig(tmp_path / "kubeconfig")
+        async with LiveWorld(kubeconfig=str(tmp_path / "kubeconfig")) as world:
+            assert world.manage(build).client.field_manager == __name__
+            await world.client.create(GREETINGS, greeting(namespace=world.namespace))
+            with pytest.raises(UnforeseenFailure, match=r"reconcile of m .*/hello raised") as caught:
+                await world.until(lambda: False, within="5s")
+            assert isinstance(caught.value.__cause__, KeyError)
+            world.allow_failures(KeyError)
+            with pytest.raises(CtrlkitError, match="not so after 1 s"):
+                await world.until(lambda: False, within="1s")

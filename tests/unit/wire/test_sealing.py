@@ -7,9 +7,11 @@ import io
 import logging
 import socket
 import traceback
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 import structlog
@@ -19,9 +21,10 @@ from rich.traceback import Traceback
 
 from ctrlkit import Client, JsonPatch, MergePatch
 from ctrlkit.client.list_watch import ClientListWatch
-from ctrlkit.errors import CtrlkitError
+from ctrlkit.errors import ConfigError, CtrlkitError
 from ctrlkit.model import Action, Options, PatchType, Unstructured, Verb
 from ctrlkit.model.kinds import PODS, SECRETS
+from ctrlkit.wire.config import load_endpoint
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.sealing import Sealed
 from ctrlkit.wire.transport import RestTransport
@@ -279,6 +282,53 @@ async def test_nor_does_a_bug_in_what_makes_the_credentials() -> None:
     """Whatever is raised beside what is foreseen."""
     async with client_of("http://127.0.0.1:1", credentials=Broken()) as client:
         check(await error_of(read, client))
+
+
+# ---- configurations that cannot be used -------------------------------------------------------------------------
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://server.example", %(cluster)s}}]
+users: [{name: u, user: {%(user)s}}]
+"""
+
+
+def plugin(script: str) -> str:
+    """A credential plugin that runs a line of shell, with a secret among its variables."""
+    environment = f"env: [{{name: PASSWORD, value: {CONTENT}}}]"
+    api = "apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never"
+    return f"exec: {{command: /bin/sh, args: [-c, '{script}'], {api}, {environment}}}"
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("cluster", "user"),
+    [
+        ('certificate-authority-data: "!"', f"token: {TOKEN}"),
+        (f'proxy-url: "ftp://me:{PROXY_PASSWORD}@proxy.example"', f"token: {TOKEN}"),
+        ("", f"token: [{TOKEN}]"),
+        ("", f'token: "{TOKEN}\\n and more"'),
+        ("", f"username: me, password: {CONTENT}, as: [1]"),
+        (
+            "",
+            f'token: {TOKEN}, client-certificate-data: eA==, client-key-data: "{b64encode(CONTENT.encode()).decode()}"',
+        ),
+        ("", plugin(f"echo {TOKEN}; exit 1")),
+        ("", plugin(f"echo {TOKEN}")),
+        ("", plugin(f"echo {TOKEN} >/dev/null; kill $$")),
+    ],
+)
+async def test_nor_does_a_configuration_that_cannot_be_used(tmp_path: Path, cluster: str, user: str) -> None:
+    """What it holds, what a plugin said, and what it was given."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(KUBECONFIG % {"cluster": cluster, "user": user})
+    with pytest.raises(ConfigError) as caught:
+        await load_endpoint(kubeconfig=str(path))
+    caught.value.__traceback__ = caught.value.__traceback__ and caught.value.__traceback__.tb_next
+    check(caught.value)
 
 
 # ---- values -----------------------------------------------------------------------------------------------------
