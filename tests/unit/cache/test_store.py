@@ -288,3 +288,15 @@ def test_what_was_spoilt_on_its_way_is_cured_by_the_same_version() -> None:
         assert store.quarantine == {}
         assert store.known(bad[0]) is good
         assert store.apply(Applied(newer)) is None
+
+
+@pytest.mark.behaviour("B14")
+def test_an_index_function_that_raises_is_told_of_with_the_object_it_was_given() -> None:
+    """It costs the object its place in that index, and nothing else."""
+    with capture_logs() as lines:
+        store: Store[dict[str, Any]] = Store()
+        store.add_index("node", lambda record: [(record.meta.labels or {})["node"]])
+        store.replace(Snapshot([record("d/a", 1)], "1"), cause=Cause.INITIAL)
+    assert (len(store), store.keys_by("node", ""), store.index_failures) == (1, [], 1)
+    (line,) = lines
+    assert (line["event"], line["index"], line["key"]) == ("index_function_failed", "node", "d/a")

@@ -123,6 +123,19 @@ async def test_items_of_lists_are_found_by_their_keys() -> None:
     assert [entry["manager"] for entry in taken or ()] == ["greeting"]
 
 
+@pytest.mark.parametrize(
+    ("step", "items", "is_taken"), [('v:"a"', ["b", "a"], True), ('v:"a"', ["b"], False), ("i:0", ["a"], False)]
+)
+def test_items_of_lists_are_found_by_their_values_and_never_by_their_places(
+    step: str, items: list[str], is_taken: bool
+) -> None:
+    """What stands in a place may be anything."""
+    former = {"manager": "ctrlkit", "operation": "Apply", "fieldsV1": {"f:spec": {"f:list": {step: {}}}}}
+    thing = {"metadata": {"managedFields": [former]}}
+    taken = [{**former, "manager": "greeting"}] if is_taken else None
+    assert owners_after_takeover(thing, {"spec": {"list": items}}, "greeting") == taken
+
+
 some_data = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "2"]), min_size=1)
 
 
