@@ -6,7 +6,7 @@ READY  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
 
-.PHONY: demo test test-all judge lint bench bitcoind kubectl clean help
+.PHONY: demo test test-all judge lint bench bitcoind kubectl schemathesis clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -18,7 +18,7 @@ demo: $(READY) bitcoind  ## run a bitcoin network under our controller, with no 
 test: $(READY) bitcoind kubectl  ## run all tests  (ARGS="-k mesh")
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-all: $(READY) bitcoind kubectl  ## run the long tests too: fuzzing, soaks, mutations
+test-all: $(READY) bitcoind kubectl schemathesis  ## run the long tests too: fuzzing, soaks, mutations
 	@$(BIN)/python -m pytest -m "not judge" $(ARGS)
 
 judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
@@ -39,6 +39,13 @@ bitcoind: $(READY)  ## fetch a real regtest bitcoind into .venv, where there is 
 
 kubectl: $(READY)  ## fetch the kubectl that the tests use into .venv, where there is one for this machine
 	@$(BIN)/python -m tests.support.fetch_kubectl --into $(BIN)
+
+schemathesis: $(VENV)/schemathesis/bin/schemathesis  ## install the fuzzer of OpenAPI documents, beside all else
+
+$(VENV)/schemathesis/bin/schemathesis: $(READY) constraints.txt
+	@$(BIN)/python -m venv $(VENV)/schemathesis
+	@PIP_CONSTRAINT=constraints.txt $(VENV)/schemathesis/bin/python -m pip --disable-pip-version-check --quiet install schemathesis
+	@touch $@
 
 clean:  ## remove all that was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ctrlkit.model import PatchType
 from fakes.apiserver.discovery import SERVER_VERSION
 from fakes.tracker.registry import Served
 
@@ -50,12 +51,21 @@ def _path(kind: Served) -> str:
     return f"/{_root(kind)}/{scope}{kind.resource.plural}/{{name}}"
 
 
+def _patch_types(kind: Served) -> list[str]:
+    """The types of patch that a kind takes; only built-in ones know how their lists merge."""
+    return [one.value for one in PatchType if not (kind.custom and one is PatchType.STRATEGIC)]
+
+
 def _patch(kind: Served) -> dict[str, Any]:
     resource = kind.resource
     places = [_NAME, _NAMESPACE] if resource.namespaced else [_NAME]
     return {
         "operationId": f"patch{resource.kind}",
         "parameters": [*places, *({"name": name, "in": "query", "schema": {"type": "string"}} for name in _QUERY)],
+        "requestBody": {
+            "content": {name: {"schema": {"type": "object"}} for name in _patch_types(kind)},
+            "required": True,
+        },
         "responses": {"200": {"description": "OK"}},
         "x-kubernetes-action": "patch",
         "x-kubernetes-group-version-kind": {

@@ -17,6 +17,9 @@ from ctrlkit.model.kinds import NODES
 NODE = "ctrlkit-node"
 NODE_ADDRESS = "127.0.0.1"
 
+PODS_MAX = 1_000
+"""Pods that the node runs at a time: more than a kubelet's 110, and few enough for the memory of this process."""
+
 
 @dataclass(slots=True)
 class Node:
@@ -45,6 +48,8 @@ def _status() -> dict[str, object]:
     moment = clock.timestamp(clock.now())
     ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "the kubelet runs"}
     return {
+        "allocatable": {"pods": str(PODS_MAX)},
+        "capacity": {"pods": str(PODS_MAX)},
         "addresses": [{"type": "InternalIP", "address": NODE_ADDRESS}, {"type": "Hostname", "address": NODE}],
         "conditions": [ready | {"lastHeartbeatTime": moment, "lastTransitionTime": moment}],
     }

@@ -23,7 +23,7 @@ from ctrlkit.model.kinds import EVENTS, EVENTS_V1
 from fakes.tracker.core import Core
 from fakes.tracker.notices import notice, noticed
 from fakes.tracker.refusals import Cause, bad_request, invalid, json_text
-from fakes.tracker.verbs import serve
+from fakes.tracker.verbs import check_metadata, serve
 
 Plain = Mapping[str, Any]
 
@@ -77,6 +77,7 @@ def serve_events(core: Core, action: Action) -> bytes:
     try:
         with noticed() as texts:
             if action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH):
+                check_metadata(as_stored)
                 _check(core, as_stored)
             answer = serve(core, as_stored)
     except ApiError as error:
@@ -207,7 +208,9 @@ def _retold(error: ApiError) -> ApiError:
         if "field" in cause:
             cause["field"] = cause["field"].replace("reportingComponent", "reportingController")
     status["message"] = _in_newer_words(status["message"]).replace("reportingComponent: ", "reportingController: ")
-    return ApiError.of_status(status)
+    retold = ApiError.of_status(status)
+    retold.reason = error.reason  # some refusals have none
+    return retold
 
 
 def _in_newer_words(text: str) -> str:

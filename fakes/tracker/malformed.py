@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 
 from fakes.tracker.formats import label_key, label_value
 
@@ -48,7 +49,7 @@ def selector_problem(text: str) -> str:
     ("found '=', expected: identifier", "found 'b' expected: '('")
     """
     try:
-        _read_requirements([match[1] for match in _TOKENS.finditer(text)])
+        _read_requirements(deque(match[1] for match in _TOKENS.finditer(text)))
     except ValueError as error:
         return str(error)
     return f"found '{text}', expected: identifier"
@@ -74,11 +75,11 @@ def _quoted(character: str) -> str:
     return f"'\\u{number:04x}'" if number >= 0x7F else f"'\\x{number:02x}'"
 
 
-def _read_requirements(tokens: list[str]) -> None:
+def _read_requirements(tokens: deque[str]) -> None:
     tokens.append("")
     while True:
         _read_requirement(tokens)
-        after = tokens.pop(0)
+        after = tokens.popleft()
         if not after:
             return
         if after != ",":
@@ -87,11 +88,11 @@ def _read_requirements(tokens: list[str]) -> None:
             raise ValueError(f"found '{tokens[0]}', expected: identifier after ','")
 
 
-def _read_requirement(tokens: list[str]) -> None:
-    key = tokens.pop(0)
+def _read_requirement(tokens: deque[str]) -> None:
+    key = tokens.popleft()
     is_negated = key == "!"
     if is_negated:
-        key = tokens.pop(0)
+        key = tokens.popleft()
     if key in _SYMBOLS:
         raise ValueError(f"found '{key}', expected: identifier" if is_negated else _unexpected(key))
     complaints = label_key(key)
@@ -99,7 +100,7 @@ def _read_requirement(tokens: list[str]) -> None:
         raise ValueError(f'key: Invalid value: "{key}": {"; ".join(complaints)}')
     if is_negated or tokens[0] in (",", ""):
         return
-    operator = tokens.pop(0)
+    operator = tokens.popleft()
     if operator not in _OPERATORS:
         raise ValueError(f"found '{operator}', expected: {_ALL_OPERATORS}")
     values = _read_set(tokens) if operator in ("in", "notin") else [_read_value(tokens)]
@@ -113,22 +114,22 @@ def _unexpected(token: str) -> str:
     return f"found '{token}', expected: !, identifier, or 'end of string'"
 
 
-def _read_value(tokens: list[str]) -> str:
+def _read_value(tokens: deque[str]) -> str:
     if tokens[0] in ("", ","):
         return ""
-    value = tokens.pop(0)
+    value = tokens.popleft()
     if value in _SYMBOLS:
         raise ValueError(f"found '{value}', expected: identifier")
     return value
 
 
-def _read_set(tokens: list[str]) -> list[str]:
-    opening = tokens.pop(0)
+def _read_set(tokens: deque[str]) -> list[str]:
+    opening = tokens.popleft()
     if opening != "(":
         raise ValueError(f"found '{opening}' expected: '('")
     values: list[str] = []
     while True:
-        token = tokens.pop(0)
+        token = tokens.popleft()
         if token == ")":
             return values
         if token == "":

@@ -90,7 +90,8 @@ def update_causes(resource: AnyResource, metadata: Mapping[str, Any], current: M
     """What the server has against a change of metadata; it tells of a forbidden finalizer twice."""
     found = [*metadata_causes(metadata), *_finalizer_causes(resource, metadata)]
     if current.get("deletionTimestamp"):
-        new = [name for name in metadata.get("finalizers") or () if name not in (current.get("finalizers") or ())]
+        had = frozenset(current.get("finalizers") or ())
+        new = [name for name in metadata.get("finalizers") or () if name not in had]
         if new:
             names = ", ".join(f'"{name}"' for name in new)
             text = (

@@ -135,21 +135,27 @@ def _merge_field(merged: dict[str, Any], name: str, value: Any, shape: Shape) ->
 def merge_lists(have: list[Any], patch: list[Any], key: str, shape: Shape = PLAIN) -> list[Any]:
     """Items of a patch merged into a list by their key, or as a set for the key ""; new ones come last."""
     if not key:
-        return [*have, *(item for item in patch if item not in have)]
+        known = {_hashable(item) for item in have}
+        return [*have, *(item for item in patch if _hashable(item) not in known)]
     if any(isinstance(item, Mapping) and item.get(_DIRECTIVE) == "replace" and key not in item for item in patch):
         return [item for item in patch if _DIRECTIVE not in item]
-    merged = list(have)
+    merged: dict[Any, Any] = {}
+    doubled = [item for item in have if merged.setdefault(_hashable(item.get(key)), item) is not item]
     for item in patch:
         if not isinstance(item, Mapping) or key not in item:
             raise bad_request(f"map: {item} does not contain declared merge key: {key}")
-        place = next((i for i, old in enumerate(merged) if old.get(key) == item[key]), None)
+        name = _hashable(item[key])
         if item.get(_DIRECTIVE) == "delete":
-            merged = [old for old in merged if old.get(key) != item[key]]
-        elif place is None:
-            merged.append(strategic_merge({}, item, shape))
+            merged.pop(name, None)
+            doubled = [old for old in doubled if _hashable(old.get(key)) != name]
         else:
-            merged[place] = strategic_merge(merged[place], item, shape)
-    return merged
+            merged[name] = strategic_merge(merged.get(name, {}), item, shape)
+    return [*merged.values(), *doubled]
+
+
+def _hashable(value: Any) -> Any:
+    """What tells one item of a list from another."""
+    return encode(value) if isinstance(value, (dict, list)) else (type(value) is bool, value)
 
 
 def _merge_key(shape: Shape, name: str) -> str | None:
@@ -159,20 +165,21 @@ def _merge_key(shape: Shape, name: str) -> str | None:
 
 def _ordered(items: list[Any], order: Iterable[Any], key: str | None) -> list[Any]:
     """Items in the order given; those it does not name stay behind the one they stood behind."""
-    wanted = [item.get(key) if key and isinstance(item, Mapping) else item for item in order]
 
     def name_of(item: Any) -> Any:
-        return item.get(key) if key else item
+        return _hashable(item.get(key) if key and isinstance(item, Mapping) else item)
 
-    named = sorted((item for item in items if name_of(item) in wanted), key=lambda item: wanted.index(name_of(item)))
-    result, last = named, -1
+    place = {name_of(item): index for index, item in reversed(list(enumerate(order)))}
+    named = sorted((item for item in items if name_of(item) in place), key=lambda item: place[name_of(item)])
+    behind: dict[Any, list[Any]] = {None: []}
+    last: Any = None
     for item in items:
-        if name_of(item) in wanted:
-            last = result.index(item)
+        if name_of(item) in place:
+            last = name_of(item)
+            behind.setdefault(last, [])
         else:
-            last += 1
-            result.insert(last, item)
-    return result
+            behind[last].append(item)
+    return [*behind[None], *(one for item in named for one in (item, *behind.pop(name_of(item), ())))]
 
 
 def drop_nulls(value: Any) -> Any:

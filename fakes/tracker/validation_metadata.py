@@ -12,6 +12,7 @@ from fakes.tracker.refusals import Cause
 
 Plain = Mapping[str, Any]
 
+_TOLD_MAX = 10
 _ANNOTATION_BYTES_MAX = 256 * 1024
 _OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 _SET_OPERATORS = ("In", "NotIn")
@@ -84,7 +85,7 @@ def _owner_causes(owners: list[Plain], path: str) -> Iterator[Cause]:
             text = f"{group}/v1, Kind=Event is disallowed from being an owner"
             yield Cause.invalid(here, _in_go_order([owner])[1:-1], text)
     controllers = [f"{one.get('kind')}/{one.get('name')}" for one in owners if one.get("controller")]
-    for other in controllers[1:]:
+    for other in controllers[1:_TOLD_MAX]:  # each time the server tells of all references
         found = f'Found "true" in references for {controllers[0]} and {other}'
         yield Cause.invalid(path, _in_go_order(owners), f"Only one reference can have Controller set to true. {found}")
 

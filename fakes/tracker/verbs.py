@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ctrlkit.model import Action, PatchType, Verb, kinds
+from fakes.tracker import metadata
 from fakes.tracker.applying import apply
 from fakes.tracker.core import Core
 from fakes.tracker.creating import create
@@ -58,6 +59,7 @@ def serve(core: Core, action: Action) -> bytes:
     served = checked(core, action)
     if action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH):
         check_options(action)
+        check_metadata(action)
     if action.subresource == "scale":
         return msgspec.json.encode(scale_of(served, _perform_scale(core, served, action)))
     match action.verb:
@@ -74,6 +76,13 @@ def serve(core: Core, action: Action) -> bytes:
             is_apply = action.verb is Verb.PATCH and action.patch_type is PatchType.APPLY
             perform = _applied if is_apply else _performed
             return perform(core, served, action)
+
+
+def check_metadata(action: Action) -> None:
+    """Refuse an object whose metadata is none; what a patch makes of an object is looked at later."""
+    is_patch = action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY
+    if isinstance(action.body, Mapping) and not is_patch and action.subresource != "scale":
+        metadata.of(action.resource, action.body)
 
 
 def _deleted(core: Core, served: Served, action: Action) -> bytes:

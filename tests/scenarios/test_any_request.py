@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +26,9 @@ from tests.support.requests import DEFINITIONS, Asked, Asker, batch_of, first_ob
 
 BATCH = 25
 """Requests of one example; what one of them leaves, the next one meets."""
+
+SCHEMATHESIS = Path(sys.prefix) / "schemathesis" / "bin" / "schemathesis"
+"""Where `make schemathesis` puts it."""
 
 GROWTH_BYTES_MAX = 64 * 1024 * 1024
 
@@ -127,3 +132,29 @@ def test_for_fifty_thousand_requests_memory_stays_flat() -> None:
         fuzz(server, 50_000 // BATCH)
         assert server.ask(Asked("GET", "/api/v1/namespaces/default"))[0] == 200
         assert rss_bytes() - before < GROWTH_BYTES_MAX
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not SCHEMATHESIS.exists(), reason="schemathesis is not installed: make schemathesis")
+def test_for_any_requests_made_from_our_own_openapi_the_server_answers_as_a_server() -> None:
+    """Of every kind, in a process of its own: its plugin for pytest stays out of these tests."""
+    with serving() as server:
+        url = f"http://{server.asker.host}:{server.asker.port}"
+        _, _, body = server.ask(Asked("GET", "/openapi/v3"))
+        for document in json.loads(body)["paths"]:
+            command = [str(SCHEMATHESIS), "run", f"{url}/openapi/v3/{document}", "--url", url, "--no-color"]
+            command += ["--checks", "negative_data_rejection", "--max-examples", "30", "--continue-on-failure"]
+            server.runner.run(_finished(command))
+            assert not server.lines, server.lines[0]
+            assert not server.problems, server.problems[0]
+        assert server.ask(Asked("GET", "/api/v1/namespaces/default"))[0] == 200
+
+
+async def _finished(command: list[str]) -> None:
+    """Run a command to its end; what it finds is not asked, only that it ran."""
+    pipe, joined = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=joined)
+    output, _ = await process.communicate()
+    assert process.returncode in (0, 1), output.decode()[-2000:]
+    assert b"Tested:" in output, output.decode()[-2000:]

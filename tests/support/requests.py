@@ -379,7 +379,8 @@ class Asker:
     """A client that speaks HTTP over one kept-alive connection, and so little of it that it can say anything."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._address = (host, port)
+        self.host = host
+        self.port = port
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -396,7 +397,7 @@ class Asker:
 
     async def _ask(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         if self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection(*self._address)
+            self._reader, self._writer = await asyncio.open_connection(self.host, self.port)
         assert self._reader is not None
         lines = [f"{asked.method} {asked.path.encode('ascii', 'ignore').decode()} HTTP/1.1", "Host: localhost"]
         lines += [f"{name}: {value}" for name, value in asked.headers.items()]

@@ -288,3 +288,28 @@ async def test_the_log_keeps_no_more_than_its_size_and_who_is_behind_is_told(mon
         *_, line = await anext(lines.__aiter__())
         assert json.loads(line)["object"]["code"] == 410
     assert tracker.get(CONFIG_MAPS, "default/big").at("data.a") == "9" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("selector", "code"), [("a," * 100_000, 200), ("a in (" + "b," * 100_000, 400), ("(" * 400_000, 400)], ids=range(3)
+)
+async def test_a_selector_as_long_as_a_request_may_be_takes_linear_time(selector: str, code: int) -> None:
+    """Where it took the square of that, this test would not end within its time limit."""
+    async with serving() as (_, host, port):
+        found, _, _ = await exchange(host, port, request(path=f"{MAPS}?labelSelector={selector.replace(' ', '%20')}"))
+        assert found == code
+
+
+@pytest.mark.parametrize(
+    ("patch_type", "query"),
+    [("strategic-merge-patch+json", ""), ("merge-patch+json", ""), ("apply-patch+yaml", "?fieldManager=m&force=true")],
+)
+async def test_a_patch_of_many_items_takes_linear_time(patch_type: str, query: str) -> None:
+    """Ten thousand owners, twice."""
+    owners = [{"apiVersion": "v1", "kind": "X", "name": "n", "uid": str(number)} for number in range(10_000)]
+    body = json.dumps(json.loads(BODY) | {"metadata": {"name": "a", "ownerReferences": owners}}).encode()
+    patch = request("PATCH", f"{MAPS}/a{query}", body=body, Content_Type=f"application/{patch_type}")
+    async with serving() as (_, host, port):
+        assert (await exchange(host, port, request("POST", body=BODY)))[0] == 201
+        for _ in range(2):
+            assert (await exchange(host, port, patch))[0] == 200

@@ -7,8 +7,8 @@ from typing import Any
 from ctrlkit.controller import Controller
 from ctrlkit.errors import NotFound
 from ctrlkit.manager import Manager
-from ctrlkit.model import Action
-from ctrlkit.model.kinds import PODS
+from ctrlkit.model import Action, MergePatch, Options
+from ctrlkit.model.kinds import EVENTS, PODS
 from fakes.cluster.scheduler import BINDINGS, add_scheduler
 from fakes.world import World
 
@@ -42,3 +42,29 @@ async def test_a_pod_that_is_gone_before_it_is_bound_harms_no_other() -> None:
         await world.client.create(PODS, a_pod("late"))
         await world.settle()
     assert bound == ["late"]
+
+
+async def test_pods_beyond_the_nodes_room_wait_until_others_have_ended() -> None:
+    """With the Event that a scheduler writes; whatever is asked for, no more run."""
+
+    def small(manager: Manager) -> tuple[Controller, ...]:
+        add_scheduler(manager, room=2)
+        return ()
+
+    def bound() -> list[str]:
+        return [pod.key.name for pod in world.tracker.list(PODS) if pod.at("spec.nodeName")]
+
+    async with World() as world:
+        world.manage(small)
+        for name in ("a", "b", "c", "d"):
+            world.tracker.create(PODS, a_pod(name))
+        await world.settle()
+        assert bound() == ["a", "b"]
+        (event, *_) = world.tracker.list(EVENTS)
+        assert (event["reason"], event["message"]) == ("FailedScheduling", "0/1 nodes are available: 1 Too many pods.")
+        world.tracker.delete(PODS, "default/a", Options(grace_period_s=0))
+        await world.advance("6s")
+        assert bound() == ["b", "c"]
+        world.tracker.patch(PODS, "default/b", MergePatch({"status": {"phase": "Succeeded"}}), subresource="status")
+        await world.advance("6s")
+        assert bound() == ["b", "c", "d"]

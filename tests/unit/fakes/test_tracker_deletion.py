@@ -209,6 +209,9 @@ async def test_a_negative_grace_is_one_second_from_the_start() -> None:
     make_pod(tracker, node="n")
     marked = tracker.delete(PODS, "default/p", Options(grace_period_s=-5))
     assert marked.at("metadata.deletionGracePeriodSeconds") == 1
+    version = tracker.version
+    assert tracker.delete(PODS, "default/p", Options(grace_period_s=-1)) == marked
+    assert tracker.version == version
     assert tracker.get(PODS, "default/p").at("metadata.deletionTimestamp") == "2026-01-01T00:00:01Z"
 
 
@@ -234,11 +237,14 @@ async def test_a_grace_of_ages_overflows_as_the_servers_clock_does(grace: int, w
 
 
 async def test_an_end_that_would_have_been_in_the_past_is_now() -> None:
-    """With a grace of one second, unless none was asked for."""
+    """With a grace of one second, unless none was asked for; one that is now to the second stays as it is."""
     tracker = Tracker()
     make_pod(tracker, node="n")
     tracker.delete(PODS, "default/p", Options(grace_period_s=600))
     await asyncio.sleep(60)
+    exact = tracker.delete(PODS, "default/p", Options(grace_period_s=60))
+    assert exact.at("metadata.deletionTimestamp") == "2026-01-01T00:01:00Z"
+    assert exact.at("metadata.deletionGracePeriodSeconds") == 60
     again = tracker.delete(PODS, "default/p", Options(grace_period_s=30))
     assert again.at("metadata.deletionTimestamp") == "2026-01-01T00:01:00Z"
     assert again.at("metadata.deletionGracePeriodSeconds") == 1

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ctrlkit.errors import BadRequest, Invalid
-from ctrlkit.model import Action, AnyResource, JsonPatch, MergePatch, Options, StrategicMergePatch, Verb
-from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, LEASES, NAMESPACES, PODS, SECRETS, STATEFULSETS
+from ctrlkit.model import Action, AnyResource, JsonPatch, MergePatch, Options, PatchType, StrategicMergePatch, Verb
+from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, EVENTS_V1, LEASES, NAMESPACES, PODS, SECRETS, STATEFULSETS
 from fakes.apiserver.duplicates import duplicate_fields
 from fakes.tracker import Tracker
 from fakes.tracker.notices import notice, noticed
@@ -159,3 +159,21 @@ def test_what_nobody_listens_to_is_not_kept_and_nothing_is_told_twice() -> None:
 )
 def test_fields_given_twice_are_found(body: bytes, paths: list[str]) -> None:
     assert duplicate_fields(body) == paths
+
+
+@pytest.mark.parametrize("resource", [CONFIG_MAPS, EVENTS, EVENTS_V1], ids=str)
+@pytest.mark.parametrize("metadata", ["0", 10**18, ["a"]])
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.UPDATE, Verb.PATCH])
+async def test_metadata_that_is_no_object_is_refused_whoever_writes_it(
+    resource: AnyResource, metadata: Any, verb: Verb
+) -> None:
+    body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+    patch_type = PatchType.APPLY if verb is Verb.PATCH else None
+    options = Options(field_manager="m")
+    name = "" if verb is Verb.CREATE else "a"
+    action = Action(
+        verb=verb, resource=resource, namespace="default", name=name, body=body, patch_type=patch_type, options=options
+    )
+    with pytest.raises(BadRequest) as caught:
+        Tracker().call(action)
+    assert "Go struct field" in caught.value.message
