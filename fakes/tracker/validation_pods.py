@@ -75,10 +75,16 @@ def pod_update_causes(spec: Plain, old: Plain) -> Iterator[Cause]:
         yield Cause.wrong("spec.activeDeadlineSeconds", deadline, "must be less than or equal to previous value")
     if _fixed(spec, old) != _fixed(old, old):
         yield Cause.forbidden("spec", _MAY_CHANGE)
-    tolerations = spec.get("tolerations") or []
-    if any(one not in tolerations for one in old.get("tolerations") or ()):
+    tolerations = _untimed(spec)
+    if any(one not in tolerations for one in _untimed(old)):
         text = "existing toleration can not be modified except its tolerationSeconds"
         yield Cause.forbidden("spec.tolerations", text)
+
+
+def _untimed(spec: Plain) -> list[Plain]:
+    """What a pod tolerates, for however long."""
+    tolerations = spec.get("tolerations") or ()
+    return [{name: value for name, value in one.items() if name != "tolerationSeconds"} for one in tolerations]
 
 
 def _fixed(spec: Plain, old: Plain) -> dict[str, Any]:

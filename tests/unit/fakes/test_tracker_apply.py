@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -327,6 +328,25 @@ async def test_status_and_scale_have_entries_of_their_own() -> None:
     assert "time" not in next(entry for entry in entries if entry.get("subresource") == "scale")
 
 
+async def test_a_scale_that_says_nothing_new_has_no_manager_unless_it_is_applied() -> None:
+    """Nor has one of an object whose managers are not told."""
+    tracker = Tracker()
+    apply(tracker, "m", {"spec": a_workload(replicas=1)["spec"]}, resource=DEPLOYMENTS)
+
+    def scale(replicas: int) -> set[str]:
+        patch = MergePatch({"spec": {"replicas": replicas}})
+        tracker.patch(DEPLOYMENTS, "default/one", patch, subresource="scale", options=Options(field_manager="n"))
+        return set(owners(tracker.get(DEPLOYMENTS, "default/one")))
+
+    assert scale(1) == {"m Apply"}
+    same = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "one"}, "spec": {"replicas": 1}}
+    options = Options(field_manager="n")
+    tracker.patch(DEPLOYMENTS, "default/one", ApplyPatch(same), subresource="scale", options=options)
+    assert set(owners(tracker.get(DEPLOYMENTS, "default/one"))) == {"m Apply", "n Apply/scale"}
+    tracker.patch(DEPLOYMENTS, "default/one", MergePatch({"metadata": {"managedFields": [{}]}}), options=options)
+    assert scale(2) == set()
+
+
 async def test_replicas_are_applied_through_the_scale() -> None:
     tracker = Tracker()
     apply(tracker, "m", {"spec": a_workload(replicas=1)["spec"]}, resource=DEPLOYMENTS)
@@ -351,7 +371,14 @@ async def test_what_the_server_gives_is_nobodys() -> None:
     before = owners(pod)
     target = {"target": {"kind": "Node", "name": "n"}}
     binding = Action(verb=Verb.CREATE, resource=PODS, namespace="default", name="p", subresource="binding", body=target)
-    tracker.call(binding)
+    answer = tracker.call(binding)
+    assert msgspec.json.decode(answer) == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "code": 201,
+    }
     bound = tracker.get(PODS, "default/p")
     assert bound.at("spec.nodeName") == "n"
     assert owners(bound) == before

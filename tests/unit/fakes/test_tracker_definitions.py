@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.errors import ApiError, BadRequest, Invalid, NotFound
-from ctrlkit.model import AnyResource, MergePatch, custom_resource
+from ctrlkit.errors import ApiError, BadRequest, Expired, Invalid, NotFound
+from ctrlkit.model import Action, AnyResource, MergePatch, Options, Verb, custom_resource
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS as DEFINITIONS
 from ctrlkit.model.kinds import LEASES
 from fakes.tracker import Tracker
@@ -111,6 +111,13 @@ REFUSED = [
             "spec.additionalPrinterColumns[0].type": "must be one of boolean,date",
             "spec.additionalPrinterColumns[0].JSONPath": REQUIRED,
         },
+    ),
+    (
+        changed(
+            "spec.versions.0.additionalPrinterColumns",
+            [{"name": "a", "type": "date", "jsonPath": ".a"}, {"name": "b", "type": "text", "jsonPath": ".b"}],
+        ),
+        {"spec.additionalPrinterColumns[1].type": 'Invalid value: "text": must be one of boolean,date'},
     ),
     (
         definition(schema={"properties": {"spec": {}}}),
@@ -230,6 +237,26 @@ def test_of_two_definitions_that_want_one_kind_the_later_waits_until_the_other_i
     tracker.delete(DEFINITIONS, "ones.x.example.com")
     assert tracker.list(twos) == []
     assert tracker.get(DEFINITIONS, "twos.x.example.com").at("status.acceptedNames.kind") == "Thing"
+
+
+def test_the_history_of_a_kind_begins_with_its_definition() -> None:
+    """Nothing is known of it at the versions before, and nothing of an earlier kind of that name."""
+    tracker = Tracker()
+    things = resource_of("things", "Thing")
+
+    def list_at(version: int) -> None:
+        exact = Options(resource_version=str(version), resource_version_match="Exact")
+        tracker.call(Action(verb=Verb.LIST, resource=things, options=exact))
+
+    for _ in range(2):
+        tracker.create(LEASES, {"metadata": {"generateName": "held-", "namespace": "default"}})
+        before = tracker.version
+        tracker.create(DEFINITIONS, definition())
+        list_at(tracker.version)
+        with pytest.raises(Expired):
+            list_at(before)
+        tracker.create(things, {"metadata": {"name": "one"}})
+        tracker.delete(DEFINITIONS, "things.x.example.com")
 
 
 def test_a_definition_with_the_name_of_a_built_in_kind_neither_replaces_nor_removes_it() -> None:

@@ -178,6 +178,22 @@ def test_work_goes_on_a_deep_stack_only_if_it_must_and_raises_what_it_raises() -
     assert not [thread for thread in threading.enumerate() if thread.name == "deep document"]
 
 
+def test_a_thread_that_cannot_be_started_leaves_the_limits_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it keep the next one from its work."""
+    limit, size = sys.getrecursionlimit(), threading.stack_size()
+    document = b"[" * 9_000 + b"]" * 9_000
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            deeply(lambda: msgspec.json.decode(document))
+    assert (sys.getrecursionlimit(), threading.stack_size()) == (limit, size)
+    assert deeply(lambda: msgspec.json.encode(msgspec.json.decode(document))) == document
+
+
 def test_work_without_an_end_is_refused() -> None:
     """A body that holds itself."""
 

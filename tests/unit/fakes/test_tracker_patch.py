@@ -152,3 +152,17 @@ def test_directives_about_what_is_no_list_do_nothing_by_themselves() -> None:
     have = {"a": 1}
     assert strategic_merge(have, {"$setElementOrder/a": ["x"]}, PLAIN) == have
     assert strategic_merge(have, {"$deleteFromPrimitiveList/a": ["x"]}, PLAIN) == {"a": []}
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"), [("", "abcd"), ("db", "adbc"), ("dcba", "dcba"), ("ca", "cdab"), ("xb", "abcd")]
+)
+async def test_items_that_an_order_does_not_name_stay_behind_the_one_they_stood_behind(
+    order: str, expected: str
+) -> None:
+    """The first ones stay the first."""
+    have = {"ownerReferences": [{"uid": uid} for uid in "abcd"]}
+    meta = child(shape_of(CONFIG_MAPS), "metadata")
+    patch = {"$setElementOrder/ownerReferences": [{"uid": uid} for uid in order]}
+    found = strategic_merge(have, patch, meta)["ownerReferences"]
+    assert "".join(item["uid"] for item in found) == expected

@@ -85,6 +85,11 @@ MISFITS: list[tuple[AnyResource, dict[str, Any], str]] = [
     ),
     (
         PODS,
+        a_pod(nodeSelector="a=b"),
+        "json: cannot unmarshal string into Go struct field PodSpec.spec.nodeSelector of type map[string]string",
+    ),
+    (
+        PODS,
         a_pod(containers=[{"name": "c", "env": [{"name": "A", "value": 1}]}]),
         "json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value of type string",
     ),

@@ -254,6 +254,31 @@ async def test_a_pods_image_and_added_tolerations_may_change() -> None:
     assert len(tracker.patch(PODS, "default/p", patch).at("spec.tolerations")) == 3
 
 
+async def test_what_a_pod_tolerates_is_not_taken_back() -> None:
+    """For how long it does may change."""
+    tracker = Tracker()
+    mine = {"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}
+    made = tracker.create(PODS, a_pod(tolerations=[mine]))
+    others = [one for one in made.at("spec.tolerations") if one["key"] != "k"]
+    for change in ([], [mine | {"operator": "Equal", "value": "v"}]):
+        with pytest.raises(Invalid, match=r"spec\.tolerations: Forbidden: existing toleration can not be modified"):
+            tracker.patch(PODS, "default/p", MergePatch({"spec": {"tolerations": [*others, *change]}}))
+    longer = [*others, mine | {"tolerationSeconds": 60}]
+    changed = tracker.patch(PODS, "default/p", MergePatch({"spec": {"tolerations": longer}}))
+    assert changed.at("spec.tolerations") == longer
+
+
+@pytest.mark.parametrize("name", ["volumeName", "storageClassName"])
+async def test_a_claim_names_its_volume_and_its_class_once(name: str) -> None:
+    tracker = Tracker()
+    tracker.create(PERSISTENT_VOLUME_CLAIMS, claim())
+    for _ in range(2):
+        changed = tracker.patch(PERSISTENT_VOLUME_CLAIMS, "default/one", MergePatch({"spec": {name: "a"}}))
+        assert changed.at(f"spec.{name}") == "a"
+    with pytest.raises(Invalid, match="spec: Forbidden: spec is immutable after creation"):
+        tracker.patch(PERSISTENT_VOLUME_CLAIMS, "default/one", MergePatch({"spec": {name: "b"}}))
+
+
 async def test_sealed_data_and_a_secrets_type_and_a_bindings_role_are_immutable() -> None:
     tracker = Tracker()
     tracker.create(CONFIG_MAPS, {"metadata": META, "data": {"a": "1"}, "immutable": True})

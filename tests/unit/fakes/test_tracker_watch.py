@@ -63,6 +63,22 @@ async def all_lines(tracker: Tracker, **options: Any) -> list[bytes]:
     return found
 
 
+async def test_a_watch_that_ends_has_told_everything_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many batches that takes, and with a bookmark after the last of them."""
+    monkeypatch.setattr("fakes.tracker.watching.BATCH_BYTES_MAX", 500)
+    tracker = Tracker()
+    options: dict[str, Any] = {"resource_version": str(tracker.version), "timeout_s": 1, "allow_watch_bookmarks": True}
+    for number in range(20):
+        make(tracker, f"c{number}")
+    async with tracker.watch(watch_action(**options)) as lines:
+        await asyncio.sleep(2)
+        batches = [list(batch) async for batch in lines]
+    assert len(batches) > 3
+    told = decode([line for batch in batches for line in batch])
+    assert [name for kind, name, _ in told if kind == "ADDED"] == [f"c{number}" for number in range(20)]
+    assert [kind for kind, _, _ in told].index("BOOKMARK") == 20
+
+
 @pytest.mark.behaviour("T8", "T9")
 async def test_every_write_after_a_version_is_replayed_deletes_included() -> None:
     tracker = Tracker()

@@ -376,3 +376,19 @@ def test_a_list_may_have_its_items_first() -> None:
     pauses = sum(1 for _ in Codec(PODS).decode_list_in_steps(data))
     assert (len(snapshot.records), snapshot.version, token) == (3_000, "9", "c")
     assert pauses > 3, "nobody is held up by a long one"
+
+
+def test_an_answer_that_can_be_read_in_part_says_what_is_wrong_with_it() -> None:
+    """It is the object that was asked for, which others must hear of; one that can be read says nothing."""
+    action = Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a")
+    assert judge(action, msgspec.json.encode(POD)).fault is None
+    answer = judge(
+        action,
+        msgspec.json.encode(
+            {**POD, "metadata": {"name": "a", "namespace": "demo", "resourceVersion": "7", "labels": 5}}
+        ),
+    )
+    assert answer.head.metadata is not None
+    assert (answer.head.metadata.name, answer.head.metadata.resource_version) == ("a", "7")
+    assert answer.fault is not None
+    assert "get pods demo/a: the Pod that came cannot be read" in str(answer.fault)

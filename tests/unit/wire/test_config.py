@@ -78,6 +78,15 @@ async def test_a_named_context_is_taken(tmp_path: Path) -> None:
     assert (endpoint.server, endpoint.namespace) == ("https://two.example:8002", "default")
 
 
+@pytest.mark.parametrize(("cluster", "compresses"), [({}, True), ({"disable-compression": True}, False)])
+async def test_a_cluster_may_want_nothing_compressed(
+    tmp_path: Path, cluster: dict[str, Any], *, compresses: bool
+) -> None:
+    """Answers are asked for in gzip unless its entry says otherwise."""
+    endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", cluster=cluster))
+    assert endpoint.compresses == compresses
+
+
 async def test_the_file_given_goes_before_the_environment_before_the_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

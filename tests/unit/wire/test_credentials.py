@@ -151,7 +151,9 @@ async def test_closing_ends_a_renewal(*, begin: bool) -> None:
     await asyncio.sleep(RENEW_AGAIN_S)
     waiting: Callable[[], object] = asyncio.create_task(token_of(credentials)).done if begin else lambda: True
     await asyncio.sleep(0)
+    began = clock.monotonic()
     await credentials.close()
     await asyncio.sleep(0)
+    assert clock.monotonic() == began, "it is ended, not waited for"
     assert plugin.running == 0
     assert waiting()

@@ -76,6 +76,40 @@ def test_a_long_list_has_many_parts() -> None:
 
 
 @pytest.mark.usefixtures("small_parts")
+def test_parts_end_between_items_however_many_objects_these_hold() -> None:
+    """The ends of twenty objects within an item are passed over at once; only what begins as an item does counts."""
+    items = [{"metadata": {"name": str(n)}, "spec": [{"a": m} for m in range(20)]} for n in range(50)]
+    parts = list(parts_of(msgspec.json.encode({"metadata": {"resourceVersion": "7"}, "items": items})))
+    assert len(parts) > 20
+    assert [msgspec.json.decode(item) for page in parts for item in page.items or ()] == items
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"kind":"PodList","metadata":{"resourceVersion":"7"},"items":[%s]}',
+        b'{"items": [ %s ], "kind": "PodList", "metadata": {"resourceVersion": "7"}}',
+        b'{"metadata":{"resourceVersion":"7","items":[{}]},"items":[%s],"more":{"items":[{}]}}',
+    ],
+)
+def test_items_that_are_no_json_are_cut_apart_by_their_brackets(text: bytes) -> None:
+    """Each is as it came, and what the list says of itself is read, wherever that stands."""
+    items = [b'{"metadata":{"name":"a"}}', b'{"spec":[{"a":NaN},"]}"]}', b'{"metadata":{"name":"c"}}']
+    (page,) = parts_of(text % b", ".join(items))
+    assert [bytes(item) for item in page.items or ()] == items
+    assert page.version == "7"
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"metadata":{"items":[NaN]}}', b'[{"items":[NaN]}]', b'{"items":{"a":NaN}}', b"NaN"]
+)
+def test_what_is_no_list_is_not_made_one(text: bytes) -> None:
+    """The error is the decoder's."""
+    with pytest.raises(msgspec.DecodeError):
+        list(parts_of(text))
+
+
+@pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize(
     "body",
     [

@@ -8,6 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 
@@ -37,6 +38,25 @@ async def test_a_plugin_has_our_environment_and_its_own(monkeypatch: pytest.Monk
     env = (Variable(name="BOTH", value=Secret("c")), Variable(name="OWN", value=Secret("d")))
     text = f'cat; echo \'{{"apiVersion": "{V1}", "status": {{"token": "\'$OURS$BOTH$OWN\'"}}}}\''
     assert (await ask_plugin(script(text, env=env), None)).token == "acd"
+
+
+async def test_a_plugin_may_answer_in_yaml() -> None:
+    """As clients in Go read it: it need not be JSON."""
+    text = f"printf 'apiVersion: {V1}\\nkind: ExecCredential\\nstatus:\\n  token: s3cret\\n'"
+    assert (await ask_plugin(script(text), None)).token == "s3cret"
+
+
+@pytest.mark.parametrize(("mode", "terminal"), [("Never", True), ("IfAvailable", False)])
+async def test_a_plugin_that_does_not_get_the_terminal_is_heard(
+    mode: str, monkeypatch: pytest.MonkeyPatch, *, terminal: bool
+) -> None:
+    """It does not want it, or there is none; what it says is in the log."""
+    monkeypatch.setattr(os, "isatty", lambda _: terminal)
+    with structlog.testing.capture_logs() as logs:
+        await ask_plugin(
+            msgspec.structs.replace(script(f"echo hello >&2; echo '{ANSWER}'"), interactive_mode=mode), None
+        )
+    assert [each["text"] for each in logs] == ["hello"]
 
 
 async def test_what_a_plugin_says_to_people_is_logged() -> None:

@@ -110,6 +110,26 @@ async def test_a_server_that_names_a_time_is_asked_again_after_it(action: Action
     assert len({(asked.method, asked.target, asked.body) for asked in server.asked}) == 1
 
 
+async def test_what_is_waited_for_is_logged() -> None:
+    """Each time: why, which retry it is, and how long it takes."""
+    refusal = refuses(429, "TooManyRequests", Retry_After="4")
+    with structlog.testing.capture_logs() as logs:
+        async with serving(refusal, refusal, answers(POD)) as server, _transport(server) as transport:
+            await transport.do(GET)
+    assert logs == [
+        {
+            "event": "retry_waited_for",
+            "part": "wire",
+            "attempted": "get pods demo/a",
+            "cause": "429 TooManyRequests",
+            "retry": retry,
+            "wait_s": 4.0,
+            "log_level": "info",
+        }
+        for retry in (1, 2)
+    ]
+
+
 @pytest.mark.behaviour("C2")
 async def test_it_is_asked_eleven_times_at_most() -> None:
     """After ten retries the refusal is the caller's."""
