@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import msgspec
 import pytest
 import structlog
+import trustme
 from aiohttp import web
 
 from ctrlkit import clock
@@ -311,6 +313,20 @@ async def test_refused_credentials_are_renewed_once(renewals: int, tokens: list[
             with pytest.raises(Unauthorized):
                 await transport.do(GET)
     assert [asked.headers["Authorization"].partition(" ")[2] for asked in server.asked] == tokens
+
+
+async def test_a_certificate_that_is_not_trusted_has_the_configuration_read_again_once() -> None:
+    """It may name another authority by now, and nothing was sent; then it is the caller's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    credentials = _Renewing(5)
+    async with serving(answers(POD), tls=context) as server:
+        endpoint = Endpoint(server=server.url, tls=ssl.create_default_context(), credentials=credentials)
+        async with RestTransport(endpoint) as transport:
+            with pytest.raises(Unreachable, match="not trusted"):
+                await transport.do(CREATE)
+    assert credentials.age == 1
+    assert server.asked == []
 
 
 async def test_no_error_shows_the_token() -> None:
