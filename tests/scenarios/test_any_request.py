@@ -137,7 +137,7 @@ def test_for_fifty_thousand_requests_memory_stays_flat() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(not SCHEMATHESIS.exists(), reason="schemathesis is not installed: make schemathesis")
-def test_for_any_requests_made_from_our_own_openapi_the_server_answers_as_a_server() -> None:
+def test_for_any_requests_made_from_our_own_openapi_the_server_answers_as_a_server(tmp_path: Path) -> None:
     """Of every kind, in a process of its own: its plugin for pytest stays out of these tests."""
     with serving() as server:
         url = f"http://{server.asker.host}:{server.asker.port}"
@@ -145,16 +145,16 @@ def test_for_any_requests_made_from_our_own_openapi_the_server_answers_as_a_serv
         for document in json.loads(body)["paths"]:
             command = [str(SCHEMATHESIS), "run", f"{url}/openapi/v3/{document}", "--url", url, "--no-color"]
             command += ["--checks", "negative_data_rejection", "--max-examples", "30", "--continue-on-failure"]
-            server.runner.run(_finished(command))
+            server.runner.run(_finished(command, tmp_path))
             assert not server.lines, server.lines[0]
             assert not server.problems, server.problems[0]
         assert server.ask(Asked("GET", "/api/v1/namespaces/default"))[0] == 200
 
 
-async def _finished(command: list[str]) -> None:
-    """Run a command to its end; what it finds is not asked, only that it ran."""
+async def _finished(command: list[str], folder: Path) -> None:
+    """Run a command to its end, in a folder; what it finds is not asked, only that it ran."""
     pipe, joined = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
-    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=joined)
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=joined, cwd=folder)
     output, _ = await process.communicate()
     assert process.returncode in (0, 1), output.decode()[-2000:]
     assert b"Tested:" in output, output.decode()[-2000:]
