@@ -291,6 +291,42 @@ async def test_why_a_key_was_ready_goes_with_its_shard_when_its_turn_comes() -> 
     ]
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_nothing_begins_after_a_stop_whichever_turn_of_the_loop_it_comes_in(turns: int) -> None:
+    """A key is ready, taken, and then begun: it has begun, or is counted as one that waited."""
+    script = Script(DONE)
+    controller = one(script, pods())
+    async with running(controller) as work:
+        await virtual_loop().wait_all_blocked()
+        controller.wake(ObjectKey("d", "1"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        begun = len(script.calls)
+        controller.stop()
+        await work
+    assert (len(script.calls), controller.statistics().queue.abandoned) == (begun, 1 - begun)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_nor_does_a_key_that_is_anothers_by_then(turns: int) -> None:
+    """Whatever led to it is another replica's to answer."""
+    script = Script(DONE)
+    controller = one(script, pods())
+    async with running(controller):
+        await virtual_loop().wait_all_blocked()
+        controller.wake(ObjectKey("d", "1"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        begun = len(script.calls)
+        controller.restrict(even)
+        await asyncio.sleep(1)
+        assert len(script.calls) == begun
+        controller.restrict(everything)
+        controller.wake(ObjectKey("d", "1"))
+        await asyncio.sleep(1)
+    assert [request.causes for request in script.requests] == [("woken",)] * (begun + 1)
+
+
 async def test_quiet_is_waited_for_by_several_and_for_these_keys_only() -> None:
     controller = one(Slow(), pods("d/1", "d/2"))
     async with running(controller):
