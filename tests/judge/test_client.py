@@ -1,0 +1,63 @@
+"""The client and the caches on a real API server."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from ctrlkit.cache import Informer
+from ctrlkit.manager import connect
+from ctrlkit.model import MergePatch
+from ctrlkit.model.kinds import CONFIG_MAPS
+from tests.judge.control_plane import ASSETS, ControlPlane
+
+pytestmark = [
+    pytest.mark.judge,
+    pytest.mark.real_time,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(
+        not (ASSETS and (Path(ASSETS) / "kube-apiserver").exists()),
+        reason="KUBEBUILDER_ASSETS names no folder with kube-apiserver and etcd",
+    ),
+]
+FOLLOWED_WITHIN_S = 60
+OF_THE_SERVER = {"kube-root-ca.crt"}
+
+
+async def until(informer: Informer[Any], names: set[str]) -> None:
+    """Wait until the cache shows these ConfigMaps of the namespace default, besides the server's own."""
+    changed = asyncio.Event()
+    registration = informer.add_handler(lambda _change: changed.set())
+    async with asyncio.timeout(FOLLOWED_WITHIN_S):
+        while {key.name for key in informer.lister.keys(namespace="default")} - OF_THE_SERVER != names:
+            changed.clear()
+            await changed.wait()
+    registration.remove()
+
+
+async def test_a_cache_follows_a_server_whose_etcd_began_anew(tmp_path: Path) -> None:
+    """Every verb works; and within a minute of its answering the cache equals the server, and one line says why."""
+    plane = ControlPlane(tmp_path)
+    await plane.prepare()
+    async with connect(kubeconfig=str(plane.kubeconfig)) as client:
+        async with plane.run():
+            informer = Informer(CONFIG_MAPS, {"": client.list_watch(CONFIG_MAPS)})
+            running = asyncio.create_task(informer.run())
+            await informer.wait_synced()
+            for name in ("a", "b"):
+                await client.create(CONFIG_MAPS, {"metadata": {"name": name, "namespace": "default"}})
+            await client.patch(CONFIG_MAPS, "default/a", MergePatch({"data": {"k": "v"}}))
+            await client.apply(CONFIG_MAPS, "default/c", {"data": {"k": "v"}})
+            await client.delete(CONFIG_MAPS, "default/b")
+            await until(informer, {"a", "c"})
+        with capture_logs() as lines:
+            async with plane.run():
+                await client.create(CONFIG_MAPS, {"metadata": {"name": "new", "namespace": "default"}})
+                await until(informer, {"new"})
+                running.cancel()
+                await asyncio.wait([running])
+        assert [line["event"] for line in lines].count("history_rewritten") == 1
