@@ -71,9 +71,10 @@ class Codec(Generic[T]):
 
     >>> from ctrlkit.model.kinds import PODS
     >>> codec = Codec(PODS)
-    >>> event = codec.decode_line(b'{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}}')
-    >>> event.record.key, event.record.value
-    (ObjectKey(namespace='', name='a'), {'kind': 'Pod', 'apiVersion': 'v1', 'metadata': {'name': 'a'}})
+    >>> pod = b'{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a", "resourceVersion": "7"}}'
+    >>> event = codec.decode_line(b'{"type": "ADDED", "object": %b}' % pod)
+    >>> event.record.key, event.record.meta.resource_version
+    (ObjectKey(namespace='', name='a'), '7')
 
     Errors  DecodeError where the bytes are no such document, or where the object of a line has no name or is of another
             kind (a list counts those as `unreadable`); an object that merely does not fit the resource's type raises it
