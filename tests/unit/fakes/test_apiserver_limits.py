@@ -237,7 +237,7 @@ async def test_a_slow_client_gets_all_of_it() -> None:
     """Lines of any size, whole and in order."""
     async with serving() as (tracker, host, port):
         reader, writer = await asyncio.open_connection(host, port)
-        writer.write(request(path=f"{MAPS}?watch=true&timeoutSeconds=3&resourceVersion=0", version="1.0"))
+        writer.write(request(path=f"{MAPS}?watch=true&timeoutSeconds=1&resourceVersion=0", version="1.0"))
         await reader.readuntil(b"\r\n\r\n")
         body: dict[str, Any] = {"metadata": {"name": "big", "namespace": "default"}}
         tracker.create(CONFIG_MAPS, body)
