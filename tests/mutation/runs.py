@@ -121,11 +121,17 @@ def outcomes(mutants: Sequence[tuple[Mutant, Sequence[str]]], *, limit_s: float,
 
 
 def _install(mutant: Mutant) -> None:
-    """From now on in this process, this module is the mutant."""
+    """
+    From now on in this process, this module is the mutant.
+
+    It is imported at once: pytest would load a module whose file it is given a second time, after others have imported
+    it, and an object of the one would be none of the other.
+    """
     path = ROOT / mutant.module
     code = compile(mutant.tree(path.read_text()), str(path), "exec", dont_inherit=True)
     name = mutant.module.removesuffix(".py").replace("/", ".")
     sys.meta_path.insert(0, _Finder(name, path, code))
+    importlib.import_module(name)
 
 
 class _Child:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from ctrlkit.cache.change import Cause, ChangeKind
+from ctrlkit.cache.change import Cause, Change, ChangeKind
 from ctrlkit.cache.store import QUARANTINED_TOLD, Store
 from ctrlkit.errors import DecodeError
 from ctrlkit.model import Applied, ObjectMeta, Record, Snapshot, Unusable
@@ -300,3 +300,9 @@ def test_an_index_function_that_raises_is_told_of_with_the_object_it_was_given()
     assert (len(store), store.keys_by("node", ""), store.index_failures) == (1, [], 1)
     (line,) = lines
     assert (line["event"], line["index"], line["key"]) == ("index_function_failed", "node", "d/a")
+
+
+def test_a_change_of_nothing_is_refused_when_it_is_asked_for_its_record() -> None:
+    nothing: Change[Any] = Change(None, None, Cause.WATCH)
+    with pytest.raises(ValueError, match="a Change without a record"):
+        _ = nothing.record

@@ -271,6 +271,17 @@ async def test_each_reconcile_is_one_line() -> None:
     ]
 
 
+async def test_the_line_of_a_reconcile_has_milliseconds_with_one_decimal() -> None:
+    async def reconcile(_request: Request) -> Outcome:
+        await asyncio.sleep(0.01234)
+        return DONE
+
+    with capture_logs() as lines:
+        async with running(one(reconcile, pods("d/a"))):
+            await asyncio.sleep(1)
+    assert [line["took_ms"] for line in lines_of(lines, "reconciled")] == [12.3]
+
+
 @pytest.mark.behaviour("K16")
 async def test_each_reconcile_has_an_id_that_its_own_log_lines_carry_too() -> None:
     """K16: a new one for each call; gone from the context afterwards."""
