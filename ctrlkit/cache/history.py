@@ -23,8 +23,6 @@ from ctrlkit.model import ObjectKey, Record, Snapshot, is_newer
 SAMPLE: Final = 20
 """So many objects are compared."""
 
-Find = Callable[[ObjectKey], "Record[Any] | None"]
-
 
 @dataclass(frozen=True, slots=True)
 class Owed:

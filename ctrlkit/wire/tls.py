@@ -85,7 +85,7 @@ def _trust(tls: ssl.SSLContext, authority: Pem) -> str | None:
 def _show(tls: ssl.SSLContext, client: Pem) -> str | None:
     """Have a certificate shown to the server; returns what is wrong with it."""
     try:
-        with _file_of(client) as path:
+        with file_of(client) as path:
             tls.load_cert_chain(path, password=_no_password)
     except (OSError, ValueError) as error:
         return _reason(error)
@@ -98,8 +98,8 @@ def _no_password() -> str:
 
 
 @contextmanager
-def _file_of(text: Pem) -> Iterator[str]:
-    """A file that holds the text, for OpenSSL, which reads certificates with keys from files alone; gone afterwards."""
+def file_of(text: Pem) -> Iterator[str]:
+    """The path of a file with this text, for OpenSSL, which reads certificates with keys from files alone."""
     if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
         with open(os.memfd_create("certificate"), "wb", buffering=0) as file:
             file.write(text.encode("latin-1"))

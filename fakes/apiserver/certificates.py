@@ -8,20 +8,18 @@ Time     Clients compare dates with their machine's clock, so these dates are re
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ctrlkit.wire.secret import Pem
+from ctrlkit.wire.tls import file_of
 
 _LIFE = timedelta(days=365)
 _SKEW = timedelta(hours=1)
@@ -71,7 +69,7 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(["http/1.1"])
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        with _as_file(pem + certificate.public_bytes(Encoding.PEM)) as path:
+        with file_of(Pem((pem + certificate.public_bytes(Encoding.PEM)).decode())) as path:
             context.load_cert_chain(path)
         return context
 
@@ -113,18 +111,3 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-@contextmanager
-def _as_file(content: bytes) -> Iterator[str]:
-    """The path of a file with this content, in memory where the system can have that: `ssl` reads keys from files."""
-    if hasattr(os, "memfd_create"):
-        with open(os.memfd_create("key"), "wb") as memory:
-            memory.write(content)
-            memory.flush()
-            yield f"/proc/self/fd/{memory.fileno()}"
-        return
-    with tempfile.TemporaryDirectory() as folder:  # for its owner only
-        path = Path(folder, "key")
-        path.write_bytes(content)
-        yield str(path)

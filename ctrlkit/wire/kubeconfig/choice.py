@@ -23,7 +23,6 @@ class Choice:
 
     context: str
     namespace: str
-    cluster_name: str
     cluster: Cluster
     user_name: str
     user: User
@@ -55,7 +54,6 @@ def choose(kubeconfig: Kubeconfig, context: str | None, tried: str) -> Choice:
     choice = Choice(
         context=name,
         namespace=found.namespace,
-        cluster_name=found.cluster,
         cluster=cluster,
         user_name=found.user,
         user=user or User(),
