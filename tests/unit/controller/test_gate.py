@@ -32,7 +32,10 @@ def answer(name: str, version: int) -> dict[str, Any]:
 
 
 class Writer:
-    """Creates one pod, d/made, in its first run of a key; says when each run was and what it could read."""
+    """
+    Creates one pod, d/made, in its first run of a key; says when each run was and what it could read. A key that is
+    called slow takes a second.
+    """
 
     def __init__(self, informer: Informer[Any], *, fails: bool = False) -> None:
         self.runs: list[tuple[str, float, bool]] = []
@@ -48,6 +51,8 @@ class Writer:
             await self._client.create(PODS, {"metadata": {"name": "made", "namespace": "d"}})
             if self._fails:
                 raise RuntimeError("after the write")
+        if request.name == "slow":
+            await asyncio.sleep(1)
         return DONE
 
     def of(self, name: str) -> list[tuple[float, bool]]:
@@ -101,14 +106,8 @@ async def test_a_held_key_keeps_its_priority() -> None:
     """A resync that had to wait is no more urgent afterwards."""
     informer = pods("d/a")
     writer = Writer(informer)
-
-    async def reconcile(request: Request) -> Outcome:
-        outcome = await writer.reconcile(request)
-        await asyncio.sleep(1 if request.name == "slow" else 0)
-        return outcome
-
     watch = Watch(informer, to_mapped(lambda seen: [A] if seen.key == A else []), resync_s=5)
-    controller = Controller(name="test", reconcile=reconcile, watches=[watch])
+    controller = Controller(name="test", reconcile=writer.reconcile, watches=[watch])
     async with running(controller):
         await asyncio.sleep(7)
         assert controller.busy() == ("controller:test d/a waits to see what it wrote",)
@@ -126,14 +125,8 @@ async def test_a_held_key_that_was_urgent_still_is() -> None:
     """Once it may run, it goes before what can wait, which was there long before."""
     informer = pods("d/a")
     writer = Writer(informer)
-
-    async def reconcile(request: Request) -> Outcome:
-        outcome = await writer.reconcile(request)
-        await asyncio.sleep(1 if request.name == "slow" else 0)
-        return outcome
-
     watch = Watch(informer, to_mapped(lambda seen: [A] if seen.key == A else []))
-    controller = Controller(name="test", reconcile=reconcile, watches=[watch])
+    controller = Controller(name="test", reconcile=writer.reconcile, watches=[watch])
     async with running(controller):
         await asyncio.sleep(0.1)
         informer.apply([applied("d/a", 4)])
