@@ -19,7 +19,7 @@ test: $(READY) bitcoind kubectl  ## run all tests  (ARGS="-k mesh")
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-all: $(READY) bitcoind kubectl schemathesis  ## run the long tests too: fuzzing, soaks, mutations
-	@$(BIN)/python -m pytest -m "not judge" $(ARGS)
+	@$(BIN)/python -m pytest -m "not judge" --hypothesis-profile=thorough $(ARGS)
 
 judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
 	@$(BIN)/python -m pytest -m judge $(ARGS)

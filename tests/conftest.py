@@ -5,8 +5,10 @@ from __future__ import annotations
 from hypothesis import settings
 
 from fakes.pytest_plugin import pytest_asyncio_loop_factories, pytest_pyfunc_call
+from tests.support.effort import THOROUGH
 
 __all__ = ["pytest_asyncio_loop_factories", "pytest_pyfunc_call"]
 
 settings.register_profile("no-clock", deadline=None)  # how fast an example ran says nothing about right or wrong
+settings.register_profile(THOROUGH, deadline=None)
 settings.load_profile("no-clock")

@@ -37,6 +37,7 @@ from fakes.apiserver import ApiServer, Security
 from fakes.loop import VirtualTimeLoop
 from fakes.tracker import Tracker
 from tests.support.bad_line import BadLine, Manner
+from tests.support.effort import tries
 from tests.support.mirror import TOO_LONG, Mirrored, mirrored
 from tests.support.proxy import Proxy, proxy_to
 
@@ -126,7 +127,7 @@ DEAF: History = [("pause", 200.0), ("stall",), ("put", "a", "x"), ("pause", 1.0)
 @example(history=CUT_LISTS, manner=Manner.STREAMS, seed=0)
 @example(history=ENDED_AT_ONCE, manner=Manner.STREAMS, seed=0)
 @example(history=DEAF, manner=Manner.NO_BOOKMARKS, seed=0)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(80, thorough=200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_for_any_history_the_mirror_ends_equal_to_the_server(history: History, manner: Manner, seed: int) -> None:
     """Over bytes in this process."""
     on_virtual_time(lambda: play(history, manner), seed=seed)

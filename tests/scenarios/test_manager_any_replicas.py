@@ -20,6 +20,7 @@ from ctrlkit.model.kinds import LEASES
 from fakes.calls import Calls
 from fakes.loop import VirtualTimeLoop
 from fakes.world import World
+from tests.support.effort import tries
 from tests.support.greetings import GREETINGS, greeting
 
 KEYS = 6
@@ -154,7 +155,7 @@ def tell(history: Sequence[tuple[str, int, float]], wanted: Settings) -> None:
         runner.run(live())
 
 
-CALM = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+CALM = settings(max_examples=tries(10, thorough=25), suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.behaviour("M3", "M5", "M8", "B2")

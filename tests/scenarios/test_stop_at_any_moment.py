@@ -1,5 +1,5 @@
 """
-SIGTERM at fifty random moments of a busy program: it always ends well.
+SIGTERM at random moments of a busy program: it always ends well.
 
 The program is a process of its own against the embedded server, with leader election. The moment is when the server has
 seen so many of its calls: while its caches fill, while it takes the lease, in the middle of any of its writes.
@@ -24,8 +24,9 @@ from fakes.apiserver import ApiServer, Security
 from fakes.clientset import FakeClientset, seed
 from fakes.tracker import Tracker
 from tests.support.busy_program import OBJECTS
+from tests.support.effort import tries
 
-TIMES = 50
+TIMES = tries(24, thorough=50)
 AT_A_TIME = 4
 GRACE_S = 5
 DEADLINE_S = 60

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ctrlkit.workqueue import LOW, NORMAL, DelayPolicy, ExponentialPerKey, Flows, Meter, QueueClosed, WorkQueue
 from fakes.loop import VirtualTimeLoop
+from tests.support.effort import tries
 from tests.unit.workqueue.plain_queue import PlainQueue
 
 T = TypeVar("T")
@@ -265,6 +266,8 @@ _ROWS = (
     "K12",
 )
 TestAnySequence = pytest.mark.behaviour(*_ROWS)(WorkQueueMachine.TestCase)
-TestAnySequence.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnySequence.settings = settings(max_examples=tries(60, thorough=150), stateful_step_count=40, deadline=None)
 TestAnySequenceWithFlows = pytest.mark.behaviour(*_ROWS, "B32")(FlowsMachine.TestCase)
-TestAnySequenceWithFlows.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnySequenceWithFlows.settings = settings(
+    max_examples=tries(60, thorough=150), stateful_step_count=40, deadline=None
+)
