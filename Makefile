@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
+# Tests run in as many processes as there are processors, 8 at most: WORKERS=0 runs them in one, for a debugger.
+WORKERS  ?= auto
+PARALLEL := --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
 
 .PHONY: demo test test-all judge lint bench bitcoind kubectl schemathesis clean help
 .DEFAULT_GOAL := help
@@ -16,10 +19,10 @@ demo: $(READY) bitcoind  ## run a bitcoin network under our controller, with no 
 	@$(BIN)/bitcoin-controller demo $(ARGS)
 
 test: $(READY) bitcoind kubectl  ## run all tests  (ARGS="-k mesh")
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-all: $(READY) bitcoind kubectl schemathesis  ## run the long tests too: fuzzing, soaks, mutations
-	@$(BIN)/python -m pytest -m "not judge" --hypothesis-profile=thorough $(ARGS)
+	@$(BIN)/python -m pytest -m "not judge" --hypothesis-profile=thorough $(PARALLEL) $(ARGS)
 
 judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
 	@$(BIN)/python -m pytest -m judge $(ARGS)
