@@ -38,7 +38,7 @@ bench: $(READY)  ## measure against the budgets; writes build/bench.json  (ARGS=
 	@$(BIN)/python -m tests.bench --json build/bench.json $(ARGS)
 
 bitcoind: $(READY)  ## fetch a real regtest bitcoind into .venv, where there is one for this machine
-	@$(BIN)/python -m fakes.cluster.fetch_bitcoind --into $(BIN)
+	@$(BIN)/python -m ctrlkit.fakes.bitcoind.fetch --into $(BIN)
 
 kubectl: $(READY)  ## fetch the kubectl that the tests use into .venv, where there is one for this machine
 	@$(BIN)/python -m tests.support.fetch_kubectl --into $(BIN)

@@ -1,7 +1,8 @@
 """
 The one source of time and of chance.
 
-The running event loop is the clock: a loop on virtual time (fakes.loop) makes every back-off, lease and resync of the
+The running event loop is the clock: a loop on virtual time (ctrlkit.fakes.loop) makes
+every back-off, lease and resync of the
 house run without one real second, always in the same order. Nothing here is passed through constructors; what waits
 uses asyncio, what needs a time stamp asks `now()`, what needs jitter asks `random_source()`.
 """

@@ -6,24 +6,59 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fakes.calls import Calls
-    from fakes.clientset import FakeClientset, Write
-    from fakes.tracker import Tracker
-    from fakes.world import World
-
-__all__ = ["Calls", "FakeClientset", "Tracker", "World", "Write"]
+    from ctrlkit.fakes.apiserver.server import ApiServer
+    from ctrlkit.fakes.clientset.calls import Calls
+    from ctrlkit.fakes.clientset.clientset import FakeClientset, Write, seed
+    from ctrlkit.fakes.clientset.faults import Faults
+    from ctrlkit.fakes.loop import Skew, VirtualTimeLoop
+    from ctrlkit.fakes.tracker.tracker import Tracker
+    from ctrlkit.fakes.world.live import LiveWorld
+    from ctrlkit.fakes.world.trace import Began, Called, Changed, Ended
+    from ctrlkit.fakes.world.unforeseen import UnforeseenFailure
+    from ctrlkit.fakes.world.world import NeverHeld, NeverSettled, World
 
 _HOMES = {
-    "Calls": "fakes.calls",
-    "FakeClientset": "fakes.clientset",
-    "Tracker": "fakes.tracker",
-    "World": "fakes.world",
-    "Write": "fakes.clientset",
+    "ctrlkit.fakes.apiserver.server": ("ApiServer",),
+    "ctrlkit.fakes.clientset.calls": ("Calls",),
+    "ctrlkit.fakes.clientset.clientset": ("FakeClientset", "Write", "seed"),
+    "ctrlkit.fakes.clientset.faults": ("Faults",),
+    "ctrlkit.fakes.loop": ("Skew", "VirtualTimeLoop"),
+    "ctrlkit.fakes.tracker.tracker": ("Tracker",),
+    "ctrlkit.fakes.world.live": ("LiveWorld",),
+    "ctrlkit.fakes.world.trace": ("Began", "Called", "Changed", "Ended"),
+    "ctrlkit.fakes.world.unforeseen": ("UnforeseenFailure",),
+    "ctrlkit.fakes.world.world": ("NeverHeld", "NeverSettled", "World"),
 }
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ApiServer",
+    "Began",
+    "Called",
+    "Calls",
+    "Changed",
+    "Ended",
+    "FakeClientset",
+    "Faults",
+    "LiveWorld",
+    "NeverHeld",
+    "NeverSettled",
+    "Skew",
+    "Tracker",
+    "UnforeseenFailure",
+    "VirtualTimeLoop",
+    "World",
+    "Write",
+    "seed",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Load the main names when they are first asked for, so that one fake costs no other."""
-    if name not in _HOMES:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,10 +1,10 @@
-"""Async tests run on virtual time unless marked `real_time`, and leave no task behind (see fakes/pytest_plugin.py)."""
+"""Async tests run on virtual time unless marked `real_time`, and leave no task behind: see ctrlkit.fakes.pytest."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
-from fakes.pytest_plugin import pytest_asyncio_loop_factories, pytest_pyfunc_call
+from ctrlkit.fakes.pytest.virtual_time import pytest_asyncio_loop_factories, pytest_pyfunc_call
 from tests.support.effort import THOROUGH
 
 __all__ = ["pytest_asyncio_loop_factories", "pytest_pyfunc_call"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
-from fakes.tracker import Tracker
 from tests.support.snippets import ROOT, files_of, run_pytest, write_files
 
 

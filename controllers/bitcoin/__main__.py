@@ -1,9 +1,9 @@
-"""`python -m controllers.bitcoin` is `bitcoin-controller`."""
+"""`python -m ctrlkit.bitcoin` is `bitcoin-controller`."""
 
 from __future__ import annotations
 
 import sys
 
-from controllers.bitcoin.cli import main
+from ctrlkit.bitcoin.cli import main
 
 sys.exit(main())

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from controllers.bitcoin.desired import desired_service, desired_statefulset, service_drift, statefulset_drift
-from controllers.bitcoin.status import Reason, Trouble
-from controllers.bitcoin.types import BITCOIN_NETWORKS, SERVICES, STATEFULSETS, BitcoinNetwork, Service, StatefulSet
+from ctrlkit.bitcoin.desired import desired_service, desired_statefulset, service_drift, statefulset_drift
+from ctrlkit.bitcoin.status import Reason, Trouble
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, SERVICES, STATEFULSETS, BitcoinNetwork, Service, StatefulSet
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.errors import AlreadyExists, ApiError, CtrlkitError, TerminalError

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from controllers.bitcoin.manifests import NAMES, manifests
-from controllers.bitcoin.rpc import RpcError
-from controllers.bitcoin.types import NODES_MAX
+from ctrlkit.bitcoin.manifests import NAMES, manifests
+from ctrlkit.bitcoin.rpc import RpcError
+from ctrlkit.bitcoin.types import NODES_MAX
 from ctrlkit.cli import installed_version
 from ctrlkit.exits import exit_status
 from ctrlkit.manager.settings import Settings, settings_known, tell_unknown_variables
@@ -88,7 +88,7 @@ def _run_command(argv: Sequence[str] | None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from controllers.bitcoin.run import run  # noqa: PLC0415 - half a second that --help does not pay for
+    from ctrlkit.bitcoin.run import run  # noqa: PLC0415 - half a second that --help does not pay for
 
     settings = Settings.load(arguments)
     configure_logging(settings.log_format, settings.log_level)
@@ -99,7 +99,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     # A controller in a cluster runs without the fakes, so they are imported only here.
-    from controllers.bitcoin.demo.command import DemoOptions, Output, demo  # noqa: PLC0415
+    from ctrlkit.bitcoin.demo.command import DemoOptions, Output, demo  # noqa: PLC0415
 
     configure_logging(LogFormat.CONSOLE, LogLevel.INFO if arguments.verbose else LogLevel.ERROR)
     options = DemoOptions(

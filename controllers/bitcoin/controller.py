@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from controllers.bitcoin.desired import SERVICE_SUFFIX, STATEFULSET_SUFFIX
-from controllers.bitcoin.reconciler import BitcoinReconciler
-from controllers.bitcoin.rpc import Bitcoind
-from controllers.bitcoin.types import BITCOIN_NETWORKS, PODS, SERVICES, STATEFULSETS
+from ctrlkit.bitcoin.desired import SERVICE_SUFFIX, STATEFULSET_SUFFIX
+from ctrlkit.bitcoin.reconciler import BitcoinReconciler
+from ctrlkit.bitcoin.rpc import Bitcoind
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, PODS, SERVICES, STATEFULSETS
 from ctrlkit.controller import Controller, Mapper, Watch, generation_changed, to_owner, to_self
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Record

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from controllers.bitcoin.rpc import Credentials
-from controllers.bitcoin.status import Reason, Trouble
-from controllers.bitcoin.types import SECRETS, BitcoinNetwork, Secret
+from ctrlkit.bitcoin.rpc import Credentials
+from ctrlkit.bitcoin.status import Reason, Trouble
+from ctrlkit.bitcoin.types import SECRETS, BitcoinNetwork, Secret
 from ctrlkit.client import Client
 from ctrlkit.errors import BadRequest, DecodeError, Forbidden, NotFound
 from ctrlkit.model import ObjectKey

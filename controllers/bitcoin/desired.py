@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from controllers.bitcoin.types import (
+from ctrlkit.bitcoin.types import (
     BITCOIN_NETWORKS,
     BitcoinNetwork,
     Container,

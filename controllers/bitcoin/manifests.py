@@ -19,7 +19,7 @@ def manifest(name: str) -> str:
     >>> manifest("network").splitlines()[0]
     '# A network of three nodes.'
     """
-    return files("controllers.bitcoin").joinpath("deploy", f"{name}.yaml").read_text(encoding="utf-8")
+    return files(__package__).joinpath("deploy", f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def manifests(names: Sequence[str] = NAMES) -> str:

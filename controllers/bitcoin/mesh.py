@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from controllers.bitcoin.peers import plan
-from controllers.bitcoin.rpc import Bitcoind, Credentials, RpcError
+from ctrlkit.bitcoin.peers import plan
+from ctrlkit.bitcoin.rpc import Bitcoind, Credentials, RpcError
 from ctrlkit.telemetry import logger
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from controllers.bitcoin.rpc import peer_address
+from ctrlkit.bitcoin.rpc import peer_address
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from controllers.bitcoin.types import BITCOIN_NETWORKS, PODS, SERVICES, STATEFULSETS
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, PODS, SERVICES, STATEFULSETS
 from ctrlkit.client import Client, DryRun
 from ctrlkit.errors import AlreadyExists, BadRequest, ConfigError, Conflict, Forbidden, Invalid, NotFound
 from ctrlkit.model import AnyResource, ObjectKey

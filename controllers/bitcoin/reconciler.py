@@ -20,12 +20,12 @@ from typing import Any, Final
 
 import msgspec
 
-from controllers.bitcoin import mesh
-from controllers.bitcoin.children import Blocked, Children
-from controllers.bitcoin.credentials import CredentialSource
-from controllers.bitcoin.rpc import BadCredentials, Bitcoind, RpcError
-from controllers.bitcoin.status import Findings, Trouble, new_troubles, node_statuses, refused_status, status_of
-from controllers.bitcoin.types import BITCOIN_NETWORKS, BitcoinNetwork, NodeStatus, Pod, Service, StatefulSet, Status
+from ctrlkit.bitcoin import mesh
+from ctrlkit.bitcoin.children import Blocked, Children
+from ctrlkit.bitcoin.credentials import CredentialSource
+from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind, RpcError
+from ctrlkit.bitcoin.status import Findings, Trouble, new_troubles, node_statuses, refused_status, status_of
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, BitcoinNetwork, NodeStatus, Pod, Service, StatefulSet, Status
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Outcome, Request, RequeueAfter

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Final
 
-from controllers.bitcoin.controller import build
-from controllers.bitcoin.preflight import check_server
-from controllers.bitcoin.rpc import RpcClient
+from ctrlkit.bitcoin.controller import build
+from ctrlkit.bitcoin.preflight import check_server
+from ctrlkit.bitcoin.rpc import RpcClient
 from ctrlkit.manager import Manager, Settings, connect, manager_from, stop_on_signals, unless_stopped
 
 NAME: Final = "bitcoin-controller"

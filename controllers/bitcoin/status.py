@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from controllers.bitcoin.desired import pod_name, service_name, statefulset_name
-from controllers.bitcoin.rpc import BadCredentials, RpcError
-from controllers.bitcoin.types import BitcoinNetwork, NodeStatus, Pod, Status
+from ctrlkit.bitcoin.desired import pod_name, service_name, statefulset_name
+from ctrlkit.bitcoin.rpc import BadCredentials, RpcError
+from ctrlkit.bitcoin.types import BitcoinNetwork, NodeStatus, Pod, Status
 from ctrlkit.model import Condition, find_condition, set_conditions
 
 AVAILABLE: Final = "Available"

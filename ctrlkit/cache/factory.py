@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from ctrlkit.cache.informer import ForbiddenNamespaces, Informer
-from ctrlkit.cache.source import ListWatch
+from ctrlkit.cache.reflector.source import ListWatch
 from ctrlkit.errors import NotSynced
 from ctrlkit.model import Resource
 from ctrlkit.names import check_no_text

@@ -16,17 +16,17 @@ from typing import Generic, TypeVar
 
 from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
-from ctrlkit.cache.failure import Failure
 from ctrlkit.cache.fanout import Handler, Registration
-from ctrlkit.cache.index import IndexFunction
-from ctrlkit.cache.lister import Lister
 from ctrlkit.cache.pending import Delivery
-from ctrlkit.cache.progress import Progress
-from ctrlkit.cache.reflector import Reflector
+from ctrlkit.cache.reflector.failure import Failure
+from ctrlkit.cache.reflector.progress import Progress
+from ctrlkit.cache.reflector.reflector import Reflector
+from ctrlkit.cache.reflector.source import ListWatch
 from ctrlkit.cache.resync import Resync
-from ctrlkit.cache.source import ListWatch
 from ctrlkit.cache.statistics import InformerStatistics
-from ctrlkit.cache.store import Store
+from ctrlkit.cache.store.index import IndexFunction
+from ctrlkit.cache.store.lister import Lister
+from ctrlkit.cache.store.store import Store
 from ctrlkit.cache.transform import Transform
 from ctrlkit.errors import DecodeError, Forbidden, NotFound, NotSynced, Unauthorized
 from ctrlkit.model import (

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from ctrlkit.cache.change import Cause, Change
-from ctrlkit.cache.store import Store
+from ctrlkit.cache.store.store import Store
 from ctrlkit.clock import random_source
 from ctrlkit.model import ObjectKey
 

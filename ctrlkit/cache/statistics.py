@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ctrlkit.cache.fanout import HandlerStatistics
-from ctrlkit.cache.reflector import ReflectorStatistics
+from ctrlkit.cache.reflector.reflector import ReflectorStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

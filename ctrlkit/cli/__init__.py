@@ -4,7 +4,7 @@ The command `ctrlkit`: a frame for commands that other packages contribute.
 A package contributes one through an entry point of the group `ctrlkit.commands` that names a `Command`:
 
     [project.entry-points."ctrlkit.commands"]
-    apiserver = "fakes.apiserver.command:COMMAND"
+    apiserver = "ctrlkit.fakes.apiserver.command:COMMAND"
 
 Exit status: what the command returns; 1 for an error, told in one line on stderr; 2 for bad arguments; 130 for Ctrl-C.
 """

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from ctrlkit.controller.applying import Applier
 from ctrlkit.controller.controller import Controller, Replicas
-from ctrlkit.controller.converge import FROM_SERVER, Converged, Convergence, create_or_patch, create_or_update
-from ctrlkit.controller.cron import Cron
-from ctrlkit.controller.expectations import WritesNotSeen, seeing_writes
-from ctrlkit.controller.feed import Feed, FeedFull
-from ctrlkit.controller.finalizers import Cleanup, Finalizers, add_finalizer, remove_finalizer
-from ctrlkit.controller.handlers import Mapper, Watch, to_mapped, to_owner, to_self
-from ctrlkit.controller.outcome import DONE, Done, Outcome, RequeueAfter
-from ctrlkit.controller.owners import (
+from ctrlkit.controller.helpers.applying import Applier
+from ctrlkit.controller.helpers.converge import FROM_SERVER, Converged, Convergence, create_or_patch, create_or_update
+from ctrlkit.controller.helpers.expectations import WritesNotSeen, seeing_writes
+from ctrlkit.controller.helpers.finalizers import Cleanup, Finalizers, add_finalizer, remove_finalizer
+from ctrlkit.controller.helpers.owners import (
     AlreadyOwned,
     controller_reference,
     has_owner_reference,
     remove_owner_reference,
     set_controller_reference,
 )
-from ctrlkit.controller.predicates import (
+from ctrlkit.controller.outcome import DONE, Done, Outcome, RequeueAfter
+from ctrlkit.controller.request import Reconcile, Request
+from ctrlkit.controller.retries import Retry
+from ctrlkit.controller.sources.cron import Cron
+from ctrlkit.controller.sources.feed import Feed, FeedFull
+from ctrlkit.controller.sources.handlers import Mapper, Watch, to_mapped, to_owner, to_self
+from ctrlkit.controller.sources.predicates import (
     Predicate,
     annotations_changed,
     generation_changed,
@@ -26,10 +28,8 @@ from ctrlkit.controller.predicates import (
     labels_changed,
     resource_version_changed,
 )
-from ctrlkit.controller.request import Reconcile, Request
-from ctrlkit.controller.retries import Retry
-from ctrlkit.controller.schedule import Every, Schedule
-from ctrlkit.controller.sources import Sink, Source
+from ctrlkit.controller.sources.schedule import Every, Schedule
+from ctrlkit.controller.sources.source import Sink, Source
 from ctrlkit.controller.tally import ControllerStatistics
 from ctrlkit.controller.verdict import ReconcilerExit, ReconcileTimeout, Result
 

@@ -26,13 +26,13 @@ from typing import Final
 
 from ctrlkit.controller.causes import CauseKind, Causes
 from ctrlkit.controller.gate import WriteGate
-from ctrlkit.controller.handlers import Watch, to_self
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.controller.orphans import Orphans
 from ctrlkit.controller.request import Reconcile, refuse_sync
 from ctrlkit.controller.retries import Retries, Retry
-from ctrlkit.controller.sources import Intake, Source
-from ctrlkit.controller.supplies import Supplies
+from ctrlkit.controller.sources.handlers import Watch, to_self
+from ctrlkit.controller.sources.source import Intake, Source
+from ctrlkit.controller.sources.supplies import Supplies
 from ctrlkit.controller.tally import ControllerStatistics
 from ctrlkit.controller.tracing import with_tracing
 from ctrlkit.controller.verdict import Result

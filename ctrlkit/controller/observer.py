@@ -1,5 +1,5 @@
 """
-Each reconcile as it begins and as it ends, told to whoever asks: fakes.trace draws a timeline of it.
+Each reconcile as it begins and as it ends, told to whoever asks: ctrlkit.fakes.world.trace draws a timeline of it.
 
 An observer stands in a context variable, and a controller looks for one when it starts: controllers of one world have
 theirs.

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 from ctrlkit.cache import Informer
-from ctrlkit.controller.handlers import Watch
+from ctrlkit.controller.sources.handlers import Watch
 from ctrlkit.model import AnyResource, Effect, ObjectKey, Verb, Write
 from ctrlkit.telemetry import logger
 

@@ -26,7 +26,7 @@ from ctrlkit.controller.observer import Observer, Run
 from ctrlkit.controller.orphans import Orphans
 from ctrlkit.controller.request import Reconcile, Request, name_of
 from ctrlkit.controller.running import Running, RunningKeys
-from ctrlkit.controller.sources import Intake
+from ctrlkit.controller.sources.source import Intake
 from ctrlkit.controller.tally import Tally
 from ctrlkit.controller.verdict import (
     ReconcileTimeout,

@@ -55,7 +55,9 @@ class Resource(Generic[T]):
             object.__setattr__(self, "list_kind", f"{self.kind}List")
 
     def __hash__(self) -> int:
-        return hash((self.group, self.plural))  # the same for each Python type: see Write in fakes/clientset.py
+        return hash(
+            (self.group, self.plural)
+        )  # the same for each Python type: see Write in fakes/clientset/clientset.py
 
     @property
     def api_version(self) -> str:

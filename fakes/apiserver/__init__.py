@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakes.apiserver.access import Security
-from fakes.apiserver.server import ApiServer, PortTaken
+from ctrlkit.fakes.apiserver.access import Security
+from ctrlkit.fakes.apiserver.server import ApiServer, PortTaken
 
 __all__ = ["ApiServer", "PortTaken", "Security"]

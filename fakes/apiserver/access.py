@@ -23,7 +23,7 @@ from ipaddress import ip_address
 from aiohttp import hdrs, web
 
 from ctrlkit.errors import BadRequest, ConfigError, Forbidden, Unauthorized, UnsupportedMediaType
-from fakes.apiserver.certificates import Authority
+from ctrlkit.fakes.apiserver.certificates import Authority
 
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")

@@ -16,14 +16,14 @@ from ctrlkit.cli import Command
 from ctrlkit.client import Client
 from ctrlkit.clock import now
 from ctrlkit.errors import ConfigError
+from ctrlkit.fakes.apiserver.access import Security
+from ctrlkit.fakes.apiserver.kubeconfig import is_of_a_server
+from ctrlkit.fakes.apiserver.manifests import load
+from ctrlkit.fakes.apiserver.server import ApiServer
+from ctrlkit.fakes.cluster import Cluster, InProcessRuntime
+from ctrlkit.fakes.cluster.node.any_image import AnyImage
+from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.telemetry import LogLevel, configure_logging
-from fakes.apiserver.access import Security
-from fakes.apiserver.kubeconfig import is_of_a_server
-from fakes.apiserver.manifests import load
-from fakes.apiserver.server import ApiServer
-from fakes.cluster import Cluster, InProcessRuntime
-from fakes.cluster.any_image import AnyImage
-from fakes.tracker import Tracker, version_at
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
+from ctrlkit.fakes.tracker.kinds.registry import Served
 from ctrlkit.model.kinds import BUILT_IN, EVENTS_V1, NAMESPACES
-from fakes.tracker.registry import Served
 
 SERVER_VERSION = "v1.36.0"
 """The Kubernetes release whose answers this server gives."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ctrlkit.errors import BadRequest
+from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.model import Action, Verb
-from fakes.tracker.notices import notice
 
 
 def check_duplicates(action: Action, body: bytes | None, content_type: str) -> None:

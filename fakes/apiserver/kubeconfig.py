@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from fakes.apiserver.access import is_loopback
+from ctrlkit.fakes.apiserver.access import is_loopback
 
 _NAME = "ctrlkit"
 

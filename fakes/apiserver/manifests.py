@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from ctrlkit.errors import ApiError, ConfigError
+from ctrlkit.fakes.clientset.clientset import seed
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import to_plain
-from fakes.clientset import seed
-from fakes.tracker import Tracker
 
 
 def load(tracker: Tracker, paths: Iterable[Path]) -> int:

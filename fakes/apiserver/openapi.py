@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ctrlkit.fakes.apiserver.discovery import SERVER_VERSION
+from ctrlkit.fakes.tracker.kinds.registry import Served
 from ctrlkit.model import PatchType
-from fakes.apiserver.discovery import SERVER_VERSION
-from fakes.tracker.registry import Served
 
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
 _NAMESPACE = {**_NAME, "name": "namespace"}

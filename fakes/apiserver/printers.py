@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from fakes.apiserver.durations import age
-from fakes.tracker.events_v1 import exchanged
+from ctrlkit.fakes.apiserver.durations import age
+from ctrlkit.fakes.tracker.kinds.core.events_v1 import exchanged
 
 Plain = Mapping[str, Any]
 Printer = Callable[[Plain, datetime], list[Any]]

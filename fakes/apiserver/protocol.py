@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import http_exceptions, web
 
 from ctrlkit.errors import ApiError, BadRequest
-from fakes.apiserver.answers import status_answer
-from fakes.tracker.refusals import internal_error
+from ctrlkit.fakes.apiserver.answers import status_answer
+from ctrlkit.fakes.tracker.refusals import internal_error
 
 LINE_BYTES_MAX = 1024 * 1024
 """Bytes of a request line, as Go's servers take them."""

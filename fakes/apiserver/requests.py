@@ -10,13 +10,13 @@ import msgspec
 from aiohttp import web
 
 from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
+from ctrlkit.fakes.tracker.kinds.registry import Registry, Served
+from ctrlkit.fakes.tracker.ownership.ownership import MANAGER_BYTES_MAX
+from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
+from ctrlkit.fakes.tracker.verbs.malformed import json_problem
 from ctrlkit.model import Action, AnyResource, PatchType, custom_resource
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.routes import to_action
-from fakes.tracker.depth import TooDeep, check_levels, deeply
-from fakes.tracker.malformed import json_problem
-from fakes.tracker.ownership import MANAGER_BYTES_MAX
-from fakes.tracker.registry import Registry, Served
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
 _BODY_TYPES = ("application/json", "application/yaml")

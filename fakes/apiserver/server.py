@@ -20,22 +20,22 @@ from aiohttp import HttpVersion11, web
 
 from ctrlkit import clock
 from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, ServiceUnavailable, TransportError
+from ctrlkit.fakes.apiserver import discovery, openapi
+from ctrlkit.fakes.apiserver.access import HEALTH_PATHS, Access, Security
+from ctrlkit.fakes.apiserver.answers import document_answer, json_answer, status_answer, text_answer, with_warnings
+from ctrlkit.fakes.apiserver.duplicates import check_duplicates
+from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text, write_private
+from ctrlkit.fakes.apiserver.negotiation import AGGREGATED_DISCOVERY, accepts_aggregated_discovery
+from ctrlkit.fakes.apiserver.protocol import StatusServer
+from ctrlkit.fakes.apiserver.requests import NoSuchPage, content_type_of, find_target, read_body, read_deeply
+from ctrlkit.fakes.apiserver.views import View
+from ctrlkit.fakes.tracker.kinds.registry import Registry
+from ctrlkit.fakes.tracker.notices import noticed
+from ctrlkit.fakes.tracker.refusals import internal_error
+from ctrlkit.fakes.tracker.schema.depth import deeply
+from ctrlkit.fakes.tracker.verbs.serve import Made
 from ctrlkit.model import Action, Transport, Verb
 from ctrlkit.telemetry import logger
-from fakes.apiserver import discovery, openapi
-from fakes.apiserver.access import HEALTH_PATHS, Access, Security
-from fakes.apiserver.answers import document_answer, json_answer, status_answer, text_answer, with_warnings
-from fakes.apiserver.duplicates import check_duplicates
-from fakes.apiserver.kubeconfig import kubeconfig_text, write_private
-from fakes.apiserver.negotiation import AGGREGATED_DISCOVERY, accepts_aggregated_discovery
-from fakes.apiserver.protocol import StatusServer
-from fakes.apiserver.requests import NoSuchPage, content_type_of, find_target, read_body, read_deeply
-from fakes.apiserver.views import View
-from fakes.tracker.depth import deeply
-from fakes.tracker.notices import noticed
-from fakes.tracker.refusals import internal_error
-from fakes.tracker.registry import Registry
-from fakes.tracker.verbs import Made
 
 _log = logger("apiserver")
 _SHUTDOWN_S = 1.0
@@ -43,7 +43,7 @@ _PIECE_BYTES = 16 * 1024
 _SHOWN_CHARACTERS = 256
 
 STALL_S = 60.0
-"""How long a client of a watch may take for a batch of its lines (see fakes.tracker.watching) before it is cut off."""
+"""How long a client of a watch may take for a batch of its lines before it is cut off (see tracker/verbs/watch.py)."""
 
 _JSON = "application/json"
 _PLAIN = "text/plain; charset=utf-8"

@@ -17,17 +17,17 @@ from typing import Any
 import msgspec
 
 from ctrlkit.errors import BadRequest
+from ctrlkit.fakes.apiserver import jsonpath
+from ctrlkit.fakes.apiserver.durations import age
+from ctrlkit.fakes.apiserver.printers import PRINTERS, default_cells
+from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.verbs.partial import META_VERSION, partial_object
 from ctrlkit.model import AnyResource
-from fakes.apiserver import jsonpath
-from fakes.apiserver.durations import age
-from fakes.apiserver.printers import PRINTERS, default_cells
-from fakes.tracker.partial import META_VERSION, partial_object
-from fakes.tracker.registry import Served
 
 _AGE_COLUMN = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 _NAME_COLUMN = {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
 _COLUMNS: Mapping[str, Sequence[Sequence[Any]]] = json.loads(
-    resources.files("fakes.apiserver").joinpath("data/columns.json").read_text()
+    resources.files(__package__).joinpath("data/columns.json").read_text()
 )
 _DEFAULT_COLUMNS = (("Name", "string", "name", 0), ("Created At", "date", "", 0))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from ctrlkit import clock
-from fakes.apiserver.negotiation import Form, accepted_form
-from fakes.apiserver.tables import Include, Tables
-from fakes.tracker.partial import metadata_event, metadata_only
-from fakes.tracker.registry import Served
+from ctrlkit.fakes.apiserver.negotiation import Form, accepted_form
+from ctrlkit.fakes.apiserver.tables import Include, Tables
+from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.verbs.partial import metadata_event, metadata_only
 
 
 class View:

@@ -1,4 +1,4 @@
-"""`python -m fakes.bitcoind` for bitcoind, `python -m fakes.bitcoind cli` for bitcoin-cli. Imports what it runs."""
+"""`python -m ctrlkit.fakes.bitcoind` is bitcoind, with `cli` behind it bitcoin-cli. Imports what it runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run one of the two; the exit status."""
     match arguments:
         case ["cli", *rest]:
-            from fakes.bitcoind import cli  # noqa: PLC0415 - a probe does without the node's imports
+            from ctrlkit.fakes.bitcoind import cli  # noqa: PLC0415 - a probe does without the node's imports
 
             return cli.main(rest)
         case _:
-            from fakes.bitcoind import daemon  # noqa: PLC0415
+            from ctrlkit.fakes.bitcoind import daemon  # noqa: PLC0415
 
             return daemon.main(arguments)
 

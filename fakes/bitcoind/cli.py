@@ -15,7 +15,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, Final
 
-from fakes.bitcoind.flags import FlagError, Flags
+from ctrlkit.fakes.bitcoind.flags import FlagError, Flags
 
 _RPC_PORT: Final = 18332
 _NUMERIC: Final = {"generate": {0, 1}, "generatetoaddress": {0, 2}}

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fakes.bitcoind.flags import FlagError, Flags
-from fakes.bitcoind.node import SimulatedNode
-from fakes.bitcoind.p2p import P2P_PORT, parse_address
-from fakes.bitcoind.rpc import RPC_PORT
+from ctrlkit.fakes.bitcoind.flags import FlagError, Flags
+from ctrlkit.fakes.bitcoind.node import SimulatedNode
+from ctrlkit.fakes.bitcoind.p2p import P2P_PORT, parse_address
+from ctrlkit.fakes.bitcoind.rpc import RPC_PORT
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 
-from fakes.bitcoind.chain import Chain
-from fakes.bitcoind.p2p import Link, Peers, parse_address
+from ctrlkit.fakes.bitcoind.chain import Chain
+from ctrlkit.fakes.bitcoind.p2p import Link, Peers, parse_address
 
 T = TypeVar("T")
 

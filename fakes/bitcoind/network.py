@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from fakes.bitcoind.node import SimulatedNode
+from ctrlkit.fakes.bitcoind.node import SimulatedNode
 
 
 class SimulatedNetwork:

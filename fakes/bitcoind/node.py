@@ -12,10 +12,10 @@ import json
 from pathlib import Path
 from typing import Self
 
-from fakes.bitcoind.chain import Chain
-from fakes.bitcoind.methods import Methods
-from fakes.bitcoind.p2p import P2P_PORT, Peers
-from fakes.bitcoind.rpc import RPC_PORT, Faults, RpcServer
+from ctrlkit.fakes.bitcoind.chain import Chain
+from ctrlkit.fakes.bitcoind.methods import Methods
+from ctrlkit.fakes.bitcoind.p2p import P2P_PORT, Peers
+from ctrlkit.fakes.bitcoind.rpc import RPC_PORT, Faults, RpcServer
 
 
 class SimulatedNode:

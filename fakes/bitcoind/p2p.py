@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from fakes.bitcoind.chain import Chain
+from ctrlkit.fakes.bitcoind.chain import Chain
 
 P2P_PORT: Final = 18444
 RETRY_S: Final = 1.0

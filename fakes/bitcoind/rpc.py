@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from fakes.bitcoind.methods import METHOD_NOT_FOUND, MISC_ERROR, MethodError
+from ctrlkit.fakes.bitcoind.methods import METHOD_NOT_FOUND, MISC_ERROR, MethodError
 
 RPC_PORT: Final = 18332
 

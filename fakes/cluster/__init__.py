@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fakes.cluster.cluster import ALL, Cluster, Loop
-from fakes.cluster.inprocess_runtime import AlwaysReady, InProcessRuntime
-from fakes.cluster.process_runtime import ProcessRuntime
-from fakes.cluster.restart import CrashBackoff
-from fakes.cluster.runtime import Runtime
+from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
+from ctrlkit.fakes.cluster.node.inprocess_runtime import AlwaysReady, InProcessRuntime
+from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
+from ctrlkit.fakes.cluster.node.restart import CrashBackoff
+from ctrlkit.fakes.cluster.node.runtime import Runtime
 
 __all__ = [
     "ALL",

@@ -13,17 +13,17 @@ from enum import Enum
 from types import TracebackType
 
 from ctrlkit.client import Client
+from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
+from ctrlkit.fakes.cluster.loops.kinds import Kinds
+from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
+from ctrlkit.fakes.cluster.loops.scheduler import add_scheduler
+from ctrlkit.fakes.cluster.loops.statefulset import add_stateful_sets
+from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
+from ctrlkit.fakes.cluster.node.node import add_node
+from ctrlkit.fakes.cluster.node.restart import CrashBackoff
+from ctrlkit.fakes.cluster.node.runtime import Runtime
 from ctrlkit.manager import GraceExceeded, Manager
 from ctrlkit.model import Resource, Unstructured
-from fakes.cluster.garbage import add_garbage_collector
-from fakes.cluster.kinds import Kinds
-from fakes.cluster.kubelet import add_kubelet
-from fakes.cluster.namespaces import add_namespaces
-from fakes.cluster.node import add_node
-from fakes.cluster.restart import CrashBackoff
-from fakes.cluster.runtime import Runtime
-from fakes.cluster.scheduler import add_scheduler
-from fakes.cluster.statefulset import add_stateful_sets
 
 
 class Loop(Enum):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fakes.tracker.registry import Registry, ScalePaths, Served
-from fakes.tracker.store import version_at
-from fakes.tracker.tracker import Tracker
+from ctrlkit.fakes.tracker.kinds.registry import Registry, ScalePaths, Served
+from ctrlkit.fakes.tracker.store import version_at
+from ctrlkit.fakes.tracker.tracker import Tracker
 
 __all__ = ["Registry", "ScalePaths", "Served", "Tracker", "version_at"]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ctrlkit.fakes.tracker.kinds.core.services import ServiceIps
+from ctrlkit.fakes.tracker.kinds.definitions import definitions
+from ctrlkit.fakes.tracker.kinds.registry import Registry, Served
+from ctrlkit.fakes.tracker.refusals import not_found, unknown_resource
+from ctrlkit.fakes.tracker.store import Store, Stored, encode_tail
 from ctrlkit.model import AnyResource, ObjectKey, kinds
-from fakes.tracker import definitions
-from fakes.tracker.refusals import not_found, unknown_resource
-from fakes.tracker.registry import Registry, Served
-from fakes.tracker.services import ServiceIps
-from fakes.tracker.store import Store, Stored, encode_tail
 
 
 class Core:
     """
     The synchronous server: what is stored, and which kinds are served.
 
-    Owner   `fakes.tracker.Tracker`; the modules of this package are its verbs.
+    Owner   `ctrlkit.fakes.tracker.Tracker`; the modules of this package are its verbs.
     """
 
     def __init__(self, *, begins_at: int) -> None:

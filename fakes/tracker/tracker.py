@@ -7,6 +7,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.kinds.core.events_v1 import as_core, is_newer_form, serve_events, shown_lines
+from ctrlkit.fakes.tracker.kinds.registry import Registry
+from ctrlkit.fakes.tracker.refusals import bad_request
+from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply
+from ctrlkit.fakes.tracker.store import Change
+from ctrlkit.fakes.tracker.verbs.partial import metadata_lines, metadata_only
+from ctrlkit.fakes.tracker.verbs.selection import Selection
+from ctrlkit.fakes.tracker.verbs.serve import checked, serve
+from ctrlkit.fakes.tracker.verbs.watch import WatchStream
 from ctrlkit.model import (
     Action,
     AnyResource,
@@ -25,16 +35,6 @@ from ctrlkit.model import (
     kinds,
     to_plain,
 )
-from fakes.tracker.core import Core
-from fakes.tracker.depth import TooDeep, decode, deeply
-from fakes.tracker.events_v1 import as_core, is_newer_form, serve_events, shown_lines
-from fakes.tracker.partial import metadata_lines, metadata_only
-from fakes.tracker.refusals import bad_request
-from fakes.tracker.registry import Registry
-from fakes.tracker.selection import Selection
-from fakes.tracker.store import Change
-from fakes.tracker.verbs import checked, serve
-from fakes.tracker.watching import WatchStream
 
 _FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _NO_OPTIONS = Options()

@@ -21,13 +21,13 @@ import structlog
 
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer, Security
-from fakes.tracker import Tracker
 from tests.bench.case import Figure
 
 OBJECTS, PER_SECOND, SECONDS = 50, 1_000, 10

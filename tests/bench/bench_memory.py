@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ctrlkit.cache import Cause
-from ctrlkit.cache.store import Store
+from ctrlkit.cache.store.store import Store
 from ctrlkit.model import Resource
 from ctrlkit.wire.codec import Codec
 from tests.bench.case import Figure

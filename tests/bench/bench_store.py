@@ -19,8 +19,8 @@ from itertools import islice
 from typing import Any
 
 from ctrlkit.cache.change import Cause
-from ctrlkit.cache.lister import Lister
-from ctrlkit.cache.store import Store
+from ctrlkit.cache.store.lister import Lister
+from ctrlkit.cache.store.store import Store
 from ctrlkit.model import Applied, ObjectMeta, Record, Snapshot
 from ctrlkit.model.kinds import PODS
 from tests.bench.case import Case

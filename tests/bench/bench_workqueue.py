@@ -26,10 +26,10 @@ from dataclasses import asdict
 from itertools import cycle, islice
 from random import Random
 
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.model import ObjectKey
 from ctrlkit.workqueue import LOW, NORMAL, Flows, Meter, WorkQueue
 from ctrlkit.workqueue.delayed import DelayedKeys
-from fakes.loop import VirtualTimeLoop
 from tests.bench.case import Case, measure
 
 OPERATIONS = 1_000

@@ -22,10 +22,10 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from time import perf_counter
 
+from ctrlkit.fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Action, Lines, MergePatch, Verb
 from ctrlkit.model.kinds import CONFIG_MAPS, STATEFULSETS
-from fakes.loop import VirtualTimeLoop
-from fakes.tracker import Tracker
 from tests.bench.case import Case, Figure
 from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, MemoryNodes, mesh, scene_with
 
@@ -39,8 +39,8 @@ FIRST_WORLD = """
 from time import perf_counter
 began = perf_counter()
 import asyncio
-from fakes import World
-from fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes import World
+from ctrlkit.fakes.loop import VirtualTimeLoop
 
 async def first_world():
     async with World() as world:

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from controllers.bitcoin.cli import command_line
-from controllers.bitcoin.manifests import objects
+from ctrlkit.bitcoin.cli import command_line
+from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.manager import Settings
 
 OWN_NAMESPACE = "bitcoin-controller"

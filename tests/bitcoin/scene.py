@@ -10,18 +10,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from controllers.bitcoin.controller import build
-from controllers.bitcoin.credentials import DEFAULT_CREDENTIALS, PASSWORD_KEY, USER_KEY
-from controllers.bitcoin.manifests import objects
-from controllers.bitcoin.rpc import BadCredentials, Bitcoind, Credentials, NodeUnreachable
-from controllers.bitcoin.types import BITCOIN_NETWORKS, STATEFULSETS
+from ctrlkit.bitcoin.controller import build
+from ctrlkit.bitcoin.credentials import DEFAULT_CREDENTIALS, PASSWORD_KEY, USER_KEY
+from ctrlkit.bitcoin.manifests import objects
+from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind, Credentials, NodeUnreachable
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, STATEFULSETS
 from ctrlkit.clock import monotonic
+from ctrlkit.fakes.clientset.clientset import seed
+from ctrlkit.fakes.cluster import Loop
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager, Settings
 from ctrlkit.model import MergePatch, Options, Unstructured
 from ctrlkit.model.kinds import EVENTS, PODS, SECRETS, SERVICES
-from fakes.clientset import seed
-from fakes.cluster import Loop
-from fakes.world import World
 
 KEY, SERVICE_KEY, STATEFULSET_KEY = "demo/net", "demo/net-svc", "demo/net-sts"
 CREDENTIALS = Credentials(user="an-unusual-user", password="an-unusual-password")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from controllers.bitcoin.manifests import objects
+from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.errors import Forbidden
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import Action
-from fakes.clientset import FakeClientset
 
 
 def with_definition() -> FakeClientset:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from controllers.bitcoin.types import BITCOIN_NETWORKS, SERVICES, STATEFULSETS
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, SERVICES, STATEFULSETS
 from ctrlkit.errors import AlreadyExists, Forbidden, InternalError
+from ctrlkit.fakes.clientset.clientset import Write, seed
 from ctrlkit.model import Action, JsonPatch, MergePatch, Options, StrategicMergePatch
 from ctrlkit.model.kinds import PODS
-from fakes.clientset import Write, seed
 from tests.bitcoin.scene import KEY, NETWORKS, SERVICE_KEY, STATEFULSET_KEY, Scene
 
 

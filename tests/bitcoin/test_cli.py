@@ -11,7 +11,7 @@ import pytest
 import structlog
 import yaml
 
-from controllers.bitcoin import cli
+from ctrlkit.bitcoin import cli
 from ctrlkit.errors import ConfigError
 
 _KUBECONFIG = """\
@@ -225,7 +225,7 @@ def test_real_nodes_without_a_bitcoind_lead_to_where_to_get_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`real` never turns into simulated."""
-    monkeypatch.setattr("controllers.bitcoin.demo.binary.find_bitcoind", lambda explicit: None)
+    monkeypatch.setattr("ctrlkit.bitcoin.demo.binary.find_bitcoind", lambda explicit: None)
 
     assert cli.main(["demo", "--bitcoind", "real"]) == 1
     assert_one_line(capsys, "no bitcoind", "make bitcoind", "--bitcoind PATH")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from controllers.bitcoin.demo.binary import Kind, choose
-from controllers.bitcoin.demo.errors import BadArgument, NoBitcoind
+from ctrlkit.bitcoin.demo.binary import Kind, choose
+from ctrlkit.bitcoin.demo.errors import BadArgument, NoBitcoind
 
 pytestmark = pytest.mark.real_time
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.real_time
 @pytest.fixture
 def find(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Have the look-up find what the test says."""
-    monkeypatch.setattr("controllers.bitcoin.demo.binary.find_bitcoind", lambda explicit: request.param)
+    monkeypatch.setattr("ctrlkit.bitcoin.demo.binary.find_bitcoind", lambda explicit: request.param)
 
 
 def a_program(folder: Path, script: str) -> Path:
@@ -46,7 +46,7 @@ async def test_a_program_that_is_no_bitcoind_is_refused_by_name_and_passed_over_
     with pytest.raises(BadArgument, match="`-version` ended with 3"):
         await choose(str(other))
 
-    monkeypatch.setattr("controllers.bitcoin.demo.binary.find_bitcoind", lambda explicit: other)
+    monkeypatch.setattr("ctrlkit.bitcoin.demo.binary.find_bitcoind", lambda explicit: other)
     chosen = await choose("auto")
     assert chosen.kind is Kind.SIMULATED
     assert f"{other} is no bitcoind" in chosen.headline

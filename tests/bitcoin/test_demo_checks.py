@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from controllers.bitcoin.demo import checks
-from controllers.bitcoin.demo.checks import Holds, NodeFacts, NotYet
-from controllers.bitcoin.desired import desired_service, desired_statefulset
-from controllers.bitcoin.types import BitcoinNetwork, NodeStatus, Service, Spec, StatefulSet, Status
+from ctrlkit.bitcoin.demo import checks
+from ctrlkit.bitcoin.demo.checks import Holds, NodeFacts, NotYet
+from ctrlkit.bitcoin.desired import desired_service, desired_statefulset
+from ctrlkit.bitcoin.types import BitcoinNetwork, NodeStatus, Service, Spec, StatefulSet, Status
 from ctrlkit.model import ObjectMeta, to_plain
 
 NETWORK = BitcoinNetwork(metadata=ObjectMeta(name="net", namespace="demo", uid="u-1"), spec=Spec(2, "net-secret"))

@@ -21,13 +21,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from controllers.bitcoin.demo.haste import HastyPods
-from controllers.bitcoin.types import BITCOIN_NETWORKS
+from ctrlkit.bitcoin.demo.haste import HastyPods
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import connect
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES
-from fakes.apiserver import ApiServer
-from fakes.cluster.binaries import BinaryNotFound, find_bitcoind
-from fakes.tracker import Tracker
 from tests.support.processes import command_lines, process_of
 
 pytestmark = pytest.mark.real_time
@@ -40,7 +40,7 @@ _STEPS = 11
 async def a_demo(folder: Path, *arguments: str) -> AsyncIterator[Process]:
     """A running demo; at the latest it is killed at the end."""
     environment = os.environ | {"PYTHONPATH": str(_REPOSITORY), "TMPDIR": str(folder)}
-    command = [sys.executable, "-m", "controllers.bitcoin", "demo", *arguments]
+    command = [sys.executable, "-m", "ctrlkit.bitcoin", "demo", *arguments]
     async with process_of(*command, env=environment, cwd=folder) as process:
         yield process
 

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from controllers.bitcoin.demo.checks import Finding, Holds, NotYet
-from controllers.bitcoin.demo.errors import StepFailed
-from controllers.bitcoin.demo.observer import Observer
-from controllers.bitcoin.demo.report import Report, StepReport
-from controllers.bitcoin.demo.steps import Step, play
-from controllers.bitcoin.rpc import NodeUnreachable
+from ctrlkit.bitcoin.demo.checks import Finding, Holds, NotYet
+from ctrlkit.bitcoin.demo.errors import StepFailed
+from ctrlkit.bitcoin.demo.observer import Observer
+from ctrlkit.bitcoin.demo.report import Report, StepReport
+from ctrlkit.bitcoin.demo.steps import Step, play
+from ctrlkit.bitcoin.rpc import NodeUnreachable
 from ctrlkit.errors import CtrlkitError, NotFound
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import ObjectKey
-from fakes.clientset import FakeClientset
 
 
 class Notes:

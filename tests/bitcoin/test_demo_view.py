@@ -8,10 +8,10 @@ import json
 
 from rich.console import Console
 
-from controllers.bitcoin.demo.checks import NodeFacts
-from controllers.bitcoin.demo.live import LiveView
-from controllers.bitcoin.demo.report import Report, StepReport
-from controllers.bitcoin.demo.view import PlainView
+from ctrlkit.bitcoin.demo.checks import NodeFacts
+from ctrlkit.bitcoin.demo.live import LiveView
+from ctrlkit.bitcoin.demo.report import Report, StepReport
+from ctrlkit.bitcoin.demo.view import PlainView
 
 READY = StepReport(name="nodes become ready", ok=True, seconds=12.1, detail="3 of 3 ready")
 FAILED = StepReport(name="mine 101 blocks", ok=False, seconds=60.0, detail="not within 60 s; last seen: nothing")

@@ -10,28 +10,28 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from controllers.bitcoin.controller import build
-from controllers.bitcoin.demo.background import beside
-from controllers.bitcoin.demo.checks import NodeFacts
-from controllers.bitcoin.demo.errors import NotRemoved
-from controllers.bitcoin.demo.installation import NAMESPACE, Installation
-from controllers.bitcoin.demo.nodes import Nodes
-from controllers.bitcoin.demo.observer import Observer
-from controllers.bitcoin.demo.report import Report, StepReport
-from controllers.bitcoin.demo.steps import play
-from controllers.bitcoin.demo.walkthrough import Walkthrough
-from controllers.bitcoin.rpc import P2P_PORT, RPC_PORT, RpcClient
-from controllers.bitcoin.types import STATEFULSETS
+from ctrlkit.bitcoin.controller import build
+from ctrlkit.bitcoin.demo.background import beside
+from ctrlkit.bitcoin.demo.checks import NodeFacts
+from ctrlkit.bitcoin.demo.errors import NotRemoved
+from ctrlkit.bitcoin.demo.installation import NAMESPACE, Installation
+from ctrlkit.bitcoin.demo.nodes import Nodes
+from ctrlkit.bitcoin.demo.observer import Observer
+from ctrlkit.bitcoin.demo.report import Report, StepReport
+from ctrlkit.bitcoin.demo.steps import play
+from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
+from ctrlkit.bitcoin.rpc import P2P_PORT, RPC_PORT, RpcClient
+from ctrlkit.bitcoin.types import STATEFULSETS
 from ctrlkit.client import Client
+from ctrlkit.fakes.bitcoind.node import SimulatedNode
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
+from ctrlkit.fakes.cluster.node.addresses import loopback_addresses
+from ctrlkit.fakes.cluster.node.inprocess_runtime import InProcessRuntime, ProgramFactory
+from ctrlkit.fakes.cluster.node.runtime import ContainerSpec, ProbeAction, ProbeResult
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, Verb
 from ctrlkit.model.kinds import NAMESPACES, PODS, SECRETS
-from fakes.bitcoind.node import SimulatedNode
-from fakes.clientset import FakeClientset
-from fakes.cluster.addresses import loopback_addresses
-from fakes.cluster.cluster import ALL, Cluster, Loop
-from fakes.cluster.inprocess_runtime import InProcessRuntime, ProgramFactory
-from fakes.cluster.runtime import ContainerSpec, ProbeAction, ProbeResult
 
 
 class NodeProgram:

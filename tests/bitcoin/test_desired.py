@@ -8,14 +8,14 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.bitcoin.desired import (
+from ctrlkit.bitcoin.desired import (
     desired_service,
     desired_statefulset,
     pod_name,
     service_drift,
     statefulset_drift,
 )
-from controllers.bitcoin.types import (
+from ctrlkit.bitcoin.types import (
     SERVICES,
     STATEFULSETS,
     BitcoinNetwork,
@@ -23,8 +23,8 @@ from controllers.bitcoin.types import (
     Spec,
     StatefulSet,
 )
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ObjectMeta, to_plain
-from fakes.tracker import Tracker
 
 NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?", fullmatch=True)
 NETWORKS = st.builds(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from controllers.bitcoin.manifests import manifest
+from ctrlkit.bitcoin.manifests import manifest
 from tests.bitcoin.deployed import pods_of_the_deployment
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -38,6 +39,13 @@ def _copied() -> list[str]:
     return [source for group in sources for source in group]
 
 
+def _linked(package: str) -> Iterator[str]:
+    """The folders of the repository that a package has parts in through links."""
+    for entry in (_REPOSITORY / package).iterdir():
+        if entry.is_symlink():
+            yield entry.resolve().relative_to(_REPOSITORY).parts[0]
+
+
 def _project() -> dict[str, Any]:
     return tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())
 
@@ -51,7 +59,8 @@ def test_all_that_pip_needs_to_build_the_package_is_copied() -> None:
     """The project, its packages, what its metadata names, and the versions to install."""
     project = _project()
     needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
-    needed |= set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    needed |= {*packages, *(target for package in packages for target in _linked(package))}
     named = re.findall(r"PIP_\w*CONSTRAINT=(\S+)", _TEXT)
     (folder,) = _all("WORKDIR")
     assert {Path(path).parent for path in named} == {Path(folder)}

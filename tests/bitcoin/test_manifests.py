@@ -12,18 +12,18 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.bitcoin.credentials import PASSWORD_KEY, USER_KEY
-from controllers.bitcoin.desired import service_name, statefulset_name
-from controllers.bitcoin.manifests import NAMES, manifest, manifests, objects
-from controllers.bitcoin.preflight import ANSWER_LIMIT_S
-from controllers.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, SERVICES, STATEFULSETS, BitcoinNetwork, Status
+from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
+from ctrlkit.bitcoin.desired import service_name, statefulset_name
+from ctrlkit.bitcoin.manifests import NAMES, manifest, manifests, objects
+from ctrlkit.bitcoin.preflight import ANSWER_LIMIT_S
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, SERVICES, STATEFULSETS, BitcoinNetwork, Status
 from ctrlkit.errors import Invalid
+from ctrlkit.fakes.clientset.clientset import FakeClientset, seed
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager.endpoints.server import SHUTDOWN_S
 from ctrlkit.manager.manager import FLUSH_S
 from ctrlkit.model import Action, MergePatch, to_plain
 from ctrlkit.telemetry import LogFormat
-from fakes.clientset import FakeClientset, seed
-from fakes.tracker import Tracker
 from tests.bitcoin.deployed import OWN_NAMESPACE, deployed, pods_of_the_deployment
 from tests.bitcoin.scene import KEY, NETWORKS, SERVICE_KEY, STATEFULSET_KEY, MemoryNodes, Scene, scene_with
 

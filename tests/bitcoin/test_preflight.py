@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from controllers.bitcoin.preflight import check_server
+from ctrlkit.bitcoin.preflight import check_server
 from ctrlkit.client import Client
 from ctrlkit.errors import ConfigError
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import Action, Lines, ObjectKey
 from ctrlkit.model.kinds import LEASES
-from fakes.clientset import FakeClientset
 from tests.bitcoin.servers import forbid, with_definition
 
 LEASE = ObjectKey("default", "bitcoin-controller")

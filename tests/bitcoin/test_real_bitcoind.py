@@ -23,7 +23,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from controllers.bitcoin.rpc import (
+from ctrlkit.bitcoin.rpc import (
     BadCredentials,
     Code,
     Credentials,
@@ -32,8 +32,8 @@ from controllers.bitcoin.rpc import (
     RpcNode,
     RpcRefused,
 )
-from fakes.bitcoind.chain import GENESIS
-from fakes.cluster.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind
+from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind
+from ctrlkit.fakes.bitcoind.chain import GENESIS
 
 pytestmark = pytest.mark.real_time
 
@@ -61,13 +61,17 @@ def real_bitcoind() -> Path:
 async def program(kind: Kind) -> list[str]:
     """The start of a node's command line."""
     if kind is Kind.SIMULATED:
-        return [sys.executable, "-m", "fakes.bitcoind"]
+        return [sys.executable, "-m", "ctrlkit.fakes.bitcoind"]
     bitcoind = real_bitcoind()
     return [str(bitcoind), *await consensus_flags(bitcoind)]
 
 
 async def cli_program(kind: Kind) -> list[str]:
-    return [sys.executable, "-m", "fakes.bitcoind", "cli"] if kind is Kind.SIMULATED else [str(cli_of(real_bitcoind()))]
+    return (
+        [sys.executable, "-m", "ctrlkit.fakes.bitcoind", "cli"]
+        if kind is Kind.SIMULATED
+        else [str(cli_of(real_bitcoind()))]
+    )
 
 
 async def start(command: list[str]) -> Process:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from controllers.bitcoin.types import STATEFULSETS
+from ctrlkit.bitcoin.types import STATEFULSETS
+from ctrlkit.fakes.cluster import ALL
 from ctrlkit.model.kinds import PODS, SERVICES
-from fakes.cluster import ALL
 from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, MemoryNodes, Scene, scene_with
 
 

@@ -11,13 +11,13 @@ import pytest
 import structlog
 from rich.pretty import pretty_repr
 
-from controllers.bitcoin.credentials import PASSWORD_KEY, USER_KEY, CredentialSource, credentials_in
-from controllers.bitcoin.rpc import Credentials
-from controllers.bitcoin.status import Reason, Trouble
-from controllers.bitcoin.types import SECRETS, BitcoinNetwork, Secret, Spec
+from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY, CredentialSource, credentials_in
+from ctrlkit.bitcoin.rpc import Credentials
+from ctrlkit.bitcoin.status import Reason, Trouble
+from ctrlkit.bitcoin.types import SECRETS, BitcoinNetwork, Secret, Spec
 from ctrlkit.errors import Forbidden
+from ctrlkit.fakes.clientset.clientset import FakeClientset, Write
 from ctrlkit.model import Action, ObjectMeta, kinds
-from fakes.clientset import FakeClientset, Write
 from tests.bitcoin.scene import CREDENTIALS, Scene, address, mesh
 
 DIFFERENT = Credentials(user="another-unusual-user", password="another-unusual-password")

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from controllers.bitcoin.rpc import Credentials, RpcClient, RpcNode
-from fakes.bitcoind.network import SimulatedNetwork
-from fakes.bitcoind.rpc import Mode
+from ctrlkit.bitcoin.rpc import Credentials, RpcClient, RpcNode
+from ctrlkit.fakes.bitcoind.network import SimulatedNetwork
+from ctrlkit.fakes.bitcoind.rpc import Mode
 from tests.bitcoin.scene import CREDENTIALS, MemoryNodes, Scene, scene_with
 
 HOSTS = ("127.77.2.1", "127.77.2.2", "127.77.2.3")

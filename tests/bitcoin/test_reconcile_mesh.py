@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ctrlkit import clock
+from ctrlkit.fakes.clientset.clientset import Write, seed
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import PODS, STATEFULSETS
-from fakes.clientset import Write, seed
 from tests.bitcoin.scene import CREDENTIALS, KEY, NETWORKS, Scene, address, mesh
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.model import Action, MergePatch, Verb
 from ctrlkit.model.kinds import PODS
-from fakes.clientset import Write
 from tests.bitcoin.scene import CREDENTIALS, KEY, NETWORKS, Scene, address, mesh
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from controllers.bitcoin.manifests import objects
-from controllers.bitcoin.types import BITCOIN_NETWORKS, STATEFULSETS
+from ctrlkit.bitcoin.manifests import objects
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, STATEFULSETS
+from ctrlkit.fakes.clientset.clientset import Write, seed
 from ctrlkit.model import JsonPatch, MergePatch, Verb
-from fakes.clientset import Write, seed
 from tests.bitcoin.scene import KEY, NETWORKS, MemoryNodes, Scene, scene_with
 
 ODD_SPECS: list[tuple[Any, str]] = [

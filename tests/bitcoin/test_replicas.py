@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from controllers.bitcoin.controller import build
+from ctrlkit.bitcoin.controller import build
 from ctrlkit.clock import monotonic
 from ctrlkit.election import LeadershipLost
 from ctrlkit.errors import Unreachable
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.manager import Manager
 from ctrlkit.model.kinds import LEASES, SERVICES, STATEFULSETS
-from fakes.calls import Calls
-from fakes.clientset import Write
 from tests.bitcoin.deployed import deployed
 from tests.bitcoin.scene import SERVICE_KEY, STATEFULSET_KEY, MemoryNodes, Scene, mesh, scene_with
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.bitcoin.rpc import (
+from ctrlkit.bitcoin.rpc import (
     BadAnswer,
     BadCredentials,
     Busy,
@@ -28,8 +28,8 @@ from controllers.bitcoin.rpc import (
     RpcRefused,
     peer_address,
 )
-from fakes.bitcoind.node import SimulatedNode
-from fakes.bitcoind.rpc import Faults, Mode
+from ctrlkit.fakes.bitcoind.node import SimulatedNode
+from ctrlkit.fakes.bitcoind.rpc import Faults, Mode
 
 HOST, OTHER = "127.77.1.1", "127.77.1.2"
 CREDENTIALS = Credentials(user="an-unusual-user", password="an-unusual-password")

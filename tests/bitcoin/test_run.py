@@ -17,11 +17,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from controllers.bitcoin.manifests import objects
-from controllers.bitcoin.types import SERVICES
+from ctrlkit.bitcoin.manifests import objects
+from ctrlkit.bitcoin.types import SERVICES
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
-from fakes.apiserver import ApiServer
-from fakes.clientset import FakeClientset
 from tests.bitcoin.deployed import pods_of_the_deployment
 from tests.bitcoin.servers import forbid, with_definition
 from tests.support.processes import process_of
@@ -35,7 +35,7 @@ _REPOSITORY = Path(__file__).parents[2]
 async def a_controller(kubeconfig: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """`bitcoin-controller run` as a process."""
     own = ("--kubeconfig", str(kubeconfig), "--endpoints-address", "127.0.0.1:0")
-    command = [sys.executable, "-m", "controllers.bitcoin", "run", *arguments, *own]
+    command = [sys.executable, "-m", "ctrlkit.bitcoin", "run", *arguments, *own]
     environment = os.environ | {"PYTHONPATH": str(_REPOSITORY)}
     async with process_of(*command, env=environment) as process:
         yield process

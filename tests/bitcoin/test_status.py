@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.bitcoin.rpc import BadCredentials, NodeUnreachable, RpcError
-from controllers.bitcoin.status import (
+from ctrlkit.bitcoin.rpc import BadCredentials, NodeUnreachable, RpcError
+from ctrlkit.bitcoin.status import (
     WARNINGS,
     Findings,
     Reason,
@@ -19,7 +19,7 @@ from controllers.bitcoin.status import (
     refused_status,
     status_of,
 )
-from controllers.bitcoin.types import BitcoinNetwork, Pod, PodCondition, PodStatus, Spec, Status
+from ctrlkit.bitcoin.types import BitcoinNetwork, Pod, PodCondition, PodStatus, Spec, Status
 from ctrlkit.model import Condition, ObjectMeta, find_condition
 
 TROUBLES = st.builds(Trouble, st.sampled_from(sorted(WARNINGS)), st.text(max_size=5))

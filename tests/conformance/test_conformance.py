@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from ctrlkit.client import Client
-from fakes.apiserver import ApiServer, Security
-from fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, Loop
-from fakes.tracker import Tracker
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, Loop
+from ctrlkit.fakes.tracker import Tracker
 from tests.conformance.scenario import SCENARIOS, read_steps, replay
 
 HERE = Path(__file__).parent

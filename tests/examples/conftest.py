@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fakes import World
+from ctrlkit.fakes import World
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ctrlkit.fakes import World, Write
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS
 from examples.ex1_greeting import GREETINGS, greet
-from fakes import World, Write
 
 
 async def test_the_config_map_follows_its_greeting(installed: World) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ctrlkit.fakes import World
 from ctrlkit.model.kinds import CONFIG_MAPS
 from examples.ex1_greeting import GREETINGS
 from examples.ex2_greeting_class import build
-from fakes import World
 
 
 async def test_the_classes_do_what_the_short_form_does(installed: World) -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from ctrlkit.controller import Controller
 from ctrlkit.errors import NotFound
+from ctrlkit.fakes import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS
 from examples.ex3_sites import SITES, Names, build
-from fakes import World
 from tests.examples.conftest import objects
 
 SHOP = "default/shop"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ctrlkit.fakes import World
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES
 from examples.ex4_notices import NOTICES, build
-from fakes import World
 
 
 def copies(world: World) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ctrlkit.controller import Controller
+from ctrlkit.fakes import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch
 from examples.ex5_readings import READINGS, build
-from fakes import World
 
 
 async def test_a_reading_follows_its_sensor(installed: World) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ctrlkit.fakes import World
 from ctrlkit.manager import Settings
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES
 from examples.ex1_greeting import GREETINGS
 from examples.ex6_two_controllers import CONTROLLERS, COUNT
-from fakes import World
 from tests.examples.conftest import objects
 
 SETTINGS = Settings(leader_elect=True, lease_name="greetings")

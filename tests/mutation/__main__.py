@@ -67,7 +67,7 @@ def _sample(place: str, *, seed: int, count: int | None) -> list[tuple[Room, Mut
     room = ROOMS.get(place)
     modules = [Path(place)] if room is None else room.modules()
     if room is None:
-        room = next(each for each in ROOMS.values() if Path(place).parent == Path(each.folder))
+        room = next(each for each in ROOMS.values() if Path(each.folder) in Path(place).parents)
     every = [mutant for module in modules for mutant in mutants_of(str(module), (ROOT / module).read_text())]
     every.sort(key=lambda mutant: mutant.rank(seed))
     wanted = room.mutants if count is None else count

@@ -1,8 +1,9 @@
 """
 What is mutated, and which tests are to notice.
 
-A module's own tests come first (`tests/unit/<room>/test_<module>.py`, and its doctests), then those of its neighbours
-in the room, those of any history last, for they take longest; and then the stories that the room takes part in.
+A module's own tests come first (`test_<module>.py` under the room's folder in `tests/unit`, and its doctests), then
+those of its neighbours in the room, those of any history last, for they take longest; and then the stories that the
+room takes part in.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Room:
 
     def modules(self) -> list[Path]:
         """Its modules, relative to the root."""
-        found = sorted((ROOT / self.folder).glob("*.py"))
+        found = sorted((ROOT / self.folder).rglob("*.py"))
         return [path.relative_to(ROOT) for path in found if path.stem not in ("__init__", *self.leave_out)]
 
     def tests_of(self, module: Path, scope: Scope = Scope.ALL) -> list[str]:
@@ -50,7 +51,7 @@ class Room:
         A module that has no tests of its own has those of its neighbours.
         """
         files = sorted(path for pattern in self.tests for path in ROOT.glob(pattern))
-        own = [path for path in files if path.stem in (f"test_{module.stem}", f"test_{self.name}_{module.stem}")]
+        own = [path for path in files if path.stem == f"test_{module.stem}"]
         others = [path for path in files if path not in own] if scope is Scope.ALL or not own else []
         others.sort(key=lambda path: "_any_" in path.stem)
         stories = self.stories if scope is Scope.ALL else ()
@@ -60,11 +61,11 @@ class Room:
 ROOMS: Final = {
     room.name: room
     for room in (
-        Room("cache", "ctrlkit/cache", ("tests/unit/cache/test_*.py",), ("tests/scenarios/test_any_history.py",)),
-        Room("workqueue", "ctrlkit/workqueue", ("tests/unit/workqueue/test_*.py",)),
-        Room("controller", "ctrlkit/controller", ("tests/unit/controller/test_*.py",)),
-        Room("election", "ctrlkit/election", ("tests/unit/election/test_*.py",)),
-        Room("wire", "ctrlkit/wire", ("tests/unit/wire/test_*.py",)),
-        Room("tracker", "fakes/tracker", ("tests/unit/fakes/test_tracker_*.py",)),
+        Room("cache", "ctrlkit/cache", ("tests/unit/cache/**/test_*.py",), ("tests/scenarios/test_any_history.py",)),
+        Room("workqueue", "ctrlkit/workqueue", ("tests/unit/workqueue/**/test_*.py",)),
+        Room("controller", "ctrlkit/controller", ("tests/unit/controller/**/test_*.py",)),
+        Room("election", "ctrlkit/election", ("tests/unit/election/**/test_*.py",)),
+        Room("wire", "ctrlkit/wire", ("tests/unit/wire/**/test_*.py",)),
+        Room("tracker", "ctrlkit/fakes/tracker", ("tests/unit/fakes/tracker/**/test_*.py",)),
     )
 }

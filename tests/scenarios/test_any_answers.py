@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ctrlkit.cache import Change, ChangeKind, Informer
-from ctrlkit.cache.reflector import ReflectorState
+from ctrlkit.cache.reflector.reflector import ReflectorState
 from ctrlkit.client import Client, noting_writes
 from ctrlkit.errors import CtrlkitError, DecodeError
+from ctrlkit.fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import MergePatch, Resource
 from ctrlkit.model.kinds import CONFIG_MAPS
-from fakes.loop import VirtualTimeLoop
-from fakes.tracker import Tracker
 from tests.support.lies import Liar, Lie, instead, mangled, poisoned, without_a_part
 from tests.support.mirror import THINGS
 

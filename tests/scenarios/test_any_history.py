@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ctrlkit import clock
-from ctrlkit.cache.machine import FIRST_REQUESTS, REQUEST_EVERY_S
+from ctrlkit.cache.reflector.machine import FIRST_REQUESTS, REQUEST_EVERY_S
 from ctrlkit.errors import (
     Expired,
     Forbidden,
@@ -31,11 +31,11 @@ from ctrlkit.errors import (
     TooManyRequests,
     Unreachable,
 )
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer, Security
-from fakes.loop import VirtualTimeLoop
-from fakes.tracker import Tracker
 from tests.support.bad_line import BadLine, Manner
 from tests.support.effort import tries
 from tests.support.mirror import TOO_LONG, Mirrored, mirrored

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
-from fakes.apiserver import ApiServer, Security
-from fakes.tracker import Tracker
 from tests.support.requests import DEFINITIONS, Asked, Asker, batch_of, first_objects
 
 BATCH = 25

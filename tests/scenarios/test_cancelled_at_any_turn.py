@@ -18,11 +18,11 @@ from structlog.testing import capture_logs
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.events import EventType
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.manager import Manager, Settings, manager_from
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES
-from fakes.calls import Calls
-from fakes.clientset import FakeClientset
-from fakes.loop import VirtualTimeLoop
 
 NAMES = "abc"
 WAYS = {

@@ -19,10 +19,10 @@ from ctrlkit import DONE, Controller, Manager, MergePatch, Outcome, Request, Req
 from ctrlkit.cache import Change
 from ctrlkit.client import noting_writes
 from ctrlkit.events import EventType
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.world.world import World
 from ctrlkit.model import Action, Record
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS, SERVICE_ACCOUNTS
-from fakes.clientset import FakeClientset
-from fakes.world import World
 
 pytestmark = pytest.mark.virtual_time
 

@@ -31,11 +31,11 @@ from ctrlkit.controller import (
 )
 from ctrlkit.errors import ApiError, Forbidden, NotFound, TerminalError
 from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.clientset.clientset import Write
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import GraceExceeded, Manager, Settings, run
 from ctrlkit.model import Action, MergePatch, Unstructured, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS
-from fakes.clientset import Write
-from fakes.world import World
 from tests.unit.controller.support import without_jitter
 
 GREETINGS = custom_resource(group="demo.dev", version="v1", kind="Greeting", plural="greetings")
@@ -286,7 +286,7 @@ import asyncio, sys, time
 from ctrlkit.controller import DONE, Controller, Watch, to_self
 from ctrlkit.manager import Manager, run_until_signalled, stop_on_signals
 from ctrlkit.model.kinds import CONFIG_MAPS
-from fakes.clientset import FakeClientset
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 
 def say(text):
     print(text, flush=True)

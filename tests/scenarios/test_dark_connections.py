@@ -18,12 +18,12 @@ from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.election import Elector, LeaseRecord, LeaseTimes
 from ctrlkit.errors import NotFound
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import LEASES, PODS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer, Security
-from fakes.tracker import Tracker
 from tests.support.proxy import Proxy, proxy_to
 
 KEY = ObjectKey("default", "net")

@@ -17,10 +17,10 @@ import yaml
 
 from ctrlkit.clock import now
 from ctrlkit.errors import NotFound
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, EVENTS, PODS, SERVICES, STATEFULSETS
-from fakes.apiserver import ApiServer
-from fakes.tracker import Tracker, version_at
 from tests.support.kubectl import KUBECTL, needs_kubectl
 
 pytestmark = [pytest.mark.real_time, needs_kubectl]
@@ -345,8 +345,9 @@ async def test_refusals_read_as_a_real_servers(arguments: tuple[str, ...], compl
 async def test_the_command_serves_a_cluster_until_it_is_told_to_end(tmp_path: Path) -> None:
     """`ready URL` first, pods that get ready, and an end with status 0 though a watch is open."""
     kubeconfig, began_at = tmp_path / "kubeconfig", version_at(now())
-    code = "import sys, argparse; from fakes.apiserver.command import COMMAND; parser = argparse.ArgumentParser(); " + (
-        "COMMAND.configure(parser); sys.exit(COMMAND.run(parser.parse_args()))"
+    code = (
+        "import sys, argparse; from ctrlkit.fakes.apiserver.command import COMMAND; "
+        "parser = argparse.ArgumentParser(); COMMAND.configure(parser); sys.exit(COMMAND.run(parser.parse_args()))"
     )
     server = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, "--kubeconfig", str(kubeconfig), stdout=PIPE, cwd=Path(__file__).parents[2]

@@ -16,11 +16,11 @@ import pytest
 from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.election import Elector, LeadershipLost, LeaseTimes
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ObjectKey
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer, Security
-from fakes.tracker import Tracker
 from tests.support.kubectl import KUBECTL, needs_kubectl
 from tests.support.proxy import Proxy, proxy_to
 

@@ -14,12 +14,12 @@ from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.election import LeadershipLost
 from ctrlkit.errors import Unreachable
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Build, Manager, Settings
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import LEASES
-from fakes.calls import Calls
-from fakes.loop import VirtualTimeLoop
-from fakes.world import World
 from tests.support.effort import tries
 from tests.support.greetings import GREETINGS, greeting
 

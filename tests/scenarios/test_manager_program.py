@@ -16,11 +16,11 @@ import pytest
 import yaml
 
 from ctrlkit.errors import ServiceUnavailable
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import Action, MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, LEASES
-from fakes.apiserver import ApiServer
-from fakes.calls import Calls
-from fakes.clientset import FakeClientset
 from tests.support.greetings import GREETINGS, greeting
 from tests.support.processes import process_ended, process_of
 
@@ -191,7 +191,7 @@ async def test_a_signal_ends_a_program_whose_credential_plugin_hangs(server: Ser
     starts = {
         "ctrlkit run": ["-m", "ctrlkit", "run", "program:greet"],
         "run()": ["program.py"],
-        "bitcoin-controller run": ["-m", "controllers.bitcoin", "run"],
+        "bitcoin-controller run": ["-m", "ctrlkit.bitcoin", "run"],
     }
     arguments = [*starts[command], "--kubeconfig", str(kubeconfig), "--endpoints-address=off"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

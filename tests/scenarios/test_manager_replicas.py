@@ -14,12 +14,12 @@ from ctrlkit.controller import DONE, Controller, Outcome, Replicas, Request, Wat
 from ctrlkit.election import Elector, LeadershipLost
 from ctrlkit.errors import ServiceUnavailable
 from ctrlkit.events import EventType
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes.world.world import NeverSettled, World
 from ctrlkit.manager import Build, GraceExceeded, Manager, Settings
 from ctrlkit.model import ObjectKey, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, LEASES
-from fakes.calls import Calls
-from fakes.loop import VirtualTimeLoop
-from fakes.world import NeverSettled, World
 from tests.support.greetings import GREETINGS, greeter, greeting
 
 LED = Settings(leader_elect=True, lease_name="greeter")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, Verb
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
-from fakes.world import World
 from tests.support.greetings import GREETINGS, greeting
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": "demo"}}

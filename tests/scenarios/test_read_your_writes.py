@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_mapped
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS
-from fakes.calls import Calls
-from fakes.world import World
 
 PARENT = ObjectKey("default", "parent")
 CHILDREN = {"app": "child"}

@@ -19,7 +19,7 @@ import structlog
 from structlog.typing import EventDict
 
 from ctrlkit import DONE, Controller, ObjectKey, Outcome, Request, RequeueAfter, TerminalError
-from ctrlkit.controller.sources import Sink
+from ctrlkit.controller.sources.source import Sink
 from ctrlkit.controller.verdict import Result
 from ctrlkit.errors import Conflict, InternalError
 from ctrlkit.workqueue import LOW, NORMAL, Meter, WorkQueue

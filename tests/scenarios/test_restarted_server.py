@@ -12,10 +12,10 @@ import pytest
 
 from ctrlkit.cache import Informer
 from ctrlkit.errors import Unreachable
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import connect
 from ctrlkit.model.kinds import CONFIG_MAPS
-from fakes.apiserver import ApiServer
-from fakes.tracker import Tracker
 
 MINUTE_S = 60
 

@@ -23,12 +23,12 @@ from structlog.testing import capture_logs
 from ctrlkit.cache import Change, ChangeKind, Informer
 from ctrlkit.client import Client, noting_writes
 from ctrlkit.clock import now
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer, Security
-from fakes.loop import VirtualTimeLoop
-from fakes.tracker import Tracker, version_at
 
 MINUTE_S = 60.0
 Writes = Sequence[tuple[str, str]]

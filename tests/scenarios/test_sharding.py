@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager, Settings
 from ctrlkit.model import MergePatch, ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES
-from fakes.calls import Calls
-from fakes.world import World
 
 OBJECTS = 100
 SHARDS = 12

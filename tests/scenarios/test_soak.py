@@ -16,9 +16,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ctrlkit.cache.machine import FIRST_REQUESTS, REQUEST_EVERY_S
+from ctrlkit.cache.reflector.machine import FIRST_REQUESTS, REQUEST_EVERY_S
 from ctrlkit.errors import Gone, InternalError, TooManyRequests
-from fakes.tracker import Tracker
+from ctrlkit.fakes.tracker import Tracker
 from tests.support.bad_line import BadLine
 from tests.support.memory import objects_there_are
 from tests.support.mirror import TOO_LONG, Mirrored, mirrored

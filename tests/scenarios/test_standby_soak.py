@@ -19,12 +19,12 @@ import pytest
 
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_mapped, to_owner, to_self
-from ctrlkit.controller.owners import controller_reference
+from ctrlkit.controller.helpers.owners import controller_reference
 from ctrlkit.election import Elector
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, SECRETS
-from fakes.tracker import Tracker
 from tests.support.greetings import GREETINGS, greeting
 
 LEASE = ObjectKey("default", "greeter")

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from ctrlkit.errors import NotFound
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.clientset.clientset import FakeClientset, seed
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Action, Lines
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES
-from fakes.apiserver import ApiServer, Security
-from fakes.clientset import FakeClientset, seed
-from fakes.tracker import Tracker
 from tests.support.busy_program import OBJECTS
 from tests.support.effort import tries
 

@@ -18,17 +18,17 @@ import pytest
 
 from ctrlkit import clock
 from ctrlkit.cache import Change, ChangeKind, Informer
-from ctrlkit.cache.reflector import WATCH_TIMEOUT_S
-from ctrlkit.cache.watchdog import SILENCE_S
+from ctrlkit.cache.reflector.reflector import WATCH_TIMEOUT_S
+from ctrlkit.cache.reflector.watchdog import SILENCE_S
 from ctrlkit.client import Client
 from ctrlkit.client.list_watch import PAGE_SIZE
 from ctrlkit.errors import RETRY_AFTER_MAX_S, DecodeError
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Resource
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import TIME_LIMIT_S, RestTransport
-from fakes.apiserver import ApiServer, Security
-from fakes.tracker import Tracker
 from tests.support.mirror import THINGS, TOO_LONG
 from tests.support.proxy import Proxy, proxy_to
 

@@ -9,7 +9,7 @@ from typing import assert_type
 import msgspec
 
 from ctrlkit.cache import Change, Informer, InformerFactory, Lister, Registration, filtered
-from ctrlkit.cache.lister import Page
+from ctrlkit.cache.store.lister import Page
 from ctrlkit.client import Client
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectMeta, PartialObjectMetadata, Record, Unstructured

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fakes.cluster.images import Image, Place
+from ctrlkit.fakes.cluster.node.images import Image, Place
 
 
 class AnyCommand(Image):

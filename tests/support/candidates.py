@@ -20,10 +20,10 @@ from ctrlkit.client import Client
 from ctrlkit.election import Elector, LeadershipLost, LeaseTimes
 from ctrlkit.election.record import LeaseRecord
 from ctrlkit.errors import Conflict, InternalError, NotFound, Timeout, TooManyRequests
+from ctrlkit.fakes.loop import SKEW, Skew
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Action, ObjectKey, Unstructured
 from ctrlkit.model.kinds import LEASES
-from fakes.loop import SKEW, Skew
-from fakes.tracker import Tracker
 from tests.support.bad_network import Ending, Fate, Network, Way
 from tests.support.clocks import CLOCK, LocalClock, SkewedLoop
 

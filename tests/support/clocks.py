@@ -8,7 +8,7 @@ from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import TypeVarTuple
 
-from fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes.loop import VirtualTimeLoop
 
 Ts = TypeVarTuple("Ts")
 

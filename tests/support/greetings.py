@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_owner, to_self
-from ctrlkit.controller.owners import controller_reference
+from ctrlkit.controller.helpers.owners import controller_reference
 from ctrlkit.manager import Build, Manager
 from ctrlkit.model import MergePatch, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS

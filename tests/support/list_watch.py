@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ctrlkit import clock
-from ctrlkit.cache.history import SAMPLE
+from ctrlkit.cache.reflector.history import SAMPLE
 from ctrlkit.errors import DecodeError
 from ctrlkit.model import Record, Snapshot, WatchEvent
 

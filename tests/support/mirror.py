@@ -12,9 +12,9 @@ import msgspec
 from ctrlkit.cache import Change, ChangeKind, Informer
 from ctrlkit.client import Client
 from ctrlkit.errors import DecodeError
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ObjectMeta, Transport
 from ctrlkit.model.kinds import CONFIG_MAPS
-from fakes.tracker import Tracker
 
 FITS = "fits"
 TOO_LONG = "does not fit its type"

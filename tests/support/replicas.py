@@ -15,7 +15,7 @@ from random import Random
 
 from ctrlkit.client import Client
 from ctrlkit.election import LeaseTimes, Sharding
-from fakes.loop import SKEW, Skew
+from ctrlkit.fakes.loop import SKEW, Skew
 from tests.support.bad_network import Fate, Network, Way
 from tests.support.candidates import LATENCY_S, TROUBLES, true_time
 from tests.support.clocks import CLOCK, LocalClock

@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from controllers.bitcoin.rpc import RpcClient
+from ctrlkit.bitcoin.rpc import RpcClient
 from ctrlkit.cache import Informer, InformerFactory
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Watch, to_self
 from ctrlkit.election import Elector, Sharding
 from ctrlkit.events import EventRecorder
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.cluster import Cluster, InProcessRuntime, ProcessRuntime
+from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
 from ctrlkit.workqueue import WorkQueue
-from fakes.apiserver import ApiServer
-from fakes.clientset import FakeClientset
-from fakes.cluster import Cluster, InProcessRuntime, ProcessRuntime
-from fakes.tracker import Tracker
-from fakes.world import World
 from tests.unit.controller.support import Script, pods
 
 LEASE = ObjectKey("default", "net")

@@ -8,9 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from controllers.bitcoin.demo.errors import BadArgument, NoBitcoind
-from fakes.cluster.binaries import BinaryNotFound, find_bitcoind
-from fakes.cluster.images import Image, real_bitcoind, simulated_bitcoind
+from ctrlkit.bitcoin.demo.errors import BadArgument, NoBitcoind
+from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
+from ctrlkit.fakes.cluster.node.images import Image, real_bitcoind, simulated_bitcoind
 
 AUTO: Final = "auto"
 _VERSION_LIMIT_S: Final = 10.0

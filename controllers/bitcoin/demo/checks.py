@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controllers.bitcoin.rpc import peer_address
-from controllers.bitcoin.types import BitcoinNetwork, Container, NodeStatus, Service, StatefulSet
+from ctrlkit.bitcoin.rpc import peer_address
+from ctrlkit.bitcoin.types import BitcoinNetwork, Container, NodeStatus, Service, StatefulSet
 from ctrlkit.model import ObjectMeta
 
 

@@ -17,19 +17,19 @@ from enum import StrEnum
 
 from rich.console import Console
 
-from controllers.bitcoin.controller import build
-from controllers.bitcoin.demo.background import Interruption, beside, interruptible
-from controllers.bitcoin.demo.binary import Binary, Kind, choose
-from controllers.bitcoin.demo.environment import embedded, existing
-from controllers.bitcoin.demo.installation import NAMESPACE, Installation
-from controllers.bitcoin.demo.live import LiveView
-from controllers.bitcoin.demo.nodes import Nodes
-from controllers.bitcoin.demo.observer import Observer
-from controllers.bitcoin.demo.report import Report
-from controllers.bitcoin.demo.steps import play
-from controllers.bitcoin.demo.view import PlainView, View
-from controllers.bitcoin.demo.walkthrough import Walkthrough
-from controllers.bitcoin.rpc import RpcClient
+from ctrlkit.bitcoin.controller import build
+from ctrlkit.bitcoin.demo.background import Interruption, beside, interruptible
+from ctrlkit.bitcoin.demo.binary import Binary, Kind, choose
+from ctrlkit.bitcoin.demo.environment import embedded, existing
+from ctrlkit.bitcoin.demo.installation import NAMESPACE, Installation
+from ctrlkit.bitcoin.demo.live import LiveView
+from ctrlkit.bitcoin.demo.nodes import Nodes
+from ctrlkit.bitcoin.demo.observer import Observer
+from ctrlkit.bitcoin.demo.report import Report
+from ctrlkit.bitcoin.demo.steps import play
+from ctrlkit.bitcoin.demo.view import PlainView, View
+from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
+from ctrlkit.bitcoin.rpc import RpcClient
 from ctrlkit.manager import GraceExceeded, Manager, Settings, connect, manager_from
 from ctrlkit.manager.settings import OFF
 

@@ -13,19 +13,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from controllers.bitcoin.demo.binary import Binary, Kind
-from controllers.bitcoin.demo.haste import HastyPods
+from ctrlkit.bitcoin.demo.binary import Binary, Kind
+from ctrlkit.bitcoin.demo.haste import HastyPods
 from ctrlkit.client import Client
 from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, ConfigError, NotFound, Unauthorized
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
+from ctrlkit.fakes.cluster.node.node import NODE
+from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
+from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.manager import connect
 from ctrlkit.model import Transport
 from ctrlkit.model.kinds import LEASES, NAMESPACES, NODES
-from fakes.apiserver import ApiServer
-from fakes.cluster.cluster import ALL, Cluster, Loop
-from fakes.cluster.node import NODE
-from fakes.cluster.process_runtime import ProcessRuntime
-from fakes.tracker import Tracker, version_at
 
 _REACH_LIMIT_S = 10.0
 

@@ -18,10 +18,10 @@ from math import inf
 from secrets import token_urlsafe
 from typing import Any, Final
 
-from controllers.bitcoin.credentials import PASSWORD_KEY
-from controllers.bitcoin.demo.errors import NotRemoved
-from controllers.bitcoin.manifests import objects
-from controllers.bitcoin.types import BITCOIN_NETWORKS
+from ctrlkit.bitcoin.credentials import PASSWORD_KEY
+from ctrlkit.bitcoin.demo.errors import NotRemoved
+from ctrlkit.bitcoin.manifests import objects
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import AlreadyExists, NotFound

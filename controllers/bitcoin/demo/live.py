@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from controllers.bitcoin.demo.checks import NodeFacts
-from controllers.bitcoin.demo.report import Report, StepReport
-from controllers.bitcoin.demo.view import known, summary
+from ctrlkit.bitcoin.demo.checks import NodeFacts
+from ctrlkit.bitcoin.demo.report import Report, StepReport
+from ctrlkit.bitcoin.demo.view import known, summary
 from ctrlkit.clock import monotonic
 
 _REFRESH_S = 0.25

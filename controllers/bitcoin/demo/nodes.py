@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from controllers.bitcoin.demo.checks import NodeFacts
-from controllers.bitcoin.rpc import Credentials, NodeUnreachable, RpcClient, RpcError, RpcNode
-from controllers.bitcoin.types import NodeStatus
+from ctrlkit.bitcoin.demo.checks import NodeFacts
+from ctrlkit.bitcoin.rpc import Credentials, NodeUnreachable, RpcClient, RpcError, RpcNode
+from ctrlkit.bitcoin.types import NodeStatus
 
 _BLOCKS_A_CALL = 50
 """Few enough for the slowest node to mine them within the timeout of a call."""

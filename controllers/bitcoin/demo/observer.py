@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from controllers.bitcoin.demo.checks import Finding, Holds, NotYet
-from controllers.bitcoin.demo.pods import SEEN_PODS, SeenPod, troubles
-from controllers.bitcoin.desired import labels, service_name, statefulset_name
-from controllers.bitcoin.types import (
+from ctrlkit.bitcoin.demo.checks import Finding, Holds, NotYet
+from ctrlkit.bitcoin.demo.pods import SEEN_PODS, SeenPod, troubles
+from ctrlkit.bitcoin.desired import labels, service_name, statefulset_name
+from ctrlkit.bitcoin.types import (
     BITCOIN_NETWORKS,
     SERVICES,
     STATEFULSETS,

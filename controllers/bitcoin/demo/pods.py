@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from controllers.bitcoin.types import PODS, Pod, PodStatus
+from ctrlkit.bitcoin.types import PODS, Pod, PodStatus
 from ctrlkit.model import Resource
 
 _TOLD_MAX: Final = 300

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from controllers.bitcoin.demo.checks import NotYet
-from controllers.bitcoin.demo.observer import Observer
-from controllers.bitcoin.demo.report import INTERRUPTED, Report, StepReport
-from controllers.bitcoin.rpc import RpcError
+from ctrlkit.bitcoin.demo.checks import NotYet
+from ctrlkit.bitcoin.demo.observer import Observer
+from ctrlkit.bitcoin.demo.report import INTERRUPTED, Report, StepReport
+from ctrlkit.bitcoin.rpc import RpcError
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import CtrlkitError
 

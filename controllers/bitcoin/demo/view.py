@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from controllers.bitcoin.demo.checks import NodeFacts
-from controllers.bitcoin.demo.report import Report, StepReport
+from ctrlkit.bitcoin.demo.checks import NodeFacts
+from ctrlkit.bitcoin.demo.report import Report, StepReport
 from ctrlkit.clock import monotonic
 
 

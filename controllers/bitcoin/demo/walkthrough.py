@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from controllers.bitcoin.credentials import credentials_in
-from controllers.bitcoin.demo import checks
-from controllers.bitcoin.demo.checks import Finding, Holds, NodeFacts, NotYet
-from controllers.bitcoin.demo.errors import StepFailed
-from controllers.bitcoin.demo.installation import Installation
-from controllers.bitcoin.demo.nodes import Nodes
-from controllers.bitcoin.demo.observer import Observer
-from controllers.bitcoin.demo.steps import Step
-from controllers.bitcoin.desired import pod_name, statefulset_name
-from controllers.bitcoin.status import Trouble
-from controllers.bitcoin.types import BITCOIN_NETWORKS, PODS, SECRETS, STATEFULSETS, NodeStatus, Pod
+from ctrlkit.bitcoin.credentials import credentials_in
+from ctrlkit.bitcoin.demo import checks
+from ctrlkit.bitcoin.demo.checks import Finding, Holds, NodeFacts, NotYet
+from ctrlkit.bitcoin.demo.errors import StepFailed
+from ctrlkit.bitcoin.demo.installation import Installation
+from ctrlkit.bitcoin.demo.nodes import Nodes
+from ctrlkit.bitcoin.demo.observer import Observer
+from ctrlkit.bitcoin.demo.steps import Step
+from ctrlkit.bitcoin.desired import pod_name, statefulset_name
+from ctrlkit.bitcoin.status import Trouble
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, PODS, SECRETS, STATEFULSETS, NodeStatus, Pod
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import NotFound

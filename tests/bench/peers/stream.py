@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Action, Lines, Verb
 from ctrlkit.model.kinds import PODS
-from fakes.apiserver import ApiServer, Security
-from fakes.tracker import Tracker
 from tests.bench.pods import lines, pod, pod_list
 
 COUNT, EVENTS = 100, 5_000

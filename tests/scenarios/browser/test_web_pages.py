@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.apiserver.access import Access
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
-from fakes.apiserver import ApiServer, Security
-from fakes.apiserver.access import Access
-from fakes.tracker import Tracker
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAGE = Path(__file__).with_name("attack.html").read_text(encoding="utf-8")

@@ -12,13 +12,13 @@ import pytest
 
 from ctrlkit.cache import InformerFactory
 from ctrlkit.client import Client
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Action, Lines, MergePatch, PartialObjectMetadata, Transport, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS
 from ctrlkit.wire.config import load_endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer
-from fakes.clientset import FakeClientset
-from fakes.tracker import Tracker
 
 META = CONFIG_MAPS.metadata_only()
 SECRET_DATA = "x" * 5000

@@ -12,6 +12,8 @@ import pytest
 from ctrlkit import clock
 from ctrlkit.client import Client, DryRun, Propagation, Scale
 from ctrlkit.errors import AlreadyExists, Conflict, Invalid, NotFound, UnsupportedMediaType
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import (
     Applied,
     Deleted,
@@ -27,8 +29,6 @@ from ctrlkit.model import (
 from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, PODS, STATEFULSETS
 from ctrlkit.wire.config import load_endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes.apiserver import ApiServer
-from fakes.tracker import Tracker
 
 
 @asynccontextmanager

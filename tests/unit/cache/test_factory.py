@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from ctrlkit.cache import InformerFactory
-from ctrlkit.cache.source import ListWatch
+from ctrlkit.cache.reflector.source import ListWatch
 from ctrlkit.errors import Forbidden, NotSynced
 from ctrlkit.model import ObjectMeta, Resource
 from ctrlkit.model.kinds import NODES, PODS, SERVICES

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ctrlkit.client import DEFAULT_BACKOFF, DEFAULT_RETRY, Client, Retries, retry_on_conflict
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import Conflict, CtrlkitError, Forbidden, TimedOut
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import MergePatch, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS
-from fakes.tracker import Tracker
 
 
 class Attempts:

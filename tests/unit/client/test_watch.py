@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from ctrlkit.cache.source import ListWatch
+from ctrlkit.cache.reflector.source import ListWatch
 from ctrlkit.client import Client
 from ctrlkit.client.calls import STREAMS_AGAIN_S
 from ctrlkit.errors import DecodeError, Expired, StreamBroken, Unreachable
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import Action, Applied, Bookmark, Deleted, Options, Unstructured, Verb, WatchEvent
 from ctrlkit.model.kinds import CONFIG_MAPS
-from fakes.clientset import FakeClientset
 from tests.unit.client.support import ScriptedTransport, a_line, an_object
 
 GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}

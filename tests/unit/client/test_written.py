@@ -9,9 +9,9 @@ import pytest
 
 from ctrlkit.client import Client, DryRun, noting_writes
 from ctrlkit.errors import Conflict, CtrlkitError, Unreachable
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import MergePatch, Write
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, STATEFULSETS
-from fakes.clientset import FakeClientset
 from tests.unit.client.support import ScriptedTransport
 
 

@@ -14,8 +14,8 @@ from ctrlkit.cache import Informer
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import Controller, ControllerStatistics, Outcome, Reconcile, Request, Result, Watch, to_self
 from ctrlkit.controller.metrics import ControllerCollector
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.model.kinds import PODS
-from fakes.loop import VirtualTimeLoop
 from tests.support.list_watch import ScriptedSource, Stream
 from tests.support.records import record, snapshot
 

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Result
 from ctrlkit.errors import Conflict, Forbidden, TerminalError
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.model import ObjectKey
-from fakes.loop import VirtualTimeLoop
 from tests.support.records import applied
 from tests.unit.controller.support import one, pods, running
 

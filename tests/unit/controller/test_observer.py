@@ -6,9 +6,9 @@ from ctrlkit.controller import Result
 from ctrlkit.controller.observer import OBSERVER, Run
 from ctrlkit.controller.verdict import Verdict
 from ctrlkit.errors import Conflict
+from ctrlkit.fakes import Calls, World
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS
-from fakes import Calls, World
 from tests.support.greetings import GREETINGS, greeter, greeting
 
 

@@ -28,10 +28,10 @@ from ctrlkit.controller import (
     to_self,
 )
 from ctrlkit.controller.orphans import Orphans
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import AnyResource, Effect, ObjectKey, ObjectMeta, Verb, Write
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS, SERVICES
-from fakes.world import World
 from tests.support.greetings import GREETINGS, greeting
 from tests.unit.controller.support import Script, lines_of, pods
 

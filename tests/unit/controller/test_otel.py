@@ -16,10 +16,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.errors import Conflict, Forbidden, TerminalError
+from ctrlkit.fakes import Calls, World
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
-from fakes import Calls, World
 from tests.support.greetings import GREETINGS, greeter, greeting
 
 
@@ -185,8 +185,8 @@ import asyncio, sys
 import ctrlkit
 for name in ctrlkit.__all__:
     getattr(ctrlkit, name)
-from fakes import World
-from fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes import World
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from tests.support.greetings import GREETINGS, greeter, greeting
 
 async def main():

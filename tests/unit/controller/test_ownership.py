@@ -13,7 +13,7 @@ from ctrlkit.cache import Informer
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Replicas, Request, RequeueAfter, Result, Watch, to_self
 from ctrlkit.controller.controller import SLICE
-from ctrlkit.controller.sources import Sink
+from ctrlkit.controller.sources.source import Sink
 from ctrlkit.errors import Conflict, Forbidden, NotSynced, RetryLater, Unreachable
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import PODS

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ctrlkit.election import LeaseTimes
-from fakes.tracker import Tracker
+from ctrlkit.fakes.tracker import Tracker
 from tests.support.bad_network import Network
 from tests.support.candidates import TROUBLES, true_time
 from tests.support.clocks import LocalClock, SkewedLoop

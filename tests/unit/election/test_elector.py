@@ -15,11 +15,11 @@ from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.election import Elector, LeadershipLost, LeaseRecord, LeaseTimes
 from ctrlkit.errors import ConfigError, Conflict, Forbidden, InternalError, TooManyRequests
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.loop import SKEW, Skew
 from ctrlkit.model import Action, MergePatch, ObjectKey, Verb
 from ctrlkit.model.kinds import LEASES, NAMESPACES
-from fakes.calls import Calls
-from fakes.clientset import FakeClientset
-from fakes.loop import SKEW, Skew
 
 KEY = ObjectKey("default", "net")
 READS = Calls("get", LEASES)

@@ -11,10 +11,10 @@ from ctrlkit.client import Client
 from ctrlkit.election import Elector
 from ctrlkit.election.metrics import METRICS, ElectionCollector
 from ctrlkit.errors import InternalError
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import LEASES
-from fakes.calls import Calls
-from fakes.clientset import FakeClientset
 
 
 def samples(registry: CollectorRegistry) -> dict[str, float]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ctrlkit.election import LeaseRecord, LeaseTimes
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model.kinds import LEASES
-from fakes.tracker import Tracker
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 LATER = NOON + timedelta(seconds=2)

@@ -14,10 +14,10 @@ from ctrlkit.client import Client
 from ctrlkit.election import LeaseTimes, Sharding
 from ctrlkit.election.ring import plan
 from ctrlkit.errors import ApiError, ConfigError, Conflict, Forbidden
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import Action, ObjectKey, Options, Unstructured
 from ctrlkit.model.kinds import LEASES
-from fakes.calls import Calls
-from fakes.clientset import FakeClientset
 from tests.support.bad_network import Network
 from tests.support.candidates import LATENCY_S, true_time
 from tests.support.clocks import SkewedLoop

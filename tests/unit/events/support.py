@@ -13,9 +13,9 @@ from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.events import EventRecorder, EventsApi, EventType
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.model import Action, Lines, ObjectMeta, Transport
 from ctrlkit.model.kinds import PODS
-from fakes.loop import VirtualTimeLoop
 
 POD = ObjectMeta(name="web-0", namespace="demo", uid="u1", resource_version="7")
 

@@ -27,9 +27,9 @@ from ctrlkit.errors import (
 )
 from ctrlkit.events import DropReason, EventRecorder, EventsApi, EventType
 from ctrlkit.events import recorder as recorder_module
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ObjectMeta, Verb
 from ctrlkit.model.kinds import CLUSTER_ROLES, EVENTS, EVENTS_V1, NAMESPACES, NODES, PODS
-from fakes.tracker import Tracker
 from tests.unit.events.support import POD, EventServer, count_of, recording, say, without_jitter
 
 BOTH = pytest.mark.parametrize("api", EventsApi)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.durations import seconds
+from ctrlkit.fakes.durations import seconds
 
 
 @given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99))

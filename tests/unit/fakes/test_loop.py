@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit import clock
-from fakes.loop import START, DeadlockError, VirtualTimeLoop, waiting_place
+from ctrlkit.fakes.loop import START, DeadlockError, VirtualTimeLoop, waiting_place
 
 T = TypeVar("T")
 

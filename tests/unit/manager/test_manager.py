@@ -17,12 +17,12 @@ from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.errors import ApiError, Forbidden, NotFound, NotSynced
 from ctrlkit.events import EventType
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.manager import CheckKind, GraceExceeded, Manager
 from ctrlkit.manager.endpoints.heartbeat import Heartbeat
 from ctrlkit.manager.endpoints.own_checks import checks_of
 from ctrlkit.model import Action
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, NAMESPACES, SECRETS, SERVICES
-from fakes.clientset import FakeClientset
 from tests.support.list_watch import ScriptedSource
 from tests.support.records import snapshot
 

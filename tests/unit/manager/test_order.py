@@ -13,14 +13,14 @@ from structlog.testing import capture_logs
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Replicas, Request, Watch, to_self
-from ctrlkit.controller.sources import Sink
+from ctrlkit.controller.sources.source import Sink
 from ctrlkit.election import ElectionStatus, Elector, LeadershipLost, LeaseTimes, Sharding
 from ctrlkit.errors import NotSynced
 from ctrlkit.events import EventsApi, EventType
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.manager import CheckKind, Endpoints, Manager, StillRunning
 from ctrlkit.model import Action, Lines, ObjectKey, ObjectMeta
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS_V1, SECRETS
-from fakes.clientset import FakeClientset
 
 A = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "demo"}}
 

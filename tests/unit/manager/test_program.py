@@ -11,6 +11,9 @@ import pytest
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.election import LeaseTimes
 from ctrlkit.errors import ConfigError
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import (
     Build,
     Endpoints,
@@ -26,9 +29,6 @@ from ctrlkit.manager.program import BuildError, builds_in
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES
 from ctrlkit.names import program_name
-from fakes.apiserver import ApiServer
-from fakes.clientset import FakeClientset
-from fakes.world import World
 
 
 def made(manager: Manager, name: str) -> Controller:

@@ -9,15 +9,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from ctrlkit.controller import DONE, Mapper, Outcome, Request, RequeueAfter
-from ctrlkit.controller.owners import controller_reference
+from ctrlkit.controller.helpers.owners import controller_reference
 from ctrlkit.errors import TerminalError
 from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.clientset.clientset import FakeClientset, Write
+from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Context, controller
 from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, Record, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, SECRETS
 from ctrlkit.telemetry import logger
-from fakes.clientset import FakeClientset, Write
-from fakes.world import World
 from tests.support.greetings import GREETINGS as PLAIN_GREETINGS
 from tests.support.greetings import greeting
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctrlkit.fakes.tracker.verbs.patch import merge
 from ctrlkit.model.compare import lacking, same
-from fakes.tracker.patching import merge
 
 scalars = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["", "a", "b"])
 values = st.recursive(

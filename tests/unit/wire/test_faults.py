@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from ctrlkit.client import Client, noting_writes
 from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, DecodeError, StreamBroken, Unreachable
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.model import Action, MergePatch, Verb
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS
 from ctrlkit.wire import transport as wire_transport
 from ctrlkit.wire.endpoint import Anonymous, Endpoint
 from ctrlkit.wire.faults import unreachable
 from ctrlkit.wire.transport import RestTransport
-from fakes.loop import VirtualTimeLoop
 from tests.support.lies import PAGES
 from tests.unit.wire.support import answers, serving
 

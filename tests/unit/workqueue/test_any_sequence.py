@@ -16,8 +16,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.workqueue import LOW, NORMAL, DelayPolicy, ExponentialPerKey, Flows, Meter, QueueClosed, WorkQueue
-from fakes.loop import VirtualTimeLoop
 from tests.support.effort import tries
 from tests.unit.workqueue.plain_queue import PlainQueue
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.workqueue import QueueClosed, WorkQueue
-from fakes.loop import VirtualTimeLoop
 
 
 async def worker(queue: WorkQueue[str], ran: list[str], *, run_s: float = 1.0) -> None:

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from ctrlkit.clock import monotonic
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.workqueue import DelayPolicy, ExponentialPerKey, Meter, WorkQueue
-from fakes.loop import VirtualTimeLoop
 
 
 @pytest_asyncio.fixture

@@ -11,8 +11,8 @@ import aiohttp
 
 from ctrlkit.cache import Informer
 from ctrlkit.client import Client
+from ctrlkit.fakes import FakeClientset
 from ctrlkit.manager.endpoints import Checks, Endpoints, serve
-from fakes import FakeClientset
 
 ANY = Endpoints(address="127.0.0.1:0")
 

@@ -13,6 +13,7 @@ from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_sel
 from ctrlkit.election import Elector, Sharding
 from ctrlkit.errors import Forbidden
 from ctrlkit.events import EventType
+from ctrlkit.fakes import Calls, FakeClientset, World
 from ctrlkit.manager import Manager
 from ctrlkit.manager.endpoints import CheckKind, Endpoints
 from ctrlkit.manager.endpoints.debug import picture
@@ -23,7 +24,6 @@ from ctrlkit.manager.settings import Settings
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from ctrlkit.telemetry import LogLevel
-from fakes import Calls, FakeClientset, World
 from tests.support.greetings import GREETINGS, greeter, greeting
 from tests.unit.manager.endpoints.support import asking
 

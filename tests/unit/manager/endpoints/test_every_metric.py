@@ -27,6 +27,8 @@ from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter,
 from ctrlkit.election import Elector
 from ctrlkit.errors import Conflict, Forbidden, TerminalError
 from ctrlkit.events import EventType
+from ctrlkit.fakes import Calls, World
+from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.manager import Manager
 from ctrlkit.manager.endpoints import Endpoints
 from ctrlkit.manager.endpoints.metrics import registry
@@ -34,8 +36,6 @@ from ctrlkit.model import MergePatch, ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, SECRETS, SERVICES
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from fakes import Calls, World
-from fakes.apiserver import ApiServer, Security
 from tests.support.bad_line import BadLine
 from tests.support.greetings import GREETINGS, greeting
 

@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 from prometheus_client import REGISTRY
 
+from ctrlkit.fakes import FakeClientset, World
 from ctrlkit.manager import Manager
 from ctrlkit.manager.endpoints import Endpoints
 from ctrlkit.manager.endpoints.metrics import registry
 from ctrlkit.model.kinds import PODS
-from fakes import FakeClientset, World
 from tests.support.greetings import GREETINGS, greeter, greeting
 from tests.unit.manager.endpoints.support import asking
 

@@ -1,1 +1,0 @@
-"""Controllers that people run as they stand."""

@@ -1,0 +1,181 @@
+"""All that a reconciler sees of a cache."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ctrlkit.cache.store.selecting import with_fields, with_labels
+from ctrlkit.cache.store.store import Store
+from ctrlkit.errors import NotFound
+from ctrlkit.model import FieldSelector, LabelSelector, ObjectKey, Record, Resource
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """
+    A part of a list as it was when the list was begun, and the way to the rest of it (B24).
+
+    `remaining` objects follow. The page after this one is `following()`, None at the end; what changes in the cache
+    meanwhile is not seen.
+    """
+
+    items: list[T]
+    _all: list[Record[T]]
+    _end: int
+    _limit: int
+
+    @property
+    def remaining(self) -> int:
+        """How many objects come after this page."""
+        return max(0, len(self._all) - self._end)
+
+    def following(self) -> Page[T] | None:
+        """The next page of the same list."""
+        return _page(self._all, self._end, self._limit) if self.remaining else None
+
+
+class Lister(Generic[T]):
+    """
+    Reads of one kind from memory; what it returns is yours and cannot damage the cache.
+
+    >>> from ctrlkit.cache.change import Cause
+    >>> from ctrlkit.model import ObjectMeta, Snapshot
+    >>> from ctrlkit.model.kinds import PODS
+    >>> store, meta = Store(), ObjectMeta(name="a", namespace="demo", labels={"app": "net"})
+    >>> _ = store.replace(Snapshot([Record(meta, {"spec": {}}, dict)], "1"), cause=Cause.INITIAL)
+    >>> pods = Lister(PODS, store)
+    >>> pods.find("demo/a"), pods.find("demo/b"), len(pods.list(selector="app=net"))
+    ({'spec': {}}, None, 1)
+    >>> pods.list(fields="metadata.namespace=demo,spec.nodeName=")
+    [{'spec': {}}]
+    >>> pods.get("demo/b")
+    Traceback (most recent call last):
+      ...
+    ctrlkit.errors.NotFound: pods "b" not found; ...
+
+    Shape   Keys are ObjectKey or "namespace/name". Lists are in order of namespace and name (B24). `selector` is about
+            labels. `fields` compares any field by its path, as text; an empty value is a missing one. Terms about
+            metadata cost no decoding, those about the name no search where they are exact.
+    Errors  NotFound from `get`; DecodeError where an object that is asked for does not fit the resource's type: the
+            others can be had by key, and all as `records`. KeyError for an index that does not exist; ValueError for a
+            selector that cannot be read, a field that the type does not have, or from `find` and `get` a key without a
+            namespace where the kind has them, or with one where it has none. TypeError for a selector that is neither
+            one nor a text.
+    """
+
+    def __init__(self, resource: Resource[T], store: Store[T]) -> None:
+        self.resource = resource
+        self._store = store
+
+    def find(self, key: ObjectKey | str) -> T | None:
+        """The object, or None where the cache has none."""
+        record = self.find_record(self._placed(key))
+        return None if record is None else record.value
+
+    def get(self, key: ObjectKey | str) -> T:
+        """The object; NotFound where the cache has none."""
+        key = self._placed(key)
+        record = self.find_record(key)
+        if record is None:
+            name = key.name
+            raise NotFound(f'{self.resource} "{name}" not found', details={"name": name, "kind": self.resource.plural})
+        return record.value
+
+    def list(
+        self, *, namespace: str = "", selector: LabelSelector | str = "", fields: FieldSelector | str = ""
+    ) -> builtins.list[T]:
+        """The objects of a namespace, or of all, whose labels and fields match."""
+        return [record.value for record in self.records(namespace=namespace, selector=selector, fields=fields)]
+
+    def page(
+        self,
+        *,
+        limit: int,
+        namespace: str = "",
+        selector: LabelSelector | str = "",
+        fields: FieldSelector | str = "",
+    ) -> Page[T]:
+        """
+        The first `limit` objects of a list; the rest of it, as it is now, is behind `Page.following`.
+
+            page = pods.page(limit=100)
+            while page is not None:
+                ...
+                page = page.following()
+        """
+        if limit < 1:
+            raise ValueError(f"page of {self.resource}: limit must be at least 1, got {limit}")
+        return _page(self.records(namespace=namespace, selector=selector, fields=fields), 0, limit)
+
+    def by_index(self, index: str, value: str) -> builtins.list[T]:
+        """The objects that an index has under a value."""
+        return [record.value for record in self.records_by_index(index, value)]
+
+    def keys(self, *, namespace: str = "") -> builtins.list[ObjectKey]:
+        """The keys of a namespace, or of all."""
+        return self._store.keys(namespace)
+
+    def find_record(self, key: ObjectKey | str) -> Record[T] | None:
+        """The record, for its metadata alone: nothing is decoded. None for any key that the cache does not have."""
+        return self._store.get(ObjectKey.of(key))
+
+    def records(
+        self, *, namespace: str = "", selector: LabelSelector | str = "", fields: FieldSelector | str = ""
+    ) -> builtins.list[Record[T]]:
+        """The records of a namespace, or of all, whose labels and fields match."""
+        labels = LabelSelector.parse(selector) if isinstance(selector, str) else selector
+        terms = FieldSelector.parse(fields) if isinstance(fields, str) else fields
+        if not isinstance(labels, LabelSelector):
+            raise TypeError(_no_text("selector", "label", "app=x", labels))
+        if not isinstance(terms, FieldSelector):
+            raise TypeError(_no_text("fields", "field", "metadata.name=x", terms))
+        if not labels.requirements and not terms.terms:
+            return self._store.records(self._store.keys(namespace))
+        return self._select(namespace, labels, terms)
+
+    def records_by_index(self, index: str, value: str) -> builtins.list[Record[T]]:
+        """The records that an index has under a value."""
+        return self._store.records(self._store.keys_by(index, value))
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def _placed(self, key: ObjectKey | str) -> ObjectKey:
+        """The key, with a namespace exactly where the kind has them; ValueError else."""
+        key = ObjectKey.of(key)
+        if bool(key.namespace) is self.resource.namespaced:
+            return key
+        if self.resource.namespaced:
+            raise ValueError(f'look up {self.resource} "{key}": a namespace is needed; write "namespace/name"')
+        raise ValueError(
+            f'look up {self.resource} "{key}": {self.resource} do not live in namespaces; write "{key.name}"'
+        )
+
+    def _select(self, namespace: str, labels: LabelSelector, terms: FieldSelector) -> builtins.list[Record[T]]:
+        """An exact name or namespace leaves few records over to look at."""
+
+        def pick(records: Sequence[Record[T]]) -> Sequence[Record[T]]:
+            return with_fields(with_labels(records, labels), terms)
+
+        exact = {path: value for path, equal, value in terms.terms if equal}
+        where = namespace or exact.get("metadata.namespace", "")
+        name = exact.get("metadata.name")
+        if name and (where or not self.resource.namespaced):
+            return [*pick(self._store.records([ObjectKey(where, name)]))]
+        return self._store.select(pick, where)
+
+
+def _no_text(argument: str, kind: str, example: str, value: object) -> str:
+    if isinstance(value, dict) and value:
+        example = ",".join(f"{path}={text}" for path, text in value.items())
+    return f'{argument} is a {type(value).__name__}, not a {kind} selector or its text; write "{example}"'
+
+
+def _page(records: list[Record[T]], begin: int, limit: int) -> Page[T]:
+    end = begin + limit
+    return Page([record.value for record in records[begin:end]], records, end, limit)

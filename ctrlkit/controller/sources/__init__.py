@@ -1,0 +1,1 @@
+"""Where keys come from: watches with their predicates and mappers, feeds, schedules."""

@@ -1,0 +1,1 @@
+"""A clientset that records calls and lets tests answer them: `calls` says which, `faults` scripts failures."""

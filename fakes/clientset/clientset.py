@@ -1,0 +1,290 @@
+"""
+A client for unit tests: records what is asked, lets the test answer, and passes the rest to a tracker.
+
+    in   Actions of a Client, or of anything else that speaks to a Transport
+    way  the log ⇒ faults ⇒ interceptors ⇒ reactors ⇒ the tracker
+    out  the first answer of a reactor, else the tracker's
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ctrlkit.errors import AlreadyExists, ApiError
+from ctrlkit.fakes.clientset.calls import Calls, key_of
+from ctrlkit.fakes.clientset.faults import Faults, Interceptor, WatchInterceptor
+from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.schema.depth import decode, encode
+from ctrlkit.model import Action, AnyResource, Lines, Resource, Verb, to_plain
+from ctrlkit.model.kinds import NAMESPACES
+
+if TYPE_CHECKING:
+    from ctrlkit.client import Client
+
+Reactor = Callable[[Action], object | Awaitable[object]]
+"""Passes with None, answers with an object, or refuses by raising ApiError; may be a coroutine function."""
+
+WatchReactor = Callable[[Action], AbstractAsyncContextManager[Lines] | None]
+"""Passes with None, or answers with a stream of its own."""
+
+
+class _Kind(Resource[Any]):
+    """A kind that is equal to itself in any Python type: what wrote it may have used another one than its reader."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Resource) and _place(self) == _place(other)
+
+    __hash__ = Resource.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """
+    A write as a test wants to read it: equal to any other of the same verb, kind, object and subresource.
+
+    >>> from ctrlkit.model.kinds import STATEFULSETS
+    >>> Write("update", STATEFULSETS, "demo/net-sts", subresource="scale")
+    Write('update statefulsets.apps/scale demo/net-sts')
+
+    Shape   `key` is `namespace/name`; a create by generateName has the namespace alone, with the slash. Of the writes
+            that a clientset recorded, `resource` is equal (==) to the kind in whatever Python type.
+    """
+
+    verb: str
+    resource: AnyResource
+    key: str
+    subresource: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Write) and self._facts == other._facts
+
+    def __hash__(self) -> int:
+        return hash(self._facts)
+
+    def __str__(self) -> str:
+        what = f"{self.resource}/{self.subresource}" if self.subresource else str(self.resource)
+        return f"{self.verb} {what} {self.key}".rstrip()
+
+    def __repr__(self) -> str:
+        return f"Write('{self}')"
+
+    @property
+    def _facts(self) -> tuple[str, tuple[str, str], str, str]:
+        return (str(self.verb), self.resource.identity, self.key, self.subresource)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    calls: Calls
+    react: Callable[[Action], Any]
+
+
+class FakeClientset:
+    """
+    A Transport over a tracker, with an action log and reactors (rows T1 to T5).
+
+    >>> from ctrlkit.model.kinds import CONFIG_MAPS
+    >>> seeded = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}}
+    >>> clientset = FakeClientset(None, seeded)
+    >>> clientset.tracker.get(CONFIG_MAPS, "default/a").key, clientset.actions
+    (ObjectKey(namespace='default', name='a'), ())
+
+    Shape   Objects given at construction are plain dicts of registered kinds; they do not appear in the log, and a
+            namespace they need is made for them. Every call is recorded before any reactor sees it, as a deep copy;
+            what a reactor does to the body of its Action, later reactors and the tracker see.
+            A reactor may call the client, which is then recorded too; no lock is held (B29). A Status of failure that
+            a reactor answers is raised as the error it stands for (T16). `faults` scripts failures of the server.
+    Errors  ValueError for a seeded object of a kind that is not registered.
+    """
+
+    streams_lists = False
+    """Caches fill by list, so that who reacts to `list` sees them do it (row R23)."""
+
+    def __init__(self, tracker: Tracker | None = None, *objects: Mapping[str, Any]) -> None:
+        self.tracker = Tracker() if tracker is None else tracker
+        self._log: list[Action] = []
+        self._rules: list[_Rule] = []
+        self._watch_rules: list[_Rule] = []
+        self.faults = Faults()
+        self._interceptors: list[Interceptor] = [self.faults.intercept]
+        self._watch_interceptors: list[WatchInterceptor] = [self.faults.intercept_watch]
+        for item in objects:
+            seed(self.tracker, item)
+
+    @functools.cached_property
+    def client(self) -> Client:
+        """A Client over this clientset."""
+        from ctrlkit.client import Client  # noqa: PLC0415  # whoever needs only the Transport does not pay for it
+
+        return Client(self, field_manager="test")
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """All calls so far, oldest first, as they were when they were made."""
+        return tuple(_copy(action) for action in self._log)
+
+    @property
+    def writes(self) -> list[Write]:
+        """The calls that change state, oldest first."""
+        return [write_of(action) for action in self._log if action.verb.writes]
+
+    def clear_actions(self) -> None:
+        """Forget the calls so far."""
+        self._log.clear()
+
+    def add_reactor(self, verb: str, resource: AnyResource | str, fn: Reactor) -> None:
+        """Ask `fn` about calls after all reactors so far; both may be "*", a resource also "pods/status"."""
+        self._rules.append(_rule(verb, resource, fn))
+
+    def prepend_reactor(self, verb: str, resource: AnyResource | str, fn: Reactor) -> None:
+        """Ask `fn` about calls before all reactors so far."""
+        self._rules.insert(0, _rule(verb, resource, fn))
+
+    def add_watch_reactor(self, resource: AnyResource | str, fn: WatchReactor) -> None:
+        """Ask `fn` about watches after all watch reactors so far; what none answers is watched in the tracker."""
+        self._watch_rules.append(_rule("watch", resource, fn))
+
+    def prepend_watch_reactor(self, resource: AnyResource | str, fn: WatchReactor) -> None:
+        """Ask `fn` about watches before all watch reactors so far."""
+        self._watch_rules.insert(0, _rule("watch", resource, fn))
+
+    def intercept(self, fn: Interceptor) -> None:
+        """
+        Have every call but watches go through `fn`, a coroutine function; the first one added is the outermost.
+
+            async def slow(action, call_next):
+                await asyncio.sleep(2)
+                return await call_next(action)
+        """
+        self._interceptors.append(fn)
+
+    def intercept_watch(self, fn: WatchInterceptor) -> None:
+        """Have every watch go through `fn`, which returns an async context manager as `call_next(action)` does."""
+        self._watch_interceptors.append(fn)
+
+    async def do(self, action: Action) -> bytes:
+        """Perform any verb but watch (Transport)."""
+        self._log.append(_copy(action))
+        return await self.do_unrecorded(action)
+
+    async def do_unrecorded(self, action: Action) -> bytes:
+        """As `do`, but the call leaves no trace in `actions`."""
+        perform = self._answer
+        for interceptor in reversed(self._interceptors):
+            perform = functools.partial(_intercepted, interceptor, perform)
+        return await perform(_copy(action))
+
+    @asynccontextmanager
+    async def watch(self, action: Action) -> AsyncIterator[Lines]:
+        """Open a watch (Transport)."""
+        self._log.append(_copy(action))
+        async with self.watch_unrecorded(action) as lines:
+            yield lines
+
+    @asynccontextmanager
+    async def watch_unrecorded(self, action: Action) -> AsyncIterator[Lines]:
+        """As `watch`, but the call leaves no trace in `actions`."""
+        perform: Callable[[Action], AbstractAsyncContextManager[Lines]] = self._open
+        for interceptor in reversed(self._watch_interceptors):
+            perform = functools.partial(_intercepted_watch, interceptor, perform)
+        async with perform(action) as lines:
+            yield lines
+
+    async def _answer(self, action: Action) -> bytes:
+        for rule in tuple(self._rules):
+            if rule.calls.matches(action):
+                answer = rule.react(action)
+                if inspect.isawaitable(answer):
+                    answer = await answer
+                if answer is not None:
+                    return _encode(action, answer)
+        return await self.tracker.do(action)
+
+    def _open(self, action: Action) -> AbstractAsyncContextManager[Lines]:
+        for rule in tuple(self._watch_rules):
+            if rule.calls.matches(action):
+                answer: AbstractAsyncContextManager[Lines] | None = rule.react(action)
+                if answer is not None:
+                    return answer
+        return self.tracker.watch(action)
+
+
+def seed(tracker: Tracker, item: Mapping[str, Any]) -> None:
+    """Put an object, its status included, into a tracker as if it had been there before."""
+    body: dict[str, Any] = to_plain(item)
+    served = tracker.registry.find_kind(body.get("apiVersion", ""), body.get("kind", ""))
+    if served is None:
+        raise ValueError(
+            f"seed an object of {body.get('apiVersion') or 'no apiVersion'}, {body.get('kind') or 'no kind'}: "
+            "no such kind is registered; seed its CustomResourceDefinition first, or serve it: world.serve(KIND)"
+        )
+    resource = served.resource
+    namespace = (body.get("metadata") or {}).get("namespace") or ""
+    if resource.namespaced and namespace:
+        with contextlib.suppress(AlreadyExists):
+            tracker.create(NAMESPACES, {"metadata": {"name": namespace}})
+    made = tracker.create(resource, body)
+    if served.has_status and body.get("status"):
+        tracker.update(resource, made | {"status": body["status"]}, subresource="status")
+
+
+def _rule(verb: str, resource: AnyResource | str, fn: Callable[[Action], Any]) -> _Rule:
+    return _Rule(Calls(verb, resource), fn)
+
+
+async def _intercepted(
+    interceptor: Interceptor, call_next: Callable[[Action], Awaitable[bytes]], action: Action
+) -> bytes:
+    return await interceptor(action, call_next)
+
+
+def _intercepted_watch(
+    interceptor: WatchInterceptor, call_next: Callable[[Action], AbstractAsyncContextManager[Lines]], action: Action
+) -> AbstractAsyncContextManager[Lines]:
+    return interceptor(action, call_next)
+
+
+def write_of(action: Action) -> Write:
+    """The Write that stands for a call."""
+    resource = _Kind(**{field.name: getattr(action.resource, field.name) for field in dataclasses.fields(Resource)})
+    return Write(action.verb.value, resource, key_of(action), action.subresource)
+
+
+def _place(resource: AnyResource) -> tuple[str, str, str, str]:
+    return (resource.group, resource.version, resource.plural, resource.kind)
+
+
+def _copy(action: Action) -> Action:
+    """A copy whose body is what JSON makes of it, as it would be on the wire."""
+    if action.body is None:
+        return action
+    return dataclasses.replace(action, body=decode(encode(action.body)))
+
+
+def _encode(action: Action, answer: object) -> bytes:
+    """A reactor's answer as bytes: those that it gave, or an object, of the kind that was asked for if it says none."""
+    if isinstance(answer, bytes):
+        return answer
+    plain = to_plain(answer)
+    if not isinstance(plain, dict):
+        return encode(plain)
+    if plain.get("kind") == "Status" and plain.get("status") == "Failure":
+        raise ApiError.of_status(plain)
+    return encode(plain if "kind" in plain else _identity(action) | plain)
+
+
+def _identity(action: Action) -> dict[str, str]:
+    resource = action.resource
+    if action.subresource == "scale":
+        return {"kind": "Scale", "apiVersion": "autoscaling/v1"}
+    is_list = action.verb in (Verb.LIST, Verb.DELETE_COLLECTION)
+    return {"kind": resource.list_kind if is_list else resource.kind, "apiVersion": resource.api_version}

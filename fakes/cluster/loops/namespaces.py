@@ -1,0 +1,78 @@
+"""The namespace loop: a namespace that is to go is emptied, then let go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ctrlkit.cache import Lister
+from ctrlkit.client import Client
+from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
+from ctrlkit.errors import NotFound
+from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, Kinds, namespaced, wake_on_change
+from ctrlkit.manager import Manager
+from ctrlkit.model import ObjectKey, Record, Unstructured
+from ctrlkit.model.kinds import EVENTS, NAMESPACES
+
+FINALIZER = "kubernetes"
+_LOOK_AGAIN_S = 5.0
+
+
+@dataclass(slots=True)
+class Namespaces:
+    """`reconcile` is for namespaces, by key."""
+
+    client: Client
+    namespaces: Lister[Unstructured]
+    kinds: Kinds
+
+    async def reconcile(self, request: Request) -> Outcome:
+        """Delete what is in a terminating namespace; once the server has nothing left there, finalize it."""
+        namespace = self.namespaces.find(request.key)
+        if namespace is None or not namespace.at("metadata.deletionTimestamp"):
+            return DONE
+        finalizers = namespace.at("spec.finalizers") or []
+        if FINALIZER not in finalizers:
+            return DONE
+        if await self._empty(request.key.name):
+            return RequeueAfter(_LOOK_AGAIN_S)  # each end of an object brings us here earlier
+        namespace["spec"] = namespace["spec"] | {"finalizers": [name for name in finalizers if name != FINALIZER]}
+        with suppress(NotFound):
+            await self.client.update(NAMESPACES, namespace, subresource="finalize")
+        return DONE
+
+    def concerned(self, record: Record[Any]) -> Iterable[ObjectKey]:
+        """The namespace of an object, where it is to go."""
+        key = ObjectKey("", record.key.namespace)
+        namespace = self.namespaces.find_record(key) if record.key.namespace else None
+        return [key] if namespace is not None and namespace.meta.deleting else []
+
+    async def _empty(self, name: str) -> int:
+        """Ask for the end of all there is; how many objects there still are."""
+        left = 0
+        kinds = [*namespaced(informer.resource for informer in self.kinds.informers), EVENTS]
+        for resource in (kind.metadata_only() for kind in kinds):
+            with suppress(NotFound):  # a kind whose definition has gone has no objects
+                if await self.client.list(resource, namespace=name):
+                    await self.client.delete_collection(resource, namespace=name)
+                    left += len(await self.client.list(resource, namespace=name))
+        return left
+
+
+def add_namespaces(manager: Manager, kinds: Kinds) -> None:
+    """Have a manager empty namespaces that are to go."""
+    informer = manager.informer(NAMESPACES)
+    loop = Namespaces(manager.client, informer.lister, kinds)
+    built_in = kinds.informers
+    watches: list[Watch[Any]] = [Watch(informer, to_self)]
+    watches += [Watch(informer, loop.concerned) for informer in built_in if informer.resource.namespaced]
+    controller = Controller(name="namespaces", reconcile=loop.reconcile, watches=watches)
+
+    def follow(informer: AnyInformer) -> None:
+        if informer not in built_in and informer.resource.namespaced:
+            wake_on_change(informer, loop.concerned, controller)
+
+    kinds.each(follow)
+    manager.add(controller)

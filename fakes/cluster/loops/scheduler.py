@@ -1,0 +1,64 @@
+"""The scheduler of a cluster with one node: every pod without a node goes there, as long as it has room."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from ctrlkit.cache import Lister
+from ctrlkit.client import Client
+from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
+from ctrlkit.errors import Conflict, NotFound
+from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.node.node import NODE, PODS_MAX
+from ctrlkit.manager import Manager
+from ctrlkit.model import ObjectKey, Unstructured, custom_resource
+from ctrlkit.model.kinds import PODS
+
+BINDINGS = custom_resource(group="", kind="Binding", plural="bindings")
+_FINAL_PHASES = ("Succeeded", "Failed")
+_LOOK_AGAIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """
+    Binds pods to the node, as schedulers do: nobody else may say where a pod runs.
+
+    Shape   `room` is how many pods the node takes; those beyond wait until others have ended.
+    """
+
+    client: Client
+    pods: Lister[Unstructured]
+    recorder: EventRecorder
+    room: int
+    _there: set[ObjectKey] = field(default_factory=set, init=False)
+
+    async def reconcile(self, request: Request) -> Outcome:
+        """Bind one pod."""
+        pod = self.pods.find(request.key)
+        if pod is None or pod.at("status.phase") in _FINAL_PHASES:
+            self._there.discard(request.key)
+            return DONE
+        if pod.at("spec.nodeName"):
+            self._there.add(request.key)
+            return DONE
+        if pod.at("metadata.deletionTimestamp"):
+            return DONE
+        if len(self._there) >= self.room:
+            text = "0/1 nodes are available: 1 Too many pods."
+            self.recorder.event(pod.metadata, PODS, EventType.WARNING, "FailedScheduling", text)
+            return RequeueAfter(_LOOK_AGAIN_S)
+        metadata = {"name": pod.key.name, "namespace": pod.key.namespace, "uid": pod.at("metadata.uid")}
+        target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
+        with suppress(Conflict, NotFound):  # bound already, or gone: the cache is about to show it
+            await self.client.create(BINDINGS, {"metadata": metadata, "target": target})
+        self._there.add(request.key)
+        return DONE
+
+
+def add_scheduler(manager: Manager, *, room: int = PODS_MAX) -> None:
+    """Have a manager bind pods to the node."""
+    pods = manager.informer(PODS)
+    scheduler = Scheduler(manager.client, pods.lister, manager.recorder("default-scheduler"), room)
+    manager.add(Controller(name="scheduler", reconcile=scheduler.reconcile, watches=[Watch(pods, to_self)]))

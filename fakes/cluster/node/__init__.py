@@ -1,0 +1,1 @@
+"""The node: a kubelet, what runs its containers, and what images declare."""

@@ -1,0 +1,210 @@
+"""
+Containers as objects in this process: for tests on virtual time, and for simulated nodes without a process each.
+
+Owns     One task per container, which runs its program; leaving the runtime cancels and awaits them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
+
+from ctrlkit import clock
+from ctrlkit.fakes.cluster.node.addresses import Addresses
+from ctrlkit.fakes.cluster.node.images import image_name
+from ctrlkit.fakes.cluster.node.runtime import (
+    MESSAGE_LIMIT,
+    ContainerId,
+    ContainerRefused,
+    ContainerSpec,
+    ContainerState,
+    Exited,
+    ProbeAction,
+    ProbeResult,
+    Running,
+    without_secrets,
+)
+
+_FORCED_END_S = 1.0
+
+
+class Program(Protocol):
+    """What a container does."""
+
+    async def run(self) -> int:
+        """Work until it ends by itself, with an exit code; being cancelled is being asked to end."""
+        ...
+
+    async def probe(self, action: ProbeAction) -> ProbeResult:
+        """Answer a probe of the running container."""
+        ...
+
+
+ProgramFactory = Callable[[str, ContainerSpec], Program]
+"""Makes the program of a container, from the pod's address and what is to run."""
+
+
+class AlwaysReady:
+    """
+    A program that waits to be ended and meets every probe while `ready` is set.
+
+    Use     InProcessRuntime(images={"web": lambda address, spec: AlwaysReady()})
+    """
+
+    def __init__(self) -> None:
+        self.ready = True
+        self._exit: asyncio.Future[int] | None = None
+
+    async def run(self) -> int:
+        """Wait for `exit`."""
+        self._exit = asyncio.get_running_loop().create_future()
+        return await self._exit
+
+    async def probe(self, action: ProbeAction) -> ProbeResult:
+        """As `ready` says."""
+        return ProbeResult(ok=self.ready, output="" if self.ready else "not ready")
+
+    def exit(self, code: int) -> None:
+        """End the running program with an exit code."""
+        if self._exit is not None and not self._exit.done():
+            self._exit.set_result(code)
+
+
+@dataclass(slots=True)
+class _Container:
+    spec: ContainerSpec
+    program: Program
+    task: asyncio.Task[int]
+    state: ContainerState
+
+
+@dataclass(slots=True)
+class _Sandbox:
+    address: str
+    containers: dict[str, _Container] = field(default_factory=dict)
+
+
+class InProcessRuntime:
+    """
+    A Runtime (see runtime.py) of Programs; `images` makes one for each image name, `addresses` gives pods theirs.
+
+    Shape   The default addresses are text only, for pods without sockets, from a block that no network routes
+            (RFC 2544); programs that listen take
+            `loopback_addresses(ports=...)`. `program` shows a running container's program to tests.
+    """
+
+    def __init__(self, *, images: Mapping[str, ProgramFactory], addresses: Addresses | None = None) -> None:
+        self._images = images
+        self._addresses = addresses or Addresses(block="198.18.0.0/16")
+        self._sandboxes: dict[str, _Sandbox] = {}
+        self._callbacks: list[Callable[[ContainerId], None]] = []
+        self._context = copy_context()
+
+    async def __aenter__(self) -> InProcessRuntime:
+        self._context = copy_context()  # programs are no part of the reconcile that starts them
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pod_uid in tuple(self._sandboxes):
+            await self.close_sandbox(pod_uid)
+
+    def on_exit(self, callback: Callable[[ContainerId], None]) -> None:
+        """As the protocol."""
+        self._callbacks.append(callback)
+
+    def open_sandbox(self, pod_uid: str) -> str:
+        """As the protocol."""
+        if pod_uid not in self._sandboxes:
+            self._sandboxes[pod_uid] = _Sandbox(self._addresses.take())
+        return self._sandboxes[pod_uid].address
+
+    async def start(self, spec: ContainerSpec) -> None:
+        """As the protocol."""
+        sandbox = self._sandboxes[spec.id.pod_uid]
+        make = self._images.get(image_name(spec.image))
+        if make is None:
+            raise ContainerRefused("ErrImagePull", f"image {spec.image} has no program here")
+        program = make(sandbox.address, spec)
+        task = self._context.run(asyncio.create_task, program.run(), name=f"container {spec.id.name}")
+        container = _Container(spec, program, task, Running(clock.now()))
+        sandbox.containers[spec.id.name] = container
+        self._context.run(task.add_done_callback, lambda ended: self._on_end(container, ended))
+
+    def state(self, container: ContainerId) -> ContainerState | None:
+        """As the protocol."""
+        found = self._find(container)
+        return found.state if found else None
+
+    def program(self, container: ContainerId) -> Program | None:
+        """The program of a container that was started."""
+        found = self._find(container)
+        return found.program if found else None
+
+    async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
+        """As the protocol."""
+        found = self._find(container)
+        if found is None or not isinstance(found.state, Running):
+            return ProbeResult(ok=False, output="the container does not run")
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await found.program.probe(action)
+        except TimeoutError:
+            return ProbeResult(ok=False, output=f"timed out after {timeout_s:g} s")
+
+    async def stop(self, container: ContainerId, *, grace_s: float) -> None:
+        """As the protocol; to force a program is to cancel it again and to leave it."""
+        found = self._find(container)
+        if found is not None:
+            await _end(found.task, grace_s)
+
+    async def close_sandbox(self, pod_uid: str) -> None:
+        """As the protocol."""
+        sandbox = self._sandboxes.get(pod_uid)
+        if sandbox is None:
+            return
+        for container in sandbox.containers.values():
+            await _end(container.task, 0.0)
+        del self._sandboxes[pod_uid]
+        self._addresses.release(sandbox.address)
+
+    def _on_end(self, container: _Container, task: asyncio.Task[int]) -> None:
+        assert isinstance(container.state, Running)  # a task ends once
+        container.state = Exited.of_return_code(
+            _return_code(task),
+            started_at=container.state.started_at,
+            finished_at=clock.now(),
+            message=_message(task, container.spec.secrets),
+        )
+        for callback in self._callbacks:
+            callback(container.spec.id)
+
+    def _find(self, container: ContainerId) -> _Container | None:
+        sandbox = self._sandboxes.get(container.pod_uid)
+        return sandbox.containers.get(container.name) if sandbox else None
+
+
+def _return_code(task: asyncio.Task[int]) -> int:
+    if task.cancelled():
+        return -signal.SIGTERM
+    return 1 if task.exception() else task.result()
+
+
+def _message(task: asyncio.Task[int], secrets: frozenset[str]) -> str:
+    error = None if task.cancelled() else task.exception()
+    return without_secrets(repr(error), secrets)[-MESSAGE_LIMIT:] if error else ""
+
+
+async def _end(task: asyncio.Task[int], grace_s: float) -> None:
+    """Cancel a task, once more after the grace period if it goes on, and then leave it to its fate."""
+    for limit_s in (max(grace_s, _FORCED_END_S), _FORCED_END_S):
+        if task.done():
+            return
+        task.cancel()
+        await asyncio.wait({task}, timeout=limit_s)

@@ -1,0 +1,278 @@
+"""
+The scheduler and the kubelet of a cluster with one node: pods are bound to it, and their containers run here.
+
+In       Pods, from their informer; ends of containers, from the runtime, which wake the pod's key.
+Out      Containers through the Runtime; each pod's status; the final delete of a pod whose containers have ended.
+Owns     What each container of a pod on this node has done so far. It lives as long as the runtime's containers do: a
+         kubelet that starts anew starts its pods' containers anew, and counts that as a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from ctrlkit import clock
+from ctrlkit.cache import Lister
+from ctrlkit.client import Client
+from ctrlkit.controller import (
+    DONE,
+    Controller,
+    Outcome,
+    Request,
+    RequeueAfter,
+    Watch,
+    to_self,
+)
+from ctrlkit.errors import Conflict, NotFound
+from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.node.environment import SourceKind, references, resolve_environment
+from ctrlkit.fakes.cluster.node.node import NODE, NODE_ADDRESS
+from ctrlkit.fakes.cluster.node.pod_status import ContainerView, Waiting, differs, pod_status, restart_policy
+from ctrlkit.fakes.cluster.node.readiness import Probe, Readiness, read_probe
+from ctrlkit.fakes.cluster.node.restart import CrashBackoff
+from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerRefused, ContainerSpec, Exited, Running, Runtime
+from ctrlkit.manager import Manager
+from ctrlkit.model import MergePatch, ObjectKey, Unstructured
+from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS
+
+_WORKERS = 32
+_FINAL_PHASES = ("Succeeded", "Failed")
+
+
+@dataclass(slots=True)
+class _History:
+    """What one container has done so far."""
+
+    starts: int = 0
+    crashes: int = 0
+    refusals: int = 0
+    waiting: Waiting | None = None
+    start_at: float = 0.0
+    ended: Exited | None = None
+    ended_start: int = 0
+    readiness: Readiness = field(default_factory=lambda: Readiness(due_at=0.0))
+
+
+@dataclass(slots=True)
+class _Pod:
+    uid: str
+    address: str
+    histories: dict[str, _History]
+    ending: bool = False
+
+
+@dataclass(slots=True)
+class Kubelet:
+    """
+    Runs the pods bound to the node.
+
+    Shape   `reconcile` is for pods, by key. The runtime belongs to whoever entered it.
+    """
+
+    client: Client
+    pods: Lister[Unstructured]
+    runtime: Runtime
+    recorder: EventRecorder
+    backoff: CrashBackoff
+    _known: dict[ObjectKey, _Pod] = field(default_factory=dict, init=False)
+
+    def key_to_wake(self, container: ContainerId) -> ObjectKey | None:
+        """The pod to look at because this container has ended; None where that is what is wanted of it."""
+        running = ((key, known) for key, known in self._known.items() if not known.ending)
+        return next((key for key, known in running if known.uid == container.pod_uid), None)
+
+    async def reconcile(self, request: Request) -> Outcome:
+        """Have a pod's containers as they should be, and its status as they are."""
+        pod = self.pods.find(request.key)
+        uid = pod.at("metadata.uid") if pod is not None else ""
+        known = self._known.get(request.key)
+        if known is not None and known.uid != uid:
+            await self._forget(request.key, known)
+        if pod is None or pod.at("spec.nodeName") != NODE:
+            return DONE
+        if pod.at("metadata.deletionTimestamp"):
+            await self._end(pod)
+            return DONE
+        if pod.at("status.phase") in _FINAL_PHASES:
+            return DONE
+        return await self._run(pod)
+
+    async def _run(self, pod: Unstructured) -> Outcome:
+        known = self._known.get(pod.key)
+        if known is None:
+            uid = pod.at("metadata.uid")
+            histories = {container["name"]: _first_history(pod, container["name"]) for container in _containers(pod)}
+            known = self._known[pod.key] = _Pod(uid, self.runtime.open_sandbox(uid), histories)
+        due = [await self._advance(pod, known, container) for container in _containers(pod)]
+        await self._tell(pod, known)
+        next_s = min((moment for moment in due if moment is not None), default=None)
+        return DONE if next_s is None else RequeueAfter(max(next_s - clock.monotonic(), 0.001))
+
+    async def _advance(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any]) -> float | None:
+        """Take the next step with one container; when to look again, on the loop's clock."""
+        history, container_id = known.histories[container["name"]], ContainerId(known.uid, container["name"])
+        state = self.runtime.state(container_id)
+        if isinstance(state, Exited) and state is not history.ended:
+            self._note_end(pod, history, container["name"], state)
+        if not isinstance(state, Running):
+            if isinstance(state, Exited) and not restart_policy(pod).restarts(state.exit_code):
+                return None
+            if clock.monotonic() < history.start_at:
+                return history.start_at
+            await self._start(pod, known, container, history)
+            if history.waiting is not None:
+                return history.start_at
+        return await self._probe(pod, container_id, read_probe(container), history)
+
+    def _note_end(self, pod: Unstructured, history: _History, name: str, ended: Exited) -> None:
+        ran_s = (ended.finished_at - ended.started_at).total_seconds()
+        history.ended, history.ended_start = ended, history.starts
+        history.crashes = self.backoff.count(history.crashes, ran_s=ran_s)
+        delay_s = self.backoff.delay_s(history.crashes)
+        history.start_at = clock.monotonic() + delay_s
+        if not restart_policy(pod).restarts(ended.exit_code):
+            return
+        text = f"back-off {delay_s:g}s restarting failed container={name} pod={pod.key.name}_{pod.key.namespace}"
+        history.waiting = Waiting("CrashLoopBackOff", text)
+        if delay_s:
+            self.recorder.event(pod.metadata, PODS, EventType.WARNING, "BackOff", f"{text} ({ended.cause})")
+
+    async def _start(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any], history: _History) -> None:
+        try:
+            await self.runtime.start(await self._spec(pod, known, container))
+        except ContainerRefused as refusal:
+            history.refusals += 1
+            history.start_at = clock.monotonic() + self.backoff.delay_s(history.refusals + 1)
+            history.waiting = Waiting(refusal.reason, refusal.message)
+            self.recorder.event(pod.metadata, PODS, EventType.WARNING, "Failed", str(refusal))
+            return
+        history.waiting, history.refusals = None, 0
+        history.starts += 1
+        probe = read_probe(container)
+        due_at = clock.monotonic() + (probe.initial_delay_s if probe else 0.0)
+        history.readiness = Readiness(due_at, ready=probe is None)
+        self.recorder.event(pod.metadata, PODS, EventType.NORMAL, "Started", f"Started container {container['name']}")
+
+    async def _spec(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any]) -> ContainerSpec:
+        namespace = pod.key.namespace
+        found: dict[tuple[SourceKind, str], Unstructured] = {}
+        for kind, name in references(container):
+            resource = SECRETS if kind is SourceKind.SECRET else CONFIG_MAPS
+            with suppress(NotFound):
+                found[kind, name] = await self.client.get(resource, ObjectKey(namespace, name))
+        environment = resolve_environment(
+            container, look_up=lambda kind, name: found.get((kind, name)), pod_fields=_fields(pod, known.address)
+        )
+        return ContainerSpec(
+            id=ContainerId(known.uid, container["name"]),
+            image=container.get("image") or "",
+            command=environment.expand(container.get("command") or ()),
+            args=environment.expand(container.get("args") or ()),
+            environment=environment.variables,
+            secrets=environment.secrets,
+        )
+
+    async def _probe(
+        self, pod: Unstructured, container: ContainerId, probe: Probe | None, history: _History
+    ) -> float | None:
+        if probe is None:
+            return None
+        if clock.monotonic() >= history.readiness.due_at:
+            result = await self.runtime.probe(container, probe.action, timeout_s=probe.timeout_s)
+            history.readiness = history.readiness.after(probe, held=result.ok, now=clock.monotonic())
+            if not result.ok:
+                text = f"Readiness probe failed: {result.output}"
+                self.recorder.event(pod.metadata, PODS, EventType.WARNING, "Unhealthy", text)
+        return history.readiness.due_at
+
+    async def _tell(self, pod: Unstructured, known: _Pod) -> None:
+        views = [self._view(known, container) for container in _containers(pod)]
+        status = pod_status(pod, views, address=known.address, now=clock.now())
+        if differs(pod.get("status") or {}, status):
+            patch = MergePatch({"metadata": {"uid": known.uid}, "status": status})
+            with suppress(NotFound):
+                await self.client.patch(PODS, pod.key, patch, subresource="status")
+
+    def _view(self, known: _Pod, container: Mapping[str, Any]) -> ContainerView:
+        name = container["name"]
+        history, state = known.histories[name], self.runtime.state(ContainerId(known.uid, name))
+        running = isinstance(state, Running)
+        waiting = history.waiting or (None if state else Waiting("ContainerCreating"))
+        shown = state if running or waiting is None else waiting
+        assert shown is not None  # without a state there is a reason to wait
+        return ContainerView(
+            name=name,
+            image=container.get("image") or "",
+            id=_run_id(known.uid, name, history.starts),
+            state=shown,
+            last=history.ended if shown is not history.ended else None,
+            last_id=_run_id(known.uid, name, history.ended_start),
+            ready=running and history.readiness.ready,
+            restarts=max(history.starts - 1, 0),
+        )
+
+    async def _end(self, pod: Unstructured) -> None:
+        """End the containers in their grace period, then the pod: the server waits for that."""
+        uid, grace_s = pod.at("metadata.uid"), float(pod.at("metadata.deletionGracePeriodSeconds") or 0)
+        known = self._known.get(pod.key)
+        if known is not None:
+            known.ending = True
+            async with asyncio.TaskGroup() as stops:
+                for container in _containers(pod):
+                    stops.create_task(self.runtime.stop(ContainerId(uid, container["name"]), grace_s=grace_s))
+            await self._forget(pod.key, known)
+        with suppress(NotFound, Conflict):
+            await self.client.delete(PODS, pod.key, grace_period_s=0, uid=uid)
+
+    async def _forget(self, key: ObjectKey, known: _Pod) -> None:
+        await self.runtime.close_sandbox(known.uid)
+        del self._known[key]
+
+
+def add_kubelet(manager: Manager, runtime: Runtime, *, backoff: CrashBackoff) -> None:
+    """Have a manager run the pods of the node in a runtime."""
+    pods = manager.informer(PODS)
+    kubelet = Kubelet(manager.client, pods.lister, runtime, manager.recorder("kubelet"), backoff)
+    controller = Controller(
+        name="kubelet", reconcile=kubelet.reconcile, watches=[Watch(pods, to_self)], workers=_WORKERS
+    )
+
+    def wake(container: ContainerId) -> None:
+        key = kubelet.key_to_wake(container)
+        if key is not None:
+            controller.wake(key)
+
+    runtime.on_exit(wake)
+    manager.add(controller)
+
+
+def _containers(pod: Unstructured) -> list[dict[str, Any]]:
+    return pod.at("spec.containers") or []
+
+
+def _run_id(uid: str, name: str, start: int) -> str:
+    """What tells one run of a container from the next."""
+    return f"process://{uid}/{name}/{start}" if start else ""
+
+
+def _first_history(pod: Unstructured, name: str) -> _History:
+    """What an earlier kubelet wrote down of a container, so that starts are counted on."""
+    for status in pod.at("status.containerStatuses") or ():
+        if status.get("name") == name and status.get("containerID"):
+            return _History(starts=int(status.get("restartCount") or 0) + 1)
+    return _History()
+
+
+def _fields(pod: Unstructured, address: str) -> dict[str, str]:
+    return {
+        "metadata.name": pod.key.name,
+        "metadata.namespace": pod.key.namespace,
+        "metadata.uid": pod.at("metadata.uid"),
+        "spec.nodeName": NODE,
+        "status.podIP": address,
+        "status.hostIP": NODE_ADDRESS,
+    }

@@ -1,0 +1,268 @@
+"""
+Containers as real processes of this machine.
+
+Owns     A folder below the temporary one, in it a folder for each pod and there one for each container; the processes;
+         one task per process that waits for its end. Leaving the runtime ends and removes all; so does the end of this
+         process, however it comes (see process.py).
+Runs     What images declare, and nothing else (images.py): of a pod come a program's declared flags and words and the
+         declared settings. Volumes, working directories and other variables of a pod are not looked at.
+Not held Files, users and the network are not fenced off: this runs trusted programs side by side, nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from ctrlkit import clock
+from ctrlkit.fakes.cluster.node.addresses import Addresses, loopback_addresses
+from ctrlkit.fakes.cluster.node.images import Image, Place, find_image
+from ctrlkit.fakes.cluster.node.network_probes import probe_network
+from ctrlkit.fakes.cluster.node.process import Guard, OwnedProcess, run_command
+from ctrlkit.fakes.cluster.node.runtime import (
+    MESSAGE_LIMIT,
+    ContainerId,
+    ContainerRefused,
+    ContainerSpec,
+    ContainerState,
+    Exec,
+    Exited,
+    ProbeAction,
+    ProbeResult,
+    Running,
+    without_secrets,
+)
+
+_LAST_GRACE_S = 5.0
+_TAIL_BYTES = 64 * 1024
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(slots=True)
+class _Container:
+    spec: ContainerSpec
+    image: Image
+    place: Place
+    environment: Mapping[str, str]
+    log: Path
+    process: OwnedProcess
+    state: ContainerState
+    watcher: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class _Sandbox:
+    address: str
+    folder: Path
+    containers: dict[str, _Container] = field(default_factory=dict)
+
+
+class ProcessRuntime:
+    """
+    A Runtime (see runtime.py) of processes; `images` says what each image's name stands for.
+
+    Use     async with ProcessRuntime(images={"bitcoind": await real_bitcoind(path)}) as runtime: ...
+    Errors  As the protocol; OSError where the temporary folder cannot be written.
+    """
+
+    def __init__(self, *, images: Mapping[str, Image]) -> None:
+        self._images = images
+        self._addresses: Addresses = loopback_addresses(
+            ports={port for image in images.values() for port in image.ports}
+        )
+        self._sandboxes: dict[str, _Sandbox] = {}
+        self._callbacks: list[Callable[[ContainerId], None]] = []
+        self._guard: Guard | None = None
+        self._context = copy_context()
+
+    async def __aenter__(self) -> ProcessRuntime:
+        if self._guard is not None:
+            raise RuntimeError("enter the process runtime: it was entered before; make a new one")
+        self._context = copy_context()  # programs are no part of the reconcile that starts them
+        self._guard = Guard()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            async with asyncio.TaskGroup() as stops:
+                for container in self._containers():
+                    stops.create_task(self._stop(container, _LAST_GRACE_S))
+        finally:
+            for container in self._containers():
+                container.process.kill()
+            try:
+                await asyncio.gather(*(container.watcher for container in self._containers() if container.watcher))
+            finally:
+                self._running_guard.close()
+
+    @property
+    def folder(self) -> Path:
+        """Where all data is, while the runtime is entered."""
+        return self._running_guard.folder
+
+    def on_exit(self, callback: Callable[[ContainerId], None]) -> None:
+        """As the protocol."""
+        self._callbacks.append(callback)
+
+    def open_sandbox(self, pod_uid: str) -> str:
+        """As the protocol; the pod's folder is made."""
+        sandbox = self._sandboxes.get(pod_uid)
+        if sandbox is None:
+            folder = self.folder / _plain(pod_uid)
+            sandbox = _Sandbox(self._addresses.take(), folder)
+            folder.mkdir(mode=0o700)
+            self._sandboxes[pod_uid] = sandbox
+        return sandbox.address
+
+    async def start(self, spec: ContainerSpec) -> None:
+        """As the protocol."""
+        sandbox = self._sandboxes[spec.id.pod_uid]
+        image = find_image(self._images, spec.image)
+        folder = sandbox.folder / _plain(spec.id.name)
+        place = Place(sandbox.address, folder, image.settings_from(spec.environment))
+        environment = {"PATH": _PATH, "HOME": str(folder), "TMPDIR": str(folder)}
+        environment |= {**image.environment, **place.settings}
+        argv = _runnable(image, spec.command, spec.args, place, spec.secrets)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        image.prepare(place)
+        log = sandbox.folder / f"{spec.id.name}.log"
+        with _begin(log) as output:
+            process = await OwnedProcess.start(
+                self._running_guard, argv, environment=environment, folder=folder, output=output
+            )
+        state = Running(clock.now())
+        container = _Container(spec, image, place, environment, log, process, state)
+        sandbox.containers[spec.id.name] = container
+        watch = self._watch(container)
+        container.watcher = self._context.run(asyncio.create_task, watch, name=f"container {spec.id.name}")
+
+    def state(self, container: ContainerId) -> ContainerState | None:
+        """As the protocol."""
+        found = self._find(container)
+        return found.state if found else None
+
+    async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
+        """As the protocol."""
+        found = self._find(container)
+        if found is None or not isinstance(found.state, Running):
+            return ProbeResult(ok=False, output="the container does not run")
+        if not isinstance(action, Exec):
+            return await probe_network(found.place.address, action, timeout_s=timeout_s)
+        try:
+            command = action.command or ("",)  # an empty one is not the image's own
+            argv = _runnable(found.image, command, (), found.place, found.spec.secrets)
+        except ContainerRefused as refusal:
+            return ProbeResult(ok=False, output=refusal.message)
+        try:
+            code, output = await run_command(
+                self._running_guard,
+                argv,
+                environment=found.environment,
+                folder=found.place.folder,
+                timeout_s=timeout_s,
+            )
+        except TimeoutError:
+            return ProbeResult(ok=False, output=f"command timed out after {timeout_s:g} s")
+        return ProbeResult(ok=code == 0, output=_readable(output, found.spec.secrets))
+
+    async def stop(self, container: ContainerId, *, grace_s: float) -> None:
+        """As the protocol: SIGTERM to the program, SIGKILL to its whole group after the grace period."""
+        found = self._find(container)
+        if found is not None:
+            await self._stop(found, grace_s)
+
+    async def close_sandbox(self, pod_uid: str) -> None:
+        """As the protocol."""
+        sandbox = self._sandboxes.get(pod_uid)
+        if sandbox is None:
+            return
+        for container in sandbox.containers.values():
+            await self._stop(container, 0.0)
+        del self._sandboxes[pod_uid]
+        shutil.rmtree(sandbox.folder, ignore_errors=True)
+        self._addresses.release(sandbox.address)
+
+    async def _stop(self, container: _Container, grace_s: float) -> None:
+        watcher = container.watcher
+        assert watcher is not None  # set when it was started
+        if watcher.done():
+            return
+        if grace_s > 0:
+            container.process.terminate()
+            await asyncio.wait({watcher}, timeout=grace_s)
+        container.process.kill()
+        await asyncio.wait({watcher})
+
+    async def _watch(self, container: _Container) -> None:
+        code = await container.process.wait()
+        assert isinstance(container.state, Running)  # this task alone ends it
+        container.state = Exited.of_return_code(
+            code,
+            started_at=container.state.started_at,
+            finished_at=clock.now(),
+            message=_tail(container.log, container.spec.secrets) if code else "",
+        )
+        for callback in self._callbacks:
+            callback(container.spec.id)
+
+    def _find(self, container: ContainerId) -> _Container | None:
+        sandbox = self._sandboxes.get(container.pod_uid)
+        return sandbox.containers.get(container.name) if sandbox else None
+
+    def _containers(self) -> list[_Container]:
+        return [container for sandbox in self._sandboxes.values() for container in sandbox.containers.values()]
+
+    @property
+    def _running_guard(self) -> Guard:
+        if self._guard is None:
+            raise RuntimeError("use a ProcessRuntime: it is not entered; write `async with ProcessRuntime(...)`")
+        return self._guard
+
+
+def _plain(name: str) -> str:
+    """A pod's uid or a container's name, if it can be one part of a path, as those that a server lets through are."""
+    if not re.fullmatch(r"[0-9A-Za-z]([-0-9A-Za-z]{0,251}[0-9A-Za-z])?", name):
+        raise ContainerRefused("CreateContainerError", f"no folder of a container can be called {name[:64]!r}")
+    return name
+
+
+def _runnable(
+    image: Image, command: Sequence[str], arguments: Sequence[str], place: Place, secrets: frozenset[str]
+) -> tuple[str, ...]:
+    """A command line that the image declares, of a program that is there. Errors: ContainerRefused."""
+    try:
+        argv = image.command_line(command, arguments, place)
+    except ContainerRefused as refusal:
+        raise ContainerRefused(refusal.reason, without_secrets(refusal.message, secrets)) from None
+    if shutil.which(argv[0], path=_PATH) is None:
+        raise ContainerRefused("RunContainerError", f"{argv[0]} is no program to run here")
+    return argv
+
+
+def _begin(log: Path) -> IO[bytes]:
+    return open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
+def _tail(log: Path, secrets: frozenset[str]) -> str:
+    """The end of a log, from the start of a line where it is long, so that no secret is cut in two."""
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL_BYTES))
+        tail = file.read()
+    if size > _TAIL_BYTES:
+        tail = tail.partition(b"\n")[2]
+    return _readable(tail, secrets)
+
+
+def _readable(output: bytes, secrets: frozenset[str]) -> str:
+    return without_secrets(output.decode(errors="replace").strip(), secrets)[-MESSAGE_LIMIT:]

@@ -1,0 +1,1 @@
+"""What pytest gets: `plugin` comes with the package, `virtual_time` is imported by a conftest.py."""

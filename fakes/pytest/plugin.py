@@ -1,0 +1,197 @@
+"""
+What pytest gets with the package: fixtures, markers, and virtual time for the tests that want it.
+
+    world        a World on virtual time; `@pytest.mark.world(...)` hands arguments to it
+    clientset    a FakeClientset, the world's own where a test uses both
+    api_server   an ApiServer around that clientset, on a free port of 127.0.0.1
+    cluster      a LiveWorld: a namespace of its own on a real cluster; for tests marked `cluster`
+
+A test runs on virtual time if it uses world, clientset or api_server, or is marked `virtual_time`; `real_time` and
+`cluster` say no. Where pytest-asyncio runs a test it is given the loop, through its own hook; where nobody runs it,
+this plugin does. All other tests keep the loop, the policy and the runner they have. Nothing is imported before use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ctrlkit.fakes.apiserver import ApiServer
+    from ctrlkit.fakes.clientset.clientset import FakeClientset
+    from ctrlkit.fakes.world.live import LiveWorld
+    from ctrlkit.fakes.world.world import World
+
+_RUNNER = "_ctrlkit_runner"
+"""The fixture that all of ours rest on: its name among a test's fixtures tells that the test uses one of them."""
+
+_MARKERS = (
+    "virtual_time: runs on a loop whose time jumps from timer to timer (ctrlkit.fakes.loop.VirtualTimeLoop)",
+    "real_time: runs on the real clock, because real processes or sockets set the pace",
+    "world(*objects, kinds=(), cluster=(), seed=None): what the world fixture is made of",
+    "cluster: needs a real cluster; runs only with --kubeconfig",
+)
+
+Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the real cluster is."""
+    group = parser.getgroup("ctrlkit", "tests of Kubernetes controllers")
+    group.addoption("--kubeconfig", metavar="FILE", help="run the tests marked cluster against its current context")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the markers known."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs a cluster where none was named."""
+    if config.getoption("--kubeconfig"):
+        return
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.skip(reason="needs a real cluster: name one with --kubeconfig FILE"))
+
+
+# ---- the loop --------------------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Factories | None:
+    """Give pytest-asyncio a virtual loop for the tests that want one, whatever the user chose for the others."""
+    if not _wants_virtual_time(item):
+        return None
+    from ctrlkit.fakes.loop import VirtualTimeLoop  # noqa: PLC0415
+
+    return {"virtual": VirtualTimeLoop}
+
+
+@pytest.hookimpl(trylast=True, optionalhook=True, specname="pytest_asyncio_loop_factories")
+def pytest_asyncio_usual_loop(item: pytest.Item) -> Factories:
+    """Where nobody else chooses: what pytest-asyncio does by itself, as it takes no for no answer."""
+    return {"asyncio": asyncio.new_event_loop}
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
+    """Run a test of ours that no other plugin has taken on."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj) or not _is_ours(pyfuncitem):
+        return None
+    values = pyfuncitem.funcargs
+    arguments = {name: values[name] for name in inspect.signature(pyfuncitem.obj).parameters if name in values}
+    if isinstance(given := values.get(_RUNNER), asyncio.Runner):
+        given.run(pyfuncitem.obj(**arguments))
+    else:
+        with _runner_for(pyfuncitem) as runner:
+            runner.run(pyfuncitem.obj(**arguments))
+    return True
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    return item.get_closest_marker("virtual_time") is not None or _RUNNER in getattr(item, "fixturenames", ())
+
+
+def _wants_virtual_time(item: pytest.Item) -> bool:
+    return _is_ours(item) and not item.get_closest_marker("real_time") and not item.get_closest_marker("cluster")
+
+
+def _runner_for(item: pytest.Item) -> asyncio.Runner:
+    if not _wants_virtual_time(item):
+        return asyncio.Runner()
+    from ctrlkit.fakes.loop import VirtualTimeLoop  # noqa: PLC0415
+
+    return asyncio.Runner(loop_factory=VirtualTimeLoop)
+
+
+# ---- fixtures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name=_RUNNER)
+def runner_of_the_test(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    """The runner that the test itself runs in: pytest-asyncio's where it has the test, else one of our own."""
+    for name in request.fixturenames:
+        if name.endswith("_scoped_runner") and isinstance(runner := request.getfixturevalue(name), asyncio.Runner):
+            yield runner
+            return
+    with _runner_for(request.node) as runner:
+        yield runner
+
+
+@pytest.fixture
+def world(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> Iterator[World]:
+    """An API server on virtual time, and whatever the test lets run against it."""
+    from ctrlkit.fakes.world.world import World  # noqa: PLC0415
+
+    marker = request.node.get_closest_marker("world")
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = (marker.args, marker.kwargs) if marker else ((), {})
+
+    async def enter() -> World:
+        return await World(*arguments[0], **arguments[1]).__aenter__()
+
+    loop = _ctrlkit_runner.get_loop()
+    entered = loop.run_until_complete(enter())
+    yield entered
+    loop.run_until_complete(entered.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def clientset(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> FakeClientset:
+    """A recording client for unit tests; in a test with a world, the world's."""
+    from ctrlkit.fakes.clientset.clientset import FakeClientset  # noqa: PLC0415
+
+    if "world" in request.fixturenames:
+        of_world: FakeClientset = request.getfixturevalue("world").clientset
+        return of_world
+
+    async def make() -> FakeClientset:
+        return FakeClientset()
+
+    return _ctrlkit_runner.get_loop().run_until_complete(make())
+
+
+@pytest.fixture
+def api_server(_ctrlkit_runner: asyncio.Runner, clientset: FakeClientset) -> Iterator[ApiServer]:
+    """The clientset over HTTP; it answers while the test, which must be asynchronous, waits for something."""
+    from ctrlkit.fakes.apiserver import ApiServer  # noqa: PLC0415
+
+    loop = _ctrlkit_runner.get_loop()
+    serving = ApiServer(clientset, clientset.tracker.registry).serve()
+    yield loop.run_until_complete(serving.__aenter__())
+    loop.run_until_complete(serving.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def cluster(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> Iterator[LiveWorld]:
+    """A namespace of its own on the cluster of --kubeconfig; the test must be marked `cluster`."""
+    from ctrlkit.fakes.world.live import LiveWorld  # noqa: PLC0415
+
+    if request.node.get_closest_marker("cluster") is None:
+        pytest.fail("use the cluster fixture: mark the test with @pytest.mark.cluster", pytrace=False)
+    loop = _ctrlkit_runner.get_loop()
+    live = LiveWorld(kubeconfig=request.config.getoption("--kubeconfig"))
+    loop.run_until_complete(live.__aenter__())
+    yield live
+    loop.run_until_complete(live.__aexit__(None, None, None))
+
+
+# ---- reports ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what happened last in the world fixture; a world of a with-block says so itself."""
+    report = yield
+    module = sys.modules.get("ctrlkit.fakes.world.world")
+    world = getattr(item, "funcargs", {}).get("world")
+    if call.when == "call" and report.failed and module is not None and isinstance(world, module.World):
+        report.sections.append(("what happened last in the world (virtual seconds, who, what)", world.trace.recent()))
+    return report

@@ -1,0 +1,1 @@
+"""What is known of each kind: its defaults, its validation, what a write of it does."""

@@ -1,0 +1,1 @@
+"""CustomResourceDefinitions: what they must say, and the kinds that they add."""

@@ -1,0 +1,74 @@
+"""What the server has against roles and their bindings. Who may grant what is not its question here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.schema import formats
+
+Plain = Mapping[str, Any]
+
+_GROUP = "rbac.authorization.k8s.io"
+
+
+def role_causes(plain: Plain, _old: Plain | None) -> Iterator[Cause]:
+    """What the server has against a Role or ClusterRole."""
+    is_namespaced = "namespace" in plain["metadata"]
+    for index, rule in enumerate(plain.get("rules") or ()):
+        yield from _rule_causes(rule, f"rules[{index}]", is_namespaced=is_namespaced)
+
+
+def binding_causes(plain: Plain, old: Plain | None) -> Iterator[Cause]:
+    """What the server has against a RoleBinding or ClusterRoleBinding."""
+    is_namespaced = "namespace" in plain["metadata"]
+    role = plain["roleRef"]
+    if role["apiGroup"] != _GROUP:
+        yield Cause.unsupported("roleRef.apiGroup", role["apiGroup"], (_GROUP,))
+    kinds = ("Role", "ClusterRole") if is_namespaced else ("ClusterRole",)
+    if role["kind"] not in kinds:
+        yield Cause.unsupported("roleRef.kind", role["kind"], kinds)
+    if not role["name"]:
+        yield Cause.required("roleRef.name")
+    for index, subject in enumerate(plain.get("subjects") or ()):
+        yield from _subject_causes(subject, f"subjects[{index}]")
+    if old is not None and role != old["roleRef"]:
+        value = {"APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"]}
+        yield Cause.wrong("roleRef", value, "cannot change roleRef")
+
+
+def _rule_causes(rule: Plain, path: str, *, is_namespaced: bool) -> Iterator[Cause]:
+    if not rule.get("verbs"):
+        yield Cause.required(f"{path}.verbs", "verbs must contain at least one value")
+    urls = rule.get("nonResourceURLs")
+    if urls:
+        if is_namespaced:
+            yield Cause.wrong(f"{path}.nonResourceURLs", urls, "namespaced rules cannot apply to non-resource URLs")
+        if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
+            text = "rules cannot apply to both regular resources and non-resource URLs"
+            yield Cause.wrong(f"{path}.nonResourceURLs", urls, text)
+        return
+    if not rule.get("apiGroups"):
+        yield Cause.required(f"{path}.apiGroups", "resource rules must supply at least one api group")
+    if not rule.get("resources"):
+        yield Cause.required(f"{path}.resources", "resource rules must supply at least one resource")
+
+
+def _subject_causes(subject: Plain, path: str) -> Iterator[Cause]:
+    name, group = subject["name"], subject.get("apiGroup", "")
+    if not name:
+        yield Cause.required(f"{path}.name")
+    match subject["kind"]:
+        case "ServiceAccount":
+            if name:
+                yield from Cause.all_wrong(f"{path}.name", name, formats.subdomain(name))
+            if group:
+                yield Cause.unsupported(f"{path}.apiGroup", group, ("",))
+            if not subject.get("namespace"):
+                yield Cause.required(f"{path}.namespace")
+        case "User" | "Group":
+            if group != _GROUP:
+                yield Cause.unsupported(f"{path}.apiGroup", group, (_GROUP,))
+        case kind:
+            yield Cause.unsupported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group"))

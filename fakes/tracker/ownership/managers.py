@@ -1,0 +1,170 @@
+"""
+Who owns which fields of an object: the entries of `metadata.managedFields`, and what becomes of them by each write.
+
+In       The entries an object has, an entry for what a write sets, and the fields it removes.
+Out      The entries the object has then, or the fields over which the writer and other managers are in conflict.
+
+Entries are plain dicts, as the API shows them, and never changed once made. Everything the tracker stores passes here,
+so entries that come from it need no checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, difference, from_fields_v1, intersection, union
+
+Entry = dict[str, Any]
+Entries = Sequence[Entry]
+
+UPDATERS_MAX = 10
+"""Update entries an object keeps; older ones are put together as those of `ancient-changes`."""
+
+_ANCIENT = "ancient-changes"
+
+
+class Operation(StrEnum):
+    """How a manager came to own fields."""
+
+    APPLY = "Apply"
+    UPDATE = "Update"
+
+
+def make_entry(
+    manager: str, operation: Operation, api_version: str, fields: FieldSet, *, subresource: str, time: str
+) -> Entry:
+    """The entry of a manager that owns fields; `time` is "" where the server notes none."""
+    entry: Entry = {"manager": manager or "unknown", "operation": operation.value, "apiVersion": api_version}
+    if time:
+        entry["time"] = time
+    entry["fieldsType"] = "FieldsV1"
+    entry["fieldsV1"] = fields
+    if subresource:
+        entry["subresource"] = subresource
+    return entry
+
+
+def read(entries: Any) -> Entries | None:
+    """The entries in a list that came from a client; None where it is none, or empty."""
+    try:
+        return [_read_entry(entry) for entry in entries] or None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _read_entry(entry: Any) -> Entry:
+    if entry["fieldsType"] != "FieldsV1":
+        raise ValueError(f"unknown type of fields: {entry['fieldsType']}")
+    return make_entry(
+        entry.get("manager") or "",
+        Operation(entry["operation"]),
+        entry["apiVersion"],
+        from_fields_v1(entry["fieldsV1"]),
+        subresource=entry.get("subresource") or "",
+        time=entry.get("time") or "",
+    )
+
+
+def same_manager(one: Entry, other: Entry) -> bool:
+    """Whether two entries are those of one manager; whoever applies has one for all versions of a kind."""
+    return bool(
+        one["manager"] == other["manager"]
+        and one["operation"] == other["operation"]
+        and (one["operation"] == Operation.APPLY or one["apiVersion"] == other["apiVersion"])
+        and one.get("subresource") == other.get("subresource")
+    )
+
+
+def find(entries: Entries, like: Entry) -> Entry | None:
+    """The entry that the manager of another entry has."""
+    return next((entry for entry in entries if same_manager(entry, like)), None)
+
+
+def describe(entry: Entry) -> str:
+    """The manager of an entry, as a conflict names it."""
+    text = f'"{entry["manager"]}"'
+    if entry.get("subresource"):
+        text += f' with subresource "{entry["subresource"]}"'
+    return f"{text} using {entry['apiVersion']}" if entry["operation"] == Operation.UPDATE else text
+
+
+def after_update(entries: Entries, by: Entry, removed: FieldSet) -> Entries:
+    """The entries after a create, update or patch: what it set is its manager's alone, what it removed nobody's."""
+    fields = by["fieldsV1"]
+    if not entries:
+        return [by] if fields else []
+    left = _without(entries, fields, removed)
+    if fields:
+        before = find(left, by)
+        if before is not None:
+            left.remove(before)
+            by = by | {"fieldsV1": union(before["fieldsV1"], fields)}
+        left.append(by)
+    return _in_order(_capped(left))
+
+
+def after_apply(entries: Entries, by: Entry, changed: FieldSet, removed: FieldSet) -> Entries:
+    """The entries after an apply: its manager owns what it applied, together with those who want the same."""
+    left = _without([entry for entry in entries if not same_manager(entry, by)], changed, removed)
+    if by["fieldsV1"]:
+        left.append(by)
+    return _in_order(left)
+
+
+def conflicts(entries: Entries, by: Entry, changed: FieldSet) -> list[tuple[Entry, FieldSet]]:
+    """The entries of others that own fields which an apply changes, with these fields."""
+    others = sorted((entry for entry in entries if not same_manager(entry, by)), key=_name_rank)
+    found = [(entry, intersection(entry["fieldsV1"], changed)) for entry in others]
+    return [(entry, fields) for entry, fields in found if fields]
+
+
+def _without(entries: Entries, changed: FieldSet, removed: FieldSet) -> list[Entry]:
+    left = []
+    for entry in entries:
+        before = entry["fieldsV1"]
+        fields = difference(difference(before, changed), removed)
+        if fields:
+            left.append(entry if fields is before else entry | {"fieldsV1": fields})
+    return left
+
+
+def _in_order(entries: list[Entry]) -> list[Entry]:
+    if len(entries) > 1:
+        entries.sort(key=_rank)
+    return entries
+
+
+def _rank(entry: Entry) -> tuple[str, ...]:
+    return (entry["operation"], entry.get("time", ""), *_name_rank(entry))
+
+
+def _name_rank(entry: Entry) -> tuple[str, ...]:
+    return (entry["manager"], entry["operation"], entry["apiVersion"], entry.get("subresource", ""))
+
+
+def _capped(entries: list[Entry]) -> list[Entry]:
+    """The entries, the oldest updates of each version put together where there are too many."""
+    excess = sum(entry["operation"] == Operation.UPDATE for entry in entries) - UPDATERS_MAX
+    if excess <= 0:
+        return entries
+    buckets: dict[str, Entry] = {}
+    for entry in sorted(entries, key=_rank):
+        version = entry["apiVersion"]
+        if entry["operation"] != Operation.UPDATE or excess == 0:
+            continue
+        if version not in buckets:
+            buckets[version] = entry
+            continue
+        first = buckets[version]
+        entries.remove(first)
+        entries.remove(entry)
+        merged = {name: value for name, value in entry.items() if name != "subresource"} | {
+            "manager": _ANCIENT,
+            "fieldsV1": union(first["fieldsV1"], entry["fieldsV1"]),
+        }
+        buckets[version] = merged
+        entries.append(merged)
+        excess -= 1
+    return entries

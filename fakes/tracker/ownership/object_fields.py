@@ -1,0 +1,155 @@
+"""The sets of fields that follow from objects: what an apply owns, what a change sets and removes, by their schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import NoneType
+from typing import Any
+
+import msgspec
+
+from ctrlkit.fakes.tracker.ownership.fieldsets import LEAF, SELF, FieldSet
+from ctrlkit.fakes.tracker.schema.nodes import ANY, Kind, Node, child
+
+
+def item_step(item: Any, node: Node) -> str:
+    """The step that leads to an item of a list that is not replaced whole."""
+    if node.is_set or not isinstance(item, Mapping):
+        return "v:" + msgspec.json.encode(item).decode()
+    keys = {key: item.get(key, node.key_defaults.get(key)) for key in node.keys}
+    return "k:" + msgspec.json.encode(keys).decode()
+
+
+def as_map(value: Any, node: Node) -> Mapping[str, Any] | None:
+    """The value where it merges by field, else None."""
+    return value if node.has_fields and isinstance(value, Mapping) else None
+
+
+def as_items(value: Any, node: Node) -> list[Any] | None:
+    """The value where it is a list that merges by item, else None."""
+    return value if node.has_items and isinstance(value, list) else None
+
+
+def applied(value: Mapping[str, Any], node: Node) -> FieldSet:
+    """
+    The fields that a manager owns by applying an object: its leaves, items of lists, and fields of open maps.
+
+    >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
+    >>> applied({"data": {"a": "1"}, "list": ["x"], "none": {}}, ANY)
+    {'f:data': {'.': {}, 'f:a': {}}, 'f:list': {}, 'f:none': {}}
+    """
+    return _applied(value, node) or {}
+
+
+def _applied(value: Any, node: Node) -> FieldSet | None:
+    """The fields below a value, {} for the value itself, None for neither."""
+    if (fields := as_map(value, node)) is not None:
+        found: FieldSet = {}
+        for name, inner in fields.items():
+            below = _applied(inner, child(node, name))
+            if inner is None or inner == {} or name not in node.fields:
+                found[f"f:{name}"] = {SELF: {}, **below} if below else {}
+            elif below is not None:
+                found[f"f:{name}"] = below
+        return found or None
+    if (items := as_items(value, node)) is not None:
+        found = {}
+        for item in items:
+            below = _applied(item, node.other or node)
+            found[item_step(item, node)] = {SELF: {}, **below} if below else {}
+        return found or None
+    return None if value is None and not node.is_leaf and node.kind is not Kind.ANY else {}
+
+
+def everything(value: Any, node: Node) -> FieldSet:
+    """The node of a value that is new or gone: the value itself and all that is below it."""
+    if fields := as_map(value, node):
+        known, other = node.fields, node.other or ANY
+        found: FieldSet = {SELF: LEAF}
+        for name, inner in fields.items():
+            below = known.get(name, other)
+            found["f:" + name] = LEAF if below.is_leaf else everything(inner, below)
+        return found
+    if items := as_items(value, node):
+        item_node = node.other or node
+        return {SELF: LEAF} | {item_step(item, node): everything(item, item_node) for item in items}
+    return LEAF
+
+
+def compare(old: Mapping[str, Any], new: Mapping[str, Any], node: Node) -> tuple[FieldSet, FieldSet]:
+    """
+    The fields of an object that were set or changed, and those that went.
+
+    >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
+    >>> compare({"data": {"a": "1", "b": "2"}}, {"data": {"a": "9"}}, ANY)
+    ({'f:data': {'f:a': {}}}, {'f:data': {'f:b': {}}})
+    """
+    found: _Found = ({}, {})
+    _compare_fields(old, new, node, found)
+    return found
+
+
+_Found = tuple[FieldSet, FieldSet]
+"""What changed and what was removed, being filled."""
+
+
+def _compare(old: Any, new: Any, node: Node, step: str, found: _Found) -> None:
+    """Note at `step` how two values that differ differ; null is an empty map, or list, as far as there is another."""
+    below: _Found = ({}, {})
+    if node.has_fields and isinstance(old, (dict, NoneType)) and isinstance(new, (dict, NoneType)) and (old or new):
+        _compare_fields(old or {}, new or {}, node, below)
+    elif node.has_items and isinstance(old, (list, NoneType)) and isinstance(new, (list, NoneType)) and (old or new):
+        _compare_items(old or [], new or [], node, below)
+    else:
+        found[0][step] = LEAF
+        return
+    for whole, part in zip(found, below, strict=True):
+        if part:
+            whole[step] = part
+
+
+def _compare_fields(old: Mapping[str, Any], new: Mapping[str, Any], node: Node, found: _Found) -> None:
+    known, other = node.fields, node.other or ANY
+    changed, removed = found
+    for name, value in new.items():
+        below = known.get(name, other)
+        if name not in old:
+            changed["f:" + name] = LEAF if below.is_leaf else everything(value, below)
+        elif old[name] != value:
+            if below.is_leaf:
+                changed["f:" + name] = LEAF
+            else:
+                _compare(old[name], value, below, "f:" + name, found)
+    for name, value in old.items():
+        if name not in new:
+            removed["f:" + name] = everything(value, known.get(name, other))
+
+
+def _compare_items(old: list[Any], new: list[Any], node: Node, found: _Found) -> None:
+    item_node = node.other or node
+    changed, removed = found
+    before = {item_step(item, node): item for item in old}
+    for item in new:
+        step = item_step(item, node)
+        if step not in before:
+            changed[step] = everything(item, item_node)
+        else:
+            was = before.pop(step)
+            if was != item:
+                _compare(was, item, item_node, step, found)
+    for step, item in before.items():
+        removed[step] = everything(item, item_node)
+
+
+def with_named(fields: FieldSet, node: Node) -> FieldSet:
+    """The set with every field on the way to a member that the kind declares by name."""
+    named: FieldSet = {}
+    for step, below in fields.items():
+        if step == SELF:
+            named[step] = below
+            continue
+        name = step.removeprefix("f:") if step.startswith("f:") else None
+        inner = child(node, name) if name is not None else (node.other or node)
+        deeper = with_named(below, inner)
+        named[step] = {SELF: {}} | deeper if deeper and name in node.fields else deeper
+    return named

@@ -1,0 +1,270 @@
+"""
+Which manager owns what after each write of an object, by the rules of its kind and of the subresource written to.
+
+In       The object before and after a write, and the Action that made it.
+Out      The entries of its new `metadata.managedFields`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from ctrlkit import clock
+from ctrlkit.errors import Conflict
+from ctrlkit.fakes.tracker.kinds.registry import Identity, Served
+from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, Path, cut, path_text, paths
+from ctrlkit.fakes.tracker.ownership.managers import (
+    Entries,
+    Entry,
+    Operation,
+    after_apply,
+    after_update,
+    conflicts,
+    describe,
+    find,
+    make_entry,
+    read,
+)
+from ctrlkit.fakes.tracker.ownership.object_fields import compare
+from ctrlkit.fakes.tracker.refusals import Cause, invalid_options
+from ctrlkit.fakes.tracker.schema.nodes import Node, built_in, custom
+from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.fakes.tracker.verbs.patch import value_at
+from ctrlkit.model import Action, PatchType, kinds
+
+MANAGER_BYTES_MAX = 128
+
+Plain = dict[str, Any]
+
+_OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_NOBODYS = ("apiVersion", "kind")
+_NOBODYS_METADATA = (
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "clusterName",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+)
+"""Fields that no manager owns, of the object and of its metadata."""
+
+_SET_BY_SERVER: Mapping[Identity, tuple[str, ...]] = {
+    kinds.NAMESPACES.identity: ("spec.finalizers",),
+    kinds.SERVICES.identity: ("spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"),
+    kinds.PERSISTENT_VOLUME_CLAIMS.identity: ("metadata.finalizers",),
+    kinds.PODS.identity: (
+        "spec.tolerations",
+        "spec.priority",
+        "spec.preemptionPolicy",
+        "spec.serviceAccountName",
+        "spec.serviceAccount",
+        "spec.nodeName",
+    ),
+}
+"""What the server itself gives to new objects after it noted who owns what; owned by whoever asks for it."""
+
+_KEPT_BY_STATUS: Mapping[Identity, tuple[Path, ...]] = {
+    kinds.PODS.identity: (("f:metadata", "f:deletionTimestamp"), ("f:metadata", "f:ownerReferences")),
+    kinds.DEPLOYMENTS.identity: (("f:metadata", "f:labels"),),
+    kinds.CUSTOM_RESOURCE_DEFINITIONS.identity: (("f:metadata",),),
+}
+"""What a write to a built-in kind's status leaves as it is, besides the spec."""
+
+
+def check_options(action: Action) -> None:
+    """Refuse a field manager's name that is missing, too long or unprintable, and `force` where nothing is applied."""
+    name, force = action.options.field_manager, action.options.force
+    is_apply = action.patch_type is PatchType.APPLY
+    if not force and not is_apply and len(name) < MANAGER_BYTES_MAX // 4 and name.isprintable():
+        return
+    causes = []
+    if is_apply and not name:
+        causes.append(Cause.required("fieldManager", "is required for apply patch"))
+    if force and not is_apply:
+        causes.append(Cause.forbidden("force", "may not be specified for non-apply patch"))
+    if len(name.encode()) > MANAGER_BYTES_MAX:
+        text = f"Too long: may not be more than {MANAGER_BYTES_MAX} bytes"
+        causes.append(Cause("fieldManager", "FieldValueTooLong", text))
+    for place, letter in enumerate(name):
+        if not letter.isprintable():
+            text = f"invalid character U+{ord(letter):04X} (at position {place})"
+            causes.append(Cause.invalid("fieldManager", f'"{name}"', text))
+    if causes:
+        raise invalid_options(f"{action.verb.value.capitalize()}Options", *causes)
+
+
+def node_of(served: Served) -> Node:
+    """How the fields of a kind merge."""
+    if served.schema is not None:
+        return served.schema.node
+    return _open_node() if served.custom else built_in(served.resource)
+
+
+@functools.cache
+def _open_node() -> Node:
+    return custom(_OPEN)
+
+
+def of_new(served: Served, action: Action, body: Mapping[str, Any], plain: Plain) -> Entries:
+    """The entries of a new object: whoever creates it owns it; `body` is what was asked for."""
+    node = node_of(served)
+    changed, _ = compare(node.empty or {}, plain, node)
+    changed = ownable(served, "", changed)
+    for path in _SET_BY_SERVER.get(served.resource.identity, ()):
+        if value_at(body, path) is None:
+            changed = cut(changed, tuple(f"f:{name}" for name in path.split(".")))
+    return after_update((), _update_entry(served, action, changed, plain["metadata"]["creationTimestamp"]), {})
+
+
+def of_update(
+    served: Served, action: Action, current: Stored, body: Mapping[str, Any], plain: Mapping[str, Any]
+) -> Entries:
+    """The entries of an object updated or patched: whoever does that owns what changed; `body` is what was sent."""
+    entries: Entries = current.metadata.get("managedFields") or ()
+    sent = (body.get("metadata") or {}).get("managedFields")
+    if sent and sent != entries and not action.subresource:
+        entries = () if sent == [{}] else read(sent) or entries
+    if not entries:
+        return ()  # once reset, or never begun, this is noted no more until somebody applies
+    changed, removed = _change(served, action.subresource, current.plain, plain)
+    if not changed and not removed:
+        return entries
+    return after_update(entries, _update_entry(served, action, changed, now()), removed)
+
+
+def of_scale(served: Served, action: Action, current: Stored, path: str, plain: Mapping[str, Any]) -> Entries:
+    """The entries of an object whose replicas, at a path, were set through its scale; no time is noted for that."""
+    entries: Entries = current.metadata.get("managedFields") or ()
+    is_apply = action.patch_type is PatchType.APPLY
+    changed, removed = _change(served, "", current.plain, plain)
+    if not is_apply and not (entries and changed):
+        return entries
+    replicas: FieldSet = {}
+    for name in reversed(path.split(".")):
+        replicas = {f"f:{name}": replicas}
+    by = make_entry(
+        action.options.field_manager,
+        Operation.APPLY if is_apply else Operation.UPDATE,
+        served.resource.api_version,
+        replicas,
+        subresource="scale",
+        time="",
+    )
+    by = find(entries, by) or by
+    if not is_apply:
+        return after_update(entries, by, removed)
+    check_conflicts(action, entries, by, changed)
+    return after_apply(entries, by, changed, removed)
+
+
+def check_conflicts(action: Action, entries: Entries, mine: Entry, changed: FieldSet) -> None:
+    """Refuse an apply that is not forced and changes what others own."""
+    found = [
+        (describe(other), path_text(path))
+        for other, fields in conflicts(entries, mine, changed)
+        for path in paths(fields)
+    ]
+    if not found or action.options.force:
+        return
+    if len(found) == 1:
+        text = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"
+    else:
+        lines = []
+        for other in dict.fromkeys(name for name, _ in found):
+            lines += [f"conflicts with {other}:", *(f"- {path}" for name, path in found if name == other)]
+        text = f"Apply failed with {len(found)} conflicts: " + "\n".join(lines)
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {other}", "field": path} for other, path in found
+    ]
+    raise Conflict(text, details={"causes": causes})
+
+
+def before_first_apply(served: Served, action: Action, plain: Mapping[str, Any]) -> Entries:
+    """The entries of an object of which nobody owns anything, once somebody applies to it."""
+    node = node_of(served)
+    changed, _ = compare(node.empty or {}, plain, node)
+    entry = make_entry(
+        "before-first-apply",
+        Operation.UPDATE,
+        served.resource.api_version,
+        ownable(served, action.subresource, changed),
+        subresource=action.subresource,
+        time=now(),
+    )
+    return after_update((), entry, {})
+
+
+def settle(plain: Plain, current: Plain, entries: Entries) -> None:
+    """Put entries into an object's new state, in place, unless nothing would change but a time in them."""
+    before: Entries = current["metadata"].get("managedFields") or ()
+    if plain == current and [_timeless(entry) for entry in before] == [_timeless(entry) for entry in entries]:
+        return
+    set_entries(plain, entries)
+
+
+def _timeless(entry: Entry) -> Entry:
+    return {name: value for name, value in entry.items() if name != "time"}
+
+
+def set_entries(plain: Plain, entries: Entries) -> None:
+    """Put entries into an object that is being made, in place."""
+    if entries:
+        plain["metadata"]["managedFields"] = list(entries)
+    else:
+        plain["metadata"].pop("managedFields", None)
+
+
+def ownable(served: Served, subresource: str, fields: FieldSet) -> FieldSet:
+    """The fields of a set that somebody can own by a write to a subresource, "" for the object as a whole."""
+    fields = writable(served, subresource, fields)
+    owned = {step: below for step, below in fields.items() if step not in _NOBODYS_STEPS}
+    metadata = fields.get("f:metadata")
+    if metadata is not None:
+        owned["f:metadata"] = {step: below for step, below in metadata.items() if step not in _NOBODYS_METADATA_STEPS}
+        if not owned["f:metadata"]:
+            del owned["f:metadata"]
+    return owned
+
+
+_NOBODYS_STEPS = frozenset(f"f:{name}" for name in _NOBODYS)
+_NOBODYS_METADATA_STEPS = frozenset((".", *(f"f:{name}" for name in _NOBODYS_METADATA)))
+
+
+def writable(served: Served, subresource: str, fields: FieldSet) -> FieldSet:
+    """The fields of a set without those that a write to a subresource leaves as they are."""
+    if subresource == "status":
+        kept: tuple[Path, ...] = (("f:metadata",),) if served.custom else ()
+        kept = (("f:spec",), *kept, *_KEPT_BY_STATUS.get(served.resource.identity, ()))
+    else:
+        kept = (("f:status",),) if served.has_status else ()
+    for path in kept:
+        fields = cut(fields, path)
+    return fields
+
+
+def now() -> str:
+    """The time of a write, as entries show it."""
+    return clock.timestamp(clock.now())
+
+
+def _change(
+    served: Served, subresource: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> tuple[FieldSet, FieldSet]:
+    changed, removed = compare(old, new, node_of(served))
+    return ownable(served, subresource, changed), writable(served, subresource, removed)
+
+
+def _update_entry(served: Served, action: Action, fields: FieldSet, time: str) -> Entry:
+    return make_entry(
+        action.options.field_manager,
+        Operation.UPDATE,
+        served.resource.api_version,
+        fields,
+        subresource=action.subresource,
+        time=time,
+    )

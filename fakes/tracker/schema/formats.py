@@ -1,0 +1,151 @@
+"""Texts with a format: label keys and values, names, addresses; and what the server says of those that have it not."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from ctrlkit.fakes.tracker.kinds.naming import (
+    DOTS_TEXT,
+    LABEL,
+    LABEL_1035,
+    LABEL_TEXT,
+    SERVICE_TEXT,
+    SUBDOMAIN,
+    SUBDOMAIN_TEXT,
+)
+from ctrlkit.fakes.tracker.schema.remembering import remembered
+
+_NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_VALUE = f"({_NAME})?"
+_NAME_TEXT = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+    f"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_NAME}')"
+)
+_VALUE_TEXT = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    f"'{_VALUE}')"
+)
+_QUALIFIED_TEXT = (
+    "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    f"alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_NAME}') "
+    "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+)
+_CONFIG_KEY = "[-._a-zA-Z0-9]+"
+_CONFIG_KEY_TEXT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    f"'key-name', regex used for validation is '{_CONFIG_KEY}')"
+)
+
+Complaints = tuple[str, ...]
+"""What the server has against a text; empty where it has nothing."""
+
+
+@remembered
+def label_key(text: str) -> Complaints:
+    """
+    A label's or annotation's key, a finalizer's name.
+
+    >>> label_key("example.com/app"), label_key("a b")[0][:48]
+    ((), 'name part must consist of alphanumeric character')
+    """
+    prefix, slash, name = text.rpartition("/")
+    if "/" in prefix:
+        return (_QUALIFIED_TEXT,)
+    complaints = []
+    if slash and not prefix:
+        complaints.append("prefix part must be non-empty")
+    elif slash:
+        complaints += [f"prefix part {one}" for one in subdomain(prefix)]
+    if not name:
+        complaints.append("name part must be non-empty")
+    elif len(name) > 63:
+        complaints.append("name part must be no more than 63 characters")
+    if not re.fullmatch(_NAME, name):
+        complaints.append(_NAME_TEXT)
+    return tuple(complaints)
+
+
+@remembered
+def label_value(text: str) -> Complaints:
+    """A label's value."""
+    return _checked(text, 63, _VALUE, _VALUE_TEXT)
+
+
+@remembered
+def subdomain(text: str) -> Complaints:
+    """A name of a kind whose names may hold dots."""
+    return _checked(text, 253, SUBDOMAIN, SUBDOMAIN_TEXT)
+
+
+@remembered
+def dns_label(text: str) -> Complaints:
+    """A name without dots: a container's, a volume's, a namespace's."""
+    is_dotted = re.fullmatch(SUBDOMAIN, text) is not None
+    return _checked(text, 63, LABEL, DOTS_TEXT if is_dotted else LABEL_TEXT)
+
+
+def label_1035(text: str) -> Complaints:
+    """A name that begins with a letter: of a version, or of what a definition names."""
+    return _checked(text, 63, LABEL_1035, SERVICE_TEXT)
+
+
+def port_name(text: str) -> Complaints:
+    """
+    The name of a container's port.
+
+    >>> port_name("http"), port_name("80")
+    ((), ('must contain at least one letter (a-z)',))
+    """
+    rules: tuple[tuple[bool, str], ...] = (
+        (len(text) <= 15, "must be no more than 15 characters"),
+        (
+            bool(re.fullmatch("[-a-z0-9]+", text)),
+            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)",
+        ),
+        (bool(re.search("[a-z]", text)), "must contain at least one letter (a-z)"),
+        ("--" not in text, "must not contain consecutive hyphens"),
+        (not text.startswith("-") and not text.endswith("-"), "must not begin or end with a hyphen"),
+    )
+    return tuple(complaint for holds, complaint in rules if not holds)
+
+
+def port_number(number: int) -> Complaints:
+    """A TCP or UDP port."""
+    return () if 1 <= number <= 65535 else ("must be between 1 and 65535, inclusive",)
+
+
+def variable_name(text: str) -> Complaints:
+    """The name of an environment variable."""
+    if text and all(" " <= char <= "~" and char != "=" for char in text):
+        return ()
+    if not text:
+        return ("environment variable name must be non-empty",)
+    return ("a valid environment variable name must consist only of printable ASCII characters other than '='",)
+
+
+def config_key(text: str) -> Complaints:
+    """A key of a ConfigMap's or Secret's data."""
+    complaints = ["must be no more than 253 characters"] if len(text) > 253 else []
+    if not re.fullmatch(_CONFIG_KEY, text):
+        complaints.append(_CONFIG_KEY_TEXT)
+    if text in (".", ".."):
+        complaints.append(f"must not be '{text}'")
+    elif text.startswith(".."):
+        complaints.append("must not start with '..'")
+    return tuple(complaints)
+
+
+def ip_address(text: str) -> Complaints:
+    """An IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return ("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",)
+    return ()
+
+
+def _checked(text: str, longest: int, pattern: str, complaint: str) -> Complaints:
+    complaints = (f"must be no more than {longest} characters",) if len(text) > longest else ()
+    return complaints if re.fullmatch(pattern, text) else (*complaints, complaint)

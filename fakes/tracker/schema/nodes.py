@@ -1,0 +1,220 @@
+"""
+What server-side apply knows of a kind's fields: which are one value, which merge by field, by key, or as a set.
+
+In       Built-in kinds: types.json (all fields) and shapes.json (how they merge). Custom kinds: their definition's
+         openAPIV3Schema with its `x-kubernetes-*` marks.
+Out      The `Node` of a kind's objects, from which all others are reached.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from enum import Enum
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from ctrlkit.fakes.tracker.schema.shapes import Field, is_atomic, type_shape
+from ctrlkit.model import AnyResource
+
+_KEY_DEFAULTS = {"protocol": "TCP"}
+"""The one list key of the built-in kinds that has a default."""
+
+
+class Kind(Enum):
+    """What a value may be: `ANY` takes maps by field, and everything else as one value."""
+
+    ANY = "any"
+    SCALAR = "scalar"
+    MAP = "map"
+    LIST = "list"
+
+
+class Node:
+    """
+    How one field's value merges.
+
+    Shape   MAP: `fields` are those declared, `other` is the node of any other field, None where none is allowed. LIST:
+            `other` is the node of its items, `keys` names an item (sorted), `is_set` says that items are values. With
+            `is_leaf` the value is owned and replaced whole, whatever is below it; else `has_fields` says that a map
+            merges by field, `has_items` that a list merges by item. `scalar` is the type a scalar must have, "untyped"
+            for any. `empty` is the value a new object of a Go type has here before it is filled.
+    """
+
+    __slots__ = (
+        "empty",
+        "fields",
+        "has_fields",
+        "has_items",
+        "is_leaf",
+        "is_set",
+        "key_defaults",
+        "keys",
+        "kind",
+        "other",
+        "scalar",
+    )
+
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        other: Node | None = None,
+        keys: tuple[str, ...] = (),
+        is_set: bool = False,
+        is_atomic: bool = False,
+        scalar: str = "untyped",
+    ) -> None:
+        self.kind = kind
+        self.fields: dict[str, Node] = {}
+        self.other = other
+        self.keys = tuple(sorted(keys))
+        self.key_defaults: Mapping[str, Any] = {}
+        self.is_set = is_set
+        self.is_leaf = kind is Kind.SCALAR or is_atomic or (kind is Kind.LIST and not keys and not is_set)
+        self.has_fields = not self.is_leaf and kind in (Kind.MAP, Kind.ANY)
+        self.has_items = not self.is_leaf and kind is Kind.LIST
+        self.scalar = scalar
+        self.empty: Any = None
+
+
+ANY = Node(Kind.ANY)
+ANY.other = ANY
+ANY_SCALAR = Node(Kind.SCALAR)
+
+
+def child(node: Node, name: str) -> Node:
+    """The node of a map's field; that of any value where the field is not allowed."""
+    return node.fields.get(name) or node.other or ANY
+
+
+@functools.cache
+def built_in(resource: AnyResource) -> Node:
+    """
+    The node of a built-in kind's objects; `ANY` for a kind that is not described.
+
+    >>> from ctrlkit.model.kinds import PODS
+    >>> spec = built_in(PODS).fields["spec"]
+    >>> spec.fields["containers"].keys, spec.fields["nodeSelector"].is_leaf
+    (('name',), True)
+    """
+    types = _types()
+    name = types.kinds.get(f"{resource.api_version} {resource.kind}")
+    return _type_node(name) if name else ANY
+
+
+class _Types(msgspec.Struct, frozen=True):
+    kinds: dict[str, str]
+    types: dict[str, dict[str, str]]
+
+
+@functools.cache
+def _types() -> _Types:
+    data = resources.files(__package__).joinpath("types.json").read_bytes()
+    return msgspec.json.decode(data, type=_Types)
+
+
+_KNOWN: dict[str, Node] = {}
+_SCALARS = {"s": "string", "y": "string", "b": "boolean", "i32": "numeric", "i64": "numeric", "n": "numeric"}
+_EMPTY = {"s": "", "y": "", "b": False, "i32": 0, "i64": 0, "n": 0, "q": "0", "x": 0}
+
+
+def _type_node(name: str) -> Node:
+    """The node of a named type, made once: types may contain themselves."""
+    node = _KNOWN.get(name)
+    if node is None:
+        node = _KNOWN[name] = Node(Kind.MAP, is_atomic=is_atomic(name))
+        shape = type_shape(name)
+        always = {}
+        for field, word in _types().types[name].items():
+            made = node.fields[field] = _word_node(word.rstrip("!*"), shape.get(field, Field()))
+            if word.endswith("!"):
+                always[field] = made.empty
+        node.empty = always
+    return node
+
+
+def _word_node(word: str, field: Field) -> Node:
+    """The node of a field from its word in types.json (see extract_types.py) and how it merges."""
+    if word.startswith("[]"):
+        item = _word_node(word[2:], Field())
+        node = Node(Kind.LIST, other=item, keys=field.map_keys, is_set=field.is_set, is_atomic=field.atomic)
+        node.key_defaults = {key: _KEY_DEFAULTS[key] for key in field.map_keys if key in _KEY_DEFAULTS}
+        return node
+    if word.startswith("{}"):
+        return Node(Kind.MAP, other=_word_node(word[2:], Field()), is_atomic=field.atomic)
+    if word in _types().types:
+        node = _type_node(word)
+        return _atomic(node) if field.atomic and not node.is_leaf else node
+    if word == "?":
+        return ANY
+    node = Node(Kind.SCALAR, scalar=_SCALARS.get(word, "untyped"))
+    node.empty = _EMPTY.get(word)
+    return node
+
+
+def _atomic(node: Node) -> Node:
+    whole = Node(node.kind, is_atomic=True)
+    whole.fields, whole.empty = node.fields, node.empty
+    return whole
+
+
+_PRESERVE = "x-kubernetes-preserve-unknown-fields"
+_CUSTOM_SCALARS = {"string": "string", "boolean": "boolean", "integer": "numeric", "number": "numeric"}
+
+
+def custom(openapi: Mapping[str, Any]) -> Node:
+    """
+    The node of a custom kind's objects, from the openAPIV3Schema of one of its versions.
+
+    >>> tags = {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}}
+    >>> custom({"type": "object", "properties": {"tags": tags}}).fields["tags"].is_set
+    True
+    """
+    root = _custom_node(openapi, preserves=False)
+    root.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": _type_node("ObjectMeta")}
+    return root
+
+
+def _custom_node(schema: Mapping[str, Any], *, preserves: bool) -> Node:
+    preserves = preserves or bool(schema.get(_PRESERVE))
+    if schema.get("x-kubernetes-int-or-string"):
+        return ANY_SCALAR
+    match schema.get("type"):
+        case "object":
+            return _custom_map(schema, preserves=preserves)
+        case "array":
+            return _custom_list(schema, preserves=preserves)
+        case "string" if schema.get("format") not in (None, "", "byte"):
+            return ANY_SCALAR
+        case str(name) if name in _CUSTOM_SCALARS:
+            return Node(Kind.SCALAR, scalar=_CUSTOM_SCALARS[name])
+    return ANY
+
+
+def _custom_map(schema: Mapping[str, Any], *, preserves: bool) -> Node:
+    properties = schema.get("properties") or {}
+    additional = schema.get("additionalProperties")
+    other: Node | None = None
+    if isinstance(additional, Mapping):
+        other = _custom_node(additional, preserves=preserves)
+    elif additional or (additional is None and (preserves or not properties)):
+        other = ANY
+    node = Node(Kind.MAP, other=other, is_atomic=schema.get("x-kubernetes-map-type") == "atomic")
+    node.fields = {name: _custom_node(inner, preserves=preserves) for name, inner in properties.items()}
+    if schema.get("x-kubernetes-embedded-resource"):
+        node.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": _type_node("ObjectMeta")}
+    return node
+
+
+def _custom_list(schema: Mapping[str, Any], *, preserves: bool) -> Node:
+    items = schema.get("items") or {}
+    list_type = schema.get("x-kubernetes-list-type")
+    keys = tuple(schema.get("x-kubernetes-list-map-keys") or ()) if list_type == "map" else ()
+    node = Node(Kind.LIST, other=_custom_node(items, preserves=preserves), keys=keys, is_set=list_type == "set")
+    properties = items.get("properties") or {}
+    defaults = {key: (properties.get(key) or {}).get("default") for key in keys}
+    node.key_defaults = {key: value for key, value in defaults.items() if value is not None}
+    return node

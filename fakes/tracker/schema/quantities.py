@@ -1,0 +1,75 @@
+"""Quantities (`100m`, `1Gi`): read, compared, and written in the server's one way."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from ctrlkit.fakes.tracker.schema.remembering import remembered
+
+_TEXT = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(m|u|n|[kMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
+_BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+_POWERS = {suffix: power for power, suffix in _DECIMAL.items()}
+
+_LENGTH_MAX = 1_000
+_EXPONENT_MAX = 999  # a real server is busy with larger ones until its time is up
+
+REFUSAL = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+"""What the server says of a text that is no quantity."""
+
+
+@remembered
+def quantity_value(text: str) -> Decimal:
+    """
+    The number a quantity stands for.
+
+    >>> quantity_value("1500m"), quantity_value("2Ki"), quantity_value("1e3")
+    (Decimal('1.500'), Decimal('2048'), Decimal('1E+3'))
+
+    Errors  ValueError where it is none.
+    """
+    match = _TEXT.fullmatch(text)
+    if match is None or len(text) > _LENGTH_MAX:
+        raise ValueError(REFUSAL)
+    number, suffix = Decimal(match[1]), match[2] or ""
+    if suffix in _BINARY:
+        return number * Decimal(1024 ** (_BINARY.index(suffix) + 1))
+    if suffix in _POWERS:
+        return number.scaleb(_POWERS[suffix])
+    exponent = int(suffix[1:])
+    if abs(exponent) > _EXPONENT_MAX:
+        raise ValueError(REFUSAL)
+    return number.scaleb(exponent)
+
+
+@remembered
+def canonical(text: str) -> str:
+    """
+    The same quantity as the server writes it: no fraction, the largest suffix that allows this.
+
+    >>> [canonical(one) for one in ("0.5", "1000m", "1024Mi", "1.5Gi", "100M", "1e3", "0")]
+    ['500m', '1', '1Gi', '1536Mi', '100M', '1e3', '0']
+
+    Errors  ValueError where it is none.
+    """
+    value = quantity_value(text)
+    if value == 0:
+        return "0"
+    if text.endswith("i") and value == value.to_integral_value() and abs(value) >= 1024:
+        return _in_binary(int(value))
+    power = 18
+    while power > -9 and value.scaleb(-power) != value.scaleb(-power).to_integral_value():
+        power -= 3
+    suffix = _DECIMAL[power]
+    if suffix and power > -3 and re.search(r"[eE][+-]?\d+$", text):
+        suffix = f"e{power}"
+    return f"{value.scaleb(-power).to_integral_value():f}{suffix}"
+
+
+def _in_binary(value: int) -> str:
+    steps = 0
+    while value % 1024 == 0 and steps < len(_BINARY):
+        value //= 1024
+        steps += 1
+    return f"{value}{_BINARY[steps - 1] if steps else ''}"

@@ -1,0 +1,445 @@
+"""
+Objects of built-in kinds read as the server's types read them: unknown fields dropped and told, empty ones left out.
+
+The types are facts of the server's OpenAPI documents, kept in `types.json` (made by `extract_types`). A word there is
+`s` text, `b` bool, `i32`/`i64` integer, `n` number, `y` base64, `q` quantity, `t`/`u` time in (micro)seconds, `x`
+integer or text, `?` anything, or the name of a type.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from ctrlkit.fakes.tracker.schema.quantities import canonical
+from ctrlkit.model import AnyResource
+
+Plain = dict[str, Any]
+Path = tuple[Any, Any] | None
+"""How deep a value lies: the way to what holds it, and its own field name, list index or (in a tuple) map key."""
+
+_SCALARS: Mapping[str, type] = {"s": str, "b": bool}
+_INTEGERS = {"i32": range(-(2**31), 2**31), "i64": range(-(2**63), 2**63)}
+_SCALE: Mapping[str, Mapping[str, str]] = {
+    "Scale": {
+        "kind": "s",
+        "apiVersion": "s",
+        "metadata": "ObjectMeta!",
+        "spec": "ScaleSpec!",
+        "status": "ScaleStatus!",
+    },
+    "ScaleSpec": {"replicas": "i32"},
+    "ScaleStatus": {"replicas": "i32!", "selector": "s"},
+}
+"""The type of the scale subresource, which is no kind of its own here."""
+
+_SCHEMA_FIELDS = {
+    "items": "schema or list",
+    "additionalItems": "schema or bool",
+    "additionalProperties": "schema or bool",
+}
+"""Fields of a JSONSchemaProps that may be of two types, which OpenAPI does not say."""
+
+_GO_NAMES = {"s": "string", "b": "bool", "i32": "int32", "i64": "int64", "n": "float64", "y": "[]uint8"}
+_GO_NAMES |= {"q": "resource.Quantity", "t": "v1.Time", "u": "v1.MicroTime", "x": "intstr.IntOrString"}
+_NOTHING: Mapping[str, Any] = {}
+_WHOLE_MAX = 2**53  # beyond, not every integer is a float64
+_SHOWN_BITS_MAX = 10_000  # Python refuses to write down an integer of more than 4,300 digits
+_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+class DoesNotFit(ValueError):
+    """A value is not of its field's type; the text is the server's."""
+
+
+def read(resource: AnyResource, plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
+    """
+    An object's fields as the server keeps them, and the paths of those it does not know.
+
+    >>> from ctrlkit.model.kinds import CONFIG_MAPS
+    >>> read(CONFIG_MAPS, {"metadata": {"name": "a"}, "data": {}, "bogus": 1}, {})
+    ({'metadata': {'name': 'a'}}, ['bogus'])
+
+    Shape   All but `metadata` and what is not typed is a new value, so that defaults can be put into it; parts equal
+            to those of `known`, the object as it is stored, are taken from there and must not be changed.
+    Errors  DoesNotFit.
+    """
+    struct = struct_of(resource)
+    if struct is None:
+        return dict(plain), []
+    unknown: list[str] = []
+    same = {name: known[name] for name, value in plain.items() if name in known and known[name] == value}
+    rest = {name: value for name, value in plain.items() if name not in same} if same else plain
+    kept = struct.read(rest, None, unknown, same)
+    return {**kept, **same}, unknown
+
+
+@functools.cache
+def struct_of(resource: AnyResource) -> Struct | None:
+    """The type of a kind's objects, None where the kind is not built in."""
+    name = _facts().kinds.get(f"{resource.api_version} {resource.kind}")
+    return _struct(name) if name else None
+
+
+@functools.cache
+def blank_status(resource: AnyResource) -> Plain | None:
+    """The status an object of a kind has before anybody wrote one; not to be changed."""
+    struct = struct_of(resource)
+    blank: Plain | None = struct.read({}, None, []).get("status") if struct else None
+    return blank
+
+
+def read_metadata(plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
+    """What `read` does, for the metadata of an object whose own fields have no type here."""
+    if plain == known:
+        return dict(known), []
+    unknown: list[str] = []
+    return _struct("ObjectMeta").read(plain, (None, "metadata"), unknown), unknown
+
+
+def read_scale(plain: Mapping[str, Any]) -> Plain:
+    """A Scale as the server's type holds it; unknown fields are dropped. Errors: DoesNotFit."""
+    return _struct("Scale").read(plain, None, [])
+
+
+def untyped(value: Any) -> Any:
+    """
+    A value without a type as Go reads it, and writes it again: integers beyond int64 are floats, floats without a
+    fraction have no point. What needs no change is not copied.
+
+    >>> untyped({"a": [1, 2**64, 3.0, 3.5]})
+    {'a': [1, 1.8446744073709552e+19, 3, 3.5]}
+
+    Errors  DoesNotFit for a number that is no float64 either.
+    """
+    match value:
+        case dict():
+            read: Any = {name: untyped(inner) for name, inner in value.items()}
+            is_changed = any(read[name] is not inner for name, inner in value.items())
+        case list():
+            read = [untyped(item) for item in value]
+            is_changed = any(one is not other for one, other in zip(read, value, strict=True))
+        case int() | float() if not isinstance(value, bool):
+            return _untyped_number(value)
+        case _:
+            return value
+    return read if is_changed else value
+
+
+def _untyped_number(number: float) -> float:
+    if isinstance(number, int):
+        return number if number in _INTEGERS["i64"] else _as_float(number)
+    is_whole = math.isfinite(number) and number.is_integer() and abs(number) <= _WHOLE_MAX
+    return int(number) if is_whole else _as_float(number)
+
+
+def _as_float(number: float) -> float:
+    try:
+        read = float(number)
+    except OverflowError:
+        read = math.inf
+    if not math.isfinite(read):
+        raise DoesNotFit(f"json: cannot unmarshal number {_shown_number(number)} into Go value of type float64")
+    return read
+
+
+def _shown_number(number: float) -> str:
+    """A number as text, of an integer with very many digits the order of magnitude."""
+    if isinstance(number, int) and number.bit_length() > _SHOWN_BITS_MAX:
+        return f"of {number.bit_length()} bits"
+    return str(number)
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    kinds: dict[str, str]
+    types: dict[str, dict[str, str]]
+
+
+@functools.cache
+def _facts() -> _Facts:
+    text = resources.files(__package__).joinpath("types.json").read_bytes()
+    return msgspec.json.decode(text, type=_Facts)
+
+
+_Reader = Callable[[Any, Path, str, list[str]], Any]
+"""Reads a value at a path, a field of the type named; adds paths of unknown fields to the list."""
+
+
+class _Field:
+    """One field of a type: `scalar` is what its value is kept as it comes for, `keeps` says that empty is a value."""
+
+    __slots__ = ("keeps", "read", "scalar")
+
+    def __init__(self, word: str) -> None:
+        bare = word.rstrip("!*")
+        self.keeps = bare != word or bare[0].isupper() or bare in ("?", "schema or bool")
+        self.scalar = _SCALARS.get(bare)
+        self.read = _reader(bare)
+
+
+class Struct:
+    """One type. Its fields are made when the first value of it is read."""
+
+    __slots__ = ("_always", "_fields", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._fields: dict[str, _Field] = {}
+        self._always: tuple[tuple[str, _Reader | None, Any], ...] = ()
+
+    def read(
+        self, value: Mapping[str, Any], path: Path, unknown: list[str], present: Mapping[str, Any] = _NOTHING
+    ) -> Plain:
+        """A value as the server keeps it; fields in `present` are not made up where they are missing."""
+        if not self._fields:
+            self._learn()
+        fields = self._fields
+        kept: Plain = {}
+        for name, inner in value.items():
+            field = fields.get(name)
+            if field is None:
+                unknown.append(path_text((path, name)))
+            elif type(inner) is field.scalar:
+                if inner or field.keeps:
+                    kept[name] = inner
+            elif inner is not None:
+                found = field.read(inner, (path, name), self.name, unknown)
+                if found or field.keeps:
+                    kept[name] = found
+        for name, reader, zero in self._always:
+            if name not in kept and name not in present:
+                kept[name] = reader({}, None, "", unknown) if reader else zero
+        return kept
+
+    def _learn(self) -> None:
+        words = _SCALE[self.name] if self.name in _SCALE else _facts().types[self.name]
+        if self.name == "JSONSchemaProps":
+            words = {**words, **_SCHEMA_FIELDS}
+        self._fields = {name: _Field(word) for name, word in words.items()}
+        always = []
+        for name, word in words.items():
+            bare = word.rstrip("!")
+            if bare != word:
+                is_struct = bare[0].isupper()
+                always.append((name, self._fields[name].read if is_struct else None, _zero(bare)))
+        self._always = tuple(always)
+
+
+@functools.cache
+def _struct(name: str) -> Struct:
+    return Struct(name)
+
+
+def _zero(word: str) -> Any:
+    match word:
+        case "s":
+            return ""
+        case "b":
+            return False
+        case "i32" | "i64" | "n":
+            return 0
+    return None
+
+
+@functools.cache
+def _reader(word: str) -> _Reader:
+    if word.startswith("[]"):
+        return _list_reader(word)
+    if word.startswith("{}"):
+        return _map_reader(word)
+    if word in _READERS:
+        return functools.partial(_READERS[word], word)
+    return _struct_reader(word)
+
+
+def _struct_reader(word: str) -> _Reader:
+    struct = _struct(word)
+
+    def read_struct(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+        if not isinstance(value, Mapping):
+            _refuse(word, value, path, owner, unknown)
+        return struct.read(value, path, unknown)
+
+    return read_struct
+
+
+def _list_reader(word: str) -> _Reader:
+    item = _Field(word[2:])
+
+    def read_list(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+        if not isinstance(value, list | tuple):
+            _refuse(word, value, path, owner, unknown)
+        return [
+            one if type(one) is item.scalar else item.read(one, (path, index), owner, unknown)
+            for index, one in enumerate(value)
+            if one is not None
+        ]
+
+    return read_list
+
+
+def _map_reader(word: str) -> _Reader:
+    item = _Field(word[2:])
+
+    def read_map(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+        if not isinstance(value, Mapping):
+            _refuse(word, value, path, owner, unknown)
+        return {
+            name: one if type(one) is item.scalar else item.read(one, (path, (name,)), owner, unknown)
+            for name, one in value.items()
+            if one is not None
+        }
+
+    return read_map
+
+
+def _keep(_word: str, value: Any, _path: Path, _owner: str, _unknown: list[str]) -> Any:
+    return value
+
+
+def _read_number(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    try:
+        return value if is_number and math.isfinite(value) else _refuse(word, value, path, owner, unknown)
+    except OverflowError:  # an integer that no float64 comes near
+        return _refuse("i64", value, path, owner, unknown)
+
+
+def _read_integer(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    return value if type(value) is int and value in _INTEGERS[word] else _refuse(word, value, path, owner, unknown)
+
+
+def _read_int_or_text(_word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    return value if type(value) is str else _read_integer("i32", value, path, owner, unknown)
+
+
+def _read_quantity(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        _refuse(word, value, path, owner, unknown)
+    try:
+        return canonical(str(value).strip())
+    except ValueError as error:
+        raise DoesNotFit(str(error)) from None
+
+
+def _read_bytes(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    if not isinstance(value, str):
+        _refuse(word, value, path, owner, unknown)
+    try:
+        base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        good = re.match(r"(?:[A-Za-z0-9+/]{4})*[A-Za-z0-9+/]*={0,2}", value)
+        raise DoesNotFit(f"illegal base64 data at input byte {good.end() if good else 0}") from None
+    return value
+
+
+def _read_schema_or_list(_word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    """One schema, or several; anything else is passed over, as the server does it."""
+    if isinstance(value, list):
+        return _reader("[]JSONSchemaProps")(value, path, owner, unknown)
+    return _struct("JSONSchemaProps").read(value, path, unknown) if isinstance(value, Mapping) else None
+
+
+def _read_schema_or_bool(_word: str, value: Any, path: Path, _owner: str, unknown: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return _struct("JSONSchemaProps").read(value, path, unknown)
+    if isinstance(value, bool):
+        return value
+    raise DoesNotFit("boolean or JSON schema expected")
+
+
+def _read_time(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    if not isinstance(value, str):
+        _refuse(word, value, path, owner, unknown)
+    if (_SECONDS if word == "t" else _MICROSECONDS).fullmatch(value):
+        return value
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        form = "2006-01-02T15:04:05Z07:00" if word == "t" else "2006-01-02T15:04:05.000000Z07:00"
+        raise DoesNotFit(f'parsing time "{value}" as "{form}": cannot parse "{value}" as "2006"')
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ" if word == "t" else "%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _refuse(word: str, value: Any, path: Path, owner: str, _unknown: list[str]) -> Any:
+    raise DoesNotFit(
+        f"json: cannot unmarshal {json_type(value, word)} into Go struct field {owner}.{_go_path(path)} "
+        f"of type {_go_name(word)}"
+    )
+
+
+_READERS: Mapping[str, Callable[[str, Any, Path, str, list[str]], Any]] = {
+    "?": _keep,
+    "s": _refuse,
+    "b": _refuse,
+    "i32": _read_integer,
+    "i64": _read_integer,
+    "n": _read_number,
+    "x": _read_int_or_text,
+    "q": _read_quantity,
+    "y": _read_bytes,
+    "t": _read_time,
+    "u": _read_time,
+    "schema or list": _read_schema_or_list,
+    "schema or bool": _read_schema_or_bool,
+}
+
+
+def path_text(path: Path) -> str:
+    """
+    A path as the server writes it.
+
+    >>> path_text((((None, "spec"), "containers"), 0))
+    'spec.containers[0]'
+    """
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step[0] if isinstance(step, tuple) else step}")
+    return "".join(reversed(steps)).lstrip(".")
+
+
+def _go_path(path: Path) -> str:
+    """A path as Go's decoder writes it: field names only."""
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        if isinstance(step, str):
+            steps.append(step)
+    return ".".join(reversed(steps))
+
+
+def _go_name(word: str) -> str:
+    if word.startswith("[]"):
+        return f"[]{_go_name(word[2:])}"
+    if word.startswith("{}"):
+        return f"map[string]{_go_name(word[2:])}"
+    return _GO_NAMES.get(word, f"v1.{word}")
+
+
+def json_type(value: object, word: str = "") -> str:
+    """What JSON calls a value's type, as Go's decoder says it of a value that is no `word`."""
+    match value:
+        case bool():
+            return "bool"
+        case int() | float() if word.startswith("i"):
+            return f"number {_shown_number(value)}"
+        case int() | float():
+            return "number"
+        case list() | tuple():
+            return "array"
+        case str():
+            return "string"
+    return "object"

@@ -1,0 +1,1 @@
+"""What the server does with a request, a file for each verb."""

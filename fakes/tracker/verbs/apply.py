@@ -1,0 +1,139 @@
+"""
+Server-side apply: an object brought to what one manager wants of it.
+
+What the manager gives is merged into the object by the schema of its kind; what it applied before and gives no more is
+removed unless somebody else owns it too; and where a change takes a field from another manager, the apply fails unless
+it is forced. Who owns what is kept in `metadata.managedFields`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ctrlkit.errors import Conflict
+from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, difference, intersection, union
+from ctrlkit.fakes.tracker.ownership.managers import Entries, Entry, Operation, after_apply, find, make_entry
+from ctrlkit.fakes.tracker.ownership.object_fields import applied, compare, with_named
+from ctrlkit.fakes.tracker.ownership.ownership import (
+    before_first_apply,
+    check_conflicts,
+    node_of,
+    now,
+    ownable,
+    writable,
+)
+from ctrlkit.fakes.tracker.ownership.typed_merge import merge, problems, remove
+from ctrlkit.fakes.tracker.refusals import bad_request, not_found, plain_failure
+from ctrlkit.fakes.tracker.schema.nodes import Node
+from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.fakes.tracker.verbs.create import make
+from ctrlkit.fakes.tracker.verbs.update import replace
+from ctrlkit.model import Action, ObjectKey
+
+Plain = dict[str, Any]
+
+
+def apply(core: Core, served: Served, action: Action) -> tuple[Stored, bool]:
+    """
+    Carry out an apply: the object as it is then, and whether it was made by this.
+
+    Errors  BadRequest for managedFields, another kind, or another name than the URL's; ApiError 500 for fields the kind
+            does not have; Conflict with other managers; all of create and update.
+    """
+    _check(served, action)
+    current = core.find(served, action.key)
+    if current is not None:
+        return _apply_to(core, served, action, current), False
+    if action.subresource:
+        raise not_found(served.resource, action.name)
+    body = action.body
+    _check_uid(served, action)
+    named = {**body, "metadata": {**(body.get("metadata") or {}), "name": action.name}}
+    fields = ownable(served, "", applied(body, node_of(served)))
+    entries = after_apply((), _entry(served, action, fields, now()), {}, {})
+    return make(core, served, action, named, owners=entries), True
+
+
+def _apply_to(core: Core, served: Served, action: Action, current: Stored) -> Stored:
+    node, subresource = node_of(served), action.subresource
+    live = {"apiVersion": served.resource.api_version, "kind": served.resource.kind, **current.plain}
+    live["metadata"] = {name: value for name, value in current.metadata.items() if name != "managedFields"}
+    had: Entries = current.metadata.get("managedFields") or ()
+    entries = had or before_first_apply(served, action, live)
+    fields = writable(served, subresource, applied(action.body, node))
+    mine = _entry(served, action, ownable(served, subresource, fields), "")
+    before = find(entries, mine)
+    merged = merge(live, action.body, node)
+    if before:
+        others = [entry["fieldsV1"] for entry in entries if entry is not before]
+        merged = _pruned(merged, before["fieldsV1"], [fields, *others], node)
+    changed, removed = (writable(served, subresource, part) for part in compare(live, merged, node))
+    check_conflicts(action, entries, mine, changed)
+    time = now() if merged != live else before.get("time", "") if before else ""
+    after = after_apply(entries, _entry(served, action, mine["fieldsV1"], time), changed, removed)
+    given = (action.body.get("metadata") or {}).get("resourceVersion")
+    meta = merged["metadata"] | {"name": action.name, "resourceVersion": given or str(current.version)}
+    return replace(core, served, action, current, merged | {"metadata": meta}, owners=after)
+
+
+def _entry(served: Served, action: Action, fields: FieldSet, time: str) -> Entry:
+    """What the manager of an apply owns by it."""
+    options, api_version = action.options, served.resource.api_version
+    return make_entry(
+        options.field_manager, Operation.APPLY, api_version, fields, subresource=action.subresource, time=time
+    )
+
+
+def _pruned(merged: Plain, last: FieldSet, owned: list[FieldSet], node: Node) -> Plain:
+    """
+    The merged object without what the manager applied last and nobody owns now.
+
+    A field on the way to such a field goes too, with whatever it holds, if nothing below it is owned any more.
+    """
+    kept: FieldSet = {}
+    for fields in owned:
+        kept = union(kept, fields)
+    last, kept = with_named(last, node), with_named(kept, node)
+    if not difference(last, kept):
+        return merged
+    present = with_named(applied(merged, node), node)
+    bare = with_named(applied(remove(merged, last, node), node), node)
+    shared = remove(merged, difference(present, union(bare, kept)), node)
+    left = with_named(applied(shared, node), node)
+    pruned: Plain = remove(merged, intersection(difference(present, left), last), node)
+    return pruned
+
+
+def _check(served: Served, action: Action) -> None:
+    resource, body = served.resource, action.body
+    if not isinstance(body, Mapping):
+        raise bad_request("error decoding patch: an apply patch is an object")
+    group, _, version = str(body.get("apiVersion") or "").rpartition("/")
+    kind = body.get("kind") or ""
+    if (group, version, kind) != (resource.group, resource.version, resource.kind):
+        raise bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
+    meta = body.get("metadata") or {}
+    if meta.get("managedFields") is not None:
+        raise bad_request("metadata.managedFields must be nil")
+    found = list(problems(body, node_of(served)))
+    if found:
+        place = ObjectKey(meta.get("namespace") or "", meta.get("name") or "")
+        text = found[0] if len(found) == 1 else "\n".join(["errors:", *(f"  {one}" for one in found)])
+        raise plain_failure(
+            f"failed to create typed patch object ({place.namespace}/{place.name}; {group}/{version}, Kind={kind}): "
+            f"{text}"
+        )
+    if meta.get("name", action.name) != action.name:
+        raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({action.name})")
+
+
+def _check_uid(served: Served, action: Action) -> None:
+    uid = (action.body.get("metadata") or {}).get("uid")
+    if uid:
+        raise Conflict(
+            f'Operation cannot be fulfilled on {served.resource} "{action.name}": uid mismatch: the provided object '
+            f"specified uid {uid}, and no existing object was found"
+        )

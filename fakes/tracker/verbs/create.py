@@ -1,0 +1,112 @@
+"""Create: what a server makes of a new object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.kinds import builtin, metadata
+from ctrlkit.fakes.tracker.kinds.definitions import definitions
+from ctrlkit.fakes.tracker.kinds.naming import GENERATE_TRIES, generate_name
+from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.validation import kind_causes
+from ctrlkit.fakes.tracker.ownership import ownership
+from ctrlkit.fakes.tracker.ownership.managers import Entries
+from ctrlkit.fakes.tracker.refusals import (
+    already_exists,
+    bad_request,
+    invalid,
+    namespace_terminating,
+    not_found,
+    plain_failure,
+)
+from ctrlkit.fakes.tracker.schema.strict import decode
+from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.model import Action, ObjectKey, kinds
+
+
+def create(core: Core, served: Served, action: Action) -> Stored:
+    """
+    Carry out a create.
+
+    Errors  BadRequest (wrong kind or namespace), NotFound or Forbidden (namespace missing, terminating), Invalid,
+            AlreadyExists.
+    """
+    return make(core, served, action, _checked_body(served, action))
+
+
+def make(
+    core: Core, served: Served, action: Action, body: Mapping[str, Any], *, owners: Entries | None = None
+) -> Stored:
+    """Store a new object from a body that is of the right kind; without `owners`, all of it is its maker's."""
+    plain = _initial(served, action, body)
+    _check_namespace(core, served, action, body)
+    name = _choose_name(core, served, plain["metadata"], action.namespace)
+    plain["metadata"]["name"] = name
+    builtin.fill_in_new(served.resource, plain)
+    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
+        plain = definitions.complete(plain, definitions.others_of(core.store, plain))
+    plain = definitions.conform(served, plain, action)
+    causes = metadata.birth_causes(served.resource, plain["metadata"])
+    if served.resource.identity == kinds.SERVICES.identity:
+        causes += core.service_ips.assign(plain, {})
+    causes += kind_causes(served.resource, plain, None)
+    causes += definitions.custom_causes(served, plain)
+    if causes:
+        raise invalid(served.resource, name, *causes)
+    if served.custom:
+        metadata.tell_of_finalizers(plain["metadata"], {})
+    key = ObjectKey(action.namespace, name)
+    if core.find(served, key) is not None:
+        raise already_exists(served.resource, name)
+    ownership.set_entries(plain, ownership.of_new(served, action, body, plain) if owners is None else owners)
+    return core.write(served, key, plain, dry_run=action.options.dry_run)
+
+
+def _checked_body(served: Served, action: Action) -> Mapping[str, Any]:
+    body = action.body
+    if not isinstance(body, Mapping):
+        raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
+    metadata.check_kind(served.resource, body, custom=served.custom)
+    meta = metadata.of(served.resource, body)
+    namespace = meta.get("namespace") or ""
+    is_namespaced = served.resource.namespaced
+    if is_namespaced and not action.namespace:
+        raise bad_request("an empty namespace may not be set during creation")
+    if is_namespaced and namespace and namespace != action.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    if meta.get("resourceVersion"):
+        raise plain_failure("resourceVersion should not be set on objects to be created")
+    return body
+
+
+def _check_namespace(core: Core, served: Served, action: Action, body: Mapping[str, Any]) -> None:
+    if not served.resource.namespaced:
+        return
+    namespace = core.namespace(action.namespace)
+    if namespace is None:
+        raise not_found(kinds.NAMESPACES, action.namespace)
+    if namespace.metadata.get("deletionTimestamp"):
+        name = (body.get("metadata") or {}).get("name") or ""
+        raise namespace_terminating(served.resource, name, action.namespace)
+
+
+def _initial(served: Served, action: Action, body: Mapping[str, Any]) -> dict[str, Any]:
+    plain = decode(served, action, body)
+    if served.has_status:
+        plain.pop("status", None)
+    plain["metadata"] = metadata.born(plain.get("metadata") or {}, action.namespace, generation=served.generation)
+    return plain
+
+
+def _choose_name(core: Core, served: Served, meta: Mapping[str, Any], namespace: str) -> str:
+    name: str = meta.get("name") or ""
+    base: str = meta.get("generateName") or ""
+    if name or not base:
+        return name
+    for _ in range(GENERATE_TRIES):
+        name = generate_name(base)
+        if core.find(served, ObjectKey(namespace, name)) is None:
+            break
+    return name

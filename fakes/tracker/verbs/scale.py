@@ -1,0 +1,103 @@
+"""The scale subresource (autoscaling/v1), and a pod's binding to its node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace as with_changes
+from typing import Any
+
+from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.kinds.metadata import unregistered
+from ctrlkit.fakes.tracker.kinds.registry import ScalePaths, Served
+from ctrlkit.fakes.tracker.ownership.ownership import of_scale
+from ctrlkit.fakes.tracker.refusals import (
+    Cause,
+    bad_request,
+    conflict,
+    invalid,
+    json_text,
+    unknown_resource,
+    unreadable_patch,
+)
+from ctrlkit.fakes.tracker.schema import typed
+from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.fakes.tracker.verbs.patch import value_at, with_value
+from ctrlkit.fakes.tracker.verbs.selection import selector_text
+from ctrlkit.fakes.tracker.verbs.update import replace
+from ctrlkit.model import Action, ObjectKey, PatchType, Verb, custom_resource
+
+_SCALES = custom_resource(group="autoscaling", version="v1", kind="Scale", plural="scales")
+_SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def scale_of(served: Served, stored: Stored) -> dict[str, Any]:
+    """The Scale object that stands for an object."""
+    paths = _paths(served)
+    status: dict[str, Any] = {"replicas": value_at(stored.plain, paths.status_replicas) or 0}
+    selector = selector_text(value_at(stored.plain, paths.selector)) if paths.selector else ""
+    if selector:
+        status["selector"] = selector
+    replicas = value_at(stored.plain, paths.spec_replicas)
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: stored.metadata[name] for name in _SHOWN_METADATA if name in stored.metadata},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+def write_scale(core: Core, served: Served, action: Action, scale: Any) -> Stored:
+    """
+    Set an object's replicas to what a Scale asks for.
+
+    Errors  BadRequest where it is no Scale, Invalid for a negative number, Conflict for a stale version.
+    """
+    scale = _read(action, scale)
+    current = core.get(served, action.key)
+    replicas = scale["spec"].get("replicas") or 0
+    if replicas < 0:
+        text = "must be greater than or equal to 0"
+        raise invalid(_SCALES, action.name, Cause.invalid("spec.replicas", str(replicas), text))
+    path = _paths(served).spec_replicas
+    body = with_value(current.plain, path, replicas)
+    meta = scale["metadata"]
+    version = meta.get("resourceVersion") or str(current.version)
+    body["metadata"] = current.metadata | {"resourceVersion": version, "name": meta.get("name") or action.name}
+    owners = of_scale(served, action, current, path, body)
+    return replace(core, served, with_changes(action, subresource=""), current, body, owners=owners)
+
+
+def _read(action: Action, scale: Any) -> dict[str, Any]:
+    """A Scale from a client, or what a patch made of one."""
+    if not isinstance(scale, Mapping):
+        raise bad_request("the object provided is unrecognized (must be of type Scale)")
+    kind, api_version = scale.get("kind") or "Scale", scale.get("apiVersion") or _SCALES.api_version
+    if kind != "Scale":
+        raise bad_request(unregistered(str(kind), str(api_version), "Scale"))
+    try:
+        return typed.read_scale(scale)
+    except typed.DoesNotFit as error:
+        if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY:
+            raise unreadable_patch(json_text(scale), str(error)) from None
+        raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {error}') from None
+
+
+def bind(core: Core, served: Served, action: Action) -> dict[str, Any]:
+    """Put a pod on a node, once; answers with a Status, as the server does."""
+    current = core.get(served, ObjectKey(action.namespace, action.name))
+    node = value_at(action.body, "target.name") if isinstance(action.body, Mapping) else None
+    if not node:
+        raise invalid(served.resource, action.name, Cause.required("target.name"))
+    has = value_at(current.plain, "spec.nodeName")
+    if has:
+        raise conflict(served.resource, action.name, f'pod {action.name} is already assigned to node "{has}"')
+    bound = with_value(current.plain, "spec.nodeName", node)
+    replace(core, served, action, current, bound, owners=current.metadata.get("managedFields") or ())
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+def _paths(served: Served) -> ScalePaths:
+    if served.scale is None:
+        raise unknown_resource()
+    return served.scale

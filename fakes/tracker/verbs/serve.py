@@ -1,0 +1,179 @@
+"""What the server does with an Action: each verb but watch, from request to JSON document."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import NoneType
+from typing import Any
+
+import msgspec
+
+from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.kinds import metadata
+from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.ownership.ownership import check_options
+from ctrlkit.fakes.tracker.refusals import (
+    bad_request,
+    details_of,
+    json_text,
+    method_not_allowed,
+    unknown_resource,
+    unreadable_patch,
+    unsupported_media_type,
+)
+from ctrlkit.fakes.tracker.schema.shapes import shape_of
+from ctrlkit.fakes.tracker.schema.typed import json_type
+from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.fakes.tracker.verbs.apply import apply
+from ctrlkit.fakes.tracker.verbs.create import create
+from ctrlkit.fakes.tracker.verbs.delete import delete, delete_collection
+from ctrlkit.fakes.tracker.verbs.list import encode_list, list_objects
+from ctrlkit.fakes.tracker.verbs.patch import json_patch, merge, strategic_merge, value_at
+from ctrlkit.fakes.tracker.verbs.scale import bind, scale_of, write_scale
+from ctrlkit.fakes.tracker.verbs.update import replace, update
+from ctrlkit.model import Action, PatchType, Verb, kinds
+
+_BINDINGS = ("", "bindings")
+_CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
+_ALLOWED: Mapping[str, frozenset[Verb]] = {
+    "": frozenset(Verb),
+    "status": frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH}),
+    "scale": frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH}),
+    "finalize": frozenset({Verb.UPDATE}),
+    "binding": frozenset({Verb.CREATE}),
+}
+
+
+class Made(bytes):
+    """The answer to an apply that made the object, which HTTP tells by its code 201."""
+
+
+def serve(core: Core, action: Action) -> bytes:
+    """
+    Perform an Action at once.
+
+    Errors  ApiError of the class and with the text of a real server's refusal.
+    """
+    action = _told_newer(action)
+    served = checked(core, action)
+    if action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH):
+        check_options(action)
+        check_metadata(action)
+    if action.subresource == "scale":
+        return msgspec.json.encode(scale_of(served, _perform_scale(core, served, action)))
+    match action.verb:
+        case Verb.LIST:
+            return list_objects(core, served, action)
+        case Verb.DELETE:
+            return _deleted(core, served, action)
+        case Verb.DELETE_COLLECTION:
+            version = {"resourceVersion": str(core.store.version)}
+            return encode_list(served, delete_collection(core, served, action), version)
+        case Verb.CREATE if action.subresource == "binding":
+            return msgspec.json.encode(bind(core, served, action))
+        case _:
+            is_apply = action.verb is Verb.PATCH and action.patch_type is PatchType.APPLY
+            perform = _applied if is_apply else _performed
+            return perform(core, served, action)
+
+
+def check_metadata(action: Action) -> None:
+    """Refuse an object whose metadata is none; what a patch makes of an object is looked at later."""
+    is_patch = action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY
+    if isinstance(action.body, Mapping) and not is_patch and action.subresource != "scale":
+        metadata.of(action.resource, action.body)
+
+
+def _deleted(core: Core, served: Served, action: Action) -> bytes:
+    stored, answers_with_object = delete(core, served, action)
+    return document(served, stored) if answers_with_object else _deleted_status(served, stored)
+
+
+def _performed(core: Core, served: Served, action: Action) -> bytes:
+    return document(served, _perform_object(core, served, action))
+
+
+def _applied(core: Core, served: Served, action: Action) -> bytes:
+    stored, is_new = apply(core, served, action)
+    return Made(document(served, stored)) if is_new else document(served, stored)
+
+
+def _told_newer(action: Action) -> Action:
+    """The older way to bind a pod in terms of the newer: the pod's name is in the Binding there, not in the path."""
+    if action.resource.identity != _BINDINGS or action.verb is not Verb.CREATE:
+        return action
+    name = value_at(action.body, "metadata.name") if isinstance(action.body, Mapping) else None
+    if not isinstance(name, (str, NoneType)):
+        text = f"json: cannot unmarshal {json_type(name)} into Go struct field ObjectMeta.metadata.name of type string"
+        raise bad_request(f'Binding in version "v1" cannot be handled as a Binding: {text}')
+    return dataclasses.replace(action, resource=kinds.PODS, name=name or "", subresource="binding")
+
+
+def checked(core: Core, action: Action) -> Served:
+    """The kind an Action is about; NotFound or MethodNotAllowed where the server does not serve the call."""
+    served = core.served(action.resource)
+    subresource = action.subresource
+    is_binding = subresource == "binding" and served.resource.identity == kinds.PODS.identity
+    if subresource and subresource not in served.subresources and not is_binding:
+        raise unknown_resource()
+    if action.verb not in _ALLOWED.get(subresource, frozenset()):
+        raise method_not_allowed()
+    return served
+
+
+def document(served: Served, stored: Stored) -> bytes:
+    """An object as it is sent."""
+    return served.head + stored.tail
+
+
+def _perform_object(core: Core, served: Served, action: Action) -> Stored:
+    match action.verb:
+        case Verb.GET:
+            return core.get(served, action.key)
+        case Verb.CREATE:
+            return create(core, served, action)
+        case Verb.UPDATE:
+            return update(core, served, action)
+        case Verb.PATCH:
+            current = core.get(served, action.key)
+            return replace(core, served, action, current, _patched(served, action, current.plain))
+        case _:
+            raise method_not_allowed()
+
+
+def _perform_scale(core: Core, served: Served, action: Action) -> Stored:
+    current = core.get(served, action.key)
+    match action.verb:
+        case Verb.GET:
+            return current
+        case Verb.PATCH if action.patch_type is PatchType.APPLY:
+            return write_scale(core, served, action, merge(scale_of(served, current), action.body))
+        case Verb.PATCH:
+            return write_scale(core, served, action, _patched(served, action, scale_of(served, current)))
+        case _:
+            return write_scale(core, served, action, action.body)
+
+
+def _patched(served: Served, action: Action, plain: Mapping[str, Any]) -> Any:
+    resource = served.resource
+    whole = {"kind": resource.kind, "apiVersion": resource.api_version} | dict(plain)
+    if action.patch_type is PatchType.JSON:
+        patched = json_patch(whole, action.body)
+        if not isinstance(patched, Mapping):
+            text = f"json: cannot unmarshal {json_type(patched)} into Go value of type v1.{resource.kind}"
+            raise unreadable_patch(json_text(patched), text)
+        return patched
+    if not isinstance(action.body, Mapping):
+        raise bad_request("error decoding patch: a merge patch is an object")
+    if action.patch_type is PatchType.MERGE:
+        return merge(whole, action.body)
+    if served.custom:
+        raise unsupported_media_type(_CUSTOM_PATCHES)
+    return strategic_merge(whole, action.body, shape_of(resource))
+
+
+def _deleted_status(served: Served, stored: Stored) -> bytes:
+    details = details_of(served.resource, stored.key.name, uid=stored.metadata["uid"])
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+    return msgspec.json.encode(status)

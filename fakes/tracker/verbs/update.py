@@ -1,0 +1,169 @@
+"""Update: what a server makes of a new state for an object that is there, as a whole or through a subresource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.kinds import builtin, metadata
+from ctrlkit.fakes.tracker.kinds.definitions import definitions
+from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.validation import kind_causes
+from ctrlkit.fakes.tracker.ownership import ownership
+from ctrlkit.fakes.tracker.ownership.managers import Entries
+from ctrlkit.fakes.tracker.refusals import Cause, bad_request, conflict, invalid, json_text, modified, unreadable_patch
+from ctrlkit.fakes.tracker.schema.strict import decode
+from ctrlkit.fakes.tracker.store import Stored, encode_tail
+from ctrlkit.model import Action, PatchType, Verb, kinds
+
+
+def update(core: Core, served: Served, action: Action) -> Stored:
+    """
+    Carry out an update of an object, its status, or a namespace's finalizers.
+
+    Errors  BadRequest (wrong kind, name or namespace), NotFound, Conflict (stale version, other uid), Invalid.
+    """
+    body = action.body
+    if not isinstance(body, Mapping):
+        raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
+    return replace(core, served, action, core.get(served, action.key), body)
+
+
+def replace(
+    core: Core,
+    served: Served,
+    action: Action,
+    current: Stored,
+    body: Mapping[str, Any],
+    *,
+    owners: Entries | None = None,
+) -> Stored:
+    """
+    Put `body` in place of an object, under the rules for the action's subresource.
+
+    A body that changes nothing leaves the version as it is. An object that waited only for this to be deleted is
+    removed; the answer is then its last state at the version it had. `owners` are the new state's
+    managedFields, None: whoever acts owns what changed.
+    """
+    _check_kind(served, action, body)
+    theirs = decode(served, action, body, current.plain)
+    _check_identity(served, action, theirs["metadata"])
+    _check_version(served, action, current, theirs["metadata"])
+    plain = definitions.conform(served, _combine(served, action.subresource, current, theirs), action)
+    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity and not action.subresource:
+        plain = definitions.complete(plain, definitions.others_of(core.store, plain))
+    _check_rules(core, served, action.subresource, current, plain)
+    counts = served.generation and action.subresource != "binding"  # a binding passes the strategy that counts by
+    if counts and _spec(served, plain) != _spec(served, current.plain):
+        plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
+    if owners is None:
+        owners = ownership.of_update(served, action, current, body, plain)
+    ownership.settle(plain, current.plain, owners)
+    if plain == current.plain:
+        return current
+    dry_run = action.options.dry_run
+    if is_finished(served, plain):
+        core.remove(served, current.key, dry_run=dry_run)
+        return Stored(current.key, current.version, encode_tail(plain))
+    return core.write(served, current.key, plain, dry_run=dry_run)
+
+
+def is_finished(served: Served, plain: Mapping[str, Any]) -> bool:
+    """Whether an object's deletion was asked for and waits for nothing any more."""
+    meta = plain["metadata"]
+    if not meta.get("deletionTimestamp") or meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
+        return False
+    is_namespace = served.resource.identity == kinds.NAMESPACES.identity
+    return not (is_namespace and (plain.get("spec") or {}).get("finalizers"))
+
+
+def _check_kind(served: Served, action: Action, body: Mapping[str, Any]) -> None:
+    """Refuse another kind; what a merge patch makes one of is no patch, a strategic one does not reach the kind."""
+    if served.custom or action.verb is not Verb.PATCH or action.patch_type is PatchType.APPLY:
+        metadata.check_kind(served.resource, body, custom=served.custom)
+    elif action.patch_type is not PatchType.STRATEGIC and action.subresource != "scale":
+        problem = metadata.patched_kind_problem(served.resource, body)
+        if problem:
+            raise unreadable_patch(json_text(body), problem)
+
+
+def _check_identity(served: Served, action: Action, meta: Mapping[str, Any]) -> None:
+    name = meta.get("name") or ""
+    if not name:
+        raise bad_request(
+            f"the name of the object ({action.name} based on URL) was undeterminable: name must be provided"
+        )
+    if name != action.name:
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({action.name})")
+    namespace = meta.get("namespace") or action.namespace
+    if served.resource.namespaced and namespace != action.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def _check_version(served: Served, action: Action, current: Stored, meta: Mapping[str, Any]) -> None:
+    resource, name = served.resource, current.key.name
+    uid = meta.get("uid")
+    if uid and uid != current.metadata["uid"]:
+        if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY:
+            raise invalid(resource, name, *[Cause.wrong("metadata.uid", uid, "field is immutable")] * 2)
+        path = "/".join(filter(None, (resource.group, resource.plural, str(current.key))))
+        raise conflict(
+            resource,
+            name,
+            f"StorageError: invalid object, Code: 4, Key: /registry/{path}, ResourceVersion: 0, AdditionalErrorMsg: "
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.metadata['uid']}",
+        )
+    version = meta.get("resourceVersion") or ""
+    if not version and not served.blind_updates:
+        text = "must be specified for an update"
+        raise invalid(resource, name, Cause.invalid("metadata.resourceVersion", "0", text))
+    if version and version != str(current.version):
+        raise modified(resource, name)
+
+
+def _combine(served: Served, subresource: str, current: Stored, theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """The object that results: the caller's part of it, the rest as it is."""
+    meta = theirs["metadata"]
+    match subresource:
+        case "status":
+            plain = _with_status(current.plain, theirs)
+            meta = current.metadata if served.custom else meta
+        case "finalize":
+            finalizers = (theirs.get("spec") or {}).get("finalizers") or []
+            spec = {name: value for name, value in current.plain["spec"].items() if name != "finalizers"}
+            plain = current.plain | {"spec": spec | ({"finalizers": finalizers} if finalizers else {})}
+        case "binding":
+            plain = dict(theirs)
+        case _:
+            plain = _with_status(theirs, current.plain) if served.has_status else dict(theirs)
+    plain = plain | {"metadata": metadata.updated(meta, current.metadata)}
+    if subresource == "status":
+        builtin.fill_in_status(served.resource, plain, current.plain)
+    elif subresource != "finalize":
+        builtin.fill_in_changed(served.resource, plain, current.plain)
+    return plain
+
+
+def _with_status(plain: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in plain.items() if name != "status"}
+    return rest | {"status": source["status"]} if "status" in source else rest
+
+
+def _check_rules(core: Core, served: Served, subresource: str, current: Stored, plain: dict[str, Any]) -> None:
+    causes = metadata.update_causes(served.resource, plain["metadata"], current.metadata)
+    if served.resource.identity == kinds.SERVICES.identity and plain["spec"] is not current.plain["spec"]:
+        causes += core.service_ips.assign(plain, current.plain)
+    if subresource != "binding":
+        causes += kind_causes(served.resource, plain, current.plain)
+    causes += definitions.custom_causes(served, plain)
+    if causes:
+        raise invalid(served.resource, current.key.name, *causes)
+    if served.custom:
+        metadata.tell_of_finalizers(plain["metadata"], current.metadata)
+
+
+def _spec(served: Served, plain: Mapping[str, Any]) -> dict[str, Any]:
+    """All that counts for the generation."""
+    left_out = ("metadata", "status") if served.has_status else ("metadata",)
+    return {name: value for name, value in plain.items() if name not in left_out}

@@ -1,0 +1,1 @@
+"""A world: everything that runs in a test, on one virtual clock, around one server."""

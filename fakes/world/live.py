@@ -1,0 +1,134 @@
+"""
+A real cluster with a World's face, as far as a real cluster can have one: a client, managers, and waiting for facts.
+
+    async with LiveWorld(kubeconfig="kind.yaml") as world:
+        world.manage(build)
+        await world.client.create(NETWORKS, {"metadata": {"name": "net", "namespace": world.namespace}, ...})
+        await world.until(ready)
+
+Time is real here, and nobody knows when a cluster is done; so a test that runs on both waits with `until`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, suppress
+from contextvars import copy_context
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from ctrlkit import clock
+from ctrlkit.client import Client
+from ctrlkit.errors import CtrlkitError, NotFound
+from ctrlkit.failures import UNFORESEEN
+from ctrlkit.fakes.durations import seconds
+from ctrlkit.fakes.world.parts import program_of
+from ctrlkit.fakes.world.unforeseen import Unforeseen
+from ctrlkit.manager import Build, Manager, Settings, connect, controllers_of, manager_from
+from ctrlkit.manager.program import builds_in
+from ctrlkit.manager.settings import OFF
+from ctrlkit.model.kinds import NAMESPACES
+
+PATIENCE_S = 60.0
+_POLL_S = 0.2
+
+
+class LiveWorld:
+    """
+    A namespace of its own on the cluster that a kubeconfig's current context names.
+
+    Errors  CtrlkitError from `until` for what did not come in time; UnforeseenFailure, and what a manager failed of,
+            there and at the end.
+    Owner   The `async with` block: at its end managers stop, the last one first, and the namespace is deleted.
+    """
+
+    client: Client
+
+    def __init__(self, *, kubeconfig: str | None = None) -> None:
+        self.namespace = f"ctrlkit-test-{secrets.token_hex(4)}"
+        self._kubeconfig = kubeconfig
+        self._managers: list[asyncio.Task[None]] = []
+        self._exits = AsyncExitStack()
+        self._was_entered = False
+        self._unforeseen = Unforeseen()
+
+    async def __aenter__(self) -> Self:
+        if self._was_entered:
+            raise RuntimeError("enter the live world: it was entered before; make a new one")
+        self._was_entered = True
+        self.client = await self._exits.enter_async_context(connect(kubeconfig=self._kubeconfig))
+        await self.client.create(NAMESPACES, {"metadata": {"name": self.namespace}})
+        self._exits.push_async_callback(self._delete_namespace)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exits.aclose()
+        if error is None:
+            self._raise_failures()
+
+    def manage(self, build: Build | Iterable[Build], *, settings: Settings | None = None) -> Manager:
+        """
+        Run a manager with the controllers that `build` makes, limited to this world's namespace, its Lease too.
+
+        Endpoints are not served.
+        """
+        builds = builds_in([build])
+        settings = settings or Settings()
+        name = settings.field_manager or program_of(builds)
+        ours = {
+            "namespaces": (self.namespace,),
+            "lease_namespace": self.namespace,
+            "endpoints_address": OFF,
+            "field_manager": name,
+        }
+        manager = manager_from(msgspec.structs.replace(settings, **ours), self.client)
+        for controller in controllers_of(builds, manager):
+            manager.add(controller)
+        context = copy_context()
+        context.run(UNFORESEEN.set, self._unforeseen.hear)
+        task = asyncio.create_task(manager.run(), name="live:manager", context=context)
+        self._managers.append(task)
+        self._exits.push_async_callback(_end, task)
+        return manager
+
+    async def until(
+        self, predicate: Callable[[], object | Awaitable[object]], *, within: float | str = PATIENCE_S
+    ) -> Any:
+        """Wait until `predicate()` is true, and return what it said; NotFound counts as not yet."""
+        deadline = clock.monotonic() + seconds(within)
+        while True:
+            self._raise_failures()
+            with suppress(NotFound):
+                answer = predicate()
+                if answer := await answer if inspect.isawaitable(answer) else answer:
+                    return answer
+            if clock.monotonic() >= deadline:
+                what = getattr(predicate, "__qualname__", repr(predicate))
+                raise CtrlkitError(f"wait until {what}: not so after {seconds(within):g} s")
+            await asyncio.sleep(_POLL_S)
+
+    def allow_failures(self, *kinds: type[Exception]) -> None:
+        """As World.allow_failures."""
+        self._unforeseen.allow(kinds or (Exception,))
+
+    def _raise_failures(self) -> None:
+        self._unforeseen.raise_first()
+        for task in self._managers:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _delete_namespace(self) -> None:
+        with suppress(NotFound):
+            await self.client.delete(NAMESPACES, self.namespace)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

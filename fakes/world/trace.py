@@ -1,0 +1,273 @@
+"""
+What happened in a world, as one timeline: change ⇒ cause ⇒ reconcile ⇒ writes.
+
+    in   the tracker's log, the calls of the parts, the beginnings and ends of reconciles
+    out  entries as values, and as text
+
+A change is noticed at the next call, reconcile or move of time after it. What successful calls only read is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from structlog.contextvars import get_contextvars
+
+from ctrlkit.controller.observer import Run
+from ctrlkit.controller.verdict import Result, Verdict
+from ctrlkit.errors import CtrlkitError
+from ctrlkit.failures import describe
+from ctrlkit.fakes.clientset.clientset import Write
+from ctrlkit.fakes.tracker import Tracker
+
+KEPT_ENTRIES: Final = 10_000
+SHOWN_ENTRIES: Final = 30
+"""Entries that a failure shows, the last ones."""
+
+RECONCILES_MAX: Final = 1000
+"""Reconciles of one key at one virtual instant; after so many it is clear that no time will pass any more."""
+
+ERROR_MAX: Final = 160
+"""Characters of an error that an entry keeps."""
+
+TEST: Final = "test"
+PART: ContextVar[str] = ContextVar("fakes_world_part", default=TEST)
+"""Which part of a world runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An object was created, updated or deleted, at a version of the server, by whom."""
+
+    at_s: float
+    by: str
+    version: int
+    resource: str
+    key: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.resource} {self.key} {self.how} at {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A reconcile began."""
+
+    at_s: float
+    by: str
+    run: Run
+
+    def __str__(self) -> str:
+        attempt = f", attempt {self.run.attempt}" if self.run.attempt > 1 else ""
+        causes = "; ".join(_IN_A_SENTENCE.get(cause, cause) for cause in self.run.causes) or "nothing that was noted"
+        return f"reconcile began{attempt}: because of {causes}"
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A write, or a call that failed: at which versions it changed something, and what it failed of."""
+
+    at_s: float
+    by: str
+    write: Write
+    versions: tuple[int, ...]
+    error: str
+
+    def __str__(self) -> str:
+        made = f" => {', '.join(map(str, self.versions))}" if self.versions else ""
+        if self.error:
+            return f"  {self.write}{made}{', but' if made else ' failed:'} {self.error}"
+        return f"  {self.write}{made or ' => no change'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A reconcile ended; `outcome` is a word of the `reconciled` log line, or `cut off`."""
+
+    at_s: float
+    by: str
+    run: Run
+    outcome: str
+    error: str = ""
+    next_s: float = 0.0
+
+    def __str__(self) -> str:
+        after = f", again after {self.next_s:g} s" if self.next_s else ""
+        return f"reconcile ended: {self.outcome}{after}" + (f": {self.error}" if self.error else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something a test did to the world."""
+
+    at_s: float
+    by: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Entry = Changed | Began | Called | Ended | Noted
+
+
+class Trace:
+    """
+    The timeline of one world; `str()` of it is the whole text.
+
+    Shape   `entries` are the last 10,000, oldest first; `at_s` is virtual time since the loop began. `standstill` says
+            which key is reconciled again and again while no time passes; "" where none is.
+    """
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
+        self._seen = tracker.version
+        self._lost = 0
+        self._instant = 0.0
+        self._begun: Counter[str] = Counter()  # reconciles at this instant
+        self.standstill = ""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Everything so far."""
+        self.catch_up()
+        return tuple(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, last: int | None = None) -> str:
+        """One line for each entry, or for each of the last ones."""
+        self.catch_up()
+        count = len(self._entries)
+        left_out = 0 if last is None else max(0, count - last)
+        lines = [_line(entry) for entry in islice(self._entries, left_out, None)]
+        return "\n".join([*([f"({left_out} earlier entries)"] if left_out else []), *lines])
+
+    def recent(self) -> str:
+        """The last entries, as a failure shows them."""
+        return self.text(SHOWN_ENTRIES)
+
+    def last_error(self, controller: str, key: str) -> str:
+        """What the last reconcile of a key failed of; "" where it did not."""
+        for entry in reversed(self._entries):
+            if isinstance(entry, Ended) and (entry.run.controller, str(entry.run.key)) == (controller, key):
+                return entry.error
+        return ""
+
+    # ---- what is told to it ------------------------------------------------------------------------------------------
+
+    def catch_up(self) -> None:
+        """Take in the changes that nobody's call made: those of the test itself, and of code beside the clients."""
+        if self._tracker.version != self._seen:
+            self._entries.extend(self._new_changes(TEST))
+
+    def called(self, write: Write, error: CtrlkitError | None, *, changes: tuple[Changed, ...]) -> None:
+        """A call that writes, or failed, is over; `changes` are what it led to."""
+        by = caller()
+        self._entries.append(
+            Called(
+                _now(),
+                by,
+                write,
+                tuple(change.version for change in changes),
+                _short(f"{type(error).__name__}: {error}") if error else "",
+            )
+        )
+        own = (write.key, str(write.resource))
+        self._entries.extend(
+            change for change in changes if (change.key, change.resource) != own or change.how == "deleted"
+        )
+
+    def changes_of_call(self) -> tuple[Changed, ...]:
+        """The changes since the last look, which a call of the part that runs now has made."""
+        if self._tracker.version == self._seen:
+            return ()
+        return tuple(self._new_changes(caller()))
+
+    def reconcile_began(self, run: Run) -> None:
+        """As the protocol Observer; CtrlkitError, which ends the part, for a key that keeps time from passing."""
+        self.catch_up()
+        now, by = _now(), _by(run.controller, str(run.key))
+        self._entries.append(Began(now, by, run))
+        if now != self._instant:
+            self._instant = now
+            self._begun.clear()
+        self._begun[by] += 1
+        if self._begun[by] > RECONCILES_MAX:
+            self.standstill = self.standstill or self._say_standstill(now, by)
+            raise CtrlkitError(self.standstill)
+
+    def reconcile_ended(self, run: Run, verdict: Verdict | None) -> None:
+        """As the protocol Observer."""
+        self.catch_up()
+        by = _by(run.controller, str(run.key))
+        if verdict is None:
+            self._entries.append(Ended(_now(), by, run, "cut off"))
+            return
+        error = "" if verdict.error is None else _short(describe(verdict.error))
+        next_s = verdict.delay_s if verdict.result is Result.REQUEUE_AFTER else 0.0
+        self._entries.append(Ended(_now(), by, run, verdict.result.value, error, next_s))
+
+    def note(self, text: str) -> None:
+        """The test does something that is neither a call nor a change."""
+        self.catch_up()
+        self._entries.append(Noted(_now(), TEST, text))
+
+    def _say_standstill(self, now: float, by: str) -> str:
+        calls = Counter(str(entry.write) for entry in self._entries if isinstance(entry, Called) and entry.by == by)
+        writes = ", ".join(f"{write} ({count} times)" for write, count in calls.most_common(3)) or "nothing"
+        return (
+            f"no time passes: {by} was reconciled {RECONCILES_MAX} times at {now:g} virtual seconds, and wrote "
+            f"{writes}; each of its reconciles leads to the next, so have it write only what differs from what is there"
+        )
+
+    def _new_changes(self, by: str) -> Iterator[Changed]:
+        before, self._seen = self._seen, self._tracker.version
+        now = _now()
+        for resource, change in self._tracker.history(before):
+            how = "created" if change.before is None else "deleted" if change.after is None else "updated"
+            yield Changed(now, by, change.version, resource, str(change.key), how)
+
+
+def caller() -> str:
+    """Who runs now: the part of the world, and in a reconcile its controller and key."""
+    values = get_contextvars()
+    if "controller" in values and "key" in values:
+        return _by(str(values["controller"]), str(values["key"]))
+    return PART.get()
+
+
+def _by(controller: str, key: str) -> str:
+    part = PART.get()
+    return f"{controller} {key}" if part in (TEST, "manager") else f"{part}: {controller} {key}"
+
+
+_IN_A_SENTENCE = {"retry": "a retry", "requeue": "its own wish", "woken": "a call", "takeover": "a takeover"}
+
+
+def _line(entry: Entry) -> str:
+    return f"{entry.at_s:10.3f}  {entry.by:<28}  {entry}"
+
+
+def _short(error: str) -> str:
+    line = error.partition("\n")[0]
+    return line if len(line) <= ERROR_MAX else f"{line[: ERROR_MAX - 3]}..."
+
+
+def _now() -> float:
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:  # the trace is printed after the loop has ended
+        return 0.0

@@ -1,0 +1,137 @@
+"""`ctrlkit apiserver`: its arguments, and what it says where it cannot start."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctrlkit.errors import ConfigError
+from ctrlkit.fakes.apiserver import PortTaken, command
+from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
+from tests.support.processes import process_of
+
+
+@pytest.fixture(autouse=True)
+def _no_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logging is set for a process, and this one is the tests'."""
+    monkeypatch.setattr(command, "configure_logging", lambda **_: None)
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    """The command's arguments, read."""
+    parser = argparse.ArgumentParser()
+    command.COMMAND.configure(parser)
+    return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_a_port_is_a_number_in_range(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Anything else is a bad argument."""
+    with pytest.raises(SystemExit) as end:
+        parsed(f"--port={port}")
+    assert end.value.code == 2
+    assert "--port" in capsys.readouterr().err
+
+
+def test_a_taken_port_is_an_error_that_says_so() -> None:
+    """Nothing is served, nothing printed."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"127.0.0.1:{port}: the port is taken"):
+            command.COMMAND.run(parsed("--port", str(port)))
+
+
+def test_a_kubeconfig_that_cannot_be_written_is_an_error_that_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server ends again, and says nothing of being ready."""
+    path = tmp_path / "missing" / "kubeconfig"
+    with pytest.raises(ConfigError, match=f"write the kubeconfig {path}: No such file"):
+        command.COMMAND.run(parsed("--kubeconfig", str(path)))
+    assert capsys.readouterr().out == ""
+
+
+OLD = kubeconfig_text("https://127.0.0.1:1", token="old")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "current-context: production",
+        "apiVersion: [",
+        "\0",
+        "# only notes",
+        "[" * 5_000,
+        OLD.replace("127.0.0.1", "kube.example"),
+        OLD.replace("contexts:", "contexts:\n- {name: another}"),
+    ],
+    ids=range(7),
+)
+def test_a_kubeconfig_of_other_servers_is_not_written_over(tmp_path: Path, content: str) -> None:
+    """It would be lost, and at the end the file would be removed as well."""
+    path = tmp_path / "config"
+    path.write_text(content)
+    with pytest.raises(
+        ConfigError, match="what is there leads to other servers, or is no kubeconfig; name another file"
+    ):
+        command.COMMAND.run(parsed("--kubeconfig", str(path)))
+    assert path.read_text() == content
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    """Such as /dev/stdout, or a link that leads to nothing."""
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    for path in (tmp_path, link, Path("/dev/null")):
+        with pytest.raises(ConfigError, match="name another file"):
+            command.COMMAND.run(parsed("--kubeconfig", str(path)))
+    assert link.is_symlink()
+
+
+def modes(path: Path) -> tuple[int, int]:
+    """Who may do what with a file and with its folder."""
+    return stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)
+
+
+def files_in(folder: Path) -> list[str]:
+    """All of them, by name."""
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("named", [True, False])
+async def test_the_kubeconfig_is_private_and_goes_with_the_server(tmp_path: Path, *, named: bool) -> None:
+    """Where none is named it is in a folder of its own; one of an earlier server is replaced."""
+    path = tmp_path / "kc"
+    path.write_text(kubeconfig_text("https://127.0.0.1:1", token="old"))
+    arguments = ("--kubeconfig", str(path)) if named else ()
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    async with process_of(sys.executable, "-m", "ctrlkit", "apiserver", *arguments, env=environment) as server:
+        assert server.stdout is not None
+        assert (await server.stdout.readline()).startswith(b"ready https://127.0.0.1:")
+        written = Path((await server.stdout.readline()).split()[3].decode())
+        assert (written == path, modes(written)[0]) == (named, 0o600)
+        assert named or modes(written)[1] == 0o700
+        server.terminate()
+        _, told = await server.communicate()
+    assert (server.returncode, told) == (0, b"")
+    assert files_in(tmp_path) == ([] if named else ["kc"])
+
+
+@pytest.mark.real_time
+async def test_an_insecure_server_says_what_that_means(tmp_path: Path) -> None:
+    """On stderr, where people see it who read stdout by program."""
+    command_line = (sys.executable, "-m", "ctrlkit", "apiserver", "--insecure", "--kubeconfig", str(tmp_path / "kc"))
+    async with process_of(*command_line, env=os.environ) as server:
+        assert server.stdout is not None
+        assert (await server.stdout.readline()).startswith(b"ready http://127.0.0.1:")
+        assert "token" not in (tmp_path / "kc").read_text()
+        server.terminate()
+        _, told = await server.communicate()
+    assert told == b"--insecure: every user and program of this machine may do everything on this server\n"

@@ -1,0 +1,129 @@
+"""The commands in place of bitcoind and bitcoin-cli: what they take, print and return."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+
+from ctrlkit.fakes.bitcoind.cli import main as cli
+from ctrlkit.fakes.bitcoind.daemon import main as daemon
+from ctrlkit.fakes.bitcoind.flags import FlagError, Flags
+from ctrlkit.fakes.bitcoind.node import SimulatedNode
+
+A, B = "127.77.3.1", "127.77.3.2"
+
+
+def call(host: str, *command: str, password: str = "p") -> int:
+    return cli([f"-rpcconnect={host}", "-rpcport=18332", "-rpcuser=u", f"-rpcpassword={password}", *command])
+
+
+async def call_in_thread(host: str, *command: str, password: str = "p") -> int:
+    """The command blocks, as a process of its own may; the node it talks to runs on this loop."""
+    return await asyncio.to_thread(call, host, *command, password=password)
+
+
+@pytest.mark.real_time
+async def test_the_command_in_place_of_bitcoin_cli_starts_without_the_libraries_of_a_node() -> None:
+    """A readiness probe runs it every few seconds."""
+    code = (
+        "import sys, ctrlkit.fakes.bitcoind.__main__ as m; m.main(['cli']); "
+        "print({'aiohttp', 'asyncio'} & set(sys.modules))"
+    )
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=PIPE, stderr=PIPE)
+    output, _ = await child.communicate()
+    assert output.decode() == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "output", "error"),
+    [
+        (["getblockcount"], 0, "0\n", ""),
+        (["getnewaddress"], 0, "m", ""),
+        (["addnode", B, "add"], 0, "", ""),
+        (["getaddednodeinfo"], 0, "[]\n", ""),
+        (["addnode", B, "remove"], 24, "", "error code: -24\nerror message:\nError: Node has not been added.\n"),
+        (["nosuch"], 89, "", "error code: -32601\nerror message:\nMethod not found\n"),
+        (["generate", "many"], 1, "", "error: parameter 'many' of generate is no number; correct it\n"),
+        ([], 1, "", "error: no command is given; name one, such as getnetworkinfo\n"),
+    ],
+)
+@pytest.mark.real_time
+async def test_a_call_from_the_command_line(
+    command: list[str], status: int, output: str, error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The result on stdout, as bitcoin-cli prints it; or the error on stderr and its code as exit status."""
+    async with SimulatedNode(A, user="u", password="p"):
+        assert await call_in_thread(A, *command) == status
+    printed = capsys.readouterr()
+    assert printed.err == error
+    assert printed.out.startswith(output)
+    assert bool(printed.out) == bool(output)
+
+
+@pytest.mark.real_time
+async def test_a_call_with_wrong_credentials_fails_without_repeating_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 1 and one line."""
+    async with SimulatedNode(A, user="u", password="p"):
+        assert await call_in_thread(A, "uptime", password="another") == 1
+    assert capsys.readouterr() == ("", "error: incorrect rpcuser or rpcpassword (authorization failed)\n")
+
+
+@pytest.mark.real_time
+async def test_a_call_to_a_warming_node_fails_with_28(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a readiness probe sees at first."""
+    async with SimulatedNode(A, user="u", password="p", warmup_s=60):
+        assert await call_in_thread(A, "getnetworkinfo") == 28
+    assert capsys.readouterr().err == "error code: -28\nerror message:\nLoading wallet...\n"
+
+
+def test_a_call_to_nobody_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 1 and one line that says where nobody was."""
+    assert call("127.77.3.9", "uptime") == 1
+    assert capsys.readouterr().err == (
+        "error: could not reach the server at 127.77.3.9:18332 (Connection refused); see whether it runs\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ([], "-bind is not given"),
+        (["-bind=127.77.3.9"], "-datadir is not given"),
+        (["-bind=127.77.3.9", "-datadir=/nosuch"], "-datadir=/nosuch: there is no such directory"),
+        (["-bind=127.77.3.9", "-datadir=/tmp"], "-rpcuser is not given"),
+        (["-bind=127.77.3.9", "-rpcbind=127.77.3.8"], "-bind=127.77.3.9 -rpcbind=127.77.3.8: a simulated node has one"),
+        (["-bind=127.77.3.9", "-rpcport=x"], "-rpcport=x: this is no number"),
+        (["-conf=/nosuch"], "-conf=/nosuch: there is no such file"),
+        (["-bind=203.0.113.1", "-datadir=/tmp", "-rpcuser=u", "-rpcpassword=p"], "203.0.113.1"),
+    ],
+)
+def test_a_node_that_cannot_start_says_why(
+    arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 1 and one line on stderr."""
+    assert daemon(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("Error: ")
+    assert error in printed.err
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+
+
+def test_flags_may_come_from_a_file_and_the_command_line_wins(tmp_path: Path) -> None:
+    """`-conf` is looked up in the data folder, where `bitcoin.conf` is read without being named."""
+    (tmp_path / "bitcoin.conf").write_text("# comment\n[regtest]\n\nrpcuser = from-file\nrpcpassword=p=q\nserver\n")
+    (tmp_path / "other.conf").write_text("rpcuser=from-other\n")
+    flags = Flags([f"-datadir={tmp_path}", "-rpcport=1"])
+    assert [flags.get(name, "") for name in ("rpcuser", "rpcpassword", "server", "rpcport")] == [
+        "from-file",
+        "p=q",
+        "1",
+        "1",
+    ]
+    assert Flags([f"-datadir={tmp_path}", "-conf=other.conf"]).require("rpcuser") == "from-other"
+    assert Flags([f"-datadir={tmp_path}", "-rpcuser=mine"]).require("rpcuser") == "mine"
+    with pytest.raises(FlagError, match="no such file"):
+        Flags([f"-datadir={tmp_path}", "-conf=missing.conf"])

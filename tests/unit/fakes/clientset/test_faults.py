@@ -1,0 +1,222 @@
+"""Scripted faults: what the caller is told, what happens at the server all the same, and when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import pytest
+
+from ctrlkit import clock
+from ctrlkit.client import Client
+from ctrlkit.errors import Conflict, NotFound, ServiceUnavailable, StreamBroken, Unreachable
+from ctrlkit.fakes import FakeClientset
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.model import Action, MergePatch, Verb
+from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS, STATEFULSETS
+from ctrlkit.wire.config import Endpoint
+from ctrlkit.wire.transport import RestTransport
+
+SEED = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": "demo"}, "data": {"a": "1"}}
+GET = Calls("get", CONFIG_MAPS)
+
+
+def config_map(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "demo"}}
+
+
+@pytest.fixture
+async def clientset() -> FakeClientset:
+    return FakeClientset(None, SEED)
+
+
+async def test_so_many_calls_fail_and_no_more(clientset: FakeClientset) -> None:
+    """Each with an error of its own, that names the call and the cause."""
+    fault = clientset.faults.fail(GET, ServiceUnavailable("down"), times=2)
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable, match=r"get configmaps demo/one: down; .* \[scripted fault -> 503"):
+            await clientset.client.get(CONFIG_MAPS, "demo/one")
+    assert (await clientset.client.get(CONFIG_MAPS, "demo/one")).key.name == "one"
+    assert (fault.hits, clientset.faults.active()) == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("calls", "hit"),
+    [
+        (Calls(), True),
+        (Calls("patch"), True),
+        (Calls("update"), False),
+        (Calls("patch", "statefulsets"), True),
+        (Calls("patch", "statefulsets/scale"), True),
+        (Calls("patch", "statefulsets/status"), False),
+        (Calls("patch", STATEFULSETS, "demo/*"), True),
+        (Calls("patch", STATEFULSETS, "*/net-?ts"), True),
+        (Calls("patch", STATEFULSETS, "other/*"), False),
+        (Calls("patch", SECRETS), False),
+    ],
+)
+async def test_the_pattern_decides_which_calls(calls: Calls, hit: bool) -> None:
+    action = Action(
+        verb=Verb.PATCH, resource=STATEFULSETS, namespace="demo", name="net-sts", subresource="scale", body={}
+    )
+    assert calls.matches(action) == hit
+
+
+async def test_a_lost_reply_leaves_the_write_behind(clientset: FakeClientset) -> None:
+    """The caller cannot know; a refusal is lost as well."""
+    clientset.faults.lose_reply(Calls("create"), times=2)
+    for _ in range(2):
+        with pytest.raises(Unreachable, match="before the reply came"):
+            await clientset.client.create(CONFIG_MAPS, config_map("two"))
+    assert clientset.tracker.get(CONFIG_MAPS, "demo/two").key.name == "two"
+
+
+async def test_a_delayed_call_arrives_late(clientset: FakeClientset) -> None:
+    clientset.faults.delay(Calls("delete"), "5m")
+    deleting = asyncio.create_task(clientset.client.delete(CONFIG_MAPS, "demo/one"))
+    await asyncio.sleep(299)
+    assert clientset.tracker.get(CONFIG_MAPS, "demo/one")
+    await deleting
+    assert clock.monotonic() == 300
+    with pytest.raises(NotFound):
+        clientset.tracker.get(CONFIG_MAPS, "demo/one")
+
+
+async def test_faults_add_up(clientset: FakeClientset) -> None:
+    """A slow call may also fail; what follows the failure is kept for the next call."""
+    clientset.faults.delay(GET, 2.0)
+    clientset.faults.fail(GET, Conflict("no"))
+    kept = clientset.faults.fail(GET, Conflict("never"))
+    with pytest.raises(Conflict, match="no;"):
+        await clientset.client.get(CONFIG_MAPS, "demo/one")
+    assert (clock.monotonic(), kept.hits) == (2.0, 0)
+
+
+async def test_an_outage_lasts_as_long_as_its_block_or_its_time(clientset: FakeClientset) -> None:
+    with clientset.faults.outage(Calls(resource=CONFIG_MAPS)) as outage:
+        with pytest.raises(ServiceUnavailable):
+            await clientset.client.get(CONFIG_MAPS, "demo/one")
+        assert await clientset.client.list(SECRETS) == []
+    assert await clientset.client.get(CONFIG_MAPS, "demo/one")
+    assert outage.hits == 1
+    clientset.faults.outage(Calls(resource=CONFIG_MAPS), lasts="30s", error=Unreachable("no route"))
+    await asyncio.sleep(29)
+    with pytest.raises(Unreachable, match="no route"):
+        await clientset.client.get(CONFIG_MAPS, "demo/one")
+    await asyncio.sleep(1)
+    assert await clientset.client.get(CONFIG_MAPS, "demo/one")
+
+
+async def test_the_active_faults_are_named_and_may_all_be_ended(clientset: FakeClientset) -> None:
+    clientset.faults.fail(GET, Conflict("x"), times=3)
+    clientset.faults.stall_watches()
+    assert clientset.faults.active() == ("fail with Conflict (get configmaps, 3 more)", "hold back events (any call)")
+    clientset.faults.clear()
+    assert clientset.faults.active() == ()
+
+
+# ---- watches ---------------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads a watch in a task of its own."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.end: BaseException | None = None
+        self.over = False
+
+    async def run(self, clientset: FakeClientset) -> None:
+        try:
+            async with clientset.watch(Action(verb=Verb.WATCH, resource=CONFIG_MAPS)) as lines:
+                async for batch in lines:
+                    for line in batch:
+                        event = msgspec.json.decode(line)
+                        self.seen.append(
+                            f"{event['type']} {event['object'].get('metadata', {}).get('name', '')}".strip()
+                        )
+        except StreamBroken as error:
+            self.end = error
+        self.over = True
+
+
+@asynccontextmanager
+async def reading(clientset: FakeClientset) -> AsyncIterator[Reader]:
+    reader = Reader()
+    task = asyncio.create_task(reader.run(clientset))
+    await asyncio.sleep(1)
+    try:
+        yield reader
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_watch_is_cut_ended_or_expired(clientset: FakeClientset) -> None:
+    """A cut is an error, an end is none, and an expired one says so in the stream."""
+    async with reading(clientset) as cut:
+        assert clientset.faults.cut_watches(Calls(resource=SECRETS)) == 0
+        assert clientset.faults.cut_watches() == 1
+        await asyncio.sleep(1)
+        assert isinstance(cut.end, StreamBroken)
+    async with reading(clientset) as ended:
+        clientset.faults.end_watches()
+        await asyncio.sleep(1)
+        assert (ended.end, ended.over, ended.seen) == (None, True, ["ADDED one"])
+    async with reading(clientset) as expired:
+        clientset.faults.expire_watches()
+        await asyncio.sleep(1)
+        assert (expired.over, expired.seen) == (True, ["ADDED one", "ERROR"])
+
+
+async def test_a_stalled_watch_brings_everything_afterwards(clientset: FakeClientset) -> None:
+    async with reading(clientset) as reader:
+        with clientset.faults.stall_watches():
+            clientset.tracker.create(CONFIG_MAPS, config_map("two"))
+            await asyncio.sleep(60)
+            assert reader.seen == ["ADDED one"]
+        await asyncio.sleep(1)
+        assert reader.seen == ["ADDED one", "ADDED two"]
+        clientset.faults.stall_watches(lasts="10s")
+        clientset.tracker.create(CONFIG_MAPS, config_map("three"))
+        await asyncio.sleep(9)
+        assert len(reader.seen) == 2
+        await asyncio.sleep(2)
+        assert len(reader.seen) == 3
+
+
+async def test_events_come_twice(clientset: FakeClientset) -> None:
+    async with reading(clientset) as reader:
+        clientset.faults.repeat_events(times=1)
+        for name in ("two", "three"):
+            clientset.tracker.create(CONFIG_MAPS, config_map(name))
+            await asyncio.sleep(1)
+        assert reader.seen == ["ADDED one", "ADDED two", "ADDED two", "ADDED three"]
+
+
+async def test_a_watch_may_be_refused(clientset: FakeClientset) -> None:
+    clientset.faults.fail(Calls("watch"), ServiceUnavailable("later"))
+    with pytest.raises(ServiceUnavailable):
+        async with clientset.watch(Action(verb=Verb.WATCH, resource=CONFIG_MAPS)):
+            pass
+
+
+async def test_over_http_the_same_faults_are_seen(clientset: FakeClientset) -> None:
+    """A refusal is a Status, a lost reply a connection that closes, a cut watch one that breaks."""
+    async with (
+        ApiServer(clientset, clientset.tracker.registry, security=Security.INSECURE).serve() as server,
+        RestTransport(Endpoint(server=server.url)) as transport,
+    ):
+        client = Client(transport)
+        clientset.faults.fail(Calls("patch"), Conflict("it changed"))
+        with pytest.raises(Conflict, match="it changed"):
+            await client.patch(CONFIG_MAPS, "demo/one", MergePatch({"data": {"a": "2"}}))
+        clientset.faults.lose_reply(Calls("create"))
+        with pytest.raises(Unreachable):
+            await client.create(CONFIG_MAPS, config_map("two"))
+        assert clientset.tracker.get(CONFIG_MAPS, "demo/two")

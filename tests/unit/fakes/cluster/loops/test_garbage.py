@@ -1,0 +1,268 @@
+"""Objects without owners go, of every kind and however their owner was deleted; so do namespaces with all they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from ctrlkit.client import Propagation
+from ctrlkit.errors import NotFound
+from ctrlkit.fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
+from ctrlkit.fakes.world.world import World
+from ctrlkit.model import Action, MergePatch, Unstructured, custom_resource, to_plain
+from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, PODS, SECRETS
+
+NETWORKS = custom_resource(group="example.com", kind="Network", plural="networks")
+DEFINITION: dict[str, Any] = {
+    "metadata": {"name": "networks.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "networks", "singular": "network", "kind": "Network"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                },
+            }
+        ],
+    },
+}
+
+
+@asynccontextmanager
+async def cluster(*, kinds: Sequence[Any] = ()) -> AsyncIterator[World]:
+    images = {"web": lambda address, spec: AlwaysReady()}
+    async with InProcessRuntime(images=images) as runtime, World(kinds=kinds) as world:
+        world.start(Cluster(world.client, runtime, kinds=kinds))
+        await world.settle()
+        yield world
+
+
+async def make(
+    world: World, name: str, *owners: Unstructured, namespace: str = "default", finalizers: Sequence[str] = ()
+) -> Unstructured:
+    references = [to_plain(CONFIG_MAPS.owner_reference(owner.metadata)) for owner in owners]
+    for reference in references[1:]:
+        reference.pop("controller")
+    metadata = {"name": name, "namespace": namespace, "ownerReferences": references, "finalizers": list(finalizers)}
+    return await world.client.create(CONFIG_MAPS, {"metadata": metadata})
+
+
+async def names(world: World) -> list[str]:
+    return [found.key.name for found in await world.client.list(CONFIG_MAPS, namespace="default")]
+
+
+async def release(world: World, name: str) -> None:
+    await world.client.patch(CONFIG_MAPS, f"default/{name}", MergePatch({"metadata": {"finalizers": None}}))
+    await world.settle()
+
+
+async def test_dependents_follow_their_owner_down_all_generations() -> None:
+    """What is not theirs stays."""
+    async with cluster() as world:
+        await make(world, "child", owner := await make(world, "owner"))
+        await make(world, "grandchild", await world.client.get(CONFIG_MAPS, "default/child"))
+        await make(world, "other")
+        await world.settle()
+        await world.client.delete(CONFIG_MAPS, owner.key)
+        await world.settle()
+        assert await names(world) == ["other"]
+
+
+async def test_a_dependent_with_two_owners_goes_with_the_second() -> None:
+    """When the first goes, only the reference to it does."""
+    async with cluster() as world:
+        first, second = await make(world, "first"), await make(world, "second")
+        await make(world, "child", first, second)
+        await world.client.delete(CONFIG_MAPS, "default/first")
+        await world.settle()
+        child = await world.client.get(CONFIG_MAPS, "default/child")
+        assert [owner.name for owner in child.metadata.owner_references or ()] == ["second"]
+        await world.client.delete(CONFIG_MAPS, "default/second")
+        await world.settle()
+        assert await names(world) == []
+
+
+async def test_a_foreground_deletion_ends_with_the_owner() -> None:
+    """It waits for the child, which waits for its own finalizer."""
+    async with cluster() as world:
+        await make(world, "child", await make(world, "owner"), finalizers=["example.com/hold"])
+        await world.settle()
+        await world.client.delete(CONFIG_MAPS, "default/owner", propagation=Propagation.FOREGROUND)
+        await world.settle()
+        assert await names(world) == ["child", "owner"]
+        assert (await world.client.get(CONFIG_MAPS, "default/child")).metadata.deleting
+        await release(world, "child")
+        assert await names(world) == []
+
+
+async def test_orphans_stay_without_a_reference() -> None:
+    """So a later collection does not find them either."""
+    async with cluster() as world:
+        await make(world, "child", await make(world, "owner"))
+        await world.settle()
+        await world.client.delete(CONFIG_MAPS, "default/owner", propagation=Propagation.ORPHAN)
+        await world.settle()
+        assert await names(world) == ["child"]
+        child = await world.client.get(CONFIG_MAPS, "default/child")
+        assert not child.metadata.owner_references
+
+
+async def test_a_namesake_of_the_owner_is_not_the_owner() -> None:
+    """Owners are told apart by uid."""
+    async with cluster() as world:
+        owner = await make(world, "owner")
+        await world.settle()
+        await world.client.delete(CONFIG_MAPS, "default/owner")
+        await make(world, "owner")
+        await make(world, "child", owner)
+        await world.settle()
+        assert await names(world) == ["owner"]
+
+
+async def test_an_owner_of_an_unknown_kind_counts_as_there() -> None:
+    """Better garbage than a loss."""
+    async with cluster() as world:
+        unknown = {"apiVersion": "example.com/v1", "kind": "Nothing", "name": "x", "uid": "some-uid"}
+        await world.client.create(
+            CONFIG_MAPS, {"metadata": {"name": "child", "namespace": "default", "ownerReferences": [unknown]}}
+        )
+        await world.settle()
+        assert await names(world) == ["child"]
+
+
+@pytest.mark.parametrize("known", ["from the start", "by a definition"])
+async def test_owners_may_be_of_custom_kinds(known: str) -> None:
+    """Also where the kind comes while the cluster runs."""
+    async with cluster(kinds=[NETWORKS] if known == "from the start" else ()) as world:
+        if known == "by a definition":
+            await world.client.create(CUSTOM_RESOURCE_DEFINITIONS, DEFINITION)
+            await world.settle()
+        network = await world.client.create(NETWORKS, {"metadata": {"name": "net", "namespace": "default"}})
+        reference = to_plain(NETWORKS.owner_reference(network.metadata))
+        await world.client.create(
+            CONFIG_MAPS, {"metadata": {"name": "child", "namespace": "default", "ownerReferences": [reference]}}
+        )
+        await world.settle()
+        assert await names(world) == ["child"]
+        await world.client.delete(NETWORKS, "default/net")
+        await world.settle()
+        assert await names(world) == []
+
+
+async def test_garbage_from_before_the_cluster_is_found() -> None:
+    """Level-triggered: the first list is enough."""
+    async with World() as world, InProcessRuntime(images={}) as runtime:
+        await make(world, "child", await make(world, "owner"))
+        await world.client.delete(CONFIG_MAPS, "default/owner")
+        world.start(Cluster(world.client, runtime))
+        await world.settle()
+        assert await names(world) == []
+
+
+async def test_an_owner_waits_for_dependents_of_kinds_that_are_only_being_listed() -> None:
+    """Right after the start, too, when custom kinds are not known yet."""
+    async with World() as world, InProcessRuntime(images={}) as runtime:
+        await world.client.create(CUSTOM_RESOURCE_DEFINITIONS, DEFINITION)
+        reference = to_plain(CONFIG_MAPS.owner_reference((await make(world, "owner")).metadata))
+        metadata = {"name": "child", "namespace": "default", "finalizers": ["example.com/hold"]}
+        await world.client.create(NETWORKS, {"metadata": metadata | {"ownerReferences": [reference]}})
+        await world.client.delete(CONFIG_MAPS, "default/owner", propagation=Propagation.FOREGROUND)
+
+        async def answer_late(action: Action) -> None:
+            await asyncio.sleep(20)
+
+        world.clientset.add_reactor("list", NETWORKS, answer_late)
+        world.start(Cluster(world.client, runtime))
+        await world.advance(60)
+        assert await names(world) == ["owner"]
+        assert (await world.client.get(NETWORKS, "default/child")).metadata.deleting
+
+
+async def test_a_deleted_namespace_is_emptied_and_goes() -> None:
+    """Pods end in their grace period first; custom objects go, too."""
+    async with cluster() as world:
+        await world.client.create(CUSTOM_RESOURCE_DEFINITIONS, DEFINITION)
+        await world.client.create(NAMESPACES, {"metadata": {"name": "demo"}})
+        metadata = {"name": "x", "namespace": "demo"}
+        await world.client.create(NETWORKS, {"metadata": metadata})
+        await world.client.create(SECRETS, {"metadata": metadata})
+        await world.client.create(PODS, {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "web"}]}})
+        await make(world, "kept")
+        await world.settle()
+        await world.client.delete(NAMESPACES, "demo")
+        await world.settle()
+        assert "demo" not in [namespace.key.name for namespace in await world.client.list(NAMESPACES)]
+        assert await world.client.list(PODS) == await world.client.list(SECRETS) == []
+        assert await world.client.list(NETWORKS) == []
+        assert await names(world) == ["kept"]
+
+
+async def test_a_namespace_waits_for_what_holds_its_objects() -> None:
+    """Until the finalizer is gone, and no longer."""
+    async with cluster() as world:
+        await world.client.create(NAMESPACES, {"metadata": {"name": "demo"}})
+        await make(world, "held", namespace="demo", finalizers=["example.com/hold"])
+        await world.client.delete(NAMESPACES, "demo")
+        await world.advance(60)
+        assert (await world.client.get(NAMESPACES, "demo")).at("status.phase") == "Terminating"
+        await world.client.patch(CONFIG_MAPS, "demo/held", MergePatch({"metadata": {"finalizers": None}}))
+        await world.settle()
+        assert "demo" not in [namespace.key.name for namespace in await world.client.list(NAMESPACES)]
+
+
+async def test_one_bad_kind_stops_neither_the_collector_nor_the_end_of_a_namespace() -> None:
+    """A kind of which no version is served, and one that goes as soon as it has come."""
+    unserved = copy.deepcopy(DEFINITION)
+    unserved["metadata"]["name"] = "sites.example.com"
+    unserved["spec"]["names"] = {"plural": "sites", "kind": "Site"}
+    unserved["spec"]["versions"][0]["served"] = False
+    async with cluster() as world:
+        world.tracker.create(CUSTOM_RESOURCE_DEFINITIONS, unserved)
+        world.tracker.create(CUSTOM_RESOURCE_DEFINITIONS, DEFINITION)
+        await asyncio.sleep(0)
+        world.tracker.delete(CUSTOM_RESOURCE_DEFINITIONS, "networks.example.com")
+        world.tracker.create(NAMESPACES, {"metadata": {"name": "gone"}})
+        owner = await make(world, "owner")
+        await make(world, "dependent", owner)
+        await make(world, "elsewhere", namespace="gone")
+        world.tracker.delete(NAMESPACES, "gone")
+        world.tracker.delete(CONFIG_MAPS, "default/owner")
+        await world.pass_time(30)
+        assert await names(world) == []
+        with pytest.raises(NotFound):
+            world.tracker.get(NAMESPACES, "gone")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="later interpreters have a limit of their own")
+async def test_an_object_of_many_levels_is_collected_like_any_other() -> None:
+    """With its owner, and with its namespace."""
+    value: Any = 1
+    for _ in range(9_000):
+        value = {"a": value}
+    async with cluster() as world:
+        world.tracker.create(CUSTOM_RESOURCE_DEFINITIONS, DEFINITION)
+        world.tracker.create(NAMESPACES, {"metadata": {"name": "gone"}})
+        owner = await make(world, "owner")
+        await world.settle()
+        references = [to_plain(CONFIG_MAPS.owner_reference(owner.metadata))]
+        for namespace, owners in (("default", references), ("gone", [])):
+            metadata = {"name": "deep", "namespace": namespace, "ownerReferences": owners}
+            world.tracker.create(NETWORKS, {"metadata": metadata, "spec": value})
+        await world.settle()
+        world.tracker.delete(CONFIG_MAPS, "default/owner")
+        world.tracker.delete(NAMESPACES, "gone")
+        await world.settle()
+        assert world.tracker.list(NETWORKS) == []
+        with pytest.raises(NotFound):
+            world.tracker.get(NAMESPACES, "gone")

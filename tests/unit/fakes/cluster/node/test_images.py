@@ -1,0 +1,242 @@
+"""Images stand for programs of this machine: what they declare runs, all else is refused; credentials stay private."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound
+from ctrlkit.fakes.cluster.node.images import (
+    Image,
+    Place,
+    Program,
+    bitcoind_image,
+    find_image,
+    real_bitcoind,
+    simulated_bitcoind,
+)
+from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
+
+IMAGE = bitcoind_image(daemon=("/opt/bitcoind",), cli=("/opt/bitcoin-cli",), flags=("-fork=1",))
+PROBE = ("/usr/local/bin/bitcoin-cli", "-regtest", "-conf=/bitcoin.conf", "getnetworkinfo")
+CLI = ("/opt/bitcoin-cli", "-rpcconnect=127.16.0.1", "-rpcport=18332", "-conf=/tmp/pod/bitcoin.conf")
+
+
+def place(folder: Path = Path("/tmp/pod"), **variables: str) -> Place:
+    """Where a container with these variables lives."""
+    return Place("127.16.0.1", folder, IMAGE.settings_from(variables))
+
+
+def refusal(*command: str, arguments: tuple[str, ...] = ()) -> str:
+    """What is said to a container with this command."""
+    with pytest.raises(ContainerRefused) as refused:
+        IMAGE.command_line(command, arguments, place())
+    assert refused.value.reason == "RunContainerError"
+    return refused.value.message
+
+
+# ---- what runs -------------------------------------------------------------------------------------------------------
+
+
+def test_a_bitcoind_listens_on_its_pods_address_only() -> None:
+    """All ports are the same in every pod, so the address is what tells nodes apart."""
+    argv = IMAGE.command_line((), (), place())
+    assert argv[:2] == ("/opt/bitcoind", "-regtest")
+    assert {"-bind=127.16.0.1:18444", "-rpcbind=127.16.0.1:18332", "-datadir=/tmp/pod/data"} <= set(argv)
+    assert argv[-1] == "-fork=1"
+
+
+def test_a_bitcoind_has_no_wallet() -> None:
+    """A wallet's methods write files anywhere, for everybody who knows the password."""
+    assert "-disablewallet" in IMAGE.command_line((), (), place())
+
+
+@pytest.mark.parametrize("program", ["bitcoind", "/usr/local/bin/bitcoind"])
+def test_the_entry_point_by_name_is_the_entry_point(program: str) -> None:
+    """With all that the image gives it; a pod's arguments come last."""
+    argv = IMAGE.command_line((program, "-txindex=1"), ("-debug=net",), place())
+    assert argv == (*IMAGE.command_line((), (), place()), "-txindex=1", "-debug=net")
+
+
+def test_the_readiness_probe_of_the_bitcoin_controller_is_understood() -> None:
+    """Its paths are those of the image."""
+    assert IMAGE.command_line(PROBE, (), place()) == (*CLI, "-regtest", "-conf=/tmp/pod/bitcoin.conf", "getnetworkinfo")
+
+
+def test_simulated_nodes_take_the_same_flags() -> None:
+    """The image only starts another program."""
+    image = simulated_bitcoind()
+    python = (sys.executable, "-m", "ctrlkit.fakes.bitcoind")
+    assert image.command_line((), (), place())[:4] == (*python, "-regtest")
+    assert image.command_line(("bitcoin-cli", "stop"), (), place())[:4] == (*python, "cli")
+
+
+# ---- what does not ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("/bin/sh", "-c", "id"),
+        ("sh",),
+        ("/opt/bitcoind",),
+        ("/tmp/bitcoind",),
+        ("../bitcoind",),
+        ("/usr/local/bin/../../../bin/sh",),
+        ("",),
+    ],
+)
+def test_a_program_that_the_image_does_not_declare_is_refused(command: tuple[str, ...]) -> None:
+    """Also this machine's own path of one that it does; the message names what there is."""
+    assert refusal(*command) == (
+        f"{command[0]!r} is no program that a pod may run here; those are: "
+        "/usr/local/bin/bitcoind, /usr/local/bin/bitcoin-cli"
+    )
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("-blocknotify=id", "-walletnotify=id", "-alertnotify=id", "-startupnotify=id", "-includeconf=/etc/passwd"),
+        *("-datadir=/home", "-debuglogfile=/home/x", "-pid=/home/x", "-rpcbind=0.0.0.0", "-rpcallowip=0.0.0.0/0"),
+        *("-disablewallet=0", "-wallet=/home/x", "-connect=10.0.0.1", "-proxy=10.0.0.1:1", "-rpccookiefile=/home/x"),
+        *("--blocknotify=id", "-BLOCKNOTIFY=id", "-zmqpubrawtx=tcp://*:1", "-safemodewebhookurl=http://10.0.0.1/", "-"),
+    ],
+)
+def test_a_flag_that_the_image_does_not_declare_is_refused(flag: str) -> None:
+    """Some of them run commands, write files or listen elsewhere; the value may be a secret and is not repeated."""
+    name = flag.partition("=")[0]
+    for said in (refusal(arguments=(flag,)), refusal("bitcoind", flag), refusal("bitcoind", arguments=(flag,))):
+        assert said.startswith(f"{name!r} is no flag that a pod may pass here; those are: -conf, -debug, ")
+
+
+@pytest.mark.parametrize(
+    "flag", ["-conf=/etc/shadow", "-conf=/bitcoin.conf/../x", "-conf", "-debug=../x", "-regtest=0"]
+)
+def test_a_value_that_the_image_does_not_declare_is_refused(flag: str) -> None:
+    """A configuration file of one's own could hold any flag."""
+    assert refusal(arguments=(flag,)).startswith(f"{flag.partition('=')[0]} may not have this value here; ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("dumpwallet", "/home/x"), "'dumpwallet' is no command that a pod may give here; those are: getaddednodeinfo"),
+        (("getblock", "/etc/passwd"), "getblock may not have these words behind it here; "),
+        (("getblock", "1\n2"), "getblock may not have these words behind it here; "),
+        (("-rpcconnect=10.0.0.1", "stop"), "'-rpcconnect' is no flag"),
+        (("-stdin",), "'-stdin' is no flag"),
+    ],
+)
+def test_a_call_that_the_image_does_not_declare_is_refused(words: tuple[str, ...], said: str) -> None:
+    """Methods that read or write files, and other servers."""
+    assert refusal("bitcoin-cli", *words).startswith(said)
+
+
+def test_bitcoind_takes_no_words() -> None:
+    """Only flags."""
+    assert refusal(arguments=("stop",)) == "'stop' is no command that a pod may give here; those are: none"
+
+
+@given(
+    command=st.lists(st.text(max_size=12) | st.sampled_from(PROBE), max_size=5),
+    arguments=st.lists(st.text(max_size=12) | st.sampled_from(["-conf=/bitcoin.conf", "-debug"]), max_size=3),
+)
+def test_for_any_command_only_declared_programs_and_arguments_run(command: list[str], arguments: list[str]) -> None:
+    """What is not refused starts a declared program, with its own arguments first, and adds nothing undeclared."""
+    try:
+        argv = IMAGE.command_line(command, arguments, place())
+    except ContainerRefused:
+        return
+    program = next(one for one in IMAGE.programs.values() if one.argv[0] == argv[0])
+    own = program.command_line((), place())
+    assert argv[: len(own)] == own
+    for added in argv[len(own) :]:
+        assert added.partition("=")[0] in program.flags or added.isalnum()
+
+
+# ---- credentials -----------------------------------------------------------------------------------------------------
+
+
+def test_credentials_are_in_a_private_file_and_nowhere_else(tmp_path: Path) -> None:
+    """Everybody on a machine can read command lines."""
+    for password in ("hunter2", "hunter3"):  # the second time, the file is there
+        where = place(tmp_path, BC_RPC_USER="bob", BC_RPC_PASSWORD=password)
+        IMAGE.prepare(where)
+        assert not any("hunter" in part or "bob" in part for part in IMAGE.command_line((), (), where))
+        configuration = tmp_path / "bitcoin.conf"
+        assert configuration.read_text() == f"rpcuser=bob\nrpcpassword={password}\n"
+        assert stat.S_IMODE(configuration.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("variables", [{}, {"BC_RPC_USER": "", "BC_RPC_PASSWORD": ""}])
+def test_without_a_secret_the_defaults_of_the_image_hold(tmp_path: Path, variables: dict[str, str]) -> None:
+    """user and password, as the original's entry point writes them."""
+    IMAGE.prepare(place(tmp_path, **variables))
+    assert (tmp_path / "bitcoin.conf").read_text() == "rpcuser=user\nrpcpassword=password\n"
+
+
+@pytest.mark.parametrize("password", ["a#b", "a\nrpcallowip=0.0.0.0/0", " hunter2", "a\0b"])
+def test_credentials_that_would_change_the_configuration_are_refused(password: str) -> None:
+    """The message names the key and does not show the value."""
+    with pytest.raises(ContainerRefused, match="BC_RPC_PASSWORD holds what") as refused:
+        place(BC_RPC_PASSWORD=password)
+    assert refused.value.reason == "CreateContainerConfigError"
+    assert password not in str(refused.value)
+
+
+def test_braces_in_credentials_are_only_braces(tmp_path: Path) -> None:
+    """A setting is put into a file once, and is no template itself."""
+    IMAGE.prepare(place(tmp_path, BC_RPC_USER="{BC_RPC_PASSWORD}", BC_RPC_PASSWORD="{folder}"))
+    assert (tmp_path / "bitcoin.conf").read_text() == "rpcuser={BC_RPC_PASSWORD}\nrpcpassword={folder}\n"
+
+
+def test_only_declared_variables_count() -> None:
+    """What changes how programs are loaded or found does not reach them."""
+    assert place(LD_PRELOAD="/tmp/x.so", PATH="/tmp", PYTHONPATH="/tmp").settings.keys() == IMAGE.settings.keys()
+
+
+# ---- where images come from ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real_time
+async def test_a_bitcoind_without_its_client_is_refused(tmp_path: Path) -> None:
+    """The readiness probe could never hold."""
+    bitcoind = tmp_path / "bitcoind"
+    bitcoind.write_text("#!/bin/sh\n")
+    bitcoind.chmod(0o755)
+    with pytest.raises(BinaryNotFound, match="bitcoin-cli beside"):
+        await real_bitcoind(bitcoind)
+
+
+@pytest.mark.real_time
+async def test_only_the_fork_gets_the_flags_of_the_fork(tmp_path: Path) -> None:
+    """A Bitcoin Core node refuses flags it does not know."""
+    for help_text, flags in (
+        ("Bitcoin Core\\n  -regtest", []),
+        ("x\\n  -excessiveblocksize=<n>", ["-excessiveblocksize=1000000000"]),
+    ):
+        for name in ("bitcoind", "bitcoin-cli"):
+            program = tmp_path / name
+            program.write_text(f"#!/bin/sh\nprintf '{help_text}\\n'\n")
+            program.chmod(0o755)
+        image = await real_bitcoind(tmp_path / "bitcoind")
+        argv = image.command_line((), (), place())
+        assert list(argv[argv.index("-disablewallet") + 1 :]) == flags
+
+
+def test_an_image_that_stands_for_nothing_cannot_be_pulled() -> None:
+    """The reason is what kubectl shows for it in a cluster."""
+    sleep = Image(programs={"/bin/sleep": Program(argv=("sleep", "60"))}, entry="/bin/sleep")
+    images = {"bitcoind": IMAGE, "sleep": sleep}
+    assert find_image(images, "christianb93/bitcoind:v1.0") is IMAGE
+    with pytest.raises(
+        ContainerRefused, match="image nginx:1 has no program here; known are: bitcoind, sleep"
+    ) as refused:
+        find_image(images, "nginx:1")
+    assert refused.value.reason == "ErrImagePull"

@@ -1,0 +1,300 @@
+"""Containers as processes: they get an address, a folder and an environment; how they end is known; nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
+from ctrlkit.fakes.cluster.node.images import real_bitcoind, simulated_bitcoind
+from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
+from ctrlkit.fakes.cluster.node.runtime import (
+    ContainerId,
+    ContainerRefused,
+    ContainerSpec,
+    Exec,
+    Exited,
+    HttpGet,
+    ProbeResult,
+    Running,
+    TcpSocket,
+)
+from tests.support.any_command import ANY_COMMAND
+from tests.support.processes import HAS_PIDFD, command_lines, process_ended
+
+pytestmark = [pytest.mark.real_time, pytest.mark.skipif(not HAS_PIDFD, reason="needs pidfd_open (Linux)")]
+ID = ContainerId("uid-1", "main")
+LOGIN = {"BC_RPC_USER": "bob", "BC_RPC_PASSWORD": "hunter2"}
+
+
+def programs() -> ProcessRuntime:
+    return ProcessRuntime(images={"program": ANY_COMMAND})
+
+
+def shell(script: str, *, container: ContainerId = ID, secrets: frozenset[str] = frozenset()) -> ContainerSpec:
+    return ContainerSpec(
+        id=container,
+        image="program",
+        command=("/bin/sh", "-c", script),
+        environment={"GREETING": "hello"},
+        secrets=secrets,
+    )
+
+
+class Exits:
+    """The ends a runtime reports, to be waited for."""
+
+    def __init__(self, runtime: ProcessRuntime) -> None:
+        self._queue: asyncio.Queue[ContainerId] = asyncio.Queue()
+        self._runtime = runtime
+        runtime.on_exit(self._queue.put_nowait)
+
+    async def next(self) -> Exited:
+        state = self._runtime.state(await self._queue.get())
+        assert isinstance(state, Exited)
+        return state
+
+
+async def test_a_program_that_ends_is_reported_with_its_code_and_last_words() -> None:
+    """The words go into the pod's status, so secrets are taken out of them."""
+    async with programs() as runtime:
+        exits = Exits(runtime)
+        runtime.open_sandbox("uid-1")
+        await runtime.start(shell("echo $GREETING from hunter2; exit 3", secrets=frozenset({"hunter2"})))
+        ended = await exits.next()
+        assert (ended.exit_code, ended.signal, ended.message) == (3, 0, "hello from ***")
+
+
+async def test_a_program_that_a_signal_ends_is_reported_with_the_signal() -> None:
+    """As a container's status has it: 128 and the signal's number."""
+    async with programs() as runtime:
+        exits = Exits(runtime)
+        runtime.open_sandbox("uid-1")
+        await runtime.start(shell("kill -SEGV $$"))
+        ended = await exits.next()
+        assert (ended.exit_code, ended.signal, ended.cause) == (139, 11, "SIGSEGV")
+
+
+async def test_a_container_sees_its_own_environment_and_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test must not pass because of what the developer has set."""
+    async with programs() as runtime:
+        monkeypatch.setenv("OURS", "1")
+        exits = Exits(runtime)
+        runtime.open_sandbox("uid-1")
+        await runtime.start(shell('echo "$GREETING,$OURS,$HOME"; exit 1'))
+        assert (await exits.next()).message == f"hello,,{runtime.folder}/uid-1/main"
+
+
+async def test_stop_asks_first() -> None:
+    """SIGTERM lets a node write its chain."""
+    async with programs() as runtime:
+        runtime.open_sandbox("uid-1")
+        await runtime.start(shell('trap "exit 7" TERM; echo up > up; while :; do sleep 0.01; done'))
+        await until(runtime, Exec(("/bin/sh", "-c", "test -f up")))
+        await runtime.stop(ID, grace_s=60)
+        state = runtime.state(ID)
+        assert isinstance(state, Exited)
+        assert state.exit_code == 7
+
+
+async def test_stop_forces_what_does_not_end_and_all_it_started() -> None:
+    """A child of the program dies with it, and holds no file of the pod any more."""
+    async with programs() as runtime:
+        runtime.open_sandbox("uid-1")
+        await runtime.start(shell('trap "" TERM; sleep 600 & echo $! > child; while :; do sleep 0.01; done'))
+        await until(runtime, Exec(("/bin/sh", "-c", "test -s child")))
+        child = int((runtime.folder / "uid-1" / "main" / "child").read_text())
+        await runtime.stop(ID, grace_s=0.01)
+        state = runtime.state(ID)
+        assert isinstance(state, Exited)
+        assert state.signal == 9
+        await process_ended(child)
+
+
+async def test_what_a_program_leaves_behind_ends_with_it() -> None:
+    """When the first process of a container ends, the container has ended."""
+    async with programs() as runtime:
+        exits = Exits(runtime)
+        runtime.open_sandbox("uid-1")
+        await runtime.start(shell("sleep 600 & echo $!; exit 1"))
+        await process_ended(int((await exits.next()).message))
+
+
+async def test_probes_run_in_the_containers_folder_and_environment() -> None:
+    """A probe holds if its command exits with 0."""
+    async with programs() as runtime:
+        runtime.open_sandbox("uid-1")
+        await runtime.start(shell("sleep 600", secrets=frozenset({"hello"})))
+        script = 'echo "$GREETING $PWD"; exit 1'
+        result = await runtime.probe(ID, Exec(("/bin/sh", "-c", script)), timeout_s=60)
+        assert result == ProbeResult(ok=False, output=f"*** {runtime.folder}/uid-1/main")
+        assert await runtime.probe(ID, Exec(("true",)), timeout_s=60) == ProbeResult(ok=True)
+        missing = await runtime.probe(ID, Exec(("no-such-thing",)), timeout_s=60)
+        assert missing == ProbeResult(ok=False, output="no-such-thing is no program to run here")
+
+
+async def test_a_probe_that_hangs_has_failed_and_is_killed() -> None:
+    """Otherwise each period would leave another process."""
+    async with programs() as runtime:
+        runtime.open_sandbox("uid-1")
+        await runtime.start(shell("sleep 600"))
+        result = await runtime.probe(ID, Exec(("/bin/sh", "-c", "echo $$ > pid; sleep 600")), timeout_s=0.3)
+        assert result == ProbeResult(ok=False, output="command timed out after 0.3 s")
+        await process_ended(int((runtime.folder / "uid-1" / "main" / "pid").read_text()))
+
+
+async def test_a_probe_of_what_does_not_run_fails() -> None:
+    """Before the start, and for a pod nobody knows."""
+    async with programs() as runtime:
+        assert not (await runtime.probe(ID, Exec(("true",)), timeout_s=1)).ok
+
+
+async def test_network_probes_ask_the_pods_own_address() -> None:
+    """A connection, and a status below 400."""
+    async with programs() as runtime:
+        address = runtime.open_sandbox("uid-1")
+        await runtime.start(shell("sleep 600"))
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            request = await reader.readline()
+            status = b"404 Not Found" if b"/missing" in request else b"200 OK"
+            writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            writer.close()
+            await writer.wait_closed()
+
+        async with await asyncio.start_server(answer, address, 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            assert await runtime.probe(ID, HttpGet(port, "/healthz"), timeout_s=60) == ProbeResult(True, "status 200")
+            assert await runtime.probe(ID, HttpGet(port, "/missing"), timeout_s=60) == ProbeResult(False, "status 404")
+            assert (await runtime.probe(ID, TcpSocket(port), timeout_s=60)).ok
+            strange = await runtime.probe(ID, HttpGet(port, f"@127.0.0.1:{port}/healthz"), timeout_s=60)
+            assert strange.ok, "a path is a path, and leads to no other host"
+        for action in (TcpSocket(70000), HttpGet(70000), TcpSocket(-1)):
+            assert not (await runtime.probe(ID, action, timeout_s=60)).ok
+        refused = await runtime.probe(ID, TcpSocket(port), timeout_s=60)
+        assert refused == ProbeResult(ok=False, output=f"connect to {address}:{port}: ConnectionRefusedError")
+
+
+async def test_pods_have_addresses_and_folders_of_their_own() -> None:
+    """And both go when the sandbox closes."""
+    async with programs() as runtime:
+        first, second = runtime.open_sandbox("uid-1"), runtime.open_sandbox("uid-2")
+        assert first != second
+        assert runtime.open_sandbox("uid-1") == first
+        await runtime.start(shell("sleep 600"))
+        await runtime.close_sandbox("uid-1")
+        await runtime.close_sandbox("uid-1")
+        assert runtime.state(ID) is None
+        assert sorted(path.name for path in runtime.folder.iterdir()) == ["uid-2"]
+
+
+async def test_what_cannot_run_is_refused_with_the_kubelets_reason() -> None:
+    """Before any process is made."""
+    async with programs() as runtime:
+        runtime.open_sandbox("uid-1")
+        with pytest.raises(ContainerRefused, match="RunContainerError: /no/such is no program") as refused:
+            await runtime.start(ContainerSpec(id=ID, image="program", command=("/no/such",), environment={}))
+        assert refused.value.reason == "RunContainerError"
+        with pytest.raises(ContainerRefused, match="ErrImagePull"):
+            await runtime.start(ContainerSpec(id=ID, image="nginx", environment={}))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/tmp/x", "a\0b", "-x", "x.log", "a" * 300])
+async def test_a_name_that_is_a_path_makes_no_folder(name: str) -> None:
+    """Servers refuse such names; a runtime does not rest on that."""
+    async with programs() as runtime:
+        with pytest.raises(ContainerRefused, match="CreateContainerError: no folder of a container can be called"):
+            runtime.open_sandbox(name)
+        runtime.open_sandbox("uid-1")
+        with pytest.raises(ContainerRefused, match="CreateContainerError"):
+            await runtime.start(shell("true", container=ContainerId("uid-1", name)))
+        assert [path.relative_to(runtime.folder).parts for path in runtime.folder.rglob("*")] == [("uid-1",)]
+
+
+async def test_a_refusal_tells_no_secret() -> None:
+    """A program's name or a flag may hold one, by mistake."""
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime:
+        runtime.open_sandbox("uid-1")
+        for command in (
+            ("hunter2",),
+            ("bitcoind", "-hunter2"),
+            ("bitcoind", "-conf=hunter2"),
+            ("bitcoin-cli", "hunter2"),
+        ):
+            spec = ContainerSpec(
+                id=ID, image="bitcoind", command=command, environment={}, secrets=frozenset({"hunter2"})
+            )
+            with pytest.raises(ContainerRefused) as refused:
+                await runtime.start(spec)
+            assert "hunter2" not in str(refused.value)
+
+
+async def test_a_probe_may_run_only_what_the_image_declares() -> None:
+    """It fails, and says what there is."""
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime:
+        runtime.open_sandbox("uid-1")
+        await runtime.start(ContainerSpec(id=ID, image="bitcoind", environment=LOGIN))
+        for command in (
+            ("/bin/sh", "-c", "touch proof"),
+            ("true",),
+            ("bitcoin-cli", "-rpcconnect=10.0.0.1", "stop"),
+            (),
+        ):
+            result = await runtime.probe(ID, Exec(command), timeout_s=60)
+            assert not result.ok
+            assert "that a pod may" in result.output
+        assert not list(runtime.folder.rglob("proof"))
+
+
+async def test_leaving_the_runtime_ends_all_and_removes_its_folder() -> None:
+    """Also where the block ends with an error."""
+    runtime, pids = programs(), []
+    with suppress(ZeroDivisionError):
+        async with runtime:
+            for number in range(3):
+                container = ContainerId(f"uid-{number}", "main")
+                runtime.open_sandbox(container.pod_uid)
+                await runtime.start(shell("echo $$ > pid; sleep 600", container=container))
+                await until(runtime, Exec(("/bin/sh", "-c", "test -s pid")), container)
+                pids.append(int((runtime.folder / container.pod_uid / "main" / "pid").read_text()))
+            raise ZeroDivisionError
+    assert not runtime.folder.exists()
+    for pid in pids:
+        await process_ended(pid)
+
+
+async def test_simulated_nodes_run_as_processes() -> None:
+    """The probe of the bitcoin controller holds once the node has warmed up."""
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime:
+        await until_ready_node(runtime)
+
+
+async def test_real_nodes_run_as_processes() -> None:
+    """The same with bitcoind and bitcoin-cli."""
+    try:
+        bitcoind = find_bitcoind(None)
+    except BinaryNotFound as error:
+        pytest.skip(str(error))
+    if bitcoind is None:
+        pytest.skip("no bitcoind: run `make bitcoind`, or name one in $BITCOIND")
+    async with ProcessRuntime(images={"bitcoind": await real_bitcoind(bitcoind)}) as runtime:
+        await until_ready_node(runtime)
+
+
+async def until_ready_node(runtime: ProcessRuntime) -> None:
+    exits = Exits(runtime)
+    runtime.open_sandbox("uid-1")
+    await runtime.start(ContainerSpec(id=ID, image="christianb93/bitcoind:v1.0", environment=LOGIN))
+    command = ("/usr/local/bin/bitcoin-cli", "-regtest", "-conf=/bitcoin.conf", "getnetworkinfo")
+    await until(runtime, Exec(command))
+    assert not any(b"hunter2" in line for line in command_lines().values())
+    await runtime.stop(ID, grace_s=60)
+    assert (await exits.next()).exit_code == 0
+
+
+async def until(runtime: ProcessRuntime, action: Exec, container: ContainerId = ID) -> None:
+    """Probe until it holds; the test's time limit bounds it, and each try takes the time of a process."""
+    while not (await runtime.probe(container, action, timeout_s=60)).ok:
+        assert isinstance(runtime.state(container), Running), runtime.state(container)

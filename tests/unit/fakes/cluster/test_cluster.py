@@ -1,0 +1,220 @@
+"""A cluster as a whole: it runs while its block does, ends with it, and runs real processes as well."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctrlkit.errors import ApiError, NotSynced
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.cluster import AlwaysReady, Cluster, InProcessRuntime, ProcessRuntime
+from ctrlkit.fakes.cluster.node.images import simulated_bitcoind
+from ctrlkit.fakes.world.world import World
+from ctrlkit.model import Action, Applied, Deleted
+from ctrlkit.model.kinds import EVENTS, NODES, PODS, STATEFULSETS
+from tests.support.processes import HAS_PIDFD, command_lines
+
+POD = {"metadata": {"name": "web", "namespace": "default"}, "spec": {"containers": [{"name": "main", "image": "web"}]}}
+
+
+def images() -> dict[str, Any]:
+    return {"web": lambda address, spec: AlwaysReady()}
+
+
+async def until_ready(clientset: FakeClientset, name: str) -> None:
+    """Follow the pods until one is ready."""
+    async with clientset.client.watch(PODS, namespace="default") as events:
+        async for event in events:
+            match event:
+                case Applied(record) if record.key.name == name:
+                    conditions = record.value.at("status.conditions") or ()
+                    if any(item["type"] == "Ready" and item["status"] == "True" for item in conditions):
+                        return
+
+
+async def until_gone(clientset: FakeClientset) -> None:
+    """Follow the pods until none is left."""
+    left = {pod.key for pod in await clientset.client.list(PODS)}
+    async with clientset.client.watch(PODS, namespace="default") as events:
+        async for event in events:
+            match event:
+                case Applied(record):
+                    left.add(record.key)
+                case Deleted(record):
+                    left.discard(record.key)
+            if not left:
+                return
+
+
+async def test_a_cluster_runs_while_its_block_does() -> None:
+    """And its end is orderly: nothing is left behind."""
+    clientset = FakeClientset()
+    async with InProcessRuntime(images=images()) as runtime, Cluster(clientset.client, runtime):
+        await clientset.client.create(PODS, POD)
+        await until_ready(clientset, "web")
+    clientset.clear_actions()
+    await asyncio.sleep(3600)
+    assert clientset.actions == ()
+
+
+async def test_a_loop_that_cannot_begin_ends_the_block_with_the_cause() -> None:
+    """A test does not wait for a cluster that is not there."""
+    clientset = FakeClientset()
+
+    def refuse(action: Action) -> None:
+        raise ApiError("the server is out of order")
+
+    clientset.add_reactor("list", NODES, refuse)
+    with pytest.raises(NotSynced, match="out of order"):
+        async with InProcessRuntime(images=images()) as runtime, Cluster(clientset.client, runtime):
+            await asyncio.sleep(3600)
+
+
+async def test_an_error_of_the_block_comes_out_as_it_is() -> None:
+    """Not wrapped into a group."""
+    with pytest.raises(ZeroDivisionError):
+        async with InProcessRuntime(images=images()) as runtime, Cluster(FakeClientset().client, runtime):
+            raise ZeroDivisionError
+
+
+class Stubborn(AlwaysReady):
+    async def run(self) -> int:
+        try:
+            return await super().run()
+        except asyncio.CancelledError:
+            await asyncio.sleep(20)
+            return 0
+
+
+async def test_a_cluster_does_not_wait_for_grace_periods_when_it_ends() -> None:
+    """The pod's containers end with the runtime in any case."""
+    async with World() as world, InProcessRuntime(images={"web": lambda address, spec: Stubborn()}) as runtime:
+        async with Cluster(world.client, runtime):
+            await world.client.create(PODS, POD)
+            await world.settle()
+            await world.client.delete(PODS, "default/web")
+            await asyncio.sleep(1)
+            before = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() == before
+
+
+BITCOIND = {
+    "name": "net-sts-ctr",
+    "image": "christianb93/bitcoind:v1.0",
+    "readinessProbe": {
+        "exec": {"command": ["/usr/local/bin/bitcoin-cli", "-regtest", "-conf=/bitcoin.conf", "getnetworkinfo"]},
+        "periodSeconds": 1,
+        "timeoutSeconds": 60,
+    },
+}
+
+
+@pytest.mark.real_time
+@pytest.mark.skipif(not HAS_PIDFD, reason="reads the processes of /proc (Linux)")
+async def test_a_set_of_nodes_runs_as_processes() -> None:
+    """They become ready one by one, each on an address of its own, and end with their set."""
+    clientset = FakeClientset()
+    spec = {
+        "replicas": 2,
+        "serviceName": "net-svc",
+        "selector": {"matchLabels": {"app": "net"}},
+        "template": {"metadata": {"labels": {"app": "net"}}, "spec": {"containers": [BITCOIND]}},
+    }
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime, Cluster(clientset.client, runtime):
+        mark = str(runtime.folder).encode()
+        await clientset.client.create(STATEFULSETS, {"metadata": {"name": "net", "namespace": "default"}, "spec": spec})
+        await until_ready(clientset, "net-1")
+        pods = await clientset.client.list(PODS)
+        addresses = {pod.at("status.podIP") for pod in pods}
+        assert len(addresses) == 2
+        running = [line for line in command_lines().values() if mark in line and b"-bind=" in line]
+        assert len(running) == 2
+        await clientset.client.delete(STATEFULSETS, "default/net")
+        await until_gone(clientset)
+        assert not [line for line in command_lines().values() if mark in line and b"-bind=" in line]
+
+
+def environment_of(process: int) -> dict[str, str]:
+    """The variables that a process was started with."""
+    parts = Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
+    return dict(part.split("=", 1) for part in parts if part)
+
+
+MISUSED: dict[str, dict[str, Any]] = {
+    "a program": {"command": ["/bin/sh", "-c", "id > {proof}"]},
+    "a program as an argument": {"args": ["-blocknotify=touch {proof}"]},
+    "a configuration of its own": {"command": ["bitcoind"], "args": ["-conf={proof}"]},
+    "through a variable": {"env": [{"name": "X", "value": "-pid={proof}"}], "args": ["$(X)"]},
+    "another image": {"image": "busybox", "command": ["touch", "{proof}"]},
+}
+
+
+@pytest.mark.real_time
+@pytest.mark.skipif(not HAS_PIDFD, reason="reads the processes of /proc (Linux)")
+async def test_a_pod_runs_nothing_but_what_its_image_declares(tmp_path: Path) -> None:
+    """Whoever may write pods: the containers wait, the reason is in status and Events, and no file is made."""
+    proof = f"{tmp_path}/proof"
+    clientset = FakeClientset()
+    client = clientset.client
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime, Cluster(client, runtime):
+        for number, container in enumerate(MISUSED.values()):
+            text = json.dumps({"name": "c", "image": "bitcoind:1", **container}).replace("{proof}", proof)
+            metadata = {"name": f"p-{number}", "namespace": "default"}
+            await client.create(PODS, {"metadata": metadata, "spec": {"containers": [json.loads(text)]}})
+        waiting: dict[str, dict[str, str]] = {}
+        async with client.watch(PODS, namespace="default") as events:
+            async for event in events:
+                match event:
+                    case Applied(record):
+                        for status in record.value.at("status.containerStatuses") or ():
+                            waiting[record.key.name] = status["state"].get("waiting", {})
+                if [one.get("reason") for _, one in sorted(waiting.items())] == ["RunContainerError"] * 4 + [
+                    "ErrImagePull"
+                ]:
+                    break
+        assert (
+            "is no program that a pod may run here; those are: /usr/local/bin/bitcoind, " in waiting["p-0"]["message"]
+        )
+        assert "'-blocknotify' is no flag that a pod may pass here; those are: -conf, " in waiting["p-1"]["message"]
+        assert not [files for _, _, files in os.walk(runtime.folder) if files], "nothing was written for them"
+    told = {event.at("involvedObject.name") for event in clientset.tracker.list(EVENTS) if event["reason"] == "Failed"}
+    assert told == set(waiting)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.real_time
+@pytest.mark.skipif(not HAS_PIDFD, reason="reads the processes of /proc (Linux)")
+async def test_of_a_pods_fields_nothing_else_reaches_the_machine(tmp_path: Path) -> None:
+    """Variables of the loader, folders, volumes and hooks are not looked at; the node runs as without them."""
+    proof = tmp_path / "proof"
+    variables = {"LD_PRELOAD": "/x.so", "PATH": str(tmp_path), "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}
+    hook = {"exec": {"command": ["touch", str(proof)]}}
+    container = {
+        **BITCOIND,
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "workingDir": str(tmp_path),
+        "lifecycle": {"postStart": hook, "preStop": hook},
+        "livenessProbe": hook,
+        "startupProbe": hook,
+        "volumeMounts": [{"name": "host", "mountPath": "/host"}],
+    }
+    init = {"name": "i", "image": "bitcoind:1", "command": ["touch", str(proof)]}
+    volumes = [{"name": "host", "hostPath": {"path": str(tmp_path)}}]
+    spec = {"containers": [container], "initContainers": [init], "volumes": volumes}
+    clientset = FakeClientset()
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime, Cluster(clientset.client, runtime):
+        await clientset.client.create(PODS, {"metadata": {"name": "net", "namespace": "default"}, "spec": spec})
+        await until_ready(clientset, "net")
+        (node,) = (
+            pid for pid, line in command_lines().items() if str(runtime.folder).encode() in line and b"-bind=" in line
+        )
+        environment = environment_of(node)
+        assert not environment.keys() & {"LD_PRELOAD"}
+        assert not [name for name, value in environment.items() if str(tmp_path) in value]
+        assert os.readlink(f"/proc/{node}/cwd").startswith(str(runtime.folder))
+    assert os.listdir(tmp_path) == []
