@@ -10,6 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from ctrlkit.cache import Informer
+from ctrlkit.client import Client
+from ctrlkit.controller import Applier
 from ctrlkit.manager import connect
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS
@@ -61,3 +63,18 @@ async def test_a_cache_follows_a_server_whose_etcd_began_anew(tmp_path: Path) ->
                 running.cancel()
                 await asyncio.wait([running])
         assert [line["event"] for line in lines].count("history_rewritten") == 1
+
+
+async def test_fields_applied_under_the_former_name_are_taken_over(tmp_path: Path) -> None:
+    """What every program once applied as "ctrlkit" is changed and dropped under its own name, and has one owner."""
+    plane = ControlPlane(tmp_path)
+    await plane.prepare()
+    metadata = {"name": "net", "namespace": "default"}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    async with plane.run(), connect(kubeconfig=str(plane.kubeconfig)) as client:
+        for owner, data in (("ctrlkit", {"a": "1", "b": "1"}), ("other", {"c": "1"})):
+            await Client(client.transport, field_manager=owner).apply(CONFIG_MAPS, "default/net", {"data": data})
+        await Applier(client, owner="greeting").apply(CONFIG_MAPS, {**body, "data": {"a": "2"}})
+        found = await client.get(CONFIG_MAPS, "default/net")
+        owners = sorted((entry["manager"], entry["operation"]) for entry in found["metadata"]["managedFields"])
+        assert (found["data"], owners) == ({"a": "2", "c": "1"}, [("greeting", "Apply"), ("other", "Apply")])
