@@ -17,7 +17,7 @@ from ctrlkit.client.written import note
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, CtrlkitError
 from ctrlkit.model import Action, Bookmark, Lines, Resource, Transport, WatchEvent
-from ctrlkit.wire.answers import Answer, judge, stray
+from ctrlkit.wire.answers import Answer, check_answer, wrong_namespace
 from ctrlkit.wire.codec import Codec
 from ctrlkit.wire.routes import check_action
 
@@ -61,7 +61,7 @@ class Calls:
         """
         Perform any verb but list and watch; the answer is what was asked for (wire/answers.py).
 
-        Errors  BadRequest for names that no server could tell apart from a path (row C8); those of `judge`.
+        Errors  BadRequest for names that no server could tell apart from a path (row C8); those of `check_answer`.
         """
         return (await self._answer(action)).data
 
@@ -81,7 +81,7 @@ class Calls:
     async def _answer(self, action: Action) -> Answer:
         check_action(action)
         with attempting(action), call_span(action):
-            answer = judge(action, await self._transport.do(action))
+            answer = check_answer(action, await self._transport.do(action))
         note(action, answer, server=self._transport)
         return answer
 
@@ -152,4 +152,4 @@ class EventBatches(Generic[T]):
         namespace = self._action.namespace
         if not namespace or isinstance(event, Bookmark) or event.record.key.namespace == namespace:
             return event
-        raise stray(self._action, event.record.key, event.record.version)
+        raise wrong_namespace(self._action, event.record.key, event.record.version)

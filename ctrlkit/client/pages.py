@@ -21,7 +21,7 @@ from typing import Generic, TypeVar, cast
 from ctrlkit.client.calls import Calls
 from ctrlkit.errors import DecodeError, Gone
 from ctrlkit.model import Action, Options, Record, Resource, Snapshot, is_newer
-from ctrlkit.wire.answers import stray
+from ctrlkit.wire.answers import wrong_namespace
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -107,7 +107,9 @@ def _within(action: Action, snapshot: Snapshot[T]) -> Snapshot[T]:
         return snapshot
     records = [record for record in snapshot.records if record.key.namespace == namespace]
     foreign = [
-        stray(action, record.key, record.version) for record in snapshot.records if record.key.namespace != namespace
+        wrong_namespace(action, record.key, record.version)
+        for record in snapshot.records
+        if record.key.namespace != namespace
     ]
     return Snapshot(records, snapshot.version, (*snapshot.unreadable, *foreign))
 

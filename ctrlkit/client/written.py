@@ -13,7 +13,7 @@ from contextvars import ContextVar
 
 from ctrlkit.model import Action, Effect, ObjectKey, ObjectMeta, Verb, Write
 from ctrlkit.wire.answers import Answer
-from ctrlkit.wire.heads import metadata_of_items
+from ctrlkit.wire.list_parts import metadata_of_items
 
 
 class _Notes:
@@ -66,9 +66,9 @@ def writes_in(action: Action, answer: Answer, *, server: object = None) -> list[
     What a call that was carried out wrote, read from the server's answer; nothing where that has no version.
 
     >>> from ctrlkit.model.kinds import PODS
-    >>> from ctrlkit.wire.answers import judge
+    >>> from ctrlkit.wire.answers import check_answer
     >>> delete = Action(verb=Verb.DELETE, resource=PODS, namespace="demo", name="a")
-    >>> answer = judge(delete, b'{"kind": "Status", "status": "Success", "details": {"uid": "7"}}')
+    >>> answer = check_answer(delete, b'{"kind": "Status", "status": "Success", "details": {"uid": "7"}}')
     >>> [str(write) for write in writes_in(delete, answer)]
     ['pods demo/a deleted']
     """

@@ -1,7 +1,7 @@
 """
-What an answer means. One rule for all verbs: it is what its `kind` says, whatever the HTTP code. Pure.
+Decide what an answer means. One rule for all verbs: it is what its `kind` says, whatever the HTTP code. Pure.
 
-What came (Came)                                   What it means
+AnswerKind                                         What it means
 FAILURE   a Status that does not say Success       to every verb: the ApiError that it tells
 SUCCESS   a Status of Success                      to a delete, and to a subresource with forms of its own: carried out;
                                                    to all else: DecodeError
@@ -20,7 +20,7 @@ A `kind` has to be there; an `apiVersion` may be missing, and must fit where it 
 where that was asked for), and all else is a DecodeError; a Status in the place of a line is its ApiError as well. An
 item of a list may leave out what it is, and must be OBJECT or METADATA where it does not.
 
-WANTED holds this as data. A DecodeError from here means that nothing was learnt: what was there before stays, and of a
+ACCEPTED holds this as data. After a DecodeError from here nothing was learnt: what was known before stays, and of a
 write nobody knows whether it was carried out.
 """
 
@@ -35,9 +35,18 @@ import msgspec
 
 from ctrlkit.errors import ApiError, DecodeError
 from ctrlkit.model import Action, AnyResource, ObjectKey, ObjectMeta, Verb
-from ctrlkit.wire.heads import Head, Said, describe, read_head, read_said, said_in
-from ctrlkit.wire.list_parts import Page
-from ctrlkit.wire.salvage import UNREADABLE, explain, read_loosely
+from ctrlkit.wire.documents import (
+    UNREADABLE,
+    Head,
+    TypeMeta,
+    describe,
+    explain,
+    read_head,
+    read_loosely,
+    read_type_meta,
+    type_meta_in,
+)
+from ctrlkit.wire.list_parts import ListPage
 
 READ_AGAIN: Final = "nobody knows whether it was carried out: read the object before you try again"
 """What to do after a write whose answer was lost, or was none."""
@@ -53,8 +62,8 @@ _EVENT_TYPES: Final = (b"ADDED", b"MODIFIED", b"DELETED")
 _WHO: Final = "see what answers at this address: a proxy, perhaps, or another server"
 
 
-class Came(Enum):
-    """What an answer is, by what it says."""
+class AnswerKind(Enum):
+    """What an answer is, by its `kind` and `apiVersion`."""
 
     FAILURE = "a Status of failure"
     SUCCESS = "a Status of success"
@@ -66,7 +75,7 @@ class Came(Enum):
     NOTHING = "nothing that says what it is"
 
 
-class Want(Enum):
+class Expected(Enum):
     """What a verb asks for."""
 
     OBJECT = "an object"
@@ -78,56 +87,61 @@ class Want(Enum):
     OTHER_FORM = "a subresource with forms of its own"
 
 
-WANTED: Final[Mapping[Want, frozenset[Came]]] = {
-    Want.OBJECT: frozenset({Came.OBJECT}),
-    Want.METADATA: frozenset({Came.METADATA, Came.OBJECT}),
-    Want.LIST: frozenset({Came.LIST}),
-    Want.METADATA_LIST: frozenset({Came.METADATA_LIST, Came.LIST}),
-    Want.END: frozenset({Came.OBJECT, Came.SUCCESS}),
-    Want.ENDS: frozenset({Came.LIST, Came.SUCCESS}),
-    Want.OTHER_FORM: frozenset(Came) - {Came.FAILURE, Came.NOTHING},
+ACCEPTED: Final[Mapping[Expected, frozenset[AnswerKind]]] = {
+    Expected.OBJECT: frozenset({AnswerKind.OBJECT}),
+    Expected.METADATA: frozenset({AnswerKind.METADATA, AnswerKind.OBJECT}),
+    Expected.LIST: frozenset({AnswerKind.LIST}),
+    Expected.METADATA_LIST: frozenset({AnswerKind.METADATA_LIST, AnswerKind.LIST}),
+    Expected.END: frozenset({AnswerKind.OBJECT, AnswerKind.SUCCESS}),
+    Expected.ENDS: frozenset({AnswerKind.LIST, AnswerKind.SUCCESS}),
+    Expected.OTHER_FORM: frozenset(AnswerKind) - {AnswerKind.FAILURE, AnswerKind.NOTHING},
 }
 """What fits what was asked for; a FAILURE is its ApiError everywhere, and all else a DecodeError."""
 
-_OF_VERB: Final[Mapping[Verb, Want]] = {
-    Verb.GET: Want.OBJECT,
-    Verb.LIST: Want.LIST,
-    Verb.WATCH: Want.OBJECT,
-    Verb.CREATE: Want.OBJECT,
-    Verb.UPDATE: Want.OBJECT,
-    Verb.PATCH: Want.OBJECT,
-    Verb.DELETE: Want.END,
-    Verb.DELETE_COLLECTION: Want.ENDS,
+_OF_VERB: Final[Mapping[Verb, Expected]] = {
+    Verb.GET: Expected.OBJECT,
+    Verb.LIST: Expected.LIST,
+    Verb.WATCH: Expected.OBJECT,
+    Verb.CREATE: Expected.OBJECT,
+    Verb.UPDATE: Expected.OBJECT,
+    Verb.PATCH: Expected.OBJECT,
+    Verb.DELETE: Expected.END,
+    Verb.DELETE_COLLECTION: Expected.ENDS,
 }
-_OF_METADATA: Final[Mapping[Want, Want]] = {Want.OBJECT: Want.METADATA, Want.LIST: Want.METADATA_LIST}
+_OF_METADATA: Final[Mapping[Expected, Expected]] = {
+    Expected.OBJECT: Expected.METADATA,
+    Expected.LIST: Expected.METADATA_LIST,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """What the answers of one resource, or of one of its subresources, say that they are."""
+class ExpectedType:
+    """The kinds by which the answers of one resource, or of one of its subresources, name themselves."""
 
     api_version: str
     kind: str
     list_kind: str = ""
 
-    def came(self, said: Said) -> Came:
-        """Which row of the table a document is in; whether a Status says Success is not looked at."""
+    def classify(self, said: TypeMeta) -> AnswerKind:
+        """The kind of answer that a document is; whether a Status says Success is not looked at."""
         kind, version = said.kind or "", said.api_version or ""
         if not kind:
-            return Came.NOTHING
+            return AnswerKind.NOTHING
         fits = version in ("", self.api_version)
         if fits and kind == self.kind:
-            return Came.OBJECT
+            return AnswerKind.OBJECT
         if (fits and kind == self.list_kind) or (kind == "List" and version in ("", "v1")):
-            return Came.LIST
+            return AnswerKind.LIST
         if kind == "Status" and version in _STATUS_VERSIONS:
-            return Came.FAILURE
+            return AnswerKind.FAILURE
         if version in ("", _META_VERSION):
-            return {_PARTIAL: Came.METADATA, f"{_PARTIAL}List": Came.METADATA_LIST}.get(kind, Came.OTHER)
-        return Came.OTHER
+            return {_PARTIAL: AnswerKind.METADATA, f"{_PARTIAL}List": AnswerKind.METADATA_LIST}.get(
+                kind, AnswerKind.OTHER
+            )
+        return AnswerKind.OTHER
 
 
-_SCALE: Final = Form("autoscaling/v1", "Scale")
+_SCALE: Final = ExpectedType("autoscaling/v1", "Scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +149,8 @@ class Answer:
     """
     An answer that is what was asked for.
 
-    Shape   `fault` says why its object cannot be used, where that is known already: the head has what could be read.
+    Shape   `fault` says why its object cannot be decoded, where that is known already; `head` then has what could be
+            read.
     """
 
     head: Head
@@ -145,44 +160,44 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked: decides whether a document answers it."""
+    """What was asked for; decides whether a document answers it."""
 
     attempted: str
-    want: Want
-    form: Form
+    want: Expected
+    form: ExpectedType
     next_step: str
 
     @classmethod
     def about(cls, resource: AnyResource, verb: Verb, subresource: str = "", *, attempted: str = "") -> Self:
         """What a verb asks of a resource."""
-        form, want = Form(resource.api_version, resource.kind, resource.list_kind), _OF_VERB[verb]
+        form, want = ExpectedType(resource.api_version, resource.kind, resource.list_kind), _OF_VERB[verb]
         if subresource == "scale":
             form = _SCALE
         elif subresource not in _WHOLE_OBJECT or resource.identity in _ANSWERED_WITH_A_STATUS:
-            want = Want.OTHER_FORM
+            want = Expected.OTHER_FORM
         elif resource.is_metadata_only:
             want = _OF_METADATA.get(want, want)
         return cls(attempted or f"{verb} {resource}", want, form, f"{READ_AGAIN}; {_WHO}" if verb.writes else _WHO)
 
-    def accept(self, said: Said, document: bytes | None = None) -> Came:
+    def accept(self, said: TypeMeta, document: bytes | None = None) -> AnswerKind:
         """
-        The row of the table that a document is in; `document` is None for what is part of another one.
+        The kind of answer that a document is; `document` is None for what is part of another one.
 
         Errors  ApiError for a Status of failure; DecodeError for what was not asked for.
         """
-        came = self.form.came(said)
-        if came is Came.FAILURE and document is not None:
+        came = self.form.classify(said)
+        if came is AnswerKind.FAILURE and document is not None:
             status = read_loosely(document) or {}
             if status.get("status") != "Success":
                 raise ApiError.of_status(status, evidence="a Status in the place of an answer")
-            came = Came.SUCCESS
-        if came not in WANTED[self.want]:
+            came = AnswerKind.SUCCESS
+        if came not in ACCEPTED[self.want]:
             raise self.unwanted(said, document)
         return came
 
-    def unwanted(self, said: Said, document: bytes | None = None) -> DecodeError:
-        """The error of a document that does not answer."""
-        wants_list = self.want in (Want.LIST, Want.METADATA_LIST, Want.ENDS)
+    def unwanted(self, said: TypeMeta, document: bytes | None = None) -> DecodeError:
+        """The error for a document that does not answer the question."""
+        wants_list = self.want in (Expected.LIST, Expected.METADATA_LIST, Expected.ENDS)
         what = describe(document) if document is not None and not said.kind else str(said)
         advice = self.next_step
         if wants_list and said.kind != self.form.kind and said.api_version == self.form.api_version:
@@ -195,7 +210,7 @@ class Question:
     def openings(self, before: tuple[bytes, ...] = (b"{",)) -> tuple[bytes, ...]:
         """How servers begin an object that answers, behind each of these."""
         pairs = [(self.form.api_version, self.form.kind)]
-        if self.want is Want.METADATA:
+        if self.want is Expected.METADATA:
             pairs.insert(0, (_META_VERSION, _PARTIAL))
         texts = [(b'"apiVersion":"%b"' % version.encode(), b'"kind":"%b"' % kind.encode()) for version, kind in pairs]
         orders = [b",".join(order) for text in texts for order in (text, text[::-1])]
@@ -205,19 +220,19 @@ class Question:
 # ---- whole answers ---------------------------------------------------------------------------------------------------
 
 
-def judge(action: Action, data: bytes) -> Answer:
+def check_answer(action: Action, data: bytes) -> Answer:
     """
-    An answer to any verb but list and watch, if it is what was asked for.
+    Check that the answer to any verb but list and watch is what was asked for.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> get = Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a")
-    >>> judge(get, b'{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}').head.metadata.name
+    >>> check_answer(get, b'{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}').head.metadata.name
     'a'
-    >>> judge(get, b'{"kind": "Status", "status": "Failure", "reason": "NotFound", "message": "no such pod"}')
+    >>> check_answer(get, b'{"kind": "Status", "status": "Failure", "reason": "NotFound", "message": "no such pod"}')
     Traceback (most recent call last):
       ...
     ctrlkit.errors.NotFound: no such pod; ...
-    >>> judge(get, b"<html>")
+    >>> check_answer(get, b"<html>")
     Traceback (most recent call last):
       ...
     ctrlkit.errors.DecodeError: get pods demo/a: what came is a page of HTML or XML, not a Pod of v1; ...
@@ -228,14 +243,14 @@ def judge(action: Action, data: bytes) -> Answer:
     question = Question.about(action.resource, action.verb, action.subresource, attempted=attempted)
     head, fault = read_head(data)
     came = question.accept(head, data)
-    if came in (Came.OBJECT, Came.METADATA) and question.want is not Want.OTHER_FORM:
+    if came in (AnswerKind.OBJECT, AnswerKind.METADATA) and question.want is not Expected.OTHER_FORM:
         if head.metadata is None:
             raise DecodeError(f"{attempted}: what came is a {head.kind} without metadata; {question.next_step}")
         if not _is_about(action, head.metadata):
             raise DecodeError(
                 f"{attempted}: what came is the {head.kind} {_shown(head.metadata.key)}; {question.next_step}"
             )
-    if came is Came.SUCCESS and action.name and (other := head.name_in_details()) not in ("", action.name):
+    if came is AnswerKind.SUCCESS and action.name and (other := head.name_in_details()) not in ("", action.name):
         raise DecodeError(f"{attempted}: what came is a Status about {other[:64]!r}; {question.next_step}")
     if fault is None:
         return Answer(head, data)
@@ -254,8 +269,8 @@ def _shown(key: ObjectKey) -> str:
     return repr(str(key)[:128])
 
 
-def stray(action: Action, key: ObjectKey, version: str) -> DecodeError:
-    """The error of an object that came with a collection of another namespace."""
+def wrong_namespace(action: Action, key: ObjectKey, version: str) -> DecodeError:
+    """The error for an object of another namespace than was asked for."""
     return DecodeError(f"{action}: what came is an object of another namespace: {_shown(key)}; {_WHO}", version=version)
 
 
@@ -268,20 +283,20 @@ class ListAnswers:
         self._openings = (b'{"metadata":{', *item.openings())
         self._longest = max(map(len, self._openings))
 
-    def accept(self, page: Page, data: bytes) -> None:
+    def accept(self, page: ListPage, data: bytes) -> None:
         """
         Accept a list by its last page, which has what the list says of itself.
 
         Errors  ApiError for a Status of failure; DecodeError for what is no such list.
         """
-        self._question.accept(Said(page.kind, page.api_version), data)
+        self._question.accept(TypeMeta(page.kind, page.api_version), data)
         missing = "items" if page.items is msgspec.UNSET else "metadata" if page.metadata is None else ""
         if missing:
             raise DecodeError(f"{self._question.attempted}: what came is a {page.kind} without {missing}; {_WHO}")
 
     def unreadable(self, data: bytes, error: Exception) -> ApiError | DecodeError:
         """The error of an answer that could not be read: what its Status tells, else what is wrong with it."""
-        said = read_said(data)
+        said = read_type_meta(data)
         try:
             self._question.accept(said, data)
         except (ApiError, DecodeError) as told:
@@ -297,7 +312,7 @@ class ListAnswers:
         """
         if bytes(memoryview(item)[: self._longest]).startswith(self._openings):
             return
-        said = read_said(bytes(item))
+        said = read_type_meta(bytes(item))
         if said.kind is not None or said.api_version not in (None, "", self._item.form.api_version):
             self._item.accept(said)
 
@@ -322,22 +337,22 @@ class WatchAnswers:
         if said.type == "ERROR":
             self._raise_error(line)
         if said.type is None or said.object is None:
-            document = read_said(line)
-            if self._question.form.came(document) is Came.FAILURE:
+            document = read_type_meta(line)
+            if self._question.form.classify(document) is AnswerKind.FAILURE:
                 self._question.accept(document, line)
             raise self._question.unwanted(document, line)
         self._question.accept(said.object)
 
     def _raise_error(self, line: bytes) -> None:
         status = (read_loosely(line) or {}).get("object")
-        if self._question.form.came(said_in(status)) is not Came.FAILURE:
+        if self._question.form.classify(type_meta_in(status)) is not AnswerKind.FAILURE:
             raise DecodeError(f"{self._question.attempted}: an ERROR line without a Status; {_WHO}")
         raise ApiError.of_status(status or {}, evidence="ERROR event in the watch")
 
 
 class _Line(msgspec.Struct):
     type: str | None = None
-    object: Said | None = None
+    object: TypeMeta | None = None
 
 
 _LINE = msgspec.json.Decoder(_Line)
@@ -350,5 +365,5 @@ def _read_line(line: bytes) -> _Line:
         loose = read_loosely(line) or {}
     event_type, found = loose.get("type"), loose.get("object")
     return _Line(
-        event_type if isinstance(event_type, str) else None, said_in(found) if isinstance(found, dict) else None
+        event_type if isinstance(event_type, str) else None, type_meta_in(found) if isinstance(found, dict) else None
     )

@@ -36,8 +36,8 @@ from ctrlkit.model import (
     is_immutable,
 )
 from ctrlkit.wire.answers import ListAnswers, WatchAnswers
-from ctrlkit.wire.list_parts import Page, parts_of
-from ctrlkit.wire.salvage import UNREADABLE, explain, read_loosely, salvage_metadata
+from ctrlkit.wire.documents import UNREADABLE, explain, read_loosely, salvage_metadata
+from ctrlkit.wire.list_parts import ListPage, parts_of
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -127,7 +127,7 @@ class Codec(Generic[T]):
         """
         records: list[Record[T]] = []
         unreadable: list[DecodeError] = []
-        page = Page()
+        page = ListPage()
         try:
             for number, page in enumerate(parts_of(data)):
                 if number:

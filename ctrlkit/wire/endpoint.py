@@ -1,4 +1,4 @@
-"""An API server as one user reaches it, as a value; config.py makes it, the transport uses it."""
+"""An API server as one user reaches it, as a value; made by wire.config, used by the transport."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ctrlkit.wire.salvage import BRACKETS, UNREADABLE
+from ctrlkit.model import ObjectMeta
+from ctrlkit.wire.documents import BRACKETS, UNREADABLE, read_head
 
 PART_BYTES = 512 * 1024
 TRIES = 4
@@ -43,7 +44,7 @@ class ListMeta(msgspec.Struct, rename="camel"):
     continue_: str | None = msgspec.field(name="continue", default=None)
 
 
-class Page(msgspec.Struct, rename="camel"):
+class ListPage(msgspec.Struct, rename="camel"):
     """A list, or a part of one, its items still bytes; `items` is UNSET where it has no such field."""
 
     kind: str | None = None
@@ -62,17 +63,17 @@ class Page(msgspec.Struct, rename="camel"):
         return "" if self.metadata is None else self.metadata.continue_ or ""
 
 
-_PAGE = msgspec.json.Decoder(Page)
+_PAGE = msgspec.json.Decoder(ListPage)
 
 
-def parts_of(data: bytes) -> Iterator[Page]:
+def parts_of(data: bytes) -> Iterator[ListPage]:
     """
     The parts of a list, in order; one, unless the list is long. The last one has what the list says of itself.
 
     >>> [len(page.items) for page in parts_of(b'{"metadata":{"resourceVersion":"7"},"items":[{},{}]}')]
     [2]
 
-    Errors  What decoders raise (salvage.UNREADABLE) where it is no list, perhaps not before the last part.
+    Errors  What decoders raise (documents.UNREADABLE) where it is no list, perhaps not before the last part.
     """
     head = data[: data.find(_ITEMS) + len(_ITEMS)]
     begin = len(head)
@@ -91,6 +92,16 @@ def parts_of(data: bytes) -> Iterator[Page]:
         yield last
 
 
+def metadata_of_items(document: bytes) -> list[ObjectMeta]:
+    """The metadata of a list's items, as far as it can be read; of those that have any."""
+    try:
+        items = [item for page in parts_of(document) for item in page.items or ()]
+    except UNREADABLE:
+        return []
+    found = (read_head(bytes(item))[0].metadata for item in items)
+    return [metadata for metadata in found if metadata is not None]
+
+
 def _is_head(head: bytes) -> bool:
     """Whether the list's own items begin here, after its metadata."""
     try:
@@ -105,7 +116,7 @@ def _between_items(data: bytes, begin: int) -> bytes:
     return b"}," + data[begin : metadata + len(_METADATA)] if metadata >= 0 else b""
 
 
-def _next_part(data: bytes, head: bytes, begin: int, between: bytes) -> tuple[Page, int] | None:
+def _next_part(data: bytes, head: bytes, begin: int, between: bytes) -> tuple[ListPage, int] | None:
     """The part that begins here and where the next one does; None where no end was found for it."""
     end = begin + PART_BYTES
     for _ in range(TRIES):
@@ -136,7 +147,7 @@ def _find_items(data: bytes) -> int:
     return 0
 
 
-def _parts_by_brackets(data: bytes, begin: int, error: Exception) -> Iterator[Page]:
+def _parts_by_brackets(data: bytes, begin: int, error: Exception) -> Iterator[ListPage]:
     """The parts from an item on, cut at the brackets of items; `error` where these do not show a list."""
     if not begin:
         raise error
@@ -155,9 +166,9 @@ def _parts_by_brackets(data: bytes, begin: int, error: Exception) -> Iterator[Pa
         start = found.end()
         if level < 0:  # the end of them all
             rest = _PAGE.decode(data[: _find_items(data)] + data[found.start() :])
-            yield Page(rest.kind, rest.api_version, rest.metadata, items)
+            yield ListPage(rest.kind, rest.api_version, rest.metadata, items)
             return
         if start - part > PART_BYTES:
-            yield Page(items=items)
+            yield ListPage(items=items)
             items, part = [], start
     raise error

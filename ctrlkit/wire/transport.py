@@ -46,11 +46,18 @@ from ctrlkit.telemetry import logger
 from ctrlkit.wire.answers import READ_AGAIN
 from ctrlkit.wire.connections import Connections, sent_once
 from ctrlkit.wire.endpoint import Endpoint
-from ctrlkit.wire.faults import broken, can_be_sent, telling_cause, unreachable, was_cut, was_untrusted
-from ctrlkit.wire.frames import LineSplitter
+from ctrlkit.wire.errors import (
+    broken,
+    can_be_sent,
+    refusal,
+    telling_cause,
+    unreachable,
+    warnings_in,
+    was_cut,
+    was_untrusted,
+)
 from ctrlkit.wire.routes import HttpRequest, to_http
-from ctrlkit.wire.sealing import Sealed
-from ctrlkit.wire.status import refusal, warnings_in
+from ctrlkit.wire.secrets import Sealed
 
 R = TypeVar("R")
 
@@ -150,14 +157,14 @@ class RestTransport:
             async with await self._send(action, request) as response:
                 return await _read_whole(response)
 
-        return await self._persist(action, request, attempt)
+        return await self._with_retries(action, request, attempt)
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch; leaving the context closes its connection."""
         self._check_entered()
         request = to_http(action)
-        response = await self._persist(action, request, lambda: self._send(action, request))
+        response = await self._with_retries(action, request, lambda: self._send(action, request))
         asked_s = action.options.timeout_s
         limit_s = asked_s + self._time_limit_s if asked_s else None
         try:
@@ -174,7 +181,7 @@ class RestTransport:
             raise Unreachable(f"{action}: the transport was closed meanwhile; end what calls the server before it")
         return self._pool
 
-    async def _persist(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
+    async def _with_retries(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
         renewed = False
         retries = 0
         while True:
@@ -298,6 +305,40 @@ class RestTransport:
             if text not in self._warned and len(self._warned) < _WARNINGS_MAX:
                 self._warned.add(text)
                 log.warning("server_warned", attempted=str(action), text=text)
+
+
+class LineSplitter:
+    r"""
+    Collects a stream's bytes and gives out each line once it is whole; empty lines are skipped.
+
+    >>> lines = LineSplitter()
+    >>> lines.feed(b'{"a":1}\n{"b"'), lines.feed(b':2}\n'), lines.feed(b'{')
+    ([b'{"a":1}'], [b'{"b":2}'], [])
+    >>> lines.unfinished
+    1
+
+    Shape   Lines come without their newline. No limit on their length: an object may be large.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take the next bytes; returns the lines that they complete."""
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if lines and self._parts:
+            self._parts.append(lines[0])
+            lines[0] = b"".join(self._parts)
+            self._parts.clear()
+        if rest:
+            self._parts.append(rest)
+        return [line for line in lines if line and not line.isspace()]
+
+    @property
+    def unfinished(self) -> int:
+        """How many bytes of a line are waiting for its end: a stream that ends while there are any was cut."""
+        return sum(len(part.rstrip()) for part in self._parts)
 
 
 class _LineStream:

@@ -11,7 +11,7 @@ import pytest
 from ctrlkit.errors import ApiError, DecodeError, Expired, NotFound, ServiceUnavailable
 from ctrlkit.model import Action, Applied, Deleted, ObjectMeta, Resource, Unstructured, Verb, custom_resource
 from ctrlkit.model.kinds import PODS
-from ctrlkit.wire.answers import WANTED, Came, Question, Want, judge
+from ctrlkit.wire.answers import ACCEPTED, AnswerKind, Expected, Question, check_answer
 from ctrlkit.wire.codec import Codec
 
 STATUS = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
@@ -21,8 +21,8 @@ LIST = {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "
 PARTIAL_LIST = {**LIST, "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "items": [PARTIAL]}
 SUCCESS = {**STATUS, "status": "Success", "details": {"uid": "u"}}
 
-CAME: dict[Came, tuple[object, ...]] = {
-    Came.FAILURE: (
+CAME: dict[AnswerKind, tuple[object, ...]] = {
+    AnswerKind.FAILURE: (
         {**STATUS, "status": "Failure", "code": 503},
         {**STATUS, "code": 503},
         {**STATUS, "status": "Unknown", "code": 503},
@@ -30,12 +30,12 @@ CAME: dict[Came, tuple[object, ...]] = {
         {**STATUS, "status": "Failure", "reason": "ServiceUnavailable", "code": "x", "details": [], "metadata": 5},
         {"kind": "Status", "apiVersion": "meta.k8s.io/v1", "status": "Failure", "code": 503},
     ),
-    Came.SUCCESS: (SUCCESS, {"kind": "Status", "status": "Success", "metadata": 5, "details": "x"}),
-    Came.OBJECT: (POD, {**POD, "apiVersion": None}, {"kind": "Pod", "metadata": POD["metadata"]}),
-    Came.METADATA: (PARTIAL,),
-    Came.LIST: (LIST, {**LIST, "items": None}, {**LIST, "kind": "List"}, {**LIST, "items": []}),
-    Came.METADATA_LIST: (PARTIAL_LIST,),
-    Came.OTHER: (
+    AnswerKind.SUCCESS: (SUCCESS, {"kind": "Status", "status": "Success", "metadata": 5, "details": "x"}),
+    AnswerKind.OBJECT: (POD, {**POD, "apiVersion": None}, {"kind": "Pod", "metadata": POD["metadata"]}),
+    AnswerKind.METADATA: (PARTIAL,),
+    AnswerKind.LIST: (LIST, {**LIST, "items": None}, {**LIST, "kind": "List"}, {**LIST, "items": []}),
+    AnswerKind.METADATA_LIST: (PARTIAL_LIST,),
+    AnswerKind.OTHER: (
         {**POD, "kind": "Secret"},
         {**POD, "apiVersion": "v2"},
         {**LIST, "kind": "SecretList"},
@@ -44,7 +44,7 @@ CAME: dict[Came, tuple[object, ...]] = {
         {**STATUS, "apiVersion": "demo.example.com/v1", "status": "Failure"},
         {**PARTIAL, "apiVersion": "meta.k8s.io/v9"},
     ),
-    Came.NOTHING: (
+    AnswerKind.NOTHING: (
         b"",
         b"  \n",
         b"<html><body>Bad gateway",
@@ -68,23 +68,23 @@ CAME: dict[Came, tuple[object, ...]] = {
 }
 PARTIALS = PODS.metadata_only()
 BINDINGS = Resource(type=Unstructured, kind="Binding", plural="bindings")
-ASKED: dict[Want, tuple[Action, ...]] = {
-    Want.OBJECT: tuple(
+ASKED: dict[Expected, tuple[Action, ...]] = {
+    Expected.OBJECT: tuple(
         Action(verb=verb, resource=PODS, namespace="demo", name="a", subresource=subresource)
         for verb in (Verb.GET, Verb.CREATE, Verb.UPDATE, Verb.PATCH)
         for subresource in ("", "status")
     ),
-    Want.METADATA: tuple(
+    Expected.METADATA: tuple(
         Action(verb=verb, resource=PARTIALS, namespace="demo", name="a") for verb in (Verb.GET, Verb.PATCH)
     ),
-    Want.LIST: (Action(verb=Verb.LIST, resource=PODS),),
-    Want.METADATA_LIST: (Action(verb=Verb.LIST, resource=PARTIALS),),
-    Want.END: (
+    Expected.LIST: (Action(verb=Verb.LIST, resource=PODS),),
+    Expected.METADATA_LIST: (Action(verb=Verb.LIST, resource=PARTIALS),),
+    Expected.END: (
         Action(verb=Verb.DELETE, resource=PODS, namespace="demo", name="a"),
         Action(verb=Verb.DELETE, resource=PARTIALS, namespace="demo", name="a"),
     ),
-    Want.ENDS: (Action(verb=Verb.DELETE_COLLECTION, resource=PODS, namespace="demo"),),
-    Want.OTHER_FORM: (
+    Expected.ENDS: (Action(verb=Verb.DELETE_COLLECTION, resource=PODS, namespace="demo"),),
+    Expected.OTHER_FORM: (
         Action(verb=Verb.CREATE, resource=BINDINGS, namespace="demo", name="a"),
         Action(verb=Verb.CREATE, resource=PODS, namespace="demo", name="a", subresource="eviction"),
         Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a", subresource="proxy"),
@@ -100,20 +100,20 @@ def _answer(action: Action) -> Callable[[bytes], object]:
     """What reads the answer to a call, as the client does."""
     if action.verb is Verb.LIST:
         return Codec(action.resource).decode_list
-    return lambda data: judge(action, data)
+    return lambda data: check_answer(action, data)
 
 
-@pytest.mark.parametrize("want", Want)
-@pytest.mark.parametrize("came", Came)
-def test_each_row_means_what_the_table_says(came: Came, want: Want) -> None:
+@pytest.mark.parametrize("want", Expected)
+@pytest.mark.parametrize("came", AnswerKind)
+def test_each_row_means_what_the_table_says(came: AnswerKind, want: Expected) -> None:
     """To each verb: the answer, its ApiError, or a DecodeError that says what was tried."""
     for action in ASKED[want]:
         for body in CAME[came]:
             read = _answer(action)
-            if came is Came.FAILURE:
+            if came is AnswerKind.FAILURE:
                 with pytest.raises(ServiceUnavailable):
                     read(_bytes(body))
-            elif came in WANTED[want]:
+            elif came in ACCEPTED[want]:
                 read(_bytes(body))
             else:
                 with pytest.raises(DecodeError, match=f"^{action.verb} {action.resource}.*: what came is"):
@@ -122,12 +122,12 @@ def test_each_row_means_what_the_table_says(came: Came, want: Want) -> None:
 
 def test_every_want_is_asked_and_every_row_tried() -> None:
     """The table has no row without a test."""
-    assert set(ASKED) == set(WANTED) == set(Want)
-    assert set(CAME) == set(Came)
+    assert set(ASKED) == set(ACCEPTED) == set(Expected)
+    assert set(CAME) == set(AnswerKind)
     asked = {
         Question.about(action.resource, action.verb, action.subresource).want for action in sum(ASKED.values(), ())
     }
-    assert asked == set(Want)
+    assert asked == set(Expected)
 
 
 @pytest.mark.parametrize("verb", [Verb.GET, Verb.UPDATE, Verb.PATCH, Verb.DELETE])
@@ -135,15 +135,15 @@ def test_an_answer_about_another_object_is_none(verb: Verb) -> None:
     """A cache between us and the server may answer with what somebody else asked for."""
     action = Action(verb=verb, resource=PODS, namespace="demo", name="b")
     with pytest.raises(DecodeError, match="what came is the Pod 'demo/a'"):
-        judge(action, msgspec.json.encode(POD))
+        check_answer(action, msgspec.json.encode(POD))
     elsewhere = {**POD, "metadata": {"name": "b", "namespace": "other"}}
     with pytest.raises(DecodeError, match="what came is the Pod 'other/b'"):
-        judge(action, msgspec.json.encode(elsewhere))
+        check_answer(action, msgspec.json.encode(elsewhere))
     with pytest.raises(DecodeError, match="what came is the Pod ''"):
-        judge(action, msgspec.json.encode({**POD, "metadata": {}}))
+        check_answer(action, msgspec.json.encode({**POD, "metadata": {}}))
     for body in ({**POD, "metadata": None}, {"kind": "Pod", "apiVersion": "v1"}):
         with pytest.raises(DecodeError, match="what came is a Pod without metadata"):
-            judge(action, msgspec.json.encode(body))
+            check_answer(action, msgspec.json.encode(body))
 
 
 def test_the_end_of_another_object_is_none() -> None:
@@ -151,15 +151,15 @@ def test_the_end_of_another_object_is_none() -> None:
     action = Action(verb=Verb.DELETE, resource=PODS, namespace="demo", name="b")
     success = {"kind": "Status", "apiVersion": "v1", "status": "Success"}
     for details in ({}, {"uid": "7"}, {"name": "b", "kind": "pods"}, {"name": None}):
-        judge(action, msgspec.json.encode({**success, "details": details}))
+        check_answer(action, msgspec.json.encode({**success, "details": details}))
     with pytest.raises(DecodeError, match="what came is a Status about 'a'"):
-        judge(action, msgspec.json.encode({**success, "details": {"name": "a", "kind": "pods"}}))
+        check_answer(action, msgspec.json.encode({**success, "details": {"name": "a", "kind": "pods"}}))
 
 
 def test_a_generated_name_is_the_servers() -> None:
     """Nobody asked for one."""
     action = Action(verb=Verb.CREATE, resource=PODS, namespace="demo")
-    metadata = judge(action, msgspec.json.encode(POD)).head.metadata
+    metadata = check_answer(action, msgspec.json.encode(POD)).head.metadata
     assert metadata is not None
     assert metadata.name == "a"
 
@@ -167,23 +167,23 @@ def test_a_generated_name_is_the_servers() -> None:
 def test_a_scale_is_one() -> None:
     """Whatever the kind it belongs to."""
     action = Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a", subresource="scale")
-    judge(action, msgspec.json.encode({**POD, "kind": "Scale", "apiVersion": "autoscaling/v1"}))
+    check_answer(action, msgspec.json.encode({**POD, "kind": "Scale", "apiVersion": "autoscaling/v1"}))
     for body in (POD, {**POD, "kind": "Scale", "apiVersion": "apps/v1"}):
         with pytest.raises(DecodeError, match=r"not a Scale of autoscaling/v1"):
-            judge(action, msgspec.json.encode(body))
+            check_answer(action, msgspec.json.encode(body))
 
 
 def test_after_a_write_the_error_says_that_nobody_knows() -> None:
     """Whether it was carried out."""
     with pytest.raises(DecodeError, match="nobody knows whether it was carried out: read the object"):
-        judge(ASKED[Want.OBJECT][-1], b"<html>")
+        check_answer(ASKED[Expected.OBJECT][-1], b"<html>")
 
 
 def test_the_error_of_a_refusal_is_of_its_own_class() -> None:
     """With what the Status tells, whatever the HTTP code was."""
     status = {**STATUS, "status": "Failure", "reason": "NotFound", "message": "no a", "details": {"name": "a"}}
     with pytest.raises(NotFound, match="no a") as caught:
-        judge(ASKED[Want.OBJECT][0], msgspec.json.encode(status))
+        check_answer(ASKED[Expected.OBJECT][0], msgspec.json.encode(status))
     assert caught.value.details == {"name": "a"}
     gone = {**STATUS, "status": "Failure", "reason": "Expired", "code": 410}
     with pytest.raises(Expired):
@@ -355,7 +355,7 @@ def test_what_cannot_be_read_costs_one_object(python_type: type[Any], spec: byte
             _ = record.value
     assert all(record.fault is None for record in snapshot.records if record.key.name != "a")
     for verb in (Verb.GET, Verb.PATCH, Verb.DELETE):
-        answer = judge(Action(verb=verb, resource=PODS, namespace="demo", name="a"), bad)
+        answer = check_answer(Action(verb=verb, resource=PODS, namespace="demo", name="a"), bad)
         assert answer.head.metadata is not None
         assert answer.head.metadata.resource_version == "7", "it tells what was written"
         with pytest.raises(DecodeError):
@@ -381,8 +381,8 @@ def test_a_list_may_have_its_items_first() -> None:
 def test_an_answer_that_can_be_read_in_part_says_what_is_wrong_with_it() -> None:
     """It is the object that was asked for, which others must hear of; one that can be read says nothing."""
     action = Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a")
-    assert judge(action, msgspec.json.encode(POD)).fault is None
-    answer = judge(
+    assert check_answer(action, msgspec.json.encode(POD)).fault is None
+    answer = check_answer(
         action,
         msgspec.json.encode(
             {**POD, "metadata": {"name": "a", "namespace": "demo", "resourceVersion": "7", "labels": 5}}

@@ -1,9 +1,10 @@
 """
-The proxy on the way to a server: which one the environment names, and whether it can be used.
+The addresses of API servers and of the proxies on the way to them.
 
-The rules are those of Go's programs, kubectl among them. HTTPS_PROXY is for https servers, HTTP_PROXY for http ones;
-the upper-case name comes first, and an empty variable is none. This machine itself is never reached by a proxy of the
-environment. NO_PROXY is a list with commas:
+`server_of` reads an address as a kubeconfig writes it. `proxy_for` finds the proxy to use, by the rules of Go's
+programs, kubectl among them: HTTPS_PROXY is for https servers, HTTP_PROXY for http ones; the upper-case name comes
+first, and an empty variable is none. This machine itself is never reached by a proxy of the environment. NO_PROXY is a
+list with commas:
 
     *                            no proxy at all
     10.96.0.0/12, fd00::/8       a network
@@ -15,13 +16,79 @@ environment. NO_PROXY is a list with commas:
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.wire.secret import Secret
+from ctrlkit.wire.secrets import NO_SECRET, Secret
+
+_PATH_SAFE = "/$&+,:;=@~"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """
+    Where requests go.
+
+    Shape   `url` has no slash at its end, no query and no login. `name` and `password` are those that stood in it, and
+            None where there were none.
+    """
+
+    url: str
+    name: str | None = None
+    password: Secret = NO_SECRET
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it is an https server."""
+        return self.url.startswith("https:")
+
+    @property
+    def certified_name(self) -> str | None:
+        """The name that its certificate is for where the URL has another: one with a dot at its end."""
+        host = urlsplit(self.url).hostname or ""
+        return host.removesuffix(".") if host.endswith(".") else None
+
+
+def server_of(text: str) -> Server | None:
+    """
+    The server of a cluster; None for what is no URL of HTTP.
+
+    >>> server_of("https://api.example:6443/k8s//c-1/").url
+    'https://api.example:6443/k8s/c-1'
+    >>> server_of("10.0.0.1:8080").url
+    'http://10.0.0.1:8080'
+
+    Without a scheme it speaks HTTP. A path goes before those of all requests.
+    """
+    url = text if _has_scheme(text) else f"http://{text}"
+    if not is_http(url):
+        return None
+    parts = urlsplit(url)
+    path = posixpath.normpath("/" + unquote(parts.path).lstrip("/"))
+    if url != text and parts.path not in ("", "/"):
+        return None
+    prefix = "" if path == "/" else quote(path, safe=_PATH_SAFE)
+    host = parts.netloc.rpartition("@")[2].removesuffix(":")
+    return Server(f"{parts.scheme}://{host}{prefix}", *_login_of(parts))
+
+
+def _has_scheme(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return True
+    return bool(parts.scheme and parts.netloc)
+
+
+def _login_of(parts: SplitResult) -> tuple[str | None, Secret]:
+    if parts.username is None:
+        return None, Secret()
+    return unquote(parts.username), Secret(unquote(parts.password or ""))
+
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.wire.secret import NO_PEM, Pem
+from ctrlkit.wire.secrets import NO_PEM, Pem
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-:]+-----END CERTIFICATE-----")
 

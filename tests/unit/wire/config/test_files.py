@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.wire.kubeconfig.files import Kubeconfig, Sources, read_kubeconfig
-from ctrlkit.wire.kubeconfig.shape import Cluster, Context, User
-from ctrlkit.wire.secret import Pem, Secret
+from ctrlkit.wire.config.entries import Cluster, Context, User
+from ctrlkit.wire.config.files import Kubeconfig, KubeconfigPaths, read_kubeconfig
+from ctrlkit.wire.secrets import Pem, Secret
 
 NAMES = st.sampled_from(["a", "b", "c"])
 FILES = st.builds(
@@ -59,7 +59,7 @@ def test_where_files_are_looked_for(
     """The one asked for, or the variable's, or the home folder's; without a home folder there is none."""
     monkeypatch.setenv("KUBECONFIG", variable)
     monkeypatch.setenv("HOME", home)
-    assert Sources.named(asked).paths == paths
+    assert KubeconfigPaths.find(asked).paths == paths
 
 
 def test_paths_are_absolute_and_beside_the_file_that_names_them(
@@ -72,7 +72,7 @@ def test_paths_are_absolute_and_beside_the_file_that_names_them(
     (tmp_path / "sub").mkdir()
     os.symlink(tmp_path / "real/file", tmp_path / "sub/link")
     monkeypatch.chdir(tmp_path)
-    read = read_kubeconfig(Sources(paths=("sub/link",))).users["u"]
+    read = read_kubeconfig(KubeconfigPaths(paths=("sub/link",))).users["u"]
     assert read.exec is not None
     found = (read.token_file, read.client_certificate, read.client_key, read.exec.command)
     assert found == (f"{tmp_path}/t", "/c", f"{tmp_path}/sub/k", f"{tmp_path}/sub/x/y")
@@ -86,7 +86,7 @@ def test_no_fault_of_a_file_shows_what_it_holds(tmp_path_factory: pytest.TempPat
     path = tmp_path_factory.mktemp("files") / "config"
     path.write_text(text % "s3cret")
     with pytest.raises(ConfigError) as caught:
-        read_kubeconfig(Sources(paths=(str(path),)))
+        read_kubeconfig(KubeconfigPaths(paths=(str(path),)))
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     lines = "".join(shown.format())
     assert "ConfigError" in lines

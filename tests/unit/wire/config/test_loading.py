@@ -255,7 +255,7 @@ async def test_a_plugin_is_run_again_a_minute_before_its_token_runs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, second: str
 ) -> None:
     """So that nobody is refused first; not for each call."""
-    monkeypatch.setattr("ctrlkit.wire.credentials.RENEW_AGAIN_S", 0.0)
+    monkeypatch.setattr("ctrlkit.wire.config.credentials.RENEW_AGAIN_S", 0.0)
     expires = clock.timestamp(clock.now() + timedelta(seconds=left))
     user = _plugin(tmp_path, PLUGIN.format(folder=tmp_path, expires=expires))
     endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config", user))
@@ -373,7 +373,7 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     token.write_text("first")
     (tmp_path / "namespace").write_text("team\n")
     (tmp_path / "ca.crt").write_bytes(trustme.CA().cert_pem.bytes())
-    monkeypatch.setattr("ctrlkit.wire.service_account.FOLDER", tmp_path)
+    monkeypatch.setattr("ctrlkit.wire.config.identity.FOLDER", tmp_path)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     return token

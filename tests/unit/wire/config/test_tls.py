@@ -28,9 +28,9 @@ from ctrlkit.errors import ConfigError, Unauthorized, Unreachable
 from ctrlkit.model import Action, Verb
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.config import load_endpoint
-from ctrlkit.wire.credentials import RENEW_AGAIN_S
-from ctrlkit.wire.secret import Pem
-from ctrlkit.wire.tls import not_after
+from ctrlkit.wire.config.credentials import RENEW_AGAIN_S
+from ctrlkit.wire.config.tls import not_after
+from ctrlkit.wire.secrets import Pem
 from ctrlkit.wire.transport import RestTransport
 from tests.unit.wire.support import ScriptedServer, answers, refuses, serving
 
@@ -260,7 +260,7 @@ async def test_a_plugin_is_run_again_a_minute_before_its_certificate_runs_out(
     files: Files, monkeypatch: pytest.MonkeyPatch, left_s: int, shown: str
 ) -> None:
     """Also where it does not say when that is: nobody answers with 401 to one that has run out."""
-    monkeypatch.setattr("ctrlkit.wire.credentials.RENEW_AGAIN_S", 0.0)
+    monkeypatch.setattr("ctrlkit.wire.config.credentials.RENEW_AGAIN_S", 0.0)
     seen: list[str] = []
 
     async def by_name(request: web.BaseRequest) -> web.StreamResponse:
@@ -283,7 +283,7 @@ async def test_a_renewed_client_certificate_is_shown_at_once(
     files: Files, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     """A server refuses one that has run out on the connections there are, which must not be used for the renewed."""
-    monkeypatch.setattr("ctrlkit.wire.credentials.RENEW_AGAIN_S", 0.0)
+    monkeypatch.setattr("ctrlkit.wire.config.credentials.RENEW_AGAIN_S", 0.0)
     seen: list[str] = []
 
     async def by_name(request: web.BaseRequest) -> web.StreamResponse:
@@ -306,7 +306,7 @@ async def test_a_renewed_client_certificate_is_shown_at_once(
 def pod(files: Files, monkeypatch: pytest.MonkeyPatch) -> Files:
     """Files that are a pod's service account as well."""
     (files.folder / "token").write_text("t")
-    monkeypatch.setattr("ctrlkit.wire.service_account.FOLDER", files.folder)
+    monkeypatch.setattr("ctrlkit.wire.config.identity.FOLDER", files.folder)
     monkeypatch.setenv("HOME", str(files.folder / "nowhere"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     return files

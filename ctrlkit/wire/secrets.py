@@ -1,9 +1,8 @@
 """
-Exceptions that leave without the frames they come from.
+Keep secrets out of what is shown: text without a repr, and exceptions without the frames that they come from.
 
 Where requests are made, local variables hold what is sent: tokens, passwords of proxies, bodies. Some formatters of
-tracebacks show local variables, and it is not for this package to say which formatter a program has. So no exception of
-any kind takes those frames along; its message says what was tried.
+tracebacks show local variables, and it is not for this package to say which formatter a program has.
 """
 
 from __future__ import annotations
@@ -11,7 +10,39 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Final, Self, SupportsIndex
+
+
+class Secret(str):
+    """
+    A string whose repr does not show it, whoever formats a traceback with its local variables.
+
+    >>> Secret("s3cret")
+    <secret>
+    >>> [Secret("s3cret")[:3]], f"Bearer {Secret('s3cret')}"
+    ([<secret>], 'Bearer s3cret')
+
+    Parts are secret too: formatters cut long values before they show them. What is made of it otherwise, such as the
+    f-string above, is plain text: wrap it again.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Secret:
+        return Secret(super().__getitem__(index))
+
+
+class Pem(Secret):
+    """Certificates and keys in PEM form; inline in a kubeconfig they are base64 of it."""
+
+    __slots__ = ()
+
+
+NO_SECRET: Final = Secret()
+NO_PEM: Final = Pem()
 
 
 class Sealed:

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 import structlog
 
-from ctrlkit.wire import plugin as plugins
-from ctrlkit.wire.kubeconfig.shape import Exec, Variable
-from ctrlkit.wire.plugin import PluginFailed, ask_plugin
-from ctrlkit.wire.secret import Secret
+from ctrlkit.wire.config import plugin as plugins
+from ctrlkit.wire.config.entries import Exec, Variable
+from ctrlkit.wire.config.plugin import PluginFailed, ask_plugin
+from ctrlkit.wire.secrets import Secret
 from tests.support.processes import process_ended
 
 pytestmark = pytest.mark.real_time

@@ -1,24 +1,98 @@
-"""What a context or a service account refers to, read: files, and the answer of a credential plugin -> Loaded."""
+"""
+Read what says who we are: a kubeconfig's user, or a pod's service account -> headers and certificates.
+
+Reads the files that they name and runs the user's credential plugin. A server without TLS is sent nothing that could
+be taken on the way.
+"""
 
 from __future__ import annotations
 
 import base64
+import os
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+
+from multidict import CIMultiDict
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.wire.credentials import Loaded
-from ctrlkit.wire.files_read import FilesRead
-from ctrlkit.wire.identity import basic, bearer, check_token, headers_of
-from ctrlkit.wire.kubeconfig.choice import Choice
-from ctrlkit.wire.kubeconfig.shape import User
-from ctrlkit.wire.plugin import PluginAnswer, PluginFailed, ask_plugin
-from ctrlkit.wire.secret import Pem, Secret
-from ctrlkit.wire.server import Server
-from ctrlkit.wire.service_account import ServiceAccount
-from ctrlkit.wire.tls import Certificates, Verify, not_after
+from ctrlkit.wire.config.addresses import Server
+from ctrlkit.wire.config.credentials import FilesRead, LoadedCredentials
+from ctrlkit.wire.config.entries import User, texts
+from ctrlkit.wire.config.files import ChosenContext
+from ctrlkit.wire.config.plugin import PluginAnswer, PluginFailed, ask_plugin
+from ctrlkit.wire.config.tls import Certificates, Verify, not_after
+from ctrlkit.wire.secrets import Pem, Secret
+
+_IN_NAMES = frozenset((string.ascii_letters + string.digits + "!#$&'*+-.^_`|~").encode())
 
 
-async def load_choice(choice: Choice, server: Server, source: str) -> Loaded:
+def bearer(token: str) -> Secret:
+    """Authorization with a token; it is checked where it is read, with `check_token`."""
+    return Secret(f"Bearer {token}")
+
+
+def basic(name: str, password: str) -> Secret:
+    """Authorization with a name and a password."""
+    return Secret("Basic " + base64.b64encode(f"{name}:{password}".encode()).decode())
+
+
+def check_token(token: Secret, of: str) -> None:
+    """
+    Refuse a token that no server can have given out, before it is sent.
+
+    Errors  ConfigError that names `of`, where it was found, and not the token.
+    """
+    if not token.strip():
+        raise ConfigError(f"{of} is empty; put a token there")
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigError(
+            f"{of} has a line break or another character in it that no token has; write it there alone, on one line"
+        )
+
+
+def headers_of(authorization: Secret | None, user: User, tried: str) -> Mapping[str, str]:
+    """
+    The headers of each request; several may have one name.
+
+    Errors  ConfigError that begins with `tried`, for a value that no header can carry.
+    """
+    headers: CIMultiDict[str] = CIMultiDict()
+    if authorization:
+        headers.add("Authorization", authorization)
+    for name, value in _impersonation(user):
+        if any((character < " " and character != "\t") or character == "\x7f" for character in value):
+            raise ConfigError(f"{tried}: {name} would have a line break in it; correct `as` and its kin")
+        headers.add(name, value)
+    return headers
+
+
+def _impersonation(user: User) -> Iterator[tuple[str, str]]:
+    if not user.impersonate:
+        return
+    yield "Impersonate-User", user.impersonate
+    if user.impersonate_uid:
+        yield "Impersonate-Uid", user.impersonate_uid
+    for group in texts(user.impersonate_groups):
+        yield "Impersonate-Group", group
+    for key, values in user.impersonate_extra.items():
+        for value in texts(values or ()):
+            yield f"Impersonate-Extra-{escaped(key)}", value
+
+
+def escaped(key: str) -> str:
+    """
+    A key as part of a header's name: every byte that cannot stand there is percent-encoded.
+
+    >>> escaped("example.com/scopes")
+    'example.com%2Fscopes'
+    """
+    return "".join(chr(byte) if byte in _IN_NAMES else f"%{byte:02X}" for byte in key.encode())
+
+
+async def load_choice(choice: ChosenContext, server: Server, source: str) -> LoadedCredentials:
     """
     What is sent and shown to the server of a context: to one without TLS nothing that could be taken on the way.
 
@@ -27,21 +101,21 @@ async def load_choice(choice: Choice, server: Server, source: str) -> Loaded:
     reader = _Reader(source, choice)
     login = basic(server.name, server.password) if server.name is not None else None
     if not server.has_tls:
-        return Loaded(source=reader.source, headers=headers_of(login, choice.user, reader.tried))
+        return LoadedCredentials(source=reader.source, headers=headers_of(login, choice.user, reader.tried))
     return await reader.load(login)
 
 
 class _Reader:
     """Reads what one choice refers to: files, and the answer of its credential plugin."""
 
-    def __init__(self, source: str, choice: Choice) -> None:
+    def __init__(self, source: str, choice: ChosenContext) -> None:
         self.source = source
         self.tried = f"read {source}"
         self._cluster, self._user = choice.cluster, choice.user
         self._user_name = choice.user_name
         self._files = FilesRead()
 
-    async def load(self, login: Secret | None) -> Loaded:
+    async def load(self, login: Secret | None) -> LoadedCredentials:
         """All that a server with TLS gets to see."""
         user = self._user
         if user.auth_provider is not None:
@@ -58,7 +132,7 @@ class _Reader:
         if user.exec and not (authorization or client):
             answer = await self._ask(verify, authority)
             authorization = bearer(answer.token) if answer.token else None
-        return Loaded(
+        return LoadedCredentials(
             source=self.source,
             headers=headers_of(authorization, user, self.tried),
             certificates=Certificates(verify=verify, authority=authority, client=client or answer.certificate),
@@ -149,7 +223,62 @@ def _earlier(*times: datetime | None) -> datetime | None:
     return min((time for time in times if time is not None), default=None)
 
 
-def load_account(account: ServiceAccount) -> Loaded:
+FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class NotInPod(Exception):
+    """There is no service account here; the text says what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccount:
+    """Where its server is, and its files. A cluster without an authority of its own has no such file."""
+
+    server: Server
+    token: str
+    authority: str | None
+
+    @staticmethod
+    def found() -> ServiceAccount:
+        """That of this pod; NotInPod where there is none."""
+        host, port = _address()
+        token = FOLDER / "token"
+        if not (host and port):
+            raise NotInPod("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set")
+        if not token.is_file():
+            raise NotInPod(f"its token file does not exist: {token}")
+        host = f"[{host}]" if ":" in host else host
+        authority = FOLDER / "ca.crt"
+        return ServiceAccount(
+            server=Server(f"https://{host}:{port}"),
+            token=str(token),
+            authority=str(authority) if authority.exists() else None,
+        )
+
+    @staticmethod
+    def namespace_of_pod() -> str:
+        """The namespace this pod is in; empty outside of one."""
+        try:
+            ServiceAccount.found()
+        except NotInPod:
+            return ""
+        return namespace()
+
+
+def _address() -> tuple[str, str]:
+    return os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "")
+
+
+def namespace() -> str:
+    """As the pod's environment says, else as its account does, else `default`."""
+    try:
+        told = (FOLDER / "namespace").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        told = ""
+    return os.environ.get("POD_NAMESPACE") or told or "default"
+
+
+def load_account(account: ServiceAccount) -> LoadedCredentials:
     """
     What the files of a pod's service account say.
 
@@ -171,4 +300,4 @@ def load_account(account: ServiceAccount) -> Loaded:
             ) from None
         certificates = Certificates(verify=Verify.AUTHORITY, authority=authority)
     headers = headers_of(bearer(token), User(), tried)
-    return Loaded(source="service account", headers=headers, certificates=certificates, files=files)
+    return LoadedCredentials(source="service account", headers=headers, certificates=certificates, files=files)

@@ -13,8 +13,15 @@ from multidict import CIMultiDict
 
 from ctrlkit import clock
 from ctrlkit.errors import ConfigError
-from ctrlkit.wire.credentials import DEAD_WAIT_S, GOOD_WAIT_S, RENEW_AGAIN_S, RENEW_AHEAD_S, Loaded, RenewedCredentials
-from ctrlkit.wire.secret import Secret
+from ctrlkit.wire.config.credentials import (
+    DEAD_WAIT_S,
+    GOOD_WAIT_S,
+    RENEW_AGAIN_S,
+    RENEW_AHEAD_S,
+    LoadedCredentials,
+    RenewedCredentials,
+)
+from ctrlkit.wire.secrets import Secret
 
 CALLER: ContextVar[str] = ContextVar("CALLER", default="nobody")
 
@@ -29,7 +36,7 @@ class Plugin:
         self.fails = False
         self.asked_by: list[str] = []
 
-    async def __call__(self) -> Loaded:
+    async def __call__(self) -> LoadedCredentials:
         self.runs += 1
         self.running += 1
         assert self.running == 1, "two at once"
@@ -43,10 +50,10 @@ class Plugin:
         return loaded(f"t{self.runs}", 3600)
 
 
-def loaded(token: str, good_s: float) -> Loaded:
+def loaded(token: str, good_s: float) -> LoadedCredentials:
     """A token that is good for a time."""
     headers = CIMultiDict(Authorization=Secret(token))
-    return Loaded(source="test", headers=headers, expires=clock.now() + timedelta(seconds=good_s))
+    return LoadedCredentials(source="test", headers=headers, expires=clock.now() + timedelta(seconds=good_s))
 
 
 async def token_of(credentials: RenewedCredentials) -> str:
@@ -133,7 +140,7 @@ async def test_a_failed_renewal_is_tried_again_after_a_while() -> None:
 async def test_a_mistake_in_a_renewal_is_raised_by_the_call_that_meets_it() -> None:
     """Nothing unforeseen is passed over."""
 
-    async def mistaken() -> Loaded:
+    async def mistaken() -> LoadedCredentials:
         raise ZeroDivisionError
 
     credentials = RenewedCredentials(loaded("t0", 0), mistaken)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.wire.kubeconfig.document import NotReadable, read_document
+from ctrlkit.wire.config.document import NotReadable, read_document
 
 JSON = st.recursive(
     st.none()

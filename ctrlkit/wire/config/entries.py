@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from ctrlkit.wire.secret import Pem, Secret
+from ctrlkit.wire.secrets import Pem, Secret
 
 T = TypeVar("T")
 
@@ -140,7 +140,7 @@ class Config(Struct, frozen=True, rename="kebab"):
     contexts: tuple[NamedContext | None, ...] = ()
 
 
-def shaped(document: object, kind: type[T]) -> T:
+def to_entries(document: object, kind: type[T]) -> T:
     """
     Plain values as one of the types of this module.
 

@@ -28,10 +28,10 @@ from msgspec import Struct
 
 from ctrlkit.errors import SERVER_TEXT_LIMIT
 from ctrlkit.telemetry import logger
-from ctrlkit.wire.kubeconfig.choice import mode_of
-from ctrlkit.wire.kubeconfig.document import NotReadable, read_document
-from ctrlkit.wire.kubeconfig.shape import Exec, InteractiveMode, Variable, named, shaped, texts
-from ctrlkit.wire.secret import NO_PEM, NO_SECRET, Pem, Secret
+from ctrlkit.wire.config.document import NotReadable, read_document
+from ctrlkit.wire.config.entries import Exec, InteractiveMode, Variable, named, texts, to_entries
+from ctrlkit.wire.config.files import interactive_mode_of
+from ctrlkit.wire.secrets import NO_PEM, NO_SECRET, Pem, Secret
 
 PLUGIN_LIMIT_S = 60.0
 """How long a plugin may take: as long as a slow login service, and no longer than a person waits for a start."""
@@ -83,7 +83,7 @@ async def ask_plugin(plugin: Exec, cluster: Mapping[str, object] | None) -> Plug
 
 def _interactive(plugin: Exec) -> bool:
     """Whether it gets the terminal."""
-    mode, terminal = mode_of(plugin), os.isatty(0)
+    mode, terminal = interactive_mode_of(plugin), os.isatty(0)
     if mode == InteractiveMode.ALWAYS and not terminal:
         raise PluginFailed(
             f"{plugin.command}: it wants a terminal (interactiveMode Always), and standard input is none"
@@ -212,7 +212,7 @@ def _understood(output: bytes, plugin: Exec) -> PluginAnswer | str:
     """The answer, or what is wrong with it: returned, so that no traceback has a frame that holds the output."""
     try:
         read = msgspec.json.decode if output.lstrip().startswith(b"{") else read_document
-        said = shaped(read(output), _Credential)
+        said = to_entries(read(output), _Credential)
     except msgspec.ValidationError as error:
         return f"cannot decode its answer: {error}"
     except (NotReadable, msgspec.DecodeError, RecursionError):

@@ -1,16 +1,14 @@
 """
-Where the server is and who we are: a kubeconfig or a pod's service account -> Endpoint.
+Load the Endpoint from a kubeconfig or a pod's service account, as kubectl does; docs/deviations.md has the differences.
 
-As kubectl finds it; where that is not so, docs/deviations.md says why. Looked at in turn, and the first one that says
-something is taken:
+The first of these that names a context is taken:
 
     the file that is asked for           alone, and it must exist
     the files that $KUBECONFIG lists     merged; those that do not exist are passed over
     $HOME/.kube/config
     the service account                  of the pod this runs in
 
-A file that names no current context says nothing. Nothing of a user is sent to a server without TLS, but as whom he
-wishes to act.
+To a server without TLS nothing of a user is sent but the Impersonate headers.
 """
 
 from __future__ import annotations
@@ -19,37 +17,43 @@ from collections.abc import Awaitable, Callable
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.telemetry import logger
-from ctrlkit.wire.credentials import Loaded, RenewedCredentials
+from ctrlkit.wire.config.addresses import Server, proxy_for, server_of
+from ctrlkit.wire.config.credentials import LoadedCredentials, RenewedCredentials
+from ctrlkit.wire.config.entries import Cluster, User
+from ctrlkit.wire.config.files import (
+    HOME_KUBECONFIG,
+    ChosenContext,
+    Kubeconfig,
+    KubeconfigPaths,
+    choose_context,
+    has_context,
+    read_kubeconfig,
+)
+from ctrlkit.wire.config.identity import NotInPod, ServiceAccount, load_account, load_choice, namespace
 from ctrlkit.wire.endpoint import Endpoint
-from ctrlkit.wire.kubeconfig.choice import Choice, choose, chooses
-from ctrlkit.wire.kubeconfig.files import HOME_KUBECONFIG, Kubeconfig, Sources, read_kubeconfig
-from ctrlkit.wire.kubeconfig.shape import Cluster, User
-from ctrlkit.wire.loading import load_account, load_choice
-from ctrlkit.wire.proxies import proxy_for
-from ctrlkit.wire.sealing import Sealed
-from ctrlkit.wire.server import Server, server_of
-from ctrlkit.wire.service_account import NotInPod, ServiceAccount, namespace
-
-__all__ = ["Endpoint", "load_endpoint"]
+from ctrlkit.wire.secrets import Sealed
 
 log = logger("wire")
 
 
 async def load_endpoint(*, kubeconfig: str | None = None, context: str | None = None) -> Endpoint:
     """
-    The Endpoint of a kubeconfig's context, the current one where none is named.
+    Load where the API server is, and the credentials for it.
 
-    Looks in the file given, else in those that $KUBECONFIG names, else in ~/.kube/config; if there is none, at the
-    service account of the pod this runs in.
+        async with RestTransport(await load_endpoint(context="staging")) as transport: ...
+
+    Shape   `kubeconfig` is the path of a file; without it those that $KUBECONFIG lists are read, else ~/.kube/config,
+            else the service account of the pod this runs in. `context` is a context of the kubeconfig; without it the
+            current one is taken.
     Errors  ConfigError naming the file, what is wrong with it and what to do.
     """
     with Sealed():  # what is read holds tokens, passwords and keys
-        return await _load(Sources.named(kubeconfig), context)
+        return await _load(KubeconfigPaths.find(kubeconfig), context)
 
 
-async def _load(sources: Sources, context: str | None) -> Endpoint:
+async def _load(sources: KubeconfigPaths, context: str | None) -> Endpoint:
     found = read_kubeconfig(sources)
-    if chooses(found, context):
+    if has_context(found, context):
         return await _of_kubeconfig(sources, found, context)
     try:
         account = ServiceAccount.found()
@@ -60,7 +64,7 @@ async def _load(sources: Sources, context: str | None) -> Endpoint:
     return await _of_service_account(account)
 
 
-def _nothing_found(sources: Sources, found: Kubeconfig, reason: str) -> str:
+def _nothing_found(sources: KubeconfigPaths, found: Kubeconfig, reason: str) -> str:
     if found.files:
         names = ", ".join(name for name in found.contexts)[:256]
         advice = (
@@ -70,7 +74,7 @@ def _nothing_found(sources: Sources, found: Kubeconfig, reason: str) -> str:
         )
         return f"read kubeconfig {found}: it has no current context; {advice}"
     if sources.origin:
-        return f"read kubeconfig {sources}: there is no such file; correct {sources.origin}, or leave it out"
+        return sources.missing()
     return (
         f"find an API server: there is no {HOME_KUBECONFIG}, and this is no pod of a cluster ({reason}); "
         "pass --kubeconfig or set KUBECONFIG"
@@ -78,7 +82,11 @@ def _nothing_found(sources: Sources, found: Kubeconfig, reason: str) -> str:
 
 
 def _endpoint(
-    server: Server, loaded: Loaded, load_again: Callable[[], Awaitable[Loaded]], in_namespace: str, cluster: Cluster
+    server: Server,
+    loaded: LoadedCredentials,
+    load_again: Callable[[], Awaitable[LoadedCredentials]],
+    in_namespace: str,
+    cluster: Cluster,
 ) -> Endpoint:
     credentials = RenewedCredentials(loaded, load_again)
     return Endpoint(
@@ -95,7 +103,7 @@ def _endpoint(
 # ---- kubeconfig -------------------------------------------------------------------------------------------------
 
 
-async def _of_kubeconfig(sources: Sources, found: Kubeconfig, context: str | None) -> Endpoint:
+async def _of_kubeconfig(sources: KubeconfigPaths, found: Kubeconfig, context: str | None) -> Endpoint:
     choice, server = _chosen(found, context)
     loaded = await load_choice(choice, server, f"kubeconfig {found}")
     if not choice.user_found:
@@ -103,7 +111,7 @@ async def _of_kubeconfig(sources: Sources, found: Kubeconfig, context: str | Non
     if not server.has_tls and _has_credentials(choice.user):
         log.warning("credentials_withheld", server=server.url, user=choice.user_name)
 
-    async def load_again() -> Loaded:
+    async def load_again() -> LoadedCredentials:
         """The same context, whichever is the current one by now; its credentials are for no other server."""
         again = read_kubeconfig(sources)
         now, at = _chosen(again, choice.context)
@@ -117,9 +125,9 @@ async def _of_kubeconfig(sources: Sources, found: Kubeconfig, context: str | Non
     return _endpoint(server, loaded, load_again, in_namespace, choice.cluster)
 
 
-def _chosen(found: Kubeconfig, context: str | None) -> tuple[Choice, Server]:
+def _chosen(found: Kubeconfig, context: str | None) -> tuple[ChosenContext, Server]:
     tried = f"read kubeconfig {found}"
-    choice = choose(found, context, tried)
+    choice = choose_context(found, context, tried)
     server = server_of(choice.cluster.server)
     if server is None:
         shown = str(choice.cluster.server).rpartition("@")[2][:256]
@@ -144,7 +152,7 @@ def _has_credentials(user: User) -> bool:
 
 
 async def _of_service_account(account: ServiceAccount) -> Endpoint:
-    async def load() -> Loaded:
+    async def load() -> LoadedCredentials:
         return load_account(account)
 
     return _endpoint(account.server, await load(), load, namespace(), Cluster())

@@ -1,7 +1,7 @@
 """
-Who we are, kept fresh without a restart: tokens and certificates that are read anew when that is due.
+Keep tokens and certificates fresh without a restart: read them again when that is due.
 
-In       What a configuration said when it was read (`Loaded`), and how to read it again.
+In       What a configuration said when it was read (`LoadedCredentials`), and how to read it again.
 Out      Headers and a TLS context for the next call; a new context for new certificates, so that no connection made
          with the old ones is used again. Those that are open live on until they end, a watch within ten minutes.
 
@@ -12,24 +12,25 @@ after a call       the server refused it with 401, or showed   the call is then 
                    a certificate that is not trusted
 
 One renewal runs at a time, whoever asked for it. Calls wait for it, but not for long where the plugin is slow: then
-they go on with what there is. What cannot be read costs a log line, and the old ones go on. Rows G5 (authorities that
-rotate) and, for what kubernetes clients do beyond it, token files and client certificates.
+they go on with what there is. What cannot be read costs a log line, and the old ones go on. Row G5 (authorities that
+rotate); other clients read token files and client certificates again as well.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from ctrlkit import clock
 from ctrlkit.errors import ConfigError
 from ctrlkit.telemetry import logger
-from ctrlkit.wire.files_read import FilesRead
-from ctrlkit.wire.tls import Certificates, tls_of
+from ctrlkit.wire.config.tls import Certificates, tls_of
 
 RENEW_AHEAD_S = 60.0
 """So long before they run out credentials are renewed, so that nobody is refused first."""
@@ -43,8 +44,42 @@ DEAD_WAIT_S = 15.0
 log = logger("wire")
 
 
+class FilesRead:
+    """
+    Reads files and remembers what they held, as digests.
+
+    A file that cannot be read, or is empty in the middle of being written, says nothing new.
+    """
+
+    def __init__(self) -> None:
+        self._digests: dict[str, bytes | None] = {}
+
+    def read(self, path: str) -> bytes:
+        """All of a file; OSError where it cannot be read, and then it is looked at later all the same."""
+        self._digests[path] = None
+        content = Path(path).read_bytes()
+        self._digests[path] = _digest(content)
+        return content
+
+    def changed(self) -> bool:
+        """Whether one of them holds something else now."""
+        return any(_digest_now(path) not in (None, digest) for path, digest in self._digests.items())
+
+
+def _digest(content: bytes) -> bytes | None:
+    stripped = content.strip()
+    return hashlib.sha256(stripped).digest() if stripped else None
+
+
+def _digest_now(path: str) -> bytes | None:
+    try:
+        return _digest(Path(path).read_bytes())
+    except OSError:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedCredentials:
     """
     What a configuration said when it was read.
 
@@ -67,7 +102,7 @@ class RenewedCredentials:
     Errors  ConfigError from the constructor for certificates that cannot be used.
     """
 
-    def __init__(self, loaded: Loaded, load: Callable[[], Awaitable[Loaded]]) -> None:
+    def __init__(self, loaded: LoadedCredentials, load: Callable[[], Awaitable[LoadedCredentials]]) -> None:
         self._load = load
         self._loaded = loaded
         self.tls: ssl.SSLContext | None = _tls_of(loaded)
@@ -147,5 +182,5 @@ class RenewedCredentials:
         self._dead = False
 
 
-def _tls_of(loaded: Loaded) -> ssl.SSLContext | None:
+def _tls_of(loaded: LoadedCredentials) -> ssl.SSLContext | None:
     return None if loaded.certificates is None else tls_of(loaded.certificates, loaded.source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctrlkit.wire.salvage import identifying
+from ctrlkit.wire.documents import identifying
 
 
 @pytest.mark.parametrize(

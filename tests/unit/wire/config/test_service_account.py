@@ -21,7 +21,7 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "token").write_text("t0ken\n")
     (folder / "namespace").write_text("team\n")
     (folder / "ca.crt").write_bytes(trustme.CA().cert_pem.bytes())
-    monkeypatch.setattr("ctrlkit.wire.service_account.FOLDER", folder)
+    monkeypatch.setattr("ctrlkit.wire.config.identity.FOLDER", folder)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     monkeypatch.setenv("HOME", str(tmp_path))
