@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ctrlkit.wire.secrets import Pem
 from ctrlkit.wire.config.tls import file_of
+from ctrlkit.wire.secrets import Pem
 
 _LIFE = timedelta(days=365)
 _SKEW = timedelta(hours=1)
