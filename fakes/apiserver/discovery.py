@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from ctrlkit.fakes.tracker.kinds.registry import Served
-from ctrlkit.model.kinds import BUILT_IN, EVENTS_V1, NAMESPACES
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.model.kinds import BUILT_IN, EVENTS_V1
 
 SERVER_VERSION = "v1.36.0"
 """The Kubernetes release whose answers this server gives."""
@@ -51,19 +51,19 @@ def core_versions(address: str) -> dict[str, Any]:
     }
 
 
-def group_list(served: Iterable[Served]) -> dict[str, Any]:
+def group_list(served: Iterable[Strategy]) -> dict[str, Any]:
     """What /apis answers."""
     groups = [_group(group, kinds) for group, kinds in _by_group(served) if group]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def group_document(served: Iterable[Served], group: str) -> dict[str, Any] | None:
+def group_document(served: Iterable[Strategy], group: str) -> dict[str, Any] | None:
     """What /apis/GROUP answers; None where no kind of the group is served."""
     kinds = [kind for kind in served if kind.resource.group == group]
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, kinds)} if kinds else None
 
 
-def resource_list(served: Iterable[Served], group: str, version: str) -> dict[str, Any] | None:
+def resource_list(served: Iterable[Strategy], group: str, version: str) -> dict[str, Any] | None:
     """What /api/v1 and /apis/GROUP/VERSION answer; None where no kind of the version is served."""
     kinds = [kind for kind in served if (kind.resource.group, kind.resource.version) == (group, version)]
     if not kinds:
@@ -73,7 +73,7 @@ def resource_list(served: Iterable[Served], group: str, version: str) -> dict[st
     return {**head, "groupVersion": kinds[0].resource.api_version, "resources": resources}
 
 
-def aggregated(served: Iterable[Served], *, core: bool) -> dict[str, Any]:
+def aggregated(served: Iterable[Strategy], *, core: bool) -> dict[str, Any]:
     """All of /api (`core`) or all of /apis in one APIGroupDiscoveryList."""
     items = [
         {
@@ -107,45 +107,44 @@ def version_rank(version: str) -> tuple[int, int, int, str]:
     return (stage, -int(found["major"]), -int(found["minor"] or 0), version)
 
 
-def _by_group(served: Iterable[Served]) -> Iterator[tuple[str, list[Served]]]:
+def _by_group(served: Iterable[Strategy]) -> Iterator[tuple[str, list[Strategy]]]:
     ordered = sorted(served, key=lambda kind: (_GROUP_ORDER.get(kind.resource.group, 99), kind.resource.group))
     for group, kinds in groupby(ordered, key=lambda kind: kind.resource.group):
         yield group, list(kinds)
 
 
-def _by_version(kinds: Iterable[Served]) -> Iterator[tuple[str, list[Served]]]:
+def _by_version(kinds: Iterable[Strategy]) -> Iterator[tuple[str, list[Strategy]]]:
     ordered = sorted(kinds, key=lambda kind: version_rank(kind.resource.version))
     for version, of_version in groupby(ordered, key=lambda kind: kind.resource.version):
         yield version, list(of_version)
 
 
-def _by_plural(kinds: Iterable[Served]) -> list[Served]:
+def _by_plural(kinds: Iterable[Strategy]) -> list[Strategy]:
     return sorted(kinds, key=lambda kind: kind.resource.plural)
 
 
-def _group(group: str, kinds: Iterable[Served]) -> dict[str, Any]:
+def _group(group: str, kinds: Iterable[Strategy]) -> dict[str, Any]:
     versions = [{"groupVersion": f"{group}/{version}", "version": version} for version, _ in _by_version(kinds)]
     return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
 
-def verbs_of(kind: Served) -> list[str]:
+def verbs_of(kind: Strategy) -> list[str]:
     """The verbs of a kind's main resource, as discovery lists them."""
     if kind.custom:
         return _CUSTOM_VERBS
-    is_namespace = kind.resource.identity == NAMESPACES.identity
-    return [verb for verb in _VERBS if not (is_namespace and verb == "deletecollection")]
+    return [verb for verb in _VERBS if kind.deletes_collections or verb != "deletecollection"]
 
 
-def _subresources(kind: Served) -> list[str]:
+def _subresources(kind: Strategy) -> list[str]:
     return sorted(kind.subresources, reverse=kind.custom)  # custom resources name their status first
 
 
-def _names(kind: Served) -> dict[str, Any]:
+def _names(kind: Strategy) -> dict[str, Any]:
     given = {"shortNames": list(kind.short_names), "categories": list(kind.categories)}
     return {name: values for name, values in given.items() if values}
 
 
-def _resource_entries(kind: Served) -> Iterator[dict[str, Any]]:
+def _resource_entries(kind: Strategy) -> Iterator[dict[str, Any]]:
     resource = kind.resource
     yield {
         "name": resource.plural,
@@ -165,7 +164,7 @@ def _resource_entries(kind: Served) -> Iterator[dict[str, Any]]:
         }
 
 
-def _aggregated_entry(kind: Served) -> dict[str, Any]:
+def _aggregated_entry(kind: Strategy) -> dict[str, Any]:
     resource = kind.resource
     own_kind = {
         "group": resource.group if kind.custom else "",

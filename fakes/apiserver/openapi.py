@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ctrlkit.fakes.apiserver.discovery import SERVER_VERSION
-from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.model import PatchType
 
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -22,13 +22,13 @@ _NAMESPACE = {**_NAME, "name": "namespace"}
 _QUERY = ("dryRun", "fieldManager", "fieldValidation", "force")
 
 
-def index(served: Iterable[Served]) -> dict[str, Any]:
+def index(served: Iterable[Strategy]) -> dict[str, Any]:
     """What /openapi/v3 answers: where each document is."""
     roots = sorted({_root(kind) for kind in served})
     return {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}"} for root in roots}}
 
 
-def document(served: Iterable[Served], root: str) -> dict[str, Any] | None:
+def document(served: Iterable[Strategy], root: str) -> dict[str, Any] | None:
     """What /openapi/v3/ROOT answers, such as for `apis/apps/v1`; None where nothing is served there."""
     kinds = [kind for kind in served if _root(kind) == root]
     if not kinds:
@@ -41,22 +41,22 @@ def document(served: Iterable[Served], root: str) -> dict[str, Any] | None:
     }
 
 
-def _root(kind: Served) -> str:
+def _root(kind: Strategy) -> str:
     resource = kind.resource
     return f"apis/{resource.group}/{resource.version}" if resource.group else f"api/{resource.version}"
 
 
-def _path(kind: Served) -> str:
+def _path(kind: Strategy) -> str:
     scope = "namespaces/{namespace}/" if kind.resource.namespaced else ""
     return f"/{_root(kind)}/{scope}{kind.resource.plural}/{{name}}"
 
 
-def _patch_types(kind: Served) -> list[str]:
+def _patch_types(kind: Strategy) -> list[str]:
     """The types of patch that a kind takes; only built-in ones know how their lists merge."""
     return [one.value for one in PatchType if not (kind.custom and one is PatchType.STRATEGIC)]
 
 
-def _patch(kind: Served) -> dict[str, Any]:
+def _patch(kind: Strategy) -> dict[str, Any]:
     resource = kind.resource
     places = [_NAME, _NAMESPACE] if resource.namespaced else [_NAME]
     return {

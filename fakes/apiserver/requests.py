@@ -10,12 +10,12 @@ import msgspec
 from aiohttp import web
 
 from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
-from ctrlkit.fakes.tracker.kinds.registry import Registry, Served
+from ctrlkit.fakes.tracker.kinds.registry import Registry
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.ownership import MANAGER_BYTES_MAX
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
 from ctrlkit.fakes.tracker.verbs.malformed import json_problem
 from ctrlkit.model import Action, AnyResource, PatchType, custom_resource
-from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.routes import to_action
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
@@ -25,7 +25,7 @@ _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.
 _PATCHES = (*_CUSTOM_PATCHES, PatchType.STRATEGIC.value)
 _SUMMARY_CHARACTERS = 30
 _SURROGATE = b"\\ud"
-_BINDINGS = Served(resource=custom_resource(group="", kind="Binding", plural="bindings"), singular="binding")
+_BINDINGS = Strategy(resource=custom_resource(group="", kind="Binding", plural="bindings"), singular="binding")
 """Made and never kept, so no kind of the registry: the tracker takes a Binding as a write to its pod."""
 
 
@@ -37,7 +37,7 @@ class NoSuchPage(Exception):
 class Target:
     """What a path leads to: a kind, and the methods the path supports."""
 
-    served: Served
+    served: Strategy
     methods: tuple[str, ...]
 
 
@@ -65,8 +65,8 @@ def find_target(path: str, registry: Registry) -> Target:
     raise _unknown_resource()
 
 
-def _methods(kind: Served, below: list[str], *, in_namespace: bool) -> tuple[str, ...]:
-    if kind is _BINDINGS or (kind.resource.identity == PODS.identity and below[1:] == ["binding"]):
+def _methods(kind: Strategy, below: list[str], *, in_namespace: bool) -> tuple[str, ...]:
+    if kind is _BINDINGS or (len(below) == 2 and below[1] in kind.unlisted_subresources):
         return ("POST",)
     if below:
         return ("GET", "HEAD", "PUT", "PATCH", "DELETE")
@@ -140,7 +140,7 @@ def content_type_of(request: web.BaseRequest) -> str:
     return request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
 
 
-def _check_body(request: web.BaseRequest, body: bytes, served: Served) -> None:
+def _check_body(request: web.BaseRequest, body: bytes, served: Strategy) -> None:
     """Refuse what `to_action` would refuse too, in the words clients know."""
     content_type = content_type_of(request)
     is_patch = request.method == "PATCH"
@@ -184,7 +184,7 @@ def _without_broken_text(body: bytes) -> bytes:
     return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def _refusal(problem: str, body: bytes, served: Served, *, is_patch: bool) -> str:
+def _refusal(problem: str, body: bytes, served: Strategy, *, is_patch: bool) -> str:
     if is_patch:
         return f"error decoding patch: {problem}"
     start = body[:_SUMMARY_CHARACTERS]

@@ -20,7 +20,7 @@ from ctrlkit.errors import BadRequest
 from ctrlkit.fakes.apiserver import jsonpath
 from ctrlkit.fakes.apiserver.durations import age
 from ctrlkit.fakes.apiserver.printers import PRINTERS, default_cells
-from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.verbs.partial import META_VERSION, partial_object
 from ctrlkit.model import AnyResource
 
@@ -52,7 +52,7 @@ class Include(Enum):
 class Tables:
     """Makes tables of one kind: its columns are those of discovery, its cells as of `now`."""
 
-    served: Served
+    served: Strategy
     include: Include
 
     def of(self, answer: bytes, now: datetime) -> bytes:

@@ -7,7 +7,7 @@ from aiohttp import web
 from ctrlkit import clock
 from ctrlkit.fakes.apiserver.negotiation import Form, accepted_form
 from ctrlkit.fakes.apiserver.tables import Include, Tables
-from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.verbs.partial import metadata_event, metadata_only
 
 
@@ -18,7 +18,7 @@ class View:
     Errors  NotAcceptable and BadRequest on construction, before anything is done.
     """
 
-    def __init__(self, request: web.BaseRequest, served: Served) -> None:
+    def __init__(self, request: web.BaseRequest, served: Strategy) -> None:
         self._form = accepted_form(request.headers.get("Accept", ""))
         self._tables = Tables(served, Include.parse(request.rel_url.query.get("includeObject", "")))
         self._columns_sent = False

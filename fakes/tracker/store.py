@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from ctrlkit.fakes.tracker.kinds.registry import Identity
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, decode, encode
 from ctrlkit.model import ObjectKey
+
+Identity = tuple[str, str]
+"""What names a kind: its group and plural, as `Resource.identity`."""
 
 KEPT_CHANGES = 10_000
 """Changes of one kind that are kept at least; older ones are compacted away as the log doubles."""

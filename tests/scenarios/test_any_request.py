@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ObjectKey
-from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, SERVICES
 from tests.support.requests import DEFINITIONS, Asked, Asker, batch_of, first_objects
 
 BATCH = 25
@@ -76,7 +76,7 @@ def state_of(tracker: Tracker) -> Any:
     """All that a request could leave behind."""
     core = tracker._core
     collections = {one.identity: [(s.key, s.version) for s in one.all()] for one in core.store.collections() if one}
-    ips = core.service_ips
+    ips: Any = core.served(SERVICES).allocate.__self__  # type: ignore[attr-defined]
     return tracker.version, collections, tracker.registry.served(), set(ips._addresses), set(ips._ports), ips._next_port
 
 

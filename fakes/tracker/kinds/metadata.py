@@ -7,15 +7,24 @@ from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import Any
 
+import msgspec
+
 from ctrlkit import clock
-from ctrlkit.fakes.tracker.kinds.naming import base_causes, name_causes
-from ctrlkit.fakes.tracker.kinds.validation_metadata import metadata_causes
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, qualified_kind
-from ctrlkit.fakes.tracker.schema import typed
+from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.typed import json_type
 from ctrlkit.model import AnyResource, kinds
 
+Plain = Mapping[str, Any]
+
+GENERATE_TRIES = 8
+"""How many made-up names the server tries before it says that the name is taken."""
+
+_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIX_LENGTH = 5
+_LONGEST_BASE = 58
 _SET_BY_SERVER = (
     "uid",
     "creationTimestamp",
@@ -35,14 +44,30 @@ _OTHER_VERSIONS = {
 }
 _WELL_KNOWN_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _KEPT_ON_UPDATE = ("namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+_TOLD_MAX = 10
+_ANNOTATION_BYTES_MAX = 256 * 1024
+_OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
+_SET_OPERATORS = ("In", "NotIn")
+_KEY_OPERATORS = ("Exists", "DoesNotExist")
 
 
-def clean(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def generate_name(base: str) -> str:
+    """
+    A name that begins with `base`, cut to leave room for five random characters (row X3).
+
+    >>> len(generate_name("x" * 80)), generate_name("net-")[:4]
+    (63, 'net-')
+    """
+    suffix = "".join(clock.random_source().choices(_SUFFIX_ALPHABET, k=_SUFFIX_LENGTH))
+    return base[:_LONGEST_BASE] + suffix
+
+
+def clean(metadata: Plain) -> dict[str, Any]:
     """The metadata without fields that are null or empty, which the server never stores."""
     return {name: value for name, value in metadata.items() if value not in (None, "", [], {})}
 
 
-def born(metadata: Mapping[str, Any], namespace: str, *, generation: bool) -> dict[str, Any]:
+def born(metadata: Plain, namespace: str, *, generation: bool) -> dict[str, Any]:
     """The metadata of a new object: whatever the caller says of the server's own fields is ignored (row X5)."""
     fresh = {name: value for name, value in clean(metadata).items() if name not in _SET_BY_SERVER}
     fresh.pop("namespace", None)
@@ -55,7 +80,7 @@ def born(metadata: Mapping[str, Any], namespace: str, *, generation: bool) -> di
     return fresh
 
 
-def updated(metadata: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
+def updated(metadata: Plain, current: Plain) -> dict[str, Any]:
     """The metadata of an updated object: the caller's, with the server's own fields as they are."""
     kept = (*_KEPT_ON_UPDATE, "generation", "resourceVersion", "managedFields")
     merged = {name: value for name, value in clean(metadata).items() if name not in kept and name not in _SET_BY_SERVER}
@@ -63,7 +88,7 @@ def updated(metadata: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str
     return merged
 
 
-def of(resource: AnyResource, body: Mapping[str, Any]) -> Mapping[str, Any]:
+def of(resource: AnyResource, body: Plain) -> Plain:
     """A body's metadata; BadRequest where that is no object."""
     metadata = body.get("metadata") or {}
     if not isinstance(metadata, Mapping):
@@ -75,20 +100,21 @@ def of(resource: AnyResource, body: Mapping[str, Any]) -> Mapping[str, Any]:
     return metadata
 
 
-def birth_causes(resource: AnyResource, metadata: Mapping[str, Any]) -> list[Cause]:
+def new_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
     """What the server has against a new object's metadata."""
     name, base = metadata.get("name") or "", metadata.get("generateName") or ""
-    found = base_causes(resource, base) if base else []
+    whole = f"{base[:-1]}a" if base.endswith("-") and len(base) > 1 else base  # a dash may end it
+    found = Cause.all_wrong("metadata.generateName", base, strategy.name_rule(whole)) if base else []
     if not name:
         found.append(Cause.required("metadata.name", "name or generateName is required"))
     else:
-        found += name_causes(resource, name)
-    return [*found, *metadata_causes(metadata), *_finalizer_causes(resource, metadata)]
+        found += Cause.all_wrong("metadata.name", name, strategy.name_rule(name))
+    return [*found, *metadata_causes(metadata), *_finalizer_causes(strategy, metadata)]
 
 
-def update_causes(resource: AnyResource, metadata: Mapping[str, Any], current: Mapping[str, Any]) -> list[Cause]:
+def update_causes(strategy: Strategy, metadata: Plain, current: Plain) -> list[Cause]:
     """What the server has against a change of metadata; it tells of a forbidden finalizer twice."""
-    found = [*metadata_causes(metadata), *_finalizer_causes(resource, metadata)]
+    found = [*metadata_causes(metadata), *_finalizer_causes(strategy, metadata)]
     if current.get("deletionTimestamp"):
         had = frozenset(current.get("finalizers") or ())
         new = [name for name in metadata.get("finalizers") or () if name not in had]
@@ -102,9 +128,8 @@ def update_causes(resource: AnyResource, metadata: Mapping[str, Any], current: M
     return found
 
 
-def _finalizer_causes(resource: AnyResource, metadata: Mapping[str, Any]) -> list[Cause]:
-    """Kinds with types of their own want finalizers that are well known, or begin with a domain."""
-    if resource.group == "apiextensions.k8s.io" or not typed.struct_of(resource):
+def _finalizer_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
+    if not strategy.needs_known_finalizers:
         return []
     text = "name is neither a standard finalizer name nor is it fully qualified"
     return [
@@ -114,7 +139,7 @@ def _finalizer_causes(resource: AnyResource, metadata: Mapping[str, Any]) -> lis
     ]
 
 
-def tell_of_finalizers(metadata: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+def tell_of_finalizers(metadata: Plain, current: Plain) -> None:
     """Tell whoever gives a custom object a finalizer without a domain that others may have the same idea."""
     had = current.get("finalizers") or ()
     for name in metadata.get("finalizers") or ():
@@ -133,7 +158,7 @@ def _versions_known(resource: AnyResource) -> Iterator[str]:
         yield f"{resource.group}/{version}"
 
 
-def check_kind(resource: AnyResource, body: Mapping[str, Any], *, custom: bool) -> None:
+def check_kind(resource: AnyResource, body: Plain, *, custom: bool) -> None:
     """Refuse a body that says it is of another kind; one that says nothing passes."""
     for name in ("apiVersion", "kind"):
         if not isinstance(body.get(name, ""), (str, NoneType)):
@@ -161,7 +186,7 @@ def check_kind(resource: AnyResource, body: Mapping[str, Any], *, custom: bool) 
         raise bad_request(f'{theirs} in version "{version}" cannot be handled as a {qualified_kind(resource)}: {why}')
 
 
-def patched_kind_problem(resource: AnyResource, patched: Mapping[str, Any]) -> str:
+def patched_kind_problem(resource: AnyResource, patched: Plain) -> str:
     """What is wrong with the kind that a patch gave to a built-in object; "" where nothing is."""
     kind, api_version = patched.get("kind") or resource.kind, patched.get("apiVersion") or resource.api_version
     return _kind_problem(resource, str(kind), str(api_version))
@@ -189,3 +214,106 @@ def unregistered(kind: str, api_version: str, wanted: str) -> str:
 
 def _unregistered(kind: str, api_version: str) -> str:
     return f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
+
+
+# ---- labels, annotations, owners and selectors ----------------------------------------------------------------------
+
+
+def metadata_causes(metadata: Plain, path: str = "metadata") -> Iterator[Cause]:
+    """What the server has against an object's metadata, its name apart."""
+    if not metadata.keys() & {"labels", "annotations", "ownerReferences", "finalizers"}:
+        return
+    yield from label_causes(metadata.get("labels"), f"{path}.labels")
+    yield from annotation_causes(metadata.get("annotations"), f"{path}.annotations")
+    yield from _owner_causes(metadata.get("ownerReferences") or [], f"{path}.ownerReferences")
+    finalizers = metadata.get("finalizers") or []
+    for name in finalizers:
+        yield from Cause.all_wrong(f"{path}.finalizers", name, formats.label_key(name))
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        text = "finalizer orphan and foregroundDeletion cannot be both set"
+        yield Cause.wrong(f"{path}.finalizers", finalizers, text)
+
+
+def label_causes(labels: Plain | None, path: str) -> Iterator[Cause]:
+    """What the server has against labels."""
+    for key, value in (labels or {}).items():
+        yield from Cause.all_wrong(path, key, formats.label_key(key))
+        yield from Cause.all_wrong(path, value, formats.label_value(value))
+
+
+def annotation_causes(annotations: Plain | None, path: str) -> Iterator[Cause]:
+    """What the server has against annotations."""
+    size_bytes = 0
+    for key, value in (annotations or {}).items():
+        yield from Cause.all_wrong(path, key, formats.label_key(key.lower()))
+        size_bytes += len(key.encode()) + len(value.encode())
+    if size_bytes > _ANNOTATION_BYTES_MAX:
+        yield Cause.too_long(path, _ANNOTATION_BYTES_MAX)
+
+
+def selector_causes(selector: Plain, path: str) -> Iterator[Cause]:
+    """What the server has against a label selector in an object."""
+    yield from label_causes(selector.get("matchLabels"), f"{path}.matchLabels")
+    for index, expression in enumerate(selector.get("matchExpressions") or ()):
+        here = f"{path}.matchExpressions[{index}]"
+        operator, values = expression["operator"], expression.get("values") or []
+        if operator in _SET_OPERATORS and not values:
+            yield Cause.required(f"{here}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+        elif operator in _KEY_OPERATORS and values:
+            text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            yield Cause.forbidden(f"{here}.values", text)
+        elif operator not in (*_SET_OPERATORS, *_KEY_OPERATORS):
+            yield Cause.wrong(f"{here}.operator", operator, "not a valid selector operator")
+        yield from Cause.all_wrong(f"{here}.key", expression["key"], formats.label_key(expression["key"]))
+        for place, value in enumerate(values):
+            yield from Cause.all_wrong(f"{here}.values[{place}]", value, formats.label_value(value))
+
+
+def _owner_causes(owners: list[Plain], path: str) -> Iterator[Cause]:
+    for index, owner in enumerate(owners):
+        here = f"{path}[{index}]"
+        version = owner.get("apiVersion") or ""
+        if not version:
+            yield Cause.required(f"{here}.apiVersion", "must not be empty")
+        elif version.count("/") > 1 or version.endswith("/"):
+            yield Cause.wrong(f"{here}.apiVersion", version, "must be <group>/<version> or <version>")
+        for name in ("kind", "name", "uid"):
+            if not owner.get(name):
+                yield Cause.required(f"{here}.{name}", "must not be empty")
+        if owner.get("kind") == "Event" and version in ("v1", "events.k8s.io/v1"):
+            group = "" if version == "v1" else "events.k8s.io"
+            text = f"{group}/v1, Kind=Event is disallowed from being an owner"
+            yield Cause.invalid(here, _in_go_order([owner])[1:-1], text)
+    controllers = [f"{one.get('kind')}/{one.get('name')}" for one in owners if one.get("controller")]
+    for other in controllers[1:_TOLD_MAX]:  # each time the server tells of all references
+        found = f'Found "true" in references for {controllers[0]} and {other}'
+        yield Cause.invalid(path, _in_go_order(owners), f"Only one reference can have Controller set to true. {found}")
+
+
+def _in_go_order(owners: list[Plain]) -> str:
+    """References as JSON, their fields in the order the server's type has them in."""
+    return msgspec.json.encode([{name: one[name] for name in _OWNER_FIELDS if name in one} for one in owners]).decode()
+
+
+def selector_text(selector: Any) -> str:
+    """
+    A LabelSelector object as text, as the scale subresource shows it.
+
+    >>> selector_text({"matchLabels": {"app": "node"}, "matchExpressions": [{"key": "x", "operator": "Exists"}]})
+    'app=node,x'
+    """
+    if not isinstance(selector, dict):
+        return selector if isinstance(selector, str) else ""
+    parts = [f"{label}={value}" for label, value in sorted((selector.get("matchLabels") or {}).items())]
+    for expression in selector.get("matchExpressions") or ():
+        values = ",".join(sorted(expression.get("values") or ()))
+        match expression.get("operator"):
+            case "In":
+                parts.append(f"{expression['key']} in ({values})")
+            case "NotIn":
+                parts.append(f"{expression['key']} notin ({values})")
+            case "Exists":
+                parts.append(expression["key"])
+            case "DoesNotExist":
+                parts.append(f"!{expression['key']}")
+    return ",".join(parts)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.errors import Conflict
-from ctrlkit.fakes.tracker.kinds.registry import Identity, Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, Path, cut, path_text, paths
 from ctrlkit.fakes.tracker.ownership.managers import (
     Entries,
@@ -31,8 +31,7 @@ from ctrlkit.fakes.tracker.ownership.object_fields import compare
 from ctrlkit.fakes.tracker.refusals import Cause, invalid_options
 from ctrlkit.fakes.tracker.schema.nodes import Node, built_in, custom
 from ctrlkit.fakes.tracker.store import Stored
-from ctrlkit.fakes.tracker.verbs.patch import value_at
-from ctrlkit.model import Action, PatchType, kinds
+from ctrlkit.model import Action, PatchType, value_at
 
 MANAGER_BYTES_MAX = 128
 
@@ -52,28 +51,6 @@ _NOBODYS_METADATA = (
     "resourceVersion",
 )
 """Fields that no manager owns, of the object and of its metadata."""
-
-_SET_BY_SERVER: Mapping[Identity, tuple[str, ...]] = {
-    kinds.NAMESPACES.identity: ("spec.finalizers",),
-    kinds.SERVICES.identity: ("spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"),
-    kinds.PERSISTENT_VOLUME_CLAIMS.identity: ("metadata.finalizers",),
-    kinds.PODS.identity: (
-        "spec.tolerations",
-        "spec.priority",
-        "spec.preemptionPolicy",
-        "spec.serviceAccountName",
-        "spec.serviceAccount",
-        "spec.nodeName",
-    ),
-}
-"""What the server itself gives to new objects after it noted who owns what; owned by whoever asks for it."""
-
-_KEPT_BY_STATUS: Mapping[Identity, tuple[Path, ...]] = {
-    kinds.PODS.identity: (("f:metadata", "f:deletionTimestamp"), ("f:metadata", "f:ownerReferences")),
-    kinds.DEPLOYMENTS.identity: (("f:metadata", "f:labels"),),
-    kinds.CUSTOM_RESOURCE_DEFINITIONS.identity: (("f:metadata",),),
-}
-"""What a write to a built-in kind's status leaves as it is, besides the spec."""
 
 
 def check_options(action: Action) -> None:
@@ -98,7 +75,7 @@ def check_options(action: Action) -> None:
         raise invalid_options(f"{action.verb.value.capitalize()}Options", *causes)
 
 
-def node_of(served: Served) -> Node:
+def node_of(served: Strategy) -> Node:
     """How the fields of a kind merge."""
     if served.schema is not None:
         return served.schema.node
@@ -110,19 +87,19 @@ def _open_node() -> Node:
     return custom(_OPEN)
 
 
-def of_new(served: Served, action: Action, body: Mapping[str, Any], plain: Plain) -> Entries:
+def of_new(served: Strategy, action: Action, body: Mapping[str, Any], plain: Plain) -> Entries:
     """The entries of a new object: whoever creates it owns it; `body` is what was asked for."""
     node = node_of(served)
     changed, _ = compare(node.empty or {}, plain, node)
     changed = ownable(served, "", changed)
-    for path in _SET_BY_SERVER.get(served.resource.identity, ()):
+    for path in served.set_by_server:
         if value_at(body, path) is None:
-            changed = cut(changed, tuple(f"f:{name}" for name in path.split(".")))
+            changed = cut(changed, _steps(path))
     return after_update((), _update_entry(served, action, changed, plain["metadata"]["creationTimestamp"]), {})
 
 
 def of_update(
-    served: Served, action: Action, current: Stored, body: Mapping[str, Any], plain: Mapping[str, Any]
+    served: Strategy, action: Action, current: Stored, body: Mapping[str, Any], plain: Mapping[str, Any]
 ) -> Entries:
     """The entries of an object updated or patched: whoever does that owns what changed; `body` is what was sent."""
     entries: Entries = current.metadata.get("managedFields") or ()
@@ -137,7 +114,7 @@ def of_update(
     return after_update(entries, _update_entry(served, action, changed, now()), removed)
 
 
-def of_scale(served: Served, action: Action, current: Stored, path: str, plain: Mapping[str, Any]) -> Entries:
+def of_scale(served: Strategy, action: Action, current: Stored, path: str, plain: Mapping[str, Any]) -> Entries:
     """The entries of an object whose replicas, at a path, were set through its scale; no time is noted for that."""
     entries: Entries = current.metadata.get("managedFields") or ()
     is_apply = action.patch_type is PatchType.APPLY
@@ -184,7 +161,7 @@ def check_conflicts(action: Action, entries: Entries, mine: Entry, changed: Fiel
     raise Conflict(text, details={"causes": causes})
 
 
-def before_first_apply(served: Served, action: Action, plain: Mapping[str, Any]) -> Entries:
+def before_first_apply(served: Strategy, action: Action, plain: Mapping[str, Any]) -> Entries:
     """The entries of an object of which nobody owns anything, once somebody applies to it."""
     node = node_of(served)
     changed, _ = compare(node.empty or {}, plain, node)
@@ -219,7 +196,7 @@ def set_entries(plain: Plain, entries: Entries) -> None:
         plain["metadata"].pop("managedFields", None)
 
 
-def ownable(served: Served, subresource: str, fields: FieldSet) -> FieldSet:
+def ownable(served: Strategy, subresource: str, fields: FieldSet) -> FieldSet:
     """The fields of a set that somebody can own by a write to a subresource, "" for the object as a whole."""
     fields = writable(served, subresource, fields)
     owned = {step: below for step, below in fields.items() if step not in _NOBODYS_STEPS}
@@ -235,16 +212,20 @@ _NOBODYS_STEPS = frozenset(f"f:{name}" for name in _NOBODYS)
 _NOBODYS_METADATA_STEPS = frozenset((".", *(f"f:{name}" for name in _NOBODYS_METADATA)))
 
 
-def writable(served: Served, subresource: str, fields: FieldSet) -> FieldSet:
+def writable(served: Strategy, subresource: str, fields: FieldSet) -> FieldSet:
     """The fields of a set without those that a write to a subresource leaves as they are."""
     if subresource == "status":
-        kept: tuple[Path, ...] = (("f:metadata",),) if served.custom else ()
-        kept = (("f:spec",), *kept, *_KEPT_BY_STATUS.get(served.resource.identity, ()))
+        kept: tuple[str, ...] = ("spec", *served.kept_by_status)
     else:
-        kept = (("f:status",),) if served.has_status else ()
+        kept = ("status",) if served.has_status else ()
     for path in kept:
-        fields = cut(fields, path)
+        fields = cut(fields, _steps(path))
     return fields
+
+
+@functools.cache
+def _steps(path: str) -> Path:
+    return tuple(f"f:{name}" for name in path.split("."))
 
 
 def now() -> str:
@@ -253,13 +234,13 @@ def now() -> str:
 
 
 def _change(
-    served: Served, subresource: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    served: Strategy, subresource: str, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> tuple[FieldSet, FieldSet]:
     changed, removed = compare(old, new, node_of(served))
     return ownable(served, subresource, changed), writable(served, subresource, removed)
 
 
-def _update_entry(served: Served, action: Action, fields: FieldSet, time: str) -> Entry:
+def _update_entry(served: Strategy, action: Action, fields: FieldSet, time: str) -> Entry:
     return make_entry(
         action.options.field_manager,
         Operation.UPDATE,

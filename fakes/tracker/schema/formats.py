@@ -5,17 +5,25 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from ctrlkit.fakes.tracker.kinds.naming import (
-    DOTS_TEXT,
-    LABEL,
-    LABEL_1035,
-    LABEL_TEXT,
-    SERVICE_TEXT,
-    SUBDOMAIN,
-    SUBDOMAIN_TEXT,
-)
 from ctrlkit.fakes.tracker.schema.remembering import remembered
 
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    f"end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
+)
+_LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    f"an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
+)
+_LABEL_1035_TEXT = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    f"'{_LABEL_1035}')"
+)
+_DOTS_TEXT = "must not contain dots"
 _NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = f"({_NAME})?"
 _NAME_TEXT = (
@@ -76,19 +84,26 @@ def label_value(text: str) -> Complaints:
 @remembered
 def subdomain(text: str) -> Complaints:
     """A name of a kind whose names may hold dots."""
-    return _checked(text, 253, SUBDOMAIN, SUBDOMAIN_TEXT)
+    return _checked(text, 253, _SUBDOMAIN, _SUBDOMAIN_TEXT)
 
 
 @remembered
 def dns_label(text: str) -> Complaints:
     """A name without dots: a container's, a volume's, a namespace's."""
-    is_dotted = re.fullmatch(SUBDOMAIN, text) is not None
-    return _checked(text, 63, LABEL, DOTS_TEXT if is_dotted else LABEL_TEXT)
+    is_dotted = re.fullmatch(_SUBDOMAIN, text) is not None
+    return _checked(text, 63, _LABEL, _DOTS_TEXT if is_dotted else _LABEL_TEXT)
 
 
 def label_1035(text: str) -> Complaints:
     """A name that begins with a letter: of a version, or of what a definition names."""
-    return _checked(text, 63, LABEL_1035, SERVICE_TEXT)
+    return _checked(text, 63, _LABEL_1035, _LABEL_1035_TEXT)
+
+
+def path_segment(text: str) -> Complaints:
+    """A name that is a part of a path and else anything: of roles and their bindings."""
+    if text in (".", ".."):
+        return (f"may not be '{text}'",)
+    return tuple(f"may not contain '{char}'" for char in "/%" if char in text)
 
 
 def port_name(text: str) -> Complaints:

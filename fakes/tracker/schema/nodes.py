@@ -1,7 +1,7 @@
 """
 What server-side apply knows of a kind's fields: which are one value, which merge by field, by key, or as a set.
 
-In       Built-in kinds: types.json (all fields) and shapes.json (how they merge). Custom kinds: their definition's
+In       Built-in kinds: types.py. Custom kinds: their definition's
          openAPIV3Schema with its `x-kubernetes-*` marks.
 Out      The `Node` of a kind's objects, from which all others are reached.
 """
@@ -11,12 +11,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from enum import Enum
-from importlib import resources
 from typing import Any
 
-import msgspec
-
-from ctrlkit.fakes.tracker.schema.shapes import Field, is_atomic, type_shape
+from ctrlkit.fakes.tracker.schema.types import Field, fields_of, is_atomic, is_described, type_of
 from ctrlkit.model import AnyResource
 
 _KEY_DEFAULTS = {"protocol": "TCP"}
@@ -100,20 +97,8 @@ def built_in(resource: AnyResource) -> Node:
     >>> spec.fields["containers"].keys, spec.fields["nodeSelector"].is_leaf
     (('name',), True)
     """
-    types = _types()
-    name = types.kinds.get(f"{resource.api_version} {resource.kind}")
+    name = type_of(resource)
     return _type_node(name) if name else ANY
-
-
-class _Types(msgspec.Struct, frozen=True):
-    kinds: dict[str, str]
-    types: dict[str, dict[str, str]]
-
-
-@functools.cache
-def _types() -> _Types:
-    data = resources.files(__package__).joinpath("types.json").read_bytes()
-    return msgspec.json.decode(data, type=_Types)
 
 
 _KNOWN: dict[str, Node] = {}
@@ -126,18 +111,17 @@ def _type_node(name: str) -> Node:
     node = _KNOWN.get(name)
     if node is None:
         node = _KNOWN[name] = Node(Kind.MAP, is_atomic=is_atomic(name))
-        shape = type_shape(name)
         always = {}
-        for field, word in _types().types[name].items():
-            made = node.fields[field] = _word_node(word.rstrip("!*"), shape.get(field, Field()))
-            if word.endswith("!"):
-                always[field] = made.empty
+        for field_name, field in fields_of(name).items():
+            made = node.fields[field_name] = _word_node(field.word, field)
+            if field.mark == "!":
+                always[field_name] = made.empty
         node.empty = always
     return node
 
 
 def _word_node(word: str, field: Field) -> Node:
-    """The node of a field from its word in types.json (see extract_types.py) and how it merges."""
+    """The node of a value by its word, and by how the field that holds it merges."""
     if word.startswith("[]"):
         item = _word_node(word[2:], Field())
         node = Node(Kind.LIST, other=item, keys=field.map_keys, is_set=field.is_set, is_atomic=field.atomic)
@@ -145,7 +129,7 @@ def _word_node(word: str, field: Field) -> Node:
         return node
     if word.startswith("{}"):
         return Node(Kind.MAP, other=_word_node(word[2:], Field()), is_atomic=field.atomic)
-    if word in _types().types:
+    if is_described(word):
         node = _type_node(word)
         return _atomic(node) if field.atomic and not node.is_leaf else node
     if word == "?":

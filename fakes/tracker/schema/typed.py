@@ -1,9 +1,7 @@
 """
 Objects of built-in kinds read as the server's types read them: unknown fields dropped and told, empty ones left out.
 
-The types are facts of the server's OpenAPI documents, kept in `types.json` (made by `extract_types`). A word there is
-`s` text, `b` bool, `i32`/`i64` integer, `n` number, `y` base64, `q` quantity, `t`/`u` time in (micro)seconds, `x`
-integer or text, `?` anything, or the name of a type.
+The types are in types.py; this module says how a value of each is read, and what Go's decoder says where it is none.
 """
 
 from __future__ import annotations
@@ -15,12 +13,10 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib import resources
 from typing import Any
 
-import msgspec
-
 from ctrlkit.fakes.tracker.schema.quantities import canonical
+from ctrlkit.fakes.tracker.schema.types import Field, fields_of, type_of
 from ctrlkit.model import AnyResource
 
 Plain = dict[str, Any]
@@ -29,23 +25,23 @@ Path = tuple[Any, Any] | None
 
 _SCALARS: Mapping[str, type] = {"s": str, "b": bool}
 _INTEGERS = {"i32": range(-(2**31), 2**31), "i64": range(-(2**63), 2**63)}
-_SCALE: Mapping[str, Mapping[str, str]] = {
+_SCALE: Mapping[str, Mapping[str, Field]] = {
     "Scale": {
-        "kind": "s",
-        "apiVersion": "s",
-        "metadata": "ObjectMeta!",
-        "spec": "ScaleSpec!",
-        "status": "ScaleStatus!",
+        "kind": Field("s"),
+        "apiVersion": Field("s"),
+        "metadata": Field("ObjectMeta", "!"),
+        "spec": Field("ScaleSpec", "!"),
+        "status": Field("ScaleStatus", "!"),
     },
-    "ScaleSpec": {"replicas": "i32"},
-    "ScaleStatus": {"replicas": "i32!", "selector": "s"},
+    "ScaleSpec": {"replicas": Field("i32")},
+    "ScaleStatus": {"replicas": Field("i32", "!"), "selector": Field("s")},
 }
 """The type of the scale subresource, which is no kind of its own here."""
 
 _SCHEMA_FIELDS = {
-    "items": "schema or list",
-    "additionalItems": "schema or bool",
-    "additionalProperties": "schema or bool",
+    "items": Field("schema or list"),
+    "additionalItems": Field("schema or bool"),
+    "additionalProperties": Field("schema or bool"),
 }
 """Fields of a JSONSchemaProps that may be of two types, which OpenAPI does not say."""
 
@@ -87,7 +83,7 @@ def read(resource: AnyResource, plain: Mapping[str, Any], known: Mapping[str, An
 @functools.cache
 def struct_of(resource: AnyResource) -> Struct | None:
     """The type of a kind's objects, None where the kind is not built in."""
-    name = _facts().kinds.get(f"{resource.api_version} {resource.kind}")
+    name = type_of(resource)
     return _struct(name) if name else None
 
 
@@ -160,17 +156,6 @@ def _shown_number(number: float) -> str:
     return str(number)
 
 
-class _Facts(msgspec.Struct, frozen=True):
-    kinds: dict[str, str]
-    types: dict[str, dict[str, str]]
-
-
-@functools.cache
-def _facts() -> _Facts:
-    text = resources.files(__package__).joinpath("types.json").read_bytes()
-    return msgspec.json.decode(text, type=_Facts)
-
-
 _Reader = Callable[[Any, Path, str, list[str]], Any]
 """Reads a value at a path, a field of the type named; adds paths of unknown fields to the list."""
 
@@ -180,11 +165,10 @@ class _Field:
 
     __slots__ = ("keeps", "read", "scalar")
 
-    def __init__(self, word: str) -> None:
-        bare = word.rstrip("!*")
-        self.keeps = bare != word or bare[0].isupper() or bare in ("?", "schema or bool")
-        self.scalar = _SCALARS.get(bare)
-        self.read = _reader(bare)
+    def __init__(self, word: str, mark: str = "") -> None:
+        self.keeps = bool(mark) or word[0].isupper() or word in ("?", "schema or bool")
+        self.scalar = _SCALARS.get(word)
+        self.read = _reader(word)
 
 
 class Struct:
@@ -222,16 +206,15 @@ class Struct:
         return kept
 
     def _learn(self) -> None:
-        words = _SCALE[self.name] if self.name in _SCALE else _facts().types[self.name]
+        fields = _SCALE.get(self.name) or fields_of(self.name)
         if self.name == "JSONSchemaProps":
-            words = {**words, **_SCHEMA_FIELDS}
-        self._fields = {name: _Field(word) for name, word in words.items()}
+            fields = {**fields, **_SCHEMA_FIELDS}
+        self._fields = {name: _Field(field.word, field.mark) for name, field in fields.items()}
         always = []
-        for name, word in words.items():
-            bare = word.rstrip("!")
-            if bare != word:
-                is_struct = bare[0].isupper()
-                always.append((name, self._fields[name].read if is_struct else None, _zero(bare)))
+        for name, field in fields.items():
+            if field.mark == "!":
+                is_struct = field.word[0].isupper()
+                always.append((name, self._fields[name].read if is_struct else None, _zero(field.word)))
         self._always = tuple(always)
 
 

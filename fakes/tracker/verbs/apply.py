@@ -13,7 +13,7 @@ from typing import Any
 
 from ctrlkit.errors import Conflict
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, difference, intersection, union
 from ctrlkit.fakes.tracker.ownership.managers import Entries, Entry, Operation, after_apply, find, make_entry
 from ctrlkit.fakes.tracker.ownership.object_fields import applied, compare, with_named
@@ -36,7 +36,7 @@ from ctrlkit.model import Action, ObjectKey
 Plain = dict[str, Any]
 
 
-def apply(core: Core, served: Served, action: Action) -> tuple[Stored, bool]:
+def apply(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
     """
     Carry out an apply: the object as it is then, and whether it was made by this.
 
@@ -57,7 +57,7 @@ def apply(core: Core, served: Served, action: Action) -> tuple[Stored, bool]:
     return make(core, served, action, named, owners=entries), True
 
 
-def _apply_to(core: Core, served: Served, action: Action, current: Stored) -> Stored:
+def _apply_to(core: Core, served: Strategy, action: Action, current: Stored) -> Stored:
     node, subresource = node_of(served), action.subresource
     live = {"apiVersion": served.resource.api_version, "kind": served.resource.kind, **current.plain}
     live["metadata"] = {name: value for name, value in current.metadata.items() if name != "managedFields"}
@@ -79,7 +79,7 @@ def _apply_to(core: Core, served: Served, action: Action, current: Stored) -> St
     return replace(core, served, action, current, merged | {"metadata": meta}, owners=after)
 
 
-def _entry(served: Served, action: Action, fields: FieldSet, time: str) -> Entry:
+def _entry(served: Strategy, action: Action, fields: FieldSet, time: str) -> Entry:
     """What the manager of an apply owns by it."""
     options, api_version = action.options, served.resource.api_version
     return make_entry(
@@ -107,7 +107,7 @@ def _pruned(merged: Plain, last: FieldSet, owned: list[FieldSet], node: Node) ->
     return pruned
 
 
-def _check(served: Served, action: Action) -> None:
+def _check(served: Strategy, action: Action) -> None:
     resource, body = served.resource, action.body
     if not isinstance(body, Mapping):
         raise bad_request("error decoding patch: an apply patch is an object")
@@ -130,7 +130,7 @@ def _check(served: Served, action: Action) -> None:
         raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({action.name})")
 
 
-def _check_uid(served: Served, action: Action) -> None:
+def _check_uid(served: Strategy, action: Action) -> None:
     uid = (action.body.get("metadata") or {}).get("uid")
     if uid:
         raise Conflict(

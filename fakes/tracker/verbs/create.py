@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ctrlkit.fakes.tracker.admission import admit_new
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds import builtin, metadata
-from ctrlkit.fakes.tracker.kinds.definitions import definitions
-from ctrlkit.fakes.tracker.kinds.naming import GENERATE_TRIES, generate_name
-from ctrlkit.fakes.tracker.kinds.registry import Served
-from ctrlkit.fakes.tracker.kinds.validation import kind_causes
+from ctrlkit.fakes.tracker.decode import decode
+from ctrlkit.fakes.tracker.kinds import metadata
+from ctrlkit.fakes.tracker.kinds.metadata import GENERATE_TRIES, generate_name
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership import ownership
 from ctrlkit.fakes.tracker.ownership.managers import Entries
 from ctrlkit.fakes.tracker.refusals import (
     already_exists,
     bad_request,
     invalid,
-    namespace_terminating,
-    not_found,
     plain_failure,
 )
-from ctrlkit.fakes.tracker.schema.strict import decode
+from ctrlkit.fakes.tracker.schema.typed import blank_status
 from ctrlkit.fakes.tracker.store import Stored
-from ctrlkit.model import Action, ObjectKey, kinds
+from ctrlkit.model import Action, ObjectKey
 
 
-def create(core: Core, served: Served, action: Action) -> Stored:
+def create(core: Core, served: Strategy, action: Action) -> Stored:
     """
     Carry out a create.
 
@@ -37,22 +35,18 @@ def create(core: Core, served: Served, action: Action) -> Stored:
 
 
 def make(
-    core: Core, served: Served, action: Action, body: Mapping[str, Any], *, owners: Entries | None = None
+    core: Core, served: Strategy, action: Action, body: Mapping[str, Any], *, owners: Entries | None = None
 ) -> Stored:
     """Store a new object from a body that is of the right kind; without `owners`, all of it is its maker's."""
     plain = _initial(served, action, body)
-    _check_namespace(core, served, action, body)
+    admit_new(core, served, action, body)
     name = _choose_name(core, served, plain["metadata"], action.namespace)
     plain["metadata"]["name"] = name
-    builtin.fill_in_new(served.resource, plain)
-    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity:
-        plain = definitions.complete(plain, definitions.others_of(core.store, plain))
-    plain = definitions.conform(served, plain, action)
-    causes = metadata.birth_causes(served.resource, plain["metadata"])
-    if served.resource.identity == kinds.SERVICES.identity:
-        causes += core.service_ips.assign(plain, {})
-    causes += kind_causes(served.resource, plain, None)
-    causes += definitions.custom_causes(served, plain)
+    _complete(served, plain)
+    plain = served.prepare(core, served, plain, action)
+    causes = metadata.new_causes(served, plain["metadata"])
+    causes += served.allocate(plain, {})
+    causes += served.validate(plain, None)
     if causes:
         raise invalid(served.resource, name, *causes)
     if served.custom:
@@ -64,7 +58,7 @@ def make(
     return core.write(served, key, plain, dry_run=action.options.dry_run)
 
 
-def _checked_body(served: Served, action: Action) -> Mapping[str, Any]:
+def _checked_body(served: Strategy, action: Action) -> Mapping[str, Any]:
     body = action.body
     if not isinstance(body, Mapping):
         raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
@@ -81,18 +75,7 @@ def _checked_body(served: Served, action: Action) -> Mapping[str, Any]:
     return body
 
 
-def _check_namespace(core: Core, served: Served, action: Action, body: Mapping[str, Any]) -> None:
-    if not served.resource.namespaced:
-        return
-    namespace = core.namespace(action.namespace)
-    if namespace is None:
-        raise not_found(kinds.NAMESPACES, action.namespace)
-    if namespace.metadata.get("deletionTimestamp"):
-        name = (body.get("metadata") or {}).get("name") or ""
-        raise namespace_terminating(served.resource, name, action.namespace)
-
-
-def _initial(served: Served, action: Action, body: Mapping[str, Any]) -> dict[str, Any]:
+def _initial(served: Strategy, action: Action, body: Mapping[str, Any]) -> dict[str, Any]:
     plain = decode(served, action, body)
     if served.has_status:
         plain.pop("status", None)
@@ -100,7 +83,16 @@ def _initial(served: Served, action: Action, body: Mapping[str, Any]) -> dict[st
     return plain
 
 
-def _choose_name(core: Core, served: Served, meta: Mapping[str, Any], namespace: str) -> str:
+def _complete(served: Strategy, plain: dict[str, Any]) -> None:
+    """Fill in what a new object begins with."""
+    served.defaults(plain)
+    first_status = served.first_status or blank_status(served.resource)
+    if "status" not in plain and first_status is not None:
+        plain["status"] = dict(first_status)
+    served.begin(plain)
+
+
+def _choose_name(core: Core, served: Strategy, meta: Mapping[str, Any], namespace: str) -> str:
     name: str = meta.get("name") or ""
     base: str = meta.get("generateName") or ""
     if name or not base:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import (
     Cause,
     bad_request,
@@ -37,7 +37,7 @@ class _Token(NamedTuple):
     last_path: str
 
 
-def list_objects(core: Core, served: Served, action: Action) -> bytes:
+def list_objects(core: Core, served: Strategy, action: Action) -> bytes:
     """
     Carry out a list: a JSON document with the snapshot's version.
 
@@ -66,7 +66,7 @@ def list_objects(core: Core, served: Served, action: Action) -> bytes:
     return encode_list(served, found, metadata)
 
 
-def encode_list(served: Served, found: list[Stored], metadata: dict[str, Any]) -> bytes:
+def encode_list(served: Strategy, found: list[Stored], metadata: dict[str, Any]) -> bytes:
     """A list document; items of built-in kinds do not repeat kind and apiVersion, as on a real server."""
     resource = served.resource
     opening = served.head if served.custom else b"{"

@@ -9,7 +9,7 @@ from typing import Any
 from ctrlkit.errors import RequestEntityTooLarge
 from ctrlkit.fakes.tracker.refusals import bad_request, patch_rejected
 from ctrlkit.fakes.tracker.schema.depth import encode
-from ctrlkit.fakes.tracker.schema.shapes import PLAIN, Shape, child
+from ctrlkit.fakes.tracker.schema.types import PLAIN, Shape, child
 
 _DIRECTIVE = "$patch"
 _RETAIN = "$retainKeys"
@@ -81,7 +81,7 @@ def strategic_merge(target: Mapping[str, Any], patch: Mapping[str, Any], shape: 
     Kubernetes' merge that knows list keys and the directives `$patch`, `$retainKeys`, `$setElementOrder/...` and
     `$deleteFromPrimitiveList/...`. The inputs are not changed.
 
-    >>> from ctrlkit.fakes.tracker.schema.shapes import Field
+    >>> from ctrlkit.fakes.tracker.schema.types import Field
     >>> shape = {"env": Field(merge_key="name")}
     >>> strategic_merge({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "B", "value": "2"}]}, shape)
     {'env': [{'name': 'A', 'value': '1'}, {'name': 'B', 'value': '2'}]}
@@ -180,25 +180,3 @@ def _ordered(items: list[Any], order: Iterable[Any], key: str | None) -> list[An
         else:
             behind[last].append(item)
     return [*behind[None], *(one for item in named for one in (item, *behind.pop(name_of(item), ())))]
-
-
-def drop_nulls(value: Any) -> Any:
-    """A copy without the fields that are null."""
-    if isinstance(value, dict):
-        return {name: drop_nulls(inner) for name, inner in value.items() if inner is not None}
-    return [drop_nulls(item) for item in value] if isinstance(value, list) else value
-
-
-def value_at(plain: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path, None where any part of it is missing."""
-    value: Any = plain
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def with_value(plain: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy with another value at a dotted path; what is shared with the original is not changed."""
-    name, dot, rest = path.partition(".")
-    inner = plain.get(name)
-    return {**plain, name: with_value(inner if isinstance(inner, Mapping) else {}, rest, value) if dot else value}

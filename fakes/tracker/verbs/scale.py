@@ -7,8 +7,8 @@ from dataclasses import replace as with_changes
 from typing import Any
 
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.metadata import unregistered
-from ctrlkit.fakes.tracker.kinds.registry import ScalePaths, Served
+from ctrlkit.fakes.tracker.kinds.metadata import selector_text, unregistered
+from ctrlkit.fakes.tracker.kinds.strategy import ScalePaths, Strategy
 from ctrlkit.fakes.tracker.ownership.ownership import of_scale
 from ctrlkit.fakes.tracker.refusals import (
     Cause,
@@ -21,16 +21,14 @@ from ctrlkit.fakes.tracker.refusals import (
 )
 from ctrlkit.fakes.tracker.schema import typed
 from ctrlkit.fakes.tracker.store import Stored
-from ctrlkit.fakes.tracker.verbs.patch import value_at, with_value
-from ctrlkit.fakes.tracker.verbs.selection import selector_text
 from ctrlkit.fakes.tracker.verbs.update import replace
-from ctrlkit.model import Action, ObjectKey, PatchType, Verb, custom_resource
+from ctrlkit.model import Action, ObjectKey, PatchType, Verb, custom_resource, value_at
 
 _SCALES = custom_resource(group="autoscaling", version="v1", kind="Scale", plural="scales")
 _SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-def scale_of(served: Served, stored: Stored) -> dict[str, Any]:
+def scale_of(served: Strategy, stored: Stored) -> dict[str, Any]:
     """The Scale object that stands for an object."""
     paths = _paths(served)
     status: dict[str, Any] = {"replicas": value_at(stored.plain, paths.status_replicas) or 0}
@@ -47,7 +45,7 @@ def scale_of(served: Served, stored: Stored) -> dict[str, Any]:
     }
 
 
-def write_scale(core: Core, served: Served, action: Action, scale: Any) -> Stored:
+def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Stored:
     """
     Set an object's replicas to what a Scale asks for.
 
@@ -60,7 +58,7 @@ def write_scale(core: Core, served: Served, action: Action, scale: Any) -> Store
         text = "must be greater than or equal to 0"
         raise invalid(_SCALES, action.name, Cause.invalid("spec.replicas", str(replicas), text))
     path = _paths(served).spec_replicas
-    body = with_value(current.plain, path, replicas)
+    body = _with_value(current.plain, path, replicas)
     meta = scale["metadata"]
     version = meta.get("resourceVersion") or str(current.version)
     body["metadata"] = current.metadata | {"resourceVersion": version, "name": meta.get("name") or action.name}
@@ -83,7 +81,7 @@ def _read(action: Action, scale: Any) -> dict[str, Any]:
         raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {error}') from None
 
 
-def bind(core: Core, served: Served, action: Action) -> dict[str, Any]:
+def bind(core: Core, served: Strategy, action: Action) -> dict[str, Any]:
     """Put a pod on a node, once; answers with a Status, as the server does."""
     current = core.get(served, ObjectKey(action.namespace, action.name))
     node = value_at(action.body, "target.name") if isinstance(action.body, Mapping) else None
@@ -92,12 +90,19 @@ def bind(core: Core, served: Served, action: Action) -> dict[str, Any]:
     has = value_at(current.plain, "spec.nodeName")
     if has:
         raise conflict(served.resource, action.name, f'pod {action.name} is already assigned to node "{has}"')
-    bound = with_value(current.plain, "spec.nodeName", node)
+    bound = _with_value(current.plain, "spec.nodeName", node)
     replace(core, served, action, current, bound, owners=current.metadata.get("managedFields") or ())
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
-def _paths(served: Served) -> ScalePaths:
+def _with_value(plain: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy with another value at a dotted path; what is shared with the original is not changed."""
+    name, dot, rest = path.partition(".")
+    inner = plain.get(name)
+    return {**plain, name: _with_value(inner if isinstance(inner, Mapping) else {}, rest, value) if dot else value}
+
+
+def _paths(served: Strategy) -> ScalePaths:
     if served.scale is None:
         raise unknown_resource()
     return served.scale

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import bad_request
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.verbs.malformed import field_selector_problem, selector_problem
-from ctrlkit.fakes.tracker.verbs.patch import value_at
 from ctrlkit.model import Action, FieldSelector, LabelSelector
 
 _ALWAYS = ("metadata.name", "metadata.namespace")
@@ -21,14 +18,15 @@ class Selection:
     Errors  BadRequest where a selector cannot be read, or names a field that this kind cannot be selected by.
     """
 
-    __slots__ = ("_fields", "_labels", "namespace", "takes_all")
+    __slots__ = ("_fields", "_labels", "_value", "namespace", "takes_all")
 
-    def __init__(self, served: Served, action: Action) -> None:
+    def __init__(self, served: Strategy, action: Action) -> None:
         options = action.options
         fields = options.field_selector
         if action.name:
             fields = ",".join(filter(None, (fields, f"metadata.name={action.name}")))
         self.namespace = action.namespace
+        self._value = served.selected_value
         self._labels = _parse_labels(options.label_selector)
         self._fields = _parse_fields(served, fields)
         self.takes_all = not self._labels.requirements and not self._fields.terms
@@ -41,7 +39,7 @@ class Selection:
             return True
         if not self._labels.matches(stored.labels):
             return False
-        return not self._fields.terms or self._fields.matches(lambda path: _field(stored, path))
+        return not self._fields.terms or self._fields.matches(lambda path: self._value(stored.plain, path))
 
     def includes(self, namespace: str) -> bool:
         """Whether objects of a namespace are looked at."""
@@ -55,7 +53,7 @@ def _parse_labels(text: str) -> LabelSelector:
         raise bad_request(f"unable to parse requirement: {selector_problem(text)}") from None
 
 
-def _parse_fields(served: Served, text: str) -> FieldSelector:
+def _parse_fields(served: Strategy, text: str) -> FieldSelector:
     try:
         selector = FieldSelector.parse(text)
     except ValueError:
@@ -66,39 +64,7 @@ def _parse_fields(served: Served, text: str) -> FieldSelector:
     return selector
 
 
-def _unsupported(served: Served, path: str) -> str:
+def _unsupported(served: Strategy, path: str) -> str:
     if served.custom or served.selectable_fields:
         return f"field label not supported: {path}"
     return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
-
-
-def _field(stored: Stored, path: str) -> Any:
-    if path == "source":
-        return value_at(stored.plain, "source.component") or value_at(stored.plain, "reportingComponent")
-    if path in {"spec.unschedulable", "spec.hostNetwork"}:
-        return bool(value_at(stored.plain, path))
-    return value_at(stored.plain, path)
-
-
-def selector_text(selector: Any) -> str:
-    """
-    A LabelSelector object as text, as the scale subresource shows it.
-
-    >>> selector_text({"matchLabels": {"app": "node"}, "matchExpressions": [{"key": "x", "operator": "Exists"}]})
-    'app=node,x'
-    """
-    if not isinstance(selector, dict):
-        return selector if isinstance(selector, str) else ""
-    parts = [f"{label}={value}" for label, value in sorted((selector.get("matchLabels") or {}).items())]
-    for expression in selector.get("matchExpressions") or ():
-        values = ",".join(sorted(expression.get("values") or ()))
-        match expression.get("operator"):
-            case "In":
-                parts.append(f"{expression['key']} in ({values})")
-            case "NotIn":
-                parts.append(f"{expression['key']} notin ({values})")
-            case "Exists":
-                parts.append(expression["key"])
-            case "DoesNotExist":
-                parts.append(f"!{expression['key']}")
-    return ",".join(parts)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from types import NoneType
 from typing import Any
 
 import msgspec
 
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds import metadata
-from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.ownership import check_options
 from ctrlkit.fakes.tracker.refusals import (
     bad_request,
@@ -22,19 +20,18 @@ from ctrlkit.fakes.tracker.refusals import (
     unreadable_patch,
     unsupported_media_type,
 )
-from ctrlkit.fakes.tracker.schema.shapes import shape_of
 from ctrlkit.fakes.tracker.schema.typed import json_type
+from ctrlkit.fakes.tracker.schema.types import shape_of
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.verbs.apply import apply
 from ctrlkit.fakes.tracker.verbs.create import create
 from ctrlkit.fakes.tracker.verbs.delete import delete, delete_collection
 from ctrlkit.fakes.tracker.verbs.list import encode_list, list_objects
-from ctrlkit.fakes.tracker.verbs.patch import json_patch, merge, strategic_merge, value_at
+from ctrlkit.fakes.tracker.verbs.patch import json_patch, merge, strategic_merge
 from ctrlkit.fakes.tracker.verbs.scale import bind, scale_of, write_scale
 from ctrlkit.fakes.tracker.verbs.update import replace, update
-from ctrlkit.model import Action, PatchType, Verb, kinds
+from ctrlkit.model import Action, PatchType, Verb
 
-_BINDINGS = ("", "bindings")
 _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
 _ALLOWED: Mapping[str, frozenset[Verb]] = {
     "": frozenset(Verb),
@@ -55,7 +52,7 @@ def serve(core: Core, action: Action) -> bytes:
 
     Errors  ApiError of the class and with the text of a real server's refusal.
     """
-    action = _told_newer(action)
+    action = core.registry.stored_form(action)
     served = checked(core, action)
     if action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH):
         check_options(action)
@@ -85,49 +82,37 @@ def check_metadata(action: Action) -> None:
         metadata.of(action.resource, action.body)
 
 
-def _deleted(core: Core, served: Served, action: Action) -> bytes:
+def _deleted(core: Core, served: Strategy, action: Action) -> bytes:
     stored, answers_with_object = delete(core, served, action)
     return document(served, stored) if answers_with_object else _deleted_status(served, stored)
 
 
-def _performed(core: Core, served: Served, action: Action) -> bytes:
+def _performed(core: Core, served: Strategy, action: Action) -> bytes:
     return document(served, _perform_object(core, served, action))
 
 
-def _applied(core: Core, served: Served, action: Action) -> bytes:
+def _applied(core: Core, served: Strategy, action: Action) -> bytes:
     stored, is_new = apply(core, served, action)
     return Made(document(served, stored)) if is_new else document(served, stored)
 
 
-def _told_newer(action: Action) -> Action:
-    """The older way to bind a pod in terms of the newer: the pod's name is in the Binding there, not in the path."""
-    if action.resource.identity != _BINDINGS or action.verb is not Verb.CREATE:
-        return action
-    name = value_at(action.body, "metadata.name") if isinstance(action.body, Mapping) else None
-    if not isinstance(name, (str, NoneType)):
-        text = f"json: cannot unmarshal {json_type(name)} into Go struct field ObjectMeta.metadata.name of type string"
-        raise bad_request(f'Binding in version "v1" cannot be handled as a Binding: {text}')
-    return dataclasses.replace(action, resource=kinds.PODS, name=name or "", subresource="binding")
-
-
-def checked(core: Core, action: Action) -> Served:
+def checked(core: Core, action: Action) -> Strategy:
     """The kind an Action is about; NotFound or MethodNotAllowed where the server does not serve the call."""
     served = core.served(action.resource)
     subresource = action.subresource
-    is_binding = subresource == "binding" and served.resource.identity == kinds.PODS.identity
-    if subresource and subresource not in served.subresources and not is_binding:
+    if subresource and subresource not in served.subresources | served.unlisted_subresources:
         raise unknown_resource()
     if action.verb not in _ALLOWED.get(subresource, frozenset()):
         raise method_not_allowed()
     return served
 
 
-def document(served: Served, stored: Stored) -> bytes:
+def document(served: Strategy, stored: Stored) -> bytes:
     """An object as it is sent."""
     return served.head + stored.tail
 
 
-def _perform_object(core: Core, served: Served, action: Action) -> Stored:
+def _perform_object(core: Core, served: Strategy, action: Action) -> Stored:
     match action.verb:
         case Verb.GET:
             return core.get(served, action.key)
@@ -142,7 +127,7 @@ def _perform_object(core: Core, served: Served, action: Action) -> Stored:
             raise method_not_allowed()
 
 
-def _perform_scale(core: Core, served: Served, action: Action) -> Stored:
+def _perform_scale(core: Core, served: Strategy, action: Action) -> Stored:
     current = core.get(served, action.key)
     match action.verb:
         case Verb.GET:
@@ -155,7 +140,7 @@ def _perform_scale(core: Core, served: Served, action: Action) -> Stored:
             return write_scale(core, served, action, action.body)
 
 
-def _patched(served: Served, action: Action, plain: Mapping[str, Any]) -> Any:
+def _patched(served: Strategy, action: Action, plain: Mapping[str, Any]) -> Any:
     resource = served.resource
     whole = {"kind": resource.kind, "apiVersion": resource.api_version} | dict(plain)
     if action.patch_type is PatchType.JSON:
@@ -173,7 +158,7 @@ def _patched(served: Served, action: Action, plain: Mapping[str, Any]) -> Any:
     return strategic_merge(whole, action.body, shape_of(resource))
 
 
-def _deleted_status(served: Served, stored: Stored) -> bytes:
+def _deleted_status(served: Strategy, stored: Stored) -> bytes:
     details = details_of(served.resource, stored.key.name, uid=stored.metadata["uid"])
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
     return msgspec.json.encode(status)

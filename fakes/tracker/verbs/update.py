@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds import builtin, metadata
-from ctrlkit.fakes.tracker.kinds.definitions import definitions
-from ctrlkit.fakes.tracker.kinds.registry import Served
-from ctrlkit.fakes.tracker.kinds.validation import kind_causes
+from ctrlkit.fakes.tracker.decode import decode
+from ctrlkit.fakes.tracker.kinds import metadata
+from ctrlkit.fakes.tracker.kinds.deletion import is_finished
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership import ownership
 from ctrlkit.fakes.tracker.ownership.managers import Entries
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, conflict, invalid, json_text, modified, unreadable_patch
-from ctrlkit.fakes.tracker.schema.strict import decode
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
-from ctrlkit.model import Action, PatchType, Verb, kinds
+from ctrlkit.model import Action, PatchType, Verb
 
 
-def update(core: Core, served: Served, action: Action) -> Stored:
+def update(core: Core, served: Strategy, action: Action) -> Stored:
     """
     Carry out an update of an object, its status, or a namespace's finalizers.
 
@@ -32,7 +31,7 @@ def update(core: Core, served: Served, action: Action) -> Stored:
 
 def replace(
     core: Core,
-    served: Served,
+    served: Strategy,
     action: Action,
     current: Stored,
     body: Mapping[str, Any],
@@ -50,10 +49,8 @@ def replace(
     theirs = decode(served, action, body, current.plain)
     _check_identity(served, action, theirs["metadata"])
     _check_version(served, action, current, theirs["metadata"])
-    plain = definitions.conform(served, _combine(served, action.subresource, current, theirs), action)
-    if served.resource.identity == kinds.CUSTOM_RESOURCE_DEFINITIONS.identity and not action.subresource:
-        plain = definitions.complete(plain, definitions.others_of(core.store, plain))
-    _check_rules(core, served, action.subresource, current, plain)
+    plain = served.prepare(core, served, _combine(served, action.subresource, current, theirs), action)
+    _check_rules(served, action.subresource, current, plain)
     counts = served.generation and action.subresource != "binding"  # a binding passes the strategy that counts by
     if counts and _spec(served, plain) != _spec(served, current.plain):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
@@ -69,16 +66,7 @@ def replace(
     return core.write(served, current.key, plain, dry_run=dry_run)
 
 
-def is_finished(served: Served, plain: Mapping[str, Any]) -> bool:
-    """Whether an object's deletion was asked for and waits for nothing any more."""
-    meta = plain["metadata"]
-    if not meta.get("deletionTimestamp") or meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
-        return False
-    is_namespace = served.resource.identity == kinds.NAMESPACES.identity
-    return not (is_namespace and (plain.get("spec") or {}).get("finalizers"))
-
-
-def _check_kind(served: Served, action: Action, body: Mapping[str, Any]) -> None:
+def _check_kind(served: Strategy, action: Action, body: Mapping[str, Any]) -> None:
     """Refuse another kind; what a merge patch makes one of is no patch, a strategic one does not reach the kind."""
     if served.custom or action.verb is not Verb.PATCH or action.patch_type is PatchType.APPLY:
         metadata.check_kind(served.resource, body, custom=served.custom)
@@ -88,7 +76,7 @@ def _check_kind(served: Served, action: Action, body: Mapping[str, Any]) -> None
             raise unreadable_patch(json_text(body), problem)
 
 
-def _check_identity(served: Served, action: Action, meta: Mapping[str, Any]) -> None:
+def _check_identity(served: Strategy, action: Action, meta: Mapping[str, Any]) -> None:
     name = meta.get("name") or ""
     if not name:
         raise bad_request(
@@ -101,7 +89,7 @@ def _check_identity(served: Served, action: Action, meta: Mapping[str, Any]) -> 
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
-def _check_version(served: Served, action: Action, current: Stored, meta: Mapping[str, Any]) -> None:
+def _check_version(served: Strategy, action: Action, current: Stored, meta: Mapping[str, Any]) -> None:
     resource, name = served.resource, current.key.name
     uid = meta.get("uid")
     if uid and uid != current.metadata["uid"]:
@@ -122,7 +110,7 @@ def _check_version(served: Served, action: Action, current: Stored, meta: Mappin
         raise modified(resource, name)
 
 
-def _combine(served: Served, subresource: str, current: Stored, theirs: Mapping[str, Any]) -> dict[str, Any]:
+def _combine(served: Strategy, subresource: str, current: Stored, theirs: Mapping[str, Any]) -> dict[str, Any]:
     """The object that results: the caller's part of it, the rest as it is."""
     meta = theirs["metadata"]
     match subresource:
@@ -139,9 +127,11 @@ def _combine(served: Served, subresource: str, current: Stored, theirs: Mapping[
             plain = _with_status(theirs, current.plain) if served.has_status else dict(theirs)
     plain = plain | {"metadata": metadata.updated(meta, current.metadata)}
     if subresource == "status":
-        builtin.fill_in_status(served.resource, plain, current.plain)
+        served.keep_status(plain, current.plain)
     elif subresource != "finalize":
-        builtin.fill_in_changed(served.resource, plain, current.plain)
+        if "spec" not in plain or plain["spec"] is not current.plain.get("spec"):
+            served.defaults(plain)
+        served.keep(plain, current.plain)
     return plain
 
 
@@ -150,20 +140,19 @@ def _with_status(plain: Mapping[str, Any], source: Mapping[str, Any]) -> dict[st
     return rest | {"status": source["status"]} if "status" in source else rest
 
 
-def _check_rules(core: Core, served: Served, subresource: str, current: Stored, plain: dict[str, Any]) -> None:
-    causes = metadata.update_causes(served.resource, plain["metadata"], current.metadata)
-    if served.resource.identity == kinds.SERVICES.identity and plain["spec"] is not current.plain["spec"]:
-        causes += core.service_ips.assign(plain, current.plain)
+def _check_rules(served: Strategy, subresource: str, current: Stored, plain: dict[str, Any]) -> None:
+    causes = metadata.update_causes(served, plain["metadata"], current.metadata)
+    if "spec" in plain and plain["spec"] is not current.plain.get("spec"):
+        causes += served.allocate(plain, current.plain)
     if subresource != "binding":
-        causes += kind_causes(served.resource, plain, current.plain)
-    causes += definitions.custom_causes(served, plain)
+        causes += served.validate(plain, current.plain)
     if causes:
         raise invalid(served.resource, current.key.name, *causes)
     if served.custom:
         metadata.tell_of_finalizers(plain["metadata"], current.metadata)
 
 
-def _spec(served: Served, plain: Mapping[str, Any]) -> dict[str, Any]:
+def _spec(served: Strategy, plain: Mapping[str, Any]) -> dict[str, Any]:
     """All that counts for the generation."""
     left_out = ("metadata", "status") if served.has_status else ("metadata",)
     return {name: value for name, value in plain.items() if name not in left_out}

@@ -11,7 +11,7 @@ import msgspec
 from ctrlkit import clock
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import (
     Cause,
     invalid_options,
@@ -44,7 +44,7 @@ class WatchStream:
     Owner   Whoever opened it calls `close`. Needs a running loop for its timers.
     """
 
-    def __init__(self, core: Core, served: Served, action: Action) -> None:
+    def __init__(self, core: Core, served: Strategy, action: Action) -> None:
         self._store = core.store
         self._served = served
         self._selection = Selection(served, action)

@@ -1,17 +1,30 @@
-"""Services: the addresses and node ports that the server gives them, and what it fills in with those."""
+"""Services: their defaults and rules, and the addresses and node ports that the server gives them."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ctrlkit.fakes.tracker.kinds.core.pods import port_number_causes
+from ctrlkit.fakes.tracker.kinds.metadata import label_causes
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, internal_error, json_text
+from ctrlkit.fakes.tracker.schema import formats
+from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.model import kinds
 
 Plain = dict[str, Any]
+Object = Mapping[str, Any]
+
 SERVICE_RANGE = ipaddress.IPv4Network("10.96.0.0/12")
 NODE_PORTS = range(30000, 32768)
 _HEADLESS = "None"
+_STICKY_SECONDS = 10_800
+_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+_AFFINITIES = ("ClientIP", "None")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_TRAFFIC_POLICIES = ("Cluster", "Local")
 
 
 class ServiceIps:
@@ -25,7 +38,7 @@ class ServiceIps:
     >>> ips.assign({"spec": {"type": "ClusterIP", "clusterIP": "10.96.0.3"}}, {})
     []
 
-    Owner   `ctrlkit.fakes.tracker.core.Core`. `assign` only chooses; `take` and `release` follow what is stored.
+    Owner   The strategy of one server. `assign` only chooses; `take` and `release` follow what is stored.
     """
 
     def __init__(self) -> None:
@@ -34,10 +47,10 @@ class ServiceIps:
         self._next_address = 2
         self._next_port = 0
 
-    def assign(self, service: Plain, old: Mapping[str, Any]) -> list[Cause]:
+    def assign(self, service: Plain, old: Object) -> list[Cause]:
         """Fill in a service's addresses and node ports, in place; what the server has against those asked for."""
         spec: Plain = service["spec"]
-        old_spec: Mapping[str, Any] = old.get("spec") or {}
+        old_spec: Object = old.get("spec") or {}
         if spec.get("type") == "ExternalName":
             for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
                 if name in old_spec:
@@ -50,19 +63,33 @@ class ServiceIps:
             causes += self._assign_ports(spec, old_spec)
         return causes
 
-    def take(self, service: Mapping[str, Any]) -> None:
+    def take(self, service: Object) -> None:
         """Remember what a service holds."""
         self._addresses.update(_addresses(service))
         self._ports.update(_node_ports(service.get("spec") or {}))
         while len(self._ports) < len(NODE_PORTS) and NODE_PORTS[self._next_port] in self._ports:
             self._next_port = (self._next_port + 1) % len(NODE_PORTS)
 
-    def release(self, service: Mapping[str, Any]) -> None:
+    def release(self, service: Object) -> None:
         """Forget what a service held."""
         self._addresses.difference_update(_addresses(service))
         self._ports.difference_update(_node_ports(service.get("spec") or {}))
 
-    def _assign_address(self, spec: Plain, old: Mapping[str, Any]) -> Iterator[Cause]:
+    def writing(self, _core: object, before: Stored | None, after: Object) -> Callable[[], None]:
+        """What to do once a service is stored: give back what it held, and take what it holds."""
+
+        def hold() -> None:
+            if before is not None:
+                self.release(before.plain)
+            self.take(after)
+
+        return hold
+
+    def removed(self, _core: object, _strategy: Strategy, gone: Stored) -> None:
+        """Give back what a service held."""
+        self.release(gone.plain)
+
+    def _assign_address(self, spec: Plain, old: Object) -> Iterator[Cause]:
         asked = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
         if not asked:
             asked = self._free_address()
@@ -90,7 +117,7 @@ class ServiceIps:
                 return address
             self._next_address += 1
 
-    def _assign_ports(self, spec: Plain, old: Mapping[str, Any]) -> Iterator[Cause]:
+    def _assign_ports(self, spec: Plain, old: Object) -> Iterator[Cause]:
         if spec.get("type") == "LoadBalancer" and not spec.get("allocateLoadBalancerNodePorts", True):
             return
         chosen: set[int] = set()
@@ -120,7 +147,7 @@ class ServiceIps:
                 yield port
 
 
-def _keep_assigned(spec: Plain, old: Mapping[str, Any]) -> None:
+def _keep_assigned(spec: Plain, old: Object) -> None:
     """An update that leaves out what was assigned keeps it."""
     if not old or old.get("type") == "ExternalName":
         return
@@ -146,9 +173,141 @@ def _fill_in_families(spec: Plain) -> None:
     spec.setdefault("ipFamilyPolicy", "RequireDualStack" if is_bare else "SingleStack")
 
 
-def _addresses(service: Mapping[str, Any]) -> set[str]:
+def _addresses(service: Object) -> set[str]:
     return {one for one in (service.get("spec") or {}).get("clusterIPs") or () if one != _HEADLESS}
 
 
-def _node_ports(spec: Mapping[str, Any]) -> set[int]:
+def _node_ports(spec: Object) -> set[int]:
     return {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
+
+
+def _fill_in(plain: Plain) -> None:
+    spec: Plain = plain["spec"]
+    kind = spec.setdefault("type", "ClusterIP")
+    if spec.setdefault("sessionAffinity", "None") == "ClientIP":
+        client = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
+        client.setdefault("timeoutSeconds", _STICKY_SECONDS)
+    for port in spec.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        if port.get("targetPort") in (None, 0, ""):
+            port["targetPort"] = port["port"]
+    if kind in ("NodePort", "LoadBalancer"):
+        spec.setdefault("externalTrafficPolicy", "Cluster")
+    if kind in ("ClusterIP", "NodePort", "LoadBalancer"):
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+    if kind == "LoadBalancer":
+        spec.setdefault("allocateLoadBalancerNodePorts", True)
+
+
+def _validate(service: Object, old: Object | None) -> Iterator[Cause]:
+    spec = service["spec"]
+    if old is not None:
+        if spec is old["spec"]:
+            return
+        yield from _change_causes(spec, old["spec"])
+    is_headless = spec.get("clusterIP") == "None"
+    kind = spec["type"]
+    if kind in ("LoadBalancer", "NodePort") and is_headless:
+        yield Cause.wrong("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
+    if kind == "ExternalName":
+        yield from _external_name_causes(spec)
+    ports = spec.get("ports") or ()
+    if not ports and not is_headless and kind != "ExternalName":
+        yield Cause.required("spec.ports")
+    names: set[str] = set()
+    for index, port in enumerate(ports):
+        yield from _port_causes(port, f"spec.ports[{index}]", names, is_name_needed=len(ports) > 1)
+    yield from label_causes(spec.get("selector"), "spec.selector")
+    if spec["sessionAffinity"] not in _AFFINITIES:
+        yield Cause.unsupported("spec.sessionAffinity", spec["sessionAffinity"], _AFFINITIES)
+    yield from _address_causes(spec)
+    if kind not in _TYPES:
+        yield Cause.unsupported("spec.type", kind, _TYPES)
+    yield from _duplicate_causes(ports)
+    yield from _traffic_causes(spec)
+
+
+def _address_causes(spec: Object) -> Iterator[Cause]:
+    for name in ("clusterIPs", "externalIPs"):
+        for index, address in enumerate(spec.get(name) or ()):
+            if name != "clusterIPs" or index or address != "None":
+                yield from Cause.all_wrong(f"spec.{name}[{index}]", address, formats.ip_address(address))
+
+
+def _traffic_causes(spec: Object) -> Iterator[Cause]:
+    for name in ("internalTrafficPolicy", "externalTrafficPolicy"):
+        if name in spec and spec[name] not in _TRAFFIC_POLICIES:
+            yield Cause.unsupported(f"spec.{name}", spec[name], _TRAFFIC_POLICIES)
+    is_reachable = spec["type"] in ("NodePort", "LoadBalancer") or spec.get("externalIPs")
+    if "externalTrafficPolicy" in spec and not is_reachable:
+        text = "may only be set for externally-accessible services"
+        yield Cause.wrong("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], text)
+
+
+def _change_causes(spec: Object, old: Object) -> Iterator[Cause]:
+    if "ExternalName" in (spec["type"], old.get("type")):
+        return
+    now, before = spec.get("clusterIPs") or [], old.get("clusterIPs") or []
+    if before and (not now or now[0] != before[0]):
+        yield Cause.wrong("spec.clusterIPs[0]", now, "may not change once set")
+
+
+def _external_name_causes(spec: Object) -> Iterator[Cause]:
+    if spec.get("clusterIP"):
+        yield Cause.forbidden("spec.clusterIPs", "may not be set for ExternalName services")
+    name = (spec.get("externalName") or "").removesuffix(".")
+    if name:
+        yield from Cause.all_wrong("spec.externalName", name, formats.subdomain(name))
+    else:
+        yield Cause.required("spec.externalName")
+
+
+def _port_causes(port: Object, path: str, names: set[str], *, is_name_needed: bool) -> Iterator[Cause]:
+    name = port.get("name") or ""
+    if not name and is_name_needed:
+        yield Cause.required(f"{path}.name")
+    elif name:
+        yield from Cause.all_wrong(f"{path}.name", name, formats.dns_label(name))
+        if name in names:
+            yield Cause.duplicate(f"{path}.name", name)
+        names.add(name)
+    yield from port_number_causes(port["port"], f"{path}.port")
+    if port["protocol"] not in _PROTOCOLS:
+        yield Cause.unsupported(f"{path}.protocol", port["protocol"], _PROTOCOLS)
+    target = port["targetPort"]
+    if isinstance(target, int):
+        yield from port_number_causes(target, f"{path}.targetPort")
+    else:
+        yield from Cause.all_wrong(f"{path}.targetPort", target, formats.port_name(target))
+
+
+def _duplicate_causes(ports: tuple[Object, ...] | list[Object]) -> Iterator[Cause]:
+    seen: set[tuple[str, int]] = set()
+    for index, port in enumerate(ports):
+        key = (port["protocol"], port["port"])
+        if key in seen:
+            value = (
+                f'{{"Name":"","Protocol":"{key[0]}","AppProtocol":null,"Port":{key[1]},"TargetPort":0,"NodePort":0}}'
+            )
+            yield Cause(f"spec.ports[{index}]", "FieldValueDuplicate", f"Duplicate value: {value}")
+        seen.add(key)
+
+
+def services() -> Strategy:
+    """The strategy of one server's services, none of whose addresses is taken."""
+    ips = ServiceIps()
+    return Strategy(
+        resource=kinds.SERVICES,
+        short_names=("svc",),
+        categories=("all",),
+        subresources=frozenset({"status"}),
+        selectable_fields=("spec.clusterIP", "spec.type"),
+        name_rule=formats.label_1035,
+        defaults=_fill_in,
+        allocate=ips.assign,
+        validate=_validate,
+        set_by_server=("spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"),
+        writing=ips.writing,
+        removed=ips.removed,
+        deleted_is_shown=True,
+    )

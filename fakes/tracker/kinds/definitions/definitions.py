@@ -1,27 +1,45 @@
-"""Custom resource definitions: kinds that appear and go at run time."""
+"""CustomResourceDefinitions, and the kinds that they add and take away at run time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
-from ctrlkit.fakes.tracker.kinds.registry import Identity, Registry, ScalePaths, Served
+from ctrlkit.fakes.tracker.decode import tell_unknown
+from ctrlkit.fakes.tracker.kinds.definitions.rules import definition_causes
+from ctrlkit.fakes.tracker.kinds.deletion import delete_object, with_finalizers
+from ctrlkit.fakes.tracker.kinds.strategy import ScalePaths, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
-from ctrlkit.fakes.tracker.schema.strict import tell_unknown
-from ctrlkit.fakes.tracker.store import Store
-from ctrlkit.fakes.tracker.verbs.patch import value_at
-from ctrlkit.model import Action, Scope, custom_resource
-from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
+from ctrlkit.fakes.tracker.store import Identity, Store, Stored
+from ctrlkit.model import (
+    Action,
+    ObjectKey,
+    Options,
+    Resource,
+    Scope,
+    Unstructured,
+    custom_resource,
+    kinds,
+    value_at,
+)
+
+if TYPE_CHECKING:
+    from ctrlkit.fakes.tracker.core import Core
+    from ctrlkit.fakes.tracker.kinds.registry import Registry
 
 CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 """Holds a definition that is being deleted until the last of its objects is gone."""
 
 Plain = dict[str, Any]
+Object = Mapping[str, Any]
+
+# ---- definitions -----------------------------------------------------------------------------------------------------
 
 
-def complete(plain: Plain, others: Sequence[Mapping[str, Any]]) -> Plain:
+def _complete(plain: Plain, others: Sequence[Object]) -> Plain:
     """
     A definition with what the server fills in, and its status: whether its names are free, and its kind served.
 
@@ -45,27 +63,25 @@ def complete(plain: Plain, others: Sequence[Mapping[str, Any]]) -> Plain:
     return plain | {"spec": spec, "status": status}
 
 
-def others_of(store: Store, plain: Mapping[str, Any]) -> list[Plain]:
+def _others_of(store: Store, plain: Object) -> list[Plain]:
     """The other definitions of a definition's group."""
     group, name = (plain.get("spec") or {}).get("group"), plain["metadata"].get("name")
-    every = (stored.plain for stored in store.collection(CUSTOM_RESOURCE_DEFINITIONS.identity).all())
+    every = (stored.plain for stored in store.collection(kinds.CUSTOM_RESOURCE_DEFINITIONS.identity).all())
     return [one for one in every if one["spec"]["group"] == group and one["metadata"]["name"] != name]
 
 
-def _accept(
-    names: Plain, accepted: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
-) -> tuple[Plain, tuple[str, str] | None]:
+def _accept(names: Plain, accepted: Object, others: Sequence[Object]) -> tuple[Plain, tuple[str, str] | None]:
     """The names a definition has now, and the reason and text of why it does not have all it asks for."""
     taken = [other["status"]["acceptedNames"] for other in others]
     resources = {name for one in taken for name in _resource_names(one)}
-    kinds = {one.get(part) for one in taken for part in ("kind", "listKind")}
+    named = {one.get(part) for one in taken for part in ("kind", "listKind")}
     got, problem = {**accepted, "categories": names.get("categories")}, None
     for part, reason, used in (
         ("plural", "PluralConflict", resources),
         ("singular", "SingularConflict", resources),
         ("shortNames", "ShortNamesConflict", resources),
-        ("kind", "KindConflict", kinds),
-        ("listKind", "ListKindConflict", kinds),
+        ("kind", "KindConflict", named),
+        ("listKind", "ListKindConflict", named),
     ):
         wanted = names.get(part)
         lost = [name for name in (wanted if isinstance(wanted, list) else [wanted]) if name in used]
@@ -76,7 +92,7 @@ def _accept(
     return {part: value for part, value in got.items() if value}, problem
 
 
-def _resource_names(accepted: Mapping[str, Any]) -> Iterator[str]:
+def _resource_names(accepted: Object) -> Iterator[str]:
     yield from (accepted.get("plural", ""), accepted.get("singular", ""), *(accepted.get("shortNames") or ()))
 
 
@@ -102,28 +118,111 @@ def _condition(kind: str, status: str, reason: str, message: str) -> Plain:
     return {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
 
 
-def is_established(conditions: Iterable[Mapping[str, Any]]) -> bool:
+def is_established(conditions: Iterable[Object]) -> bool:
     """Whether a definition's kind is served, by its conditions."""
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
-def conform(served: Served, plain: Plain, action: Action) -> Plain:
-    """A custom object pruned and defaulted by its schema; unknown fields told of or refused, as the caller wants."""
-    if served.schema is None:
+def _prepare(core: Core, _strategy: Strategy, plain: Plain, action: Action) -> Plain:
+    return plain if action.subresource else _complete(plain, _others_of(core.store, plain))
+
+
+def _writing(core: Core, _before: Stored | None, after: Object) -> Callable[[], None]:
+    defined = _kinds_of(core.registry, after)
+    return lambda: _serve(core.store, core.registry, _identity_of(after), defined)
+
+
+def _removed(core: Core, strategy: Strategy, gone: Stored) -> None:
+    """Serve a definition's kind no longer, and let other definitions have the names that it held."""
+    _stop_serving(core.store, core.registry, gone.plain)
+    for other in _others_of(core.store, gone.plain):
+        completed = _complete(other, _others_of(core.store, other))
+        if completed != other:
+            core.write(strategy, ObjectKey("", other["metadata"]["name"]), completed)
+
+
+def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) -> tuple[Stored, bool]:
+    """Delete a definition with its objects; it waits for those that have finalizers."""
+    if options.dry_run or stored.metadata.get("deletionTimestamp"):
+        return stored, True
+    meta = stored.metadata | {"deletionTimestamp": clock.timestamp(clock.now())}
+    meta = with_finalizers(meta, [*(meta.get("finalizers") or []), CLEANUP_FINALIZER])
+    marked = core.write(strategy, stored.key, stored.plain | {"metadata": meta})
+    identity = _identity_of(stored.plain)
+    kind = next((one for one in core.registry.served() if one.resource.identity == identity), None)
+    objects = tuple(core.store.collection(identity).all()) if _serves(core.registry, stored.plain) else ()
+    if kind:
+        for child in objects:
+            delete_object(core, kind, child, Options())
+    if not (kind and objects):
+        _release(core, stored.key.name)
+    return marked, True
+
+
+def _release(core: Core, name: str) -> None:
+    """Let a definition go whose objects are gone, if it is being deleted; its other finalizers still hold it."""
+    definition = core.find(DEFINITIONS, ObjectKey("", name))
+    if definition is None or CLEANUP_FINALIZER not in definition.metadata.get("finalizers", ()):
+        return
+    others = [one for one in definition.metadata["finalizers"] if one != CLEANUP_FINALIZER]
+    if others:
+        metadata = definition.metadata | {"finalizers": others}
+        core.write(DEFINITIONS, definition.key, definition.plain | {"metadata": metadata})
+    else:
+        core.remove(DEFINITIONS, definition.key)
+
+
+DEFINITIONS = Strategy(
+    resource=kinds.CUSTOM_RESOURCE_DEFINITIONS,
+    short_names=("crd", "crds"),
+    categories=("api-extensions",),
+    subresources=frozenset({"status"}),
+    blind_updates=False,
+    prepare=_prepare,
+    validate=definition_causes,
+    needs_known_finalizers=False,
+    generation=True,
+    kept_by_status=("metadata",),
+    writing=_writing,
+    removed=_removed,
+    delete=_delete,
+)
+
+# ---- the kinds they define -------------------------------------------------------------------------------------------
+
+
+def custom_kind(resource: Resource[Unstructured], *, schema: CustomSchema | None = None, **more: Any) -> Strategy:
+    """The strategy of a custom kind; without a schema its objects may have any fields."""
+    if schema is not None:
+        validate = functools.partial(_causes, schema, more.get("scale"))
+        more |= {"schema": schema, "prepare": _conform, "validate": validate}
+    return Strategy(
+        resource=resource,
+        custom=True,
+        blind_updates=False,
+        needs_known_finalizers=False,
+        generation=True,
+        kept_by_status=("metadata",),
+        removed=_custom_removed,
+        **more,
+    )
+
+
+def _conform(_core: Core, strategy: Strategy, plain: Plain, action: Action) -> Plain:
+    """Prune and default an object by its schema; unknown fields are told of or refused, as the caller wants it."""
+    if strategy.schema is None:
         return plain
-    completed, unknown = served.schema.complete(plain)
+    completed, unknown = strategy.schema.complete(plain)
     if unknown:
-        tell_unknown(served, action, sorted(unknown), plain)
+        tell_unknown(strategy, action, sorted(unknown), plain)
     return completed
 
 
-def custom_causes(served: Served, plain: Mapping[str, Any]) -> list[Cause]:
+def _causes(schema: CustomSchema, scale: ScalePaths | None, plain: Object, _old: object) -> list[Cause]:
     """What the server has against a custom object: its schema's rules, and replicas that cannot be scaled."""
-    if served.schema is None:
-        return []
-    causes = served.schema.causes(plain)
-    if served.scale:
-        path = served.scale.spec_replicas
+    causes = schema.causes(plain)
+    if scale:
+        path = scale.spec_replicas
         replicas = value_at(plain, path)
         if isinstance(replicas, int) and replicas < 0:
             causes.append(Cause.invalid(f".{path}", str(replicas), "should be a non-negative integer"))
@@ -133,74 +232,84 @@ def custom_causes(served: Served, plain: Mapping[str, Any]) -> list[Cause]:
     return causes
 
 
-def serve(store: Store, registry: Registry, identity: Identity, kinds: Sequence[Served]) -> None:
-    """Serve a definition's kind as `kinds_of` says, and no longer as before; this does not fail."""
-    now_served = {served.resource for served in kinds}
+def _custom_removed(core: Core, strategy: Strategy, _gone: Stored) -> None:
+    if not core.store.collection(strategy.resource.identity):
+        _release(core, str(strategy.resource))
+
+
+def _serve(store: Store, registry: Registry, identity: Identity, defined: Sequence[Strategy]) -> None:
+    """Serve a definition's kind as `_kinds_of` says, and no longer as before; this does not fail."""
+    now_served = {served.resource for served in defined}
     for old in registry.served():
         if old.custom and old.resource.identity == identity and old.resource not in now_served:
             registry.unregister(old.resource)
-    if kinds:
+    if defined:
         store.open(identity)
-    for served in kinds:
+    for served in defined:
         registry.register(served)
 
 
-def stop_serving(store: Store, registry: Registry, plain: Mapping[str, Any]) -> None:
+def _stop_serving(store: Store, registry: Registry, plain: Object) -> None:
     """Serve a definition's kind no longer, and forget its history."""
-    if not serves(registry, plain):
+    if not _serves(registry, plain):
         return
-    identity = identity_of(plain)
+    identity = _identity_of(plain)
     for served in registry.served():
         if served.resource.identity == identity:
             registry.unregister(served.resource)
     store.drop(identity)
 
 
-def serves(registry: Registry, plain: Mapping[str, Any]) -> bool:
+def _serves(registry: Registry, plain: Object) -> bool:
     """Whether the kind served under a definition's names is that definition's own."""
-    served = (one for one in registry.served() if one.resource.identity == identity_of(plain))
+    served = (one for one in registry.served() if one.resource.identity == _identity_of(plain))
     return is_established(plain["status"]["conditions"]) and all(one.custom for one in served)
 
 
-def identity_of(plain: Mapping[str, Any]) -> Identity:
+def _identity_of(plain: Object) -> Identity:
     """What names a definition's kind."""
     return (plain["spec"]["group"], plain["spec"]["names"]["plural"])
 
 
-def kinds_of(registry: Registry, plain: Mapping[str, Any]) -> list[Served]:
+def _kinds_of(registry: Registry, plain: Object) -> list[Strategy]:
     """A definition's kind at every version it is served at; none where its names are another's."""
-    return list(_kinds(plain)) if serves(registry, plain) else []
+    return list(_custom_kinds(plain)) if _serves(registry, plain) else []
 
 
-def _kinds(plain: Mapping[str, Any]) -> Iterator[Served]:
-    spec = plain["spec"]
-    names = spec["names"]
-    for version in spec.get("versions") or ():
-        if not version.get("served"):
-            continue
+def _custom_kinds(definition: Object) -> Iterator[Strategy]:
+    names = definition["spec"]["names"]
+    for version in served_versions(definition):
         subresources = version.get("subresources") or {}
         scale = subresources.get("scale")
-        yield Served(
-            resource=custom_resource(
-                group=spec["group"],
-                version=version["name"],
-                kind=names["kind"],
-                plural=names["plural"],
-                scope=Scope(spec["scope"]),
-                list_kind=names["listKind"],
-            ),
+        yield custom_kind(
+            resource_at(definition, version["name"]),
+            schema=CustomSchema(version["schema"]["openAPIV3Schema"]),
             singular=names["singular"],
             short_names=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
             subresources=frozenset(name for name in ("status", "scale") if name in subresources),
             columns=tuple(version["additionalPrinterColumns"]) if version.get("additionalPrinterColumns") else None,
             scale=_scale_paths(scale) if scale else None,
-            custom=True,
-            generation=True,
-            blind_updates=False,
             selectable_fields=tuple(field["jsonPath"].lstrip(".") for field in version.get("selectableFields") or ()),
-            schema=CustomSchema(version["schema"]["openAPIV3Schema"]),
         )
+
+
+def served_versions(definition: Object) -> list[Object]:
+    """The versions that a definition says are served."""
+    return [version for version in definition["spec"].get("versions") or () if version.get("served")]
+
+
+def resource_at(definition: Object, version: str) -> Resource[Unstructured]:
+    """A definition's kind at one of its versions."""
+    spec, names = definition["spec"], definition["spec"]["names"]
+    return custom_resource(
+        group=spec["group"],
+        version=version,
+        kind=names["kind"],
+        plural=names["plural"],
+        scope=Scope(spec["scope"]),
+        list_kind=names["listKind"],
+    )
 
 
 def _scale_paths(scale: Mapping[str, str]) -> ScalePaths:

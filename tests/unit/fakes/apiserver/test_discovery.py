@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ctrlkit.fakes.apiserver import discovery
-from ctrlkit.fakes.tracker.kinds.registry import Registry, Served
+from ctrlkit.fakes.tracker.kinds.registry import Registry
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.model import custom_resource
 
 MESHES = custom_resource(group="nets.example.com", kind="Mesh", plural="meshes")
@@ -16,7 +17,7 @@ def with_meshes(*versions: str) -> Registry:
     registry = Registry()
     for version in versions:
         registry.register(
-            Served(
+            Strategy(
                 resource=custom_resource(group=MESHES.group, version=version, kind="Mesh", plural="meshes"),
                 singular="mesh",
                 short_names=("me",),

@@ -11,7 +11,8 @@ import pytest
 from ctrlkit.errors import BadRequest
 from ctrlkit.fakes.apiserver import jsonpath
 from ctrlkit.fakes.apiserver.tables import Include, Tables
-from ctrlkit.fakes.tracker.kinds.registry import Registry, Served
+from ctrlkit.fakes.tracker.kinds.registry import Registry
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.verbs.partial import metadata_event, metadata_only
 from ctrlkit.model import custom_resource
 
@@ -22,7 +23,7 @@ NETS = custom_resource(group="example.com", kind="Net", plural="nets")
 
 def custom(*columns: dict[str, Any]) -> Tables:
     """Tables of a custom kind with these printer columns."""
-    return Tables(Served(resource=NETS, singular="net", custom=True, columns=columns or None), Include.METADATA)
+    return Tables(Strategy(resource=NETS, singular="net", custom=True, columns=columns or None), Include.METADATA)
 
 
 def config_maps(include: Include = Include.METADATA) -> Tables:

@@ -19,10 +19,10 @@ TYPES: dict[str, dict[str, str]] = json.loads(
     resources.files("ctrlkit.fakes.tracker.schema").joinpath("types.json").read_text()
 )["types"]
 INTEGERS = [
-    (owner, name, word.rstrip("!*"))
+    (owner, name, word.split()[0].rstrip("!*"))
     for owner, fields in sorted(TYPES.items())
     for name, word in sorted(fields.items())
-    if word.rstrip("!*") in ("i32", "i64")
+    if word.split()[0].rstrip("!*") in ("i32", "i64")
 ]
 RANGES = {"i32": (-(2**31), 2**31 - 1), "i64": (-(2**63), 2**63 - 1)}
 THINGS = custom_resource(group="x.example.com", kind="Thing", plural="things")

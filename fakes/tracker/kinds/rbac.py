@@ -1,34 +1,44 @@
-"""What the server has against roles and their bindings. Who may grant what is not its question here."""
+"""Roles and their bindings. Who may grant what is not asked here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
+from ctrlkit.model import Resource, Unstructured, kinds
 
-Plain = Mapping[str, Any]
+Plain = dict[str, Any]
+Object = Mapping[str, Any]
 
 _GROUP = "rbac.authorization.k8s.io"
 
 
-def role_causes(plain: Plain, _old: Plain | None) -> Iterator[Cause]:
-    """What the server has against a Role or ClusterRole."""
+def _fill_in_binding(plain: Plain) -> None:
+    reference = plain["roleRef"]
+    if not reference.get("apiGroup"):
+        reference["apiGroup"] = _GROUP
+    for subject in plain.get("subjects") or ():
+        if subject.get("kind") in ("User", "Group"):
+            subject.setdefault("apiGroup", _GROUP)
+
+
+def _role_causes(plain: Object, _old: object) -> Iterator[Cause]:
     is_namespaced = "namespace" in plain["metadata"]
     for index, rule in enumerate(plain.get("rules") or ()):
         yield from _rule_causes(rule, f"rules[{index}]", is_namespaced=is_namespaced)
 
 
-def binding_causes(plain: Plain, old: Plain | None) -> Iterator[Cause]:
-    """What the server has against a RoleBinding or ClusterRoleBinding."""
+def _binding_causes(plain: Object, old: Object | None) -> Iterator[Cause]:
     is_namespaced = "namespace" in plain["metadata"]
     role = plain["roleRef"]
     if role["apiGroup"] != _GROUP:
         yield Cause.unsupported("roleRef.apiGroup", role["apiGroup"], (_GROUP,))
-    kinds = ("Role", "ClusterRole") if is_namespaced else ("ClusterRole",)
-    if role["kind"] not in kinds:
-        yield Cause.unsupported("roleRef.kind", role["kind"], kinds)
+    known = ("Role", "ClusterRole") if is_namespaced else ("ClusterRole",)
+    if role["kind"] not in known:
+        yield Cause.unsupported("roleRef.kind", role["kind"], known)
     if not role["name"]:
         yield Cause.required("roleRef.name")
     for index, subject in enumerate(plain.get("subjects") or ()):
@@ -38,7 +48,7 @@ def binding_causes(plain: Plain, old: Plain | None) -> Iterator[Cause]:
         yield Cause.wrong("roleRef", value, "cannot change roleRef")
 
 
-def _rule_causes(rule: Plain, path: str, *, is_namespaced: bool) -> Iterator[Cause]:
+def _rule_causes(rule: Object, path: str, *, is_namespaced: bool) -> Iterator[Cause]:
     if not rule.get("verbs"):
         yield Cause.required(f"{path}.verbs", "verbs must contain at least one value")
     urls = rule.get("nonResourceURLs")
@@ -55,7 +65,7 @@ def _rule_causes(rule: Plain, path: str, *, is_namespaced: bool) -> Iterator[Cau
         yield Cause.required(f"{path}.resources", "resource rules must supply at least one resource")
 
 
-def _subject_causes(subject: Plain, path: str) -> Iterator[Cause]:
+def _subject_causes(subject: Object, path: str) -> Iterator[Cause]:
     name, group = subject["name"], subject.get("apiGroup", "")
     if not name:
         yield Cause.required(f"{path}.name")
@@ -72,3 +82,17 @@ def _subject_causes(subject: Plain, path: str) -> Iterator[Cause]:
                 yield Cause.unsupported(f"{path}.apiGroup", group, (_GROUP,))
         case kind:
             yield Cause.unsupported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group"))
+
+
+def _role(resource: Resource[Unstructured]) -> Strategy:
+    return Strategy(resource=resource, name_rule=formats.path_segment, validate=_role_causes)
+
+
+def _binding(resource: Resource[Unstructured]) -> Strategy:
+    return Strategy(
+        resource=resource, name_rule=formats.path_segment, defaults=_fill_in_binding, validate=_binding_causes
+    )
+
+
+ROLES, CLUSTER_ROLES = _role(kinds.ROLES), _role(kinds.CLUSTER_ROLES)
+ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS = _binding(kinds.ROLE_BINDINGS), _binding(kinds.CLUSTER_ROLE_BINDINGS)

@@ -1,17 +1,27 @@
-"""What the server has against a pod's spec, new or changed."""
+"""Pods, and the pod specs that pods and templates share: their defaults and rules. What a pod may change is little."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from types import NoneType
 from typing import Any
 
-from ctrlkit.fakes.tracker.kinds.validation_metadata import label_causes
-from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.kinds.deletion import asked_grace_s
+from ctrlkit.fakes.tracker.kinds.metadata import label_causes
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.refusals import Cause, bad_request
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
+from ctrlkit.fakes.tracker.schema.typed import json_type
+from ctrlkit.model import Action, Options, Verb, kinds, value_at
 
-Plain = Mapping[str, Any]
+Plain = dict[str, Any]
+Object = Mapping[str, Any]
 
+_FILE_MODE = 0o644
+_NOT_READY_SECONDS = 300
+_UNREACHABLE = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -26,8 +36,149 @@ _MAY_CHANGE = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 
+# ---- defaults of a pod spec ------------------------------------------------------------------------------------------
 
-def pod_spec_causes(spec: Plain, path: str) -> Iterator[Cause]:
+
+def fill_in_template(spec: Plain) -> None:
+    """What holds of every pod spec, in a template or a pod."""
+    spec.setdefault("restartPolicy", "Always")
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("dnsPolicy", "ClusterFirst")
+    spec.setdefault("securityContext", {})
+    spec.setdefault("schedulerName", "default-scheduler")
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if account:
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
+    for container in containers_of(spec):
+        _fill_in_container(container, shares_host_ports=bool(spec.get("hostNetwork")))
+    for volume in spec.get("volumes") or ():
+        _fill_in_volume(volume)
+
+
+def _fill_in_pod(spec: Plain) -> None:
+    """What holds of pods only, the admission plug-ins that are always on included."""
+    for container in containers_of(spec):
+        resources = container["resources"]
+        if resources.get("limits"):
+            resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
+    spec.setdefault("enableServiceLinks", True)
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    tolerations = spec.get("tolerations") or []
+    missing = [key for key in _UNREACHABLE if not any(_tolerates(one, key) for one in tolerations)]
+    if missing:
+        rule = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _NOT_READY_SECONDS}
+        spec["tolerations"] = [*tolerations, *({"key": key, **rule} for key in missing)]
+
+
+def quality_of_service(spec: Plain) -> str:
+    """
+    A pod's class: Guaranteed, Burstable or BestEffort.
+
+    >>> quality_of_service({"containers": [{"resources": {"requests": {"cpu": "1"}}}]})
+    'Burstable'
+    """
+    all_given = [_compute(container["resources"]) for container in containers_of(spec)]
+    if not any(requests or limits for requests, limits in all_given):
+        return "BestEffort"
+    is_guaranteed = all(set(limits) == {"cpu", "memory"} and requests == limits for requests, limits in all_given)
+    return "Guaranteed" if is_guaranteed else "Burstable"
+
+
+def containers_of(spec: Plain) -> Iterable[Plain]:
+    """All containers of a pod spec, those of init first."""
+    return (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+
+
+def _compute(resources: Plain) -> tuple[Plain, Plain]:
+    requests, limits = (
+        {
+            name: quantity_value(value)
+            for name, value in (resources.get(part) or {}).items()
+            if name in ("cpu", "memory") and quantity_value(value) > 0
+        }
+        for part in ("requests", "limits")
+    )
+    return requests, limits
+
+
+def _tolerates(toleration: Plain, key: str) -> bool:
+    fits_key = toleration.get("key") == key or (not toleration.get("key") and toleration.get("operator") == "Exists")
+    return fits_key and toleration.get("effect") in (None, "NoExecute")
+
+
+def _fill_in_container(container: Plain, *, shares_host_ports: bool) -> None:
+    container.setdefault("terminationMessagePath", "/dev/termination-log")
+    container.setdefault("terminationMessagePolicy", "File")
+    container.setdefault("imagePullPolicy", _pull_policy(container.get("image") or ""))
+    for port in container.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        if shares_host_ports:
+            port.setdefault("hostPort", port.get("containerPort"))
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if name in container:
+            _fill_in_probe(container[name])
+    for handler in (container.get("lifecycle") or {}).values():
+        if isinstance(handler, dict):
+            _fill_in_http_get(handler)
+    for variable in container.get("env") or ():
+        source = variable.get("valueFrom") or {}
+        if "fieldRef" in source:
+            source["fieldRef"].setdefault("apiVersion", "v1")
+        if "resourceFieldRef" in source:
+            source["resourceFieldRef"].setdefault("divisor", "0")
+
+
+def _pull_policy(image: str) -> str:
+    """Always for the tag latest, which holds where neither tag nor digest is named."""
+    if "@" in image:
+        return "IfNotPresent"
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return "Always" if tag in ("", "latest") else "IfNotPresent"
+
+
+def _fill_in_probe(probe: Plain) -> None:
+    probe.setdefault("timeoutSeconds", 1)
+    probe.setdefault("periodSeconds", 10)
+    probe.setdefault("successThreshold", 1)
+    probe.setdefault("failureThreshold", 3)
+    _fill_in_http_get(probe)
+    if "grpc" in probe:
+        probe["grpc"].setdefault("service", "")
+
+
+def _fill_in_http_get(handler: Plain) -> None:
+    if "httpGet" in handler:
+        handler["httpGet"].setdefault("path", "/")
+        handler["httpGet"].setdefault("scheme", "HTTP")
+
+
+def _fill_in_volume(volume: Plain) -> None:
+    if len(volume) == 1:
+        volume["emptyDir"] = {}
+    for name in ("secret", "configMap", "projected", "downwardAPI"):
+        if name in volume:
+            volume[name].setdefault("defaultMode", _FILE_MODE)
+    if "hostPath" in volume:
+        volume["hostPath"].setdefault("type", "")
+    for item in (volume.get("downwardAPI") or {}).get("items") or ():
+        _fill_in_downward_item(item)
+    for source in (volume.get("projected") or {}).get("sources") or ():
+        if "serviceAccountToken" in source:
+            source["serviceAccountToken"].setdefault("expirationSeconds", 3600)
+        for item in (source.get("downwardAPI") or {}).get("items") or ():
+            _fill_in_downward_item(item)
+
+
+def _fill_in_downward_item(item: Plain) -> None:
+    if "fieldRef" in item:
+        item["fieldRef"].setdefault("apiVersion", "v1")
+
+
+# ---- rules of a pod spec ---------------------------------------------------------------------------------------------
+
+
+def pod_spec_causes(spec: Object, path: str) -> Iterator[Cause]:
     """What the server has against a pod spec, in a pod or a template that it checks."""
     volumes: set[str] = set()
     for index, volume in enumerate(spec.get("volumes") or ()):
@@ -55,7 +206,7 @@ def pod_spec_causes(spec: Plain, path: str) -> Iterator[Cause]:
         yield Cause.wrong(f"{path}.activeDeadlineSeconds", deadline, text)
 
 
-def pod_update_causes(spec: Plain, old: Plain) -> Iterator[Cause]:
+def _update_causes(spec: Object, old: Object) -> Iterator[Cause]:
     """What the server has against a change of a pod's spec; it adds a diff of its own types, which is left out here."""
     if len(spec.get("containers") or ()) != len(old["containers"]):
         yield Cause.forbidden("spec.containers", "pod updates may not add or remove containers")
@@ -81,13 +232,13 @@ def pod_update_causes(spec: Plain, old: Plain) -> Iterator[Cause]:
         yield Cause.forbidden("spec.tolerations", text)
 
 
-def _untimed(spec: Plain) -> list[Plain]:
+def _untimed(spec: Object) -> list[Object]:
     """What a pod tolerates, for however long."""
     tolerations = spec.get("tolerations") or ()
     return [{name: value for name, value in one.items() if name != "tolerationSeconds"} for one in tolerations]
 
 
-def _fixed(spec: Plain, old: Plain) -> dict[str, Any]:
+def _fixed(spec: Object, old: Object) -> dict[str, Any]:
     """What of a pod's spec no update may change."""
     fixed = {name: value for name, value in spec.items() if name not in ("activeDeadlineSeconds", "tolerations")}
     for kind in ("containers", "initContainers"):
@@ -98,7 +249,7 @@ def _fixed(spec: Plain, old: Plain) -> dict[str, Any]:
     return fixed
 
 
-def _name_causes(spec: Plain, path: str) -> Iterator[Cause]:
+def _name_causes(spec: Object, path: str) -> Iterator[Cause]:
     rules = (
         ("serviceAccountName", formats.subdomain),
         ("nodeName", formats.subdomain),
@@ -110,7 +261,7 @@ def _name_causes(spec: Plain, path: str) -> Iterator[Cause]:
             yield from Cause.all_wrong(f"{path}.{name}", spec[name], complaints(spec[name]))
 
 
-def _volume_causes(volume: Plain, path: str, names: set[str]) -> Iterator[Cause]:
+def _volume_causes(volume: Object, path: str, names: set[str]) -> Iterator[Cause]:
     name = volume["name"]
     if not name:
         yield Cause.required(f"{path}.name")
@@ -133,7 +284,7 @@ def _volume_causes(volume: Plain, path: str, names: set[str]) -> Iterator[Cause]
         yield Cause.required(f"{path}.hostPath.path")
 
 
-def _container_causes(container: Plain, path: str, volumes: set[str]) -> Iterator[Cause]:
+def _container_causes(container: Object, path: str, volumes: set[str]) -> Iterator[Cause]:
     name = container["name"]
     if not name:
         yield Cause.required(f"{path}.name")
@@ -159,7 +310,7 @@ def _container_causes(container: Plain, path: str, volumes: set[str]) -> Iterato
             yield from _probe_causes(container[probe], f"{path}.{probe}", is_readiness=probe == "readinessProbe")
 
 
-def _port_causes(container: Plain, path: str) -> Iterator[Cause]:
+def _port_causes(container: Object, path: str) -> Iterator[Cause]:
     names: set[str] = set()
     for index, port in enumerate(container.get("ports") or ()):
         here = f"{path}.ports[{index}]"
@@ -186,7 +337,7 @@ def port_number_causes(number: int, path: str) -> Iterator[Cause]:
         yield Cause.wrong(path, number, text)
 
 
-def _variable_causes(variable: Plain, path: str) -> Iterator[Cause]:
+def _variable_causes(variable: Object, path: str) -> Iterator[Cause]:
     name = variable["name"]
     if not name:
         yield Cause.required(f"{path}.name")
@@ -214,7 +365,7 @@ def _variable_causes(variable: Plain, path: str) -> Iterator[Cause]:
                 yield from Cause.all_wrong(f"{here}.key", key, formats.config_key(key))
 
 
-def _mount_causes(container: Plain, path: str, volumes: set[str]) -> Iterator[Cause]:
+def _mount_causes(container: Object, path: str, volumes: set[str]) -> Iterator[Cause]:
     places: set[str] = set()
     for index, mount in enumerate(container.get("volumeMounts") or ()):
         here = f"{path}.volumeMounts[{index}]"
@@ -230,7 +381,7 @@ def _mount_causes(container: Plain, path: str, volumes: set[str]) -> Iterator[Ca
         places.add(place)
 
 
-def _resource_causes(resources: Plain, path: str) -> Iterator[Cause]:
+def _resource_causes(resources: Object, path: str) -> Iterator[Cause]:
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for part, values in (("limits", limits), ("requests", requests)):
         for name, value in values.items():
@@ -242,7 +393,7 @@ def _resource_causes(resources: Plain, path: str) -> Iterator[Cause]:
             yield Cause.wrong(f"{path}.requests", value, text)
 
 
-def _probe_causes(probe: Plain, path: str, *, is_readiness: bool) -> Iterator[Cause]:
+def _probe_causes(probe: Object, path: str, *, is_readiness: bool) -> Iterator[Cause]:
     handlers = [one for one in _HANDLERS if one in probe]
     for extra in handlers[1:]:
         yield Cause.forbidden(f"{path}.{extra}", "may not specify more than 1 handler type")
@@ -253,3 +404,95 @@ def _probe_causes(probe: Plain, path: str, *, is_readiness: bool) -> Iterator[Ca
             yield Cause.wrong(f"{path}.{name}", probe[name], _NOT_NEGATIVE)
     if not is_readiness and probe.get("successThreshold") != 1:
         yield Cause.wrong(f"{path}.successThreshold", probe.get("successThreshold"), "must be 1")
+
+
+# ---- pods ------------------------------------------------------------------------------------------------------------
+
+
+def as_binding(action: Action) -> Action:
+    """The create of a Binding as the subresource of a pod that it stands for: the pod's name is in the body."""
+    if action.verb is not Verb.CREATE:
+        return action
+    name = value_at(action.body, "metadata.name") if isinstance(action.body, Mapping) else None
+    if not isinstance(name, (str, NoneType)):
+        text = f"json: cannot unmarshal {json_type(name)} into Go struct field ObjectMeta.metadata.name of type string"
+        raise bad_request(f'Binding in version "v1" cannot be handled as a Binding: {text}')
+    return dataclasses.replace(action, resource=kinds.PODS, name=name or "", subresource="binding")
+
+
+def _fill_in(pod: Plain) -> None:
+    fill_in_template(pod["spec"])
+    _fill_in_pod(pod["spec"])
+    if pod["spec"]["terminationGracePeriodSeconds"] < 0:
+        pod["spec"]["terminationGracePeriodSeconds"] = 1
+
+
+def _begin(pod: Plain) -> None:
+    pod["status"]["qosClass"] = quality_of_service(pod["spec"])
+
+
+def _keep_status(pod: Plain, old: Object) -> None:
+    quality = (old.get("status") or {}).get("qosClass")
+    if quality:
+        pod["status"] = {**(pod.get("status") or {}), "qosClass": quality}
+
+
+def _validate(pod: Object, old: Object | None) -> Iterator[Cause]:
+    spec = pod["spec"]
+    if old is None:
+        yield from pod_spec_causes(spec, "spec")
+    elif spec is not old["spec"] and spec != old["spec"]:
+        yield from _update_causes(spec, old["spec"])
+
+
+def _selected_value(pod: Object, path: str) -> Any:
+    value = value_at(pod, path)
+    return bool(value) if path == "spec.hostNetwork" else value
+
+
+def _grace_s(pod: Object, options: Options) -> int:
+    """How long a pod may take to end: none where no kubelet runs it any more, or yet."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    if not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
+        return 0
+    grace = asked_grace_s(options)
+    if grace is None:
+        grace = int(spec.get("terminationGracePeriodSeconds", 30))
+    return grace if grace >= 0 else 1
+
+
+PODS = Strategy(
+    resource=kinds.PODS,
+    short_names=("po",),
+    categories=("all",),
+    subresources=frozenset({"status"}),
+    unlisted_subresources=frozenset({"binding"}),
+    selectable_fields=(
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ),
+    selected_value=_selected_value,
+    defaults=_fill_in,
+    first_status={"phase": "Pending"},
+    begin=_begin,
+    keep_status=_keep_status,
+    validate=_validate,
+    generation=True,
+    set_by_server=(
+        "spec.tolerations",
+        "spec.priority",
+        "spec.preemptionPolicy",
+        "spec.serviceAccountName",
+        "spec.serviceAccount",
+        "spec.nodeName",
+    ),
+    kept_by_status=("metadata.deletionTimestamp", "metadata.ownerReferences"),
+    grace_s=_grace_s,
+    deleted_is_shown=True,
+)

@@ -1,13 +1,12 @@
 """
-Make `types.json`, the shapes of the built-in kinds, from the OpenAPI documents that an API server publishes.
+Make types.json, the types of the built-in kinds, from the OpenAPI documents that an API server publishes.
 
-Run      python -m ctrlkit.fakes.tracker.schema.extract_types FOLDER
+Run      python -m ctrlkit.fakes.tracker.schema.extract FOLDER
 In       FOLDER holds `api_v1.json`, `apis_apps_v1.json` ... (as served below /openapi/v3, slashes as underscores),
          plain or gzipped.
-Out      `types.json` beside this module: {"kinds": {"apps/v1 StatefulSet": type}, "types": {type: {field: word}}}.
-         A word is the field's type (see typed.py), `[]` before it for a list, `{}` for a map, `!` behind
-         it where the server always sends the field, `*` where it tells an empty value from none.
-         OpenAPI does not say the latter, so `_KEPT` does.
+Out      types.json beside this module: {"kinds": {"apps/v1 StatefulSet": type}, "atomic": [type], "types": {type:
+         {field: text}}}; types.py says what a text means. OpenAPI does not tell which fields keep an empty value, so
+         `_KEPT` does.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +80,7 @@ class _Extract:
     def __init__(self, schemas: dict[str, Any]) -> None:
         self._schemas = schemas
         self.types: dict[str, dict[str, str]] = {}
+        self.atomic: set[str] = set()
 
     def kind(self, resource: AnyResource) -> str:
         """The type of a kind's objects; it and those below it are in `types` then."""
@@ -96,13 +96,16 @@ class _Extract:
         if name in self.types:
             return name
         fields = self.types[name] = {}
+        if schema.get("x-kubernetes-map-type") == "atomic":
+            self.atomic.add(name)
         for field, node in schema["properties"].items():
             word = self._word(node)
             is_always = field in schema.get("required", ()) or ("default" in node and not node["default"])
             is_always = is_always or field in _NULL_TIMES.get(name, ()) or f"{name}.{field}" in _ALWAYS_LISTS
             is_always = is_always and f"{name}.{field}" not in _NEVER_MADE_UP
             is_kept = field in _KEPT or f"{name}.{field}" in _KEPT
-            fields[field] = word + ("!" if is_always else "*" if is_kept else "")
+            mark = "!" if is_always else "*" if is_kept else ""
+            fields[field] = " ".join([word + mark, *_merging(node)])
         return name
 
     def _word(self, node: dict[str, Any]) -> str:
@@ -128,22 +131,36 @@ class _Extract:
         return self._type(full_name) if "properties" in self._schemas[full_name] else "?"
 
 
+def _merging(node: dict[str, Any]) -> Iterator[str]:
+    """How a list or a map merges, unless in the plain way."""
+    is_list = node.get("type") == "array"
+    list_type = node.get("x-kubernetes-list-type")
+    if is_list and "merge" in node.get("x-kubernetes-patch-strategy", "").split(","):
+        yield f"merge={node.get('x-kubernetes-patch-merge-key', '')}"
+    if list_type == "map":
+        yield f"keys={','.join(node['x-kubernetes-list-map-keys'])}"
+    if list_type == "set":
+        yield "set"
+    if list_type == "atomic" or node.get("x-kubernetes-map-type") == "atomic":
+        yield "atomic"
+
+
 def extract(folder: Path, resources: Iterable[AnyResource]) -> dict[str, Any]:
-    """The shapes of some kinds; SystemExit where a kind is in none of the folder's documents."""
+    """The types of some kinds; SystemExit where a kind is in none of the folder's documents."""
     schemas: dict[str, Any] = {}
     for path in sorted([*folder.glob("api*_v1.json"), *folder.glob("api*_v1.json.gz")]):
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         schemas |= json.loads(text).get("components", {}).get("schemas", {})
     found = _Extract(schemas)
     kinds = {f"{resource.api_version} {resource.kind}": found.kind(resource) for resource in resources}
-    return {"kinds": kinds, "types": dict(sorted(found.types.items()))}
+    return {"kinds": kinds, "atomic": sorted(found.atomic), "types": dict(sorted(found.types.items()))}
 
 
 def main() -> None:
-    """Write `types.json` from the folder named on the command line."""
-    shapes = extract(Path(sys.argv[1]), BUILT_IN)
-    lines = [f" {json.dumps(name)}: {json.dumps(fields)}" for name, fields in shapes["types"].items()]
-    head = f'{{"kinds": {json.dumps(shapes["kinds"])},\n"types": {{\n'
+    """Write types.json from the folder named on the command line."""
+    found = extract(Path(sys.argv[1]), BUILT_IN)
+    lines = [f" {json.dumps(name)}: {json.dumps(fields)}" for name, fields in found["types"].items()]
+    head = f'{{"kinds": {json.dumps(found["kinds"])},\n"atomic": {json.dumps(found["atomic"])},\n"types": {{\n'
     OUT.write_text(head + ",\n".join(lines) + "\n}}\n")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ctrlkit.errors import ApiError
-from ctrlkit.fakes.tracker.kinds.registry import Served
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid_options, unreadable_patch
 from ctrlkit.fakes.tracker.schema import typed
@@ -26,7 +26,9 @@ _NOT_STORED = ("kind", "apiVersion")
 NOTHING_KNOWN: Mapping[str, Any] = {}
 
 
-def decode(served: Served, action: Action, body: Mapping[str, Any], known: Mapping[str, Any] = NOTHING_KNOWN) -> Plain:
+def decode(
+    served: Strategy, action: Action, body: Mapping[str, Any], known: Mapping[str, Any] = NOTHING_KNOWN
+) -> Plain:
     """
     A body as the server's type of the kind holds it, without kind and apiVersion; a new dict.
 
@@ -61,7 +63,7 @@ def _check_option(action: Action) -> None:
         raise invalid_options(f"{action.verb.value.capitalize()}Options", cause)
 
 
-def tell_unknown(served: Served, action: Action, paths: Iterable[str], body: Mapping[str, Any]) -> None:
+def tell_unknown(served: Strategy, action: Action, paths: Iterable[str], body: Mapping[str, Any]) -> None:
     """Refuse unknown fields, tell of them or pass over them, as the caller wants it."""
     texts = [f'unknown field "{path}"' for path in itertools.islice(paths, _TOLD_MAX)]
     match action.options.field_validation:
@@ -73,7 +75,7 @@ def tell_unknown(served: Served, action: Action, paths: Iterable[str], body: Map
         notice(text)
 
 
-def _refusal(served: Served, action: Action, text: str, patched: Mapping[str, Any]) -> ApiError:
+def _refusal(served: Strategy, action: Action, text: str, patched: Mapping[str, Any]) -> ApiError:
     if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY and action.subresource != "scale":
         is_strategic = action.patch_type is PatchType.STRATEGIC
         value = _go_text(action.body) if is_strategic else _json_text(patched)

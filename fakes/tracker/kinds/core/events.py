@@ -1,22 +1,22 @@
-"""What the server has against Events, Leases and ControllerRevisions."""
+"""Events as core/v1 has them, which is how they are stored; their newer form is in events_v1.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
-
-Plain = Mapping[str, Any]
+from ctrlkit.model import kinds, value_at
 
 _MESSAGE_MAX = 1024
 _INSTANCE_MAX = 128
 """Bytes, though the server's sentences call them characters."""
 
 
-def event_causes(plain: Plain, _old: Plain | None) -> Iterator[Cause]:
-    """What the server has against an Event; more is asked of one that has an eventTime."""
+def _validate(plain: Mapping[str, Any], _old: object) -> Iterator[Cause]:
+    """More is asked of an Event that has an eventTime."""
     namespace, about = plain["metadata"].get("namespace", ""), plain["involvedObject"].get("namespace", "")
     has_time = plain.get("eventTime") is not None
     free = ("default", "kube-system") if has_time else ("", "default")
@@ -43,21 +43,30 @@ def event_causes(plain: Plain, _old: Plain | None) -> Iterator[Cause]:
         yield Cause.wrong("message", "", f"can have at most {_MESSAGE_MAX} characters")
 
 
-def lease_causes(plain: Plain, _old: Plain | None) -> Iterator[Cause]:
-    """What the server has against a Lease."""
-    spec = plain["spec"]
-    duration, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
-    if duration is not None and duration <= 0:
-        yield Cause.wrong("spec.leaseDurationSeconds", duration, "must be greater than 0")
-    if transitions is not None and transitions < 0:
-        yield Cause.wrong("spec.leaseTransitions", transitions, "must be greater than or equal to 0")
+def _selected_value(event: Mapping[str, Any], path: str) -> Any:
+    if path == "source":
+        return value_at(event, "source.component") or value_at(event, "reportingComponent")
+    return value_at(event, path)
 
 
-def revision_causes(plain: Plain, old: Plain | None) -> Iterator[Cause]:
-    """What the server has against a ControllerRevision."""
-    if plain.get("data") is None:
-        yield Cause.required("data", "data is mandatory")
-    if plain["revision"] < 0:
-        yield Cause.wrong("revision", plain["revision"], "must be greater than or equal to 0")
-    if old is not None and plain.get("data") != old.get("data"):
-        yield Cause.wrong("data", plain.get("data"), "field is immutable")
+EVENTS = Strategy(
+    resource=kinds.EVENTS,
+    short_names=("ev",),
+    selectable_fields=(
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ),
+    selected_value=_selected_value,
+    validate=_validate,
+)
+EVENTS_V1 = Strategy(resource=kinds.EVENTS_V1, short_names=EVENTS.short_names)
+"""What discovery says of the newer form; all else is done with Events as they are stored."""

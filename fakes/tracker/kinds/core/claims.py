@@ -1,0 +1,96 @@
+"""PersistentVolumeClaims, which StatefulSets have templates of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.schema import formats
+from ctrlkit.fakes.tracker.schema.quantities import quantity_value
+from ctrlkit.model import kinds
+
+Plain = dict[str, Any]
+Object = Mapping[str, Any]
+
+_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+_VOLUME_MODES = ("Block", "Filesystem")
+
+
+def fill_in_claim(claim: Plain) -> None:
+    """Fill in the defaults of a claim, or of a template of claims."""
+    claim["spec"].setdefault("volumeMode", "Filesystem")
+
+
+def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
+    """Of a change of the spec a server shows a diff too, which is left out here."""
+    spec = plain["spec"]
+    if old is not None and spec is old["spec"]:
+        return
+    modes = spec.get("accessModes") or []
+    if not modes:
+        yield Cause.required("spec.accessModes", "at least 1 access mode is required")
+    if "selector" in spec:
+        yield from selector_causes(spec["selector"], "spec.selector")
+    for mode in modes:
+        if mode not in _ACCESS_MODES:
+            yield Cause.unsupported("spec.accessModes", mode, _ACCESS_MODES)
+    if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
+        yield Cause.forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes")
+    yield from _size_causes(spec)
+    if spec.get("storageClassName"):
+        name = spec["storageClassName"]
+        yield from Cause.all_wrong("spec.storageClassName", name, formats.subdomain(name))
+    if spec["volumeMode"] not in _VOLUME_MODES:
+        yield Cause.unsupported("spec.volumeMode", spec["volumeMode"], _VOLUME_MODES)
+    if old is not None:
+        yield from _claim_change_causes(spec, old)
+
+
+def _size_causes(spec: Object) -> Iterator[Cause]:
+    size = (spec["resources"].get("requests") or {}).get("storage")
+    if size is None:
+        yield Cause.required("spec.resources[storage]")
+    elif quantity_value(size) <= 0:
+        yield Cause.wrong("spec.resources[storage]", size, "must be greater than zero")
+
+
+def _claim_change_causes(spec: Object, old: Object) -> Iterator[Cause]:
+    before = old["spec"]
+    if _fixed(spec, old) != _fixed(before, old):
+        yield Cause.forbidden(
+            "spec",
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
+        )
+    had, size = (
+        quantity_value((one["resources"].get("requests") or {}).get("storage") or "0") for one in (before, spec)
+    )
+    if size < had:
+        yield Cause.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
+
+
+def _fixed(spec: Object, old: Object) -> dict[str, Any]:
+    """What of a claim's spec may not change; its volume and its class may be named once."""
+    free = {
+        "volumeAttributesClassName",
+        *(name for name in ("volumeName", "storageClassName") if not old["spec"].get(name)),
+    }
+    fixed = {name: value for name, value in spec.items() if name not in free}
+    if (old.get("status") or {}).get("phase") == "Bound":
+        requests = {name: size for name, size in (spec["resources"].get("requests") or {}).items() if name != "storage"}
+        fixed["resources"] = {**spec["resources"], "requests": requests}
+    return fixed
+
+
+PERSISTENT_VOLUME_CLAIMS = Strategy(
+    resource=kinds.PERSISTENT_VOLUME_CLAIMS,
+    short_names=("pvc",),
+    subresources=frozenset({"status"}),
+    defaults=fill_in_claim,
+    first_status={"phase": "Pending"},
+    validate=_validate,
+    set_by_server=("metadata.finalizers",),
+    deleted_is_shown=True,
+)

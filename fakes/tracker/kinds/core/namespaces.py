@@ -1,0 +1,72 @@
+"""Namespaces: a label with their name, a finalizer in their spec, and a deletion that only marks them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ctrlkit import clock
+from ctrlkit.fakes.tracker.kinds.deletion import finalizers_after, with_finalizers, write_marked
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.refusals import forbidden
+from ctrlkit.fakes.tracker.schema import formats
+from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.model import Options, kinds
+
+if TYPE_CHECKING:
+    from ctrlkit.fakes.tracker.core import Core
+
+Plain = dict[str, Any]
+
+_NAME_LABEL = "kubernetes.io/metadata.name"
+_FINALIZER = "kubernetes"
+_IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
+
+
+def _begin(plain: Plain) -> None:
+    _label(plain)
+    finalizers = plain["spec"].get("finalizers") or []
+    plain["spec"]["finalizers"] = [*finalizers, *([_FINALIZER] if _FINALIZER not in finalizers else [])]
+
+
+def _keep(plain: Plain, old: Mapping[str, Any]) -> None:
+    _label(plain)
+    finalizers = (old.get("spec") or {}).get("finalizers")
+    plain["spec"] = {**plain["spec"], **({"finalizers": finalizers} if finalizers else {})}
+
+
+def _label(plain: Plain) -> None:
+    metadata = plain["metadata"]
+    plain["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), _NAME_LABEL: metadata["name"]}}
+
+
+def _is_held(plain: Mapping[str, Any]) -> bool:
+    return bool((plain.get("spec") or {}).get("finalizers"))
+
+
+def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) -> tuple[Stored, bool]:
+    """Mark a namespace; whoever empties it then removes its last finalizer."""
+    if stored.key.name in _IMMORTAL:
+        raise forbidden(strategy.resource, stored.key.name, "this namespace may not be deleted")
+    if stored.metadata.get("deletionTimestamp"):
+        return stored, True
+    meta = stored.metadata | {"deletionTimestamp": clock.timestamp(clock.now())}
+    status = (stored.plain.get("status") or {}) | {"phase": "Terminating"}
+    meta = with_finalizers(meta, finalizers_after(meta, options.propagation_policy))
+    return write_marked(core, strategy, stored, stored.plain | {"metadata": meta, "status": status}, options), True
+
+
+NAMESPACES = Strategy(
+    resource=kinds.NAMESPACES,
+    short_names=("ns",),
+    subresources=frozenset({"status", "finalize"}),
+    selectable_fields=("status.phase",),
+    deletes_collections=False,
+    name_rule=formats.dns_label,
+    first_status={"phase": "Active"},
+    begin=_begin,
+    keep=_keep,
+    set_by_server=("spec.finalizers",),
+    delete=_delete,
+    is_held=_is_held,
+)

@@ -1,0 +1,23 @@
+"""Nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.model import kinds, value_at
+
+
+def _selected_value(node: Mapping[str, Any], path: str) -> Any:
+    value = value_at(node, path)
+    return bool(value) if path == "spec.unschedulable" else value
+
+
+NODES = Strategy(
+    resource=kinds.NODES,
+    short_names=("no",),
+    subresources=frozenset({"status"}),
+    selectable_fields=("spec.unschedulable",),
+    selected_value=_selected_value,
+)

@@ -1,0 +1,22 @@
+"""Leases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.model import kinds
+
+
+def _validate(plain: Mapping[str, Any], _old: object) -> Iterator[Cause]:
+    spec = plain["spec"]
+    duration, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
+    if duration is not None and duration <= 0:
+        yield Cause.wrong("spec.leaseDurationSeconds", duration, "must be greater than 0")
+    if transitions is not None and transitions < 0:
+        yield Cause.wrong("spec.leaseTransitions", transitions, "must be greater than or equal to 0")
+
+
+LEASES = Strategy(resource=kinds.LEASES, blind_updates=False, validate=_validate)

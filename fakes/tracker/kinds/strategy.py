@@ -1,0 +1,137 @@
+"""The strategy of a kind: how the server serves it, and what it does with its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ctrlkit.fakes.tracker.kinds import deletion
+from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.schema import formats
+from ctrlkit.fakes.tracker.schema.custom import CustomSchema
+from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.model import Action, Options, Resource, Unstructured, value_at
+
+if TYPE_CHECKING:
+    from ctrlkit.fakes.tracker.core import Core
+
+Plain = dict[str, Any]
+Object = Mapping[str, Any]
+
+
+class ScalePaths(NamedTuple):
+    """Where a kind keeps what the scale subresource shows, as dotted paths without a leading dot; "" is not kept."""
+
+    spec_replicas: str
+    status_replicas: str
+    selector: str = ""
+
+
+def _nothing(*_: object) -> None:
+    """Change nothing, and need nothing to be done."""
+
+
+def _no_causes(_plain: Object, _old: Object | None) -> Iterable[Cause]:
+    return ()
+
+
+def _unchanged(_core: Core, _strategy: Strategy, plain: Plain, _action: Action) -> Plain:
+    return plain
+
+
+def _never(_plain: Object) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """
+    All that the server knows of one kind at one version; the defaults suit a plain built-in kind.
+
+    Shape   Functions that are given a `Plain` change it in place: it is a new value, typed by the kind's schema. `old`
+            is the object as it is stored, None for a new one; parts that both share were not changed.
+    """
+
+    resource: Resource[Unstructured]
+
+    # How it is served.
+    singular: str = ""
+    """The kind in lower case, unless a definition says otherwise."""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: frozenset[str] = frozenset()
+    unlisted_subresources: frozenset[str] = frozenset()
+    """Those that discovery does not name."""
+    scale: ScalePaths | None = None
+    columns: tuple[Object, ...] | None = None
+    """A definition's additionalPrinterColumns."""
+    selectable_fields: tuple[str, ...] = ()
+    """Field selectors beside metadata.name and metadata.namespace."""
+    selected_value: Callable[[Object, str], Any] = value_at
+    """What a field selector compares: the object's value at a path."""
+    deletes_collections: bool = True
+    blind_updates: bool = True
+    """Whether an update may leave out the resourceVersion."""
+
+    # A custom kind.
+    custom: bool = False
+    schema: CustomSchema | None = None
+
+    # What is made of an object, in the order of the calls.
+    defaults: Callable[[Plain], None] = _nothing
+    """Fills in fields, status and metadata apart."""
+    first_status: Object | None = None
+    """The status of a new object, where it is not that of the schema."""
+    begin: Callable[[Plain], None] = _nothing
+    """Completes a new object."""
+    keep: Callable[[Plain, Object], None] = _nothing
+    """Keeps fields of `old` that an update may not change, without a word."""
+    keep_status: Callable[[Plain, Object], None] = _nothing
+    """The same for an update of the status."""
+    prepare: Callable[[Core, Strategy, Plain, Action], Plain] = _unchanged
+    """Completes a new or changed object; what it returns is stored."""
+    allocate: Callable[[Plain, Object], Iterable[Cause]] = _no_causes
+    """Assigns what no other object may have; `old` is empty for a new object. Only called where the spec changed."""
+    validate: Callable[[Object, Object | None], Iterable[Cause]] = _no_causes
+    """The rules of the kind, those of metadata apart."""
+    name_rule: Callable[[str], formats.Complaints] = formats.subdomain
+    needs_known_finalizers: bool = True
+    """Whether finalizers without a domain are refused, unless they are Kubernetes' own."""
+    generation: bool = False
+    """Whether objects count the changes of their spec."""
+
+    # Who owns its fields.
+    set_by_server: tuple[str, ...] = ()
+    """Paths of fields that the server sets in new objects and that nobody owns who does not ask for them."""
+    kept_by_status: tuple[str, ...] = ()
+    """Paths of fields that a write of the status leaves as they are, beside the spec."""
+
+    # What follows from a write.
+    writing: Callable[[Core, Stored | None, Object], Callable[[], None]] = lambda *_: _nothing
+    """Called before a write, with the object as it was and as it will be; what it returns is called after the write."""
+    removed: Callable[[Core, Strategy, Stored], None] = _nothing
+    """Called after an object was removed."""
+
+    # Deletion.
+    delete: Callable[[Core, Strategy, Stored, Options], tuple[Stored, bool]] = deletion.delete_object
+    """Deletes an object; returns its last state, and whether the server answers with that."""
+    grace_s: Callable[[Object, Options], int] | None = None
+    """The seconds that an object gets to end by itself; None where all are removed at once."""
+    is_held: Callable[[Object], bool] = _never
+    """Whether an object that is being deleted waits for more than its finalizers."""
+    deleted_is_shown: bool = False
+    """Whether a delete is answered with the object instead of a Status."""
+
+    head: bytes = field(init=False, repr=False)
+    """The beginning of an object's JSON: its kind and apiVersion."""
+
+    def __post_init__(self) -> None:
+        resource = self.resource
+        object.__setattr__(self, "singular", self.singular or resource.kind.lower())
+        object.__setattr__(self, "head", f'{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",'.encode())
+
+    @property
+    def has_status(self) -> bool:
+        """Whether the status is written through its own subresource only."""
+        return "status" in self.subresources
