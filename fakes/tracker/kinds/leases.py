@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.model import kinds
 
 
-def _validate(plain: Mapping[str, Any], _old: object) -> Iterator[Cause]:
+def _validate(plain: Object, _old: object) -> Iterator[Cause]:
     spec = plain["spec"]
     duration, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
     if duration is not None and duration <= 0:

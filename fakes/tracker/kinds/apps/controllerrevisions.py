@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.model import kinds
 
 
-def _validate(plain: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[Cause]:
+def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
     if plain.get("data") is None:
         yield Cause.required("data", "data is mandatory")
     if plain["revision"] < 0:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     SCALE,
@@ -12,12 +11,9 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     workload_selector_causes,
 )
 from ctrlkit.fakes.tracker.kinds.core.pods import fill_in_template, pod_spec_causes
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.model import kinds
-
-Plain = dict[str, Any]
-Object = Mapping[str, Any]
 
 
 def _fill_in(plain: Plain) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.apps.workloads import (
@@ -14,13 +14,10 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
 )
 from ctrlkit.fakes.tracker.kinds.core.claims import fill_in_claim
 from ctrlkit.fakes.tracker.kinds.core.pods import fill_in_template
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.model import kinds
-
-Plain = dict[str, Any]
-Object = Mapping[str, Any]
 
 _MAY_CHANGE = (
     "replicas",

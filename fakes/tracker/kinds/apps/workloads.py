@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ctrlkit.fakes.tracker.kinds.metadata import annotation_causes, label_causes, selector_causes, selector_text
-from ctrlkit.fakes.tracker.kinds.strategy import ScalePaths
+from ctrlkit.fakes.tracker.kinds.strategy import Object, ScalePaths
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.model import LabelSelector
-
-Plain = Mapping[str, Any]
 
 SCALE = ScalePaths("spec.replicas", "status.replicas", "spec.selector")
 NOT_NEGATIVE = "must be greater than or equal to 0"
 
 
-def negative_causes(plain: Plain, names: tuple[str, ...], path: str) -> Iterator[Cause]:
+def negative_causes(plain: Object, names: tuple[str, ...], path: str) -> Iterator[Cause]:
     """What the server has against negative numbers in fields of `plain`, which lies at `path`."""
     for name in names:
         if plain.get(name, 0) < 0:
             yield Cause.wrong(f"{path}.{name}", plain[name], NOT_NEGATIVE)
 
 
-def workload_selector_causes(spec: Plain, text_if_empty: str) -> Iterator[Cause]:
+def workload_selector_causes(spec: Object, text_if_empty: str) -> Iterator[Cause]:
     """The selector itself, and whether it selects the pods that the template makes."""
     selector = spec.get("selector")
     labels = spec["template"]["metadata"].get("labels") or {}
@@ -43,7 +40,7 @@ def workload_selector_causes(spec: Plain, text_if_empty: str) -> Iterator[Cause]
         yield Cause.wrong("spec.template.metadata.labels", labels or None, text)
 
 
-def template_metadata_causes(metadata: Plain) -> Iterator[Cause]:
+def template_metadata_causes(metadata: Object) -> Iterator[Cause]:
     """What the server has against the metadata of a pod template."""
     yield from label_causes(metadata.get("labels"), "spec.template.labels")
     yield from annotation_causes(metadata.get("annotations"), "spec.template.annotations")

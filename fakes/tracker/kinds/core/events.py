@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.model import kinds, value_at
@@ -15,7 +15,7 @@ _INSTANCE_MAX = 128
 """Bytes, though the server's sentences call them characters."""
 
 
-def _validate(plain: Mapping[str, Any], _old: object) -> Iterator[Cause]:
+def _validate(plain: Object, _old: object) -> Iterator[Cause]:
     """More is asked of an Event that has an eventTime."""
     namespace, about = plain["metadata"].get("namespace", ""), plain["involvedObject"].get("namespace", "")
     has_time = plain.get("eventTime") is not None
@@ -43,7 +43,7 @@ def _validate(plain: Mapping[str, Any], _old: object) -> Iterator[Cause]:
         yield Cause.wrong("message", "", f"can have at most {_MESSAGE_MAX} characters")
 
 
-def _selected_value(event: Mapping[str, Any], path: str) -> Any:
+def _selected_value(event: Object, path: str) -> Any:
     if path == "source":
         return value_at(event, "source.component") or value_at(event, "reportingComponent")
     return value_at(event, path)

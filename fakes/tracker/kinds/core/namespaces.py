@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctrlkit import clock
 from ctrlkit.fakes.tracker.kinds.deletion import finalizers_after, with_finalizers, write_marked
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.refusals import forbidden
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.store import Stored
@@ -16,7 +15,6 @@ from ctrlkit.model import Options, kinds
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.core import Core
 
-Plain = dict[str, Any]
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
 _FINALIZER = "kubernetes"
@@ -29,7 +27,7 @@ def _begin(plain: Plain) -> None:
     plain["spec"]["finalizers"] = [*finalizers, *([_FINALIZER] if _FINALIZER not in finalizers else [])]
 
 
-def _keep(plain: Plain, old: Mapping[str, Any]) -> None:
+def _keep(plain: Plain, old: Object) -> None:
     _label(plain)
     finalizers = (old.get("spec") or {}).get("finalizers")
     plain["spec"] = {**plain["spec"], **({"finalizers": finalizers} if finalizers else {})}
@@ -40,7 +38,7 @@ def _label(plain: Plain) -> None:
     plain["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), _NAME_LABEL: metadata["name"]}}
 
 
-def _is_held(plain: Mapping[str, Any]) -> bool:
+def _is_held(plain: Object) -> bool:
     return bool((plain.get("spec") or {}).get("finalizers"))
 
 

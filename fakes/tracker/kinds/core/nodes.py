@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
 from ctrlkit.model import kinds, value_at
 
 
-def _selected_value(node: Mapping[str, Any], path: str) -> Any:
+def _selected_value(node: Object, path: str) -> Any:
     value = value_at(node, path)
     return bool(value) if path == "spec.unschedulable" else value
 

@@ -9,15 +9,12 @@ from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.deletion import asked_grace_s
 from ctrlkit.fakes.tracker.kinds.metadata import label_causes
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.fakes.tracker.schema.typed import json_type
 from ctrlkit.model import Action, Options, Verb, kinds, value_at
-
-Plain = dict[str, Any]
-Object = Mapping[str, Any]
 
 _FILE_MODE = 0o644
 _NOT_READY_SECONDS = 300

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from ctrlkit.fakes.tracker.kinds.core.pods import port_number_causes
 from ctrlkit.fakes.tracker.kinds.metadata import label_causes
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, internal_error, json_text
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.model import kinds
-
-Plain = dict[str, Any]
-Object = Mapping[str, Any]
 
 SERVICE_RANGE = ipaddress.IPv4Network("10.96.0.0/12")
 NODE_PORTS = range(30000, 32768)

@@ -10,7 +10,7 @@ from ctrlkit import clock
 from ctrlkit.fakes.tracker.decode import tell_unknown
 from ctrlkit.fakes.tracker.kinds.definitions.rules import definition_causes
 from ctrlkit.fakes.tracker.kinds.deletion import delete_object, with_finalizers
-from ctrlkit.fakes.tracker.kinds.strategy import ScalePaths, Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, ScalePaths, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
 from ctrlkit.fakes.tracker.store import Identity, Store, Stored
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 """Holds a definition that is being deleted until the last of its objects is gone."""
 
-Plain = dict[str, Any]
-Object = Mapping[str, Any]
 
 # ---- definitions -----------------------------------------------------------------------------------------------------
 

@@ -10,12 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ctrlkit.fakes.tracker.kinds.strategy import Object
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
 from ctrlkit.fakes.tracker.schema.formats import label_1035, subdomain
 from ctrlkit.fakes.tracker.schema.patterns import compiled
-
-Plain = Mapping[str, Any]
 
 _APPROVAL = "api-approved.kubernetes.io"
 _SCOPES = ("Cluster", "Namespaced")
@@ -28,10 +27,10 @@ _NESTED = ("allOf", "anyOf", "oneOf")
 _REQUIRED_NAMES = ("plural", "singular", "kind", "listKind")
 
 
-def definition_causes(plain: Plain, old: Plain | None) -> Iterator[Cause]:
+def definition_causes(plain: Object, old: Object | None) -> Iterator[Cause]:
     """What the server has against a definition; `old` is the definition as it was, None for a new one."""
-    spec: Plain = plain.get("spec") or {}
-    names: Plain = spec.get("names") or {}
+    spec: Object = plain.get("spec") or {}
+    names: Object = spec.get("names") or {}
     name = plain["metadata"].get("name")
     if old is None and name != f"{names.get('plural') or ''}.{spec.get('group') or ''}":
         yield Cause.wrong("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
@@ -63,7 +62,7 @@ def _group_causes(group: str) -> Iterator[Cause]:
         yield Cause.wrong("spec.group", group, "should be a domain with at least one dot")
 
 
-def _approval_causes(group: str, annotations: Plain) -> Iterator[Cause]:
+def _approval_causes(group: str, annotations: Object) -> Iterator[Cause]:
     """Groups of the project's own are for kinds that it has approved."""
     if not f".{group}".endswith((".k8s.io", ".kubernetes.io")):
         return
@@ -77,7 +76,7 @@ def _approval_causes(group: str, annotations: Plain) -> Iterator[Cause]:
         yield Cause.wrong(f"metadata.annotations[{_APPROVAL}]", approval, text)
 
 
-def _name_causes(names: Plain) -> Iterator[Cause]:
+def _name_causes(names: Object) -> Iterator[Cause]:
     for part in ("plural", "singular"):
         name = names.get(part) or ""
         if name and (complaints := label_1035(name)):
@@ -95,7 +94,7 @@ def _name_causes(names: Plain) -> Iterator[Cause]:
         yield Cause.wrong("spec.names.listKind", names["listKind"], "kind and listKind may not be the same")
 
 
-def _fixed_causes(spec: Plain, old: Plain) -> Iterator[Cause]:
+def _fixed_causes(spec: Object, old: Object) -> Iterator[Cause]:
     """What may not change once a kind is served."""
     for path in ("scope", "names.kind", "group", "names.plural"):
         section, _, part = path.rpartition(".")
@@ -104,7 +103,7 @@ def _fixed_causes(spec: Plain, old: Plain) -> Iterator[Cause]:
             yield Cause.wrong(f"spec.{path}", new.get(part) or "", "field is immutable")
 
 
-def _versions_causes(given: Sequence[Plain] | None) -> Iterator[Cause]:
+def _versions_causes(given: Sequence[Object] | None) -> Iterator[Cause]:
     versions = given or ()
     for index, version in enumerate(versions):
         if not (version.get("schema") or {}).get("openAPIV3Schema"):
@@ -120,7 +119,7 @@ def _versions_causes(given: Sequence[Plain] | None) -> Iterator[Cause]:
         yield Cause.wrong("spec.version", versions[0].get("name") or "", ",".join(complaints))
 
 
-def _parts_causes(versions: Sequence[Plain]) -> Iterator[Cause]:
+def _parts_causes(versions: Sequence[Object]) -> Iterator[Cause]:
     """What is wrong inside of versions; parts that all have alike are told of once, at the top of the spec."""
     for index, version in enumerate(versions):
         if complaints := label_1035(version.get("name") or ""):
@@ -135,30 +134,30 @@ def _parts_causes(versions: Sequence[Plain]) -> Iterator[Cause]:
                     yield from causes(one, f"spec.versions[{index}].{part}")
 
 
-def _as_go_shows(versions: Sequence[Plain]) -> list[dict[str, Any]]:
+def _as_go_shows(versions: Sequence[Object]) -> list[dict[str, Any]]:
     """Versions as Go's JSON of its own type shows them, without what they hold."""
     flags = ("Name", "Served", "Storage", "Deprecated")
     rest = ("DeprecationWarning", "Schema", "Subresources", "AdditionalPrinterColumns", "SelectableFields")
     return [{name: one.get(name.lower(), False) for name in flags} | dict.fromkeys(rest) for one in versions]
 
 
-def _subresource_causes(subresources: Plain, path: str) -> Iterator[Cause]:
+def _subresource_causes(subresources: Object, path: str) -> Iterator[Cause]:
     if subresources.get("scale") is not None:
         yield from _scale_causes(subresources["scale"], f"{path}.scale")
 
 
-def _columns_causes(columns: Sequence[Plain], path: str) -> Iterator[Cause]:
+def _columns_causes(columns: Sequence[Object], path: str) -> Iterator[Cause]:
     for index, column in enumerate(columns):
         yield from _column_causes(column, f"{path}[{index}]")
 
 
-def _selectable_causes(fields: Sequence[Plain], path: str) -> Iterator[Cause]:
+def _selectable_causes(fields: Sequence[Object], path: str) -> Iterator[Cause]:
     for index, field in enumerate(fields):
         if not field.get("jsonPath"):
             yield Cause.required(f"{path}[{index}].jsonPath")
 
 
-def _scale_causes(scale: Plain, path: str) -> Iterator[Cause]:
+def _scale_causes(scale: Object, path: str) -> Iterator[Cause]:
     for name, section in (("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")):
         value = scale.get(name) or ""
         if not value:
@@ -169,7 +168,7 @@ def _scale_causes(scale: Plain, path: str) -> Iterator[Cause]:
             yield Cause.wrong(f"{path}.{name}", value, f"should be a json path under {section[:-1]}")
 
 
-def _column_causes(column: Plain, path: str) -> Iterator[Cause]:
+def _column_causes(column: Object, path: str) -> Iterator[Cause]:
     choices = f"must be one of {','.join(_COLUMN_TYPES)}"
     if not column.get("name"):
         yield Cause.required(f"{path}.name")
@@ -184,7 +183,7 @@ def _column_causes(column: Plain, path: str) -> Iterator[Cause]:
 # ---- schemas ---------------------------------------------------------------------------------------------------------
 
 
-def _schema_causes(validation: Plain, path: str) -> Iterator[Cause]:
+def _schema_causes(validation: Object, path: str) -> Iterator[Cause]:
     """What is wrong with a schema; one in which nothing is found can be worked with."""
     schema = validation.get("openAPIV3Schema")
     if not schema:
@@ -204,7 +203,7 @@ def _schema_causes(validation: Plain, path: str) -> Iterator[Cause]:
         yield Cause.invalid(path, '""', f"error building validator: {reason}")
 
 
-def _structural_causes(node: Plain, path: str, place: str) -> Iterator[Cause]:
+def _structural_causes(node: Object, path: str, place: str) -> Iterator[Cause]:
     """What keeps a schema from being structural; `place` says what it is the schema of."""
     is_root = place == "at the root"
     for name, inner in (node.get("properties") or {}).items():
@@ -222,7 +221,7 @@ def _structural_causes(node: Plain, path: str, place: str) -> Iterator[Cause]:
     yield from _pattern_causes(node, path)
 
 
-def _items_causes(node: Plain, path: str) -> Iterator[Cause]:
+def _items_causes(node: Object, path: str) -> Iterator[Cause]:
     items = node.get("items")
     if isinstance(items, list):
         yield Cause.forbidden(f"{path}.items", "items must be a schema object and not an array")
@@ -232,7 +231,7 @@ def _items_causes(node: Plain, path: str) -> Iterator[Cause]:
         yield Cause.required(f"{path}.items", "must be specified")
 
 
-def _kind_causes(node: Plain, path: str, place: str) -> Iterator[Cause]:
+def _kind_causes(node: Object, path: str, place: str) -> Iterator[Cause]:
     """What a schema's type has to be."""
     kind = node.get("type") or ""
     if node.get(_EMBEDDED) and kind != "object":
@@ -244,7 +243,7 @@ def _kind_causes(node: Plain, path: str, place: str) -> Iterator[Cause]:
         yield Cause.wrong(path, kind, "must be object at the root")
 
 
-def _pattern_causes(node: Plain, path: str) -> Iterator[Cause]:
+def _pattern_causes(node: Object, path: str) -> Iterator[Cause]:
     """Patterns that are none, of a node and of what it is combined with."""
     pattern = node.get("pattern") or ""
     if pattern:
@@ -257,7 +256,7 @@ def _pattern_causes(node: Plain, path: str) -> Iterator[Cause]:
         yield from _pattern_causes(inner, below)
 
 
-def _combined(node: Plain, path: str) -> Iterator[tuple[Plain, str]]:
+def _combined(node: Object, path: str) -> Iterator[tuple[Object, str]]:
     for word in _NESTED:
         for index, inner in enumerate(node.get(word) or ()):
             yield inner, f"{path}.{word}[{index}]"
@@ -265,7 +264,7 @@ def _combined(node: Plain, path: str) -> Iterator[tuple[Plain, str]]:
         yield node["not"], f"{path}.not"
 
 
-def _type_causes(node: Plain, path: str) -> Iterator[Cause]:
+def _type_causes(node: Object, path: str) -> Iterator[Cause]:
     """Types that are none of JSON's, anywhere in a schema."""
     kind = node.get("type") or ""
     if kind and kind not in _TYPES:

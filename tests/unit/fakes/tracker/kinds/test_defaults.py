@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ctrlkit.fakes.tracker.kinds.core.pods import quality_of_service
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.errors import Conflict, Invalid
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.kinds.core.pods import quality_of_service
 from ctrlkit.fakes.tracker.schema import typed
 from ctrlkit.model import Action, MergePatch, Unstructured, Verb, custom_resource
 from ctrlkit.model.kinds import (

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ctrlkit.fakes.tracker.schema.types import PLAIN, child, shape_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctrlkit.errors import BadRequest, Conflict, Invalid, NotFound
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.schema.types import PLAIN, child, shape_of
 from ctrlkit.fakes.tracker.verbs.patch import merge, strategic_merge
 from ctrlkit.model import JsonPatch, MergePatch, StrategicMergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS

@@ -1,0 +1,45 @@
+"""Every kind has one strategy, and nothing else knows a kind by name."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from ctrlkit import fakes
+from ctrlkit.fakes.tracker import Registry
+from ctrlkit.model import kinds
+
+VERBS = sorted((Path(fakes.__file__).parent / "tracker" / "verbs").glob("*.py"))
+
+ROOMS = tuple(f"ctrlkit.fakes.tracker.kinds.{room}" for room in ("core", "apps", "definitions", "rbac", "leases"))
+
+
+def test_every_built_in_kind_has_one_strategy() -> None:
+    """The registry's table has each kind of the model once, in the model's order."""
+    assert [one.resource for one in Registry().served()] == [*kinds.BUILT_IN, kinds.EVENTS_V1]
+
+
+def test_two_servers_share_no_state_of_a_kind() -> None:
+    one, other = (Registry().find("", "v1", "services") for _ in range(2))
+    assert one is not None
+    assert other is not None
+    assert one.allocate != other.allocate
+
+
+@pytest.mark.parametrize("path", VERBS, ids=lambda path: path.stem)
+def test_the_verbs_know_no_kind_by_name(path: Path) -> None:
+    """They import no kind, and compare neither identities nor kinds of resources; a Scale is no kind of the model."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module != "ctrlkit.model.kinds"
+            assert node.module != "ctrlkit.model" or "kinds" not in [alias.name for alias in node.names]
+            assert not str(node.module).startswith(
+                tuple(
+                    f"ctrlkit.fakes.tracker.kinds.{room}" for room in ("core", "apps", "definitions", "rbac", "leases")
+                )
+            )
+        if isinstance(node, ast.Compare):
+            asked = [one.attr for one in (node.left, *node.comparators) if isinstance(one, ast.Attribute)]
+            assert not {"identity", "plural"} & set(asked), ast.unparse(node)
