@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from ctrlkit.election.elector import ElectionStatus, Elector, LeadershipLost
-from ctrlkit.election.identity import default_identity, pod_namespace
-from ctrlkit.election.record import LeaseRecord
+from ctrlkit.election.elector import ElectionStatus, Elector, LeadershipLost, default_identity, pod_namespace
+from ctrlkit.election.lease import LeaseRecord, LeaseTimes
 from ctrlkit.election.shard import ShardWork
 from ctrlkit.election.sharding import Sharding, ShardingStatus
-from ctrlkit.election.times import LeaseTimes
 
 __all__ = [
     "ElectionStatus",

@@ -3,7 +3,7 @@ One candidate for one Lease: waits for it, holds it, gives it up.
 
 In      A Client; calls to `acquire`, `hold` and `release`, one at a time.
 Out     `is_leading`: whether whoever asks may act now. Words for health checks, metrics and Events.
-Owns    The course (course.py), which decides everything; here its steps are carried out. No task: `acquire` and `hold`
+Owns    The state (state.py), which decides everything; here its steps are carried out. No task: `acquire` and `hold`
         run in that of their caller, who cancels them.
 
 Nothing here calls back. The owner starts its work when `acquire` returns, keeps `hold` running for as long as the work
@@ -21,25 +21,52 @@ Rows L1 to L13, L15, L16; B2, B3.
 from __future__ import annotations
 
 import asyncio
+import platform
+import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ctrlkit import clock
 from ctrlkit.client import Client
-from ctrlkit.election.course import Claim, Course, Lost, Read, Rest, Step
-from ctrlkit.election.record import LeaseRecord
-from ctrlkit.election.times import LeaseTimes
-from ctrlkit.errors import AlreadyExists, ApiError, Conflict, CtrlkitError, NotFound, TimedOut
+from ctrlkit.election.lease import LeaseRecord, LeaseTimes
+from ctrlkit.election.state import Claim, ElectionState, Lost, ReadLease, Step, Wait
+from ctrlkit.errors import AlreadyExists, ApiError, ConfigError, Conflict, CtrlkitError, NotFound, TimedOut
 from ctrlkit.model import ObjectKey, ObjectMeta, Unstructured, Verb
 from ctrlkit.model.kinds import LEASES
 from ctrlkit.telemetry import logger
 
 T = TypeVar("T")
 
+_NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 REASON: Final = "LeaderElection"
 """Of the Events on a Lease (row L15)."""
+
+
+def default_identity() -> str:
+    """
+    Make a name that no other process has, this one's next start included: `hostname_uuid`.
+
+    Two that run at once under one name would both believe to hold the lease. So a name that a restarted pod shares with
+    the one before it, such as that of a StatefulSet's pod, is only safe where the old process has certainly ended.
+    """
+    return f"{platform.node()}_{uuid.uuid4()}"
+
+
+def pod_namespace(file: Path = _NAMESPACE_FILE) -> str:
+    """Read the namespace of the pod this runs in from its service account; ConfigError outside a pod."""
+    try:
+        namespace = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(
+            f"find the namespace for the lease: {file} cannot be read; say which namespace to use "
+            f"[{error.strerror or type(error).__name__}]"
+        ) from error
+    if not namespace:
+        raise ConfigError(f"find the namespace for the lease: {file} is empty; say which namespace to use")
+    return namespace
 
 
 class LeadershipLost(CtrlkitError):
@@ -53,7 +80,7 @@ class ElectionStatus:
 
     `holder` and `transitions` are as the Lease said when it was seen last, `since` when that holder took it, as a text
     by the holder's own clock. `renewed_s_ago` is the age of this candidate's last renewal, None without a term. The
-    counts are those of course.py.
+    counts are those of ElectionState.
     """
 
     name: str
@@ -100,7 +127,7 @@ class Elector:
         self.times = times
         self._client = client
         self.note = note
-        self._course = Course(lease, identity=identity, times=times, labels=labels)
+        self._state = ElectionState(lease, identity=identity, times=times, labels=labels)
         self._log = logger("election", lease=str(lease), identity=identity)
         self._logged_error = ""
         self._is_used = False
@@ -118,7 +145,7 @@ class Elector:
                     self._ended(step.why)
                 else:
                     await self._carry_out(step)
-        self._log.info("leadership_acquired", transitions=self._course.record.transitions)
+        self._log.info("leadership_acquired", transitions=self._state.record.transitions)
         self._tell("became leader")
 
     async def hold(self) -> None:
@@ -127,7 +154,7 @@ class Elector:
 
         Cancelled, it leaves the lease as it is: held for `renew_s` at most, until `release`, or until `hold` goes on.
         """
-        if self._course.term is None:
+        if self._state.term is None:
             raise self._lost("it was not acquired, or has been released")
         with self._one_owner("hold"):
             while True:
@@ -137,7 +164,7 @@ class Elector:
                         raise self._lost(why)
                     case step:
                         await self._carry_out(step)
-                        if self._course.term is None:
+                        if self._state.term is None:
                             raise self._lost("it was released meanwhile")
 
     async def release(self) -> bool:
@@ -147,10 +174,10 @@ class Elector:
         It takes no longer than `renew_s`. False where the lease was not ours, and where the server failed: the log
         tells why, and the lease runs out by itself. `is_leading` is false from the first moment on.
         """
-        was_leading = self._course.term is not None
-        self._course.resign(clock.monotonic())
+        was_leading = self._state.term is not None
+        self._state.resign(clock.monotonic())
         released = False
-        if self._course.has_claimed:
+        if self._state.has_claimed:
             try:
                 async with asyncio.timeout(self.times.renew_s):
                     released = await self._blank()
@@ -166,7 +193,7 @@ class Elector:
 
         Who watched a Lease before has less to wait for when it has to take it over from a holder that vanished.
         """
-        self._course.observed(lease, clock.monotonic())
+        self._state.observed(lease, clock.monotonic())
 
     # ---- what others may ask -----------------------------------------------------------------------------------------
 
@@ -178,15 +205,15 @@ class Elector:
     @property
     def meta(self) -> ObjectMeta:
         """The Lease as it was seen last, for Events about it; its name alone before that."""
-        return self._course.meta
+        return self._state.meta
 
     def is_leading(self) -> bool:
         """Whether this candidate may act now; false once the renew deadline has passed, whatever hangs."""
-        return self._course.is_leading(clock.monotonic())
+        return self._state.is_leading(clock.monotonic())
 
     def status(self) -> ElectionStatus:
         """What is known now."""
-        course, record = self._course, self._course.record
+        state, record = self._state, self._state.record
         return ElectionStatus(
             name=self.name,
             identity=self.identity,
@@ -194,11 +221,11 @@ class Elector:
             leading=self.is_leading(),
             since=record.acquired if record.holder else "",
             transitions=record.transitions,
-            renewed_s_ago=None if course.term is None else clock.monotonic() - course.term.renewed_at,
-            last_error=course.last_error,
-            slow_paths=course.slow_paths,
-            failed_renewals=course.failed_renewals,
-            changes_of_holder=course.changes_of_holder,
+            renewed_s_ago=None if state.term is None else clock.monotonic() - state.term.renewed_at,
+            last_error=state.last_error,
+            slow_paths=state.slow_paths,
+            failed_renewals=state.failed_renewals,
+            changes_of_holder=state.changes_of_holder,
         )
 
     def check(self) -> str:
@@ -207,7 +234,7 @@ class Elector:
 
         While `hold` runs that cannot be, so it tells of an event loop, or an owner, that hangs.
         """
-        term = self._course.term
+        term = self._state.term
         if term is None:
             return ""
         age_s = clock.monotonic() - term.renewed_at
@@ -229,49 +256,49 @@ class Elector:
             self._is_used = False
 
     def _next_step(self) -> Step:
-        return self._course.step(clock.monotonic(), wall=clock.now(), chance=clock.random_source())
+        return self._state.step(clock.monotonic(), wall=clock.now(), chance=clock.random_source())
 
-    async def _carry_out(self, step: Read | Claim | Rest) -> None:
-        changes = self._course.changes_of_holder
+    async def _carry_out(self, step: ReadLease | Claim | Wait) -> None:
+        changes = self._state.changes_of_holder
         bug: Exception | None = None
         try:
             match step:
-                case Rest(until):
+                case Wait(until):
                     await asyncio.sleep(until - clock.monotonic())
-                case Read():
+                case ReadLease():
                     await self._read()
                 case Claim():
                     await self._send(step)
         except CtrlkitError as error:
-            self._course.failed(str(error))
+            self._state.failed(str(error))
         except Exception as error:  # noqa: BLE001 - whatever fails on the way to the server is a try that failed
-            self._course.failed(repr(error))
+            self._state.failed(repr(error))
             bug = error
-        if self._course.changes_of_holder != changes:
-            self._log.info("leader_seen", holder=self._course.record.holder)
-        if self._course.last_error not in ("", self._logged_error):
-            told = {"leading": self.is_leading(), "error": self._course.last_error}
+        if self._state.changes_of_holder != changes:
+            self._log.info("leader_seen", holder=self._state.record.holder)
+        if self._state.last_error not in ("", self._logged_error):
+            told = {"leading": self.is_leading(), "error": self._state.last_error}
             if bug is None:
                 self._log.warning("lease_not_reached", **told)
             else:
                 self._log.error("lease_not_reached", exc_info=bug, **told)
-        self._logged_error = self._course.last_error
+        self._logged_error = self._state.last_error
 
     async def _read(self) -> None:
         try:
             lease = await self._within_limit(self._client.get(LEASES, self.lease))
         except NotFound:
-            self._course.missing()
+            self._state.missing()
         else:
-            self._course.found(lease, clock.monotonic())
+            self._state.found(lease, clock.monotonic())
 
     async def _send(self, claim: Claim) -> None:
         try:
             lease = await self._within_limit(self._write(claim))
         except (Conflict, AlreadyExists, NotFound) as error:
-            self._course.moved_on(str(error))
+            self._state.moved_on(str(error))
         else:
-            self._course.carried_out(claim, lease, clock.monotonic())
+            self._state.carried_out(claim, lease, clock.monotonic())
 
     def _write(self, claim: Claim) -> Awaitable[Unstructured]:
         if claim.verb is Verb.CREATE:
@@ -280,7 +307,7 @@ class Elector:
 
     async def _within_limit(self, call: Awaitable[T]) -> T:
         """No call may outlast its limit, or the term (row L16)."""
-        limit_s = self._course.limit_s(clock.monotonic())
+        limit_s = self._state.limit_s(clock.monotonic())
         try:
             async with asyncio.timeout(limit_s):
                 return await call
@@ -295,12 +322,12 @@ class Elector:
                 lease = await self._within_limit(self._client.get(LEASES, self.lease))
                 record = LeaseRecord.of(lease)
                 if record.holder != self.identity:
-                    self._course.given_up()
+                    self._state.given_up()
                     return sent
                 sent = True
                 await self._within_limit(self._client.update(LEASES, record.released(clock.now()).within(lease)))
             except NotFound:
-                self._course.given_up()
+                self._state.given_up()
                 return sent
             except Conflict:
                 pass
@@ -310,7 +337,7 @@ class Elector:
                     return False
                 pause_s = self.times.retry_s
             else:
-                self._course.given_up()
+                self._state.given_up()
                 self._log.info("lease_released")
                 return True
             await asyncio.sleep(pause_s)

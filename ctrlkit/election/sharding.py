@@ -5,14 +5,14 @@ In       A list of the group's Leases each retry period: who is alive.
 Out      begin, end and cut_off of shards (ShardWork); `owns`, which says whether a key may be acted on now.
 Owns     The Lease that announces this replica, and a candidate for each shard.
 
-    announce ─► who is alive (membership.py) ─► who is to have what (ring.py) ─► acquire or hand over (shard.py)
+    announce ─► who is alive (group.py) ─► who is to have what (group.py) ─► acquire or hand over (shard.py)
 
 Why no two replicas act on one key at once
 
 H-a  A key has one shard: the same function everywhere, of the same number of shards everywhere. Whoever joins with
      another number is refused by the Lease of the group before it acquires anything.
 H-b  At most one replica acts on a shard: it begins after its Elector has acquired the shard's Lease, `owns` is false
-     from the moment the Elector's term is over, and no two terms of one Lease overlap (course.py, S-a to S-c, with what
+     from the moment the Elector's term is over, and no two terms of one Lease overlap (state.py, S-a to S-c, with what
      that rests on).
 H-c  A shard that is handed over is released after end() has returned, so nothing of it runs any more; the Lease is
      renewed until then.
@@ -49,12 +49,9 @@ from typing import TypeVar
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.election.elector import Elector, LeadershipLost
-from ctrlkit.election.group import Group, Role
-from ctrlkit.election.membership import Announcement, Membership
-from ctrlkit.election.record import LeaseRecord
-from ctrlkit.election.ring import plan, shard_of
+from ctrlkit.election.group import Group, MemberLease, Membership, Role, plan, shard_of
+from ctrlkit.election.lease import LeaseRecord, LeaseTimes
 from ctrlkit.election.shard import Shard, ShardState, ShardWork
-from ctrlkit.election.times import LeaseTimes
 from ctrlkit.errors import AlreadyExists, Conflict, CtrlkitError, NotFound, TimedOut
 from ctrlkit.model import ObjectKey, Unstructured
 from ctrlkit.model.kinds import LEASES
@@ -127,7 +124,7 @@ class Sharding:
         )
         self._membership = Membership()
         self._members: frozenset[str] = frozenset()
-        self._removed: frozenset[Announcement] = frozenset()  # whose removal was tried
+        self._removed: frozenset[MemberLease] = frozenset()  # whose removal was tried
         self._plan: Mapping[int, str] = {}
         self._holders: Mapping[int, str] = {}
         self._announced = asyncio.Event()

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from ctrlkit.cache import ForbiddenNamespaces
-from ctrlkit.election.times import LeaseTimes
+from ctrlkit.election.lease import LeaseTimes
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.manager.endpoints import Endpoints

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from ctrlkit.workqueue.delayed import DelayPolicy
-from ctrlkit.workqueue.flows import Flows
-from ctrlkit.workqueue.limits import ExponentialPerKey, FastSlow, RateLimiter
-from ctrlkit.workqueue.line import LOW, NORMAL
-from ctrlkit.workqueue.meter import Meter
-from ctrlkit.workqueue.shared_limits import Bucket, MaxOf, WithJitter, WithMaxWait
-from ctrlkit.workqueue.statistics import Statistics
+from ctrlkit.workqueue.fifo import LOW, NORMAL, Flows
+from ctrlkit.workqueue.limits import Bucket, ExponentialPerKey, FastSlow, MaxOf, RateLimiter, WithJitter, WithMaxWait
+from ctrlkit.workqueue.statistics import Meter, Statistics
 from ctrlkit.workqueue.workqueue import QueueClosed, WorkQueue
 
 __all__ = [

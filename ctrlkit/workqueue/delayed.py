@@ -20,7 +20,7 @@ from collections.abc import Hashable
 from enum import Enum
 from typing import Final, Generic, TypeVar
 
-from ctrlkit.workqueue.line import NORMAL
+from ctrlkit.workqueue.fifo import NORMAL
 
 K = TypeVar("K", bound=Hashable)
 

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from ctrlkit.histogram import HistogramStatistics
 from ctrlkit.names import told_apart
 from ctrlkit.samples import add_sample
-from ctrlkit.workqueue.line import NORMAL
+from ctrlkit.workqueue.fifo import NORMAL
 from ctrlkit.workqueue.statistics import Statistics
 from ctrlkit.workqueue.workqueue import WorkQueue
 

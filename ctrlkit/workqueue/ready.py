@@ -10,7 +10,7 @@ Y-b  A key wanted while it runs becomes ready when its run is done (Q2), and cou
      (Q18).
 
 A WorkQueue inherits this rather than wrap it, because a call more would cost each of these three steps a third. For the
-same reason they serve the one plain line of an Order themselves, and leave to it what is less plain.
+same reason they serve the one plain fifo of an Order themselves, and leave to it what is less plain.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
 from ctrlkit import clock
-from ctrlkit.workqueue.flows import Flows
-from ctrlkit.workqueue.line import NORMAL
-from ctrlkit.workqueue.meter import Meter
+from ctrlkit.workqueue.fifo import NORMAL, Flows
 from ctrlkit.workqueue.order import POINT_S, Order
+from ctrlkit.workqueue.statistics import Meter
 
 K = TypeVar("K", bound=Hashable)
 
@@ -81,10 +80,10 @@ class ReadyKeys(Generic[K]):
             return
         clock = self._clock
         now = clock()
-        line = self._order.only
-        if line is not None and line.priority == priority:
+        fifo = self._order.only
+        if fifo is not None and fifo.priority == priority:
             self._ready[key] = entry = (now, now, key, priority)
-            line.entries.append(entry)
+            fifo.entries.append(entry)
         else:
             self._order.append(key, priority, now=now)
         if self._watched:
@@ -92,9 +91,9 @@ class ReadyKeys(Generic[K]):
 
     def take_nowait(self) -> K:
         """The next key, which runs from now on; an error of the queue's if there is none."""
-        line = self._order.only
-        if line is not None and line.entries:
-            _, wanted_at, key, priority = line.entries.popleft()
+        fifo = self._order.only
+        if fifo is not None and fifo.entries:
+            _, wanted_at, key, priority = fifo.entries.popleft()
             del self._ready[key]
         else:
             if not self._order.has_next():

@@ -22,13 +22,11 @@ from typing import TypeVar
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.workqueue.delayed import DelayedKeys, DelayPolicy
-from ctrlkit.workqueue.flows import Flows
+from ctrlkit.workqueue.fifo import NORMAL, Flows
 from ctrlkit.workqueue.limits import ExponentialPerKey, RateLimiter
-from ctrlkit.workqueue.line import NORMAL
-from ctrlkit.workqueue.meter import Meter
 from ctrlkit.workqueue.order import POINT_S
 from ctrlkit.workqueue.ready import ReadyKeys
-from ctrlkit.workqueue.statistics import Statistics
+from ctrlkit.workqueue.statistics import Meter, Statistics
 
 K = TypeVar("K", bound=Hashable)
 

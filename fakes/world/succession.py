@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ctrlkit.election import LeaseRecord, Sharding
-from ctrlkit.election.ring import plan
+from ctrlkit.election.group import plan
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import Manager

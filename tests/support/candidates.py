@@ -18,7 +18,7 @@ from random import Random
 
 from ctrlkit.client import Client
 from ctrlkit.election import Elector, LeadershipLost, LeaseTimes
-from ctrlkit.election.record import LeaseRecord
+from ctrlkit.election.lease import LeaseRecord
 from ctrlkit.errors import Conflict, InternalError, NotFound, Timeout, TooManyRequests
 from ctrlkit.fakes.loop import SKEW, Skew
 from ctrlkit.fakes.tracker import Tracker

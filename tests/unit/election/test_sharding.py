@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from ctrlkit.client import Client
 from ctrlkit.election import LeaseTimes, Sharding
-from ctrlkit.election.ring import plan
+from ctrlkit.election.group import plan
 from ctrlkit.errors import ApiError, ConfigError, Conflict, Forbidden
 from ctrlkit.fakes.clientset.calls import Calls
 from ctrlkit.fakes.clientset.clientset import FakeClientset

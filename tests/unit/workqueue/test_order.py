@@ -95,13 +95,13 @@ def test_one_plain_line_is_served_without_a_look_at_the_others(order: Order[str]
     order.append("a", NORMAL, now=0.0)
     order.append("b", NORMAL, now=0.0)
     order.lift("a", 7, now=0.0)
-    assert [line.priority for line in (order.only,) if line] == []
+    assert [fifo.priority for fifo in (order.only,) if fifo] == []
     assert taken(order) == ["a", "b"]
     order.append("c", LOW, now=0.0)
     assert taken(order) == ["c"]
     order.append("d", LOW, now=0.0)
     assert order.only is not None
-    assert len(order._lines) == 1
+    assert len(order._fifos) == 1
     assert not order._listings
 
 
@@ -124,7 +124,7 @@ class Waiting:
 
     key: str
     number: int
-    line: int
+    fifo: int
     ready_at: float
     priority: int
     claims: list[tuple[float, int]]
@@ -164,15 +164,15 @@ def test_for_any_sequence_the_order_is_as_promised_and_nothing_is_overtaken_by_w
             if value > found.priority:
                 found.priority = value
                 found.claims.append((now, value))
-                if now - value <= found.ready_at - found.line:
-                    found.line, found.ready_at, found.number = value, now, number
+                if now - value <= found.ready_at - found.fifo:
+                    found.fifo, found.ready_at, found.number = value, now, number
         elif waiting:
-            first = min(waiting.values(), key=lambda w: (w.ready_at - w.line, -w.line, w.number))
+            first = min(waiting.values(), key=lambda w: (w.ready_at - w.fifo, -w.fifo, w.number))
             taken_key, priority, _ = order.take()
             assert (taken_key, priority) == (first.key, first.priority)
             del waiting[taken_key]
             for other in waiting.values():
-                assert all(first.ready_at <= since + (first.line - p) for since, p in other.claims)
+                assert all(first.ready_at <= since + (first.fifo - p) for since, p in other.claims)
         assert order.ready.keys() == waiting.keys()
         assert sum(order.depths().values()) == len(waiting)
         assert order.has_next() == bool(waiting)
@@ -185,5 +185,5 @@ def test_listings_of_lines_that_come_and_go_do_not_gather() -> None:
     for number in range(1, 1000):
         order.append(number, number, now=float(number))
         assert order.take()[0] == number
-        assert len(order._lines) <= 2
+        assert len(order._fifos) <= 2
         assert len(order._listings) <= 2 * 2 + SLACK

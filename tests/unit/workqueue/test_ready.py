@@ -94,7 +94,7 @@ def test_a_key_that_is_done_leaves_nothing_behind(keys: ReadyKeys[str]) -> None:
         keys.add(str(number), priority=number % 11)
         keys.done(keys.take_nowait())
     assert [*keys._ready, *keys._running, *keys._again, *keys._order._listings] == []
-    assert len(keys._order._lines) <= 1
+    assert len(keys._order._fifos) <= 1
 
 
 def test_dropping_what_has_not_started_leaves_what_runs(keys: ReadyKeys[str]) -> None:

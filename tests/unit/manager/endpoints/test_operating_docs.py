@@ -145,18 +145,18 @@ NO_LIMITS = {
     "cache.reflector.machine.BAD_GATEWAY",  # codes and numbers of others
     "wire.yaml_body.LEVELS_MAX",  # of bodies that only the embedded server reads
     "wire.yaml_body._REPEATS_FREE",
-    "election.record._INT32_MAX",
+    "election.lease._INT32_MAX",
     "exits.BAD_ARGUMENTS",
     "exits.BROKEN_PIPE",
     "exits.INTERRUPTED",
     "manager.signals.SIGNALS",
     "controller.tally.BUCKETS_S",  # how something is shown
     "histogram.LATENCY_BUCKETS_S",
-    "workqueue.meter.BUCKETS_S",
+    "workqueue.statistics.BUCKETS_S",
     "cache.metrics.VERSION_DIGITS",
-    "workqueue.line.NORMAL",  # priorities, and what they are worth
-    "workqueue.line.LOW",
-    "workqueue.line.UNLISTED",
+    "workqueue.fifo.NORMAL",  # priorities, and what they are worth
+    "workqueue.fifo.LOW",
+    "workqueue.fifo.UNLISTED",
     "workqueue.order.POINT_S",
     "workqueue.order.SLACK",  # how an algorithm does its work
     "workqueue.delayed.SLACK",
@@ -170,7 +170,7 @@ NO_LIMITS = {
     "wire.documents._DIGITS",
     "wire.documents._LEVELS",
     "wire.list_parts._LONGEST_BEGIN",
-    "election.course._TICK",
+    "election.state._TICK",
     "controller.sources.cron._YEARS",
 }
 """Constants with a number that nobody waits for, and that bound nothing."""

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.election.course import Claim, Course, Lost, Read, Rest, Step, Term
-from ctrlkit.election.record import LeaseRecord
-from ctrlkit.election.times import LeaseTimes
+from ctrlkit.election.lease import LeaseRecord, LeaseTimes
+from ctrlkit.election.state import Claim, ElectionState, Lost, ReadLease, Step, Term, Wait
 from ctrlkit.model import ObjectKey, ObjectMeta, Verb
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -19,15 +18,15 @@ KEY = ObjectKey("demo", "net")
 
 
 class Played:
-    """A course of candidate "a", and a server's side of it kept by hand."""
+    """A state of candidate "a", and a server's side of it kept by hand."""
 
     def __init__(self) -> None:
-        self.course = Course(KEY, identity="a", times=TIMES)
+        self.state = ElectionState(KEY, identity="a", times=TIMES)
         self.chance = Random(1)
         self.version = 0
 
     def step(self, now: float) -> Step:
-        return self.course.step(now, wall=NOON + timedelta(seconds=now), chance=self.chance)
+        return self.state.step(now, wall=NOON + timedelta(seconds=now), chance=self.chance)
 
     def claim(self, now: float) -> Claim:
         step = self.step(now)
@@ -36,7 +35,7 @@ class Played:
 
     def rest(self, now: float) -> float:
         step = self.step(now)
-        assert isinstance(step, Rest)
+        assert isinstance(step, Wait)
         return step.until
 
     def lease(
@@ -55,8 +54,8 @@ class Played:
         return record.within({"metadata": metadata})
 
     def finds(self, lease: dict[str, Any], now: float) -> None:
-        assert self.step(now) == Read()
-        self.course.found(lease, now)
+        assert self.step(now) == ReadLease()
+        self.state.found(lease, now)
 
     def written(self, claim: Claim) -> dict[str, Any]:
         """The Lease as the server answers it after a claim."""
@@ -69,7 +68,7 @@ class Played:
         while True:
             self.finds(lease, now)
             step = self.step(now)
-            if not isinstance(step, Rest):
+            if not isinstance(step, Wait):
                 assert isinstance(step, Claim)
                 return now
             now = step.until
@@ -78,7 +77,7 @@ class Played:
         """Acquire, with a claim sent and answered at this moment."""
         self.finds(self.lease(""), now)
         claim = self.claim(now)
-        self.course.carried_out(claim, self.written(claim), now)
+        self.state.carried_out(claim, self.written(claim), now)
 
 
 @pytest.fixture
@@ -92,9 +91,9 @@ def played() -> Played:
 @pytest.mark.behaviour("L2", "L6")
 def test_the_first_try_is_made_at_once(played: Played) -> None:
     """A read, and where there is no Lease, one is made."""
-    assert played.step(5.0) == Read()
-    assert played.course.meta == ObjectMeta(name="net", namespace="demo")
-    played.course.missing()
+    assert played.step(5.0) == ReadLease()
+    assert played.state.meta == ObjectMeta(name="net", namespace="demo")
+    played.state.missing()
     claim = played.claim(5.0)
     assert (claim.verb, claim.record.holder, claim.record.transitions) == (Verb.CREATE, "a", 0)
     assert "resourceVersion" not in claim.lease["metadata"]
@@ -137,11 +136,11 @@ def test_tries_to_acquire_are_between_one_and_2_2_retry_periods_apart(played: Pl
     """Each drawn anew, whatever the try came to: another's lease, a failure, a missing answer."""
     pauses, now = [], 0.0
     for round_ in range(200):
-        assert played.step(now) == Read()
+        assert played.step(now) == ReadLease()
         if round_ % 2:
-            played.course.failed("no route")
+            played.state.failed("no route")
         else:
-            played.course.found(played.lease("b"), now)
+            played.state.found(played.lease("b"), now)
         until = played.rest(now)
         pauses.append(until - now)
         now = until
@@ -159,12 +158,12 @@ def test_a_try_that_fails_at_the_very_expiry_of_anothers_lease_is_followed_by_a_
     played.finds(lease, 0.0)
     now = played.rest(0.0)
     while now < 15.0:
-        assert played.step(now) == Read()
-        played.course.failed("no route")
+        assert played.step(now) == ReadLease()
+        played.state.failed("no route")
         now = played.rest(now)
     assert now == 15.0
-    assert played.step(now) == Read()
-    played.course.failed("no route")
+    assert played.step(now) == ReadLease()
+    played.state.failed("no route")
     assert now + 2.0 <= played.rest(now + after_s) <= now + 4.4
 
 
@@ -173,12 +172,12 @@ def test_a_claim_that_came_too_late_leads_to_a_read_and_no_endless_race(played: 
     """Another was faster: the first refusal of a try is looked into at once, the second ends the try."""
     played.finds(played.lease(""), 0.0)
     played.claim(0.0)
-    played.course.moved_on("conflict")
+    played.state.moved_on("conflict")
     played.finds(played.lease(""), 0.1)
     played.claim(0.1)
-    played.course.moved_on("conflict again")
+    played.state.moved_on("conflict again")
     assert played.rest(0.2) >= 2.2
-    assert played.course.last_error == "conflict again"
+    assert played.state.last_error == "conflict again"
 
 
 @pytest.mark.behaviour("L6")
@@ -188,9 +187,9 @@ def test_the_first_refusal_of_each_try_is_looked_into_at_once(played: Played) ->
     for _ in range(3):
         played.finds(played.lease(""), now)
         played.claim(now)
-        played.course.moved_on("conflict")
-        assert played.step(now) == Read()
-        played.course.failed("no route")
+        played.state.moved_on("conflict")
+        assert played.step(now) == ReadLease()
+        played.state.failed("no route")
         now = played.rest(now)
 
 
@@ -199,12 +198,12 @@ def test_a_lease_that_was_deleted_while_held_is_waited_for_all_the_same(played: 
     played.finds(played.lease("b"), 0.0)
     now = played.rest(0.0)
     while now < 15.0:
-        assert played.step(now) == Read()
-        played.course.missing()
+        assert played.step(now) == ReadLease()
+        played.state.missing()
         now = played.rest(now)
     assert now == 15.0
-    assert played.step(now) == Read()
-    played.course.missing()
+    assert played.step(now) == ReadLease()
+    played.state.missing()
     assert played.claim(now).verb is Verb.CREATE
 
 
@@ -223,12 +222,12 @@ def test_an_answer_that_does_not_bear_the_claim_begins_no_term(played: Played, h
     """Something on the way answered from what it had; the Lease itself says whose it is."""
     played.finds(played.lease(""), 0.0)
     claim = played.claim(0.0)
-    played.course.carried_out(claim, played.lease(holder), 0.1)
-    assert played.course.term is None
-    assert "does not bear it" in played.course.last_error
+    played.state.carried_out(claim, played.lease(holder), 0.1)
+    assert played.state.term is None
+    assert "does not bear it" in played.state.last_error
     now = played.rest(0.1)
     played.finds(played.written(claim), now)
-    assert played.course.term == Term(0.0, 10.0)
+    assert played.state.term == Term(0.0, 10.0)
 
 
 def test_a_lease_without_a_version_is_not_claimed(played: Played) -> None:
@@ -236,7 +235,7 @@ def test_a_lease_without_a_version_is_not_claimed(played: Played) -> None:
     lease = played.lease("")
     played.finds({**lease, "metadata": {"namespace": "demo", "name": "net"}}, 0.0)
     played.rest(0.0)
-    assert "no resourceVersion" in played.course.last_error
+    assert "no resourceVersion" in played.state.last_error
 
 
 def test_a_lease_that_is_given_back_is_taken_at_once(played: Played) -> None:
@@ -249,21 +248,21 @@ def test_a_lease_that_is_given_back_is_taken_at_once(played: Played) -> None:
 def test_an_error_is_forgotten_when_the_lease_is_seen_to_be_held(played: Played) -> None:
     """Nothing is wrong any more with who looks on."""
     played.step(0.0)
-    played.course.failed("no route")
+    played.state.failed("no route")
     now = played.rest(0.0)
-    assert played.course.last_error == "no route"
+    assert played.state.last_error == "no route"
     played.finds(played.lease("b"), now)
     played.rest(now)
-    assert played.course.last_error == ""
+    assert played.state.last_error == ""
 
 
 def test_a_lease_that_was_deleted_when_free_is_made_at_once(played: Played) -> None:
     """Nobody held it."""
     played.finds(played.lease(""), 0.0)
     played.claim(0.0)
-    played.course.moved_on("not found")
-    assert played.step(0.1) == Read()
-    played.course.missing()
+    played.state.moved_on("not found")
+    assert played.step(0.1) == ReadLease()
+    played.state.missing()
     assert played.claim(0.1).verb is Verb.CREATE
 
 
@@ -279,8 +278,8 @@ def test_a_holder_renews_every_retry_period_without_reading(played: Played) -> N
         claim = played.claim(sent_at)
         assert claim.lease["metadata"]["resourceVersion"] == str(played.version)
         assert (claim.record.acquired, claim.record.transitions) == ("2026-01-02T12:01:40.000000Z", 3)
-        played.course.carried_out(claim, played.written(claim), sent_at + 0.3)
-    assert played.course.slow_paths == 0
+        played.state.carried_out(claim, played.written(claim), sent_at + 0.3)
+    assert played.state.slow_paths == 0
 
 
 @pytest.mark.behaviour("L3", "L7")
@@ -288,20 +287,20 @@ def test_a_term_counts_from_when_its_claim_was_sent(played: Played) -> None:
     """Not from when it was answered; and it ends at its moment, whatever anybody does."""
     played.finds(played.lease(""), 100.0)
     claim = played.claim(100.0)
-    played.course.carried_out(claim, played.written(claim), 104.0)
-    assert played.course.term == Term(renewed_at=100.0, until=110.0)
-    assert played.course.is_leading(109.99)
-    assert not played.course.is_leading(110.0)
+    played.state.carried_out(claim, played.written(claim), 104.0)
+    assert played.state.term == Term(renewed_at=100.0, until=110.0)
+    assert played.state.is_leading(109.99)
+    assert not played.state.is_leading(110.0)
     assert isinstance(played.step(110.0), Lost)
-    assert played.course.term is None
+    assert played.state.term is None
 
 
 def test_an_answer_that_comes_after_the_term_it_brings_is_worth_nothing(played: Played) -> None:
     """The lease is ours, and claimed again at once."""
     played.finds(played.lease(""), 100.0)
     claim = played.claim(100.0)
-    played.course.carried_out(claim, played.written(claim), 110.0)
-    assert played.course.term is None
+    played.state.carried_out(claim, played.written(claim), 110.0)
+    assert played.state.term is None
     assert played.claim(110.0).record.transitions == 3
 
 
@@ -312,15 +311,15 @@ def test_a_holder_tries_every_retry_period_until_the_deadline_and_once_more_befo
     tries, now = [], 100.0
     while not isinstance(step := played.step(now), Lost):
         match step:
-            case Rest(until):
+            case Wait(until):
                 now = until
             case _:
                 tries.append(now)
-                played.course.failed("down")
+                played.state.failed("down")
     assert tries == [102.0, 104.0, 106.0, 108.0, 109.5]
     assert now == 110.0
     assert step.why == "no renewal succeeded within 10 s; the last error: down"
-    assert played.course.failed_renewals == 5
+    assert played.state.failed_renewals == 5
 
 
 @pytest.mark.behaviour("L3", "L16")
@@ -328,14 +327,14 @@ def test_a_try_that_took_long_is_followed_by_the_next_at_once(played: Played) ->
     """No call may outlast the term, and the first leaves time for more than one."""
     played.leads(100.0)
     played.claim(102.0)
-    assert played.course.limit_s(102.0) == 5.0
-    played.course.failed("timed out")
-    assert played.step(107.0) == Read()
-    assert played.course.limit_s(107.0) == 1.5
-    played.course.failed("timed out")
+    assert played.state.limit_s(102.0) == 5.0
+    played.state.failed("timed out")
+    assert played.step(107.0) == ReadLease()
+    assert played.state.limit_s(107.0) == 1.5
+    played.state.failed("timed out")
     assert played.rest(108.5) == 109.0
-    assert played.step(109.0) == Read()
-    assert played.course.limit_s(109.0) == 0.5
+    assert played.step(109.0) == ReadLease()
+    assert played.state.limit_s(109.0) == 0.5
 
 
 @pytest.mark.behaviour("L5", "L6")
@@ -344,12 +343,12 @@ def test_after_a_failed_renewal_the_lease_is_read(played: Played) -> None:
     played.leads(100.0)
     version = played.version
     played.claim(102.0)
-    played.course.failed("broken pipe")
+    played.state.failed("broken pipe")
     assert played.rest(102.1) == 104.0
     played.finds({**played.lease("a"), "metadata": {"uid": "u", "resourceVersion": str(version)}}, 104.0)
-    assert played.course.term == Term(100.0, 110.0)
+    assert played.state.term == Term(100.0, 110.0)
     assert played.claim(104.0).lease["metadata"]["resourceVersion"] == str(version)
-    assert played.course.slow_paths == 1
+    assert played.state.slow_paths == 1
 
 
 @pytest.mark.behaviour("L5", "L6")
@@ -357,9 +356,9 @@ def test_a_claim_whose_answer_was_lost_is_recognised(played: Played) -> None:
     """It counts from when it was sent, and the next renewal has its time from there."""
     played.leads(100.0)
     claim = played.claim(102.0)
-    played.course.failed("broken pipe")
+    played.state.failed("broken pipe")
     played.finds(played.written(claim), 104.0)
-    assert played.course.term == Term(102.0, 112.0)
+    assert played.state.term == Term(102.0, 112.0)
     assert isinstance(played.step(104.0), Claim)
 
 
@@ -368,18 +367,18 @@ def test_a_first_claim_whose_answer_was_lost_is_recognised_too(played: Played) -
     """If it is not too old by then; else it is claimed again, and the transition is not counted twice."""
     played.finds(played.lease(""), 100.0)
     lost = played.claim(100.0)
-    played.course.failed("broken pipe")
+    played.state.failed("broken pipe")
     until = played.rest(100.0)
     played.finds(played.written(lost), until)
-    assert played.course.term == Term(100.0, 110.0)
+    assert played.state.term == Term(100.0, 110.0)
 
     late = Played()
     late.finds(late.lease(""), 100.0)
     lost = late.claim(100.0)
-    late.course.failed("broken pipe")
+    late.state.failed("broken pipe")
     late.rest(100.0)
     late.finds(late.written(lost), 110.0)
-    assert late.course.term is None
+    assert late.state.term is None
     assert late.claim(110.0).record.transitions == 3
 
 
@@ -387,10 +386,10 @@ def test_the_claim_of_another_is_not_taken_for_ones_own(played: Played) -> None:
     """Although both have the same stamp: two clocks may agree to the microsecond."""
     played.finds(played.lease(""), 100.0)
     lost = played.claim(100.0)
-    played.course.failed("broken pipe")
+    played.state.failed("broken pipe")
     until = played.rest(100.0)
     played.finds(played.lease("b", renewed=lost.record.renewed), until)
-    assert played.course.term is None
+    assert played.state.term is None
     assert played.rest(until) > until
 
 
@@ -399,16 +398,16 @@ def test_an_older_claim_is_not_taken_for_the_last_one(played: Played) -> None:
     played.leads(100.0)
     stamps = []
     for now in (102.0, 104.0, 106.0):
-        step = played.course.step(now, wall=NOON, chance=played.chance)
-        while isinstance(step, Read):
-            played.course.found(played.lease("a", renewed="older"), now)
-            step = played.course.step(now, wall=NOON, chance=played.chance)
+        step = played.state.step(now, wall=NOON, chance=played.chance)
+        while isinstance(step, ReadLease):
+            played.state.found(played.lease("a", renewed="older"), now)
+            step = played.state.step(now, wall=NOON, chance=played.chance)
         assert isinstance(step, Claim)
         stamps.append(step.record.renewed)
-        played.course.failed("broken pipe")
-        played.course.step(now, wall=NOON, chance=played.chance)
+        played.state.failed("broken pipe")
+        played.state.step(now, wall=NOON, chance=played.chance)
     assert len(set(stamps)) == 3
-    assert played.course.term == Term(100.0, 110.0)
+    assert played.state.term == Term(100.0, 110.0)
 
 
 @pytest.mark.behaviour("L7")
@@ -416,12 +415,12 @@ def test_a_clock_that_is_set_back_a_little_makes_no_stamp_twice(played: Played) 
     """It goes on in microseconds; one that is set right by hours is followed at once."""
     stamps = []
     for seconds in (0.0, 0.0, -1.0, -1.0, 5.0, -7200.0):
-        played.course.step(0.0, wall=NOON, chance=played.chance)
-        played.course.found(played.lease(""), 0.0)
-        claim = played.course.step(0.0, wall=NOON + timedelta(seconds=seconds), chance=played.chance)
+        played.state.step(0.0, wall=NOON, chance=played.chance)
+        played.state.found(played.lease(""), 0.0)
+        claim = played.state.step(0.0, wall=NOON + timedelta(seconds=seconds), chance=played.chance)
         assert isinstance(claim, Claim)
         stamps.append(claim.record.renewed[11:])
-        played.course.resign(0.0)
+        played.state.resign(0.0)
     assert stamps == [
         "12:00:00.000000Z",
         "12:00:00.000001Z",
@@ -438,10 +437,10 @@ def test_a_holder_that_reads_of_another_or_of_none_has_lost_at_once(played: Play
     """It does not wait for its deadline, and does not fight."""
     played.leads(100.0)
     played.claim(102.0)
-    played.course.moved_on("conflict")
+    played.state.moved_on("conflict")
     played.finds(played.lease(holder), 102.1)
     assert played.step(102.1) == Lost(f"the lease is held by {holder or 'nobody'}")
-    assert not played.course.is_leading(102.2)
+    assert not played.state.is_leading(102.2)
 
 
 @pytest.mark.behaviour("L6")
@@ -449,13 +448,13 @@ def test_a_holder_makes_its_lease_again_if_somebody_deleted_it(played: Played) -
     """Its term goes on: those who saw the lease wait."""
     played.leads(100.0)
     played.claim(102.0)
-    played.course.moved_on("not found")
-    assert played.step(102.1) == Read()
-    played.course.missing()
+    played.state.moved_on("not found")
+    assert played.step(102.1) == ReadLease()
+    played.state.missing()
     claim = played.claim(102.2)
     assert claim.verb is Verb.CREATE
-    played.course.carried_out(claim, played.written(claim), 102.3)
-    assert played.course.term == Term(102.2, 112.2)
+    played.state.carried_out(claim, played.written(claim), 102.3)
+    assert played.state.term == Term(102.2, 112.2)
 
 
 @pytest.mark.behaviour("L2")
@@ -463,7 +462,7 @@ def test_who_lost_tries_again_at_once(played: Played) -> None:
     """It may have lost to nobody."""
     played.leads(100.0)
     assert isinstance(played.step(110.0), Lost)
-    assert played.step(110.0) == Read()
+    assert played.step(110.0) == ReadLease()
 
 
 # ---- to give up ------------------------------------------------------------------------------------------------------
@@ -474,23 +473,23 @@ def test_an_answer_that_comes_after_the_end_brings_no_term_back(played: Played) 
     """Neither that to a claim, nor a read that shows it."""
     played.leads(100.0)
     claim = played.claim(102.0)
-    played.course.resign(102.1)
-    played.course.carried_out(claim, played.written(claim), 102.2)
-    assert played.course.term is None
+    played.state.resign(102.1)
+    played.state.carried_out(claim, played.written(claim), 102.2)
+    assert played.state.term is None
     played.finds(played.written(claim), 102.3)
-    assert played.course.term is None
+    assert played.state.term is None
 
 
 def test_a_candidate_knows_whether_a_lease_may_bear_its_name(played: Played) -> None:
     """From the first claim that was sent, answered or not, until the lease is known to be given up."""
-    known = [played.course.has_claimed]
+    known = [played.state.has_claimed]
     played.finds(played.lease(""), 0.0)
     played.claim(0.0)
-    known.append(played.course.has_claimed)
-    played.course.resign(0.0)
-    known.append(played.course.has_claimed)
-    played.course.given_up()
-    known.append(played.course.has_claimed)
+    known.append(played.state.has_claimed)
+    played.state.resign(0.0)
+    known.append(played.state.has_claimed)
+    played.state.given_up()
+    known.append(played.state.has_claimed)
     assert known == [False, True, True, False]
 
 
@@ -500,6 +499,6 @@ def test_changes_of_holder_are_counted() -> None:
     for holder in ("b", "b", "", "b", "c"):
         played.finds(played.lease(holder), now)
         step = played.step(now)
-        now = step.until if isinstance(step, Rest) else now
-        played.course.resign(now)
-    assert played.course.changes_of_holder == 3
+        now = step.until if isinstance(step, Wait) else now
+        played.state.resign(now)
+    assert played.state.changes_of_holder == 3

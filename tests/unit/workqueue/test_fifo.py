@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.workqueue import LOW, NORMAL, Flows
-from ctrlkit.workqueue.flows import FairLine
+from ctrlkit.workqueue.fifo import FairFifo
 from ctrlkit.workqueue.order import Order
 
 
@@ -90,7 +90,7 @@ def test_the_limit_holds_over_all_priorities() -> None:
 
 @pytest.mark.behaviour("B32")
 def test_a_flow_may_reach_its_limit_in_another_line() -> None:
-    """a1 was the next of its line, and is not any more when a2 runs."""
+    """a1 was the next of its fifo, and is not any more when a2 runs."""
     order = order_of(running_max=1)
     fill(order, "a1", LOW)
     fill(order, "a2")
@@ -101,7 +101,7 @@ def test_a_flow_may_reach_its_limit_in_another_line() -> None:
 
 @pytest.mark.behaviour("B32", "P10")
 def test_an_old_key_that_may_not_run_does_not_lend_its_age_to_others() -> None:
-    """a1 has waited for so long that its line would be next; but a is at its limit, so NORMAL goes before LOW."""
+    """a1 has waited for so long that its fifo would be next; but a is at its limit, so NORMAL goes before LOW."""
     order = order_of(running_max=1)
     fill(order, "a0")
     assert taken(order) == ["a0"]
@@ -136,10 +136,10 @@ def test_flows_take_no_memory_once_they_are_empty() -> None:
         order.lift(key + "1", NORMAL, now=float(number))
         for _ in range(2):
             order.ended(order.take()[0])
-    (line,) = order._lines.values()
-    assert isinstance(line, FairLine)
-    assert len(line) == 2
-    assert len(line._flows) + len(line._turns) + len(line._heads) <= 3
+    (fifo,) = order._fifos.values()
+    assert isinstance(fifo, FairFifo)
+    assert len(fifo) == 2
+    assert len(fifo._flows) + len(fifo._turns) + len(fifo._heads) <= 3
     running = order._running
     assert running is not None
     assert (list(running._flows), list(running._counts)) == (["z1"], ["z"])
@@ -157,9 +157,9 @@ def test_the_heads_of_flows_are_listed_once(running_max: int | None) -> None:
         assert order.has_next() == (running_max != 1)
         order.ended(second)
         order.ended(first)
-        (line,) = order._lines.values()
-        assert isinstance(line, FairLine)
-        assert len(line._heads) <= 4
+        (fifo,) = order._fifos.values()
+        assert isinstance(fifo, FairFifo)
+        assert len(fifo._heads) <= 4
 
 
 def test_a_limit_is_at_least_one() -> None:

@@ -1,5 +1,5 @@
 """
-What a candidate for one Lease does next, and until when it may act: decisions only, no I/O and no clock.
+Decide what a candidate for one Lease does next, and until when it may act. Pure: no I/O and no clock.
 
 In      What the server answered, and when by the candidate's own monotonic clock.
 Out     One `Step` at a time: read the Lease, claim it, rest until a moment, or know that the term is lost.
@@ -9,7 +9,7 @@ Why no two act at once. Call the holder H and another candidate C.
 
 S-a  H acts for `renew_s`, on its own clock, after it *sent* the last claim that it knows to have succeeded. The claim
      was carried out after it was sent, so H counts from too early a moment and never from too late a one. When that
-     time is over H has lost, whatever hangs: the end is a moment, not an answer (`Course.is_leading`).
+     time is over H has lost, whatever hangs: the end is a moment, not an answer (`ElectionState.is_leading`).
 S-b  C leaves the Lease alone until it has known one and the same version of it for the duration the record names,
      which is at least H's `lease_s`, and an hour at most (times.py). C counts, on its own clock, from when the answer
      that first showed the version *came*: that is after H's claim was carried out, and so after H sent it.
@@ -49,8 +49,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from ctrlkit.election.record import LeaseRecord
-from ctrlkit.election.times import LeaseTimes
+from ctrlkit.election.lease import LeaseRecord, LeaseTimes
 from ctrlkit.model import ObjectKey, ObjectMeta, Verb, is_newer, meta_of
 
 _TICK: Final = timedelta(microseconds=1)
@@ -59,7 +58,7 @@ _FALSE_STEP: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadLease:
     """Ask the server for the Lease."""
 
 
@@ -74,7 +73,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class Wait:
     """Nothing to do before this moment."""
 
     until: float
@@ -87,7 +86,7 @@ class Lost:
     why: str
 
 
-Step = Read | Claim | Rest | Lost
+Step = ReadLease | Claim | Wait | Lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +98,8 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A version of the Lease, and when it was first seen."""
+class ObservedLease:
+    """A version of the Lease, and when it was first observed."""
 
     lease: Mapping[str, Any]
     record: LeaseRecord
@@ -112,29 +111,29 @@ class Sighting:
         return _version(self.lease)
 
 
-class Course:
+class ElectionState:
     """
-    One candidate's way through an election. Whoever runs it asks `step`, carries the step out, and reports the answer.
+    The state of one candidate in an election. Ask `step`, carry the step out, and report the answer.
 
     >>> from datetime import UTC
-    >>> course = Course(ObjectKey("demo", "net"), identity="a", times=LeaseTimes())
+    >>> state = ElectionState(ObjectKey("demo", "net"), identity="a", times=LeaseTimes())
     >>> noon, chance = datetime(2026, 1, 2, 12, tzinfo=UTC), Random(1)
-    >>> course.step(100.0, wall=noon, chance=chance)
-    Read()
-    >>> course.missing()
-    >>> claim = course.step(100.1, wall=noon, chance=chance)
+    >>> state.step(100.0, wall=noon, chance=chance)
+    ReadLease()
+    >>> state.missing()
+    >>> claim = state.step(100.1, wall=noon, chance=chance)
     >>> claim.verb.value, claim.record.holder
     ('create', 'a')
-    >>> course.carried_out(claim, claim.lease, 100.9)
-    >>> course.term                                 # from when it was sent, not from when it was answered
+    >>> state.carried_out(claim, claim.lease, 100.9)
+    >>> state.term                                 # from when it was sent, not from when it was answered
     Term(renewed_at=100.1, until=110.1)
-    >>> course.step(101.0, wall=noon, chance=chance)
-    Rest(until=102.1)
+    >>> state.step(101.0, wall=noon, chance=chance)
+    Wait(until=102.1)
 
-    Shape   Moments are seconds of one monotonic clock, the candidate's own. A Read is answered by `found`, `missing` or
-            `failed`, a Claim by `carried_out`, `moved_on` or `failed`; both by nothing if they were cancelled. What is
-            counted since the start: `slow_paths`, the reads of a holder, who needs none as long as nothing fails;
-            `failed_renewals`; `changes_of_holder` that were seen, the first sight of one too.
+    Units   Moments are seconds of one monotonic clock, the candidate's own.
+    Shape   A ReadLease is answered by `found`, `missing` or `failed`, a Claim by `carried_out`, `moved_on` or `failed`;
+            both by nothing if they were cancelled. Counted since the start: `slow_paths`, the reads of a holder, who
+            needs none as long as nothing fails; `failed_renewals`; `changes_of_holder`, the first one seen too.
     """
 
     def __init__(
@@ -145,7 +144,7 @@ class Course:
         self._identity = identity
         self._times = times
         self._term: Term | None = None
-        self._seen: Sighting | None = None
+        self._seen: ObservedLease | None = None
         self._gone = False
         self._held_until = float("-inf")  # by the word of a history that the server does not tell any more
         self._fresh = False  # whether what was seen is good enough to send a claim from
@@ -164,7 +163,7 @@ class Course:
 
     @property
     def term(self) -> Term | None:
-        """The term as it was won or renewed last; it stays, past its end, until a step says that it is lost."""
+        """The latest term; it stays, past its end, until a step says that it is lost."""
         return self._term
 
     @property
@@ -186,7 +185,7 @@ class Course:
 
     @property
     def has_claimed(self) -> bool:
-        """Whether a Lease may bear this candidate's name: a claim was sent, and not given up since."""
+        """Whether the Lease may name this candidate: a claim was sent, and not given up since."""
         return self._has_claimed
 
     def is_leading(self, now: float) -> bool:
@@ -206,29 +205,29 @@ class Course:
         if self._due is None:
             self._due = self._next_try(now, chance)
         if now < self._due:
-            return Rest(self._due)
+            return Wait(self._due)
         if self._try_at is None:
             self._try_at = now
         if not self._fresh:
             self.slow_paths += self._term is not None
-            return Read()
+            return ReadLease()
         holder = self.record.holder
         if self._term is not None and not self._gone and holder != self._identity:
             return self._lose(now, f"the lease is held by {holder}" if holder else "the lease is held by nobody")
         if now < self._free_at():
             self._last_error, self._fresh = "", False
             self._due = self._next_try(now, chance)
-            return Rest(self._due)
+            return Wait(self._due)
         return self._claim(now, wall)
 
     def observed(self, lease: Mapping[str, Any], now: float) -> None:
-        """A list showed this at `now`: it counts as seen (S-b), and nothing is claimed from it."""
+        """Note the Lease as a list showed it at `now`; nothing is claimed from that version (S-b)."""
         if self._term is None and self._sent is None:
             self._see(lease, now)
             self._fresh = False
 
     def found(self, lease: Mapping[str, Any], now: float) -> None:
-        """The answer to a Read, which came at `now`."""
+        """The answer to a ReadLease, which came at `now`."""
         if not meta_of(lease).resource_version:
             self.failed("the Lease has no resourceVersion, so that a claim could take it from anybody")
             return
@@ -237,7 +236,7 @@ class Course:
             self._succeed(self._sent, now)  # its answer was lost, and it was carried out
 
     def missing(self) -> None:
-        """The answer to a Read: there is no such Lease."""
+        """The answer to a ReadLease: there is no such Lease."""
         self._gone = self._fresh = True
 
     def carried_out(self, claim: Claim, lease: Mapping[str, Any], now: float) -> None:
@@ -257,18 +256,18 @@ class Course:
             self.failed(error)
 
     def failed(self, error: str) -> None:
-        """A Read or a Claim failed; whether a claim was carried out nobody knows."""
+        """A call failed; whether a claim was carried out nobody knows."""
         self._last_error = error
         self.failed_renewals += self._term is not None
         self._due = None
 
     def resign(self, now: float) -> None:
-        """End the term by one's own will; an answer that is still to come does not bring it back."""
+        """Give the term up; an answer that is still to come does not bring it back."""
         self._term = self._sent = None
         self._fresh, self._due = False, now
 
     def given_up(self) -> None:
-        """The Lease is known not to bear this candidate's name any more."""
+        """Note that the Lease does not name this candidate any more."""
         self._has_claimed = False
 
     # ---- how ---------------------------------------------------------------------------------------------------------
@@ -279,7 +278,7 @@ class Course:
         if self._seen is not None and is_newer(_version(self._seen.lease)[1], than=_version(lease)[1]):
             self._held_until = max(self._held_until, self._free_at())
         if self._seen is None or self._seen.version != _version(lease):
-            self._seen = Sighting(lease, record, since=now)
+            self._seen = ObservedLease(lease, record, since=now)
         self._gone, self._fresh = False, True
 
     def _succeed(self, claim: Claim, now: float) -> None:

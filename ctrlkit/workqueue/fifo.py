@@ -1,12 +1,11 @@
 """
-Fair share between flows of keys, such as namespaces or owners, and a bound on how many keys of one run; pure.
+The ready keys of one priority: first in, first out, or flow by flow with a limit on the keys of a flow that run. Pure.
 
-In       The ready keys of one priority, and which keys run.
-Out      The next key: flows take turns, and a flow at its limit is passed over.
-Owns     The number of running keys of each flow. A flow that has neither ready nor running keys takes no memory.
+A flow is what keys are grouped by, such as their namespace or owner. A flow that has neither ready nor running keys
+takes no memory.
 
-F-a  A key is taken after p - 1 others of its flow and at most p x (n - 1) of other flows of its line, where p is its
-     place in its flow and n the number of flows that wait there, its own included (B7). A flow that is at its limit
+F-a  A key is taken after p - 1 others of its flow and at most p x (n - 1) of other flows of its priority, where p is
+     its place in its flow and n the number of flows that wait there, its own included (B7). A flow that is at its limit
      when its turn comes is passed over, and is the last in turn once a key of it is done (B32).
 F-b  No more than `running_max` keys of a flow run at a time, over all priorities (B32).
 """
@@ -17,17 +16,69 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-from ctrlkit.workqueue.line import UNLISTED, Entry
+from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+
+NORMAL: Final = 0
+"""The priority of what happened in the cluster (P9)."""
+
+LOW: Final = -100
+"""The priority of what can wait: initial lists, relists of unchanged objects, resyncs (P9)."""
+
+Entry = tuple[float, float, K, int]
+"""A ready key's place: when it became ready, when it was first wanted, the key, and its priority."""
+
+UNLISTED: Final = float("inf")
+
+
+class Fifo(Generic[K]):
+    """
+    The ready keys of one priority, first in, first out.
+
+    Shape   `entries` also holds places that their keys have left; `left` counts them. The place in `ready` is the one
+            that holds, and whoever looks at the head passes over the others.
+            `listed` and `listing` belong to the Order: the rank under which it stands there.
+    """
+
+    __slots__ = ("entries", "left", "listed", "listing", "priority", "ready")
+
+    def __init__(self, priority: int, ready: Mapping[K, Entry[K]]) -> None:
+        self.priority = priority
+        self.ready = ready
+        self.entries: deque[Entry[K]] = deque()
+        self.left = 0
+        self.listed = UNLISTED
+        self.listing = 0
+
+    def __len__(self) -> int:
+        return len(self.entries) - self.left
+
+    def leave(self) -> None:
+        """Note that a key left its place for one of another priority."""
+        self.left += 1
+
+    def head_at(self) -> float | None:
+        """Since when the key that comes next is ready."""
+        entries = self.entries
+        while entries:
+            if self.ready.get(entries[0][2]) is entries[0]:
+                return entries[0][0]
+            entries.popleft()
+            self.left -= 1
+        return None
+
+    def take(self) -> Entry[K]:
+        """The head, which head_at() has just found to be there."""
+        return self.entries.popleft()
 
 
 @dataclass(frozen=True, kw_only=True)  # with slots, Flows[K](...) could not note its K
 class Flows(Generic[K]):
     """
-    Which flow a key belongs to, and how many keys of one flow may run at a time (None: as many as there are workers).
+    Fair queuing between groups of keys, such as namespaces: they take turns, and `running_max` keys of one run at most.
+
+        Controller("net", reconcile, sources, queue=WorkQueue(flows=Flows(of=lambda key: key.namespace)))
 
     >>> by_namespace = Flows[str](of=lambda key: key.partition("/")[0], running_max=2)
     >>> by_namespace.of("demo/net")
@@ -43,13 +94,6 @@ class Flows(Generic[K]):
     def __post_init__(self) -> None:
         if self.running_max is not None and self.running_max < 1:
             raise ValueError(f"Flows: running_max must be at least 1, got {self.running_max}")
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """A flow that was at its limit, and is no more."""
-
-    flow: Hashable
 
 
 class RunningFlows(Generic[K]):
@@ -72,19 +116,19 @@ class RunningFlows(Generic[K]):
         self._flows[key] = flow
         self._counts[flow] = self._counts.get(flow, 0) + 1
 
-    def ended(self, key: K) -> Room | None:
-        """`key` runs no more; its flow, if that was at its limit."""
+    def ended(self, key: K) -> tuple[Hashable, bool]:
+        """Note that `key` runs no more; returns its flow, and whether that was at its limit."""
         flow = self._flows.pop(key)
-        room = Room(flow) if self.is_full(flow) else None
+        was_full = self.is_full(flow)
         if self._counts[flow] == 1:
             del self._counts[flow]
         else:
             self._counts[flow] -= 1
-        return room
+        return flow, was_full
 
 
 class _Flow(Generic[K]):
-    """The keys of one flow in one line; `listed` is the one of them that stands in the line's heap of heads."""
+    """The keys of one flow and priority; `listed` is the one of them that stands in the heap of heads."""
 
     __slots__ = ("entries", "listed", "name", "waits_for_turn")
 
@@ -95,9 +139,9 @@ class _Flow(Generic[K]):
         self.waits_for_turn = False
 
 
-class FairLine(Generic[K]):
+class FairFifo(Generic[K]):
     """
-    The ready keys of one priority, each flow in its turn; a Line otherwise.
+    The ready keys of one priority, each flow in its turn.
 
     `_turns` holds each flow that may run, and perhaps some that may not any more; `_heads` the first key of each, the
     one that became ready first on top.
@@ -130,7 +174,7 @@ class FairLine(Generic[K]):
         self._admit(flow)
 
     def leave(self) -> None:
-        """A key left its place for one in another line."""
+        """Note that a key left its place for one of another priority."""
         self._size -= 1
 
     def make_room(self, name: Hashable) -> None:
