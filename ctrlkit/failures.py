@@ -20,6 +20,7 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from ctrlkit.errors import CtrlkitError
+from ctrlkit.lru import LruDict
 
 CLIENT_ERRORS: Final = frozenset(
     {
@@ -87,7 +88,7 @@ class FailureLog:
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self._told: dict[Hashable, _Told] = {}
+        self._told: LruDict[Hashable, _Told] = LruDict(limit=KNOWN_MAX)
 
     def tell(self, event: str, error: BaseException, *, about: Hashable, where: str, **values: Any) -> None:
         """Write the line `event`; `where` says in words what raised, for those who look at UNFORESEEN."""
@@ -105,7 +106,7 @@ class FailureLog:
 
     def forget(self, about: Hashable) -> None:
         """It went well: the next error about this thing is news."""
-        self._told.pop(about, None)
+        self._told.forget(about)
 
     def _repeated(self, about: Hashable, error: BaseException) -> int:
         fingerprint = hash(tuple(_way_of(error)))
@@ -113,10 +114,7 @@ class FailureLog:
         if told is not None and told.fingerprint == fingerprint:
             told.count += 1
             return told.count
-        self._told.pop(about, None)
-        self._told[about] = _Told(fingerprint, 0)
-        if len(self._told) > KNOWN_MAX:
-            del self._told[next(iter(self._told))]
+        self._told.put(about, _Told(fingerprint, 0))
         return 0
 
 

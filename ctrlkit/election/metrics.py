@@ -1,67 +1,45 @@
-"""
-What electors count, as Prometheus samples (row L15).
-
-In       `Elector.status()`, when somebody scrapes and at no other time.
-Out      One metric family for each name in METRICS, each sample labelled with the Lease's name.
-"""
+"""Prometheus metrics of leader election, with client-go's names where it has one (row L15)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from ctrlkit.election.elector import ElectionStatus, Elector
+from ctrlkit.election.elector import Elector
 from ctrlkit.names import told_apart
+from ctrlkit.samples import COUNTER, GAUGE, Family, Sample, SampleCollector
 
-_Family = type[GaugeMetricFamily] | type[CounterMetricFamily]
-
-METRICS: Final[dict[str, tuple[_Family, str, Callable[[ElectionStatus], float]]]] = {
-    "leader_election_master_status": (
-        GaugeMetricFamily,
-        "1 while this candidate leads, else 0.",
-        lambda of: of.leading,
-    ),
-    "leader_election_slowpath_total": (
-        CounterMetricFamily,
-        "Reads of the Lease by its holder, which needs none as long as nothing fails.",
-        lambda of: of.slow_paths,
-    ),
-    "leader_election_renew_failures_total": (
-        CounterMetricFamily,
-        "Tries to renew that failed.",
-        lambda of: of.failed_renewals,
-    ),
-    "leader_election_holder_changes_total": (
-        CounterMetricFamily,
-        "New holders that were seen, the first one too.",
-        lambda of: of.changes_of_holder,
-    ),
-}
+_LABELS = ("name",)
 
 
-class ElectionCollector(Collector):
+class ElectionCollector(SampleCollector):
     """
-    Samples of electors; `electors` says which, at each scrape.
+    Collects the state of electors; `electors` returns them at each scrape. The label `name` is the Lease's.
 
     Of two Leases of one name, in different namespaces, the second has `#2` after it.
     """
 
+    families = (
+        Family("leader_election_master_status", "1 while this candidate leads, else 0.", GAUGE, _LABELS),
+        Family(
+            "leader_election_slowpath_total",
+            "Reads of the Lease by its holder, which needs none as long as nothing fails.",
+            COUNTER,
+            _LABELS,
+        ),
+        Family("leader_election_renew_failures_total", "Tries to renew that failed.", COUNTER, _LABELS),
+        Family(
+            "leader_election_holder_changes_total", "New holders that were seen, the first one too.", COUNTER, _LABELS
+        ),
+    )
+
     def __init__(self, electors: Callable[[], Iterable[Elector]]) -> None:
         self._electors = electors
 
-    def describe(self) -> Iterator[Metric]:
-        """The families, without samples: registering asks nobody anything."""
-        return iter([kind(name, text, labels=("name",)) for name, (kind, text, _) in METRICS.items()])
-
-    def collect(self) -> Iterator[Metric]:
-        """The families, with a sample for each elector there is now."""
-        electors = told_apart((elector.name, elector) for elector in self._electors())
-        statuses = [(label, elector.status()) for label, elector in electors]
-        for name, (kind, text, value) in METRICS.items():
-            family = kind(name, text, labels=("name",))
-            for label, status in statuses:
-                family.add_metric((label,), value(status))
-            yield family
+    def samples(self) -> Iterator[Sample]:
+        """The samples of each elector there is now."""
+        for label, elector in told_apart((elector.name, elector) for elector in self._electors()):
+            of = elector.status()
+            yield "leader_election_master_status", (label,), of.leading
+            yield "leader_election_slowpath_total", (label,), of.slow_paths
+            yield "leader_election_renew_failures_total", (label,), of.failed_renewals
+            yield "leader_election_holder_changes_total", (label,), of.changes_of_holder

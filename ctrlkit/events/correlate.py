@@ -1,5 +1,5 @@
 """
-Many occurrences, few Events: the correlation that goes before core/v1 Events. Pure.
+Combine many occurrences into few core/v1 Events, as client-go does. Pure.
 
     occurrence ─► aggregate ─► observe ─► spam filter ─► write, or drop
 
@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from ctrlkit.events.memory import Memory
-from ctrlkit.events.occurrence import Entry, Fate, Occurrence, Ruling
+from ctrlkit.events.occurrence import REMEMBERED_MAX, Entry, Fate, Occurrence, Ruling
+from ctrlkit.lru import LruDict
 
 SIMILAR_MAX: Final = 10
 SIMILAR_WINDOW_S: Final = 600.0
@@ -57,7 +57,7 @@ class _Bucket:
 
 class Correlator:
     """
-    Finds the Event for each occurrence, and says whether it is to be written now.
+    Finds the Event for each occurrence, and decides whether to write it now.
 
     >>> from datetime import UTC, datetime
     >>> from ctrlkit.events.occurrence import EventType, Reference
@@ -74,9 +74,9 @@ class Correlator:
     """
 
     def __init__(self) -> None:
-        self._windows: Memory[Hashable, _Window] = Memory()
-        self._entries: Memory[Hashable, Entry] = Memory()
-        self._buckets: Memory[Hashable, _Bucket] = Memory()
+        self._windows: LruDict[Hashable, _Window] = LruDict(limit=REMEMBERED_MAX)
+        self._entries: LruDict[Hashable, Entry] = LruDict(limit=REMEMBERED_MAX)
+        self._buckets: LruDict[Hashable, _Bucket] = LruDict(limit=REMEMBERED_MAX)
 
     def record(self, occurrence: Occurrence, *, wall: datetime, at: float) -> Ruling:
         """Rule on one occurrence."""

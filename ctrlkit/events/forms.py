@@ -1,5 +1,5 @@
 """
-How an Event is written: as core/v1, with a count and two times, or as events.k8s.io/v1, with a series. Pure.
+Write an Event as core/v1, with a count and two times, or as events.k8s.io/v1, with a series. Pure.
 
 Rows E3, E5, E9, E11. Both are the same objects on the server, which shows each under either group.
 """
@@ -7,7 +7,6 @@ Rows E3, E5, E9, E11. Both are the same objects on the server, which shows each 
 from __future__ import annotations
 
 import platform
-import re
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,11 +16,9 @@ from ctrlkit.clock import micro_timestamp, now, random_source, timestamp
 from ctrlkit.events.occurrence import Entry, Reference
 from ctrlkit.model import ObjectKey, Patch, Resource, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import EVENTS, EVENTS_V1
+from ctrlkit.names import is_subdomain
 
-NAME_MAX = 253
 INSTANCE_MAX = 128
-
-_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class EventsApi(StrEnum):
@@ -128,7 +125,7 @@ class Names:
         """The key of a new Event about an object; of one without namespace, in `default`."""
         self._last_stamp = max(int(now().timestamp() * 1e6) * 1000, self._last_stamp + 1)
         name = f"{regarding.name}.{self._last_stamp:x}"
-        if len(name) > NAME_MAX or not _DNS_NAME.fullmatch(name):
+        if not is_subdomain(name):
             name = str(uuid.UUID(int=random_source().getrandbits(128), version=4))
         return ObjectKey(regarding.namespace or "default", name)
 

@@ -1,17 +1,20 @@
-"""What was said about an object, and the Event that says it: the values that the parts of this room hand around."""
+"""Values of this package: an occurrence that a controller recorded, and the Event that tells of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta
 
+REMEMBERED_MAX: Final = 4096
+"""How many entries each memory of a recorder keeps (rows E5 and E7)."""
+
 
 class EventType(StrEnum):
-    """Whether an Event tells of the course of things or of trouble."""
+    """The type of an Event: Normal or Warning."""
 
     NORMAL = "Normal"
     WARNING = "Warning"
@@ -41,7 +44,7 @@ class Reference(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occurrence:
     """
-    One thing that was said. Two that are equal say the same, and are one Event with a count.
+    One thing that happened to an object. Two that are equal are one Event with a count.
 
     Shape   `version` is the object's resourceVersion at the time; it does not count.
     """

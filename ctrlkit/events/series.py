@@ -1,5 +1,5 @@
 """
-Many occurrences, one Event with a series: the book that goes before events.k8s.io/v1 Events. Pure.
+Combine many occurrences into one events.k8s.io/v1 Event with a series. Pure.
 
 The first occurrence is written, and the second, as a series of two. Later ones are counted here only, until one of the
 looks into the book (E9, E10): each REFRESH_S what a series has gained is written; each FINISH_S series that nothing was
@@ -16,8 +16,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from ctrlkit.events.memory import Memory
-from ctrlkit.events.occurrence import Entry, Fate, Occurrence, Ruling
+from ctrlkit.events.occurrence import REMEMBERED_MAX, Entry, Fate, Occurrence, Ruling
+from ctrlkit.lru import LruDict
 
 FINISH_S: Final = 360.0
 REFRESH_S: Final = 1800.0
@@ -40,7 +40,7 @@ class SeriesBook:
     """
 
     def __init__(self) -> None:
-        self._entries: Memory[Occurrence, Entry] = Memory()
+        self._entries: LruDict[Occurrence, Entry] = LruDict(limit=REMEMBERED_MAX)
         self._finish_at = math.inf
         self._refresh_at = math.inf
 

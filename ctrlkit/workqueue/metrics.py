@@ -1,10 +1,7 @@
 """
-What work queues count, as Prometheus samples.
+Prometheus metrics of work queues, with client-go's names and controller-runtime's labels and buckets.
 
-In       `WorkQueue.statistics()`, when somebody scrapes and at no other time.
-Out      One metric family for each name in METRICS, with client-go's names and controller-runtime's labels and buckets:
-
-             REGISTRY.register(QueueCollector(lambda: [(c.name, c.queue) for c in manager.controllers]))
+    REGISTRY.register(QueueCollector(lambda: [(each.name, each.queue) for each in manager.controllers]))
 
 Rows Q10 and Q17 to Q19, P5 and P7. A queue without a Meter has no samples of durations.
 """
@@ -14,12 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from ctrlkit.histogram import HistogramStatistics
 from ctrlkit.names import told_apart
-from ctrlkit.samples import add_sample
+from ctrlkit.samples import COUNTER, GAUGE, HISTOGRAM, Family, Sample, SampleCollector
 from ctrlkit.workqueue.fifo import NORMAL
 from ctrlkit.workqueue.statistics import Statistics
 from ctrlkit.workqueue.workqueue import WorkQueue
@@ -30,53 +24,45 @@ PRIORITIES_MAX: Final = 25
 OTHER_PRIORITIES: Final = "exceeded_cardinality_limit"
 
 _LABELS = ("name", "controller")
-_GAUGE, _COUNTER, _HISTOGRAM = GaugeMetricFamily, CounterMetricFamily, HistogramMetricFamily
-METRICS = (
-    ("workqueue_depth", "Keys that are ready, or running and wanted again.", _GAUGE),
-    ("workqueue_adds_total", "Times a key came to be wanted.", _COUNTER),
-    ("workqueue_queue_duration_seconds", "From when a key was wanted to the start of its run.", _HISTOGRAM),
-    ("workqueue_work_duration_seconds", "From start to end of a run.", _HISTOGRAM),
-    ("workqueue_unfinished_work_seconds", "How long the keys that run now have run, in all.", _GAUGE),
-    ("workqueue_longest_running_processor_seconds", "How long the one has that began first.", _GAUGE),
-    ("workqueue_retries_total", "Times a key was put off, after a failure or not.", _COUNTER),
-)
 
 
-class QueueCollector(Collector):
+class QueueCollector(SampleCollector):
     """
-    Samples of work queues; `queues` says which, at each scrape, and the name of the controller each belongs to.
+    Collects the state of work queues; `queues` returns them at each scrape, each with the name of its controller.
 
     Two of one name are told apart by `#2` after the name.
     """
+
+    families = (
+        Family("workqueue_depth", "Keys that are ready, or running and wanted again.", GAUGE, (*_LABELS, "priority")),
+        Family("workqueue_adds_total", "Times a key came to be wanted.", COUNTER, _LABELS),
+        Family(
+            "workqueue_queue_duration_seconds",
+            "From when a key was wanted to the start of its run.",
+            HISTOGRAM,
+            _LABELS,
+        ),
+        Family("workqueue_work_duration_seconds", "From start to end of a run.", HISTOGRAM, _LABELS),
+        Family("workqueue_unfinished_work_seconds", "How long the keys that run now have run, in all.", GAUGE, _LABELS),
+        Family("workqueue_longest_running_processor_seconds", "How long the one has that began first.", GAUGE, _LABELS),
+        Family("workqueue_retries_total", "Times a key was put off, after a failure or not.", COUNTER, _LABELS),
+    )
 
     def __init__(self, queues: Callable[[], Iterable[tuple[str, WorkQueue[Any]]]]) -> None:
         self._queues = queues
         self._priorities: dict[str, list[int]] = {}  # that have a label value, in the order in which they were seen
 
-    def describe(self) -> Iterator[Metric]:
-        """The families, without samples."""
-        return iter(_families().values())
-
-    def collect(self) -> Iterator[Metric]:
-        """The families, with a sample for each queue there is now."""
-        families = _families()
+    def samples(self) -> Iterator[Sample]:
+        """The samples of each queue there is now."""
         named: dict[str, list[int]] = {}
         for name, queue in told_apart(self._queues()):
             statistics = queue.statistics()
             named[name] = self._priorities.get(name, [NORMAL])
             for priority, depth in _by_label(statistics.depth, named[name]).items():
-                add_sample(families["workqueue_depth"], (name, name, priority), depth)
+                yield "workqueue_depth", (name, name, priority), depth
             for family, value in _samples(statistics):
-                add_sample(families[family], (name, name), value)
+                yield family, (name, name), value
         self._priorities = named  # of queues that are gone nothing is remembered (B20)
-        return iter(families.values())
-
-
-def _families() -> dict[str, GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily]:
-    return {
-        name: kind(name, text, labels=(*_LABELS, "priority") if name == "workqueue_depth" else _LABELS)
-        for name, text, kind in METRICS
-    }
 
 
 def _by_label(depth: Mapping[int, int], named: list[int]) -> dict[str, int]:

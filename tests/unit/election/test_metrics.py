@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from ctrlkit.client import Client
 from ctrlkit.election import Elector
-from ctrlkit.election.metrics import METRICS, ElectionCollector
+from ctrlkit.election.metrics import ElectionCollector
 from ctrlkit.errors import InternalError
 from ctrlkit.fakes.clientset.calls import Calls
 from ctrlkit.fakes.clientset.clientset import FakeClientset
@@ -30,7 +30,7 @@ async def test_each_declared_metric_is_registered_and_moves() -> None:
     registry = CollectorRegistry()
     registry.register(ElectionCollector(lambda: [elector]))
     before = samples(registry)
-    assert set(before) == {f'{name}{{name="net"}}' for name in METRICS}
+    assert set(before) == {f'{family.name}{{name="net"}}' for family in ElectionCollector.families}
     assert set(before.values()) == {0.0}
     await elector.acquire()
     holding = asyncio.create_task(elector.hold())

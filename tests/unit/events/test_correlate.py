@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.events.correlate import COMBINED, SPAM_BURST, SPAM_REFILL_S, Correlator
-from ctrlkit.events.memory import Memory
 from ctrlkit.events.occurrence import EventType, Fate, Occurrence, Reference, Ruling
 
 POD = Reference("v1", "Pod", "demo", "web-0", "u1")
@@ -166,14 +165,3 @@ def test_memories_are_bounded() -> None:
     for number in range(4096):
         record(correlator, replace(PULLED, regarding=POD._replace(name=f"web-{number}", uid=f"x{number}")))
     assert record(correlator).entry is not first
-
-
-@given(st.lists(st.integers(0, 9)), st.integers(1, 5))
-def test_for_any_use_a_memory_keeps_the_last_ones_looked_at(keys: list[int], limit: int) -> None:
-    """No more than its limit, the youngest first."""
-    memory = Memory[int, str](limit=limit)
-    for key in keys:
-        if memory.get(key) is None:
-            memory.put(key, str(key))
-    youngest = list(dict.fromkeys(reversed(keys)))[:limit]
-    assert sorted(memory) == sorted(map(str, youngest))

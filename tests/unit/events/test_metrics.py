@@ -11,7 +11,7 @@ from ctrlkit.client import Client
 from ctrlkit.errors import Forbidden
 from ctrlkit.events import EventRecorder
 from ctrlkit.events import recorder as recorder_module
-from ctrlkit.events.metrics import METRICS, EventCollector
+from ctrlkit.events.metrics import EventCollector
 from ctrlkit.model import ObjectMeta
 from tests.unit.events.support import EventServer, recording, say
 
@@ -41,9 +41,9 @@ async def test_each_declared_metric_is_registered_and_moves(monkeypatch: pytest.
             say(recorder, reason=f"Reason{number}", about=ObjectMeta(name=f"web-{number}"))
         after = samples(registry)
     label = 'api="v1",component="bitcoin"'
-    for name, *_ in METRICS:
-        mine = [key for key in after if key.startswith(f"{name}{{{label}")]
-        assert any(later[key] != before[key] for key in mine for later in (middle, after)), name
+    for family in EventCollector.families:
+        mine = [key for key in after if key.startswith(f"{family.name}{{{label}")]
+        assert any(later[key] != before[key] for key in mine for later in (middle, after)), family.name
     assert after[f"event_recorder_recorded_total{{{label}}}"] == 42
     assert after[f"event_recorder_merged_total{{{label}}}"] == 15
     assert middle[f"event_recorder_pending{{{label}}}"] == 10

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.events.memory import REMEMBERED_MAX
-from ctrlkit.events.occurrence import Entry, EventType, Fate, Occurrence, Reference, Ruling
+from ctrlkit.events.occurrence import REMEMBERED_MAX, Entry, EventType, Fate, Occurrence, Reference, Ruling
 from ctrlkit.events.series import SeriesBook
 
 POD = Reference("v1", "Pod", "demo", "web-0", "u1")

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ctrlkit.workqueue import LOW, NORMAL, Meter, WorkQueue
-from ctrlkit.workqueue.metrics import METRICS, OTHER_PRIORITIES, QueueCollector
+from ctrlkit.workqueue.metrics import OTHER_PRIORITIES, QueueCollector
 
 LABELS = 'controller="pods",name="pods"'
 SMALL_BOUNDS = ("1e-08", "1e-07", "1e-06", "9.999999999999999e-06", "9.999999999999999e-05")
@@ -168,8 +168,8 @@ async def test_each_declared_metric_is_registered_and_moves(queue: WorkQueue[str
     queue.add_after("later", 1)
     await asyncio.sleep(0.5)
     moved = [line for line in scraped.text().splitlines() if line not in before]
-    for name, _, _ in METRICS:
-        assert any(line.startswith((f"{name}{{", f"{name}_")) for line in moved), name
+    for family in QueueCollector.families:
+        assert any(line.startswith((f"{family.name}{{", f"{family.name}_")) for line in moved), family.name
     queue.abandon()
 
 

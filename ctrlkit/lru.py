@@ -1,30 +1,27 @@
-"""A dict that forgets: at most so many entries, the one that was looked at longest ago goes first."""
+"""A dict of bounded size: the entry that was looked at longest ago makes room for a new one."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-REMEMBERED_MAX: Final = 4096
-"""Rows E5 and E7: for each of the memories of a recorder."""
 
-
-class Memory(Generic[K, V]):
+class LruDict(Generic[K, V]):
     """
-    A bounded dict.
+    A dict of at most `limit` entries.
 
-    >>> memory = Memory[str, int](limit=2)
-    >>> memory.put("a", 1), memory.put("b", 2), memory.get("a"), memory.put("c", 3)
+    >>> known = LruDict[str, int](limit=2)
+    >>> known.put("a", 1), known.put("b", 2), known.get("a"), known.put("c", 3)
     (None, None, 1, 2)
-    >>> memory.get("b") is None
+    >>> known.get("b") is None
     True
     """
 
-    def __init__(self, *, limit: int = REMEMBERED_MAX) -> None:
+    def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._entries: OrderedDict[K, V] = OrderedDict()
 
@@ -35,18 +32,18 @@ class Memory(Generic[K, V]):
         return iter(tuple(self._entries.values()))
 
     def get(self, key: K) -> V | None:
-        """What is remembered under a key, which makes it the youngest; None where nothing is."""
+        """Look up a key, which makes it the youngest; None where it is not there."""
         value = self._entries.get(key)
         if value is not None:
             self._entries.move_to_end(key)
         return value
 
     def put(self, key: K, value: V) -> V | None:
-        """Remember; returns what was forgotten for it."""
+        """Set a key, and return the value that had to make room for it, if any."""
         self._entries[key] = value
         self._entries.move_to_end(key)
         return self._entries.popitem(last=False)[1] if len(self._entries) > self._limit else None
 
     def forget(self, key: K) -> None:
-        """Remember this no longer; nothing happens where it was not."""
+        """Remove a key; nothing happens where it is not there."""
         self._entries.pop(key, None)
