@@ -1,14 +1,14 @@
 """
-An asyncio event loop on virtual time: waiting costs no real time, and everything happens in the same order every time.
+An asyncio event loop on virtual time: waiting takes no real time, and every run has the same order of events.
 
-Time     `time()` starts at 0.0 and moves only when nothing is left to run: it jumps to the next timer. Timers that are
+Time     `time()` starts at 0.0 and moves only when no callback is ready: it jumps to the next timer. Timers that are
          due at the same moment run in the order in which they were set.
-Outside  Before a jump the sockets are asked, so a client and a server on this same loop talk at their own pace while
-         their timeouts and back-offs cost nothing. A job in an executor takes no virtual time: the loop really waits
-         for it, so a job must not itself wait for a timer of the loop. A peer in another thread or process lives on
-         real time and needs asyncio's own loop; starting a child process is refused.
-Idle     `wait_all_blocked()` returns when everything else waits, before time jumps. When nothing can ever wake the loop
-         again, running it raises `DeadlockError`, which names who waits where.
+Outside  Sockets are polled before a jump, so a client and a server on the same loop exchange data at their own pace
+         while their timeouts and back-offs cost nothing. A job in an executor takes no virtual time: the loop waits for
+         it, so a job must not wait for a timer of the loop. A peer in another thread or process runs on real time and
+         needs asyncio's own loop; starting a child process is refused.
+Idle     `wait_all_blocked()` returns when everything else waits, before time jumps. When nothing can wake the loop any
+         more, running it raises `DeadlockError`, which names the waiting tasks and where they wait.
 Owner    One thread, as any asyncio loop. `ctrlkit.clock` finds `wall_time` and `random_source` on it.
 """
 
@@ -34,35 +34,35 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-"""The wall time at which every virtual loop starts."""
+"""The wall clock time at which every virtual loop starts."""
 
 _IO_CHANCE_S = 0.001
-"""Real time the kernel gets before a jump, if sockets are open: loopback is mostly, but not always, instant."""
+"""Real seconds to poll open sockets before a jump: loopback is usually, but not always, immediate."""
 
 _RESOLUTION_S = 1e-9
-"""A timer less than this ahead is due, as on Linux with asyncio's own loop: ten times 0.1 s then is 1 s."""
+"""A timer less than this ahead is due, as with asyncio's own loop on Linux: ten times 0.1 s is then 1 s."""
 
 _Events = list[tuple[selectors.SelectorKey, int]]
 
 
 @dataclass(slots=True)
 class Skew:
-    """By how many seconds a wall clock is ahead; negative if it is behind."""
+    """How many seconds a wall clock is ahead; negative if it is behind."""
 
     seconds: float = 0.0
 
 
 SKEW: ContextVar[Skew | None] = ContextVar("fakes_clock_skew", default=None)
-"""The wall clock of the tasks that run in this context; timers know nothing of it."""
+"""The offset of the wall clock for tasks in this context; timers are not affected."""
 
 
 class DeadlockError(RuntimeError):
-    """Everything waits and nothing can ever wake it: no timer, no socket, no job in an executor, no other thread."""
+    """Everything waits, and there is no timer, socket, executor job or other thread that could wake the loop."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """
-    A loop whose time jumps from timer to timer. `seed` starts `random_source`, which all jitter is drawn from.
+    An event loop whose time jumps from timer to timer. `seed` is for `random_source`, the source of all jitter.
 
     >>> async def long_wait() -> float:
     ...     await asyncio.sleep(3600)
@@ -79,7 +79,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     _clock_resolution: float
 
     def __init__(self, *, seed: int = 0) -> None:
-        self.random_source = random.Random(seed)
+        self.random_source: random.Random = random.Random(seed)
         self._now_s = 0.0
         self._timers_set = itertools.count()
         self._jobs_outstanding = 0
@@ -94,27 +94,27 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._now_s
 
     def wall_time(self) -> float:
-        """Virtual seconds since the epoch; a part whose clock is wrong (SKEW) is told another time."""
+        """Virtual seconds since the epoch, plus the SKEW of the current context."""
         skew = SKEW.get()
         return START.timestamp() + self._now_s + (0.0 if skew is None else skew.seconds)
 
     def next_deadline(self) -> float | None:
-        """When, in terms of `time()`, the next timer that is not cancelled is due; None if there is none."""
+        """When, in terms of `time()`, the next timer is due; None if there is none."""
         return min((float(timer.when()) for timer in self._scheduled if not timer.cancelled()), default=None)
 
     async def wait_all_blocked(self) -> None:
         """
-        Wait until every other task waits for a timer or for something outside, with time standing still.
+        Wait until every other task waits for a timer or for something outside; no virtual time passes.
 
-        Of several tasks that wait here one is let go at a time, the longest waiting first: while it runs, the others
-        are blocked themselves.
+        If several tasks wait here, one is released at a time, the longest waiting first: while it runs, the others
+        count as blocked.
         """
         idle = self.create_future()
         self._idle_waiters.append(idle)
         await idle
 
     async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass: all that falls due on the way has run, in order, and all is blocked again."""
+        """Let `seconds` pass and run all that falls due, in order, until everything is blocked again."""
         await asyncio.sleep(seconds)
         await self.wait_all_blocked()
 
@@ -125,13 +125,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As in asyncio; of two timers with one deadline the one set first runs first."""
+        """Schedule a callback as asyncio does; of two timers with equal deadlines the one set first runs first."""
         deadline = _Deadline(when)
         deadline.order = next(self._timers_set)
         return super().call_at(deadline, callback, *args, context=context)
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """As in asyncio; time stands still until the job is done or its future cancelled."""
+        """Run a job as asyncio does; no virtual time passes until it is done or its future is cancelled."""
         job = super().run_in_executor(executor, func, *args)
         self._jobs_outstanding += 1
         job.add_done_callback(self._job_done)
@@ -141,7 +141,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._jobs_outstanding -= 1
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """As in asyncio, but for as long as it takes: a virtual `timeout` would be over before any thread ends."""
+        """Shut down as asyncio does, ignoring `timeout`: a virtual one would be over before any thread ends."""
         self._jobs_outstanding += 1
         try:
             await super().shutdown_default_executor()
@@ -149,11 +149,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._jobs_outstanding -= 1
 
     async def subprocess_exec(self, *args: Any, **_kwargs: Any) -> Never:
-        """Refused: see `subprocess_shell`."""
+        """Refuse with RuntimeError, as `subprocess_shell` does."""
         _refuse_process(args)
 
     async def subprocess_shell(self, *args: Any, **_kwargs: Any) -> Never:
-        """Refused: a child process lives on real time, so every timeout set for it would be over at once."""
+        """Refuse with RuntimeError: a child process runs on real time, so timeouts for it would be over at once."""
         _refuse_process(args)
 
     def _wait(self, timeout: float | None) -> _Events:
@@ -217,9 +217,9 @@ class _Deadline(float):
 
 def waiting_place(task: asyncio.Task[Any]) -> str:
     """
-    Where a task waits: the functions it is in, outermost first, each with file and line. For error messages.
+    Describe where a task waits: its functions, outermost first, each with file and line.
 
-    Python does not tell what lies below an `async for`, so the chain may end there.
+    Python does not expose what is below an `async for`, so the chain may end there.
     """
     return " > ".join(_awaiting(task.get_coro()))
 

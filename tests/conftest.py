@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-from ctrlkit.fakes.pytest.virtual_time import pytest_asyncio_loop_factories, pytest_pyfunc_call
+from ctrlkit.fakes.pytest import pytest_asyncio_loop_factories, pytest_pyfunc_call
 from tests.support.effort import THOROUGH
 
 __all__ = ["pytest_asyncio_loop_factories", "pytest_pyfunc_call"]

@@ -60,57 +60,61 @@ class Children:
 
     async def ensure_service(self, network: BitcoinNetwork) -> None:
         """See that the headless Service is there and as it should be."""
-        want = desired_service(network)
-        have = self._find(network, self._services, want)
-        if have is None:
-            await self._create(network, SERVICES, want)
-        elif not have.metadata.deleting:
-            drift = service_drift(have, want)
+        desired = desired_service(network)
+        current = self._find(network, self._services, desired)
+        if current is None:
+            await self._create(network, SERVICES, desired)
+        elif not current.metadata.deleting:
+            drift = service_drift(current, desired)
             if drift is not None:
-                await self._client.patch(SERVICES, have.metadata.key, drift)
-                self._tell(network, "RestoredService", f"put back service {have.metadata.name}, which was changed")
+                await self._client.patch(SERVICES, current.metadata.key, drift)
+                self._record_event(
+                    network, "RestoredService", f"put back service {current.metadata.name}, which was changed"
+                )
 
     async def ensure_statefulset(self, network: BitcoinNetwork) -> StatefulSet | None:
         """See that the StatefulSet is there and as it should be; None where only a later pass will see it."""
-        want = desired_statefulset(network)
-        have = self._find(network, self._statefulsets, want)
-        if have is None:
-            return await self._create(network, STATEFULSETS, want)
-        if have.metadata.deleting:
-            return have
-        drift = statefulset_drift(have, want)
+        desired = desired_statefulset(network)
+        current = self._find(network, self._statefulsets, desired)
+        if current is None:
+            return await self._create(network, STATEFULSETS, desired)
+        if current.metadata.deleting:
+            return current
+        drift = statefulset_drift(current, desired)
         if drift is None:
-            return have
-        patched = await self._client.patch(STATEFULSETS, have.metadata.key, drift)
-        name, before, after = have.metadata.name, have.spec.replicas, want.spec.replicas
+            return current
+        patched = await self._client.patch(STATEFULSETS, current.metadata.key, drift)
+        name, before, after = current.metadata.name, current.spec.replicas, desired.spec.replicas
         if before != after:
-            self._tell(network, "AdjustedReplicas", f"adjusted replicas of statefulset {name} from {before} to {after}")
-        if have.spec.template != patched.spec.template:
-            self._tell(network, "RestoredStatefulSet", f"put back the pod template of statefulset {name}")
+            self._record_event(
+                network, "AdjustedReplicas", f"adjusted replicas of statefulset {name} from {before} to {after}"
+            )
+        if current.spec.template != patched.spec.template:
+            self._record_event(network, "RestoredStatefulSet", f"put back the pod template of statefulset {name}")
         return patched
 
-    def _find(self, network: BitcoinNetwork, lister: Lister[C], want: C) -> C | None:
-        have = lister.find(want.metadata.key)
-        if have is None or have.metadata.is_controlled_by(network.metadata):
-            return have
-        holder, what = have.metadata.controller, f"{lister.resource.kind.lower()} {want.metadata.name}"
+    def _find(self, network: BitcoinNetwork, lister: Lister[C], desired: C) -> C | None:
+        current = lister.find(desired.metadata.key)
+        if current is None or current.metadata.is_controlled_by(network.metadata):
+            return current
+        holder, what = current.metadata.controller, f"{lister.resource.kind.lower()} {desired.metadata.name}"
         if holder is not None and (holder.kind, holder.name) == (BITCOIN_NETWORKS.kind, network.metadata.name):
             fact = f"{what} belongs to a former network of this name; wait until it is collected"
         else:
             fact = f"{what} exists and is not this network's; delete it, or give the network another name"
         raise NameTaken(network, Trouble(Reason.NAME_TAKEN, fact), fact)
 
-    async def _create(self, network: BitcoinNetwork, resource: Resource[C], want: C) -> C | None:
-        kind, name = resource.kind, want.metadata.name
+    async def _create(self, network: BitcoinNetwork, resource: Resource[C], desired: C) -> C | None:
+        kind, name = resource.kind, desired.metadata.name
         try:
-            created = await self._client.create(resource, want)
+            created = await self._client.create(resource, desired)
         except AlreadyExists:
             return None  # the cache is behind: its next change leads to the next pass
         except ApiError as error:
             fact = f"{kind.lower()} {name} could not be created: {error.message[:200]}"
             raise CreationFailed(network, Trouble(Reason.CREATION_ERROR, fact), str(error)) from error
-        self._tell(network, f"Created{kind}", f"created {kind.lower()} {name}")
+        self._record_event(network, f"Created{kind}", f"created {kind.lower()} {name}")
         return created
 
-    def _tell(self, network: BitcoinNetwork, reason: str, message: str) -> None:
+    def _record_event(self, network: BitcoinNetwork, reason: str, message: str) -> None:
         self._recorder.event(network.metadata, BITCOIN_NETWORKS, EventType.NORMAL, reason, message)

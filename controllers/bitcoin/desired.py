@@ -94,19 +94,19 @@ def desired_statefulset(network: BitcoinNetwork) -> StatefulSet:
     )
 
 
-def service_drift(have: Service, want: Service) -> MergePatch | None:
+def service_drift(current: Service, desired: Service) -> MergePatch | None:
     """The patch that puts a Service back; None where nothing differs."""
-    surplus = dict.fromkeys(have.spec.selector.keys() - want.spec.selector.keys())
-    selector = {**surplus, **_missing(have.spec.selector, want.spec.selector)}
+    surplus = dict.fromkeys(current.spec.selector.keys() - desired.spec.selector.keys())
+    selector = {**surplus, **_missing(current.spec.selector, desired.spec.selector)}
     return MergePatch({"spec": {"selector": selector}}) if selector else None
 
 
-def statefulset_drift(have: StatefulSet, want: StatefulSet) -> StrategicMergePatch | None:
+def statefulset_drift(current: StatefulSet, desired: StatefulSet) -> StrategicMergePatch | None:
     """The patch that puts a StatefulSet back; None where nothing differs."""
     spec: dict[str, Any] = {}
-    if have.spec.replicas != want.spec.replicas:
-        spec["replicas"] = want.spec.replicas
-    template = _template_drift(have.spec.template, want.spec.template)
+    if current.spec.replicas != desired.spec.replicas:
+        spec["replicas"] = desired.spec.replicas
+    template = _template_drift(current.spec.template, desired.spec.template)
     if template:
         spec["template"] = template
     return StrategicMergePatch({"spec": spec}) if spec else None
@@ -117,17 +117,17 @@ def _owned(network: BitcoinNetwork, name: str) -> ObjectMeta:
     return ObjectMeta(name=name, namespace=network.metadata.namespace, owner_references=(owner,))
 
 
-def _missing(have: dict[str, str], want: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in want.items() if have.get(name) != value}
+def _missing(current: dict[str, str], desired: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in desired.items() if current.get(name) != value}
 
 
-def _template_drift(have: PodTemplate, want: PodTemplate) -> dict[str, Any]:
+def _template_drift(current: PodTemplate, desired: PodTemplate) -> dict[str, Any]:
     drift: dict[str, Any] = {}
-    missing = _missing(have.metadata.labels, want.metadata.labels)
+    missing = _missing(current.metadata.labels, desired.metadata.labels)
     if missing:
         drift["metadata"] = {"labels": missing}
-    (container,) = want.spec.containers
-    found = next((c for c in have.spec.containers if c.name == container.name), None)
+    (container,) = desired.spec.containers
+    found = next((c for c in current.spec.containers if c.name == container.name), None)
     if found is None:  # renamed or removed; what took its place must not run beside it
         drift["spec"] = {"containers": [{"$patch": "replace"}, to_plain(container)]}
     elif found != container:
@@ -135,9 +135,9 @@ def _template_drift(have: PodTemplate, want: PodTemplate) -> dict[str, Any]:
     return drift
 
 
-def _container_drift(have: Container, want: Container) -> dict[str, Any]:
+def _container_drift(current: Container, desired: Container) -> dict[str, Any]:
     """The fields that differ. A probe is replaced whole: merged, it would keep the handler somebody else chose."""
-    before, after = to_plain(have), to_plain(want)
+    before, after = to_plain(current), to_plain(desired)
     fields = sorted(before.keys() | after.keys())
     changes = {field: after.get(field) for field in fields if before.get(field) != after.get(field)}
     if changes.get("readinessProbe"):

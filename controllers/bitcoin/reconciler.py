@@ -90,16 +90,16 @@ class BitcoinReconciler:
             await self._children.ensure_service(network)
             statefulset = await self._children.ensure_statefulset(network)
         except Blocked as blocked:
-            await self._tell(network, Findings(nodes=self._nodes(network, None), blocked=blocked.trouble))
+            await self._report(network, Findings(nodes=self._nodes(network, None), blocked=blocked.trouble))
             raise
         nodes = self._nodes(network, statefulset)
         credentials = await self._credentials.read(network)
         if isinstance(credentials, Trouble):
-            await self._tell(network, Findings(nodes=nodes, credentials=credentials))
+            await self._report(network, Findings(nodes=nodes, credentials=credentials))
             return RequeueAfter(SECRET_RETRY_S)
         ready = {node.node_name: node.ip for node in nodes if node.ready}
         failures = await mesh.connect(self._bitcoind, credentials, ready)
-        await self._tell(network, Findings(nodes=nodes, failures=failures))
+        await self._report(network, Findings(nodes=nodes, failures=failures))
         if failures:
             raise self._unreachable(network.metadata.key, failures, ready)
         return RequeueAfter(CHECK_S) if ready else DONE
@@ -132,7 +132,7 @@ class BitcoinReconciler:
             current = _readable(found.get("status"))
             await self._write_status(meta, current, refused_status(current, generation=meta.generation, why=str(error)))
 
-    async def _tell(self, network: BitcoinNetwork, findings: Findings) -> None:
+    async def _report(self, network: BitcoinNetwork, findings: Findings) -> None:
         await self._write_status(network.metadata, network.status, status_of(network, findings))
 
     async def _write_status(self, meta: ObjectMeta, current: Status, status: Status) -> None:

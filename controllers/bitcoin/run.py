@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
 from ctrlkit.bitcoin.controller import build
-from ctrlkit.bitcoin.preflight import check_server
 from ctrlkit.bitcoin.rpc import RpcClient
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, PODS, SERVICES, STATEFULSETS
+from ctrlkit.client import Client, DryRun
+from ctrlkit.errors import AlreadyExists, BadRequest, ConfigError, Conflict, Forbidden, Invalid, NotFound
 from ctrlkit.manager import Manager, Settings, connect, manager_from, stop_on_signals, unless_stopped
+from ctrlkit.model import AnyResource, ObjectKey
+from ctrlkit.model.kinds import LEASES
 
 NAME: Final = "bitcoin-controller"
 """Who owns what it writes, however it was started."""
@@ -40,3 +46,82 @@ async def _ready(stack: AsyncExitStack, settings: Settings, workers: int) -> Man
     lease = None if manager.elector is None else manager.elector.lease
     await check_server(client, settings.namespaces, lease=lease)
     return manager
+
+
+ANSWER_LIMIT_S: Final = 10.0
+INSTALL_KIND: Final = "bitcoin-controller manifests crd | kubectl apply -f -"
+INSTALL_ROLES: Final = "bitcoin-controller manifests rbac | kubectl apply -f -"
+_NOBODY: Final = "metadata.name=no-such-object"
+"""Selects nothing, so that asking for a permission costs no list of the cluster's pods."""
+
+
+async def check_server(client: Client, namespaces: Sequence[str], *, lease: ObjectKey | None = None) -> None:
+    """
+    See that the server answers, knows the kind, and lets the controller read what it watches and use its lease.
+
+    Errors  ConfigError, naming what is missing; TransportError, ApiError.
+    """
+    missing: list[str] = []
+    try:
+        async with asyncio.timeout(ANSWER_LIMIT_S):
+            for resource in (SERVICES, STATEFULSETS, PODS, BITCOIN_NETWORKS):
+                for namespace in tuple(namespaces) or ("",):
+                    missing += await _refused_reads(client, resource, namespace)
+            if lease is not None:
+                missing += await _refused_uses(client, lease)
+    except TimeoutError:
+        raise ConfigError(
+            f"reach the API server: no answer within {ANSWER_LIMIT_S:g} s; check the server in the kubeconfig"
+        ) from None
+    if missing:
+        raise ConfigError(
+            f"ask the API server for what the controller needs: RBAC refuses {', '.join(missing)}; grant it to this "
+            f"user, or install the roles: {INSTALL_ROLES}"
+        )
+
+
+async def _refused_reads(client: Client, resource: AnyResource, namespace: str) -> list[str]:
+    """The verbs that are refused for a kind, in words."""
+    where = f"{resource} in {namespace}" if namespace else str(resource)
+    missing = []
+    try:
+        await client.list(resource, namespace=namespace, field_selector=_NOBODY)
+    except Forbidden:
+        missing.append(f"list {where}")
+    except NotFound:
+        fact = "what answers is no Kubernetes API server; check the server in the kubeconfig"
+        if resource is BITCOIN_NETWORKS:
+            fact = f"the server does not know this kind; install it: {INSTALL_KIND}"
+        raise ConfigError(f"list {where}: {fact}") from None
+    try:
+        async with client.watch(resource, namespace=namespace, field_selector=_NOBODY, timeout_s=1):
+            pass
+    except Forbidden:
+        missing.append(f"watch {where}")
+    return missing
+
+
+async def _refused_uses(client: Client, lease: ObjectKey) -> list[str]:
+    """The verbs that are refused for a lease, in words; any other refusal means that the server looked further."""
+    body = {"metadata": {"name": lease.name, "namespace": lease.namespace}}
+    older = {"metadata": {**body["metadata"], "resourceVersion": "1"}}
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "get": lambda: client.get(LEASES, lease),
+        "create": lambda: client.create(LEASES, body, dry_run=DryRun.ALL),
+        "update": lambda: client.update(LEASES, older, dry_run=DryRun.ALL),
+    }
+    missing = []
+    for verb, call in calls.items():
+        try:
+            await call()
+        except Forbidden:
+            missing.append(f"{verb} {LEASES} in {lease.namespace}")
+        except NotFound:
+            if verb == "create":
+                raise ConfigError(
+                    f"create lease {lease}: there is no namespace {lease.namespace}; create it, or name another with "
+                    "--lease-namespace"
+                ) from None
+        except (AlreadyExists, BadRequest, Conflict, Invalid):
+            pass
+    return missing

@@ -1,4 +1,4 @@
-"""The embedded API server: HTTP in front of an object tracker, enough of it for kubectl."""
+"""The embedded API server: serves an object tracker over HTTP, completely enough for kubectl and client libraries."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """
-Who may speak to an API server, decided before anything else is read of a request.
+Access control of the API server: checks each request before anything else in it is read.
 
-    Host            an address of this machine's own, localhost, or the name the server was told to listen at: a page
-                    from elsewhere can have its own name lead to 127.0.0.1, and the browser then takes it for ours
-    Origin and      none: a browser sends Origin, or Sec-Fetch-Site, with what a page asks for, and no page is served
-    Sec-Fetch-Site  here that could have a reason to
-    Authorization   the server's token, except for health checks; without it nothing is told but that the server lives
-    Content-Type    with every body: a browser asks the server first before a page may send it JSON, and is told no
+    Host            a loopback address, localhost, or the name that the server listens at: a web page can make a name of
+                    its own resolve to 127.0.0.1 (DNS rebinding)
+    Origin and      must be absent: a browser sends Origin or Sec-Fetch-Site with the requests of a page, and this
+    Sec-Fetch-Site  server serves no pages
+    Authorization   the server's token, except for health checks
+    Content-Type    required with every body: a browser sends a preflight before a page may send JSON, and it is refused
 
-The first two and the last hold for a server without TLS and token too. Such a server listens on loopback only.
+A server without TLS and token checks everything but the token. It listens on loopback only.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ import re
 import secrets
 import ssl
 from enum import Enum, auto
-from ipaddress import ip_address
 
 from aiohttp import hdrs, web
 
 from ctrlkit.errors import BadRequest, ConfigError, Forbidden, Unauthorized, UnsupportedMediaType
 from ctrlkit.fakes.apiserver.certificates import Authority
+from ctrlkit.manager.endpoints.options import is_loopback
 
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 _SHOWN_MAX = 100
 _WITHOUT_TYPE = "OpenAPI-Generator/"
-"""How the official Python client calls itself, which names no type for JSON; a page's requests cannot."""
+"""The User-Agent of the official Python client, which omits the type of JSON; a page cannot set it."""
 
 
 class Security(Enum):
-    """What protects a server from the other users and programs of its machine."""
+    """How a server is protected from other users and programs of its machine."""
 
     TLS = auto()
-    """TLS with an authority of its own, and a token; both are in the kubeconfig."""
+    """TLS with a certificate authority of its own, and a token; the kubeconfig has both."""
 
     INSECURE = auto()
-    """Nothing: plain HTTP on loopback, where every local process may do everything. Web pages may not."""
+    """Plain HTTP on loopback without a token: every local process may do everything, web pages may not."""
 
 
 class Access:
     """
-    The token and the certificate authority of one server, and what it checks of each request.
+    The token and the certificate authority of one server; checks its requests.
 
-    Shape   `token` and `authority` are None for an insecure server.
+    `token` and `authority` are None for an insecure server.
     """
 
     def __init__(self, security: Security) -> None:
         is_secure = security is Security.TLS
-        self.token = secrets.token_urlsafe(32) if is_secure else None
-        self.authority = Authority() if is_secure else None
+        self.token: str | None = secrets.token_urlsafe(32) if is_secure else None
+        self.authority: Authority | None = Authority() if is_secure else None
 
     def __repr__(self) -> str:
         return f"Access({'with a token' if self.token else 'insecure'})"
@@ -63,10 +63,10 @@ class Access:
         return "http" if self.authority is None else "https"
 
     def context_for(self, host: str) -> ssl.SSLContext | None:
-        """The TLS to listen at `host` with. Errors: ConfigError for an insecure server that others could reach."""
+        """Return the TLS context for `host`. Errors: ConfigError for an insecure server that others could reach."""
         if self.authority is not None:
             return self.authority.server_context(host)
-        if not is_loopback(host):
+        if not is_local(host):
             raise ConfigError(
                 f"serve the API without TLS and token at {host}: other machines could reach it; "
                 "listen at 127.0.0.1, or leave the security as it is"
@@ -75,10 +75,10 @@ class Access:
 
     def check(self, request: web.BaseRequest, host: str) -> None:
         """
-        Let a request to the server at `host` pass.
+        Check a request to the server at `host`.
 
-        Errors  BadRequest without one Host; Forbidden for another's name and for what a web page asks for; Unauthorized
-                without the token; UnsupportedMediaType for a body of unnamed type.
+        Errors  BadRequest unless there is one Host; Forbidden for a foreign Host and for requests of web pages;
+                Unauthorized without the token; UnsupportedMediaType for a body without a Content-Type.
         """
         _check_host(request, host)
         _check_page(request)
@@ -114,14 +114,14 @@ def _check_host(request: web.BaseRequest, host: str) -> None:
 
 
 def _address_called(request: web.BaseRequest) -> tuple[str, ...]:
-    """The address of ours that the client connected to; a server may listen at all of its machine's."""
+    """The local address that the client connected to; a server may listen at all addresses of its machine."""
     name = request.transport and request.transport.get_extra_info("sockname")
     return (str(name[0]),) if isinstance(name, tuple) else ()
 
 
 def _is_among(authority: str, ours: set[str]) -> bool:
     """
-    Whether a Host is one of `ours` or a name of the machine itself; its port may be that of a forwarder.
+    Whether a Host is one of `ours` or local; its port may be that of a port forwarder.
 
     >>> [_is_among(name, {"kube.example"}) for name in ("127.0.0.1:6443", "localhost", "[::1]:1", "KUBE.example:80")]
     [True, True, True, True]
@@ -132,15 +132,12 @@ def _is_among(authority: str, ours: set[str]) -> bool:
     if found is None:
         return False
     name = found[1].strip("[]").lower()
-    return name in ours or is_loopback(name)
+    return name in ours or is_local(name)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is of the machine itself."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+def is_local(host: str) -> bool:
+    """Whether a host name or address always leads to the machine itself."""
+    return host == "localhost" or is_loopback(host)
 
 
 def _check_page(request: web.BaseRequest) -> None:

@@ -1,9 +1,8 @@
 """
-The certificate authority of one server, made when the server is.
+The certificate authority of one server, created with it.
 
-Owns     The authority's key, in memory and nowhere else: it signs this server's certificates and nothing besides, and
-         is gone with the process. Whoever trusts the authority trusts no one else by it.
-Time     Clients compare dates with their machine's clock, so these dates are real ones even where time is virtual.
+Its key exists in memory only, signs nothing but this server's certificates, and is gone with the process. The validity
+dates are real ones even on virtual time, because clients compare them with their machine's clock.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from ctrlkit.wire.secrets import Pem
 
 _LIFE = timedelta(days=365)
 _SKEW = timedelta(hours=1)
-"""How far behind a client's clock may be."""
+"""How far a client's clock may be behind."""
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -49,11 +48,11 @@ class Authority:
 
     @property
     def pem(self) -> bytes:
-        """The authority's certificate, for those who are to trust it."""
+        """The authority's certificate, for clients."""
         return self._certificate.public_bytes(Encoding.PEM)
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """What a server at `host`, which is also reached as localhost, 127.0.0.1 and ::1, listens with."""
+        """Return the TLS context of a server at `host`, valid for localhost, 127.0.0.1 and ::1, too."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([_general_name(name) for name in dict.fromkeys((*_LOCAL_NAMES, host))])
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())

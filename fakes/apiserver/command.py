@@ -8,21 +8,25 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from ctrlkit.cli import Command
 from ctrlkit.client import Client
 from ctrlkit.clock import now
-from ctrlkit.errors import ConfigError
+from ctrlkit.errors import ApiError, ConfigError
 from ctrlkit.fakes.apiserver.access import Security
-from ctrlkit.fakes.apiserver.kubeconfig import is_of_a_server
-from ctrlkit.fakes.apiserver.manifests import load
+from ctrlkit.fakes.apiserver.kubeconfig import is_our_kubeconfig
 from ctrlkit.fakes.apiserver.server import ApiServer
+from ctrlkit.fakes.clientset.clientset import seed
 from ctrlkit.fakes.cluster import Cluster, InProcessRuntime
-from ctrlkit.fakes.cluster.node.any_image import AnyImage
+from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage
 from ctrlkit.fakes.tracker import Tracker, version_at
+from ctrlkit.model import to_plain
 from ctrlkit.telemetry import LogLevel, configure_logging
 
 
@@ -87,7 +91,7 @@ def _check_replaceable(kubeconfig: Path) -> None:
     if not os.path.lexists(kubeconfig):
         return
     try:
-        is_ours = kubeconfig.is_file() and is_of_a_server(kubeconfig.read_text(encoding="utf-8"))
+        is_ours = kubeconfig.is_file() and is_our_kubeconfig(kubeconfig.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         is_ours = False
     if not is_ours:
@@ -104,7 +108,7 @@ async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], securit
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     tracker = Tracker(begins_at=version_at(now()))
-    load(tracker, manifests)
+    load_manifests(tracker, manifests)
     async with (
         ApiServer(tracker, tracker.registry, security=security).serve(port=port) as server,
         InProcessRuntime(images=AnyImage()) as runtime,
@@ -142,3 +146,48 @@ COMMAND = Command(
     configure=_configure,
     run=_run,
 )
+
+
+def load_manifests(tracker: Tracker, paths: Iterable[Path]) -> int:
+    """
+    Put the objects of YAML or JSON files into a tracker, in their order; returns how many.
+
+    Shape   A file holds one object or several, apart by `---`; empty ones are passed over. Definitions stand before
+            what is defined by them, as for kubectl. Without a namespace, objects of namespaced kinds are in `default`.
+    Errors  ConfigError for a file that cannot be read or does not hold objects, and for an object that a server would
+            refuse; it names the file and the object.
+    """
+    count = 0
+    for path in paths:
+        for number, item in enumerate(_documents(path), start=1):
+            what = f"create object {number} of {path}"
+            if not isinstance(item, dict):
+                fact = f"it is of type {type(item).__name__}"
+                raise ConfigError(f"{what}: {fact}; write a mapping with apiVersion and kind")
+            try:
+                seed(tracker, _placed(tracker, item))
+            except (ApiError, ValueError) as error:
+                raise ConfigError(f"{what}: {error}") from None
+            count += 1
+    return count
+
+
+def _documents(path: Path) -> Iterator[Any]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from (item for item in yaml.safe_load_all(file) if item is not None)
+    except OSError as error:
+        raise ConfigError(f"read the manifest {path}: {error.strerror}; name a file of YAML or JSON") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"read the manifest {path}: it is no YAML: {reason}") from None
+
+
+def _placed(tracker: Tracker, item: dict[str, Any]) -> dict[str, Any]:
+    """The object, in the namespace `default` where it needs one and names none."""
+    served = tracker.registry.find_kind(str(item.get("apiVersion", "")), str(item.get("kind", "")))
+    body: dict[str, Any] = to_plain(item)
+    metadata = body.get("metadata")
+    if served is not None and served.resource.namespaced and isinstance(metadata, dict):
+        metadata.setdefault("namespace", "default")
+    return body

@@ -1,8 +1,8 @@
 """
-Discovery: what a server says it serves, built from the registry each time it is asked.
+Discovery and OpenAPI documents, built from the registry on each request.
 
-In       The registry's served kinds, custom ones included as they come and go.
-Out      Documents as plain dicts: the legacy lists and groups, the aggregated list and /version.
+kubectl looks up a kind's PATCH operation in the OpenAPI documents. Where that takes `fieldValidation`, kubectl leaves
+validation to the server and needs no schemas, so these documents have none.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.model import PatchType
 from ctrlkit.model.kinds import BUILT_IN, EVENTS_V1
 
 SERVER_VERSION = "v1.36.0"
@@ -187,4 +188,63 @@ def _aggregated_entry(kind: Strategy) -> dict[str, Any]:
         "verbs": verbs_of(kind),
         **_names(kind),
         **({"subresources": subresources} if subresources else {}),
+    }
+
+
+_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+_NAMESPACE = {**_NAME, "name": "namespace"}
+_QUERY = ("dryRun", "fieldManager", "fieldValidation", "force")
+
+
+def openapi_index(served: Iterable[Strategy]) -> dict[str, Any]:
+    """What /openapi/v3 answers: where each document is."""
+    roots = sorted({_root(kind) for kind in served})
+    return {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}"} for root in roots}}
+
+
+def openapi_document(served: Iterable[Strategy], root: str) -> dict[str, Any] | None:
+    """What /openapi/v3/ROOT answers, such as for `apis/apps/v1`; None where nothing is served there."""
+    kinds = [kind for kind in served if _root(kind) == root]
+    if not kinds:
+        return None
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": SERVER_VERSION},
+        "paths": {_path(kind): {"patch": _patch(kind)} for kind in kinds},
+        "components": {"schemas": {}},
+    }
+
+
+def _root(kind: Strategy) -> str:
+    resource = kind.resource
+    return f"apis/{resource.group}/{resource.version}" if resource.group else f"api/{resource.version}"
+
+
+def _path(kind: Strategy) -> str:
+    scope = "namespaces/{namespace}/" if kind.resource.namespaced else ""
+    return f"/{_root(kind)}/{scope}{kind.resource.plural}/{{name}}"
+
+
+def _patch_types(kind: Strategy) -> list[str]:
+    """The types of patch that a kind takes; only built-in ones know how their lists merge."""
+    return [one.value for one in PatchType if not (kind.custom and one is PatchType.STRATEGIC)]
+
+
+def _patch(kind: Strategy) -> dict[str, Any]:
+    resource = kind.resource
+    places = [_NAME, _NAMESPACE] if resource.namespaced else [_NAME]
+    return {
+        "operationId": f"patch{resource.kind}",
+        "parameters": [*places, *({"name": name, "in": "query", "schema": {"type": "string"}} for name in _QUERY)],
+        "requestBody": {
+            "content": {name: {"schema": {"type": "object"}} for name in _patch_types(kind)},
+            "required": True,
+        },
+        "responses": {"200": {"description": "OK"}},
+        "x-kubernetes-action": "patch",
+        "x-kubernetes-group-version-kind": {
+            "group": resource.group,
+            "version": resource.version,
+            "kind": resource.kind,
+        },
     }

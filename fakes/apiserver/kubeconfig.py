@@ -1,23 +1,20 @@
-"""The kubeconfig with which kubectl and ctrlkit find the server."""
+"""The kubeconfig of a server, for kubectl and ctrlkit."""
 
 from __future__ import annotations
 
 import base64
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ctrlkit.fakes.apiserver.access import is_loopback
+from ctrlkit.fakes.apiserver.access import is_local
 
 _NAME = "ctrlkit"
 
 
 def kubeconfig_text(url: str, *, token: str | None = None, authority_pem: bytes | None = None) -> str:
     """
-    One cluster, one user and the context of both, in the namespace default.
+    Return a kubeconfig with one cluster, one user and one context, in namespace default.
 
     >>> print(kubeconfig_text("https://127.0.0.1:6443", token="secret", authority_pem=b"PEM"))
     apiVersion: v1
@@ -54,13 +51,12 @@ def kubeconfig_text(url: str, *, token: str | None = None, authority_pem: bytes 
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def is_of_a_server(text: str) -> bool:
+def is_our_kubeconfig(text: str) -> bool:
     """
-    Whether a file is empty, or a kubeconfig that leads to one of these servers and nowhere else, so that it may be
-    written over.
+    Whether a file is empty or a kubeconfig of such a server alone, so that it may be overwritten.
 
     >>> old = kubeconfig_text("https://127.0.0.1:6443", token="old")
-    >>> is_of_a_server(old), is_of_a_server(""), is_of_a_server(old.replace("127.0.0.1", "kube.example"))
+    >>> is_our_kubeconfig(old), is_our_kubeconfig(""), is_our_kubeconfig(old.replace("127.0.0.1", "kube.example"))
     (True, True, False)
     """
     if not text.strip():
@@ -75,17 +71,5 @@ def is_of_a_server(text: str) -> bool:
             "users": [{"name": user}],
             "contexts": [{"name": context}],
         } if cluster == user == context == _NAME:
-            return is_loopback(url.removeprefix("https://").removeprefix("http://").rpartition(":")[0].strip("[]"))
+            return is_local(url.removeprefix("https://").removeprefix("http://").rpartition(":")[0].strip("[]"))
     return False
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its first moment; an older one of the name is replaced whole."""
-    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.")  # its name cannot be guessed
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise

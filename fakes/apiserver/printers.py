@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ctrlkit.fakes.apiserver.durations import age
+from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.tracker.kinds.core.events_v1 import exchanged
 
 Plain = Mapping[str, Any]

@@ -1,10 +1,11 @@
-"""What a client asks for: the Action in an HTTP request, or the refusal in the words of a real server."""
+"""Reads HTTP requests: the Action of a request, or an error in the words of a real server."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -12,10 +13,11 @@ from aiohttp import web
 from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership.ownership import MANAGER_BYTES_MAX
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
 from ctrlkit.fakes.tracker.verbs.malformed import json_problem
-from ctrlkit.model import Action, AnyResource, PatchType, custom_resource
+from ctrlkit.model import Action, AnyResource, PatchType, Verb, custom_resource
 from ctrlkit.wire.routes import to_action
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
@@ -26,16 +28,16 @@ _PATCHES = (*_CUSTOM_PATCHES, PatchType.STRATEGIC.value)
 _SUMMARY_CHARACTERS = 30
 _SURROGATE = b"\\ud"
 _BINDINGS = Strategy(resource=custom_resource(group="", kind="Binding", plural="bindings"), singular="binding")
-"""Made and never kept, so no kind of the registry: the tracker takes a Binding as a write to its pod."""
+"""Not a kind of the registry, because it is never stored: the tracker handles it as a write to its pod."""
 
 
-class NoSuchPage(Exception):
-    """No API lives at this path: the answer is plain text, not a Status."""
+class UnknownPath(Exception):
+    """No API is served at this path; the answer is plain text, not a Status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a path leads to: a kind, and the methods the path supports."""
+    """The kind at a path and the methods that the path supports."""
 
     served: Strategy
     methods: tuple[str, ...]
@@ -43,9 +45,9 @@ class Target:
 
 def find_target(path: str, registry: Registry) -> Target:
     """
-    The kind that a percent-encoded path is about.
+    Find the kind that a percent-encoded path names.
 
-    Errors  NoSuchPage where no such API group version is served, NotFound where the kind is not.
+    Errors  UnknownPath if the API group version is not served, NotFound if the kind is not.
     """
     match path.strip("/").split("/"):
         case ["api", version, *rest] if rest:
@@ -53,10 +55,10 @@ def find_target(path: str, registry: Registry) -> Target:
         case ["apis", group, version, *rest] if rest:
             pass
         case _:
-            raise NoSuchPage
+            raise UnknownPath
     kinds = [kind for kind in registry.served() if (kind.resource.group, kind.resource.version) == (group, version)]
     if not kinds:
-        raise NoSuchPage
+        raise UnknownPath
     in_namespace = len(rest) > 2 and rest[0] == "namespaces" and (bool(group) or rest[2] not in ("status", "finalize"))
     rest = rest[2:] if in_namespace else rest
     for kind in (*kinds, _BINDINGS) if not group else kinds:
@@ -77,9 +79,9 @@ def _methods(kind: Strategy, below: list[str], *, in_namespace: bool) -> tuple[s
 
 async def read_body(request: web.BaseRequest) -> bytes | None:
     """
-    The body, None where there is none.
+    Read the body; None if there is none.
 
-    Errors  RequestEntityTooLarge beyond 3 MiB, of which no more is read; BadRequest where it is broken off.
+    Errors  RequestEntityTooLarge beyond 3 MiB, without reading the rest; BadRequest for an incomplete body.
     """
     chunks = []
     size_bytes = 0
@@ -95,7 +97,7 @@ async def read_body(request: web.BaseRequest) -> bytes | None:
 
 
 def read_deeply(request: web.BaseRequest, body: bytes | None, target: Target) -> Action:
-    """What `read_action` does, for a body of any depth that a server reads."""
+    """Do the same as `read_action` for deeply nested bodies."""
     try:
         return deeply(lambda: read_action(request, body, target))
     except TooDeep as error:
@@ -104,7 +106,7 @@ def read_deeply(request: web.BaseRequest, body: bytes | None, target: Target) ->
 
 def read_action(request: web.BaseRequest, body: bytes | None, target: Target) -> Action:
     """
-    The Action a request carries.
+    Convert a request to an Action.
 
     Errors  MethodNotAllowed, UnsupportedMediaType, BadRequest, NotFound.
     """
@@ -127,7 +129,7 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
 
 
 def _with_manager(action: Action, user_agent: str) -> Action:
-    """The Action with the field manager that a client which names none is taken for; who applies must name one."""
+    """Set the default field manager, from the User-Agent; an apply must name its own."""
     if action.options.field_manager or not action.verb.writes or action.patch_type is PatchType.APPLY:
         return action
     printable = "".join(letter for letter in user_agent.partition("/")[0] if letter.isprintable())
@@ -136,12 +138,12 @@ def _with_manager(action: Action, user_agent: str) -> Action:
 
 
 def content_type_of(request: web.BaseRequest) -> str:
-    """The type of a request's body, JSON where none is given."""
+    """Return the media type of a request's body; JSON by default."""
     return request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
 
 
 def _check_body(request: web.BaseRequest, body: bytes, served: Strategy) -> None:
-    """Refuse what `to_action` would refuse too, in the words clients know."""
+    """Refuse malformed bodies in the words of a real server."""
     content_type = content_type_of(request)
     is_patch = request.method == "PATCH"
     if is_patch and content_type not in _PATCHES and not served.custom:
@@ -171,7 +173,7 @@ def _unknown_format(accepted: Iterable[str]) -> UnsupportedMediaType:
 
 
 def _without_broken_text(body: bytes) -> bytes:
-    """A JSON body in which what is no Unicode has been replaced, as the server does it; others as they are."""
+    """Replace invalid Unicode in a JSON body, as a real server does."""
     try:
         body.decode()
         if _SURROGATE not in body:
@@ -198,3 +200,51 @@ def _refusal(problem: str, body: bytes, served: Strategy, *, is_patch: bool) -> 
 
 def _unknown_resource() -> NotFound:
     return NotFound("the server could not find the requested resource")
+
+
+def check_duplicates(action: Action, body: bytes | None, content_type: str) -> None:
+    """
+    Warn of duplicate fields in the JSON body of a create or update; the last one counts.
+
+    Errors  BadRequest if field validation is strict.
+    """
+    strictness = action.options.field_validation
+    is_object = action.verb in (Verb.CREATE, Verb.UPDATE) and content_type.endswith("json")
+    if not body or not is_object or strictness == "Ignore":
+        return
+    texts = [f'duplicate field "{path}"' for path in dict.fromkeys(duplicate_fields(body))]
+    if texts and strictness == "Strict":
+        kind, version = action.resource.kind, action.resource.version
+        raise BadRequest(
+            f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {", ".join(texts)}'
+        )
+    for text in texts:
+        notice(text)
+
+
+def duplicate_fields(body: bytes) -> list[str]:
+    """
+    Return the paths of the fields that a JSON text has more than once.
+
+    >>> duplicate_fields(b'{"spec": {"a": 1, "a": 2, "l": [{"b": 1, "b": 1}]}}')
+    ['spec.a', 'spec.l[0].b']
+    """
+    return list(_duplicates(json.loads(body, object_pairs_hook=_Pairs), ""))
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with its duplicate fields."""
+
+
+def _duplicates(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, _Pairs):
+        seen = set()
+        for name, inner in value:
+            here = f"{path}.{name}".lstrip(".")
+            if name in seen:
+                yield here
+            seen.add(name)
+            yield from _duplicates(inner, here)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _duplicates(inner, f"{path}[{index}]")

@@ -1,9 +1,9 @@
 """
-An API server over HTTP: each request becomes an Action, is performed by a Transport, and its answer goes back.
+An API server over HTTP: it turns each request into an Action, has a Transport perform it, and sends the answer.
 
-In       A Transport (an object tracker, a FakeClientset, even a client of another server) and the Registry of kinds.
-Out      Discovery, objects, lists, Tables and watches, refusals as Status: what kubectl and client libraries expect.
-Owns     The listening socket and the open watches; leaving `serve()` ends both at once. It keeps no objects.
+It needs a Transport (an object tracker, a FakeClientset, even a client of another server) and the Registry of kinds. It
+serves discovery, objects, lists, Tables, watches and Status errors as kubectl and client libraries expect them. It owns
+the listening socket and the open watches, and keeps no objects.
 """
 
 from __future__ import annotations
@@ -12,23 +12,36 @@ import asyncio
 import errno
 import functools
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, http_exceptions, web
 
 from ctrlkit import clock
-from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, ServiceUnavailable, TransportError
-from ctrlkit.fakes.apiserver import discovery, openapi
+from ctrlkit.errors import ApiError, BadRequest, ConfigError, CtrlkitError, ServiceUnavailable, TransportError
+from ctrlkit.fakes.apiserver import discovery
 from ctrlkit.fakes.apiserver.access import HEALTH_PATHS, Access, Security
-from ctrlkit.fakes.apiserver.answers import document_answer, json_answer, status_answer, text_answer, with_warnings
-from ctrlkit.fakes.apiserver.duplicates import check_duplicates
-from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text, write_private
-from ctrlkit.fakes.apiserver.negotiation import AGGREGATED_DISCOVERY, accepts_aggregated_discovery
-from ctrlkit.fakes.apiserver.protocol import StatusServer
-from ctrlkit.fakes.apiserver.requests import NoSuchPage, content_type_of, find_target, read_body, read_deeply
-from ctrlkit.fakes.apiserver.views import View
+from ctrlkit.fakes.apiserver.answers import (
+    AGGREGATED_DISCOVERY,
+    Representation,
+    accepts_aggregated_discovery,
+    document_answer,
+    json_answer,
+    status_answer,
+    text_answer,
+    with_warnings,
+)
+from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
+from ctrlkit.fakes.apiserver.requests import (
+    UnknownPath,
+    check_duplicates,
+    content_type_of,
+    find_target,
+    read_body,
+    read_deeply,
+)
+from ctrlkit.fakes.files import write_private
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.fakes.tracker.refusals import internal_error
@@ -43,26 +56,26 @@ _PIECE_BYTES = 16 * 1024
 _SHOWN_CHARACTERS = 256
 
 STALL_S = 60.0
-"""How long a client of a watch may take for a batch of its lines before it is cut off (see tracker/verbs/watch.py)."""
+"""Seconds that a client of a watch may take to read a batch of lines before it is disconnected."""
 
 _JSON = "application/json"
 _PLAIN = "text/plain; charset=utf-8"
 
 
 class PortTaken(CtrlkitError):
-    """Something else listens at the address."""
+    """Another program listens at the address."""
 
 
 class ApiServer:
     """
-    Serve a Transport over HTTP, for as long as `serve()` is entered.
+    Serves a Transport over HTTP while `serve()` is entered.
 
         async with ApiServer(tracker, tracker.registry).serve() as server:
             print(server.url)
 
-    Shape   It speaks TLS under an authority of its own and asks for a token; both are in its kubeconfig and nowhere
-            else, and stay as they are for as long as this object lives. `Security.INSECURE` is for tests and tools that
-            want plain HTTP on loopback without a token.
+    Shape   It uses TLS with a certificate authority of its own and requires a token. Only its kubeconfig has both, and
+            they do not change during the life of this object. `Security.INSECURE` is for tests and tools that need
+            plain HTTP on loopback without a token.
     Errors  PortTaken on entering; ConfigError from `url` and `kubeconfig()` while nothing is served.
     Owner   One event loop; one `serve()` at a time.
     """
@@ -83,23 +96,23 @@ class ApiServer:
         return f"{self._access.scheme}://{self._address}"
 
     def kubeconfig(self) -> str:
-        """A kubeconfig for the running server, as YAML; whoever has it may do everything."""
+        """Return a kubeconfig for the running server as YAML; its user may do everything."""
         authority = self._access.authority
         return kubeconfig_text(
             self.url, token=self._access.token, authority_pem=None if authority is None else authority.pem
         )
 
     def write_kubeconfig(self, path: str | Path) -> None:
-        """Write the kubeconfig to a file only its owner can read."""
+        """Write the kubeconfig to a file that only its owner can read."""
         write_private(Path(path), self.kubeconfig())
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[ApiServer]:
-        """Listen, port 0 for any free one; on leaving end all watches and close all connections."""
+        """Listen (port 0: any free one); on leaving, end all watches and close all connections."""
         if self._address:
             raise ConfigError(f"serve at {host}:{port}: this API server already serves {self.url}; make another one")
         tls = self._access.context_for(host)
-        runner = web.ServerRunner(StatusServer(self._handle), shutdown_timeout=_SHUTDOWN_S)
+        runner = web.ServerRunner(_StatusServer(self._handle), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
             await _listen(runner, host, port, tls)
@@ -119,7 +132,7 @@ class ApiServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await self._answer(request)
-        except NoSuchPage:
+        except UnknownPath:
             return text_answer("404 page not found\n", status=404)
         except ApiError as error:
             return status_answer(error)
@@ -145,9 +158,9 @@ class ApiServer:
             case ["version"]:
                 body = discovery.version_document()
             case ["openapi", "v3"]:
-                return json_answer(openapi.index(served), content_type=_PLAIN)  # as a real server calls it
+                return json_answer(discovery.openapi_index(served), content_type=_PLAIN)  # as a real server calls it
             case ["openapi", "v3", *root]:
-                body = openapi.document(served, "/".join(root))
+                body = discovery.openapi_document(served, "/".join(root))
             case ["api" | "apis" as root] if aggregated:
                 return json_answer(discovery.aggregated(served, core=root == "api"), content_type=AGGREGATED_DISCOVERY)
             case ["api"]:
@@ -167,14 +180,14 @@ class ApiServer:
         try:
             body = await read_body(request)
             action = read_deeply(request, body, target)
-            view = View(request, target.served)
+            representation = Representation(request, target.served)
             if action.verb is Verb.WATCH:
-                return await self._stream(request, action, view)
+                return await self._stream(request, action, representation)
             with noticed() as texts:
                 deeply(lambda: check_duplicates(action, body, content_type_of(request)))
                 answer = await self._transport.do(action)
             is_made = action.verb is Verb.CREATE or isinstance(answer, Made)
-            document = deeply(lambda: view.of(answer))
+            document = deeply(lambda: representation.of(answer))
             return with_warnings(document_answer(document, status=201 if is_made else 200), texts)
         except ApiError as error:
             return status_answer(error, allow=target.methods)
@@ -183,8 +196,10 @@ class ApiServer:
     # Watches
     # -----------------------------------------------------------------------------------------------------------------
 
-    async def _stream(self, request: web.BaseRequest, action: Action, view: View) -> web.StreamResponse:
-        """Send a watch's lines as they come, until the transport ends it, the client leaves, or the server stops."""
+    async def _stream(
+        self, request: web.BaseRequest, action: Action, representation: Representation
+    ) -> web.StreamResponse:
+        """Send the lines of a watch until the transport ends it, the client leaves, or the server stops."""
         response = web.StreamResponse(headers={"Content-Type": _JSON})
         if request.version >= HttpVersion11:
             response.enable_chunked_encoding()
@@ -199,7 +214,7 @@ class ApiServer:
                     request.transport.set_write_buffer_limits(high=_PIECE_BYTES)
                 async for lines in batches:
                     async with asyncio.timeout(STALL_S):
-                        await _send(response, view, lines)
+                        await _send(response, representation, lines)
         except TimeoutError:
             if not response.prepared:
                 raise ServiceUnavailable("the server is shutting down") from None
@@ -219,12 +234,12 @@ class ApiServer:
             watch.reschedule(clock.monotonic())
 
 
-async def _send(response: web.StreamResponse, view: View, lines: Sequence[bytes]) -> None:
-    """Write lines in pieces, each when the client has taken what went before: it holds no copies of large ones."""
+async def _send(response: web.StreamResponse, representation: Representation, lines: Sequence[bytes]) -> None:
+    """Write lines in pieces, each after the client has read the one before, so that no copies pile up."""
     piece: list[bytes] = []
     size_bytes = 0
     for line in lines:
-        shown = deeply(functools.partial(view.event, line))
+        shown = deeply(functools.partial(representation.event, line))
         size_bytes += len(shown) + 1
         if size_bytes > _PIECE_BYTES and piece:
             await response.write(b"".join(piece))
@@ -251,7 +266,70 @@ async def _listen(runner: web.ServerRunner, host: str, port: int, tls: ssl.SSLCo
 
 
 def _drop(request: web.BaseRequest) -> web.Response:
-    """The transport had no answer, so the client gets none: its connection is closed."""
+    """Close the connection without an answer, because the transport had none."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
+
+
+LINE_BYTES_MAX = 1024 * 1024
+"""Longest request line in bytes, as for Go's servers."""
+
+HEADER_BYTES_MAX = 64 * 1024
+HEADERS_MAX = 100
+"""Most headers of a request: they are kept in memory before the client is authenticated."""
+
+
+class _StatusServer(web.Server):
+    """
+    aiohttp's low-level server, with a real API server's limits, which answers malformed HTTP with a Status.
+
+    An exception in a handler is logged with its traceback and answered with the Status of an internal error.
+    """
+
+    def __init__(self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+        super().__init__(
+            handle,
+            handler_cancellation=True,
+            access_log=None,
+            auto_decompress=False,  # a server reads bodies as they come
+            max_line_size=LINE_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
+            max_headers=HEADERS_MAX,
+        )
+
+    def __call__(self) -> web.RequestHandler:
+        """Create the protocol of a connection."""
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class _Protocol(web.RequestHandler):
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that could not be read, or whose handler failed, and close the connection."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun, and cannot become another")
+        if status >= 500:
+            self.log_exception("the API server failed of %s %s", request.method, request.path, exc_info=exc)
+        answer = status_answer(_refusal(status, exc))
+        answer.force_close()
+        return answer
+
+
+def _refusal(status: int, error: BaseException | None) -> ApiError:
+    match error:
+        case http_exceptions.LineTooLong():
+            text = f"the request line is longer than {LINE_BYTES_MAX} bytes, or a header than {HEADER_BYTES_MAX}"
+            return ApiError(text, code=431, reason="RequestHeaderFieldsTooLarge")
+        case http_exceptions.HttpProcessingError():
+            return BadRequest("the request is no HTTP that this server reads")
+    if status >= 500:
+        return internal_error("the server failed of this request; its log has the traceback")
+    return BadRequest("the request is no HTTP that this server reads")

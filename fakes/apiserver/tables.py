@@ -18,8 +18,8 @@ import msgspec
 
 from ctrlkit.errors import BadRequest
 from ctrlkit.fakes.apiserver import jsonpath
-from ctrlkit.fakes.apiserver.durations import age
 from ctrlkit.fakes.apiserver.printers import PRINTERS, default_cells
+from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.verbs.partial import META_VERSION, partial_object
 from ctrlkit.model import AnyResource

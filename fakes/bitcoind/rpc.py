@@ -45,7 +45,7 @@ class Mode(Enum):
 
 
 @dataclass(slots=True)
-class Faults:
+class NodeFaults:
     """What goes wrong on purpose. Outlives a restart of the node; assign a new one to heal all."""
 
     mode: Mode = Mode.SERVE
@@ -72,7 +72,7 @@ class RpcServer:
         user: str,
         password: str,
         call: Callable[[str, list[Any]], Awaitable[Any]],
-        faults: Callable[[], Faults],
+        faults: Callable[[], NodeFaults],
     ) -> None:
         self._host = host
         self._port = port
@@ -121,7 +121,7 @@ class RpcServer:
             case Mode.SERVE:
                 return await self._serve(request, faults)
 
-    async def _serve(self, request: web.BaseRequest, faults: Faults) -> web.StreamResponse:
+    async def _serve(self, request: web.BaseRequest, faults: NodeFaults) -> web.StreamResponse:
         if request.path != "/":
             return _plain(404)
         if request.method != "POST":

@@ -1,1 +1,1 @@
-"""A clientset that records calls and lets tests answer them: `calls` says which, `faults` scripts failures."""
+"""FakeClientset: records calls, lets tests answer them (`Calls` selects which), and scripts failures (`Faults`)."""

@@ -1,4 +1,4 @@
-"""Which calls a reactor or a fault is about."""
+"""Calls: selects the API calls that a reactor or a fault applies to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ctrlkit.model import Action, AnyResource, ObjectKey, Verb
 @dataclass(frozen=True, slots=True)
 class Calls:
     """
-    A pattern of calls: all that is left out matches everything.
+    A pattern of API calls; a field that is left out matches everything.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> scaling = Calls("update", "statefulsets/scale", "demo/*")
@@ -20,9 +20,9 @@ class Calls:
     (False, 'update statefulsets/scale demo/*')
 
     Shape   `resource` is a Resource, a plural, or a plural and a subresource such as `pods/status`. A bare plural
-            stands for the kind and all its subresources (row T3); a Resource is told from its namesakes by its group.
-            `key` is a glob over `namespace/name`, or `name` for a cluster-scoped kind; a call about a collection has
-            the key `namespace/`, or "" for all namespaces.
+            matches the kind and all its subresources; a Resource matches by group and plural. `key` is a glob over
+            `namespace/name`, or over `name` for a cluster-scoped kind; a call for a collection has the key
+            `namespace/`, or "" for all namespaces.
     """
 
     verb: str = "*"
@@ -30,7 +30,7 @@ class Calls:
     key: str = "*"
 
     def matches(self, action: Action) -> bool:
-        """Whether a call is one of these."""
+        """Whether a call fits this pattern."""
         return self.verb in ("*", action.verb) and self._is_about(action) and fnmatchcase(key_of(action), self.key)
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Calls:
 
 def key_of(action: Action) -> str:
     """
-    The object or collection a call is about, as text; of a create, the object it wants to make.
+    Return the key of the object or collection that a call is for; for a create, of the object to create.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> key_of(Action(verb=Verb.CREATE, resource=PODS, namespace="demo", body={"metadata": {"generateName": "a-"}}))

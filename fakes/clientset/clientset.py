@@ -1,9 +1,8 @@
 """
-A client for unit tests: records what is asked, lets the test answer, and passes the rest to a tracker.
+A clientset for unit tests: it records calls, lets the test answer them, and passes the rest to a tracker.
 
-    in   Actions of a Client, or of anything else that speaks to a Transport
-    way  the log ⇒ faults ⇒ interceptors ⇒ reactors ⇒ the tracker
-    out  the first answer of a reactor, else the tracker's
+A call goes through the log ⇒ faults ⇒ interceptors ⇒ reactors ⇒ the tracker. The first answer of a reactor counts, else
+the tracker's.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ if TYPE_CHECKING:
     from ctrlkit.client import Client
 
 Reactor = Callable[[Action], object | Awaitable[object]]
-"""Passes with None, answers with an object, or refuses by raising ApiError; may be a coroutine function."""
+"""Returns None to pass, an object to answer, or raises ApiError to refuse; may be a coroutine function."""
 
 WatchReactor = Callable[[Action], AbstractAsyncContextManager[Lines] | None]
-"""Passes with None, or answers with a stream of its own."""
+"""Returns None to pass, or a context manager with a stream of its own."""
 
 
 class _Kind(Resource[Any]):
-    """A kind that is equal to itself in any Python type: what wrote it may have used another one than its reader."""
+    """A Resource that compares equal whatever the Python type: writer and reader may use different ones."""
 
     __slots__ = ()
 
@@ -49,14 +48,14 @@ class _Kind(Resource[Any]):
 @dataclass(frozen=True, slots=True)
 class Write:
     """
-    A write as a test wants to read it: equal to any other of the same verb, kind, object and subresource.
+    A write call, for assertions: equal to any other of the same verb, kind, object and subresource.
 
     >>> from ctrlkit.model.kinds import STATEFULSETS
     >>> Write("update", STATEFULSETS, "demo/net-sts", subresource="scale")
     Write('update statefulsets.apps/scale demo/net-sts')
 
-    Shape   `key` is `namespace/name`; a create by generateName has the namespace alone, with the slash. Of the writes
-            that a clientset recorded, `resource` is equal (==) to the kind in whatever Python type.
+    Shape   `key` is `namespace/name`; a create by generateName has `namespace/`. `resource` of a recorded write equals
+            (==) the same kind with any Python type.
     """
 
     verb: str
@@ -90,7 +89,7 @@ class _Rule:
 
 class FakeClientset:
     """
-    A Transport over a tracker, with an action log and reactors (rows T1 to T5).
+    A Transport over a tracker, with an action log and reactors.
 
     >>> from ctrlkit.model.kinds import CONFIG_MAPS
     >>> seeded = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}}
@@ -98,16 +97,16 @@ class FakeClientset:
     >>> clientset.tracker.get(CONFIG_MAPS, "default/a").key, clientset.actions
     (ObjectKey(namespace='default', name='a'), ())
 
-    Shape   Objects given at construction are plain dicts of registered kinds; they do not appear in the log, and a
-            namespace they need is made for them. Every call is recorded before any reactor sees it, as a deep copy;
-            what a reactor does to the body of its Action, later reactors and the tracker see.
-            A reactor may call the client, which is then recorded too; no lock is held (B29). A Status of failure that
-            a reactor answers is raised as the error it stands for (T16). `faults` scripts failures of the server.
-    Errors  ValueError for a seeded object of a kind that is not registered.
+    Shape   Objects given at construction are plain dicts of registered kinds; they do not appear in the log, and
+            namespaces that they need are created. Every call is recorded, as a deep copy, before any reactor sees it.
+            What a reactor changes in the body of its Action, later reactors and the tracker see. A reactor may use the
+            client; those calls are recorded, too, and no lock is held. A failure Status that a reactor returns is
+            raised as its ApiError. `faults` scripts failures of the server.
+    Errors  ValueError for an object of a kind that is not registered.
     """
 
-    streams_lists = False
-    """Caches fill by list, so that who reacts to `list` sees them do it (row R23)."""
+    streams_lists: bool = False
+    """Caches fill by LIST calls, not by streamed lists, so that reactors to `list` see them."""
 
     def __init__(self, tracker: Tracker | None = None, *objects: Mapping[str, Any]) -> None:
         self.tracker = Tracker() if tracker is None else tracker
@@ -129,12 +128,12 @@ class FakeClientset:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """All calls so far, oldest first, as they were when they were made."""
+        """Copies of all calls so far, oldest first."""
         return tuple(_copy(action) for action in self._log)
 
     @property
     def writes(self) -> list[Write]:
-        """The calls that change state, oldest first."""
+        """The write calls so far, oldest first."""
         return [write_of(action) for action in self._log if action.verb.writes]
 
     def clear_actions(self) -> None:
@@ -142,24 +141,24 @@ class FakeClientset:
         self._log.clear()
 
     def add_reactor(self, verb: str, resource: AnyResource | str, fn: Reactor) -> None:
-        """Ask `fn` about calls after all reactors so far; both may be "*", a resource also "pods/status"."""
+        """Call `fn` after the existing reactors; verb and resource may be "*", a resource also "pods/status"."""
         self._rules.append(_rule(verb, resource, fn))
 
     def prepend_reactor(self, verb: str, resource: AnyResource | str, fn: Reactor) -> None:
-        """Ask `fn` about calls before all reactors so far."""
+        """Call `fn` before the existing reactors."""
         self._rules.insert(0, _rule(verb, resource, fn))
 
     def add_watch_reactor(self, resource: AnyResource | str, fn: WatchReactor) -> None:
-        """Ask `fn` about watches after all watch reactors so far; what none answers is watched in the tracker."""
+        """Call `fn` for watches after the existing watch reactors; the tracker serves what none answers."""
         self._watch_rules.append(_rule("watch", resource, fn))
 
     def prepend_watch_reactor(self, resource: AnyResource | str, fn: WatchReactor) -> None:
-        """Ask `fn` about watches before all watch reactors so far."""
+        """Call `fn` for watches before the existing watch reactors."""
         self._watch_rules.insert(0, _rule("watch", resource, fn))
 
     def intercept(self, fn: Interceptor) -> None:
         """
-        Have every call but watches go through `fn`, a coroutine function; the first one added is the outermost.
+        Wrap every call except watches in `fn`, a coroutine function; the first one added is the outermost.
 
             async def slow(action, call_next):
                 await asyncio.sleep(2)
@@ -168,16 +167,16 @@ class FakeClientset:
         self._interceptors.append(fn)
 
     def intercept_watch(self, fn: WatchInterceptor) -> None:
-        """Have every watch go through `fn`, which returns an async context manager as `call_next(action)` does."""
+        """Wrap every watch in `fn`, which returns an async context manager as `call_next(action)` does."""
         self._watch_interceptors.append(fn)
 
     async def do(self, action: Action) -> bytes:
-        """Perform any verb but watch (Transport)."""
+        """Perform any verb except watch (Transport)."""
         self._log.append(_copy(action))
         return await self.do_unrecorded(action)
 
     async def do_unrecorded(self, action: Action) -> bytes:
-        """As `do`, but the call leaves no trace in `actions`."""
+        """Perform a call as `do`, without recording it in `actions`."""
         perform = self._answer
         for interceptor in reversed(self._interceptors):
             perform = functools.partial(_intercepted, interceptor, perform)
@@ -192,7 +191,7 @@ class FakeClientset:
 
     @asynccontextmanager
     async def watch_unrecorded(self, action: Action) -> AsyncIterator[Lines]:
-        """As `watch`, but the call leaves no trace in `actions`."""
+        """Open a watch as `watch`, without recording it in `actions`."""
         perform: Callable[[Action], AbstractAsyncContextManager[Lines]] = self._open
         for interceptor in reversed(self._watch_interceptors):
             perform = functools.partial(_intercepted_watch, interceptor, perform)
@@ -219,7 +218,7 @@ class FakeClientset:
 
 
 def seed(tracker: Tracker, item: Mapping[str, Any]) -> None:
-    """Put an object, its status included, into a tracker as if it had been there before."""
+    """Create an object, its status included, and the namespace it needs in a tracker."""
     body: dict[str, Any] = to_plain(item)
     served = tracker.registry.find_kind(body.get("apiVersion", ""), body.get("kind", ""))
     if served is None:
@@ -254,7 +253,7 @@ def _intercepted_watch(
 
 
 def write_of(action: Action) -> Write:
-    """The Write that stands for a call."""
+    """Return the Write of a call."""
     resource = _Kind(**{field.name: getattr(action.resource, field.name) for field in dataclasses.fields(Resource)})
     return Write(action.verb.value, resource, key_of(action), action.subresource)
 
@@ -264,14 +263,14 @@ def _place(resource: AnyResource) -> tuple[str, str, str, str]:
 
 
 def _copy(action: Action) -> Action:
-    """A copy whose body is what JSON makes of it, as it would be on the wire."""
+    """Copy an action, its body converted to plain JSON data as on the wire."""
     if action.body is None:
         return action
     return dataclasses.replace(action, body=decode(encode(action.body)))
 
 
 def _encode(action: Action, answer: object) -> bytes:
-    """A reactor's answer as bytes: those that it gave, or an object, of the kind that was asked for if it says none."""
+    """Encode a reactor's answer; an object without a kind gets the kind that was requested."""
     if isinstance(answer, bytes):
         return answer
     plain = to_plain(answer)

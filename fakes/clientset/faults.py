@@ -1,11 +1,8 @@
 """
-Faults of a server and of the way to it, scripted by a test: over any Transport, and so over HTTP too.
+Scripted faults of a server and its network: errors, lost or late replies, repeated events, broken watches.
 
-    in   Calls to look out for, and what happens to them
-    way  an interceptor for calls and one for watches; FakeClientset has them installed
-    out  errors in the place of answers, answers that are lost, late or doubled, watches that break
-
-Time is the running loop's: a delay of an hour costs nothing on a virtual one.
+`Faults` is an interceptor for calls and one for watches, which FakeClientset has installed; so faults work over HTTP,
+too. Durations are on the running loop's clock: a delay of an hour costs nothing on virtual time.
 """
 
 from __future__ import annotations
@@ -30,16 +27,16 @@ from ctrlkit.errors import (
     Unreachable,
 )
 from ctrlkit.fakes.clientset.calls import Calls
-from ctrlkit.fakes.durations import seconds
+from ctrlkit.fakes.durations import parse_duration
 from ctrlkit.model import Action, Lines
 
 Interceptor = Callable[[Action, Callable[[Action], Awaitable[bytes]]], Awaitable[bytes]]
-"""Stands around a call: `fn(action, call_next)` answers itself, or awaits `call_next(action)`."""
+"""Wraps a call: `fn(action, call_next)` answers itself, or awaits `call_next(action)`."""
 
 WatchInterceptor = Callable[
     [Action, Callable[[Action], AbstractAsyncContextManager[Lines]]], AbstractAsyncContextManager[Lines]
 ]
-"""Stands around a watch, in the same way."""
+"""Wraps a watch in the same way."""
 
 _EVIDENCE: Final = "scripted fault"
 _DOWN: Final = "the server is currently unable to handle the request"
@@ -75,9 +72,9 @@ _Effect = _Fail | _Delay | _LoseReply | _Stall | _Repeat
 
 class Fault:
     """
-    One fault at work: it ends when it has met as many calls as it should, after its time, or by `end()`.
+    An active fault: it ends after its number of calls, after its time, by `end()`, or at the end of a `with` block.
 
-    `hits` counts the calls it met. As a context manager it ends with the block.
+    `hits` counts the calls that it affected.
     """
 
     def __init__(self, calls: Calls, effect: _Effect, *, times: int | None, on_end: Callable[[Fault], None]) -> None:
@@ -88,11 +85,11 @@ class Fault:
         self._on_end = on_end
 
     def end(self) -> None:
-        """Do no more harm; ending twice is harmless."""
+        """Stop the fault; stopping twice has no effect."""
         self._on_end(self)
 
     def hit(self) -> None:
-        """Count a call; the last one ends the fault."""
+        """Count an affected call; the last one ends the fault."""
         self.hits += 1
         if self._left is not None:
             self._left -= 1
@@ -114,7 +111,7 @@ class Fault:
 
 class Faults:
     """
-    The faults of one server, or of one client's way to it.
+    The faults of one server, or of one client's connection to it.
 
     >>> from ctrlkit.errors import Conflict
     >>> faults = Faults()
@@ -122,8 +119,8 @@ class Faults:
     >>> faults.active()
     ('fail with Conflict (update pods demo/*, 2 more)',)
 
-    Shape   `times` is how many calls a fault meets; None lasts until its `end()`. `lasts` is a duration such as "30s",
-            after which it ends by itself. Of several faults that match a call, all work, in the order of their making.
+    Shape   `times` is how many calls a fault affects; with None it lasts until its `end()`. `lasts` is a duration such
+            as "30s", after which it ends. All faults that match a call take effect, oldest first.
     """
 
     def __init__(self) -> None:
@@ -133,20 +130,20 @@ class Faults:
     # ---- calls ------------------------------------------------------------------------------------------------------
 
     def fail(self, calls: Calls, error: CtrlkitError, *, times: int | None = 1) -> Fault:
-        """Answer calls with an error: an ApiError for a refusal, a TransportError for no answer. Nothing is done."""
+        """Fail calls before they are performed: with an ApiError, or with a TransportError if no answer should come."""
         return self._add(calls, _Fail(error), times)
 
     def lose_reply(self, calls: Calls, *, times: int | None = 1) -> Fault:
-        """Perform calls and lose the answer: the caller is told Unreachable, though a write was carried out."""
+        """Perform calls and lose the reply: the caller gets Unreachable although a write was carried out."""
         return self._add(calls, _LoseReply(), times)
 
     def delay(self, calls: Calls, by: float | str, *, times: int | None = 1) -> Fault:
-        """Let calls arrive at the server late."""
-        return self._add(calls, _Delay(seconds(by)), times)
+        """Delay calls on their way to the server."""
+        return self._add(calls, _Delay(parse_duration(by)), times)
 
     def outage(self, calls: Calls, *, lasts: float | str | None = None, error: CtrlkitError | None = None) -> Fault:
         """
-        Fail calls with 503, or with `error`, and break the watches that run, until the fault ends.
+        Fail calls with 503, or with `error`, and break running watches, until the fault ends.
 
             with world.faults.outage(Calls(resource=CONFIG_MAPS)):
                 await world.pass_time("5m")
@@ -158,31 +155,31 @@ class Faults:
     # ---- watches ----------------------------------------------------------------------------------------------------
 
     def cut_watches(self, calls: Calls = Calls()) -> int:  # noqa: B008 - a frozen value
-        """Break the watches that run now, as a lost connection does; how many."""
+        """Break the running watches, as a lost connection does; returns how many."""
         return self._end_watches(calls, StreamBroken("the connection was lost [scripted fault]"))
 
     def end_watches(self, calls: Calls = Calls()) -> int:  # noqa: B008
-        """End the watches that run now cleanly, as a server does after their timeout; how many."""
+        """End the running watches cleanly, as a server does after their timeout; returns how many."""
         return self._end_watches(calls, None)
 
     def expire_watches(self, calls: Calls = Calls()) -> int:  # noqa: B008
-        """End the watches that run now with a 410 in the stream, as for a reader whose place was compacted away."""
+        """End the running watches with 410 Gone, as a server does after compaction; returns how many."""
         return self._end_watches(calls, Expired("too old resource version: compacted away [scripted fault]"))
 
     def stall_watches(self, calls: Calls = Calls(), *, lasts: float | str | None = None) -> Fault:  # noqa: B008
-        """Hold back all events of watches until the fault ends; then they come."""
+        """Hold back all watch events until the fault ends; then they are delivered."""
         fault = self._add(calls, _Stall(), None, lasts)
         self._poke()
         return fault
 
     def repeat_events(self, calls: Calls = Calls(), *, times: int | None = 1) -> Fault:  # noqa: B008
-        """Deliver batches of events twice."""
+        """Deliver batches of watch events twice."""
         return self._add(calls, _Repeat(), times)
 
     # ---- all of them ------------------------------------------------------------------------------------------------
 
     def active(self) -> tuple[str, ...]:
-        """The faults that have not ended, in words."""
+        """Describe the active faults."""
         return tuple(str(fault) for fault in self._faults)
 
     def clear(self) -> None:
@@ -191,7 +188,7 @@ class Faults:
             fault.end()
 
     async def intercept(self, action: Action, call_next: Callable[[Action], Awaitable[bytes]]) -> bytes:
-        """The interceptor for calls."""
+        """Apply the faults to a call; an Interceptor."""
         if not self._faults:
             return await call_next(action)
         if not await self._reply_is_lost(action):
@@ -204,7 +201,7 @@ class Faults:
     async def intercept_watch(
         self, action: Action, call_next: Callable[[Action], AbstractAsyncContextManager[Lines]]
     ) -> AsyncIterator[Lines]:
-        """The interceptor for watches."""
+        """Apply the faults to a watch; a WatchInterceptor."""
         lost = await self._reply_is_lost(action)
         async with call_next(action) as lines:
             if lost:
@@ -217,15 +214,15 @@ class Faults:
                 del self._taps[tap]
 
     def repeats(self, action: Action) -> bool:
-        """Whether the next batch of a watch comes twice; counts as a hit."""
+        """Whether to deliver the next batch of a watch twice; counts as a hit."""
         return bool(self._hit(action, _Repeat))
 
     def stalls(self, action: Action) -> bool:
-        """Whether a watch is held back now."""
+        """Whether the events of a watch are held back now."""
         return any(isinstance(fault.effect, _Stall) and fault.calls.matches(action) for fault in self._faults)
 
     async def _reply_is_lost(self, action: Action) -> bool:
-        """Let what comes before the call happen: delays and refusals."""
+        """Apply delays and failures; whether the reply is to be lost."""
         lost = False
         for fault in self._hit(action, _Fail | _Delay | _LoseReply):
             match fault.effect:
@@ -238,7 +235,7 @@ class Faults:
         return lost
 
     def _hit(self, action: Action, kinds: type | UnionType) -> Sequence[Fault]:
-        """The faults that meet this call, counted; what follows a refusal is left for the next call."""
+        """The faults that apply to this call, counted; those after a failure are left for the next call."""
         met = []
         for fault in tuple(self._faults):
             if isinstance(fault.effect, kinds) and fault.calls.matches(action):
@@ -252,7 +249,7 @@ class Faults:
         fault = Fault(calls, effect, times=times, on_end=self._end)
         self._faults.append(fault)
         if lasts is not None:
-            asyncio.get_running_loop().call_later(seconds(lasts), fault.end)
+            asyncio.get_running_loop().call_later(parse_duration(lasts), fault.end)
         return fault
 
     def _end(self, fault: Fault) -> None:
@@ -273,7 +270,7 @@ class Faults:
 
 
 class _Tap:
-    """The lines of one watch, on their way to the reader; the faults may end it or hold it back."""
+    """The lines of one watch on their way to the reader; faults may end them or hold them back."""
 
     def __init__(self, lines: Lines, faults: Faults, action: Action) -> None:
         self.action = action
@@ -284,12 +281,12 @@ class _Tap:
         self._wait: asyncio.Timeout | None = None
 
     def end(self, error: CtrlkitError | None) -> None:
-        """End the watch: cleanly, by breaking, or with a refusal in the stream."""
+        """End the watch: cleanly (None), with an ERROR event (ApiError), or by raising the error."""
         self._ending.append(error)
         self.look_up()
 
     def look_up(self) -> None:
-        """Interrupt a reader that waits, so that it looks at what has changed."""
+        """Wake a waiting reader, so that it notices a changed fault."""
         if self._wait is not None:
             self._wait.reschedule(clock.monotonic())
 
@@ -327,7 +324,7 @@ class _Tap:
 
 
 def _anew(error: CtrlkitError) -> CtrlkitError:
-    """The same error again: one that is raised twice would keep the traces of both."""
+    """Copy an error, because one that is raised twice would keep both tracebacks."""
     anew = copy.copy(error)
     if isinstance(anew, ApiError) and not anew.evidence:
         anew.evidence = _EVIDENCE

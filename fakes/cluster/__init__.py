@@ -1,20 +1,25 @@
-"""A cluster around an API server: StatefulSets, one node with its kubelet, garbage collection, namespaces."""
+"""The controllers of a cluster: StatefulSets, scheduler and kubelet of one node, garbage collection, namespaces."""
 
 from __future__ import annotations
 
 from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
+from ctrlkit.fakes.cluster.node.images import Image, Place, Program
 from ctrlkit.fakes.cluster.node.inprocess_runtime import AlwaysReady, InProcessRuntime
 from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
-from ctrlkit.fakes.cluster.node.runtime import Runtime
+from ctrlkit.fakes.cluster.node.runtime import ContainerRefused, Runtime
 
 __all__ = [
     "ALL",
     "AlwaysReady",
     "Cluster",
+    "ContainerRefused",
     "CrashBackoff",
+    "Image",
     "InProcessRuntime",
     "Loop",
+    "Place",
     "ProcessRuntime",
+    "Program",
     "Runtime",
 ]

@@ -1,8 +1,8 @@
 """
-The loops that make an API server a cluster: written with ctrlkit itself, so they run against any server.
+The controllers that turn an API server into a cluster, written with ctrlkit, so they run against any server.
 
-In       A Client, and a Runtime that somebody has entered and who owns what runs in it.
-Out      Pods for StatefulSets, containers for pods, an end for what nobody owns and for namespaces that are to go.
+They create pods for StatefulSets, run the pods' containers in a Runtime, collect garbage and empty terminating
+namespaces. Enter the Runtime first: whoever enters it owns its containers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import TracebackType
 
 from ctrlkit.client import Client
 from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
-from ctrlkit.fakes.cluster.loops.kinds import Kinds
+from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
 from ctrlkit.fakes.cluster.loops.scheduler import add_scheduler
 from ctrlkit.fakes.cluster.loops.statefulset import add_stateful_sets
@@ -27,7 +27,7 @@ from ctrlkit.model import Resource, Unstructured
 
 
 class Loop(Enum):
-    """The loops to choose from; KUBELET includes the scheduler and the node."""
+    """A controller of the cluster; KUBELET includes the scheduler and the node."""
 
     STATEFUL_SETS = "statefulsets"
     KUBELET = "kubelet"
@@ -35,18 +35,21 @@ class Loop(Enum):
     NAMESPACES = "namespaces"
 
 
-ALL = frozenset(Loop)
+ALL: frozenset[Loop] = frozenset(Loop)
+"""All loops."""
 
 
 class Cluster:
     """
     A cluster of one node, `ctrlkit-node`.
 
-    Use     async with InProcessRuntime(images=...) as runtime, Cluster(client, runtime): ...
-    Shape   `loops` leaves out what the server's control plane does itself. `kinds` are custom kinds that the server
-            serves without a definition; the others are found. `backoff` is for containers that end.
-    Errors  What ends a loop ends the block, with the cause. RuntimeError for a second run.
-    Owner   It starts no processes: the runtime does, and ends them.
+        async with InProcessRuntime(images=...) as runtime, Cluster(client, runtime):
+            ...
+
+    Shape   `loops` are the controllers to run; leave out those that the server's control plane runs itself. `kinds` are
+            custom kinds that the server serves without a CustomResourceDefinition; others are discovered. `backoff` is
+            for restarts of containers.
+    Errors  An exception that ends a loop ends the block. RuntimeError for a second run.
     """
 
     def __init__(
@@ -69,14 +72,14 @@ class Cluster:
             add_scheduler(self._manager)
             add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff())
         if loops & {Loop.GARBAGE, Loop.NAMESPACES}:
-            known = Kinds(self._manager, more=kinds)
+            known = WatchedKinds(self._manager, more=kinds)
             if Loop.GARBAGE in loops:
                 add_garbage_collector(self._manager, known)
             if Loop.NAMESPACES in loops:
                 add_namespaces(self._manager, known)
 
     async def run(self) -> None:
-        """Run all loops until cancelled, or until the block that entered this ends."""
+        """Run all loops until cancelled, or until the end of the block that entered the cluster."""
         try:
             await self._manager.run(self._stop)
         except GraceExceeded:
@@ -85,7 +88,7 @@ class Cluster:
                 raise asyncio.CancelledError from None
 
     def busy(self) -> tuple[str, ...]:
-        """What is not done yet, in words."""
+        """Describe the work that is not done yet; empty when idle."""
         return tuple(f"cluster: {report}" for report in self._manager.busy())
 
     async def __aenter__(self) -> Cluster:

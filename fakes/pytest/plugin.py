@@ -1,14 +1,14 @@
 """
-What pytest gets with the package: fixtures, markers, and virtual time for the tests that want it.
+The pytest plugin: fixtures, markers, and virtual time for the tests that use them.
 
-    world        a World on virtual time; `@pytest.mark.world(...)` hands arguments to it
-    clientset    a FakeClientset, the world's own where a test uses both
-    api_server   an ApiServer around that clientset, on a free port of 127.0.0.1
-    cluster      a LiveWorld: a namespace of its own on a real cluster; for tests marked `cluster`
+    world        a World on virtual time; `@pytest.mark.world(...)` passes arguments to it
+    clientset    a FakeClientset; in a test with a world, the world's
+    api_server   an ApiServer for that clientset, on a free port of 127.0.0.1
+    cluster      a LiveWorld: a new namespace on a real cluster; for tests marked `cluster`
 
-A test runs on virtual time if it uses world, clientset or api_server, or is marked `virtual_time`; `real_time` and
-`cluster` say no. Where pytest-asyncio runs a test it is given the loop, through its own hook; where nobody runs it,
-this plugin does. All other tests keep the loop, the policy and the runner they have. Nothing is imported before use.
+A test runs on virtual time if it uses world, clientset or api_server, or is marked `virtual_time`, unless it is marked
+`real_time` or `cluster`. If pytest-asyncio runs the test, it gets the loop through its own hook; otherwise this plugin
+runs it. All other tests keep their loop, policy and runner. Nothing is imported before use.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ if TYPE_CHECKING:
     from ctrlkit.fakes.world.world import World
 
 _RUNNER = "_ctrlkit_runner"
-"""The fixture that all of ours rest on: its name among a test's fixtures tells that the test uses one of them."""
+"""The fixture that all others here depend on: a test that has it among its fixtures uses one of them."""
 
 _MARKERS = (
-    "virtual_time: runs on a loop whose time jumps from timer to timer (ctrlkit.fakes.loop.VirtualTimeLoop)",
+    "virtual_time: runs on a loop whose time jumps from timer to timer (ctrlkit.fakes.VirtualTimeLoop)",
     "real_time: runs on the real clock, because real processes or sockets set the pace",
     "world(*objects, kinds=(), cluster=(), seed=None): what the world fixture is made of",
     "cluster: needs a real cluster; runs only with --kubeconfig",
 )
 
-Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
+_Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where the real cluster is."""
+    """Add the option --kubeconfig."""
     group = parser.getgroup("ctrlkit", "tests of Kubernetes controllers")
     group.addoption("--kubeconfig", metavar="FILE", help="run the tests marked cluster against its current context")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the markers known."""
+    """Register the markers."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs a cluster where none was named."""
+    """Skip tests marked `cluster` unless --kubeconfig is given."""
     if config.getoption("--kubeconfig"):
         return
     for item in items:
@@ -65,8 +65,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
-def pytest_asyncio_loop_factories(item: pytest.Item) -> Factories | None:
-    """Give pytest-asyncio a virtual loop for the tests that want one, whatever the user chose for the others."""
+def pytest_asyncio_loop_factories(item: pytest.Item) -> _Factories | None:
+    """Give pytest-asyncio a virtual loop for the tests that need one, whatever the user chose for the others."""
     if not _wants_virtual_time(item):
         return None
     from ctrlkit.fakes.loop import VirtualTimeLoop  # noqa: PLC0415
@@ -75,13 +75,13 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Factories | None:
 
 
 @pytest.hookimpl(trylast=True, optionalhook=True, specname="pytest_asyncio_loop_factories")
-def pytest_asyncio_usual_loop(item: pytest.Item) -> Factories:
-    """Where nobody else chooses: what pytest-asyncio does by itself, as it takes no for no answer."""
+def pytest_asyncio_usual_loop(item: pytest.Item) -> _Factories:
+    """Choose asyncio's loop where no other hook does, because pytest-asyncio requires a result."""
     return {"asyncio": asyncio.new_event_loop}
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
-    """Run a test of ours that no other plugin has taken on."""
+    """Run a test that uses this plugin and that no other plugin runs."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj) or not _is_ours(pyfuncitem):
         return None
     values = pyfuncitem.funcargs
@@ -115,7 +115,7 @@ def _runner_for(item: pytest.Item) -> asyncio.Runner:
 
 @pytest.fixture(name=_RUNNER)
 def runner_of_the_test(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-    """The runner that the test itself runs in: pytest-asyncio's where it has the test, else one of our own."""
+    """The runner of the test itself: pytest-asyncio's if it runs the test, else a new one."""
     for name in request.fixturenames:
         if name.endswith("_scoped_runner") and isinstance(runner := request.getfixturevalue(name), asyncio.Runner):
             yield runner
@@ -126,7 +126,7 @@ def runner_of_the_test(request: pytest.FixtureRequest) -> Iterator[asyncio.Runne
 
 @pytest.fixture
 def world(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> Iterator[World]:
-    """An API server on virtual time, and whatever the test lets run against it."""
+    """A World: an API server on virtual time, and whatever the test runs against it."""
     from ctrlkit.fakes.world.world import World  # noqa: PLC0415
 
     marker = request.node.get_closest_marker("world")
@@ -143,7 +143,7 @@ def world(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> It
 
 @pytest.fixture
 def clientset(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> FakeClientset:
-    """A recording client for unit tests; in a test with a world, the world's."""
+    """A FakeClientset; in a test with a world, the world's."""
     from ctrlkit.fakes.clientset.clientset import FakeClientset  # noqa: PLC0415
 
     if "world" in request.fixturenames:
@@ -158,7 +158,7 @@ def clientset(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -
 
 @pytest.fixture
 def api_server(_ctrlkit_runner: asyncio.Runner, clientset: FakeClientset) -> Iterator[ApiServer]:
-    """The clientset over HTTP; it answers while the test, which must be asynchronous, waits for something."""
+    """An ApiServer for the clientset; the test must be asynchronous, as the server answers while it waits."""
     from ctrlkit.fakes.apiserver import ApiServer  # noqa: PLC0415
 
     loop = _ctrlkit_runner.get_loop()
@@ -169,7 +169,7 @@ def api_server(_ctrlkit_runner: asyncio.Runner, clientset: FakeClientset) -> Ite
 
 @pytest.fixture
 def cluster(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> Iterator[LiveWorld]:
-    """A namespace of its own on the cluster of --kubeconfig; the test must be marked `cluster`."""
+    """A LiveWorld: a new namespace on the cluster of --kubeconfig; the test must be marked `cluster`."""
     from ctrlkit.fakes.world.live import LiveWorld  # noqa: PLC0415
 
     if request.node.get_closest_marker("cluster") is None:
@@ -188,7 +188,7 @@ def cluster(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> 
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failure what happened last in the world fixture; a world of a with-block says so itself."""
+    """Add the last trace entries of the world fixture to a failure; a world in a with block adds them itself."""
     report = yield
     module = sys.modules.get("ctrlkit.fakes.world.world")
     world = getattr(item, "funcargs", {}).get("world")

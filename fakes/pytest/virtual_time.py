@@ -1,12 +1,12 @@
 """
-Virtual time for all async tests of a folder, for pytest-asyncio; for single tests see pytest_fixtures.py.
+Virtual time for all async tests of a folder, with pytest-asyncio; for single tests see plugin.py.
 
 A conftest.py switches it on for its folder by importing the two hooks:
 
-    from ctrlkit.fakes.pytest.virtual_time import pytest_asyncio_loop_factories, pytest_pyfunc_call
+    from ctrlkit.fakes.pytest import pytest_asyncio_loop_factories, pytest_pyfunc_call
 
-Each async test below it then runs on a `VirtualTimeLoop`, except where `@pytest.mark.real_time` asks for asyncio's own
-loop, and fails if it leaves tasks behind. Tests without that import are not touched.
+Each async test below it then runs on a `VirtualTimeLoop`, except where `@pytest.mark.real_time` requests asyncio's own
+loop, and fails if it leaves tasks behind. Tests elsewhere are not affected.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import pytest
 from ctrlkit.fakes.loop import VirtualTimeLoop, waiting_place
 
 _GRACE_S = 1.0
-"""Real time that tasks of a test on the real clock get to end by themselves; waited only if there are any."""
+"""Real seconds for tasks of a real-time test to end by themselves; waited only if there are any."""
 
 _NAMED_MAX = 5
-"""Tasks named in one message; a property test may leave one for each of its examples."""
+"""Tasks named in one message; a property test may leave one for each example."""
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Choose the loop of a test; a single choice leaves the test's id as it is."""
+    """Choose the loop of a test; a single choice does not change the test's id."""
     if item.get_closest_marker("real_time") or item.get_closest_marker("cluster"):
         return {"real": asyncio.new_event_loop}
     return {"virtual": VirtualTimeLoop}
@@ -35,7 +35,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Fail an async test that passed but left tasks behind; what its fixtures started is theirs to end."""
+    """Fail an async test that passed but left tasks behind, except those that its fixtures started."""
     runner = next((value for value in pyfuncitem.funcargs.values() if isinstance(value, asyncio.Runner)), None)
     if runner is None:  # pytest-asyncio gives one to async tests only
         return (yield)
@@ -53,7 +53,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def _close_worlds(loop: asyncio.AbstractEventLoop, test: pytest.Function) -> None:
-    """End what runs in the world fixture, so that only the test's own tasks are left."""
+    """Leave the world of a fixture, so that only the test's own tasks remain."""
     module = sys.modules.get("ctrlkit.fakes.world.world")
     for value in test.funcargs.values():
         if module is not None and isinstance(value, module.World):

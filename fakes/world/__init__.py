@@ -1,1 +1,1 @@
-"""A world: everything that runs in a test, on one virtual clock, around one server."""
+"""World: an API server and the managers under test on one virtual clock. LiveWorld: the same on a real cluster."""

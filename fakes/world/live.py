@@ -1,12 +1,12 @@
 """
-A real cluster with a World's face, as far as a real cluster can have one: a client, managers, and waiting for facts.
+The part of World's interface that a real cluster can have: a client, managers, and waiting for a condition.
 
     async with LiveWorld(kubeconfig="kind.yaml") as world:
         world.manage(build)
         await world.client.create(NETWORKS, {"metadata": {"name": "net", "namespace": world.namespace}, ...})
         await world.until(ready)
 
-Time is real here, and nobody knows when a cluster is done; so a test that runs on both waits with `until`.
+Time is real here, and a cluster never reports that it is settled, so a test that runs on both waits with `until`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.errors import CtrlkitError, NotFound
 from ctrlkit.failures import UNFORESEEN
-from ctrlkit.fakes.durations import seconds
-from ctrlkit.fakes.world.parts import program_of
-from ctrlkit.fakes.world.unforeseen import Unforeseen
+from ctrlkit.fakes.durations import parse_duration
+from ctrlkit.fakes.world.running import default_field_manager
+from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
 from ctrlkit.manager import Build, Manager, Settings, connect, controllers_of, manager_from
 from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
@@ -40,14 +40,15 @@ _POLL_S = 0.2
 
 class LiveWorld:
     """
-    A namespace of its own on the cluster that a kubeconfig's current context names.
+    A new namespace on the cluster of a kubeconfig's current context.
 
-    Errors  CtrlkitError from `until` for what did not come in time; UnforeseenFailure, and what a manager failed of,
-            there and at the end.
+    Errors  CtrlkitError from `until` after its time; UnforeseenFailure, and the exception that ended a manager, there
+            and at the end.
     Owner   The `async with` block: at its end managers stop, the last one first, and the namespace is deleted.
     """
 
     client: Client
+    namespace: str
 
     def __init__(self, *, kubeconfig: str | None = None) -> None:
         self.namespace = f"ctrlkit-test-{secrets.token_hex(4)}"
@@ -55,7 +56,7 @@ class LiveWorld:
         self._managers: list[asyncio.Task[None]] = []
         self._exits = AsyncExitStack()
         self._was_entered = False
-        self._unforeseen = Unforeseen()
+        self._unforeseen = UnforeseenFailures()
 
     async def __aenter__(self) -> Self:
         if self._was_entered:
@@ -75,13 +76,13 @@ class LiveWorld:
 
     def manage(self, build: Build | Iterable[Build], *, settings: Settings | None = None) -> Manager:
         """
-        Run a manager with the controllers that `build` makes, limited to this world's namespace, its Lease too.
+        Run a manager with the controllers that `build` makes, limited to this world's namespace.
 
-        Endpoints are not served.
+        Its Lease is in that namespace, too; endpoints are not served.
         """
         builds = builds_in([build])
         settings = settings or Settings()
-        name = settings.field_manager or program_of(builds)
+        name = settings.field_manager or default_field_manager(builds)
         ours = {
             "namespaces": (self.namespace,),
             "lease_namespace": self.namespace,
@@ -92,7 +93,7 @@ class LiveWorld:
         for controller in controllers_of(builds, manager):
             manager.add(controller)
         context = copy_context()
-        context.run(UNFORESEEN.set, self._unforeseen.hear)
+        context.run(UNFORESEEN.set, self._unforeseen.record)
         task = asyncio.create_task(manager.run(), name="live:manager", context=context)
         self._managers.append(task)
         self._exits.push_async_callback(_end, task)
@@ -101,8 +102,8 @@ class LiveWorld:
     async def until(
         self, predicate: Callable[[], object | Awaitable[object]], *, within: float | str = PATIENCE_S
     ) -> Any:
-        """Wait until `predicate()` is true, and return what it said; NotFound counts as not yet."""
-        deadline = clock.monotonic() + seconds(within)
+        """Wait until `predicate()` is true, and return its result; NotFound counts as false."""
+        deadline = clock.monotonic() + parse_duration(within)
         while True:
             self._raise_failures()
             with suppress(NotFound):
@@ -111,11 +112,11 @@ class LiveWorld:
                     return answer
             if clock.monotonic() >= deadline:
                 what = getattr(predicate, "__qualname__", repr(predicate))
-                raise CtrlkitError(f"wait until {what}: not so after {seconds(within):g} s")
+                raise CtrlkitError(f"wait until {what}: not so after {parse_duration(within):g} s")
             await asyncio.sleep(_POLL_S)
 
     def allow_failures(self, *kinds: type[Exception]) -> None:
-        """As World.allow_failures."""
+        """Permit these exceptions, as World.allow_failures does."""
         self._unforeseen.allow(kinds or (Exception,))
 
     def _raise_failures(self) -> None:

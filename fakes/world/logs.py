@@ -1,4 +1,4 @@
-"""Log lines of a test: plain, cheap, and kept by pytest for the tests that fail."""
+"""Log lines in tests: one short line each, captured by pytest and shown for failed tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def plain_logs(*, shows_traceback: Callable[[BaseException], bool] = lambda _: T
     """
     Write one short line for each event to standard error, unless the user has configured structlog otherwise.
 
-    `shows_traceback` says of which errors the traceback follows: not of those that a test fails with anyway.
+    `shows_traceback` selects the errors whose traceback is printed; a test shows those that it fails with anyway.
     """
     if not _is_as_at_first():
         yield
@@ -48,7 +48,7 @@ def plain_logs(*, shows_traceback: Callable[[BaseException], bool] = lambda _: T
 
 
 def _is_as_at_first() -> bool:
-    """Whether nobody has configured structlog, or whoever did has put it back, as its own capture_logs does."""
+    """Whether structlog has its first configuration; its own capture_logs, for instance, restores it."""
     return not structlog.is_configured() or structlog.get_config() == _AT_FIRST
 
 
@@ -60,7 +60,7 @@ _AT_FIRST: Final = (
 
 
 class _StandardError:
-    """Loggers of what is standard error now: pytest puts another one in its place for each test."""
+    """Makes loggers to the current sys.stderr, which pytest replaces for each test."""
 
     def __call__(self, *_: object) -> structlog.WriteLogger:
         return structlog.WriteLogger(sys.stderr)

@@ -1,10 +1,8 @@
 """
-What happened in a world, as one timeline: change ⇒ cause ⇒ reconcile ⇒ writes.
+The timeline of a world: change ⇒ cause ⇒ reconcile ⇒ writes.
 
-    in   the tracker's log, the calls of the parts, the beginnings and ends of reconciles
-    out  entries as values, and as text
-
-A change is noticed at the next call, reconcile or move of time after it. What successful calls only read is left out.
+Its entries come from the tracker's log, the calls of the parts, and the beginnings and ends of reconciles. A change is
+noticed at the next call, reconcile or move of time after it. Successful reads are left out.
 """
 
 from __future__ import annotations
@@ -28,22 +26,22 @@ from ctrlkit.fakes.tracker import Tracker
 
 KEPT_ENTRIES: Final = 10_000
 SHOWN_ENTRIES: Final = 30
-"""Entries that a failure shows, the last ones."""
+"""How many of the last entries a failure shows."""
 
 RECONCILES_MAX: Final = 1000
-"""Reconciles of one key at one virtual instant; after so many it is clear that no time will pass any more."""
+"""Reconciles of one key at one virtual instant, after which the world counts as stuck."""
 
 ERROR_MAX: Final = 160
-"""Characters of an error that an entry keeps."""
+"""Characters of an error message that an entry keeps."""
 
 TEST: Final = "test"
 PART: ContextVar[str] = ContextVar("fakes_world_part", default=TEST)
-"""Which part of a world runs."""
+"""The part of a world that the current task belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An object was created, updated or deleted, at a version of the server, by whom."""
+    """An object was created, updated or deleted: at which version of the server, and by which part."""
 
     at_s: float
     by: str
@@ -72,7 +70,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A write, or a call that failed: at which versions it changed something, and what it failed of."""
+    """A write, or a failed call, with the versions of its changes and its error."""
 
     at_s: float
     by: str
@@ -89,7 +87,7 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A reconcile ended; `outcome` is a word of the `reconciled` log line, or `cut off`."""
+    """A reconcile ended; `outcome` is that of the `reconciled` log line, or `cut off`."""
 
     at_s: float
     by: str
@@ -105,7 +103,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something a test did to the world."""
+    """Something that the test did to the world, such as a crash of a part."""
 
     at_s: float
     by: str
@@ -122,8 +120,8 @@ class Trace:
     """
     The timeline of one world; `str()` of it is the whole text.
 
-    Shape   `entries` are the last 10,000, oldest first; `at_s` is virtual time since the loop began. `standstill` says
-            which key is reconciled again and again while no time passes; "" where none is.
+    Shape   `entries` are the last 10,000, oldest first; `at_s` is virtual time since the loop began. `standstill`
+            describes a key that is reconciled over and over while no time passes; "" if there is none.
     """
 
     def __init__(self, tracker: Tracker) -> None:
@@ -137,7 +135,7 @@ class Trace:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """Everything so far."""
+        """The entries so far."""
         self.catch_up()
         return tuple(self._entries)
 
@@ -148,7 +146,7 @@ class Trace:
         return self.text()
 
     def text(self, last: int | None = None) -> str:
-        """One line for each entry, or for each of the last ones."""
+        """Format the entries, or the last ones, one line each."""
         self.catch_up()
         count = len(self._entries)
         left_out = 0 if last is None else max(0, count - last)
@@ -156,25 +154,25 @@ class Trace:
         return "\n".join([*([f"({left_out} earlier entries)"] if left_out else []), *lines])
 
     def recent(self) -> str:
-        """The last entries, as a failure shows them."""
+        """Format the last entries, as a failure shows them."""
         return self.text(SHOWN_ENTRIES)
 
     def last_error(self, controller: str, key: str) -> str:
-        """What the last reconcile of a key failed of; "" where it did not."""
+        """The error of the last reconcile of a key; "" if it succeeded."""
         for entry in reversed(self._entries):
             if isinstance(entry, Ended) and (entry.run.controller, str(entry.run.key)) == (controller, key):
                 return entry.error
         return ""
 
-    # ---- what is told to it ------------------------------------------------------------------------------------------
+    # ---- recording -----------------------------------------------------------------------------------------------
 
     def catch_up(self) -> None:
-        """Take in the changes that nobody's call made: those of the test itself, and of code beside the clients."""
+        """Add the changes that no call made: those of the test itself, and of code that uses no client."""
         if self._tracker.version != self._seen:
             self._entries.extend(self._new_changes(TEST))
 
     def called(self, write: Write, error: CtrlkitError | None, *, changes: tuple[Changed, ...]) -> None:
-        """A call that writes, or failed, is over; `changes` are what it led to."""
+        """Add a call that writes, or failed, and the changes that it made."""
         by = caller()
         self._entries.append(
             Called(
@@ -191,13 +189,13 @@ class Trace:
         )
 
     def changes_of_call(self) -> tuple[Changed, ...]:
-        """The changes since the last look, which a call of the part that runs now has made."""
+        """The changes since the last check, all made by a call of the current part."""
         if self._tracker.version == self._seen:
             return ()
         return tuple(self._new_changes(caller()))
 
     def reconcile_began(self, run: Run) -> None:
-        """As the protocol Observer; CtrlkitError, which ends the part, for a key that keeps time from passing."""
+        """Add the beginning of a reconcile (Observer); CtrlkitError, which ends the part, for a key in a standstill."""
         self.catch_up()
         now, by = _now(), _by(run.controller, str(run.key))
         self._entries.append(Began(now, by, run))
@@ -206,11 +204,11 @@ class Trace:
             self._begun.clear()
         self._begun[by] += 1
         if self._begun[by] > RECONCILES_MAX:
-            self.standstill = self.standstill or self._say_standstill(now, by)
+            self.standstill = self.standstill or self._describe_standstill(now, by)
             raise CtrlkitError(self.standstill)
 
     def reconcile_ended(self, run: Run, verdict: Verdict | None) -> None:
-        """As the protocol Observer."""
+        """Add the end of a reconcile (Observer)."""
         self.catch_up()
         by = _by(run.controller, str(run.key))
         if verdict is None:
@@ -221,11 +219,11 @@ class Trace:
         self._entries.append(Ended(_now(), by, run, verdict.result.value, error, next_s))
 
     def note(self, text: str) -> None:
-        """The test does something that is neither a call nor a change."""
+        """Add an act of the test that is neither a call nor a change."""
         self.catch_up()
         self._entries.append(Noted(_now(), TEST, text))
 
-    def _say_standstill(self, now: float, by: str) -> str:
+    def _describe_standstill(self, now: float, by: str) -> str:
         calls = Counter(str(entry.write) for entry in self._entries if isinstance(entry, Called) and entry.by == by)
         writes = ", ".join(f"{write} ({count} times)" for write, count in calls.most_common(3)) or "nothing"
         return (
@@ -242,7 +240,7 @@ class Trace:
 
 
 def caller() -> str:
-    """Who runs now: the part of the world, and in a reconcile its controller and key."""
+    """Name the current part of the world, or its controller and key during a reconcile."""
     values = get_contextvars()
     if "controller" in values and "key" in values:
         return _by(str(values["controller"]), str(values["key"]))

@@ -1,4 +1,4 @@
-"""What nobody foresaw in a world: exceptions that a running program survives, and a test should not."""
+"""Unforeseen exceptions in a world: a program logs and retries them, a test should fail."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ _FRAMEWORK = ("ctrlkit.cache.", "ctrlkit.controller.", "ctrlkit.manager.")
 
 class UnforeseenFailure(CtrlkitError):
     """
-    A reconcile, mapper, predicate, handler or index function raised what nobody foresaw, which is the `__cause__`.
+    A reconcile, mapper, predicate, handler or index function raised an unforeseen exception, which is the `__cause__`.
 
-    The message says which of them it was.
+    The message says which function it was.
     """
 
 
-class Unforeseen:
+class UnforeseenFailures:
     """
-    The first of them that the test does not allow, and how many followed.
+    Keeps the first exception that the test does not allow, and counts the others.
 
-    Shape   `heard` is set while there is one to tell.
-    Owner   A world: its parts are heard, and it raises.
+    `recorded` is set while there is one to raise. A world's parts record, the world raises.
     """
 
     def __init__(self) -> None:
@@ -33,31 +32,31 @@ class Unforeseen:
         self._first: BaseException | None = None
         self._where = ""
         self._more = 0
-        self.heard = asyncio.Event()
+        self.recorded = asyncio.Event()
 
     def allow(self, kinds: tuple[type[BaseException], ...]) -> None:
-        """Pass over these from now on."""
+        """Ignore these from now on."""
         self._allowed += kinds
 
-    def hear(self, error: BaseException, where: str) -> None:
-        """Something was raised; a listener of ctrlkit.failures.UNFORESEEN."""
+    def record(self, error: BaseException, where: str) -> None:
+        """Record an exception and where it came from; a listener of ctrlkit.failures.UNFORESEEN."""
         if self.allows(error):
             return
         if self._first is None:
             self._first, self._where = error, where
-            self.heard.set()
+            self.recorded.set()
         else:
             self._more += 1
 
     def allows(self, error: BaseException) -> bool:
-        """Whether the test says that it may come; of a group, that all may."""
+        """Whether the test allows an exception, or all exceptions of a group."""
         return all(isinstance(leaf, self._allowed) for leaf in leaves(error))
 
     def raise_first(self) -> None:
-        """Raise UnforeseenFailure from its cause if there is one to tell, once."""
+        """Raise UnforeseenFailure for the first recorded exception, once."""
         __tracebackhide__ = True
         error, self._first = self._first, None
-        self.heard.clear()
+        self.recorded.clear()
         if error is None:
             return
         more, self._more = self._more, 0
@@ -70,7 +69,7 @@ class Unforeseen:
 
 
 def _from_outside(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the framework's own frames at its beginning, unless it has no others."""
+    """Drop the framework's frames at the beginning of a traceback, unless it has no others."""
     for step in _steps(trace):
         if not step.tb_frame.f_globals.get("__name__", "").startswith(_FRAMEWORK):
             return step

@@ -1,16 +1,16 @@
 """
-A whole cluster in a test: an API server, the managers under test, perhaps a cluster's own loops, on virtual time.
+A cluster in a test: an API server, the managers under test and, if asked for, a cluster's own loops, on virtual time.
 
     async with World(network, kinds=[NETWORKS]) as world:
         world.manage(build)
         await world.settle()
         assert world.clientset.writes == [...]
 
-Settled is a fact, not a pause: no task can run, every cache has reached the newest version it selects, every handler
-has seen every change, no key is ready, running or owed a retry. While that does not hold and nothing can run, virtual
-time moves to the next timer; after ten virtual minutes `NeverSettled` names who is behind and why, and it names a key
-that is reconciled a thousand times while no time passes. A pending RequeueAfter is settled; a test passes it with
-`advance`. The first exception that nobody foresaw ends all waiting, unless `allow_failures` says that it may come.
+A world is settled when no task can run, every cache has reached the newest version of what it selects, every handler
+has seen every change, and no key is ready, running or waiting for a retry. Until then, virtual time moves from timer to
+timer; after ten virtual minutes `NeverSettled` names the parts that are behind, and why. It also names a key that is
+reconciled a thousand times while no time passes. A pending RequeueAfter counts as settled; a test passes it with
+`advance`. The first unforeseen exception ends all waiting, unless `allow_failures` permits it.
 """
 
 from __future__ import annotations
@@ -33,16 +33,21 @@ from ctrlkit.client import Client
 from ctrlkit.errors import CtrlkitError, NotFound
 from ctrlkit.fakes.clientset.clientset import FakeClientset, seed
 from ctrlkit.fakes.clientset.faults import Faults
-from ctrlkit.fakes.durations import seconds
+from ctrlkit.fakes.durations import parse_duration
 from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.fakes.world.lag import Lag
-from ctrlkit.fakes.world.line import Line, OwnWay, note_changes
 from ctrlkit.fakes.world.logs import plain_logs
-from ctrlkit.fakes.world.parts import Part, Running, program_of
-from ctrlkit.fakes.world.succession import successions
+from ctrlkit.fakes.world.pending import CacheLag, pending_elections
+from ctrlkit.fakes.world.running import (
+    Part,
+    PartTransport,
+    RunningPart,
+    TestClientTransport,
+    default_field_manager,
+    note_changes,
+)
 from ctrlkit.fakes.world.trace import TEST, Trace
-from ctrlkit.fakes.world.unforeseen import Unforeseen, UnforeseenFailure
+from ctrlkit.fakes.world.unforeseen import UnforeseenFailure, UnforeseenFailures
 from ctrlkit.manager import Build, Manager, Settings, controllers_of, manager_from
 from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
@@ -54,15 +59,15 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 600.0
 
 LEASE_NAMESPACE: Final = "default"
-"""Where the Leases of managers are whose settings do not say."""
+"""The namespace of Leases for managers whose settings name none."""
 
 
 class NeverSettled(CtrlkitError):
-    """Something stayed busy; the message names it, what it was doing, and what happened last."""
+    """Something stayed busy. The message names it, says what it was doing, and shows the last trace entries."""
 
 
 class NeverHeld(CtrlkitError):
-    """What a test waited for did not come; the message says who is busy, and what happened last."""
+    """What a test waited for did not happen. The message names busy parts and shows the last trace entries."""
 
 
 class _State(Enum):
@@ -73,19 +78,19 @@ class _State(Enum):
 
 class World:
     """
-    One API server, and the parts that run against it.
+    One API server and the parts that run against it.
 
-    Shape   `objects` are plain dicts with apiVersion and kind; they are there from the start and do not appear in
+    Shape   `objects` are plain dicts with apiVersion and kind; they exist from the start and do not appear in
             `clientset.actions`. `kinds` are custom kinds to serve without their CustomResourceDefinition. `cluster` are
-            the loops of a cluster to run (ctrlkit.fakes.cluster.Loop, or ALL): none by default, so that a test of one
-            controller plays the cluster itself and sees no writes but its own. `seed` is for all jitter and all names
-            that are drawn by chance; tests with the same one go the same way.
-    Errors  NeverSettled from `settle`, and from all that waits where no virtual time passes; UnforeseenFailure, and
-            what a part failed of, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError for a
-            world that is entered again, and for a part that is started outside of its block. CtrlkitError on entering a
-            world on a loop that does not keep virtual time.
-    Owner   The `async with` block; its end cancels every part, the last one started first, and awaits it. An exception
-            that leaves the block takes the end of the trace with it, as a note.
+            the loops of a cluster to run (ctrlkit.fakes.cluster.Loop, or ALL). By default there are none: a test of one
+            controller plays the cluster itself and sees no writes but the controller's. `seed` determines all jitter
+            and all generated names; tests with the same seed run the same way.
+    Errors  NeverSettled from `settle`, and from every wait during which no virtual time passes; UnforeseenFailure, and
+            the exception that ended a part, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError
+            for a world that is entered twice, and for a part that is started outside of its block. CtrlkitError on
+            entering a world on a loop without virtual time.
+    Owner   The `async with` block. Its end cancels every part, the last one started first, and awaits it. An exception
+            that leaves the block carries the end of the trace as a note.
     """
 
     def __init__(
@@ -101,47 +106,47 @@ class World:
         self.clientset = FakeClientset()
         self.trace = Trace(self.tracker)
         self.clientset.intercept(functools.partial(note_changes, self.trace))
-        self.client = Client(Line(OwnWay(self.clientset), self.trace), field_manager=TEST)
+        self.client = Client(PartTransport(TestClientTransport(self.clientset), self.trace), field_manager=TEST)
         self._loops = frozenset(cluster)
         self._runtime: InProcessRuntime | None = None
-        self._lag = Lag(self.tracker)
-        self._parts: dict[Part, Running] = {}
-        self._gone: dict[Part, Running] = {}
+        self._lag = CacheLag(self.tracker)
+        self._parts: dict[Part, RunningPart] = {}
+        self._gone: dict[Part, RunningPart] = {}
         self._started: Counter[str] = Counter()
         self._exits = AsyncExitStack()
-        self._told_standstill = False
+        self._raised_standstill = False
         self._state = _State.NEW
-        self._unforeseen = Unforeseen()
+        self._unforeseen = UnforeseenFailures()
         self.serve(*kinds)
         self.seed(*objects)
 
-    # ---- what is there -----------------------------------------------------------------------------------------------
+    # ---- objects -----------------------------------------------------------------------------------------------------
 
     @property
     def tracker(self) -> Tracker:
-        """What the server holds: to look at, and to change behind everybody's back."""
+        """The server's objects, to inspect and to change without a client; its calls are plain functions."""
         return self.clientset.tracker
 
     @property
     def faults(self) -> Faults:
-        """The faults of the server, for all parts under test and for `client`; the cluster's loops are spared."""
+        """The faults of the server, for all parts under test and for `client`, but not for the cluster's loops."""
         return self.clientset.faults
 
     @property
     def runtime(self) -> InProcessRuntime:
-        """What runs the containers of the cluster's pods; RuntimeError in a world without a kubelet."""
+        """The runtime of the cluster's containers; RuntimeError in a world without a kubelet."""
         if self._runtime is None:
             raise RuntimeError("ask the world for its runtime: no cluster runs in it; give it cluster=ALL")
         return self._runtime
 
     def serve(self, *kinds: AnyResource) -> None:
-        """Serve custom kinds without their CustomResourceDefinition: no schema, and a status subresource."""
+        """Serve custom kinds without their CustomResourceDefinition: without a schema, with a status subresource."""
         for kind in kinds:
             self.tracker.registry.register_custom(kind)
             self._kinds.append(kind)
 
     def seed(self, *objects: Mapping[str, Any]) -> None:
-        """Put objects there, their status included, and the namespaces they need; nobody has written them."""
+        """Create objects, their status included, and the namespaces they need, without recording a call."""
         for item in objects:
             seed(self.tracker, item)
 
@@ -164,7 +169,7 @@ class World:
             error.add_note(self._recent())
         self._state = _State.ENDED
         await self._exits.aclose()
-        if self._told_standstill:  # what the parts failed of is no news
+        if self._raised_standstill:  # the test knows already that parts failed
             for running in self._parts.values():
                 running.note_failure()
         elif error is None:
@@ -178,85 +183,85 @@ class World:
         self, build: Build | Iterable[Build], *, settings: Settings | None = None, name: str = "manager"
     ) -> Manager:
         """
-        Run a manager with the controllers that `build` makes, as a process of its own would.
+        Run a manager with the controllers that `build` makes, as a separate process would.
 
             world.manage(build, settings=Settings(leader_elect=True, lease_name="greeter"), name="first")
 
-        Several managers may run at once; `name` tells them apart in the trace, and in Leases: `first-1`, and `first-2`
-        after a restart. Of the settings those count that are about managers; endpoints are not served, and a Lease
-        without a namespace is in `default`. A candidate is settled while another manager of this world holds the lease,
-        and not while it only waits for the lease of one that is gone to run out; those that share shards are settled
-        when each has its part.
+        Several managers may run at once. `name` distinguishes them in the trace and in Leases: `first-1`, and `first-2`
+        after a restart. Settings of connections and endpoints have no effect: endpoints are not served. A Lease without
+        a namespace is in `default`. A candidate is settled while another manager of this world holds the Lease, but not
+        while it waits for the Lease of a crashed one to expire. Managers that share shards are settled when each holds
+        the shards planned for it.
         """
         self._started[name] += 1
         manager_settings = _in_a_world(settings or Settings(), identity=f"{name}-{self._started[name]}")
-        line = Line(self.clientset, self.trace)
+        transport = PartTransport(self.clientset, self.trace)
         builds = builds_in([build])
-        manager = manager_from(manager_settings, Client(line, field_manager=program_of(builds)))
+        manager = manager_from(manager_settings, Client(transport, field_manager=default_field_manager(builds)))
         for controller in controllers_of(builds, manager):
             manager.add(controller)
-        again = functools.partial(self.manage, builds, settings=settings, name=name)
-        self._start(manager, name, line, again)
+        restart = functools.partial(self.manage, builds, settings=settings, name=name)
+        self._start(manager, name, transport, restart)
         return manager
 
     def start(self, part: Part, *, name: str = "") -> None:
-        """Run a part of the test's own until the world ends, or `stop` or `crash` ends it."""
+        """Run a part of the test's own until the world ends it, or `stop` or `crash` does."""
         self._start(part, name or type(part).__name__.lower())
 
     async def stop(self, part: Part) -> None:
-        """End a part as a shutdown would, within its grace period; raises what it failed of."""
+        """End a part gracefully, as SIGTERM would; raises the exception that ended it before, if there is one."""
         running = self._forget(part, "stopped")
         await running.end()
         running.raise_failure()
 
     async def crash(self, part: Part) -> None:
-        """End a part as a lost machine would: in the middle of what it does, and nothing it still wants is sent."""
+        """End a part abruptly, as the loss of its machine would: it sends nothing more."""
         running = self._forget(part, "crashed")
-        if running.line is not None:
-            running.line.sever()
+        if running.transport is not None:
+            running.transport.cut()
         running.task.cancel()
         await asyncio.sleep(0)  # it sees the first cancellation, which asks; the second one orders
         await running.end()
 
     def restart(self, manager: Manager) -> Manager:
-        """Run a manager of the same build again, after `stop` or `crash`; returns the new one."""
+        """Start a manager of the same build again after `stop` or `crash`; returns the new one."""
         running = self._gone.get(manager)
-        if running is None or running.again is None:
+        if running is None or running.restart is None:
             raise RuntimeError(
                 f"restart {type(manager).__name__}: it was not stopped or crashed, or not started by manage(); "
                 "end it first, or start another one"
             )
         self.trace.note(f"{running.name} restarted")
-        return running.again()
+        return running.restart()
 
     def skew(self, part: Part, ahead_s: float) -> None:
-        """Have a part's wall clock go so many seconds ahead of the server's (negative: behind); timers are right."""
+        """Set a part's wall clock ahead of the server's (negative: behind); timers are not affected."""
         self._parts[part].skew.seconds = ahead_s
 
     def faults_of(self, part: Part) -> Faults:
-        """The faults on one manager's way to the server; the others do not see them."""
-        line = self._parts[part].line
-        if line is None:
+        """The faults between one manager and the server; other parts do not meet them."""
+        transport = self._parts[part].transport
+        if transport is None:
             raise RuntimeError(
                 f"ask for the faults of {type(part).__name__}: only a manager of manage() has its own way"
             )
-        return line.faults
+        return transport.faults
 
     def allow_failures(self, *kinds: type[Exception]) -> None:
         """
-        From now on, let reconciles, mappers and the like raise these, any where none is named, as a program does.
+        Permit reconcilers, mappers and other callbacks to raise these exceptions from now on; any, if none is named.
 
             world.allow_failures(ZeroDivisionError)
 
-        They are counted, logged and tried again then; else the first exception that nobody foresaw ends the test. What
-        is foreseen, such as ApiErrors, OSErrors and those of HTTP clients, never does.
+        They are then counted, logged and retried, as in production; otherwise the first unforeseen exception ends the
+        test. Foreseen ones, such as ApiError, OSError and those of HTTP clients, never do.
         """
         self._unforeseen.allow(kinds or (Exception,))
 
     # ---- time --------------------------------------------------------------------------------------------------------
 
     async def settle(self, *, patience_s: float = PATIENCE_S) -> None:
-        """Return when nothing is left to do now; NeverSettled after `patience_s` virtual seconds, or if none passes."""
+        """Wait until nothing is left to do now; NeverSettled after `patience_s` virtual seconds."""
         __tracebackhide__ = True
         if await self._run_until(lambda: not self.busy(), patience_s):
             return
@@ -264,17 +269,17 @@ class World:
         raise NeverSettled(f"settle the world: {len(busy)} still busy {self._why(patience_s)}: {self._report(busy)}")
 
     async def advance(self, duration: float | str) -> None:
-        """Let virtual time pass ("30s", "1h30m", or seconds), with all that is due on the way; then settle."""
+        """Let virtual time pass ("30s", "1h30m", or seconds) and run all that falls due; then settle."""
         __tracebackhide__ = True
         await self.pass_time(duration)
         await self.settle()
 
     async def pass_time(self, duration: float | str) -> None:
-        """Let virtual time pass, with all that is due on the way, and ask nobody to be done."""
+        """Let virtual time pass and run all that falls due, without settling."""
         __tracebackhide__ = True
         self.trace.catch_up()
-        mistake = asyncio.ensure_future(self._unforeseen.heard.wait())
-        await asyncio.wait([mistake], timeout=seconds(duration))
+        mistake = asyncio.ensure_future(self._unforeseen.recorded.wait())
+        await asyncio.wait([mistake], timeout=parse_duration(duration))
         mistake.cancel()
         await _virtual_loop().wait_all_blocked()
         self._raise_failures()
@@ -283,11 +288,11 @@ class World:
         self, predicate: Callable[[], object | Awaitable[object]], *, within: float | str = PATIENCE_S
     ) -> Any:
         """
-        Let virtual time pass until `predicate()` is true, and return what it said; NeverHeld after `within`.
+        Let virtual time pass until `predicate()` is true, and return its result; NeverHeld after `within`.
 
             await world.until(lambda: world.tracker.get(NETWORKS, "demo/net").at("status.ready"))
 
-        It is asked whenever nothing can run; NotFound counts as not yet.
+        The predicate is called whenever no task can run; NotFound counts as false.
         """
         __tracebackhide__ = True
         answers: list[object] = []
@@ -300,7 +305,7 @@ class World:
                 return False
             return bool(answers[0])
 
-        patience_s = seconds(within)
+        patience_s = parse_duration(within)
         if await self._run_until(holds, patience_s):
             return answers[0]
         busy = self.busy()
@@ -308,17 +313,17 @@ class World:
         raise NeverHeld(f"wait until {what}: not so {self._why(patience_s)}; {self._report(busy)}")
 
     def busy(self) -> tuple[str, ...]:
-        """Who is not done yet, and with what."""
+        """Name the parts that are not done yet, and what each still has to do."""
         reports = [*self.tracker.busy()]
         for part in self._parts:
             reports.extend(part.busy())
             if isinstance(part, Manager):
                 reports.extend(lag for informer in part.informers for lag in self._lag.of(informer))
         managers = [part for part in self._parts if isinstance(part, Manager)]
-        return (*reports, *successions(self.tracker, managers))
+        return (*reports, *pending_elections(self.tracker, managers))
 
     async def _run_until(self, holds: Callable[[], bool | Awaitable[bool]], patience_s: float) -> bool:
-        """Jump from timer to timer until something holds; whether it did."""
+        """Move from timer to timer until `holds()` is true; False where it never was."""
         __tracebackhide__ = True
         loop = _virtual_loop()
         until = clock.monotonic() + patience_s
@@ -342,7 +347,7 @@ class World:
         return f"after {patience_s:g} virtual seconds"
 
     def _report(self, busy: Sequence[str]) -> str:
-        """Who is busy with what, what is owed to whom, which faults are at work, and the end of the trace."""
+        """Describe busy parts, pending retries, active faults, and the end of the trace."""
         who = "; ".join([*busy, *self._retries()]) or "nobody is busy"
         faults = "".join(f"\nfault at work: {fault}" for fault in self.faults.active())
         return f"{who}{faults}\n{self._recent()}"
@@ -365,21 +370,25 @@ class World:
 
     async def _start_cluster(self) -> None:
         from ctrlkit.fakes.cluster import Cluster, InProcessRuntime  # noqa: PLC0415  # worlds without one do not pay for it
-        from ctrlkit.fakes.cluster.node.any_image import AnyImage  # noqa: PLC0415
+        from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage  # noqa: PLC0415
 
         self._runtime = await self._exits.enter_async_context(InProcessRuntime(images=AnyImage()))
         own = FakeClientset(self.tracker)  # its calls are not those under test
         own.intercept(functools.partial(note_changes, self.trace))
-        line = Line(own, self.trace)
+        transport = PartTransport(own, self.trace)
         kinds = [kind.of(Unstructured) for kind in self._kinds]
         self._start(
-            Cluster(Client(line, field_manager="cluster"), self._runtime, loops=self._loops, kinds=kinds),
+            Cluster(Client(transport, field_manager="cluster"), self._runtime, loops=self._loops, kinds=kinds),
             "cluster",
-            line,
+            transport,
         )
 
     def _start(
-        self, part: Part, name: str, line: Line | None = None, again: Callable[[], Manager] | None = None
+        self,
+        part: Part,
+        name: str,
+        transport: PartTransport | None = None,
+        restart: Callable[[], Manager] | None = None,
     ) -> None:
         if self._state is not _State.ENTERED:
             raise RuntimeError(f"start {name}: the world {self._state.value}; do it inside `async with World(...)`")
@@ -387,11 +396,11 @@ class World:
             raise ValueError(f"start {name}: the trace calls the test itself so; choose another name")
         if part in self._parts:
             raise RuntimeError(f"start {name}: it runs in this world already; start another one")
-        running = Running.begin(part, name, self.trace, self._unforeseen, line=line, again=again)
+        running = RunningPart.begin(part, name, self.trace, self._unforeseen, transport=transport, restart=restart)
         self._parts[part] = running
         self._exits.push_async_callback(running.end)
 
-    def _forget(self, part: Part, how: str) -> Running:
+    def _forget(self, part: Part, how: str) -> RunningPart:
         running = self._gone[part] = self._parts.pop(part)
         self.trace.note(f"{running.name} {how}")
         return running
@@ -400,7 +409,7 @@ class World:
         __tracebackhide__ = True
         self._unforeseen.raise_first()
         if self.trace.standstill:
-            self._told_standstill = True
+            self._raised_standstill = True
             raise NeverSettled(f"settle the world: {self.trace.standstill}\n{self._recent()}")
         for running in self._parts.values():
             running.raise_failure()

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ctrlkit.bitcoin.demo.binary import Kind, choose
-from ctrlkit.bitcoin.demo.errors import BadArgument, NoBitcoind
+from ctrlkit.bitcoin.demo.binary import BadArgument, NoBitcoind, NodeKind, choose
 
 pytestmark = pytest.mark.real_time
 
@@ -32,7 +31,7 @@ async def test_where_no_bitcoind_is_auto_takes_simulated_nodes_and_says_why() ->
     """The headline is what the demo prints first; asking for real ones is an error that says where to get one."""
     chosen = await choose("auto")
 
-    assert chosen.kind is Kind.SIMULATED
+    assert chosen.kind is NodeKind.SIMULATED
     assert chosen.headline.startswith("simulated nodes: they take the place of real ones, because there is no bitcoind")
     with pytest.raises(NoBitcoind, match="run `make bitcoind`"):
         await choose("real")
@@ -48,7 +47,7 @@ async def test_a_program_that_is_no_bitcoind_is_refused_by_name_and_passed_over_
 
     monkeypatch.setattr("ctrlkit.bitcoin.demo.binary.find_bitcoind", lambda explicit: other)
     chosen = await choose("auto")
-    assert chosen.kind is Kind.SIMULATED
+    assert chosen.kind is NodeKind.SIMULATED
     assert f"{other} is no bitcoind" in chosen.headline
 
 
@@ -69,7 +68,7 @@ async def test_a_bitcoind_at_a_path_needs_its_client_beside_it(tmp_path: Path) -
 
     alone.with_name("bitcoin-cli").symlink_to(alone)
     chosen = await choose(str(alone))
-    assert (chosen.kind, chosen.headline) == (Kind.REAL, f"real nodes: {alone}")
+    assert (chosen.kind, chosen.headline) == (NodeKind.REAL, f"real nodes: {alone}")
 
 
 async def test_simulated_nodes_may_be_asked_for() -> None:

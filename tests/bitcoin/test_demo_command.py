@@ -21,7 +21,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ctrlkit.bitcoin.demo.haste import HastyPods
+from ctrlkit.bitcoin.demo.environment import EarlyProbes
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS
 from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
@@ -153,7 +153,7 @@ async def test_a_server_that_is_there_is_used_and_left_as_it_was(tmp_path: Path)
     folder.mkdir()
     namespaces = {str(item.key) for item in tracker.list(NAMESPACES)}
     arguments = ("--kubeconfig", str(kubeconfig), "--with-kubelet", "--bitcoind", "simulated")
-    async with ApiServer(HastyPods(tracker), tracker.registry).serve() as server:
+    async with ApiServer(EarlyProbes(tracker), tracker.registry).serve() as server:
         server.write_kubeconfig(kubeconfig)
         async with a_demo(folder, *arguments, "--nodes", "2", "--blocks", "1", "--output", "json") as process:
             output, _ = await process.communicate()

@@ -8,10 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from ctrlkit.bitcoin.demo.checks import Finding, Holds, NotYet
-from ctrlkit.bitcoin.demo.errors import StepFailed
 from ctrlkit.bitcoin.demo.observer import Observer
-from ctrlkit.bitcoin.demo.report import Report, StepReport
-from ctrlkit.bitcoin.demo.steps import Step, play
+from ctrlkit.bitcoin.demo.steps import Report, Step, StepFailed, StepReport, play
 from ctrlkit.bitcoin.rpc import NodeUnreachable
 from ctrlkit.errors import CtrlkitError, NotFound
 from ctrlkit.fakes.clientset.clientset import FakeClientset

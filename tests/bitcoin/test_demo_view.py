@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ctrlkit.bitcoin.demo.checks import NodeFacts
 from ctrlkit.bitcoin.demo.live import LiveView
-from ctrlkit.bitcoin.demo.report import Report, StepReport
+from ctrlkit.bitcoin.demo.steps import Report, StepReport
 from ctrlkit.bitcoin.demo.view import PlainView
 
 READY = StepReport(name="nodes become ready", ok=True, seconds=12.1, detail="3 of 3 ready")

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from ctrlkit.bitcoin.controller import build
-from ctrlkit.bitcoin.demo.background import beside
+from ctrlkit.bitcoin.demo.background import in_background
 from ctrlkit.bitcoin.demo.checks import NodeFacts
-from ctrlkit.bitcoin.demo.errors import NotRemoved
-from ctrlkit.bitcoin.demo.installation import NAMESPACE, Installation
+from ctrlkit.bitcoin.demo.installation import NAMESPACE, Installation, NotRemoved
 from ctrlkit.bitcoin.demo.nodes import Nodes
 from ctrlkit.bitcoin.demo.observer import Observer
-from ctrlkit.bitcoin.demo.report import Report, StepReport
-from ctrlkit.bitcoin.demo.steps import play
+from ctrlkit.bitcoin.demo.steps import Report, StepReport, play
 from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
 from ctrlkit.bitcoin.rpc import P2P_PORT, RPC_PORT, RpcClient
 from ctrlkit.bitcoin.types import STATEFULSETS
@@ -27,7 +25,7 @@ from ctrlkit.fakes.bitcoind.node import SimulatedNode
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
 from ctrlkit.fakes.cluster.node.addresses import loopback_addresses
-from ctrlkit.fakes.cluster.node.inprocess_runtime import InProcessRuntime, ProgramFactory
+from ctrlkit.fakes.cluster.node.inprocess_runtime import InProcessProgramFactory, InProcessRuntime
 from ctrlkit.fakes.cluster.node.runtime import ContainerSpec, ProbeAction, ProbeResult
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, Verb
@@ -99,7 +97,7 @@ async def a_stage(
     nodes: int = 3,
     blocks: int = 101,
     loops: frozenset[Loop] = ALL,
-    image: ProgramFactory = NodeProgram,
+    image: InProcessProgramFactory = NodeProgram,
     start_controller: Callable[[], Awaitable[str]] | None = None,
 ) -> AsyncIterator[Stage]:
     """A cluster with everything ready to begin; nothing is installed."""
@@ -113,12 +111,12 @@ async def a_stage(
         runtime = await enter(InProcessRuntime(images={"bitcoind": image}, addresses=addresses))
         await enter(Cluster(client, runtime, loops=loops))
         rpc = await enter(RpcClient())
-        await enter(beside(observer.run(), name="observer"))
+        await enter(in_background(observer.run(), name="observer"))
 
         async def start() -> str:
             manager = Manager(client, namespaces=[NAMESPACE])
             manager.add(build(manager, bitcoind=rpc))
-            await enter(beside(manager.run(), name="controller"))
+            await enter(in_background(manager.run(), name="controller"))
             return "started"
 
         walkthrough = Walkthrough(
@@ -262,6 +260,6 @@ async def test_a_part_that_fails_ends_the_block_it_runs_beside() -> None:
         raise RuntimeError("broken")
 
     with pytest.raises(ExceptionGroup) as caught:
-        async with beside(failing(), name="failing"):
+        async with in_background(failing(), name="failing"):
             await asyncio.sleep(100)
     assert [str(error) for error in caught.value.exceptions] == ["broken"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
 from ctrlkit.bitcoin.desired import service_name, statefulset_name
 from ctrlkit.bitcoin.manifests import NAMES, manifest, manifests, objects
-from ctrlkit.bitcoin.preflight import ANSWER_LIMIT_S
+from ctrlkit.bitcoin.run import ANSWER_LIMIT_S
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, SERVICES, STATEFULSETS, BitcoinNetwork, Status
 from ctrlkit.errors import Invalid
 from ctrlkit.fakes.clientset.clientset import FakeClientset, seed

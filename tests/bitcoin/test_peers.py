@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.bitcoin.peers import Plan, plan
+from ctrlkit.bitcoin.mesh import Plan, plan
 from ctrlkit.bitcoin.rpc import peer_address
 
 ADDRESSES = st.integers(1, 9).map(lambda number: f"10.0.0.{number}") | st.just("fd00::7")

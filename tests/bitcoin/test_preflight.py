@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from ctrlkit.bitcoin.preflight import check_server
+from ctrlkit.bitcoin.run import check_server
 from ctrlkit.client import Client
 from ctrlkit.errors import ConfigError
 from ctrlkit.fakes.clientset.clientset import FakeClientset

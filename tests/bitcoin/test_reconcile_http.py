@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from ctrlkit.bitcoin.rpc import Credentials, RpcClient, RpcNode
-from ctrlkit.fakes.bitcoind.network import SimulatedNetwork
+from ctrlkit.fakes.bitcoind.node import SimulatedNetwork
 from ctrlkit.fakes.bitcoind.rpc import Mode
 from tests.bitcoin.scene import CREDENTIALS, MemoryNodes, Scene, scene_with
 

@@ -29,7 +29,7 @@ from ctrlkit.bitcoin.rpc import (
     peer_address,
 )
 from ctrlkit.fakes.bitcoind.node import SimulatedNode
-from ctrlkit.fakes.bitcoind.rpc import Faults, Mode
+from ctrlkit.fakes.bitcoind.rpc import Mode, NodeFaults
 
 HOST, OTHER = "127.77.1.1", "127.77.1.2"
 CREDENTIALS = Credentials(user="an-unusual-user", password="an-unusual-password")
@@ -201,11 +201,11 @@ async def test_each_way_to_fail_has_its_own_error(
     node: RpcNode, simulated: SimulatedNode, mode: Mode, error: type[RpcError], message: str
 ) -> None:
     """A reconciler decides by class; once the fault is gone the same handle works."""
-    simulated.faults = Faults(mode=mode)
+    simulated.faults = NodeFaults(mode=mode)
     with pytest.raises(error) as raised:
         await node.block_count()
     assert str(raised.value) == f"getblockcount on {HOST}: {message}"
-    simulated.faults = Faults()
+    simulated.faults = NodeFaults()
     assert await node.block_count() == 0
 
 
@@ -237,9 +237,9 @@ async def test_a_slow_node_is_waited_for_until_the_timeout(simulated: SimulatedN
     started_s = asyncio.get_running_loop().time()
     async with RpcClient(timeout_s=2) as client:
         node = client.node(HOST, CREDENTIALS)
-        simulated.faults = Faults(delay_s=1.5)
+        simulated.faults = NodeFaults(delay_s=1.5)
         assert await node.block_count() == 0
-        simulated.faults = Faults(delay_s=2.5)
+        simulated.faults = NodeFaults(delay_s=2.5)
         with pytest.raises(NodeUnreachable, match="no answer within 2 s"):
             await node.block_count()
     assert asyncio.get_running_loop().time() - started_s == pytest.approx(3.5)
@@ -256,7 +256,7 @@ async def test_a_node_that_was_restarted_is_reached_at_once() -> None:
 
 async def test_calls_to_a_silent_node_do_not_delay_those_to_others(node: RpcNode, simulated: SimulatedNode) -> None:
     """Hundreds of hanging calls leave the session usable."""
-    simulated.faults = Faults(mode=Mode.HANG)
+    simulated.faults = NodeFaults(mode=Mode.HANG)
     async with SimulatedNode(OTHER, user=CREDENTIALS.user, password=CREDENTIALS.password), RpcClient() as client:
         silent = [asyncio.create_task(client.node(HOST, CREDENTIALS).block_count()) for _ in range(150)]
         await asyncio.sleep(1)
@@ -431,7 +431,7 @@ async def test_a_call_outside_of_the_session_says_so() -> None:
 
 async def test_a_cancelled_call_ends_as_cancelled(node: RpcNode, simulated: SimulatedNode) -> None:
     """Cancellation is not taken for an unreachable node."""
-    simulated.faults = Faults(mode=Mode.HANG)
+    simulated.faults = NodeFaults(mode=Mode.HANG)
     call = asyncio.create_task(node.block_count())
     await asyncio.sleep(1)
     call.cancel()

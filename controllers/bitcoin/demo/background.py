@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @asynccontextmanager
-async def beside(coroutine: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[None]:
+async def in_background(coroutine: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[None]:
     """Run a coroutine until the block ends; if it fails, so does the block, with a group that holds the cause."""
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(coroutine, name=name)

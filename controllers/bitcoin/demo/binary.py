@@ -8,7 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from ctrlkit.bitcoin.demo.errors import BadArgument, NoBitcoind
+from ctrlkit.errors import CtrlkitError
+from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
 from ctrlkit.fakes.cluster.node.images import Image, real_bitcoind, simulated_bitcoind
 
@@ -16,7 +17,17 @@ AUTO: Final = "auto"
 _VERSION_LIMIT_S: Final = 10.0
 
 
-class Kind(StrEnum):
+class BadArgument(CtrlkitError):
+    """An argument or an environment variable names something that cannot be used."""
+
+    exit_status = BAD_ARGUMENTS
+
+
+class NoBitcoind(CtrlkitError):
+    """Real nodes were requested and no bitcoind was found."""
+
+
+class NodeKind(StrEnum):
     """What the nodes are."""
 
     REAL = "real"
@@ -27,7 +38,7 @@ class Kind(StrEnum):
 class Binary:
     """The nodes to run, and one line that says which and why."""
 
-    kind: Kind
+    kind: NodeKind
     image: Image
     headline: str
 
@@ -39,9 +50,9 @@ async def choose(wanted: str) -> Binary:
     Errors  BadArgument for a path, or a $BITCOIND, that leads to no bitcoind; NoBitcoind for `real` where none is.
     """
     match wanted:
-        case Kind.SIMULATED:
+        case NodeKind.SIMULATED:
             return _simulated("as asked for")
-        case "auto" | Kind.REAL:
+        case "auto" | NodeKind.REAL:
             explicit = None
         case _:
             explicit = wanted
@@ -54,7 +65,7 @@ async def choose(wanted: str) -> Binary:
             return _without(wanted, trouble)
         if trouble:
             raise BadArgument(f"run bitcoind: {trouble}; pass --bitcoind PATH of one that runs here, or simulated")
-        return Binary(Kind.REAL, await real_bitcoind(path), f"real nodes: {path}")
+        return Binary(NodeKind.REAL, await real_bitcoind(path), f"real nodes: {path}")
     except BinaryNotFound as error:
         raise BadArgument(f"find bitcoind: {error}; --bitcoind simulated does without") from None
 
@@ -66,7 +77,7 @@ def _without(wanted: str, reason: str) -> Binary:
 
 
 def _simulated(reason: str) -> Binary:
-    return Binary(Kind.SIMULATED, simulated_bitcoind(), f"simulated nodes: {reason}")
+    return Binary(NodeKind.SIMULATED, simulated_bitcoind(), f"simulated nodes: {reason}")
 
 
 async def _trouble_with(path: Path) -> str:

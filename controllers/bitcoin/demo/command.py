@@ -18,15 +18,14 @@ from enum import StrEnum
 from rich.console import Console
 
 from ctrlkit.bitcoin.controller import build
-from ctrlkit.bitcoin.demo.background import Interruption, beside, interruptible
-from ctrlkit.bitcoin.demo.binary import Binary, Kind, choose
+from ctrlkit.bitcoin.demo.background import Interruption, in_background, interruptible
+from ctrlkit.bitcoin.demo.binary import Binary, NodeKind, choose
 from ctrlkit.bitcoin.demo.environment import embedded, existing
 from ctrlkit.bitcoin.demo.installation import NAMESPACE, Installation
 from ctrlkit.bitcoin.demo.live import LiveView
 from ctrlkit.bitcoin.demo.nodes import Nodes
 from ctrlkit.bitcoin.demo.observer import Observer
-from ctrlkit.bitcoin.demo.report import Report
-from ctrlkit.bitcoin.demo.steps import play
+from ctrlkit.bitcoin.demo.steps import Report, play
 from ctrlkit.bitcoin.demo.view import PlainView, View
 from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
 from ctrlkit.bitcoin.rpc import RpcClient
@@ -84,7 +83,7 @@ class _Demo:
         options = self._options
         binary = await self._binary()
         headline = binary.headline if binary else "the nodes that the cluster runs"
-        report = Report(bitcoind=(binary.kind if binary else Kind.REAL).value, nodes=options.nodes)
+        report = Report(bitcoind=(binary.kind if binary else NodeKind.REAL).value, nodes=options.nodes)
         view = _view(options)
         try:
             async with view, self._stack:
@@ -124,8 +123,8 @@ class _Demo:
             self._stack.push_async_callback(installation.remove, tell=lambda text: view.hint([text]))
         observer = Observer(client, installation.network)
         nodes = Nodes(await enter(RpcClient()), tell=view.nodes_seen)
-        await enter(beside(observer.run(), name="observer"))
-        await enter(beside(_keep_surveying(nodes, observer), name="survey"))
+        await enter(in_background(observer.run(), name="observer"))
+        await enter(in_background(_keep_surveying(nodes, observer), name="survey"))
         return Walkthrough(
             client=client,
             installation=installation,
@@ -144,7 +143,7 @@ class _Demo:
         address = "127.0.0.1:0" if self._options.keep else OFF
         manager = manager_from(Settings(namespaces=(NAMESPACE,), grace_s=_GRACE_S, endpoints_address=address), client)
         manager.add(build(manager, bitcoind=bitcoind, workers=WORKERS))
-        await enter(beside(_run_to_the_end(manager), name="controller"))
+        await enter(in_background(_run_to_the_end(manager), name="controller"))
         for informer in manager.informers:
             await informer.wait_synced()
         self._endpoints = manager.address

@@ -10,11 +10,12 @@ Everything, the cluster loops included, speaks HTTP to the server by the kubecon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, Final
 
-from ctrlkit.bitcoin.demo.binary import Binary, Kind
-from ctrlkit.bitcoin.demo.haste import HastyPods
+from ctrlkit.bitcoin.demo.binary import Binary, NodeKind
 from ctrlkit.client import Client
 from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, ConfigError, NotFound, Unauthorized
@@ -24,8 +25,8 @@ from ctrlkit.fakes.cluster.node.node import NODE
 from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
 from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.manager import connect
-from ctrlkit.model import Transport
-from ctrlkit.model.kinds import LEASES, NAMESPACES, NODES
+from ctrlkit.model import Action, Lines, Transport, Verb
+from ctrlkit.model.kinds import LEASES, NAMESPACES, NODES, PODS
 
 _REACH_LIMIT_S = 10.0
 
@@ -34,7 +35,7 @@ _REACH_LIMIT_S = 10.0
 async def embedded(binary: Binary, *, port: int) -> AsyncIterator[str]:
     """A cluster of our own; the path of its kubeconfig. Errors: PortTaken."""
     tracker = Tracker(begins_at=version_at(now()))
-    transport: Transport = HastyPods(tracker) if binary.kind is Kind.SIMULATED else tracker
+    transport: Transport = EarlyProbes(tracker) if binary.kind is NodeKind.SIMULATED else tracker
     async with (
         ProcessRuntime(images={"bitcoind": binary.image}) as runtime,
         ApiServer(transport, tracker.registry).serve(port=port) as server,
@@ -95,3 +96,44 @@ async def _missing_loops(client: Client) -> frozenset[Loop]:
     except NotFound:
         return ALL
     return frozenset({Loop.KUBELET})
+
+
+PROBE_S: Final = 1
+
+
+class EarlyProbes:
+    """A Transport that has pods probed for the first time after a second, and every second."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def do(self, action: Action) -> bytes:
+        """As the transport behind, but for new pods."""
+        creates_pod = action.verb is Verb.CREATE and action.resource.identity == PODS.identity
+        if creates_pod and not action.subresource and isinstance(action.body, Mapping):
+            action = replace(action, body=with_early_probes(action.body))
+        return await self._transport.do(action)
+
+    def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
+        """As the transport behind."""
+        return self._transport.watch(action)
+
+
+def with_early_probes(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    A pod whose readiness probes do not wait.
+
+    >>> probe = {"initialDelaySeconds": 5, "periodSeconds": 5, "exec": {"command": ["true"]}}
+    >>> with_early_probes({"spec": {"containers": [{"name": "c", "readinessProbe": probe}]}})["spec"]["containers"]
+    [{'name': 'c', 'readinessProbe': {'initialDelaySeconds': 1, 'periodSeconds': 1, 'exec': {'command': ['true']}}}]
+    """
+    spec = pod.get("spec") or {}
+    containers = [_with_early_probe(container) for container in spec.get("containers") or ()]
+    return {**pod, "spec": {**spec, "containers": containers}}
+
+
+def _with_early_probe(container: Mapping[str, Any]) -> dict[str, Any]:
+    probe = container.get("readinessProbe")
+    if not probe:
+        return dict(container)
+    return {**container, "readinessProbe": {**probe, "initialDelaySeconds": PROBE_S, "periodSeconds": PROBE_S}}

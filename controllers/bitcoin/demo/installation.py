@@ -19,12 +19,11 @@ from secrets import token_urlsafe
 from typing import Any, Final
 
 from ctrlkit.bitcoin.credentials import PASSWORD_KEY
-from ctrlkit.bitcoin.demo.errors import NotRemoved
 from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
-from ctrlkit.errors import AlreadyExists, NotFound
+from ctrlkit.errors import AlreadyExists, CtrlkitError, NotFound
 from ctrlkit.model import AnyResource, ObjectKey, Unstructured
 from ctrlkit.model.kinds import BUILT_IN
 
@@ -35,6 +34,10 @@ _LOOK_AGAIN_S: Final = 0.2
 _RESOURCES: Final[dict[str, AnyResource]] = {
     resource.kind: resource for resource in (*BUILT_IN, BITCOIN_NETWORKS.of(Unstructured))
 }
+
+
+class NotRemoved(CtrlkitError):
+    """Something that the walk-through created is still on the server."""
 
 
 class Installation:

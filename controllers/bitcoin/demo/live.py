@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ctrlkit.bitcoin.demo.checks import NodeFacts
-from ctrlkit.bitcoin.demo.report import Report, StepReport
+from ctrlkit.bitcoin.demo.steps import Report, StepReport
 from ctrlkit.bitcoin.demo.view import known, summary
 from ctrlkit.clock import monotonic
 

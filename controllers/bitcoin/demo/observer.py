@@ -10,25 +10,105 @@ What only nodes know is asked again and again by `ask_until`: nobody reports it,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from ctrlkit.bitcoin.demo.checks import Finding, Holds, NotYet
-from ctrlkit.bitcoin.demo.pods import SEEN_PODS, SeenPod, troubles
 from ctrlkit.bitcoin.desired import labels, service_name, statefulset_name
 from ctrlkit.bitcoin.types import (
     BITCOIN_NETWORKS,
+    PODS,
     SERVICES,
     STATEFULSETS,
     BitcoinNetwork,
     NodeStatus,
+    Pod,
+    PodStatus,
     Service,
     StatefulSet,
 )
 from ctrlkit.cache import Change, InformerFactory, Lister, ListWatchMaker
 from ctrlkit.clock import monotonic
-from ctrlkit.model import LabelSelector, ObjectKey
+from ctrlkit.model import LabelSelector, ObjectKey, Resource
+
+_TOLD_MAX: Final = 300
+"""Characters of a container's last words; the end of them says most."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Why a container does not run."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class Terminated(msgspec.Struct, frozen=True, rename="camel"):
+    """How a container ended; the message is what it said last."""
+
+    exit_code: int = 0
+    message: str = ""
+
+
+class ContainerState(msgspec.Struct, frozen=True):
+    """One of these, or neither while it runs."""
+
+    waiting: Waiting | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """One container: what it does now, and how its run before this one ended."""
+
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class SeenPodStatus(PodStatus, frozen=True, kw_only=True):
+    """A pod's status with its containers."""
+
+    container_statuses: tuple[ContainerStatus, ...] | None = msgspec.field(default=None, name="containerStatuses")
+
+
+class SeenPod(Pod, frozen=True, kw_only=True):
+    """A pod with its containers."""
+
+    status: SeenPodStatus = SeenPodStatus()
+
+
+SEEN_PODS: Final[Resource[SeenPod]] = PODS.of(SeenPod)
+
+
+def troubles(pods: Iterable[SeenPod]) -> str:
+    """
+    What keeps the containers of pods that are not ready from running, as far as it is told; empty where nothing does.
+
+    >>> from ctrlkit.model import ObjectMeta
+    >>> ended = ContainerState(terminated=Terminated(exit_code=1, message="Error: no such flag"))
+    >>> status = SeenPodStatus(container_statuses=(ContainerStatus(restart_count=2, last_state=ended),))
+    >>> troubles([SeenPod(metadata=ObjectMeta(name="net-sts-0"), status=status)])
+    'net-sts-0 ended with status 1 (restarts: 2): Error: no such flag'
+    """
+    unready = [pod for pod in pods if not pod.ready]
+    found = [(pod.metadata.name, _trouble(status)) for pod in unready for status in pod.status.container_statuses or ()]
+    return "; ".join(f"{name} {trouble}" for name, trouble in found if trouble)
+
+
+def _trouble(status: ContainerStatus) -> str:
+    ended = status.state.terminated or status.last_state.terminated
+    if ended is not None:
+        return f"ended with status {ended.exit_code} (restarts: {status.restart_count}){_said(ended.message)}"
+    waiting = status.state.waiting
+    return "" if waiting is None else f"does not run: {waiting.reason or 'it waits'}{_said(waiting.message)}"
+
+
+def _said(message: str) -> str:
+    words = " ".join(message.split())
+    return f": {words[-_TOLD_MAX:]}" if words else ""
+
 
 _SYNC_LIMIT_S = 15.0
 _ASK_AGAIN_S = 0.2
@@ -120,7 +200,7 @@ class Observer:
                 return found.detail
             await asyncio.sleep(_ASK_AGAIN_S)
 
-    def told(self) -> str:
+    def last_seen(self) -> str:
         """What was seen last, and what keeps pods from running."""
         return "; ".join(part for part in (self.last.detail, troubles(self.pods.values())) if part)
 

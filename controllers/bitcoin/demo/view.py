@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from ctrlkit.bitcoin.demo.checks import NodeFacts
-from ctrlkit.bitcoin.demo.report import Report, StepReport
+from ctrlkit.bitcoin.demo.steps import Report, StepReport
 from ctrlkit.clock import monotonic
 
 

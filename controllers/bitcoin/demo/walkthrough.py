@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from ctrlkit.bitcoin.credentials import credentials_in
 from ctrlkit.bitcoin.demo import checks
 from ctrlkit.bitcoin.demo.checks import Finding, Holds, NodeFacts, NotYet
-from ctrlkit.bitcoin.demo.errors import StepFailed
 from ctrlkit.bitcoin.demo.installation import Installation
 from ctrlkit.bitcoin.demo.nodes import Nodes
 from ctrlkit.bitcoin.demo.observer import Observer
-from ctrlkit.bitcoin.demo.steps import Step
+from ctrlkit.bitcoin.demo.steps import Step, StepFailed
 from ctrlkit.bitcoin.desired import pod_name, statefulset_name
 from ctrlkit.bitcoin.status import Trouble
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, PODS, SECRETS, STATEFULSETS, NodeStatus, Pod

@@ -1,1 +1,1 @@
-"""The loops of a cluster, each as a controller of its control plane does it."""
+"""The controllers of a cluster's control plane."""

@@ -1,10 +1,9 @@
 """
-The garbage collector: objects go when their owners are gone, first, or are let go, as the owner's deletion asked.
+The garbage collector: background, foreground and orphaning deletion of dependents.
 
-In       Every change of every kind, mapped to the uids it concerns: the object's own, and its owners'.
-Out      Deletes, and patches of owner references and finalizers, as garbage_plan.py says.
-Safe     A cache may not show an owner yet. So no owner counts as gone before the server itself has said so, and one of
-         a kind nobody here knows counts as there.
+It watches every kind and maps each change to uids: the object's own and its owners'. garbage_plan.py decides what to
+delete, and which owner references and finalizers to remove. A cache may not show an owner yet, so an owner counts as
+gone only after a GET has returned 404; an owner of an unknown kind counts as existing.
 """
 
 from __future__ import annotations
@@ -17,8 +16,17 @@ from typing import Any
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch
 from ctrlkit.errors import Conflict, NotFound
-from ctrlkit.fakes.cluster.loops.garbage_plan import Collect, Fate, Release, Step, Thing, Unhold, fate_of, plan
-from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, Kinds, wake_on_change
+from ctrlkit.fakes.cluster.loops.garbage_plan import (
+    DeleteDependent,
+    GarbageStep,
+    ObjectRef,
+    OwnerState,
+    RemoveFinalizer,
+    RemoveOwners,
+    plan,
+    state_of,
+)
+from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, wake_on_change
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, ObjectKey, OwnerReference, Record, to_plain
 
@@ -29,82 +37,82 @@ _WORKERS = 4
 
 @dataclass(slots=True)
 class Garbage:
-    """`reconcile` is for owners: the key's name is a uid."""
+    """Reconciles owners: the name in a key is the uid of an owner."""
 
     client: Client
-    kinds: Kinds
+    kinds: WatchedKinds
 
     async def reconcile(self, request: Request) -> Outcome:
-        """Do what is to be done about the dependents of one owner now."""
+        """Take the next steps for the dependents of one owner."""
         await self.kinds.wait_synced()
         uid = request.key.name
         owner = next(self._find(_BY_UID, uid), None)
         dependents = list(self._find(_BY_OWNER, uid))
         if not dependents and owner is None:
             return DONE
-        fates: dict[OwnerReference, Fate] = {}
+        states: dict[OwnerReference, OwnerState] = {}
         for thing in dependents:
             for reference in thing.owners:
-                if reference not in fates:
-                    fates[reference] = await self._fate(reference, thing.meta.namespace)
+                if reference not in states:
+                    states[reference] = await self._state(reference, thing.meta.namespace)
         parents = frozenset(thing.meta.uid for thing in dependents if any(self._find(_BY_OWNER, thing.meta.uid)))
-        for step in plan(owner, dependents, fates, parents=parents):
+        for step in plan(owner, dependents, states, parents=parents):
             await self._take(step)
         return DONE
 
-    def concerned(self, record: Record[Any]) -> Iterable[ObjectKey]:
-        """The owners to look after when an object changes: its own, and itself where it is one."""
+    def keys_for(self, record: Record[Any]) -> Iterable[ObjectKey]:
+        """Map a changed object to its owners, and to itself if it has dependents or finalizers."""
         uids = [owner.uid for owner in record.meta.owner_references or ()]
         if record.meta.finalizers or any(self._find(_BY_OWNER, record.meta.uid)):
             uids.append(record.meta.uid)
         return [ObjectKey("", uid) for uid in uids if uid]
 
-    async def _fate(self, reference: OwnerReference, namespace: str) -> Fate:
+    async def _state(self, reference: OwnerReference, namespace: str) -> OwnerState:
         cached = next(self._find(_BY_UID, reference.uid), None)
         if cached is not None:
-            return fate_of(cached)
+            return state_of(cached)
         resource = self.kinds.resource_of(reference)
         if resource is None:
-            return Fate.THERE
+            return OwnerState.EXISTS
         try:
             live = await self.client.get(resource, ObjectKey(namespace if resource.namespaced else "", reference.name))
         except NotFound:
-            return Fate.GONE
-        return fate_of(Thing(resource, live.metadata)) if live.metadata.uid == reference.uid else Fate.GONE
+            return OwnerState.GONE
+        return state_of(ObjectRef(resource, live.metadata)) if live.metadata.uid == reference.uid else OwnerState.GONE
 
-    async def _take(self, step: Step) -> None:
+    async def _take(self, step: GarbageStep) -> None:
         meta = step.thing.meta
         match step:
-            case Collect(thing, propagation):
+            case DeleteDependent(thing, propagation):
                 with suppress(NotFound, Conflict):  # gone, or another by now
                     await self.client.delete(thing.resource, meta.key, uid=meta.uid, propagation=propagation)
-            case Release(thing, owners):
+            case RemoveOwners(thing, owners):
                 left = [to_plain(owner) for owner in thing.owners if owner.uid not in owners]
                 await self._write(thing, {"ownerReferences": left or None})
-            case Unhold(thing, finalizer):
+            case RemoveFinalizer(thing, finalizer):
                 left = [name for name in meta.finalizers or () if name != finalizer]
                 await self._write(thing, {"finalizers": left or None})
 
-    async def _write(self, thing: Thing, fields: dict[str, Any]) -> None:
-        """Change metadata of the very state that was looked at; Conflict where it is not the newest."""
+    async def _write(self, thing: ObjectRef, fields: dict[str, Any]) -> None:
+        """Patch metadata of exactly the version that was read; Conflict if it is not the newest."""
         seen: dict[str, Any] = {"uid": thing.meta.uid, "resourceVersion": thing.meta.resource_version}
         with suppress(NotFound):
             await self.client.patch(thing.resource, thing.meta.key, MergePatch({"metadata": seen | fields}))
 
-    def _find(self, index: str, value: str) -> Iterator[Thing]:
+    def _find(self, index: str, value: str) -> Iterator[ObjectRef]:
         for informer in self.kinds.informers:
             for item in informer.lister.by_index(index, value):
-                yield Thing(informer.resource, item.metadata)
+                yield ObjectRef(informer.resource, item.metadata)
 
 
-def add_garbage_collector(manager: Manager, kinds: Kinds) -> None:
-    """Have a manager collect garbage of all kinds."""
+def add_garbage_collector(manager: Manager, kinds: WatchedKinds) -> None:
+    """Add the garbage collector to a manager."""
     garbage = Garbage(manager.client, kinds)
     built_in = kinds.informers
     controller = Controller(
         name="garbage",
         reconcile=garbage.reconcile,
-        watches=[Watch(informer, garbage.concerned) for informer in built_in],
+        watches=[Watch(informer, garbage.keys_for) for informer in built_in],
         workers=_WORKERS,
     )
 
@@ -112,7 +120,7 @@ def add_garbage_collector(manager: Manager, kinds: Kinds) -> None:
         informer.add_index(_BY_UID, lambda record: [record.meta.uid])
         informer.add_index(_BY_OWNER, lambda record: [owner.uid for owner in record.meta.owner_references or ()])
         if informer not in built_in:
-            wake_on_change(informer, garbage.concerned, controller)
+            wake_on_change(informer, garbage.keys_for, controller)
 
-    kinds.each(follow)
+    kinds.on_informer(follow)
     manager.add(controller)

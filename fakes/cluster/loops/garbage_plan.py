@@ -1,8 +1,9 @@
 """
-What the garbage collector does about one owner, as a pure function of what is known of it and its dependents.
+Plans the next steps of the garbage collector for one owner. Pure.
 
-Source  The documented rules: a dependent goes when all its owners are gone; with foreground deletion the dependents go
-        first, and those that block it are waited for; with orphaning they are released.
+The rules are those of Kubernetes' documentation: a dependent is deleted when all its owners are gone. In a foreground
+deletion the dependents are deleted first, and the owner waits for those with blockOwnerDeletion. Orphaning removes the
+owner from the references of its dependents.
 """
 
 from __future__ import annotations
@@ -18,102 +19,108 @@ ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 
 
-class Fate(Enum):
-    """What is known of an owner."""
+class OwnerState(Enum):
+    """The state of an owner."""
 
-    THERE = "there"
+    EXISTS = "exists"
     WAITING = "waits for its dependents to go first"
     GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
-    """An object of any kind, by its metadata."""
+class ObjectRef:
+    """An object of any kind, as its resource and metadata."""
 
     resource: AnyResource
     meta: ObjectMeta
 
     @property
     def owners(self) -> tuple[OwnerReference, ...]:
-        """Its owner references."""
+        """The owner references."""
         return self.meta.owner_references or ()
 
     def held_by(self, finalizer: str) -> bool:
-        """Whether its deletion waits for this finalizer's work."""
+        """Whether the object is being deleted and has this finalizer."""
         return self.meta.deleting and finalizer in (self.meta.finalizers or ())
 
 
 @dataclass(frozen=True, slots=True)
-class Collect:
+class DeleteDependent:
     """Delete a dependent."""
 
-    thing: Thing
+    thing: ObjectRef
     propagation: Propagation
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """Take these owners, by uid, out of a dependent's references."""
+class RemoveOwners:
+    """Remove these owners, given by uid, from the owner references of a dependent."""
 
-    thing: Thing
+    thing: ObjectRef
     owners: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Unhold:
-    """Remove a finalizer whose work is done."""
+class RemoveFinalizer:
+    """Remove a finalizer from an owner, because its work is done."""
 
-    thing: Thing
+    thing: ObjectRef
     finalizer: str
 
 
-Step = Collect | Release | Unhold
+GarbageStep = DeleteDependent | RemoveOwners | RemoveFinalizer
 
 
-def fate_of(owner: Thing) -> Fate:
-    """The fate of an owner that exists."""
-    return Fate.WAITING if owner.held_by(FOREGROUND) else Fate.THERE
+def state_of(owner: ObjectRef) -> OwnerState:
+    """Return the state of an existing owner."""
+    return OwnerState.WAITING if owner.held_by(FOREGROUND) else OwnerState.EXISTS
 
 
 def plan(
-    owner: Thing | None, dependents: Sequence[Thing], fates: Mapping[OwnerReference, Fate], *, parents: frozenset[str]
-) -> list[Step]:
+    owner: ObjectRef | None,
+    dependents: Sequence[ObjectRef],
+    states: Mapping[OwnerReference, OwnerState],
+    *,
+    parents: frozenset[str],
+) -> list[GarbageStep]:
     """
-    The steps to take about the dependents of an owner, and the owner itself where it waits for them.
+    Plan the next steps for the dependents of an owner, and for the owner if it waits for them.
 
-    Shape   `owner` is None where it is gone. `fates` has every owner of every dependent. `parents` are the uids of the
-            dependents that have dependents of their own: they, too, wait for theirs in a foreground deletion.
+    `owner` is None if it is gone. `states` has every owner of every dependent. `parents` are the uids of dependents
+    that have dependents of their own and wait for them in a foreground deletion.
     """
     if owner is not None and owner.held_by(ORPHAN):
         if dependents:
-            return [Release(thing, frozenset({owner.meta.uid})) for thing in dependents]
-        return [Unhold(owner, ORPHAN)]
+            return [RemoveOwners(thing, frozenset({owner.meta.uid})) for thing in dependents]
+        return [RemoveFinalizer(owner, ORPHAN)]
     if owner is not None and not owner.held_by(FOREGROUND):
         return []
-    steps = [step for thing in dependents if (step := _judge(thing, fates, parents)) is not None]
+    steps = [step for thing in dependents if (step := _judge(thing, states, parents)) is not None]
     if owner is not None and not _blockers(owner.meta.uid, dependents):
-        steps.append(Unhold(owner, FOREGROUND))
+        steps.append(RemoveFinalizer(owner, FOREGROUND))
     return steps
 
 
-def _judge(thing: Thing, fates: Mapping[OwnerReference, Fate], parents: frozenset[str]) -> Step | None:
-    """A dependent goes with its last owner, and is released by those that go before."""
-    going = frozenset(owner.uid for owner in thing.owners if fates[owner] is not Fate.THERE)
+def _judge(
+    thing: ObjectRef, states: Mapping[OwnerReference, OwnerState], parents: frozenset[str]
+) -> GarbageStep | None:
+    """Delete a dependent with its last owner; before that, remove the owners that are gone."""
+    going = frozenset(owner.uid for owner in thing.owners if states[owner] is not OwnerState.EXISTS)
     if thing.meta.deleting or not going:
         return None
-    if any(fates[owner] is Fate.THERE for owner in thing.owners):
-        return Release(thing, going)
-    waits = any(fates[owner] is Fate.WAITING for owner in thing.owners)
-    return Collect(thing, Propagation.FOREGROUND if waits and thing.meta.uid in parents else _policy(thing))
+    if any(states[owner] is OwnerState.EXISTS for owner in thing.owners):
+        return RemoveOwners(thing, going)
+    waits = any(states[owner] is OwnerState.WAITING for owner in thing.owners)
+    return DeleteDependent(thing, Propagation.FOREGROUND if waits and thing.meta.uid in parents else _policy(thing))
 
 
-def _policy(thing: Thing) -> Propagation:
-    """What finalizers already on an object ask for."""
+def _policy(thing: ObjectRef) -> Propagation:
+    """Keep the deletion policy that finalizers of an object already ask for."""
     finalizers = thing.meta.finalizers or ()
     if ORPHAN in finalizers:
         return Propagation.ORPHAN
     return Propagation.FOREGROUND if FOREGROUND in finalizers else Propagation.BACKGROUND
 
 
-def _blockers(uid: str, dependents: Iterable[Thing]) -> bool:
+def _blockers(uid: str, dependents: Iterable[ObjectRef]) -> bool:
     return any(owner.uid == uid and owner.block_owner_deletion for thing in dependents for owner in thing.owners)

@@ -1,7 +1,7 @@
 """
-Which kinds there are to look after: the built-in ones, and those that definitions add while the cluster runs.
+Informers of all kinds: the built-in ones, and those that CustomResourceDefinitions add while the cluster runs.
 
-Differs  A kind whose definition is deleted is still watched, without success, until the cluster ends.
+A kind whose definition is deleted is still watched, without success, until the cluster ends.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ AnyInformer = Informer[Any]
 _LOOK_AGAIN_S = 1.0
 
 
-class Kinds:
+class WatchedKinds:
     """
-    The informers of all kinds but Events, which nobody owns and which are many. `more` are known from the start.
+    The informers of all kinds except Events, which have no owners. `more` are custom kinds known from the start.
 
-    Shape   Of custom kinds they hold the metadata alone: no object is too deep, or otherwise too odd, for that.
-    Use     A controller is made with watches of `informers`, and follows those that come later by `each`.
+    Informers of custom kinds cache metadata only. A controller gets watches of `informers`, and follows those that are
+    added later with `on_informer`.
     """
 
     def __init__(self, manager: Manager, *, more: Sequence[Resource[Unstructured]] = ()) -> None:
@@ -53,46 +53,46 @@ class Kinds:
 
     @property
     def informers(self) -> tuple[AnyInformer, ...]:
-        """All informers so far."""
+        """The informers so far."""
         return tuple(self._informers.values())
 
-    def each(self, follower: Callable[[AnyInformer], None]) -> None:
-        """Call a function with every informer, those to come included."""
+    def on_informer(self, follower: Callable[[AnyInformer], None]) -> None:
+        """Call a function with each informer, now and when one is added."""
         for informer in self.informers:
             follower(informer)
         self._followers.append(follower)
 
     def resource_of(self, owner: OwnerReference) -> Resource[Any] | None:
-        """The kind an owner reference names, whatever its version; None where it is not known."""
+        """Find the kind of an owner reference, ignoring the version; None if it is unknown."""
         found = (i.resource for i in self.informers if (i.resource.group, i.resource.kind) == (owner.group, owner.kind))
         return next(found, None)
 
     async def wait_synced(self) -> None:
-        """Return when every kind that is defined now has an informer, and all have seen their first list."""
+        """Wait until every kind that is defined now has a synced informer."""
         for definition in self._definitions.lister.list():
-            self._take_in(definition)
+            self._add_defined(definition)
         for informer in self.informers:
             await self._wait_synced(informer)
 
     async def reconcile(self, request: Request) -> Outcome:
-        """Take in the kind of a definition once the server serves it."""
+        """Add the kind of a CustomResourceDefinition once it is served."""
         definition = self._definitions.lister.find(request.key)
         if definition is not None:
-            self._take_in(definition)
+            self._add_defined(definition)
         return DONE
 
     async def _wait_synced(self, informer: AnyInformer) -> None:
-        """Wait for an informer for as long as its kind is there: the others must not wait for one that has gone."""
-        while not informer.has_synced() and self._is_there(informer.resource):
+        """Wait for an informer while its kind is served."""
+        while not informer.has_synced() and self._exists(informer.resource):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_S):
                     await informer.wait_synced()
 
-    def _is_there(self, resource: AnyResource) -> bool:
+    def _exists(self, resource: AnyResource) -> bool:
         definition = self._definitions.lister.find(ObjectKey("", str(resource)))
         return resource.identity in self._given or (definition is not None and _is_served(definition))
 
-    def _take_in(self, definition: Unstructured) -> None:
+    def _add_defined(self, definition: Unstructured) -> None:
         if _is_served(definition):
             self._add(_resource_of(definition))
 
@@ -104,7 +104,7 @@ class Kinds:
 
 
 def wake_on_change(informer: AnyInformer, mapper: Mapper[Any], controller: Controller) -> None:
-    """Have a controller that may run already watch one more informer."""
+    """Add a watch to a controller that may be running already."""
 
     def on_change(change: Change[Any]) -> None:
         for record in (change.old, change.new):
@@ -115,12 +115,12 @@ def wake_on_change(informer: AnyInformer, mapper: Mapper[Any], controller: Contr
 
 
 def namespaced(resources: Iterable[AnyResource]) -> list[AnyResource]:
-    """Those kinds whose objects live in namespaces."""
+    """Select the namespaced kinds."""
     return [resource for resource in resources if resource.namespaced]
 
 
 def _is_served(definition: Unstructured) -> bool:
-    """Whether a definition's kind is served, at one version at least."""
+    """Whether at least one version of a definition is served."""
     conditions = definition.at("status.conditions") or ()
     is_established = any(item.get("type") == "Established" and item.get("status") == "True" for item in conditions)
     return is_established and any(version.get("served") for version in definition.at("spec.versions") or ())

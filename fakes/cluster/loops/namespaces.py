@@ -1,4 +1,4 @@
-"""The namespace loop: a namespace that is to go is emptied, then let go."""
+"""The namespace controller: empties terminating namespaces, then finalizes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.errors import NotFound
-from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, Kinds, namespaced, wake_on_change
+from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, namespaced, wake_on_change
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Record, Unstructured
 from ctrlkit.model.kinds import EVENTS, NAMESPACES
@@ -22,14 +22,14 @@ _LOOK_AGAIN_S = 5.0
 
 @dataclass(slots=True)
 class Namespaces:
-    """`reconcile` is for namespaces, by key."""
+    """Reconciles namespaces."""
 
     client: Client
     namespaces: Lister[Unstructured]
-    kinds: Kinds
+    kinds: WatchedKinds
 
     async def reconcile(self, request: Request) -> Outcome:
-        """Delete what is in a terminating namespace; once the server has nothing left there, finalize it."""
+        """Delete the objects in a terminating namespace; once none is left, finalize it."""
         namespace = self.namespaces.find(request.key)
         if namespace is None or not namespace.at("metadata.deletionTimestamp"):
             return DONE
@@ -43,14 +43,14 @@ class Namespaces:
             await self.client.update(NAMESPACES, namespace, subresource="finalize")
         return DONE
 
-    def concerned(self, record: Record[Any]) -> Iterable[ObjectKey]:
-        """The namespace of an object, where it is to go."""
+    def keys_for(self, record: Record[Any]) -> Iterable[ObjectKey]:
+        """Map an object to its namespace if that is terminating."""
         key = ObjectKey("", record.key.namespace)
         namespace = self.namespaces.find_record(key) if record.key.namespace else None
         return [key] if namespace is not None and namespace.meta.deleting else []
 
     async def _empty(self, name: str) -> int:
-        """Ask for the end of all there is; how many objects there still are."""
+        """Delete all objects in a namespace; returns how many are left."""
         left = 0
         kinds = [*namespaced(informer.resource for informer in self.kinds.informers), EVENTS]
         for resource in (kind.metadata_only() for kind in kinds):
@@ -61,18 +61,18 @@ class Namespaces:
         return left
 
 
-def add_namespaces(manager: Manager, kinds: Kinds) -> None:
-    """Have a manager empty namespaces that are to go."""
+def add_namespaces(manager: Manager, kinds: WatchedKinds) -> None:
+    """Add the namespace controller to a manager."""
     informer = manager.informer(NAMESPACES)
     loop = Namespaces(manager.client, informer.lister, kinds)
     built_in = kinds.informers
     watches: list[Watch[Any]] = [Watch(informer, to_self)]
-    watches += [Watch(informer, loop.concerned) for informer in built_in if informer.resource.namespaced]
+    watches += [Watch(informer, loop.keys_for) for informer in built_in if informer.resource.namespaced]
     controller = Controller(name="namespaces", reconcile=loop.reconcile, watches=watches)
 
     def follow(informer: AnyInformer) -> None:
         if informer not in built_in and informer.resource.namespaced:
-            wake_on_change(informer, loop.concerned, controller)
+            wake_on_change(informer, loop.keys_for, controller)
 
-    kinds.each(follow)
+    kinds.on_informer(follow)
     manager.add(controller)

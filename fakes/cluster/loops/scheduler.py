@@ -1,4 +1,4 @@
-"""The scheduler of a cluster with one node: every pod without a node goes there, as long as it has room."""
+"""The scheduler of a cluster with one node: binds every pod to it, up to its limit of pods."""
 
 from __future__ import annotations
 
@@ -12,40 +12,36 @@ from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.node.node import NODE, PODS_MAX
 from ctrlkit.manager import Manager
-from ctrlkit.model import ObjectKey, Unstructured, custom_resource
+from ctrlkit.model import ObjectKey, Resource, Unstructured, custom_resource
 from ctrlkit.model.kinds import PODS
 
-BINDINGS = custom_resource(group="", kind="Binding", plural="bindings")
+BINDINGS: Resource[Unstructured] = custom_resource(group="", kind="Binding", plural="bindings")
 _FINAL_PHASES = ("Succeeded", "Failed")
 _LOOK_AGAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduler:
-    """
-    Binds pods to the node, as schedulers do: nobody else may say where a pod runs.
-
-    Shape   `room` is how many pods the node takes; those beyond wait until others have ended.
-    """
+    """Binds pods to the node; `pods_max` is the node's limit, beyond which pods stay pending."""
 
     client: Client
     pods: Lister[Unstructured]
     recorder: EventRecorder
-    room: int
-    _there: set[ObjectKey] = field(default_factory=set, init=False)
+    pods_max: int
+    _bound: set[ObjectKey] = field(default_factory=set, init=False)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Bind one pod."""
         pod = self.pods.find(request.key)
         if pod is None or pod.at("status.phase") in _FINAL_PHASES:
-            self._there.discard(request.key)
+            self._bound.discard(request.key)
             return DONE
         if pod.at("spec.nodeName"):
-            self._there.add(request.key)
+            self._bound.add(request.key)
             return DONE
         if pod.at("metadata.deletionTimestamp"):
             return DONE
-        if len(self._there) >= self.room:
+        if len(self._bound) >= self.pods_max:
             text = "0/1 nodes are available: 1 Too many pods."
             self.recorder.event(pod.metadata, PODS, EventType.WARNING, "FailedScheduling", text)
             return RequeueAfter(_LOOK_AGAIN_S)
@@ -53,12 +49,12 @@ class Scheduler:
         target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
         with suppress(Conflict, NotFound):  # bound already, or gone: the cache is about to show it
             await self.client.create(BINDINGS, {"metadata": metadata, "target": target})
-        self._there.add(request.key)
+        self._bound.add(request.key)
         return DONE
 
 
-def add_scheduler(manager: Manager, *, room: int = PODS_MAX) -> None:
-    """Have a manager bind pods to the node."""
+def add_scheduler(manager: Manager, *, pods_max: int = PODS_MAX) -> None:
+    """Add the scheduler to a manager."""
     pods = manager.informer(PODS)
-    scheduler = Scheduler(manager.client, pods.lister, manager.recorder("default-scheduler"), room)
+    scheduler = Scheduler(manager.client, pods.lister, manager.recorder("default-scheduler"), pods_max)
     manager.add(Controller(name="scheduler", reconcile=scheduler.reconcile, watches=[Watch(pods, to_self)]))

@@ -1,10 +1,9 @@
 """
-The StatefulSet loop: keeps each set's pods as statefulset_plan.py says, and its status true.
+The StatefulSet controller: creates and deletes pods as statefulset_plan.py decides, and writes the status.
 
-Differs  Of a template only the newest is kept (there are no ControllerRevisions): a pod that is lost in the middle of a
-         rolling update, or below the partition, comes back with the new template. Volume claims are not made, pods
-         without an owner not adopted, and minReadySeconds not waited for. A parallel set makes no more pods while 500
-         are missing or not ready.
+Differences from a real one: there are no ControllerRevisions, so a pod that is lost during a rolling update, or below
+the partition, comes back with the new template. It does not create volume claims, adopt pods, or wait for
+minReadySeconds. A parallel set creates no more pods while 500 are missing or not ready.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from ctrlkit.controller import (
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.statefulset_plan import (
-    Create,
-    Delete,
-    Management,
+    CreatePod,
+    DeletePod,
     Member,
-    Step,
-    Update,
-    Wanted,
+    PodManagementPolicy,
+    PodStep,
+    SetSpec,
+    UpdateStrategy,
     counts,
     ordinal_of,
     plan,
@@ -54,7 +53,7 @@ _WORKERS = 4
 
 @dataclass(slots=True)
 class StatefulSets:
-    """`reconcile` is for StatefulSets, by key; `pods` has the index of pods by the uid that controls them."""
+    """Reconciles StatefulSets; `pods` is indexed by the uid of the controlling owner."""
 
     client: Client
     sets: Lister[Unstructured]
@@ -62,27 +61,29 @@ class StatefulSets:
     recorder: EventRecorder
 
     async def reconcile(self, request: Request) -> Outcome:
-        """Take the steps that may be taken now, then write what is counted."""
+        """Take the steps that are possible now, then write the status."""
         stateful_set = self.sets.find(request.key)
         if stateful_set is None:
             return DONE
-        wanted = read_wanted(stateful_set)
+        spec = read_spec(stateful_set)
         pods = self.pods.by_index(_OWNED, stateful_set.metadata.uid)
         members = [member for pod in pods if (member := read_member(pod, parent=request.key.name))]
         if not stateful_set.at("metadata.deletionTimestamp"):
-            for step in plan(wanted, members):
-                await self._take(stateful_set, wanted, step)
-        await self._tell(stateful_set, wanted, members)
+            for step in plan(spec, members):
+                await self._perform(stateful_set, spec, step)
+        await self._write_status(stateful_set, spec, members)
         return DONE
 
-    async def _take(self, stateful_set: Unstructured, wanted: Wanted, step: Step) -> None:
+    async def _perform(self, stateful_set: Unstructured, spec: SetSpec, step: PodStep) -> None:
         match step:
-            case Create(ordinal):
-                await self._create(stateful_set, new_pod(stateful_set, ordinal, wanted.revision))
-            case Delete(name, uid):
+            case CreatePod(ordinal):
+                await self._create(stateful_set, new_pod(stateful_set, ordinal, spec.revision))
+            case DeletePod(name, uid):
                 with suppress(NotFound, Conflict):  # gone, or another by now: the cache is about to show it
                     await self.client.delete(PODS, ObjectKey(stateful_set.key.namespace, name), uid=uid)
-                    self._say(stateful_set, EventType.NORMAL, "SuccessfulDelete", f"delete Pod {name}", "successful")
+                    self._record_event(
+                        stateful_set, EventType.NORMAL, "SuccessfulDelete", f"delete Pod {name}", "successful"
+                    )
 
     async def _create(self, stateful_set: Unstructured, pod: dict[str, Any]) -> None:
         tried = f"create Pod {pod['metadata']['name']}"
@@ -93,40 +94,40 @@ class StatefulSets:
         except ApiError as error:
             if any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or ()):
                 return  # the set is to go, too
-            self._say(stateful_set, EventType.WARNING, "FailedCreate", tried, f"failed error: {error.message}")
+            self._record_event(stateful_set, EventType.WARNING, "FailedCreate", tried, f"failed error: {error.message}")
             raise
-        self._say(stateful_set, EventType.NORMAL, "SuccessfulCreate", tried, "successful")
+        self._record_event(stateful_set, EventType.NORMAL, "SuccessfulCreate", tried, "successful")
 
-    def _say(self, stateful_set: Unstructured, kind: EventType, reason: str, tried: str, end: str) -> None:
+    def _record_event(self, stateful_set: Unstructured, kind: EventType, reason: str, tried: str, end: str) -> None:
         text = f"{tried} in StatefulSet {stateful_set.key.name} {end}"
         self.recorder.event(stateful_set.metadata, STATEFULSETS, kind, reason, text)
 
-    async def _tell(self, stateful_set: Unstructured, wanted: Wanted, members: list[Member]) -> None:
-        have = stateful_set.get("status") or {}
-        status = counts(wanted, members, have.get("currentRevision") or "")
+    async def _write_status(self, stateful_set: Unstructured, spec: SetSpec, members: list[Member]) -> None:
+        current = stateful_set.get("status") or {}
+        status = counts(spec, members, current.get("currentRevision") or "")
         status |= {"observedGeneration": stateful_set.metadata.generation, "collisionCount": 0}
-        if any(have.get(name) != value for name, value in status.items()):
+        if any(current.get(name) != value for name, value in status.items()):
             patch = MergePatch({"metadata": {"uid": stateful_set.metadata.uid}, "status": status})
             with suppress(NotFound):
                 await self.client.patch(STATEFULSETS, stateful_set.key, patch, subresource="status")
 
 
-def read_wanted(stateful_set: Unstructured) -> Wanted:
-    """The part of a StatefulSet that its plan hangs on."""
+def read_spec(stateful_set: Unstructured) -> SetSpec:
+    """Read the fields of a StatefulSet that its plan depends on."""
     replicas = stateful_set.at("spec.replicas")
-    return Wanted(
+    return SetSpec(
         name=stateful_set.key.name,
         replicas=1 if replicas is None else int(replicas),
         revision=revision_of(stateful_set.key.name, stateful_set.at("spec.template") or {}),
         start=int(stateful_set.at("spec.ordinals.start") or 0),
-        management=Management(stateful_set.at("spec.podManagementPolicy") or "OrderedReady"),
-        update=Update(stateful_set.at("spec.updateStrategy.type") or "RollingUpdate"),
+        management=PodManagementPolicy(stateful_set.at("spec.podManagementPolicy") or "OrderedReady"),
+        update=UpdateStrategy(stateful_set.at("spec.updateStrategy.type") or "RollingUpdate"),
         partition=int(stateful_set.at("spec.updateStrategy.rollingUpdate.partition") or 0),
     )
 
 
 def new_pod(stateful_set: Unstructured, ordinal: int, revision: str) -> dict[str, Any]:
-    """The pod of an ordinal: the template under its stable name, owned by the set."""
+    """Build the pod of an ordinal from the template, with its stable name and owned by the set."""
     name = f"{stateful_set.key.name}-{ordinal}"
     template = deepcopy(stateful_set.at("spec.template") or {})
     metadata = template.get("metadata") or {}
@@ -146,7 +147,7 @@ def new_pod(stateful_set: Unstructured, ordinal: int, revision: str) -> dict[str
 
 
 def read_member(pod: Unstructured, *, parent: str) -> Member | None:
-    """The part of a pod that the plan hangs on; None where its name is none of the set's."""
+    """Read the fields of a pod that the plan depends on; None if its name is not one of the set."""
     metadata = pod.metadata
     ordinal = ordinal_of(metadata.name, parent=parent)
     if ordinal is None:
@@ -163,7 +164,7 @@ def read_member(pod: Unstructured, *, parent: str) -> Member | None:
 
 
 def add_stateful_sets(manager: Manager) -> None:
-    """Have a manager keep StatefulSets."""
+    """Add the StatefulSet controller to a manager."""
     sets, pods = manager.informer(STATEFULSETS), manager.informer(PODS)
     pods.add_index(_OWNED, lambda record: [record.meta.controller.uid] if record.meta.controller else [])
     loop = StatefulSets(manager.client, sets.lister, pods.lister, manager.recorder("statefulset-controller"))

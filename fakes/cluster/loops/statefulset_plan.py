@@ -1,9 +1,9 @@
 """
-What a StatefulSet's controller does next, as a pure function of the set and its pods.
+Plans the next steps of the StatefulSet controller from a set and its pods. Pure.
 
-Source  The documented guarantees of StatefulSets: stable names, at most one pod for a name, creation in order from the
-        bottom and removal from the top, each waiting until all below are ready (OrderedReady) or not (Parallel), and
-        rolling updates from the top.
+The rules are the documented guarantees of StatefulSets: stable names, at most one pod for a name, creation from the
+lowest ordinal and removal from the highest, waiting for all lower pods to be ready (OrderedReady) or not (Parallel),
+and rolling updates from the highest ordinal.
 """
 
 from __future__ import annotations
@@ -17,42 +17,42 @@ from enum import Enum
 from typing import Any
 
 PARALLEL_MAX = 500
-"""Pods of a parallel set that may be missing or not ready before it waits; a cluster's own controllers burst so too."""
+"""How many pods of a parallel set may be missing or not ready before it waits; a real controller bursts, too."""
 
 _HASH_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _ORDINAL = re.compile(r"(?P<parent>.+)-(?P<ordinal>\d+)")
 
 
-class Management(Enum):
-    """Whether pods wait for each other."""
+class PodManagementPolicy(Enum):
+    """A StatefulSet's spec.podManagementPolicy."""
 
     ORDERED_READY = "OrderedReady"
     PARALLEL = "Parallel"
 
 
-class Update(Enum):
-    """Whether pods of an old template are replaced."""
+class UpdateStrategy(Enum):
+    """A StatefulSet's spec.updateStrategy.type."""
 
     ROLLING = "RollingUpdate"
     ON_DELETE = "OnDelete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A StatefulSet, as far as its pods' fate hangs on it; `partition` is the lowest ordinal that is updated."""
+class SetSpec:
+    """The fields of a StatefulSet that its plan depends on; `partition` is the lowest ordinal to update."""
 
     name: str
     replicas: int
     revision: str
     start: int = 0
-    management: Management = Management.ORDERED_READY
-    update: Update = Update.ROLLING
+    management: PodManagementPolicy = PodManagementPolicy.ORDERED_READY
+    update: UpdateStrategy = UpdateStrategy.ROLLING
     partition: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One pod of the set; one that is `finished` has run to its end and is replaced."""
+    """A pod of the set. One that is `finished` (Succeeded or Failed) is replaced."""
 
     name: str
     uid: str
@@ -64,48 +64,46 @@ class Member:
 
     @property
     def healthy(self) -> bool:
-        """Ready, and to stay."""
+        """Whether the pod is ready and not terminating."""
         return self.ready and not self.terminating
 
 
 @dataclass(frozen=True, slots=True)
-class Create:
-    """Make the pod of this ordinal."""
+class CreatePod:
+    """Create the pod of this ordinal."""
 
     ordinal: int
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
-    """Delete this very pod."""
+class DeletePod:
+    """Delete the pod with this name and uid."""
 
     name: str
     uid: str
 
 
-Step = Create | Delete
+PodStep = CreatePod | DeletePod
 
 
-def plan(wanted: Wanted, members: Iterable[Member]) -> list[Step]:
+def plan(spec: SetSpec, members: Iterable[Member]) -> list[PodStep]:
     """
-    The steps that may be taken now; after them, and after what the kubelet makes of them, it is asked again.
+    Plan the steps that are possible now. Call it again after each change of a pod.
 
-    >>> wanted = Wanted(name="net", replicas=3, revision="net-1")
-    >>> plan(wanted, [])
-    [Create(ordinal=0)]
-    >>> plan(wanted, [Member(name="net-0", uid="a", ordinal=0, revision="net-1", ready=True)])
-    [Create(ordinal=1)]
+    >>> spec = SetSpec(name="net", replicas=3, revision="net-1")
+    >>> plan(spec, [])
+    [CreatePod(ordinal=0)]
+    >>> plan(spec, [Member(name="net-0", uid="a", ordinal=0, revision="net-1", ready=True)])
+    [CreatePod(ordinal=1)]
 
-    Parallel sets do all at once, except that an update replaces one pod at a time, and that no more pods are made while
-    `PARALLEL_MAX` are missing or not ready.
-
-    Cost    Grows with the pods there are, not with the numbers in the set.
+    A parallel set takes all steps at once, but an update replaces one pod at a time, and no more pods are created while
+    `PARALLEL_MAX` are missing or not ready. The cost depends on the number of pods, not on spec.replicas.
     """
     by_ordinal = {member.ordinal: member for member in members}
-    ordinals = range(wanted.start, wanted.start + wanted.replicas)
+    ordinals = range(spec.start, spec.start + spec.replicas)
     condemned = [by_ordinal[ordinal] for ordinal in sorted(by_ordinal, reverse=True) if ordinal not in ordinals]
-    in_order = wanted.management is Management.ORDERED_READY
-    steps: list[Step] = []
+    in_order = spec.management is PodManagementPolicy.ORDERED_READY
+    steps: list[PodStep] = []
     unhealthy = 0
     for ordinal in ordinals:
         step = _fill(ordinal, by_ordinal.get(ordinal))
@@ -118,19 +116,19 @@ def plan(wanted: Wanted, members: Iterable[Member]) -> list[Step]:
         return steps
     for member in condemned:
         if not member.terminating:
-            steps.append(Delete(member.name, member.uid))
+            steps.append(DeletePod(member.name, member.uid))
         if in_order:
             return steps
     if steps or unhealthy == PARALLEL_MAX:
         return steps
-    return _update(wanted, [by_ordinal[ordinal] for ordinal in reversed(ordinals)])
+    return _update(spec, [by_ordinal[ordinal] for ordinal in reversed(ordinals)])
 
 
-def _fill(ordinal: int, member: Member | None) -> Step | None:
+def _fill(ordinal: int, member: Member | None) -> PodStep | None:
     if member is None:
-        return Create(ordinal)
+        return CreatePod(ordinal)
     if member.finished and not member.terminating:
-        return Delete(member.name, member.uid)
+        return DeletePod(member.name, member.uid)
     return None
 
 
@@ -138,15 +136,15 @@ def _is_healthy(member: Member | None) -> bool:
     return member is not None and member.healthy
 
 
-def _update(wanted: Wanted, from_top: Sequence[Member]) -> list[Step]:
+def _update(spec: SetSpec, from_top: Sequence[Member]) -> list[PodStep]:
     """Replace the highest pod of another revision, once all above it are healthy."""
-    if wanted.update is Update.ON_DELETE:
+    if spec.update is UpdateStrategy.ON_DELETE:
         return []
     for member in from_top:
-        if member.ordinal < wanted.partition:
+        if member.ordinal < spec.partition:
             return []
-        if member.revision != wanted.revision and not member.terminating:
-            return [Delete(member.name, member.uid)]
+        if member.revision != spec.revision and not member.terminating:
+            return [DeletePod(member.name, member.uid)]
         if not member.healthy:
             return []
     return []
@@ -154,7 +152,7 @@ def _update(wanted: Wanted, from_top: Sequence[Member]) -> list[Step]:
 
 def ordinal_of(name: str, *, parent: str) -> int | None:
     """
-    The ordinal in a pod's name, None where it is no name of the set's.
+    Return the ordinal in a pod's name; None if the name is not one of the set.
 
     >>> ordinal_of("net-sts-12", parent="net-sts"), ordinal_of("net-sts-x", parent="net-sts")
     (12, None)
@@ -165,7 +163,7 @@ def ordinal_of(name: str, *, parent: str) -> int | None:
 
 def revision_of(name: str, template: Mapping[str, Any]) -> str:
     """
-    The name of a template's revision: equal for equal templates, in letters that form no words.
+    Return the revision name of a template: equal for equal templates, in letters that form no words.
 
     >>> revision_of("net", {"spec": {}}) == revision_of("net", {"spec": {}}) != revision_of("net", {})
     True
@@ -174,18 +172,18 @@ def revision_of(name: str, template: Mapping[str, Any]) -> str:
     return f"{name}-" + "".join(_HASH_LETTERS[byte % len(_HASH_LETTERS)] for byte in digest[:10])
 
 
-def counts(wanted: Wanted, members: Sequence[Member], current_revision: str) -> dict[str, Any]:
+def counts(spec: SetSpec, members: Sequence[Member], current_revision: str) -> dict[str, Any]:
     """
-    The numbers and revisions of a StatefulSet's status.
+    Return the counts and revisions of a StatefulSet's status.
 
-    An update is over when every pod that is wanted is healthy and of the new revision; that is then the current one.
+    An update is complete when every pod of the set is healthy and has the new revision, which then becomes the current.
     """
     staying = [member for member in members if not member.terminating]
-    updated = sum(member.revision == wanted.revision for member in staying)
+    updated = sum(member.revision == spec.revision for member in staying)
     is_over = (
-        updated == wanted.replicas == len(members) and all(member.healthy for member in members)
+        updated == spec.replicas == len(members) and all(member.healthy for member in members)
     ) or not current_revision
-    current_revision = wanted.revision if is_over else current_revision
+    current_revision = spec.revision if is_over else current_revision
     ready = sum(member.ready for member in members)
     return {
         "replicas": len(members),
@@ -194,5 +192,5 @@ def counts(wanted: Wanted, members: Sequence[Member], current_revision: str) -> 
         "currentReplicas": sum(member.revision == current_revision for member in staying),
         "updatedReplicas": updated,
         "currentRevision": current_revision,
-        "updateRevision": wanted.revision,
+        "updateRevision": spec.revision,
     }

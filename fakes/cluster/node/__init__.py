@@ -1,1 +1,1 @@
-"""The node: a kubelet, what runs its containers, and what images declare."""
+"""The node: its kubelet, the runtimes of containers, and declarations of images."""

@@ -1,8 +1,8 @@
 """
-Pod addresses: one for each pod, from a block of 65 000 in which nobody else listens.
+Pod addresses: one for each pod, from a block of 65 000 in which no other program listens.
 
-On Linux all of 127.0.0.0/8 belongs to the loopback interface, so every pod can have an address of its own and all of
-them the same ports, as in a cluster.
+On Linux all of 127.0.0.0/8 belongs to the loopback interface, so every pod can have its own address and use the same
+ports, as in a cluster.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from ctrlkit.clock import random_source
 from ctrlkit.errors import CtrlkitError
 
 _GIVE_UP_AFTER = 512
-"""Addresses tried in a row for one pod before the block counts as unusable."""
+"""Addresses to try for one pod before giving up."""
 
 
 class NoAddress(CtrlkitError):
-    """No pod address can be had."""
+    """No pod address is free."""
 
 
 class Addresses:
     """
-    Hands out each address of a block to one holder at a time, in order, so that a released one is used again late.
+    Allocates the addresses of a block in order, so that a released address is reused as late as possible.
 
     >>> addresses = Addresses(block="10.244.0.0/30")
     >>> addresses.take(), addresses.take()
@@ -32,8 +32,8 @@ class Addresses:
     >>> addresses.release("10.244.0.1"); addresses.take()
     '10.244.0.1'
 
-    Shape   `is_free` says whether an address that nobody holds can be used on this machine.
-    Errors  ValueError for a block with less than one host; NoAddress where none is free.
+    Shape   `is_free` checks whether an unallocated address can be used on this machine.
+    Errors  ValueError for a block without a host address; NoAddress if none is free.
     """
 
     def __init__(self, *, block: str, is_free: Callable[[str], bool] = lambda _: True) -> None:
@@ -48,7 +48,7 @@ class Addresses:
         self._held: set[str] = set()
 
     def take(self) -> str:
-        """An address nobody holds and that is free on this machine."""
+        """Allocate an address that is free on this machine."""
         for _ in range(min(self._count, len(self._held) + _GIVE_UP_AFTER)):
             address = str(ipaddress.IPv4Address(self._first + self._next))
             self._next = (self._next + 1) % self._count
@@ -61,12 +61,12 @@ class Addresses:
         )
 
     def release(self, address: str) -> None:
-        """Give an address back; one that is not held is ignored."""
+        """Release an address; unallocated ones are ignored."""
         self._held.discard(address)
 
 
 def loopback_addresses(*, ports: Iterable[int]) -> Addresses:
-    """Addresses 127.R.x.y on which all of `ports` can be bound; R is drawn from 16 to 254, so two runs rarely meet."""
+    """Return addresses 127.R.x.y on which `ports` are free; R is random (16 to 254), so that runs rarely collide."""
     wanted = tuple(ports)
     return Addresses(
         block=f"127.{random_source().randint(16, 254)}.0.0/16", is_free=lambda address: can_listen(address, wanted)
@@ -74,7 +74,7 @@ def loopback_addresses(*, ports: Iterable[int]) -> Addresses:
 
 
 def can_listen(address: str, ports: Iterable[int]) -> bool:
-    """Whether nobody listens on any of the ports of an address, and the machine has the address at all."""
+    """Whether this machine has the address, and no program listens on these ports of it."""
     for port in (0, *ports):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT is no listener

@@ -1,4 +1,4 @@
-"""The environment of a container: what its spec says, with secrets, config maps and the pod's own fields put in."""
+"""The environment of a container, resolved from its spec, Secrets, ConfigMaps and fields of its pod."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from typing import Any
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
 
 BYTES_MAX = 2 * 1024 * 1024
-"""What the variables of a container may come to, or its command, or its arguments: Linux gives a process no more."""
+"""Largest size of a container's variables, command or arguments: Linux allows a process no more."""
 
 _REFERENCE = re.compile(r"\$(\$|\((?P<name>[^()]+)\))")
 
 
 class SourceKind(Enum):
-    """What holds values for containers; the value is the kind's name."""
+    """A kind that variables can refer to."""
 
     SECRET = "Secret"
     CONFIG_MAP = "ConfigMap"
 
 
 LookUp = Callable[[SourceKind, str], Mapping[str, Any] | None]
-"""Finds a Secret or ConfigMap of the pod's namespace by name, as plain JSON data; None where there is none."""
+"""Returns a Secret or ConfigMap of the pod's namespace by name, as plain JSON data; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Variables by name, and those of their values that come from secrets and must not be shown."""
+    """Variables by name, and those of their values that come from Secrets and must not be shown."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
@@ -41,20 +41,20 @@ class Environment:
 
     def expand(self, texts: Sequence[str]) -> tuple[str, ...]:
         """
-        Put variables in place of `$(NAME)`, as in a command; unknown names stay, `$$` is a dollar.
+        Replace `$(NAME)` by variables, as in a command; unknown names stay, `$$` is a dollar.
 
         >>> Environment({"A": "1"}).expand(["$(A) $(B)", "$$(A)"])
         ('1 $(B)', '$(A)')
 
-        Errors  ContainerRefused (RunContainerError) before all of them become larger than `BYTES_MAX`.
+        Errors  ContainerRefused (RunContainerError) if the result exceeds `BYTES_MAX`.
         """
-        room = _Room()
-        return tuple(_expand(text, self.variables, room) for text in texts)
+        budget = _SizeBudget()
+        return tuple(_expand(text, self.variables, budget) for text in texts)
 
 
 @dataclass(slots=True)
-class _Room:
-    """How much of `BYTES_MAX` is left; references repeat values, so that a few bytes of a pod can stand for many."""
+class _SizeBudget:
+    """How much of `BYTES_MAX` is left: with references, a few bytes of a spec can expand to many."""
 
     left: int = BYTES_MAX
 
@@ -67,18 +67,18 @@ class _Room:
         return text
 
 
-def _expand(text: str, variables: Mapping[str, str], room: _Room) -> str:
+def _expand(text: str, variables: Mapping[str, str], budget: _SizeBudget) -> str:
     def put(found: re.Match[str]) -> str:
         if found[1] == "$":
             return "$"
-        return room.take(variables.get(found["name"], found[0]))
+        return budget.take(variables.get(found["name"], found[0]))
 
-    return _REFERENCE.sub(put, room.take(text))
+    return _REFERENCE.sub(put, budget.take(text))
 
 
 def references(container: Mapping[str, Any]) -> set[tuple[SourceKind, str]]:
     """
-    What a container's environment is read from.
+    Return the Secrets and ConfigMaps that a container's environment refers to.
 
     >>> references({"envFrom": [{"secretRef": {"name": "login"}}]})
     {(<SourceKind.SECRET: 'Secret'>, 'login')}
@@ -94,17 +94,17 @@ def references(container: Mapping[str, Any]) -> set[tuple[SourceKind, str]]:
 
 def resolve_environment(container: Mapping[str, Any], *, look_up: LookUp, pod_fields: Mapping[str, str]) -> Environment:
     """
-    The environment of a container as the kubelet builds it: `envFrom` in order, then `env` in order, later ones win.
+    Build the environment of a container as the kubelet does: `envFrom`, then `env`; later ones win.
 
     >>> container = {"env": [{"name": "A", "value": "x"}, {"name": "B", "value": "$(A)y"}]}
     >>> dict(resolve_environment(container, look_up=lambda kind, name: None, pod_fields={}).variables)
     {'A': 'x', 'B': 'xy'}
 
     Shape   `pod_fields` are the values of `fieldRef` paths, such as `status.podIP`.
-    Errors  ContainerRefused with reason CreateContainerConfigError for what is missing and not optional, with
-            RunContainerError for more than `BYTES_MAX`.
+    Errors  ContainerRefused with reason CreateContainerConfigError for a missing reference that is not optional, and
+            with RunContainerError for more than `BYTES_MAX`.
     """
-    room = _Room()
+    budget = _SizeBudget()
     variables: dict[str, str] = {}
     secrets: set[str] = set()
     for source in container.get("envFrom") or ():
@@ -112,12 +112,12 @@ def resolve_environment(container: Mapping[str, Any], *, look_up: LookUp, pod_fi
         data = _data_of(kind, reference, look_up)
         prefix = source.get("prefix") or ""
         for key, value in data.items():
-            variables[room.take(prefix + key)] = room.take(value)
+            variables[budget.take(prefix + key)] = budget.take(value)
         if kind is SourceKind.SECRET:
             secrets.update(data.values())
     for variable in container.get("env") or ():
-        for value, is_secret in _values_of(variable, look_up, pod_fields, variables, room):
-            variables[room.take(variable["name"])] = value
+        for value, is_secret in _values_of(variable, look_up, pod_fields, variables, budget):
+            variables[budget.take(variable["name"])] = value
             if is_secret:
                 secrets.add(value)
     return Environment(variables, frozenset(secrets - {""}))
@@ -134,24 +134,24 @@ def _values_of(
     look_up: LookUp,
     pod_fields: Mapping[str, str],
     known: Mapping[str, str],
-    room: _Room,
+    budget: _SizeBudget,
 ) -> Iterator[tuple[str, bool]]:
-    """The variable's value and whether it is secret; nothing where an optional reference finds nothing."""
+    """Yield the value of a variable and whether it is secret; nothing for an optional reference without a value."""
     match variable.get("valueFrom"):
         case {"secretKeyRef": reference}:
             found = _key_of(SourceKind.SECRET, reference, look_up)
             if found is not None:
-                yield room.take(found), True
+                yield budget.take(found), True
         case {"configMapKeyRef": reference}:
             found = _key_of(SourceKind.CONFIG_MAP, reference, look_up)
             if found is not None:
-                yield room.take(found), False
+                yield budget.take(found), False
         case {"fieldRef": {"fieldPath": path}}:
             if path not in pod_fields:
                 raise _refused(f"variable {variable['name']}: field {path} is not supported here")
             yield pod_fields[path], False
         case None:
-            yield _expand(variable.get("value") or "", known, room), False
+            yield _expand(variable.get("value") or "", known, budget), False
         case _:
             raise _refused(f"variable {variable['name']}: its valueFrom is not supported here")
 

@@ -1,10 +1,9 @@
 """
-Ends what a runtime started, and removes its folder, once the runtime is gone: run as a script, with the folder's path.
+A script that kills the process groups of a runtime and removes its folder, once the runtime's process has ended.
 
-In       Lines on stdin from the owner: `+123` a process group began, `-123` it is over. End of input means that the
-         owner has ended, whatever way: the kernel closes the pipe even after SIGKILL.
-Out      SIGKILL to each group that is left, then no folder.
-Needs    Nothing but the standard library's core, so it is up in a few milliseconds.
+It reads lines from stdin: `+123` registers a process group, `-123` removes it. At the end of input, which the kernel
+guarantees even after SIGKILL, it kills the remaining groups and removes the folder. It imports only the core of the
+standard library, so that it starts in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _PAUSE_S = 0.05
 
 
 def main(folder: str) -> None:
-    """Wait for the owner's end, then clean up."""
+    """Wait for the end of the owner, then clean up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     for group in _groups_left():

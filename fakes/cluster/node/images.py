@@ -1,14 +1,13 @@
 """
-What container images stand for on this machine: programs, and what pods may have them do.
+Container images as declarations of programs of this machine, and of what pods may pass to them.
 
-An image declares its programs, as data. Whatever of a pod reaches a process is part of such a declaration: a command, a
-probe or an argument that is not declared keeps the container from starting, with a message that names what is. So who
-may write pods to a server may run these programs, and nothing else, as the user whom the runtime belongs to.
+Everything from a pod that reaches a process must be declared: an undeclared command, probe or argument keeps the
+container from starting, and the message names what is declared. So whoever may create pods on a server may run these
+programs, and nothing else, as the user of the runtime.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 import ctrlkit
 from ctrlkit.fakes.bitcoind.binaries import cli_of, consensus_flags
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
+from ctrlkit.fakes.files import write_private
 
 RPC_PORT = 18332
 P2P_PORT = 18444
@@ -26,7 +26,7 @@ _SHOWN_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one container lives: the pod's address, the container's folder, its settings."""
+    """The address of a container's pod, the container's folder, and its settings."""
 
     address: str
     folder: Path
@@ -45,16 +45,16 @@ class Place:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """
-    A program of an image, and all that a pod may pass to it.
+    A program of an image, and everything that a pod may pass to it.
 
     >>> echo = Program(argv=("/bin/echo",), own=("-n",), flags={"-e": ""}, commands={"hello": "[a-z]+"})
     >>> echo.command_line(["-e", "hello", "world"], Place("127.16.0.1", Path("/tmp"), {}))
     ('/bin/echo', '-n', '-e', 'hello', 'world')
 
-    Shape   `argv` starts it here, and `own` are arguments that always come first; `{address}` and `{folder}` in them
-            are put in. `flags` are those that a pod may add, each with a regular expression that its whole value
-            matches, '' where it has none; a value among `paths` is one of the image, and what it is here. `commands`
-            are words that may follow the flags, each with an expression for every word behind it.
+    Shape   `argv` starts the program on this machine; `own` are arguments that always come first, with `{address}` and
+            `{folder}` replaced. `flags` maps the flags that a pod may add to a regular expression for the whole value,
+            '' for a flag without one. `paths` maps paths in the image to paths on this machine. `commands` maps words
+            that may follow the flags to an expression for each word after them.
     Errors  ContainerRefused from `command_line`; its message shows no values.
     """
 
@@ -65,7 +65,7 @@ class Program:
     commands: Mapping[str, str] = field(default_factory=dict)
 
     def command_line(self, arguments: Sequence[str], place: Place) -> tuple[str, ...]:
-        """What to run here for what a pod passes."""
+        """Return the command line to run for the arguments of a pod."""
         count = next((i for i, text in enumerate(arguments) if not text.startswith("-")), len(arguments))
         flags = [self._read_flag(flag, place) for flag in arguments[:count]]
         words = arguments[count:]
@@ -97,13 +97,12 @@ class Program:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """
-    How an image runs here.
+    An image, as programs of this machine.
 
-    Shape   `programs` by their paths in the image; `entry` is the one that runs where a pod names none. `settings` are
-            the variables of a pod's environment that count, and what they are where it has none or an empty one.
-            `files` are written into the container's folder, for their owner only, with settings in place of `{NAME}`;
-            `folders` are made there. `ports` are those it listens on, at the pod's address. `environment` is what its
-            processes have besides the settings.
+    Shape   `programs` maps paths in the image to programs; `entry` is the path of the default one. `settings` maps the
+            environment variables that are used to their defaults. `files` are written into the container's folder, for
+            their owner only, with `{NAME}` replaced by settings; `folders` are created there. `ports` are those that it
+            listens on at the pod's address. `environment` are additional variables of its processes.
     Errors  ContainerRefused from its methods, with the kubelet's reason.
     """
 
@@ -116,7 +115,7 @@ class Image:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def settings_from(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """What of a container's environment counts here."""
+        """Select the settings from a container's environment."""
         settings = {name: variables.get(name) or default for name, default in self.settings.items()}
         for name, value in settings.items():
             if "#" in value or not value.isprintable() or value != value.strip():
@@ -128,16 +127,16 @@ class Image:
         return settings
 
     def command_line(self, command: Sequence[str], arguments: Sequence[str], place: Place) -> tuple[str, ...]:
-        """What to run here for a container's command, the image's own where it has none, and its arguments."""
+        """Return the command line for a container's command, or the image's default, and its arguments."""
         path, *more = command or (self.entry,)
         return self._program(path).command_line((*more, *arguments), place)
 
     def prepare(self, place: Place) -> None:
-        """Write the files and make the folders of a container."""
+        """Write the files and create the folders of a container."""
         for name in self.folders:
             place.folder.joinpath(name).mkdir(exist_ok=True)
         for name, text in self.files.items():
-            _write_private(place.folder / name, text.format_map(place.settings))
+            write_private(place.folder / name, text.format_map(place.settings))
 
     def _program(self, path: str) -> Program:
         for known, program in self.programs.items():
@@ -156,12 +155,6 @@ def _shown(text: str) -> str:
 
 def _list(names: Mapping[str, object]) -> str:
     return ", ".join(names) or "none"
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
 
 
 # ---- bitcoind --------------------------------------------------------------------------------------------------------
@@ -200,11 +193,11 @@ def bitcoind_image(
     environment: Mapping[str, str] | None = None,
 ) -> Image:
     """
-    The image `bitcoind` of the bitcoin controller: a regtest node on the pod's address.
+    Return the image `bitcoind` of the bitcoin controller: a regtest node on the pod's address.
 
-    BC_RPC_USER and BC_RPC_PASSWORD, else user and password as the image's entry point has them, go into a bitcoin.conf
-    that only the owner can read, never on a command line. The node has no wallet: a wallet's methods read and write
-    files anywhere, for everybody who has the password.
+    BC_RPC_USER and BC_RPC_PASSWORD, by default `user` and `password` as in the real image, go into a bitcoin.conf that
+    only its owner can read, never on a command line. The node has no wallet, because the methods of a wallet read and
+    write arbitrary files for anyone who has the password.
     """
     node = (
         "-regtest",
@@ -233,13 +226,13 @@ def bitcoind_image(
 
 
 async def real_bitcoind(bitcoind: Path) -> Image:
-    """The image backed by a bitcoind of this machine. Errors: BinaryNotFound where no bitcoin-cli is beside it."""
+    """Return the image for a bitcoind of this machine. Errors: BinaryNotFound without a bitcoin-cli beside it."""
     cli = cli_of(bitcoind)
     return bitcoind_image(daemon=(str(bitcoind),), cli=(str(cli),), flags=await consensus_flags(bitcoind))
 
 
 def simulated_bitcoind() -> Image:
-    """The same image with simulated nodes, each a Python process (ctrlkit.fakes.bitcoind)."""
+    """Return the same image with simulated nodes, each a Python process (ctrlkit.fakes.bitcoind)."""
     program = (sys.executable, "-m", "ctrlkit.fakes.bitcoind")
     home = Path(ctrlkit.__file__).parent.parent
     return bitcoind_image(daemon=program, cli=(*program, "cli"), environment={"PYTHONPATH": str(home)})
@@ -247,7 +240,7 @@ def simulated_bitcoind() -> Image:
 
 def image_name(reference: str) -> str:
     """
-    The last part of an image's repository, by which programs are found.
+    Return the last part of an image's repository, by which images are found.
 
     >>> image_name("christianb93/bitcoind:v1.0"), image_name("host:5000/a/b@sha256:12"), image_name("x")
     ('bitcoind', 'b', 'x')
@@ -256,7 +249,7 @@ def image_name(reference: str) -> str:
 
 
 def find_image(images: Mapping[str, Image], reference: str) -> Image:
-    """The image a reference names. Errors: ContainerRefused (ErrImagePull)."""
+    """Find the image of a reference. Errors: ContainerRefused (ErrImagePull)."""
     image = images.get(image_name(reference))
     if image is None:
         known = ", ".join(sorted(images)) or "none"

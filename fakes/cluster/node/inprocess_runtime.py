@@ -1,14 +1,14 @@
 """
-Containers as objects in this process: for tests on virtual time, and for simulated nodes without a process each.
+Containers as objects in this process, for tests on virtual time and for simulated nodes.
 
-Owns     One task per container, which runs its program; leaving the runtime cancels and awaits them all.
+Each container has a task, which runs its program; leaving the runtime cancels and awaits them all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -33,11 +33,11 @@ from ctrlkit.fakes.cluster.node.runtime import (
 _FORCED_END_S = 1.0
 
 
-class Program(Protocol):
-    """What a container does."""
+class InProcessProgram(Protocol):
+    """The program of a container."""
 
     async def run(self) -> int:
-        """Work until it ends by itself, with an exit code; being cancelled is being asked to end."""
+        """Run until it ends with an exit code; cancellation is the request to end."""
         ...
 
     async def probe(self, action: ProbeAction) -> ProbeResult:
@@ -45,28 +45,28 @@ class Program(Protocol):
         ...
 
 
-ProgramFactory = Callable[[str, ContainerSpec], Program]
-"""Makes the program of a container, from the pod's address and what is to run."""
+InProcessProgramFactory = Callable[[str, ContainerSpec], InProcessProgram]
+"""Makes the program of a container from the pod's address and the container's spec."""
 
 
 class AlwaysReady:
     """
-    A program that waits to be ended and meets every probe while `ready` is set.
+    A program that runs until it is stopped, and passes every probe while `ready` is true.
 
-    Use     InProcessRuntime(images={"web": lambda address, spec: AlwaysReady()})
+        InProcessRuntime(images={"web": lambda address, spec: AlwaysReady()})
     """
 
     def __init__(self) -> None:
-        self.ready = True
+        self.ready: bool = True
         self._exit: asyncio.Future[int] | None = None
 
     async def run(self) -> int:
-        """Wait for `exit`."""
+        """Wait for `exit()`."""
         self._exit = asyncio.get_running_loop().create_future()
         return await self._exit
 
     async def probe(self, action: ProbeAction) -> ProbeResult:
-        """As `ready` says."""
+        """Pass the probe if `ready` is true."""
         return ProbeResult(ok=self.ready, output="" if self.ready else "not ready")
 
     def exit(self, code: int) -> None:
@@ -78,7 +78,7 @@ class AlwaysReady:
 @dataclass(slots=True)
 class _Container:
     spec: ContainerSpec
-    program: Program
+    program: InProcessProgram
     task: asyncio.Task[int]
     state: ContainerState
 
@@ -91,14 +91,13 @@ class _Sandbox:
 
 class InProcessRuntime:
     """
-    A Runtime (see runtime.py) of Programs; `images` makes one for each image name, `addresses` gives pods theirs.
+    A Runtime of InProcessPrograms; `images` maps image names to functions that make them.
 
-    Shape   The default addresses are text only, for pods without sockets, from a block that no network routes
-            (RFC 2544); programs that listen take
-            `loopback_addresses(ports=...)`. `program` shows a running container's program to tests.
+    Shape   By default pods get addresses that no network routes (RFC 2544), as text only. Programs that listen need
+            `addresses=loopback_addresses(ports=...)`. `program` gives tests the program of a container.
     """
 
-    def __init__(self, *, images: Mapping[str, ProgramFactory], addresses: Addresses | None = None) -> None:
+    def __init__(self, *, images: Mapping[str, InProcessProgramFactory], addresses: Addresses | None = None) -> None:
         self._images = images
         self._addresses = addresses or Addresses(block="198.18.0.0/16")
         self._sandboxes: dict[str, _Sandbox] = {}
@@ -116,17 +115,17 @@ class InProcessRuntime:
             await self.close_sandbox(pod_uid)
 
     def on_exit(self, callback: Callable[[ContainerId], None]) -> None:
-        """As the protocol."""
+        """See Runtime.on_exit."""
         self._callbacks.append(callback)
 
     def open_sandbox(self, pod_uid: str) -> str:
-        """As the protocol."""
+        """See Runtime.open_sandbox."""
         if pod_uid not in self._sandboxes:
             self._sandboxes[pod_uid] = _Sandbox(self._addresses.take())
         return self._sandboxes[pod_uid].address
 
     async def start(self, spec: ContainerSpec) -> None:
-        """As the protocol."""
+        """See Runtime.start."""
         sandbox = self._sandboxes[spec.id.pod_uid]
         make = self._images.get(image_name(spec.image))
         if make is None:
@@ -138,17 +137,17 @@ class InProcessRuntime:
         self._context.run(task.add_done_callback, lambda ended: self._on_end(container, ended))
 
     def state(self, container: ContainerId) -> ContainerState | None:
-        """As the protocol."""
+        """See Runtime.state."""
         found = self._find(container)
         return found.state if found else None
 
-    def program(self, container: ContainerId) -> Program | None:
-        """The program of a container that was started."""
+    def program(self, container: ContainerId) -> InProcessProgram | None:
+        """Return the program of a container that was started."""
         found = self._find(container)
         return found.program if found else None
 
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
-        """As the protocol."""
+        """See Runtime.probe."""
         found = self._find(container)
         if found is None or not isinstance(found.state, Running):
             return ProbeResult(ok=False, output="the container does not run")
@@ -159,13 +158,13 @@ class InProcessRuntime:
             return ProbeResult(ok=False, output=f"timed out after {timeout_s:g} s")
 
     async def stop(self, container: ContainerId, *, grace_s: float) -> None:
-        """As the protocol; to force a program is to cancel it again and to leave it."""
+        """See Runtime.stop; to force a program is to cancel it again and to leave it."""
         found = self._find(container)
         if found is not None:
             await _end(found.task, grace_s)
 
     async def close_sandbox(self, pod_uid: str) -> None:
-        """As the protocol."""
+        """See Runtime.close_sandbox."""
         sandbox = self._sandboxes.get(pod_uid)
         if sandbox is None:
             return
@@ -202,9 +201,22 @@ def _message(task: asyncio.Task[int], secrets: frozenset[str]) -> str:
 
 
 async def _end(task: asyncio.Task[int], grace_s: float) -> None:
-    """Cancel a task, once more after the grace period if it goes on, and then leave it to its fate."""
+    """Cancel a task, once more after the grace period if it goes on, then stop waiting for it."""
     for limit_s in (max(grace_s, _FORCED_END_S), _FORCED_END_S):
         if task.done():
             return
         task.cancel()
         await asyncio.wait({task}, timeout=limit_s)
+
+
+class AnyImage(Mapping[str, InProcessProgramFactory]):
+    """Images for a runtime in which every image exists and its containers are always ready."""
+
+    def __getitem__(self, name: str) -> InProcessProgramFactory:
+        return lambda address, spec: AlwaysReady()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0

@@ -1,10 +1,9 @@
 """
-The scheduler and the kubelet of a cluster with one node: pods are bound to it, and their containers run here.
+The kubelet of a cluster with one node: runs the containers of its pods in a Runtime.
 
-In       Pods, from their informer; ends of containers, from the runtime, which wake the pod's key.
-Out      Containers through the Runtime; each pod's status; the final delete of a pod whose containers have ended.
-Owns     What each container of a pod on this node has done so far. It lives as long as the runtime's containers do: a
-         kubelet that starts anew starts its pods' containers anew, and counts that as a restart.
+It watches pods, and the runtime wakes a pod's key when one of its containers ends. It writes each pod's status, and
+deletes a terminating pod for good once its containers have ended. It keeps the history of each container; a new kubelet
+starts the containers of its pods again and counts that as a restart.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.node.environment import SourceKind, references, resolve_environment
 from ctrlkit.fakes.cluster.node.node import NODE, NODE_ADDRESS
 from ctrlkit.fakes.cluster.node.pod_status import ContainerView, Waiting, differs, pod_status, restart_policy
-from ctrlkit.fakes.cluster.node.readiness import Probe, Readiness, read_probe
+from ctrlkit.fakes.cluster.node.probes import Probe, Readiness, read_probe
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerRefused, ContainerSpec, Exited, Running, Runtime
 from ctrlkit.manager import Manager
@@ -45,7 +44,7 @@ _FINAL_PHASES = ("Succeeded", "Failed")
 
 @dataclass(slots=True)
 class _History:
-    """What one container has done so far."""
+    """The history of one container."""
 
     starts: int = 0
     crashes: int = 0
@@ -67,11 +66,7 @@ class _Pod:
 
 @dataclass(slots=True)
 class Kubelet:
-    """
-    Runs the pods bound to the node.
-
-    Shape   `reconcile` is for pods, by key. The runtime belongs to whoever entered it.
-    """
+    """Reconciles the pods that are bound to the node. The runtime belongs to whoever entered it."""
 
     client: Client
     pods: Lister[Unstructured]
@@ -81,12 +76,12 @@ class Kubelet:
     _known: dict[ObjectKey, _Pod] = field(default_factory=dict, init=False)
 
     def key_to_wake(self, container: ContainerId) -> ObjectKey | None:
-        """The pod to look at because this container has ended; None where that is what is wanted of it."""
+        """Map a container that ended to its pod; None if the pod is being stopped."""
         running = ((key, known) for key, known in self._known.items() if not known.ending)
         return next((key for key, known in running if known.uid == container.pod_uid), None)
 
     async def reconcile(self, request: Request) -> Outcome:
-        """Have a pod's containers as they should be, and its status as they are."""
+        """Start, probe, restart or stop the containers of a pod, and write its status."""
         pod = self.pods.find(request.key)
         uid = pod.at("metadata.uid") if pod is not None else ""
         known = self._known.get(request.key)
@@ -108,12 +103,12 @@ class Kubelet:
             histories = {container["name"]: _first_history(pod, container["name"]) for container in _containers(pod)}
             known = self._known[pod.key] = _Pod(uid, self.runtime.open_sandbox(uid), histories)
         due = [await self._advance(pod, known, container) for container in _containers(pod)]
-        await self._tell(pod, known)
+        await self._write_status(pod, known)
         next_s = min((moment for moment in due if moment is not None), default=None)
         return DONE if next_s is None else RequeueAfter(max(next_s - clock.monotonic(), 0.001))
 
     async def _advance(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any]) -> float | None:
-        """Take the next step with one container; when to look again, on the loop's clock."""
+        """Take the next step for one container; returns when to look again, on the loop's clock."""
         history, container_id = known.histories[container["name"]], ContainerId(known.uid, container["name"])
         state = self.runtime.state(container_id)
         if isinstance(state, Exited) and state is not history.ended:
@@ -189,7 +184,7 @@ class Kubelet:
                 self.recorder.event(pod.metadata, PODS, EventType.WARNING, "Unhealthy", text)
         return history.readiness.due_at
 
-    async def _tell(self, pod: Unstructured, known: _Pod) -> None:
+    async def _write_status(self, pod: Unstructured, known: _Pod) -> None:
         views = [self._view(known, container) for container in _containers(pod)]
         status = pod_status(pod, views, address=known.address, now=clock.now())
         if differs(pod.get("status") or {}, status):
@@ -216,7 +211,7 @@ class Kubelet:
         )
 
     async def _end(self, pod: Unstructured) -> None:
-        """End the containers in their grace period, then the pod: the server waits for that."""
+        """Stop the containers within their grace period, then delete the pod for good."""
         uid, grace_s = pod.at("metadata.uid"), float(pod.at("metadata.deletionGracePeriodSeconds") or 0)
         known = self._known.get(pod.key)
         if known is not None:
@@ -234,7 +229,7 @@ class Kubelet:
 
 
 def add_kubelet(manager: Manager, runtime: Runtime, *, backoff: CrashBackoff) -> None:
-    """Have a manager run the pods of the node in a runtime."""
+    """Add the kubelet to a manager."""
     pods = manager.informer(PODS)
     kubelet = Kubelet(manager.client, pods.lister, runtime, manager.recorder("kubelet"), backoff)
     controller = Controller(
@@ -255,12 +250,12 @@ def _containers(pod: Unstructured) -> list[dict[str, Any]]:
 
 
 def _run_id(uid: str, name: str, start: int) -> str:
-    """What tells one run of a container from the next."""
+    """Return the container ID of one run of a container."""
     return f"process://{uid}/{name}/{start}" if start else ""
 
 
 def _first_history(pod: Unstructured, name: str) -> _History:
-    """What an earlier kubelet wrote down of a container, so that starts are counted on."""
+    """Read what an earlier kubelet wrote about a container, to continue its restart count."""
     for status in pod.at("status.containerStatuses") or ():
         if status.get("name") == name and status.get("containerID"):
             return _History(starts=int(status.get("restartCount") or 0) + 1)

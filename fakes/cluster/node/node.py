@@ -1,4 +1,4 @@
-"""The one node of the cluster: an object that is there and ready as long as the cluster runs."""
+"""The Node object of the cluster's only node: created and kept ready while the cluster runs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ NODE = "ctrlkit-node"
 NODE_ADDRESS = "127.0.0.1"
 
 PODS_MAX = 1_000
-"""Pods that the node runs at a time: more than a kubelet's 110, and few enough for the memory of this process."""
+"""Most pods on the node at a time: more than a kubelet's 110, and few enough for the memory of this process."""
 
 
 @dataclass(slots=True)
 class Node:
-    """`reconcile` keeps the node's object."""
+    """Reconciles the Node object."""
 
     client: Client
     nodes: Lister[Unstructured]
 
     async def reconcile(self, request: Request) -> Outcome:
-        """Make the node if it is missing, and have its status say that it is ready."""
+        """Create the Node if it is missing, and set its status to ready."""
         if request.key.name != NODE:
             return DONE
         node = self.nodes.find(request.key)
@@ -56,7 +56,7 @@ def _status() -> dict[str, object]:
 
 
 def add_node(manager: Manager) -> None:
-    """Have a manager keep the node, from the start."""
+    """Add the node controller to a manager."""
     nodes = manager.informer(NODES)
     controller = Controller(
         name="node", reconcile=Node(manager.client, nodes.lister).reconcile, watches=[Watch(nodes, to_self)]

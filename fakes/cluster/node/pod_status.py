@@ -1,4 +1,4 @@
-"""A pod's status from what is known of its containers. Pure: the kubelet looks, this says how it is told."""
+"""Computes a pod's status from the states of its containers. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ctrlkit.model import Unstructured
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The container does not run yet, or not at the moment, and why."""
+    """The container is not running, with the reason."""
 
     reason: str
     message: str = ""
@@ -25,10 +25,10 @@ class Waiting:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerView:
     """
-    One container as the kubelet sees it.
+    A container as the kubelet sees it.
 
-    Shape   `last` is how the run before this one ended; `id` and `last_id` name the two runs. `restarts` counts the
-            starts after the first.
+    `last` is the end of the previous run; `id` and `last_id` are the container IDs of the two runs. `restarts` counts
+    the starts after the first.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ContainerView:
 
 
 def is_ready(pod: Unstructured) -> bool:
-    """Whether a pod runs and its Ready condition holds."""
+    """Whether a pod is running and its Ready condition is True."""
     return pod.at("status.phase") == "Running" and any(
         condition.get("type") == "Ready" and condition.get("status") == "True"
         for condition in pod.at("status.conditions") or ()
@@ -50,13 +50,13 @@ def is_ready(pod: Unstructured) -> bool:
 
 
 def restart_policy(pod: Unstructured) -> RestartPolicy:
-    """The pod's policy; Always where it names none."""
+    """Return the pod's restart policy, by default Always."""
     return RestartPolicy(pod.at("spec.restartPolicy") or "Always")
 
 
 def pod_phase(policy: RestartPolicy, containers: Sequence[ContainerView]) -> str:
     """
-    Where a pod is in its life.
+    Return the phase of a pod.
 
     >>> moment = datetime(2026, 1, 1)
     >>> ended = Exited(exit_code=0, started_at=moment, finished_at=moment)
@@ -76,9 +76,9 @@ def pod_status(
     pod: Unstructured, containers: Sequence[ContainerView], *, address: str, now: datetime
 ) -> dict[str, Any]:
     """
-    The status to write: all that a kubelet says of a pod, transition times kept where nothing moved.
+    Return the status to write; transition times stay where a condition has not changed.
 
-    What the status has besides is not the kubelet's and stays, because it is sent as a merge patch.
+    Other fields of the status stay, because it is sent as a merge patch.
     """
     phase = pod_phase(restart_policy(pod), containers)
     unready = [view.name for view in containers if not view.ready]
@@ -105,7 +105,7 @@ def pod_status(
 
 def differs(have: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """
-    Whether a status has to be written: what is wanted is not what is there. Nulls do not count; servers put them in.
+    Whether a status has to be written. Nulls are ignored, because servers add them.
 
     >>> differs({"podIP": "10.0.0.1", "conditions": [{"lastProbeTime": None}]}, {"conditions": [{}]})
     False

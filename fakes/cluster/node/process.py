@@ -1,9 +1,9 @@
 """
-Processes that cannot outlive this one.
+Child processes that cannot outlive this process.
 
-Each runs in a process group of its own. A guardian, a second small process, knows the groups and holds the far end of a
-pipe: when this process ends, however it ends, it kills the groups and removes the folder. No process runs its program
-before the guardian knows it: it first waits, as a shell, for a line that is sent after the guardian was told.
+Each one runs in a process group of its own. A guardian, a small second process, knows the groups and reads a pipe from
+this process: when this process ends, even by SIGKILL, the guardian kills the groups and removes the folder. A child
+starts as a shell that waits for a line, which is sent once the guardian knows its group; only then its program runs.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _WAIT_FOR_GO = 'read -r go && exec "$@" </dev/null'
 _GUARDIAN_LIMIT_S = 15.0
 
 
-class Guard:
+class ProcessGuard:
     """
-    A folder for this process's children and the guardian that removes both; `close()` ends it in good order.
+    A folder for this process's children, and the guardian that kills the children and removes the folder.
 
-    Owner   Whoever made it calls `close()`; if that never happens, the end of this process does the same.
+    Call `close()` in the end; if that never happens, the end of this process has the same effect.
     """
 
     def __init__(self) -> None:
@@ -45,20 +45,20 @@ class Guard:
         )
         self.folder.mkdir(mode=0o700)
 
-    def began(self, group: int) -> None:
-        """Have the guardian kill this process group at the end."""
-        self._tell(f"+{group}\n")
+    def add(self, group: int) -> None:
+        """Register a process group with the guardian, to be killed at the end."""
+        self._send(f"+{group}\n")
 
-    def over(self, group: int) -> None:
-        """This process group has ended: its number may come to belong to somebody else."""
-        self._tell(f"-{group}\n")
+    def remove(self, group: int) -> None:
+        """Unregister a process group that has ended, because its number may be reused."""
+        self._send(f"-{group}\n")
 
     def close(self) -> None:
-        """Have all groups that are left killed and the folder removed; returns when that is done."""
+        """Kill all remaining groups and remove the folder; returns when that is done."""
         self._pipe.close()
         self._guardian.wait(timeout=_GUARDIAN_LIMIT_S)
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         self._pipe.write(line.encode())
         self._pipe.flush()
 
@@ -70,18 +70,24 @@ class Guard:
 
 
 class OwnedProcess:
-    """A running program and whatever it starts, as one group under a Guard; made by `start` or `start_reading`."""
+    """A running program and its children, as one process group under a ProcessGuard; made by `start`."""
 
-    def __init__(self, process: Process, guard: Guard) -> None:
+    def __init__(self, process: Process, guard: ProcessGuard) -> None:
         self._process = process
         self._guard = guard
         self._is_over = False
 
     @classmethod
     async def start(
-        cls, guard: Guard, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, output: IO[bytes] | int
+        cls,
+        guard: ProcessGuard,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        output: IO[bytes] | int,
     ) -> OwnedProcess:
-        """Run a program in a folder with exactly this environment; `output` takes its stdout and stderr, or is PIPE."""
+        """Start a program with exactly this environment; `output` is a file for stdout and stderr, or PIPE."""
         process = await asyncio.create_subprocess_exec(
             "/bin/sh",
             "-c",
@@ -95,43 +101,43 @@ class OwnedProcess:
             env=environment,
             start_new_session=True,
         )
-        guard.began(process.pid)  # nothing from here on waits: the process is known before it can run anything
+        guard.add(process.pid)  # nothing from here on waits: the process is known before it can run anything
         assert process.stdin is not None  # asked for above
         process.stdin.write(b"go\n")
         process.stdin.close()
         return cls(process, guard)
 
     async def read_output(self) -> bytes:
-        """All it writes until it ends; only where `output` was PIPE."""
+        """Read its output until it ends; requires `output` to be PIPE."""
         assert self._process.stdout is not None
         return await self._process.stdout.read()
 
     async def wait(self) -> int:
-        """Wait for its end; what it started is killed then. The return code is negative where a signal ended it."""
+        """Wait for its end and kill its children. The return code is negative if a signal ended it."""
         code = await self._process.wait()
         if not self._is_over:
             self.kill()
             self._is_over = True
-            self._guard.over(self._process.pid)
+            self._guard.remove(self._process.pid)
         return code
 
     def terminate(self) -> None:
-        """Ask the program to end, as a container is asked."""
+        """Send SIGTERM, as to a container."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the program and all it started."""
+        """Send SIGKILL to the program and its children."""
         if not self._is_over:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
 async def run_command(
-    guard: Guard, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, timeout_s: float
+    guard: ProcessGuard, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, timeout_s: float
 ) -> tuple[int, bytes]:
-    """Run a program: its return code and output. Errors: TimeoutError; then, as when cancelled, it is killed."""
+    """Run a program; returns its return code and output. Errors: TimeoutError, after killing it."""
     process = await OwnedProcess.start(guard, argv, environment=environment, folder=folder, output=PIPE)
     try:
         async with asyncio.timeout(timeout_s):

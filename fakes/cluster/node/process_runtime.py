@@ -1,12 +1,12 @@
 """
-Containers as real processes of this machine.
+Containers as processes of this machine.
 
-Owns     A folder below the temporary one, in it a folder for each pod and there one for each container; the processes;
-         one task per process that waits for its end. Leaving the runtime ends and removes all; so does the end of this
-         process, however it comes (see process.py).
-Runs     What images declare, and nothing else (images.py): of a pod come a program's declared flags and words and the
-         declared settings. Volumes, working directories and other variables of a pod are not looked at.
-Not held Files, users and the network are not fenced off: this runs trusted programs side by side, nothing more.
+It owns a temporary folder with a folder for each pod and container, the processes, and a task for each process. Leaving
+the runtime ends and removes everything; so does the end of this process, even by SIGKILL (see process.py).
+
+It runs only what images declare (images.py): from a pod come the declared flags, words and settings of a program.
+Volumes, working directories and other variables of a pod are ignored. Files, users and the network are not isolated:
+this runs trusted programs side by side.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import IO
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.addresses import Addresses, loopback_addresses
 from ctrlkit.fakes.cluster.node.images import Image, Place, find_image
-from ctrlkit.fakes.cluster.node.network_probes import probe_network
-from ctrlkit.fakes.cluster.node.process import Guard, OwnedProcess, run_command
+from ctrlkit.fakes.cluster.node.probes import probe_network
+from ctrlkit.fakes.cluster.node.process import OwnedProcess, ProcessGuard, run_command
 from ctrlkit.fakes.cluster.node.runtime import (
     MESSAGE_LIMIT,
     ContainerId,
@@ -67,10 +67,12 @@ class _Sandbox:
 
 class ProcessRuntime:
     """
-    A Runtime (see runtime.py) of processes; `images` says what each image's name stands for.
+    A Runtime of processes; `images` maps image names to their declarations.
 
-    Use     async with ProcessRuntime(images={"bitcoind": await real_bitcoind(path)}) as runtime: ...
-    Errors  As the protocol; OSError where the temporary folder cannot be written.
+        async with ProcessRuntime(images={"bitcoind": await real_bitcoind(path)}) as runtime:
+            ...
+
+    Errors  Those of Runtime; OSError if the temporary folder cannot be written.
     """
 
     def __init__(self, *, images: Mapping[str, Image]) -> None:
@@ -80,14 +82,14 @@ class ProcessRuntime:
         )
         self._sandboxes: dict[str, _Sandbox] = {}
         self._callbacks: list[Callable[[ContainerId], None]] = []
-        self._guard: Guard | None = None
+        self._guard: ProcessGuard | None = None
         self._context = copy_context()
 
     async def __aenter__(self) -> ProcessRuntime:
         if self._guard is not None:
             raise RuntimeError("enter the process runtime: it was entered before; make a new one")
         self._context = copy_context()  # programs are no part of the reconcile that starts them
-        self._guard = Guard()
+        self._guard = ProcessGuard()
         return self
 
     async def __aexit__(
@@ -107,15 +109,15 @@ class ProcessRuntime:
 
     @property
     def folder(self) -> Path:
-        """Where all data is, while the runtime is entered."""
+        """The folder of all data, while the runtime is entered."""
         return self._running_guard.folder
 
     def on_exit(self, callback: Callable[[ContainerId], None]) -> None:
-        """As the protocol."""
+        """See Runtime.on_exit."""
         self._callbacks.append(callback)
 
     def open_sandbox(self, pod_uid: str) -> str:
-        """As the protocol; the pod's folder is made."""
+        """See Runtime.open_sandbox; the pod's folder is made."""
         sandbox = self._sandboxes.get(pod_uid)
         if sandbox is None:
             folder = self.folder / _plain(pod_uid)
@@ -125,7 +127,7 @@ class ProcessRuntime:
         return sandbox.address
 
     async def start(self, spec: ContainerSpec) -> None:
-        """As the protocol."""
+        """See Runtime.start."""
         sandbox = self._sandboxes[spec.id.pod_uid]
         image = find_image(self._images, spec.image)
         folder = sandbox.folder / _plain(spec.id.name)
@@ -147,12 +149,12 @@ class ProcessRuntime:
         container.watcher = self._context.run(asyncio.create_task, watch, name=f"container {spec.id.name}")
 
     def state(self, container: ContainerId) -> ContainerState | None:
-        """As the protocol."""
+        """See Runtime.state."""
         found = self._find(container)
         return found.state if found else None
 
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
-        """As the protocol."""
+        """See Runtime.probe."""
         found = self._find(container)
         if found is None or not isinstance(found.state, Running):
             return ProbeResult(ok=False, output="the container does not run")
@@ -176,13 +178,13 @@ class ProcessRuntime:
         return ProbeResult(ok=code == 0, output=_readable(output, found.spec.secrets))
 
     async def stop(self, container: ContainerId, *, grace_s: float) -> None:
-        """As the protocol: SIGTERM to the program, SIGKILL to its whole group after the grace period."""
+        """See Runtime.stop: SIGTERM to the program, SIGKILL to its whole group after the grace period."""
         found = self._find(container)
         if found is not None:
             await self._stop(found, grace_s)
 
     async def close_sandbox(self, pod_uid: str) -> None:
-        """As the protocol."""
+        """See Runtime.close_sandbox."""
         sandbox = self._sandboxes.get(pod_uid)
         if sandbox is None:
             return
@@ -223,7 +225,7 @@ class ProcessRuntime:
         return [container for sandbox in self._sandboxes.values() for container in sandbox.containers.values()]
 
     @property
-    def _running_guard(self) -> Guard:
+    def _running_guard(self) -> ProcessGuard:
         if self._guard is None:
             raise RuntimeError("use a ProcessRuntime: it is not entered; write `async with ProcessRuntime(...)`")
         return self._guard

@@ -1,4 +1,4 @@
-"""When a container that ended starts again. Pure: the kubelet counts, this says what the counts mean."""
+"""When a container that ended is started again. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from enum import Enum
 
 
 class RestartPolicy(Enum):
-    """A pod's restartPolicy."""
+    """A pod's spec.restartPolicy."""
 
     ALWAYS = "Always"
     ON_FAILURE = "OnFailure"
     NEVER = "Never"
 
     def restarts(self, exit_code: int) -> bool:
-        """Whether a container that ended with this code starts again."""
+        """Whether a container that ended with this exit code is started again."""
         match self:
             case RestartPolicy.ALWAYS:
                 return True
@@ -27,7 +27,7 @@ class RestartPolicy(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrashBackoff:
     """
-    How long a container waits after its n-th end in a row: not at all, then `base_s`, then twice that, up to `cap_s`.
+    The delay before a restart: none after the first crash, then `base_s`, doubling up to `cap_s`.
 
     >>> backoff = CrashBackoff()
     >>> [backoff.delay_s(crashes) for crashes in range(1, 8)]
@@ -35,8 +35,7 @@ class CrashBackoff:
     >>> backoff.count(6, ran_s=601), backoff.count(6, ran_s=3)
     (1, 7)
 
-    Units   Seconds. A container that ran for `reset_after_s` begins a new row.
-    Source  The kubelet's numbers.
+    A container that ran for `reset_after_s` starts over. The defaults are the kubelet's.
     """
 
     base_s: float = 10.0
@@ -44,11 +43,11 @@ class CrashBackoff:
     reset_after_s: float = 600.0
 
     def count(self, crashes: int, *, ran_s: float) -> int:
-        """How many ends in a row there are, with one more after `ran_s` seconds of running."""
+        """Return the number of crashes in a row after one more, which followed `ran_s` seconds of running."""
         return 1 if ran_s >= self.reset_after_s else crashes + 1
 
     def delay_s(self, crashes: int) -> float:
-        """How long to wait after the last of so many ends."""
+        """Return the delay after so many crashes in a row."""
         if crashes <= 1:
             return 0.0
         doublings = min(crashes - 2, 64)  # beyond, any cap is reached, and floats would end

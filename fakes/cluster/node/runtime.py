@@ -1,8 +1,8 @@
 """
-What a kubelet needs of whatever runs its containers: processes of this machine, or objects in this process.
+The interface between the kubelet and a container runtime: processes of this machine, or objects in this process.
 
-A pod first gets a sandbox, which is its address and its place for data; then its containers start in it, are probed,
-and are stopped. A container that ends stays known, with how it ended, until it is started again or the sandbox closes.
+A pod first gets a sandbox, that is, an address and a folder; then its containers are started in it, probed and stopped.
+The state of a container that ended is kept until it is started again or the sandbox is closed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import NamedTuple, Protocol
 from ctrlkit.errors import CtrlkitError
 
 MESSAGE_LIMIT = 2048
-"""Characters of a container's output that a status shows."""
+"""Most characters of a container's output in a status."""
 
 
 class ContainerId(NamedTuple):
-    """One container of one pod; the pod by uid, so a namesake that comes later is another."""
+    """One container of one pod, which is given by uid."""
 
     pod_uid: str
     name: str
@@ -29,10 +29,10 @@ class ContainerId(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
     """
-    What to run.
+    The container to run.
 
-    Shape   `command` and `args` replace or follow what the image runs by itself, as in a pod's spec. `secrets` are the
-            values of the environment that never appear in any output of the runtime.
+    Shape   `command` and `args` are as in a pod's spec. `secrets` are values of the environment, which never appear in
+            any output of the runtime.
     """
 
     id: ContainerId
@@ -48,7 +48,7 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The container runs, since `started_at`."""
+    """The container has been running since `started_at`."""
 
     started_at: datetime
 
@@ -58,8 +58,8 @@ class Exited:
     """
     The container has ended.
 
-    Shape   `exit_code` is 128 + `signal` where a signal ended it, `signal` 0 where none did. `message` is the end of
-            its output, without secrets.
+    Shape   `exit_code` is 128 + `signal` if a signal ended it; otherwise `signal` is 0. `message` is the end of its
+            output, without secrets.
     """
 
     exit_code: int
@@ -71,7 +71,7 @@ class Exited:
     @classmethod
     def of_return_code(cls, code: int, *, started_at: datetime, finished_at: datetime, message: str = "") -> Exited:
         """
-        Read a process's return code, negative where a signal ended it.
+        Convert the return code of a process, which is negative if a signal ended it.
 
         >>> moment = datetime(2026, 1, 1)
         >>> ended = Exited.of_return_code(-9, started_at=moment, finished_at=moment)
@@ -89,7 +89,7 @@ class Exited:
 
     @property
     def cause(self) -> str:
-        """How it ended, in two words."""
+        """Describe the end: `exit code 1`, or the signal."""
         if not self.signal:
             return f"exit code {self.exit_code}"
         try:
@@ -103,7 +103,7 @@ ContainerState = Running | Exited
 
 @dataclass(frozen=True, slots=True)
 class Exec:
-    """A probe that runs a command in the container; it holds if that exits with 0."""
+    """A probe that runs a command in the container; it passes with exit code 0."""
 
     command: tuple[str, ...]
 
@@ -117,7 +117,7 @@ class TcpSocket:
 
 @dataclass(frozen=True, slots=True)
 class HttpGet:
-    """A probe that asks for a path on a port of the pod; it holds for status 200 to 399."""
+    """A probe that sends a GET to a port of the pod; it passes with status 200 to 399."""
 
     port: int
     path: str = "/"
@@ -128,7 +128,7 @@ ProbeAction = Exec | TcpSocket | HttpGet
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """Whether a probe held, and what it said, without secrets."""
+    """Whether a probe passed, and its output without secrets."""
 
     ok: bool
     output: str = ""
@@ -136,7 +136,7 @@ class ProbeResult:
 
 class ContainerRefused(CtrlkitError):
     """
-    A container cannot be started; `reason` is the kubelet's word for it, such as ErrImagePull.
+    A container cannot be started; `reason` is the kubelet's, such as ErrImagePull.
 
     >>> str(ContainerRefused("ErrImagePull", "no image nginx here"))
     'ErrImagePull: no image nginx here'
@@ -144,50 +144,50 @@ class ContainerRefused(CtrlkitError):
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(f"{reason}: {message}")
-        self.reason = reason
-        self.message = message
+        self.reason: str = reason
+        self.message: str = message
 
 
 class Runtime(Protocol):
     """
-    Runs containers. Whoever enters it as an async context manager owns all it starts; leaving ends and removes it all.
+    Runs containers. Whoever enters it as an async context manager owns them; leaving ends and removes them all.
 
-    Errors  A container or sandbox that is not known: `state` is None, `stop` and `close_sandbox` do nothing, `probe`
-            fails with a result.
+    For an unknown container or sandbox `state` returns None, `stop` and `close_sandbox` do nothing, and `probe` returns
+    a failure.
     """
 
     def on_exit(self, callback: Callable[[ContainerId], None]) -> None:
-        """Have `callback` called whenever a container has ended, stopped ones included."""
+        """Call `callback` whenever a container has ended, even if it was stopped."""
         ...
 
     def open_sandbox(self, pod_uid: str) -> str:
-        """The address of a pod, the same until the sandbox is closed. Errors: NoAddress."""
+        """Return the address of a pod, which stays the same until the sandbox is closed. Errors: NoAddress."""
         ...
 
     async def start(self, spec: ContainerSpec) -> None:
-        """Start a container, which must not run. Errors: ContainerRefused."""
+        """Start a container that is not running. Errors: ContainerRefused."""
         ...
 
     def state(self, container: ContainerId) -> ContainerState | None:
-        """What a container does now; None if it was never started in this sandbox."""
+        """Return the state of a container; None if it was never started in this sandbox."""
         ...
 
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
-        """Run one probe; what takes longer than `timeout_s` has failed."""
+        """Run a probe; it fails after `timeout_s`."""
         ...
 
     async def stop(self, container: ContainerId, *, grace_s: float) -> None:
-        """Ask a container to end, force it after `grace_s` seconds, and return when it has ended."""
+        """Ask a container to end, kill it after `grace_s` seconds, and return when it has ended."""
         ...
 
     async def close_sandbox(self, pod_uid: str) -> None:
-        """Force all containers of a pod to end, remove its data and release its address."""
+        """Kill all containers of a pod, remove its data and release its address."""
         ...
 
 
 def without_secrets(text: str, secrets: frozenset[str]) -> str:
     """
-    Put stars in place of every secret, the longest first.
+    Replace every secret by stars, the longest first.
 
     >>> without_secrets("login bob:hunter2", frozenset({"hunter2"}))
     'login bob:***'

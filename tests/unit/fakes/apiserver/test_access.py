@@ -20,7 +20,7 @@ import yaml
 from ctrlkit.errors import ConfigError, Unreachable
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.apiserver.access import Access
-from ctrlkit.fakes.apiserver.kubeconfig import write_private
+from ctrlkit.fakes.files import write_private
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import connect
 from ctrlkit.model.kinds import CONFIG_MAPS

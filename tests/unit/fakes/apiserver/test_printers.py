@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.fakes.apiserver import printers
-from ctrlkit.fakes.apiserver.durations import age, human_duration
 from ctrlkit.fakes.apiserver.tables import Include, Tables
+from ctrlkit.fakes.durations import age, format_duration
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.model.kinds import BUILT_IN
 
@@ -213,7 +213,7 @@ def test_for_any_two_ages_the_greater_never_reads_as_less(one: float, other: flo
     """Rounding loses detail, not order."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400, "y": 365 * 86400}
 
-    def seconds(text: str) -> int:
+    def parse_duration(text: str) -> int:
         total, number = 0, ""
         for character in text:
             if character.isdigit():
@@ -223,8 +223,8 @@ def test_for_any_two_ages_the_greater_never_reads_as_less(one: float, other: flo
         return total
 
     low, high = sorted((one, other))
-    assert seconds(human_duration(low)) <= seconds(human_duration(high))
-    assert seconds(human_duration(high)) <= max(high, 0)
+    assert parse_duration(format_duration(low)) <= parse_duration(format_duration(high))
+    assert parse_duration(format_duration(high)) <= max(high, 0)
 
 
 def test_ages_that_make_no_sense_are_said_to_be_so() -> None:

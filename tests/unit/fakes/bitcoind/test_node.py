@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctrlkit.fakes.bitcoind.chain import GENESIS
-from ctrlkit.fakes.bitcoind.network import SimulatedNetwork
-from ctrlkit.fakes.bitcoind.node import SimulatedNode
-from ctrlkit.fakes.bitcoind.rpc import Faults, Mode
+from ctrlkit.fakes.bitcoind.node import SimulatedNetwork, SimulatedNode
+from ctrlkit.fakes.bitcoind.rpc import Mode, NodeFaults
 
 A, B, C, D = "127.77.2.1", "127.77.2.2", "127.77.2.3", "127.77.2.4"
 
@@ -322,14 +321,14 @@ async def test_errors_on_demand_are_counted() -> None:
 async def test_a_slow_node_answers_in_the_end() -> None:
     """After exactly the delay that was asked for."""
     async with a_node() as node:
-        node.faults = Faults(delay_s=60)
+        node.faults = NodeFaults(delay_s=60)
         assert await call(A, "uptime") == 60
 
 
 async def test_a_hanging_node_never_answers_and_still_stops_at_once() -> None:
     """A call waits for as long as its caller likes; the end of the node does not wait for the call."""
     async with a_node() as node:
-        node.faults = Faults(mode=Mode.HANG)
+        node.faults = NodeFaults(mode=Mode.HANG)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(240):
                 await call(A, "uptime")
@@ -344,7 +343,7 @@ async def test_a_hanging_node_never_answers_and_still_stops_at_once() -> None:
 async def test_other_wrong_answers(mode: Mode, status: int) -> None:
     """None of them is JSON."""
     async with a_node() as node:
-        node.faults = Faults(mode=mode)
+        node.faults = NodeFaults(mode=mode)
         answer = await send(A, '{"method": "uptime"}')
         assert (answer[0], answer[1]) == (status, "text/html; charset=ISO-8859-1")
 

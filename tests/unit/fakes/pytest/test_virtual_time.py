@@ -1,4 +1,4 @@
-"""What importing the two hooks of ctrlkit.fakes.pytest.virtual_time does to the tests of a folder."""
+"""What importing the two hooks of ctrlkit.fakes.pytest does to the tests of a folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ pytest_plugins = ["pytester"]
 
 OPTIONS = ["-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
 
-HOOKS = "from ctrlkit.fakes.pytest.virtual_time import pytest_asyncio_loop_factories, pytest_pyfunc_call"
+HOOKS = "from ctrlkit.fakes.pytest import pytest_asyncio_loop_factories, pytest_pyfunc_call"
 
 TESTS = """
 import asyncio

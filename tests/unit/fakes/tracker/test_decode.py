@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ctrlkit.errors import BadRequest, Invalid
-from ctrlkit.fakes.apiserver.duplicates import duplicate_fields
+from ctrlkit.fakes.apiserver.requests import duplicate_fields
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.notices import notice, noticed
 from ctrlkit.model import Action, AnyResource, JsonPatch, MergePatch, Options, PatchType, StrategicMergePatch, Verb

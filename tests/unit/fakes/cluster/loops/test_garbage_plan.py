@@ -10,13 +10,13 @@ from ctrlkit.client import Propagation
 from ctrlkit.fakes.cluster.loops.garbage_plan import (
     FOREGROUND,
     ORPHAN,
-    Collect,
-    Fate,
-    Release,
-    Thing,
-    Unhold,
-    fate_of,
+    DeleteDependent,
+    ObjectRef,
+    OwnerState,
+    RemoveFinalizer,
+    RemoveOwners,
     plan,
+    state_of,
 )
 from ctrlkit.model import ObjectMeta, OwnerReference
 from ctrlkit.model.kinds import CONFIG_MAPS
@@ -28,41 +28,43 @@ def reference(uid: str, *, blocks: bool = True) -> OwnerReference:
     return OwnerReference(api_version="v1", kind="ConfigMap", name=uid, uid=uid, block_owner_deletion=blocks)
 
 
-def thing(uid: str, *owners: OwnerReference, deleted: str = NEVER, finalizers: tuple[str, ...] = ()) -> Thing:
+def thing(uid: str, *owners: OwnerReference, deleted: str = NEVER, finalizers: tuple[str, ...] = ()) -> ObjectRef:
     meta = ObjectMeta(
         name=uid, namespace="demo", uid=uid, deletion_timestamp=deleted, finalizers=finalizers, owner_references=owners
     )
-    return Thing(CONFIG_MAPS, meta)
+    return ObjectRef(CONFIG_MAPS, meta)
 
 
 def test_a_dependent_goes_with_its_last_owner() -> None:
     """In the background unless its own finalizers ask for something else."""
-    gone = {reference("a"): Fate.GONE}
+    gone = {reference("a"): OwnerState.GONE}
     child = thing("c", reference("a"))
-    assert plan(None, [child], gone, parents=frozenset({"c"})) == [Collect(child, Propagation.BACKGROUND)]
+    assert plan(None, [child], gone, parents=frozenset({"c"})) == [DeleteDependent(child, Propagation.BACKGROUND)]
     for finalizer, policy in ((ORPHAN, Propagation.ORPHAN), (FOREGROUND, Propagation.FOREGROUND)):
         child = thing("c", reference("a"), finalizers=(finalizer,))
-        assert plan(None, [child], gone, parents=frozenset()) == [Collect(child, policy)]
+        assert plan(None, [child], gone, parents=frozenset()) == [DeleteDependent(child, policy)]
 
 
 def test_a_dependent_with_another_owner_stays() -> None:
     """It only loses the reference to the one that is gone."""
     child = thing("c", reference("a"), reference("b"))
-    fates = {reference("a"): Fate.GONE, reference("b"): Fate.THERE}
-    assert plan(None, [child], fates, parents=frozenset()) == [Release(child, frozenset({"a"}))]
+    states = {reference("a"): OwnerState.GONE, reference("b"): OwnerState.EXISTS}
+    assert plan(None, [child], states, parents=frozenset()) == [RemoveOwners(child, frozenset({"a"}))]
 
 
 def test_an_owner_that_is_there_costs_its_dependents_nothing() -> None:
     """Nor does one that waits for somebody else's finalizer."""
     for owner in (thing("a"), thing("a", deleted=NOW, finalizers=("example.com/hold",))):
-        assert plan(owner, [thing("c", reference("a"))], {reference("a"): fate_of(owner)}, parents=frozenset()) == []
+        assert plan(owner, [thing("c", reference("a"))], {reference("a"): state_of(owner)}, parents=frozenset()) == []
 
 
 def test_orphaning_releases_the_dependents_and_then_the_owner() -> None:
     """The finalizer goes when no dependent is left."""
     owner, child = thing("a", deleted=NOW, finalizers=(ORPHAN,)), thing("c", reference("a"))
-    assert plan(owner, [child], {reference("a"): Fate.THERE}, parents=frozenset()) == [Release(child, frozenset({"a"}))]
-    assert plan(owner, [], {}, parents=frozenset()) == [Unhold(owner, ORPHAN)]
+    assert plan(owner, [child], {reference("a"): OwnerState.EXISTS}, parents=frozenset()) == [
+        RemoveOwners(child, frozenset({"a"}))
+    ]
+    assert plan(owner, [], {}, parents=frozenset()) == [RemoveFinalizer(owner, ORPHAN)]
 
 
 @pytest.mark.parametrize("blocks", [True, False])
@@ -70,29 +72,31 @@ def test_a_foreground_deletion_waits_for_the_dependents_that_block_it(*, blocks:
     """All dependents are deleted; those with dependents of their own in the foreground, too."""
     owner = thing("a", deleted=NOW, finalizers=(FOREGROUND,))
     child = thing("c", reference("a", blocks=blocks))
-    fates = {reference("a", blocks=blocks): fate_of(owner)}
+    states = {reference("a", blocks=blocks): state_of(owner)}
     for parents, policy in ((frozenset({"c"}), Propagation.FOREGROUND), (frozenset[str](), Propagation.BACKGROUND)):
-        steps = plan(owner, [child], fates, parents=parents)
-        assert steps == [Collect(child, policy), *([] if blocks else [Unhold(owner, FOREGROUND)])]
+        steps = plan(owner, [child], states, parents=parents)
+        assert steps == [DeleteDependent(child, policy), *([] if blocks else [RemoveFinalizer(owner, FOREGROUND)])]
     held = thing("c", reference("a", blocks=blocks), deleted=NOW, finalizers=("example.com/hold",))
-    assert plan(owner, [held], fates, parents=frozenset()) == ([] if blocks else [Unhold(owner, FOREGROUND)])
+    assert plan(owner, [held], states, parents=frozenset()) == ([] if blocks else [RemoveFinalizer(owner, FOREGROUND)])
 
 
-FATES = st.dictionaries(st.sampled_from("abcd").map(reference), st.sampled_from(Fate), min_size=1)
+FATES = st.dictionaries(st.sampled_from("abcd").map(reference), st.sampled_from(OwnerState), min_size=1)
 
 
 @given(FATES)
-def test_for_any_owners_a_dependent_is_deleted_only_if_none_of_them_is_there(fates: dict[OwnerReference, Fate]) -> None:
+def test_for_any_owners_a_dependent_is_deleted_only_if_none_of_them_is_there(
+    states: dict[OwnerReference, OwnerState],
+) -> None:
     """And keeps exactly those that are."""
-    fates[reference("a")] = Fate.GONE
-    child = thing("c", *fates)
-    (step,) = plan(None, [child], fates, parents=frozenset())
-    there = {owner.uid for owner, fate in fates.items() if fate is Fate.THERE}
+    states[reference("a")] = OwnerState.GONE
+    child = thing("c", *states)
+    (step,) = plan(None, [child], states, parents=frozenset())
+    there = {owner.uid for owner, fate in states.items() if fate is OwnerState.EXISTS}
     match step:
-        case Collect():
+        case DeleteDependent():
             assert not there
-        case Release(_, owners):
+        case RemoveOwners(_, owners):
             assert there
-            assert owners == {owner.uid for owner in fates} - there
+            assert owners == {owner.uid for owner in states} - there
         case _:
             pytest.fail("nothing is held here")

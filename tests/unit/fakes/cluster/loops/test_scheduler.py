@@ -48,7 +48,7 @@ async def test_pods_beyond_the_nodes_room_wait_until_others_have_ended() -> None
     """With the Event that a scheduler writes; whatever is asked for, no more run."""
 
     def small(manager: Manager) -> tuple[Controller, ...]:
-        add_scheduler(manager, room=2)
+        add_scheduler(manager, pods_max=2)
         return ()
 
     def bound() -> list[str]:

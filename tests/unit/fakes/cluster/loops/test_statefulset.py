@@ -30,8 +30,8 @@ def a_set(**spec: Any) -> dict[str, Any]:
         "metadata": {"labels": {"app": "net"}, "annotations": {"note": "x"}},
         "spec": {"containers": [{"name": "main", "image": "web:1"}]},
     }
-    wanted = {"replicas": 3, "serviceName": "net-svc", "selector": {"matchLabels": {"app": "net"}}, **spec}
-    return {"metadata": {"name": "net", "namespace": "default"}, "spec": {"template": template, **wanted}}
+    spec = {"replicas": 3, "serviceName": "net-svc", "selector": {"matchLabels": {"app": "net"}}, **spec}
+    return {"metadata": {"name": "net", "namespace": "default"}, "spec": {"template": template, **spec}}
 
 
 async def pods_of(world: World) -> dict[str, Unstructured]:

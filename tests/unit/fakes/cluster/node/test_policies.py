@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.fakes.cluster.node.pod_status import ContainerView, Waiting, differs, is_ready, pod_phase, pod_status
-from ctrlkit.fakes.cluster.node.readiness import Probe, Readiness, read_probe
+from ctrlkit.fakes.cluster.node.probes import Probe, Readiness, read_probe
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff, RestartPolicy
 from ctrlkit.fakes.cluster.node.runtime import Exec, Exited, HttpGet, Running, TcpSocket
 from ctrlkit.model import Unstructured

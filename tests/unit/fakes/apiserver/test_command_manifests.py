@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.fakes.apiserver.manifests import load
+from ctrlkit.fakes.apiserver.command import load_manifests
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model.kinds import CONFIG_MAPS
 
@@ -34,7 +34,7 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_the_objects_of_a_file_are_there(tmp_path: Path) -> None:
     """Each in its namespace, which is made; in `default` where it names none."""
     tracker = Tracker()
-    assert load(tracker, [written(tmp_path, TWO)]) == 2
+    assert load_manifests(tracker, [written(tmp_path, TWO)]) == 2
     assert tracker.get(CONFIG_MAPS, "default/first")["metadata"]["namespace"] == "default"
     assert tracker.get(CONFIG_MAPS, "demo/second")["data"] == {"text": "hello"}
 
@@ -52,10 +52,10 @@ def test_the_objects_of_a_file_are_there(tmp_path: Path) -> None:
 def test_what_is_no_object_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     """File, position in it, and what is wrong."""
     with pytest.raises(ConfigError, match=complaint):
-        load(Tracker(), [written(tmp_path, text)])
+        load_manifests(Tracker(), [written(tmp_path, text)])
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """With what the operating system says."""
     with pytest.raises(ConfigError, match=r"read the manifest .*missing.yaml: No such file"):
-        load(Tracker(), [tmp_path / "missing.yaml"])
+        load_manifests(Tracker(), [tmp_path / "missing.yaml"])

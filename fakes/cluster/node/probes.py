@@ -1,17 +1,21 @@
-"""Readiness probes: what a container's spec asks for, when the next one is due, what a row of results means. Pure."""
+"""Readiness probes: reads their spec, says when the next one is due and what results mean, and probes a network."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ctrlkit.fakes.cluster.node.runtime import Exec, HttpGet, ProbeAction, TcpSocket
+import aiohttp
+from yarl import URL
+
+from ctrlkit.fakes.cluster.node.runtime import Exec, HttpGet, ProbeAction, ProbeResult, TcpSocket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A probe with its times, in seconds, and how many results in a row change its mind; the server's defaults."""
+    """A probe with its times in seconds and its thresholds; defaults are those of Kubernetes."""
 
     action: ProbeAction
     initial_delay_s: float = 0.0
@@ -23,7 +27,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What the probes of one run of a container have shown so far; `due_at` is on the loop's clock."""
+    """The probe results of one run of a container so far; `due_at` is on the loop's clock."""
 
     due_at: float
     ready: bool = False
@@ -32,7 +36,7 @@ class Readiness:
 
     def after(self, probe: Probe, *, held: bool, now: float) -> Readiness:
         """
-        The state after one more result.
+        Return the state after one more result.
 
         >>> probe, state = Probe(action=Exec(("true",)), failure_threshold=2), Readiness(due_at=0.0)
         >>> for held in (True, False, True, False, False):
@@ -51,7 +55,7 @@ class Readiness:
 
 def read_probe(container: Mapping[str, Any]) -> Probe | None:
     """
-    A container's readiness probe, None where it has none.
+    Read a container's readiness probe; None if it has none.
 
     >>> read_probe({"readinessProbe": {"tcpSocket": {"port": 80}, "periodSeconds": 5}}).period_s
     5.0
@@ -88,3 +92,36 @@ def _port(container: Mapping[str, Any], port: int | str) -> int:
         return int(named.get(port, port))
     except ValueError:
         raise ValueError(f"readinessProbe of container {container.get('name')}: no port is named {port!r}") from None
+
+
+async def probe_network(address: str, action: TcpSocket | HttpGet, *, timeout_s: float) -> ProbeResult:
+    """Run a probe against an address; a failure is a result, not an exception."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            match action:
+                case TcpSocket(port):
+                    _, writer = await asyncio.open_connection(address, port)
+                    writer.close()
+                    return ProbeResult(ok=True)
+                case HttpGet(port, path):
+                    return await _get(_url(address, port, path))
+    except TimeoutError:
+        return ProbeResult(ok=False, output=f"timed out after {timeout_s:g} s")
+    except (OSError, OverflowError, ValueError, aiohttp.ClientError) as error:
+        return ProbeResult(ok=False, output=f"connect to {address}:{action.port}: {type(error).__name__}")
+
+
+def _url(address: str, port: int, path: str) -> URL:
+    """
+    Build the URL of a probe; nothing in the path can change host or port.
+
+    >>> print(_url("127.16.0.1", 8080, "/healthz?full=1"), _url("127.16.0.1", 8080, "@evil.example/"))
+    http://127.16.0.1:8080/healthz?full=1 http://127.16.0.1:8080/@evil.example/
+    """
+    path, _, query = path.removeprefix("/").partition("?")
+    return URL.build(scheme="http", host=address, port=port, path=f"/{path}", query_string=query)
+
+
+async def _get(url: URL) -> ProbeResult:
+    async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as answer:
+        return ProbeResult(ok=200 <= answer.status < 400, output=f"status {answer.status}")

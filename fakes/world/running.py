@@ -1,0 +1,185 @@
+"""
+The parts that run in a world: each has a task, a wall clock, and perhaps a Transport with faults of its own.
+
+A crashed process sends nothing more: after `PartTransport.cut()` no call of that part reaches the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from ctrlkit.controller.observer import OBSERVER
+from ctrlkit.errors import CtrlkitError, Unreachable
+from ctrlkit.failures import UNFORESEEN
+from ctrlkit.fakes.clientset.clientset import FakeClientset, write_of
+from ctrlkit.fakes.clientset.faults import Faults
+from ctrlkit.fakes.loop import SKEW, Skew
+from ctrlkit.fakes.world.trace import PART, TEST, Changed, Trace, caller
+from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
+from ctrlkit.manager import Build, Manager
+from ctrlkit.model import Action, Lines, Transport
+
+_CHANGES: ContextVar[list[Changed] | None] = ContextVar("fakes_changes_of_a_call", default=None)
+
+
+class PartTransport:
+    """A Transport between one part of a world and its server; `faults` affect this part alone."""
+
+    def __init__(self, server: Transport, trace: Trace) -> None:
+        self.faults = Faults()
+        self.streams_lists = bool(getattr(server, "streams_lists", True))  # as the client asks its Transport
+        self._server = server
+        self._trace = trace
+        self._is_cut = False
+
+    def cut(self) -> None:
+        """Fail every call from now on."""
+        self._is_cut = True
+
+    async def do(self, action: Action) -> bytes:
+        """Perform any verb but watch (Transport)."""
+        changes: list[Changed] = []
+        error: CtrlkitError | None = None
+        token, skew = _CHANGES.set(changes), SKEW.set(None)  # the server has a clock of its own
+        try:
+            return await self.faults.intercept(action, self._perform)
+        except CtrlkitError as caught:
+            error = caught
+            raise
+        finally:
+            _CHANGES.reset(token)
+            SKEW.reset(skew)
+            if error is not None or action.verb.writes:
+                self._trace.called(write_of(action), error, changes=tuple(changes))
+
+    @asynccontextmanager
+    async def watch(self, action: Action) -> AsyncIterator[Lines]:
+        """Open a watch (Transport)."""
+        self._check()
+        async with self.faults.intercept_watch(action, self._server.watch) as lines:
+            yield lines
+
+    async def _perform(self, action: Action) -> bytes:
+        self._check()
+        return await self._server.do(action)
+
+    def _check(self) -> None:
+        if self._is_cut:
+            raise Unreachable("the part that calls has crashed")
+
+
+class TestClientTransport:
+    """
+    A Transport for the test's own client, whose calls the clientset does not record.
+
+    It records the calls that a part makes with it: a controller may have been built with this client.
+    """
+
+    def __init__(self, clientset: FakeClientset) -> None:
+        self.streams_lists = clientset.streams_lists
+        self._clientset = clientset
+
+    async def do(self, action: Action) -> bytes:
+        """Perform any verb but watch (Transport)."""
+        perform = self._clientset.do_unrecorded if caller() == TEST else self._clientset.do
+        return await perform(action)
+
+    @asynccontextmanager
+    async def watch(self, action: Action) -> AsyncIterator[Lines]:
+        """Open a watch (Transport)."""
+        open_watch = self._clientset.watch_unrecorded if caller() == TEST else self._clientset.watch
+        async with open_watch(action) as lines:
+            yield lines
+
+
+async def note_changes(trace: Trace, action: Action, call_next: Callable[[Action], Awaitable[bytes]]) -> bytes:
+    """Attribute what a call changes to its caller, as the innermost interceptor of a clientset."""
+    trace.catch_up()
+    try:
+        return await call_next(action)
+    finally:
+        changes = trace.changes_of_call()
+        noted = _CHANGES.get()
+        if noted is not None:
+            noted.extend(changes)
+        elif changes:  # a client that a test made over the clientset itself
+            trace.called(write_of(action), None, changes=changes)
+
+
+class Part(Protocol):
+    """Anything that runs in a world: a Manager, a Cluster, a Controller, a loop of the test's own."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        ...
+
+    def busy(self) -> tuple[str, ...]:
+        """Describe the work that is not done yet; empty when idle."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPart:
+    """A running part. `restart` starts another one like it, for parts that the world made itself."""
+
+    name: str
+    task: asyncio.Task[None]
+    skew: Skew
+    transport: PartTransport | None = None
+    restart: Callable[[], Manager] | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        part: Part,
+        name: str,
+        trace: Trace,
+        unforeseen: UnforeseenFailures,
+        *,
+        transport: PartTransport | None = None,
+        restart: Callable[[], Manager] | None = None,
+    ) -> Self:
+        """Start a part: the trace shows its actions under its name, and its unforeseen failures are recorded."""
+        skew = Skew()
+        context = contextvars.copy_context()
+        context.run(PART.set, name)
+        context.run(SKEW.set, skew)
+        context.run(OBSERVER.set, trace)
+        context.run(UNFORESEEN.set, unforeseen.record)
+        task = asyncio.get_running_loop().create_task(_run(part), name=f"world:{name}", context=context)
+        return cls(name, task, skew, transport, restart)
+
+    async def end(self) -> None:
+        """Cancel the part and wait for its end."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+    def note_failure(self) -> None:
+        """Retrieve the exception, so that asyncio does not log it as never retrieved."""
+        if self.task.done() and not self.task.cancelled():
+            self.task.exception()
+
+    def raise_failure(self) -> None:
+        """Raise the exception that ended the part, if there is one."""
+        task = self.task
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+
+async def _run(part: Part) -> None:
+    await part.run()
+
+
+def default_field_manager(builds: Sequence[Build]) -> str:
+    """Return the field manager of a program with these builds: the module of the first one."""
+    first: object = builds[0] if builds else None
+    while isinstance(first, functools.partial):
+        first = first.func
+    return str(getattr(first, "__module__", "") or "manager")
