@@ -17,8 +17,9 @@ from typing import Any, Final
 from ctrlkit.bitcoin.manifests import NAMES, manifests
 from ctrlkit.bitcoin.rpc import RpcError
 from ctrlkit.bitcoin.types import NODES_MAX
-from ctrlkit.cli import installed_version
+from ctrlkit.cli import VersionAction
 from ctrlkit.exits import exit_status
+from ctrlkit.extras import require
 from ctrlkit.manager.settings import Settings, settings_known, tell_unknown_variables
 from ctrlkit.manager.sources import add_flags
 from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
@@ -99,6 +100,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     # A controller in a cluster runs without the fakes, so they are imported only here.
+    require("bitcoin", "demo")
     from ctrlkit.bitcoin.demo.command import DemoOptions, Output, demo  # noqa: PLC0415
 
     configure_logging(LogFormat.CONSOLE, LogLevel.INFO if arguments.verbose else LogLevel.ERROR)
@@ -134,7 +136,7 @@ def command_line() -> argparse.ArgumentParser:
         epilog=_MAIN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{PROG} {installed_version()}")
+    parser.add_argument("--version", action=VersionAction)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_demo(commands)

@@ -4,7 +4,9 @@ The command `ctrlkit`: a frame for commands that other packages contribute.
 A package contributes one through an entry point of the group `ctrlkit.commands` that names a `Command`:
 
     [project.entry-points."ctrlkit.commands"]
-    apiserver = "ctrlkit.fakes.apiserver.command:COMMAND"
+    apiserver = "ctrlkit.fakes.command:COMMAND"
+
+Only the command that is called is imported; for `--help` all are.
 
 Exit status: what the command returns; 1 for an error, told in one line on stderr; 2 for bad arguments; 130 for Ctrl-C.
 """
@@ -12,6 +14,7 @@ Exit status: what the command returns; 1 for an error, told in one line on stder
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
@@ -42,13 +45,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    arguments = _parser(_load_commands()).parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = _parser(_load_commands(given[0] if given else "")).parse_args(given)
     command: Command = arguments.command
     return command.run(arguments)
 
 
-def _load_commands() -> list[Command]:
-    return [_load(point.name, point.load) for point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda p: p.name)]
+def _load_commands(called: str) -> list[Command]:
+    """The command of that name, or all where there is none."""
+    points = {point.name: point for point in entry_points(group=COMMANDS_GROUP)}
+    names = [called] if called in points else sorted(points)
+    return [_load(name, points[name].load) for name in names]
 
 
 def _load(name: str, load: Callable[[], object]) -> Command:
@@ -67,7 +74,7 @@ def _parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
         description="Tools for people who write Kubernetes controllers with ctrlkit.",
         epilog="'ctrlkit COMMAND --help' tells what a command does and takes.",
     )
-    parser.add_argument("--version", action="version", version=f"ctrlkit {installed_version()}")
+    parser.add_argument("--version", action=VersionAction)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in commands:
         description = f"{command.help[:1].upper()}{command.help[1:]}."
@@ -75,6 +82,18 @@ def _parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
         command.configure(subparser)
         subparser.set_defaults(command=command)
     return parser
+
+
+class VersionAction(argparse.Action):
+    """An option that prints the program's name and version, and ends it; nobody else pays for looking it up."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str = argparse.SUPPRESS) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and exit."""
+        sys.stdout.write(f"{parser.prog} {installed_version()}\n")
+        parser.exit()
 
 
 def installed_version() -> str:

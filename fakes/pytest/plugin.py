@@ -116,6 +116,12 @@ def _runner_for(item: pytest.Item) -> asyncio.Runner:
 @pytest.fixture(name=_RUNNER)
 def runner_of_the_test(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
     """The runner of the test itself: pytest-asyncio's if it runs the test, else a new one."""
+    from ctrlkit.extras import MissingExtra, require  # noqa: PLC0415
+
+    try:
+        require("fakes", "a fixture of ctrlkit")
+    except MissingExtra as missing:
+        pytest.fail(str(missing), pytrace=False)
     for name in request.fixturenames:
         if name.endswith("_scoped_runner") and isinstance(runner := request.getfixturevalue(name), asyncio.Runner):
             yield runner

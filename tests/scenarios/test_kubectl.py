@@ -346,7 +346,7 @@ async def test_the_command_serves_a_cluster_until_it_is_told_to_end(tmp_path: Pa
     """`ready URL` first, pods that get ready, and an end with status 0 though a watch is open."""
     kubeconfig, began_at = tmp_path / "kubeconfig", version_at(now())
     code = (
-        "import sys, argparse; from ctrlkit.fakes.apiserver.command import COMMAND; "
+        "import sys, argparse; from ctrlkit.fakes.command import COMMAND; "
         "parser = argparse.ArgumentParser(); COMMAND.configure(parser); sys.exit(COMMAND.run(parser.parse_args()))"
     )
     server = await asyncio.create_subprocess_exec(

@@ -28,7 +28,7 @@ def contribute(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
         def load() -> cli.Command:
             return command
 
-        monkeypatch.setattr(cli, "_load_commands", lambda: [cli._load("greet", load)])
+        monkeypatch.setattr(cli, "_load_commands", lambda _called: [cli._load("greet", load)])
 
     return install
 

@@ -1,8 +1,7 @@
-"""`ctrlkit apiserver`: an API server of one's own with a cluster's loops, for kubectl and for trying controllers."""
+"""What `ctrlkit apiserver` does: an API server with a cluster's loops, its kubeconfig in a file, until a signal."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import signal
@@ -15,7 +14,6 @@ from typing import Any
 
 import yaml
 
-from ctrlkit.cli import Command
 from ctrlkit.client import Client
 from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, ConfigError
@@ -30,50 +28,17 @@ from ctrlkit.model import to_plain
 from ctrlkit.telemetry import LogLevel, configure_logging
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Run an API server that keeps everything in memory, with one node whose pods are ready whatever their image, "
-        "though no process runs in them. The first line on stdout is 'ready URL'; SIGTERM or Ctrl-C ends it. The "
-        "server speaks TLS and asks for a token, which only its kubeconfig holds."
-    )
-    parser.add_argument(
-        "manifests",
-        nargs="*",
-        type=Path,
-        metavar="MANIFEST",
-        help="YAML files whose objects are there from the start: first the CustomResourceDefinitions, then the others",
-    )
-    parser.add_argument("--port", type=_port, default=0, help="where to listen on 127.0.0.1; 0, the default: any free")
-    parser.add_argument(
-        "--kubeconfig",
-        type=Path,
-        metavar="FILE",
-        help="write the server's kubeconfig here, for your eyes only; without it, into a folder for temporary files",
-    )
-    parser.add_argument(
-        "--insecure",
-        action="store_const",
-        const=Security.INSECURE,
-        default=Security.TLS,
-        dest="security",
-        help="plain HTTP without a token: every user and program of this machine may do everything on the server",
-    )
+def serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path], security: Security) -> None:
+    """
+    Serve until SIGTERM or SIGINT, with the objects of the manifests from the start.
 
-
-def _port(text: str) -> int:
-    port = int(text) if text.isascii() and text.isdigit() else -1
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is no port: write a number from 0 to 65535")
-    return port
-
-
-def _run(arguments: argparse.Namespace) -> int:
+    Errors  ConfigError for a kubeconfig or manifests that cannot be used.
+    """
     configure_logging(level=LogLevel.WARNING)
-    if arguments.security is Security.INSECURE:
+    if security is Security.INSECURE:
         sys.stderr.write("--insecure: every user and program of this machine may do everything on this server\n")
-    with _kubeconfig_at(arguments.kubeconfig) as kubeconfig:
-        asyncio.run(_serve(arguments.port, kubeconfig, arguments.manifests, arguments.security))
-    return 0
+    with _kubeconfig_at(kubeconfig) as path:
+        asyncio.run(_serve(port, path, manifests, security))
 
 
 @contextmanager
@@ -137,15 +102,6 @@ def _remove(server: ApiServer, kubeconfig: Path) -> None:
     with suppress(OSError, UnicodeDecodeError):
         if kubeconfig.read_text(encoding="utf-8") == server.kubeconfig():
             kubeconfig.unlink()
-
-
-COMMAND = Command(
-    name="apiserver",
-    help="run an API server in memory, for kubectl and for trying controllers; StatefulSets, pods, garbage collection "
-    "and namespaces work as in a cluster, but no container runs a process",
-    configure=_configure,
-    run=_run,
-)
 
 
 def load_manifests(tracker: Tracker, paths: Iterable[Path]) -> int:

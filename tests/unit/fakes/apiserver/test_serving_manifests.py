@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.fakes.apiserver.command import load_manifests
+from ctrlkit.fakes.apiserver.serving import load_manifests
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model.kinds import CONFIG_MAPS
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.fakes.apiserver import PortTaken, command
+from ctrlkit.fakes import command
+from ctrlkit.fakes.apiserver import PortTaken, serving
 from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
 from tests.support.processes import process_of
 
@@ -20,7 +21,7 @@ from tests.support.processes import process_of
 @pytest.fixture(autouse=True)
 def _no_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     """Logging is set for a process, and this one is the tests'."""
-    monkeypatch.setattr(command, "configure_logging", lambda **_: None)
+    monkeypatch.setattr(serving, "configure_logging", lambda **_: None)
 
 
 def parsed(*arguments: str) -> argparse.Namespace:

@@ -1,0 +1,62 @@
+"""`ctrlkit apiserver`: an API server of one's own with a cluster's loops, for kubectl and for trying controllers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ctrlkit.cli import Command
+from ctrlkit.extras import require
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run an API server that keeps everything in memory, with one node whose pods are ready whatever their image, "
+        "though no process runs in them. The first line on stdout is 'ready URL'; SIGTERM or Ctrl-C ends it. The "
+        "server speaks TLS and asks for a token, which only its kubeconfig holds."
+    )
+    parser.add_argument(
+        "manifests",
+        nargs="*",
+        type=Path,
+        metavar="MANIFEST",
+        help="YAML files whose objects are there from the start: first the CustomResourceDefinitions, then the others",
+    )
+    parser.add_argument("--port", type=_port, default=0, help="where to listen on 127.0.0.1; 0, the default: any free")
+    parser.add_argument(
+        "--kubeconfig",
+        type=Path,
+        metavar="FILE",
+        help="write the server's kubeconfig here, for your eyes only; without it, into a folder for temporary files",
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="plain HTTP without a token: every user and program of this machine may do everything on the server",
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: write a number from 0 to 65535")
+    return port
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    require("fakes", "apiserver")
+    from ctrlkit.fakes.apiserver.access import Security  # noqa: PLC0415 - who asks for help needs no server
+    from ctrlkit.fakes.apiserver.serving import serve  # noqa: PLC0415
+
+    security = Security.INSECURE if arguments.insecure else Security.TLS
+    serve(arguments.port, arguments.kubeconfig, arguments.manifests, security)
+    return 0
+
+
+COMMAND = Command(
+    name="apiserver",
+    help="run an API server in memory, for kubectl and for trying controllers; StatefulSets, pods, garbage collection "
+    "and namespaces work as in a cluster, but no container runs a process",
+    configure=_configure,
+    run=_run,
+)
