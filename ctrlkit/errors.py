@@ -4,6 +4,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
     CtrlkitError
       ConfigError            settings or credentials that cannot be used
         SettingsError          manager: a flag, a variable or a line of the file
+        MissingExtra           extras: packages that an extra brings are not installed
         BuildError             manager: a build function that makes no controllers
         TargetError            cli: `ctrlkit run` was given what is no MODULE:ATTRIBUTE
       DecodeError            what came is not what was asked for, or does not fit its Python type
