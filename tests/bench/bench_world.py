@@ -1,7 +1,7 @@
 """
 What a test with our fakes costs: the first import, a whole story of the bitcoin controller, a write in a large tracker.
 
-Budget   250 ms for `import ctrlkit.fakes` and a first World in a fresh interpreter; 30 ms for the median story (a network is
+Budget   250 ms for `import ctrlkit.fakes` and a first World in a new process; 30 ms for the median story (a network is
          made, its pods become ready, its nodes are meshed, it is scaled up and down, and deleted); a write that 20
          watches are told of costs the same among 10,000 objects as among 100.
 Sketch   The story is about 60 calls and 40 reconciles of some 200 us each.
