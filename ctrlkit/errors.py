@@ -132,6 +132,8 @@ class ApiError(CtrlkitError):
 
     code: int = 500
     reason: str = ""
+    has_status: bool = True
+    """Whether the server answered with a Status; False for the answer of a gateway, which may have passed a call on."""
     next_step: ClassVar[str] = "see the server's log"
 
     def __init__(

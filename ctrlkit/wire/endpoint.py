@@ -1,4 +1,4 @@
-"""An API server as one user reaches it, as a value; made by wire.config, used by the transport."""
+"""An API server as one user reaches it; ctrlkit.wire.config makes it, the transport uses it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Protocol
 
 
 class Credentials(Protocol):
-    """Who we are, at this moment."""
+    """The credentials of a user, as they are at this moment."""
 
     @property
     def tls(self) -> ssl.SSLContext | None:
-        """What new connections are made with from now on; None for what the Endpoint says."""
+        """The TLS context for new connections; None for that of the Endpoint."""
         ...
 
     async def headers(self) -> Mapping[str, str]:
-        """The headers that say so, several of one name perhaps; renewed first where that is due."""
+        """The headers that carry them, several of one name perhaps; renewed first where that is due."""
         ...
 
     def refused(self, sent_at: float) -> bool:
-        """Hear that the server refused those of a call begun at `sent_at`; True if the next may be fresher ones."""
+        """Note that the server refused those of a call begun at `sent_at`; returns whether fresher ones may come."""
         ...
 
     async def close(self) -> None:
-        """Hear that nobody calls any more."""
+        """Stop renewing."""
         ...
 
 
 class Anonymous:
-    """No headers at all: nobody, or whom the client certificate names."""
+    """No headers: an anonymous user, or the one that the client certificate names."""
 
     tls = None
 
@@ -51,16 +51,13 @@ class Endpoint:
     """
     An API server as one user reaches it.
 
-    >>> Endpoint(server="http://127.0.0.1:8001").namespace
-    'default'
+        RestTransport(Endpoint(server="http://127.0.0.1:8001"))      # behind `kubectl proxy`
 
-    Shape   `server` is a URL without a slash at its end. `namespace` is the context's own. `tls` is None for HTTP; the
-            credentials may have another one later. `proxy` is a URL, and may hold a password. `compresses` says whether
-            answers may come compressed.
+    Shape   `server` is a URL without a slash at its end. `tls` is None for HTTP; the credentials may have another one
+            later. `proxy` is a URL, and may hold a password. `compresses` says whether answers may come compressed.
     """
 
     server: str
-    namespace: str = "default"
     tls: ssl.SSLContext | None = None
     tls_server_name: str | None = None
     proxy: str | None = field(default=None, repr=False)

@@ -46,12 +46,16 @@ def refusal(code: int, headers: Mapping[str, str], body: bytes, *, attempted: st
     status = _read_status(body)
     if status is None and code == NotFound.code and body.strip() != _NOT_SERVED:
         fact = f"who answered is no API server, and does not say that the object is gone: {_text(body) or 'no word'}"
-        return ApiError(fact, code=code, attempted=attempted, evidence=evidence)
+        gone = ApiError(fact, code=code, attempted=attempted, evidence=evidence)
+        gone.has_status = False
+        return gone
+    has_status = status is not None
     if status is None:
         status = {"message": _redirect(code, headers) or _text(body) or f"the server answered {code} without a word"}
     said = status.get("code")
     code = said if isinstance(said, int) and said else code
     error = ApiError.of_status({**status, "code": code}, attempted=attempted, evidence=evidence)
+    error.has_status = has_status
     asked_s = patience_s(_retry_after_s(headers))
     if asked_s is not None:
         error.retry_after_s = asked_s

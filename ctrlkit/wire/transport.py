@@ -7,9 +7,10 @@ Owns    The connections: `async with RestTransport(endpoint)` closes them.
 
 R-a  A call has a time limit (30 s for each attempt). A watch has it until its stream opens, and may then last as much
      longer than the timeout it asks the server for: a server that has not ended it by then is there no more.
-R-b  A write leaves once (connections.py), unless the server says that it did not start: 429 or 503 with a time in
-     Retry-After, and it is sent again after that; a 401 of credentials that can be renewed. A read is tried again after
-     any 429 or 5xx with such a time, and 1 s after its connection was lost. Up to 10 times; nothing else is (row C2).
+R-b  A write leaves once (connections.py), unless the server says that it did not start: 429, or a 503 with a Status,
+     with a time in Retry-After, and it is sent again after that; a 401 of credentials that can be renewed. A 503
+     without a Status is a gateway's, which may have passed the write on. A read is tried again after any 429 or 5xx
+     with such a time, and 1 s after its connection was lost. Up to 10 times; nothing else is (row C2).
      A wait longer than the time limit is left to the caller, who finds it in `retry_after_s`.
 R-c  There is no throttle on this side: the server's own fairness says when to wait (rows C1 and B21).
 R-d  A 401, or a certificate of the server that is not trusted, has the configuration read again, once, where there may
@@ -65,8 +66,6 @@ TIME_LIMIT_S = 30.0
 MAX_RETRIES = 10
 CUT_WAIT_S = 1.0
 LEAST_WAIT_S = 1.0
-NOT_STARTED = frozenset({429, 503})
-"""Codes by which a server that names a time to try again says that it has not begun to carry out a write."""
 NO_ANSWER = "<error>"
 HEADER_BYTES_MAX = 96 * 1024
 """Of one header of an answer; gateways add some of many kilobytes."""
@@ -215,8 +214,11 @@ class RestTransport:
             await asyncio.sleep(wait_s)
 
     def _wait_asked_for(self, action: Action, error: ApiError) -> float | None:
-        asks = error.code in NOT_STARTED or (error.code >= 500 and not action.verb.writes)
-        if error.retry_after_s is None or not asks:
+        if action.verb.writes:
+            may_repeat = error.code == 429 or (error.code == 503 and error.has_status)
+        else:
+            may_repeat = error.code == 429 or error.code >= 500
+        if error.retry_after_s is None or not may_repeat:
             return None
         wait_s = max(error.retry_after_s, LEAST_WAIT_S)
         return wait_s if wait_s <= self._time_limit_s else None

@@ -53,8 +53,8 @@ class DelayedKeys(Generic[K]):
     >>> keys.due(4.0)
     [('a', 0), ('b', 0)]
 
-    Shape   `deadlines` maps a key to its entry (deadline, number, key), `retries` holds the keys owed a retry; read
-            them, never write them.
+    Shape   `deadlines` maps a key to its entry (deadline, number, key); read it, never write it. `retries` holds the
+            keys owed a retry: add one once it was put; it leaves when it comes due or is cancelled.
     Cost    put and due O(log n) at most for each key; cancel O(1) on average, as its entry is dropped later.
     Source  Rows Q7, P1 and B6.
     """
@@ -95,11 +95,6 @@ class DelayedKeys(Generic[K]):
         entry = self.deadlines[key] = (deadline, self._number, key)
         self._enter(entry)
         self._compact()
-
-    def put_retry(self, key: K, deadline: float, *, priority: int = NORMAL) -> None:
-        """As put() with EARLIEST; from now until it comes due or is cancelled, `key` is owed a retry."""
-        self.put(key, deadline, priority=priority)
-        self.retries.add(key)
 
     def cancel(self, key: K) -> int | None:
         """Take the deadline of `key` away; its priority, None if it had no deadline."""

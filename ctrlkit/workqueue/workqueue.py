@@ -198,12 +198,12 @@ class WorkQueue(ReadyKeys[K]):
         self._notice_end()
         self._drained.set()
 
-    def is_idle(self) -> bool:
-        """Whether nothing is ready, running or owed a retry; a key that add_after() delays is idle."""
-        return not (self._ready or self._running or self._delayed.retries)
-
     def busy(self) -> tuple[str, ...]:
-        """Each key that keeps the queue from being idle, with the reason, such as `demo/a running`."""
+        """
+        Each key that is ready, running or owed a retry, in words such as `demo/a running`.
+
+        Empty when the queue is idle; a key that add_after() delays does not count.
+        """
         running = (f"{key} running{', wanted again' if key in self._again else ''}" for key in self._running)
         ready = (f"{key} ready" for key in self._ready)
         owed = (f"{key} owed a retry" for key in self._delayed.retries if key not in self._running)

@@ -201,7 +201,6 @@ class ChosenContext:
     """
 
     context: str
-    namespace: str
     cluster: Cluster
     user_name: str
     user: User
@@ -232,7 +231,6 @@ def choose_context(kubeconfig: Kubeconfig, context: str | None, tried: str) -> C
     user = kubeconfig.users.get(found.user)
     choice = ChosenContext(
         context=name,
-        namespace=found.namespace,
         cluster=cluster,
         user_name=found.user,
         user=user or User(),

@@ -255,27 +255,9 @@ class ServiceAccount:
             authority=str(authority) if authority.exists() else None,
         )
 
-    @staticmethod
-    def namespace_of_pod() -> str:
-        """The namespace this pod is in; empty outside of one."""
-        try:
-            ServiceAccount.found()
-        except NotInPod:
-            return ""
-        return namespace()
-
 
 def _address() -> tuple[str, str]:
     return os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "")
-
-
-def namespace() -> str:
-    """As the pod's environment says, else as its account does, else `default`."""
-    try:
-        told = (FOLDER / "namespace").read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        told = ""
-    return os.environ.get("POD_NAMESPACE") or told or "default"
 
 
 def load_account(account: ServiceAccount) -> LoadedCredentials:

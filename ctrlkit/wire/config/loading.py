@@ -29,7 +29,7 @@ from ctrlkit.wire.config.files import (
     has_context,
     read_kubeconfig,
 )
-from ctrlkit.wire.config.identity import NotInPod, ServiceAccount, load_account, load_choice, namespace
+from ctrlkit.wire.config.identity import NotInPod, ServiceAccount, load_account, load_choice
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.secrets import Sealed
 
@@ -85,13 +85,11 @@ def _endpoint(
     server: Server,
     loaded: LoadedCredentials,
     load_again: Callable[[], Awaitable[LoadedCredentials]],
-    in_namespace: str,
     cluster: Cluster,
 ) -> Endpoint:
     credentials = RenewedCredentials(loaded, load_again)
     return Endpoint(
         server=server.url,
-        namespace=in_namespace,
         tls=credentials.tls,
         tls_server_name=cluster.tls_server_name or server.certified_name,
         proxy=proxy_for(server.url, cluster.proxy_url),
@@ -121,8 +119,7 @@ async def _of_kubeconfig(sources: KubeconfigPaths, found: Kubeconfig, context: s
             )
         return await load_choice(now, at, f"kubeconfig {again}")
 
-    in_namespace = choice.namespace or ServiceAccount.namespace_of_pod() or "default"
-    return _endpoint(server, loaded, load_again, in_namespace, choice.cluster)
+    return _endpoint(server, loaded, load_again, choice.cluster)
 
 
 def _chosen(found: Kubeconfig, context: str | None) -> tuple[ChosenContext, Server]:
@@ -155,4 +152,4 @@ async def _of_service_account(account: ServiceAccount) -> Endpoint:
     async def load() -> LoadedCredentials:
         return load_account(account)
 
-    return _endpoint(account.server, await load(), load, namespace(), Cluster())
+    return _endpoint(account.server, await load(), load, Cluster())

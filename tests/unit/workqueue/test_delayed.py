@@ -24,6 +24,12 @@ def due(keys: DelayedKeys[K], now: float) -> list[K]:
     return [key for key, _ in keys.due(now)]
 
 
+def put_retry(keys: DelayedKeys[str], key: str, deadline: float, *, priority: int = NORMAL) -> None:
+    """As a work queue does after a failure."""
+    keys.put(key, deadline, priority=priority)
+    keys.retries.add(key)
+
+
 @pytest.mark.behaviour("Q7")
 def test_of_two_delays_the_earlier_wins(keys: DelayedKeys[str]) -> None:
     """Without a policy a deadline can be brought forward and not put off, and the key comes due once."""
@@ -80,11 +86,11 @@ def test_equal_deadlines_come_in_the_order_they_were_set() -> None:
 
 def test_a_key_is_owed_a_retry_until_it_comes_due_or_is_cancelled(keys: DelayedKeys[str]) -> None:
     """A plain delay does not make the retry unowed, and a retry makes a plain delay owed."""
-    keys.put_retry("a", 5.0)
+    put_retry(keys, "a", 5.0)
     keys.put("a", 1.0)
     keys.put("b", 1.0)
-    keys.put_retry("b", 5.0)
-    keys.put_retry("c", 5.0)
+    put_retry(keys, "b", 5.0)
+    put_retry(keys, "c", 5.0)
     assert keys.retries == {"a", "b", "c"}
     assert due(keys, 1.0) == ["a", "b"]
     assert keys.retries == {"c"}
@@ -109,7 +115,7 @@ def test_of_two_priorities_the_higher_wins_whichever_deadline_holds(keys: Delaye
 
 def test_a_cancelled_key_starts_anew(keys: DelayedKeys[str]) -> None:
     """Neither its priority nor its retry is remembered."""
-    keys.put_retry("a", 5.0, priority=7)
+    put_retry(keys, "a", 5.0, priority=7)
     assert keys.cancel("a") == 7
     keys.put("a", 5.0, priority=LOW)
     assert (keys.due(5.0), keys.retries) == ([("a", LOW)], set())
@@ -141,7 +147,7 @@ def test_what_waits_still_comes_due_after_outdated_entries_were_cleared_away(key
 def test_clearing_forgets_every_deadline_and_the_queue_goes_on(keys: DelayedKeys[str]) -> None:
     """Priorities and owed retries with them; what is put afterwards is new."""
     keys.put("a", 1.0, priority=LOW)
-    keys.put_retry("b", 2.0)
+    put_retry(keys, "b", 2.0)
     assert keys.clear() == 2
     assert (keys._entries, keys._slots, keys._starts) == (0, {}, [])
     assert (keys.next_deadline(), keys.retries, keys.priority("a"), keys.clear()) == (None, set(), None, 0)

@@ -204,7 +204,7 @@ async def test_a_delay_can_be_cancelled(queue: WorkQueue[str]) -> None:
     queue.add_after("a", 10)
     queue.add_rate_limited("b")
     assert [queue.cancel_after("a"), queue.cancel_after("b"), queue.cancel_after("c")] == [True, True, False]
-    assert queue.is_idle()
+    assert not queue.busy()
     await asyncio.sleep(20)
     assert ready(queue) == []
 
@@ -252,14 +252,13 @@ async def test_a_limiter_that_asks_for_no_delay_has_the_key_run_at_once() -> Non
 async def test_busy_names_what_is_owed_and_a_plain_delay_is_idle(queue: WorkQueue[str]) -> None:
     """Ready, running, wanted again and owed a retry are work; a RequeueAfter that is pending is not."""
     queue.add_after("later", 10)
-    assert (queue.is_idle(), queue.busy()) == (True, ())
+    assert queue.busy() == ()
     for key in ("again", "runs", "ready"):
         queue.add(key)
     queue.take_nowait()
     queue.take_nowait()
     queue.add("again")
     queue.add_rate_limited("failed")
-    assert not queue.is_idle()
     assert queue.busy() == ("again running, wanted again", "runs running", "ready ready", "failed owed a retry")
     found = queue.statistics()
     assert (found.ready, found.running, found.delayed, found.retries, found.takers) == (1, 2, 2, 1, 0)
@@ -274,7 +273,7 @@ async def test_a_retry_is_owed_until_it_has_run(queue: WorkQueue[str]) -> None:
     queue.take_nowait()
     assert queue.busy() == ("a running",)
     queue.done("a")
-    assert queue.is_idle()
+    assert not queue.busy()
 
 
 async def test_one_timer_is_set_and_only_while_a_key_is_delayed(queue: WorkQueue[str]) -> None:

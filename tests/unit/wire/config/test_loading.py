@@ -66,16 +66,16 @@ def read(path: str) -> str:
 
 
 async def test_the_current_context_is_taken(tmp_path: Path) -> None:
-    """Server, namespace and token come from it."""
+    """Server and token come from it."""
     endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config"))
-    assert (endpoint.server, endpoint.namespace) == ("https://one.example:8001", "team")
+    assert endpoint.server == "https://one.example:8001"
     assert await endpoint.credentials.headers() == {"Authorization": f"Bearer {SECRET}"}
 
 
 async def test_a_named_context_is_taken(tmp_path: Path) -> None:
-    """A context without a namespace means `default`."""
+    """Whichever is the current one."""
     endpoint = await load_endpoint(kubeconfig=write(tmp_path / "config"), context="other")
-    assert (endpoint.server, endpoint.namespace) == ("https://two.example:8002", "default")
+    assert endpoint.server == "https://two.example:8002"
 
 
 @pytest.mark.parametrize(("cluster", "compresses"), [({}, True), ({"disable-compression": True}, False)])
@@ -101,11 +101,11 @@ async def test_the_file_given_goes_before_the_environment_before_the_home(
 
 async def test_several_files_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """$KUBECONFIG may name several, some of which do not exist."""
-    context = {"name": "late", "context": {"cluster": "one", "user": "me", "namespace": "late"}}
+    context = {"name": "late", "context": {"cluster": "two", "user": "me"}}
     (tmp_path / "second").write_text(yaml.safe_dump({"contexts": [context]}))
     first = write(tmp_path / "first")
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/missing:{first}:{tmp_path}/second")
-    assert (await load_endpoint(context="late")).namespace == "late"
+    assert (await load_endpoint(context="late")).server == "https://two.example:8002"
 
 
 async def test_a_token_file_is_read_and_read_again(tmp_path: Path) -> None:
@@ -380,9 +380,9 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def test_a_pod_uses_its_service_account(pod: Path) -> None:
-    """Server from the environment, namespace and token from the mount; the token's file is looked at every 10 s."""
+    """Server from the environment, token from the mount; the token's file is looked at every 10 s."""
     endpoint = await load_endpoint()
-    assert (endpoint.server, endpoint.namespace) == ("https://10.0.0.1:443", "team")
+    assert endpoint.server == "https://10.0.0.1:443"
     assert endpoint.tls is not None
     assert await endpoint.credentials.headers() == {"Authorization": "Bearer first"}
     overwrite(pod, "second")

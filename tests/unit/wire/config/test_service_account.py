@@ -19,13 +19,12 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "account"
     folder.mkdir()
     (folder / "token").write_text("t0ken\n")
-    (folder / "namespace").write_text("team\n")
     (folder / "ca.crt").write_bytes(trustme.CA().cert_pem.bytes())
     monkeypatch.setattr("ctrlkit.wire.config.identity.FOLDER", folder)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("KUBECONFIG", "POD_NAMESPACE", "HTTPS_PROXY", "https_proxy"):
+    for name in ("KUBECONFIG", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     return folder
 
@@ -48,7 +47,7 @@ async def test_a_user_without_home_and_account_has_the_pods(monkeypatch: pytest.
     monkeypatch.setattr("pwd.getpwuid", unknown)
     monkeypatch.delenv("HOME")
     endpoint = await load_endpoint()
-    assert (endpoint.server, endpoint.namespace) == ("https://10.0.0.1:443", "team")
+    assert endpoint.server == "https://10.0.0.1:443"
     assert await endpoint.credentials.headers() == {"Authorization": "Bearer t0ken"}
 
 
@@ -75,28 +74,16 @@ async def test_files_of_the_environment_that_are_missing_are_told(monkeypatch: p
 
 
 async def test_a_kubeconfig_goes_before_it(pod: Path) -> None:
-    """But for the namespace, where its context has none."""
+    """Whole: nothing of the pod's account is used."""
     kubeconfig = pod.parent / "config"
-    context = {"cluster": "c", "namespace": ""}
     config = {
         "current-context": "c",
-        "contexts": [{"name": "c", "context": context}],
+        "contexts": [{"name": "c", "context": {"cluster": "c"}}],
         "clusters": [{"name": "c", "cluster": {"server": "https://other.example"}}],
     }
     kubeconfig.write_text(yaml.safe_dump(config))
     endpoint = await load_endpoint(kubeconfig=str(kubeconfig))
-    assert (endpoint.server, endpoint.namespace) == ("https://other.example", "team")
-    context["namespace"] = "own"
-    kubeconfig.write_text(yaml.safe_dump(config))
-    assert (await load_endpoint(kubeconfig=str(kubeconfig))).namespace == "own"
-
-
-async def test_where_it_says_no_namespace(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pod's own variable goes before the file; without both it is `default`."""
-    (pod / "namespace").unlink()
-    assert (await load_endpoint()).namespace == "default"
-    monkeypatch.setenv("POD_NAMESPACE", "told")
-    assert (await load_endpoint()).namespace == "told"
+    assert endpoint.server == "https://other.example"
 
 
 @pytest.mark.parametrize("token", [b"", b"\n", b"a\nb", b"a\x00b", "té".encode(), b"\xff"])
