@@ -1,4 +1,4 @@
-"""Delays that grow, as values: no task, no clock, no state hidden from whoever waits."""
+"""Exponential back-off as a value: no task, no clock, no state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """
-    An exponential curve with full jitter.
+    Exponential back-off with jitter: each delay is drawn between `floor` and 1 times the ceiling of its failure.
 
     >>> curve = Backoff(base_s=0.8, factor=2.0, cap_s=30.0)
     >>> [curve.ceiling_s(n) for n in range(7)]
@@ -17,7 +17,7 @@ class Backoff:
 
     Units   Seconds, float; `base_s` > 0, `factor` >= 1, `cap_s` >= `base_s`.
     Errors  ValueError for other numbers.
-    Source  Rows R9 and B18: the numbers are client-go's, the jitter is not: uniform in [floor x ceiling, ceiling].
+    Source  The numbers are those of client-go's reflector, the jitter is not.
     """
 
     base_s: float = 0.8

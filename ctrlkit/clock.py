@@ -1,10 +1,9 @@
 """
-The one source of time and of chance.
+The one source of time and of randomness.
 
-The running event loop is the clock: a loop on virtual time (ctrlkit.fakes.loop) makes
-every back-off, lease and resync of the
-house run without one real second, always in the same order. Nothing here is passed through constructors; what waits
-uses asyncio, what needs a time stamp asks `now()`, what needs jitter asks `random_source()`.
+The running event loop is the clock: on a loop with virtual time (ctrlkit.fakes.loop) every back-off, lease and resync
+runs without one real second, always in the same order. Nothing here is passed through constructors: code that waits
+uses asyncio, code that needs a time stamp calls `now()`, code that needs jitter calls `random_source()`.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ _CHANCE = random.Random()
 
 
 def monotonic() -> float:
-    """Seconds on the running loop's clock; the origin means nothing, differences do."""
+    """Return the seconds on the running loop's clock; only differences mean something."""
     return asyncio.get_running_loop().time()
 
 
 def reader() -> Callable[[], float]:
     """
-    The running loop's clock as a function to keep, for who reads it many times: a fifth of the cost of monotonic().
+    Return the running loop's clock as a function, for code that reads it often: a fifth of the cost of monotonic().
 
-    asyncio's own loops return `time.monotonic()`, which is therefore asked itself, also where no loop runs yet.
+    It is `time.monotonic` for asyncio's own loops, and where no loop runs.
     """
     try:
         loop = asyncio.get_running_loop()
@@ -37,7 +36,7 @@ def reader() -> Callable[[], float]:
 
 
 def now() -> datetime:
-    """Wall time, in UTC: the loop's own where it keeps one (virtual time), else the machine's."""
+    """Return the wall time in UTC: that of the loop where it keeps one (virtual time), else the machine's."""
     try:
         wall_time = getattr(asyncio.get_running_loop(), "wall_time", time.time)
     except RuntimeError:  # no loop runs here: plain synchronous code
@@ -46,7 +45,7 @@ def now() -> datetime:
 
 
 def random_source() -> random.Random:
-    """The generator all jitter is drawn from: the loop's own where it has one (seeded in tests), else the process's."""
+    """Return the generator of all jitter: that of the loop where it has one (seeded in tests), else the process's."""
     try:
         return getattr(asyncio.get_running_loop(), "random_source", _CHANCE)
     except RuntimeError:
@@ -55,7 +54,7 @@ def random_source() -> random.Random:
 
 def timestamp(moment: datetime) -> str:
     """
-    RFC 3339 in whole seconds, as the API server writes `metav1.Time`.
+    Format a time as RFC 3339 in whole seconds, as the API server writes `metav1.Time`.
 
     >>> timestamp(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     '2026-01-02T03:04:05Z'
@@ -65,7 +64,7 @@ def timestamp(moment: datetime) -> str:
 
 def micro_timestamp(moment: datetime) -> str:
     """
-    RFC 3339 in microseconds, as the API server writes `metav1.MicroTime` (Leases, Events).
+    Format a time as RFC 3339 in microseconds, as the API server writes `metav1.MicroTime` (Leases, Events).
 
     >>> micro_timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
     '2026-01-02T03:04:05.000006Z'

@@ -43,7 +43,7 @@ from typing import Any, ClassVar
 
 SERVER_TEXT_LIMIT = 256
 RETRY_AFTER_MAX_S = 180.0
-"""Nobody waits longer because a server asked for it: what a gateway says in an outage is no promise of its length."""
+"""The longest `retry_after_s`: what a gateway asks for in an outage is no promise of its length."""
 
 
 class CtrlkitError(Exception):
@@ -56,7 +56,7 @@ class ConfigError(CtrlkitError):
 
 class DecodeError(CtrlkitError):
     """
-    What came is not what was asked for, or an object in it does not fit the Python type of its Resource.
+    An answer is not what was asked for, or an object in it does not fit the Python type of its Resource.
 
     `version` is the object's resourceVersion, where that could be read.
     """
@@ -71,20 +71,20 @@ class NotSynced(CtrlkitError):
 
 
 class TerminalError(CtrlkitError):
-    """A reconciler raises this to say: retrying cannot help until the object changes (row K8)."""
+    """Raised by a reconciler whose retry cannot succeed until the object changes: it is not tried again before."""
 
 
 class RetryLater(CtrlkitError):
     """
-    A reconciler raises this to say: what I need is not there yet, which was to be expected; try again.
+    Raised by a reconciler that needs something which is not there yet, as was to be expected: it is tried again.
 
         raise RetryLater("the registry does not answer", after_s=30) from error
 
     >>> RetryLater("the registry does not answer", after_s=30).after_s
     30
 
-    It is no failure: nothing counts it as an error, and one line says the reason. Return RequeueAfter instead where all
-    is done for now.
+    It does not count as an error, and is logged in one line with its reason. Return RequeueAfter instead where all is
+    done for now.
     Units   `after_s`: seconds, finite and > 0; without it the delays grow as after an error.
     Errors  ValueError for anything else.
     """
@@ -115,7 +115,7 @@ class StreamBroken(TransportError):
 
 class ApiError(CtrlkitError):
     """
-    The server's refusal, as a `metav1.Status` tells it.
+    A refusal of the server, as its `metav1.Status` describes it.
 
     >>> error = ApiError.of_status({"code": 409, "reason": "AlreadyExists", "message": 'pods "a" already exists'})
     >>> type(error).__name__, error.code, error.reason
@@ -210,7 +210,7 @@ class ApiError(CtrlkitError):
 
 def patience_s(asked_s: float | None) -> float | None:
     """
-    How long to wait for who asks for `asked_s` seconds; None where that is no time at all.
+    Limit the seconds that a server asks to wait to RETRY_AFTER_MAX_S; None for what is no time.
 
     >>> patience_s(4), patience_s(86400), patience_s(-3), patience_s(float("nan")), patience_s(10**400)
     (4.0, 180.0, None, None, 180.0)
@@ -345,7 +345,7 @@ class InternalError(ApiError):
 
 
 class StoreReadError(InternalError):
-    """The server cannot read a stored object (row R18)."""
+    """The server cannot read a stored object."""
 
     reason = "StoreReadError"
 

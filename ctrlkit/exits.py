@@ -1,4 +1,4 @@
-"""How a program ends: one line for what was foreseen, a traceback for what was not."""
+"""End a program with the right exit status: one line for expected errors, a traceback for others."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BAD_ARGUMENTS = 2
 
 def exit_status(program: str, main: Callable[[], int], *, foreseen: tuple[type[Exception], ...] = ()) -> int:
     """
-    Run a program's main function and return the status the process should end with.
+    Run a program's main function and return the exit status of the process.
 
-    Errors of the framework's tree, of the operating system, and those in `foreseen`, are told in one line on standard
-    error, also where they come in groups; the status is 1, or the error's own `exit_status`. Any other error passes. A
-    Ctrl-C is 130; a reader of standard output that went away is 141, and needs no words. Streams that were closed
-    before the start swallow what is written to them.
+    CtrlkitError, OSError and those in `foreseen` are written to standard error in one line, also where they come in
+    groups; the status is 1, or the error's own `exit_status`. Any other error passes. Ctrl-C is 130; a reader of
+    standard output that went away is 141, without a line. What is written to streams that were closed before the start
+    is dropped.
 
     >>> exit_status("demo", lambda: 0)
     0

@@ -1,7 +1,7 @@
 """
-What an exception means to whoever survives it: foreseen or not, in one line, with a traceback only where that is news.
+Log the exceptions that a part survives: in one line if they were foreseen, else with a traceback, once.
 
-    foreseen      errors of the framework's tree; of the operating system, as of files, sockets and time limits; of HTTP
+    foreseen      errors of the framework; of the operating system, as of files, sockets and time limits; of HTTP
                   clients
     unforeseen    any other: most likely a mistake in the program
 
@@ -36,14 +36,14 @@ CLIENT_ERRORS: Final = frozenset(
 KNOWN_MAX: Final = 10_000
 
 UNFORESEEN: ContextVar[Callable[[BaseException, str], None] | None] = ContextVar("ctrlkit_unforeseen", default=None)
-"""Who is told of each unforeseen exception that is survived in this context, and where it was raised; for tests."""
+"""Called with each unforeseen exception that is survived in this context, and where it was raised; for tests."""
 
 _USER_IN_URL: Final = re.compile(r"(?<=//)[^/\s@]+(?=@)")
 
 
 def is_foreseen(error: BaseException) -> bool:
     """
-    Whether an error is part of what happens to a program that is right.
+    Whether an error can happen to a program without mistakes; of a group, whether all errors can.
 
     >>> is_foreseen(TimeoutError()), is_foreseen(KeyError("spec"))
     (True, False)
@@ -53,7 +53,7 @@ def is_foreseen(error: BaseException) -> bool:
 
 def describe(error: BaseException) -> str:
     """
-    One line for a log: the message of an error, or of all errors of a group.
+    Describe an error, or all errors of a group, in one line for a log.
 
     >>> describe(ConnectionResetError(104, "Connection reset by peer")), describe(KeyError("spec"))
     ('ConnectionResetError: [Errno 104] Connection reset by peer', "KeyError('spec')")
@@ -62,7 +62,7 @@ def describe(error: BaseException) -> str:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The error, or all errors in a group, and in the groups in it."""
+    """Yield the error itself, or all errors in a group and in the groups in it."""
     if isinstance(error, BaseExceptionGroup):
         for part in error.exceptions:
             yield from leaves(part)
@@ -78,12 +78,15 @@ class _Told:
 
 class FailureLog:
     """
-    Tells of errors that a part survives, of each in one line.
+    Logs errors that a part survives, each in one line.
+
+        failures = FailureLog(logger("feed"))
+        failures.tell("feed_failed", error, about=key, where="the mapper of pods", key=str(key))
 
     An unforeseen one comes with its traceback, unless the last one about the same thing was the same: of the same type,
-    and raised on the same way through the code. Its line then says how often that was `repeated`.
+    and raised by the same lines. Its log line then says how often it was `repeated`.
 
-    Shape   The last KNOWN_MAX things are remembered, until `forget`.
+    Shape   KNOWN_MAX things are remembered, until `forget`.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
@@ -91,7 +94,7 @@ class FailureLog:
         self._told: LruDict[Hashable, _Told] = LruDict(limit=KNOWN_MAX)
 
     def tell(self, event: str, error: BaseException, *, about: Hashable, where: str, **values: Any) -> None:
-        """Write the line `event`; `where` says in words what raised, for those who look at UNFORESEEN."""
+        """Write the log line `event`; `where` says in words what raised, for UNFORESEEN."""
         text = describe(error)
         if is_foreseen(error):
             self._log.warning(event, **values, error=text)
@@ -105,7 +108,7 @@ class FailureLog:
             self._log.error(event, **values, error=text, exc_info=error)
 
     def forget(self, about: Hashable) -> None:
-        """It went well: the next error about this thing is news."""
+        """Note that it went well: the next error about this thing is logged in full."""
         self._told.forget(about)
 
     def _repeated(self, about: Hashable, error: BaseException) -> int:

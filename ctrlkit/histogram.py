@@ -1,4 +1,4 @@
-"""How long things took, as counts by bucket: plain numbers that a metrics collector reads when it is asked."""
+"""Histograms of durations as plain numbers, which a metrics collector reads when somebody scrapes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from itertools import accumulate
 from math import inf
 
 LATENCY_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds, in seconds, of what should be quick, such as `informer_processing_latency_seconds` (row R27)."""
+"""Upper bounds, in seconds, of what should be quick, such as `informer_processing_latency_seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramStatistics:
-    """A picture of one histogram: `counts` has one entry for each of `bounds` and one for what was longer."""
+    """A snapshot of a histogram: `counts` has one entry for each of `bounds`, and one for longer durations."""
 
     counts: tuple[int, ...]
     sum_s: float
@@ -26,13 +26,13 @@ class HistogramStatistics:
         return sum(self.counts)
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """Each bound as text with the number that was not longer, as a HistogramMetricFamily takes them."""
+        """Each bound as text with the count up to it, as a HistogramMetricFamily takes them."""
         bounds = (*(repr(bound).removesuffix(".0") for bound in self.bounds), "+Inf")
         return list(zip(bounds, accumulate(self.counts), strict=True))
 
     @classmethod
     def total(cls, parts: Iterable[HistogramStatistics]) -> HistogramStatistics:
-        """Several of the same bounds, at least one, as one."""
+        """Add up several histograms with the same bounds, at least one."""
         all_parts = tuple(parts)
         counts = tuple(map(sum, zip(*(part.counts for part in all_parts), strict=True)))
         return cls(counts, sum(part.sum_s for part in all_parts), all_parts[0].bounds)
@@ -40,7 +40,7 @@ class HistogramStatistics:
 
 class Histogram:
     """
-    Counts of durations.
+    Counts durations by bucket.
 
     >>> histogram = Histogram()
     >>> for seconds in (0.001, 0.004, 60.0):
@@ -63,7 +63,7 @@ class Histogram:
         self._keep_at_hand(0)
 
     def observe(self, seconds: float) -> None:
-        """Count one."""
+        """Count one duration."""
         if not self.low < seconds <= self.high:
             self._counts[self._place] += self.again
             self._keep_at_hand(bisect_left(self._bounds, seconds))
@@ -71,7 +71,7 @@ class Histogram:
         self.sum_s += seconds
 
     def statistics(self) -> HistogramStatistics:
-        """A picture of now."""
+        """Return a snapshot."""
         counts = list(self._counts)
         counts[self._place] += self.again
         return HistogramStatistics(tuple(counts), self.sum_s, self._bounds)

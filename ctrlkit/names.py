@@ -1,4 +1,4 @@
-"""Names that a program is given, where Kubernetes would refuse them for ever; and names that several things share."""
+"""Check names as Kubernetes does (RFC 1123), find the program's own, and number names that several things share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_NAME: Final = "ctrlkit"
 
 def check_no_text(namespaces: Sequence[str] | None) -> None:
     """
-    TypeError for namespaces that are one text, whose letters would be taken for them.
+    Refuse one text in the place of a list of namespaces, as its letters would be taken for them: TypeError.
 
     >>> check_no_text("demo")
     Traceback (most recent call last):
@@ -33,7 +33,7 @@ def check_no_text(namespaces: Sequence[str] | None) -> None:
 
 def is_label(name: str) -> bool:
     """
-    Whether a namespace may be called so (RFC 1123 label).
+    Whether this is an RFC 1123 label, as names of namespaces are.
 
     >>> is_label("demo-1"), is_label("Demo"), is_label("a.b"), is_label("")
     (True, False, False, False)
@@ -43,7 +43,7 @@ def is_label(name: str) -> bool:
 
 def is_subdomain(name: str) -> bool:
     """
-    Whether a Lease may be called so (RFC 1123 subdomain).
+    Whether this is an RFC 1123 subdomain, as names of most objects are.
 
     >>> is_subdomain("greeter.example.com"), is_subdomain("Bad Name"), is_subdomain("a..b")
     (True, False, False)
@@ -53,10 +53,9 @@ def is_subdomain(name: str) -> bool:
 
 def program_name() -> str:
     """
-    What this program is called, on whichever machine it runs: as a command or a script, or the module of `python -m`.
+    Return the name of this program: that of its command or script, or the module of `python -m`.
 
-    A script greeting.py is `greeting`, and so is `python -m greeting`; where there is no name to be had, as in an
-    interactive session, it is `ctrlkit`.
+    A script greeting.py is `greeting`, and so is `python -m greeting`; in an interactive session it is `ctrlkit`.
     """
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     module = "" if spec is None else str(spec.name).removesuffix("__main__").removesuffix(".")
@@ -67,7 +66,7 @@ def program_name() -> str:
 
 def is_field_manager(name: str) -> bool:
     """
-    Whether a server takes it as the name of a field manager.
+    Whether servers accept this as the name of a field manager.
 
     >>> is_field_manager("greeting"), is_field_manager(""), is_field_manager("a\\nb"), is_field_manager("a" * 129)
     (True, False, False, False)
@@ -77,7 +76,7 @@ def is_field_manager(name: str) -> bool:
 
 def told_apart(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
     """
-    The same, each later one of a name with its number behind it: metrics and debug pages call them so.
+    Number the later ones of things that share a name, as metrics and debug pages show them.
 
     >>> list(told_apart([("pods", 1), ("nodes", 2), ("pods", 3)]))
     [('pods', 1), ('nodes', 2), ('pods#2', 3)]

@@ -1,4 +1,4 @@
-"""One structured line for each thing an operator can act on; docs/logging.md lists the lines and their keys."""
+"""Structured logging; docs/logging.md lists all lines and their keys."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ctrlkit import clock
 
 
 class LogFormat(StrEnum):
-    """How log lines look: for eyes, or one JSON object each."""
+    """The format of log lines: for people, or one JSON object each."""
 
     CONSOLE = "console"
     JSON = "json"
 
 
 class LogLevel(StrEnum):
-    """Which lines are written: those of this level and above."""
+    """The least severe lines that are written."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -31,9 +31,13 @@ class LogLevel(StrEnum):
 
 def logger(part: str, **values: Any) -> FilteringBoundLogger:
     """
-    The logger of one part, each of its lines carrying `values`.
+    Return the logger of one part; `values` are added to each of its lines.
 
-    Events are constant past-tense names, and what varies travels as keys only. It may be made before configure_logging.
+        log = logger("feed", name="billing")
+        log.info("feed_read", entries=3)
+
+    The name of a line is constant and in the past tense; what varies are keys. It may be called before
+    configure_logging.
     """
     proxy: FilteringBoundLogger = structlog.get_logger(part=part, **values)
     return proxy
@@ -60,16 +64,16 @@ def configure_logging(log_format: LogFormat = LogFormat.CONSOLE, level: LogLevel
 
 
 def log_level() -> LogLevel | None:
-    """The level that lines are written from; None where configure_logging has no say."""
+    """Return the current level; None where the program has configured structlog itself."""
     threshold = _threshold()
     return None if threshold is None else threshold.level
 
 
 def set_log_level(level: LogLevel) -> None:
     """
-    Write the lines of this level and above from now on, whichever logger they come from.
+    Write the lines of this level and above from now on, from all loggers.
 
-    Errors  RuntimeError where `log_level()` is None: the program has configured structlog in a way of its own.
+    Errors  RuntimeError where `log_level()` is None: the program has configured structlog itself.
     """
     threshold = _threshold()
     if threshold is None:

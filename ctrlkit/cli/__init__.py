@@ -1,5 +1,5 @@
 """
-The command `ctrlkit`: a frame for commands that other packages contribute.
+The command `ctrlkit`: runs the subcommands that packages contribute.
 
 A package contributes one through an entry point of the group `ctrlkit.commands` that names a `Command`:
 
@@ -28,7 +28,7 @@ COMMANDS_GROUP = "ctrlkit.commands"
 @dataclass(frozen=True, slots=True)
 class Command:
     """
-    One subcommand: `configure` adds its arguments to a parser, `run` does it and returns the exit status.
+    A subcommand: `configure` adds its arguments to a parser, `run` runs it and returns the exit status.
 
     `help` is one line for the list of commands, without a full stop.
     """
@@ -97,7 +97,7 @@ class VersionAction(argparse.Action):
 
 
 def installed_version() -> str:
-    """The version of this package, and of the programs that come with it, as it is installed."""
+    """Return the installed version of ctrlkit."""
     try:
         return version("ctrlkit")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Who acts: one leader by one Lease, or several replicas that share the keys by many."""
+"""Leader election by a Lease, and sharding: several replicas that share the keys by many Leases."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """
-One candidate for one Lease: waits for it, holds it, gives it up.
+Leader election for one candidate: acquire a Lease, hold it, release it.
 
 In      A Client; calls to `acquire`, `hold` and `release`, one at a time.
 Out     `is_leading`: whether whoever asks may act now. Words for health checks, metrics and Events.
-Owns    The state (state.py), which decides everything; here its steps are carried out. No task: `acquire` and `hold`
-        run in that of their caller, who cancels them.
+Owns    The ElectionState (state.py), which decides everything; here its steps are carried out. No task: `acquire` and
+        `hold` run in that of their caller, who cancels them.
 
 Nothing here calls back. The owner starts its work when `acquire` returns, keeps `hold` running for as long as the work
 does, the time of its shutdown included, and releases last:
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 REASON: Final = "LeaderElection"
-"""Of the Events on a Lease (row L15)."""
+"""The reason of Events about a Lease."""
 
 
 def default_identity() -> str:
@@ -70,13 +70,13 @@ def pod_namespace(file: Path = _NAMESPACE_FILE) -> str:
 
 
 class LeadershipLost(CtrlkitError):
-    """The lease is another's, or must be assumed to be soon: whatever needs it has to stop at once."""
+    """The lease is lost, or must be assumed to be soon: whatever needs it has to stop at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElectionStatus:
     """
-    What one candidate knows of its election, for eyes and for metrics.
+    What one candidate knows of its election, for debug pages and metrics.
 
     `holder` and `transitions` are as the Lease said when it was seen last, `since` when that holder took it, as a text
     by the holder's own clock. `renewed_s_ago` is the age of this candidate's last renewal, None without a term. The
@@ -135,7 +135,7 @@ class Elector:
     # ---- the three things to do --------------------------------------------------------------------------------------
 
     async def acquire(self) -> None:
-        """Return when this candidate holds the lease, at once if it does; wait for as long as it takes."""
+        """Wait until this candidate holds the lease, for as long as it takes; return at once if it does."""
         if self.is_leading():
             return
         with self._one_owner("acquire"):
@@ -150,7 +150,7 @@ class Elector:
 
     async def hold(self) -> None:
         """
-        Renew the lease; never return. LeadershipLost when it is lost, or no renewal succeeded in time.
+        Renew the lease for ever; raise LeadershipLost when it is lost, or no renewal succeeded in time.
 
         Cancelled, it leaves the lease as it is: held for `renew_s` at most, until `release`, or until `hold` goes on.
         """
@@ -169,10 +169,10 @@ class Elector:
 
     async def release(self) -> bool:
         """
-        Give the lease up, if the server says that it is ours, in the very version that it showed (rows L11, L12, B3).
+        Give the lease up, if the server says that it is ours; returns whether that was done.
 
-        It takes no longer than `renew_s`. False where the lease was not ours, and where the server failed: the log
-        tells why, and the lease runs out by itself. `is_leading` is false from the first moment on.
+        It takes no longer than `renew_s`. It returns False where the lease was not ours, and where the server failed:
+        the log says why, and the lease runs out by itself. `is_leading` is false from the first moment on.
         """
         was_leading = self._state.term is not None
         self._state.resign(clock.monotonic())
@@ -189,9 +189,9 @@ class Elector:
 
     def observe(self, lease: Mapping[str, Any]) -> None:
         """
-        Take note of the Lease as a list showed it just now, while this candidate takes no part.
+        Note the Lease as a list showed it just now, while this candidate does not compete for it.
 
-        Who watched a Lease before has less to wait for when it has to take it over from a holder that vanished.
+        A candidate that has observed a Lease waits less when it takes it over from a holder that vanished.
         """
         self._state.observed(lease, clock.monotonic())
 
@@ -230,9 +230,9 @@ class Elector:
 
     def check(self) -> str:
         """
-        "" when healthy, else why not: this candidate began a term, and nobody renews or ends it (row L13).
+        Return "" when healthy, else why not: this candidate holds the lease, and nothing renews or releases it.
 
-        While `hold` runs that cannot be, so it tells of an event loop, or an owner, that hangs.
+        That cannot happen while `hold` runs, so the event loop, or the owner, hangs.
         """
         term = self._state.term
         if term is None:
@@ -306,7 +306,7 @@ class Elector:
         return self._client.update(LEASES, claim.lease)
 
     async def _within_limit(self, call: Awaitable[T]) -> T:
-        """No call may outlast its limit, or the term (row L16)."""
+        """No call may outlast its limit, or the term."""
         limit_s = self._state.limit_s(clock.monotonic())
         try:
             async with asyncio.timeout(limit_s):

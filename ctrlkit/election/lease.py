@@ -12,9 +12,9 @@ from typing import Any, Final
 from ctrlkit.clock import micro_timestamp
 
 RENEW_MARGIN: Final = 1.2
-"""The renew deadline is more than this many retry periods, so that a renewal has a second try (row L1)."""
+"""The renew deadline is more than this many retry periods, so that a renewal has a second try."""
 REST_SPREAD: Final = 1.2
-"""Who waits for a lease rests between one retry period and 1 + 1.2 of them (row L2)."""
+"""Who waits for a lease rests between one retry period and 1 + 1.2 of them."""
 LEAST_CALL_LIMIT_S: Final = 1.0
 SECOND_TRY: Final = 0.3
 """The part of the renew deadline that a holder's call leaves for one more try, over a connection of its own."""
@@ -25,7 +25,7 @@ LEASE_MAX_S: Final = 3600.0
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
     """
-    The three times of an election.
+    The three durations of leader election.
 
     >>> LeaseTimes()
     LeaseTimes(lease_s=15.0, renew_s=10.0, retry_s=2.0)
@@ -38,8 +38,8 @@ class LeaseTimes:
             saw it change. `renew_s`: its holder acts for so long after it sent its last renewal that succeeded.
             `retry_s`: the pause between renewals, and the shortest one between tries to acquire.
     Skew    Clocks may run at different rates, as long as the fastest of them and the slowest differ by no more than the
-            factor lease_s / renew_s (row L7): 1.5 as it is.
-    Errors  ValueError unless 3600 >= lease_s > renew_s > 1.2 x retry_s > 0 (row L1).
+            factor lease_s / renew_s: 1.5 as it is.
+    Errors  ValueError unless 3600 >= lease_s > renew_s > 1.2 x retry_s > 0.
     """
 
     lease_s: float = 15.0
@@ -67,7 +67,7 @@ class LeaseTimes:
 
     @property
     def call_limit_s(self) -> float:
-        """How long one call to the server may take (row L16)."""
+        """How long one call to the server may take."""
         return max(LEAST_CALL_LIMIT_S, self.renew_s / 2)
 
     def renewal_limit_s(self, left_s: float) -> float:
@@ -85,7 +85,7 @@ class LeaseTimes:
 
     @property
     def last_try_s(self) -> float:
-        """How long before the end of a term its holder tries for the last time (row L3), and never for the first."""
+        """How long before the end of a term its holder tries for the last time, and never for the first."""
         return min(self.retry_s / 4, (self.renew_s - self.retry_s) / 3)
 
     @property
@@ -99,7 +99,7 @@ class LeaseTimes:
         return self.retry_s * (1 + REST_SPREAD)
 
     def rest_s(self, chance: Random) -> float:
-        """How long to wait between two tries to acquire: uniform from `retry_s` to `longest_rest_s` (row L2)."""
+        """How long to wait between two tries to acquire: uniform from `retry_s` to `longest_rest_s`."""
         return self.retry_s * chance.uniform(1, 1 + REST_SPREAD)
 
 
@@ -124,7 +124,7 @@ class LeaseRecord:
     Shape   `holder` is "" where nobody holds it. `duration_s` is None where the Lease names no positive one, and
             never more than times.LEASE_MAX_S: a slip in a Lease keeps nobody out for good.
             `acquired` and `renewed` are texts for people, by the clock of whoever wrote them: nobody compares them
-            with a time (row L7).
+            with a time.
     """
 
     holder: str = ""
@@ -169,7 +169,7 @@ class LeaseRecord:
         return replace(claimed, acquired=stamp, transitions=self.transitions + moved)
 
     def released(self, wall: datetime) -> LeaseRecord:
-        """The record after its holder gave it up: anybody may take it at once (rows L8, L11)."""
+        """The record after its holder gave it up: anybody may take it at once."""
         stamp = micro_timestamp(wall)
         return replace(self, holder="", duration_s=_RELEASED_DURATION_S, acquired=stamp, renewed=stamp)
 

@@ -1,5 +1,5 @@
 """
-One shard on one replica, from the moment it is wanted to the moment its Lease is given up.
+One shard on one replica, from acquiring its Lease to releasing it.
 
     idle ─ want() ─► acquiring ─► held ─ let_go() ─► handing over ─ end() returned ─► releasing ─► idle
                         ▲           │ the lease is lost          │
@@ -24,23 +24,23 @@ from ctrlkit.election.elector import Elector, LeadershipLost
 
 
 class ShardWork(Protocol):
-    """What there is to do with a shard: the manager joins it to its controllers."""
+    """What to do with a shard; the manager implements it for its controllers."""
 
     def begin(self, shard: int) -> None:
-        """The shard is ours: work on all of its keys."""
+        """Start to work on the keys of a shard, which this replica holds from now on."""
         ...
 
     async def end(self, shard: int) -> None:
-        """Start nothing of it any more; return when nothing of it runs. Also called after cut_off()."""
+        """Start no more work on a shard, and return when none runs. Also called after cut_off()."""
         ...
 
     def cut_off(self, shard: int) -> None:
-        """Its lease is lost: whatever runs of it stops now, and nothing of it is started."""
+        """Stop all work on a shard at once: its lease is lost."""
         ...
 
 
 class ShardState(Enum):
-    """Where a replica stands with a shard."""
+    """The state of a shard on one replica."""
 
     IDLE = "idle"
     ACQUIRING = "acquiring"
@@ -75,11 +75,11 @@ class Shard:
         return self.state is ShardState.IDLE and not self._wanted
 
     def want(self) -> None:
-        """The plan gives it to this replica."""
+        """Acquire it: the plan gives it to this replica."""
         self._wanted = True
 
     def let_go(self) -> None:
-        """The plan gives it to another, or this replica ends."""
+        """Hand it over: the plan gives it to another replica, or this one ends."""
         self._wanted = False
         if self.state is ShardState.ACQUIRING and self._patience is not None and not self._patience.expired():
             self._patience.reschedule(monotonic())

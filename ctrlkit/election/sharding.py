@@ -1,11 +1,11 @@
 """
-Several replicas share the keys: each key belongs to a shard, each shard is a Lease, and who holds it acts on its keys.
+Sharding: several replicas share the keys. Each key belongs to a shard, and the holder of a shard's Lease acts on it.
 
 In       A list of the group's Leases each retry period: who is alive.
 Out      begin, end and cut_off of shards (ShardWork); `owns`, which says whether a key may be acted on now.
 Owns     The Lease that announces this replica, and a candidate for each shard.
 
-    announce ─► who is alive (group.py) ─► who is to have what (group.py) ─► acquire or hand over (shard.py)
+    announce ─► who is alive (group.py) ─► which shards each is to have (group.py) ─► acquire or hand over (shard.py)
 
 Why no two replicas act on one key at once
 
@@ -63,7 +63,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardingStatus:
     """
-    What one replica knows of its group, for eyes.
+    What one replica knows of its group, for debug pages.
 
     `members` are alive, `plan` says which of them is to have each shard, `holders` which replica the Lease named at the
     latest look ("" is nobody), `looked_s_ago` how old that is, None before the first. `held`, `waiting` and
@@ -85,7 +85,7 @@ class ShardingStatus:
 
 class Sharding:
     """
-    This replica's part in a group of replicas that share keys.
+    Takes part in a group of replicas that share keys.
 
         sharding = Sharding(client, name="greeter", namespace="demo", shards=32, identity=default_identity())
         await sharding.run(work)
@@ -141,14 +141,14 @@ class Sharding:
         return shard_of(str(key), self._group.shards)
 
     def owns(self, key: ObjectKey) -> bool:
-        """Whether this replica may act on a key now; false from the moment the time it may act for is over."""
+        """Whether this replica may act on a key now; false from the moment its lease of the shard is over."""
         return self._shards[self.shard_of(key)].acts()
 
     # ---- the run -----------------------------------------------------------------------------------------------------
 
     async def run(self, work: ShardWork) -> None:
         """
-        Take part until cancelled: then say so, end what runs, and give everything back; a second cancellation cuts off.
+        Take part until cancelled; then hand all shards over. A second cancellation cuts off what still runs.
 
         Errors  ConfigError where the group has another number of shards; RuntimeError for a second run; what `work`
                 raises, with everything cut off.
@@ -172,7 +172,7 @@ class Sharding:
                 raise
 
     async def _join(self) -> None:
-        """Make sure that all of the group mean the same by a shard (H-a)."""
+        """Make sure that all of the group mean the same by a shard."""
         lease: Unstructured | None = None
         while lease is None:
             lease = await self._try(self._group_lease())
@@ -305,7 +305,7 @@ class Sharding:
         )
 
     def busy(self) -> tuple[str, ...]:
-        """What is not done yet, in words; empty when this replica holds what the plan gives it, and nothing else."""
+        """What is still to do, in words; empty when this replica holds the shards it is to have, and no others."""
         if not self._was_run:
             return ()
         status = self.status()
@@ -322,8 +322,8 @@ class Sharding:
 
     def check(self) -> str:
         """
-        Nothing when healthy, else why not: a lease was won and nobody renews or ends it, so a loop hangs (L13); or one
-        was lost, and what it protected goes on (H-d).
+        Return "" when healthy, else why not: a lease is held and nothing renews or releases it, so a loop hangs; or one
+        was lost, and what it protected goes on.
         """
         hangs = (elector.check() for elector in self.electors)
         goes_on = (shard.check() for shard in self._shards)

@@ -189,7 +189,7 @@ class ElectionState:
         return self._has_claimed
 
     def is_leading(self, now: float) -> bool:
-        """Whether this candidate may act (S-a)."""
+        """Whether this candidate may act."""
         return self._term is not None and now < self._term.until
 
     def limit_s(self, now: float) -> float:
@@ -221,7 +221,7 @@ class ElectionState:
         return self._claim(now, wall)
 
     def observed(self, lease: Mapping[str, Any], now: float) -> None:
-        """Note the Lease as a list showed it at `now`; nothing is claimed from that version (S-b)."""
+        """Note the Lease as a list showed it at `now`; nothing is claimed from that version."""
         if self._term is None and self._sent is None:
             self._see(lease, now)
             self._fresh = False
@@ -311,7 +311,7 @@ class ElectionState:
         return wall
 
     def _free_at(self) -> float:
-        """From when on the Lease may be claimed, as far as is known (S-b)."""
+        """From when on the Lease may be claimed, as far as is known."""
         seen = self._seen
         if self._term is not None:
             return float("-inf")

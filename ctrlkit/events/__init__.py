@@ -1,4 +1,4 @@
-"""Events for people: recorded by controllers without waiting, correlated, and written by one task."""
+"""Record Kubernetes Events: without waiting, similar ones combined, written by one task."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ TEXT_BYTES_MAX: Final = 1024
 
 @dataclass(slots=True)
 class _Window:
-    """The messages that have Events of their own: the first ones, so that it does not depend on chance which (B27)."""
+    """The messages that have Events of their own: the first ones, so that it does not depend on chance which."""
 
     last_at: float
     messages: set[str] = field(default_factory=set)

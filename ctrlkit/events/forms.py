@@ -58,7 +58,7 @@ class CoreForm:
     resource: Resource[Unstructured] = EVENTS
 
     def body(self, key: ObjectKey, entry: Entry) -> dict[str, Any]:
-        """A new Event (E3)."""
+        """A new Event."""
         about = entry.about
         return {
             "metadata": {"namespace": key.namespace, "name": key.name},
@@ -76,7 +76,7 @@ class CoreForm:
         }
 
     def patch(self, entry: Entry) -> Patch:
-        """The count, the time, and the message, which is the newest one where several are combined (E5)."""
+        """The count, the time, and the message, which is the newest one where several are combined."""
         return StrategicMergePatch(
             {"count": entry.count, "lastTimestamp": timestamp(entry.last), "message": entry.about.message}
         )
@@ -84,7 +84,7 @@ class CoreForm:
 
 @dataclass(frozen=True, slots=True)
 class SeriesForm:
-    """Events of events.k8s.io/v1, in the name of a component at work on this machine (E11)."""
+    """Events of events.k8s.io/v1, in the name of a component at work on this machine."""
 
     component: str
     resource: Resource[Unstructured] = EVENTS_V1
@@ -107,13 +107,13 @@ class SeriesForm:
         }
 
     def patch(self, entry: Entry) -> Patch:
-        """The series; servers refuse a change of anything else (E9)."""
+        """The series; servers refuse a change of anything else."""
         return StrategicMergePatch({"series": _series(entry)})
 
 
 class Names:
     """
-    Names of Events: the object's, a dot, and the time in hexadecimal nanoseconds; a UUID where that is no name (E3).
+    Names of Events: the object's, a dot, and the time in hexadecimal nanoseconds; a UUID where that is no name.
 
     Each is another one, though time may stand still between two.
     """

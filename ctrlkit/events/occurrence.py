@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta
 
 REMEMBERED_MAX: Final = 4096
-"""How many entries each memory of a recorder keeps (rows E5 and E7)."""
+"""How many entries each memory of a recorder keeps."""
 
 
 class EventType(StrEnum):
@@ -61,7 +61,7 @@ class Occurrence:
 @dataclass(slots=True, eq=False)
 class Entry:
     """
-    One Event, on the server or on its way there: the key is found once for each occurrence, and carried along (B27).
+    One Event, on the server or on its way there: the key is found once for each occurrence, and carried along.
 
     Shape   `count` occurrences were recorded, the server knows of `told`; 0 means that it has no such Event yet. `lost`
             of the others were dropped when they came, and are told with the next write all the same. `key` is empty

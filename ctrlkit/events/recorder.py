@@ -1,5 +1,5 @@
 """
-Events for people: what a controller did with an object, shown by `kubectl describe`.
+Record Events: what a controller did with an object, shown by `kubectl describe`.
 
 In       event(), from reconcilers; it never waits and never fails.
 Out      Events of core/v1 or events.k8s.io/v1: new ones, and higher counts on those that said the same before.
@@ -40,7 +40,8 @@ RETRY = Backoff(base_s=1.0, cap_s=10.0)
 
 class DropReason(StrEnum):
     """
-    Why an occurrence was not written: spam filter, want of room, the server, the network, who recorded it, or when.
+    Why an Event was not written: spam filter, full buffer, refused by the server, not delivered, malformed, or recorded
+    after the end.
     """
 
     SPAM = "spam"
@@ -60,7 +61,7 @@ class _State(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderStatistics:
     """
-    A picture of one recorder; all but the last two only grow.
+    A snapshot of an event recorder; all numbers but the last two only grow.
 
     Shape   Occurrences: `recorded`; `merged`, of those, into an Event that was to be written anyway, or is a series;
             `aggregated`, of those, into an Event that combines similar messages; `told`, known to the server, as
@@ -125,13 +126,13 @@ class EventRecorder:
         related: tuple[ObjectMeta, AnyResource] | None = None,
     ) -> None:
         """
-        Say something about an object of a kind: `reason` in CamelCase for machines, `message` for people.
+        Record an Event about an object: `reason` in CamelCase for machines, `message` for people.
 
             recorder.event(net.metadata, NETWORKS, EventType.WARNING, "NodeLost", "node 2 is gone", action="Connect",
                            related=(pod.metadata, PODS))
 
-        `action` is what was tried when it happened, the reason itself where it is not given; `related` another object
-        that had a part in it.
+        `regarding` is the object's metadata, `resource` its kind. `action` is what the controller tried, the reason by
+        default; `related` is another object that is involved. It never waits and never raises.
         """
         self._counts["recorded"] += 1
         about = Occurrence(
@@ -194,7 +195,7 @@ class EventRecorder:
     async def flush(self, *, timeout_s: float) -> int:
         """
         Wait until all that was recorded is written, series included; returns how many Events are not after `timeout_s`
-        seconds (B15).
+        seconds.
         """
         for entry in self._series.untold():
             self._enqueue(entry)
@@ -213,7 +214,7 @@ class EventRecorder:
         return (f"recorder:{self.component} has {left} events to write",) if left else ()
 
     def statistics(self) -> RecorderStatistics:
-        """A picture of now."""
+        """Return a snapshot."""
         counts = self._counts
         return RecorderStatistics(
             recorded=counts["recorded"],
@@ -278,7 +279,7 @@ class EventRecorder:
         self._series.ended(entry, monotonic())
 
     async def _deliver(self, entry: Entry) -> None:
-        """Count up the Event that is there, or make it where there is none, or none any more (E2, E5)."""
+        """Count up the Event that is there, or make it where there is none, or none any more."""
         is_new = entry.key is None
         if entry.key is None:
             entry.key = self._names.new(entry.about.regarding)
@@ -332,12 +333,12 @@ class EventRecorder:
 
 
 def _is_of_ending_namespace(error: ApiError) -> bool:
-    """Whether an Event came too late for its namespace, which happens to every one that ends (E2)."""
+    """Whether an Event came too late for its namespace, which happens to every one that ends."""
     return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or ())
 
 
 async def _until_answered(call: Callable[[], Awaitable[object]]) -> None:
-    """Make a call, again and again with growing delays where no answer came (E2); a refusal is an answer."""
+    """Make a call, again and again with growing delays where no answer came; a refusal is an answer."""
     for failures in range(TRIES - 1):
         try:
             await call()

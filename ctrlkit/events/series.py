@@ -64,7 +64,7 @@ class SeriesBook:
         return min(self._finish_at, self._refresh_at)
 
     def look(self, at: float) -> list[Entry]:
-        """What is to be written now: series at their end, and all that gained something where that is due (E10)."""
+        """What is to be written now: series at their end, and all that gained something where that is due."""
         due = []
         if at >= self._finish_at:
             self._finish_at = at + FINISH_S
@@ -85,7 +85,7 @@ class SeriesBook:
         return [entry for entry in self._entries if _is_untold(entry)]
 
     def ended(self, entry: Entry, at: float) -> None:
-        """A write ended, well or with a refusal: a series that was written for the last time leaves (E10)."""
+        """A write ended, well or with a refusal: a series that was written for the last time leaves."""
         if at - entry.last_at > FINISH_S and not entry.waits:
             self._leave(entry)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 class ObjectKey(NamedTuple):
     """
-    Where an object lives within its kind: `namespace/name`, or `name` alone for a cluster-scoped kind (row S1).
+    Where an object lives within its kind: `namespace/name`, or `name` alone for a cluster-scoped kind.
 
     >>> ObjectKey.parse("demo/net"), str(ObjectKey("", "demo"))
     (ObjectKey(namespace='demo', name='net'), 'demo')

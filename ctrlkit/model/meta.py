@@ -40,7 +40,7 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit
     >>> str(meta.key), meta.deleting
     ('demo/net', True)
 
-    Labels and annotations are read-only views: a change raises TypeError where it is tried (B25).
+    Labels and annotations are read-only views: a change raises TypeError where it is tried.
     """
 
     name: str = ""

@@ -79,7 +79,7 @@ class Resource(Generic[T]):
         return cast(Resource[U], replace(cast(Resource[Any], self), type=python_type))
 
     def metadata_only(self) -> Resource[PartialObjectMetadata]:
-        """The same kind, of which servers send the metadata alone; it can be read, patched and deleted (C9, D13)."""
+        """The same kind, of which servers send the metadata alone; it can be read, patched and deleted."""
         return self.of(PartialObjectMetadata)
 
     @property

@@ -31,7 +31,7 @@ class Record(Generic[T]):
     __slots__ = ("_data", "_decode", "key", "meta")
 
     fault: DecodeError | None = None
-    """What `value` raises, known without decoding: the object is quarantined (B14). Only an Unusable record has it."""
+    """What `value` raises, known without decoding: the object is quarantined. Only an Unusable record has it."""
 
     def __init__(self, meta: ObjectMeta, data: Any, decode: Callable[[Any], T]) -> None:
         self.meta = meta

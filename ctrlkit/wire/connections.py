@@ -62,7 +62,7 @@ class NotConnected(ConnectionLost):
 
 
 async def sent_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    """A middleware of the HTTP library under which it sends nothing twice (N-a)."""
+    """A middleware of the HTTP library under which it sends nothing twice."""
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:
@@ -90,7 +90,7 @@ class Connections(aiohttp.TCPConnector):
 
     @contextmanager
     def trying(self) -> Iterator[None]:
-        """One attempt; one that ends without an answer makes those connections suspect that were used before (N-c)."""
+        """One attempt; one that ends without an answer makes those connections suspect that were used before."""
         began = next(self._moments)
         try:
             yield

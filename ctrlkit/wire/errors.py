@@ -64,7 +64,7 @@ def refusal(code: int, headers: Mapping[str, str], body: bytes, *, attempted: st
 
 def warnings_in(headers: Iterable[str]) -> list[str]:
     r"""
-    The texts of `Warning` headers with code 299, which API servers use (row C6).
+    The texts of `Warning` headers with code 299, which API servers use.
 
     >>> warnings_in(['299 - "policy/v1beta1 is \\"deprecated\\"", 299 - "use policy/v1"', '110 - "stale"'])
     ['policy/v1beta1 is "deprecated"', 'use policy/v1']

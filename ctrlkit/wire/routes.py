@@ -45,7 +45,7 @@ _JSON = "application/json"
 _YAML = "application/yaml"
 _PARTIAL = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1,application/json"
 _METADATA_ONLY = {Verb.GET: _PARTIAL.format(""), Verb.LIST: _PARTIAL.format("List"), Verb.WATCH: _PARTIAL.format("")}
-"""What to accept; a server that knows no such form sends whole objects, of which the metadata is read (row C9)."""
+"""What to accept; a server that knows no such form sends whole objects, of which the metadata is read."""
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
 
@@ -62,7 +62,7 @@ class HttpRequest:
 
 def check_action(action: Action) -> None:
     """
-    Refuse locally what no server could understand, or would understand as something else (row C8).
+    Refuse locally what no server could understand, or would understand as something else.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> check_action(Action(verb=Verb.GET, resource=PODS, namespace="demo", name="../secrets/a"))

@@ -105,7 +105,6 @@ class RestTransport:
     Shape   `program` is who the server's audit log says that calls; the program's own name unless given.
     Errors  ApiError for any answer but a success, redirects included (they are not followed); Unreachable with host,
             port and cause; TimedOut; StreamBroken for a watch that is cut.
-    Source  Rows C1, C2, C3, C6, C7, C8.
     """
 
     def __init__(self, endpoint: Endpoint, *, time_limit_s: float = TIME_LIMIT_S, program: str = "") -> None:
@@ -224,7 +223,7 @@ class RestTransport:
         return wait_s if wait_s <= self._time_limit_s else None
 
     async def _within_limits(self, action: Action, request: HttpRequest, attempt: Callable[[], Awaitable[R]]) -> R:
-        """One attempt; what it raises holds nothing of what was sent (R-g)."""
+        """One attempt; what it raises holds nothing of what was sent."""
         with Sealed():
             return await self._attempt(action, request, attempt)
 
@@ -302,7 +301,7 @@ class RestTransport:
         return URL(self._endpoint.server + request.path + (f"?{query}" if query else ""), encoded=True)
 
     def _note_warnings(self, action: Action, response: aiohttp.ClientResponse) -> None:
-        """Each text once, as long as they are not endlessly many (row C6)."""
+        """Each text once, as long as they are not endlessly many."""
         for text in warnings_in(response.headers.getall("Warning", ())):
             if text not in self._warned and len(self._warned) < _WARNINGS_MAX:
                 self._warned.add(text)

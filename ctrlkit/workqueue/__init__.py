@@ -1,4 +1,4 @@
-"""What runs next, and when: a work queue for keys of any kind, and what limits its retries."""
+"""A work queue for keys of any kind: what runs next, and when; and the rate limiters of its retries."""
 
 from __future__ import annotations
 

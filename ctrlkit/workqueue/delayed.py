@@ -1,5 +1,5 @@
 """
-Which keys become ready later, and when; pure.
+Keep track of the keys that become ready later. Pure.
 
 In       A key with the moment it is due, in seconds on any one clock, and its priority.
 Out      next_deadline(), and due(now): the keys whose moment has come, in order.
@@ -56,7 +56,6 @@ class DelayedKeys(Generic[K]):
     Shape   `deadlines` maps a key to its entry (deadline, number, key); read it, never write it. `retries` holds the
             keys owed a retry: add one once it was put; it leaves when it comes due or is cancelled.
     Cost    put and due O(log n) at most for each key; cancel O(1) on average, as its entry is dropped later.
-    Source  Rows Q7, P1 and B6.
     """
 
     __slots__ = ("_entries", "_heaped", "_number", "_priorities", "_slots", "_starts", "deadlines", "retries")

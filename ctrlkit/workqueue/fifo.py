@@ -21,10 +21,10 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 NORMAL: Final = 0
-"""The priority of what happened in the cluster (P9)."""
+"""The priority of what happened in the cluster."""
 
 LOW: Final = -100
-"""The priority of what can wait: initial lists, relists of unchanged objects, resyncs (P9)."""
+"""The priority of what can wait: initial lists, relists of unchanged objects, resyncs."""
 
 Entry = tuple[float, float, K, int]
 """A ready key's place: when it became ready, when it was first wanted, the key, and its priority."""

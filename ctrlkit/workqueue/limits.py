@@ -29,7 +29,7 @@ RETRY_MAX_S = 300.0
 
 
 class RateLimiter(Protocol[K_contra]):
-    """What a work queue asks when a key failed; see rows Q11 to Q16."""
+    """Decides how long a key that failed waits. Write one of your own, or combine those of this module."""
 
     def when(self, key: K_contra) -> float:
         """Count one more failure of `key`; the seconds to wait before its next try."""
@@ -42,7 +42,7 @@ class RateLimiter(Protocol[K_contra]):
 
 
 class _PerKey(Generic[K]):
-    """Counts failures, of at most `keys_max` keys: one more, and the key that failed longest ago starts over (B20)."""
+    """Counts failures, of at most `keys_max` keys: one more, and the key that failed longest ago starts over."""
 
     __slots__ = ("_failures", "_keys_max")
 
@@ -86,7 +86,7 @@ class ExponentialPerKey(_PerKey[K]):
     Units   Seconds, float; `floor` in [0, 1].
     Cost    O(1).
     Errors  ValueError for numbers outside these ranges.
-    Source  Rows Q11, Q21, B10 and B20. client-go waits up to 1000 s without jitter and never forgets by itself;
+    Source  client-go waits up to 1000 s without jitter and never forgets by itself;
             `ExponentialPerKey(cap_s=1000.0, floor=1.0)` gives its very delays. The defaults differ because one outage
             fails many keys in the same moment: jitter spreads their retries, and 5 minutes is the longest that
             anyone waits after the outage has ended.
@@ -121,7 +121,6 @@ class FastSlow(_PerKey[K]):
     Units   Seconds, float, not negative; `fast_tries` at least 0.
     Cost    O(1); bounded as ExponentialPerKey.
     Errors  ValueError for numbers outside these ranges.
-    Source  Row Q13.
     """
 
     __slots__ = ("_fast_s", "_fast_tries", "_slow_s")
@@ -144,18 +143,18 @@ class FastSlow(_PerKey[K]):
 
 class Bucket(Generic[K]):
     """
-    A token bucket that all keys share: so many retries a second in the long run, and so many at once.
+    A token bucket that all keys share: `rate_per_s` retries a second in the long run, `burst` at once.
 
     >>> Bucket[str](rate_per_s=10.0, burst=100).failures("demo/a")
     0
 
-    Shape   Each when() takes a token, which comes back after 1 / `rate_per_s` seconds; there are `burst` of them. Where
-            none is left the next is promised to who asks, and the delay is the time until it is there. A promise is
-            never given back, so the delays grow for as long as more is asked for than comes back.
+    Shape   Each when() takes a token; one comes back every 1 / `rate_per_s` seconds. Where none is left, the delay is
+            the time until the next one that is not promised yet: delays grow for as long as more tokens are taken than
+            come back.
     Units   Tokens per second, float; seconds on the running loop's clock.
     Cost    O(1), and no memory for any key.
     Errors  ValueError unless `rate_per_s` is above 0 and `burst` at least 1; RuntimeError where no loop runs.
-    Source  Row Q12; client-go's are 10 a second and 100.
+    Source  client-go's default is 10 a second and a burst of 100.
     """
 
     __slots__ = ("_burst", "_rate_per_s", "_tokens", "_tokens_at")
@@ -196,11 +195,10 @@ class MaxOf(Generic[K]):
     >>> client_go.failures("demo/a")
     0
 
-    That one is client-go's default for controllers: no key is retried too often, and all of them together neither.
+    This is client-go's default for controllers: it limits the retries of each key, and of all keys together.
 
     Shape   Each of `limiters` is asked each time, so all of them count.
     Errors  ValueError for no limiter.
-    Source  Row Q14.
     """
 
     __slots__ = ("_limiters",)
@@ -234,7 +232,6 @@ class WithMaxWait(Generic[K]):
 
     Units   Seconds, float.
     Errors  ValueError for a negative `max_s`.
-    Source  Row Q15.
     """
 
     __slots__ = ("_limiter", "_max_s", "failures", "forget")
@@ -263,7 +260,6 @@ class WithJitter(Generic[K]):
     ExponentialPerKey has its own. Around a Bucket this would let through more than the bucket allows.
 
     Errors  ValueError for a `floor` outside [0, 1].
-    Source  Row B10; client-go has none (Q15).
     """
 
     __slots__ = ("_floor", "_limiter", "failures", "forget")

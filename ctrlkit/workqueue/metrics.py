@@ -19,7 +19,7 @@ from ctrlkit.workqueue.statistics import Statistics
 from ctrlkit.workqueue.workqueue import WorkQueue
 
 PRIORITIES_MAX: Final = 25
-"""So many priorities of one queue have a label value of their own; the others share OTHER_PRIORITIES (Q19)."""
+"""So many priorities of one queue have a label value of their own; the others share OTHER_PRIORITIES."""
 
 OTHER_PRIORITIES: Final = "exceeded_cardinality_limit"
 

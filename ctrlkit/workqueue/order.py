@@ -1,5 +1,5 @@
 """
-Which ready key is next: priorities that age, and within one priority first in first out or flows in turn; pure.
+Decide which ready key is next: priorities that age, and within one priority first in, first out, or flow by flow. Pure.
 
 In       A key that becomes ready, with its priority and the moment.
 Out      The next key.
@@ -80,7 +80,7 @@ class Order(Generic[K]):
             self._list(fifo)
 
     def lift(self, key: K, priority: int, *, now: float) -> None:
-        """Raise a ready key to `priority`; nothing changes if it has as much already (O-b)."""
+        """Raise a ready key to `priority`; nothing changes if it has as much already."""
         ready_at, wanted_at, _, held = self.ready[key]
         if priority <= self._raised.get(key, held):
             return

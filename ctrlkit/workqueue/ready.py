@@ -1,5 +1,5 @@
 """
-Which keys are ready, and which keys run; pure but for the clock it reads.
+Keep track of the keys that are ready and those that run; pure but for the clock it reads.
 
 In       add() from whoever wants a key run; take_nowait() and done() from workers.
 Out      The next key, as order.py says.
@@ -41,7 +41,6 @@ class ReadyKeys(Generic[K]):
 
     Cost    add, take_nowait and done O(1) for one priority without flows, else as in Order.
     Errors  IndexError from take_nowait() when nothing may run; KeyError from done() for a key that is not running.
-    Source  Rows Q1 to Q4, P1, P2, P4, P5.
     """
 
     __slots__ = (
@@ -65,10 +64,10 @@ class ReadyKeys(Generic[K]):
 
     def add(self, key: K, priority: int = NORMAL) -> None:
         """
-        Have `key` run as soon as its turn comes.
+        Add `key`, to run as soon as its turn comes.
 
-        A key that is ready already keeps its place, unless this is a raise of its priority (P1, P2). One that runs is
-        ready again when it is done. A delay it has is consumed (B6). Ignored once the queue is closed.
+        A key that is ready already keeps its place, unless this is a raise of its priority. One that runs is
+        ready again when it is done. A delay it has is consumed. Ignored once the queue is closed.
         """
         if self._guarded:
             admitted = self._admit(key, priority)
@@ -116,7 +115,7 @@ class ReadyKeys(Generic[K]):
 
     def done(self, key: K) -> None:
         """
-        End the run of `key`; if it was wanted meanwhile, it is ready again, behind the others (Q2).
+        End the run of `key`; if it was wanted meanwhile, it is ready again, behind the others.
 
         Errors  KeyError for a key that is not running.
         """
@@ -140,11 +139,11 @@ class ReadyKeys(Generic[K]):
             self._ended(key)
 
     def measure(self) -> None:
-        """Have a Meter from now on; nothing changes where there is one."""
+        """Measure how long keys wait and run, from now on."""
         self._meter = self._meter or Meter()
 
     def running(self) -> dict[K, float]:
-        """Since when each running key runs, on the loop's clock; the one that began first in front (Q17)."""
+        """Since when each running key runs, on the loop's clock; the one that began first in front."""
         return {key: since - self._ahead_s for key, (since, _) in self._running.items()}
 
     def _add_again(self, key: K, priority: int) -> None:
@@ -162,7 +161,7 @@ class ReadyKeys(Generic[K]):
         return key in self._ready or key in self._again
 
     def _depths(self) -> Mapping[int, int]:
-        """How many keys of each priority are wanted: ready, or again while they run (P5, Q18)."""
+        """How many keys of each priority are wanted: ready, or again while they run."""
         return Counter(self._order.depths()) + Counter(priority for _, priority in self._again.values())
 
     def _adds(self) -> int:

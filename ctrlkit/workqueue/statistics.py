@@ -14,7 +14,7 @@ from ctrlkit.histogram import Histogram, HistogramStatistics
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """
-    A picture of one queue.
+    A snapshot of a work queue.
 
     Shape   At this moment: `ready` and `running` count keys; `delayed` counts keys with a deadline, `retries` those of
             them that failed; `takers` are the takes that wait; `depth` is how many keys of each priority are wanted,
@@ -23,7 +23,6 @@ class Statistics:
             Since the beginning: `adds` counts how often a key came to be wanted, `requeues` how often it was to be so
             later, after a failure or not; `abandoned` the runs owed that closing dropped. `waited` and `worked` are the
             queue's Meter, None if it has none.
-    Source  Rows P5, P7, Q10, Q17 and Q18.
     """
 
     ready: int
@@ -42,15 +41,14 @@ class Statistics:
 
 
 BUCKETS_S: Final = tuple(accumulate(repeat(10.0, 11), mul, initial=1e-8))
-"""The upper bounds, in seconds, of controller-runtime's work queue histograms (row Q19)."""
+"""The upper bounds, in seconds, of controller-runtime's work queue histograms."""
 
 
 class Meter:
     """
-    How long keys waited, from the add to the take, and how long they ran, from there to the done.
+    Measures how long keys waited, from the add to the take, and how long they ran, from there to the done.
 
     Owner   One work queue: each has its own.
-    Source  Rows Q17 and Q18.
     """
 
     __slots__ = ("waited", "worked")

@@ -1,5 +1,5 @@
 """
-The async face of the three pure parts: what is ready, what comes later, how long a failure waits.
+The work queue: joins what is ready, what is delayed and how long a failure waits, and lets workers wait for keys.
 
 In       Keys, from handlers (add) and workers (add_after, add_rate_limited).
 Out      Keys, one at a time, to workers (take), who give each back (done).
@@ -32,7 +32,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class QueueClosed(CtrlkitError):
-    """The queue takes no more keys and has none left to hand out: its worker can go."""
+    """The queue is closed and has no more keys to hand out: end the worker."""
 
 
 class WorkQueue(ReadyKeys[K]):
@@ -60,7 +60,7 @@ class WorkQueue(ReadyKeys[K]):
     Errors  QueueClosed from take() when closed and empty; KeyError from done() for a key that is not running.
     Owner   One event loop; not thread-safe. Each take is paired with one done(), on every path: without it the key
             never runs again.
-    Source  Rows Q1 to Q19, P1 to P10, B6, B7, B23 and B32; where we differ on purpose: docs/deviations.md.
+    Source  client-go's workqueue and controller-runtime's priority queue; docs/deviations.md has the differences.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class WorkQueue(ReadyKeys[K]):
 
     def claim(self, owner: str) -> None:
         """
-        Have an owner, named in a few words: who takes from a queue takes what others wait for.
+        Name the one owner of this queue: two controllers on one queue would take each other's keys.
 
         Errors  ValueError where it has one already.
         """
@@ -102,17 +102,17 @@ class WorkQueue(ReadyKeys[K]):
         self, key: K, delay_s: float, *, policy: DelayPolicy = DelayPolicy.EARLIEST, priority: int | None = None
     ) -> None:
         """
-        Have `key` run once `delay_s` seconds have passed; without a `priority`, with that it runs or waits with (K12).
+        Add `key` after `delay_s` seconds; without a `priority`, with the one it runs or waits with.
 
-        If it is delayed already, `policy` says which moment holds (Q7, B6). If a run of it is still to start anyway,
-        the delay is dropped (P3): that run will say what comes after it. The queue counts as idle meanwhile.
+        If it is delayed already, `policy` says which deadline holds. If a run of it is still to start anyway, the delay
+        is dropped: that run decides what comes after it. The queue counts as idle meanwhile.
         """
         if not self._closed:
             self._add_later(key, delay_s, policy, priority)
 
     def add_rate_limited(self, key: K, *, priority: int | None = None) -> None:
         """
-        Have `key` run again after a failure, when the limiter says (Q16); of two delays the earlier wins.
+        Add `key` again after a failure, when the limiter says; of two delays the earlier wins.
 
         Until then the key is owed a retry, and the queue is not idle. Once closed, the retry counts as abandoned.
         """
@@ -122,14 +122,14 @@ class WorkQueue(ReadyKeys[K]):
             self._delayed.retries.add(key)
 
     def cancel_after(self, key: K) -> bool:
-        """Take away the delay of `key`, a retry's included (B6); whether it had one."""
+        """Cancel the delay of `key`, a retry's included; returns whether it had one."""
         if self._delayed.cancel(key) is None:
             return False
         self._set_timer()
         return True
 
     def forget(self, key: K) -> None:
-        """Count the failures of `key` from 0 again (Q16); it stays in the queue if it is there."""
+        """Count the failures of `key` from 0 again; it stays in the queue if it is there."""
         self._limiter.forget(key)
 
     def failures(self, key: K) -> int:
@@ -140,7 +140,7 @@ class WorkQueue(ReadyKeys[K]):
         """
         Wait for a key and start its run; takes that wait are served in order.
 
-        Errors  QueueClosed when the queue is closed and nothing is ready (Q5). A key that is wanted again while it runs
+        Errors  QueueClosed when the queue is closed and nothing is ready. A key that is wanted again while it runs
                 is then left to the worker that runs it, which takes it after its done().
         """
         if not self._in_loop:
@@ -170,7 +170,7 @@ class WorkQueue(ReadyKeys[K]):
 
     def close(self) -> None:
         """
-        Take in nothing more; hand out what is ready, re-runs of running keys included (Q5). May be called again.
+        Take in nothing more; hand out what is ready, re-runs of running keys included. May be called again.
 
         Keys that wait for their delay are dropped and counted as abandoned.
         """
@@ -183,13 +183,13 @@ class WorkQueue(ReadyKeys[K]):
         self._notice_end()
 
     async def drain(self) -> None:
-        """Close, then wait until nothing is ready or running, re-runs included (Q6), or until abandon()."""
+        """Close, then wait until nothing is ready or running, re-runs included, or until abandon()."""
         self.close()
         await self._drained.wait()
 
     def abandon(self) -> None:
         """
-        Close and drop every run that has not started, counting them (B23). May be called again.
+        Close and drop every run that has not started, counting them. May be called again.
 
         Ends each drain() that waits, even while keys run; their workers still call done().
         """
