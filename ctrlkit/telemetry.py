@@ -33,8 +33,8 @@ def logger(part: str, **values: Any) -> FilteringBoundLogger:
     """
     Return the logger of one part; `values` are added to each of its lines.
 
-        log = logger("feed", name="billing")
-        log.info("feed_read", entries=3)
+        log = logger("election", lease="demo/net")
+        log.info("leader_seen", holder="net-0")
 
     The name of a line is constant and in the past tense; what varies are keys. It may be called before
     configure_logging.
