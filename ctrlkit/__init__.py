@@ -1,8 +1,11 @@
 """
 Kubernetes controllers in Python: informers, rate-limited work queues, and one `reconcile`.
 
-The names a controller's author needs are here; each package has the rest. They are loaded when first asked for, so that
-a program pays only for the parts it uses.
+The names that a controller's author needs are here; each package has the rest. They are loaded when first asked for, so
+that a program pays only for the parts it uses. `kinds` has the built-in kinds: `kinds.PODS`, `kinds.CONFIG_MAPS`, ...
+
+`ctrlkit.controller` is the package of the class Controller; the decorator that makes a controller of one function is
+`reconciler`.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ctrlkit.cache import Informer, Lister
+    from ctrlkit.cache import Delivery, Informer, InformerOptions, Lister, ReflectorOptions
     from ctrlkit.client import Client
     from ctrlkit.controller import (
         DONE,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     )
     from ctrlkit.errors import ApiError, CtrlkitError, RetryLater, TerminalError
     from ctrlkit.events import EventRecorder, EventType
-    from ctrlkit.manager import Context, Manager, Settings, run
+    from ctrlkit.manager import Context, Manager, Settings, connect, reconciler, run
     from ctrlkit.model import (
         ApplyPatch,
         Condition,
@@ -46,49 +49,26 @@ if TYPE_CHECKING:
         StrategicMergePatch,
         Unstructured,
         custom_resource,
+        kinds,
         set_conditions,
     )
 
 _HOMES = {
-    "ctrlkit.cache": ("Informer", "Lister"),
-    "ctrlkit.client": ("Client",),
+    "ctrlkit.cache": "Delivery Informer InformerOptions Lister ReflectorOptions",
+    "ctrlkit.client": "Client",
     "ctrlkit.controller": (
-        "DONE",
-        "Applier",
-        "Controller",
-        "Finalizers",
-        "Outcome",
-        "Request",
-        "RequeueAfter",
-        "Watch",
-        "controller_reference",
-        "create_or_patch",
-        "create_or_update",
-        "set_controller_reference",
-        "to_mapped",
-        "to_owner",
-        "to_self",
+        "DONE Applier Controller Finalizers Outcome Request RequeueAfter Watch "
+        "controller_reference create_or_patch create_or_update set_controller_reference to_mapped to_owner to_self"
     ),
-    "ctrlkit.errors": ("ApiError", "CtrlkitError", "RetryLater", "TerminalError"),
-    "ctrlkit.events": ("EventRecorder", "EventType"),
-    "ctrlkit.manager": ("Context", "Manager", "Settings", "run"),
+    "ctrlkit.errors": "ApiError CtrlkitError RetryLater TerminalError",
+    "ctrlkit.events": "EventRecorder EventType",
+    "ctrlkit.manager": "Context Manager Settings connect reconciler run",
     "ctrlkit.model": (
-        "ApplyPatch",
-        "Condition",
-        "JsonPatch",
-        "MergePatch",
-        "ObjectKey",
-        "ObjectMeta",
-        "Record",
-        "Resource",
-        "Scope",
-        "StrategicMergePatch",
-        "Unstructured",
-        "custom_resource",
-        "set_conditions",
+        "ApplyPatch Condition JsonPatch MergePatch ObjectKey ObjectMeta Record "
+        "Resource Scope StrategicMergePatch Unstructured custom_resource kinds set_conditions"
     ),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "DONE",
@@ -100,10 +80,12 @@ __all__ = [
     "Context",
     "Controller",
     "CtrlkitError",
+    "Delivery",
     "EventRecorder",
     "EventType",
     "Finalizers",
     "Informer",
+    "InformerOptions",
     "JsonPatch",
     "Lister",
     "Manager",
@@ -112,6 +94,7 @@ __all__ = [
     "ObjectMeta",
     "Outcome",
     "Record",
+    "ReflectorOptions",
     "Request",
     "RequeueAfter",
     "Resource",
@@ -122,10 +105,13 @@ __all__ = [
     "TerminalError",
     "Unstructured",
     "Watch",
+    "connect",
     "controller_reference",
     "create_or_patch",
     "create_or_update",
     "custom_resource",
+    "kinds",
+    "reconciler",
     "run",
     "set_conditions",
     "set_controller_reference",
@@ -138,6 +124,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "kinds":
+        return importlib.import_module("ctrlkit.model.kinds")
     return getattr(importlib.import_module(_HOME[name]), name)
 
 

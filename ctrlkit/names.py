@@ -74,11 +74,11 @@ def is_field_manager(name: str) -> bool:
     return 0 < len(name) <= _FIELD_MANAGER_MAX and name.isprintable()
 
 
-def told_apart(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
+def unique_names(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
     """
     Number the later ones of things that share a name, as metrics and debug pages show them.
 
-    >>> list(told_apart([("pods", 1), ("nodes", 2), ("pods", 3)]))
+    >>> list(unique_names([("pods", 1), ("nodes", 2), ("pods", 3)]))
     [('pods', 1), ('nodes', 2), ('pods#2', 3)]
     """
     seen: dict[str, int] = {}

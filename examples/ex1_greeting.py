@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from ctrlkit import DONE, ObjectMeta, Outcome, controller_reference, custom_resource
-from ctrlkit.manager import Context, controller
+from ctrlkit.manager import Context, reconciler
 from ctrlkit.model.kinds import CONFIG_MAPS
 
 
@@ -31,7 +31,7 @@ class Greeting(msgspec.Struct, frozen=True):
 GREETINGS = custom_resource(group="demo.example.com", kind="Greeting", plural="greetings").of(Greeting)
 
 
-@controller(GREETINGS, owns=[CONFIG_MAPS])
+@reconciler(GREETINGS, owns=[CONFIG_MAPS])
 async def greet(greeting: Greeting, context: Context) -> Outcome:
     """Have the ConfigMap say what the Greeting says; called whenever one of the two changes."""
     if greeting.metadata.deleting:

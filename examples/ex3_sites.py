@@ -95,7 +95,7 @@ def build(manager: Manager, names: Names | None = None) -> Controller:
         owner = controller_reference(site.metadata, SITES)
         metadata = {"name": request.name, "namespace": request.namespace, "ownerReferences": [owner]}
         page = {"metadata": metadata, "data": {"index.html": f"<h1>{site.spec.host}</h1>"}}
-        await create_or_patch(manager.client, CONFIG_MAPS, page, have=pages.lister.find(request.key))
+        await create_or_patch(manager.client, CONFIG_MAPS, page, current=pages.lister.find(request.key))
         is_ours = await service.take(site.spec.host, site.metadata.uid)
         ready = (
             Condition(type="Ready", status="True", reason="Named", message=f"{site.spec.host} leads here")

@@ -21,7 +21,7 @@ from ctrlkit.cli import VersionAction
 from ctrlkit.exits import exit_status
 from ctrlkit.extras import require
 from ctrlkit.manager.settings import Settings, settings_known, tell_unknown_variables
-from ctrlkit.manager.sources import add_flags
+from ctrlkit.manager.settings_sources import add_flags
 from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
 
 PROG: Final = "bitcoin-controller"

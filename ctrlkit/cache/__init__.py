@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from ctrlkit.cache.change import Cause, Change, ChangeKind
 from ctrlkit.cache.factory import InformerFactory, ListWatchMaker
-from ctrlkit.cache.fanout import Handler, HandlerStatistics, Registration
-from ctrlkit.cache.filtering import filtered
-from ctrlkit.cache.informer import ForbiddenNamespaces, Informer
-from ctrlkit.cache.pending import Delivery
+from ctrlkit.cache.handlers import Delivery, Handler, HandlerStatistics, Registration, filtered
+from ctrlkit.cache.informer import ForbiddenNamespaces, Informer, InformerOptions, InformerStatistics
+from ctrlkit.cache.reflector.interfaces import ListWatch
+from ctrlkit.cache.reflector.options import ReflectorOptions
 from ctrlkit.cache.reflector.reflector import ReflectorStatistics
-from ctrlkit.cache.reflector.source import ListWatch
-from ctrlkit.cache.statistics import InformerStatistics
-from ctrlkit.cache.store.index import IndexFunction
 from ctrlkit.cache.store.lister import Lister
+from ctrlkit.cache.store.store import IndexFunction
 
 __all__ = [
     "Cause",
@@ -25,10 +23,12 @@ __all__ = [
     "IndexFunction",
     "Informer",
     "InformerFactory",
+    "InformerOptions",
     "InformerStatistics",
     "ListWatch",
     "ListWatchMaker",
     "Lister",
+    "ReflectorOptions",
     "ReflectorStatistics",
     "Registration",
     "filtered",

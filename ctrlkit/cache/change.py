@@ -1,4 +1,4 @@
-"""What became of one object in a cache."""
+"""Changes of objects in a cache: what happened, and how the cache learnt of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class ChangeKind(StrEnum):
-    """Whether the object came, changed or went."""
+    """Whether an object was added, updated or deleted."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -21,20 +21,20 @@ class ChangeKind(StrEnum):
 
 
 class Cause(StrEnum):
-    """How the cache learnt of it."""
+    """How the cache learnt of a change."""
 
-    INITIAL = "initial"  # it was there when the handler, or the informer, began
+    INITIAL = "initial"  # it existed when the handler, or the informer, started
     WATCH = "watch"
     RELIST = "relist"  # seen only by comparing a new list with the cache
     REWRITTEN = "rewritten"  # in the list after the server's history was rewritten: equal versions mean nothing there
-    RESYNC = "resync"  # nothing happened: the handler asked to be told of all objects every so often
+    RESYNC = "resync"  # nothing happened: the handler asked for periodic resyncs
 
 
 class Change(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """
     One change of one object: `old` is None where it was added, `new` where it was deleted.
 
-    A deletion found by a relist has only the last state the cache knew, which may be stale (row F9); its cause says so.
+    A deletion found by a relist has only the last state the cache knew, which may be stale; its cause says so.
     """
 
     old: Record[T] | None
@@ -50,7 +50,7 @@ class Change(msgspec.Struct, Generic[T], frozen=True, gc=False):
 
     @property
     def record(self) -> Record[T]:
-        """The newest state known: the new one, or the last one of an object that is gone."""
+        """The new state, or the last known state of a deleted object."""
         record = self.new or self.old
         if record is None:
             raise ValueError("a Change without a record: give it the old one, the new one or both")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from ctrlkit.cache.informer import ForbiddenNamespaces, Informer
-from ctrlkit.cache.reflector.source import ListWatch
+from ctrlkit.cache.informer import ForbiddenNamespaces, Informer, InformerOptions
+from ctrlkit.cache.reflector.interfaces import ListWatch
+from ctrlkit.cache.reflector.options import DEFAULT_OPTIONS, ReflectorOptions
 from ctrlkit.errors import NotSynced
 from ctrlkit.model import Resource
 from ctrlkit.names import check_no_text
@@ -20,12 +21,12 @@ T = TypeVar("T")
 
 
 class ListWatchMaker(Protocol):
-    """Whatever knows the server: makes the source of a collection."""
+    """Makes the ListWatch of a collection; a Client is one."""
 
     def list_watch(
         self, resource: Resource[T], *, namespace: str = "", label_selector: str = "", field_selector: str = ""
     ) -> ListWatch[T]:
-        """The two calls for one collection."""
+        """Return the calls for one collection."""
         ...
 
 
@@ -41,24 +42,25 @@ class _Collection:
 
 @dataclass(slots=True)
 class _Entry:
-    """One informer and what keeps it: those who lease it, or somebody who asked for it for good."""
+    """One informer and what keeps it: those who borrow it, or somebody who asked for it for good."""
 
     informer: Informer[Any]
     transform: Callable[[Any], Any] | None
-    leases: int = 0
+    borrowers: int = 0
     kept: bool = False
     task: asyncio.Task[None] | None = None
 
 
 class InformerFactory:
     """
-    Informers by resource, scope and selectors, made once and shared (row I14).
+    Makes informers by resource, namespaces and selectors, each once, and shares them.
 
-        async with InformerFactory(client) as factory, factory.lease(PODS) as pods:
+        async with InformerFactory(client) as factory, factory.borrow_informer(PODS) as pods:
             await pods.wait_synced()
 
-    Shape   `namespaces` limits the informers of namespaced kinds, unless a request names its own; empty means
-            everything. `forbidden_namespaces` says whether those that may not be read hold up the others.
+    Shape   `namespaces` limits the informers of namespaced kinds, unless a request names its own; empty means all.
+            `forbidden_namespaces` says whether those that may not be read hold up the others. `reflector` has the
+            back-off and the times of their lists and watches.
     Errors  RuntimeError where it is entered or run a second time, and for informers asked for after its end: nothing
             would keep them true.
     Owner   The one `async with` block, or `run`, owns every informer's task; informers asked for meanwhile start at
@@ -71,56 +73,47 @@ class InformerFactory:
         *,
         namespaces: Sequence[str] = (),
         forbidden_namespaces: ForbiddenNamespaces = ForbiddenNamespaces.WAIT,
+        reflector: ReflectorOptions = DEFAULT_OPTIONS,
     ) -> None:
         self._source = source
         self._forbidden_namespaces = forbidden_namespaces
-        self._namespaces = _names(namespaces)
+        check_no_text(namespaces)
+        self._namespaces = tuple(namespaces)
+        self._reflector = reflector
         self._entries: dict[_Collection, _Entry] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._was_entered = False
         self._context = copy_context()
 
-    def informer(
-        self,
-        resource: Resource[T],
-        *,
-        namespaces: Sequence[str] | None = None,
-        label_selector: str = "",
-        field_selector: str = "",
-        transform: Callable[[T], T] | None = None,
-    ) -> Informer[T]:
+    def informer(self, resource: Resource[T], options: InformerOptions[T] | None = None) -> Informer[T]:
         """
-        The one informer of this collection, kept as long as the factory.
+        Return the one informer of this collection, kept as long as the factory.
 
-        Errors  ValueError where somebody else has it with another transform; TypeError for `namespaces` in one text.
+            web = factory.informer(PODS, InformerOptions(label_selector="app=web"))
+
+        Errors  ValueError where it is in use with another transform.
         """
-        entry = self._entry(self._collection(resource, namespaces, label_selector, field_selector), transform)
+        _, entry = self._entry(resource, options or InformerOptions())
         entry.kept = True
         return entry.informer
 
     @asynccontextmanager
-    async def lease(
-        self,
-        resource: Resource[T],
-        *,
-        namespaces: Sequence[str] | None = None,
-        label_selector: str = "",
-        field_selector: str = "",
-        transform: Callable[[T], T] | None = None,
+    async def borrow_informer(
+        self, resource: Resource[T], options: InformerOptions[T] | None = None
     ) -> AsyncIterator[Informer[T]]:
         """
-        The one informer of this collection, for as long as the context lasts (B12).
+        Share the one informer of this collection for the length of a block.
 
-        When the last lease ends and nobody asked for it for good, it stops; the next one to ask gets a new one.
+        It stops when the last block that borrows it ends, unless `informer` was asked for it; the next one to ask gets
+        a new one. Errors as for `informer`.
         """
-        collection = self._collection(resource, namespaces, label_selector, field_selector)
-        entry = self._entry(collection, transform)
-        entry.leases += 1
+        collection, entry = self._entry(resource, options or InformerOptions())
+        entry.borrowers += 1
         try:
             yield entry.informer
         finally:
-            entry.leases -= 1
-            if not entry.leases and not entry.kept and self._entries.get(collection) is entry:
+            entry.borrowers -= 1
+            if not entry.borrowers and not entry.kept and self._entries.get(collection) is entry:
                 del self._entries[collection]
                 await _end(entry)
 
@@ -156,14 +149,14 @@ class InformerFactory:
             await asyncio.get_running_loop().create_future()
 
     def is_kept(self, informer: Informer[Any]) -> bool:
-        """Whether somebody asked for an informer for good."""
+        """Whether an informer was asked for with `informer`, and so lives as long as the factory."""
         return any(entry.kept for entry in self._entries.values() if entry.informer is informer)
 
     async def wait_synced(
         self, *, timeout_s: float, needed: Callable[[Informer[Any]], bool] = lambda _informer: True
     ) -> None:
         """
-        Return when all informers have synced, of those that are `needed`, which is asked again when a list fails.
+        Return when all informers for which `needed` is true have synced; it is asked again when a list fails.
 
         Errors  NotSynced after the timeout, naming those that have not and why.
         """
@@ -177,7 +170,7 @@ class InformerFactory:
             raise NotSynced(f"fill the caches: {len(lagging)} not synced after {timeout_s:g} s: {reasons}") from None
 
     def busy(self) -> tuple[str, ...]:
-        """What is not done yet, in words."""
+        """Describe what is not done yet."""
         return tuple(report for informer in self.informers for report in informer.busy())
 
     def _lagging(self, needed: Callable[[Informer[Any]], bool]) -> list[Informer[Any]]:
@@ -190,50 +183,46 @@ class InformerFactory:
             if informer in self.informers:
                 raise
 
-    def _collection(
-        self, resource: Resource[Any], namespaces: Sequence[str] | None, label_selector: str, field_selector: str
-    ) -> _Collection:
-        wanted = self._namespaces if namespaces is None else _names(namespaces)
-        scopes = tuple(sorted(set(wanted))) if resource.namespaced else ()
-        return _Collection(resource, ("",) if "" in scopes or not scopes else scopes, label_selector, field_selector)
-
-    def _entry(self, wanted: _Collection, transform: Callable[[T], T] | None) -> _Entry:
-        entry = self._entries.get(wanted)
+    def _entry(self, resource: Resource[T], options: InformerOptions[T]) -> tuple[_Collection, _Entry]:
+        namespaces = self._namespaces if options.namespaces is None else options.namespaces
+        scopes = tuple(sorted(set(namespaces))) if resource.namespaced else ()
+        scopes = ("",) if "" in scopes or not scopes else scopes
+        collection = _Collection(resource, scopes, options.label_selector, options.field_selector)
+        entry = self._entries.get(collection)
         if entry is None:
             if self._was_entered and self._tasks is None:
-                raise RuntimeError(f"make an informer of {wanted.resource}: the factory has ended; make a new one")
-            entry = self._entries[wanted] = _Entry(self._make(wanted, transform), transform)
+                raise RuntimeError(f"make an informer of {resource}: the factory has ended; make a new one")
+            entry = self._entries[collection] = _Entry(self._make(collection, options), options.transform)
             self._start(entry)
-        elif entry.transform is not transform:
+        elif entry.transform is not options.transform:
             raise ValueError(
-                f"informer of {wanted.resource}: it is in use with another transform; use the same function, "
-                "or another selector"
+                f"informer of {resource}: it is in use with another transform; use the same function, or another "
+                "selector"
             )
-        return entry
+        return collection, entry
 
-    def _make(self, wanted: _Collection, transform: Callable[[Any], Any] | None) -> Informer[Any]:
-        selectors = {"label_selector": wanted.label_selector, "field_selector": wanted.field_selector}
+    def _make(self, collection: _Collection, options: InformerOptions[Any]) -> Informer[Any]:
         sources = {
-            scope: self._source.list_watch(wanted.resource, namespace=scope, **selectors) for scope in wanted.namespaces
+            scope: self._source.list_watch(
+                collection.resource,
+                namespace=scope,
+                label_selector=options.label_selector,
+                field_selector=options.field_selector,
+            )
+            for scope in collection.namespaces
         }
         return Informer(
-            wanted.resource,
+            collection.resource,
             sources,
-            transform=transform,
+            options=options,
             forbidden_namespaces=self._forbidden_namespaces,
-            **selectors,
+            reflector=self._reflector,
         )
 
     def _start(self, entry: _Entry) -> None:
         if self._tasks is not None and entry.task is None:
             name = f"informer:{entry.informer.name}"
             entry.task = self._context.run(self._tasks.create_task, entry.informer.run(), name=name)
-
-
-def _names(namespaces: Sequence[str]) -> tuple[str, ...]:
-    """Several texts: a single one would be taken for its letters."""
-    check_no_text(namespaces)
-    return tuple(namespaces)
 
 
 async def _end(entry: _Entry) -> None:

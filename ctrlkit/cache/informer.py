@@ -1,9 +1,11 @@
 """
-One collection, mirrored once and shared by all who are interested.
+An informer: one collection, listed and watched once, and shared by all who are interested.
 
     ListWatch ⇒ Reflector ⇒ [Transform] ⇒ Store ⇒ Registrations (one per handler)
                                             ⇓
                                           Lister
+
+Rows I1 to I6, I8, I10, I12; S2, S3; F11; B1, B4, B12, B14, Q25.
 """
 
 from __future__ import annotations
@@ -11,23 +13,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
-from ctrlkit.cache.fanout import Handler, Registration
-from ctrlkit.cache.pending import Delivery
+from ctrlkit.cache.handlers import Delivery, Handler, HandlerStatistics, Registration, Resync
 from ctrlkit.cache.reflector.failure import Failure
-from ctrlkit.cache.reflector.progress import Progress
-from ctrlkit.cache.reflector.reflector import Reflector
-from ctrlkit.cache.reflector.source import ListWatch
-from ctrlkit.cache.resync import Resync
-from ctrlkit.cache.statistics import InformerStatistics
-from ctrlkit.cache.store.index import IndexFunction
+from ctrlkit.cache.reflector.interfaces import ListWatch
+from ctrlkit.cache.reflector.options import DEFAULT_OPTIONS, ReflectorOptions
+from ctrlkit.cache.reflector.reflector import Reflector, ReflectorStatistics
 from ctrlkit.cache.store.lister import Lister
-from ctrlkit.cache.store.store import Store
-from ctrlkit.cache.transform import Transform
+from ctrlkit.cache.store.store import IndexFunction, Store
+from ctrlkit.cache.store.transform import Transform
 from ctrlkit.errors import DecodeError, Forbidden, NotFound, NotSynced, Unauthorized
 from ctrlkit.model import (
     Applied,
@@ -41,29 +40,74 @@ from ctrlkit.model import (
     Write,
     is_newer,
 )
+from ctrlkit.names import check_no_text
 
 T = TypeVar("T")
 
 
-class ForbiddenNamespaces(StrEnum):
-    """What becomes of those, of several namespaces, that may not be read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InformerStatistics:
+    """
+    Statistics of one informer, at one moment.
 
-    WAIT = "wait"  # nothing has synced before they may be
-    SKIP = (
-        "skip"  # the others are served meanwhile; they are asked for again and again, and filled when they may be read
-    )
+    Shape   `reflectors` by scope: a namespace, or "" for everything. `quarantined` are the objects that are stored but
+            cannot be used, by key, and why. `version` is what all scopes have reached. `index_failures` counts objects
+            that an index function could not take, `dropped` changes that removed handlers did not see.
+    Units   `last_event_age_s`: seconds since the last event of the scope that has waited longest for one; None while a
+            scope has had none.
+    """
+
+    name: str
+    synced: bool
+    objects: int
+    version: str
+    last_event_age_s: float | None
+    reflectors: Mapping[str, ReflectorStatistics]
+    handlers: tuple[HandlerStatistics, ...]
+    quarantined: Mapping[str, str]
+    index_failures: int
+    dropped: int
+
+
+class ForbiddenNamespaces(StrEnum):
+    """What an informer of several namespaces does about those that it may not read."""
+
+    WAIT = "wait"  # the informer syncs when it may read all of them
+    SKIP = "skip"  # it serves the others, keeps asking for these, and fills them when it may read them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InformerOptions(Generic[T]):
+    """
+    Which objects of a kind an informer holds, and in which form.
+
+    >>> InformerOptions(namespaces=["demo"], label_selector="app=web").field_selector
+    ''
+
+    `namespaces` are those of the factory or manager, unless given; empty means all. `transform` is applied to each
+    object before it is stored. Requests for equal options share one informer.
+
+    Errors  TypeError for `namespaces` that are one string.
+    """
+
+    namespaces: Sequence[str] | None = None
+    label_selector: str = ""
+    field_selector: str = ""
+    transform: Callable[[T], T] | None = None
+
+    def __post_init__(self) -> None:
+        check_no_text(self.namespaces)
 
 
 class Informer(Generic[T]):
     """
-    A mirror of one kind, in one or several scopes, with any number of handlers.
+    Keeps a local copy of one kind, in one or several namespaces, and calls handlers with each change.
 
     Shape   `sources` maps a scope (a namespace, or "" for everything) to its ListWatch; each has a reflector of its own
-            and writes its own part of the one store. The selectors are those of the sources. `transform` is applied to
-            each object before it is stored. `forbidden_namespaces` says whether scopes that may not be read hold up the
-            others; at least one has to be read either way.
-    Owner   `run` runs once and to the end; handlers and indexes may be added before, during, and not after (I3, I4).
-    Source  Rows I1-I6, I8, I10, I12; S2, S3; F11, B1.
+            and writes its own part of the one store. `options` has the selectors of the sources and the transform; its
+            namespaces are not used. `forbidden_namespaces` says whether scopes that may not be read hold up the others;
+            at least one has to be read either way.
+    Owner   `run` may be called once. Handlers and indexes may be added before and during the run, not after it.
     """
 
     def __init__(
@@ -71,28 +115,32 @@ class Informer(Generic[T]):
         resource: Resource[T],
         sources: Mapping[str, ListWatch[T]],
         *,
-        label_selector: str = "",
-        field_selector: str = "",
-        transform: Callable[[T], T] | None = None,
+        options: InformerOptions[T] | None = None,
         forbidden_namespaces: ForbiddenNamespaces = ForbiddenNamespaces.WAIT,
+        reflector: ReflectorOptions = DEFAULT_OPTIONS,
     ) -> None:
+        options = options or InformerOptions()
         self.resource = resource
         self.name = str(resource)
         self.sources = dict(sources)
-        self._label_selector = LabelSelector.parse(label_selector)
-        self._field_selector = field_selector
+        self._label_selector = LabelSelector.parse(options.label_selector)
+        self._field_selector = options.field_selector
         self._skips = forbidden_namespaces is ForbiddenNamespaces.SKIP
         self._skipped: set[str] = set()
         self._initial_ended = False
-        self._store: Store[T] = Store(transform=None if transform is None else Transform(resource, transform))
+        self._store: Store[T] = Store(
+            transform=None if options.transform is None else Transform(resource, options.transform)
+        )
         self.lister: Lister[T] = Lister(resource, self._store)
         self._reflectors = {
-            scope: Reflector(source, self, name=f"{self.name}@{scope}" if scope else self.name, scope=scope)
+            scope: Reflector(
+                source, self, name=f"{self.name}@{scope}" if scope else self.name, scope=scope, options=reflector
+            )
             for scope, source in sources.items()
         }
         self._registrations: list[Registration[T]] = []
         self._resyncs: dict[Registration[T], Resync[T]] = {}
-        self._progress = Progress()
+        self._waiters = ConditionWaiters()
         self._dropped = 0
         self._rewritten = 0
         self._state = "new"
@@ -101,37 +149,38 @@ class Informer(Generic[T]):
 
     @property
     def last_error(self) -> Exception | None:
-        """Why the mirror may be behind: the last failure since the last success, of any scope."""
+        """The last failed list or watch of any scope since its last success: why the cache may be behind."""
         return next((r.last_error for r in self._reflectors.values() if r.last_error is not None), None)
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """The version each scope has reached."""
+        """The resourceVersion that each scope has reached."""
         return {scope: reflector.version for scope, reflector in self._reflectors.items()}
 
     @property
     def quarantine(self) -> Mapping[ObjectKey, DecodeError]:
-        """The objects that are here but cannot be used, and why: each look at one raises its error (B14)."""
+        """Objects in the cache that could not be decoded, with the error that each read of them raises."""
         return self._store.quarantine
 
     def has_synced(self) -> bool:
         """
-        Whether every scope was listed once, but for those that are skipped; handlers may still be behind (see
-        Registration.has_synced).
+        Whether every scope was listed once, skipped ones excepted.
+
+        Handlers may still be behind: see Registration.has_synced.
         """
         return self._have_synced()
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """The scopes that may not be read, and are served without (ForbiddenNamespaces.SKIP)."""
+        """The scopes that are skipped because they may not be read (ForbiddenNamespaces.SKIP)."""
         return tuple(sorted(self._skipped))
 
     def is_refused(self) -> bool:
-        """Whether the server refuses a scope: its kind is not served, or nobody may read it as whom we came."""
+        """Whether the server refuses to list a scope: the kind is not served, or reading it is not allowed."""
         return any(isinstance(error, NotFound | Forbidden | Unauthorized) for error in self.failing().values())
 
     def failing(self) -> Mapping[str, Exception]:
-        """Why each scope that may be behind is: its last failure since its last success."""
+        """The last failure of each scope since its last success; scopes that work are left out."""
         return {scope: r.last_error for scope, r in self._reflectors.items() if r.last_error is not None}
 
     async def wait_synced(self, *, unless: Callable[[], bool] | None = None) -> None:
@@ -139,10 +188,10 @@ class Informer(Generic[T]):
         Return once `has_synced`, or once `unless` holds, which is asked after each failed list; NotSynced where the
         informer ends before.
         """
-        await self._progress.until(lambda: self.has_synced() or (unless is not None and unless()))
+        await self._waiters.until(lambda: self.has_synced() or (unless is not None and unless()))
 
     def lag(self) -> str:
-        """Which scopes are still to be listed, what they do, and why it takes so long; for an error's text (B4)."""
+        """Describe the scopes that were not listed yet, with the state and the last error of each."""
         lines = []
         for scope, reflector in self._reflectors.items():
             if not reflector.synced.is_set():
@@ -153,23 +202,23 @@ class Informer(Generic[T]):
         return "; ".join(lines)
 
     def add_index(self, name: str, function: IndexFunction) -> None:
-        """Add a way to find objects: `function` gives each Record the values it is found under (S2, S3)."""
+        """Add an index: `function` returns the values under which a Record is found."""
         self._store.add_index(name, function)
 
     def add_handler(
         self, handler: Handler[T], *, name: str = "", delivery: Delivery = Delivery.EVERY, resync_s: float = 0.0
     ) -> Registration[T]:
         """
-        Call `handler` with every change from now on, after one `added` for each object already here (I2).
+        Call `handler` with every change from now on, after one `added` for each object already here.
 
         Shape   It is called in the informer's own context: context variables of whoever adds it are not seen.
-        Units   `resync_s` (at least 1): about so often the handler is told of every object as it is; 0 is never (I10).
-        Errors  RuntimeError once the informer has ended (I3); ValueError for another `resync_s`.
+        Units   `resync_s` (at least 1): about so often it is called with every object as it is; 0 is never.
+        Errors  RuntimeError once the informer has ended; ValueError for another `resync_s`.
         """
         if self._state == "ended":
             raise RuntimeError(f"add a handler to informer {self.name}: it has ended; add it to one that runs")
         name = name or getattr(handler, "__qualname__", "handler")
-        registration = Registration(handler, name=name, delivery=delivery, removed=self._forget)
+        registration = Registration(handler, name=name, delivery=delivery, on_remove=self._forget)
         if resync_s:
             self._resyncs[registration] = Resync(self._store, registration.publish, every_s=resync_s)
         self._registrations.append(registration)
@@ -183,7 +232,7 @@ class Informer(Generic[T]):
         return dropped
 
     async def run(self) -> None:
-        """Mirror the collection until cancelled. RuntimeError for a second run (I4)."""
+        """List and watch until cancelled. RuntimeError for a second run."""
         if self._state != "new":
             raise RuntimeError(f"run informer {self.name}: it was run before; make a new one")
         self._state = "running"
@@ -196,23 +245,23 @@ class Informer(Generic[T]):
                     tasks.create_task(reflector.run(), name=f"reflector:{self.name}:{scope or '*'}")
         finally:
             self._state = "ended"
-            self._progress.end(f"wait for informer {self.name}: it has ended; ask one that runs")
+            self._waiters.end(f"wait for informer {self.name}: it has ended; ask one that runs")
             for registration in tuple(self._registrations):
                 if dropped := self.remove_handler(registration):
                     self._log.info("changes_dropped", informer=self.name, handler=registration.name, changes=dropped)
 
-    # Read your own writes (B1, Q25, F11).
+    # Read your own writes.
 
     async def reached(self, version: str, *, namespace: str = "", timeout_s: float | None = None) -> None:
         """
-        Return once the mirror shows what the server had at a version: that of a write, of a list, of any object.
+        Return once the cache has reached a resourceVersion: that of a write, of a list, of any object.
 
             made = await client.create(CONFIG_MAPS, body)
             await informer.reached(made.metadata.resource_version, namespace="demo", timeout_s=5)
 
-        Shape   `namespace` is the write's: it says which scope to ask where there are several. Versions of quiet kinds
-                may be reached with the server's next bookmark only; for one object, `shown` knows sooner. Where the
-                server's history is rewritten meanwhile, it returns once the newest state is here: no server has the
+        Shape   `namespace` is the write's: it selects the scope where there are several. The version of a quiet kind
+                may be reached with the server's next bookmark only; for one object, `shown` returns sooner. If the
+                server is restored from a backup meanwhile, it returns once the newest state is here: no server has the
                 version any more.
         Errors  NotSynced after the timeout or at the informer's end, with the reason if one is known.
         """
@@ -224,10 +273,11 @@ class Informer(Generic[T]):
 
     def shows(self, write: Write) -> bool:
         """
-        Whether what is read here is not older than a write; true also of writes that will never be seen here.
+        Whether the cache shows a write, or anything newer; True also for writes that this informer will never see.
 
-        An object is not older once it has the write's version or a newer one, is gone, or is another of the same name.
-        A deleted one is gone, marked as going, or another. Of an object that is not here the mirror's version decides.
+        A written object is shown once it has the write's version or a newer one, is gone, or is another of the same
+        name; a deletion once the object is gone, is being deleted, or is another. For an object that is not here the
+        version of the cache decides.
         """
         if not self._mirrors(write):
             return True
@@ -244,12 +294,12 @@ class Informer(Generic[T]):
                 return another or (record.meta.deleting and caught_up)
 
     def busy(self) -> tuple[str, ...]:
-        """What is not done yet, in words; empty when the mirror and its handlers rest."""
+        """Describe what is not done yet; empty when the informer and its handlers are idle."""
         lagging = [f"informer:{self.name} not synced"] if self._state == "running" and not self.has_synced() else []
         return (*lagging, *(f"handler:{r.name} has {r.depth} changes to see" for r in self._registrations if r.depth))
 
     def statistics(self) -> InformerStatistics:
-        """A picture of now."""
+        """The statistics at this moment."""
         reflectors = {scope: reflector.statistics() for scope, reflector in self._reflectors.items()}
         ages = [r.last_event_age_s for r in reflectors.values()]
         return InformerStatistics(
@@ -265,7 +315,7 @@ class Informer(Generic[T]):
             dropped=self._dropped,
         )
 
-    # The reflectors' sink. State changes here, between two awaits, and nowhere else.
+    # The StoreWriter of the reflectors. State changes here, between two awaits, and nowhere else.
 
     def known(self, record: Record[T]) -> Record[T]:
         """The record that is stored where this one says the same."""
@@ -284,23 +334,24 @@ class Informer(Generic[T]):
         return self._store.records(self._store.keys(scope)[:count])
 
     def replace(self, snapshot: Snapshot[T], *, cause: Cause, scope: str) -> None:
-        """Hold exactly this snapshot in a scope, and tell the handlers."""
+        """Hold exactly this snapshot in a scope, and publish the changes."""
         self._rewritten += cause is Cause.REWRITTEN
         self._publish(self._store.replace(snapshot, cause=cause, scope=scope))
         if scope in self._skipped:
             self._skipped.discard(scope)
             self._log.info("namespace_readable", informer=self.name, namespace=scope, objects=len(snapshot.records))
         self._look_for_sync(listed=scope)
-        asyncio.get_running_loop().call_soon(self._progress.moved)  # by then the reflector has said that it has synced
+        # on the next turn, when the reflector has said that it has synced
+        asyncio.get_running_loop().call_soon(self._waiters.check_soon)
 
     def apply(self, events: Sequence[Applied[T] | Deleted[T]]) -> None:
-        """Carry out changes in order, and tell the handlers."""
+        """Carry out changes in order, and publish them."""
         self._publish([change for event in events if (change := self._store.apply(event)) is not None])
-        self._progress.moved()
+        self._waiters.check_soon()
 
     def advance(self, version: str, *, scope: str) -> None:
         """All up to a version was told."""
-        self._progress.moved()
+        self._waiters.check_soon()
 
     def list_failed(self, error: Exception, *, scope: str) -> None:
         """A scope that may not be read is skipped, where that was asked for, until it may."""
@@ -309,7 +360,7 @@ class Informer(Generic[T]):
             self._skipped.add(scope)
             self._log.warning("namespace_skipped", informer=self.name, namespace=scope, error=str(error))
             self._look_for_sync()
-        self._progress.moved()
+        self._waiters.check_soon()
 
     def _have_synced(self, *, listed: str | None = None) -> bool:
         """Whether all scopes were listed or are skipped, and one was listed; `listed` says of one that it is now."""
@@ -345,7 +396,7 @@ class Informer(Generic[T]):
             resync.stop()
 
     def _mirrors(self, write: Write) -> bool:
-        """Whether the write was to a collection that is mirrored here."""
+        """Whether the write was to a collection that this informer watches."""
         servers = {getattr(source, "server", None) for source in self.sources.values()}
         here = write.server is None or not servers.isdisjoint((None, write.server))
         return here and write.resource.identity == self.resource.identity and bool(self._scopes_of(write.key.namespace))
@@ -366,7 +417,7 @@ class Informer(Generic[T]):
         rewritten = self._rewritten
         try:
             async with asyncio.timeout(timeout_s):
-                await self._progress.until(lambda: self._rewritten != rewritten or condition())
+                await self._waiters.until(lambda: self._rewritten != rewritten or condition())
         except TimeoutError:
             at = ", ".join(self.versions.values())
             why = f" [{self.last_error}]" if self.last_error is not None else ""
@@ -384,3 +435,48 @@ def _oldest(ages: Sequence[float | None]) -> float | None:
 
 def _in_order(version: str) -> tuple[int, str]:
     return (len(version), version)
+
+
+class ConditionWaiters:
+    """
+    Lets callers wait for conditions, which are checked each time the cache changes, not on a timer.
+
+    Cost    Nothing while nobody waits; else each condition once a turn of the loop in which something came.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
+        self._scheduled = False
+        self._ended = ""
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return once the condition holds; NotSynced where the informer ends before."""
+        if condition():
+            return
+        if self._ended:
+            raise NotSynced(self._ended)
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[future] = condition
+        try:
+            await future
+        finally:
+            del self._waiting[future]
+
+    def check_soon(self) -> None:
+        """Check the conditions on the loop's next turn, when all that came is in its place."""
+        if self._waiting and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def end(self, why: str) -> None:
+        """Fail all who wait, now and later."""
+        self._ended = why
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(NotSynced(why))
+
+    def _look(self) -> None:
+        self._scheduled = False
+        for future, condition in self._waiting.items():
+            if not future.done() and condition():
+                future.set_result(None)

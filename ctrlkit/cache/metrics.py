@@ -1,89 +1,72 @@
 """
-What informers count, as Prometheus samples.
+Prometheus samples of informers.
 
-In       `Informer.statistics()`, when somebody scrapes and at no other time.
-Out      One metric family for each name in METRICS, registered by whoever serves them:
+    REGISTRY.register(InformerCollector(lambda: manager.informers))
 
-             REGISTRY.register(InformerCollector(lambda: manager.informers))
-
-Nothing of the event path knows of metrics: the numbers are plain integers there, and this module is imported by who
-wants samples. Names and buckets of row R27 where client-go has one; the rest of B19, B4, B8.
+Informers do not know of metrics: they count in plain integers, and this module reads their statistics at each scrape.
+Names and buckets of row R27 where client-go has one; the rest of B19, B4, B8.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from ctrlkit.cache.fanout import HandlerStatistics
-from ctrlkit.cache.informer import Informer
-from ctrlkit.cache.statistics import InformerStatistics
+from ctrlkit.cache.handlers import HandlerStatistics
+from ctrlkit.cache.informer import Informer, InformerStatistics
 from ctrlkit.histogram import HistogramStatistics
-from ctrlkit.samples import add_sample
+from ctrlkit.samples import COUNTER, GAUGE, HISTOGRAM, Family, Sample, SampleCollector
 
 INFORMER_LABELS = ("name", "group", "version", "resource")
+_OF_SCOPES, _OF_HANDLERS = (*INFORMER_LABELS, "scope"), (*INFORMER_LABELS, "handler")
 VERSION_DIGITS = 15
-"""Of a resourceVersion the last ones only: a sample is a float, and has no room for more (row R27)."""
+"""Of a resourceVersion the last ones only: a sample is a float, and has no room for more."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Family:
-    name: str
-    help: str
-    labels: tuple[str, ...]
-    kind: type[GaugeMetricFamily] | type[CounterMetricFamily] | type[HistogramMetricFamily]
-
-
-_GAUGE, _COUNTER, _HISTOGRAM = GaugeMetricFamily, CounterMetricFamily, HistogramMetricFamily
 METRICS = (
-    _Family("informer_queued_items", "Changes that handlers have yet to see.", (), _GAUGE),
-    _Family("informer_processing_latency_seconds", "From store to end of handler.", ("handler",), _HISTOGRAM),
-    _Family("informer_store_resource_version", "The version that is mirrored, its last 15 digits.", (), _GAUGE),
-    _Family("informer_store_items", "Objects in the store.", (), _GAUGE),
-    _Family("informer_quarantined_items", "Objects in the store that cannot be used.", (), _GAUGE),
-    _Family("informer_index_failures_total", "Objects that an index function could not take.", (), _COUNTER),
-    _Family("informer_dropped_items_total", "Changes that removed handlers did not see.", (), _COUNTER),
-    _Family("informer_synced", "1 once the first list is in the store.", (), _GAUGE),
-    _Family("informer_last_event_age_seconds", "Since the server told anything.", ("scope",), _GAUGE),
-    _Family("informer_lists_total", "Lists asked for, by reason.", ("scope", "reason"), _COUNTER),
-    _Family("informer_watches_total", "Watches asked for.", ("scope",), _COUNTER),
-    _Family("informer_failing", "1 while the last list or watch failed.", ("scope", "verb", "cause"), _GAUGE),
-    _Family(
+    Family("informer_queued_items", "Changes that handlers have yet to see.", GAUGE, INFORMER_LABELS),
+    Family("informer_processing_latency_seconds", "From store to end of handler.", HISTOGRAM, _OF_HANDLERS),
+    Family(
+        "informer_store_resource_version", "The version that is mirrored, its last 15 digits.", GAUGE, INFORMER_LABELS
+    ),
+    Family("informer_store_items", "Objects in the store.", GAUGE, INFORMER_LABELS),
+    Family("informer_quarantined_items", "Objects in the store that cannot be used.", GAUGE, INFORMER_LABELS),
+    Family("informer_index_failures_total", "Objects that an index function could not take.", COUNTER, INFORMER_LABELS),
+    Family("informer_dropped_items_total", "Changes that removed handlers did not see.", COUNTER, INFORMER_LABELS),
+    Family("informer_synced", "1 once the first list is in the store.", GAUGE, INFORMER_LABELS),
+    Family("informer_last_event_age_seconds", "Since the server told anything.", GAUGE, _OF_SCOPES),
+    Family("informer_lists_total", "Lists asked for, by reason.", COUNTER, (*_OF_SCOPES, "reason")),
+    Family("informer_watches_total", "Watches asked for.", COUNTER, _OF_SCOPES),
+    Family("informer_failing", "1 while the last list or watch failed.", GAUGE, (*_OF_SCOPES, "verb", "cause")),
+    Family(
         "informer_unreadable_total",
         "Lines and items that tell of no object: no name, another kind, no JSON.",
-        ("scope",),
-        _COUNTER,
+        COUNTER,
+        _OF_SCOPES,
     ),
-    _Family("informer_handler_queued_items", "Changes a handler has yet to see.", ("handler",), _GAUGE),
-    _Family("informer_handler_oldest_item_seconds", "How long the oldest has waited.", ("handler",), _GAUGE),
-    _Family("informer_handler_high_water_items", "The most that ever waited.", ("handler",), _GAUGE),
-    _Family("informer_handled_items_total", "Changes a handler has seen.", ("handler",), _COUNTER),
-    _Family("informer_handler_failures_total", "Changes for which a handler raised.", ("handler",), _COUNTER),
+    Family("informer_handler_queued_items", "Changes a handler has yet to see.", GAUGE, _OF_HANDLERS),
+    Family("informer_handler_oldest_item_seconds", "How long the oldest has waited.", GAUGE, _OF_HANDLERS),
+    Family("informer_handler_high_water_items", "The most that ever waited.", GAUGE, _OF_HANDLERS),
+    Family("informer_handled_items_total", "Changes a handler has seen.", COUNTER, _OF_HANDLERS),
+    Family("informer_handler_failures_total", "Changes for which a handler raised.", COUNTER, _OF_HANDLERS),
 )
 
 
-class InformerCollector(Collector):
+class InformerCollector(SampleCollector):
     """
-    Samples of informers; `informers` says which, at each scrape.
+    Collects the statistics of informers; `informers` returns them at each scrape.
 
     Two of one name and kind (under different selectors, or of different Python types) are told apart by `#2` after the
     name. Handlers of one informer should have names of their own; their samples are added up otherwise.
     """
 
+    families = METRICS
+
     def __init__(self, informers: Callable[[], Iterable[Informer[Any]]]) -> None:
         self._informers = informers
 
-    def describe(self) -> Iterator[Metric]:
-        """The families, without samples: registering asks nobody anything."""
-        return (_empty(family) for family in METRICS)
-
-    def collect(self) -> Iterator[Metric]:
-        """The families, with a sample for each informer, scope and handler there is now."""
-        families = {family.name: _empty(family) for family in METRICS}
+    def samples(self) -> Iterator[Sample]:
+        """The samples of each informer, scope and handler there is now."""
         seen: dict[tuple[str, ...], int] = {}
         for informer in self._informers():
             statistics, resource = informer.statistics(), informer.resource
@@ -91,14 +74,10 @@ class InformerCollector(Collector):
             count = seen[labels] = seen.get(labels, 0) + 1
             labels = (f"{labels[0]}#{count}" if count > 1 else labels[0], *labels[1:])
             for name, more, value in (*_of_informer(statistics), *_of_scopes(statistics), *_of_handlers(statistics)):
-                add_sample(families[name], (*labels, *more), value)
-        return iter(families.values())
+                yield name, (*labels, *more), value
 
 
-_Sample = tuple[str, tuple[str, ...], float | HistogramStatistics]
-
-
-def _of_informer(of: InformerStatistics) -> Iterator[_Sample]:
+def _of_informer(of: InformerStatistics) -> Iterator[Sample]:
     yield "informer_queued_items", (), sum(handler.depth for handler in of.handlers)
     if of.version.isdigit():
         yield "informer_store_resource_version", (), int(of.version[-VERSION_DIGITS:])
@@ -109,7 +88,7 @@ def _of_informer(of: InformerStatistics) -> Iterator[_Sample]:
     yield "informer_synced", (), of.synced
 
 
-def _of_scopes(of: InformerStatistics) -> Iterator[_Sample]:
+def _of_scopes(of: InformerStatistics) -> Iterator[Sample]:
     for scope, reflector in of.reflectors.items():
         for reason, count in reflector.lists.items():
             yield "informer_lists_total", (scope, reason), count
@@ -122,7 +101,7 @@ def _of_scopes(of: InformerStatistics) -> Iterator[_Sample]:
                 yield "informer_failing", (scope, verb, failure.cause.value), 1
 
 
-def _of_handlers(of: InformerStatistics) -> Iterator[_Sample]:
+def _of_handlers(of: InformerStatistics) -> Iterator[Sample]:
     names: dict[str, list[HandlerStatistics]] = {}
     for handler in of.handlers:
         names.setdefault(handler.name, []).append(handler)
@@ -133,7 +112,3 @@ def _of_handlers(of: InformerStatistics) -> Iterator[_Sample]:
         yield "informer_handled_items_total", (name,), sum(handler.handled for handler in handlers)
         yield "informer_handler_failures_total", (name,), sum(handler.failures for handler in handlers)
         yield "informer_processing_latency_seconds", (name,), HistogramStatistics.total(h.latency for h in handlers)
-
-
-def _empty(family: _Family) -> Metric:
-    return family.kind(family.name, family.help, labels=(*INFORMER_LABELS, *family.labels))

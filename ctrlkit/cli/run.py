@@ -20,10 +20,10 @@ from msgspec import structs
 from ctrlkit.cli import Command
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
+from ctrlkit.manager.decorator import ReconcilerFunction
 from ctrlkit.manager.program import Build, run_program
 from ctrlkit.manager.settings import Settings, settings_known
-from ctrlkit.manager.short_form import ShortForm
-from ctrlkit.manager.sources import add_flags
+from ctrlkit.manager.settings_sources import add_flags
 
 _EPILOG: Final = """\
 examples:
@@ -62,7 +62,7 @@ def load_builds(target: str) -> tuple[Build, ...]:
     for build in builds:
         if (why_not := _objection(build)) is not None:
             raise ConfigError(
-                f"run {target}: {why_not}; name a function decorated with @controller, a build function that takes the "
+                f"run {target}: {why_not}; name a function decorated with @reconciler, a build function that takes the "
                 "manager, or a list of these"
             )
     return builds
@@ -87,19 +87,19 @@ def _instead(module: Any, attribute: str) -> str:
     """What could have been meant."""
     public = [name for name in vars(module) if not name.startswith("_")]
     near = difflib.get_close_matches(attribute, public, n=1)
-    short_forms = [name for name in public if isinstance(getattr(module, name), ShortForm)]
+    short_forms = [name for name in public if isinstance(getattr(module, name), ReconcilerFunction)]
     meant = near or short_forms
     return f"; did you mean {' or '.join(meant)}?" if meant else ""
 
 
 def _objection(build: object) -> str | None:
     """Why something makes no controllers."""
-    if isinstance(build, ShortForm):
+    if isinstance(build, ReconcilerFunction):
         return None
     if not callable(build):
         return f"it is {_a(type(build).__name__)}"
     if inspect.iscoroutinefunction(build):
-        return f"{getattr(build, '__name__', 'it')} is an async function without @controller"
+        return f"{getattr(build, '__name__', 'it')} is an async function without @reconciler"
     try:
         inspect.signature(build).bind(None)
     except TypeError:

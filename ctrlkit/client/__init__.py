@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ctrlkit.client.client import Client
+from ctrlkit.client.client import Client, DryRun, Propagation
 from ctrlkit.client.list_watch import ClientListWatch
-from ctrlkit.client.options import DryRun, Propagation
-from ctrlkit.client.retries import DEFAULT_BACKOFF, DEFAULT_RETRY, Retries, retry_on_conflict
+from ctrlkit.client.retries import DEFAULT_BACKOFF, DEFAULT_RETRY, RetryPolicy, retry_on_conflict
 from ctrlkit.client.scale import Scale
-from ctrlkit.client.written import noting_writes
+from ctrlkit.client.writes import noting_writes
 
 __all__ = [
     "DEFAULT_BACKOFF",
@@ -16,7 +15,7 @@ __all__ = [
     "ClientListWatch",
     "DryRun",
     "Propagation",
-    "Retries",
+    "RetryPolicy",
     "Scale",
     "noting_writes",
     "retry_on_conflict",

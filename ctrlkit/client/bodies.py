@@ -28,7 +28,7 @@ def whole_object(resource: AnyResource, body: object) -> dict[str, Any]:
     >>> whole_object(CONFIG_MAPS, {"metadata": {"name": "a"}})
     {'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'a'}}
 
-    Errors  TypeError for what is no object, and for a resource of metadata alone (D13); ValueError for an object of
+    Errors  TypeError for what is no object, and for a resource of metadata alone; ValueError for an object of
             another kind.
     """
     if resource.is_metadata_only:
@@ -79,7 +79,7 @@ def patch_body(resource: AnyResource, key: ObjectKey, patch: object) -> tuple[An
     The patch as plain data, its type, and whether it takes fields from other managers by force.
 
     Errors  TypeError for what is no patch, such as a bare dict. As `whole_object` for an ApplyPatch, and ValueError if
-            it carries managedFields or another name (row C8).
+            it carries managedFields or another name.
     """
     match patch:
         case JsonPatch(operations):

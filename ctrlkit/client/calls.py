@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Generic, TypeVar, cast
 
 from ctrlkit.client.spans import call_span
-from ctrlkit.client.written import note
+from ctrlkit.client.writes import note
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, CtrlkitError
 from ctrlkit.model import Action, Bookmark, Lines, Resource, Transport, WatchEvent
@@ -42,7 +42,7 @@ class Calls:
 
     @property
     def streams_lists(self) -> bool:
-        """Whether the server is believed to stream lists (B17)."""
+        """Whether the server is believed to stream lists."""
         return self._streams_from_s == -math.inf or monotonic() >= self._streams_from_s
 
     def stop_streaming(self) -> None:
@@ -61,7 +61,7 @@ class Calls:
         """
         Perform any verb but list and watch; the answer is what was asked for (wire/answers.py).
 
-        Errors  BadRequest for names that no server could tell apart from a path (row C8); those of `check_answer`.
+        Errors  BadRequest for names that no server could tell apart from a path; those of `check_answer`.
         """
         return (await self._answer(action)).data
 

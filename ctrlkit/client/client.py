@@ -6,13 +6,12 @@ import builtins
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from enum import Enum
 from typing import Any, TypeVar
 
 from ctrlkit.client.bodies import patch_body, replacement, whole_object
 from ctrlkit.client.calls import Calls
-from ctrlkit.client.list_watch import PAGE_SIZE, ClientListWatch
-from ctrlkit.client.options import DryRun, Propagation
-from ctrlkit.client.pages import list_all
+from ctrlkit.client.list_watch import PAGE_SIZE, ClientListWatch, list_all
 from ctrlkit.client.scale import Scale, read_scale
 from ctrlkit.errors import BadRequest
 from ctrlkit.model import (
@@ -37,6 +36,21 @@ from ctrlkit.names import program_name
 T = TypeVar("T")
 
 
+class DryRun(Enum):
+    """Whether a write is carried out, or only checked and answered as if it were."""
+
+    NO = "no"
+    ALL = "All"
+
+
+class Propagation(Enum):
+    """What becomes of the objects that an object owns when it is deleted."""
+
+    BACKGROUND = "Background"
+    FOREGROUND = "Foreground"
+    ORPHAN = "Orphan"
+
+
 class Client:
     """
     All verbs over one Transport: HTTP to a server, or a fake.
@@ -57,7 +71,8 @@ class Client:
             have been carried out), DecodeError where what came is not what was asked for, such as a gateway's page
             (as before), or does not fit the type (a write was carried out); and BadRequest, without asking the server,
             for names it could not understand. ValueError for a key that is neither an ObjectKey nor text.
-    Source  Rows C1, C8, R4, B21: no throttle on this side, the server's own fairness says when to wait.
+
+    There is no throttle on this side: the server's priority and fairness say when to wait.
     """
 
     def __init__(self, transport: Transport, *, field_manager: str = "") -> None:

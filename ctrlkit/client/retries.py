@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retries:
+class RetryPolicy:
     """
     How often to try, and the waits between tries.
 
-    >>> [round(delay, 3) for delay in Retries(tries=4, first_s=0.01, factor=5.0, jitter=0.0).delays_s(Random())]
+    >>> [round(delay, 3) for delay in RetryPolicy(tries=4, first_s=0.01, factor=5.0, jitter=0.0).delays_s(Random())]
     [0.01, 0.05, 0.25]
 
     Units   Seconds; a wait is uniform in [1, 1 + jitter] times `first_s`, which grows by `factor` each time.
@@ -33,7 +33,7 @@ class Retries:
 
     def __post_init__(self) -> None:
         if self.tries < 1 or self.first_s < 0 or self.factor < 0 or self.jitter < 0:
-            raise ValueError(f"Retries: at least one try, and no number below 0, got {self}")
+            raise ValueError(f"RetryPolicy: at least one try, and no number below 0, got {self}")
 
     def delays_s(self, chance: Random) -> Iterator[float]:
         """The waits, one fewer than tries."""
@@ -41,14 +41,14 @@ class Retries:
             yield self.first_s * self.factor**number * chance.uniform(1.0, 1.0 + self.jitter)
 
 
-DEFAULT_RETRY: Final = Retries(tries=5, first_s=0.010)
+DEFAULT_RETRY: Final = RetryPolicy(tries=5, first_s=0.010)
 """For many writers who want little things each."""
 
-DEFAULT_BACKOFF: Final = Retries(tries=4, first_s=0.010, factor=5.0)
+DEFAULT_BACKOFF: Final = RetryPolicy(tries=4, first_s=0.010, factor=5.0)
 """For another busy writer, such as a controller that works on the same object."""
 
 
-async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], retries: Retries = DEFAULT_RETRY) -> T:
+async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], retries: RetryPolicy = DEFAULT_RETRY) -> T:
     """
     Call until it does not raise Conflict; `attempt` reads anew each time, or it loses again.
 

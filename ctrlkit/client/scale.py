@@ -12,10 +12,14 @@ from ctrlkit.model import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """An `autoscaling/v1` Scale: how many replicas are wanted, how many there are, and the selector that finds them."""
+    """
+    An `autoscaling/v1` Scale, with the fields that a client reads.
 
-    wanted: int
-    current: int
+    `selector` is the label selector, as text, that finds the replicas; `version` is the object's resourceVersion.
+    """
+
+    spec_replicas: int
+    status_replicas: int
     selector: str
     version: str
 
@@ -46,8 +50,8 @@ def read_scale(action: Action, data: bytes) -> Scale:
     except msgspec.DecodeError as error:
         raise DecodeError(f"{action}: the answer is no Scale: {error}; does the kind serve it?") from error
     return Scale(
-        wanted=body.spec.replicas,
-        current=body.status.replicas,
+        spec_replicas=body.spec.replicas,
+        status_replicas=body.status.replicas,
         selector=body.status.selector,
         version=body.metadata.resource_version,
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ctrlkit.controller.controller import Controller, Replicas
-from ctrlkit.controller.helpers.applying import Applier
+from ctrlkit.controller.helpers.apply import Applier
 from ctrlkit.controller.helpers.converge import FROM_SERVER, Converged, Convergence, create_or_patch, create_or_update
-from ctrlkit.controller.helpers.expectations import WritesNotSeen, seeing_writes
 from ctrlkit.controller.helpers.finalizers import Cleanup, Finalizers, add_finalizer, remove_finalizer
 from ctrlkit.controller.helpers.owners import (
     AlreadyOwned,
@@ -14,24 +13,36 @@ from ctrlkit.controller.helpers.owners import (
     remove_owner_reference,
     set_controller_reference,
 )
-from ctrlkit.controller.outcome import DONE, Done, Outcome, RequeueAfter
-from ctrlkit.controller.request import Reconcile, Request
+from ctrlkit.controller.reconcile import (
+    DONE,
+    Done,
+    Outcome,
+    Reconcile,
+    ReconcilerExit,
+    ReconcileTimeout,
+    Request,
+    RequeueAfter,
+    Result,
+)
 from ctrlkit.controller.retries import Retry
-from ctrlkit.controller.sources.cron import Cron
+from ctrlkit.controller.runs import ControllerStatistics
 from ctrlkit.controller.sources.feed import Feed, FeedFull
-from ctrlkit.controller.sources.handlers import Mapper, Watch, to_mapped, to_owner, to_self
-from ctrlkit.controller.sources.predicates import (
+from ctrlkit.controller.sources.schedule import Cron, Every, Schedule
+from ctrlkit.controller.sources.source import Sink, Source
+from ctrlkit.controller.sources.watch import (
+    Mapper,
     Predicate,
+    Watch,
     annotations_changed,
     generation_changed,
     label_selector,
     labels_changed,
     resource_version_changed,
+    to_mapped,
+    to_owner,
+    to_self,
 )
-from ctrlkit.controller.sources.schedule import Every, Schedule
-from ctrlkit.controller.sources.source import Sink, Source
-from ctrlkit.controller.tally import ControllerStatistics
-from ctrlkit.controller.verdict import ReconcilerExit, ReconcileTimeout, Result
+from ctrlkit.controller.writes import WritesNotSeen, seeing_writes
 
 __all__ = [
     "DONE",

@@ -38,7 +38,7 @@ class CauseKind(StrEnum):
     WOKEN = "woken"
 
 
-class Wanted(NamedTuple):
+class RunCauses(NamedTuple):
     """
     What led to one run.
 
@@ -149,7 +149,7 @@ class Causes:
         waiting = self._waiting(key, self._by_key.get(key))
         waiting.due_kind, waiting.due_at = kind, at
 
-    def take(self, key: ObjectKey, now: float) -> Wanted:
+    def take(self, key: ObjectKey, now: float) -> RunCauses:
         """
         What led to the run that begins now.
 
@@ -158,9 +158,9 @@ class Causes:
         """
         noted = self._by_key.pop(key, None)
         if noted is None:
-            return Wanted((), (), 1, now)
+            return RunCauses((), (), 1, now)
         if isinstance(noted, tuple):
-            return Wanted((_words(noted),), (_kind(noted),), 1, noted[7])
+            return RunCauses((_words(noted),), (_kind(noted),), 1, noted[7])
         words, kinds = [], []
         due, merged = noted.due_kind, noted.merged
         if due is not None and (noted.due_at <= now or due is CauseKind.RETRY or not merged):
@@ -172,7 +172,7 @@ class Causes:
             kinds.append(entry if isinstance(entry, CauseKind) else _kind(entry))
         if noted.more:
             words.append(f"and {noted.more} more")
-        return Wanted(tuple(words), tuple(kinds), merged, min(noted.since, noted.due_at, now))
+        return RunCauses(tuple(words), tuple(kinds), merged, min(noted.since, noted.due_at, now))
 
     def _waiting(self, key: ObjectKey, noted: _Seen | _Waiting | None) -> _Waiting:
         """What is noted of a key, in the form that takes more."""

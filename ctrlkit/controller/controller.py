@@ -7,7 +7,7 @@ Owns     The work queue, the tasks of its sources and workers, and its handlers 
 
 C-a  No worker starts before every source has handed over what was there at the beginning, and `may_work` is set. Until
      then a controller that waits for it keeps no keys; what its sources know by then is queued (sources.py).
-C-b  stop() ends the intake; reconciles that run go on, undisturbed, and run() returns when the last has ended.
+C-b  stop() ends the enqueuer; reconciles that run go on, undisturbed, and run() returns when the last has ended.
 C-c  A failed reconcile costs its key a delay and nobody else anything.
 C-d  A reconcile reads what the last one of its key wrote, or began late and said so (gate.py).
 C-e  A key that is not owned (restrict) is not started.
@@ -25,18 +25,15 @@ from itertools import islice
 from typing import Final
 
 from ctrlkit.controller.causes import CauseKind, Causes
-from ctrlkit.controller.gate import WriteGate
-from ctrlkit.controller.observer import OBSERVER
-from ctrlkit.controller.orphans import Orphans
-from ctrlkit.controller.request import Reconcile, refuse_sync
-from ctrlkit.controller.retries import Retries, Retry
-from ctrlkit.controller.sources.handlers import Watch, to_self
-from ctrlkit.controller.sources.source import Intake, Source
-from ctrlkit.controller.sources.supplies import Supplies
-from ctrlkit.controller.tally import ControllerStatistics
-from ctrlkit.controller.tracing import with_tracing
-from ctrlkit.controller.verdict import Result
+from ctrlkit.controller.observer import OBSERVER, with_tracing
+from ctrlkit.controller.reconcile import Reconcile, Result, refuse_sync
+from ctrlkit.controller.retries import PendingRetries, Retry
+from ctrlkit.controller.runs import ControllerStatistics
+from ctrlkit.controller.sources.active import ActiveSources
+from ctrlkit.controller.sources.source import Enqueuer, Source
+from ctrlkit.controller.sources.watch import Watch, to_self
 from ctrlkit.controller.worker import Workers
+from ctrlkit.controller.writes import OwnerChecks, WriteGate
 from ctrlkit.errors import NotSynced
 from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import logger
@@ -74,10 +71,10 @@ class Controller:
     Shape   `workers` is how many keys are reconciled at a time; of one key there is one reconcile at a time. `watches`
             share informers with other controllers. `queue` may be given for a limiter or flows of one's own; it is then
             this controller's alone, and measured. `replicas` says who works where a program runs more than once.
-    Units   `timeout_s` bounds each reconcile: one that takes longer is cut off and counts as failed (K14).
+    Units   `timeout_s` bounds each reconcile: one that takes longer is cut off and counts as failed.
     Errors  ValueError for no name, no watch, fewer than one worker, a time limit that is none, a source that is given
             twice, or another controller's queue; TypeError for a reconciler that is no async function; RuntimeError
-            from a second run (K4).
+            from a second run.
     Owner   The manager starts and stops it. A Controller runs once.
     """
 
@@ -109,16 +106,16 @@ class Controller:
         self.queue: WorkQueue[ObjectKey] = WorkQueue() if queue is None else queue
         self.queue.claim(f"Controller {name}")
         self.queue.measure()
-        self._retries = Retries(self.queue)
-        self._intake = Intake(name, self.queue, Causes(), self._retries)
+        self._retries = PendingRetries(self.queue)
+        self._enqueuer = Enqueuer(name, self.queue, Causes(), self._retries)
         self._gate = WriteGate(controller=name)
-        orphans = Orphans(controller=name)
+        owner_checks = OwnerChecks(controller=name)
         self._main = next((each for each in watches if isinstance(each, Watch) and each.mapper is to_self), None)
-        self._crew = Workers(
-            self._intake,
+        self._workers = Workers(
+            self._enqueuer,
             reconcile=reconcile,
             gate=self._gate,
-            orphans=orphans,
+            owner_checks=owner_checks,
             timeout_s=timeout_s,
             version_of=self._version_of,
             end_with=self._end_with,
@@ -131,18 +128,18 @@ class Controller:
         self._stopped = asyncio.Event()
         self._failure: Exception | None = None
         self._log = logger("controller", controller=name)
-        self._supplies = Supplies(self._intake, self._gate, orphans, failed=self._end_with)
+        self._sources = ActiveSources(self._enqueuer, self._gate, owner_checks, failed=self._end_with)
         for source in watches:
-            self._supplies.add(source)
+            self._sources.add(source)
 
     async def run(self, *, may_work: asyncio.Event | None = None) -> None:
         """
-        Wait for the sources and for `may_work` (None: for nothing), then work until stop() (K17).
+        Wait for the sources and for `may_work` (None: for nothing), then work until stop().
 
         While it waits for `may_work` its sources run, and nothing they say is kept; then all that they know is queued,
         with LOW priority. Cancelling cuts off what runs, and still awaits its end.
 
-        Errors  RuntimeError for a second run (K4). What a source raised, and ReconcilerExit, once the reconciles that
+        Errors  RuntimeError for a second run. What a source raised, and ReconcilerExit, once the reconciles that
                 ran have ended.
         """
         if self._was_run:
@@ -151,21 +148,21 @@ class Controller:
         if self._state is _State.ENDED:
             return
         self._state = _State.SYNCING
-        self._intake.is_open = may_work is None or may_work.is_set()
-        self._intake.causes.start()
-        self._crew.observer = with_tracing(OBSERVER.get())
-        self._crew.owner = asyncio.current_task()
+        self._enqueuer.is_open = may_work is None or may_work.is_set()
+        self._enqueuer.causes.start()
+        self._workers.observer = with_tracing(OBSERVER.get())
+        self._workers.owner = asyncio.current_task()
         try:
             async with asyncio.TaskGroup() as tasks:
                 try:
-                    self._supplies.start(tasks)
+                    self._sources.start(tasks)
                     self._opening = tasks.create_task(self._open(tasks, may_work), name=f"{self.name}:opening")
                     await self._stopped.wait()
                 finally:
                     self.stop()  # before the group waits: who is cut off takes in nothing more
         finally:
-            self._crew.running.close()
-            self._intake.causes.clear()
+            self._workers.running.close()
+            self._enqueuer.causes.clear()
             self._log.info("controller_stopped", abandoned=self.queue.statistics().abandoned)
         if self._failure is not None:
             raise self._failure
@@ -179,14 +176,14 @@ class Controller:
         self._state = _State.ENDED
         self._stopped.set()
         self._synced_or_ended.set()
-        self._crew.stop()
+        self._workers.stop()
         self.queue.abandon()
         self._retries.close()
         if self._opening is not None:
             self._opening.cancel()
-        self._supplies.stop()
-        for key in tuple(self._crew.held):
-            self._crew.release(key)
+        self._sources.stop()
+        for key in tuple(self._workers.held):
+            self._workers.release(key)
 
     def wake(self, key: ObjectKey) -> None:
         """
@@ -195,28 +192,28 @@ class Controller:
         One that is not this replica's to reconcile now is kept in case it comes to it.
         """
         if self._state is not _State.ENDED:
-            self._intake.keep(key, CauseKind.WOKEN, "woken", NORMAL)
+            self._enqueuer.keep(key, CauseKind.WOKEN, "woken", NORMAL)
 
     @asynccontextmanager
     async def watching(self, source: Source) -> AsyncIterator[None]:
         """
-        Have a source for the length of a block (B12); it begins at once, or with the controller.
+        Have a source for the length of a block; it begins at once, or with the controller.
 
-            async with manager.lease(CONFIG_MAPS) as config_maps, controller.watching(Watch(config_maps, to_self)):
+            async with manager.borrow_informer(SECRETS) as secrets, controller.watching(Watch(secrets, to_self)):
                 ...
 
         What it had added stays in the queue. Errors  RuntimeError once the controller has stopped.
         """
         if self._state is _State.ENDED:
             raise RuntimeError(f"watch {source.name} for controller {self.name}: it has stopped; make a new one")
-        supply = self._supplies.add(source)
+        active = self._sources.add(source)
         try:
             yield
         finally:
-            await self._supplies.remove(supply)
+            await self._sources.remove(active)
 
     def has_synced(self) -> bool:
-        """Whether every source it began with has handed over what was there at the beginning (K5)."""
+        """Whether every source it began with has handed over what was there at the beginning."""
         return self._has_synced
 
     async def wait_synced(self) -> None:
@@ -229,7 +226,7 @@ class Controller:
 
     def restrict(self, owns: Callable[[ObjectKey], bool]) -> None:
         """From now on start no key that is not owned; what the answer is may change with time."""
-        self._intake.owns = owns
+        self._enqueuer.owns = owns
 
     def enqueue_known(self, where: Callable[[ObjectKey], bool]) -> None:
         """
@@ -238,12 +235,12 @@ class Controller:
         Keys of objects that are gone, and that no other object leads to, are not among them: as after a restart. It is
         begun here and goes on a slice at a time; before the run there is nothing to do, for first lists bring all.
         """
-        self._supplies.replay(where)
+        self._sources.replay(where)
 
     async def quiesce(self, where: Callable[[ObjectKey], bool]) -> None:
         """Return when no key of these runs. Together with `restrict` none is started again, and none is owed."""
         await self._drop_foreign(where)
-        await self._crew.running.quiet(where)
+        await self._workers.running.quiet(where)
 
     def cut_off(self, where: Callable[[ObjectKey], bool]) -> None:
         """
@@ -251,14 +248,14 @@ class Controller:
 
         It takes no longer than there are workers; what is owed to these keys is for `quiesce`.
         """
-        self._crew.running.cut_off(where)
+        self._workers.running.cut_off(where)
 
     # What it does now.
 
     @property
     def running(self) -> tuple[ObjectKey, ...]:
         """The keys being reconciled now, the one that began first in front."""
-        return self._crew.running.keys()
+        return self._workers.running.keys()
 
     def busy(self) -> tuple[str, ...]:
         """
@@ -270,25 +267,25 @@ class Controller:
                 return (f"controller:{self.name} waits for its caches",)
             case _State.WAITING:
                 return ()
-        held = (f"{key} waits to see what it wrote" for key in self._crew.held)
-        reports = (*self.queue.busy(), *self._retries.busy(), *held, *self._supplies.busy())
+        held = (f"{key} waits to see what it wrote" for key in self._workers.held)
+        reports = (*self.queue.busy(), *self._retries.busy(), *held, *self._sources.busy())
         return tuple(f"controller:{self.name} {report}" for report in reports)
 
     def retries(self, *, first: int | None = None) -> tuple[Retry, ...]:
         """The keys that are owed a retry; with `first` only so many, those that come due next, in order."""
-        return self._retries.owed(first)
+        return self._retries.pending(first)
 
     def statistics(self) -> ControllerStatistics:
-        """A picture of now."""
-        tally, running = self._crew.tally, self._crew.running
+        """The statistics at this moment."""
+        counters, running = self._workers.counters, self._workers.running
         return ControllerStatistics(
-            results={result: tally.results[result] for result in Result},
-            took=tally.took.statistics(),
-            unforeseen=tally.unforeseen,
-            timeouts=tally.timeouts,
-            cancelled=tally.cancelled,
-            causes={kind: tally.causes[kind] for kind in CauseKind},
-            source_failures=self._intake.failures,
+            results={result: counters.results[result] for result in Result},
+            took=counters.took.statistics(),
+            unforeseen=counters.unforeseen,
+            timeouts=counters.timeouts,
+            cancelled=counters.cancelled,
+            causes={kind: counters.causes[kind] for kind in CauseKind},
+            source_failures=self._enqueuer.failures,
             running=running.runs(),
             stuck=running.stuck(),
             workers=self.workers,
@@ -297,19 +294,19 @@ class Controller:
         )
 
     async def _open(self, tasks: asyncio.TaskGroup, may_work: asyncio.Event | None) -> None:
-        """Let the workers in once all sources have synced (K5), and they may work; stop() cancels this wait."""
-        await self._supplies.wait_synced()
+        """Let the workers in once all sources have synced, and they may work; stop() cancels this wait."""
+        await self._sources.wait_synced()
         self._has_synced = True
         self._synced_or_ended.set()
         if may_work is not None and not may_work.is_set():
             self._state = _State.WAITING
             await may_work.wait()
         self._state = _State.WORKING
-        if not self._intake.is_open:
-            self._intake.is_open = True
-            self._supplies.replay(lambda _key: True)
+        if not self._enqueuer.is_open:
+            self._enqueuer.is_open = True
+            self._sources.replay(lambda _key: True)
         for number in range(self.workers):
-            tasks.create_task(self._crew.work(tasks), name=f"{self.name}:worker-{number}")
+            tasks.create_task(self._workers.work(tasks), name=f"{self.name}:worker-{number}")
         self._log.info("controller_started", workers=self.workers)
 
     def _end_with(self, failure: Exception) -> None:
@@ -318,11 +315,11 @@ class Controller:
 
     async def _drop_foreign(self, where: Callable[[ObjectKey], bool]) -> None:
         """Forget what is owed to keys of these that are not this replica's, a slice at a time."""
-        keys = iter(self._intake.causes.keys())
+        keys = iter(self._enqueuer.causes.keys())
         while part := list(islice(keys, SLICE)):
             for key in part:
-                if where(key) and not self._intake.owned(key):
-                    self._crew.drop(key)
+                if where(key) and not self._enqueuer.owned(key):
+                    self._workers.drop(key)
             await asyncio.sleep(0)
 
     def _version_of(self, key: ObjectKey) -> str:

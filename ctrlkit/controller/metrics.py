@@ -1,101 +1,77 @@
 """
-What controllers do, as Prometheus samples.
+Prometheus samples of controllers.
 
     REGISTRY.register(ControllerCollector(lambda: manager.controllers))
 
-Names, labels and buckets are those of controller-runtime (row K15), so its dashboards and alerts work unchanged:
+Names, labels and buckets are those of controller-runtime, so its dashboards and alerts work unchanged:
 
     reconcile_total{result}      success        done
                                  requeue_after  requeue_after
                                  error          error and terminal_error, as there
-                                 conflict       conflict: a result of our own, which no panel calls an error (B11)
+                                 conflict       conflict: a result of our own, which no panel calls an error
                                  requeue        retry_later: again, and no error
     reconcile_errors_total       error and terminal_error
-    terminal_reconcile_errors_total, reconcile_panics_total (what was unforeseen), reconcile_timeouts_total
+    terminal_reconcile_errors_total, reconcile_panics_total (unforeseen errors), reconcile_timeouts_total
 
-Each reconcile counts once in reconcile_total and once in reconcile_time_seconds. One that was cut off has no result,
-and is counted in controller_cancelled_total alone.
+Each reconcile counts once in reconcile_total and once in reconcile_time_seconds. A cancelled one has no result, and is
+counted in controller_cancelled_total alone. Rows K3, K4, K15; B1, B11, B20.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from ctrlkit.controller.controller import Controller
-from ctrlkit.controller.tally import ControllerStatistics
-from ctrlkit.controller.verdict import Result
-from ctrlkit.histogram import HistogramStatistics
-from ctrlkit.names import told_apart
-from ctrlkit.samples import add_sample
+from ctrlkit.controller.reconcile import Result
+from ctrlkit.controller.runs import ControllerStatistics
+from ctrlkit.names import unique_names
+from ctrlkit.samples import COUNTER, GAUGE, HISTOGRAM, Family, Sample, SampleCollector
 
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    name: str
-    help: str
-    kind: type[GaugeMetricFamily] | type[CounterMetricFamily] | type[HistogramMetricFamily]
-    label: str = ""
-
-    def empty(self) -> GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily:
-        """The family without samples."""
-        return self.kind(self.name, self.help, labels=("controller", self.label) if self.label else ("controller",))
-
-
-_GAUGE, _COUNTER, _HISTOGRAM = GaugeMetricFamily, CounterMetricFamily, HistogramMetricFamily
+_LABELS: Final = ("controller",)
 METRICS: Final = (
-    _Family("controller_runtime_reconcile_total", "Reconciles by result.", _COUNTER, "result"),
-    _Family("controller_runtime_reconcile_errors_total", "Reconciles that failed.", _COUNTER),
-    _Family("controller_runtime_terminal_reconcile_errors_total", "Those of them not tried again.", _COUNTER),
-    _Family("controller_runtime_reconcile_panics_total", "Reconciles that raised what nobody foresaw.", _COUNTER),
-    _Family("controller_runtime_reconcile_timeouts_total", "Reconciles that took too long.", _COUNTER),
-    _Family("controller_runtime_reconcile_time_seconds", "How long reconciles took.", _HISTOGRAM),
-    _Family("controller_runtime_max_concurrent_reconciles", "Workers.", _GAUGE),
-    _Family("controller_runtime_active_workers", "Workers that reconcile now.", _GAUGE),
-    _Family("controller_cancelled_total", "Reconciles that were cut off.", _COUNTER),
-    _Family("controller_causes_total", "What led to reconciles.", _COUNTER, "cause"),
-    _Family("controller_stuck_keys", "Reconciles that have run for too long.", _GAUGE),
-    _Family("controller_source_failures_total", "Mappers, predicates and the like that raised.", _COUNTER),
-    _Family("controller_synced", "1 once what was there at the beginning is in the queue.", _GAUGE),
+    Family("controller_runtime_reconcile_total", "Reconciles by result.", COUNTER, ("controller", "result")),
+    Family("controller_runtime_reconcile_errors_total", "Reconciles that failed.", COUNTER, _LABELS),
+    Family("controller_runtime_terminal_reconcile_errors_total", "Those of them not tried again.", COUNTER, _LABELS),
+    Family(
+        "controller_runtime_reconcile_panics_total", "Reconciles that raised what nobody foresaw.", COUNTER, _LABELS
+    ),
+    Family("controller_runtime_reconcile_timeouts_total", "Reconciles that took too long.", COUNTER, _LABELS),
+    Family("controller_runtime_reconcile_time_seconds", "How long reconciles took.", HISTOGRAM, _LABELS),
+    Family("controller_runtime_max_concurrent_reconciles", "Workers.", GAUGE, _LABELS),
+    Family("controller_runtime_active_workers", "Workers that reconcile now.", GAUGE, _LABELS),
+    Family("controller_cancelled_total", "Reconciles that were cut off.", COUNTER, _LABELS),
+    Family("controller_causes_total", "What led to reconciles.", COUNTER, ("controller", "cause")),
+    Family("controller_stuck_keys", "Reconciles that have run for too long.", GAUGE, _LABELS),
+    Family("controller_source_failures_total", "Mappers, predicates and the like that raised.", COUNTER, _LABELS),
+    Family("controller_synced", "1 once what was there at the beginning is in the queue.", GAUGE, _LABELS),
+    Family("controller_write_gate_held_keys", "Keys that wait to see what they wrote.", GAUGE, _LABELS),
+    Family("controller_write_gate_holds_total", "Times a key had to wait for its own writes.", COUNTER, _LABELS),
+    Family("controller_write_gate_timeouts_total", "Times its writes were not seen in time.", COUNTER, _LABELS),
+    Family("controller_write_gate_wait_seconds_total", "How long keys waited, in all.", COUNTER, _LABELS),
 )
 
 
-class ControllerCollector(Collector):
+class ControllerCollector(SampleCollector):
     """
-    Samples of controllers; `controllers` says which, at each scrape.
+    Collects the statistics of controllers; `controllers` returns them at each scrape.
 
-    Two of one name are told apart by `#2` after it; a name is free again when its controller is gone (K3, B20).
+    Two of one name are told apart by `#2` after it; a name is free again when its controller is gone.
     """
+
+    families = METRICS
 
     def __init__(self, controllers: Callable[[], Iterable[Controller]]) -> None:
         self._controllers = controllers
 
-    def describe(self) -> Iterator[Metric]:
-        """The families, without samples."""
-        return (family.empty() for family in METRICS)
-
-    def collect(self) -> Iterator[Metric]:
-        """The families, with a sample for each controller there is now, and for each result from the beginning (K4)."""
-        families = {family.name: family.empty() for family in METRICS}
-        for name, controller in named(self._controllers()):
+    def samples(self) -> Iterator[Sample]:
+        """The samples of each controller there is now, with each result from the beginning."""
+        for name, controller in unique_names((each.name, each) for each in self._controllers()):
             for family, more, value in _samples(controller.statistics(), synced=controller.has_synced()):
-                add_sample(families[family], (name, *more), value)
-        return iter(families.values())
+                yield family, (name, *more), value
 
 
-def named(controllers: Iterable[Controller]) -> Iterator[tuple[str, Controller]]:
-    """Each with what its samples call it."""
-    return told_apart((controller.name, controller) for controller in controllers)
-
-
-_Sample = tuple[str, tuple[str, ...], float | HistogramStatistics]
-
-
-def _samples(of: ControllerStatistics, *, synced: bool) -> Iterator[_Sample]:
+def _samples(of: ControllerStatistics, *, synced: bool) -> Iterator[Sample]:
     results = _their_results(of.results)
     for result, count in results.items():
         yield "controller_runtime_reconcile_total", (result,), count
@@ -112,6 +88,10 @@ def _samples(of: ControllerStatistics, *, synced: bool) -> Iterator[_Sample]:
     yield "controller_stuck_keys", (), len(of.stuck)
     yield "controller_source_failures_total", (), of.source_failures
     yield "controller_synced", (), synced
+    yield "controller_write_gate_held_keys", (), of.gate.held
+    yield "controller_write_gate_holds_total", (), of.gate.holds
+    yield "controller_write_gate_timeouts_total", (), of.gate.timeouts
+    yield "controller_write_gate_wait_seconds_total", (), of.gate.waited_s
 
 
 def _their_results(results: Mapping[Result, int]) -> dict[str, int]:

@@ -39,7 +39,7 @@ class Retry:
     error: str
 
 
-class Retries:
+class PendingRetries:
     """
     The keys of one queue that failed.
 
@@ -104,7 +104,7 @@ class Retries:
         self._waiting.clear()
         self._errors.clear()
 
-    def owed(self, first: int | None = None) -> tuple[Retry, ...]:
+    def pending(self, first: int | None = None) -> tuple[Retry, ...]:
         """The keys that are owed a retry; with `first` only so many, those that come due next, in order."""
         due = {**self._queue.retries(), **self._waiting}
         keys = due if first is None else nsmallest(first, due, key=due.__getitem__)

@@ -21,21 +21,21 @@ from structlog.contextvars import bind_contextvars, clear_contextvars, get_conte
 from ctrlkit.client import noting_writes
 from ctrlkit.clock import monotonic, random_source
 from ctrlkit.controller.causes import CauseKind
-from ctrlkit.controller.gate import SEEN_WITHIN_S, WriteGate
 from ctrlkit.controller.observer import Observer, Run
-from ctrlkit.controller.orphans import Orphans
-from ctrlkit.controller.request import Reconcile, Request, name_of
-from ctrlkit.controller.running import Running, RunningKeys
-from ctrlkit.controller.sources.source import Intake
-from ctrlkit.controller.tally import Tally
-from ctrlkit.controller.verdict import (
+from ctrlkit.controller.reconcile import (
+    Reconcile,
     ReconcileTimeout,
+    Request,
     Result,
     Verdict,
     exit_asked,
     judge_error,
     judge_outcome,
+    name_of,
 )
+from ctrlkit.controller.runs import ReconcileCounters, Running, RunningKeys
+from ctrlkit.controller.sources.source import Enqueuer
+from ctrlkit.controller.writes import SEEN_WITHIN_S, OwnerChecks, WriteGate
 from ctrlkit.failures import FailureLog, describe
 from ctrlkit.model import ObjectKey, Write
 from ctrlkit.telemetry import logger
@@ -58,31 +58,31 @@ class Workers:
 
     def __init__(
         self,
-        intake: Intake,
+        enqueuer: Enqueuer,
         *,
         reconcile: Reconcile,
         gate: WriteGate,
-        orphans: Orphans,
+        owner_checks: OwnerChecks,
         timeout_s: float | None,
         version_of: Callable[[ObjectKey], str],
         end_with: Callable[[Exception], None],
     ) -> None:
-        self.tally = Tally()
+        self.counters = ReconcileCounters()
         self.running = RunningKeys(stuck_after_s=max(STUCK_AFTER_S, 2 * (timeout_s or 0.0)), stuck=self._tell_stuck)
         self.observer: Observer | None = None
         self.held: dict[ObjectKey, asyncio.Task[None]] = {}
         self.owner: asyncio.Task[Any] | None = None
-        self._intake = intake
-        self._queue, self._causes, self._retries = intake.queue, intake.causes, intake.retries
-        self._name = intake.controller
+        self._enqueuer = enqueuer
+        self._queue, self._causes, self._retries = enqueuer.queue, enqueuer.causes, enqueuer.retries
+        self._name = enqueuer.controller
         self._reconcile = reconcile
         self._gate = gate
-        self._orphans = orphans
+        self._owner_checks = owner_checks
         self._timeout_s = timeout_s
         self._version_of = version_of
         self._end_with = end_with
         self._stopped = False
-        self._log = logger("controller", controller=intake.controller)
+        self._log = logger("controller", controller=enqueuer.controller)
         self._failures = FailureLog(self._log)
 
     async def work(self, tasks: asyncio.TaskGroup) -> None:
@@ -113,7 +113,7 @@ class Workers:
         self._stopped = True
 
     def _may_run(self, key: ObjectKey, tasks: asyncio.TaskGroup) -> bool:
-        if not self._intake.owned(key):
+        if not self._enqueuer.owned(key):
             self._pass_over(key)
         elif self._gate.is_open(key):
             self.release(key)
@@ -128,7 +128,7 @@ class Workers:
         """Reconcile, unless the key may not run any more after the turn of the loop that it took to get here."""
         if self._stopped:
             self._queue.add_rate_limited(run.key)  # it is closed, and counts what it does not take
-        elif not self._intake.owned(run.key):
+        elif not self._enqueuer.owned(run.key):
             self._pass_over(run.key)
         else:
             await self._run_once(run)
@@ -153,7 +153,7 @@ class Workers:
             hold.cancel()
 
     async def _hold(self, key: ObjectKey) -> None:
-        """Keep a key from the workers until its own last writes can be read; it takes no worker's time (B1)."""
+        """Keep a key from the workers until its own last writes can be read; it takes no worker's time."""
         await self._gate.opened(key)
         del self.held[key]
         self._queue.add(key, priority=LOW)
@@ -171,7 +171,7 @@ class Workers:
         inherited = get_contextvars()  # what the program had bound for log lines when it started the controller
         try:
             bind_contextvars(**names)
-            with noting_writes(partial(self._orphans.look, key)) as writes:
+            with noting_writes(partial(self._owner_checks.look, key)) as writes:
                 verdict = await self._judged(request, running)
         finally:
             clear_contextvars()  # of what the reconcile bound, too: the line about it says all that by itself
@@ -184,7 +184,7 @@ class Workers:
             if verdict is None:
                 self._note_cut_off(run, _facts(run, took_s, {}, writes, seen))
         if verdict is not None:
-            self.tally.ended(verdict, took_s=took_s)
+            self.counters.ended(verdict, took_s=took_s)
             outcome: dict[str, Any] = {"outcome": verdict.result.value}
             if (next_s := self._carry_out(key, verdict)) is not None:
                 outcome["next_s"] = round(next_s, 3)
@@ -194,7 +194,7 @@ class Workers:
         now = monotonic()
         wanted = self._causes.take(key, now)
         for kind in wanted.kinds:
-            self.tally.causes[kind] += 1
+            self.counters.causes[kind] += 1
         self._retries.began(key)
         return Run(
             self._name,
@@ -250,7 +250,7 @@ class Workers:
 
     def _carry_out(self, key: ObjectKey, verdict: Verdict) -> float | None:
         """Do as the verdict says; in how many seconds the key comes again, if it does."""
-        if not self._intake.owned(key):
+        if not self._enqueuer.owned(key):
             self.drop(key)
             return None
         kind, next_s = CauseKind.RETRY, None
@@ -262,11 +262,11 @@ class Workers:
                 self._queue.add_after(key, verdict.delay_s)
                 kind, next_s = CauseKind.REQUEUE, verdict.delay_s
             case Result.CONFLICT:
-                next_s = self._retries.conflicted(key, verdict.told)
+                next_s = self._retries.conflicted(key, verdict.message)
             case Result.RETRY_LATER:
-                next_s = self._retries.postponed(key, verdict.delay_s, verdict.told)
+                next_s = self._retries.postponed(key, verdict.delay_s, verdict.message)
             case Result.ERROR:
-                next_s = self._retries.failed(key, verdict.told)
+                next_s = self._retries.failed(key, verdict.message)
             case Result.TERMINAL_ERROR:
                 pass
         if next_s is not None:
@@ -279,10 +279,10 @@ class Workers:
 
     def _note_cut_off(self, run: Run, facts: dict[str, Any]) -> None:
         """It has no result. A key that is still this replica's own runs again: half of its work may be done."""
-        self.tally.cancelled += 1
+        self.counters.cancelled += 1
         self._log.warning("reconcile_cancelled", **facts)
         self._retries.forget(run.key)
-        if self._intake.owned(run.key):
+        if self._enqueuer.owned(run.key):
             self._causes.note(run.key, CauseKind.RETRY, "retry")
             self._queue.add_after(run.key, 0)
 
@@ -291,7 +291,7 @@ class Workers:
         if verdict.error is None or verdict.result is Result.CONFLICT:
             self._log.info("reconciled", **facts)
         elif verdict.result is Result.RETRY_LATER:
-            self._log.info("reconciled", **facts, reason=verdict.told)
+            self._log.info("reconciled", **facts, reason=verdict.message)
         else:
             where = f"reconcile of {self._name} {run.key}"
             self._failures.tell("reconciled", verdict.error, about=run.key, where=where, **facts)

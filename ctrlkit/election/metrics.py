@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ctrlkit.election.elector import Elector
-from ctrlkit.names import told_apart
+from ctrlkit.names import unique_names
 from ctrlkit.samples import COUNTER, GAUGE, Family, Sample, SampleCollector
 
 _LABELS = ("name",)
@@ -37,7 +37,7 @@ class ElectionCollector(SampleCollector):
 
     def samples(self) -> Iterator[Sample]:
         """The samples of each elector there is now."""
-        for label, elector in told_apart((elector.name, elector) for elector in self._electors()):
+        for label, elector in unique_names((elector.name, elector) for elector in self._electors()):
             of = elector.status()
             yield "leader_election_master_status", (label,), of.leading
             yield "leader_election_slowpath_total", (label,), of.slow_paths

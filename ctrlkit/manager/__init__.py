@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ctrlkit.manager.decorator import Context, ReconcilerFunction, reconciler
 from ctrlkit.manager.endpoints import CheckKind, Endpoints
-from ctrlkit.manager.errors import GraceExceeded, StillRunning
 from ctrlkit.manager.manager import Manager
 from ctrlkit.manager.program import (
     Build,
@@ -15,8 +15,8 @@ from ctrlkit.manager.program import (
     run_until_signalled,
 )
 from ctrlkit.manager.settings import Settings, SettingsError, tell_unknown_variables
-from ctrlkit.manager.short_form import Context, ShortForm, controller
 from ctrlkit.manager.signals import stop_on_signals, unless_stopped
+from ctrlkit.manager.tasks import GraceExceeded, StillRunning
 
 __all__ = [
     "Build",
@@ -25,14 +25,14 @@ __all__ = [
     "Endpoints",
     "GraceExceeded",
     "Manager",
+    "ReconcilerFunction",
     "Settings",
     "SettingsError",
-    "ShortForm",
     "StillRunning",
     "connect",
-    "controller",
     "controllers_of",
     "manager_from",
+    "reconciler",
     "run",
     "run_program",
     "run_until_signalled",

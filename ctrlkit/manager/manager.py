@@ -25,21 +25,20 @@ Rows M1, M3 to M8; K5, K17, L15, B2, B12, B15.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ctrlkit.cache import ForbiddenNamespaces, Informer, InformerFactory
+from ctrlkit.cache import ForbiddenNamespaces, Informer, InformerFactory, InformerOptions, ReflectorOptions
 from ctrlkit.client import Client
 from ctrlkit.controller import Controller, Watch
+from ctrlkit.errors import NotSynced
 from ctrlkit.events import EventRecorder, EventsApi
 from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints
-from ctrlkit.manager.errors import GraceExceeded, StillRunning
-from ctrlkit.manager.leading import Leading
-from ctrlkit.manager.parts import Parts
-from ctrlkit.manager.warm_up import warm_up
+from ctrlkit.manager.leadership import Leadership
+from ctrlkit.manager.tasks import GraceExceeded, ManagedTasks, StillRunning
 from ctrlkit.model import Resource
 from ctrlkit.telemetry import logger
 
@@ -72,9 +71,9 @@ class Manager:
     Shape   `namespaces` limits the informers of namespaced kinds; empty means all. Of several, those that may not be
             read keep the manager from starting, unless `forbidden_namespaces` is SKIP: then the others are served, and
             these as soon as they may be read. Informers, recorders and controllers
-            may be asked for and added before the run and while it lasts; they then start at once (M7). Of several
+            may be asked for and added before the run and while it lasts; they then start at once. Of several
             replicas an `elector` lets one work, a `sharding` each on its share; a controller of Replicas.ALL works in
-            all of them. `elected` is set once this replica may work, by itself where it is the only one (M6).
+            all of them. `elected` is set once this replica may work, by itself where it is the only one.
     Units   `grace_s`: how long running reconciles may go on after a stop; 0 cuts them off. `sync_timeout_s`: how long
             the first lists may take, counted anew for each controller that is added later.
     Errors  RuntimeError for a second run, and for additions to a manager that stops or has ended; ValueError for a
@@ -92,6 +91,7 @@ class Manager:
         elector: Elector | None = None,
         sharding: Sharding | None = None,
         endpoints: Endpoints | None = None,
+        reflector: ReflectorOptions | None = None,
     ) -> None:
         if grace_s < 0 or sync_timeout_s < 0:
             raise ValueError(f"Manager: times must not be negative, got {grace_s=} and {sync_timeout_s=}")
@@ -110,12 +110,17 @@ class Manager:
         """What was set, for the debug page; nothing secret."""
         self._grace_s = grace_s
         self._sync_timeout_s = sync_timeout_s
-        self._factory = InformerFactory(client, namespaces=namespaces, forbidden_namespaces=forbidden_namespaces)
+        self._factory = InformerFactory(
+            client,
+            namespaces=namespaces,
+            forbidden_namespaces=forbidden_namespaces,
+            reflector=reflector or ReflectorOptions(),
+        )
         self._controllers: list[Controller] = []
         self._recorders: dict[tuple[str, EventsApi], EventRecorder] = {}
         self._state = _State.NEW
         self._ending = asyncio.Event()
-        self._parts = Parts(told=self._ending.set)
+        self._tasks = ManagedTasks(on_failure=self._ending.set)
         self._caches: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
         self._last_writers: list[asyncio.Task[None]] = []
@@ -123,24 +128,31 @@ class Manager:
         self._working: list[asyncio.Task[None]] = []
         self._rights: list[asyncio.Task[None]] = []
         self._log = logger("manager")
-        self._leading = Leading(
+        self._leadership = Leadership(
             elector=elector,
             sharding=sharding,
             recorder=self.recorder,
             controllers=lambda: self._controllers,
-            lost=self._parts.give_up_in,
+            lost=self._tasks.give_up_in,
         )
 
     # ---- what there is ----------------------------------------------------------------------------------------------
 
     @property
     def elected(self) -> asyncio.Event:
-        """Set once this replica may work; by itself, when the caches are filled, where it is the only one (row M6)."""
-        return self._leading.elected
+        """Set once this replica may work; by itself, when the caches are filled, where it is the only one."""
+        return self._leadership.elected
+
+    @property
+    def electors(self) -> tuple[Elector, ...]:
+        """All candidates of this replica: the one for leadership, or those for its shards."""
+        if self.sharding is not None:
+            return tuple(self.sharding.electors)
+        return () if self.elector is None else (self.elector,)
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
-        """All informers asked for so far, but for those whose last lease has ended."""
+        """All informers asked for so far, but for borrowed ones that nobody uses any more."""
         return self._factory.informers
 
     @property
@@ -153,51 +165,29 @@ class Manager:
         """All recorders asked for so far."""
         return tuple(self._recorders.values())
 
-    def informer(
-        self,
-        resource: Resource[T],
-        *,
-        namespaces: Sequence[str] | None = None,
-        label_selector: str = "",
-        field_selector: str = "",
-        transform: Callable[[T], T] | None = None,
-    ) -> Informer[T]:
-        """The one informer of a collection, shared by all who ask for it; the manager's namespaces, unless named."""
+    def informer(self, resource: Resource[T], options: InformerOptions[T] | None = None) -> Informer[T]:
+        """
+        Return the one informer of a collection, shared by all who ask for it; it lives as long as the manager.
+
+            web = manager.informer(PODS, InformerOptions(label_selector="app=web"))
+        """
         self._refuse_when_over(f"make an informer of {resource}")
-        return self._factory.informer(
-            resource,
-            namespaces=namespaces,
-            label_selector=label_selector,
-            field_selector=field_selector,
-            transform=transform,
-        )
+        return self._factory.informer(resource, options)
 
     @asynccontextmanager
-    async def lease(
-        self,
-        resource: Resource[T],
-        *,
-        namespaces: Sequence[str] | None = None,
-        label_selector: str = "",
-        field_selector: str = "",
-        transform: Callable[[T], T] | None = None,
+    async def borrow_informer(
+        self, resource: Resource[T], options: InformerOptions[T] | None = None
     ) -> AsyncIterator[Informer[T]]:
         """
-        The one informer of a collection, for as long as the block lasts (row B12).
+        Share the one informer of a collection for the length of a block.
 
-            async with manager.lease(SECRETS, namespaces=["demo"]) as secrets:
+            async with manager.borrow_informer(SECRETS, InformerOptions(namespaces=["demo"])) as secrets:
                 await secrets.wait_synced()
 
-        It stops when the last block ends, unless somebody asked for it for good.
+        It stops when the last block that borrows it ends, unless `informer` was asked for it.
         """
-        self._refuse_when_over(f"lease an informer of {resource}")
-        async with self._factory.lease(
-            resource,
-            namespaces=namespaces,
-            label_selector=label_selector,
-            field_selector=field_selector,
-            transform=transform,
-        ) as informer:
+        self._refuse_when_over(f"borrow an informer of {resource}")
+        async with self._factory.borrow_informer(resource, options) as informer:
             yield informer
 
     def recorder(self, component: str, *, api: EventsApi = EventsApi.CORE_V1) -> EventRecorder:
@@ -217,7 +207,7 @@ class Manager:
             raise ValueError(f"add controller {controller.name}: it was added before; add each one once")
         self._controllers.append(controller)
         if self._state is _State.RUNNING:
-            self._admissions.append(self._parts.start("admission", self._admit(controller)))
+            self._admissions.append(self._tasks.start("admission", self._admit(controller)))
 
     def add_check(self, name: str, check: Callable[[], str], *, kind: CheckKind) -> None:
         """Ask `check` when somebody asks for the health of this process: "" is fine, anything else says why not."""
@@ -229,7 +219,7 @@ class Manager:
         return (
             *(("manager waits for its caches",) if admitting else ()),
             *self._factory.busy(),
-            *self._leading.busy(),
+            *self._leadership.busy(),
             *(report for controller in self._controllers for report in controller.busy()),
             *(report for recorder in self.recorders for report in recorder.busy()),
         )
@@ -242,14 +232,14 @@ class Manager:
 
         A second cancellation cuts off whatever the first one lets finish; the lease is then left to expire.
 
-        Errors  What the failed part raised, such as LeadershipLost (M5); NotSynced, naming the caches that did not fill
+        Errors  What the failed part raised, such as LeadershipLost; NotSynced, naming the caches that did not fill
                 in time, with the reason of each; GraceExceeded, naming what was cut off; StillRunning, naming what goes
                 on after a lost lease although it was cut off, which is left behind; a group where there are several.
         """
         if self._state is not _State.NEW:
             raise RuntimeError(f"run the manager: it {self._state.value}; make a new one for another run")
         self._state = _State.OPENING
-        self._parts.open()
+        self._tasks.open()
         serving = asyncio.create_task(self._serve(stop), name="manager")
         try:
             await asyncio.shield(serving)
@@ -264,32 +254,32 @@ class Manager:
         try:
             async with AsyncExitStack() as ends:
                 await self._open_endpoints(ends)
-                ends.push_async_callback(self._parts.end, self._last_writers)
+                ends.push_async_callback(self._tasks.end, self._last_writers)
                 ends.push_async_exit(self._give_lease_back)
-                ends.push_async_callback(self._parts.end, self._caches)
-                ends.push_async_callback(self._parts.end, self._writers)
-                ends.push_async_callback(self._parts.end, self._working)
-                ends.push_async_callback(self._parts.end, self._admissions)
+                ends.push_async_callback(self._tasks.end, self._caches)
+                ends.push_async_callback(self._tasks.end, self._writers)
+                ends.push_async_callback(self._tasks.end, self._working)
+                ends.push_async_callback(self._tasks.end, self._admissions)
                 self._start(stop)
                 await self._ending.wait()
                 self._state = _State.STOPPING
-                self._log.info("manager_stopping", failed=len(self._parts.failures))
+                self._log.info("manager_stopping", failed=len(self._tasks.failures))
                 await self._finish_work()
         finally:
             self._state = _State.ENDED
-            await self._parts.end_all()
+            await self._tasks.end_all()
             self._tell_end()
-        self._parts.raise_failures()
+        self._tasks.raise_failures()
 
     def _start(self, stop: asyncio.Event | None) -> None:
         """What was added so far; what is added from now on starts at once."""
         self._state = _State.RUNNING
-        self._caches.append(self._parts.start("caches", self._factory.run()))
+        self._caches.append(self._tasks.start("caches", self._factory.run()))
         for recorder in self.recorders:
             self._start_recorder(recorder)
-        self._admissions.append(self._parts.start("start", self._begin(self.controllers)))
+        self._admissions.append(self._tasks.start("start", self._begin(self.controllers)))
         if stop is not None:
-            self._parts.start("stop", self._end_when(stop))
+            self._tasks.start("stop", self._end_when(stop))
 
     async def _open_endpoints(self, ends: AsyncExitStack) -> None:
         if self.endpoints is not None:
@@ -302,25 +292,25 @@ class Manager:
         self._ending.set()
 
     def _start_recorder(self, recorder: EventRecorder) -> None:
-        writers = self._last_writers if recorder is self._leading.recorder else self._writers
-        writers.append(self._parts.start(f"recorder:{recorder.component}", recorder.run()))
+        writers = self._last_writers if recorder is self._leadership.recorder else self._writers
+        writers.append(self._tasks.start(f"recorder:{recorder.component}", recorder.run()))
 
     # ---- the way to work --------------------------------------------------------------------------------------------
 
     async def _begin(self, controllers: Sequence[Controller]) -> None:
-        """Caches, then controllers that are ready to work, and only then the right to work (M1, K17)."""
+        """Caches, then controllers that are ready to work, and only then the right to work."""
         own = _watched_by(controllers)
         await self._fill(lambda informer: informer in own or self._factory.is_kept(informer))
         for controller in controllers:
             self._start_controller(controller)
-        if self._leading.is_shared:
+        if self._leadership.is_shared:
             await warm_up(controllers, within_s=self._sync_timeout_s)
-        self._rights.append(self._parts.start("leading", self._leading.run(is_over=self._ending.is_set)))
+        self._rights.append(self._tasks.start("leading", self._leadership.run(is_over=self._ending.is_set)))
 
     async def _admit(self, controller: Controller) -> None:
         """
         One more: when what it watches has filled. Informers that others asked for are waited for too, for it may read
-        them, unless the server refuses them; leased ones are their users' alone.
+        them, unless the server refuses them; borrowed ones are their users' alone.
         """
         own = _watched_by([controller])
         await self._fill(
@@ -332,30 +322,30 @@ class Manager:
         await self._factory.wait_synced(timeout_s=self._sync_timeout_s, needed=needed)
 
     def _start_controller(self, controller: Controller) -> None:
-        working = controller.run(may_work=self._leading.may_work(controller))
-        self._working.append(self._parts.start(f"controller:{controller.name}", working))
+        working = controller.run(may_work=self._leadership.may_work(controller))
+        self._working.append(self._tasks.start(f"controller:{controller.name}", working))
 
     # ---- the way to the end -----------------------------------------------------------------------------------------
 
     async def _finish_work(self) -> None:
         """
-        Two phases (B2): no new work, and time for what runs; then whatever still runs is cut off, and awaited.
+        Two phases: no new work, and time for what runs; then whatever still runs is cut off, and awaited.
 
         Caches, recorders and the lease live on meanwhile.
         """
         for controller in self._controllers:
             controller.stop()
-        await self._parts.end(self._admissions)
+        await self._tasks.end(self._admissions)
         if self.sharding is not None:
-            self._parts.ask_to_end(self._rights)
+            self._tasks.ask_to_end(self._rights)
         elif not self.elected.is_set():
-            await self._parts.end(self._rights)
-        late = await self._parts.wait(self._working, timeout_s=self._grace_s)
+            await self._tasks.end(self._rights)
+        late = await self._tasks.wait(self._working, timeout_s=self._grace_s)
         cut_off = self._reconciling()
-        await self._parts.end(late)
-        if cut_off and not self._leading.is_lost:
-            self._parts.failures.append(GraceExceeded(cut_off, grace_s=self._grace_s))
-        if not self._parts.gave_up:
+        await self._tasks.end(late)
+        if cut_off and not self._leadership.is_lost:
+            self._tasks.failures.append(GraceExceeded(cut_off, grace_s=self._grace_s))
+        if not self._tasks.gave_up:
             await asyncio.gather(*(recorder.flush(timeout_s=FLUSH_S) for recorder in self.recorders))
 
     async def _give_lease_back(
@@ -363,21 +353,21 @@ class Manager:
     ) -> None:
         """In order only: whoever is in a hurry leaves it to expire."""
         if error is not None:
-            await self._parts.cut_off(self._rights)
+            await self._tasks.cut_off(self._rights)
             return
         if self.sharding is not None:
-            await self._parts.wait(self._rights)  # it was asked to end when the work was, and gives back what it holds
+            await self._tasks.wait(self._rights)  # it was asked to end when the work was, and gives back what it holds
             return
-        await self._parts.end(self._rights)
-        await self._leading.release(flush_s=FLUSH_S)
+        await self._tasks.end(self._rights)
+        await self._leadership.release(flush_s=FLUSH_S)
 
     def _tell_end(self) -> None:
-        if not self._parts.left:
+        if not self._tasks.left:
             self._log.info("manager_stopped")
             return
         running = self._reconciling()
-        self._log.error("work_left_behind", parts=self._parts.left, running=running)
-        self._parts.failures.append(StillRunning(running or self._parts.left))
+        self._log.error("work_left_behind", parts=self._tasks.left, running=running)
+        self._tasks.failures.append(StillRunning(running or self._tasks.left))
 
     def _reconciling(self) -> list[str]:
         return [f"{controller.name} {key}" for controller in self._controllers for key in controller.running]
@@ -389,3 +379,23 @@ class Manager:
 
 def _watched_by(controllers: Sequence[Controller]) -> set[Informer[Any]]:
     return {source.informer for each in controllers for source in each.watches if isinstance(source, Watch)}
+
+
+async def warm_up(controllers: Collection[Controller], *, within_s: float) -> None:
+    """
+    Return when the sources of each have handed over all that was there at the beginning; those that ended are passed
+    over.
+
+    Errors  NotSynced after `within_s` seconds, naming those that are cold.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            for controller in controllers:
+                with suppress(NotSynced):  # it has ended; if it failed, the manager ends with its error
+                    await controller.wait_synced()
+    except TimeoutError:
+        cold = ", ".join(controller.name for controller in controllers if not controller.has_synced())
+        raise NotSynced(
+            f"warm up the controllers: the sources of {cold} brought no first state within "
+            f"{within_s:g} s; see what they wait for, or allow more time with sync_timeout_s"
+        ) from None

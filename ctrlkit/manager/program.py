@@ -62,7 +62,7 @@ def run(*builds: Build | Iterable[Build], settings: Settings | None = None) -> N
     def main() -> int:
         flat = builds_in(builds)
         if not flat:
-            raise BuildError("run: there is nothing to run; give it a build function or a function under @controller")
+            raise BuildError("run: there is nothing to run; give it a build function or a function under @reconciler")
         return run_program(*flat, settings=Settings.load() if settings is None else settings)
 
     sys.exit(exit_status(Path(sys.argv[0]).name or "ctrlkit", main))
@@ -116,7 +116,7 @@ def manager_from(settings: Settings, client: Client) -> Manager:
 
 
 async def run_until_signalled(manager: Manager) -> None:
-    """Run a manager until SIGTERM or SIGINT; a second signal ends the process at once, with status 1 (row M13)."""
+    """Run a manager until SIGTERM or SIGINT; a second signal ends the process at once, with status 1."""
     with stop_on_signals() as stop:
         await manager.run(stop)
 

@@ -25,7 +25,7 @@ from ctrlkit.election.lease import LeaseTimes
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.manager.endpoints import Endpoints
-from ctrlkit.manager.sources import (
+from ctrlkit.manager.settings_sources import (
     Given,
     Setting,
     from_arguments,
@@ -135,7 +135,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
 
     @property
     def lease_times(self) -> LeaseTimes:
-        """The three times of a Lease; ValueError where they do not fit each other (row L1)."""
+        """The three times of a Lease; ValueError where they do not fit each other."""
         return LeaseTimes(lease_s=self.lease_s, renew_s=self.renew_s, retry_s=self.retry_s)
 
     @property

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
-from ctrlkit.manager.errors import StillRunning
+from ctrlkit.manager.tasks import StillRunning
 from ctrlkit.telemetry import logger
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
     """
     An event that the first signal sets; a second signal ends the process at once, with status 1.
 
-    So does a block that ends with StillRunning: a loop that is closed in order would wait for what does not end (M5).
+    So does a block that ends with StillRunning: a loop that is closed in order would wait for what does not end.
 
     Works while a coroutine holds the loop, too. What was installed for the signals before is put back at the end.
 

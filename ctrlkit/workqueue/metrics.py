@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ctrlkit.histogram import HistogramStatistics
-from ctrlkit.names import told_apart
+from ctrlkit.names import unique_names
 from ctrlkit.samples import COUNTER, GAUGE, HISTOGRAM, Family, Sample, SampleCollector
 from ctrlkit.workqueue.fifo import NORMAL
 from ctrlkit.workqueue.statistics import Statistics
@@ -55,7 +55,7 @@ class QueueCollector(SampleCollector):
     def samples(self) -> Iterator[Sample]:
         """The samples of each queue there is now."""
         named: dict[str, list[int]] = {}
-        for name, queue in told_apart(self._queues()):
+        for name, queue in unique_names(self._queues()):
             statistics = queue.statistics()
             named[name] = self._priorities.get(name, [NORMAL])
             for priority, depth in _by_label(statistics.depth, named[name]).items():

@@ -18,7 +18,7 @@ from typing import Final
 from structlog.contextvars import get_contextvars
 
 from ctrlkit.controller.observer import Run
-from ctrlkit.controller.verdict import Result, Verdict
+from ctrlkit.controller.reconcile import Result, Verdict
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.failures import describe
 from ctrlkit.fakes.clientset.clientset import Write

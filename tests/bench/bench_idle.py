@@ -18,7 +18,7 @@ import time
 import tracemalloc
 from functools import cache
 
-from ctrlkit.cache import InformerFactory
+from ctrlkit.cache import InformerFactory, InformerOptions
 from ctrlkit.client import Client
 from ctrlkit.model.kinds import CONFIG_MAPS
 from ctrlkit.wire.endpoint import Endpoint
@@ -57,7 +57,7 @@ async def _run(url: str) -> tuple[float, float]:
         tracemalloc.start()
         factory = InformerFactory(client)
         for number in range(INFORMERS):
-            factory.informer(CONFIG_MAPS, label_selector=f"n={number}")
+            factory.informer(CONFIG_MAPS, InformerOptions(label_selector=f"n={number}"))
         running = asyncio.create_task(factory.run())
         await factory.wait_synced(timeout_s=10)
         await asyncio.sleep(1)

@@ -131,7 +131,7 @@ async def test_the_definition_serves_status_and_scale() -> None:
     """`kubectl scale btcnet` works, and the network's spec cannot be changed through its status."""
     clientset = FakeClientset(None, *objects("crd"), _network(nodes=3))
     scale = await clientset.client.set_scale(NETWORKS, "default/net", 5)
-    assert scale.wanted == 5
+    assert scale.spec_replicas == 5
     await clientset.client.patch(
         NETWORKS, "default/net", MergePatch({"spec": {"nodes": 1}, "status": {"readyNodes": 2}}), subresource="status"
     )

@@ -110,7 +110,7 @@ class Starting:
         found = config_maps.lister.get(request.key)
         manager.recorder("late").event(found.metadata, CONFIG_MAPS, EventType.NORMAL, "Begun", "it began")
         config_maps.add_handler(self.on_change, name="late", resync_s=5)
-        secrets = await self.stays.enter_async_context(manager.lease(SECRETS))
+        secrets = await self.stays.enter_async_context(manager.borrow_informer(SECRETS))
         secrets.add_handler(self.on_change, name="late secrets", resync_s=5)
         await self.stays.enter_async_context(controller.watching(Watch(secrets, self.to_nothing)))
         await secrets.wait_synced()
@@ -175,21 +175,19 @@ async def test_writes_of_a_task_that_outlives_its_block_are_not_collected_for_ev
 
 SPAWNING: Final = {"create_task", "ensure_future", "call_soon", "call_later", "call_at", "add_done_callback"}
 IN_CONTEXT: Final = {
-    "cache/fanout.py": "called in the informer's context, see Informer.add_handler",
+    "cache/handlers.py": "called in the informer's context, see Informer.add_handler",
     "cache/informer.py": "of its own task, and run() is started in the factory's context",
-    "cache/progress.py": "lasts a turn of the loop, and is begun by reflectors",
-    "cache/reflector.py": "of its own task",
-    "cache/resync.py": "called in the informer's context, see Informer.add_handler",
+    "cache/reflector/reflector.py": "of its own task",
     "controller/controller.py": "of its own task, which the manager starts",
     "controller/worker.py": "of its own task, whose context no reconcile can change",
-    "controller/running.py": "called before a reconcile has set anything",
+    "controller/runs.py": "called before a reconcile has set anything",
     "election/shard.py": "of its own task, which the manager starts",
     "election/sharding.py": "of its own task, which the manager starts",
-    "manager/endpoints/heartbeat.py": "of the manager's own task",
+    "manager/endpoints/health.py": "of the manager's own task",
     "manager/manager.py": "run() begins it: it is the context that all others are copies of",
-    "manager/parts.py": "the timer of a manager that ends",
+    "manager/tasks.py": "the timer of a manager that ends",
     "manager/signals.py": "of the program's own task, before there is a manager",
-    "manager/shares.py": "of the sharding's own tasks",
+    "manager/leadership.py": "of the sharding's own tasks",
 }
 """Files that start tasks or timers in the context of their caller, and why that is right."""
 

@@ -31,12 +31,12 @@ LIMIT_S = 30.0
 PROGRAM = """
 import asyncio
 from ctrlkit import DONE, custom_resource
-from ctrlkit.manager import controller, run
+from ctrlkit.manager import reconciler, run
 from ctrlkit.model.kinds import CONFIG_MAPS
 
 GREETINGS = custom_resource(group="demo.example.com", kind="Greeting", plural="greetings")
 
-@controller(GREETINGS, owns=[CONFIG_MAPS])
+@reconciler(GREETINGS, owns=[CONFIG_MAPS])
 async def greet(greeting, context):
     if greeting.at("spec.text") == "slowly":
         print("slow", flush=True)

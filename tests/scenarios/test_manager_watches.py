@@ -33,7 +33,7 @@ async def test_a_kind_is_watched_for_a_block_and_costs_the_server_nothing_afterw
         assert seen == ["demo/hello"]
         for text in ("first", "second"):
             seen.clear()
-            async with manager.lease(SECRETS) as secrets, controller.watching(Watch(secrets, to_self)):
+            async with manager.borrow_informer(SECRETS) as secrets, controller.watching(Watch(secrets, to_self)):
                 await world.settle()
                 assert seen == ["demo/key"]
                 world.tracker.patch(SECRETS, "demo/key", MergePatch({"stringData": {"text": text}}))

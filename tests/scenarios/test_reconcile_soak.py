@@ -19,8 +19,8 @@ import structlog
 from structlog.typing import EventDict
 
 from ctrlkit import DONE, Controller, ObjectKey, Outcome, Request, RequeueAfter, TerminalError
+from ctrlkit.controller.reconcile import Result
 from ctrlkit.controller.sources.source import Sink
-from ctrlkit.controller.verdict import Result
 from ctrlkit.errors import Conflict, InternalError
 from ctrlkit.workqueue import LOW, NORMAL, Meter, WorkQueue
 from tests.support.memory import objects_there_are

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from ctrlkit.cache import InformerOptions
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.fakes.clientset.calls import Calls
@@ -81,7 +82,7 @@ class Scene:
                 await self.runs.run(request.key, name)
                 return DONE
 
-            maps = manager.informer(CONFIG_MAPS, namespaces=["demo"])
+            maps = manager.informer(CONFIG_MAPS, InformerOptions(namespaces=["demo"]))
             return Controller(name="nets", reconcile=reconcile, watches=[Watch(maps, to_self)], workers=8)
 
         return self.world.manage(build, settings=SETTINGS, name=name)

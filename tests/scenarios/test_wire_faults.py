@@ -18,8 +18,7 @@ import pytest
 
 from ctrlkit import clock
 from ctrlkit.cache import Change, ChangeKind, Informer
-from ctrlkit.cache.reflector.reflector import WATCH_TIMEOUT_S
-from ctrlkit.cache.reflector.watchdog import SILENCE_S
+from ctrlkit.cache.reflector.options import SILENCE_S, WATCH_TIMEOUT_S
 from ctrlkit.client import Client
 from ctrlkit.client.list_watch import PAGE_SIZE
 from ctrlkit.errors import RETRY_AFTER_MAX_S, DecodeError

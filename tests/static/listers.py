@@ -40,7 +40,7 @@ async def of_a_request(manager: Manager, factory: InformerFactory, client: Clien
     assert_type(manager.informer(PODS), Informer[Unstructured])
     assert_type(manager.informer(PODS.of(Pod)), Informer[Pod])
     assert_type(factory.informer(PODS.metadata_only()), Informer[PartialObjectMetadata])
-    async with factory.lease(PODS.of(Pod)) as leased:
+    async with factory.borrow_informer(PODS.of(Pod)) as leased:
         assert_type(leased, Informer[Pod])
     assert_type(await client.get(PODS.metadata_only(), "d/a"), PartialObjectMetadata)
 

@@ -185,7 +185,7 @@ class Walkthrough:
         await self.observer.until(lambda: checks.is_gone({surplus: int(surplus in self.observer.pods)}))
         await self.observer.until(lambda: checks.all_ready(self.observer.network, nodes=self.nodes))
         mesh = await self._until_in_full_mesh(self.nodes)
-        return f"{name} wanted {by_hand.wanted} pods, and wants {self.nodes} again; {mesh}"
+        return f"{name} wanted {by_hand.spec_replicas} pods, and wants {self.nodes} again; {mesh}"
 
     async def _delete(self) -> str:
         addresses = [pod.status.pod_ip for pod in self.observer.pods.values() if pod.status.pod_ip]

@@ -1,4 +1,8 @@
-"""Why a list or a watch failed, in classes that an operator can act on (rows B4 and R17)."""
+"""
+Failed lists and watches: their cause, in classes that an operator can act on, and when to log one loudly. Pure.
+
+Rows B4 and R17.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ from ctrlkit.errors import (
 
 
 class FailureCause(StrEnum):
-    """What to look at."""
+    """Why a list or a watch failed, as an operator can act on it."""
 
     MISSING = "missing"  # the kind is not served: its CustomResourceDefinition is not installed
     FORBIDDEN = "forbidden"  # no Role grants the verb
@@ -70,3 +74,46 @@ class Failure:
         """The class and the text of an error."""
         cause = next(cause for kinds, cause in _CAUSES if isinstance(error, kinds))
         return cls(cause, str(error) or type(error).__name__)
+
+
+LOUD_EVERY_S = 30.0
+
+
+class Outage:
+    """
+    The failures in a row of one collection.
+
+    >>> outage = Outage()
+    >>> [outage.failed("refused", now) for now in (0.0, 1.0, 29.0, 30.0)], outage.failed("cut", 31.0)
+    ([True, False, False, True], True)
+    >>> outage.attempts, outage.end(40.0), outage.end(41.0), outage.attempts, outage.failures
+    (5, 40.0, None, 0, 5)
+
+    Shape   `attempts` are the failures in a row, `failures` all there ever were.
+    Units   Seconds on the loop's clock.
+    """
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.failures = 0
+        self._began_at = 0.0
+        self._logged_text = ""
+        self._logged_at = 0.0
+
+    def failed(self, text: str, now: float) -> bool:
+        """One more failure; whether to tell of it loudly."""
+        if not self.attempts:
+            self._began_at = now
+        loud = not self.attempts or text != self._logged_text or now - self._logged_at >= LOUD_EVERY_S
+        self.attempts += 1
+        self.failures += 1
+        if loud:
+            self._logged_text, self._logged_at = text, now
+        return loud
+
+    def end(self, now: float) -> float | None:
+        """It works: how long it did not, or None where nothing had failed."""
+        if not self.attempts:
+            return None
+        self.attempts = 0
+        return now - self._began_at

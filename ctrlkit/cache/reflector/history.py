@@ -25,14 +25,14 @@ SAMPLE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class PendingDeletions:
     """
-    Deletions that a watch has to bring: of objects that are held at these versions, and are gone at `version`.
+    Deletions that a watch still has to report: of objects that are held at these versions, and are gone at `version`.
 
     >>> from ctrlkit.model import ObjectMeta
     >>> held = {ObjectKey("", "a"): Record(ObjectMeta(name="a", resource_version="3"), None, str)}
-    >>> owed = Owed("7", {ObjectKey("", "a"): "3"})
-    >>> owed.is_pending(held.get), owed.is_pending({}.get)
+    >>> pending = PendingDeletions("7", {ObjectKey("", "a"): "3"})
+    >>> pending.is_pending(held.get), pending.is_pending({}.get)
     (True, False)
     """
 
@@ -46,16 +46,16 @@ class Owed:
 
 def compare(
     sample: Snapshot[Any], held: Sequence[Record[Any]], holds: Callable[[Record[Any]], bool], *, reached: str
-) -> Owed | None:
+) -> PendingDeletions | None:
     """
-    What a watch from `reached` still owes, or None where history was rewritten.
+    Return the deletions that a watch from `reached` has to report, or None where history was rewritten.
 
     Shape   `sample` has the first objects of the newest state in the server's order, all of them where they are fewer
             than SAMPLE; `held` the first ones that are here; `holds` says whether this very state of an object is.
             Servers that tell no version cannot be compared, nor can what could not be read.
     """
     if not sample.version or sample.unreadable:
-        return Owed()
+        return PendingDeletions()
     if is_newer(reached, than=sample.version):
         return None
     unchanged = (record for record in sample.records if record.version and not is_newer(record.version, than=reached))
@@ -70,4 +70,4 @@ def compare(
     }
     if gone and sample.version == reached:
         return None
-    return Owed(sample.version, gone)
+    return PendingDeletions(sample.version, gone)

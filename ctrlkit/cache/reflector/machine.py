@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from ctrlkit.backoff import Backoff
+from ctrlkit.cache.reflector.options import DEFAULT_OPTIONS, ReflectorOptions
 from ctrlkit.errors import (
     ApiError,
     Gone,
@@ -49,19 +49,12 @@ from ctrlkit.model import is_newer
 
 ANY_VERSION = "0"
 NEWEST_VERSION = ""
-BACKOFF = Backoff(base_s=0.8, factor=2.0, cap_s=30.0)
-HEALTHY_AFTER_S = 30.0
 SHORT_WATCH_S = 1.0
 BARREN_WATCHES = 3
 SILENT_WATCHES = 3
 EARLY_S = 5.0
 """A watch that ends so much before the time that was asked for was ended by something else: perhaps a restart."""
 STREAM_TRIES = 3
-MARKER_PATIENCE_S = 5.0
-"""
-From the opening of the stream, or its last new object. Servers that stream lists send the end marker at once; to give
-up on one that would have sent it costs no more than pages, until streams are asked for again.
-"""
 REQUEST_EVERY_S = 0.5
 FIRST_REQUESTS = 4
 BAD_GATEWAY = 502
@@ -90,7 +83,7 @@ class HistoryRewritten(StreamBroken):
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamStep:
     """Wait, then have the whole collection streamed, and follow the changes on the same stream."""
 
     version: str
@@ -99,7 +92,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class List:
+class ListStep:
     """Wait, then take the whole collection by list."""
 
     version: str
@@ -108,7 +101,7 @@ class List:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchStep:
     """Wait, then follow the changes after a version; `check` says to see first whether its history is still told."""
 
     version: str
@@ -116,27 +109,27 @@ class Watch:
     check: bool = False
 
 
-Step = Stream | List | Watch
+Step = StreamStep | ListStep | WatchStep
 
 
-class Course:
+class ListWatchMachine:
     """
     The list/watch state of one collection. `streams` says whether the server is believed to stream lists.
 
-    >>> course = Course(chance=Random(1))
-    >>> course.begin()
-    List(version='0', reason=<Reason.FIRST: 'first'>, after_s=0.0)
-    >>> course.listed("7")
-    Watch(version='7', after_s=0.0, check=False)
-    >>> course.reached("9")
-    >>> course.watch_ended(Gone("too old"), lived_s=100)
-    List(version='9', reason=<Reason.EXPIRED: 'expired'>, after_s=0.0)
+    >>> machine = ListWatchMachine(chance=Random(1))
+    >>> machine.begin()
+    ListStep(version='0', reason=<Reason.FIRST: 'first'>, after_s=0.0)
+    >>> machine.listed("7")
+    WatchStep(version='7', after_s=0.0, check=False)
+    >>> machine.reached("9")
+    >>> machine.watch_ended(Gone("too old"), lived_s=100)
+    ListStep(version='9', reason=<Reason.EXPIRED: 'expired'>, after_s=0.0)
     """
 
-    def __init__(self, *, chance: Random, streams: bool = False, backoff: Backoff | None = None) -> None:
+    def __init__(self, *, chance: Random, streams: bool = False, options: ReflectorOptions = DEFAULT_OPTIONS) -> None:
         self.version = ""
         self.streams = streams
-        self._backoff = backoff or BACKOFF
+        self._options = options
         self._chance = chance
         self._failures = 0
         self._barren = 0
@@ -151,13 +144,13 @@ class Course:
         self._unpaid_s = -FIRST_REQUESTS * REQUEST_EVERY_S
 
     def begin(self) -> Step:
-        """The first step: the newest state by stream, any cached one by list (R1, R19)."""
+        """The first step: the newest state by stream, any cached one by list."""
         return self._collect(Reason.FIRST)
 
-    def without_stream(self, step: Stream) -> List:
-        """The list in place of a stream, where another collection has found that the server has none (B17)."""
+    def without_stream(self, step: StreamStep) -> ListStep:
+        """The list in place of a stream, where another collection has found that the server has none."""
         self.streams = False
-        return List(self._list_version(), step.reason)
+        return ListStep(self._list_version(), step.reason)
 
     def listed(self, version: str) -> Step:
         """A list succeeded: follow the changes after it."""
@@ -204,12 +197,12 @@ class Course:
         return self._collect(Reason.LIST_FAILED, self._wait_after(error))
 
     def streamed(self, version: str) -> None:
-        """The end marker of a streamed list came: what follows on the stream are the changes after it (R20)."""
+        """The end marker of a streamed list came: what follows on the stream are the changes after it."""
         self._collected(version)
 
     def stream_failed(self, error: Exception | None, *, lived_s: float, objects: int) -> Step:
         """
-        A streamed list could not be opened, or ended before its end marker, after so many objects (R21).
+        A streamed list could not be opened, or ended before its end marker, after so many objects.
 
         `lived_s` is how long it was open.
         """
@@ -225,7 +218,7 @@ class Course:
                 return self._list_instead(suspect=error.code in UNABLE or (error.code == 500 and not objects))
             case TimedOut() if lived_s > 0:
                 return self._list_instead(suspect=True)
-            case None if lived_s >= MARKER_PATIENCE_S:
+            case None if lived_s >= self._options.marker_patience_s:
                 return self._list_instead(suspect=True)
         self._broken_streams += 1
         self._lists_until_listed = self._broken_streams >= STREAM_TRIES
@@ -241,7 +234,7 @@ class Course:
         after `asked_s`.
         """
         progressed = self.version != self._began_watch_at
-        healthy = lived_s >= HEALTHY_AFTER_S
+        healthy = lived_s >= self._options.healthy_after_s
         self._pay(lived_s)
         if healthy or progressed:
             self._failures = self._barren = 0
@@ -300,8 +293,8 @@ class Course:
     def _collect(self, reason: Reason, after_s: float = 0.0) -> Step:
         self._unpaid_s += REQUEST_EVERY_S
         if self.streams and not self._lists_until_listed:
-            return Stream(NEWEST_VERSION if self._version_unusable else self.version, reason, after_s)
-        return List(self._list_version(), reason, after_s)
+            return StreamStep(NEWEST_VERSION if self._version_unusable else self.version, reason, after_s)
+        return ListStep(self._list_version(), reason, after_s)
 
     def _list_version(self) -> str:
         return NEWEST_VERSION if self._version_unusable else self.version or ANY_VERSION
@@ -309,11 +302,11 @@ class Course:
     def _watch(self, *, after_s: float, check: bool = False) -> Step:
         self._unpaid_s += REQUEST_EVERY_S
         self._began_watch_at = self.version
-        return Watch(self.version, after_s, check)
+        return WatchStep(self.version, after_s, check)
 
     def _wait_after(self, error: Exception | None) -> float:
         """A step of the back-off; longer if the server asks for it, or if requests since the last wait were many."""
-        wait = self._backoff.delay_s(self._failures, self._chance)
+        wait = self._options.backoff.delay_s(self._failures, self._chance)
         self._failures += 1
         asked = error.retry_after_s if isinstance(error, ApiError) else None
         wait = max(wait, asked or 0.0, self._unpaid_s)
@@ -337,7 +330,7 @@ def _asks_for_patience(error: ApiError) -> bool:
 
 
 def _version_is_at_fault(error: Exception) -> bool:
-    """Expired, gone, or ahead of the server: told by a cause, or by the text of a 504 (R3)."""
+    """Expired, gone, or ahead of the server: told by a cause, or by the text of a 504."""
     if isinstance(error, Gone):
         return True
     if not isinstance(error, ApiError):

@@ -19,10 +19,8 @@ from __future__ import annotations
 
 import math
 
-from ctrlkit.cache.reflector.machine import MARKER_PATIENCE_S
+from ctrlkit.cache.reflector.options import DEFAULT_OPTIONS, ReflectorOptions
 
-SILENCE_S = 180.0
-END_GRACE_S = 30.0
 DOUBT_S = 30.0
 LAST_BOOKMARK_S = 10.0
 """Bookmarks so close to the end of a watch say nothing of those in between."""
@@ -32,19 +30,20 @@ class Watchdog:
     """
     The patience with one stream after the other.
 
-    >>> dog = Watchdog()
-    >>> dog.opened(0.0, timeout_s=300)
-    >>> dog.deadline
+    >>> watchdog = Watchdog()
+    >>> watchdog.opened(0.0, timeout_s=300)
+    >>> watchdog.deadline
     330.0
-    >>> dog.heard(60.0)
-    >>> dog.bookmark(60.0)
-    >>> dog.deadline
+    >>> watchdog.heard(60.0)
+    >>> watchdog.bookmark(60.0)
+    >>> watchdog.deadline
     240.0
 
     Units   Seconds on the loop's clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, options: ReflectorOptions = DEFAULT_OPTIONS) -> None:
+        self._options = options
         self._bookmarks_come = False
         self._ends_at = 0.0
         self._heard_at = 0.0
@@ -95,12 +94,12 @@ class Watchdog:
     def deadline(self) -> float:
         """Until when to wait, if nothing more comes."""
         if self._collecting:
-            return self._heard_at + MARKER_PATIENCE_S
-        late = max(self._ends_at, self._heard_at) + END_GRACE_S
-        silent = self._heard_at + SILENCE_S if self._bookmarks_come and self._is_open else math.inf
+            return self._heard_at + self._options.marker_patience_s
+        late = max(self._ends_at, self._heard_at) + self._options.end_grace_s
+        silent = self._heard_at + self._options.silence_s if self._bookmarks_come and self._is_open else math.inf
         return min(late, silent, self._doubts_until)
 
-    def look_again_at(self, now: float) -> float:
+    def next_check_at(self, now: float) -> float:
         """When to ask for the deadline again; what comes meanwhile may bring it forward."""
-        sooner_s = DOUBT_S if self._is_open else MARKER_PATIENCE_S
+        sooner_s = DOUBT_S if self._is_open else self._options.marker_patience_s
         return min(self.deadline, max(now, self._heard_at) + sooner_s)

@@ -1,29 +1,78 @@
-"""
-The objects of one kind, by key, with their indexes. Pure: it changes when its one writer says so, and tells how.
-
-S-a  After `replace` a scope holds exactly the objects of the snapshot; those of before as well where some of its items
-     could not be read, as nobody knows which these are.
-S-b  For one key, versions only rise, until a `replace` says otherwise: late and doubled events change nothing.
-S-c  An object whose version and uid did not change is no change, unless it could not be used before, and now can; or
-     the server's history was rewritten: then versions of before and after it cannot be compared, and every object
-     counts as changed.
-"""
+"""Further ways to find objects: a function gives each object its values, an index finds the objects of a value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
-from ctrlkit.cache.store.index import Index, IndexFunction
 from ctrlkit.errors import DecodeError
 from ctrlkit.failures import FailureLog
 from ctrlkit.model import Applied, Deleted, ObjectKey, Record, Snapshot, is_newer
 
 T = TypeVar("T")
+
+IndexFunction = Callable[[Record[Any]], Iterable[str]]
+
+
+class Index(Generic[T]):
+    """
+    value -> keys, kept in step with the store. Values without objects leave no trace.
+
+    >>> from ctrlkit.model import ObjectMeta
+    >>> index = Index(lambda record: (record.meta.labels or {}).values())
+    >>> index.put(Record(ObjectMeta(name="a", labels={"x": "1", "y": "2"}), None, str))
+    >>> [str(key) for key in index.keys("2")], index.keys("3")
+    (['a'], [])
+
+    Cost    put and discard are O(values of the object); keys() is O(n log n) in what it returns.
+    """
+
+    __slots__ = ("_function", "_keys", "_values")
+
+    def __init__(self, function: IndexFunction) -> None:
+        self._function = function
+        self._keys: dict[str, set[ObjectKey]] = {}
+        self._values: dict[ObjectKey, tuple[str, ...]] = {}  # in order, each once; a set would take four times the room
+
+    def put(self, record: Record[T]) -> None:
+        """Index an object anew. Whatever the function raises passes, and the object is then under no value."""
+        values = self._values_of(record)
+        if values == self._values.get(record.key):
+            return
+        self.discard(record.key)
+        self._values[record.key] = values
+        for value in values:
+            self._keys.setdefault(value, set()).add(record.key)
+
+    def _values_of(self, record: Record[T]) -> tuple[str, ...]:
+        try:
+            values = tuple(self._function(record))
+            hash(values)  # what is no value is found out before anything is changed
+            return values if len(values) < 2 else tuple(sorted(set(values)))
+        except BaseException:
+            self.discard(record.key)
+            raise
+
+    def discard(self, key: ObjectKey) -> None:
+        """Forget an object."""
+        for value in self._values.pop(key, ()):
+            keys = self._keys[value]
+            keys.discard(key)
+            if not keys:
+                del self._keys[value]
+
+    def keys(self, value: str) -> list[ObjectKey]:
+        """The keys of a value, in order."""
+        return sorted(self._keys.get(value, ()))
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
 _KEY: Final = attrgetter("key")
 NAMESPACE = "namespace"
 QUARANTINED_TOLD = 10
@@ -45,10 +94,10 @@ class Store(Generic[T]):
     1
 
     Shape   A scope is a namespace, or "" for all there is; scopes of one store do not overlap. `transform` makes what
-            is stored and told of what came, once for each change (F8); it keeps name and version.
+            is stored and told of what came, once for each change; it keeps name and version.
     Cost    get, apply O(1) and the indexes' share; replace O(size of the scope).
     Errors  ValueError for an index name taken, KeyError for one unknown. An index function that raises costs its object
-            the place in that index, and a log line (B14).
+            the place in that index, and a log line.
     """
 
     def __init__(self, *, transform: Callable[[Record[T]], Record[T]] | None = None) -> None:
@@ -98,11 +147,11 @@ class Store(Generic[T]):
 
     @property
     def quarantine(self) -> Mapping[ObjectKey, DecodeError]:
-        """The objects that are here but cannot be used, and why; each leaves with its next usable state (B14)."""
+        """The objects that could not be decoded, with their errors, until a state of them can."""
         return MappingProxyType(self._quarantine)
 
     def add_index(self, name: str, function: IndexFunction) -> None:
-        """Add a way to find objects, at any time; those already here are indexed at once (row S3)."""
+        """Add a way to find objects, at any time; those already here are indexed at once."""
         if name in self._indexes or name == NAMESPACE:
             raise ValueError(
                 f"add index {name!r}: the name is taken; choose another one or use the index that is there"
@@ -124,7 +173,7 @@ class Store(Generic[T]):
             ) from None
 
     def replace(self, snapshot: Snapshot[T], *, cause: Cause, scope: str = "") -> list[Change[T]]:
-        """Make a scope equal to a snapshot; returns deletions, then what came or changed in the list's order (F2)."""
+        """Make a scope equal to a snapshot; returns deletions, then what came or changed in the list's order."""
         listed = {record.key: record for record in snapshot.records}
         here = self._namespaces.get(scope, ()) if scope else self._records
         gone = [] if snapshot.unreadable else sorted(key for key in here if key not in listed)

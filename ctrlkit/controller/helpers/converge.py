@@ -39,15 +39,15 @@ class Converged(NamedTuple):
     object: Unstructured
 
 
-class Read(Enum):
+class ReadFrom(Enum):
     """Where an object is read that nobody hands over."""
 
-    FROM_SERVER = "from the server"
+    SERVER = "from the server"
 
 
-FROM_SERVER: Final = Read.FROM_SERVER
+FROM_SERVER: Final = ReadFrom.SERVER
 
-Have = Mapping[str, Any] | None | Read
+Current = Mapping[str, Any] | None | ReadFrom
 """The whole object as a lister shows it, None where it shows none; FROM_SERVER has it read."""
 
 
@@ -57,7 +57,7 @@ async def create_or_update(
     key: ObjectKey | str,
     mutate: Callable[[Unstructured], object],
     *,
-    have: Have = FROM_SERVER,
+    current: Current = FROM_SERVER,
 ) -> Converged:
     """
     Have `mutate` make the object what it should be, and put it there if that changed it.
@@ -70,11 +70,12 @@ async def create_or_update(
 
     Shape   Whole objects, whatever the resource's Python type. A missing one is handed over with its kind and name.
             The answer is CREATED, UPDATED or UNCHANGED.
-    Errors  ValueError for a function that renames the object, TypeError for a `have` that is part of it. The client's:
-            Conflict where it changed since it was read, AlreadyExists where `have` overlooked it.
+    Errors  ValueError for a function that renames the object, TypeError for a `current` that has only some of the
+            fields. The client's: Conflict where the object changed since it was read, AlreadyExists where it exists
+            although `current` is None.
     """
     key, whole = ObjectKey.of(key), resource.of(Unstructured)
-    before = await _read(client, whole, key, have)
+    before = await _read(client, whole, key, current)
     after = deepcopy(before) if before is not None else _named(whole, key)
     mutate(after)
     if (after.key, after.get("kind") or whole.kind) != (key, whole.kind):
@@ -88,7 +89,7 @@ async def create_or_update(
 
 
 async def create_or_patch(
-    client: Client, resource: AnyResource, wanted: object, *, have: Have = FROM_SERVER
+    client: Client, resource: AnyResource, wanted: object, *, current: Current = FROM_SERVER
 ) -> Converged:
     """
     See that the object that `wanted` names has the fields given there; its status goes through the subresource.
@@ -98,14 +99,15 @@ async def create_or_patch(
 
     Shape   `wanted` is any body that `Client.create` takes. Fields given as None are removed, fields not given are left
             alone, lists are replaced whole (see model/compare.py). The status is written after the rest.
-    Errors  ValueError for a body without a name. The client's: AlreadyExists where `have` overlooked the object.
+    Errors  ValueError for a body without a name. The client's: AlreadyExists where it
+            exists although `current` is None.
     """
     fields, whole = to_plain(wanted), resource.of(Unstructured)
     key = Unstructured(fields).key
     if not key.name:
         raise ValueError(f"converge {resource}: the body has no metadata.name; give it one")
     status = fields.pop("status", None)
-    before = await _read(client, whole, key, have)
+    before = await _read(client, whole, key, current)
     if before is None:
         made = await client.create(whole, _given(fields if status is None else fields | {"status": status}))
         return Converged(Convergence.CREATED, await _with_status(client, whole, made, status))
@@ -132,9 +134,11 @@ async def _with_status(
     return await client.patch(resource, thing.key, MergePatch({"status": patch}), subresource="status")
 
 
-async def _read(client: Client, resource: Resource[Unstructured], key: ObjectKey, have: Have) -> Unstructured | None:
-    match have:
-        case Read.FROM_SERVER:
+async def _read(
+    client: Client, resource: Resource[Unstructured], key: ObjectKey, current: Current
+) -> Unstructured | None:
+    match current:
+        case ReadFrom.SERVER:
             try:
                 return await client.get(resource, key)
             except NotFound:
@@ -142,9 +146,9 @@ async def _read(client: Client, resource: Resource[Unstructured], key: ObjectKey
         case None:
             return None
         case Mapping():
-            return Unstructured(have)
+            return Unstructured(current)
     raise TypeError(
-        f"converge {resource} {key}: a {type(have).__name__} may hold only some of the object's fields; "
+        f"converge {resource} {key}: a {type(current).__name__} may hold only some of the object's fields; "
         "hand over the whole object, or let it be read"
     )
 

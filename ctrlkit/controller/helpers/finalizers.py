@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ctrlkit.client import Client
 from ctrlkit.client.retries import retry_on_conflict
-from ctrlkit.controller.outcome import DONE, Done, Outcome, RequeueAfter
+from ctrlkit.controller.reconcile import DONE, Done, Outcome, RequeueAfter
 from ctrlkit.errors import NotFound
 from ctrlkit.model import AnyResource, MergePatch, ObjectMeta
 

@@ -33,7 +33,6 @@ def set_controller_reference(child: dict[str, Any], owner: ObjectMeta, resource:
     Errors  AlreadyOwned where another object manages the child, a deleted namesake of the owner included; ValueError
             where a namespaced owner and the child do not share a namespace: the garbage collector would take such a
             child for an orphan and delete it.
-    Source  Row H10.
     """
     meta = meta_of(child)
     what = f"set the owner of {child.get('kind') or 'object'} {meta.key}"
@@ -62,7 +61,7 @@ def set_controller_reference(child: dict[str, Any], owner: ObjectMeta, resource:
 
 def has_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyResource) -> bool:
     """
-    Whether a plain `child` names `owner`, an object of kind `resource`, as an owner, managing it or not (row H10).
+    Whether a plain `child` names `owner`, an object of kind `resource`, as an owner, managing it or not.
 
     Who asks whether it manages the child asks `ObjectMeta.is_controlled_by`.
     """
@@ -71,7 +70,7 @@ def has_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyR
 
 def remove_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyResource) -> bool:
     """
-    Have a plain `child` no longer name `owner`, an object of kind `resource`; whether that changed it (row H10).
+    Have a plain `child` no longer name `owner`, an object of kind `resource`; whether that changed it.
 
     >>> from ctrlkit.model.kinds import STATEFULSETS
     >>> owner = ObjectMeta(name="net-sts", namespace="demo", uid="1")

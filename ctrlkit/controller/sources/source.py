@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 from ctrlkit.cache import Change
 from ctrlkit.controller.causes import CauseKind, Causes
-from ctrlkit.controller.retries import Retries
+from ctrlkit.controller.retries import PendingRetries
 from ctrlkit.failures import FailureLog
 from ctrlkit.model import AnyResource, ObjectKey
 from ctrlkit.telemetry import logger
@@ -71,7 +71,7 @@ class Source(Protocol):
 
 
 @dataclass(slots=True)
-class Intake:
+class Enqueuer:
     """
     The way into one controller's queue, shared by its sinks.
 
@@ -82,7 +82,7 @@ class Intake:
     controller: str
     queue: WorkQueue[ObjectKey]
     causes: Causes
-    retries: Retries
+    retries: PendingRetries
     is_open: bool = True
     owns: Callable[[ObjectKey], bool] | None = None
     failures: int = 0
@@ -128,11 +128,11 @@ class Sink:
     Owner   The controller makes it, the source uses it, on the controller's loop and only while it is run.
     """
 
-    def __init__(self, intake: Intake, name: str) -> None:
-        self.name = f"{intake.controller}:{name}"
-        self._intake = intake
+    def __init__(self, enqueuer: Enqueuer, name: str) -> None:
+        self.name = f"{enqueuer.controller}:{name}"
+        self._enqueuer = enqueuer
         self._synced = asyncio.Event()
-        self._failures = FailureLog(logger("controller", controller=intake.controller, source=name))
+        self._failures = FailureLog(logger("controller", controller=enqueuer.controller, source=name))
 
     def add(self, key: ObjectKey | str, cause: str, *, priority: int = NORMAL) -> None:
         """
@@ -140,27 +140,27 @@ class Sink:
 
         One that is not this replica's to reconcile now is kept in case it comes to it; the latest KEPT_MAX are.
         """
-        self._intake.keep(ObjectKey.of(key), CauseKind.SOURCE, cause, priority)
+        self._enqueuer.keep(ObjectKey.of(key), CauseKind.SOURCE, cause, priority)
 
     def remind(self, key: ObjectKey | str, cause: str, *, priority: int = LOW) -> None:
         """As `add`, for a look that can be left out: a key that is not this replica's is passed over."""
-        self._intake.add(ObjectKey.of(key), CauseKind.SOURCE, cause, priority)
+        self._enqueuer.add(ObjectKey.of(key), CauseKind.SOURCE, cause, priority)
 
     def add_changed(
         self, key: ObjectKey, kind: CauseKind, resource: AnyResource, change: Change[Any], priority: int
     ) -> None:
         """As `add`, for a change of a watched object; put into words when somebody reads them."""
-        intake = self._intake
-        if intake.is_open and (intake.owns is None or intake.owns(key)):
-            intake.causes.note_change(key, kind, resource, change)
-            intake.queue.add(key, priority=priority)
+        enqueuer = self._enqueuer
+        if enqueuer.is_open and (enqueuer.owns is None or enqueuer.owns(key)):
+            enqueuer.causes.note_change(key, kind, resource, change)
+            enqueuer.queue.add(key, priority=priority)
 
     def forget_failures(self, key: ObjectKey) -> None:
-        """Let a key start over: its next failure counts as its first (B10)."""
-        self._intake.retries.forget(key)
+        """Let a key start over: its next failure counts as its first."""
+        self._enqueuer.retries.forget(key)
 
     def synced(self) -> None:
-        """All that was there at the beginning was added (K5)."""
+        """All that was there at the beginning was added."""
         self._synced.set()
 
     def has_synced(self) -> bool:
@@ -173,7 +173,7 @@ class Sink:
 
     def failed(self, step: str, error: Exception, **what: str) -> None:
         """Something of a user's raised, here: tell and count it; the source goes on."""
-        self._intake.failures += 1
+        self._enqueuer.failures += 1
         where = f"{step} of {self.name}"
         self._failures.tell("source_failed", error, about=step, where=where, step=step, **what)
 
@@ -181,15 +181,15 @@ class Sink:
 class Replay(Sink):
     """A sink for all that a source knows: only some keys of it pass, and they can wait."""
 
-    def __init__(self, intake: Intake, name: str, where: Callable[[ObjectKey], bool]) -> None:
-        super().__init__(intake, name)
+    def __init__(self, enqueuer: Enqueuer, name: str, where: Callable[[ObjectKey], bool]) -> None:
+        super().__init__(enqueuer, name)
         self._where = where
 
     def add(self, key: ObjectKey | str, cause: str, *, priority: int = LOW) -> None:
         """As Sink.add, if the key passes."""
         key = ObjectKey.of(key)
         if self._where(key):
-            self._intake.add(key, CauseKind.TAKEOVER, "takeover", min(priority, LOW))
+            self._enqueuer.add(key, CauseKind.TAKEOVER, "takeover", min(priority, LOW))
 
     def remind(self, key: ObjectKey | str, cause: str, *, priority: int = LOW) -> None:
         """The same: nothing of a replay is kept."""

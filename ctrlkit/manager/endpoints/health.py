@@ -1,15 +1,88 @@
 """
-Health checks: what is asked, and what is said of the answers (row M9). Pure: server.py puts it into HTTP.
+Health checks of a manager, and the heartbeat of its event loop. No HTTP here: server.py does that.
 
-A check is a function that says "" when all is well, and else why not. Whether the process should be restarted is asked
-at /healthz, whether it is ready at /readyz.
+    healthz     ping, and that a leader renews its lease in time
+    readyz      ping, each informer with its cause, each controller, and that the event loop is not held up
+
+A check is a function that returns "" when all is well, and else the reason. Whether the process should be restarted is
+asked at /healthz, whether it is ready at /readyz. An informer that has filled once is ready, and stays so while its
+watch is down: its note says what is wrong, and so does the metric `informer_failing`.
+
+Whatever blocks the loop, a reconcile that computes or a call that does not await, delays watches, lease renewals and
+all other keys too: a timer each second measures by how much. Rows B4, L13, M9.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from ctrlkit.clock import monotonic
+from ctrlkit.histogram import Histogram, HistogramStatistics
+from ctrlkit.names import unique_names
+from ctrlkit.telemetry import logger
+
+if TYPE_CHECKING:
+    from ctrlkit.cache import Informer
+    from ctrlkit.controller import Controller
+    from ctrlkit.manager.manager import Manager
+
+
+BEAT_S: Final = 1.0
+REMEMBERED_BEATS: Final = 60
+
+LATE_MAX_S: Final = 5.0
+"""A beat that is late by so much is told in the log, and makes this process unready for a minute."""
+
+
+class Heartbeat:
+    """
+    Measures while `beating()` is entered.
+
+    Owner   One event loop; it has one timer and no task.
+    """
+
+    def __init__(self) -> None:
+        self._late: deque[float] = deque(maxlen=REMEMBERED_BEATS)
+        self._histogram = Histogram()
+        self._timer: asyncio.TimerHandle | None = None
+        self._log = logger("endpoints")
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Measure for as long as this lasts."""
+        self._set(monotonic() + BEAT_S)
+        try:
+            yield
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    @property
+    def worst_s(self) -> float:
+        """The longest delay in the last minute."""
+        return max(self._late, default=0.0)
+
+    def statistics(self) -> HistogramStatistics:
+        """All delays so far."""
+        return self._histogram.statistics()
+
+    def _set(self, due: float) -> None:
+        self._timer = asyncio.get_running_loop().call_at(due, self._beat, due)
+
+    def _beat(self, due: float) -> None:
+        now = monotonic()
+        late_s = max(0.0, now - due)
+        self._late.append(late_s)
+        self._histogram.observe(late_s)
+        if late_s >= LATE_MAX_S:
+            self._log.warning("loop_held", held_s=round(late_s, 1))
+        self._set(now + BEAT_S)
 
 
 class CheckKind(StrEnum):
@@ -139,3 +212,47 @@ def _line(name: str, finding: Finding, reasons: Reasons) -> str:
     if finding.failed:
         return f"[-]{name} failed: {note or 'reason withheld'}"
     return f"[+]{name} ok" + (f" ({note})" if note else "")
+
+
+def checks_of(manager: Manager, heartbeat: Heartbeat, kind: CheckKind) -> Mapping[str, Check]:
+    """All checks of a kind that there are now, by name: those of the parts, then those that were added."""
+    own: dict[str, Check] = {"ping": ping}
+    match kind:
+        case CheckKind.HEALTHZ:
+            if manager.elector is not None:
+                own["leader-election"] = worded(manager.elector.check)
+            if manager.sharding is not None:
+                own["sharding"] = worded(manager.sharding.check)
+        case CheckKind.READYZ:
+            own["event-loop"] = worded(lambda: loop_lag(heartbeat))
+            for name, informer in unique_names((f"informer:{each.name}", each) for each in manager.informers):
+                own[name] = _informer_check(informer)
+            for name, controller in unique_names((f"controller:{each.name}", each) for each in manager.controllers):
+                own[name] = worded(_controller_check(controller))
+    return {**own, **manager.checks.of(kind)}
+
+
+def loop_lag(heartbeat: Heartbeat) -> str:
+    """Why the event loop is not well."""
+    if heartbeat.worst_s < LATE_MAX_S:
+        return ""
+    return f"the event loop was held up for {heartbeat.worst_s:.1f} s within the last minute; find the call that blocks"
+
+
+def _informer_check(informer: Informer[Any]) -> Check:
+    def ask() -> Finding:
+        if not informer.has_synced():
+            return Finding(failed=True, note=informer.lag())
+        return Finding(failed=False, note="; ".join(_behind(informer)))
+
+    return ask
+
+
+def _behind(informer: Informer[Any]) -> Iterator[str]:
+    for scope, error in informer.failing().items():
+        how = "not served" if scope in informer.skipped else "behind"
+        yield f"{scope} is {how}: {error}" if scope else f"{how}: {error}"
+
+
+def _controller_check(controller: Controller) -> Any:
+    return lambda: "" if controller.has_synced() else "its handlers have not seen all of the first lists yet"

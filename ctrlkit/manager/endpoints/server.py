@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from prometheus_client.core import Metric
@@ -27,18 +28,15 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.manager.endpoints.auth import Guard, Token
-from ctrlkit.manager.endpoints.certificate import Certificate
-from ctrlkit.manager.endpoints.debug import picture
-from ctrlkit.manager.endpoints.health import CheckKind, Reasons, Report, report, single
-from ctrlkit.manager.endpoints.heartbeat import Heartbeat
-from ctrlkit.manager.endpoints.levels import get_level, put_level
+from ctrlkit.manager.endpoints.access import Certificate, Guard, Token
+from ctrlkit.manager.endpoints.debug import page, picture
+from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, Reasons, Report, checks_of, report, single
 from ctrlkit.manager.endpoints.metrics import registry
 from ctrlkit.manager.endpoints.options import Endpoints
-from ctrlkit.manager.endpoints.own_checks import checks_of
-from ctrlkit.manager.endpoints.page import page
-from ctrlkit.manager.endpoints.served import Served
-from ctrlkit.telemetry import logger
+from ctrlkit.telemetry import LogLevel, log_level, logger, set_log_level
+
+if TYPE_CHECKING:
+    from ctrlkit.manager.manager import Manager
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -54,7 +52,7 @@ _HTML = {
 
 
 @asynccontextmanager
-async def serve(manager: Served, options: Endpoints) -> AsyncIterator[str]:
+async def serve(manager: Manager, options: Endpoints) -> AsyncIterator[str]:
     """
     Answer for a manager, for as long as this lasts; yields the address that is listened at, as HOST:PORT.
 
@@ -112,7 +110,7 @@ class _Answers:
 
     def __init__(
         self,
-        manager: Served,
+        manager: Manager,
         options: Endpoints,
         guard: Guard,
         heartbeat: Heartbeat,
@@ -227,3 +225,44 @@ def _answered(found: Report) -> web.Response:
 
 def _wants_json(accept: str) -> bool:
     return "application/json" in accept and "text/html" not in accept
+
+
+_LEVELS = ", ".join(LogLevel)
+
+
+async def get_level(_request: web.Request) -> web.Response:
+    """`{"level": "info", "levels": [...]}`; the level is null where the program has configured logging itself."""
+    return web.json_response({"level": log_level(), "levels": list(LogLevel)})
+
+
+async def put_level(request: web.Request) -> web.Response:
+    """Takes `debug`, `"debug"` or `{"level": "debug"}`; answers the new level and the one before."""
+    wanted = _wanted(await request.text())
+    before = log_level()
+    if before is None:
+        raise web.HTTPConflict(
+            text="409: the program has configured structlog itself, so its log level is not ours to set\n"
+        )
+    log = logger("endpoints")
+    more = list(LogLevel).index(wanted) < list(LogLevel).index(before)
+    if more:
+        set_log_level(wanted)
+    log.warning("log_level_changed", to=wanted.value, before=before.value)
+    set_log_level(wanted)
+    return web.json_response({"level": wanted, "before": before})
+
+
+def _wanted(body: str) -> LogLevel:
+    text = body.strip()
+    try:
+        named = json.loads(text)
+    except ValueError:
+        named = text
+    if isinstance(named, dict):
+        named = named.get("level")
+    try:
+        return LogLevel(str(named).lower())
+    except ValueError:
+        raise web.HTTPBadRequest(
+            text=f"400: {str(named)[:64]!r} is no log level; send one of {_LEVELS}, as text or JSON\n"
+        ) from None

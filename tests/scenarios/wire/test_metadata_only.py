@@ -83,7 +83,7 @@ async def test_an_informer_of_metadata_mirrors_no_more_than_that(kind: str, tmp_
     async with opened(kind, tmp_path) as transport:
         client = Client(transport)
         await client.create(CONFIG_MAPS, body("a"))
-        async with InformerFactory(client) as factory, factory.lease(META) as informer:
+        async with InformerFactory(client) as factory, factory.borrow_informer(META) as informer:
             await informer.wait_synced()
             await client.create(CONFIG_MAPS, body("b"))
             changed = await client.patch(META, "default/b", MergePatch({"metadata": {"labels": {"n": "c"}}}))

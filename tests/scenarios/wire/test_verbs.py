@@ -144,7 +144,7 @@ async def test_status_and_scale(client: Client) -> None:
     made = await client.create(STATEFULSETS, _stateful_set())
     scale = await client.set_scale(STATEFULSETS, "demo/s", 5)
     assert scale == await client.get_scale(STATEFULSETS, "demo/s")
-    assert scale == Scale(wanted=5, current=0, selector="app=s", version=scale.version)
+    assert scale == Scale(spec_replicas=5, status_replicas=0, selector="app=s", version=scale.version)
     grown = await client.get(STATEFULSETS, "demo/s")
     assert (grown["spec"]["replicas"], grown.metadata.generation) == (5, made.metadata.generation + 1)
     told = await client.update_status(STATEFULSETS, {**grown, "spec": {}, "status": {"replicas": 4}})

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ctrlkit.cache import InformerFactory
-from ctrlkit.cache.reflector.source import ListWatch
+from ctrlkit.cache import InformerFactory, InformerOptions
+from ctrlkit.cache.reflector.interfaces import ListWatch
 from ctrlkit.errors import Forbidden, NotSynced
 from ctrlkit.model import ObjectMeta, Resource
 from ctrlkit.model.kinds import NODES, PODS, SERVICES
@@ -37,7 +37,7 @@ async def test_who_asks_for_the_same_collection_shares_one_informer() -> None:
     sources = Sources()
     factory = InformerFactory(sources)
     assert factory.informer(PODS) is factory.informer(PODS)
-    assert factory.informer(PODS, label_selector="app=x") is not factory.informer(PODS)
+    assert factory.informer(PODS, InformerOptions(label_selector="app=x")) is not factory.informer(PODS)
     assert sources.made == [("pods", "", ""), ("pods", "", "app=x")]
 
 
@@ -87,8 +87,8 @@ async def test_an_informer_stops_with_its_last_lease_and_the_next_one_is_new() -
     """B12: reference-counted; D9: who asks again gets a fresh list."""
     sources = Sources()
     async with InformerFactory(sources) as factory:
-        async with factory.lease(PODS) as pods:
-            async with factory.lease(PODS) as same:
+        async with factory.borrow_informer(PODS) as pods:
+            async with factory.borrow_informer(PODS) as same:
                 assert same is pods
                 await pods.wait_synced()
             assert list(factory.informers) == [pods]
@@ -96,7 +96,7 @@ async def test_an_informer_stops_with_its_last_lease_and_the_next_one_is_new() -
         assert not factory.informers
         with pytest.raises(RuntimeError, match="it has ended"):
             pods.add_handler(lambda _: None)
-        async with factory.lease(PODS) as again:
+        async with factory.borrow_informer(PODS) as again:
             assert again is not pods
             await again.wait_synced()
     assert len(sources.made) == 2
@@ -106,7 +106,7 @@ async def test_an_informer_stops_with_its_last_lease_and_the_next_one_is_new() -
 async def test_an_informer_that_somebody_asked_for_for_good_outlives_its_leases() -> None:
     """As the manager does."""
     async with InformerFactory(Sources()) as factory:
-        async with factory.lease(PODS) as leased:
+        async with factory.borrow_informer(PODS) as leased:
             assert factory.informer(PODS) is leased
         await leased.wait_synced()
         leased.add_handler(lambda _: None)
@@ -134,7 +134,7 @@ async def test_a_factory_is_entered_once() -> None:
     with pytest.raises(RuntimeError, match=r"^make an informer of services: the factory has ended"):
         factory.informer(SERVICES)
     with pytest.raises(RuntimeError, match=r"^make an informer of services: the factory has ended"):
-        async with factory.lease(SERVICES):
+        async with factory.borrow_informer(SERVICES):
             pass
 
 
@@ -143,10 +143,10 @@ async def test_a_request_may_name_its_own_namespaces() -> None:
     """One informer for each set of them, in whatever order they are named."""
     sources = Sources()
     factory = InformerFactory(sources, namespaces=["one"])
-    both = factory.informer(PODS, namespaces=["two", "one"])
-    assert both is factory.informer(PODS, namespaces=["one", "two", "one"])
+    both = factory.informer(PODS, InformerOptions(namespaces=["two", "one"]))
+    assert both is factory.informer(PODS, InformerOptions(namespaces=["one", "two", "one"]))
     assert both is not factory.informer(PODS)
-    everything = factory.informer(PODS, namespaces=[])
+    everything = factory.informer(PODS, InformerOptions(namespaces=[]))
     assert list(everything.sources) == [""]
     assert list(both.sources) == ["one", "two"]
 
@@ -174,7 +174,9 @@ async def test_a_collection_has_one_transform() -> None:
     def trim(found: Any) -> Any:
         return found
 
-    assert factory.informer(PODS, transform=trim) is factory.informer(PODS, transform=trim)
+    assert factory.informer(PODS, InformerOptions(transform=trim)) is factory.informer(
+        PODS, InformerOptions(transform=trim)
+    )
     with pytest.raises(ValueError, match="in use with another transform"):
         factory.informer(PODS)
 
@@ -184,7 +186,7 @@ async def test_a_lease_that_ends_while_others_wait_does_not_fail_them() -> None:
     sources = Sources(pods=Forbidden("no"))
     async with InformerFactory(sources) as factory:
         factory.informer(SERVICES)
-        async with factory.lease(PODS):
+        async with factory.borrow_informer(PODS):
             waiting = asyncio.create_task(factory.wait_synced(timeout_s=60))
             await asyncio.sleep(5)
             assert not waiting.done()
@@ -196,9 +198,9 @@ async def test_namespaces_in_one_text_are_refused() -> None:
     factory = InformerFactory(Sources())
     message = r"""namespaces is the text 'demo'; write \["demo"\]"""
     with pytest.raises(TypeError, match=message):
-        factory.informer(PODS, namespaces="demo")
+        factory.informer(PODS, InformerOptions(namespaces="demo"))
     with pytest.raises(TypeError, match=message):
-        async with factory.lease(PODS, namespaces="demo"):
+        async with factory.borrow_informer(PODS, InformerOptions(namespaces="demo")):
             pass
     with pytest.raises(TypeError, match=message):
         InformerFactory(Sources(), namespaces="demo")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ctrlkit.cache import Change, Delivery, Informer
+from ctrlkit.cache import Change, Delivery, Informer, InformerOptions
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import DecodeError, Forbidden, NotSynced
 from ctrlkit.model import Applied, Bookmark, Effect, ObjectKey, ObjectMeta, Record, Unusable, Write
@@ -182,7 +182,7 @@ async def test_statistics_show_what_an_operator_asks_for() -> None:
     assert statistics.objects == 1
     assert statistics.reflectors[""].state == "watching"
     assert statistics.reflectors[""].lists == {"first": 1}
-    assert statistics.handler_depths == {"mine": 0}
+    assert {handler.name: handler.depth for handler in statistics.handlers} == {"mine": 0}
 
 
 async def test_what_a_lister_returns_cannot_damage_the_cache() -> None:
@@ -315,7 +315,7 @@ def with_meta(key: str, version: str, **meta: Any) -> Record[Any]:
 async def test_writes_that_never_come_here_are_not_waited_for() -> None:
     """Another kind, namespace, selection or server."""
     here = ScriptedSource([snapshot(3)])
-    informer = Informer[Any](PODS, {"d": here}, label_selector="app=x")
+    informer = Informer[Any](PODS, {"d": here}, options=InformerOptions(label_selector="app=x"))
     async with running(informer):
         assert informer.shows(write("other/a", "9"))
         assert informer.shows(Write(resource=SERVICES, key=ObjectKey("d", "a"), effect=Effect.WRITTEN, version="9"))

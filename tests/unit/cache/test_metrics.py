@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from ctrlkit.cache import Change, Informer, fanout
+from ctrlkit.cache import Change, Informer, InformerOptions, handlers
 from ctrlkit.cache.metrics import METRICS, InformerCollector
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import DecodeError, Forbidden, Unreachable
@@ -60,7 +60,7 @@ async def test_each_declared_metric_is_registered_and_moves(monkeypatch: pytest.
         informer.apply([applied("d/b", "20000000000000000005")])
         informer.remove_handler(gone)
         with monkeypatch.context() as patch:
-            patch.setattr(fanout, "monotonic", lambda: monotonic() + 3)  # the loop has been busy elsewhere
+            patch.setattr(handlers, "monotonic", lambda: monotonic() + 3)  # the loop has been busy elsewhere
             after = samples(registry)
         assert (
             after['informer_handler_queued_items{group="",handler="mine",name="pods",resource="pods",version="v1"}']
@@ -81,7 +81,9 @@ async def test_each_declared_metric_is_registered_and_moves(monkeypatch: pytest.
 
 async def test_informers_of_one_name_are_told_apart() -> None:
     """Two samples of one name would make the whole scrape invalid."""
-    one, two = (Informer[Any](PODS, {}, label_selector=selector) for selector in ("app=x", "app=y"))
+    one, two = (
+        Informer[Any](PODS, {}, options=InformerOptions(label_selector=selector)) for selector in ("app=x", "app=y")
+    )
     one.apply([applied("d/a", 1)])
     found = samples(registry_of(one, two))
     assert found[f"informer_store_items{LABELS}}}"] == 1

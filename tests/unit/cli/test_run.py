@@ -14,14 +14,14 @@ import structlog
 from ctrlkit.cli import main
 from ctrlkit.cli.run import COMMAND, load_builds
 from ctrlkit.errors import ConfigError
-from ctrlkit.manager import Settings, ShortForm
+from ctrlkit.manager import ReconcilerFunction, Settings
 
 MODULE = """
 from ctrlkit.controller import DONE
-from ctrlkit.manager import controller
+from ctrlkit.manager import reconciler
 from ctrlkit.model.kinds import CONFIG_MAPS
 
-@controller(CONFIG_MAPS)
+@reconciler(CONFIG_MAPS)
 async def greet(config_map, context):
     return DONE
 
@@ -58,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_short_forms_build_functions_and_lists_of_them_are_found() -> None:
     """In a module of the current directory."""
     (form,) = load_builds("forms:greet")
-    assert isinstance(form, ShortForm)
+    assert isinstance(form, ReconcilerFunction)
     (build,) = load_builds("forms:build")
     assert load_builds("forms:both") == (form, build)
 
@@ -74,8 +74,8 @@ def test_short_forms_build_functions_and_lists_of_them_are_found() -> None:
         ("broken:greet", "broken was found, and imports what is not there: No module named 'nothing_of_this_name'"),
         ("forms:gret", "run forms:gret: module forms has no gret; did you mean greet?"),
         ("forms:x", "run forms:x: module forms has no x; did you mean greet?"),
-        ("forms:DONE", "run forms:DONE: it is a Done; name a function decorated with @controller"),
-        ("forms:bare", "run forms:bare: bare is an async function without @controller; name"),
+        ("forms:DONE", "run forms:DONE: it is a Done; name a function decorated with @reconciler"),
+        ("forms:bare", "run forms:bare: bare is an async function without @reconciler; name"),
         ("forms:no_build", "run forms:no_build: no_build() does not take one argument, the manager; name"),
         ("forms:none", "run forms:none: the list is empty; put a build function or a short form into it"),
         ("forms:mixed", "run forms:mixed: it is a str; name"),

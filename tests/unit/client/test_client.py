@@ -273,7 +273,7 @@ async def test_scale_is_read_and_set() -> None:
     """Whatever the kind's own type, the subresource is a Scale; nothing but the replicas is sent."""
     transport = ScriptedTransport(SCALE)
     client = Client(transport)
-    scale = Scale(wanted=3, current=2, selector="app=a", version="9")
+    scale = Scale(spec_replicas=3, status_replicas=2, selector="app=a", version="9")
     assert await client.get_scale(STATEFULSETS.of(Slim), "demo/a") == scale
     assert await client.set_scale(STATEFULSETS, "demo/a", 3) == scale
     assert [str(action) for action in transport.actions] == [
@@ -287,7 +287,7 @@ async def test_no_replicas_at_all_is_zero() -> None:
     """Servers leave zeros out."""
     body: dict[str, object] = {"kind": "Scale", "metadata": {"name": "a"}, "spec": {}, "status": {}}
     scale = await Client(ScriptedTransport(body)).get_scale(STATEFULSETS, "d/a")
-    assert (scale.wanted, scale.current) == (0, 0)
+    assert (scale.spec_replicas, scale.status_replicas) == (0, 0)
     with pytest.raises(DecodeError, match="the answer is no Scale"):
         await Client(ScriptedTransport({**body, "spec": 5})).get_scale(STATEFULSETS, "d/a")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.client import DEFAULT_BACKOFF, DEFAULT_RETRY, Client, Retries, retry_on_conflict
+from ctrlkit.client import DEFAULT_BACKOFF, DEFAULT_RETRY, Client, RetryPolicy, retry_on_conflict
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import Conflict, CtrlkitError, Forbidden, TimedOut
 from ctrlkit.fakes.tracker import Tracker
@@ -32,7 +32,7 @@ class Attempts:
 
 @pytest.mark.behaviour("Q23")
 @pytest.mark.parametrize(("retries", "least_s"), [(DEFAULT_RETRY, [0.01] * 4), (DEFAULT_BACKOFF, [0.01, 0.05, 0.25])])
-async def test_so_many_tries_and_then_the_last_conflict(retries: Retries, least_s: list[float]) -> None:
+async def test_so_many_tries_and_then_the_last_conflict(retries: RetryPolicy, least_s: list[float]) -> None:
     """Q23: 5 tries 10 ms apart, or 4 with a factor of 5; up to a tenth more each."""
     errors = [Conflict(f"number {number}") for number in range(retries.tries)]
     attempts = Attempts(*errors)
@@ -84,7 +84,7 @@ def test_for_any_numbers_there_is_one_wait_fewer_than_tries(
     tries: int, first_s: float, factor: float, jitter: float, seed: int
 ) -> None:
     """Each within its jitter."""
-    retries = Retries(tries=tries, first_s=first_s, factor=factor, jitter=jitter)
+    retries = RetryPolicy(tries=tries, first_s=first_s, factor=factor, jitter=jitter)
     delays = list(retries.delays_s(random.Random(seed)))
     assert len(delays) == tries - 1
     for number, delay in enumerate(delays):
@@ -96,5 +96,5 @@ def test_for_any_numbers_there_is_one_wait_fewer_than_tries(
 def test_numbers_that_make_no_sense(wrong: dict[str, float]) -> None:
     """Are refused where they are written."""
     numbers = {"tries": 3, "first_s": 1.0} | wrong
-    with pytest.raises(ValueError, match=r"^Retries: at least one try"):
-        Retries(**numbers)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^RetryPolicy: at least one try"):
+        RetryPolicy(**numbers)  # type: ignore[arg-type]

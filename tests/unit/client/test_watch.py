@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ctrlkit.cache.reflector.source import ListWatch
+from ctrlkit.cache.reflector.interfaces import ListWatch
 from ctrlkit.client import Client
 from ctrlkit.client.calls import STREAMS_AGAIN_S
 from ctrlkit.errors import DecodeError, Expired, StreamBroken, Unreachable

@@ -168,10 +168,10 @@ async def test_its_handlers_leave_with_it() -> None:
     mirror = asyncio.create_task(informer.run())
     work = asyncio.create_task(controller.run())
     await asyncio.sleep(1)
-    assert list(informer.statistics().handler_depths) == ["test:pods"]
+    assert [handler.name for handler in informer.statistics().handlers] == ["test:pods"]
     controller.stop()
     await work
-    assert not informer.statistics().handler_depths
+    assert not informer.statistics().handlers
     mirror.cancel()
     await asyncio.wait([mirror])
 

@@ -128,7 +128,7 @@ async def test_a_controller_that_has_stopped_notes_nothing_more() -> None:
         await work
         for number in range(10):
             controller.wake(ObjectKey("d", str(number)))
-        assert controller._intake.causes.keys() == ()
+        assert controller._enqueuer.causes.keys() == ()
 
 
 @pytest.mark.behaviour("K5", "K17")

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Outcome, Request, RequeueAfter, Result
 from ctrlkit.controller.observer import Run
-from ctrlkit.controller.running import RunningKeys
+from ctrlkit.controller.runs import RunningKeys
 from ctrlkit.controller.worker import STUCK_AFTER_S
 from ctrlkit.model import ObjectKey
 from tests.support.records import applied

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Outcome, Request, RequeueAfter, Result
+from ctrlkit.controller.reconcile import ReconcilerExit
 from ctrlkit.controller.retries import CONFLICT_CAP_S
-from ctrlkit.controller.verdict import ReconcilerExit
 from ctrlkit.errors import Conflict, Forbidden, RetryLater, TerminalError, Unreachable
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import PODS

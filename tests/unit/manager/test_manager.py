@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ctrlkit.cache import ForbiddenNamespaces, Informer
+from ctrlkit.cache import ForbiddenNamespaces, Informer, InformerOptions
 from ctrlkit.client import noting_writes
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
@@ -19,8 +19,7 @@ from ctrlkit.errors import ApiError, Forbidden, NotFound, NotSynced
 from ctrlkit.events import EventType
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.manager import CheckKind, GraceExceeded, Manager
-from ctrlkit.manager.endpoints.heartbeat import Heartbeat
-from ctrlkit.manager.endpoints.own_checks import checks_of
+from ctrlkit.manager.endpoints.health import Heartbeat, checks_of
 from ctrlkit.model import Action
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, NAMESPACES, SECRETS, SERVICES
 from tests.support.list_watch import ScriptedSource
@@ -276,7 +275,7 @@ async def test_a_controller_that_is_added_does_not_wait_for_what_the_server_refu
         await asyncio.sleep(1)
         async with AsyncExitStack() as stack:
             if how == "leased":
-                await stack.enter_async_context(manager.lease(SECRETS))
+                await stack.enter_async_context(manager.borrow_informer(SECRETS))
             else:
                 manager.informer(SECRETS)
             add(manager, runs)
@@ -292,7 +291,7 @@ async def test_a_leased_informer_does_not_keep_the_manager_from_starting() -> No
     clientset.add_reactor("list", SECRETS, refuse(NotFound("no such kind")))
     manager = Manager(clientset.client, sync_timeout_s=20)
     add(manager, runs)
-    async with manager.lease(SECRETS) as secrets, running(manager) as (work, _stop):
+    async with manager.borrow_informer(SECRETS) as secrets, running(manager) as (work, _stop):
         await asyncio.sleep(50)
         assert manager.elected.is_set()
         assert runs.ended == ["demo/a done"]
@@ -502,7 +501,7 @@ async def test_informers_and_recorders_are_shared() -> None:
     """The same question has the same answer."""
     manager = Manager(FakeClientset().client)
     assert manager.informer(CONFIG_MAPS) is manager.informer(CONFIG_MAPS)
-    assert manager.informer(CONFIG_MAPS) is not manager.informer(CONFIG_MAPS, label_selector="app=net")
+    assert manager.informer(CONFIG_MAPS) is not manager.informer(CONFIG_MAPS, InformerOptions(label_selector="app=net"))
     assert manager.recorder("a") is manager.recorder("a") is not manager.recorder("b")
     assert len(manager.informers) == 2
 

@@ -329,20 +329,20 @@ async def test_an_informer_may_be_leased_for_a_while() -> None:
     scene.add("leader")
     async with scene.running() as work:
         scene.take()
-        async with scene.manager.lease(SECRETS) as first, scene.manager.lease(SECRETS) as second:
+        async with scene.manager.borrow_informer(SECRETS) as first, scene.manager.borrow_informer(SECRETS) as second:
             assert first is second
             await first.wait_synced()
             assert scene.take() == ["watch secrets"]
             assert [informer.name for informer in scene.manager.informers] == ["configmaps", "secrets"]
         assert scene.take() == ["unwatch secrets"]
         assert [informer.name for informer in scene.manager.informers] == ["configmaps"]
-        async with scene.manager.lease(CONFIG_MAPS):
+        async with scene.manager.borrow_informer(CONFIG_MAPS):
             pass
         assert scene.take() == []
         scene.stop.set()
         await work
-        over = scene.manager.lease(SECRETS)
-        with pytest.raises(RuntimeError, match="lease an informer of secrets: the manager has ended"):
+        over = scene.manager.borrow_informer(SECRETS)
+        with pytest.raises(RuntimeError, match="borrow an informer of secrets: the manager has ended"):
             await over.__aenter__()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ctrlkit.cache import InformerOptions
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.election import LeaseTimes
 from ctrlkit.errors import ConfigError
@@ -120,9 +121,9 @@ async def test_namespaces_of_a_manager_that_are_one_text_are_refused() -> None:
         Manager(client, namespaces="demo")
     manager = Manager(client)
     with pytest.raises(TypeError, match="namespaces is the text 'demo'"):
-        manager.informer(CONFIG_MAPS, namespaces="demo")
+        manager.informer(CONFIG_MAPS, InformerOptions(namespaces="demo"))
     with pytest.raises(TypeError, match="namespaces is the text 'demo'"):
-        async with manager.lease(CONFIG_MAPS, namespaces="demo"):
+        async with manager.borrow_informer(CONFIG_MAPS, InformerOptions(namespaces="demo")):
             pass
 
 

@@ -18,7 +18,7 @@ from ctrlkit.errors import ConfigError
 from ctrlkit.exits import exit_status
 from ctrlkit.manager import Endpoints, Settings, SettingsError
 from ctrlkit.manager.settings import settings_known, tell_unknown_variables
-from ctrlkit.manager.sources import add_flags
+from ctrlkit.manager.settings_sources import add_flags
 from ctrlkit.telemetry import LogFormat, LogLevel
 
 

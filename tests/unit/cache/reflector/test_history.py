@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ctrlkit.cache.change import Cause
-from ctrlkit.cache.reflector.history import SAMPLE, Owed, compare
+from ctrlkit.cache.reflector.history import SAMPLE, PendingDeletions, compare
 from ctrlkit.cache.store.store import Store
 from ctrlkit.model import ObjectKey, Record, Snapshot
 from tests.support.records import deleted, record, snapshot
@@ -15,7 +15,7 @@ from tests.support.records import deleted, record, snapshot
 Records = list[Record[dict[str, Any]]]
 
 
-def compared(sample: Snapshot[dict[str, Any]], held: Records, *, reached: int) -> Owed | None:
+def compared(sample: Snapshot[dict[str, Any]], held: Records, *, reached: int) -> PendingDeletions | None:
     """What comes of it where these are held."""
     store: Store[dict[str, Any]] = Store()
     store.replace(snapshot(reached, *held), cause=Cause.INITIAL)
@@ -26,7 +26,7 @@ HELD = [record("d/a", 3), record("d/b", 5)]
 
 
 @pytest.mark.parametrize(
-    ("sample", "owed"),
+    ("sample", "pending"),
     [
         (snapshot(7, *HELD), {}),
         (snapshot(9, *HELD), {}),
@@ -37,11 +37,11 @@ HELD = [record("d/a", 3), record("d/b", 5)]
         (snapshot(""), {}),
     ],
 )
-def test_what_can_follow_is_the_same_history(sample: Snapshot[dict[str, Any]], owed: dict[str, str]) -> None:
+def test_what_can_follow_is_the_same_history(sample: Snapshot[dict[str, Any]], pending: dict[str, str]) -> None:
     """Objects that changed since, new ones, and gone ones, whose deletion the watch has to bring."""
     found = compared(sample, HELD, reached=7)
     assert found is not None
-    assert {str(key): version for key, version in found.gone.items()} == owed
+    assert {str(key): version for key, version in found.gone.items()} == pending
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_cannot_follow_is_another_history(sample: Snapshot[dict[str, Any]])
 def test_of_many_objects_only_the_first_are_compared() -> None:
     """In the server's order, in which "-" comes before "/"; what comes after the last one says nothing."""
     held = [record(f"d/n-{number:02}", 1) for number in range(40)] + [record("d-1/x", 1)]
-    assert compared(snapshot(9, record("d-1/x", 1), *held[: SAMPLE - 1]), held, reached=7) == Owed("9", {})
+    assert compared(snapshot(9, record("d-1/x", 1), *held[: SAMPLE - 1]), held, reached=7) == PendingDeletions("9", {})
     found = compared(snapshot(9, *held[:4], *held[5 : SAMPLE + 1]), held, reached=7)
     assert found is not None
     assert set(found.gone) == {ObjectKey("d", "n-04")}
@@ -74,9 +74,9 @@ def test_what_is_owed_is_pending_until_it_is_gone_or_another() -> None:
     """Each of them; a new object of the name is another."""
     store: Store[dict[str, Any]] = Store()
     store.replace(snapshot(7, *HELD), cause=Cause.INITIAL)
-    owed = Owed("9", {ObjectKey("d", "a"): "3", ObjectKey("d", "b"): "5"})
-    assert owed.is_pending(store.get)
+    pending = PendingDeletions("9", {ObjectKey("d", "a"): "3", ObjectKey("d", "b"): "5"})
+    assert pending.is_pending(store.get)
     store.apply(deleted("d/a", 8))
-    assert owed.is_pending(store.get)
+    assert pending.is_pending(store.get)
     store.replace(snapshot(9, record("d/b", 9)), cause=Cause.RELIST)
-    assert not owed.is_pending(store.get)
+    assert not pending.is_pending(store.get)

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from ctrlkit import clock
 from ctrlkit.cache.change import Cause
 from ctrlkit.cache.reflector.failure import FailureCause
-from ctrlkit.cache.reflector.machine import MARKER_PATIENCE_S
+from ctrlkit.cache.reflector.options import MARKER_PATIENCE_S, SILENCE_S
 from ctrlkit.cache.reflector.reflector import Reflector
-from ctrlkit.cache.reflector.watchdog import DOUBT_S, SILENCE_S
+from ctrlkit.cache.reflector.watchdog import DOUBT_S
 from ctrlkit.errors import (
     DecodeError,
     Forbidden,

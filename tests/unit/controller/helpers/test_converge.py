@@ -81,7 +81,7 @@ async def test_the_function_sees_the_whole_object_and_what_it_leaves_stays() -> 
         set_controller_reference(config_map, owner, NETWORKS)
         config_map["data"]["mine"] = "2"
 
-    result, after = await create_or_update(clientset.client, CONFIG_MAPS.of(Slim), KEY, mutate, have=have)
+    result, after = await create_or_update(clientset.client, CONFIG_MAPS.of(Slim), KEY, mutate, current=have)
     assert (result, calls(clientset)) == (UPDATED, ["update"])
     assert after["data"] == {"theirs": "1", "mine": "2"}
     assert (after["metadata"]["labels"], after.metadata.is_controlled_by(owner)) == ({"x": "y"}, True)
@@ -106,7 +106,7 @@ async def test_a_function_that_renames_the_object_is_refused(change: dict[str, s
     for have in (None, there):
         with pytest.raises(ValueError, match=r"^converge configmaps default/net: it became ConfigMap .*; keep kind"):
             await create_or_update(
-                clientset.client, CONFIG_MAPS, KEY, lambda thing: thing["metadata"].update(change), have=have
+                clientset.client, CONFIG_MAPS, KEY, lambda thing: thing["metadata"].update(change), current=have
             )
     assert clientset.writes == []
 
@@ -118,11 +118,11 @@ async def test_what_a_lister_shows_needs_no_read_and_may_be_old() -> None:
     old = clientset.tracker.get(CONFIG_MAPS, KEY)
     clientset.tracker.patch(CONFIG_MAPS, KEY, MergePatch({"data": {"theirs": "1"}}))
     with pytest.raises(Conflict):
-        await create_or_update(clientset.client, CONFIG_MAPS, KEY, with_data(a="1"), have=old)
+        await create_or_update(clientset.client, CONFIG_MAPS, KEY, with_data(a="1"), current=old)
     with pytest.raises(AlreadyExists):
-        await create_or_update(clientset.client, CONFIG_MAPS, KEY, with_data(a="1"), have=None)
+        await create_or_update(clientset.client, CONFIG_MAPS, KEY, with_data(a="1"), current=None)
     with pytest.raises(AlreadyExists):
-        await create_or_patch(clientset.client, CONFIG_MAPS, {"metadata": META}, have=None)
+        await create_or_patch(clientset.client, CONFIG_MAPS, {"metadata": META}, current=None)
     assert calls(clientset) == ["update", "create", "create"]
 
 
@@ -135,9 +135,9 @@ async def test_part_of_an_object_is_no_object() -> None:
     clientset = served()
     slim: Any = Slim(ObjectMeta(name="net", namespace="default"))
     with pytest.raises(TypeError, match="a Slim may hold only some of the object's fields"):
-        await create_or_update(clientset.client, CONFIG_MAPS, KEY, with_data(), have=slim)
+        await create_or_update(clientset.client, CONFIG_MAPS, KEY, with_data(), current=slim)
     with pytest.raises(TypeError, match="a Slim may hold only some of the object's fields"):
-        await create_or_patch(clientset.client, CONFIG_MAPS, {"metadata": META}, have=slim)
+        await create_or_patch(clientset.client, CONFIG_MAPS, {"metadata": META}, current=slim)
 
 
 async def test_a_refusal_goes_through() -> None:
@@ -227,12 +227,12 @@ async def test_for_any_course_it_is_as_wanted_after_one_call_and_the_next_one_is
         first = await (
             create_or_patch(clientset.client, NETWORKS, body)
             if reads
-            else create_or_patch(clientset.client, NETWORKS, body, have=have)
+            else create_or_patch(clientset.client, NETWORKS, body, current=have)
         )
         have = clientset.tracker.get(NETWORKS, KEY)
         assert lacking(have, {"spec": {name: value for name, value in data.items() if value}}) == {}
         assert first.object == have
         calls(clientset)
-        assert (await create_or_patch(clientset.client, NETWORKS, body, have=have)).result is UNCHANGED
+        assert (await create_or_patch(clientset.client, NETWORKS, body, current=have)).result is UNCHANGED
         assert clientset.writes == []
         have = clientset.tracker.patch(NETWORKS, KEY, MergePatch({"spec": theirs}))

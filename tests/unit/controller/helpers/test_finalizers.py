@@ -15,7 +15,7 @@ from ctrlkit.controller.helpers.finalizers import (
     remove_finalizer,
     take_finalizer,
 )
-from ctrlkit.controller.outcome import DONE, Outcome, RequeueAfter
+from ctrlkit.controller.reconcile import DONE, Outcome, RequeueAfter
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import Action, MergePatch, ObjectMeta, Unstructured, custom_resource

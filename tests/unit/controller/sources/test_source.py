@@ -13,8 +13,8 @@ from ctrlkit.cache import Informer
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Sink, Watch, to_mapped, to_self
 from ctrlkit.controller.causes import Causes
-from ctrlkit.controller.retries import Retries
-from ctrlkit.controller.sources.source import Intake, Replay
+from ctrlkit.controller.retries import PendingRetries
+from ctrlkit.controller.sources.source import Enqueuer, Replay
 from ctrlkit.model import ObjectKey, Record
 from ctrlkit.model.kinds import SERVICES
 from ctrlkit.workqueue import LOW, NORMAL, WorkQueue
@@ -93,7 +93,7 @@ async def test_a_source_that_fails_stops_the_controller_in_order_and_is_its_caus
 
 
 async def test_a_stop_ends_all_sources() -> None:
-    """Stop intake: at once, not when the last reconcile has ended."""
+    """Stop enqueuer: at once, not when the last reconcile has ended."""
     orders = Orders()
     controller = Controller(name="test", reconcile=Script(DONE), watches=[orders])
     async with running(controller) as work:
@@ -106,8 +106,8 @@ async def test_a_stop_ends_all_sources() -> None:
 async def test_what_a_replay_adds_is_never_urgent_and_may_be_less_than_that() -> None:
     """Of its sink too, which keeps the priority that it is given where that is lower."""
     queue: WorkQueue[ObjectKey] = WorkQueue()
-    intake = Intake("test", queue, Causes(), Retries(queue))
-    sink = Replay(intake, "orders", lambda _key: True)
+    enqueuer = Enqueuer("test", queue, Causes(), PendingRetries(queue))
+    sink = Replay(enqueuer, "orders", lambda _key: True)
     for put in (sink.add, sink.remind):
         put("d/low", "order paid", priority=NORMAL)
         put("d/lower", "order paid", priority=LOW - 1)

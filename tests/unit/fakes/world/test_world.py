@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from ctrlkit import clock
+from ctrlkit.cache import InformerOptions
 from ctrlkit.controller import DONE, Controller, Every, Outcome, Request, Schedule, Watch, to_mapped, to_self
 from ctrlkit.errors import CtrlkitError, RetryLater, ServiceUnavailable, TerminalError
 from ctrlkit.fakes import World, Write
@@ -184,7 +185,7 @@ async def test_what_a_cache_does_not_select_is_no_lag() -> None:
     """Writes to other namespaces, other labels, and other kinds leave it at its version."""
 
     def build(manager: Manager) -> Controller:
-        mine = manager.informer(CONFIG_MAPS, label_selector="app=mine")
+        mine = manager.informer(CONFIG_MAPS, InformerOptions(label_selector="app=mine"))
         return Controller(name="mine", reconcile=_nothing, watches=[Watch(mine, to_self)])
 
     async with World() as world:

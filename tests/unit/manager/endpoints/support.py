@@ -18,7 +18,7 @@ ANY = Endpoints(address="127.0.0.1:0")
 
 
 @dataclass
-class Standing:
+class _Standing:
     """What the endpoints ask of a manager, with nothing in it unless a test puts it there."""
 
     client: Client = field(default_factory=lambda: FakeClientset().client)
@@ -29,6 +29,12 @@ class Standing:
     sharding: Any = None
     settings: dict[str, object] = field(default_factory=dict)
     checks: Checks = field(default_factory=Checks)
+    electors: tuple[Any, ...] = ()
+
+
+def standing() -> Any:
+    """One, for a Manager."""
+    return _Standing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +71,5 @@ async def asking(manager: object = None, options: Endpoints = ANY, *, address: s
     """Serve, and ask over loopback; or ask what is served at an address already."""
     async with AsyncExitStack() as stack:
         if not address:
-            address = await stack.enter_async_context(serve(cast("Any", manager or Standing()), options))
+            address = await stack.enter_async_context(serve(cast("Any", manager or standing()), options))
         yield Asking(address, await stack.enter_async_context(aiohttp.ClientSession()))

@@ -13,13 +13,13 @@ import pytest
 
 import ctrlkit
 from ctrlkit.backoff import Backoff
-from ctrlkit.client.retries import Retries
+from ctrlkit.client.retries import RetryPolicy
 from ctrlkit.manager.endpoints import Endpoints
 from ctrlkit.manager.endpoints.debug import picture
-from ctrlkit.manager.endpoints.heartbeat import Heartbeat
+from ctrlkit.manager.endpoints.health import Heartbeat
 from ctrlkit.manager.endpoints.metrics import registry
 from ctrlkit.manager.settings import settings_known
-from tests.unit.manager.endpoints.support import Standing
+from tests.unit.manager.endpoints.support import standing
 
 PACKAGE = Path(ctrlkit.__file__).parent
 DOCUMENT = PACKAGE.parent / "docs" / "operating.md"
@@ -45,7 +45,7 @@ def listed() -> Listed:
 
 def live() -> Iterator[tuple[str, tuple[str, tuple[str, ...]]]]:
     """The same of a registry. Families without samples know their labels too, though not in public."""
-    made = registry(Standing(), heartbeat=Heartbeat())
+    made = registry(standing(), heartbeat=Heartbeat())
     described = {
         family.name: family
         for collector in made._collector_to_names
@@ -71,7 +71,7 @@ async def test_every_section_of_the_debug_page_is_described() -> None:
     table = text[text.index("| section | what it shows |") : text.index("## The level of the log")]
     rows = re.findall(r"^\| ([a-z, ]+) \|", table, re.MULTILINE)
     described = {name.strip() for row in rows for name in row.split(",")} - {"section"}
-    assert described == set(picture(Standing(), Endpoints(), Heartbeat()))
+    assert described == set(picture(standing(), Endpoints(), Heartbeat()))
 
 
 QUERIES = (
@@ -150,7 +150,7 @@ NO_LIMITS = {
     "exits.BROKEN_PIPE",
     "exits.INTERRUPTED",
     "manager.signals.SIGNALS",
-    "controller.tally.BUCKETS_S",  # how something is shown
+    "controller.runs.BUCKETS_S",  # how something is shown
     "histogram.LATENCY_BUCKETS_S",
     "workqueue.statistics.BUCKETS_S",
     "cache.metrics.VERSION_DIGITS",
@@ -171,7 +171,7 @@ NO_LIMITS = {
     "wire.documents._LEVELS",
     "wire.list_parts._LONGEST_BEGIN",
     "election.state._TICK",
-    "controller.sources.cron._YEARS",
+    "controller.sources.schedule._YEARS",
 }
 """Constants with a number that nobody waits for, and that bound nothing."""
 
@@ -183,7 +183,7 @@ def shown(name: str, value: object) -> str:
             return f"{value.total_seconds():g} s"
         case Backoff():
             return f"{value.base_s:g} s, x {value.factor:g} each time, {value.cap_s:g} s at most"
-        case Retries():
+        case RetryPolicy():
             return f"{value.tries} tries, {value.first_s:g} s apart, x {value.factor:g} each time"
         case tuple():
             return f"{value[0]:g} to {value[-1]:g} s"
@@ -197,7 +197,7 @@ def shown(name: str, value: object) -> str:
 def _is_number(value: object) -> bool:
     if isinstance(value, tuple):
         return bool(value) and all(_is_number(part) for part in value)
-    return isinstance(value, int | float | timedelta | Backoff | Retries) and not isinstance(value, bool)
+    return isinstance(value, int | float | timedelta | Backoff | RetryPolicy) and not isinstance(value, bool)
 
 
 def constants() -> Iterator[tuple[str, str]]:

@@ -9,24 +9,27 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+import structlog
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from structlog.testing import capture_logs
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints, auth, serve, server
-from tests.unit.manager.endpoints.support import ANY, Standing, asking
+from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints, access, serve, server
+from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging, log_level, logger
+from tests.unit.manager.endpoints.support import ANY, asking, standing
 
 
 @pytest.mark.behaviour("M9")
 async def test_health_over_http() -> None:
     """200 and 500, one check by its name, and 404 for a name that there is not."""
-    manager = Standing()
+    manager = standing()
     trouble = ["no disk"]
     manager.checks.add("disk", lambda: trouble[0], kind=CheckKind.READYZ)
     async with asking(manager) as ask:
@@ -148,23 +151,23 @@ def test_who_serves_nothing_pays_for_nothing() -> None:
 async def test_an_address_that_is_taken_is_a_configuration_error() -> None:
     async with asking() as ask:
         with pytest.raises(ConfigError, match=rf"^serve endpoints at {ask.address}: the port is taken; choose another"):
-            async with serve(Standing(), Endpoints(address=ask.address)):
+            async with serve(standing(), Endpoints(address=ask.address)):
                 pass
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:0", "no-such-host.invalid:0"])
 async def test_an_address_that_is_not_here_is_a_configuration_error(address: str) -> None:
     with pytest.raises(ConfigError, match=rf"^serve endpoints at {address}: .*; choose another address$"):
-        async with serve(Standing(), Endpoints(address=address)):
+        async with serve(standing(), Endpoints(address=address)):
             pass
 
 
 async def test_nothing_listens_afterwards() -> None:
     """The port is free for the next manager at once, also while a client keeps its connection."""
     async with aiohttp.ClientSession() as session:
-        async with serve(Standing(), ANY) as address, session.get(f"http://{address}/healthz") as answer:
+        async with serve(standing(), ANY) as address, session.get(f"http://{address}/healthz") as answer:
             await answer.read()
-        async with serve(Standing(), Endpoints(address=address)) as again:
+        async with serve(standing(), Endpoints(address=address)) as again:
             assert again == address
 
 
@@ -215,7 +218,7 @@ def token_file(tmp_path: Path) -> Path:
 
 async def test_a_token_guards_metrics_and_debug_and_not_health(token_file: Path) -> None:
     """401 says how to come again; a wrong token is no better than none."""
-    manager = Standing()
+    manager = standing()
     manager.checks.add("disk", lambda: "no disk", kind=CheckKind.READYZ)
     async with asking(manager, Endpoints(address="127.0.0.1:0", token_file=str(token_file))) as ask:
         right, wrong = {"Authorization": "Bearer s3cret"}, {"Authorization": "Bearer s3cre"}
@@ -262,15 +265,15 @@ async def test_a_token_that_is_not_there_is_a_configuration_error(
     path = tmp_path / "token"
     write(path, content)
     with pytest.raises(ConfigError, match=rf"^read the endpoints' token in {path}: {why}; write one there"):
-        async with serve(Standing(), Endpoints(address="127.0.0.1:0", token_file=str(path))):
+        async with serve(standing(), Endpoints(address="127.0.0.1:0", token_file=str(path))):
             pass
 
 
 async def test_without_a_token_other_machines_may_not_see_debug(monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics and health they may; who forwards a port comes from this machine."""
-    manager = Standing()
+    manager = standing()
     manager.checks.add("disk", lambda: "no disk", kind=CheckKind.READYZ)
-    monkeypatch.setattr(auth, "is_loopback", lambda _host: False)
+    monkeypatch.setattr(access, "is_loopback", lambda _host: False)
     async with asking(manager) as ask:
         for path in ("/debug", "/debug.json", "/debug/log-level"):
             refused = await ask.get(path)
@@ -354,3 +357,63 @@ async def test_what_others_can_reach_is_told_with_its_risk(token_file: Path) -> 
     ]
     serving = [(line["tls"], line["token"]) for line in lines if line["event"] == "endpoints_serving"]
     assert serving == [(False, False), (False, False), (False, True)]
+
+
+PATH = "/debug/log-level"
+
+
+@pytest.fixture
+def configured() -> Iterator[None]:
+    """Logging as `run` configures it."""
+    configure_logging(LogFormat.JSON)
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("body", ["debug", " DEBUG\n", '"debug"', '{"level": "debug"}'])
+async def test_the_level_is_shown_and_set(body: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Text or JSON; the next line is written accordingly."""
+    log = logger("wire")
+    async with asking() as ask:
+        shown = json.loads((await ask.get(PATH)).text)
+        assert shown == {"level": "info", "levels": ["debug", "info", "warning", "error"]}
+        log.debug("unseen")
+        answer = await ask.send("PUT", PATH, body=body)
+        assert (answer.status, json.loads(answer.text)) == (200, {"level": "debug", "before": "info"})
+        log.debug("seen")
+        assert json.loads((await ask.get(PATH)).text)["level"] == "debug"
+        assert json.loads((await ask.get("/debug.json")).text)["program"]["log_level"] == "debug"
+    written = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert written == ["endpoints_serving", "log_level_changed", "seen"]
+
+
+@pytest.mark.usefixtures("configured")
+async def test_each_change_is_told_whichever_way_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also the one after which nothing less than an error is written."""
+    async with asking() as ask:
+        for level in ("error", "warning", "error", "debug"):
+            await ask.send("PUT", PATH, body=level)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    changes = [(line["before"], line["to"]) for line in lines if line["event"] == "log_level_changed"]
+    assert changes == [("info", "error"), ("error", "warning"), ("warning", "error"), ("error", "debug")]
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("body", ["verbose", "", "{}", "[]", "null", '{"level": 10}', "<b>"])
+async def test_what_is_no_level_is_400_and_names_those_there_are(body: str) -> None:
+    async with asking() as ask:
+        refused = await ask.send("PUT", PATH, body=body)
+        assert refused.status == 400
+        assert "is no log level; send one of debug, info, warning, error" in refused.text
+        assert refused.headers["Content-Type"].startswith("text/plain")
+        assert log_level() is LogLevel.INFO
+
+
+async def test_logging_that_the_program_configured_itself_is_left_alone() -> None:
+    """409, and GET says that the level is not known."""
+    async with asking() as ask:
+        assert json.loads((await ask.get(PATH)).text)["level"] is None
+        refused = await ask.send("PUT", PATH, body="debug")
+        assert refused.status == 409
+        assert "configured structlog itself" in refused.text

@@ -123,7 +123,7 @@ async def test_scaling_removes_from_the_top_and_adds_to_it() -> None:
         await world.client.set_scale(STATEFULSETS, KEY, 2)
         await world.settle()
         assert list(await pods_of(world)) == ["net-0", "net-1"]
-        assert (await world.client.get_scale(STATEFULSETS, KEY)).current == 2
+        assert (await world.client.get_scale(STATEFULSETS, KEY)).status_replicas == 2
 
 
 async def test_a_new_template_reaches_all_pods() -> None:

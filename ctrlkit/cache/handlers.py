@@ -1,0 +1,335 @@
+"""
+Handlers of an informer: each has a queue of changes, an order and a pace of its own.
+
+A handler is a plain function that takes a Change and returns quickly; most add a key to a work queue. It runs on the
+event loop, a slice of its queue at a time, so that a long relist holds the loop for one slice only. An exception is
+logged and counted, and affects neither the next change nor another handler.
+
+Rows F4, I2, I5, I6, I8, I10, I12, I13, R16; B8, B9, B13.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
+from typing import Generic, TypeVar
+
+from ctrlkit import telemetry
+from ctrlkit.cache.change import Cause, Change
+from ctrlkit.cache.store.store import Store
+from ctrlkit.clock import monotonic, random_source
+from ctrlkit.failures import FailureLog
+from ctrlkit.histogram import Histogram, HistogramStatistics
+from ctrlkit.model import ObjectKey, Record
+
+T = TypeVar("T")
+
+
+class Delivery(Enum):
+    """
+    Which changes a handler gets when it is behind: each of them, or the latest of each object.
+
+    LATEST bounds its queue to one change an object. It suits handlers that use the key or the newest state. A handler
+    that maps an object to others by its contents (an owner, a label) needs EVERY: a value that was set and replaced
+    while the change waited is reported to nobody.
+    """
+
+    EVERY = "every"
+    LATEST = "latest"
+
+
+class LatestByKey(Generic[T]):
+    """
+    A queue with one change for each object, from the state that the handler saw last to the newest.
+
+    >>> from ctrlkit.cache.change import Cause
+    >>> from ctrlkit.model import ObjectMeta, Record
+    >>> one, two = (Record(ObjectMeta(name="a", resource_version=version), None, str) for version in "12")
+    >>> pending = LatestByKey()
+    >>> pending.extend([Change(None, one, Cause.WATCH), Change(one, two, Cause.WATCH)])
+    >>> len(pending), pending.popleft().kind.value
+    (1, 'added')
+
+    An object keeps the place of its first change. One that was added and deleted meanwhile is reported as deleted, so
+    that no key is lost; one that was deleted and added again as updated.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[ObjectKey, tuple[Record[T] | None, Change[T]]] = OrderedDict()
+
+    def extend(self, changes: Iterable[Change[T]]) -> None:
+        """Append, or put in the place of what waits for the same object."""
+        waiting = self._waiting
+        for change in changes:
+            key = change.key
+            earlier = waiting.get(key)
+            waiting[key] = (change.old if earlier is None else earlier[0], change)
+
+    def popleft(self) -> Change[T]:
+        """Take the one that has waited longest."""
+        seen, change = self._waiting.popitem(last=False)[1]
+        return change if change.new is None or seen is change.old else Change(seen, change.new, change.cause)
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._waiting.clear()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+Handler = Callable[[Change[T]], None]
+
+SLICE = 100
+"""Changes handled in one turn of the loop."""
+BEHIND_DEPTH = 1024
+BEHIND_S = 1.0
+"""A handler with this many waiting changes, one of them for this long, is logged as behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerStatistics:
+    """
+    Statistics of one handler, at one moment.
+
+    `depth` changes wait, the oldest for `oldest_s` seconds; `high_water` is the most that ever waited. `handled` counts
+    changes, `failures` those for which the handler raised. `latency` is the time from a change in the store to the end
+    of the handler, measured once a slice.
+    """
+
+    name: str
+    synced: bool
+    depth: int
+    oldest_s: float
+    high_water: int
+    handled: int
+    failures: int
+    latency: HistogramStatistics
+
+
+class Registration(Generic[T]):
+    """
+    One handler of one informer, from `Informer.add_handler` to `remove`.
+
+    What a removal drops is counted, and an initial change for which the handler raised counts as handled.
+
+    Owner   The informer publishes into it; nobody else.
+    """
+
+    def __init__(
+        self,
+        handler: Handler[T],
+        *,
+        name: str,
+        delivery: Delivery = Delivery.EVERY,
+        on_remove: Callable[[Registration[T]], None] = lambda _: None,
+    ) -> None:
+        self.name = name
+        self.failures = 0
+        self._handler = handler
+        self._pending: deque[Change[T]] | LatestByKey[T] = LatestByKey() if delivery is Delivery.LATEST else deque()
+        self._on_remove = on_remove
+        self._scheduled: asyncio.Handle | None = None
+        self._initial_left: int | None = None
+        self._synced = asyncio.Event()
+        self._drained: asyncio.Event | None = None
+        self._removed = False
+        self._handled = 0
+        self._high_water = 0
+        self._warn_at = BEHIND_DEPTH
+        self._latency = Histogram()
+        self._arrivals: deque[tuple[int, float]] = deque()  # how many changes came before those of a turn, and when
+        self._marked = False
+        self._log = telemetry.logger("informer")
+        self._failure_log = FailureLog(self._log)
+
+    def has_synced(self) -> bool:
+        """Whether every object of the first list was handled."""
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        """Return once `has_synced`."""
+        await self._synced.wait()
+
+    @property
+    def depth(self) -> int:
+        """Changes published and not yet handled."""
+        return len(self._pending)
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest of them has waited; 0 where none waits."""
+        return monotonic() - self._arrivals[0][1] if self._pending and self._arrivals else 0.0
+
+    def statistics(self) -> HandlerStatistics:
+        """The statistics at this moment."""
+        return HandlerStatistics(
+            name=self.name,
+            synced=self.has_synced(),
+            depth=self.depth,
+            oldest_s=self.oldest_s,
+            high_water=max(self._high_water, self.depth),
+            handled=self._handled,
+            failures=self.failures,
+            latency=self._latency.statistics(),
+        )
+
+    def publish(self, changes: Sequence[Change[T]]) -> None:
+        """Queue changes; they are handled in this order, from the loop's next turn on."""
+        if self._removed:
+            return
+        if not self._marked:
+            self._marked = True
+            self._arrivals.append((self._handled + len(self._pending), monotonic()))
+        self._pending.extend(changes)
+        if self._scheduled is None:
+            self._schedule()
+
+    def end_of_initial(self) -> None:
+        """Mark what was published so far as the first list; `has_synced` waits for it."""
+        self._initial_left = len(self._pending)
+        if self._scheduled is None:
+            self._schedule()
+
+    def remove(self) -> int:
+        """Stop handling; returns how many changes were dropped unhandled. Removing twice drops nothing more."""
+        self._leave()
+        dropped = len(self._pending)
+        self._pending.clear()
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+        if self._drained is not None:
+            self._drained.set()
+        return dropped
+
+    async def drain(self) -> None:
+        """Take no more changes, and return once those that wait were handled, or `remove` dropped them."""
+        self._leave()
+        if self._pending:
+            self._drained = self._drained or asyncio.Event()
+            await self._drained.wait()
+
+    def _leave(self) -> None:
+        if not self._removed:
+            self._removed = True
+            self._on_remove(self)
+
+    def _schedule(self) -> None:
+        self._scheduled = asyncio.get_running_loop().call_soon(self._take_slice)
+
+    def _take_slice(self) -> None:
+        self._scheduled = None
+        self._marked = False
+        pending = self._pending
+        self._high_water = max(self._high_water, len(pending))
+        for _ in range(min(len(pending), SLICE)):
+            if not pending:
+                break  # the handler removed itself
+            change = pending.popleft()
+            self._handled += 1
+            try:
+                self._handler(change)
+            except Exception as error:  # noqa: BLE001 - one handler's mistake is nobody else's
+                self._report(change, error)
+            if self._initial_left:
+                self._initial_left -= 1
+        if self._initial_left == 0:
+            self._synced.set()
+        self._account()
+        if pending:
+            self._schedule()
+        elif self._drained is not None:
+            self._drained.set()
+
+    def _account(self) -> None:
+        """After a slice: observe how late its first change was, and warn where the rest waits too long."""
+        arrivals, now = self._arrivals, monotonic()
+        if arrivals:
+            self._latency.observe(now - arrivals[0][1])
+        if not self._pending:
+            arrivals.clear()
+            self._warn_at = BEHIND_DEPTH
+            return
+        while len(arrivals) > 1 and arrivals[1][0] <= self._handled:
+            arrivals.popleft()
+        oldest_s, depth = now - arrivals[0][1], len(self._pending)
+        if depth >= self._warn_at and oldest_s >= BEHIND_S:
+            self._warn_at = 2 * depth
+            self._log.warning("handler_fell_behind", handler=self.name, depth=depth, oldest_s=round(oldest_s, 3))
+
+    def _report(self, change: Change[T], error: Exception) -> None:
+        self.failures += 1
+        named = {"handler": self.name, "key": str(change.key), "change": change.kind.value}
+        self._failure_log.tell("handler_failed", error, about=self.name, where=f"handler {self.name}", **named)
+
+
+def filtered(predicate: Callable[[Record[T]], bool], handler: Handler[T]) -> Handler[T]:
+    """
+    Wrap a handler so that it sees only the objects that pass a predicate.
+
+        informer.add_handler(filtered(lambda record: "app" in (record.meta.labels or {}), on_app))
+
+    old      new      is reported as
+    fails    passes   added
+    passes   fails    deleted, with the last state that passed
+    passes   passes   updated
+    fails    fails    nothing
+    """
+
+    def handle(change: Change[T]) -> None:
+        old = change.old if change.old is not None and predicate(change.old) else None
+        new = change.new if change.new is not None and predicate(change.new) else None
+        if old is not None or new is not None:
+            same = old is change.old and new is change.new
+            handler(change if same else Change(old, new, change.cause))
+
+    handle.__qualname__ = getattr(handler, "__qualname__", "handler")
+    return handle
+
+
+LEAST_S = 1.0
+
+
+class Resync(Generic[T]):
+    """
+    Reports every object of a store to one handler, again and again.
+
+    Units   `every_s` is at least 1; each wait is drawn anew, uniform in 0.9 to 1.1 times that, so that handlers that
+            began together do not stay together.
+    Owner   The informer starts and stops it.
+    """
+
+    def __init__(self, store: Store[T], publish: Callable[[Sequence[Change[T]]], None], *, every_s: float) -> None:
+        if every_s < LEAST_S:
+            raise ValueError(f"resync_s must be at least {LEAST_S:g} s, or 0 for never; got {every_s:g}")
+        self._store = store
+        self._publish = publish
+        self._every_s = every_s
+        self._timer: asyncio.Handle | None = None
+
+    def start(self) -> None:
+        """Wait for the first time."""
+        wait_s = self._every_s * random_source().uniform(0.9, 1.1)
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._begin)
+
+    def stop(self) -> None:
+        """Tell no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _begin(self) -> None:
+        self._tell(iter(self._store.keys()))
+
+    def _tell(self, keys: Iterator[ObjectKey]) -> None:
+        here = list(islice(keys, SLICE))
+        if here:
+            self._publish([Change(record, record, Cause.RESYNC) for record in self._store.records(here)])
+            self._timer = asyncio.get_running_loop().call_soon(self._tell, keys)
+        else:
+            self.start()

@@ -1,0 +1,124 @@
+"""
+The sources of one controller at work: begun together, added and removed while it runs, asked again for what they know.
+
+Owns     A task for each source that runs, and one for each replay, in the controller's group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import dataclass
+
+from ctrlkit.controller.sources.source import Enqueuer, Replay, Sink, Source
+from ctrlkit.controller.sources.watch import Watch
+from ctrlkit.controller.writes import OwnerChecks, WriteGate
+from ctrlkit.model import ObjectKey
+
+
+@dataclass(slots=True, eq=False)
+class ActiveSource:
+    """A source, what it puts its keys into, and, while the controller runs, its task."""
+
+    source: Source
+    sink: Sink
+    task: asyncio.Task[None] | None = None
+
+
+class ActiveSources:
+    """
+    All of them; those of caches are known to the gate as well, which waits for writes to show there, and to whoever
+    looks for children without an owner.
+
+    Shape   `failed` is told what a source raised; the source is over then.
+    Owner   The controller.
+    """
+
+    def __init__(
+        self, enqueuer: Enqueuer, gate: WriteGate, owner_checks: OwnerChecks, *, failed: Callable[[Exception], None]
+    ) -> None:
+        self._enqueuer = enqueuer
+        self._gate = gate
+        self._owner_checks = owner_checks
+        self._failed = failed
+        self._all: list[ActiveSource] = []
+        self._replaying: set[asyncio.Task[None]] = set()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._context = copy_context()
+
+    def add(self, source: Source) -> ActiveSource:
+        """A source more; it begins at once where the others have begun."""
+        active = ActiveSource(source, Sink(self._enqueuer, source.name))
+        self._all.append(active)
+        if isinstance(source, Watch):
+            self._gate.include(source.informer)
+            self._owner_checks.include(source)
+        if self._tasks is not None:
+            self._start(active, self._tasks)
+        return active
+
+    async def remove(self, active: ActiveSource) -> None:
+        """Return when it has ended."""
+        self._all.remove(active)
+        if isinstance(active.source, Watch):
+            self._gate.exclude(active.source.informer)
+            self._owner_checks.exclude(active.source)
+        if active.task is not None:
+            active.task.cancel()
+            await asyncio.wait([active.task])
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin all, and from now on each that is added; all see the context variables of this call."""
+        self._tasks = tasks
+        self._context = copy_context()
+        for active in self._all:
+            self._start(active, tasks)
+
+    def stop(self) -> None:
+        """End all, and begin none any more; the group waits for them. Called again it disturbs nobody's end."""
+        if self._tasks is None:
+            return
+        self._tasks = None
+        for task in (*self._replaying, *(active.task for active in self._all if active.task is not None)):
+            task.cancel()
+
+    async def wait_synced(self) -> None:
+        """Return when each that is there now has handed over what was there at the beginning, or has ended."""
+        for active in tuple(self._all):
+            await active.sink.wait_synced()
+
+    def replay(self, where: Callable[[ObjectKey], bool]) -> None:
+        """Have all that run add what they know of these keys; first lists do that for those that do not run yet."""
+        if self._tasks is None:
+            return
+        self._enqueuer.add_kept(where)
+        for active in self._all:
+            replay = self._replay(active.source, where)
+            task = self._context.run(self._tasks.create_task, replay, name=f"{active.sink.name}:replay")
+            self._replaying.add(task)
+            self._context.run(task.add_done_callback, self._replaying.discard)
+
+    def busy(self) -> tuple[str, ...]:
+        """Which of them have something to hand over yet."""
+        late = (each for each in self._all if each.task is not None and not each.sink.has_synced())
+        reports = tuple(f"{each.source.name} not synced" for each in late)
+        return (*reports, "enqueues what its sources know") if self._replaying else reports
+
+    def _start(self, active: ActiveSource, tasks: asyncio.TaskGroup) -> None:
+        active.task = self._context.run(tasks.create_task, self._run(active), name=active.sink.name)
+
+    async def _run(self, active: ActiveSource) -> None:
+        try:
+            await active.source.run(active.sink)
+        except Exception as error:  # noqa: BLE001 - the controller raises it, when its reconciles have ended
+            self._failed(error)
+        finally:
+            active.sink.synced()
+
+    async def _replay(self, source: Source, where: Callable[[ObjectKey], bool]) -> None:
+        sink = Replay(self._enqueuer, source.name, where)
+        try:
+            await source.replay(sink)
+        except Exception as error:  # noqa: BLE001 - the other sources have keys as well
+            sink.failed("replay", error)
