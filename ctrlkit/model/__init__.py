@@ -1,9 +1,8 @@
-"""Kubernetes words as values: no I/O, no clock of their own, nothing that waits."""
+"""Values: keys, metadata, resources, selectors, patches, records, API calls. No I/O, nothing that waits."""
 
 from __future__ import annotations
 
-from ctrlkit.model.action import Action, Options, Verb
-from ctrlkit.model.bodies import to_plain
+from ctrlkit.model.action import Action, Effect, Lines, Options, Transport, Verb, Write
 from ctrlkit.model.conditions import (
     Condition,
     find_condition,
@@ -13,8 +12,7 @@ from ctrlkit.model.conditions import (
     set_conditions,
 )
 from ctrlkit.model.immutable import is_immutable
-from ctrlkit.model.keys import ObjectKey, is_newer
-from ctrlkit.model.meta import ObjectMeta, OwnerReference, PartialObjectMetadata, meta_of
+from ctrlkit.model.meta import ObjectKey, ObjectMeta, OwnerReference, PartialObjectMetadata, is_newer, meta_of
 from ctrlkit.model.patches import (
     ApplyPatch,
     JsonPatch,
@@ -24,13 +22,11 @@ from ctrlkit.model.patches import (
     PatchType,
     StrategicMergePatch,
 )
-from ctrlkit.model.paths import value_at
 from ctrlkit.model.resource import AnyResource, Resource, Scope, custom_resource
 from ctrlkit.model.selectors import FieldSelector, LabelSelector
-from ctrlkit.model.transport import Lines, Transport
 from ctrlkit.model.unstructured import Unstructured
+from ctrlkit.model.values import to_plain, value_at
 from ctrlkit.model.watch import Applied, Bookmark, Deleted, Record, Snapshot, Unusable, WatchEvent
-from ctrlkit.model.writes import Effect, Write
 
 __all__ = [
     "Action",

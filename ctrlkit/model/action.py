@@ -1,5 +1,5 @@
 """
-An API call as data: the one form that client, transports, fakes and server share.
+An API call as data, what performs it, and what a write led to.
 
 The client builds an Action, a Transport performs it. RestTransport turns it into HTTP, the embedded API server turns
 HTTP back into it, FakeClientset records it and hands it to the object tracker. What is to be done with calls (record,
@@ -8,17 +8,19 @@ fail, delay, count) is written against this type, once.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from enum import Enum, StrEnum
+from typing import Any, Protocol
 
-from ctrlkit.model.keys import ObjectKey
+from ctrlkit.model.meta import ObjectKey, OwnerReference
 from ctrlkit.model.patches import PatchType
 from ctrlkit.model.resource import AnyResource
 
 
 class Verb(StrEnum):
-    """What a call asks for, in RBAC's words."""
+    """The verb of a call, as in RBAC."""
 
     GET = "get"
     LIST = "list"
@@ -38,7 +40,7 @@ class Verb(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """
-    All options a call can carry, by their server names in snake case; empty, None or False means not sent.
+    The options of a call, by the API's names in snake case; empty, None or False means not sent.
 
     Shape   `metadata_only` asks a reading verb for the metadata of objects alone; it travels in a header.
     Units   `timeout_s` whole seconds after which the server ends a list or watch; `grace_period_s` whole seconds.
@@ -67,7 +69,7 @@ class Options:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """
-    One call.
+    One API call.
 
     >>> from ctrlkit.model.kinds import STATEFULSETS
     >>> str(Action(verb=Verb.UPDATE, resource=STATEFULSETS, namespace="demo", name="net-sts", subresource="scale"))
@@ -96,3 +98,59 @@ class Action:
         what = f"{self.resource}/{self.subresource}" if self.subresource else str(self.resource)
         where = str(self.key) if self.name else (self.namespace or ("*" if self.resource.namespaced else ""))
         return f"{self.verb} {what} {where}".rstrip()
+
+
+Lines = AsyncIterator[Sequence[bytes]]
+
+
+class Transport(Protocol):
+    """
+    Performs Actions: over HTTP, or on a fake in this process.
+
+    Shape   Answers are JSON documents as bytes, watches are JSON lines (without the newline), several at a time as they
+            arrive. Bytes are what cannot be changed, so a fake may hand out what it stores.
+    Errors  ApiError for a refusal, TransportError where no answer came. `watch` raises both on entering, and while
+            iterating TransportError where the stream breaks; a stream that ends cleanly just ends. A Status inside the
+            stream is a line like any other.
+    """
+
+    async def do(self, action: Action) -> bytes:
+        """Perform any verb but watch."""
+        ...
+
+    def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
+        """Open a watch; leaving the context closes it."""
+        ...
+
+
+class Effect(Enum):
+    """What a write did: gave an object a state, or asked for its deletion."""
+
+    WRITTEN = "written"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """
+    One write that a server has carried out.
+
+    Shape   `version` is the one the write made; empty where the server did not tell, as for some deletes. `uid` may be
+            empty too. `labels` and `owner_references` are those the object has now. `server` is whatever carried the
+            write there: two writes are comparable when it is the same object. `verb` and `subresource` are those of the
+            call, for people.
+    """
+
+    resource: AnyResource
+    key: ObjectKey
+    effect: Effect
+    version: str
+    uid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owner_references: tuple[OwnerReference, ...] = ()
+    server: object = None
+    verb: str = ""
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.resource} {self.key} {self.effect.value}{f' at {self.version}' if self.version else ''}"

@@ -1,4 +1,4 @@
-"""Status conditions: find one, set one, and keep its transition time honest."""
+"""Status conditions: find, set and remove them; a transition time moves only with the status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Condition(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 def find_condition(conditions: Iterable[Condition], condition_type: str) -> Condition | None:
-    """The condition of a type, if there is one."""
+    """Find the condition of a type; None if there is none."""
     return next((condition for condition in conditions if condition.type == condition_type), None)
 
 
@@ -40,7 +40,7 @@ def is_condition(conditions: Iterable[Condition], condition_type: str, status: s
 
 def remove_conditions(current: Iterable[Condition], *condition_types: str) -> tuple[Condition, ...]:
     """
-    The current conditions but those of some types.
+    Return the current conditions without those of some types.
 
     >>> remove_conditions([Condition(type="Ready", status="True", reason="Up")], "Ready")
     ()
@@ -52,7 +52,7 @@ def set_conditions(
     current: Iterable[Condition], wanted: Iterable[Condition], *, generation: int = 0
 ) -> tuple[Condition, ...]:
     """
-    The current conditions with the wanted ones put in; only a change of `status` moves a transition time.
+    Return the current conditions with the wanted ones set; only a change of `status` moves a transition time.
 
     >>> before = Condition(type="Available", status="True", reason="Up", last_transition_time="2026-01-01T00:00:00Z")
     >>> after = set_conditions([before], [Condition(type="Available", status="True", reason="AllReady")])
@@ -76,7 +76,7 @@ def set_conditions(
 
 
 def read_conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
-    """The conditions of a plain status; those that do not fit the type are left out, so they are set anew."""
+    """Read the conditions of a plain status; those that do not fit the type are left out."""
     found = []
     for item in status.get("conditions") or ():
         try:

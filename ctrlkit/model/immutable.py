@@ -1,4 +1,4 @@
-"""Whether a value of a type can be shared by all who look at it, told by the type alone."""
+"""Whether values of a type are immutable, so that all readers can share them."""
 
 from __future__ import annotations
 

@@ -1,19 +1,71 @@
 """
-Object metadata and owner references, frozen, as far as controllers use them.
+Keys of objects, the order of their versions, their metadata and their owners, frozen, as far as controllers use them.
 
-They are text all the way down, so no cycle goes through them, and the garbage collector need not know of them (`gc`):
-it would have to look at each cached object again and again.
+Metadata is text all the way down, so no cycle goes through it, and the garbage collector need not know of it (`gc`): it
+would have to look at each cached object again and again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from ctrlkit.model.keys import ObjectKey
+
+class ObjectKey(NamedTuple):
+    """
+    The namespace and the name of an object: `namespace/name` as text, `name` alone for a cluster-scoped kind.
+
+    >>> ObjectKey.parse("demo/net"), str(ObjectKey("", "demo"))
+    (ObjectKey(namespace='demo', name='net'), 'demo')
+    >>> ObjectKey.parse("a/b/c")
+    Traceback (most recent call last):
+      ...
+    ValueError: object key 'a/b/c': want 'name' or 'namespace/name'
+    """
+
+    namespace: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> ObjectKey:
+        """Read `namespace/name` or `name`; ValueError for anything else."""
+        try:
+            namespace, slash, name = text.rpartition("/")
+        except AttributeError:
+            raise ValueError(f"object key {text!r}: want an ObjectKey or its text") from None
+        if not name or "/" in namespace or (slash and not namespace):
+            raise ValueError(f"object key {text!r}: want 'name' or 'namespace/name'")
+        return cls(namespace, name)
+
+    @classmethod
+    def of(cls, key: ObjectKey | str) -> ObjectKey:
+        """Return a key, read from text where it is text."""
+        return key if isinstance(key, ObjectKey) else cls.parse(key)
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def is_newer(version: str, than: str) -> bool:
+    """
+    Whether one resourceVersion comes after another of the same resource.
+
+    >>> is_newer("10", "9"), is_newer("9", "9"), is_newer("1", "")
+    (True, False, True)
+
+    Versions are decimal numbers of any length (KEP-5504); an empty one is older than all. Two that are not numbers are
+    never newer than each other, so a caller falls back on equality.
+    """
+    if len(version) == len(than) and version <= than:
+        return False  # whatever they are; nearly all questions end here
+    if not than:
+        return bool(version)
+    if not (version.isdigit() and than.isdigit()):
+        return False
+    return (len(version), version) > (len(than), than)
 
 
 class OwnerReference(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True, gc=False):
@@ -58,27 +110,27 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit
 
     @property
     def key(self) -> ObjectKey:
-        """Where the object lives within its kind."""
+        """The namespace and the name."""
         return ObjectKey(self.namespace, self.name)
 
     @property
     def deleting(self) -> bool:
-        """Whether deletion was asked for and waits for finalizers or the grace period."""
+        """Whether the object has a deletionTimestamp: it waits for finalizers or its grace period."""
         return bool(self.deletion_timestamp)
 
     @property
     def controller(self) -> OwnerReference | None:
-        """The one owner that manages this object, if any."""
+        """The owner reference with `controller: true`, if any."""
         return next((owner for owner in self.owner_references or () if owner.controller), None)
 
     def is_controlled_by(self, owner: ObjectMeta) -> bool:
-        """Whether `owner`, this very object and no namesake, manages this object."""
+        """Whether `owner`, by its uid, is the controller of this object."""
         controller = self.controller
         return controller is not None and controller.uid == owner.uid
 
 
 class PartialObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An object of which only the metadata is asked for; see Resource.metadata_only."""
+    """An object of which only the metadata is fetched; see Resource.metadata_only."""
 
     metadata: ObjectMeta
 
@@ -101,14 +153,14 @@ def _show_read_only(*fields: str) -> None:
 
 
 read_labels: Callable[[ObjectMeta], Mapping[str, str] | None] = ObjectMeta.__dict__["labels"].__get__
-"""The labels themselves, for who looks at those of many objects and changes none."""
+"""The labels without the read-only view, for code that reads those of many objects and changes none."""
 
 _show_read_only("labels", "annotations")
 
 
 def meta_of(body: Mapping[str, Any]) -> ObjectMeta:
     """
-    The typed metadata of a plain object.
+    Return the typed metadata of a plain object.
 
     >>> meta_of({"metadata": {"name": "net", "namespace": "demo"}}).key
     ObjectKey(namespace='demo', name='net')

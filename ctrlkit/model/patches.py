@@ -1,4 +1,4 @@
-"""The four ways to send part of an object. What they send may hold secrets, so it is in no `repr`."""
+"""The four kinds of patches. What they send may hold secrets, so their `repr` leaves it out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class PatchType(Enum):
-    """How the server reads a patch; the value is its content type."""
+    """The kind of a patch; the value is its content type."""
 
     JSON = "application/json-patch+json"
     MERGE = "application/merge-patch+json"
@@ -39,7 +39,7 @@ class StrategicMergePatch:
 
 
 class OnConflict(Enum):
-    """What an apply does about fields that another manager owns."""
+    """What an apply does with fields that another manager owns: fail with Conflict, or take them."""
 
     FAIL = "fail"
     FORCE = "force"
@@ -47,7 +47,7 @@ class OnConflict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ApplyPatch:
-    """Server-side apply: exactly the fields this manager wants, made if missing."""
+    """Server-side apply: all fields that this manager wants; the object is created if missing."""
 
     fields: object = field(repr=False)
     on_conflict: OnConflict = OnConflict.FAIL

@@ -1,4 +1,4 @@
-"""How a kind travels and what it decodes to."""
+"""Resource: a kind of the API and the Python type that its objects decode to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ U = TypeVar("U")
 
 
 class Scope(Enum):
-    """Whether objects of a kind live in namespaces."""
+    """The scope of a kind: namespaced or cluster-wide."""
 
     NAMESPACED = "Namespaced"
     CLUSTER = "Cluster"
@@ -24,7 +24,7 @@ class Scope(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource(Generic[T]):
     """
-    One served kind: where it lives in the API, and the Python type its objects decode to.
+    A kind of the API, and the Python type that its objects decode to.
 
     >>> from ctrlkit.model.kinds import STATEFULSETS
     >>> STATEFULSETS.api_version, str(STATEFULSETS)
@@ -55,9 +55,7 @@ class Resource(Generic[T]):
             object.__setattr__(self, "list_kind", f"{self.kind}List")
 
     def __hash__(self) -> int:
-        return hash(
-            (self.group, self.plural)
-        )  # the same for each Python type: see Write in fakes/clientset/clientset.py
+        return hash((self.group, self.plural))  # the same for each Python type
 
     @property
     def api_version(self) -> str:
@@ -66,12 +64,12 @@ class Resource(Generic[T]):
 
     @property
     def namespaced(self) -> bool:
-        """Whether objects live in namespaces."""
+        """Whether the kind is namespaced."""
         return self.scope is Scope.NAMESPACED
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Group and plural: what names the kind whatever its version or Python type."""
+        """Group and plural, which are the same for all versions and Python types."""
         return (self.group, self.plural)
 
     def of(self, python_type: builtins.type[U]) -> Resource[U]:
@@ -79,7 +77,7 @@ class Resource(Generic[T]):
         return cast(Resource[U], replace(cast(Resource[Any], self), type=python_type))
 
     def metadata_only(self) -> Resource[PartialObjectMetadata]:
-        """The same kind, of which servers send the metadata alone; it can be read, patched and deleted."""
+        """The same kind with metadata only, as PartialObjectMetadata; it can be read, patched and deleted."""
         return self.of(PartialObjectMetadata)
 
     @property
@@ -88,7 +86,7 @@ class Resource(Generic[T]):
         return self.type is PartialObjectMetadata
 
     def owner_reference(self, owner: ObjectMeta) -> OwnerReference:
-        """What a child carries to be managed by `owner`, an object of this kind, and collected after it."""
+        """Make the controller reference to `owner`, an object of this kind, for a child's `ownerReferences`."""
         return OwnerReference(
             api_version=self.api_version,
             kind=self.kind,
@@ -111,7 +109,13 @@ def custom_resource(
     scope: Scope = Scope.NAMESPACED,
     list_kind: str = "",
 ) -> Resource[Unstructured]:
-    """A Resource of plain dict-like objects; `.of(Type)` gives it a Python type."""
+    """
+    Make the Resource of a custom kind; its objects are dict-like, unless `.of(Type)` gives it a Python type.
+
+    >>> networks = custom_resource(group="example.com", kind="Network", plural="networks")
+    >>> networks.api_version, str(networks)
+    ('example.com/v1', 'networks.example.com')
+    """
     return Resource(
         type=Unstructured, group=group, version=version, kind=kind, plural=plural, scope=scope, list_kind=list_kind
     )

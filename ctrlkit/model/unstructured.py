@@ -1,11 +1,10 @@
-"""The default Python type of a resource: a dict that knows the few things every object has."""
+"""Unstructured, the default Python type of a resource: a dict with a few helpers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ctrlkit.model.keys import ObjectKey
-from ctrlkit.model.meta import ObjectMeta, meta_of
+from ctrlkit.model.meta import ObjectKey, ObjectMeta, meta_of
 
 
 class Unstructured(dict[str, Any]):
@@ -31,12 +30,12 @@ class Unstructured(dict[str, Any]):
 
     @property
     def key(self) -> ObjectKey:
-        """Where the object lives within its kind."""
+        """The namespace and the name."""
         metadata = self.get("metadata") or {}
         return ObjectKey(metadata.get("namespace") or "", metadata.get("name") or "")
 
     def at(self, path: str, default: Any = None) -> Any:
-        """The value at a dotted path of field names, or `default` where any part of it is missing."""
+        """Return the value at a dotted path of field names, or `default` where a part of it is missing."""
         value: Any = self
         for part in path.split("."):
             if not isinstance(value, dict) or part not in value:

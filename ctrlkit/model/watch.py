@@ -1,4 +1,4 @@
-"""What a server tells about a collection: snapshots and changes."""
+"""What a server sends of a collection: records of objects, lists of them, watch events."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 import msgspec
 
 from ctrlkit.errors import DecodeError
-from ctrlkit.model.keys import ObjectKey
-from ctrlkit.model.meta import ObjectMeta
+from ctrlkit.model.meta import ObjectKey, ObjectMeta
 
 T = TypeVar("T")
 _make_tuple = tuple.__new__  # each event makes a key, and ObjectKey(...) would cost it twice this
@@ -18,20 +17,20 @@ _make_tuple = tuple.__new__  # each event makes a key, and ObjectKey(...) would 
 
 class Record(Generic[T]):
     """
-    One object as the server last told it: its metadata at hand, the rest decoded when looked at.
+    One object as the server last sent it: its metadata, and the rest decoded when `value` is read.
 
     >>> record = Record(ObjectMeta(name="a"), '{"x": 1}', lambda text: text.upper())
     >>> record.value
     '{"X": 1}'
 
-    Each look at `value` gives a private copy, or the one frozen value: nothing done to it reaches the cache.
+    Each read of `value` gives a private copy, or the one frozen value: nothing done to it reaches the cache.
     Errors  DecodeError from `value` where the object does not fit the resource's type.
     """
 
     __slots__ = ("_data", "_decode", "key", "meta")
 
     fault: DecodeError | None = None
-    """What `value` raises, known without decoding: the object is quarantined. Only an Unusable record has it."""
+    """The error that `value` raises, where that is known without decoding; only an Unusable record has one."""
 
     def __init__(self, meta: ObjectMeta, data: Any, decode: Callable[[Any], T]) -> None:
         self.meta = meta
@@ -55,7 +54,7 @@ class Record(Generic[T]):
 
 class Unusable(Record[T]):
     """
-    A Record whose value cannot be had: it fits no type, or what was to be done with it failed.
+    A Record whose `value` raises: the object does not fit its type, or could not be transformed.
 
     >>> Unusable(ObjectMeta(name="a"), DecodeError("a has no spec")).value
     Traceback (most recent call last):
@@ -77,9 +76,10 @@ def _raise(error: DecodeError) -> NoReturn:
 @dataclass(frozen=True, slots=True)
 class Snapshot(Generic[T]):
     """
-    A whole collection at one version; `unreadable` tells of items that not even had a name.
+    A whole collection at one version.
 
-    Which objects those are nobody knows: what is missing in such a snapshot may still be there.
+    `unreadable` has an error for each item without even a name. With any, an object that is missing in `records` may
+    still exist.
     """
 
     records: Sequence[Record[T]]
@@ -94,7 +94,7 @@ class Applied(msgspec.Struct, Generic[T], frozen=True, gc=False):
 
 
 class Deleted(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """An object is gone, or left the selection; the record is its last state, at the version of its deletion."""
+    """An object was deleted, or left the selector; the record is its last state, at the version of its deletion."""
 
     record: Record[T]
 

@@ -1,5 +1,5 @@
 """
-JSON the server sent -> records of one resource, with as few looks at the bytes as the Python type allows.
+Decode the JSON of a server to records of one resource, in as few passes as the Python type allows.
 
 Type              A line or item is decoded    What the record keeps
 Unstructured      once, for its metadata       its bytes; each look at `value` decodes a private copy
@@ -67,7 +67,7 @@ _LINE_DICT = msgspec.json.Decoder(_LineBody[dict[str, Any]])
 
 class Codec(Generic[T]):
     """
-    Decodes what a server sends for one resource.
+    Decodes objects, lists and watch lines of one resource.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> codec = Codec(PODS)
@@ -105,11 +105,11 @@ class Codec(Generic[T]):
             self._typed_item = of_object
 
     def decode_object(self, data: bytes) -> T:
-        """One object as the resource's type; DecodeError where it does not fit."""
+        """Decode one object to the resource's type; DecodeError where it does not fit."""
         return self._of_object(data)
 
     def decode_list(self, data: bytes) -> tuple[Snapshot[T], str]:
-        """One page of a list, and the token that continues it: empty on the last page."""
+        """Decode one page of a list; returns it and the token that continues the list, empty on the last page."""
         steps = self.decode_list_in_steps(data)
         while True:
             try:
@@ -121,9 +121,9 @@ class Codec(Generic[T]):
         self, data: bytes, known: Callable[[Record[T]], Record[T]] | None = None
     ) -> Generator[None, None, tuple[Snapshot[T], str]]:
         """
-        `decode_list` with pauses, many of them in a long page (list_parts.py), for who has others to let through.
+        Decode as `decode_list` does, as a generator with pauses in a long page, in which other tasks can run.
 
-        Each record is what `known` returns for it.
+        `known` may return another record for each, such as the one that a cache has already.
         """
         records: list[Record[T]] = []
         unreadable: list[DecodeError] = []
@@ -145,9 +145,9 @@ class Codec(Generic[T]):
 
     def decode_line(self, line: bytes) -> WatchEvent[T]:
         """
-        One line of a watch; raises the ApiError that an ERROR line carries.
+        Decode one line of a watch; raises the ApiError of an ERROR line.
 
-        A change without a version is a DecodeError too: nobody knows what comes before it, or after it.
+        A change without a version is a DecodeError too, as it has no place in the order of changes.
         """
         event = self._decode_line(line)
         if not isinstance(event, Bookmark) and not event.record.version:

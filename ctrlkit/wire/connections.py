@@ -1,5 +1,5 @@
 """
-The pool of connections to one server: which of them a request goes over, and that it goes once.
+The pool of connections to one server: choose one for each request, and send each request once.
 
 In      Requests of the HTTP library, and what became of them (`trying`).
 Out     A connection for each; `sent_once`, which keeps the library from sending anything a second time.

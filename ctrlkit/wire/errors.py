@@ -29,7 +29,7 @@ _WARNING = re.compile(r'\b299 +\S+ +"((?:[^"\\]|\\.)*)"')
 
 def refusal(code: int, headers: Mapping[str, str], body: bytes, *, attempted: str, evidence: str) -> ApiError:
     """
-    The error of an answer that is not a success.
+    Make the error for an answer that is not a success.
 
     >>> body = b'{"kind": "Status", "reason": "Conflict", "message": "the object has been modified", "code": 409}'
     >>> print(refusal(409, {"Audit-Id": "5f1c"}, body, attempted="update pods demo/a", evidence="PUT /api/v1/..."))
@@ -64,7 +64,7 @@ def refusal(code: int, headers: Mapping[str, str], body: bytes, *, attempted: st
 
 def warnings_in(headers: Iterable[str]) -> list[str]:
     r"""
-    The texts of `Warning` headers with code 299, which API servers use.
+    Return the texts of `Warning` headers with code 299, which API servers use.
 
     >>> warnings_in(['299 - "policy/v1beta1 is \\"deprecated\\"", 299 - "use policy/v1"', '110 - "stale"'])
     ['policy/v1beta1 is "deprecated"', 'use policy/v1']
@@ -111,7 +111,7 @@ def _text(body: bytes) -> str:
 
 
 def unreachable(error: Exception, *, action: Action, evidence: str, address: str) -> Unreachable:
-    """Why no answer came, with the address and what to look at; `address` is host:port."""
+    """Make the error for a call without an answer: why, and what to look at; `address` is host:port."""
     cause = error.cause if isinstance(error, ConnectionLost) else error
     fact, next_step = _cause(error, address)
     if action.verb.writes and _may_have_left(error):
@@ -143,7 +143,7 @@ def can_be_sent(value: str) -> bool:
 
 
 def broken(error: BaseException | None, *, attempted: str, evidence: str, unfinished: int) -> StreamBroken:
-    """A watch that was cut; `unfinished` bytes of a line had come."""
+    """Make the error for a watch that was cut; `unfinished` bytes of a line had come."""
     within = f"within a line, after {unfinished} bytes of it" if unfinished else "before the server had ended it"
     cause = f" -> {type(error).__name__}" if error is not None else ""
     return StreamBroken(

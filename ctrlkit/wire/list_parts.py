@@ -1,5 +1,5 @@
 """
-A list as the server sent it -> parts of it that can be decoded one after the other. Pure.
+Cut a long list into parts that can be decoded one after the other. Pure.
 
 A server's watch cache answers with a whole collection at once, however small the pages that were asked for: 45 MB for
 10,000 pods, which take a tenth of a second to decode. Who shares a thread with others takes them in parts, with a
@@ -68,7 +68,7 @@ _PAGE = msgspec.json.Decoder(ListPage)
 
 def parts_of(data: bytes) -> Iterator[ListPage]:
     """
-    The parts of a list, in order; one, unless the list is long. The last one has what the list says of itself.
+    Yield the parts of a list, in order; one, unless the list is long. The last one has the list's kind and metadata.
 
     >>> [len(page.items) for page in parts_of(b'{"metadata":{"resourceVersion":"7"},"items":[{},{}]}')]
     [2]

@@ -51,7 +51,7 @@ _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request, still without a server. `path` is percent-encoded, `query` is not; headers that need no secret."""
+    """A request without server and credentials. `path` is percent-encoded, `query` is not."""
 
     method: str
     path: str
@@ -62,7 +62,7 @@ class HttpRequest:
 
 def check_action(action: Action) -> None:
     """
-    Refuse locally what no server could understand, or would understand as something else.
+    Refuse locally what a server would not understand, or would take for another request.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> check_action(Action(verb=Verb.GET, resource=PODS, namespace="demo", name="../secrets/a"))
@@ -192,7 +192,7 @@ def _unsupported(content_type: str) -> UnsupportedMediaType:
 
 def to_http(action: Action) -> HttpRequest:
     """
-    The request that carries an Action.
+    Make the HTTP request for an Action.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> request = to_http(Action(verb=Verb.LIST, resource=PODS, namespace="demo", options=Options(limit=500)))
@@ -222,7 +222,7 @@ def to_action(  # noqa: PLR0917 - the parts of a request, in their order on the 
     resolve: Resolve,
 ) -> Action:
     """
-    The Action that a request carries: `to_http` backwards, and what other clients send besides.
+    Read the Action of an HTTP request: the reverse of `to_http`, and what other clients send besides.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> action = to_action("GET", "/api/v1/pods", [("watch", "1")], {}, None, lambda group, version, plural: PODS)

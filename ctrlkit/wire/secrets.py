@@ -47,7 +47,7 @@ NO_PEM: Final = Pem()
 
 class Sealed:
     """
-    A block whose exceptions have a traceback that begins outside of it, causes and contexts included.
+    A block whose exceptions leave without the frames inside it, causes and contexts included.
 
         with Sealed():
             await session.request(...)

@@ -80,7 +80,7 @@ log = logger("wire")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportStatistics:
     """
-    What a transport has asked of its server, `host` (host:port).
+    The requests that a transport has sent to its server, `host` (host:port).
 
     `requests` counts them by the answer's code and the method, each attempt once, a watch when it opens; the code is
     `<error>` where no answer came.
@@ -97,7 +97,7 @@ class _Pool(NamedTuple):
 
 class RestTransport:
     """
-    The Transport that speaks HTTP to an API server.
+    Performs Actions over HTTP on an API server.
 
         async with RestTransport(await load_endpoint()) as transport:
             client = Client(transport)
@@ -117,7 +117,7 @@ class RestTransport:
         self._warned: set[str] = set()
 
     def statistics(self) -> TransportStatistics:
-        """A picture of now; it can be had before the transport is entered, and after."""
+        """Return a snapshot, also before the transport is entered and after it is closed."""
         return TransportStatistics(host=self._address, requests=dict(self._requests))
 
     async def __aenter__(self) -> Self:
@@ -310,7 +310,7 @@ class RestTransport:
 
 class LineSplitter:
     r"""
-    Collects a stream's bytes and gives out each line once it is whole; empty lines are skipped.
+    Splits a stream of bytes into lines; empty lines are skipped.
 
     >>> lines = LineSplitter()
     >>> lines.feed(b'{"a":1}\n{"b"'), lines.feed(b':2}\n'), lines.feed(b'{')
@@ -396,7 +396,7 @@ async def _read_whole(response: aiohttp.ClientResponse) -> bytes:
 
 def user_agent(program: str) -> str:
     """
-    A program as HTTP names it; servers take what stands before the slash as field manager of writes that name none.
+    Make a program's User-Agent; servers take the part before the slash as field manager of writes that name none.
 
     >>> user_agent("bitcoin-controller"), user_agent("my app/2")
     ('bitcoin-controller/0 (ctrlkit)', 'my-app-2/0 (ctrlkit)')

@@ -24,7 +24,7 @@ from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import NotFound
 from ctrlkit.model import ObjectKey
-from ctrlkit.model.keys import is_newer
+from ctrlkit.model.meta import is_newer
 
 _SHORT_S = 30.0
 _A_POD_S = 30.0

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from ctrlkit.client import Client
 from ctrlkit.errors import NotFound
 from ctrlkit.model import AnyResource, MergePatch, ObjectKey, Resource, Unstructured, to_plain
-from ctrlkit.model.compare import lacking, same
+from ctrlkit.model.values import lacking, same
 
 
 class Convergence(StrEnum):
@@ -98,7 +98,7 @@ async def create_or_patch(
         result, network = await create_or_patch(client, NETWORKS, wanted)
 
     Shape   `wanted` is any body that `Client.create` takes. Fields given as None are removed, fields not given are left
-            alone, lists are replaced whole (see model/compare.py). The status is written after the rest.
+            alone, lists are replaced whole (see model/values.py). The status is written after the rest.
     Errors  ValueError for a body without a name. The client's: AlreadyExists where it
             exists although `current` is None.
     """

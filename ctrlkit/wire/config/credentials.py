@@ -81,7 +81,7 @@ def _digest_now(path: str) -> bytes | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedCredentials:
     """
-    What a configuration said when it was read.
+    The credentials of a configuration, as they were read.
 
     Shape   `source` names it in errors. `headers` say who we are; one name may have several values, so take `items()`.
             `certificates` is None for plain HTTP. `files` are looked at for something new, `expires` is when the
@@ -97,7 +97,7 @@ class LoadedCredentials:
 
 class RenewedCredentials:
     """
-    The Credentials of one user (endpoint.Credentials); `load` reads their configuration again.
+    Credentials (see endpoint.py) that are renewed; `load` reads their configuration again.
 
     Errors  ConfigError from the constructor for certificates that cannot be used.
     """
@@ -122,7 +122,7 @@ class RenewedCredentials:
         return self._loaded.headers
 
     def refused(self, sent_at: float) -> bool:
-        """Have everything read anew before the next call, unless that was done just now, or since the call began."""
+        """Have everything read again before the next call, unless that was done just now, or since the call began."""
         if self._fresh_since > sent_at:
             return True
         if self._renewal is not None:

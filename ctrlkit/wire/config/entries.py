@@ -1,5 +1,5 @@
 """
-The entries of a kubeconfig as types: what kubectl knows of them, and nothing else.
+The entries of a kubeconfig as types, with the fields that kubectl reads.
 
 Unknown fields are passed over, null is the same as absent, and a value of another type is an error for the whole file,
 wherever it stands. What holds a secret has no repr that shows it.

@@ -94,7 +94,7 @@ def escaped(key: str) -> str:
 
 async def load_choice(choice: ChosenContext, server: Server, source: str) -> LoadedCredentials:
     """
-    What is sent and shown to the server of a context: to one without TLS nothing that could be taken on the way.
+    Load the credentials of a context's user; for a server without TLS only what may be sent in clear text.
 
     Errors  ConfigError that names `source`, the file or field, and what to do.
     """
@@ -227,12 +227,12 @@ FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class NotInPod(Exception):
-    """There is no service account here; the text says what is missing."""
+    """This is no pod with a service account; the text says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccount:
-    """Where its server is, and its files. A cluster without an authority of its own has no such file."""
+    """A service account: its server and files. A cluster without an authority of its own has no such file."""
 
     server: Server
     token: str
@@ -240,7 +240,7 @@ class ServiceAccount:
 
     @staticmethod
     def found() -> ServiceAccount:
-        """That of this pod; NotInPod where there is none."""
+        """Find the one of this pod; NotInPod where there is none."""
         host, port = _address()
         token = FOLDER / "token"
         if not (host and port):
@@ -262,7 +262,7 @@ def _address() -> tuple[str, str]:
 
 def load_account(account: ServiceAccount) -> LoadedCredentials:
     """
-    What the files of a pod's service account say.
+    Load the credentials of a pod's service account.
 
     Errors  ConfigError that names the file.
     """

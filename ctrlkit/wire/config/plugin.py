@@ -1,5 +1,5 @@
 """
-Credential plugins: programs that print an ExecCredential (client.authentication.k8s.io v1 and v1beta1).
+Run credential plugins: programs that print an ExecCredential (client.authentication.k8s.io v1 and v1beta1).
 
 In      The `exec` of a user, and what its cluster says to plugins.
 Out     A token, a client certificate, both, and when they run out; or PluginFailed with one line.
@@ -43,12 +43,12 @@ log = logger("wire")
 
 
 class PluginFailed(Exception):
-    """It brought nothing that can be used; the text names the command and the fact."""
+    """A plugin gave no usable credentials; the text names the command and the fact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginAnswer:
-    """What a plugin brought. `certificate` is a chain with its key, in one PEM text."""
+    """The credentials from a plugin. `certificate` is a chain with its key, in one PEM text."""
 
     token: Secret = NO_SECRET
     certificate: Pem = NO_PEM

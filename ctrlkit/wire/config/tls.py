@@ -1,4 +1,4 @@
-"""What a configuration says about certificates -> a TLS context, or one line on what is wrong with which."""
+"""Make a TLS context from the certificates of a configuration, or say in one line what is wrong with which."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-:]+-----END CERTIFICAT
 
 
 class Verify(Enum):
-    """Whom a server has to show that it is the right one."""
+    """By what a server's certificate is verified."""
 
     AUTHORITY = auto()
     SYSTEM = auto()
@@ -30,7 +30,7 @@ class Verify(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
     """
-    What a connection is made with, as PEM text.
+    The certificates for connections, as PEM text.
 
     Shape   `authority` is what is trusted where `verify` says AUTHORITY. `client` is a chain with its key, empty for
             none.
@@ -43,7 +43,7 @@ class Certificates:
 
 def tls_of(certificates: Certificates, source: str) -> ssl.SSLContext:
     """
-    A context that trusts the cluster's authority and shows the user's certificate.
+    Make a TLS context that trusts the cluster's authority and presents the user's certificate.
 
     Any certificate of the authority ends a chain, also one that another has issued; a server's name counts where it
     is a subject alternative name. So do Go's clients.

@@ -14,8 +14,8 @@ from ctrlkit.controller.helpers.converge import Convergence, create_or_patch, cr
 from ctrlkit.errors import AlreadyExists, Conflict, Forbidden
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import Action, MergePatch, ObjectMeta, Unstructured, custom_resource
-from ctrlkit.model.compare import lacking
 from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS, SERVICES
+from ctrlkit.model.values import lacking
 
 NETWORKS = custom_resource(group="demo.dev", kind="Network", plural="networks")
 KEY = "default/net"
