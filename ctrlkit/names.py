@@ -10,9 +10,11 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_SUBDOMAIN_MAX: Final = 253
+LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN: Final = rf"{LABEL}(\.{LABEL})*"
+"""An RFC 1123 label and subdomain as Kubernetes writes them in its messages, their lengths apart."""
+LABEL_MAX: Final = 63
+SUBDOMAIN_MAX: Final = 253
 _FIELD_MANAGER_MAX: Final = 128
 
 NO_NAME: Final = "ctrlkit"
@@ -38,7 +40,7 @@ def is_label(name: str) -> bool:
     >>> is_label("demo-1"), is_label("Demo"), is_label("a.b"), is_label("")
     (True, False, False, False)
     """
-    return _LABEL.fullmatch(name) is not None
+    return len(name) <= LABEL_MAX and re.fullmatch(LABEL, name) is not None
 
 
 def is_subdomain(name: str) -> bool:
@@ -48,7 +50,7 @@ def is_subdomain(name: str) -> bool:
     >>> is_subdomain("greeter.example.com"), is_subdomain("Bad Name"), is_subdomain("a..b")
     (True, False, False)
     """
-    return len(name) <= _SUBDOMAIN_MAX and _SUBDOMAIN.fullmatch(name) is not None
+    return len(name) <= SUBDOMAIN_MAX and re.fullmatch(SUBDOMAIN, name) is not None
 
 
 def program_name() -> str:

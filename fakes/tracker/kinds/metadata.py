@@ -1,4 +1,4 @@
-"""The server's rules for metadata: what it sets itself, what it keeps, and what it refuses."""
+"""The server's rules for metadata: what it sets itself, what it keeps, and what it refuses (rows X3 and X5)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _KEY_OPERATORS = ("Exists", "DoesNotExist")
 
 def generate_name(base: str) -> str:
     """
-    A name that begins with `base`, cut to leave room for five random characters (row X3).
+    A name that begins with `base`, cut to leave room for five random characters.
 
     >>> len(generate_name("x" * 80)), generate_name("net-")[:4]
     (63, 'net-')
@@ -68,7 +68,7 @@ def clean(metadata: Plain) -> dict[str, Any]:
 
 
 def born(metadata: Plain, namespace: str, *, generation: bool) -> dict[str, Any]:
-    """The metadata of a new object: whatever the caller says of the server's own fields is ignored (row X5)."""
+    """The metadata of a new object: whatever the caller says of the server's own fields is ignored."""
     fresh = {name: value for name, value in clean(metadata).items() if name not in _SET_BY_SERVER}
     fresh.pop("namespace", None)
     if namespace:

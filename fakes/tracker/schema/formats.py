@@ -6,17 +6,16 @@ import ipaddress
 import re
 
 from ctrlkit.fakes.tracker.schema.remembering import remembered
+from ctrlkit.names import LABEL, LABEL_MAX, SUBDOMAIN, SUBDOMAIN_MAX
 
-_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    f"end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
+    f"end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{SUBDOMAIN}')"
 )
 _LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    f"an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
+    f"an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{LABEL}')"
 )
 _LABEL_1035_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
@@ -84,19 +83,19 @@ def label_value(text: str) -> Complaints:
 @remembered
 def subdomain(text: str) -> Complaints:
     """A name of a kind whose names may hold dots."""
-    return _checked(text, 253, _SUBDOMAIN, _SUBDOMAIN_TEXT)
+    return _checked(text, SUBDOMAIN_MAX, SUBDOMAIN, _SUBDOMAIN_TEXT)
 
 
 @remembered
 def dns_label(text: str) -> Complaints:
     """A name without dots: a container's, a volume's, a namespace's."""
-    is_dotted = re.fullmatch(_SUBDOMAIN, text) is not None
-    return _checked(text, 63, _LABEL, _DOTS_TEXT if is_dotted else _LABEL_TEXT)
+    is_dotted = re.fullmatch(SUBDOMAIN, text) is not None
+    return _checked(text, LABEL_MAX, LABEL, _DOTS_TEXT if is_dotted else _LABEL_TEXT)
 
 
 def label_1035(text: str) -> Complaints:
     """A name that begins with a letter: of a version, or of what a definition names."""
-    return _checked(text, 63, _LABEL_1035, _LABEL_1035_TEXT)
+    return _checked(text, LABEL_MAX, _LABEL_1035, _LABEL_1035_TEXT)
 
 
 def path_segment(text: str) -> Complaints:

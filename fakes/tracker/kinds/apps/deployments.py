@@ -10,7 +10,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     template_metadata_causes,
     workload_selector_causes,
 )
-from ctrlkit.fakes.tracker.kinds.core.pods import fill_in_template, pod_spec_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, pod_spec_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.model import kinds

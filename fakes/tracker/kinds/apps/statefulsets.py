@@ -13,7 +13,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     workload_selector_causes,
 )
 from ctrlkit.fakes.tracker.kinds.core.claims import fill_in_claim
-from ctrlkit.fakes.tracker.kinds.core.pods import fill_in_template
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterator
 
-from ctrlkit.fakes.tracker.kinds.core.pods import port_number_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import port_number_causes
 from ctrlkit.fakes.tracker.kinds.metadata import label_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, internal_error, json_text
