@@ -1,4 +1,4 @@
-"""Admission: what is held against a write before its kind is asked, whatever the kind."""
+"""Admission: rules for writes that hold for all kinds and depend on other objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ctrlkit.model import Action, ObjectKey, kinds
 
 
 def admit_new(core: Core, served: Strategy, action: Action, body: Mapping[str, Any]) -> None:
-    """Refuse a new object in a namespace that is not there (NotFound), or that is being deleted (Forbidden)."""
+    """Refuse a new object in a namespace that does not exist (NotFound) or is being deleted (Forbidden)."""
     if not served.resource.namespaced:
         return
     namespace = core.store.collection(kinds.NAMESPACES.identity).find(ObjectKey("", action.namespace))

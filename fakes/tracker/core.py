@@ -1,4 +1,4 @@
-"""The state that the server's verbs share, and the one place where they write to it."""
+"""The state that all verbs share, and the only place that writes to it."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ class Core:
         self.registry = Registry()
 
     def served(self, resource: AnyResource) -> Strategy:
-        """The kind as it is served; NotFound where it is not."""
+        """Return the strategy of a kind. Errors: NotFound if it is not served."""
         served = self.registry.find(resource.group, resource.version, resource.plural)
         if served is None:
             raise unknown_resource()
         return served
 
     def find(self, served: Strategy, key: ObjectKey) -> Stored | None:
-        """An object as it is now."""
+        """Return an object as it is now."""
         return self.store.collection(served.resource.identity).find(key)
 
     def get(self, served: Strategy, key: ObjectKey) -> Stored:
-        """An object as it is now; NotFound where there is none."""
+        """Return an object as it is now. Errors: NotFound."""
         stored = self.find(served, key)
         if stored is None:
             raise not_found(served.resource, key.name)
         return stored
 
     def write(self, served: Strategy, key: ObjectKey, plain: Mapping[str, Any], *, dry_run: bool = False) -> Stored:
-        """Keep an object's new state; in a dry run only say what it would be."""
+        """Store a new state of an object; in a dry run only return what would be stored."""
         before = self.find(served, key)
         if dry_run:
             return Stored(key, before.version if before else 0, encode_tail(plain))

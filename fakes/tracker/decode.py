@@ -64,7 +64,7 @@ def _check_option(action: Action) -> None:
 
 
 def tell_unknown(served: Strategy, action: Action, paths: Iterable[str], body: Mapping[str, Any]) -> None:
-    """Refuse unknown fields, tell of them or pass over them, as the caller wants it."""
+    """Refuse unknown fields, warn about them or ignore them, as `fieldValidation` says."""
     texts = [f'unknown field "{path}"' for path in itertools.islice(paths, _TOLD_MAX)]
     match action.options.field_validation:
         case "Strict":

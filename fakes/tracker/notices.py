@@ -1,4 +1,4 @@
-"""What the server says besides its answer: the texts of its `Warning` headers."""
+"""Warnings that the server sends besides its answer, in `Warning` headers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _texts: ContextVar[list[str] | None] = ContextVar("ctrlkit_notices", default=Non
 
 
 def notice(text: str) -> None:
-    """Tell the caller something, once, where it listens."""
+    """Add a warning to the answer, once, if somebody collects them."""
     texts = _texts.get()
     if texts is not None and text not in texts:
         texts.append(text)

@@ -1,4 +1,4 @@
-"""The server's refusals, in its own words: one function for each kind of answer."""
+"""The server's refusals, with its messages: one function for each kind of answer."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def bad_request(text: str) -> BadRequest:
 
 
 def forbidden(resource: AnyResource, name: str, text: str, **details: Any) -> Forbidden:
-    """The server will not do it, whoever asks."""
+    """The server never does it."""
     return Forbidden(f'{resource} "{name}" is forbidden: {text}', details=details_of(resource, name, **details))
 
 
@@ -245,5 +245,5 @@ def internal_error(text: str) -> ApiError:
 
 
 def plain_failure(text: str) -> ApiError:
-    """A failure without a reason, which is how the server tells of some bad input."""
+    """A failure without a reason, as the server answers to some bad input."""
     return ApiError(text, code=500, reason="")

@@ -1,4 +1,4 @@
-"""The tracker's face: a Transport for asynchronous callers, and plain calls for tests."""
+"""The tracker: a Transport for asynchronous callers, and plain calls for tests."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Tracker:
 
     @property
     def registry(self) -> Registry:
-        """Which kinds are served."""
+        """The kinds that are served."""
         return self._core.registry
 
     @property
@@ -79,7 +79,7 @@ class Tracker:
         return self.call(action)
 
     def call(self, action: Action) -> bytes:
-        """What `do` does, for callers that are not asynchronous."""
+        """Perform any verb but watch, synchronously."""
         try:
             return deeply(lambda: self._answer(action))
         except TooDeep as error:
@@ -111,11 +111,11 @@ class Tracker:
             stream.close()
 
     def busy(self) -> tuple[str, ...]:
-        """The watches that have not been handed the newest version they select: `watch pods at 2, server at 3`."""
+        """The watches that have not delivered the newest change they select: `watch pods at 2, server at 3`."""
         return tuple(lag for stream in self._watches if (lag := stream.lag()))
 
     def history(self, after: int = 0) -> list[tuple[str, Change]]:
-        """The writes after a version that are still kept, in order, each with its kind as plural and group."""
+        """Return the writes after a version that are still kept, in order, each with its kind as `plural.group`."""
         found = [
             (".".join(filter(None, (collection.identity[1], collection.identity[0]))), change)
             for collection in self._core.store.collections()
@@ -124,7 +124,7 @@ class Tracker:
         return sorted(found, key=lambda entry: entry[1].version)
 
     def newest(self, action: Action, after: int) -> int | None:
-        """The version of the newest write after `after` that a list or watch selects, 0 if none; None if compacted."""
+        """Return the version of the newest write after `after` that an Action selects, 0 if none; None if compacted."""
         action = as_core(action) if is_newer_form(action) else action
         collection = self._core.store.collection(action.resource.identity)
         served = self.registry.find(action.resource.group, action.resource.version, action.resource.plural)
@@ -140,21 +140,21 @@ class Tracker:
         return newest
 
     def compact(self) -> None:
-        """Forget all history: older versions are answered with 410 from now on."""
+        """Drop all history: from now on older versions are answered with 410."""
         self._core.store.compact()
 
     def get(self, resource: AnyResource, key: ObjectKey | str, *, subresource: str = "") -> Unstructured:
-        """An object as it is now."""
+        """Return an object as it is now."""
         return self._object(Verb.GET, resource, ObjectKey.of(key), subresource=subresource)
 
     def list(self, resource: AnyResource, namespace: str = "", options: Options = _NO_OPTIONS) -> list[Unstructured]:
-        """The objects of a namespace, or of all, as they are now."""
+        """Return the objects of a namespace, or of all, as they are now."""
         action = Action(verb=Verb.LIST, resource=resource, namespace=namespace, options=options)
         head = {"kind": resource.kind, "apiVersion": resource.api_version}
         return [Unstructured(head | item) for item in decode(self.call(action))["items"]]
 
     def create(self, resource: AnyResource, body: object, options: Options = _NO_OPTIONS) -> Unstructured:
-        """Make an object; its namespace is taken from its metadata."""
+        """Create an object in the namespace that its metadata names."""
         plain = deeply(lambda: to_plain(body))
         key = _key_of(resource, plain)
         return self._object(Verb.CREATE, resource, ObjectKey(key.namespace, ""), body=plain, options=options)
@@ -162,7 +162,7 @@ class Tracker:
     def update(
         self, resource: AnyResource, body: object, *, subresource: str = "", options: Options = _NO_OPTIONS
     ) -> Unstructured:
-        """Put an object, or its part that a subresource stands for, in place of what is there."""
+        """Update an object, or the part of it that a subresource stands for."""
         plain = deeply(lambda: to_plain(body))
         key = _key_of(resource, plain)
         return self._object(Verb.UPDATE, resource, key, subresource=subresource, body=plain, options=options)
@@ -176,7 +176,7 @@ class Tracker:
         subresource: str = "",
         options: Options = _NO_OPTIONS,
     ) -> Unstructured:
-        """Change part of an object; an ApplyPatch needs `options.field_manager`."""
+        """Patch an object; an ApplyPatch needs `options.field_manager`."""
         patch_type, body = deeply(lambda: _patch_parts(patch))
         if isinstance(patch, ApplyPatch) and patch.on_conflict is OnConflict.FORCE:
             options = dataclasses.replace(options, force=True)
@@ -191,7 +191,7 @@ class Tracker:
         )
 
     def delete(self, resource: AnyResource, key: ObjectKey | str, options: Options = _NO_OPTIONS) -> Unstructured:
-        """Delete an object; what the server answers: the object that remains for now, or a Status."""
+        """Delete an object; return the server's answer: the object if it is not removed yet, or a Status."""
         return self._object(Verb.DELETE, resource, ObjectKey.of(key), options=options)
 
     def _object(self, verb: Verb, resource: AnyResource, key: ObjectKey, **rest: Any) -> Unstructured:

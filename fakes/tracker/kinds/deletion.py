@@ -1,4 +1,4 @@
-"""What a delete does to an object: it goes at once, after a grace period, or with its last finalizer."""
+"""Deletion: an object is removed at once, after a grace period, or with its last finalizer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Plain = dict[str, Any]
 
 
 def delete_object(core: Core, strategy: Strategy, stored: Stored, options: Options) -> tuple[Stored, bool]:
-    """Delete an object of a kind without ways of its own; returns what `Strategy.delete` does."""
+    """Delete an object; the default of `Strategy.delete`, which says what is returned."""
     meta = stored.metadata
     if meta.get("deletionTimestamp") and not _is_shorter(meta, options):
         return stored, True  # already on its way
@@ -35,7 +35,7 @@ def delete_object(core: Core, strategy: Strategy, stored: Stored, options: Optio
 
 
 def write_marked(core: Core, strategy: Strategy, stored: Stored, marked: Plain, options: Options) -> Stored:
-    """Store an object with its time of deletion, and remove it if nothing holds it."""
+    """Store an object that was marked as deleted, and remove it if nothing holds it."""
     written = core.write(strategy, stored.key, marked, dry_run=options.dry_run)
     if is_finished(strategy, marked):
         core.remove(strategy, stored.key, dry_run=options.dry_run)
@@ -43,7 +43,7 @@ def write_marked(core: Core, strategy: Strategy, stored: Stored, marked: Plain, 
 
 
 def is_finished(strategy: Strategy, plain: Mapping[str, Any]) -> bool:
-    """Whether an object's deletion was asked for and waits for nothing any more."""
+    """Whether an object is marked as deleted and nothing holds it any more."""
     meta = plain["metadata"]
     if not meta.get("deletionTimestamp") or meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
         return False
@@ -51,7 +51,7 @@ def is_finished(strategy: Strategy, plain: Mapping[str, Any]) -> bool:
 
 
 def finalizers_after(meta: Mapping[str, Any], policy: str) -> list[str]:
-    """The finalizers a deletion leaves on an object; without a policy those already there decide."""
+    """The finalizers of an object after a delete with this propagation policy, "" for none."""
     have: list[str] = meta.get("finalizers") or []
     if not policy:
         return have
@@ -65,25 +65,25 @@ def finalizers_after(meta: Mapping[str, Any], policy: str) -> list[str]:
 
 
 def with_finalizers(meta: Mapping[str, Any], finalizers: Sequence[str]) -> Plain:
-    """Metadata with these finalizers in place of those it has."""
+    """Return metadata with these finalizers in place of its own."""
     rest = {name: value for name, value in meta.items() if name != "finalizers"}
     return rest | {"finalizers": finalizers} if finalizers else rest
 
 
 def asked_grace_s(options: Options) -> int | None:
-    """The grace period that a delete asks for; what is less than none is one second."""
+    """The grace period in the options of a delete; a negative one counts as one second."""
     grace = options.grace_period_s
     return 1 if grace is not None and grace < 0 else grace
 
 
 def _is_shorter(meta: Mapping[str, Any], options: Options) -> bool:
-    """Whether a delete of an object already being deleted gives it less time than it has."""
+    """Whether a second delete shortens the grace period of the first."""
     have, asked = meta.get("deletionGracePeriodSeconds") or 0, asked_grace_s(options)
     return asked is not None and asked < have
 
 
 def _marked(plain: Plain, grace: int) -> Plain:
-    """The object with its time of deletion; a second delete brings that forward."""
+    """Return the object with a deletion timestamp; a second delete may bring that forward."""
     meta = plain["metadata"]
     before = meta.get("deletionTimestamp")
     now = clock.now()
@@ -101,6 +101,6 @@ def _marked(plain: Plain, grace: int) -> Plain:
 
 
 def _duration(seconds: int) -> timedelta:
-    """So many seconds as the server counts them: in nanoseconds, in 64 bits."""
+    """Convert seconds as the server does: to nanoseconds in 64 bits, which overflow."""
     nanoseconds = (seconds * 10**9 + 2**63) % 2**64 - 2**63
     return timedelta(seconds=nanoseconds // 10**9)

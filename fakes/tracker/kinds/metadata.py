@@ -20,7 +20,7 @@ from ctrlkit.model import AnyResource, kinds
 Plain = Mapping[str, Any]
 
 GENERATE_TRIES = 8
-"""How many made-up names the server tries before it says that the name is taken."""
+"""How many generated names the server tries before it answers that the name exists."""
 
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
@@ -63,12 +63,12 @@ def generate_name(base: str) -> str:
 
 
 def clean(metadata: Plain) -> dict[str, Any]:
-    """The metadata without fields that are null or empty, which the server never stores."""
+    """Return the metadata without null and empty fields, which the server never stores."""
     return {name: value for name, value in metadata.items() if value not in (None, "", [], {})}
 
 
 def born(metadata: Plain, namespace: str, *, generation: bool) -> dict[str, Any]:
-    """The metadata of a new object: whatever the caller says of the server's own fields is ignored."""
+    """Return the metadata of a new object; what the caller sends in fields of the server is ignored."""
     fresh = {name: value for name, value in clean(metadata).items() if name not in _SET_BY_SERVER}
     fresh.pop("namespace", None)
     if namespace:
@@ -81,7 +81,7 @@ def born(metadata: Plain, namespace: str, *, generation: bool) -> dict[str, Any]
 
 
 def updated(metadata: Plain, current: Plain) -> dict[str, Any]:
-    """The metadata of an updated object: the caller's, with the server's own fields as they are."""
+    """Return the metadata of an updated object: the caller's, with the server's fields unchanged."""
     kept = (*_KEPT_ON_UPDATE, "generation", "resourceVersion", "managedFields")
     merged = {name: value for name, value in clean(metadata).items() if name not in kept and name not in _SET_BY_SERVER}
     merged.update((name, current[name]) for name in kept if name in current)
@@ -89,7 +89,7 @@ def updated(metadata: Plain, current: Plain) -> dict[str, Any]:
 
 
 def of(resource: AnyResource, body: Plain) -> Plain:
-    """A body's metadata; BadRequest where that is no object."""
+    """Return a body's metadata. Errors: BadRequest if it is not an object."""
     metadata = body.get("metadata") or {}
     if not isinstance(metadata, Mapping):
         kind = resource.kind
@@ -101,7 +101,7 @@ def of(resource: AnyResource, body: Plain) -> Plain:
 
 
 def new_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
-    """What the server has against a new object's metadata."""
+    """Return a cause for each rule that the metadata of a new object breaks."""
     name, base = metadata.get("name") or "", metadata.get("generateName") or ""
     whole = f"{base[:-1]}a" if base.endswith("-") and len(base) > 1 else base  # a dash may end it
     found = Cause.all_wrong("metadata.generateName", base, strategy.name_rule(whole)) if base else []
@@ -113,7 +113,7 @@ def new_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
 
 
 def update_causes(strategy: Strategy, metadata: Plain, current: Plain) -> list[Cause]:
-    """What the server has against a change of metadata; it tells of a forbidden finalizer twice."""
+    """Return a cause for each rule that a change of metadata breaks; a server reports a new finalizer twice."""
     found = [*metadata_causes(metadata), *_finalizer_causes(strategy, metadata)]
     if current.get("deletionTimestamp"):
         had = frozenset(current.get("finalizers") or ())
@@ -140,7 +140,7 @@ def _finalizer_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
 
 
 def tell_of_finalizers(metadata: Plain, current: Plain) -> None:
-    """Tell whoever gives a custom object a finalizer without a domain that others may have the same idea."""
+    """Warn about a new finalizer without a domain on a custom object."""
     had = current.get("finalizers") or ()
     for name in metadata.get("finalizers") or ():
         if "/" not in name and name not in had and name not in _WELL_KNOWN_FINALIZERS:
@@ -152,14 +152,14 @@ def tell_of_finalizers(metadata: Plain, current: Plain) -> None:
 
 
 def _versions_known(resource: AnyResource) -> Iterator[str]:
-    """The apiVersions that a real server knows a built-in kind at, whether it serves them or not."""
+    """The apiVersions of a built-in kind that a real server can decode, served or not."""
     yield resource.api_version
     for version in _OTHER_VERSIONS.get(resource.group, ()):
         yield f"{resource.group}/{version}"
 
 
 def check_kind(resource: AnyResource, body: Plain, *, custom: bool) -> None:
-    """Refuse a body that says it is of another kind; one that says nothing passes."""
+    """Refuse a body of another kind; kind and apiVersion may be missing."""
     for name in ("apiVersion", "kind"):
         if not isinstance(body.get(name, ""), (str, NoneType)):
             found = f"cannot unmarshal {json_type(body[name])} into Go struct field .{name} of type string"
@@ -187,7 +187,7 @@ def check_kind(resource: AnyResource, body: Plain, *, custom: bool) -> None:
 
 
 def patched_kind_problem(resource: AnyResource, patched: Plain) -> str:
-    """What is wrong with the kind that a patch gave to a built-in object; "" where nothing is."""
+    """Describe what is wrong with the kind after a patch of a built-in object; "" if nothing is."""
     kind, api_version = patched.get("kind") or resource.kind, patched.get("apiVersion") or resource.api_version
     return _kind_problem(resource, str(kind), str(api_version))
 
@@ -207,7 +207,7 @@ def _is_known(kind: str, api_version: str) -> bool:
 
 
 def unregistered(kind: str, api_version: str, wanted: str) -> str:
-    """What the server says of a body of a kind that there is not, where another one is expected."""
+    """The server's message about a body of an unknown kind."""
     version = api_version.rpartition("/")[2]
     return f'{kind} in version "{version}" cannot be handled as a {wanted}: {_unregistered(kind, api_version)}'
 
@@ -220,7 +220,7 @@ def _unregistered(kind: str, api_version: str) -> str:
 
 
 def metadata_causes(metadata: Plain, path: str = "metadata") -> Iterator[Cause]:
-    """What the server has against an object's metadata, its name apart."""
+    """Yield a cause for each rule that metadata breaks, except for the rules of names."""
     if not metadata.keys() & {"labels", "annotations", "ownerReferences", "finalizers"}:
         return
     yield from label_causes(metadata.get("labels"), f"{path}.labels")
@@ -235,14 +235,14 @@ def metadata_causes(metadata: Plain, path: str = "metadata") -> Iterator[Cause]:
 
 
 def label_causes(labels: Plain | None, path: str) -> Iterator[Cause]:
-    """What the server has against labels."""
+    """Yield a cause for each label that is not valid."""
     for key, value in (labels or {}).items():
         yield from Cause.all_wrong(path, key, formats.label_key(key))
         yield from Cause.all_wrong(path, value, formats.label_value(value))
 
 
 def annotation_causes(annotations: Plain | None, path: str) -> Iterator[Cause]:
-    """What the server has against annotations."""
+    """Yield a cause for each annotation key that is not valid, and one if all are too large."""
     size_bytes = 0
     for key, value in (annotations or {}).items():
         yield from Cause.all_wrong(path, key, formats.label_key(key.lower()))
@@ -252,7 +252,7 @@ def annotation_causes(annotations: Plain | None, path: str) -> Iterator[Cause]:
 
 
 def selector_causes(selector: Plain, path: str) -> Iterator[Cause]:
-    """What the server has against a label selector in an object."""
+    """Yield a cause for each rule that a LabelSelector breaks."""
     yield from label_causes(selector.get("matchLabels"), f"{path}.matchLabels")
     for index, expression in enumerate(selector.get("matchExpressions") or ()):
         here = f"{path}.matchExpressions[{index}]"
@@ -291,7 +291,7 @@ def _owner_causes(owners: list[Plain], path: str) -> Iterator[Cause]:
 
 
 def _in_go_order(owners: list[Plain]) -> str:
-    """References as JSON, their fields in the order the server's type has them in."""
+    """Encode owner references with their fields in the order of the server's type."""
     return msgspec.json.encode([{name: one[name] for name in _OWNER_FIELDS if name in one} for one in owners]).decode()
 
 

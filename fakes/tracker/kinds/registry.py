@@ -23,7 +23,7 @@ from ctrlkit.model import Action, AnyResource, Unstructured
 
 
 def _built_in() -> tuple[Strategy, ...]:
-    """The built-in kinds of one server, in the order of discovery; a strategy made here has state of its own."""
+    """Return the built-in kinds of one server; a strategy that is made here has state of its own."""
     return (
         namespaces.NAMESPACES,
         nodes.NODES,
@@ -48,11 +48,11 @@ def _built_in() -> tuple[Strategy, ...]:
 
 
 _CONVERTED: Mapping[Identity, Callable[[Action], Action]] = {("", "bindings"): pods.as_binding}
-"""Kinds that are written to but not stored, each with what a write of it stands for."""
+"""Kinds that are written but not stored, each with the function that converts a write of it."""
 
 
 class Registry:
-    """All kinds now served, found by group, version and plural."""
+    """The kinds that are served, by group, version and plural."""
 
     def __init__(self) -> None:
         self._by_path: dict[tuple[str, str, str], Strategy] = {}
@@ -61,19 +61,19 @@ class Registry:
             self.register(strategy)
 
     def find(self, group: str, version: str, plural: str) -> Strategy | None:
-        """The kind at a path of the API, None where it is not served."""
+        """Return the kind at a path of the API, None if it is not served."""
         return self._by_path.get((group, version, plural))
 
     def find_kind(self, api_version: str, kind: str) -> Strategy | None:
-        """The kind that objects of this apiVersion and kind belong to."""
+        """Return the kind with this apiVersion and kind, None if it is not served."""
         return self._by_kind.get((api_version, kind))
 
     def served(self) -> tuple[Strategy, ...]:
-        """Every kind at every version, in order of registration."""
+        """Return every kind at every version, in the order of registration."""
         return tuple(self._by_path.values())
 
     def register(self, served: Strategy) -> None:
-        """Serve a kind, or serve it anew with other properties."""
+        """Serve a kind, or replace its strategy."""
         resource = served.resource
         self._by_path[resource.group, resource.version, resource.plural] = served
         named = self._by_kind.get((resource.api_version, resource.kind))
@@ -81,16 +81,16 @@ class Registry:
             self._by_kind[resource.api_version, resource.kind] = served
 
     def register_custom(self, resource: AnyResource) -> None:
-        """Serve a custom kind without its definition: no schema, and a status subresource."""
+        """Serve a custom kind that has no definition: no schema, and a status subresource."""
         self.register(custom_kind(resource.of(Unstructured), subresources=frozenset({"status"})))
 
     def stored_form(self, action: Action) -> Action:
-        """The Action itself, or the one that it stands for where its kind is only another way to name one."""
+        """Convert a write of a kind that is not stored to the one it stands for; other Actions stay."""
         convert = _CONVERTED.get(action.resource.identity)
         return convert(action) if convert else action
 
     def unregister(self, resource: AnyResource) -> None:
-        """Serve a kind no longer, at the version given."""
+        """Stop serving a kind at this version."""
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
         named = self._by_kind.get((resource.api_version, resource.kind))
         if named is not None and named.resource.plural == resource.plural:

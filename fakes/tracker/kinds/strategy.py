@@ -29,7 +29,7 @@ class ScalePaths(NamedTuple):
 
 
 def _nothing(*_: object) -> None:
-    """Change nothing, and need nothing to be done."""
+    """Do nothing."""
 
 
 def _no_causes(_plain: Object, _old: Object | None) -> Iterable[Cause]:
@@ -67,7 +67,7 @@ class Strategy:
     columns: tuple[Object, ...] | None = None
     """A definition's additionalPrinterColumns."""
     selectable_fields: tuple[str, ...] = ()
-    """Field selectors beside metadata.name and metadata.namespace."""
+    """Paths for field selectors, besides metadata.name and metadata.namespace."""
     selected_value: Callable[[Object, str], Any] = value_at
     """What a field selector compares: the object's value at a path."""
     deletes_collections: bool = True
@@ -82,30 +82,30 @@ class Strategy:
     defaults: Callable[[Plain], None] = _nothing
     """Fills in fields, status and metadata apart."""
     first_status: Object | None = None
-    """The status of a new object, where it is not that of the schema."""
+    """The status of a new object, if it differs from the empty status of its type."""
     begin: Callable[[Plain], None] = _nothing
     """Completes a new object."""
     keep: Callable[[Plain, Object], None] = _nothing
-    """Keeps fields of `old` that an update may not change, without a word."""
+    """Restores fields of `old` that an update must not change."""
     keep_status: Callable[[Plain, Object], None] = _nothing
     """The same for an update of the status."""
     prepare: Callable[[Core, Strategy, Plain, Action], Plain] = _unchanged
     """Completes a new or changed object; what it returns is stored."""
     allocate: Callable[[Plain, Object], Iterable[Cause]] = _no_causes
-    """Assigns what no other object may have; `old` is empty for a new object. Only called where the spec changed."""
+    """Assigns what must be unique, such as addresses; called if the spec changed. `old` is empty for a new object."""
     validate: Callable[[Object, Object | None], Iterable[Cause]] = _no_causes
-    """The rules of the kind, those of metadata apart."""
+    """Yields a cause for each rule of the kind that the object breaks; metadata has rules of its own."""
     name_rule: Callable[[str], formats.Complaints] = formats.subdomain
     needs_known_finalizers: bool = True
     """Whether finalizers without a domain are refused, unless they are Kubernetes' own."""
     generation: bool = False
-    """Whether objects count the changes of their spec."""
+    """Whether metadata.generation counts the changes of the spec."""
 
     # Who owns its fields.
     set_by_server: tuple[str, ...] = ()
-    """Paths of fields that the server sets in new objects and that nobody owns who does not ask for them."""
+    """Paths of fields that the server sets in new objects; their creator owns them only if the request has them."""
     kept_by_status: tuple[str, ...] = ()
-    """Paths of fields that a write of the status leaves as they are, beside the spec."""
+    """Paths of fields that a write of the status does not change, besides the spec."""
 
     # What follows from a write.
     writing: Callable[[Core, Stored | None, Object], Callable[[], None]] = lambda *_: _nothing
@@ -117,11 +117,11 @@ class Strategy:
     delete: Callable[[Core, Strategy, Stored, Options], tuple[Stored, bool]] = deletion.delete_object
     """Deletes an object; returns its last state, and whether the server answers with that."""
     grace_s: Callable[[Object, Options], int] | None = None
-    """The seconds that an object gets to end by itself; None where all are removed at once."""
+    """The grace period of a delete; None if the kind has none and objects are removed at once."""
     is_held: Callable[[Object], bool] = _never
-    """Whether an object that is being deleted waits for more than its finalizers."""
+    """Whether something besides metadata.finalizers holds an object that is being deleted."""
     deleted_is_shown: bool = False
-    """Whether a delete is answered with the object instead of a Status."""
+    """Whether the server answers a delete with the object instead of a Status."""
 
     head: bytes = field(init=False, repr=False)
     """The beginning of an object's JSON: its kind and apiVersion."""

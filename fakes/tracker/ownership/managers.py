@@ -20,13 +20,13 @@ Entry = dict[str, Any]
 Entries = Sequence[Entry]
 
 UPDATERS_MAX = 10
-"""Update entries an object keeps; older ones are put together as those of `ancient-changes`."""
+"""How many Update entries an object keeps; older ones are merged into one of `ancient-changes`."""
 
 _ANCIENT = "ancient-changes"
 
 
 class Operation(StrEnum):
-    """How a manager came to own fields."""
+    """How a manager got its fields."""
 
     APPLY = "Apply"
     UPDATE = "Update"
@@ -47,7 +47,7 @@ def make_entry(
 
 
 def read(entries: Any) -> Entries | None:
-    """The entries in a list that came from a client; None where it is none, or empty."""
+    """Read the entries that a client sent; None if they are malformed or there are none."""
     try:
         return [_read_entry(entry) for entry in entries] or None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -68,7 +68,7 @@ def _read_entry(entry: Any) -> Entry:
 
 
 def same_manager(one: Entry, other: Entry) -> bool:
-    """Whether two entries are those of one manager; whoever applies has one for all versions of a kind."""
+    """Whether two entries have the same manager; one that applies has a single entry for all versions of a kind."""
     return bool(
         one["manager"] == other["manager"]
         and one["operation"] == other["operation"]
@@ -78,12 +78,12 @@ def same_manager(one: Entry, other: Entry) -> bool:
 
 
 def find(entries: Entries, like: Entry) -> Entry | None:
-    """The entry that the manager of another entry has."""
+    """Return the entry with the same manager, None if there is none."""
     return next((entry for entry in entries if same_manager(entry, like)), None)
 
 
 def describe(entry: Entry) -> str:
-    """The manager of an entry, as a conflict names it."""
+    """Describe the manager of an entry as a conflict does."""
     text = f'"{entry["manager"]}"'
     if entry.get("subresource"):
         text += f' with subresource "{entry["subresource"]}"'
@@ -91,7 +91,7 @@ def describe(entry: Entry) -> str:
 
 
 def after_update(entries: Entries, by: Entry, removed: FieldSet) -> Entries:
-    """The entries after a create, update or patch: what it set is its manager's alone, what it removed nobody's."""
+    """Return the entries after a create, update or patch: its manager alone owns what it set."""
     fields = by["fieldsV1"]
     if not entries:
         return [by] if fields else []
@@ -106,7 +106,7 @@ def after_update(entries: Entries, by: Entry, removed: FieldSet) -> Entries:
 
 
 def after_apply(entries: Entries, by: Entry, changed: FieldSet, removed: FieldSet) -> Entries:
-    """The entries after an apply: its manager owns what it applied, together with those who want the same."""
+    """Return the entries after an apply: its manager owns what it applied, with others that applied the same."""
     left = _without([entry for entry in entries if not same_manager(entry, by)], changed, removed)
     if by["fieldsV1"]:
         left.append(by)
@@ -114,7 +114,7 @@ def after_apply(entries: Entries, by: Entry, changed: FieldSet, removed: FieldSe
 
 
 def conflicts(entries: Entries, by: Entry, changed: FieldSet) -> list[tuple[Entry, FieldSet]]:
-    """The entries of others that own fields which an apply changes, with these fields."""
+    """Return the entries of other managers that own fields which an apply changes, with these fields."""
     others = sorted((entry for entry in entries if not same_manager(entry, by)), key=_name_rank)
     found = [(entry, intersection(entry["fieldsV1"], changed)) for entry in others]
     return [(entry, fields) for entry, fields in found if fields]
@@ -145,7 +145,7 @@ def _name_rank(entry: Entry) -> tuple[str, ...]:
 
 
 def _capped(entries: list[Entry]) -> list[Entry]:
-    """The entries, the oldest updates of each version put together where there are too many."""
+    """Merge the oldest Update entries of each version if there are too many."""
     excess = sum(entry["operation"] == Operation.UPDATE for entry in entries) - UPDATERS_MAX
     if excess <= 0:
         return entries

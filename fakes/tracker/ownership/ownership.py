@@ -76,7 +76,7 @@ def check_options(action: Action) -> None:
 
 
 def node_of(served: Strategy) -> Node:
-    """How the fields of a kind merge."""
+    """Return how the fields of a kind merge."""
     if served.schema is not None:
         return served.schema.node
     return _open_node() if served.custom else built_in(served.resource)
@@ -88,7 +88,7 @@ def _open_node() -> Node:
 
 
 def of_new(served: Strategy, action: Action, body: Mapping[str, Any], plain: Plain) -> Entries:
-    """The entries of a new object: whoever creates it owns it; `body` is what was asked for."""
+    """Return the entries of a new object: its creator owns its fields; `body` is the request."""
     node = node_of(served)
     changed, _ = compare(node.empty or {}, plain, node)
     changed = ownable(served, "", changed)
@@ -101,7 +101,7 @@ def of_new(served: Strategy, action: Action, body: Mapping[str, Any], plain: Pla
 def of_update(
     served: Strategy, action: Action, current: Stored, body: Mapping[str, Any], plain: Mapping[str, Any]
 ) -> Entries:
-    """The entries of an object updated or patched: whoever does that owns what changed; `body` is what was sent."""
+    """Return the entries of an updated or patched object: the writer owns what changed; `body` is the request."""
     entries: Entries = current.metadata.get("managedFields") or ()
     sent = (body.get("metadata") or {}).get("managedFields")
     if sent and sent != entries and not action.subresource:
@@ -115,7 +115,7 @@ def of_update(
 
 
 def of_scale(served: Strategy, action: Action, current: Stored, path: str, plain: Mapping[str, Any]) -> Entries:
-    """The entries of an object whose replicas, at a path, were set through its scale; no time is noted for that."""
+    """Return the entries after a write of the scale; `path` is that of the replicas. They have no new time."""
     entries: Entries = current.metadata.get("managedFields") or ()
     is_apply = action.patch_type is PatchType.APPLY
     changed, removed = _change(served, "", current.plain, plain)
@@ -140,7 +140,7 @@ def of_scale(served: Strategy, action: Action, current: Stored, path: str, plain
 
 
 def check_conflicts(action: Action, entries: Entries, mine: Entry, changed: FieldSet) -> None:
-    """Refuse an apply that is not forced and changes what others own."""
+    """Refuse an apply that changes fields of other managers, unless it is forced."""
     found = [
         (describe(other), path_text(path))
         for other, fields in conflicts(entries, mine, changed)
@@ -162,7 +162,7 @@ def check_conflicts(action: Action, entries: Entries, mine: Entry, changed: Fiel
 
 
 def before_first_apply(served: Strategy, action: Action, plain: Mapping[str, Any]) -> Entries:
-    """The entries of an object of which nobody owns anything, once somebody applies to it."""
+    """Return the first entries of an object that has none, for an apply."""
     node = node_of(served)
     changed, _ = compare(node.empty or {}, plain, node)
     entry = make_entry(
@@ -177,7 +177,7 @@ def before_first_apply(served: Strategy, action: Action, plain: Mapping[str, Any
 
 
 def settle(plain: Plain, current: Plain, entries: Entries) -> None:
-    """Put entries into an object's new state, in place, unless nothing would change but a time in them."""
+    """Set the entries of an object's new state, in place, unless only a time in them would change."""
     before: Entries = current["metadata"].get("managedFields") or ()
     if plain == current and [_timeless(entry) for entry in before] == [_timeless(entry) for entry in entries]:
         return
@@ -189,7 +189,7 @@ def _timeless(entry: Entry) -> Entry:
 
 
 def set_entries(plain: Plain, entries: Entries) -> None:
-    """Put entries into an object that is being made, in place."""
+    """Set the entries of a new object, in place."""
     if entries:
         plain["metadata"]["managedFields"] = list(entries)
     else:
@@ -197,7 +197,7 @@ def set_entries(plain: Plain, entries: Entries) -> None:
 
 
 def ownable(served: Strategy, subresource: str, fields: FieldSet) -> FieldSet:
-    """The fields of a set that somebody can own by a write to a subresource, "" for the object as a whole."""
+    """Keep the fields that a manager can own by a write of a subresource, "" for the object as a whole."""
     fields = writable(served, subresource, fields)
     owned = {step: below for step, below in fields.items() if step not in _NOBODYS_STEPS}
     metadata = fields.get("f:metadata")
@@ -213,7 +213,7 @@ _NOBODYS_METADATA_STEPS = frozenset((".", *(f"f:{name}" for name in _NOBODYS_MET
 
 
 def writable(served: Strategy, subresource: str, fields: FieldSet) -> FieldSet:
-    """The fields of a set without those that a write to a subresource leaves as they are."""
+    """Remove the fields that a write of a subresource does not change."""
     if subresource == "status":
         kept: tuple[str, ...] = ("spec", *served.kept_by_status)
     else:
@@ -229,7 +229,7 @@ def _steps(path: str) -> Path:
 
 
 def now() -> str:
-    """The time of a write, as entries show it."""
+    """The time of a write, as in entries."""
     return clock.timestamp(clock.now())
 
 

@@ -1,4 +1,4 @@
-"""Objects merged, pruned and checked by what is known of their fields, as server-side apply does it."""
+"""Merging, pruning and checking objects by the types of their fields, as server-side apply does it."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class CustomSchema:
         return {name: plain[name] for name in plain if name in _NOT_THE_SCHEMAS} | completed, unknown
 
     def causes(self, plain: Mapping[str, Any]) -> list[Cause]:
-        """What the schema has against an object."""
+        """Return a cause for each rule that an object breaks."""
         instance = _without(plain)
         try:
             return [_cause(error) for error in self._validator.iter_errors(instance)]
@@ -246,7 +246,7 @@ def _cause(error: jsonschema_rs.ValidationError) -> Cause:
 
 
 def _plain_cause(name: str, path: str, facts: Mapping[str, Any], error: jsonschema_rs.ValidationError) -> Cause:
-    """A finding that is told by its rule's words, or by the library's."""
+    """Make a cause with the message of its rule, or the library's."""
     if name == _Range.name:
         return Cause.invalid("<nil>", '""', f"Checked value {facts['message']} in {path}")
     text = _TEXTS[name].format(**facts) if name in _TEXTS else error.message

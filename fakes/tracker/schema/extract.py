@@ -42,13 +42,13 @@ _NULL_TIMES = {
     "PodCondition": ("lastProbeTime", "lastTransitionTime"),
     "StatefulSetCondition": ("lastTransitionTime",),
 }
-"""Times that are sent as null where there is none."""
+"""Times that are sent as null if missing."""
 
 _ALWAYS_LISTS = frozenset({"ClusterRole.rules", "ProjectedVolumeSource.sources", "Role.rules"})
-"""Lists that are sent as null where there is none, though the document does not require them."""
+"""Lists that are sent as null if missing, though the document does not require them."""
 
 _NEVER_MADE_UP = frozenset({"DeploymentSpec.selector", "StatefulSetSpec.selector"})
-"""Required fields whose absence the server can tell."""
+"""Required fields whose absence the server notices."""
 
 # fmt: off
 _KEPT = frozenset(
@@ -73,7 +73,7 @@ _KEPT = frozenset(
     }
 )
 # fmt: on
-"""Fields, by `Type.field` or of any type, whose empty values are values."""
+"""Fields, by `Type.field` or of any type, whose empty values are kept."""
 
 
 class _Extract:
@@ -83,7 +83,7 @@ class _Extract:
         self.atomic: set[str] = set()
 
     def kind(self, resource: AnyResource) -> str:
-        """The type of a kind's objects; it and those below it are in `types` then."""
+        """Return the type of a kind's objects, and add it and those below it to `types`."""
         wanted = {"group": resource.group, "version": resource.version, "kind": resource.kind}
         for name, schema in self._schemas.items():
             if wanted in (schema.get("x-kubernetes-group-version-kind") or ()) and "properties" in schema:
@@ -132,7 +132,7 @@ class _Extract:
 
 
 def _merging(node: dict[str, Any]) -> Iterator[str]:
-    """How a list or a map merges, unless in the plain way."""
+    """Yield how a list or map merges, if not in the plain way."""
     is_list = node.get("type") == "array"
     list_type = node.get("x-kubernetes-list-type")
     if is_list and "merge" in node.get("x-kubernetes-patch-strategy", "").split(","):
@@ -146,7 +146,7 @@ def _merging(node: dict[str, Any]) -> Iterator[str]:
 
 
 def extract(folder: Path, resources: Iterable[AnyResource]) -> dict[str, Any]:
-    """The types of some kinds; SystemExit where a kind is in none of the folder's documents."""
+    """Return the types of some kinds. Errors: SystemExit if no document has a kind."""
     schemas: dict[str, Any] = {}
     for path in sorted([*folder.glob("api*_v1.json"), *folder.glob("api*_v1.json.gz")]):
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()

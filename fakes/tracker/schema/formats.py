@@ -1,4 +1,4 @@
-"""Texts with a format: label keys and values, names, addresses; and what the server says of those that have it not."""
+"""Formats of strings (names, label keys, addresses ...), and the server's messages about strings without them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _CONFIG_KEY_TEXT = (
 )
 
 Complaints = tuple[str, ...]
-"""What the server has against a text; empty where it has nothing."""
+"""Messages about a string; empty if it has the format."""
 
 
 @remembered
@@ -82,24 +82,24 @@ def label_value(text: str) -> Complaints:
 
 @remembered
 def subdomain(text: str) -> Complaints:
-    """A name of a kind whose names may hold dots."""
+    """A name of most kinds, which may contain dots."""
     return _checked(text, SUBDOMAIN_MAX, SUBDOMAIN, _SUBDOMAIN_TEXT)
 
 
 @remembered
 def dns_label(text: str) -> Complaints:
-    """A name without dots: a container's, a volume's, a namespace's."""
+    """A name without dots, as those of containers, volumes and namespaces."""
     is_dotted = re.fullmatch(SUBDOMAIN, text) is not None
     return _checked(text, LABEL_MAX, LABEL, _DOTS_TEXT if is_dotted else _LABEL_TEXT)
 
 
 def label_1035(text: str) -> Complaints:
-    """A name that begins with a letter: of a version, or of what a definition names."""
+    """A name that begins with a letter, as those of services, versions and the names in a definition."""
     return _checked(text, LABEL_MAX, _LABEL_1035, _LABEL_1035_TEXT)
 
 
 def path_segment(text: str) -> Complaints:
-    """A name that is a part of a path and else anything: of roles and their bindings."""
+    """A name that may be any path segment, as those of roles and their bindings."""
     if text in (".", ".."):
         return (f"may not be '{text}'",)
     return tuple(f"may not contain '{char}'" for char in "/%" if char in text)

@@ -1,4 +1,4 @@
-"""Quantities (`100m`, `1Gi`): read, compared, and written in the server's one way."""
+"""Quantities (`100m`, `1Gi`): their values and their canonical form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LENGTH_MAX = 1_000
 _EXPONENT_MAX = 999  # a real server is busy with larger ones until its time is up
 
 REFUSAL = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-"""What the server says of a text that is no quantity."""
+"""The server's message about a string that is not a quantity."""
 
 
 @remembered

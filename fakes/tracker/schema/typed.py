@@ -55,7 +55,7 @@ _MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 class DoesNotFit(ValueError):
-    """A value is not of its field's type; the text is the server's."""
+    """A value does not have the type of its field; the message is the server's."""
 
 
 def read(resource: AnyResource, plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Plain, list[str]]:

@@ -80,7 +80,7 @@ def _apply_to(core: Core, served: Strategy, action: Action, current: Stored) -> 
 
 
 def _entry(served: Strategy, action: Action, fields: FieldSet, time: str) -> Entry:
-    """What the manager of an apply owns by it."""
+    """Make the entry of an apply's manager."""
     options, api_version = action.options, served.resource.api_version
     return make_entry(
         options.field_manager, Operation.APPLY, api_version, fields, subresource=action.subresource, time=time

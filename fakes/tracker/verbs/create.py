@@ -1,4 +1,4 @@
-"""Create: what a server makes of a new object."""
+"""Create: decode, admit, complete, check and store a new object."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def create(core: Core, served: Strategy, action: Action) -> Stored:
 def make(
     core: Core, served: Strategy, action: Action, body: Mapping[str, Any], *, owners: Entries | None = None
 ) -> Stored:
-    """Store a new object from a body that is of the right kind; without `owners`, all of it is its maker's."""
+    """Store a new object from a body of the right kind; `owners` are its managedFields, None: its creator owns all."""
     plain = _initial(served, action, body)
     admit_new(core, served, action, body)
     name = _choose_name(core, served, plain["metadata"], action.namespace)

@@ -1,4 +1,4 @@
-"""Delete: one object, or a whole selection; how an object goes is its kind's to say."""
+"""Delete: one object, or a selection; `Strategy.delete` does it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _POLICIES = ("Foreground", "Background", "Orphan", "nil")
 
 def delete(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
     """
-    Carry out a delete: the object's last state, and whether it is what the server answers with (else a Status).
+    Delete an object; return its last state, and whether the server answers with that (else with a Status).
 
     An object with finalizers is marked and stays. A pod on a node is marked with its grace period and stays until its
     kubelet deletes it with none; others go at once. A policy adds the finalizer that the garbage collector acts on.
@@ -27,7 +27,7 @@ def delete(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
 
 
 def delete_collection(core: Core, served: Strategy, action: Action) -> list[Stored]:
-    """Carry out a delete of all that is selected; the objects as they were before. Errors: MethodNotAllowed."""
+    """Delete all selected objects; return them as they were before. Errors: MethodNotAllowed."""
     if not served.deletes_collections:
         raise method_not_allowed()
     selection = Selection(served, action)

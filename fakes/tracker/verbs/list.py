@@ -67,7 +67,7 @@ def list_objects(core: Core, served: Strategy, action: Action) -> bytes:
 
 
 def encode_list(served: Strategy, found: list[Stored], metadata: dict[str, Any]) -> bytes:
-    """A list document; items of built-in kinds do not repeat kind and apiVersion, as on a real server."""
+    """Encode a list; items of built-in kinds do not repeat kind and apiVersion, as on a real server."""
     resource = served.resource
     opening = served.head if served.custom else b"{"
     items = b",".join([b"%b%b" % (opening, stored.tail) for stored in found])
@@ -97,7 +97,7 @@ def check_match(options: Options) -> None:
 
 
 def read_version(text: str) -> int:
-    """A resourceVersion as a number. Errors: ValueError in the server's words."""
+    """Read a resourceVersion as a number. Errors: ValueError with the server's message."""
     if not (text.isascii() and text.isdigit()):
         raise ValueError(unreadable_version(text, "invalid syntax"))
     if len(text) > _VERSION_DIGITS_MAX or (version := int(text)) >= 2**64:
@@ -106,7 +106,7 @@ def read_version(text: str) -> int:
 
 
 def _version(core: Core, collection: Collection, options: Options, token: _Token | None) -> int:
-    """The version that a list shows."""
+    """The version of the state that a list shows."""
     current = core.store.version
     if token:
         if options.resource_version not in ("", "0"):

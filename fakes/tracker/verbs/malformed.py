@@ -1,4 +1,4 @@
-"""What the server says of texts it cannot read: JSON, label selectors, field selectors."""
+"""The server's messages about malformed JSON, label selectors and field selectors."""
 
 from __future__ import annotations
 

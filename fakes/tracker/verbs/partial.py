@@ -1,4 +1,4 @@
-"""Answers and watch lines cut down to the objects' metadata, as a server sends them to who asks for no more."""
+"""Answers and watch lines reduced to PartialObjectMetadata."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _cut_event(line: bytes, cut: _Cut) -> bytes:
 
 
 async def metadata_lines(lines: Lines) -> AsyncGenerator[Sequence[bytes], None]:
-    """The lines of a watch, each cut down."""
+    """Yield the lines of a watch, reduced to metadata."""
     async for batch in lines:
         yield [metadata_event(line) for line in batch]
 

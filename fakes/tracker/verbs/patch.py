@@ -1,4 +1,4 @@
-"""What patches make of an object: RFC 7386 merge, RFC 6902 JSON patch, Kubernetes' strategic merge."""
+"""Patches: RFC 7386 merge, RFC 6902 JSON patch, Kubernetes' strategic merge."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LISTS = {_RETAIN: "retainKeys", _ORDER: "setElementOrder list", _REMOVE: "primi
 
 OPERATIONS_MAX = 10_000
 COPIED_BYTES_MAX = 3 * 1024 * 1024
-"""What the operations of one JSON patch may copy, together."""
+"""How much all operations of one JSON patch may copy."""
 
 _UNFIT = (TypeError, KeyError, IndexError, AttributeError, ValueError)
-"""What an operation raises that is none, or that meets a value of another kind than it is for."""
+"""What the library raises for an operation that is malformed or does not fit its target."""
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -110,7 +110,7 @@ def strategic_merge(target: Mapping[str, Any], patch: Mapping[str, Any], shape: 
 
 
 def _check_directives(patch: Mapping[str, Any]) -> None:
-    """Refuse directives that hold no list, in the words of a server."""
+    """Refuse directives whose values are not lists."""
     for name, value in patch.items():
         for directive, what in _LISTS.items():
             if name.startswith(directive) and not isinstance(value, list):
@@ -154,7 +154,7 @@ def merge_lists(have: list[Any], patch: list[Any], key: str, shape: Shape = PLAI
 
 
 def _hashable(value: Any) -> Any:
-    """What tells one item of a list from another."""
+    """A hashable value that identifies an item of a list."""
     return encode(value) if isinstance(value, (dict, list)) else (type(value) is bool, value)
 
 

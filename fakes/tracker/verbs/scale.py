@@ -29,7 +29,7 @@ _SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimes
 
 
 def scale_of(served: Strategy, stored: Stored) -> dict[str, Any]:
-    """The Scale object that stands for an object."""
+    """Return the Scale of an object."""
     paths = _paths(served)
     status: dict[str, Any] = {"replicas": value_at(stored.plain, paths.status_replicas) or 0}
     selector = selector_text(value_at(stored.plain, paths.selector)) if paths.selector else ""
@@ -67,7 +67,7 @@ def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Sto
 
 
 def _read(action: Action, scale: Any) -> dict[str, Any]:
-    """A Scale from a client, or what a patch made of one."""
+    """Read a Scale from a client, or the result of a patch of one."""
     if not isinstance(scale, Mapping):
         raise bad_request("the object provided is unrecognized (must be of type Scale)")
     kind, api_version = scale.get("kind") or "Scale", scale.get("apiVersion") or _SCALES.api_version
@@ -82,7 +82,7 @@ def _read(action: Action, scale: Any) -> dict[str, Any]:
 
 
 def bind(core: Core, served: Strategy, action: Action) -> dict[str, Any]:
-    """Put a pod on a node, once; answers with a Status, as the server does."""
+    """Bind a pod to a node, once; return a Status, as the server does."""
     current = core.get(served, ObjectKey(action.namespace, action.name))
     node = value_at(action.body, "target.name") if isinstance(action.body, Mapping) else None
     if not node:
@@ -96,7 +96,7 @@ def bind(core: Core, served: Strategy, action: Action) -> dict[str, Any]:
 
 
 def _with_value(plain: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy with another value at a dotted path; what is shared with the original is not changed."""
+    """Return a copy with another value at a dotted path."""
     name, dot, rest = path.partition(".")
     inner = plain.get(name)
     return {**plain, name: _with_value(inner if isinstance(inner, Mapping) else {}, rest, value) if dot else value}

@@ -1,4 +1,4 @@
-"""Which objects a list, a watch or a deletecollection is about."""
+"""Selections: the objects that a list, a watch or a deletecollection selects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Selection:
         self.takes_all = not self._labels.requirements and not self._fields.terms
 
     def matches(self, stored: Stored | None) -> bool:
-        """Whether an object is there and selected, its namespace apart."""
+        """Whether an object exists and the selectors match it; the namespace is not checked."""
         if stored is None:
             return False
         if self.takes_all:
@@ -42,7 +42,7 @@ class Selection:
         return not self._fields.terms or self._fields.matches(lambda path: self._value(stored.plain, path))
 
     def includes(self, namespace: str) -> bool:
-        """Whether objects of a namespace are looked at."""
+        """Whether objects of a namespace are selected."""
         return not self.namespace or self.namespace == namespace
 
 

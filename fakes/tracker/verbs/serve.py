@@ -1,4 +1,4 @@
-"""What the server does with an Action: each verb but watch, from request to JSON document."""
+"""Serve an Action of any verb but watch: from the request to the JSON document of the answer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ALLOWED: Mapping[str, frozenset[Verb]] = {
 
 
 class Made(bytes):
-    """The answer to an apply that made the object, which HTTP tells by its code 201."""
+    """The answer to an apply that created the object: HTTP has the code 201 for it."""
 
 
 def serve(core: Core, action: Action) -> bytes:
@@ -76,7 +76,7 @@ def serve(core: Core, action: Action) -> bytes:
 
 
 def check_metadata(action: Action) -> None:
-    """Refuse an object whose metadata is none; what a patch makes of an object is looked at later."""
+    """Refuse a body whose metadata is not an object; the results of patches are checked later."""
     is_patch = action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY
     if isinstance(action.body, Mapping) and not is_patch and action.subresource != "scale":
         metadata.of(action.resource, action.body)
@@ -97,7 +97,7 @@ def _applied(core: Core, served: Strategy, action: Action) -> bytes:
 
 
 def checked(core: Core, action: Action) -> Strategy:
-    """The kind an Action is about; NotFound or MethodNotAllowed where the server does not serve the call."""
+    """Return the kind of an Action. Errors: NotFound or MethodNotAllowed if the call is not served."""
     served = core.served(action.resource)
     subresource = action.subresource
     if subresource and subresource not in served.subresources | served.unlisted_subresources:
@@ -108,7 +108,7 @@ def checked(core: Core, action: Action) -> Strategy:
 
 
 def document(served: Strategy, stored: Stored) -> bytes:
-    """An object as it is sent."""
+    """Encode an object."""
     return served.head + stored.tail
 
 

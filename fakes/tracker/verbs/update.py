@@ -1,4 +1,4 @@
-"""Update: what a server makes of a new state for an object that is there, as a whole or through a subresource."""
+"""Update: replace an object, or the part of it that a subresource stands for."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def replace(
 
 
 def _check_kind(served: Strategy, action: Action, body: Mapping[str, Any]) -> None:
-    """Refuse another kind; what a merge patch makes one of is no patch, a strategic one does not reach the kind."""
+    """Refuse a body of another kind; a strategic merge patch cannot change the kind."""
     if served.custom or action.verb is not Verb.PATCH or action.patch_type is PatchType.APPLY:
         metadata.check_kind(served.resource, body, custom=served.custom)
     elif action.patch_type is not PatchType.STRATEGIC and action.subresource != "scale":
@@ -111,7 +111,7 @@ def _check_version(served: Strategy, action: Action, current: Stored, meta: Mapp
 
 
 def _combine(served: Strategy, subresource: str, current: Stored, theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """The object that results: the caller's part of it, the rest as it is."""
+    """Combine the caller's part of the object with the rest of the stored one."""
     meta = theirs["metadata"]
     match subresource:
         case "status":
@@ -153,6 +153,6 @@ def _check_rules(served: Strategy, subresource: str, current: Stored, plain: dic
 
 
 def _spec(served: Strategy, plain: Mapping[str, Any]) -> dict[str, Any]:
-    """All that counts for the generation."""
+    """The part of an object whose changes raise the generation."""
     left_out = ("metadata", "status") if served.has_status else ("metadata",)
     return {name: value for name, value in plain.items() if name not in left_out}

@@ -1,4 +1,4 @@
-"""Watch: a place in the log, and the lines for all that comes after it."""
+"""Watch: a position in the log, and the lines for the changes after it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class WatchStream:
         self._collection.subscribe(self._selection.namespace, self)
 
     def close(self) -> None:
-        """End the watch; a reader that waits is told the end."""
+        """End the watch, also for a reader that is waiting."""
         self._is_over = True
         self._collection.unsubscribe(self._selection.namespace, self)
         if self._timer:

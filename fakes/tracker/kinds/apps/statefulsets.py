@@ -50,7 +50,7 @@ def _fill_in(plain: Plain) -> None:
 
 
 def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
-    """Of the spec of the template a server checks next to nothing."""
+    """Check a StatefulSet; a server checks almost nothing of the template's spec."""
     spec: Object = plain["spec"]
     if old is not None:
         yield from _status_causes(plain.get("status") or {})

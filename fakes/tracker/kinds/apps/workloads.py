@@ -14,14 +14,14 @@ NOT_NEGATIVE = "must be greater than or equal to 0"
 
 
 def negative_causes(plain: Object, names: tuple[str, ...], path: str) -> Iterator[Cause]:
-    """What the server has against negative numbers in fields of `plain`, which lies at `path`."""
+    """Yield a cause for each of these fields of `plain` that is negative; `path` is the path of `plain`."""
     for name in names:
         if plain.get(name, 0) < 0:
             yield Cause.wrong(f"{path}.{name}", plain[name], NOT_NEGATIVE)
 
 
 def workload_selector_causes(spec: Object, text_if_empty: str) -> Iterator[Cause]:
-    """The selector itself, and whether it selects the pods that the template makes."""
+    """Check the selector, and that it selects the pods of the template."""
     selector = spec.get("selector")
     labels = spec["template"]["metadata"].get("labels") or {}
     if selector is None:
@@ -41,6 +41,6 @@ def workload_selector_causes(spec: Object, text_if_empty: str) -> Iterator[Cause
 
 
 def template_metadata_causes(metadata: Object) -> Iterator[Cause]:
-    """What the server has against the metadata of a pod template."""
+    """Check the labels and annotations of a pod template."""
     yield from label_causes(metadata.get("labels"), "spec.template.labels")
     yield from annotation_causes(metadata.get("annotations"), "spec.template.annotations")

@@ -1,4 +1,4 @@
-"""PersistentVolumeClaims, which StatefulSets have templates of."""
+"""PersistentVolumeClaims, and the defaults of claim templates."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _VOLUME_MODES = ("Block", "Filesystem")
 
 
 def fill_in_claim(claim: Plain) -> None:
-    """Fill in the defaults of a claim, or of a template of claims."""
+    """Fill in the defaults of a claim or a claim template."""
     claim["spec"].setdefault("volumeMode", "Filesystem")
 
 
 def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
-    """Of a change of the spec a server shows a diff too, which is left out here."""
+    """Check a claim; a server adds a diff to the cause of a changed spec, which is left out here."""
     spec = plain["spec"]
     if old is not None and spec is old["spec"]:
         return
@@ -69,7 +69,7 @@ def _claim_change_causes(spec: Object, old: Object) -> Iterator[Cause]:
 
 
 def _fixed(spec: Object, old: Object) -> dict[str, Any]:
-    """What of a claim's spec may not change; its volume and its class may be named once."""
+    """The part of a claim's spec that must not change; volumeName and storageClassName can be set once."""
     free = {
         "volumeAttributesClassName",
         *(name for name in ("volumeName", "storageClassName") if not old["spec"].get(name)),

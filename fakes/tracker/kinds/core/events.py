@@ -12,11 +12,11 @@ from ctrlkit.model import kinds, value_at
 
 _MESSAGE_MAX = 1024
 _INSTANCE_MAX = 128
-"""Bytes, though the server's sentences call them characters."""
+"""Counted in bytes, though the server's messages say characters."""
 
 
 def _validate(plain: Object, _old: object) -> Iterator[Cause]:
-    """More is asked of an Event that has an eventTime."""
+    """Check an Event; the rules are stricter if it has an eventTime."""
     namespace, about = plain["metadata"].get("namespace", ""), plain["involvedObject"].get("namespace", "")
     has_time = plain.get("eventTime") is not None
     free = ("default", "kube-system") if has_time else ("", "default")
@@ -69,4 +69,4 @@ EVENTS = Strategy(
     validate=_validate,
 )
 EVENTS_V1 = Strategy(resource=kinds.EVENTS_V1, short_names=EVENTS.short_names)
-"""What discovery says of the newer form; all else is done with Events as they are stored."""
+"""The newer form for discovery only; Events are stored in the form of core/v1."""

@@ -43,7 +43,7 @@ def _is_held(plain: Object) -> bool:
 
 
 def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) -> tuple[Stored, bool]:
-    """Mark a namespace; whoever empties it then removes its last finalizer."""
+    """Mark a namespace as deleted; the loop that empties it removes its last finalizer."""
     if stored.key.name in _IMMORTAL:
         raise forbidden(strategy.resource, stored.key.name, "this namespace may not be deleted")
     if stored.metadata.get("deletionTimestamp"):

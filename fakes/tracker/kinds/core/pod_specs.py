@@ -24,7 +24,7 @@ _NOT_NEGATIVE = "must be greater than or equal to 0"
 
 
 def fill_in_template(spec: Plain) -> None:
-    """What holds of every pod spec, in a template or a pod."""
+    """Fill in the defaults of a pod spec, in a template or a pod."""
     spec.setdefault("restartPolicy", "Always")
     spec.setdefault("terminationGracePeriodSeconds", 30)
     spec.setdefault("dnsPolicy", "ClusterFirst")
@@ -40,7 +40,7 @@ def fill_in_template(spec: Plain) -> None:
 
 
 def containers_of(spec: Plain) -> Iterable[Plain]:
-    """All containers of a pod spec, those of init first."""
+    """Return all containers of a pod spec, init containers first."""
     return (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
 
 
@@ -67,7 +67,7 @@ def _fill_in_container(container: Plain, *, shares_host_ports: bool) -> None:
 
 
 def _pull_policy(image: str) -> str:
-    """Always for the tag latest, which holds where neither tag nor digest is named."""
+    """The default pull policy: Always for the tag latest, which an image without tag and digest has."""
     if "@" in image:
         return "IfNotPresent"
     tag = image.rpartition("/")[2].partition(":")[2]
@@ -116,7 +116,7 @@ def _fill_in_downward_item(item: Plain) -> None:
 
 
 def pod_spec_causes(spec: Object, path: str) -> Iterator[Cause]:
-    """What the server has against a pod spec, in a pod or a template that it checks."""
+    """Yield a cause for each rule that a pod spec breaks; `path` is where it is."""
     volumes: set[str] = set()
     for index, volume in enumerate(spec.get("volumes") or ()):
         yield from _volume_causes(volume, f"{path}.volumes[{index}]", volumes)
@@ -226,7 +226,7 @@ def _port_causes(container: Object, path: str) -> Iterator[Cause]:
 
 
 def port_number_causes(number: int, path: str) -> Iterator[Cause]:
-    """What the server has against a number as a port."""
+    """Yield a cause for a number that is not a port."""
     for text in formats.port_number(number):
         yield Cause.wrong(path, number, text)
 

@@ -25,7 +25,7 @@ _MAY_CHANGE = (
 
 
 def as_binding(action: Action) -> Action:
-    """The create of a Binding as the subresource of a pod that it stands for: the pod's name is in the body."""
+    """Convert the create of a Binding, whose body names the pod, to the create of a pod's binding subresource."""
     if action.verb is not Verb.CREATE:
         return action
     name = value_at(action.body, "metadata.name") if isinstance(action.body, Mapping) else None
@@ -43,7 +43,7 @@ def _fill_in(pod: Plain) -> None:
 
 
 def _fill_in_pod(spec: Plain) -> None:
-    """What holds of pods only, the admission plug-ins that are always on included."""
+    """Fill in what only pods get, including that by the admission plug-ins that are always on."""
     for container in containers_of(spec):
         resources = container["resources"]
         if resources.get("limits"):
@@ -108,7 +108,7 @@ def _validate(pod: Object, old: Object | None) -> Iterator[Cause]:
 
 
 def _update_causes(spec: Object, old: Object) -> Iterator[Cause]:
-    """What the server has against a change of a pod's spec; it adds a diff of its own types, which is left out here."""
+    """Check a change of a pod's spec; a server adds a diff to the cause, which is left out here."""
     if len(spec.get("containers") or ()) != len(old["containers"]):
         yield Cause.forbidden("spec.containers", "pod updates may not add or remove containers")
         return
@@ -134,13 +134,13 @@ def _update_causes(spec: Object, old: Object) -> Iterator[Cause]:
 
 
 def _untimed(spec: Object) -> list[Object]:
-    """What a pod tolerates, for however long."""
+    """The tolerations without their tolerationSeconds."""
     tolerations = spec.get("tolerations") or ()
     return [{name: value for name, value in one.items() if name != "tolerationSeconds"} for one in tolerations]
 
 
 def _fixed(spec: Object, old: Object) -> dict[str, Any]:
-    """What of a pod's spec no update may change."""
+    """The part of a pod's spec that must not change."""
     fixed = {name: value for name, value in spec.items() if name not in ("activeDeadlineSeconds", "tolerations")}
     for kind in ("containers", "initContainers"):
         if kind in fixed:
@@ -156,7 +156,7 @@ def _selected_value(pod: Object, path: str) -> Any:
 
 
 def _grace_s(pod: Object, options: Options) -> int:
-    """How long a pod may take to end: none where no kubelet runs it any more, or yet."""
+    """The grace period of a pod; 0 if no kubelet runs it yet, or any more."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     if not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
         return 0

@@ -44,7 +44,7 @@ class ServiceIps:
         self._next_port = 0
 
     def assign(self, service: Plain, old: Object) -> list[Cause]:
-        """Fill in a service's addresses and node ports, in place; what the server has against those asked for."""
+        """Fill in addresses and node ports, in place; return a cause for each requested one that is not free."""
         spec: Plain = service["spec"]
         old_spec: Object = old.get("spec") or {}
         if spec.get("type") == "ExternalName":
@@ -60,19 +60,19 @@ class ServiceIps:
         return causes
 
     def take(self, service: Object) -> None:
-        """Remember what a service holds."""
+        """Record the addresses and ports of a service as taken."""
         self._addresses.update(_addresses(service))
         self._ports.update(_node_ports(service.get("spec") or {}))
         while len(self._ports) < len(NODE_PORTS) and NODE_PORTS[self._next_port] in self._ports:
             self._next_port = (self._next_port + 1) % len(NODE_PORTS)
 
     def release(self, service: Object) -> None:
-        """Forget what a service held."""
+        """Record the addresses and ports of a service as free."""
         self._addresses.difference_update(_addresses(service))
         self._ports.difference_update(_node_ports(service.get("spec") or {}))
 
     def writing(self, _core: object, before: Stored | None, after: Object) -> Callable[[], None]:
-        """What to do once a service is stored: give back what it held, and take what it holds."""
+        """Return what is to be done after a service was stored; see `Strategy.writing`."""
 
         def hold() -> None:
             if before is not None:
@@ -82,7 +82,7 @@ class ServiceIps:
         return hold
 
     def removed(self, _core: object, _strategy: Strategy, gone: Stored) -> None:
-        """Give back what a service held."""
+        """Release the addresses and ports of a removed service."""
         self.release(gone.plain)
 
     def _assign_address(self, spec: Plain, old: Object) -> Iterator[Cause]:
@@ -136,7 +136,7 @@ class ServiceIps:
             chosen.add(asked)
 
     def _free_ports(self) -> Iterator[int]:
-        """The node ports that nobody has, those given out last at the end."""
+        """Yield the free node ports, the one after the last assigned first."""
         first = NODE_PORTS[self._next_port]
         for port in (*range(first, NODE_PORTS.stop), *range(NODE_PORTS.start, first)):
             if port not in self._ports:
@@ -144,7 +144,7 @@ class ServiceIps:
 
 
 def _keep_assigned(spec: Plain, old: Object) -> None:
-    """An update that leaves out what was assigned keeps it."""
+    """Keep what was assigned if an update leaves it out."""
     if not old or old.get("type") == "ExternalName":
         return
     if not spec.get("clusterIP") and not spec.get("clusterIPs"):
@@ -290,7 +290,7 @@ def _duplicate_causes(ports: tuple[Object, ...] | list[Object]) -> Iterator[Caus
 
 
 def services() -> Strategy:
-    """The strategy of one server's services, none of whose addresses is taken."""
+    """Return a new strategy of services, with all addresses free."""
     ips = ServiceIps()
     return Strategy(
         resource=kinds.SERVICES,

@@ -69,7 +69,7 @@ def _others_of(store: Store, plain: Object) -> list[Plain]:
 
 
 def _accept(names: Plain, accepted: Object, others: Sequence[Object]) -> tuple[Plain, tuple[str, str] | None]:
-    """The names a definition has now, and the reason and text of why it does not have all it asks for."""
+    """Return the accepted names, and the reason and message if some were not accepted."""
     taken = [other["status"]["acceptedNames"] for other in others]
     resources = {name for one in taken for name in _resource_names(one)}
     named = {one.get(part) for one in taken for part in ("kind", "listKind")}
@@ -131,7 +131,7 @@ def _writing(core: Core, _before: Stored | None, after: Object) -> Callable[[], 
 
 
 def _removed(core: Core, strategy: Strategy, gone: Stored) -> None:
-    """Serve a definition's kind no longer, and let other definitions have the names that it held."""
+    """Stop serving a definition's kind, and let other definitions have the names that it held."""
     _stop_serving(core.store, core.registry, gone.plain)
     for other in _others_of(core.store, gone.plain):
         completed = _complete(other, _others_of(core.store, other))
@@ -158,7 +158,7 @@ def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) ->
 
 
 def _release(core: Core, name: str) -> None:
-    """Let a definition go whose objects are gone, if it is being deleted; its other finalizers still hold it."""
+    """Remove the cleanup finalizer of a definition that is being deleted and whose objects are gone."""
     definition = core.find(DEFINITIONS, ObjectKey("", name))
     if definition is None or CLEANUP_FINALIZER not in definition.metadata.get("finalizers", ()):
         return
@@ -207,7 +207,7 @@ def custom_kind(resource: Resource[Unstructured], *, schema: CustomSchema | None
 
 
 def _conform(_core: Core, strategy: Strategy, plain: Plain, action: Action) -> Plain:
-    """Prune and default an object by its schema; unknown fields are told of or refused, as the caller wants it."""
+    """Prune and default an object by its schema; warn about unknown fields or refuse them, as the request asks."""
     if strategy.schema is None:
         return plain
     completed, unknown = strategy.schema.complete(plain)
@@ -217,7 +217,7 @@ def _conform(_core: Core, strategy: Strategy, plain: Plain, action: Action) -> P
 
 
 def _causes(schema: CustomSchema, scale: ScalePaths | None, plain: Object, _old: object) -> list[Cause]:
-    """What the server has against a custom object: its schema's rules, and replicas that cannot be scaled."""
+    """Return a cause for each rule of the schema that an object breaks, and for replicas that cannot be scaled."""
     causes = schema.causes(plain)
     if scale:
         path = scale.spec_replicas
@@ -236,7 +236,7 @@ def _custom_removed(core: Core, strategy: Strategy, _gone: Stored) -> None:
 
 
 def _serve(store: Store, registry: Registry, identity: Identity, defined: Sequence[Strategy]) -> None:
-    """Serve a definition's kind as `_kinds_of` says, and no longer as before; this does not fail."""
+    """Replace the versions at which a definition's kind is served by those of `_kinds_of`; this does not fail."""
     now_served = {served.resource for served in defined}
     for old in registry.served():
         if old.custom and old.resource.identity == identity and old.resource not in now_served:
@@ -248,7 +248,7 @@ def _serve(store: Store, registry: Registry, identity: Identity, defined: Sequen
 
 
 def _stop_serving(store: Store, registry: Registry, plain: Object) -> None:
-    """Serve a definition's kind no longer, and forget its history."""
+    """Stop serving a definition's kind, and drop its objects and history."""
     if not _serves(registry, plain):
         return
     identity = _identity_of(plain)
@@ -259,18 +259,18 @@ def _stop_serving(store: Store, registry: Registry, plain: Object) -> None:
 
 
 def _serves(registry: Registry, plain: Object) -> bool:
-    """Whether the kind served under a definition's names is that definition's own."""
+    """Whether a definition is established and its kind is not a built-in one."""
     served = (one for one in registry.served() if one.resource.identity == _identity_of(plain))
     return is_established(plain["status"]["conditions"]) and all(one.custom for one in served)
 
 
 def _identity_of(plain: Object) -> Identity:
-    """What names a definition's kind."""
+    """The group and plural of a definition's kind."""
     return (plain["spec"]["group"], plain["spec"]["names"]["plural"])
 
 
 def _kinds_of(registry: Registry, plain: Object) -> list[Strategy]:
-    """A definition's kind at every version it is served at; none where its names are another's."""
+    """Return a definition's kind at each served version; none if another kind has its names."""
     return list(_custom_kinds(plain)) if _serves(registry, plain) else []
 
 
@@ -293,12 +293,12 @@ def _custom_kinds(definition: Object) -> Iterator[Strategy]:
 
 
 def served_versions(definition: Object) -> list[Object]:
-    """The versions that a definition says are served."""
+    """Return the served versions of a definition."""
     return [version for version in definition["spec"].get("versions") or () if version.get("served")]
 
 
 def resource_at(definition: Object, version: str) -> Resource[Unstructured]:
-    """A definition's kind at one of its versions."""
+    """Return a definition's kind at one of its versions."""
     spec, names = definition["spec"], definition["spec"]["names"]
     return custom_resource(
         group=spec["group"],

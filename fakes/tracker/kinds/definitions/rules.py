@@ -1,5 +1,5 @@
 """
-What the server has against a CustomResourceDefinition, as far as its kind could not be served otherwise.
+Rules of CustomResourceDefinitions, as far as their kind could not be served otherwise.
 
 Of a schema these are the rules that make it structural, as far as they concern types, items, patterns and metadata.
 """
@@ -28,7 +28,7 @@ _REQUIRED_NAMES = ("plural", "singular", "kind", "listKind")
 
 
 def definition_causes(plain: Object, old: Object | None) -> Iterator[Cause]:
-    """What the server has against a definition; `old` is the definition as it was, None for a new one."""
+    """Yield a cause for each rule that a definition breaks; `old` is the definition as it was, None for a new one."""
     spec: Object = plain.get("spec") or {}
     names: Object = spec.get("names") or {}
     name = plain["metadata"].get("name")
@@ -120,7 +120,7 @@ def _versions_causes(given: Sequence[Object] | None) -> Iterator[Cause]:
 
 
 def _parts_causes(versions: Sequence[Object]) -> Iterator[Cause]:
-    """What is wrong inside of versions; parts that all have alike are told of once, at the top of the spec."""
+    """Check the versions; parts that are the same in all are reported once, at the top of the spec."""
     for index, version in enumerate(versions):
         if complaints := label_1035(version.get("name") or ""):
             yield Cause.wrong(f"spec.versions[{index}].name", version.get("name") or "", ",".join(complaints))
