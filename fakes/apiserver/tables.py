@@ -6,19 +6,16 @@ All pure: an answer's JSON goes in, the answer's JSON in another form comes out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from importlib import resources
 from typing import Any
 
 import msgspec
 
 from ctrlkit.errors import BadRequest
 from ctrlkit.fakes.apiserver import jsonpath
-from ctrlkit.fakes.apiserver.printers import PRINTERS, default_cells
 from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.verbs.partial import META_VERSION, partial_object
@@ -26,10 +23,6 @@ from ctrlkit.model import AnyResource
 
 _AGE_COLUMN = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 _NAME_COLUMN = {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
-_COLUMNS: Mapping[str, Sequence[Sequence[Any]]] = json.loads(
-    resources.files(__package__).joinpath("data/columns.json").read_text()
-)
-_DEFAULT_COLUMNS = (("Name", "string", "name", 0), ("Created At", "date", "", 0))
 
 
 class Include(Enum):
@@ -72,9 +65,7 @@ class Tables:
         """The column definitions of the kind."""
         if self.served.custom:
             return [_NAME_COLUMN, *(_custom_column(column) for column in self._custom_columns())]
-        keys = ("name", "type", "format", "priority")
-        rows = _COLUMNS.get(str(self.served.resource), _DEFAULT_COLUMNS)
-        return [{**dict(zip(keys, row, strict=True)), "description": ""} for row in rows]
+        return [_column(title) for title in self.served.table.columns.split(", ")]
 
     def _custom_columns(self) -> Sequence[Mapping[str, Any]]:
         return self.served.columns or (_AGE_COLUMN,)
@@ -95,7 +86,7 @@ class Tables:
     def cells(self, thing: Mapping[str, Any], now: datetime) -> list[Any]:
         """One row of an object."""
         if not self.served.custom:
-            return PRINTERS.get(self.served.resource.identity, default_cells)(thing, now)
+            return self.served.table.cells(thing, now)
         name = (thing.get("metadata") or {}).get("name", "")
         return [name, *(_custom_cell(thing, column, now) for column in self._custom_columns())]
 
@@ -107,6 +98,18 @@ class Tables:
                 return partial_object(thing)
             case Include.OBJECT:
                 return _with_kind(thing, self.served.resource)
+
+
+def _column(title: str) -> dict[str, Any]:
+    """One column of a built-in kind."""
+    name = title.rstrip("*")
+    return {
+        "name": name,
+        "type": "date" if name == "Created At" else "string",
+        "format": "name" if name == "Name" else "",
+        "priority": int(title != name),
+        "description": "",
+    }
 
 
 def _custom_column(column: Mapping[str, Any]) -> dict[str, Any]:

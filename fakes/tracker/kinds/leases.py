@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.model import kinds
 
@@ -18,4 +21,10 @@ def _validate(plain: Object, _old: object) -> Iterator[Cause]:
         yield Cause.wrong("spec.leaseTransitions", transitions, "must be greater than or equal to 0")
 
 
-LEASES = Strategy(resource=kinds.LEASES, blind_updates=False, validate=_validate)
+def _cells(lease: Object, now: datetime) -> list[Any]:
+    return [name_of(lease), section(lease, "spec").get("holderIdentity") or "", age_of(lease, now)]
+
+
+LEASES = Strategy(
+    resource=kinds.LEASES, blind_updates=False, validate=_validate, table=Table("Name, Holder, Age", _cells)
+)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.model import Resource, Unstructured, kinds
@@ -80,13 +83,34 @@ def _subject_causes(subject: Object, path: str) -> Iterator[Cause]:
             yield Cause.unsupported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group"))
 
 
+def _binding_cells(binding: Object, now: datetime) -> list[Any]:
+    role = section(binding, "roleRef")
+    subjects: dict[str, list[str]] = {"User": [], "Group": [], "ServiceAccount": []}
+    for subject in binding.get("subjects") or ():
+        name = subject.get("name", "")
+        is_account = subject.get("kind") == "ServiceAccount"
+        subjects.setdefault(subject.get("kind", ""), []).append(
+            f"{subject.get('namespace', '')}/{name}" if is_account else name
+        )
+    return [
+        name_of(binding),
+        f"{role.get('kind', '')}/{role.get('name', '')}",
+        age_of(binding, now),
+        *(", ".join(subjects[kind]) for kind in ("User", "Group", "ServiceAccount")),
+    ]
+
+
 def _role(resource: Resource[Unstructured]) -> Strategy:
     return Strategy(resource=resource, name_rule=formats.path_segment, validate=_role_causes)
 
 
 def _binding(resource: Resource[Unstructured]) -> Strategy:
     return Strategy(
-        resource=resource, name_rule=formats.path_segment, defaults=_fill_in_binding, validate=_binding_causes
+        resource=resource,
+        name_rule=formats.path_segment,
+        defaults=_fill_in_binding,
+        validate=_binding_causes,
+        table=Table("Name, Role, Age, Users*, Groups*, ServiceAccounts*", _binding_cells),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctrlkit.fakes.tracker.kinds import deletion
+from ctrlkit.fakes.tracker.kinds.tables import DEFAULT_TABLE, Table
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
@@ -64,8 +65,9 @@ class Strategy:
     unlisted_subresources: frozenset[str] = frozenset()
     """Those that discovery does not name."""
     scale: ScalePaths | None = None
+    table: Table = DEFAULT_TABLE
     columns: tuple[Object, ...] | None = None
-    """A definition's additionalPrinterColumns."""
+    """A definition's additionalPrinterColumns, which stand for the table of a custom kind."""
     selectable_fields: tuple[str, ...] = ()
     """Paths for field selectors, besides metadata.name and metadata.namespace."""
     selected_value: Callable[[Object, str], Any] = value_at

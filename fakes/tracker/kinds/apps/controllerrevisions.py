@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import NONE, Table, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.model import kinds
 
@@ -18,4 +21,19 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
         yield Cause.wrong("data", plain.get("data"), "field is immutable")
 
 
-CONTROLLER_REVISIONS = Strategy(resource=kinds.CONTROLLER_REVISIONS, validate=_validate)
+def _cells(revision: Object, now: datetime) -> list[Any]:
+    owners = section(revision, "metadata").get("ownerReferences") or ()
+    owner = next((owner for owner in owners if owner.get("controller")), None)
+    controller = NONE
+    if owner:
+        group = str(owner.get("apiVersion", "")).rpartition("/")[0]
+        kind = str(owner.get("kind", "")).lower()
+        controller = f"{kind}.{group}/{owner.get('name')}" if group else f"{kind}/{owner.get('name')}"
+    return [name_of(revision), controller, revision.get("revision", 0), age_of(revision, now)]
+
+
+CONTROLLER_REVISIONS = Strategy(
+    resource=kinds.CONTROLLER_REVISIONS,
+    validate=_validate,
+    table=Table("Name, Controller, Revision, Age", _cells),
+)

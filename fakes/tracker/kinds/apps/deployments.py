@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     SCALE,
+    container_cells,
     negative_causes,
+    ready_of,
     template_metadata_causes,
     workload_selector_causes,
 )
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, pod_spec_causes
+from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import NONE, Table, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.model import kinds
 
@@ -54,6 +60,19 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
         yield Cause.wrong("spec.selector", spec.get("selector"), "field is immutable")
 
 
+def _cells(deployment: Object, now: datetime) -> list[Any]:
+    status = section(deployment, "status")
+    return [
+        name_of(deployment),
+        ready_of(deployment),
+        status.get("updatedReplicas", 0),
+        status.get("availableReplicas", 0),
+        age_of(deployment, now),
+        *container_cells(deployment),
+        selector_text(section(section(deployment, "spec"), "selector")) or NONE,
+    ]
+
+
 DEPLOYMENTS = Strategy(
     resource=kinds.DEPLOYMENTS,
     short_names=("deploy",),
@@ -63,5 +82,6 @@ DEPLOYMENTS = Strategy(
     defaults=_fill_in,
     validate=_validate,
     generation=True,
+    table=Table("Name, Ready, Up-to-date, Available, Age, Containers*, Images*, Selector*", _cells),
     kept_by_status=("metadata.labels",),
 )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     NOT_NEGATIVE,
     SCALE,
+    container_cells,
     negative_causes,
+    ready_of,
     template_metadata_causes,
     workload_selector_causes,
 )
 from ctrlkit.fakes.tracker.kinds.core.claims import fill_in_claim
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.model import kinds
@@ -107,6 +111,10 @@ def _status_causes(status: Object) -> Iterator[Cause]:
         yield Cause.wrong("status.availableReplicas", status["availableReplicas"], text)
 
 
+def _cells(stateful_set: Object, now: datetime) -> list[Any]:
+    return [name_of(stateful_set), ready_of(stateful_set), age_of(stateful_set, now), *container_cells(stateful_set)]
+
+
 STATEFULSETS = Strategy(
     resource=kinds.STATEFULSETS,
     short_names=("sts",),
@@ -117,4 +125,5 @@ STATEFULSETS = Strategy(
     defaults=_fill_in,
     validate=_validate,
     generation=True,
+    table=Table("Name, Ready, Age, Containers*, Images*", _cells),
 )

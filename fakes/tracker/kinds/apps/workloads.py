@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ctrlkit.fakes.tracker.kinds.metadata import annotation_causes, label_causes, selector_causes, selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Object, ScalePaths
+from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.model import LabelSelector
 
@@ -44,3 +45,16 @@ def template_metadata_causes(metadata: Object) -> Iterator[Cause]:
     """Check the labels and annotations of a pod template."""
     yield from label_causes(metadata.get("labels"), "spec.template.labels")
     yield from annotation_causes(metadata.get("annotations"), "spec.template.annotations")
+
+
+def ready_of(workload: Object) -> str:
+    """Format the cell Ready, such as `2/3`."""
+    wanted = section(workload, "spec").get("replicas")
+    return f"{section(workload, 'status').get('readyReplicas', 0)}/{1 if wanted is None else wanted}"
+
+
+def container_cells(workload: Object) -> tuple[str, str]:
+    """Format the cells Containers and Images."""
+    containers = section(section(section(workload, "spec"), "template"), "spec").get("containers") or ()
+    names = ",".join(container.get("name", "") for container in containers)
+    return names, ",".join(container.get("image", "") for container in containers)

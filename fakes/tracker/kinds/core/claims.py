@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.model import kinds
 
-_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+_ACCESS_MODES = {"ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOnce": "RWO", "ReadWriteOncePod": "RWOP"}
 _VOLUME_MODES = ("Block", "Filesystem")
 
 
@@ -81,6 +83,24 @@ def _fixed(spec: Object, old: Object) -> dict[str, Any]:
     return fixed
 
 
+def _cells(claim: Object, now: datetime) -> list[Any]:
+    spec, status = section(claim, "spec"), section(claim, "status")
+    phase = "Terminating" if section(claim, "metadata").get("deletionTimestamp") else status.get("phase", "")
+    bound = bool(spec.get("volumeName"))
+    modes = status.get("accessModes") or () if bound else ()
+    return [
+        name_of(claim),
+        phase,
+        spec.get("volumeName", ""),
+        str(section(status, "capacity").get("storage", "")) if bound else "",
+        ",".join(_ACCESS_MODES.get(mode, mode) for mode in modes),
+        spec.get("storageClassName") or "",
+        spec.get("volumeAttributesClassName") or "<unset>",
+        age_of(claim, now),
+        spec.get("volumeMode") or "<unset>",
+    ]
+
+
 PERSISTENT_VOLUME_CLAIMS = Strategy(
     resource=kinds.PERSISTENT_VOLUME_CLAIMS,
     short_names=("pvc",),
@@ -88,6 +108,10 @@ PERSISTENT_VOLUME_CLAIMS = Strategy(
     defaults=fill_in_claim,
     first_status={"phase": "Pending"},
     validate=_validate,
+    table=Table(
+        "Name, Status, Volume, Capacity, Access Modes, StorageClass, VolumeAttributesClass, Age, VolumeMode*",
+        _cells,
+    ),
     set_by_server=("metadata.finalizers",),
     deleted_is_shown=True,
 )

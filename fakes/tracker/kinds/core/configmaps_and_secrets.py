@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.model import kinds
@@ -73,7 +76,25 @@ def _size(values: Object, bytes_per_character: float) -> int:
     return int(sum(len(value) for value in values.values()) * bytes_per_character)
 
 
-CONFIG_MAPS = Strategy(resource=kinds.CONFIG_MAPS, short_names=("cm",), validate=_config_map_causes)
+def _config_map_cells(config_map: Object, now: datetime) -> list[Any]:
+    count = len(section(config_map, "data")) + len(section(config_map, "binaryData"))
+    return [name_of(config_map), count, age_of(config_map, now)]
+
+
+def _secret_cells(secret: Object, now: datetime) -> list[Any]:
+    return [name_of(secret), secret.get("type", ""), len(section(secret, "data")), age_of(secret, now)]
+
+
+CONFIG_MAPS = Strategy(
+    resource=kinds.CONFIG_MAPS,
+    short_names=("cm",),
+    validate=_config_map_causes,
+    table=Table("Name, Data, Age", _config_map_cells),
+)
 SECRETS = Strategy(
-    resource=kinds.SECRETS, selectable_fields=("type",), defaults=_fill_in_secret, validate=_secret_causes
+    resource=kinds.SECRETS,
+    selectable_fields=("type",),
+    defaults=_fill_in_secret,
+    validate=_secret_causes,
+    table=Table("Name, Type, Data, Age", _secret_cells),
 )

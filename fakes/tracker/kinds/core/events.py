@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
+from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import Table, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.model import kinds, value_at
 
+_COLUMNS = "Last Seen, Type, Reason, Object, Subobject*, Source*, Message, First Seen*, Count*, Name*"
+_PAIRS = {
+    "regarding": "involvedObject",
+    "note": "message",
+    "reportingController": "reportingComponent",
+    "deprecatedSource": "source",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedCount": "count",
+}
+EXCHANGED = _PAIRS | {core: newer for newer, core in _PAIRS.items()}
+"""The names of fields in the other form."""
 _MESSAGE_MAX = 1024
 _INSTANCE_MAX = 128
 """Counted in bytes, though the server's messages say characters."""
+
+
+def exchanged(plain: Object) -> dict[str, Any]:
+    """
+    An Event's fields under their names in the other form.
+
+    >>> exchanged({"note": "hello", "reason": "Seen", "message": "no field of this form"})
+    {'message': 'hello', 'reason': 'Seen', 'note': 'no field of this form'}
+    """
+    return {EXCHANGED.get(name, name): value for name, value in plain.items()}
 
 
 def _validate(plain: Object, _old: object) -> Iterator[Cause]:
@@ -49,6 +74,32 @@ def _selected_value(event: Object, path: str) -> Any:
     return value_at(event, path)
 
 
+def _cells(event: Object, now: datetime) -> list[Any]:
+    about, series = section(event, "involvedObject"), section(event, "series")
+    first = event.get("firstTimestamp") or event.get("eventTime")
+    last = series.get("lastObservedTime") or event.get("lastTimestamp") or first
+    kind = str(about.get("kind", "")).lower()
+    return [
+        age(last, now),
+        event.get("type", ""),
+        event.get("reason", ""),
+        f"{kind}/{about['name']}" if about.get("name") else kind,
+        about.get("fieldPath", ""),
+        _event_source(event),
+        str(event.get("message", "")).strip(),
+        age(first, now),
+        series.get("count") or event.get("count") or 1,
+        name_of(event),
+    ]
+
+
+def _event_source(event: Object) -> str:
+    source = section(event, "source")
+    component = source.get("component") or event.get("reportingComponent", "")
+    place = source.get("host") or event.get("reportingInstance", "")
+    return f"{component}, {place}" if place else str(component)
+
+
 EVENTS = Strategy(
     resource=kinds.EVENTS,
     short_names=("ev",),
@@ -67,6 +118,11 @@ EVENTS = Strategy(
     ),
     selected_value=_selected_value,
     validate=_validate,
+    table=Table(_COLUMNS, _cells),
 )
-EVENTS_V1 = Strategy(resource=kinds.EVENTS_V1, short_names=EVENTS.short_names)
+EVENTS_V1 = Strategy(
+    resource=kinds.EVENTS_V1,
+    short_names=EVENTS.short_names,
+    table=Table(_COLUMNS, lambda event, now: _cells(exchanged(event), now)),
+)
 """The newer form for discovery only; Events are stored in the form of core/v1."""

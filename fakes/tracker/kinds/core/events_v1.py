@@ -19,6 +19,7 @@ import msgspec
 
 from ctrlkit.errors import ApiError, Invalid
 from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.kinds.core.events import EXCHANGED, exchanged
 from ctrlkit.fakes.tracker.notices import notice, noticed
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid, json_text
 from ctrlkit.fakes.tracker.verbs.serve import check_metadata, serve
@@ -27,16 +28,6 @@ from ctrlkit.model.kinds import EVENTS, EVENTS_V1
 
 Plain = Mapping[str, Any]
 
-_PAIRS = {
-    "regarding": "involvedObject",
-    "note": "message",
-    "reportingController": "reportingComponent",
-    "deprecatedSource": "source",
-    "deprecatedFirstTimestamp": "firstTimestamp",
-    "deprecatedLastTimestamp": "lastTimestamp",
-    "deprecatedCount": "count",
-}
-_EXCHANGED = _PAIRS | {core: newer for newer, core in _PAIRS.items()}
 _LEFT_OUT_EMPTY = ("reportingController", "reportingInstance")
 _SELECTABLE = ("reason", "type", "reportingController", "regarding", "metadata")
 _IMMUTABLE = (
@@ -103,16 +94,6 @@ async def shown_lines(lines: Lines) -> AsyncGenerator[Sequence[bytes], None]:
         yield [_shown_line(line) for line in batch]
 
 
-def exchanged(plain: Plain) -> dict[str, Any]:
-    """
-    An Event's fields under their names in the other form.
-
-    >>> exchanged({"note": "hello", "reason": "Seen", "message": "no field of this form"})
-    {'message': 'hello', 'reason': 'Seen', 'note': 'no field of this form'}
-    """
-    return {_EXCHANGED.get(name, name): value for name, value in plain.items()}
-
-
 def _shown(plain: Plain) -> dict[str, Any]:
     newer = _with_version(exchanged(plain), EVENTS.api_version, EVENTS_V1.api_version)
     return {name: value for name, value in newer.items() if value != "" or name not in _LEFT_OUT_EMPTY}
@@ -137,7 +118,7 @@ def _operation(operation: Plain) -> dict[str, Any]:
 
 def _pointer(path: str) -> str:
     root, *steps = path.split("/")
-    return "/".join([root, *(_EXCHANGED.get(step, step) for step in steps[:1]), *steps[1:]])
+    return "/".join([root, *(EXCHANGED.get(step, step) for step in steps[:1]), *steps[1:]])
 
 
 def _selector(text: str) -> str:
@@ -147,7 +128,7 @@ def _selector(text: str) -> str:
         head, dot, rest = path.strip().partition(".")
         if operator and head not in _SELECTABLE:
             raise bad_request(f"field label not supported: {path}")
-        terms.append(f"{_EXCHANGED.get(head, head)}{dot}{rest}{operator}{value}")
+        terms.append(f"{EXCHANGED.get(head, head)}{dot}{rest}{operator}{value}")
     return ",".join(terms)
 
 
@@ -214,4 +195,4 @@ def _retold(error: ApiError) -> ApiError:
 
 
 def _in_newer_words(text: str) -> str:
-    return _UNKNOWN_FIELD.sub(lambda found: _EXCHANGED.get(found[0], found[0]), text)
+    return _UNKNOWN_FIELD.sub(lambda found: EXCHANGED.get(found[0], found[0]), text)

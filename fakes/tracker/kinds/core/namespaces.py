@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
 from ctrlkit.fakes.tracker.kinds.deletion import finalizers_after, with_finalizers, write_marked
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import forbidden
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.store import Stored
@@ -54,6 +56,10 @@ def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) ->
     return write_marked(core, strategy, stored, stored.plain | {"metadata": meta, "status": status}, options), True
 
 
+def _cells(namespace: Object, now: datetime) -> list[Any]:
+    return [name_of(namespace), section(namespace, "status").get("phase", ""), age_of(namespace, now)]
+
+
 NAMESPACES = Strategy(
     resource=kinds.NAMESPACES,
     short_names=("ns",),
@@ -64,6 +70,7 @@ NAMESPACES = Strategy(
     first_status={"phase": "Active"},
     begin=_begin,
     keep=_keep,
+    table=Table("Name, Status, Age", _cells),
     set_by_server=("spec.finalizers",),
     delete=_delete,
     is_held=_is_held,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from types import NoneType
 from typing import Any
 
+from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import containers_of, fill_in_template, pod_spec_causes
 from ctrlkit.fakes.tracker.kinds.deletion import asked_grace_s
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import NONE, Table, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.fakes.tracker.schema.typed import json_type
@@ -166,6 +169,114 @@ def _grace_s(pod: Object, options: Options) -> int:
     return grace if grace >= 0 else 1
 
 
+def _cells(pod: Object, now: datetime) -> list[Any]:
+    spec, status = section(pod, "spec"), section(pod, "status")
+    containers = status.get("containerStatuses") or ()
+    sidecars = _sidecars(pod)
+    counted = [*containers, *sidecars]
+    ready = sum(1 for container in counted if container.get("ready") and "running" in section(container, "state"))
+    total = len(spec.get("containers") or ()) + sum(1 for one in spec.get("initContainers") or () if _is_sidecar(one))
+    address = next((point.get("ip") for point in status.get("podIPs") or ()), status.get("podIP"))
+    return [
+        name_of(pod),
+        f"{ready}/{total}",
+        pod_status(pod),
+        _restarts(pod, counted, now),
+        age_of(pod, now),
+        address or NONE,
+        spec.get("nodeName") or NONE,
+        status.get("nominatedNodeName") or NONE,
+        _readiness_gates(spec, status),
+    ]
+
+
+def pod_status(pod: Object) -> str:
+    """
+    A pod's state in a word: a container that waits or ended says why, before the phase does.
+
+    >>> waiting = {"ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    >>> pod_status({"status": {"phase": "Running", "containerStatuses": [waiting]}})
+    'CrashLoopBackOff'
+    """
+    status = section(pod, "status")
+    reason = str(status.get("reason") or status.get("phase") or "")
+    conditions = {one.get("type"): one for one in status.get("conditions") or ()}
+    if section(conditions, "PodScheduled").get("reason") == "SchedulingGated":
+        reason = "SchedulingGated"
+    starting = _init_reason(pod)
+    reason = starting or _container_reason(status, conditions, reason)
+    if section(pod, "metadata").get("deletionTimestamp") and status.get("phase") not in ("Succeeded", "Failed"):
+        return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
+    return reason
+
+
+def _container_reason(status: Object, conditions: Object, reason: str) -> str:
+    runs = False
+    for container in reversed(status.get("containerStatuses") or ()):
+        state = section(container, "state")
+        waiting, ended = state.get("waiting") or {}, state.get("terminated")
+        if waiting.get("reason"):
+            reason = waiting["reason"]
+        elif ended is not None:
+            reason = _end_reason(ended)
+        elif container.get("ready") and "running" in state:
+            runs = True
+    if reason == "Completed" and runs:
+        return "Running" if section(conditions, "Ready").get("status") == "True" else "NotReady"
+    return reason
+
+
+def _end_reason(ended: Object) -> str:
+    if ended.get("reason"):
+        return str(ended["reason"])
+    return f"Signal:{ended['signal']}" if ended.get("signal") else f"ExitCode:{ended.get('exitCode', 0)}"
+
+
+def _init_reason(pod: Object) -> str:
+    """What the first init container that has not done its part says; empty where all have."""
+    wanted = section(pod, "spec").get("initContainers") or ()
+    sidecars = {container.get("name") for container in wanted if _is_sidecar(container)}
+    for index, container in enumerate(section(pod, "status").get("initContainerStatuses") or ()):
+        state = section(container, "state")
+        waiting, ended = state.get("waiting") or {}, state.get("terminated")
+        if container.get("name") in sidecars and container.get("started"):
+            continue
+        if ended and ended.get("exitCode", 0) == 0:
+            continue
+        if ended:
+            return f"Init:{_end_reason(ended)}"
+        if waiting.get("reason") not in (None, "", "PodInitializing"):
+            return f"Init:{waiting['reason']}"
+        return f"Init:{index}/{len(wanted)}"
+    return ""
+
+
+def _is_sidecar(container: Object) -> bool:
+    return container.get("restartPolicy") == "Always"
+
+
+def _sidecars(pod: Object) -> list[Object]:
+    names = {one.get("name") for one in section(pod, "spec").get("initContainers") or () if _is_sidecar(one)}
+    return [one for one in section(pod, "status").get("initContainerStatuses") or () if one.get("name") in names]
+
+
+def _restarts(pod: Object, counted: list[Object], now: datetime) -> str:
+    if _init_reason(pod):
+        counted = list(section(pod, "status").get("initContainerStatuses") or ())
+    restarts = sum(container.get("restartCount", 0) for container in counted)
+    ends = [section(section(container, "lastState"), "terminated").get("finishedAt") or "" for container in counted]
+    last = max(ends, default="")
+    return f"{restarts} ({age(last, now)} ago)" if restarts and last else str(restarts)
+
+
+def _readiness_gates(spec: Object, status: Object) -> str:
+    gates = [gate.get("conditionType") for gate in spec.get("readinessGates") or ()]
+    if not gates:
+        return NONE
+    held = {one.get("type") for one in status.get("conditions") or () if one.get("status") == "True"}
+    return f"{sum(1 for gate in gates if gate in held)}/{len(gates)}"
+
+
 PODS = Strategy(
     resource=kinds.PODS,
     short_names=("po",),
@@ -189,6 +300,7 @@ PODS = Strategy(
     keep_status=_keep_status,
     validate=_validate,
     generation=True,
+    table=Table("Name, Ready, Status, Restarts, Age, IP*, Node*, Nominated Node*, Readiness Gates*", _cells),
     set_by_server=(
         "spec.tolerations",
         "spec.priority",

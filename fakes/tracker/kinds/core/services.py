@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import port_number_causes
 from ctrlkit.fakes.tracker.kinds.metadata import label_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
+from ctrlkit.fakes.tracker.kinds.tables import NONE, Table, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause, internal_error, json_text
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.store import Stored
@@ -289,6 +292,38 @@ def _duplicate_causes(ports: tuple[Object, ...] | list[Object]) -> Iterator[Caus
         seen.add(key)
 
 
+def _cells(service: Object, now: datetime) -> list[Any]:
+    spec = section(service, "spec")
+    cluster_ip = next(iter(spec.get("clusterIPs") or ()), spec.get("clusterIP"))
+    return [
+        name_of(service),
+        spec.get("type", ""),
+        cluster_ip or NONE,
+        _external_ip(service),
+        ",".join(_port(port) for port in spec.get("ports") or ()) or NONE,
+        age_of(service, now),
+        ",".join(f"{name}={value}" for name, value in sorted((spec.get("selector") or {}).items())) or NONE,
+    ]
+
+
+def _external_ip(service: Object) -> str:
+    spec = section(service, "spec")
+    addresses = list(spec.get("externalIPs") or ())
+    match spec.get("type"):
+        case "ExternalName":
+            return str(spec.get("externalName", ""))
+        case "LoadBalancer":
+            ingress = section(section(service, "status"), "loadBalancer").get("ingress") or ()
+            addresses = [point.get("ip") or point.get("hostname", "") for point in ingress] + addresses
+            return ",".join(addresses) or "<pending>"
+    return ",".join(addresses) or NONE
+
+
+def _port(port: Object) -> str:
+    outside = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port.get('port', '')}{outside}/{port.get('protocol', 'TCP')}"
+
+
 def services() -> Strategy:
     """Return a new strategy of services, with all addresses free."""
     ips = ServiceIps()
@@ -302,6 +337,7 @@ def services() -> Strategy:
         defaults=_fill_in,
         allocate=ips.assign,
         validate=_validate,
+        table=Table("Name, Type, Cluster-IP, External-IP, Port(s), Age, Selector*", _cells),
         set_by_server=("spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"),
         writing=ips.writing,
         removed=ips.removed,

@@ -9,14 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.fakes.apiserver import printers
 from ctrlkit.fakes.apiserver.tables import Include, Tables
 from ctrlkit.fakes.durations import age, format_duration
-from ctrlkit.fakes.tracker.kinds.registry import Registry
+from ctrlkit.fakes.tracker import Registry
+from ctrlkit.fakes.tracker.kinds.core.pods import pod_status
+from ctrlkit.model import AnyResource, kinds
 from ctrlkit.model.kinds import BUILT_IN
 
 NOW = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
 BORN = {"name": "x", "namespace": "demo", "creationTimestamp": "2026-01-01T00:00:00Z"}
+
+
+def cells(resource: AnyResource, thing: dict[str, Any], now: datetime) -> list[Any]:
+    """The row of an object, by the strategy of its kind."""
+    strategy = Registry().find(resource.group, resource.version, resource.plural)
+    assert strategy is not None
+    return strategy.table.cells(thing, now)
 
 
 def a_pod(**status: Any) -> dict[str, Any]:
@@ -31,7 +39,7 @@ def a_container(state: dict[str, Any], *, restarts: int = 0, **more: Any) -> dic
 
 def test_a_pod_before_anything_happened_to_it() -> None:
     """The row a real server gives for a pod without a node."""
-    assert printers.pod_cells(a_pod(phase="Pending"), NOW) == [
+    assert cells(kinds.PODS, a_pod(phase="Pending"), NOW) == [
         *("x", "0/1", "Pending", "0", "5m"),
         *("<none>", "<none>", "<none>", "<none>"),
     ]
@@ -47,9 +55,9 @@ def test_a_running_pod_shows_its_address_node_and_last_restart() -> None:
     )
     pod["spec"]["nodeName"] = "local"
 
-    cells = printers.pod_cells(pod, NOW)
+    row = cells(kinds.PODS, pod, NOW)
 
-    assert cells == ["x", "1/1", "Running", "2 (2m ago)", "5m", "127.1.0.1", "local", "<none>", "<none>"]
+    assert row == ["x", "1/1", "Running", "2 (2m ago)", "5m", "127.1.0.1", "local", "<none>", "<none>"]
 
 
 @pytest.mark.parametrize(
@@ -74,25 +82,25 @@ def test_a_running_pod_shows_its_address_node_and_last_restart() -> None:
 )
 def test_a_container_that_waits_or_ended_says_why(status: dict[str, Any], shown: str) -> None:
     """The reason nearest to the process is the pod's state."""
-    assert printers.pod_status(a_pod(**status)) == shown
+    assert pod_status(a_pod(**status)) == shown
 
 
 def test_a_deleted_pod_is_terminating_until_it_has_ended() -> None:
     """Deletion outranks what the containers say, except where all is over."""
     pod = a_pod(phase="Running", containerStatuses=[a_container({"running": {}})])
     pod["metadata"] = {**BORN, "deletionTimestamp": "2026-01-01T00:04:00Z"}
-    assert printers.pod_status(pod) == "Terminating"
+    assert pod_status(pod) == "Terminating"
     pod["status"]["phase"] = "Succeeded"
-    assert printers.pod_status(pod) == "Succeeded"
+    assert pod_status(pod) == "Succeeded"
 
 
 def test_init_containers_come_before_all_else() -> None:
     """How far they are, or why the first of them does not go on."""
     pod = a_pod(phase="Pending", initContainerStatuses=[a_container({"running": {}})])
     pod["spec"]["initContainers"] = [{"name": "node"}, {"name": "other"}]
-    assert printers.pod_status(pod) == "Init:0/2"
+    assert pod_status(pod) == "Init:0/2"
     pod["status"]["initContainerStatuses"] = [a_container({"waiting": {"reason": "CrashLoopBackOff"}})]
-    assert printers.pod_status(pod) == "Init:CrashLoopBackOff"
+    assert pod_status(pod) == "Init:CrashLoopBackOff"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +136,7 @@ def test_init_containers_come_before_all_else() -> None:
 )
 def test_services_by_type(spec: dict[str, Any], status: dict[str, Any], shown: list[Any]) -> None:
     """Addresses and ports as each type has them."""
-    assert printers.service_cells({"metadata": BORN, "spec": spec, "status": status}, NOW) == shown
+    assert cells(kinds.SERVICES, {"metadata": BORN, "spec": spec, "status": status}, NOW) == shown
 
 
 def test_workloads_show_ready_of_wanted_with_their_containers() -> None:
@@ -138,8 +146,8 @@ def test_workloads_show_ready_of_wanted_with_their_containers() -> None:
     stateful_set = {"metadata": BORN, "spec": {"replicas": 3, "template": template}, "status": {"readyReplicas": 2}}
     deployment = {"metadata": BORN, "spec": {"template": template, "selector": selector}}
 
-    assert printers.stateful_set_cells(stateful_set, NOW) == ["x", "2/3", "5m", "a,b", "i:1,j"]
-    assert printers.deployment_cells(deployment, NOW) == ["x", "0/1", 0, 0, "5m", "a,b", "i:1,j", "app=x,t in (a,b)"]
+    assert cells(kinds.STATEFULSETS, stateful_set, NOW) == ["x", "2/3", "5m", "a,b", "i:1,j"]
+    assert cells(kinds.DEPLOYMENTS, deployment, NOW) == ["x", "0/1", 0, 0, "5m", "a,b", "i:1,j", "app=x,t in (a,b)"]
 
 
 def test_small_kinds() -> None:
@@ -149,12 +157,12 @@ def test_small_kinds() -> None:
     subjects = [{"kind": "User", "name": "ada"}, {"kind": "ServiceAccount", "name": "s", "namespace": "n"}]
     binding = {"metadata": BORN, "roleRef": {"kind": "Role", "name": "r"}, "subjects": subjects}
 
-    assert printers.namespace_cells({"metadata": BORN, "status": {"phase": "Active"}}, NOW) == ["x", "Active", "5m"]
-    assert printers.config_map_cells({"metadata": BORN, "data": {"a": "1"}}, NOW) == ["x", 1, "5m"]
-    assert printers.secret_cells({"metadata": BORN, "type": "Opaque", "data": None}, NOW) == ["x", "Opaque", 0, "5m"]
-    assert printers.lease_cells({"metadata": BORN, "spec": {"holderIdentity": "me"}}, NOW) == ["x", "me", "5m"]
-    assert printers.controller_revision_cells(revision, NOW) == ["x", "statefulset.apps/web", 4, "5m"]
-    assert printers.role_binding_cells(binding, NOW) == ["x", "Role/r", "5m", "ada", "", "n/s"]
+    assert cells(kinds.NAMESPACES, {"metadata": BORN, "status": {"phase": "Active"}}, NOW) == ["x", "Active", "5m"]
+    assert cells(kinds.CONFIG_MAPS, {"metadata": BORN, "data": {"a": "1"}}, NOW) == ["x", 1, "5m"]
+    assert cells(kinds.SECRETS, {"metadata": BORN, "type": "Opaque", "data": None}, NOW) == ["x", "Opaque", 0, "5m"]
+    assert cells(kinds.LEASES, {"metadata": BORN, "spec": {"holderIdentity": "me"}}, NOW) == ["x", "me", "5m"]
+    assert cells(kinds.CONTROLLER_REVISIONS, revision, NOW) == ["x", "statefulset.apps/web", 4, "5m"]
+    assert cells(kinds.ROLE_BINDINGS, binding, NOW) == ["x", "Role/r", "5m", "ada", "", "n/s"]
 
 
 def test_a_node_shows_readiness_roles_and_addresses() -> None:
@@ -169,7 +177,7 @@ def test_a_node_shows_readiness_roles_and_addresses() -> None:
         },
     }
     unknown = "<unknown>"
-    assert printers.node_cells(node, NOW) == [
+    assert cells(kinds.NODES, node, NOW) == [
         *("x", "Ready,SchedulingDisabled", "worker", "5m", "v1", "127.0.0.1", "<none>"),
         *(unknown, unknown, unknown),
     ]
@@ -192,10 +200,10 @@ def test_events_show_when_they_were_seen_last_and_first() -> None:
     new = {"metadata": BORN, "involvedObject": about, "eventTime": "2026-01-01T00:04:00.000000Z"}
     target = "bitcoinnetwork/net"
 
-    assert printers.event_cells(old, NOW) == [
+    assert cells(kinds.EVENTS, old, NOW) == [
         *("10s", "Normal", "Created", target, "", "bitcoin", "made it", "5m", 3, "x"),
     ]
-    assert printers.event_cells(new, NOW) == ["60s", "", "", target, "", "", "", "60s", 1, "x"]
+    assert cells(kinds.EVENTS, new, NOW) == ["60s", "", "", target, "", "", "", "60s", 1, "x"]
 
 
 def test_every_built_in_kind_prints_an_object_that_has_nothing_but_a_name() -> None:

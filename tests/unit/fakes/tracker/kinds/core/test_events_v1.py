@@ -16,9 +16,8 @@ from ctrlkit.cache import Informer
 from ctrlkit.client import Client
 from ctrlkit.errors import AlreadyExists, BadRequest, Invalid, NotFound
 from ctrlkit.events import EventRecorder, EventsApi, EventType
-from ctrlkit.fakes.apiserver.printers import event_cells, newer_event_cells
 from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.fakes.tracker.kinds.core.events_v1 import exchanged
+from ctrlkit.fakes.tracker.kinds.core import events
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.model import ApplyPatch, JsonPatch, MergePatch, ObjectMeta, Options, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import EVENTS, EVENTS_V1, PODS
@@ -217,10 +216,10 @@ async def test_what_a_recorder_writes_is_taken() -> None:
 def test_tables_are_the_same() -> None:
     """kubectl prints the same line whichever group it asks."""
     now = datetime(2026, 1, 2, tzinfo=UTC)
-    assert newer_event_cells(NEW, now) == event_cells(exchanged(NEW), now)
+    assert events.EVENTS_V1.table.cells(NEW, now) == events.EVENTS.table.cells(events.exchanged(NEW), now)
 
 
 @given(st.dictionaries(st.sampled_from(["note", "message", "reason", "regarding", "count", "other"]), st.integers()))
 def test_for_any_fields_the_exchange_is_its_own_opposite(fields: dict[str, int]) -> None:
     """Nothing is lost on the way there and back."""
-    assert exchanged(exchanged(fields)) == fields
+    assert events.exchanged(events.exchanged(fields)) == fields
