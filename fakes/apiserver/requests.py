@@ -14,7 +14,7 @@ from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntity
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
-from ctrlkit.fakes.tracker.ownership.ownership import MANAGER_BYTES_MAX
+from ctrlkit.fakes.tracker.ownership.managed_fields import MANAGER_BYTES_MAX
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
 from ctrlkit.fakes.tracker.verbs.malformed import json_problem
 from ctrlkit.model import Action, AnyResource, PatchType, Verb, custom_resource

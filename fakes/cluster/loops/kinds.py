@@ -13,17 +13,9 @@ from typing import Any
 
 from ctrlkit.cache import Change, Informer
 from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch, to_self
+from ctrlkit.fakes.tracker.kinds.definitions.definitions import is_established, resource_at, served_versions
 from ctrlkit.manager import Manager
-from ctrlkit.model import (
-    AnyResource,
-    ObjectKey,
-    OwnerReference,
-    PartialObjectMetadata,
-    Resource,
-    Scope,
-    Unstructured,
-    custom_resource,
-)
+from ctrlkit.model import AnyResource, ObjectKey, OwnerReference, PartialObjectMetadata, Resource, Unstructured
 from ctrlkit.model.kinds import BUILT_IN, CUSTOM_RESOURCE_DEFINITIONS, EVENTS
 
 AnyInformer = Informer[Any]
@@ -121,17 +113,10 @@ def namespaced(resources: Iterable[AnyResource]) -> list[AnyResource]:
 
 def _is_served(definition: Unstructured) -> bool:
     """Whether at least one version of a definition is served."""
-    conditions = definition.at("status.conditions") or ()
-    is_established = any(item.get("type") == "Established" and item.get("status") == "True" for item in conditions)
-    return is_established and any(version.get("served") for version in definition.at("spec.versions") or ())
+    return is_established(definition.at("status.conditions") or ()) and bool(served_versions(definition))
 
 
 def _resource_of(definition: Unstructured) -> Resource[PartialObjectMetadata]:
-    versions = [version for version in definition.at("spec.versions") if version.get("served")]
-    return custom_resource(
-        group=definition.at("spec.group"),
-        version=next((version for version in versions if version.get("storage")), versions[0])["name"],
-        kind=definition.at("spec.names.kind"),
-        plural=definition.at("spec.names.plural"),
-        scope=Scope(definition.at("spec.scope")),
-    ).metadata_only()
+    versions = served_versions(definition)
+    version = next((version for version in versions if version.get("storage")), versions[0])
+    return resource_at(definition, version["name"]).metadata_only()

@@ -15,9 +15,7 @@ from ctrlkit.errors import Conflict
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, difference, intersection, union
-from ctrlkit.fakes.tracker.ownership.managers import Entries, Entry, Operation, after_apply, find, make_entry
-from ctrlkit.fakes.tracker.ownership.object_fields import applied, compare, with_named
-from ctrlkit.fakes.tracker.ownership.ownership import (
+from ctrlkit.fakes.tracker.ownership.managed_fields import (
     before_first_apply,
     check_conflicts,
     node_of,
@@ -25,6 +23,8 @@ from ctrlkit.fakes.tracker.ownership.ownership import (
     ownable,
     writable,
 )
+from ctrlkit.fakes.tracker.ownership.managers import Entries, Entry, Operation, after_apply, find, make_entry
+from ctrlkit.fakes.tracker.ownership.object_fields import applied, compare, with_named
 from ctrlkit.fakes.tracker.ownership.typed_merge import merge, problems, remove
 from ctrlkit.fakes.tracker.refusals import bad_request, not_found, plain_failure
 from ctrlkit.fakes.tracker.schema.nodes import Node

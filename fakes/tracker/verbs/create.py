@@ -11,7 +11,7 @@ from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds import metadata
 from ctrlkit.fakes.tracker.kinds.metadata import GENERATE_TRIES, generate_name
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.ownership import ownership
+from ctrlkit.fakes.tracker.ownership import managed_fields
 from ctrlkit.fakes.tracker.ownership.managers import Entries
 from ctrlkit.fakes.tracker.refusals import (
     already_exists,
@@ -54,7 +54,7 @@ def make(
     key = ObjectKey(action.namespace, name)
     if core.find(served, key) is not None:
         raise already_exists(served.resource, name)
-    ownership.set_entries(plain, ownership.of_new(served, action, body, plain) if owners is None else owners)
+    managed_fields.set_entries(plain, managed_fields.of_new(served, action, body, plain) if owners is None else owners)
     return core.write(served, key, plain, dry_run=action.options.dry_run)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.metadata import selector_text, unregistered
 from ctrlkit.fakes.tracker.kinds.strategy import ScalePaths, Strategy
-from ctrlkit.fakes.tracker.ownership.ownership import of_scale
+from ctrlkit.fakes.tracker.ownership.managed_fields import of_scale
 from ctrlkit.fakes.tracker.refusals import (
     Cause,
     bad_request,

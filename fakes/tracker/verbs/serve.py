@@ -10,7 +10,7 @@ import msgspec
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds import metadata
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.ownership.ownership import check_options
+from ctrlkit.fakes.tracker.ownership.managed_fields import check_options
 from ctrlkit.fakes.tracker.refusals import (
     bad_request,
     details_of,
@@ -62,17 +62,14 @@ def serve(core: Core, action: Action) -> bytes:
     match action.verb:
         case Verb.LIST:
             return list_objects(core, served, action)
-        case Verb.DELETE:
+        case Verb.DELETE | Verb.DELETE_COLLECTION:
             return _deleted(core, served, action)
-        case Verb.DELETE_COLLECTION:
-            version = {"resourceVersion": str(core.store.version)}
-            return encode_list(served, delete_collection(core, served, action), version)
         case Verb.CREATE if action.subresource == "binding":
             return msgspec.json.encode(bind(core, served, action))
+        case Verb.PATCH if action.patch_type is PatchType.APPLY:
+            return _applied(core, served, action)
         case _:
-            is_apply = action.verb is Verb.PATCH and action.patch_type is PatchType.APPLY
-            perform = _applied if is_apply else _performed
-            return perform(core, served, action)
+            return document(served, _perform_object(core, served, action))
 
 
 def check_metadata(action: Action) -> None:
@@ -83,12 +80,11 @@ def check_metadata(action: Action) -> None:
 
 
 def _deleted(core: Core, served: Strategy, action: Action) -> bytes:
+    if action.verb is Verb.DELETE_COLLECTION:
+        version = {"resourceVersion": str(core.store.version)}
+        return encode_list(served, delete_collection(core, served, action), version)
     stored, answers_with_object = delete(core, served, action)
     return document(served, stored) if answers_with_object else _deleted_status(served, stored)
-
-
-def _performed(core: Core, served: Strategy, action: Action) -> bytes:
-    return document(served, _perform_object(core, served, action))
 
 
 def _applied(core: Core, served: Strategy, action: Action) -> bytes:

@@ -10,7 +10,7 @@ from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds import metadata
 from ctrlkit.fakes.tracker.kinds.deletion import is_finished
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.ownership import ownership
+from ctrlkit.fakes.tracker.ownership import managed_fields
 from ctrlkit.fakes.tracker.ownership.managers import Entries
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, conflict, invalid, json_text, modified, unreadable_patch
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
@@ -55,8 +55,8 @@ def replace(
     if counts and _spec(served, plain) != _spec(served, current.plain):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
     if owners is None:
-        owners = ownership.of_update(served, action, current, body, plain)
-    ownership.settle(plain, current.plain, owners)
+        owners = managed_fields.of_update(served, action, current, body, plain)
+    managed_fields.settle(plain, current.plain, owners)
     if plain == current.plain:
         return current
     dry_run = action.options.dry_run
