@@ -61,11 +61,11 @@ class SampleCollector(Collector):
         """The families with their samples."""
         families = {family.name: family.empty() for family in self.families}
         for name, labels, value in self.samples():
-            add_sample(families[name], labels, value)
+            _add(families[name], labels, value)
         return iter(families.values())
 
 
-def add_sample(family: Metric, labels: tuple[str, ...], value: float | HistogramStatistics) -> None:
+def _add(family: Metric, labels: tuple[str, ...], value: float | HistogramStatistics) -> None:
     """Give a family one sample more."""
     if isinstance(value, HistogramStatistics):
         assert isinstance(family, HistogramMetricFamily)

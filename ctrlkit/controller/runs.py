@@ -21,7 +21,7 @@ from ctrlkit.controller.reconcile import ReconcileTimeout, Result, Verdict
 from ctrlkit.controller.writes import GateStatistics
 from ctrlkit.histogram import Histogram, HistogramStatistics
 from ctrlkit.model import ObjectKey
-from ctrlkit.workqueue import Statistics
+from ctrlkit.workqueue import QueueStatistics
 
 
 @dataclass(slots=True, eq=False)
@@ -168,7 +168,7 @@ class ControllerStatistics:
     running: tuple[Run, ...]
     stuck: tuple[ObjectKey, ...]
     workers: int
-    queue: Statistics
+    queue: QueueStatistics
     gate: GateStatistics
 
 

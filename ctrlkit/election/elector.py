@@ -180,7 +180,7 @@ class Elector:
         if self._state.has_claimed:
             try:
                 async with asyncio.timeout(self.times.renew_s):
-                    released = await self._blank()
+                    released = await self._clear_holder()
             except TimeoutError:
                 self._log.warning("lease_not_released", error=f"not done within {self.times.renew_s:g} s")
         if was_leading:
@@ -314,7 +314,7 @@ class Elector:
         except TimeoutError:
             raise TimedOut(f"reach lease {self.lease}: no answer within {limit_s:.3g} s; it is tried again") from None
 
-    async def _blank(self) -> bool:
+    async def _clear_holder(self) -> bool:
         sent = False
         pause_s = 0.0
         while True:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from ctrlkit.events.occurrence import REMEMBERED_MAX, Entry, Fate, Occurrence, Ruling
+from ctrlkit.events.occurrence import REMEMBERED_MAX, Decision, Entry, Occurrence, Recorded
 from ctrlkit.lru import LruDict
 
 SIMILAR_MAX: Final = 10
@@ -64,10 +64,10 @@ class Correlator:
     >>> pod, wall = Reference("v1", "Pod", "demo", "web-0", "u1"), datetime(2026, 1, 1, tzinfo=UTC)
     >>> pulled = Occurrence(regarding=pod, type=EventType.NORMAL, reason="Pulled", message="pulled the image")
     >>> correlator = Correlator()
-    >>> [correlator.record(pulled, wall=wall, at=0.0).fate.value for _ in range(26)][-2:]
+    >>> [correlator.record(pulled, wall=wall, at=0.0).decision.value for _ in range(26)][-2:]
     ['write', 'spam']
     >>> again = correlator.record(pulled, wall=wall, at=300.0)
-    >>> again.fate.value, again.entry.count
+    >>> again.decision.value, again.entry.count
     ('write', 27)
 
     Units   `at`: seconds on the loop's clock, never going back; `wall`: the same moment, for people.
@@ -78,15 +78,15 @@ class Correlator:
         self._entries: LruDict[Hashable, Entry] = LruDict(limit=REMEMBERED_MAX)
         self._buckets: LruDict[Hashable, _Bucket] = LruDict(limit=REMEMBERED_MAX)
 
-    def record(self, occurrence: Occurrence, *, wall: datetime, at: float) -> Ruling:
-        """Rule on one occurrence."""
+    def record(self, occurrence: Occurrence, *, wall: datetime, at: float) -> Recorded:
+        """Count one occurrence, and decide whether to write its Event now."""
         similar = (occurrence.regarding, occurrence.type, occurrence.reason)
         combined = self._is_one_too_many(similar, occurrence.message, at)
         if combined:
             occurrence = replace(occurrence, message=cut(COMBINED + occurrence.message))
         entry = self._observe(similar if combined else occurrence, occurrence, wall, at, combined=combined)
         passes = self._passes((occurrence.regarding, occurrence.type), at)
-        return Ruling(entry, Fate.WRITE if passes else Fate.SPAM)
+        return Recorded(entry, Decision.WRITE if passes else Decision.SPAM)
 
     def _is_one_too_many(self, similar: Hashable, message: str, at: float) -> bool:
         window = self._windows.get(similar)

@@ -33,7 +33,7 @@ class EventsApi(StrEnum):
     EVENTS_V1 = "events.k8s.io/v1"
 
 
-class Form(Protocol):
+class EventForm(Protocol):
     """What the recorder's one writer needs to know of an API."""
 
     @property
@@ -111,7 +111,7 @@ class SeriesForm:
         return StrategicMergePatch({"series": _series(entry)})
 
 
-class Names:
+class EventNames:
     """
     Names of Events: the object's, a dot, and the time in hexadecimal nanoseconds; a UUID where that is no name.
 

@@ -89,17 +89,17 @@ class Entry:
             self.about = about
 
 
-class Fate(Enum):
-    """What becomes of an occurrence: it is written, it is counted and told later, or the spam filter held it."""
+class Decision(Enum):
+    """What to do with an occurrence: write it now, count it and write it later, or hold it back as spam."""
 
     WRITE = "write"
     COUNT = "count"
     SPAM = "spam"
 
 
-class Ruling(NamedTuple):
-    """What to do with an Event now; `leaving` had to make room for it, and is to be written a last time."""
+class Recorded(NamedTuple):
+    """The Event of an occurrence, and what to do; `leaving` had to make room, and is to be written a last time."""
 
     entry: Entry
-    fate: Fate
+    decision: Decision
     leaving: Entry | None = None

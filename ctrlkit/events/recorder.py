@@ -27,8 +27,8 @@ from ctrlkit.client import Client
 from ctrlkit.clock import monotonic, now, random_source
 from ctrlkit.errors import AlreadyExists, ApiError, CtrlkitError, NotFound
 from ctrlkit.events.correlate import Correlator, cut
-from ctrlkit.events.forms import CoreForm, EventsApi, Form, Names, SeriesForm
-from ctrlkit.events.occurrence import Entry, EventType, Fate, Occurrence, Reference
+from ctrlkit.events.forms import CoreForm, EventForm, EventNames, EventsApi, SeriesForm
+from ctrlkit.events.occurrence import Decision, Entry, EventType, Occurrence, Reference
 from ctrlkit.events.series import SeriesBook
 from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta
 from ctrlkit.telemetry import logger
@@ -100,8 +100,8 @@ class EventRecorder:
         self._client = client
         self._correlator = Correlator()
         self._series = SeriesBook()
-        self._form: Form = CoreForm(component) if api is EventsApi.CORE_V1 else SeriesForm(component)
-        self._names = Names()
+        self._form: EventForm = CoreForm(component) if api is EventsApi.CORE_V1 else SeriesForm(component)
+        self._names = EventNames()
         self._pending: deque[Entry] = deque()
         self._writing: Entry | None = None
         self._work = asyncio.Event()
@@ -153,25 +153,25 @@ class EventRecorder:
             self._tell_dropped(about, "the recorder has ended")
             return
         book = self._correlator if self.api is EventsApi.CORE_V1 else self._series
-        ruling = book.record(about, wall=now(), at=monotonic())
-        self._counts["aggregated"] += ruling.entry.combined
-        if ruling.leaving is not None:
-            self._enqueue(ruling.leaving)
-        self._carry_out(ruling.entry, ruling.fate)
+        recorded = book.record(about, wall=now(), at=monotonic())
+        self._counts["aggregated"] += recorded.entry.combined
+        if recorded.leaving is not None:
+            self._enqueue(recorded.leaving)
+        self._carry_out(recorded.entry, recorded.decision)
 
-    def _carry_out(self, entry: Entry, fate: Fate) -> None:
-        match fate:
-            case Fate.SPAM:
+    def _carry_out(self, entry: Entry, decision: Decision) -> None:
+        match decision:
+            case Decision.SPAM:
                 self._drop(entry, DropReason.SPAM)
                 key = str(ObjectKey(entry.about.regarding.namespace, entry.about.regarding.name))
                 self._log.debug("event_held_back", key=key, reason=entry.about.reason)
-            case Fate.COUNT:
+            case Decision.COUNT:
                 self._counts["merged"] += 1
-            case Fate.WRITE if entry.waits:
+            case Decision.WRITE if entry.waits:
                 self._counts["merged"] += 1
-            case Fate.WRITE if len(self._pending) < PENDING_MAX:
+            case Decision.WRITE if len(self._pending) < PENDING_MAX:
                 self._enqueue(entry)
-            case Fate.WRITE:
+            case Decision.WRITE:
                 self._drop(entry, DropReason.BUFFER_FULL)
                 self._tell_dropped(entry.about, "the buffer is full")
 

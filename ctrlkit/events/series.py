@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from ctrlkit.events.occurrence import REMEMBERED_MAX, Entry, Fate, Occurrence, Ruling
+from ctrlkit.events.occurrence import REMEMBERED_MAX, Decision, Entry, Occurrence, Recorded
 from ctrlkit.lru import LruDict
 
 FINISH_S: Final = 360.0
@@ -32,7 +32,7 @@ class SeriesBook:
     >>> pod, wall = Reference("v1", "Pod", "demo", "web-0", "u1"), datetime(2026, 1, 1, tzinfo=UTC)
     >>> failed = Occurrence(regarding=pod, type=EventType.WARNING, reason="Failed", action="Pull", message="no route")
     >>> book = SeriesBook()
-    >>> [book.record(failed, wall=wall, at=0.0).fate.value for _ in range(4)]
+    >>> [book.record(failed, wall=wall, at=0.0).decision.value for _ in range(4)]
     ['write', 'write', 'count', 'count']
 
     Shape   REMEMBERED_MAX at most; the one that nothing was added to for longest is written, and leaves.
@@ -48,16 +48,17 @@ class SeriesBook:
         """Time begins: `next_look` says when there is something to do."""
         self._finish_at, self._refresh_at = at + FINISH_S, at + REFRESH_S
 
-    def record(self, occurrence: Occurrence, *, wall: datetime, at: float) -> Ruling:
-        """Rule on one occurrence."""
+    def record(self, occurrence: Occurrence, *, wall: datetime, at: float) -> Recorded:
+        """Count one occurrence, and decide whether to write its Event now."""
         key = _key(occurrence)
         entry = self._entries.get(key)
         if entry is None:
             entry = Entry(occurrence, wall, wall, at)
             leaving = self._entries.put(key, entry)
-            return Ruling(entry, Fate.WRITE, leaving=leaving if leaving is not None and _is_untold(leaving) else None)
+            is_behind = leaving is not None and _is_untold(leaving)
+            return Recorded(entry, Decision.WRITE, leaving=leaving if is_behind else None)
         entry.occurred_again(occurrence, wall, at)
-        return Ruling(entry, Fate.WRITE if entry.count == 2 else Fate.COUNT)
+        return Recorded(entry, Decision.WRITE if entry.count == 2 else Decision.COUNT)
 
     def next_look(self) -> float:
         """When `look` has something to do next, on the loop's clock; infinity before `begin`."""

@@ -45,5 +45,5 @@ class Unstructured(dict[str, Any]):
 
 
 def _is_secret(plain: dict[str, Any]) -> bool:
-    """Whether an object's content is for nobody's eyes."""
+    """Whether an object is a Secret, whose content must not be shown."""
     return plain.get("kind") == "Secret" and plain.get("apiVersion") == "v1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctrlkit.workqueue.delayed import DelayPolicy
 from ctrlkit.workqueue.fifo import LOW, NORMAL, Flows
 from ctrlkit.workqueue.limits import Bucket, ExponentialPerKey, FastSlow, MaxOf, RateLimiter, WithJitter, WithMaxWait
-from ctrlkit.workqueue.statistics import Meter, Statistics
+from ctrlkit.workqueue.statistics import Meter, QueueStatistics
 from ctrlkit.workqueue.workqueue import QueueClosed, WorkQueue
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "MaxOf",
     "Meter",
     "QueueClosed",
+    "QueueStatistics",
     "RateLimiter",
-    "Statistics",
     "WithJitter",
     "WithMaxWait",
     "WorkQueue",

@@ -15,7 +15,7 @@ from ctrlkit.histogram import HistogramStatistics
 from ctrlkit.names import unique_names
 from ctrlkit.samples import COUNTER, GAUGE, HISTOGRAM, Family, Sample, SampleCollector
 from ctrlkit.workqueue.fifo import NORMAL
-from ctrlkit.workqueue.statistics import Statistics
+from ctrlkit.workqueue.statistics import QueueStatistics
 from ctrlkit.workqueue.workqueue import WorkQueue
 
 PRIORITIES_MAX: Final = 25
@@ -74,7 +74,7 @@ def _by_label(depth: Mapping[int, int], named: list[int]) -> dict[str, int]:
     return depths
 
 
-def _samples(of: Statistics) -> Iterator[tuple[str, float | HistogramStatistics]]:
+def _samples(of: QueueStatistics) -> Iterator[tuple[str, float | HistogramStatistics]]:
     yield "workqueue_adds_total", of.adds
     if of.waited is not None and of.worked is not None:
         yield "workqueue_queue_duration_seconds", of.waited

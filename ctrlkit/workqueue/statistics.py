@@ -12,7 +12,7 @@ from ctrlkit.histogram import Histogram, HistogramStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
+class QueueStatistics:
     """
     A snapshot of a work queue.
 

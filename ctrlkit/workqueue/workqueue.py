@@ -26,7 +26,7 @@ from ctrlkit.workqueue.fifo import NORMAL, Flows
 from ctrlkit.workqueue.limits import ExponentialPerKey, RateLimiter
 from ctrlkit.workqueue.order import POINT_S
 from ctrlkit.workqueue.ready import ReadyKeys
-from ctrlkit.workqueue.statistics import Meter, Statistics
+from ctrlkit.workqueue.statistics import Meter, QueueStatistics
 
 K = TypeVar("K", bound=Hashable)
 
@@ -218,11 +218,11 @@ class WorkQueue(ReadyKeys[K]):
         entry = self._delayed.deadlines.get(key)
         return None if entry is None else entry[0]
 
-    def statistics(self) -> Statistics:
+    def statistics(self) -> QueueStatistics:
         """What the queue holds now and has done so far."""
         now = self._clock() if self._running else 0.0
         durations_s = [now - since for since, _ in self._running.values()]
-        return Statistics(
+        return QueueStatistics(
             ready=len(self._ready),
             running=len(self._running),
             delayed=len(self._delayed.deadlines),

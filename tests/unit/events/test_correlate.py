@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.events.correlate import COMBINED, SPAM_BURST, SPAM_REFILL_S, Correlator
-from ctrlkit.events.occurrence import EventType, Fate, Occurrence, Reference, Ruling
+from ctrlkit.events.occurrence import Decision, EventType, Occurrence, Recorded, Reference
 
 POD = Reference("v1", "Pod", "demo", "web-0", "u1")
 PULLED = Occurrence(regarding=POD, type=EventType.NORMAL, reason="Pulled", message="pulled the image")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def record(correlator: Correlator, occurrence: Occurrence = PULLED, at: float = 0.0) -> Ruling:
+def record(correlator: Correlator, occurrence: Occurrence = PULLED, at: float = 0.0) -> Recorded:
     return correlator.record(occurrence, wall=START + timedelta(seconds=at), at=at)
 
 
@@ -37,7 +37,7 @@ class Story:
     before: list[Occurrence]
     now: Occurrence
     count: int
-    fate: Fate = Fate.WRITE
+    decision: Decision = Decision.WRITE
     combined: bool = False
     every: float = 0.0
 
@@ -46,7 +46,7 @@ STORIES = {
     "a single event": Story([], PULLED, 1),
     "the same is counted": Story([PULLED], PULLED, 2),
     "the same is counted however often": Story([PULLED] * 10, PULLED, 11),
-    "the same too often is spam": Story([PULLED] * SPAM_BURST, PULLED, 26, Fate.SPAM),
+    "the same too often is spam": Story([PULLED] * SPAM_BURST, PULLED, 26, Decision.SPAM),
     "the same often, but slowly, is not": Story([PULLED] * 60, PULLED, 61, every=SPAM_REFILL_S),
     "other reasons are other events": Story(
         [replace(PULLED, reason=f"Reason{number}") for number in range(20)], replace(PULLED, reason="Other"), 1
@@ -59,7 +59,7 @@ STORIES = {
     "a message known from before goes its own way": Story(up_to(9), saying(4), 2),
     "messages at long intervals are not combined": Story(up_to(20), saying("new"), 1, every=601.0),
     "at intervals of the window they are": Story(up_to(9), saying("new"), 1, combined=True, every=600.0),
-    "combined ones may be spam too": Story(up_to(25), saying("new"), 17, Fate.SPAM, combined=True),
+    "combined ones may be spam too": Story(up_to(25), saying("new"), 17, Decision.SPAM, combined=True),
     "types are apart": Story(up_to(25), replace(PULLED, type=EventType.WARNING), 1),
 }
 
@@ -72,9 +72,13 @@ def test_the_story_of_the_correlator(story: Story) -> None:
     for earlier in story.before:
         record(correlator, earlier, at)
         at += story.every
-    ruling = record(correlator, story.now, at)
-    assert (ruling.entry.count, ruling.fate, ruling.entry.combined) == (story.count, story.fate, story.combined)
-    assert ruling.entry.about.message == (COMBINED if story.combined else "") + story.now.message
+    recorded = record(correlator, story.now, at)
+    assert (recorded.entry.count, recorded.decision, recorded.entry.combined) == (
+        story.count,
+        story.decision,
+        story.combined,
+    )
+    assert recorded.entry.about.message == (COMBINED if story.combined else "") + story.now.message
 
 
 @pytest.mark.behaviour("E4")
@@ -97,14 +101,14 @@ def test_26_events_are_25_writes_and_after_300_s_one_more() -> None:
     """E6: the filter counts all reasons and messages of an object together; what it holds is counted all the same."""
     correlator = Correlator()
     said = [replace(PULLED, reason=f"Reason{number % 7}") for number in range(26)]
-    fates = [record(correlator, occurrence).fate for occurrence in said]
-    assert fates == [Fate.WRITE] * 25 + [Fate.SPAM]
-    assert record(correlator, at=299.9).fate is Fate.SPAM
+    fates = [record(correlator, occurrence).decision for occurrence in said]
+    assert fates == [Decision.WRITE] * 25 + [Decision.SPAM]
+    assert record(correlator, at=299.9).decision is Decision.SPAM
     passing = record(correlator, at=300.0)
-    assert (passing.fate, passing.entry.count) == (Fate.WRITE, 2)
-    assert record(correlator, at=599.0).fate is Fate.SPAM
-    later = [record(correlator, at=600.0 + 100 * SPAM_REFILL_S).fate for _ in range(26)]
-    assert later == [Fate.WRITE] * 25 + [Fate.SPAM]
+    assert (passing.decision, passing.entry.count) == (Decision.WRITE, 2)
+    assert record(correlator, at=599.0).decision is Decision.SPAM
+    later = [record(correlator, at=600.0 + 100 * SPAM_REFILL_S).decision for _ in range(26)]
+    assert later == [Decision.WRITE] * 25 + [Decision.SPAM]
 
 
 @pytest.mark.behaviour("E8", "B27")
@@ -150,9 +154,9 @@ def test_for_any_sequence_writes_are_bounded_and_counts_add_up(sequence: list[tu
     entries = {}
     for occurrence, later in sequence:
         at += later
-        ruling = record(correlator, occurrence, at)
-        entries[id(ruling.entry)] = ruling.entry
-        passed[occurrence.regarding.name, occurrence.type] += ruling.fate is Fate.WRITE
+        recorded = record(correlator, occurrence, at)
+        entries[id(recorded.entry)] = recorded.entry
+        passed[occurrence.regarding.name, occurrence.type] += recorded.decision is Decision.WRITE
     assert sum(entry.count for entry in entries.values()) == len(sequence)
     assert all(count <= SPAM_BURST + at // SPAM_REFILL_S for count in passed.values())
 

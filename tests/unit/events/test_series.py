@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.events.occurrence import REMEMBERED_MAX, Entry, EventType, Fate, Occurrence, Reference, Ruling
+from ctrlkit.events.occurrence import REMEMBERED_MAX, Decision, Entry, EventType, Occurrence, Recorded, Reference
 from ctrlkit.events.series import SeriesBook
 
 POD = Reference("v1", "Pod", "demo", "web-0", "u1")
@@ -18,7 +18,7 @@ FAILED = Occurrence(regarding=POD, type=EventType.WARNING, reason="Failed", acti
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def record(book: SeriesBook, occurrence: Occurrence = FAILED, at: float = 0.0) -> Ruling:
+def record(book: SeriesBook, occurrence: Occurrence = FAILED, at: float = 0.0) -> Recorded:
     return book.record(occurrence, wall=START + timedelta(seconds=at), at=at)
 
 
@@ -33,8 +33,14 @@ def test_the_first_is_written_and_the_second_and_then_no_more() -> None:
     """E9: create, a series of two, then counts in memory."""
     book = SeriesBook()
     rulings = [record(book, at=float(number)) for number in range(5)]
-    assert [ruling.fate for ruling in rulings] == [Fate.WRITE, Fate.WRITE, Fate.COUNT, Fate.COUNT, Fate.COUNT]
-    (entry,) = {ruling.entry for ruling in rulings}
+    assert [recorded.decision for recorded in rulings] == [
+        Decision.WRITE,
+        Decision.WRITE,
+        Decision.COUNT,
+        Decision.COUNT,
+        Decision.COUNT,
+    ]
+    (entry,) = {recorded.entry for recorded in rulings}
     assert (entry.count, entry.first, entry.last) == (5, START, START + timedelta(seconds=4))
 
 
@@ -100,7 +106,7 @@ def test_a_lone_event_just_leaves() -> None:
     entry = record(book, at=10.0).entry
     tell(entry, book, 10.0)
     assert book.look(360.0) == []
-    assert record(book, replace(FAILED, reason="Other"), at=361.0).fate is Fate.WRITE
+    assert record(book, replace(FAILED, reason="Other"), at=361.0).decision is Decision.WRITE
     assert book.look(720.0) == []
     assert record(book, at=721.0).entry is not entry
 
@@ -139,10 +145,10 @@ def test_for_any_sequence_what_is_written_adds_up(sequence: list[tuple[int, floa
             looks += 1
             for due in book.look(at):
                 write(due)
-        ruling = record(book, replace(FAILED, reason=f"Reason{reason}"), at)
-        entries[id(ruling.entry)] = ruling.entry
-        if ruling.fate is Fate.WRITE:
-            write(ruling.entry)
+        recorded = record(book, replace(FAILED, reason=f"Reason{reason}"), at)
+        entries[id(recorded.entry)] = recorded.entry
+        if recorded.decision is Decision.WRITE:
+            write(recorded.entry)
     for entry in book.untold():
         write(entry)
     assert sum(entry.told for entry in entries.values()) == len(sequence)
