@@ -27,11 +27,14 @@ test-all: $(READY) bitcoind kubectl schemathesis  ## run the long tests too: fuz
 judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
 	@$(BIN)/python -m pytest -m judge $(ARGS)
 
-lint: $(READY)  ## style, types, import contracts
+lint: $(READY)  ## style, types (ours, and what an editor shows of each public name), import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@mkdir -p build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes ctrlkit --ignoreexternal > build/types.txt 2>&1 \
+	|| { grep -A3 'error:' build/types.txt; tail -3 build/types.txt; exit 1; }
 
 bench: $(READY)  ## measure against the budgets; writes build/bench.json  (ARGS="workqueue")
 	@mkdir -p build

@@ -153,7 +153,7 @@ class ApiError(CtrlkitError):
         self.code = type(self).code if code is None else code
         self.reason = type(self).reason if reason is None else reason
         self.details: Mapping[str, Any] = details or {}
-        self.retry_after_s = patience_s(retry_after_s)
+        self.retry_after_s: float | None = patience_s(retry_after_s)
         self.continue_token = continue_token
         self.attempted = attempted
         self.evidence = evidence
@@ -233,28 +233,32 @@ def _sound_details(details: object) -> dict[str, Any]:
 class BadRequest(ApiError):
     """The request itself is malformed."""
 
-    code, reason = 400, "BadRequest"
+    code = 400
+    reason = "BadRequest"
     next_step = "correct the request"
 
 
 class Unauthorized(ApiError):
     """The server does not know who asks."""
 
-    code, reason = 401, "Unauthorized"
+    code = 401
+    reason = "Unauthorized"
     next_step = "check the credentials in the kubeconfig or the service account's token"
 
 
 class Forbidden(ApiError):
     """The server knows who asks and refuses (RBAC, quota, a terminating namespace)."""
 
-    code, reason = 403, "Forbidden"
+    code = 403
+    reason = "Forbidden"
     next_step = "grant the verb in a Role or ClusterRole bound to this user"
 
 
 class NotFound(ApiError):
     """The object or the kind does not exist; where it is the object, `details` has its name."""
 
-    code, reason = 404, "NotFound"
+    code = 404
+    reason = "NotFound"
     next_step = "see whether the server serves this kind and version; a custom one needs its definition installed"
 
     def _advice(self) -> str:
@@ -264,21 +268,24 @@ class NotFound(ApiError):
 class MethodNotAllowed(ApiError):
     """The kind does not support the verb."""
 
-    code, reason = 405, "MethodNotAllowed"
+    code = 405
+    reason = "MethodNotAllowed"
     next_step = "use a verb that discovery lists for this resource"
 
 
 class NotAcceptable(ApiError):
     """The server cannot answer in a form the client accepts."""
 
-    code, reason = 406, "NotAcceptable"
+    code = 406
+    reason = "NotAcceptable"
     next_step = "accept application/json"
 
 
 class Conflict(ApiError):
     """The object changed since it was read; or, of an apply, other managers own some of its fields."""
 
-    code, reason = 409, "Conflict"
+    code = 409
+    reason = "Conflict"
     next_step = "re-read the cache and reconcile again"
 
     @property
@@ -293,14 +300,16 @@ class Conflict(ApiError):
 class AlreadyExists(ApiError):
     """An object of that name is there."""
 
-    code, reason = 409, "AlreadyExists"
+    code = 409
+    reason = "AlreadyExists"
     next_step = "read it and decide whether it is yours"
 
 
 class Gone(ApiError):
     """What was asked for is no longer kept: a version that was compacted away."""
 
-    code, reason = 410, "Gone"
+    code = 410
+    reason = "Gone"
     next_step = "list again and watch from the list's version"
 
 
@@ -313,35 +322,40 @@ class Expired(Gone):
 class RequestEntityTooLarge(ApiError):
     """The body exceeds the server's limit."""
 
-    code, reason = 413, "RequestEntityTooLarge"
+    code = 413
+    reason = "RequestEntityTooLarge"
     next_step = "send a smaller object"
 
 
 class UnsupportedMediaType(ApiError):
     """The server does not take this content type, or not for this kind."""
 
-    code, reason = 415, "UnsupportedMediaType"
+    code = 415
+    reason = "UnsupportedMediaType"
     next_step = "use a patch type the kind supports: custom resources take json, merge and apply"
 
 
 class Invalid(ApiError):
     """The object breaks the kind's rules; `details['causes']` names the fields."""
 
-    code, reason = 422, "Invalid"
+    code = 422
+    reason = "Invalid"
     next_step = "correct the named fields"
 
 
 class TooManyRequests(ApiError):
     """The server asks for patience; `retry_after_s` says how much."""
 
-    code, reason = 429, "TooManyRequests"
+    code = 429
+    reason = "TooManyRequests"
     next_step = "try again after the time the server asks for"
 
 
 class InternalError(ApiError):
     """The server failed."""
 
-    code, reason = 500, "InternalError"
+    code = 500
+    reason = "InternalError"
 
 
 class StoreReadError(InternalError):
@@ -353,21 +367,24 @@ class StoreReadError(InternalError):
 class ServerTimeout(ApiError):
     """The server could not finish in time and says when to try again."""
 
-    code, reason = 500, "ServerTimeout"
+    code = 500
+    reason = "ServerTimeout"
     next_step = "try again later"
 
 
 class ServiceUnavailable(ApiError):
     """The server is up but cannot serve."""
 
-    code, reason = 503, "ServiceUnavailable"
+    code = 503
+    reason = "ServiceUnavailable"
     next_step = "try again later"
 
 
 class Timeout(ApiError):
     """The server gave up on the request; a write may have been carried out."""
 
-    code, reason = 504, "Timeout"
+    code = 504
+    reason = "Timeout"
     next_step = "try again later"
 
 

@@ -59,7 +59,7 @@ class Histogram:
         self._bounds = tuple(bounds)
         self._edges = (-inf, *bounds, inf)
         self._counts = [0] * (len(self._bounds) + 1)
-        self.sum_s = 0.0
+        self.sum_s: float = 0.0
         self._keep_at_hand(0)
 
     def observe(self, seconds: float) -> None:
@@ -78,5 +78,6 @@ class Histogram:
 
     def _keep_at_hand(self, place: int) -> None:
         self._place = place
-        self.low, self.high = self._edges[place], self._edges[place + 1]
-        self.again = 0
+        self.low: float = self._edges[place]
+        self.high: float = self._edges[place + 1]
+        self.again: int = 0

@@ -129,7 +129,7 @@ class Registration(Generic[T]):
         on_remove: Callable[[Registration[T]], None] = lambda _: None,
     ) -> None:
         self.name = name
-        self.failures = 0
+        self.failures: int = 0
         self._handler = handler
         self._pending: deque[Change[T]] | LatestByKey[T] = LatestByKey() if delivery is Delivery.LATEST else deque()
         self._on_remove = on_remove

@@ -121,8 +121,8 @@ class Informer(Generic[T]):
     ) -> None:
         options = options or InformerOptions()
         self.resource = resource
-        self.name = str(resource)
-        self.sources = dict(sources)
+        self.name: str = str(resource)
+        self.sources: dict[str, ListWatch[T]] = dict(sources)
         self._label_selector = LabelSelector.parse(options.label_selector)
         self._field_selector = options.field_selector
         self._skips = forbidden_namespaces is ForbiddenNamespaces.SKIP

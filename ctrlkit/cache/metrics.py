@@ -10,7 +10,7 @@ Names and buckets of row R27 where client-go has one; the rest of B19, B4, B8.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from ctrlkit.cache.handlers import HandlerStatistics
 from ctrlkit.cache.informer import Informer, InformerStatistics
@@ -60,7 +60,7 @@ class InformerCollector(SampleCollector):
     name. Handlers of one informer should have names of their own; their samples are added up otherwise.
     """
 
-    families = METRICS
+    families: ClassVar[tuple[Family, ...]] = METRICS
 
     def __init__(self, informers: Callable[[], Iterable[Informer[Any]]]) -> None:
         self._informers = informers

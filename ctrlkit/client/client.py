@@ -78,7 +78,7 @@ class Client:
     def __init__(self, transport: Transport, *, field_manager: str = "") -> None:
         self._transport = transport
         self._calls = Calls(transport)
-        self.field_manager = field_manager or program_name()
+        self.field_manager: str = field_manager or program_name()
 
     @property
     def transport(self) -> Transport:

@@ -100,7 +100,7 @@ class Controller:
         refuse_sync(reconcile, f"Controller {name}")
         _refuse_twice(watches, f"Controller {name}")
         self.name = name
-        self.watches = tuple(watches)
+        self.watches: tuple[Source, ...] = tuple(watches)
         self.workers = workers
         self.replicas = replicas
         self.queue: WorkQueue[ObjectKey] = WorkQueue() if queue is None else queue

@@ -20,7 +20,7 @@ counted in controller_cancelled_total alone. Rows K3, K4, K15; B1, B11, B20.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from ctrlkit.controller.controller import Controller
 from ctrlkit.controller.reconcile import Result
@@ -59,7 +59,7 @@ class ControllerCollector(SampleCollector):
     Two of one name are told apart by `#2` after it; a name is free again when its controller is gone.
     """
 
-    families = METRICS
+    families: ClassVar[tuple[Family, ...]] = METRICS
 
     def __init__(self, controllers: Callable[[], Iterable[Controller]]) -> None:
         self._controllers = controllers

@@ -185,10 +185,10 @@ class ReconcileCounters:
     def __init__(self) -> None:
         self.results: Counter[Result] = Counter()
         self.causes: Counter[CauseKind] = Counter()
-        self.unforeseen = 0
-        self.timeouts = 0
+        self.unforeseen: int = 0
+        self.timeouts: int = 0
         self.cancelled = 0
-        self.took = Histogram(BUCKETS_S)
+        self.took: Histogram = Histogram(BUCKETS_S)
 
     def ended(self, verdict: Verdict, *, took_s: float) -> None:
         """A reconcile came to an end of its own."""

@@ -67,8 +67,10 @@ class Workers:
         version_of: Callable[[ObjectKey], str],
         end_with: Callable[[Exception], None],
     ) -> None:
-        self.counters = ReconcileCounters()
-        self.running = RunningKeys(stuck_after_s=max(STUCK_AFTER_S, 2 * (timeout_s or 0.0)), stuck=self._tell_stuck)
+        self.counters: ReconcileCounters = ReconcileCounters()
+        self.running: RunningKeys = RunningKeys(
+            stuck_after_s=max(STUCK_AFTER_S, 2 * (timeout_s or 0.0)), stuck=self._tell_stuck
+        )
         self.observer: Observer | None = None
         self.held: dict[ObjectKey, asyncio.Task[None]] = {}
         self.owner: asyncio.Task[Any] | None = None

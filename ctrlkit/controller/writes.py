@@ -158,7 +158,7 @@ class WritesNotSeen(CtrlkitError):
 
     def __init__(self, message: str, writes: Sequence[Write]) -> None:
         super().__init__(message)
-        self.writes = tuple(writes)
+        self.writes: tuple[Write, ...] = tuple(writes)
 
 
 @asynccontextmanager

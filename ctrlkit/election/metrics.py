@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar
 
 from ctrlkit.election.elector import Elector
 from ctrlkit.names import unique_names
@@ -18,7 +19,7 @@ class ElectionCollector(SampleCollector):
     Of two Leases of one name, in different namespaces, the second has `#2` after it.
     """
 
-    families = (
+    families: ClassVar[tuple[Family, ...]] = (
         Family("leader_election_master_status", "1 while this candidate leads, else 0.", GAUGE, _LABELS),
         Family(
             "leader_election_slowpath_total",

@@ -61,7 +61,7 @@ class Shard:
     def __init__(self, number: int, elector: Elector, *, log: FilteringBoundLogger) -> None:
         self.number = number
         self.elector = elector
-        self.state = ShardState.IDLE
+        self.state: ShardState = ShardState.IDLE
         self._wanted = False
         self._patience: asyncio.Timeout | None = None  # of the acquiring that goes on now
         self._over = asyncio.Event()  # the time to act is over: it is to be handed over, or lost

@@ -155,9 +155,9 @@ class ElectionState:
         self._conflicts = 0
         self._has_claimed = False
         self._last_error = ""
-        self.slow_paths = 0
-        self.failed_renewals = 0
-        self.changes_of_holder = 0
+        self.slow_paths: int = 0
+        self.failed_renewals: int = 0
+        self.changes_of_holder: int = 0
 
     # ---- what is known -----------------------------------------------------------------------------------------------
 

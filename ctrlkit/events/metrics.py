@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar
 
 from ctrlkit.events.recorder import EventRecorder, RecorderStatistics
 from ctrlkit.samples import COUNTER, GAUGE, Family, Sample, SampleCollector
@@ -22,7 +23,7 @@ class EventCollector(SampleCollector):
     Those of recorders with one component and API are added up.
     """
 
-    families = (
+    families: ClassVar[tuple[Family, ...]] = (
         Family("event_recorder_recorded_total", "Events that controllers recorded.", COUNTER, _LABELS),
         Family("event_recorder_merged_total", "Of these, told by a write that was due anyway.", COUNTER, _LABELS),
         Family("event_recorder_aggregated_total", "Of these, combined with similar ones.", COUNTER, _LABELS),

@@ -98,9 +98,9 @@ class ReconcilerFunction(Generic[T]):
         functools.update_wrapper(self, function)
         self.function = function
         self.resource = resource
-        self.name = name or function.__name__
-        self.owns = tuple(owns)
-        self.watches = dict(watches)
+        self.name: str = name or function.__name__
+        self.owns: tuple[AnyResource, ...] = tuple(owns)
+        self.watches: dict[AnyResource, Mapper[Any]] = dict(watches)
         self._workers = workers
         self._timeout_s = timeout_s
 

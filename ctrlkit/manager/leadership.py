@@ -50,8 +50,8 @@ class Leadership:
     ) -> None:
         if elector is not None and sharding is not None:
             raise ValueError("Manager: an elector lets one replica work, a sharding lets all of them; give it one")
-        self.elected = asyncio.Event()
-        self.is_lost = False
+        self.elected: asyncio.Event = asyncio.Event()
+        self.is_lost: bool = False
         self.recorder: EventRecorder | None = None
         self._elector = elector
         self._sharding = sharding

@@ -99,8 +99,8 @@ class Manager:
         self.elector = elector
         self.sharding = sharding
         self.endpoints = endpoints
-        self.address = ""
-        self.checks = Checks()
+        self.address: str = ""
+        self.checks: Checks = Checks()
         self.settings: Mapping[str, object] = {
             "namespaces": tuple(namespaces),
             "forbidden_namespaces": forbidden_namespaces,

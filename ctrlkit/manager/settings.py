@@ -52,7 +52,7 @@ class SettingsError(ConfigError):
 
     def __init__(self, message: str, *, settings: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.settings = tuple(settings)
+        self.settings: tuple[str, ...] = tuple(settings)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):

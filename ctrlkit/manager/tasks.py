@@ -61,7 +61,7 @@ class ManagedTasks:
         self._moved = asyncio.Event()
         self._context = copy_context()
         self._gives_up: asyncio.TimerHandle | None = None
-        self.gave_up = False
+        self.gave_up: bool = False
         self._log = logger("manager")
 
     def open(self) -> None:

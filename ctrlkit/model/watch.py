@@ -33,7 +33,7 @@ class Record(Generic[T]):
     """The error that `value` raises, where that is known without decoding; only an Unusable record has one."""
 
     def __init__(self, meta: ObjectMeta, data: Any, decode: Callable[[Any], T]) -> None:
-        self.meta = meta
+        self.meta: ObjectMeta = meta
         self.key: ObjectKey = _make_tuple(ObjectKey, (meta.namespace, meta.name))
         self._data = data
         self._decode = decode
@@ -66,7 +66,7 @@ class Unusable(Record[T]):
 
     def __init__(self, meta: ObjectMeta, fault: DecodeError) -> None:
         super().__init__(meta, fault, _raise)
-        self.fault = fault
+        self.fault: DecodeError = fault
 
 
 def _raise(error: DecodeError) -> NoReturn:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar
 
 from ctrlkit.samples import COUNTER, Family, Sample, SampleCollector
 from ctrlkit.wire.transport import RestTransport
@@ -20,7 +21,7 @@ class RestCollector(SampleCollector):
     The code is `<error>` where no answer came.
     """
 
-    families = (
+    families: ClassVar[tuple[Family, ...]] = (
         Family(
             "rest_client_requests_total",
             "Requests, by code, method and host.",

@@ -33,7 +33,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
@@ -74,7 +74,7 @@ _NO_TOKEN = re.compile(r"[^0-9A-Za-z!#$%&'*+.^_`|~-]")
 _READ_BUFFER_BYTES = 256 * 1024
 _WARNINGS_MAX = 1000
 
-log = logger("wire")
+log: Final = logger("wire")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

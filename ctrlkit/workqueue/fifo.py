@@ -44,12 +44,12 @@ class Fifo(Generic[K]):
     __slots__ = ("entries", "left", "listed", "listing", "priority", "ready")
 
     def __init__(self, priority: int, ready: Mapping[K, Entry[K]]) -> None:
-        self.priority = priority
-        self.ready = ready
+        self.priority: int = priority
+        self.ready: Mapping[K, Entry[K]] = ready
         self.entries: deque[Entry[K]] = deque()
-        self.left = 0
-        self.listed = UNLISTED
-        self.listing = 0
+        self.left: int = 0
+        self.listed: float = UNLISTED
+        self.listing: int = 0
 
     def __len__(self) -> int:
         return len(self.entries) - self.left
@@ -102,8 +102,8 @@ class RunningFlows(Generic[K]):
     __slots__ = ("_counts", "_flows", "of", "running_max")
 
     def __init__(self, flows: Flows[K]) -> None:
-        self.of = flows.of
-        self.running_max = flows.running_max
+        self.of: Callable[[K], Hashable] = flows.of
+        self.running_max: int | None = flows.running_max
         self._flows: dict[K, Hashable] = {}
         self._counts: dict[Hashable, int] = {}
 
@@ -150,10 +150,10 @@ class FairFifo(Generic[K]):
     __slots__ = ("_flows", "_heads", "_number", "_running", "_size", "_turns", "listed", "listing", "priority", "ready")
 
     def __init__(self, priority: int, ready: Mapping[K, Entry[K]], running: RunningFlows[K]) -> None:
-        self.priority = priority
-        self.ready = ready
-        self.listed = UNLISTED
-        self.listing = 0
+        self.priority: int = priority
+        self.ready: Mapping[K, Entry[K]] = ready
+        self.listed: float = UNLISTED
+        self.listing: int = 0
         self._running = running
         self._flows: dict[Hashable, _Flow[K]] = {}
         self._turns: deque[_Flow[K]] = deque()

@@ -12,7 +12,7 @@ All are pure but for the clock of a Bucket and the jitter, which comes from the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
 from ctrlkit.backoff import Backoff
@@ -241,8 +241,8 @@ class WithMaxWait(Generic[K]):
             raise ValueError(f"WithMaxWait: max_s must be at least 0, got {max_s}")
         self._limiter = limiter
         self._max_s = max_s
-        self.forget = limiter.forget
-        self.failures = limiter.failures
+        self.forget: Callable[[K], None] = limiter.forget
+        self.failures: Callable[[K], int] = limiter.failures
 
     def when(self, key: K) -> float:
         """Count one more failure of `key`; the seconds to wait before its next try."""
@@ -269,8 +269,8 @@ class WithJitter(Generic[K]):
             raise ValueError(f"WithJitter: floor must be in [0, 1], got {floor}")
         self._limiter = limiter
         self._floor = floor
-        self.forget = limiter.forget
-        self.failures = limiter.failures
+        self.forget: Callable[[K], None] = limiter.forget
+        self.failures: Callable[[K], int] = limiter.failures
 
     def when(self, key: K) -> float:
         """Count one more failure of `key`; the seconds to wait before its next try."""

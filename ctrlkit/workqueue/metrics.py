@@ -9,7 +9,7 @@ Rows Q10 and Q17 to Q19, P5 and P7. A queue without a Meter has no samples of du
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ctrlkit.histogram import HistogramStatistics
 from ctrlkit.names import unique_names
@@ -33,7 +33,7 @@ class QueueCollector(SampleCollector):
     Two of one name are told apart by `#2` after the name.
     """
 
-    families = (
+    families: ClassVar[tuple[Family, ...]] = (
         Family("workqueue_depth", "Keys that are ready, or running and wanted again.", GAUGE, (*_LABELS, "priority")),
         Family("workqueue_adds_total", "Times a key came to be wanted.", COUNTER, _LABELS),
         Family(

@@ -54,5 +54,5 @@ class Meter:
     __slots__ = ("waited", "worked")
 
     def __init__(self) -> None:
-        self.waited = Histogram(BUCKETS_S)
-        self.worked = Histogram(BUCKETS_S)
+        self.waited: Histogram = Histogram(BUCKETS_S)
+        self.worked: Histogram = Histogram(BUCKETS_S)

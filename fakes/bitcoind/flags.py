@@ -26,7 +26,7 @@ class Flags:
 
     def __init__(self, arguments: Sequence[str]) -> None:
         count = next((i for i, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
-        self.rest = list(arguments[count:])
+        self.rest: list[str] = list(arguments[count:])
         given = dict(map(_name_and_value, arguments[:count]))
         self._values = _read_conf(given) | given
 

@@ -42,8 +42,8 @@ class SimulatedNode:
         p2p_port: int = P2P_PORT,
     ) -> None:
         self.host = host
-        self.faults = NodeFaults()
-        self.chain = Chain()
+        self.faults: NodeFaults = NodeFaults()
+        self.chain: Chain = Chain()
         self._user = user
         self._password = password
         self._chain_file = None if datadir is None else datadir / "regtest" / "simulated-chain.json"

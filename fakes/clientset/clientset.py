@@ -109,11 +109,11 @@ class FakeClientset:
     """Caches fill by LIST calls, not by streamed lists, so that reactors to `list` see them."""
 
     def __init__(self, tracker: Tracker | None = None, *objects: Mapping[str, Any]) -> None:
-        self.tracker = Tracker() if tracker is None else tracker
+        self.tracker: Tracker = Tracker() if tracker is None else tracker
         self._log: list[Action] = []
         self._rules: list[_Rule] = []
         self._watch_rules: list[_Rule] = []
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         self._interceptors: list[Interceptor] = [self.faults.intercept]
         self._watch_interceptors: list[WatchInterceptor] = [self.faults.intercept_watch]
         for item in objects:

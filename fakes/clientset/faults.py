@@ -79,7 +79,7 @@ class Fault:
 
     def __init__(self, calls: Calls, effect: _Effect, *, times: int | None, on_end: Callable[[Fault], None]) -> None:
         self.calls = calls
-        self.hits = 0
+        self.hits: int = 0
         self.effect = effect
         self._left = times
         self._on_end = on_end

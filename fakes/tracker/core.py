@@ -20,8 +20,8 @@ class Core:
     """
 
     def __init__(self, *, begins_at: int) -> None:
-        self.store = Store(begins_at=begins_at)
-        self.registry = Registry()
+        self.store: Store = Store(begins_at=begins_at)
+        self.registry: Registry = Registry()
 
     def served(self, resource: AnyResource) -> Strategy:
         """Return the strategy of a kind. Errors: NotFound if it is not served."""

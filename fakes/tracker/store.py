@@ -41,9 +41,9 @@ class Stored:
     __slots__ = ("_added", "_plain", "key", "tail", "version")
 
     def __init__(self, key: ObjectKey, version: int, tail: bytes) -> None:
-        self.key = key
-        self.version = version
-        self.tail = tail
+        self.key: ObjectKey = key
+        self.version: int = version
+        self.tail: bytes = tail
         self._plain: dict[str, Any] | None = None
         self._added: tuple[bytes, bytes] | None = None
 
@@ -87,10 +87,10 @@ class Change:
     __slots__ = ("_lines", "after", "before", "key", "version")
 
     def __init__(self, version: int, key: ObjectKey, before: Stored | None, after: Stored | None) -> None:
-        self.version = version
-        self.key = key
-        self.before = before
-        self.after = after
+        self.version: int = version
+        self.key: ObjectKey = key
+        self.before: Stored | None = before
+        self.after: Stored | None = after
         self._lines: dict[tuple[str, bytes], bytes] | None = None
 
     @property
@@ -137,11 +137,11 @@ class Collection:
 
     def __init__(self, identity: Identity, floor: int) -> None:
         self.identity = identity
-        self.floor = floor
-        self.closed = False
-        self.dropped = 0
+        self.floor: int = floor
+        self.closed: bool = False
+        self.dropped: int = 0
         self.changes: list[Change] = []
-        self.kept_bytes = 0
+        self.kept_bytes: int = 0
         self._objects: dict[ObjectKey, Stored] = {}
         self._paths: list[tuple[str, ObjectKey]] = []
         self._wakers: dict[str, dict[Waker, None]] = {}
@@ -270,7 +270,7 @@ class Store:
     """
 
     def __init__(self, *, begins_at: int = 0) -> None:
-        self.version = begins_at
+        self.version: int = begins_at
         self._floor = begins_at
         self._collections: dict[Identity, Collection] = {}
 

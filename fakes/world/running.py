@@ -33,8 +33,8 @@ class PartTransport:
     """A Transport between one part of a world and its server; `faults` affect this part alone."""
 
     def __init__(self, server: Transport, trace: Trace) -> None:
-        self.faults = Faults()
-        self.streams_lists = bool(getattr(server, "streams_lists", True))  # as the client asks its Transport
+        self.faults: Faults = Faults()
+        self.streams_lists: bool = bool(getattr(server, "streams_lists", True))  # as the client asks its Transport
         self._server = server
         self._trace = trace
         self._is_cut = False
@@ -83,7 +83,7 @@ class TestClientTransport:
     """
 
     def __init__(self, clientset: FakeClientset) -> None:
-        self.streams_lists = clientset.streams_lists
+        self.streams_lists: bool = clientset.streams_lists
         self._clientset = clientset
 
     async def do(self, action: Action) -> bytes:

@@ -131,7 +131,7 @@ class Trace:
         self._lost = 0
         self._instant = 0.0
         self._begun: Counter[str] = Counter()  # reconciles at this instant
-        self.standstill = ""
+        self.standstill: str = ""
 
     @property
     def entries(self) -> tuple[Entry, ...]:

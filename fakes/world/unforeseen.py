@@ -32,7 +32,7 @@ class UnforeseenFailures:
         self._first: BaseException | None = None
         self._where = ""
         self._more = 0
-        self.recorded = asyncio.Event()
+        self.recorded: asyncio.Event = asyncio.Event()
 
     def allow(self, kinds: tuple[type[BaseException], ...]) -> None:
         """Ignore these from now on."""

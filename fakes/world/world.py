@@ -103,10 +103,10 @@ class World:
         if seed is not None:
             _virtual_loop().random_source = random.Random(seed)
         self._kinds: list[AnyResource] = []
-        self.clientset = FakeClientset()
-        self.trace = Trace(self.tracker)
+        self.clientset: FakeClientset = FakeClientset()
+        self.trace: Trace = Trace(self.tracker)
         self.clientset.intercept(functools.partial(note_changes, self.trace))
-        self.client = Client(PartTransport(TestClientTransport(self.clientset), self.trace), field_manager=TEST)
+        self.client: Client = Client(PartTransport(TestClientTransport(self.clientset), self.trace), field_manager=TEST)
         self._loops = frozenset(cluster)
         self._runtime: InProcessRuntime | None = None
         self._lag = CacheLag(self.tracker)

@@ -29,7 +29,7 @@ class Interruption:
     """
 
     def __init__(self) -> None:
-        self.number = 0
+        self.number: int = 0
         self._task = asyncio.current_task()
         self._awaited: asyncio.Event | None = None
 

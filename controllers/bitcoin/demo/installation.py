@@ -51,7 +51,7 @@ class Installation:
         self._client = client
         self._created: list[tuple[AnyResource, ObjectKey]] = []
         self._sample: dict[str, Any] = _in_namespace(objects("network")[0])
-        self.network = ObjectKey(NAMESPACE, self._sample["metadata"]["name"])
+        self.network: ObjectKey = ObjectKey(NAMESPACE, self._sample["metadata"]["name"])
         self.secret: str = self._sample["spec"]["secret"]
 
     async def install(self) -> str:

@@ -22,7 +22,7 @@ class Nodes:
     """
 
     def __init__(self, rpc: RpcClient, *, tell: Callable[[Sequence[NodeFacts]], None]) -> None:
-        self.credentials = Credentials(user="", password="")
+        self.credentials: Credentials = Credentials(user="", password="")
         self._rpc = rpc
         self._tell = tell
 

@@ -134,7 +134,7 @@ class Observer:
     def __init__(self, source: ListWatchMaker, key: ObjectKey) -> None:
         self.key = key
         self.last: Finding = NotYet("nothing was looked at")
-        self.last_at = 0.0
+        self.last_at: float = 0.0
         self._factory = InformerFactory(source, namespaces=[key.namespace])
         self._listers: _Listers | None = None
         self._changed = asyncio.Event()

@@ -94,8 +94,8 @@ class Outage:
     """
 
     def __init__(self) -> None:
-        self.attempts = 0
-        self.failures = 0
+        self.attempts: int = 0
+        self.failures: int = 0
         self._began_at = 0.0
         self._logged_text = ""
         self._logged_at = 0.0

@@ -127,8 +127,8 @@ class ListWatchMachine:
     """
 
     def __init__(self, *, chance: Random, streams: bool = False, options: ReflectorOptions = DEFAULT_OPTIONS) -> None:
-        self.version = ""
-        self.streams = streams
+        self.version: str = ""
+        self.streams: bool = streams
         self._options = options
         self._chance = chance
         self._failures = 0

@@ -115,8 +115,8 @@ class Reflector(Generic[T]):
         scope: str = "",
         options: ReflectorOptions = DEFAULT_OPTIONS,
     ) -> None:
-        self.state = ReflectorState.NEW
-        self.synced = asyncio.Event()
+        self.state: ReflectorState = ReflectorState.NEW
+        self.synced: asyncio.Event = asyncio.Event()
         self._source = source
         self._writer = writer
         self._options = options

@@ -101,7 +101,7 @@ class Store(Generic[T]):
     """
 
     def __init__(self, *, transform: Callable[[Record[T]], Record[T]] | None = None) -> None:
-        self.index_failures = 0
+        self.index_failures: int = 0
         self._transform = transform
         self._records: dict[ObjectKey, Record[T]] = {}
         self._ordered: list[ObjectKey] | None = None

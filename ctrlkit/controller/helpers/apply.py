@@ -81,7 +81,7 @@ class Applier:
     """
 
     def __init__(self, client: Client, *, owner: str = "", on_conflict: OnConflict = OnConflict.FORCE) -> None:
-        self.owner = owner or client.field_manager
+        self.owner: str = owner or client.field_manager
         self._client = Client(client.transport, field_manager=self.owner)
         self._on_conflict = on_conflict
         self._last: dict[tuple[tuple[str, str], ObjectKey], _Applied] = {}

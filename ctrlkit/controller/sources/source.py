@@ -129,7 +129,7 @@ class Sink:
     """
 
     def __init__(self, enqueuer: Enqueuer, name: str) -> None:
-        self.name = f"{enqueuer.controller}:{name}"
+        self.name: str = f"{enqueuer.controller}:{name}"
         self._enqueuer = enqueuer
         self._synced = asyncio.Event()
         self._failures = FailureLog(logger("controller", controller=enqueuer.controller, source=name))

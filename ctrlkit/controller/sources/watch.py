@@ -306,14 +306,14 @@ def _updated(same: Callable[[ObjectMeta, ObjectMeta], bool]) -> Predicate:
     return Predicate(holds)
 
 
-generation_changed = _updated(lambda old, new: new.generation > 0 and old.generation == new.generation)
+generation_changed: Predicate = _updated(lambda old, new: new.generation > 0 and old.generation == new.generation)
 """The spec changed, or deletion was asked for. Kinds without generations, such as ConfigMaps, always pass."""
 
-resource_version_changed = _updated(lambda old, new: old.resource_version == new.resource_version)
+resource_version_changed: Predicate = _updated(lambda old, new: old.resource_version == new.resource_version)
 """Anything changed: no to resyncs."""
 
-labels_changed = _updated(lambda old, new: (old.labels or {}) == (new.labels or {}))
+labels_changed: Predicate = _updated(lambda old, new: (old.labels or {}) == (new.labels or {}))
 """A label came, went or has another value."""
 
-annotations_changed = _updated(lambda old, new: (old.annotations or {}) == (new.annotations or {}))
+annotations_changed: Predicate = _updated(lambda old, new: (old.annotations or {}) == (new.annotations or {}))
 """An annotation came, went or has another value."""

@@ -162,7 +162,8 @@ class Certificate:
         self._failures = 0
         self._stamp = stamp_of(cert, key)
         self._log = logger("endpoints")
-        self.context = self._current = _load(cert, key)
+        self._current = _load(cert, key)
+        self.context: ssl.SSLContext = self._current
         self.context.sni_callback = self._choose  # asked at each handshake, also where the client sends no name
 
     def statistics(self) -> CertificateStatistics:

@@ -8,7 +8,7 @@ Out      Every family that docs/operating.md lists, and no other.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -58,7 +58,9 @@ def _transports(manager: Manager) -> tuple[RestTransport, ...]:
 class LoopCollector(SampleCollector):
     """Collects how late the event loop's timers are."""
 
-    families = (Family("event_loop_lag_seconds", "How late a timer of each second was.", HISTOGRAM),)
+    families: ClassVar[tuple[Family, ...]] = (
+        Family("event_loop_lag_seconds", "How late a timer of each second was.", HISTOGRAM),
+    )
 
     def __init__(self, heartbeat: Heartbeat | None) -> None:
         self._heartbeat = heartbeat
@@ -72,7 +74,7 @@ class LoopCollector(SampleCollector):
 class CertificateCollector(SampleCollector):
     """Collects how often the endpoints' certificate was read."""
 
-    families = (
+    families: ClassVar[tuple[Family, ...]] = (
         Family("certwatcher_read_certificate_total", "Times the certificate was read.", COUNTER),
         Family("certwatcher_read_certificate_errors_total", "Times it could not be used.", COUNTER),
     )

@@ -26,6 +26,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from ctrlkit import clock
 from ctrlkit.errors import ConfigError
@@ -41,7 +42,7 @@ GOOD_WAIT_S = 5.0
 DEAD_WAIT_S = 15.0
 """And for so long when they are not; then the server says what it thinks of them, within the time limit of a call."""
 
-log = logger("wire")
+log: Final = logger("wire")
 
 
 class FilesRead:

@@ -14,6 +14,7 @@ To a server without TLS nothing of a user is sent but the Impersonate headers.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.telemetry import logger
@@ -33,7 +34,7 @@ from ctrlkit.wire.config.identity import NotInPod, ServiceAccount, load_account,
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.secrets import Sealed
 
-log = logger("wire")
+log: Final = logger("wire")
 
 
 async def load_endpoint(*, kubeconfig: str | None = None, context: str | None = None) -> Endpoint:

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -39,7 +40,7 @@ TERMINAL_LIMIT_S = 300.0
 """How long it may take with a terminal, where it may be waiting for a person."""
 ANSWER_BYTES_MAX = 1024 * 1024
 
-log = logger("wire")
+log: Final = logger("wire")
 
 
 class PluginFailed(Exception):

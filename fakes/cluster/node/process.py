@@ -35,7 +35,7 @@ class ProcessGuard:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.gettempdir()) / f"ctrlkit-{secrets.token_hex(8)}"
+        self.folder: Path = Path(tempfile.gettempdir()) / f"ctrlkit-{secrets.token_hex(8)}"
         self._guardian = subprocess.Popen(
             [sys.executable, "-I", "-S", guardian.__file__, str(self.folder)],
             stdin=subprocess.PIPE,

@@ -64,16 +64,16 @@ class Node:
         is_atomic: bool = False,
         scalar: str = "untyped",
     ) -> None:
-        self.kind = kind
+        self.kind: Kind = kind
         self.fields: dict[str, Node] = {}
-        self.other = other
-        self.keys = tuple(sorted(keys))
+        self.other: Node | None = other
+        self.keys: tuple[str, ...] = tuple(sorted(keys))
         self.key_defaults: Mapping[str, Any] = {}
-        self.is_set = is_set
-        self.is_leaf = kind is Kind.SCALAR or is_atomic or (kind is Kind.LIST and not keys and not is_set)
-        self.has_fields = not self.is_leaf and kind in (Kind.MAP, Kind.ANY)
-        self.has_items = not self.is_leaf and kind is Kind.LIST
-        self.scalar = scalar
+        self.is_set: bool = is_set
+        self.is_leaf: bool = kind is Kind.SCALAR or is_atomic or (kind is Kind.LIST and not keys and not is_set)
+        self.has_fields: bool = not self.is_leaf and kind in (Kind.MAP, Kind.ANY)
+        self.has_items: bool = not self.is_leaf and kind is Kind.LIST
+        self.scalar: str = scalar
         self.empty: Any = None
 
 

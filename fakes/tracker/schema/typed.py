@@ -177,7 +177,7 @@ class Struct:
     __slots__ = ("_always", "_fields", "name")
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: str = name
         self._fields: dict[str, _Field] = {}
         self._always: tuple[tuple[str, _Reader | None, Any], ...] = ()
 

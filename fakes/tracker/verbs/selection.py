@@ -25,11 +25,11 @@ class Selection:
         fields = options.field_selector
         if action.name:
             fields = ",".join(filter(None, (fields, f"metadata.name={action.name}")))
-        self.namespace = action.namespace
+        self.namespace: str = action.namespace
         self._value = served.selected_value
         self._labels = _parse_labels(options.label_selector)
         self._fields = _parse_fields(served, fields)
-        self.takes_all = not self._labels.requirements and not self._fields.terms
+        self.takes_all: bool = not self._labels.requirements and not self._fields.terms
 
     def matches(self, stored: Stored | None) -> bool:
         """Whether an object exists and the selectors match it; the namespace is not checked."""
