@@ -1,1 +1,1 @@
-"""Runs bitcoin regtest networks on Kubernetes."""
+"""A controller that runs bitcoin regtest networks on Kubernetes: the reference use of ctrlkit."""

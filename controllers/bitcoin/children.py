@@ -1,9 +1,4 @@
-"""
-What a network owns in the cluster: its Service and its StatefulSet, created where missing, put back where changed.
-
-In       A network; what the caches know of its children.
-Out      Creates and patches, and the Normal events that tell of them.
-"""
+"""Creates and repairs what a network owns, its Service and its StatefulSet, and records Normal events."""
 
 from __future__ import annotations
 
@@ -22,27 +17,26 @@ C = TypeVar("C", Service, StatefulSet)
 
 
 class Blocked(CtrlkitError):
-    """A child of a network cannot be had; `trouble` says which and why."""
+    """A child of a network cannot be created or used; `trouble` says which and why."""
 
     def __init__(self, network: BitcoinNetwork, trouble: Trouble, why: str) -> None:
         super().__init__(f"reconcile network {network.metadata.key}: {why}")
-        self.trouble = trouble
+        self.trouble: Trouble = trouble
 
 
 class NameTaken(Blocked, TerminalError):
-    """Something that is not the network's has the name of one of its children."""
+    """An object that the network does not own has the name of one of its children."""
 
 
 class CreationFailed(Blocked):
-    """The server refused a child."""
+    """The server refused to create a child."""
 
 
 class Children:
     """
-    Keeps Service and StatefulSet of networks as they should be.
+    Creates and repairs the Services and StatefulSets of networks.
 
-    Errors  Blocked; ApiError where a patch is refused; TransportError where no answer came.
-    Owner   One reconciler.
+    Errors  Blocked; ApiError for a refused patch; TransportError without an answer.
     """
 
     def __init__(
@@ -59,7 +53,7 @@ class Children:
         self._recorder = recorder
 
     async def ensure_service(self, network: BitcoinNetwork) -> None:
-        """See that the headless Service is there and as it should be."""
+        """Create the headless Service, or repair what was changed."""
         desired = desired_service(network)
         current = self._find(network, self._services, desired)
         if current is None:
@@ -73,7 +67,7 @@ class Children:
                 )
 
     async def ensure_statefulset(self, network: BitcoinNetwork) -> StatefulSet | None:
-        """See that the StatefulSet is there and as it should be; None where only a later pass will see it."""
+        """Create or repair the StatefulSet; None if the cache does not show it yet."""
         desired = desired_statefulset(network)
         current = self._find(network, self._statefulsets, desired)
         if current is None:

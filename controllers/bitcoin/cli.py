@@ -1,8 +1,8 @@
 """
 The command `bitcoin-controller`: run, demo, manifests.
 
-Exit status: 0, for `demo` only if every step held; 1 for an error, told in one line on stderr, or a step that did not
-hold; 2 for bad arguments; 130 after Ctrl-C.
+Exit status: 0, for `demo` only if every step succeeded; 1 for an error, reported in one line on stderr, or a failed
+step; 2 for bad arguments; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ that came before the end.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line, of this process where `argv` is None, and return the exit status."""
+    """Run the command line, by default that of this process, and return the exit status."""
     return exit_status(PROG, lambda: _run_command(argv), foreseen=(RpcError,))
 
 
@@ -128,7 +128,7 @@ def _manifests(arguments: argparse.Namespace) -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The whole command line; what it reads has `run`, the command to call with it."""
+    """Return the parser of the command line; its result has `run`, the function to call with it."""
     parser = argparse.ArgumentParser(
         prog=PROG,
         description="Runs networks of bitcoin regtest nodes on Kubernetes: for each object of kind BitcoinNetwork a "

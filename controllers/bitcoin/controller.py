@@ -1,5 +1,5 @@
 """
-The controller, put together: which changes lead to a pass over which network.
+Builds the controller: which changes lead to a reconcile of which network.
 
     networks                 themselves
     Services, StatefulSets   the network whose children have these names
@@ -23,7 +23,7 @@ NAME: Final = "bitcoin-controller"
 
 def build(manager: Manager, *, bitcoind: Bitcoind, workers: int = 5) -> Controller:
     """
-    The bitcoin controller over a manager's informers; the manager then runs it.
+    Build the bitcoin controller with the informers of a manager, which then runs it.
 
         async with RpcClient() as bitcoind:
             manager.add(build(manager, bitcoind=bitcoind))
@@ -34,9 +34,9 @@ def build(manager: Manager, *, bitcoind: Bitcoind, workers: int = 5) -> Controll
 
     def to_network(to_child: Mapper[Any], suffix: str) -> Mapper[Any]:
         """
-        The network whose child has that name, if there is one.
+        Map an object to the network whose child has its name.
 
-        By name, and not by owner reference: a name that somebody else had taken is seen to come free this way too.
+        By name and not by owner reference, so that a network learns when a name that it needs becomes free.
         """
 
         def network_keys(record: Record[Any]) -> list[ObjectKey]:

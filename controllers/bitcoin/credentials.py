@@ -1,9 +1,9 @@
 """
-Where the credentials of a network come from: its secret, or the defaults of nodes that were given none.
+Reads the credentials of a network from its Secret; without a Secret, the nodes' defaults apply.
 
-A secret is read when it is first needed, and again after `forget`: when the network went away, or when a node refused
-what was read. So a settled network costs no calls, and the controller needs to be allowed no more than `get` on
-secrets; watching them would mean to read all secrets of the cluster.
+A Secret is read when it is first needed, and again after `forget`: when the network was deleted, or when a node refused
+the credentials. So a settled network costs no calls, and the controller needs only `get` on secrets; to watch them, it
+would have to read all secrets of the cluster.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ DEFAULT_CREDENTIALS: Final = Credentials(user="user", password="password")
 
 class CredentialSource:
     """
-    Reads secrets, and remembers what was read until it is told to forget.
+    Reads Secrets and caches the credentials until `forget`.
 
-    Errors  Whatever the client raises, but for BadRequest, NotFound, Forbidden and DecodeError: those are a Trouble.
-    Owner   One reconciler.
+    Errors  Those of the client, except BadRequest, NotFound, Forbidden and DecodeError, which are returned as Trouble.
     """
 
     def __init__(self, client: Client) -> None:
@@ -35,7 +34,7 @@ class CredentialSource:
         self._remembered: dict[ObjectKey, tuple[str, Credentials]] = {}
 
     async def read(self, network: BitcoinNetwork) -> Credentials | Trouble:
-        """The credentials of a network's nodes. Where a secret is named, never the defaults."""
+        """Return the credentials of a network's nodes: from its Secret if it names one, else the defaults."""
         key, name = network.metadata.key, network.spec.secret
         if not name:
             return DEFAULT_CREDENTIALS
@@ -48,7 +47,7 @@ class CredentialSource:
         return found
 
     def forget(self, network: ObjectKey) -> None:
-        """Read the secret of this network anew when it is needed next."""
+        """Read the Secret of this network again when it is needed next."""
         self._remembered.pop(network, None)
 
     async def _fetch(self, namespace: str, name: str) -> Credentials | Trouble:
@@ -69,7 +68,7 @@ class CredentialSource:
 
 def credentials_in(secret: Secret, name: str) -> Credentials | Trouble:
     """
-    What a secret says, or why it cannot be used; never a part of what it holds.
+    Read the credentials in a Secret, or say why it cannot be used, without showing a value.
 
     >>> credentials_in(Secret({"BC_RPC_USER": b"bc-user"}), "net-secret").message
     'secret net-secret has no BC_RPC_PASSWORD; it needs BC_RPC_USER and BC_RPC_PASSWORD'

@@ -1,10 +1,9 @@
 """
-What should exist for a network, and which changes bring what exists back to it. Pure.
+The desired Service and StatefulSet of a network, and the patches that repair the existing ones. Pure.
 
-A StatefulSet or Service changed by hand is put back, as far as the fields go that are set here: the types decode only
-those, so what a server fills in and what others add beside them (annotations, resource limits, a second container) is
-neither compared nor touched. Fields that a server never lets change (a StatefulSet's selector and service name, a
-Service's clusterIP) are set once, at creation.
+Manual changes are reverted in the fields that are set here. The types decode only those, so defaults of the server and
+additions of others (annotations, resource limits, a second container) are neither compared nor changed. Immutable
+fields (a StatefulSet's selector and service name, a Service's clusterIP) are set at creation only.
 """
 
 from __future__ import annotations
@@ -41,18 +40,18 @@ PROBE: Final = Probe(
 
 
 def service_name(network: str) -> str:
-    """The name of a network's headless Service."""
+    """Return the name of a network's headless Service."""
     return network + SERVICE_SUFFIX
 
 
 def statefulset_name(network: str) -> str:
-    """The name of a network's StatefulSet."""
+    """Return the name of a network's StatefulSet."""
     return network + STATEFULSET_SUFFIX
 
 
 def pod_name(network: str, ordinal: int) -> str:
     """
-    The name of the pod that runs a node.
+    Return the name of the pod that runs a node.
 
     >>> pod_name("net", 0)
     'net-sts-0'
@@ -61,12 +60,12 @@ def pod_name(network: str, ordinal: int) -> str:
 
 
 def labels(network: str) -> dict[str, str]:
-    """The labels by which Service and StatefulSet find the pods of a network."""
+    """Return the labels by which Service and StatefulSet select the pods of a network."""
     return {"app": network}
 
 
 def desired_service(network: BitcoinNetwork) -> Service:
-    """The headless Service of a network."""
+    """Return the headless Service of a network."""
     name = network.metadata.name
     return Service(
         metadata=_owned(network, service_name(name)), spec=ServiceSpec(cluster_ip="None", selector=labels(name))
@@ -74,7 +73,7 @@ def desired_service(network: BitcoinNetwork) -> Service:
 
 
 def desired_statefulset(network: BitcoinNetwork) -> StatefulSet:
-    """The StatefulSet of a network: one pod for each node, and in it one container."""
+    """Return the StatefulSet of a network: a pod with one container for each node."""
     name, secret = network.metadata.name, network.spec.secret
     container = Container(
         name=f"{statefulset_name(name)}-ctr",
@@ -95,14 +94,14 @@ def desired_statefulset(network: BitcoinNetwork) -> StatefulSet:
 
 
 def service_drift(current: Service, desired: Service) -> MergePatch | None:
-    """The patch that puts a Service back; None where nothing differs."""
+    """Return the patch that repairs a Service; None if nothing differs."""
     surplus = dict.fromkeys(current.spec.selector.keys() - desired.spec.selector.keys())
     selector = {**surplus, **_missing(current.spec.selector, desired.spec.selector)}
     return MergePatch({"spec": {"selector": selector}}) if selector else None
 
 
 def statefulset_drift(current: StatefulSet, desired: StatefulSet) -> StrategicMergePatch | None:
-    """The patch that puts a StatefulSet back; None where nothing differs."""
+    """Return the patch that repairs a StatefulSet; None if nothing differs."""
     spec: dict[str, Any] = {}
     if current.spec.replicas != desired.spec.replicas:
         spec["replicas"] = desired.spec.replicas

@@ -1,4 +1,4 @@
-"""The manifests that install the controller, as they lie beside this module in deploy/."""
+"""The manifests that install the controller, from the folder deploy/ beside this module."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Final
 import yaml
 
 NAMES: Final = ("crd", "rbac", "secret", "deployment", "network")
-"""In the order in which a cluster takes them."""
+"""The manifests, in the order of installation."""
 
 
 def manifest(name: str) -> str:
     """
-    The text of one manifest.
+    Return the text of a manifest.
 
     >>> manifest("network").splitlines()[0]
     '# A network of three nodes.'
@@ -23,13 +23,13 @@ def manifest(name: str) -> str:
 
 
 def manifests(names: Sequence[str] = NAMES) -> str:
-    """Manifests as one YAML stream, as `kubectl apply -f -` takes it."""
+    """Return manifests as one YAML stream, for `kubectl apply -f -`."""
     return "---\n".join(manifest(name) for name in names)
 
 
 def objects(name: str) -> list[dict[str, Any]]:
     """
-    The objects of one manifest.
+    Return the objects of a manifest.
 
     >>> [item["kind"] for item in objects("rbac")]
     ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']

@@ -1,11 +1,9 @@
 """
-Connect the nodes of one network with each other: all nodes at once, each to the end, whatever becomes of the others.
+Connects the nodes of a network with each other, all nodes concurrently.
 
-In       The ready nodes, by name, with their addresses.
-Out      The nodes that did not do their part, with the reason of each; the others know all ready nodes now.
-
-The calls to one node follow each other, because a node works on few at a time; how long one may take is the RPC
-client's timeout. In a mesh that is complete only lists are read.
+`plan` (pure) compares the list of added nodes of one node with the ready nodes. `connect` adds and removes the entries.
+A node that fails does not affect the others. The calls to one node are sequential, because a node handles few at a
+time; the timeout is that of the RPC client. In a complete mesh the lists are only read.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from ctrlkit.telemetry import logger
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one node is to be told: peers to add, and entries to remove, letter by letter as they are on its list."""
+    """The peers to add to the list of a node, and the entries to remove, spelled as they are on the list."""
 
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
@@ -31,12 +29,12 @@ class Plan:
 
 def plan(entries: Iterable[str], *, own_address: str, ready: Set[str]) -> Plan:
     """
-    The calls that bring one node's list to all ready nodes but itself, and nobody else.
+    Return the changes after which a node's list has exactly all other ready nodes.
 
     >>> plan(["10.0.0.2", "10.0.0.9"], own_address="10.0.0.1", ready={"10.0.0.1", "10.0.0.2", "10.0.0.3"})
     Plan(add=('10.0.0.3',), remove=('10.0.0.9',))
 
-    An entry with the port nodes listen on leads to the same node as one without, and may stay.
+    An entry with the default port is the same as one without a port, and may stay.
     """
     others = ready - {own_address}
     addresses = {entry: peer_address(entry) for entry in entries}
@@ -47,11 +45,11 @@ def plan(entries: Iterable[str], *, own_address: str, ready: Set[str]) -> Plan:
 
 
 async def connect(bitcoind: Bitcoind, credentials: Credentials, ready: Mapping[str, str]) -> Mapping[str, RpcError]:
-    """Bring every node's list to all other ready nodes; the failures by node, empty where every list is right."""
+    """Update the list of every node to all other ready nodes; returns the failures by node name."""
     addresses = frozenset(ready.values())
     failures: dict[str, RpcError] = {}
 
-    async def bring_up_to_date(name: str, address: str) -> None:
+    async def update_list(name: str, address: str) -> None:
         node = bitcoind.node(address, credentials)
         try:
             needed = plan(await node.added_nodes(), own_address=address, ready=addresses)
@@ -67,5 +65,5 @@ async def connect(bitcoind: Bitcoind, credentials: Credentials, ready: Mapping[s
 
     async with asyncio.TaskGroup() as tasks:
         for name, address in ready.items():
-            tasks.create_task(bring_up_to_date(name, address), name=f"connect:{name}")
+            tasks.create_task(update_list(name, address), name=f"connect:{name}")
     return dict(sorted(failures.items()))

@@ -1,16 +1,15 @@
 """
-One pass over one network: make what is missing, put back what was changed, connect the nodes, tell what was seen.
+Reconciles a network: creates and repairs its children, connects its nodes, and writes its status.
 
     Service, StatefulSet ⇒ pods ⇒ credentials ⇒ lists of the nodes ⇒ status
 
-In       The key of a network; all else comes from the caches, from its secret, and from the nodes themselves.
-Out      Creates and patches of what the network owns, calls of its nodes, a status, Events.
+It reads caches, the network's Secret, and the nodes themselves.
 
-B-a  A network that is as it should be costs no API call: its nodes' lists are read, and nothing is written.
-B-b  The lists are compared on every pass, and a pass comes at least every CHECK_S while a node is ready.
-B-c  A node that fails costs the other nodes nothing; the network comes again with back-off until all did their part.
-B-d  A Warning event tells of each trouble once: when it comes up, and when it changes.
-B-e  A network that is being deleted is left alone; what it owns goes with it, by its owner references.
+B-a  A settled network costs no API call: the lists of its nodes are read, and nothing is written.
+B-b  Every reconcile compares the lists; there is one at least every CHECK_S while a node is ready.
+B-c  A failing node does not affect the others; the network is retried with back-off until all are connected.
+B-d  Each trouble leads to one Warning event when it comes up, and one when it changes.
+B-e  A network that is being deleted is left alone; the garbage collector deletes its children.
 """
 
 from __future__ import annotations
@@ -34,23 +33,23 @@ from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, Unstructured
 
 CHECK_S: Final = 60.0
-"""So long after a pass the lists of the nodes are compared again: a node may restart without its pod noticing."""
+"""Seconds until the lists are compared again: a node may restart without a change of its pod."""
 
 SECRET_RETRY_S: Final = 10.0
-"""So long after a pass a secret that was missing or incomplete is looked for again."""
+"""Seconds until a Secret that was missing or incomplete is read again."""
 
 
 class NodesUnreachable(CtrlkitError):
-    """Some nodes of a network did not do their part; all others know each other."""
+    """Some nodes of a network could not be connected; all others are."""
 
 
 class BitcoinReconciler:
     """
-    Brings bitcoin networks to what their specs say.
+    Reconciles bitcoin networks.
 
-    Errors  NodesUnreachable, CreationFailed: again, with back-off. NameTaken, TerminalError for a spec that cannot be
-            used: not before something changes. ApiError, TransportError: what the client raised.
-    Owner   Its controller; `bitcoind` is opened and closed by whoever made it.
+    Errors  NodesUnreachable and CreationFailed are retried with back-off. NameTaken, and TerminalError for a spec that
+            cannot be used, are not. ApiError and TransportError come from the client.
+    Owner   Whoever made `bitcoind` opens and closes it.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class BitcoinReconciler:
         self._credentials = CredentialSource(client)
 
     async def __call__(self, request: Request) -> Outcome:
-        """One pass over the network of a key."""
+        """Reconcile the network of a key."""
         record = self._networks.find_record(request.key)
         if record is None or record.meta.deleting:
             self._credentials.forget(request.key)
@@ -121,7 +120,7 @@ class BitcoinReconciler:
         return NodesUnreachable(f"connect network {key}: {len(failures)} of {len(ready)} nodes failed: {reasons}")
 
     async def _refuse(self, meta: ObjectMeta) -> None:
-        """Tell of a network that does not decode. The cache cannot show its status, so it is read."""
+        """Write the status of a network that cannot be decoded, which has to be read from the server."""
         try:
             found = await self._client.get(BITCOIN_NETWORKS.of(Unstructured), meta.key)
         except NotFound:
@@ -137,9 +136,9 @@ class BitcoinReconciler:
 
     async def _write_status(self, meta: ObjectMeta, current: Status, status: Status) -> None:
         """
-        Write a status that differs from the current one, and tell of what is new in it.
+        Write a status that differs from the current one, and record Warning events for new troubles.
 
-        The patch names the version it was made for: out of an older one, times of transition would come out wrong.
+        The patch has the resource version that it was made for, because transition times depend on the old status.
         """
         if status == current:
             return
@@ -150,7 +149,7 @@ class BitcoinReconciler:
 
 
 def _readable(status: Any) -> Status:
-    """A status as far as it can be read: one that cannot is written anew."""
+    """Decode a status; an empty one if it cannot be decoded."""
     try:
         return msgspec.convert(status or {}, Status)
     except msgspec.ValidationError:

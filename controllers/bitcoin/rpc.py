@@ -1,10 +1,9 @@
 """
-Talk to bitcoin nodes: JSON-RPC over HTTP, typed, with a timeout on every call.
+A typed client of bitcoin nodes: JSON-RPC over HTTP, with a timeout for each call.
 
-In       The address of a node and its credentials; `RpcClient.node` makes a handle of the two.
-Out      Values checked for their shape, or an `RpcError`. No message and no `repr` here holds a credential or a body.
-Owns     One HTTP session, open inside `async with RpcClient()`. Each call takes a connection of its own: a node that
-         was restarted is never met through a connection of its former life.
+`RpcClient` owns an HTTP session, open inside `async with`; `RpcClient.node` returns a handle for an address and its
+credentials. Each call uses a new connection, so a restarted node is never called through an old one. No message and no
+`repr` shows credentials or a body.
 
     RpcError
       NodeUnreachable   refused, reset, or silent for the timeout    try again
@@ -38,11 +37,11 @@ P2P_PORT: Final = 18444
 _BURN_ADDRESS: Final = "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8"  # pays to the hash of twenty zero bytes: nobody's
 _TEXT_CHARS_MAX: Final = 256
 _ANSWER_MIB_MAX: Final = 4
-"""The longest answer that is asked for, getpeerinfo with all connections, has less than one."""
+"""Longest answer; the longest expected one, getpeerinfo with all connections, is below 1 MiB."""
 
 
 class Code(IntEnum):
-    """The errors of a node that a caller decides on; a node has many more."""
+    """The error codes of a node that callers handle."""
 
     NODE_ALREADY_ADDED = -23
     NODE_NOT_ADDED = -24
@@ -51,31 +50,31 @@ class Code(IntEnum):
 
 
 class RpcError(Exception):
-    """A call to a node failed. The message names call, node, fact, next step and evidence."""
+    """A call to a node failed. The message names the call, the node, the cause, and what to do."""
 
 
 class NodeUnreachable(RpcError):
-    """Nothing answered: the connection was refused or broke, or the timeout ran out."""
+    """No answer: the connection was refused or broke, or the call timed out."""
 
 
 class Busy(RpcError):
-    """The node has more calls waiting than it takes (503)."""
+    """The work queue of the node is full (503)."""
 
 
 class BadCredentials(RpcError):
-    """The node does not know this user and password (401)."""
+    """The node refused user and password (401)."""
 
 
 class NotAllowed(RpcError):
-    """The node does not serve this client's address (403)."""
+    """The node does not accept calls from this client's address (403)."""
 
 
 class BadAnswer(RpcError):
-    """What answered is no bitcoin node, or one whose answers have another shape."""
+    """The answer is not that of a bitcoin node, or has an unexpected shape."""
 
 
 class RpcRefused(RpcError):
-    """The node answered with an error: its `code` (compare with `Code`) and its text, without what it may not tell."""
+    """The node answered with an error; `code` is one of `Code` or another number, `text` shows no credentials."""
 
     def __init__(self, message: str, *, code: int, text: str) -> None:
         super().__init__(message)
@@ -86,7 +85,7 @@ class RpcRefused(RpcError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """
-    What a node wants to hear. A user cannot contain a colon (RFC 7617): ValueError.
+    User and password of a node. Errors: ValueError for a user with a colon (RFC 7617).
 
     >>> Credentials(user="bc-user", password="s3cret")
     Credentials(user='bc-user')
@@ -100,17 +99,17 @@ class Credentials:
             raise ValueError("Credentials: the user of a node cannot contain a colon; choose another name")
 
     def authorization(self) -> str:
-        """The value of the `Authorization` header."""
+        """Return the value of the `Authorization` header."""
         return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
 
     def appear_in(self, text: str) -> bool:
-        """Whether `text` repeats a part of them, plain or encoded."""
+        """Whether a text contains user or password, plain or encoded."""
         secrets = (self.user, self.password, self.authorization().removeprefix("Basic "))
         return any(secret in text for secret in secrets if secret)
 
 
 class NetworkInfo(msgspec.Struct, frozen=True):
-    """What a node says of itself; the fields that are used."""
+    """The fields of getnetworkinfo that are used."""
 
     version: int
     subversion: str
@@ -118,34 +117,34 @@ class NetworkInfo(msgspec.Struct, frozen=True):
 
 
 class Node(Protocol):
-    """What a reconciler asks of one node. Each call may raise an `RpcError`."""
+    """The calls of a reconciler to one node. Errors: RpcError."""
 
     async def added_nodes(self) -> frozenset[str]:
-        """The entries of the list of added nodes, as they were added; see `peer_address`."""
+        """Return the entries of the list of added nodes, as they were added; see `peer_address`."""
 
     async def add_node(self, peer: str) -> None:
-        """See that `peer` is on the list."""
+        """Add a peer to the list."""
 
     async def remove_node(self, entry: str) -> None:
-        """See that `entry` is not on the list."""
+        """Remove an entry from the list."""
 
 
 class Bitcoind(Protocol):
-    """Where a reconciler gets its nodes from: an `RpcClient`, or a stand-in for it."""
+    """Returns handles of nodes: an `RpcClient`, or a fake of it."""
 
     def node(self, address: str, credentials: Credentials) -> Node:
-        """A handle on the node at `address`; no I/O."""
+        """Return a handle of the node at `address`, without I/O."""
 
 
 class RpcClient:
     """
-    One HTTP session for all nodes.
+    A client for all nodes, with one HTTP session.
 
         async with RpcClient() as bitcoind:
             await bitcoind.node("10.0.0.7", credentials).block_count()
 
-    Units   `timeout_s`: seconds a call may take from its start to the end of its answer.
-    Errors  RuntimeError for a call outside of `async with`.
+    `timeout_s` limits each call, from its start to the end of its answer. Errors: RuntimeError for a call outside of
+    `async with`.
     """
 
     def __init__(self, *, port: int = RPC_PORT, timeout_s: float = 5.0) -> None:
@@ -169,11 +168,11 @@ class RpcClient:
             await session.close()
 
     def node(self, address: str, credentials: Credentials) -> RpcNode:
-        """A handle on the node at `address`, an IP address or a name; no I/O."""
+        """Return a handle of the node at `address`, an IP address or a name, without I/O."""
         return RpcNode(self, address, credentials)
 
     async def post(self, address: str, call: str, body: bytes, credentials: Credentials) -> tuple[int, bytes]:
-        """Status and body of the answer to one request: NodeUnreachable, BadAnswer. `call` is for their messages."""
+        """Send a request; returns status and body. Errors: NodeUnreachable, BadAnswer; `call` is for their messages."""
         try:
             return await self._post(address, call, body, credentials)
         except BaseException as error:
@@ -209,7 +208,7 @@ class RpcClient:
 
 
 class RpcNode:
-    """A handle on one node, made by `RpcClient.node`. Keeps nothing but where the node is and how to ask it."""
+    """A handle of one node: its address and credentials. Made by `RpcClient.node`."""
 
     def __init__(self, client: RpcClient, address: str, credentials: Credentials) -> None:
         self._client = client
@@ -220,36 +219,36 @@ class RpcNode:
         return f"RpcNode({self._address})"
 
     async def added_nodes(self) -> frozenset[str]:
-        """The entries of the list of added nodes, as they were added; see `peer_address`."""
+        """Return the entries of the list of added nodes, as they were added; see `peer_address`."""
         return frozenset(added.addednode for added in await self._call("getaddednodeinfo", into=list[_AddedNode]))
 
     async def connected_nodes(self) -> frozenset[str]:
-        """Those entries of the list that the node has a connection of its own to."""
+        """Return the entries of the list to which the node has an outbound connection."""
         added = await self._call("getaddednodeinfo", into=list[_AddedNode])
         return frozenset(node.addednode for node in added if node.connected)
 
     async def add_node(self, peer: str) -> None:
-        """See that `peer` is on the list; no error if it is there already."""
+        """Add a peer to the list; no error if it is there already."""
         await self._call_accepting(Code.NODE_ALREADY_ADDED, "addnode", peer, "add")
 
     async def remove_node(self, entry: str) -> None:
         """
-        See that `entry` is not on the list; no error if it is not there.
+        Remove an entry from the list; no error if it is not there.
 
-        The node compares letter by letter, so pass what `added_nodes` returned. A connection that exists stays open.
+        The node compares entries literally, so pass one of `added_nodes()`. Connections stay open.
         """
         await self._call_accepting(Code.NODE_NOT_ADDED, "addnode", entry, "remove")
 
     async def block_count(self) -> int:
-        """The height of the node's chain: 0 for a chain without a block of its own."""
+        """Return the height of the node's chain; 0 for the genesis block alone."""
         return await self._call("getblockcount", into=int)
 
     async def generate(self, blocks: int) -> list[str]:
         """
-        Mine; the hashes of the new blocks.
+        Mine blocks; returns their hashes.
 
-        `generate` exists in old nodes and forks. Others mine to an address; nobody owns the one used here, because a
-        newer node has no wallet until it is given one.
+        It calls `generate`, which old nodes and forks have, else `generatetoaddress` with an address that nobody owns,
+        because newer nodes have no wallet by default.
         """
         try:
             return await self._call("generate", blocks, into=list[str])
@@ -260,15 +259,15 @@ class RpcNode:
 
     async def peer_addresses(self) -> list[str]:
         """
-        The other ends of all connections, both ways, one entry for each.
+        Return the addresses of all peers, one for each connection.
 
-        A connection the node made is named as it was added; one it accepted has the port of its caller, and on a
-        machine with several addresses not always the address that caller listens on.
+        An outbound connection has the address as it was added. An inbound one has the port of the peer's socket, and on
+        a machine with several addresses not always the address that the peer listens at.
         """
         return [peer.addr for peer in await self._call("getpeerinfo", into=list[_Peer])]
 
     async def network_info(self) -> NetworkInfo:
-        """Version and number of connections; the cheapest proof that a node serves."""
+        """Return version and number of connections; the cheapest call."""
         return await self._call("getnetworkinfo", into=NetworkInfo)
 
     async def _call_accepting(self, accepted: Code, method: str, *params: str) -> None:
@@ -308,12 +307,12 @@ _NOT_OF_A_NODE: Final = "the answer is not that of a bitcoin node; see what list
 
 def peer_address(entry: str) -> str:
     """
-    The address of an entry of the list of added nodes: without its port, if that is the one nodes listen on.
+    Return the address in an entry of the list of added nodes, without the port if it is the default one.
 
     >>> [peer_address(entry) for entry in ("10.0.0.7", "10.0.0.7:18444", "[fd00::7]:18444", "fd00::7")]
     ['10.0.0.7', '10.0.0.7', 'fd00::7', 'fd00::7']
 
-    Another port stays, as that entry does not lead to a node of ours:
+    Another port stays, because that entry is another node:
 
     >>> peer_address("10.0.0.7:8333")
     '10.0.0.7:8333'

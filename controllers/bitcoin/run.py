@@ -1,4 +1,9 @@
-"""`bitcoin-controller run`: the controller against a cluster, until SIGTERM or SIGINT."""
+"""
+`bitcoin-controller run`: checks the server, then runs the controller until SIGTERM or SIGINT.
+
+The check reports a wrong server, a missing CustomResourceDefinition and missing permissions at once and in one line. It
+changes nothing: its lists select nothing, and its writes are dry runs.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +22,15 @@ from ctrlkit.model import AnyResource, ObjectKey
 from ctrlkit.model.kinds import LEASES
 
 NAME: Final = "bitcoin-controller"
-"""Who owns what it writes, however it was started."""
+"""The default field manager, however the program was started."""
 
 
 async def run(settings: Settings, *, workers: int) -> None:
     """
-    Run the controller as settings say, if the server lets it.
+    Run the controller with these settings.
 
-    Errors  ConfigError for a configuration or a server that cannot be used, TransportError where none answers, and what
-            Manager.run raises.
+    Errors  ConfigError for a configuration or a server that cannot be used, TransportError if no server answers, and
+            those of Manager.run.
     """
     with stop_on_signals() as stop:
         async with AsyncExitStack() as stack:
@@ -35,7 +40,7 @@ async def run(settings: Settings, *, workers: int) -> None:
 
 
 async def _ready(stack: AsyncExitStack, settings: Settings, workers: int) -> Manager:
-    """The manager with its controller, of a server that has been looked at."""
+    """Check the server, and return the manager with its controller."""
     connection = connect(
         kubeconfig=settings.kubeconfig, context=settings.context, field_manager=settings.field_manager or NAME
     )
@@ -52,12 +57,12 @@ ANSWER_LIMIT_S: Final = 10.0
 INSTALL_KIND: Final = "bitcoin-controller manifests crd | kubectl apply -f -"
 INSTALL_ROLES: Final = "bitcoin-controller manifests rbac | kubectl apply -f -"
 _NOBODY: Final = "metadata.name=no-such-object"
-"""Selects nothing, so that asking for a permission costs no list of the cluster's pods."""
+"""A field selector that matches nothing, so that a check does not list all pods of the cluster."""
 
 
 async def check_server(client: Client, namespaces: Sequence[str], *, lease: ObjectKey | None = None) -> None:
     """
-    See that the server answers, knows the kind, and lets the controller read what it watches and use its lease.
+    Check that the server answers, serves BitcoinNetworks, and grants the permissions that the controller needs.
 
     Errors  ConfigError, naming what is missing; TransportError, ApiError.
     """
@@ -81,7 +86,7 @@ async def check_server(client: Client, namespaces: Sequence[str], *, lease: Obje
 
 
 async def _refused_reads(client: Client, resource: AnyResource, namespace: str) -> list[str]:
-    """The verbs that are refused for a kind, in words."""
+    """List the verbs that the server refuses for a kind."""
     where = f"{resource} in {namespace}" if namespace else str(resource)
     missing = []
     try:
@@ -102,7 +107,7 @@ async def _refused_reads(client: Client, resource: AnyResource, namespace: str) 
 
 
 async def _refused_uses(client: Client, lease: ObjectKey) -> list[str]:
-    """The verbs that are refused for a lease, in words; any other refusal means that the server looked further."""
+    """List the verbs that the server refuses for a Lease; any error but 403 means that it grants the verb."""
     body = {"metadata": {"name": lease.name, "namespace": lease.namespace}}
     older = {"metadata": {**body["metadata"], "resourceVersion": "1"}}
     calls: dict[str, Callable[[], Awaitable[object]]] = {

@@ -1,13 +1,12 @@
 """
-What is told about a network: its nodes, its conditions, and which of them are worth a Warning event. Pure.
+The status of a network: its nodes, its conditions, and which of them lead to a Warning event. Pure.
 
 Condition             True                                        False
-Available             every node is ready and on all other lists  the reason of what is missing
-Progressing           something is on its way and comes by        all is as the spec says, or it needs somebody's help
-                      itself
-CredentialsAvailable  no secret is named, or it is complete       the secret's trouble
+Available             every node is ready and on all other lists  what is missing
+Progressing           the controller waits for something          the spec is reached, or a user has to act
+CredentialsAvailable  no Secret is named, or it is complete       what is wrong with the Secret
 
-Messages hold nothing that changes while the facts stay the same, so that a status is written only when they change.
+Messages contain nothing that changes without a change of the facts, so that the status is written only then.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _NAMED_MAX = 5
 
 
 class Reason(StrEnum):
-    """Why a condition is as it is."""
+    """The reason of a condition."""
 
     NODES_CONNECTED = "NodesConnected"
     SETTLED = "Settled"
@@ -66,7 +65,7 @@ WARNINGS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that keeps a network from being as it should, in a word and in a sentence."""
+    """A problem of a network, as the reason and message of a condition."""
 
     reason: Reason
     message: str
@@ -75,10 +74,10 @@ class Trouble:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """
-    What one pass saw.
+    The results of one reconcile.
 
-    Shape   `blocked`: why Service or StatefulSet could not be had; nothing after them was looked at then.
-            `credentials`: why there are none. `failures`: the ready nodes that did not do their part, by name.
+    Shape   `blocked`: why Service or StatefulSet is missing; then nothing else was checked. `credentials`: why there
+            are none. `failures`: errors of ready nodes, by name.
     """
 
     nodes: tuple[NodeStatus, ...]
@@ -88,17 +87,17 @@ class Findings:
 
     @property
     def waited_for(self) -> list[str]:
-        """The nodes that are not ready, by name."""
+        """The names of the nodes that are not ready."""
         return [node.node_name for node in self.nodes if not node.ready]
 
 
 def node_statuses(network: BitcoinNetwork, find_pod: Callable[[str], Pod | None]) -> tuple[NodeStatus, ...]:
-    """The nodes that the spec asks for, whether they are there or not; `find_pod` finds the network's pod of a name."""
+    """Return the status of each node in the spec; `find_pod` returns the network's pod with a name."""
     return tuple(_node_status(network.metadata.name, ordinal, find_pod) for ordinal in range(network.spec.nodes))
 
 
 def status_of(network: BitcoinNetwork, findings: Findings) -> Status:
-    """The status to be; equal to the network's own where nothing changed."""
+    """Return the new status; equal to the network's own if nothing changed."""
     conditions = [_available(network, findings), _progressing(network, findings)]
     if findings.blocked is None:
         conditions.append(_credentials(network, findings.credentials))
@@ -106,14 +105,14 @@ def status_of(network: BitcoinNetwork, findings: Findings) -> Status:
 
 
 def refused_status(current: Status, *, generation: int, why: str) -> Status:
-    """The status of a network whose spec cannot be used: its nodes as they were, and what to correct."""
+    """Return the status of a network whose spec cannot be used: its old nodes, and what to correct."""
     message = f"the network is left as it is, because its spec cannot be used: {why}; correct it"
     conditions = [_false(kind, Trouble(Reason.SPEC_NOT_UNDERSTOOD, message)) for kind in (AVAILABLE, PROGRESSING)]
     return _status(current, generation, current.nodes, conditions)
 
 
 def new_troubles(before: Iterable[Condition], after: Iterable[Condition]) -> tuple[Trouble, ...]:
-    """What became worth a Warning event: each trouble once, and only when it came up or changed."""
+    """Return the troubles that are new or have changed, each once, for Warning events."""
     old = tuple(before)
     found: dict[Reason, str] = {}
     for condition in after:

@@ -1,7 +1,7 @@
 """
-The kinds the controller works with, decoded to the fields it uses; all other fields are skipped and cost nothing.
+The kinds that the controller uses, as types with only the fields that it uses; others are not decoded.
 
-An object decoded to part of its fields is patched, never put back whole: a PUT would erase what was skipped.
+Such objects are patched, never updated with PUT, which would erase the other fields.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from ctrlkit.model.kinds import STATEFULSETS as ANY_STATEFULSETS
 
 GROUP: Final = "bitcoincontroller.christianb93.github.com"
 NODES_MAX: Final = 100
-"""A full mesh of n nodes is n x (n - 1) entries, and a node takes about 125 connections."""
+"""Most nodes of a network: a full mesh has n x (n - 1) entries, and a node accepts about 125 connections."""
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """What is wanted: so many nodes, with the credentials in a secret of the network's namespace."""
+    """The number of nodes, and the Secret with their credentials in the network's namespace."""
 
     nodes: Annotated[int, Meta(ge=0, le=NODES_MAX)]
     secret: str | None = None
 
 
 class NodeStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """One node: its ordinal in the StatefulSet, whether its RPC server answers, its pod's name and addresses."""
+    """A node: its ordinal in the StatefulSet, whether its RPC server answers, and its pod's name and addresses."""
 
     ordinal: int
     ready: bool
@@ -40,7 +40,7 @@ class NodeStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What was found, and for which generation of the spec. `ready_nodes` is what the scale subresource shows."""
+    """The status of a network; `ready_nodes` is the value of the scale subresource."""
 
     observed_generation: int = 0
     ready_nodes: int = 0
@@ -49,7 +49,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class BitcoinNetwork(msgspec.Struct, frozen=True, kw_only=True):
-    """A network of bitcoin nodes that know each other."""
+    """A network of bitcoin nodes that are all connected with each other."""
 
     metadata: ObjectMeta
     spec: Spec
@@ -57,27 +57,27 @@ class BitcoinNetwork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
-    """`cluster_ip` is "None" for a headless service, which gives each pod a name of its own."""
+    """`cluster_ip` is "None" for a headless Service, which gives each pod a DNS name."""
 
     cluster_ip: str = msgspec.field(default="", name="clusterIP")
     selector: dict[str, str] = {}
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """A service, as far as the controller cares for it."""
+    """The fields of a Service that the controller uses."""
 
     metadata: ObjectMeta
     spec: ServiceSpec
 
 
 class ExecAction(msgspec.Struct, frozen=True):
-    """A command run inside the container."""
+    """A command to run inside a container."""
 
     command: tuple[str, ...] = ()
 
 
 class Probe(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
-    """How readiness is found out; `exec` is None where somebody chose another way."""
+    """A readiness probe; `exec` is None for one of another type."""
 
     exec: ExecAction | None = None
     initial_delay_seconds: int = 0
@@ -85,14 +85,14 @@ class Probe(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defa
 
 
 class SecretReference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A secret by name; a container starts without it if it is optional."""
+    """A reference to a Secret; an optional one may be missing."""
 
     name: str = ""
     optional: bool = False
 
 
 class EnvFrom(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Environment variables taken from elsewhere."""
+    """A source of environment variables."""
 
     secret_ref: SecretReference | None = None
 
@@ -108,26 +108,26 @@ class Container(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_
 
 
 class PodSpec(msgspec.Struct, frozen=True):
-    """What runs in a pod."""
+    """The containers of a pod."""
 
     containers: tuple[Container, ...] = ()
 
 
 class TemplateMeta(msgspec.Struct, frozen=True):
-    """What is written on each pod."""
+    """The metadata of each pod of a StatefulSet."""
 
     labels: dict[str, str] = {}
 
 
 class PodTemplate(msgspec.Struct, frozen=True):
-    """What each pod of a StatefulSet is made from."""
+    """The template of a StatefulSet's pods."""
 
     metadata: TemplateMeta = TemplateMeta()
     spec: PodSpec = PodSpec()
 
 
 class Selector(msgspec.Struct, frozen=True, rename="camel"):
-    """The labels by which a StatefulSet finds its pods."""
+    """The labels by which a StatefulSet selects its pods."""
 
     match_labels: dict[str, str] = {}
 
@@ -142,14 +142,14 @@ class StatefulSetSpec(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
 
 
 class StatefulSet(msgspec.Struct, frozen=True, kw_only=True):
-    """A StatefulSet, as far as the controller cares for it."""
+    """The fields of a StatefulSet that the controller uses."""
 
     metadata: ObjectMeta
     spec: StatefulSetSpec
 
 
 class PodCondition(msgspec.Struct, frozen=True):
-    """One condition of a pod."""
+    """A condition of a pod."""
 
     type: str
     status: str
@@ -163,20 +163,20 @@ class PodStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pod(msgspec.Struct, frozen=True, kw_only=True):
-    """A pod, as far as it tells about its bitcoin node."""
+    """The fields of a pod that describe its bitcoin node."""
 
     metadata: ObjectMeta
     status: PodStatus = PodStatus()
 
     @property
     def ready(self) -> bool:
-        """Whether its node can be talked to: it passed its probe, has an address and is not being deleted."""
+        """Whether the node can be called: the pod is Ready, has an address, and is not being deleted."""
         passed = any(c.type == "Ready" and c.status == "True" for c in self.status.conditions or ())
         return passed and bool(self.status.pod_ip) and not self.metadata.deleting
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """A secret. What it holds appears in no `repr`, and so in no log, error or traceback."""
+    """A Secret. Its `repr` shows no values, and so no log, error or traceback does."""
 
     data: dict[str, bytes] | None = None
 

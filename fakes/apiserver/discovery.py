@@ -28,7 +28,7 @@ _GROUP_ORDER = {group: place for place, group in enumerate(_GROUPS)}
 
 
 def version_document() -> dict[str, str]:
-    """What /version answers."""
+    """Return the document of /version."""
     major, minor, _ = SERVER_VERSION.removeprefix("v").split(".")
     return {
         "major": major,
@@ -44,7 +44,7 @@ def version_document() -> dict[str, str]:
 
 
 def core_versions(address: str) -> dict[str, Any]:
-    """What /api answers; `address` is the server's own `host:port`."""
+    """Return the document of /api; `address` is the server's `host:port`."""
     return {
         "kind": "APIVersions",
         "versions": ["v1"],
@@ -53,19 +53,19 @@ def core_versions(address: str) -> dict[str, Any]:
 
 
 def group_list(served: Iterable[Strategy]) -> dict[str, Any]:
-    """What /apis answers."""
+    """Return the document of /apis."""
     groups = [_group(group, kinds) for group, kinds in _by_group(served) if group]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
 def group_document(served: Iterable[Strategy], group: str) -> dict[str, Any] | None:
-    """What /apis/GROUP answers; None where no kind of the group is served."""
+    """Return the document of /apis/GROUP; None if the group is not served."""
     kinds = [kind for kind in served if kind.resource.group == group]
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, kinds)} if kinds else None
 
 
 def resource_list(served: Iterable[Strategy], group: str, version: str) -> dict[str, Any] | None:
-    """What /api/v1 and /apis/GROUP/VERSION answer; None where no kind of the version is served."""
+    """Return the document of /api/v1 or /apis/GROUP/VERSION; None if the version is not served."""
     kinds = [kind for kind in served if (kind.resource.group, kind.resource.version) == (group, version)]
     if not kinds:
         return None
@@ -75,7 +75,7 @@ def resource_list(served: Iterable[Strategy], group: str, version: str) -> dict[
 
 
 def aggregated(served: Iterable[Strategy], *, core: bool) -> dict[str, Any]:
-    """All of /api (`core`) or all of /apis in one APIGroupDiscoveryList."""
+    """Return the aggregated discovery document of /api (`core`) or /apis."""
     items = [
         {
             "metadata": {"name": group} if group else {},
@@ -96,7 +96,7 @@ def aggregated(served: Iterable[Strategy], *, core: bool) -> dict[str, Any]:
 
 def version_rank(version: str) -> tuple[int, int, int, str]:
     """
-    A sort key that puts an API's preferred version first: stable before beta before alpha, then the higher number.
+    Return a sort key for API versions: stable before beta before alpha, then the higher number.
 
     >>> sorted(["v1alpha1", "v1", "v2beta1", "v2", "mine"], key=version_rank)
     ['v2', 'v1', 'v2beta1', 'v1alpha1', 'mine']
@@ -130,7 +130,7 @@ def _group(group: str, kinds: Iterable[Strategy]) -> dict[str, Any]:
 
 
 def verbs_of(kind: Strategy) -> list[str]:
-    """The verbs of a kind's main resource, as discovery lists them."""
+    """Return the verbs of a kind without its subresources."""
     if kind.custom:
         return _CUSTOM_VERBS
     return [verb for verb in _VERBS if kind.deletes_collections or verb != "deletecollection"]
@@ -197,13 +197,13 @@ _QUERY = ("dryRun", "fieldManager", "fieldValidation", "force")
 
 
 def openapi_index(served: Iterable[Strategy]) -> dict[str, Any]:
-    """What /openapi/v3 answers: where each document is."""
+    """Return the document of /openapi/v3: the path of each group version's document."""
     roots = sorted({_root(kind) for kind in served})
     return {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}"} for root in roots}}
 
 
 def openapi_document(served: Iterable[Strategy], root: str) -> dict[str, Any] | None:
-    """What /openapi/v3/ROOT answers, such as for `apis/apps/v1`; None where nothing is served there."""
+    """Return the document of /openapi/v3/ROOT, such as `apis/apps/v1`; None if nothing is served there."""
     kinds = [kind for kind in served if _root(kind) == root]
     if not kinds:
         return None
@@ -226,7 +226,7 @@ def _path(kind: Strategy) -> str:
 
 
 def _patch_types(kind: Strategy) -> list[str]:
-    """The types of patch that a kind takes; only built-in ones know how their lists merge."""
+    """Return the patch types of a kind; strategic merge patches are for built-in kinds only."""
     return [one.value for one in PatchType if not (kind.custom and one is PatchType.STRATEGIC)]
 
 

@@ -1,4 +1,4 @@
-"""The part of JSONPath that printer columns use: fields, indexes, `[*]` and filters that compare with a constant."""
+"""The subset of JSONPath in printer columns: fields, indexes, `[*]`, and filters that compare with a constant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STEP = re.compile(
       \.(?P<field>(?:\\.|[^.\[\\])+)                                       # .name, with \. for a dot in it
     | \[\s*(?P<quote>['"])(?P<key>.*?)(?P=quote)\s*\]                      # ['name']
     | \[\s*(?P<index>-?\d+|\*)\s*\]                                        # [0], [-1], [*]
-    | \[\?\(\s*@(?P<path>[^=!]+?)\s*(?P<op>==|!=)\s*(?P<want>[^)]*?)\s*\)\]   # [?(@.type=="Ready")]
+    | \[\?\(\s*@(?P<path>[^=!]+?)\s*(?P<op>==|!=)\s*(?P<constant>[^)]*?)\s*\)\]   # [?(@.type=="Ready")]
     """,
     re.VERBOSE,
 )
@@ -21,7 +21,7 @@ _STEP = re.compile(
 
 def find(value: Any, path: str) -> Iterator[Any]:
     """
-    The values at a path, in order; none where any part of it is missing.
+    Yield the values at a path, in order; nothing if a part of it is missing.
 
     >>> status = {"conditions": [{"type": "Available", "status": "True"}, {"type": "Ready", "status": "False"}]}
     >>> list(find({"status": status}, '.status.conditions[?(@.type=="Ready")].status'))
@@ -29,7 +29,7 @@ def find(value: Any, path: str) -> Iterator[Any]:
     >>> list(find({"metadata": {"labels": {"a.b/c": "x"}}}, r".metadata.labels.a\\.b/c"))
     ['x']
 
-    Errors  ValueError naming the part that cannot be read.
+    Errors  ValueError, naming the part that cannot be read.
     """
     steps = []
     position = 0
@@ -72,16 +72,16 @@ def _elements(value: Any, index: str) -> Iterator[Any]:
 
 
 def _filtered(value: Any, step: re.Match[str]) -> Iterator[Any]:
-    want = step["want"].strip("'\"")
+    constant = step["constant"].strip("'\"")
     for item in value if isinstance(value, list) else ():
-        have = [as_text(found) for found in find(item, step["path"])]
-        if (want in have) if step["op"] == "==" else (have and want not in have):
+        found = [as_text(value) for value in find(item, step["path"])]
+        if (constant in found) if step["op"] == "==" else (found and constant not in found):
             yield item
 
 
 def as_text(value: Any) -> str:
     """
-    A value as a column of type string shows it: text as it is, all else as JSON.
+    Format a value for a column of type string: text as it is, everything else as JSON.
 
     >>> as_text("a"), as_text(True), as_text(3), as_text({"a": [1]})
     ('a', 'true', '3', '{"a":[1]}')

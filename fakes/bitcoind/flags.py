@@ -1,7 +1,7 @@
 """
-The command line of bitcoind and bitcoin-cli: `-name=value` flags, and what follows them.
+The command line of bitcoind and bitcoin-cli: `-name=value` flags, then words.
 
-Flags that nobody here asks for are read and ignored, so that a command written for a real node works.
+Unknown flags are ignored, so that a command for a real node works.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from pathlib import Path
 
 
 class FlagError(Exception):
-    """The command line does not say what is needed. The message is one line for people."""
+    """A flag is missing or malformed; the message is one line."""
 
 
 class Flags:
     """
-    The flags of one command line; those of the file that `-conf` names, or of `bitcoin.conf` in `-datadir`, count where
-    the command line is silent. `rest` is what follows the flags.
+    The flags of a command line; defaults come from the file of `-conf`, or from `bitcoin.conf` in `-datadir`.
+
+    `rest` are the words after the flags.
 
     >>> flags = Flags(["-regtest", "-rpcport=18332", "--rpcuser=u", "generate", "-1"])
     >>> flags.get("rpcport", ""), flags.get("rpcuser", ""), flags.get("rpcpassword", "none"), flags.rest
@@ -31,17 +32,17 @@ class Flags:
         self._values = _read_conf(given) | given
 
     def get(self, name: str, default: str) -> str:
-        """The value of a flag, or `default` where it was not given."""
+        """Return the value of a flag, or `default`."""
         return self._values.get(name, default)
 
     def require(self, name: str) -> str:
-        """The value of a flag that must be there: FlagError."""
+        """Return the value of a required flag. Errors: FlagError."""
         if name not in self._values:
             raise FlagError(f"-{name} is not given; add -{name}=... to the command line or to the file of -conf")
         return self._values[name]
 
     def number(self, name: str, default: float) -> float:
-        """The value of a numeric flag: FlagError."""
+        """Return the value of a numeric flag. Errors: FlagError."""
         try:
             return float(self._values.get(name, default))
         except ValueError:

@@ -1,9 +1,4 @@
-"""
-The RPC methods of a simulated node.
-
-In       The name and parameters of a call.
-Out      What the node answers as `result`, or a `MethodError`, which rpc.py turns into an error answer.
-"""
+"""The RPC methods of a simulated node: they return a result or raise MethodError, which rpc.py sends as an error."""
 
 from __future__ import annotations
 
@@ -49,20 +44,20 @@ _USAGE: Final = {
 
 
 class MethodError(Exception):
-    """An error answer: its code and text."""
+    """An error answer, with its code and text."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
-        self.code = code
-        self.message = message
+        self.code: int = code
+        self.message: str = message
 
 
 class Methods:
     """
-    What one node can be asked, for one of its lives. `warm_s` is when, on the loop's clock, it is warm.
+    The RPC methods of one node, from a start to a stop. `warm_s` is the end of its warm-up on the loop's clock.
 
-    As with real nodes every call is answered with -28 before the node is warm, and one that has the wrong number of
-    parameters with the method's usage.
+    As with a real node, calls during the warm-up fail with -28, and those with a wrong number of parameters with the
+    usage of the method.
     """
 
     def __init__(
@@ -86,7 +81,7 @@ class Methods:
         self._methods: dict[str, Callable[..., Awaitable[Any]]] = {name: getattr(self, f"_{name}") for name in _USAGE}
 
     async def call(self, name: str, params: list[Any]) -> Any:
-        """The result of one call."""
+        """Perform a call and return its result. Errors: MethodError."""
         if asyncio.get_running_loop().time() < self._warm_s:
             raise MethodError(WARMING_UP, "Loading wallet...")
         method = self._methods.get(name)
@@ -190,7 +185,7 @@ class Methods:
 
 
 def _parameter_counts(usage: str) -> tuple[int, int]:
-    """How many parameters a usage line, such as `generate nblocks ( maxtries )`, requires, and how many may follow."""
+    """Count the required and the optional parameters in a usage line such as `generate nblocks ( maxtries )`."""
     required, _, optional = usage.partition("(")
     return len(required.split()) - 1, len(optional.rstrip(" )").split())
 

@@ -1,8 +1,7 @@
 """
-One simulated node: an RPC server, a peer side, and the chain they share.
+A simulated node: an RPC server, connections to peers, and a chain; and a network of several such nodes.
 
-Owns     One task for each life, from `start` to `stop`. The chain outlives it in `datadir`, if there is one; the list
-         of added nodes does not, as with real nodes.
+As with a real node, the chain survives a restart in `datadir`, if there is one; the list of added nodes does not.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ class SimulatedNode:
         async with SimulatedNode("127.77.0.2", user="u", password="p") as node:
             node.faults.fail_next(2, code=-28)
 
-    Units   `warmup_s`: seconds after a start during which every call is answered with -28.
-    Errors  OSError from `start` for a port that is taken, RuntimeError for a node that runs.
+    Units   `warmup_s`: seconds after a start during which every call fails with -28.
+    Errors  OSError from `start` if a port is taken, RuntimeError if the node is running.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class SimulatedNode:
         rpc_port: int = RPC_PORT,
         p2p_port: int = P2P_PORT,
     ) -> None:
-        self.host = host
+        self.host: str = host
         self.faults: NodeFaults = NodeFaults()
         self.chain: Chain = Chain()
         self._user = user
@@ -53,7 +52,7 @@ class SimulatedNode:
         self._cut_off: frozenset[str] = frozenset()
         self._peers: Peers | None = None
         self._rpc: RpcServer | None = None
-        self._life: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"SimulatedNode({self.host}, {'running' if self.is_running else 'stopped'}, height {self.chain.height})"
@@ -67,11 +66,11 @@ class SimulatedNode:
 
     @property
     def is_running(self) -> bool:
-        """Whether a life was begun and has not ended."""
-        return self._life is not None and not self._life.done()
+        """Whether the node was started and has not ended."""
+        return self._running is not None and not self._running.done()
 
     async def start(self) -> None:
-        """Begin a life: with the chain of `datadir`, else an empty one."""
+        """Start the node with the chain in `datadir`, else with an empty one."""
         if self.is_running:
             raise RuntimeError(f"start the simulated node {self.host}: it runs; stop it first")
         self.chain = self._load()
@@ -101,39 +100,39 @@ class SimulatedNode:
             await rpc.close()
             raise
         self._peers, self._rpc = peers, rpc
-        self._life = asyncio.create_task(_live(peers, rpc), name=f"simulated node {self.host}")
+        self._running = asyncio.create_task(_serve(peers, rpc), name=f"simulated node {self.host}")
         await asyncio.sleep(0)  # a task that was cancelled before its first step would never close anything
 
     def shut_down(self) -> None:
-        """Begin to stop, as SIGTERM or the method `stop` do; `wait_stopped` tells when it is done."""
-        if self._life is not None:
-            self._life.cancel()
+        """Begin to stop, as SIGTERM or the RPC method `stop` do; `wait_stopped` waits for the end."""
+        if self._running is not None:
+            self._running.cancel()
 
     async def wait_stopped(self) -> None:
-        """Wait for the end of this life. Raises what ended it, if it was not asked to stop."""
-        if self._life is None:
+        """Wait for the end; raises the exception that ended the node, if there is one."""
+        if self._running is None:
             return
-        await asyncio.wait([self._life])
-        if not self._life.cancelled() and (error := self._life.exception()) is not None:
+        await asyncio.wait([self._running])
+        if not self._running.cancelled() and (error := self._running.exception()) is not None:
             raise error
 
     async def stop(self) -> None:
-        """End this life: answer what runs, close all connections and ports. No error if it has ended."""
+        """Stop the node: answer running calls, then close all connections. No error if it has ended."""
         self.shut_down()
         await self.wait_stopped()
 
     async def refuse_rpc(self) -> None:
-        """Fault: refuse RPC connections, while the peer side goes on."""
+        """Fault: refuse RPC connections; connections to peers stay."""
         if self._rpc is not None:
             await self._rpc.refuse()
 
     async def accept_rpc(self) -> None:
-        """End the fault that `refuse_rpc` began."""
+        """End the fault of `refuse_rpc`."""
         if self._rpc is not None:
             await self._rpc.open()
 
     def cut_off(self, *hosts: str) -> None:
-        """Fault: have no links with these hosts, until called with others or none. Outlives a restart."""
+        """Fault: cut the connections to these hosts, until called with others or none, even after a restart."""
         self._cut_off = frozenset(hosts)
         if self._peers is not None:
             self._peers.cut_off(self._cut_off)
@@ -152,7 +151,7 @@ class SimulatedNode:
         unfinished.replace(self._chain_file)
 
 
-async def _live(peers: Peers, rpc: RpcServer) -> None:
+async def _serve(peers: Peers, rpc: RpcServer) -> None:
     try:
         await peers.run()
     finally:
@@ -161,13 +160,13 @@ async def _live(peers: Peers, rpc: RpcServer) -> None:
 
 class SimulatedNetwork:
     """
-    Holds nodes by their host, and stops those that run when it ends.
+    Several nodes in one process, by host; leaving the block stops them all. They connect over TCP.
 
         async with SimulatedNetwork(user="u", password="p") as network:
             first = await network.start("127.77.0.1")
             network.cut("127.77.0.1", "127.77.0.2")
 
-    Owner   The nodes are owned by it; a test may stop and start them itself.
+    A test may stop and start the nodes itself.
     """
 
     def __init__(self, *, user: str, password: str) -> None:
@@ -185,16 +184,16 @@ class SimulatedNetwork:
 
     @property
     def nodes(self) -> Mapping[str, SimulatedNode]:
-        """All nodes that were ever started, by host."""
+        """All nodes that were started, by host."""
         return self._nodes
 
     @property
     def heights(self) -> dict[str, int]:
-        """The height of the chain of each node that runs, by host."""
+        """The height of the chain of each running node, by host."""
         return {host: node.chain.height for host, node in self._nodes.items() if node.is_running}
 
     async def start(self, host: str, *, datadir: Path | None = None, warmup_s: float = 0.0) -> SimulatedNode:
-        """A new node at `host`, running. One that was there before and has stopped is forgotten."""
+        """Start a new node at `host`. One that has stopped there is forgotten."""
         if host in self._nodes and self._nodes[host].is_running:
             raise RuntimeError(f"start a simulated node at {host}: one runs there; stop it first")
         node = SimulatedNode(host, user=self._user, password=self._password, datadir=datadir, warmup_s=warmup_s)
@@ -204,12 +203,12 @@ class SimulatedNetwork:
         return node
 
     def cut(self, one: str, other: str) -> None:
-        """Fault: drop the links between two nodes, and let none come about until `heal`."""
+        """Fault: cut the connections between two nodes until `heal`."""
         self._cuts.add(frozenset((one, other)))
         self._apply_cuts(one, other)
 
     def heal(self, one: str, other: str) -> None:
-        """End the fault that `cut` began."""
+        """End the fault of `cut`."""
         self._cuts.discard(frozenset((one, other)))
         self._apply_cuts(one, other)
 

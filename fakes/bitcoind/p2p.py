@@ -1,12 +1,9 @@
 """
-Links between simulated nodes, over TCP: newline-delimited JSON, one message a line.
+Connections between simulated nodes over TCP: one JSON message a line.
 
-In       A `Chain`, shared with the node that owns both, and the list of added nodes.
-Out      `on_new_blocks()` when a longer chain came in. Nothing else leaves this module.
-Owns     The listening socket, all links, and the list of added nodes.
-
-Both sides say `Hello` first. Who learns of a longer chain asks for it by a locator (`GetBlocks`), gets what it lacks
-(`Blocks`), and tells its other neighbours its new tip (`Tip`); so a block reaches every node there is a way to.
+Both sides first send `Hello`. A node that learns of a longer chain asks for it with a locator (`GetBlocks`), receives
+the missing blocks (`Blocks`), calls `on_new_blocks()`, and tells its other peers the new height (`Tip`). So a block
+reaches every connected node.
 """
 
 from __future__ import annotations
@@ -31,26 +28,26 @@ Address = tuple[str, int]
 
 
 class Hello(msgspec.Struct, tag="hello", frozen=True):
-    """Who I am: the host I listen on, and how long my chain is."""
+    """The first message: the sender's host and the height of its chain."""
 
     host: str
     height: int
 
 
 class Tip(msgspec.Struct, tag="tip", frozen=True):
-    """My chain has become this long."""
+    """The new height of the sender's chain."""
 
     height: int
 
 
 class GetBlocks(msgspec.Struct, tag="getblocks", frozen=True):
-    """Send me what follows the first of these that you have."""
+    """Asks for the blocks after the first of these that the receiver has."""
 
     locator: list[str]
 
 
 class Blocks(msgspec.Struct, tag="blocks", frozen=True):
-    """What follows `shared` in my chain."""
+    """The blocks after `shared` in the sender's chain."""
 
     shared: str
     following: list[str]
@@ -62,7 +59,7 @@ _DECODER = msgspec.json.Decoder(Message)
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Link:
-    """One connection. `name` is its other end as getpeerinfo shows it, `hello` what that end said of itself."""
+    """A connection. `name` is its peer as getpeerinfo shows it, `hello` the peer's first message."""
 
     number: int
     name: str
@@ -72,18 +69,18 @@ class Link:
 
     @property
     def host(self) -> str:
-        """The host at the other end, as that end calls itself once it has said hello."""
+        """The host of the peer, as in its Hello once that has come."""
         return parse_address(self.name)[0] if self.hello is None else self.hello.host
 
     def send(self, message: Message) -> None:
-        """Write and return; the other side reads as fast as it is written to, so nothing piles up."""
+        """Send without waiting; the peer reads as fast as this writes, so nothing piles up."""
         if not self.writer.is_closing():
             self.writer.write(msgspec.json.encode(message) + b"\n")
 
 
 class Peers:
     """
-    The peer side of one node.
+    The connections of one node and its list of added nodes.
 
     Units   Seconds of the running loop. A node that is added is tried at once, then once a second until it is linked;
             one whose link was lost, a second later.
@@ -114,7 +111,7 @@ class Peers:
             self._server.close()
 
     async def run(self) -> None:
-        """Serve peers and keep added nodes connected until cancelled, then close."""
+        """Serve peers and keep added nodes connected until cancelled, then close everything."""
         async with asyncio.TaskGroup() as self._tasks:
             try:
                 await self._keep_connected()
@@ -122,7 +119,7 @@ class Peers:
                 self.close()
 
     def add(self, entry: str) -> bool:
-        """Put `entry` on the list; False if it is there already."""
+        """Add an entry to the list; False if it is there already."""
         if entry in self.added:
             return False
         self.added.append(entry)
@@ -130,18 +127,18 @@ class Peers:
         return True
 
     def remove(self, entry: str) -> bool:
-        """Take `entry` off the list; False if it is not there. Links that exist stay."""
+        """Remove an entry from the list; False if it is not there. Connections stay."""
         if entry not in self.added:
             return False
         self.added.remove(entry)
         return True
 
     def connected_to(self, entry: str) -> bool:
-        """Whether this node has itself connected to where `entry` leads."""
+        """Whether this node has an outbound connection to the address of an entry."""
         return self._link_to(parse_address(entry)) is not None
 
     async def try_once(self, entry: str) -> None:
-        """Connect to `entry` unless that link exists; quiet if nobody answers."""
+        """Connect to an entry unless connected; no error if nothing answers."""
         address = parse_address(entry)
         if address == self._address or address[0] in self._cut_off or self._link_to(address) is not None:
             return
@@ -153,13 +150,13 @@ class Peers:
         self._begin(reader, writer, name=entry, inbound=False)
 
     def announce(self, besides: Link | None = None) -> None:
-        """Tell the neighbours the height of the chain."""
+        """Send the height of the chain to all peers but one."""
         for link in self.links:
             if link is not besides:
                 link.send(Tip(self._chain.height))
 
     def cut_off(self, hosts: frozenset[str]) -> None:
-        """Fault: have no links with these hosts, and make none, until called with others."""
+        """Fault: cut and refuse connections to these hosts, until called with others."""
         self._cut_off = hosts
         for link in self.links:
             if link.host in hosts:
@@ -226,7 +223,7 @@ class Peers:
 
 
 async def _next_message(reader: asyncio.StreamReader) -> Message | None:
-    """What the other side says next; None when the link ended or broke, or when what came is no message."""
+    """Read the next message; None at the end of the connection, or for an invalid message."""
     try:
         line = await reader.readline()
         return _DECODER.decode(line) if line else None
@@ -236,7 +233,7 @@ async def _next_message(reader: asyncio.StreamReader) -> Message | None:
 
 def parse_address(entry: str, default_port: int = P2P_PORT) -> Address:
     """
-    Host and port of an address as bitcoin writes it.
+    Split an address as bitcoin writes it into host and port.
 
     >>> parse_address("127.0.0.3"), parse_address("127.0.0.3:9"), parse_address("[::1]:9"), parse_address("::1")
     (('127.0.0.3', 18444), ('127.0.0.3', 9), ('::1', 9), ('::1', 18444))

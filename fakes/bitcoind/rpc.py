@@ -1,11 +1,7 @@
 """
-JSON-RPC over HTTP as bitcoind serves it: credentials, statuses, bodies; and faults on demand.
+JSON-RPC over HTTP as bitcoind serves it: credentials, statuses, bodies; and scripted faults.
 
-In       HTTP requests.
-Out      Calls of `Methods.call`, one for each request that is in order.
-Owns     The listening socket and the connections accepted from it.
-
-    200  the result                      400  -32600, no proper request     401  wrong credentials, empty body
+    200  the result                      400  -32600, malformed request     401  wrong credentials, empty body
     404  -32601, unknown method          404  another path, empty body      405  not POST
     500  any other error, as JSON        403, 503  only as faults
 """
@@ -35,7 +31,7 @@ _STATUS: Final = {INVALID_REQUEST: 400, METHOD_NOT_FOUND: 404}
 
 
 class Mode(Enum):
-    """How a node answers requests that reach it."""
+    """How a node answers requests."""
 
     SERVE = auto()
     HANG = auto()  # never
@@ -46,20 +42,20 @@ class Mode(Enum):
 
 @dataclass(slots=True)
 class NodeFaults:
-    """What goes wrong on purpose. Outlives a restart of the node; assign a new one to heal all."""
+    """Scripted faults of a node, kept over its restarts; assign a new value to end them all."""
 
     mode: Mode = Mode.SERVE
     delay_s: float = 0.0
     errors: deque[MethodError] = field(default_factory=deque)
 
     def fail_next(self, calls: int, *, code: int = MISC_ERROR, message: str = "Error: on demand") -> None:
-        """Answer the next `calls` calls with this error."""
+        """Fail the next `calls` calls with this error."""
         self.errors.extend(MethodError(code, message) for _ in range(calls))
 
 
 class RpcServer:
     """
-    The HTTP side of one node. `faults` is asked anew for each request.
+    The HTTP server of one node. `faults` is called for each request.
 
     Errors  OSError from `open` if the port is taken.
     """
@@ -95,13 +91,13 @@ class RpcServer:
             self._site = site
 
     async def refuse(self) -> None:
-        """Refuse new connections until `open`."""
+        """Refuse new connections until the next `open`."""
         if self._site is not None:
             await self._site.stop()
             self._site = None
 
     async def close(self) -> None:
-        """Answer what runs, a second at most, and close everything."""
+        """Answer running requests, for a second at most, and close everything."""
         self._closed.set()
         await self._runner.cleanup()
 

@@ -78,9 +78,9 @@ class Fault:
     """
 
     def __init__(self, calls: Calls, effect: _Effect, *, times: int | None, on_end: Callable[[Fault], None]) -> None:
-        self.calls = calls
+        self.calls: Calls = calls
         self.hits: int = 0
-        self.effect = effect
+        self.effect: _Effect = effect
         self._left = times
         self._on_end = on_end
 

@@ -48,10 +48,9 @@ class LiveWorld:
     """
 
     client: Client
-    namespace: str
 
     def __init__(self, *, kubeconfig: str | None = None) -> None:
-        self.namespace = f"ctrlkit-test-{secrets.token_hex(4)}"
+        self.namespace: str = f"ctrlkit-test-{secrets.token_hex(4)}"
         self._kubeconfig = kubeconfig
         self._managers: list[asyncio.Task[None]] = []
         self._exits = AsyncExitStack()

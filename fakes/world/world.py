@@ -106,7 +106,8 @@ class World:
         self.clientset: FakeClientset = FakeClientset()
         self.trace: Trace = Trace(self.tracker)
         self.clientset.intercept(functools.partial(note_changes, self.trace))
-        self.client: Client = Client(PartTransport(TestClientTransport(self.clientset), self.trace), field_manager=TEST)
+        transport = PartTransport(TestClientTransport(self.clientset), self.trace)
+        self.client: Client = Client(transport, field_manager=TEST)
         self._loops = frozenset(cluster)
         self._runtime: InProcessRuntime | None = None
         self._lag = CacheLag(self.tracker)

@@ -123,7 +123,7 @@ async def a_stage(
             client=client,
             installation=installation,
             observer=observer,
-            rpc=Nodes(rpc, tell=seen.append),
+            rpc=Nodes(rpc, on_survey=seen.append),
             start_controller=start_controller or start,
             nodes=nodes,
             blocks=blocks,
@@ -161,7 +161,7 @@ async def test_the_namespace_is_as_it_was_after_the_removal() -> None:
         again = await Installation(stage.client).install()
         await stage.walkthrough.installation.create_network(nodes=2)
         said: list[str] = []
-        await stage.walkthrough.installation.remove(tell=said.append)
+        await stage.walkthrough.installation.remove(on_delay=said.append)
 
         assert said == []
         assert again.startswith("nothing created; there before: CustomResourceDefinition")
@@ -247,7 +247,7 @@ async def test_a_removal_that_hangs_is_an_error_that_says_what_to_look_at() -> N
         await stage.walkthrough.installation.install()
 
         with pytest.raises(NotRemoved, match=r"Namespace bitcoin-\w+ was not gone after 60 s; look at namespace"):
-            await stage.walkthrough.installation.remove(tell=said.append)
+            await stage.walkthrough.installation.remove(on_delay=said.append)
     assert len(said) == 1
     assert said[0].startswith("waiting until Namespace bitcoin-")
 

@@ -1,4 +1,4 @@
-"""Tasks that run beside the walk-through, and the signals that end it."""
+"""Background tasks of the demo, and the signals that end it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @asynccontextmanager
 async def in_background(coroutine: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator[None]:
-    """Run a coroutine until the block ends; if it fails, so does the block, with a group that holds the cause."""
+    """Run a coroutine until the end of the block; its failure ends the block, as an exception group."""
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(coroutine, name=name)
         yield
@@ -23,9 +23,8 @@ async def in_background(coroutine: Coroutine[Any, Any, None], *, name: str) -> A
 
 class Interruption:
     """
-    A signal that asks to end: the walk-through is cancelled and cleans up; who waits for the signal just goes on.
-
-    A second one ends the process at once. Processes of nodes are killed then, too: their guardian sees to that.
+    The first signal cancels the demo, which cleans up, or ends `wait()`. A second one ends the process at once; the
+    guardian then kills the processes of nodes.
     """
 
     def __init__(self) -> None:
@@ -40,11 +39,11 @@ class Interruption:
         self._awaited = None
 
     def hold_back(self) -> None:
-        """The end has begun, with or without a signal: a first one that comes now lets it go on."""
+        """Let a first signal from now on not cancel the cleanup, which has begun."""
         self._task = None
 
     def arrive(self, number: int) -> None:
-        """A signal has come."""
+        """Handle a signal."""
         if self.number:
             os.write(2, b"\x1b[?25hbitcoin-controller: ended by a second signal, at once\n")  # with the cursor shown
             os._exit(128 + number)
@@ -57,7 +56,7 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Have SIGINT, SIGTERM and SIGHUP interrupt the running task, once and in order."""
+    """Have SIGINT, SIGTERM and SIGHUP interrupt the current task within the block."""
     loop, interruption = asyncio.get_running_loop(), Interruption()
     for number in SIGNALS:
         loop.add_signal_handler(number, interruption.arrive, number)

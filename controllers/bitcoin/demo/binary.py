@@ -1,4 +1,4 @@
-"""Which nodes the walk-through runs: a real bitcoind where there is one, simulated nodes where not."""
+"""Selects the nodes of the demo: a real bitcoind if there is one, else simulated nodes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NoBitcoind(CtrlkitError):
 
 
 class NodeKind(StrEnum):
-    """What the nodes are."""
+    """Whether nodes are real or simulated."""
 
     REAL = "real"
     SIMULATED = "simulated"
@@ -36,7 +36,7 @@ class NodeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """The nodes to run, and one line that says which and why."""
+    """The nodes to run, and one line that says which they are and why."""
 
     kind: NodeKind
     image: Image
@@ -45,9 +45,9 @@ class Binary:
 
 async def choose(wanted: str) -> Binary:
     """
-    The nodes for `--bitcoind`: auto, real, simulated, or the path of a bitcoind.
+    Select the nodes for `--bitcoind`: auto, real, simulated, or the path of a bitcoind.
 
-    Errors  BadArgument for a path, or a $BITCOIND, that leads to no bitcoind; NoBitcoind for `real` where none is.
+    Errors  BadArgument if a path or $BITCOIND does not lead to a bitcoind; NoBitcoind for `real` if there is none.
     """
     match wanted:
         case NodeKind.SIMULATED:
@@ -81,7 +81,7 @@ def _simulated(reason: str) -> Binary:
 
 
 async def _trouble_with(path: Path) -> str:
-    """Why a program cannot be a node here; empty if it can."""
+    """Say why a program cannot run as a node here; empty if it can."""
     try:
         process = await asyncio.create_subprocess_exec(
             path,

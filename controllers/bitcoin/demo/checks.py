@@ -1,8 +1,7 @@
 """
-What must hold at each step. Pure: objects and facts in, a Finding out.
+The conditions that are checked at each step. Pure: from objects and facts to a Finding.
 
-These checks are written against the promises of the controller, not with its code, so that both would have to be wrong
-in the same way for an error to pass.
+The checks do not use the controller's code, so an error passes only if both are wrong in the same way.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from ctrlkit.model import ObjectMeta
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """It holds; `detail` says what was seen."""
+    """The condition holds; `detail` says what was found."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """It does not hold now, and may later; `detail` says what was seen instead."""
+    """The condition does not hold yet; `detail` says what was found instead."""
 
     detail: str
 
@@ -35,10 +34,10 @@ Finding = Holds | NotYet
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """
-    One node, as its network's status and the node itself tell.
+    The state of one node, from its network's status and from the node itself.
 
-    Shape   `entries` are its list of added nodes, `peers` its connections, `blocks` the height of its chain; None where
-            the node was not asked, because it is not ready, or did not answer, and then `error` says why.
+    Shape   `entries` are its list of added nodes, `peers` its connections, `blocks` the height of its chain; None for a
+            node that is not ready, or did not answer, in which case `error` says why.
     """
 
     name: str
@@ -51,7 +50,7 @@ class NodeFacts:
 
 
 def children_fit(network: BitcoinNetwork | None, service: Service | None, stateful_set: StatefulSet | None) -> Finding:
-    """Service and StatefulSet are there and are what the network asks for."""
+    """Check that Service and StatefulSet exist and match the network."""
     if network is None:
         return NotYet("the network is not there")
     if service is None or stateful_set is None:
@@ -109,7 +108,7 @@ def _owner_faults(network: BitcoinNetwork, kind: str, child: ObjectMeta) -> list
 
 
 def all_ready(network: BitcoinNetwork | None, *, nodes: int) -> Finding:
-    """The network's status lists so many nodes, and all of them are ready."""
+    """Check that the network's status lists so many nodes, all of them ready."""
     found = () if network is None else network.status.nodes
     ready = sum(node.ready for node in found)
     waiting = ", ".join(node.node_name for node in found if not node.ready)
@@ -119,7 +118,7 @@ def all_ready(network: BitcoinNetwork | None, *, nodes: int) -> Finding:
 
 
 def all_answer(facts: Sequence[NodeFacts]) -> Finding:
-    """Each node answers for itself."""
+    """Check that each node answers."""
     silent = [fact for fact in facts if fact.blocks is None]
     if silent:
         return NotYet("; ".join(_silence(fact) for fact in silent))
@@ -127,7 +126,7 @@ def all_answer(facts: Sequence[NodeFacts]) -> Finding:
 
 
 def in_full_mesh(facts: Sequence[NodeFacts], *, nodes: int) -> Finding:
-    """There are so many nodes; each has exactly all others on its list and, unless it is alone, a connection."""
+    """Check that there are so many nodes, each with exactly all others on its list, and connected."""
     if len(facts) != nodes:
         return NotYet(f"{len(facts)} nodes, want {nodes}")
     answering = all_answer(facts)
@@ -149,7 +148,7 @@ def in_full_mesh(facts: Sequence[NodeFacts], *, nodes: int) -> Finding:
 
 
 def at_height(facts: Sequence[NodeFacts], *, blocks: int) -> Finding:
-    """All nodes answer and have exactly so many blocks."""
+    """Check that all nodes answer and have exactly so many blocks."""
     answering = all_answer(facts)
     if isinstance(answering, NotYet):
         return answering
@@ -160,7 +159,7 @@ def at_height(facts: Sequence[NodeFacts], *, blocks: int) -> Finding:
 
 
 def on_no_list(address: str, facts: Sequence[NodeFacts]) -> Finding:
-    """Of the nodes that are ready, all answer and none has the address on its list."""
+    """Check that all ready nodes answer, and none has the address on its list."""
     asked = [fact for fact in facts if fact.ready]
     answering = all_answer(asked)
     if isinstance(answering, NotYet):
@@ -174,7 +173,7 @@ def on_no_list(address: str, facts: Sequence[NodeFacts]) -> Finding:
 
 
 def replaced(node: NodeStatus | None, *, uid: str, old_uid: str, address: str) -> Finding:
-    """A node's pod is another one than before (`uid`, empty while there is none), and is ready in the status."""
+    """Check that a node has a new pod (`uid`, empty while there is none), which is ready in the status."""
     if not uid or uid == old_uid:
         return NotYet("the old pod is still there" if uid else "there is no new pod yet")
     if node is None or not node.ready or node.ip != address:
@@ -183,7 +182,7 @@ def replaced(node: NodeStatus | None, *, uid: str, old_uid: str, address: str) -
 
 
 def is_gone(left: Mapping[str, int]) -> Finding:
-    """Nothing is left; `left` counts what is, by kind."""
+    """Check that no object is left; `left` counts them by kind."""
     remains = [f"{count} {kind}" for kind, count in left.items() if count]
     return NotYet("left: " + ", ".join(remains)) if remains else Holds(f"no {', no '.join(left)}")
 

@@ -1,10 +1,8 @@
 """
-`bitcoin-controller demo`, from its options to its exit status.
+The command `bitcoin-controller demo`, from its options to its exit status.
 
-In       Options; signals.
-Out      Progress on a View, with `--output json` one object on stdout. Exit status 0 if every step held, else 1;
-         128 and the signal's number if one came before the end.
-Owns     All that runs, in one stack: it ends in reverse order, whatever happens.
+It shows progress on a View; with `--output json` it prints one object on stdout. The exit status is 0 if every step
+succeeded, else 1, or 128 and the number of a signal. Everything that it starts ends in reverse order.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ _SURVEY_EVERY_S = 1.0
 
 
 class Output(StrEnum):
-    """Whom the result is for: people, or programs."""
+    """The format of the result."""
 
     TEXT = "text"
     JSON = "json"
@@ -46,7 +44,7 @@ class Output(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """What was asked for; `kubeconfig` and `context` name a server that is there, `port` is where our own listens."""
+    """The options; `kubeconfig` and `context` name an existing server, `port` is that of the embedded one."""
 
     nodes: int
     blocks: int
@@ -61,7 +59,7 @@ class DemoOptions:
 
 
 async def demo(options: DemoOptions) -> int:
-    """Play it; the exit status."""
+    """Run the demo; returns the exit status."""
     with interruptible() as interruption:
         try:
             return await _Demo(options, interruption).run()
@@ -104,7 +102,7 @@ class _Demo:
         return 0 if report.ok else 1
 
     async def _binary(self) -> Binary | None:
-        """The nodes to run; None where a cluster that is there runs them."""
+        """Return the nodes to run; None if an existing cluster runs them."""
         if self._options.kubeconfig is not None and not self._options.with_kubelet:
             return None
         return await choose(self._options.bitcoind)
@@ -120,9 +118,9 @@ class _Demo:
         client = await enter(connect(kubeconfig=self._kubeconfig, context=self._options.context))
         installation = Installation(client)
         if self._options.kubeconfig is not None:
-            self._stack.push_async_callback(installation.remove, tell=lambda text: view.hint([text]))
+            self._stack.push_async_callback(installation.remove, on_delay=lambda text: view.hint([text]))
         observer = Observer(client, installation.network)
-        nodes = Nodes(await enter(RpcClient()), tell=view.nodes_seen)
+        nodes = Nodes(await enter(RpcClient()), on_survey=view.nodes_seen)
         await enter(in_background(observer.run(), name="observer"))
         await enter(in_background(_keep_surveying(nodes, observer), name="survey"))
         return Walkthrough(
@@ -136,7 +134,7 @@ class _Demo:
         )
 
     async def _start_controller(self) -> str:
-        """The controller as `run` has it, in this process, with its own connections."""
+        """Start the controller in this process, with its own connections."""
         enter = self._stack.enter_async_context
         client = await enter(connect(kubeconfig=self._kubeconfig, context=self._options.context))
         bitcoind = await enter(RpcClient())
@@ -151,7 +149,7 @@ class _Demo:
         return f"its caches of {watched} are filled; {WORKERS} workers"
 
     async def _stay(self, walkthrough: Walkthrough, report: Report, view: View) -> None:
-        """Stay up until a signal; after a walk-through that held, with a new network to look at."""
+        """Wait for a signal; after a successful demo, with a new network to look at."""
         if report.ok:
             await walkthrough.apply_network()
         view.hint(_hints(self._kubeconfig, self._options.context, walkthrough.network_name))
@@ -161,7 +159,7 @@ class _Demo:
 
 
 async def _run_to_the_end(manager: Manager) -> None:
-    """A reconcile that had to be cut off at the end is not the walk-through's failure."""
+    """Run the manager; a reconcile that is cut off at the end is no failure of the demo."""
     with suppress(GraceExceeded):
         await manager.run()
 

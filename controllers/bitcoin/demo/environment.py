@@ -1,10 +1,10 @@
 """
-What the walk-through plays on. Each is a context: what it began has ended when it ends, in whatever way.
+The servers for the demo. Each is a context: everything that it started ends with it.
 
     embedded   object tracker ⇒ API server on loopback ⇒ HTTP ⇒ cluster loops ⇒ processes of nodes
-    existing   a server that is there, with our cluster loops and processes beside it if asked for
+    existing   an existing server, with our cluster loops and processes if asked for
 
-Everything, the cluster loops included, speaks HTTP to the server by the kubeconfig that is yielded.
+All clients, those of the cluster loops included, use HTTP with the kubeconfig whose path is yielded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REACH_LIMIT_S = 10.0
 
 @asynccontextmanager
 async def embedded(binary: Binary, *, port: int) -> AsyncIterator[str]:
-    """A cluster of our own; the path of its kubeconfig. Errors: PortTaken."""
+    """Run a cluster of our own; yields the path of its kubeconfig. Errors: PortTaken."""
     tracker = Tracker(begins_at=version_at(now()))
     transport: Transport = EarlyProbes(tracker) if binary.kind is NodeKind.SIMULATED else tracker
     async with (
@@ -48,7 +48,7 @@ async def embedded(binary: Binary, *, port: int) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def existing(kubeconfig: str, *, context: str | None, kubelet: Binary | None) -> AsyncIterator[str]:
-    """A server that is there; with `kubelet`, one node on it. Errors: ConfigError, Unreachable, Unauthorized."""
+    """Use an existing server; with `kubelet`, run a node on it. Errors: ConfigError, Unreachable, Unauthorized."""
     async with connect(kubeconfig=kubeconfig, context=context) as client:
         await _reach(client, kubeconfig)
         if kubelet is None:
@@ -90,7 +90,7 @@ async def _has_node(client: Client) -> bool:
 
 
 async def _missing_loops(client: Client) -> frozenset[Loop]:
-    """All loops, or the kubelet alone where a controller manager does the rest: it holds a lease."""
+    """Return all loops, or only the kubelet if a controller manager holds its Lease."""
     try:
         await client.get(LEASES, "kube-system/kube-controller-manager")
     except NotFound:
@@ -102,26 +102,31 @@ PROBE_S: Final = 1
 
 
 class EarlyProbes:
-    """A Transport that has pods probed for the first time after a second, and every second."""
+    """
+    A Transport that shortens the readiness probes of new pods, for simulated nodes, which are up at once.
+
+    The controller sets a first probe after 5 seconds. Like a mutating admission webhook, this changes each pod as it is
+    created, to a probe every second; the StatefulSet that the controller wrote stays as it is.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def do(self, action: Action) -> bytes:
-        """As the transport behind, but for new pods."""
+        """Perform a call, with changed probes for a new pod."""
         creates_pod = action.verb is Verb.CREATE and action.resource.identity == PODS.identity
         if creates_pod and not action.subresource and isinstance(action.body, Mapping):
             action = replace(action, body=with_early_probes(action.body))
         return await self._transport.do(action)
 
     def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
-        """As the transport behind."""
+        """Open a watch."""
         return self._transport.watch(action)
 
 
 def with_early_probes(pod: Mapping[str, Any]) -> dict[str, Any]:
     """
-    A pod whose readiness probes do not wait.
+    Return a pod with readiness probes each second.
 
     >>> probe = {"initialDelaySeconds": 5, "periodSeconds": 5, "exec": {"command": ["true"]}}
     >>> with_early_probes({"spec": {"containers": [{"name": "c", "readinessProbe": probe}]}})["spec"]["containers"]

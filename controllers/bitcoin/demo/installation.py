@@ -1,10 +1,9 @@
 """
-Put onto a server what the walk-through needs, and take it away again.
+Installs the manifests that the demo needs on a server, and removes them again.
 
-In       The manifests that the controller is installed with; the objects in namespaces go to the walk-through's own.
-         The password is drawn anew: everybody knows that of the manifest, and can reach nodes of this machine.
-Out      Created objects. What was there before is used as it is, and stays.
-Leaves   The Deployment out: the controller runs in this process.
+Namespaced objects go to a namespace of the demo's own. The password is random, because that of the manifest is public
+and every user of this machine can reach its nodes. Existing objects are used as they are, and stay. The Deployment is
+left out: the controller runs in this process.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class NotRemoved(CtrlkitError):
 
 class Installation:
     """
-    What one walk-through made on a server.
+    The objects that one demo created on a server.
 
     Errors  ApiError, TransportError from `install` and `create_network`; NotRemoved from `remove`.
     """
@@ -55,7 +54,7 @@ class Installation:
         self.secret: str = self._sample["spec"]["secret"]
 
     async def install(self) -> str:
-        """Definition, roles and secret; says what was made and what was there."""
+        """Create definition, roles and Secret; returns a text that says what was created and what existed."""
         wanted = [*objects("crd"), {"kind": "Namespace", "metadata": {"name": NAMESPACE}}]
         wanted += [*objects("rbac"), *(_with_own_password(_in_namespace(secret)) for secret in objects("secret"))]
         made = Counter[str]()
@@ -67,13 +66,13 @@ class Installation:
         return f"{text}; namespace {NAMESPACE}"
 
     async def create_network(self, *, nodes: int) -> None:
-        """The sample network with so many nodes."""
+        """Create the sample network with so many nodes."""
         spec = {**self._sample["spec"], "nodes": nodes}
         await self._client.create(BITCOIN_NETWORKS.of(Unstructured), {**self._sample, "spec": spec})
         self._created.append((BITCOIN_NETWORKS, self.network))
 
-    async def remove(self, *, tell: Callable[[str], None]) -> None:
-        """Delete what was created, the newest first, and wait until it is gone; `tell` hears of what takes long."""
+    async def remove(self, *, on_delay: Callable[[str], None]) -> None:
+        """Delete the created objects, newest first, and wait until they are gone; `on_delay` is told of delays."""
         made, self._created = list(reversed(self._created)), []
         left = ""
         try:
@@ -83,7 +82,7 @@ class Installation:
                         await self._client.delete(resource, key)
                 for resource, key in made:
                     left = f"{resource.kind} {key}"
-                    await self._until_gone(resource, key, tell=tell)
+                    await self._until_gone(resource, key, on_delay=on_delay)
         except TimeoutError:
             raise NotRemoved(
                 f"remove what the walk-through made: {left or 'it'} was not gone after {_REMOVAL_LIMIT_S:g} s; look at "
@@ -100,13 +99,13 @@ class Installation:
         self._created.append((resource, ObjectKey(metadata.get("namespace", ""), metadata["name"])))
         return True
 
-    async def _until_gone(self, resource: AnyResource, key: ObjectKey, *, tell: Callable[[str], None]) -> None:
+    async def _until_gone(self, resource: AnyResource, key: ObjectKey, *, on_delay: Callable[[str], None]) -> None:
         tell_at = monotonic() + _TELL_AFTER_S
         with suppress(NotFound):
             while True:
                 await self._client.get(resource, key)
                 if monotonic() >= tell_at:
-                    tell(f"waiting until {resource.kind} {key} is gone; all in all {_REMOVAL_LIMIT_S:g} s at most")
+                    on_delay(f"waiting until {resource.kind} {key} is gone; all in all {_REMOVAL_LIMIT_S:g} s at most")
                     tell_at = inf
                 await asyncio.sleep(_LOOK_AGAIN_S)
 

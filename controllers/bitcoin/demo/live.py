@@ -1,4 +1,4 @@
-"""The walk-through as it happens, on a terminal: the steps with their ticks, and a table of the nodes."""
+"""A view for terminals: the list of steps, and a table of the nodes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _REFRESH_S = 0.25
 
 class LiveView:
     """
-    A View that redraws itself. A step that holds shows what was seen in a line, one that failed its whole reason.
+    A View that redraws itself. A successful step has one line, a failed one its whole reason.
 
-    Owner   Entering starts a task that keeps the seconds going; leaving ends it and leaves the last picture.
+    Entering starts a task that updates the seconds; leaving ends it and keeps the last picture on the terminal.
     """
 
     def __init__(self, console: Console) -> None:
@@ -56,42 +56,42 @@ class LiveView:
             self._live.stop()
 
     def begin(self, headline: str, steps: Sequence[str]) -> None:
-        """Show all steps that will come."""
+        """Show all steps."""
         self._headline, self._planned = headline, steps
         self._draw()
 
     def step_began(self, name: str) -> None:
-        """Count its seconds."""
+        """Show the seconds of the running step."""
         self._running_since = monotonic()
         self._draw()
 
     def step_waits(self, name: str, why: str) -> None:
-        """Beside its seconds, until it is over."""
+        """Show what the running step waits for."""
         self._waits_for = why
         self._draw()
 
     def step_ended(self, report: StepReport) -> None:
-        """Tick it off."""
+        """Mark the step as done."""
         self._running_since, self._waits_for = None, ""
         self._played.append(report)
         self._draw()
 
     def nodes_seen(self, facts: Sequence[NodeFacts]) -> None:
-        """Put them into the table."""
+        """Update the table."""
         self._facts = facts
 
     def end(self, report: Report) -> None:
-        """One line below the table."""
+        """Show the result below the table."""
         self._summary = Text(summary(report), style="bold green" if report.ok else "bold red")
         self._draw()
 
     def hint(self, lines: Sequence[str]) -> None:
-        """As they are, above the picture, which goes on."""
+        """Print the lines above the picture."""
         for line in lines:
             self._console.print(Text(line), soft_wrap=True)
 
     def picture(self) -> RenderableType:
-        """What is on the terminal now."""
+        """Return the current picture."""
         return Group(Text(self._headline, style="bold"), self._steps(), Text(), self._nodes(), self._summary)
 
     def _steps(self) -> Table:

@@ -1,4 +1,4 @@
-"""Ask the nodes themselves, all at once."""
+"""Calls to the nodes, all of them concurrently."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from ctrlkit.bitcoin.rpc import Credentials, NodeUnreachable, RpcClient, RpcErro
 from ctrlkit.bitcoin.types import NodeStatus
 
 _BLOCKS_A_CALL = 50
-"""Few enough for the slowest node to mine them within the timeout of a call."""
+"""Blocks for one call: few enough for the slowest node to mine them within the timeout."""
 
 
 class Nodes:
     """
-    The nodes of one network, by RPC.
+    The nodes of one network.
 
-    Shape   `credentials` are set once they are known; `tell` hears every survey.
-    Errors  `survey` has those of a node in its facts; the others raise RpcError.
+    Set `credentials` once they are known. `on_survey` is called with the facts of each survey. Errors: RpcError, except
+    from `survey`, which returns the errors of nodes in their facts.
     """
 
-    def __init__(self, rpc: RpcClient, *, tell: Callable[[Sequence[NodeFacts]], None]) -> None:
+    def __init__(self, rpc: RpcClient, *, on_survey: Callable[[Sequence[NodeFacts]], None]) -> None:
         self.credentials: Credentials = Credentials(user="", password="")
         self._rpc = rpc
-        self._tell = tell
+        self._on_survey = on_survey
 
     async def survey(self, nodes: Iterable[NodeStatus]) -> list[NodeFacts]:
-        """What each node says now; one that is not ready is not asked."""
+        """Return the facts of each node now; nodes that are not ready are not called."""
         facts = list(await asyncio.gather(*(self._ask(node) for node in nodes)))
-        self._tell(facts)
+        self._on_survey(facts)
         return facts
 
     async def mine(self, node: NodeStatus, blocks: int) -> None:
-        """Have a node mine so many blocks."""
+        """Mine so many blocks on a node."""
         while blocks > 0:
             count = min(blocks, _BLOCKS_A_CALL)
             await self._at(node.ip).generate(count)
             blocks -= count
 
     async def answering(self, addresses: Iterable[str]) -> list[str]:
-        """Those of the addresses at which anything still answers."""
+        """Return those addresses at which something still answers."""
         candidates = list(addresses)
         answers = await asyncio.gather(*(self._answers(address) for address in candidates))
         return [address for address, answered in zip(candidates, answers, strict=True) if answered]

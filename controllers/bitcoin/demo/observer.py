@@ -1,10 +1,8 @@
 """
-What the API server says of one network and what belongs to it, and waiting until something holds.
+Observes one network and its children with informers, and waits until conditions hold.
 
-In       Informers of this walk-through's own, so that nothing the controller believes is taken for granted.
-Out      Objects as they are now; `until` wakes at each change of one of them.
-
-What only nodes know is asked again and again by `ask_until`: nobody reports it, and real nodes set the pace there.
+The informers are not those of the controller, so that nothing it believes is taken for granted. `until` checks again at
+each change of an object; `ask_until` polls the nodes themselves.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ from ctrlkit.clock import monotonic
 from ctrlkit.model import LabelSelector, ObjectKey, Resource
 
 _TOLD_MAX: Final = 300
-"""Characters of a container's last words; the end of them says most."""
+"""Most characters of a container's message; the end is kept."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -46,21 +44,21 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Terminated(msgspec.Struct, frozen=True, rename="camel"):
-    """How a container ended; the message is what it said last."""
+    """How a container ended; the message is the end of its output."""
 
     exit_code: int = 0
     message: str = ""
 
 
 class ContainerState(msgspec.Struct, frozen=True):
-    """One of these, or neither while it runs."""
+    """The state of a container; both are None while it runs."""
 
     waiting: Waiting | None = None
     terminated: Terminated | None = None
 
 
 class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """One container: what it does now, and how its run before this one ended."""
+    """A container: its state, and that of its previous run."""
 
     restart_count: int = 0
     state: ContainerState = ContainerState()
@@ -84,7 +82,7 @@ SEEN_PODS: Final[Resource[SeenPod]] = PODS.of(SeenPod)
 
 def troubles(pods: Iterable[SeenPod]) -> str:
     """
-    What keeps the containers of pods that are not ready from running, as far as it is told; empty where nothing does.
+    Say what keeps containers of unready pods from running; empty if nothing does.
 
     >>> from ctrlkit.model import ObjectMeta
     >>> ended = ContainerState(terminated=Terminated(exit_code=1, message="Error: no such flag"))
@@ -124,15 +122,13 @@ class _Listers:
 
 class Observer:
     """
-    Sees one network, by key.
+    Observes one network, by key. Run `run()` in the background, then call `watch`.
 
-    Shape   Before `watch` there is nothing to see. `last` is what was found when something was looked at last, and
-            `last_at` the moment since when it has been so.
-    Owner   Whoever made it runs `run()` beside the walk-through.
+    `last` is the newest Finding, `last_at` the moment since when it has been the same.
     """
 
     def __init__(self, source: ListWatchMaker, key: ObjectKey) -> None:
-        self.key = key
+        self.key: ObjectKey = key
         self.last: Finding = NotYet("nothing was looked at")
         self.last_at: float = 0.0
         self._factory = InformerFactory(source, namespaces=[key.namespace])
@@ -140,11 +136,11 @@ class Observer:
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Mirror the server until cancelled."""
+        """Run the informers until cancelled."""
         await self._factory.run()
 
     async def watch(self) -> None:
-        """Begin to look, once the kinds are served. Errors: NotSynced."""
+        """Start the informers, once the kinds are served. Errors: NotSynced."""
         networks, services = self._factory.informer(BITCOIN_NETWORKS), self._factory.informer(SERVICES)
         stateful_sets, pods = self._factory.informer(STATEFULSETS), self._factory.informer(SEEN_PODS)
         for informer in (networks, services, stateful_sets, pods):
@@ -184,7 +180,7 @@ class Observer:
         return () if network is None else network.status.nodes
 
     async def until(self, check: Callable[[], Finding]) -> str:
-        """Wait until a check of what is seen here holds; its detail."""
+        """Wait until a check of the objects here holds; returns its detail."""
         while True:
             changed = self._changed
             found = self._found(check())
@@ -193,7 +189,7 @@ class Observer:
             await changed.wait()
 
     async def ask_until(self, check: Callable[[], Awaitable[Finding]]) -> str:
-        """Ask until a check holds; its detail."""
+        """Poll until a check holds; returns its detail."""
         while True:
             found = self._found(await check())
             if isinstance(found, Holds):
@@ -201,7 +197,7 @@ class Observer:
             await asyncio.sleep(_ASK_AGAIN_S)
 
     def last_seen(self) -> str:
-        """What was seen last, and what keeps pods from running."""
+        """Describe the newest finding, and what keeps pods from running."""
         return "; ".join(part for part in (self.last.detail, troubles(self.pods.values())) if part)
 
     def _found(self, finding: Finding) -> Finding:

@@ -1,4 +1,4 @@
-"""How a step is played: within its deadline, to a report, whatever goes wrong in it; and a word when it drags on."""
+"""Runs the steps of the demo, each within its deadline, and reports their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ctrlkit.errors import CtrlkitError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """How one step went; `detail` is what was seen, or why it did not hold."""
+    """The result of a step; `detail` is what was found, or why it failed."""
 
     name: str
     ok: bool
@@ -29,7 +29,7 @@ class StepReport:
 @dataclass(slots=True, kw_only=True)
 class Report:
     """
-    The steps played so far, of `planned`: at least one, so that a walk-through that never began did not hold.
+    The results of the steps so far, of `planned`, which is at least one, so that a demo that never began has failed.
 
     >>> report = Report(bitcoind="real", nodes=3, planned=1)
     >>> report.steps.append(StepReport(name="mine", ok=True, seconds=1.25, detail="all have 101 blocks"))
@@ -44,11 +44,11 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every step was played, and held."""
+        """Whether every planned step succeeded."""
         return len(self.steps) == self.planned and all(step.ok for step in self.steps)
 
     def to_json(self) -> str:
-        """One object on one line, for programs."""
+        """Format as a JSON object on one line."""
         fields = {"ok": self.ok, "bitcoind": self.bitcoind, "nodes": self.nodes, "steps": self.steps}
         return msgspec.json.encode(fields).decode()
 
@@ -57,17 +57,17 @@ INTERRUPTED: Final = "interrupted before it was done"
 
 
 STANDSTILL_S: Final = 10.0
-"""A step that has come no further for so long says what it waits for."""
+"""Seconds without progress after which the view shows what a step waits for."""
 _LOOK_AGAIN_S: Final = 1.0
 
 
 class StepFailed(CtrlkitError):
-    """A step saw something that must not be; waiting would not help."""
+    """A step found something wrong that waiting would not change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: `play` does it, returns when it holds, and says what was seen."""
+    """A step: `play` performs it, waits for its conditions, and returns what was found."""
 
     name: str
     deadline_s: float
@@ -75,23 +75,23 @@ class Step:
 
 
 class StepView(Protocol):
-    """Who is told of steps."""
+    """Shows steps."""
 
     def step_began(self, name: str) -> None:
-        """A step begins."""
+        """A step began."""
         ...
 
     def step_waits(self, name: str, why: str) -> None:
-        """It has come no further for a while."""
+        """A step has made no progress for a while."""
         ...
 
     def step_ended(self, report: StepReport) -> None:
-        """It held, or did not."""
+        """A step succeeded or failed."""
         ...
 
 
 async def play(steps: Sequence[Step], *, observer: Observer, report: Report, view: StepView) -> None:
-    """Play the steps in order, up to the first that does not hold; the report grows with each."""
+    """Run the steps in order, up to the first that fails, and add each result to the report."""
     for step in steps:
         view.step_began(step.name)
         telling = asyncio.create_task(_tell_of_standstill(step, observer, view), name="standstill")
@@ -127,7 +127,7 @@ async def _play_one(step: Step, observer: Observer, report: Report) -> StepRepor
 
 
 async def _tell_of_standstill(step: Step, observer: Observer, view: StepView) -> None:
-    """Say what a step waits for when nothing has moved for a while, and again when there is something else to say."""
+    """Show what a step waits for after a while without progress, and again when that changes."""
     quiet_since, told = monotonic(), ""
     while True:
         await asyncio.sleep(_LOOK_AGAIN_S)

@@ -1,4 +1,4 @@
-"""What a person sees of a walk-through; here, lines one after the other, for pipes and logs."""
+"""The output of the demo: the View interface, and a view that prints lines, for pipes and logs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from ctrlkit.bitcoin.demo.checks import NodeFacts
-from ctrlkit.bitcoin.demo.steps import Report, StepReport
+from ctrlkit.bitcoin.demo.steps import Report, StepReport, StepView
 from ctrlkit.clock import monotonic
 
 
-class View(Protocol):
-    """Who shows a walk-through; entered for as long as it lasts."""
+class View(StepView, Protocol):
+    """Shows the demo; entered while it runs."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -21,30 +21,21 @@ class View(Protocol):
     ) -> None: ...
 
     def begin(self, headline: str, steps: Sequence[str]) -> None:
-        """Say what will be played, on which nodes."""
-
-    def step_began(self, name: str) -> None:
-        """A step is being played."""
-
-    def step_waits(self, name: str, why: str) -> None:
-        """The step has come no further for a while."""
-
-    def step_ended(self, report: StepReport) -> None:
-        """A step is over."""
+        """Show the nodes and the names of all steps."""
 
     def nodes_seen(self, facts: Sequence[NodeFacts]) -> None:
-        """The nodes as they are now."""
+        """The facts of all nodes were read."""
 
     def end(self, report: Report) -> None:
-        """All is played."""
+        """The demo has ended."""
 
     def hint(self, lines: Sequence[str]) -> None:
-        """What to try next."""
+        """Show lines of advice."""
 
 
 class PlainView:
     """
-    A line for each step, and after it a line for each node that is not as it was.
+    Prints a line for each step, followed by a line for each node that has changed.
 
         [ 14.9s] ok   nodes become ready one by one (11.9 s): 3 of 3 ready in the network's status
                       my-network-sts-0  ready      127.44.0.1       2 peers    0 blocks
@@ -66,18 +57,18 @@ class PlainView:
         self._stream.flush()
 
     def begin(self, headline: str, steps: Sequence[str]) -> None:
-        """One line."""
+        """Print one line."""
         self._write(headline)
 
     def step_began(self, name: str) -> None:
-        """Nothing: its end says all."""
+        """Print nothing until the step ends."""
 
     def step_waits(self, name: str, why: str) -> None:
-        """One line."""
+        """Print one line."""
         self._write(f"{self._elapsed()} wait {name}: {why}")
 
     def step_ended(self, report: StepReport) -> None:
-        """One line, and those of the nodes that changed."""
+        """Print one line, and one for each node that has changed."""
         word = "ok  " if report.ok else "FAIL"
         self._write(f"{self._elapsed()} {word} {report.name} ({report.seconds:.1f} s): {report.detail}")
         lines = {fact.name: node_line(fact) for fact in self._facts}
@@ -87,15 +78,15 @@ class PlainView:
         self._shown = lines
 
     def nodes_seen(self, facts: Sequence[NodeFacts]) -> None:
-        """Kept for the end of the step."""
+        """Keep them for the end of the step."""
         self._facts = facts
 
     def end(self, report: Report) -> None:
-        """One line."""
+        """Print one line."""
         self._write(summary(report))
 
     def hint(self, lines: Sequence[str]) -> None:
-        """As they are."""
+        """Print the lines."""
         for line in lines:
             self._write(line)
 
@@ -109,7 +100,7 @@ class PlainView:
 
 def node_line(fact: NodeFacts) -> str:
     """
-    One node in one line.
+    Format a node as one line.
 
     >>> node_line(NodeFacts(name="net-sts-0", ready=True, address="127.16.0.1", peers=2, blocks=101))
     'net-sts-0  ready      127.16.0.1       2 peers  101 blocks'
@@ -122,13 +113,13 @@ def node_line(fact: NodeFacts) -> str:
 
 
 def known(number: int | None) -> str:
-    """A number, or a dash where it is not known."""
+    """Format a number, or a dash if it is unknown."""
     return "-" if number is None else str(number)
 
 
 def summary(report: Report) -> str:
     """
-    The result in one line.
+    Format the result as one line.
 
     >>> summary(Report(bitcoind="real", nodes=3, planned=0))
     'all 0 steps held in 0.0 s'

@@ -1,8 +1,7 @@
 """
-The steps a user of the original would take, each checked against the nodes themselves and against the API server.
+The steps of the demo, each checked against the nodes themselves and against the API server.
 
-In       A server with the manifests to install, a controller to start, nodes to ask.
-Out      Steps that are played in order; each builds on the ones before.
+They run in order; each depends on those before it.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ from ctrlkit.model.meta import is_newer
 
 _SHORT_S = 30.0
 _A_POD_S = 30.0
-"""How long a pod may take until it is ready; pods of a StatefulSet wait for each other."""
+"""Seconds for a pod to become ready; pods of a StatefulSet wait for each other."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Walkthrough:
     """
-    One walk-through of a network of `nodes` nodes and `blocks` blocks.
+    The demo of a network with `nodes` nodes and `blocks` blocks.
 
-    Errors  A step raises StepFailed, ApiError, TransportError or RpcError; it waits for what does not hold yet.
+    A step waits for conditions that do not hold yet, and raises StepFailed, ApiError, TransportError or RpcError.
     """
 
     client: Client
@@ -48,7 +47,7 @@ class Walkthrough:
     blocks: int
 
     def steps(self) -> tuple[Step, ...]:
-        """All steps, in order."""
+        """Return all steps, in order."""
         more, pods_s = self.nodes + 1, _SHORT_S + self.nodes * _A_POD_S
         return (
             Step("install CRD, RBAC and secret", _SHORT_S, self._install),
@@ -70,7 +69,7 @@ class Walkthrough:
         return self.observer.key.name
 
     async def apply_network(self) -> None:
-        """Create the network."""
+        """Create the sample network."""
         await self.installation.create_network(nodes=self.nodes)
 
     # ---- the steps --------------------------------------------------------------------------------------------------
