@@ -22,7 +22,7 @@ test: $(READY) bitcoind kubectl  ## run all tests  (ARGS="-k mesh")
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-all: $(READY) bitcoind kubectl schemathesis  ## run the long tests too: fuzzing, soaks, mutations
-	@$(BIN)/python -m pytest -m "not judge" --hypothesis-profile=thorough $(PARALLEL) $(ARGS)
+	@$(BIN)/python -m pytest -m "not judge" --hypothesis-profile=thorough --timeout=1800 $(PARALLEL) $(ARGS)
 
 judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
 	@$(BIN)/python -m pytest -m judge $(ARGS)
