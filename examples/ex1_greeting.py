@@ -1,5 +1,5 @@
 """
-1. Every Greeting gets a ConfigMap that carries its text: a controller in the short form.
+1. Every Greeting gets a ConfigMap that carries its text: a controller of one decorated function.
 
     ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml
     ctrlkit run examples.ex1_greeting:greet --kubeconfig kc

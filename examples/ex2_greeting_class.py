@@ -1,5 +1,5 @@
 """
-2. The same with classes: what the short form does for you, by hand.
+2. The same with classes: what the decorator does for you, by hand.
 
     ctrlkit apiserver --kubeconfig kc examples/kinds.yaml examples/objects.yaml
     ctrlkit run examples.ex2_greeting_class:build --kubeconfig kc

@@ -350,7 +350,7 @@ class Informer(Generic[T]):
         self._waiters.check_soon()
 
     def advance(self, version: str, *, scope: str) -> None:
-        """All up to a version was told."""
+        """Note that a scope has reached a version."""
         self._waiters.check_soon()
 
     def list_failed(self, error: Exception, *, scope: str) -> None:
@@ -368,7 +368,7 @@ class Informer(Generic[T]):
         return bool(synced) and synced | self._skipped >= self._reflectors.keys()
 
     def _look_for_sync(self, *, listed: str | None = None) -> None:
-        """Tell the handlers, once, that what they were told so far is all that was there."""
+        """Once all scopes are listed, mark what the handlers got so far as the first list."""
         if not self._initial_ended and self._have_synced(listed=listed):
             self._initial_ended = True
             for registration in self._registrations:
@@ -428,7 +428,7 @@ class Informer(Generic[T]):
 
 
 def _oldest(ages: Sequence[float | None]) -> float | None:
-    """How long ago the scope was told anything that has waited longest; None where one still waits for the first."""
+    """The age of the last event of the scope that has waited longest; None where one has had none."""
     known = [age for age in ages if age is not None]
     return max(known, default=None) if len(known) == len(ages) else None
 

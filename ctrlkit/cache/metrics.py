@@ -34,7 +34,7 @@ METRICS = (
     Family("informer_index_failures_total", "Objects that an index function could not take.", COUNTER, INFORMER_LABELS),
     Family("informer_dropped_items_total", "Changes that removed handlers did not see.", COUNTER, INFORMER_LABELS),
     Family("informer_synced", "1 once the first list is in the store.", GAUGE, INFORMER_LABELS),
-    Family("informer_last_event_age_seconds", "Since the server told anything.", GAUGE, _OF_SCOPES),
+    Family("informer_last_event_age_seconds", "Since the last line from the server.", GAUGE, _OF_SCOPES),
     Family("informer_lists_total", "Lists asked for, by reason.", COUNTER, (*_OF_SCOPES, "reason")),
     Family("informer_watches_total", "Watches asked for.", COUNTER, _OF_SCOPES),
     Family("informer_failing", "1 while the last list or watch failed.", GAUGE, (*_OF_SCOPES, "verb", "cause")),

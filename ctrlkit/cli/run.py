@@ -1,8 +1,8 @@
 """
 `ctrlkit run MODULE:ATTRIBUTE`: controllers of a module, against a cluster, until a signal.
 
-The attribute is a short form, a build function, or several of them in a list. Modules of the current directory are
-found, as with `python -m`.
+The attribute is a function decorated with @reconciler, a build function, or several of them in a list. Modules of the
+current directory are found, as with `python -m`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def load_builds(target: str) -> tuple[Build, ...]:
     found = getattr(module, attribute)
     builds = tuple(found) if isinstance(found, list | tuple) else (found,)
     if not builds:
-        raise ConfigError(f"run {target}: the list is empty; put a build function or a short form into it")
+        raise ConfigError(f"run {target}: the list is empty; put a build function or an @reconciler function into it")
     for build in builds:
         if (why_not := _objection(build)) is not None:
             raise ConfigError(
@@ -117,7 +117,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.allow_abbrev = False
-    parser.add_argument("target", metavar="MODULE:ATTRIBUTE", help="a short form, a build function, or a list of them")
+    parser.add_argument(
+        "target", metavar="MODULE:ATTRIBUTE", help="an @reconciler function, a build function, or a list of them"
+    )
     add_flags(parser, settings_known().values())
 
 

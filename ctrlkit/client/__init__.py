@@ -1,4 +1,4 @@
-"""Typed verbs over a Transport: what a reconciler writes with, and where informers get their lists and watches."""
+"""The Client: typed verbs over a Transport, and the lists and watches of informers."""
 
 from __future__ import annotations
 

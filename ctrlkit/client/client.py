@@ -37,14 +37,14 @@ T = TypeVar("T")
 
 
 class DryRun(Enum):
-    """Whether a write is carried out, or only checked and answered as if it were."""
+    """Whether a write is carried out, or only validated and answered as if it were."""
 
     NO = "no"
     ALL = "All"
 
 
 class Propagation(Enum):
-    """What becomes of the objects that an object owns when it is deleted."""
+    """What happens to dependents when their owner is deleted."""
 
     BACKGROUND = "Background"
     FOREGROUND = "Foreground"
@@ -304,7 +304,7 @@ class Client:
 
     async def get_scale(self, resource: AnyResource, key: ObjectKey | str) -> Scale:
         """
-        How many replicas an object wants and has.
+        Read the scale subresource of an object.
 
             scale = await client.get_scale(STATEFULSETS, "demo/web")
         """
@@ -313,7 +313,7 @@ class Client:
 
     async def set_scale(self, resource: AnyResource, key: ObjectKey | str, replicas: int) -> Scale:
         """
-        Say how many replicas an object wants; the rest of it is not touched.
+        Set `spec.replicas` through the scale subresource; the rest of the object is not touched.
 
             await client.set_scale(STATEFULSETS, "demo/web", 5)
         """

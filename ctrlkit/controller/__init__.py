@@ -1,4 +1,4 @@
-"""Reconcilers and what surrounds them: sources, predicates, workers, outcomes, owners, finalizers."""
+"""Controllers: the sources that enqueue keys, the workers that reconcile them, and helpers for reconcilers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Why a key is wanted: noted when something happens, put into words when its run begins (row B30).
+Why a key is reconciled: noted when something happens, put into words when its run begins. Row B30.
 
 In       Changes of watched objects, and words of others, each with the key it led to.
 Out      For the run that begins: causes in words, since when the key waited, how many things led to it.
@@ -23,7 +23,7 @@ CAUSES_MAX: Final = 8
 
 
 class CauseKind(StrEnum):
-    """What sort of thing led to a run."""
+    """What kind of thing led to a reconcile."""
 
     EVENT = "event"  # the object itself changed
     OWNER = "owner"  # something it owns changed
@@ -40,7 +40,7 @@ class CauseKind(StrEnum):
 
 class RunCauses(NamedTuple):
     """
-    What led to one run.
+    What led to one reconcile.
 
     Shape   `causes` are words, the first ones and the number of the rest; `kinds` one for each that was kept. `merged`
             counts all changes and calls that one run answers, at least 1. `since` is when the key became ready, on the
@@ -92,7 +92,7 @@ class _Waiting:
 
 class Causes:
     """
-    What led to the next run of each key that waits.
+    Collects what leads to the next reconcile of each waiting key.
 
     >>> from ctrlkit.model import Record
     >>> from ctrlkit.model.kinds import PODS
@@ -123,7 +123,7 @@ class Causes:
     def note_change(
         self, key: ObjectKey, kind: CauseKind, resource: AnyResource, change: Change[Any], now: float | None = None
     ) -> None:
-        """A change of a watched object led to a key, by this relation."""
+        """Note that a change of a watched object led to a key, by this relation."""
         old, new, by_key = change.old, change.new, self._by_key
         record = change.record if new is None else new
         oldest = None if old is None else old.meta
@@ -141,20 +141,19 @@ class Causes:
         waiting.add(what, (kind, resource, record.key, oldest, record.meta, new is None, change.cause, now), now)
 
     def note(self, key: ObjectKey, kind: CauseKind, words: str, now: float | None = None) -> None:
-        """Something else led to a key."""
+        """Note that something else led to a key."""
         self._waiting(key, self._by_key.get(key)).add(words, kind, self._clock() if now is None else now)
 
     def note_due(self, key: ObjectKey, kind: CauseKind, at: float) -> None:
-        """A key will be wanted at a time: for a retry, or because its last run asked for it."""
+        """Note that a key is to be reconciled at a time: for a retry, or because its last run asked for it."""
         waiting = self._waiting(key, self._by_key.get(key))
         waiting.due_kind, waiting.due_at = kind, at
 
     def take(self, key: ObjectKey, now: float) -> RunCauses:
         """
-        What led to the run that begins now.
+        Return what led to the reconcile that begins now, and forget it.
 
-        A wish that is not due yet had no part in a run for which there are other causes; a retry has, for that is what
-        the run is.
+        A RequeueAfter that is not due yet is no cause where there are others; a pending retry always is.
         """
         noted = self._by_key.pop(key, None)
         if noted is None:
@@ -182,15 +181,15 @@ class Causes:
         return waiting
 
     def drop(self, key: ObjectKey) -> None:
-        """A key will not run for what led to it so far."""
+        """Forget what led to a key so far."""
         self._by_key.pop(key, None)
 
     def clear(self) -> None:
-        """No key will run any more."""
+        """Forget everything."""
         self._by_key.clear()
 
     def keys(self) -> tuple[ObjectKey, ...]:
-        """The keys that something was noted for since they ran last."""
+        """The keys for which something was noted since their last run."""
         return tuple(self._by_key)
 
 
@@ -238,7 +237,7 @@ def _verb(old: ObjectMeta | None, new: ObjectMeta) -> str:
 
 
 def _kind(seen: _Seen) -> CauseKind:
-    """The relation says why, unless it was no watch that told."""
+    """The relation, unless the change came from something other than a watch."""
     return _KINDS.get(seen[6], seen[0])
 
 

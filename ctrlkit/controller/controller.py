@@ -6,10 +6,10 @@ Out      Calls of the reconciler, one at a time for each key, and one log line f
 Owns     The work queue, the tasks of its sources and workers, and its handlers at the informers.
 
 C-a  No worker starts before every source has handed over what was there at the beginning, and `may_work` is set. Until
-     then a controller that waits for it keeps no keys; what its sources know by then is queued (sources.py).
-C-b  stop() ends the enqueuer; reconciles that run go on, undisturbed, and run() returns when the last has ended.
+     then a controller that waits for it keeps no keys; what its sources know by then is queued (sources/source.py).
+C-b  After stop() no key is taken in; reconciles that run go on, undisturbed, and run() returns when the last has ended.
 C-c  A failed reconcile costs its key a delay and nobody else anything.
-C-d  A reconcile reads what the last one of its key wrote, or began late and said so (gate.py).
+C-d  A reconcile reads what the last one of its key wrote, or began late, which is logged (writes.py).
 C-e  A key that is not owned (restrict) is not started.
 
 Rows K1 to K6, K15, K17; B2, B12, B32. What a worker does is in worker.py.
@@ -44,7 +44,7 @@ SLICE: Final = 1000
 
 
 class Replicas(Enum):
-    """Which replicas of a program work: the one that leads, or each."""
+    """Which replicas of a program run a controller: the leader, or all of them."""
 
     LEADER = "leader"
     ALL = "all"
@@ -60,7 +60,7 @@ class _State(Enum):
 
 class Controller:
     """
-    Keeps the objects of one kind as they should be.
+    Calls a reconciler with the keys that its sources find, one call at a time for each key.
 
         async def reconcile(request: Request) -> Outcome:
             network = networks.lister.find(request.key)
@@ -128,16 +128,16 @@ class Controller:
         self._stopped = asyncio.Event()
         self._failure: Exception | None = None
         self._log = logger("controller", controller=name)
-        self._sources = ActiveSources(self._enqueuer, self._gate, owner_checks, failed=self._end_with)
+        self._sources = ActiveSources(self._enqueuer, self._gate, owner_checks, on_failure=self._end_with)
         for source in watches:
             self._sources.add(source)
 
     async def run(self, *, may_work: asyncio.Event | None = None) -> None:
         """
-        Wait for the sources and for `may_work` (None: for nothing), then work until stop().
+        Wait for the sources and for `may_work` (None: for nothing), then reconcile until stop().
 
-        While it waits for `may_work` its sources run, and nothing they say is kept; then all that they know is queued,
-        with LOW priority. Cancelling cuts off what runs, and still awaits its end.
+        While it waits for `may_work` its sources run, and their keys are dropped; then all keys that they know are
+        enqueued with LOW priority. Cancelling cancels the running reconciles, and still awaits their end.
 
         Errors  RuntimeError for a second run. What a source raised, and ReconcilerExit, once the reconciles that
                 ran have ended.
@@ -197,12 +197,12 @@ class Controller:
     @asynccontextmanager
     async def watching(self, source: Source) -> AsyncIterator[None]:
         """
-        Have a source for the length of a block; it begins at once, or with the controller.
+        Add a source for the length of a block; it starts at once, or with the controller.
 
             async with manager.borrow_informer(SECRETS) as secrets, controller.watching(Watch(secrets, to_self)):
                 ...
 
-        What it had added stays in the queue. Errors  RuntimeError once the controller has stopped.
+        The keys it added stay in the queue. RuntimeError once the controller has stopped.
         """
         if self._state is _State.ENDED:
             raise RuntimeError(f"watch {source.name} for controller {self.name}: it has stopped; make a new one")
@@ -225,28 +225,28 @@ class Controller:
     # Which keys are this replica's. Who shares the keys out calls these; see ctrlkit.election.
 
     def restrict(self, owns: Callable[[ObjectKey], bool]) -> None:
-        """From now on start no key that is not owned; what the answer is may change with time."""
+        """Reconcile only keys for which `owns` is true; it is asked each time, as the answer may change."""
         self._enqueuer.owns = owns
 
     def enqueue_known(self, where: Callable[[ObjectKey], bool]) -> None:
         """
-        Add, with LOW priority, every key of these that its sources know of, as those of its caches.
+        Enqueue, with LOW priority, the keys that pass `where` and that the sources know of, such as those in caches.
 
-        Keys of objects that are gone, and that no other object leads to, are not among them: as after a restart. It is
-        begun here and goes on a slice at a time; before the run there is nothing to do, for first lists bring all.
+        Keys of objects that are gone, and that no other object leads to, are not among them, as after a restart. It
+        starts here and goes on a slice at a time. Before the run it does nothing: first lists bring all keys.
         """
         self._sources.replay(where)
 
     async def quiesce(self, where: Callable[[ObjectKey], bool]) -> None:
-        """Return when no key of these runs. Together with `restrict` none is started again, and none is owed."""
+        """Return once no key that passes `where` is being reconciled; drop the retries of those not owned."""
         await self._drop_foreign(where)
         await self._workers.running.quiet(where)
 
     def cut_off(self, where: Callable[[ObjectKey], bool]) -> None:
         """
-        Cancel the reconciles of these keys that run now, and nobody else; they are counted and told of.
+        Cancel the running reconciles of keys that pass `where`; each is counted and logged.
 
-        It takes no longer than there are workers; what is owed to these keys is for `quiesce`.
+        It only looks at what runs; retries of these keys are dropped by `quiesce`.
         """
         self._workers.running.cut_off(where)
 
@@ -259,8 +259,9 @@ class Controller:
 
     def busy(self) -> tuple[str, ...]:
         """
-        What is not done yet, in words: running and ready keys, owed retries. A pending RequeueAfter is idle, and so is
-        a controller that may not work yet.
+        Describe what is not done yet: running and ready keys, pending retries.
+
+        A pending RequeueAfter is idle, and so is a controller that may not work yet.
         """
         match self._state:
             case _State.SYNCING:
@@ -272,7 +273,7 @@ class Controller:
         return tuple(f"controller:{self.name} {report}" for report in reports)
 
     def retries(self, *, first: int | None = None) -> tuple[Retry, ...]:
-        """The keys that are owed a retry; with `first` only so many, those that come due next, in order."""
+        """The keys that wait for a retry; with `first` only so many, those that come due next, in order."""
         return self._retries.pending(first)
 
     def statistics(self) -> ControllerStatistics:
@@ -314,7 +315,7 @@ class Controller:
         self.stop()
 
     async def _drop_foreign(self, where: Callable[[ObjectKey], bool]) -> None:
-        """Forget what is owed to keys of these that are not this replica's, a slice at a time."""
+        """Drop what is pending for keys of these that are not this replica's, a slice at a time."""
         keys = iter(self._enqueuer.causes.keys())
         while part := list(islice(keys, SLICE)):
             for key in part:

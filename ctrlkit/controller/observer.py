@@ -54,7 +54,7 @@ class Run:
 
 class Observer(Protocol):
     """
-    What is told of the reconciles of controllers that start while it stands in OBSERVER.
+    Is called for each reconcile of the controllers that start while it stands in OBSERVER.
 
     Both calls are made in the task and the context in which the reconcile runs: a context variable that the first sets
     is seen by the reconcile, and can be reset by the second.
@@ -86,7 +86,7 @@ def with_tracing(observer: Observer | None) -> Observer | None:
 
 
 class Observers:
-    """Several observers as one; the last one told of a beginning is the first one told of its end."""
+    """Several observers as one; they are called in reverse order at the end of a reconcile."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)
@@ -103,7 +103,7 @@ class Observers:
 
 
 class Tracing:
-    """An Observer that makes spans. It is told of beginning and end in the task that reconciles."""
+    """An Observer that makes spans; it is called in the task that reconciles."""
 
     def __init__(self, maker: Tracer) -> None:
         self._tracer = maker

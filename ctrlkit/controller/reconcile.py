@@ -104,7 +104,7 @@ Reconcile = Callable[[Request], Awaitable[Outcome]]
 Makes the world look as one object says it should, from what the listers show now.
 
 It may be called at any time, for an object that is gone too, and again after having been cut off at any await. It is
-never called for one key twice at a time. What it raises decides what comes next: see verdict.py.
+never called for one key twice at a time. What it raises decides what comes next, as the table above says.
 """
 
 

@@ -1,5 +1,5 @@
 """
-What failed and is owed another run, and when.
+Which keys failed, and when they are tried again.
 
     a failure      the queue's limiter says when: 5 ms and doubling, and the attempts count up
     a conflict     a short wait of its own: 5 ms, doubling to 1 s while one conflict follows another, and the failures
@@ -29,7 +29,7 @@ ERROR_MAX: Final = 500
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """
-    A key that is owed a retry: `failures` in a row so far, conflicts included, when it comes due on the loop's clock,
+    A key that waits for a retry: `failures` in a row so far, conflicts included, when it comes due on the loop's clock,
     and what the last one was.
     """
 
@@ -41,9 +41,9 @@ class Retry:
 
 class PendingRetries:
     """
-    The keys of one queue that failed.
+    The failed keys of one queue, and the times of their retries.
 
-    Owner   The workers of a controller, who tell how each run ended.
+    Owner   The workers of a controller, which report how each run ended.
     """
 
     def __init__(self, queue: WorkQueue[ObjectKey]) -> None:
@@ -59,7 +59,7 @@ class PendingRetries:
         return self._queue.failures(key) + self._conflicts.failures(key) + self._postponed[key] + 1
 
     def began(self, key: ObjectKey) -> None:
-        """A run of a key begins, or is dropped: no other is owed."""
+        """A run of a key begins, or is dropped: no retry is pending any more."""
         self._waiting.pop(key, None)
         self._errors.pop(key, None)
 
@@ -99,13 +99,13 @@ class PendingRetries:
         self._queue.forget(key)
 
     def close(self) -> None:
-        """Nothing is owed to anybody any more."""
+        """Drop all pending retries, and take no more."""
         self._closed = True
         self._waiting.clear()
         self._errors.clear()
 
     def pending(self, first: int | None = None) -> tuple[Retry, ...]:
-        """The keys that are owed a retry; with `first` only so many, those that come due next, in order."""
+        """The keys that wait for a retry; with `first` only so many, those that come due next, in order."""
         due = {**self._queue.retries(), **self._waiting}
         keys = due if first is None else nsmallest(first, due, key=due.__getitem__)
         return tuple(

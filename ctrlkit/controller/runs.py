@@ -27,7 +27,7 @@ from ctrlkit.workqueue import QueueStatistics
 @dataclass(slots=True, eq=False)
 class Running:
     """
-    One of them.
+    One running reconcile.
 
     Shape   `limit` is the block that it runs in: whoever brings its deadline forward cuts it off. `cut_off` says that
             this was done on purpose; `reported` that it was logged as stuck.
@@ -46,15 +46,15 @@ class Running:
 
 class RunningKeys:
     """
-    The table of them, the one that began first in front.
+    The reconciles that run now, the one that began first in front.
 
-    Units   `stuck_after_s`: a reconcile that runs longer is stuck; `stuck` is then told of it, once.
+    Units   `stuck_after_s`: a reconcile that runs longer is stuck; `on_stuck` is then called, once.
     Owner   The workers of one controller, who begin and end each.
     """
 
-    def __init__(self, *, stuck_after_s: float, stuck: Callable[[Run], None]) -> None:
+    def __init__(self, *, stuck_after_s: float, on_stuck: Callable[[Run], None]) -> None:
         self._stuck_after_s = stuck_after_s
-        self._tell_stuck = stuck
+        self._on_stuck = on_stuck
         self._by_key: dict[ObjectKey, Running] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[asyncio.Event] = []
@@ -121,7 +121,7 @@ class RunningKeys:
 
     def _look(self, when: float) -> None:
         """
-        Tell of those that have become stuck, and look again when the next one may have.
+        Report those that have become stuck, and look again when the next one may have.
 
         It is `when`, whatever the clock says: a loop may be early by its clock's resolution.
         """
@@ -133,7 +133,7 @@ class RunningKeys:
                 return
             if not running.reported:
                 running.reported = True
-                self._tell_stuck(running.run)
+                self._on_stuck(running.run)
 
 
 BUCKETS_S: Final = tuple(
@@ -149,9 +149,9 @@ BUCKETS_S: Final = tuple(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerStatistics:
     """
-    A picture of one controller.
+    Statistics of one controller, at one moment.
 
-    Shape   `results` counts reconciles by their end, `took` is how long these ran. `unforeseen` are those of them that
+    Shape   `results` counts reconciles by result, `took` is how long these ran. `unforeseen` are those of them that
             raised what is no CtrlkitError, `timeouts` those that the controller's own time limit ended;
             `cancelled` were cut off and have no result. `causes` counts by kind what led to reconciles.
             `source_failures` counts mappers, predicates and the like that raised. `running` are the reconciles that run
@@ -174,7 +174,7 @@ class ControllerStatistics:
 
 class ReconcileCounters:
     """
-    Counts of ends.
+    Counts the reconciles that ended, and what led to reconciles.
 
     >>> counters = ReconcileCounters()
     >>> counters.ended(Verdict(result=Result.DONE), took_s=0.02)

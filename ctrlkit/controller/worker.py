@@ -3,9 +3,9 @@ Take a key, reconcile it, judge the end, say when it comes again, and write one 
 
 In       Keys of the work queue.
 Out      Calls of the reconciler, one at a time for each key.
-Owns     The table of what runs, the retries that are owed, and the keys that wait to see their own writes.
+Owns     The table of what runs, pending retries, and the keys that wait to see their own writes.
 
-Rows K7 to K14, K16; B1, B2, B11, B32. What an end means is decided in verdict.py.
+Rows K7 to K14, K16; B1, B2, B11, B32. What an ending means is decided in reconcile.py.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from ctrlkit.telemetry import logger
 from ctrlkit.workqueue import LOW, QueueClosed
 
 STUCK_AFTER_S: Final = 60.0
-"""A reconcile that runs longer than this, or than twice its time limit where that is more, is told of as stuck."""
+"""A reconcile that runs longer than this, or than twice its time limit where that is more, is logged as stuck."""
 WRITES_MAX: Final = 8
 """Writes that the line of a reconcile names; of the rest their number."""
 
@@ -69,7 +69,7 @@ class Workers:
     ) -> None:
         self.counters: ReconcileCounters = ReconcileCounters()
         self.running: RunningKeys = RunningKeys(
-            stuck_after_s=max(STUCK_AFTER_S, 2 * (timeout_s or 0.0)), stuck=self._tell_stuck
+            stuck_after_s=max(STUCK_AFTER_S, 2 * (timeout_s or 0.0)), on_stuck=self._log_stuck
         )
         self.observer: Observer | None = None
         self.held: dict[ObjectKey, asyncio.Task[None]] = {}
@@ -136,12 +136,12 @@ class Workers:
             await self._run_once(run)
 
     def _pass_over(self, key: ObjectKey) -> None:
-        """It is another replica's by now, and with it what led to it."""
+        """Drop a key that is another replica's by now, with what led to it."""
         self._causes.drop(key)
         self.drop(key)
 
     def drop(self, key: ObjectKey) -> None:
-        """Owe a key nothing more; one that is ready is passed over, with its causes, when it is taken."""
+        """Drop what is pending for a key; one that is ready is passed over, with its causes, when it is taken."""
         self.release(key)
         self._retries.began(key)
         self._forget_failures(key)
@@ -149,7 +149,7 @@ class Workers:
             self._causes.drop(key)
 
     def release(self, key: ObjectKey) -> None:
-        """It runs now, whoever woke it, or not at all: nobody has to wake it again."""
+        """End the hold of a key: it runs now, or not at all."""
         hold = self.held.pop(key, None)
         if hold is not None:
             hold.cancel()
@@ -298,7 +298,7 @@ class Workers:
             where = f"reconcile of {self._name} {run.key}"
             self._failures.tell("reconciled", verdict.error, about=run.key, where=where, **facts)
 
-    def _tell_stuck(self, run: Run) -> None:
+    def _log_stuck(self, run: Run) -> None:
         running_s = round(monotonic() - run.began_at, 1)
         self._log.warning(
             "reconcile_stuck", key=str(run.key), attempt=run.attempt, causes=run.causes, running_s=running_s, id=run.id

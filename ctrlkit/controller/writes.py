@@ -58,9 +58,9 @@ class _Unseen:
 
 class WriteGate:
     """
-    The writes of a controller's reconciles that its informers are still to show.
+    Keeps the writes of a controller's reconciles that its informers do not show yet.
 
-    Owner   A Controller, which asks before each reconcile and tells after it.
+    Owner   A Controller, which asks before each reconcile and notes its writes after it.
     """
 
     def __init__(self, informers: Iterable[Informer[Any]] = (), *, controller: str) -> None:
@@ -195,14 +195,14 @@ async def seeing_writes(*informers: Informer[Any], within_s: float = SEEN_WITHIN
 
 class OwnerChecks:
     """
-    Looks at what reconciles of one controller made.
+    Warns of children that reconciles of one controller created without an owner reference.
 
-    Owner   The controller, which says what it watches; its workers tell what was written.
+    Owner   The controller, which says what it watches; its workers call `look` with each write.
     """
 
     def __init__(self, *, controller: str) -> None:
         self._watches: Counter[tuple[Informer[Any], AnyResource]] = Counter()
-        self._told: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, str]] = set()
         self._log = logger("controller", controller=controller)
 
     def include(self, watch: Watch[Any]) -> None:
@@ -217,11 +217,11 @@ class OwnerChecks:
             self._watches += Counter()  # drops what counts 0
 
     def look(self, key: ObjectKey, write: Write) -> None:
-        """A reconcile of this key has just written this; caches do not show it yet."""
+        """Check a write that a reconcile of this key has just made; caches do not show it yet."""
         kind = write.resource.identity
-        watches = [each for each in self._watches if each[0].resource.identity == kind and kind not in self._told]
+        watches = [each for each in self._watches if each[0].resource.identity == kind and kind not in self._warned]
         if watches and _is_new(write, watches[0][0]) and not any(_is_owned(write, owner) for _, owner in watches):
-            self._told.add(kind)
+            self._warned.add(kind)
             owners = " or ".join(sorted({owner.kind for _, owner in watches}))
             self._log.warning("child_without_owner", key=str(key), child=f"{write.resource} {write.key}", owner=owners)
 

@@ -1,4 +1,4 @@
-"""Lifetimes: caches first, then workers; back in reverse; settings, signals, and what runs it all in one line."""
+"""The Manager, which runs caches, controllers and election in order; settings, signals, `run` and `reconciler`."""
 
 from __future__ import annotations
 

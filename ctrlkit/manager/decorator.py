@@ -36,7 +36,7 @@ U = TypeVar("U")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """
-    What a short form works with, beside the object itself.
+    What a function decorated with @reconciler gets beside the object itself.
 
     Shape   `meta` is the object's metadata, whatever fields its Python type has. `log` carries the controller, the key
             and the attempt. `listers` and `recorder` are behind `lister` and `event`.
@@ -76,7 +76,7 @@ Function = Callable[[T, Context], Awaitable[Outcome]]
 
 class ReconcilerFunction(Generic[T]):
     """
-    A decorated function: what makes its controller, when called with a manager (a Build).
+    A decorated function; called with a manager it makes its controller, as a build function does.
 
     Shape   `function` is the plain function, for tests of its own.
     """
@@ -135,7 +135,7 @@ class ReconcilerFunction(Generic[T]):
         )
 
     def __repr__(self) -> str:
-        return f"<controller {self.name} of {self.resource}>"
+        return f"<reconciler {self.name} of {self.resource}>"
 
 
 def reconciler(

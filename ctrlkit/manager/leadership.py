@@ -31,10 +31,10 @@ ELECTION: Final = "leader-election"
 
 class Leadership:
     """
-    What the replicas of one program agree on, as one manager takes part in it.
+    Acquires and keeps the right to work for one manager, and cancels all work when it is lost.
 
-    Shape   `is_lost` once the right was there and is not any more; `lost` is told then in how many seconds another may
-            have it. `recorder` is where Events on the Lease go.
+    Shape   `is_lost` is set when the right is lost; `on_loss` is called then, with the seconds until another replica
+            may have it. `recorder` is where Events on the Lease go.
     Errors  ValueError for an elector beside a sharding.
     Owner   The manager runs it after its controllers are warm, ends it after their work, and then calls `release`.
     """
@@ -46,7 +46,7 @@ class Leadership:
         sharding: Sharding | None,
         recorder: Callable[[str], EventRecorder],
         controllers: Callable[[], Sequence[Controller]],
-        lost: Callable[[float], None],
+        on_loss: Callable[[float], None],
     ) -> None:
         if elector is not None and sharding is not None:
             raise ValueError("Manager: an elector lets one replica work, a sharding lets all of them; give it one")
@@ -56,7 +56,7 @@ class Leadership:
         self._elector = elector
         self._sharding = sharding
         self._controllers = controllers
-        self._lost = lost
+        self._on_loss = on_loss
         self._takeover = None if sharding is None else ShardTakeover(sharding, controllers)
         self._trying = False
         self._term: asyncio.Timeout | None = None
@@ -86,7 +86,7 @@ class Leadership:
 
     async def run(self, *, is_over: Callable[[], bool]) -> None:
         """
-        Get the right and keep it, until cancelled; a right that comes after the stop has begun is not used.
+        Acquire the right and keep it, until cancelled; one that comes after the stop has begun is not used.
 
         Errors  LeadershipLost, and whatever else ends it: all work is cut off by then.
         """
@@ -156,7 +156,7 @@ class Leadership:
             controller.cut_off(lambda _key: True)
         either = self._elector or self._sharding
         if either is not None:
-            self._lost(either.times.lease_s - either.times.renew_s)
+            self._on_loss(either.times.lease_s - either.times.renew_s)
 
     def _note(self, reason: str, message: str) -> None:
         if self._elector is not None and self.recorder is not None:
@@ -169,7 +169,7 @@ GATHER_S: Final = 0.1
 
 class ShardTakeover:
     """
-    The ShardWork of a manager: joins the shards of this replica to those of its controllers that share keys.
+    Starts and stops work on shards as this replica acquires and loses them; the ShardWork of a manager.
 
     Owner   One timer, while shards are to be taken up.
     """
@@ -180,19 +180,19 @@ class ShardTakeover:
         self._begun: set[int] = set()
 
     def begin(self, shard: int) -> None:
-        """Take up the keys of a shard: what happened to them while they were others' is in no queue of ours."""
+        """Enqueue the keys of a shard: changes that came while it was another replica's are in no queue here."""
         if not self._begun:
             asyncio.get_running_loop().call_later(GATHER_S, self._take_up)
         self._begun.add(shard)
 
     async def end(self, shard: int) -> None:
-        """Return when nothing of a shard runs; that nothing new starts is the doing of `owns`."""
+        """Return once no key of a shard is being reconciled; `owns` already prevents new reconciles from starting."""
         async with asyncio.TaskGroup() as tasks:
             for controller in self._sharing():
                 tasks.create_task(controller.quiesce(self._of({shard})), name=f"{controller.name}:quiesce {shard}")
 
     def cut_off(self, shard: int) -> None:
-        """Its lease is lost: whatever runs of it stops now."""
+        """Cancel the reconciles of a shard whose lease is lost."""
         for controller in self._sharing():
             controller.cut_off(self._of({shard}))
 

@@ -133,7 +133,7 @@ class Manager:
             sharding=sharding,
             recorder=self.recorder,
             controllers=lambda: self._controllers,
-            lost=self._tasks.give_up_in,
+            on_loss=self._tasks.give_up_in,
         )
 
     # ---- what there is ----------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class Manager:
         self.checks.add(name, check, kind=kind)
 
     def busy(self) -> tuple[str, ...]:
-        """What is not done yet, in words: caches that fill, changes on their way, keys that wait or run, Events."""
+        """Describe what is not done yet: caches that fill, changes on their way, keys that wait or run, Events."""
         admitting = any(not admission.done() for admission in self._admissions)
         return (
             *(("manager waits for its caches",) if admitting else ()),

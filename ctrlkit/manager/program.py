@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from ctrlkit.election import Sharding
 
 Build = Callable[[Manager], Controller | Iterable[Controller]]
-"""Makes the controllers of a program, with the manager's informers, recorders and client; a short form is one."""
+"""
+Makes the controllers of a program, with the manager's informers, recorders and client; a function decorated with
+@reconciler is one.
+"""
 
 
 class BuildError(ConfigError, TypeError):
@@ -62,7 +65,9 @@ def run(*builds: Build | Iterable[Build], settings: Settings | None = None) -> N
     def main() -> int:
         flat = builds_in(builds)
         if not flat:
-            raise BuildError("run: there is nothing to run; give it a build function or a function under @reconciler")
+            raise BuildError(
+                "run: there is nothing to run; give it a build function or a function decorated with @reconciler"
+            )
         return run_program(*flat, settings=Settings.load() if settings is None else settings)
 
     sys.exit(exit_status(Path(sys.argv[0]).name or "ctrlkit", main))

@@ -1,7 +1,7 @@
 """
 What may be set when a program starts, as one typed value.
 
-In       Command line, environment, a YAML file (sources.py reads them), in this order of precedence; then the defaults.
+In       Command line, environment, a YAML file (settings_sources.py reads them), in this order; then the defaults.
 Out      Settings; or an error that says where the bad value stands, what is wrong with it and what would be right.
 
 A setting `grace_s` is the flag `--grace-s`, the variable `CTRLKIT_GRACE_S` and the key `grace_s` of the file.
@@ -188,7 +188,7 @@ def tell_unknown_variables(environ: Mapping[str, str] | None = None) -> None:
     """
     Write a warning for each variable CTRLKIT_... that is no setting; `run` does so once logging is set up.
 
-    Those that Kubernetes makes for a Service are not told.
+    Variables that Kubernetes sets for a Service are left out.
     """
     log = logger("manager")
     for name, near in unknown_variables(_variables(environ), settings_known()).items():

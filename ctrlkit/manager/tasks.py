@@ -45,11 +45,11 @@ MOMENT_S: Final = 0.1
 
 class ManagedTasks:
     """
-    Named tasks and what they failed of.
+    Runs named tasks and collects their exceptions.
 
-    Shape   `failures` grows as parts fail; `told` is called each time. A part that was cancelled by end() did not fail.
-            Each part runs in a copy of the context in which open() was called, whoever starts it. After `give_up_in`
-            nobody waits much longer than that; then `gave_up`, and `left` are the parts that go on.
+    Shape   `on_failure` is called after each failure; `failures` has them all. A task cancelled by end() did not fail.
+            Each task runs in a copy of the context in which open() was called, whoever starts it. After `give_up_in`
+            no wait lasts much longer than that; then `gave_up` is true, and `left` names the tasks that go on.
     Owner   Whoever calls start() awaits end_all(), on every path.
     """
 
@@ -69,7 +69,7 @@ class ManagedTasks:
         self._context = copy_context()
 
     def start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a part as a task."""
+        """Start a task."""
         task = self._context.run(asyncio.create_task, coroutine, name=name)
         self._tasks[task] = None
         self._context.run(task.add_done_callback, self._part_ended)
@@ -77,13 +77,13 @@ class ManagedTasks:
 
     @property
     def left(self) -> tuple[str, ...]:
-        """The names of the parts that run, or have ended unseen yet."""
+        """The names of the tasks that run, or have ended unseen yet."""
         return tuple(task.get_name() for task in self._tasks)
 
     async def wait(
         self, tasks: Collection[asyncio.Task[None]], *, timeout_s: float | None = None
     ) -> set[asyncio.Task[None]]:
-        """Wait until parts end by themselves; returns those that have not after the timeout."""
+        """Wait until tasks end by themselves; returns those that have not after the timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._ended(tasks)
@@ -92,18 +92,18 @@ class ManagedTasks:
         return self._tasks.keys() & tasks
 
     def ask_to_end(self, tasks: Collection[asyncio.Task[None]]) -> None:
-        """Cancel parts, all at once, and do not wait."""
+        """Cancel tasks, all at once, and do not wait."""
         self._ending.update(tasks)
         for task in tasks:
             task.cancel()
 
     async def end(self, tasks: Collection[asyncio.Task[None]]) -> None:
-        """Cancel parts, all at once, and wait until they have ended, however long that takes."""
+        """Cancel tasks, all at once, and wait until they have ended, however long that takes."""
         self.ask_to_end(tasks)
         await self._ended(tasks)
 
     async def cut_off(self, tasks: Collection[asyncio.Task[None]]) -> None:
-        """End parts that would do something in order first: they are cancelled again as soon as they have begun to."""
+        """End tasks that would do something in order first: they are cancelled again as soon as they have begun to."""
         self.ask_to_end(tasks)
         await asyncio.sleep(0)
         await self.end(tasks)
@@ -129,7 +129,7 @@ class ManagedTasks:
         self._gives_up = asyncio.get_running_loop().call_later(seconds, self._give_up)
 
     def raise_failures(self) -> None:
-        """Raise what the parts failed of: the error itself where there is one, else a group of them."""
+        """Raise the failures: the error itself where there is one, else a group of them."""
         match [_single(failure) for failure in self.failures]:
             case []:
                 return

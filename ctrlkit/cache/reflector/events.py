@@ -1,4 +1,4 @@
-"""What passes between a stream and a store, and what is kept back. Pure: no I/O, no clock."""
+"""The events of a stream on their way to a store: late ones are dropped, a streamed list is collected. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DELETIONS_REMEMBERED = 1_000
 
 class EventFilter(Generic[T]):
     """
-    The events of a watch on their way to a store.
+    Drops events of a watch that come too late.
 
     Owns    The versions at which objects were deleted, so that an earlier state that comes again after its deletion
             does not bring an object back. For objects that are there the store keeps the order itself.
@@ -27,7 +27,7 @@ class EventFilter(Generic[T]):
         self._deleted: dict[ObjectKey, str] = {}
 
     def clear(self) -> None:
-        """A list has told all there is."""
+        """Forget the deletions: a list has all there is."""
         self._deleted.clear()
 
     def take(self, batch: Sequence[WatchEvent[T]]) -> list[Applied[T] | Deleted[T]]:
@@ -52,13 +52,13 @@ class EventFilter(Generic[T]):
 
     def _is_new_object(self, record: Record[T]) -> bool:
         """Whether a record is of a new object under the key of a deleted one."""
-        grave = self._deleted[record.key]
-        return not (grave == record.version or is_newer(grave, than=record.version))
+        deleted_at = self._deleted[record.key]
+        return not (deleted_at == record.version or is_newer(deleted_at, than=record.version))
 
 
 class StreamedList(Generic[T]):
     """
-    A streamed list on its way: what has come so far, and its version once its end marker has come.
+    Collects a streamed list: the objects so far, and its version once its end marker has come.
 
     Of each object it keeps what `known` returns for it: the record that is held already where nothing has changed. A
     `version` without `ended_at` is of a list that was not handed on.

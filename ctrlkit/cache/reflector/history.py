@@ -1,12 +1,12 @@
 """
-Whether a server still tells the history that was followed. Pure: no I/O, no clock.
+Detects a server whose history was rewritten. Pure: no I/O, no clock.
 
 A server that was restored from a backup, or began anew, counts its versions again from an earlier one. A watch from a
 version that it has not reached yet brings nothing at all, and no error; from one that it has reached, changes of
 another history. So before a watch is resumed the newest state of the first few objects is compared with what is held.
 
 What came             What it means
-an older version      the newest state cannot be older than what was told before: rewritten
+an older version      the newest state cannot be older than what was seen before: rewritten
 the same version      nothing changed: the objects must be the same ones, in the same states
 a newer version       an object that did not change since must be held in the same state; one that is held, and did not
                       come, was deleted meanwhile: the watch has to say so before it gets past that version

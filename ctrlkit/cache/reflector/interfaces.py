@@ -94,7 +94,7 @@ class StoreWriter(Protocol[T]):
         ...
 
     def advance(self, version: str, *, scope: str) -> None:
-        """All up to this version was told: after a list, after changes, and at a bookmark, where nothing is to tell."""
+        """Note that a version was reached: after a list, after changes, and at a bookmark."""
         ...
 
     def list_failed(self, error: Exception, *, scope: str) -> None:

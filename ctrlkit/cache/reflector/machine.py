@@ -79,7 +79,7 @@ class Reason(StrEnum):
 
 
 class HistoryRewritten(StreamBroken):
-    """What the server tells cannot follow from what it told before: it was restored from a backup, or began anew."""
+    """The server's history was rewritten: it was restored from a backup, or began anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class ListStep:
 
 @dataclass(frozen=True, slots=True)
 class WatchStep:
-    """Wait, then follow the changes after a version; `check` says to see first whether its history is still told."""
+    """Wait, then follow the changes after a version; with `check`, first see whether the history was rewritten."""
 
     version: str
     after_s: float = 0.0
@@ -330,7 +330,7 @@ def _asks_for_patience(error: ApiError) -> bool:
 
 
 def _version_is_at_fault(error: Exception) -> bool:
-    """Expired, gone, or ahead of the server: told by a cause, or by the text of a 504."""
+    """Expired, gone, or ahead of the server: as a cause of the Status says, or the text of a 504."""
     if isinstance(error, Gone):
         return True
     if not isinstance(error, ApiError):

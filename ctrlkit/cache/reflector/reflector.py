@@ -6,14 +6,14 @@ Out      Calls of its StoreWriter: replace() for each list, apply() for the chan
          after both and at bookmarks.
 Owns     The version of the last event applied. Nobody else moves it.
 
-R-a  After a list at version v the sink holds exactly the objects of v. Of a streamed list nothing is told before its
-     end marker has come.
+R-a  After a list at version v the store holds exactly the objects of v. Of a streamed list nothing is written before
+     its end marker has come.
 R-b  For one key, versions are applied in the server's order; some may be skipped.
 R-c  A cut watch resumes where it stopped, once a look at the server shows that it still tells the same history
      (history.py). A version the server has dropped (410 Gone) leads to a new list at once.
 R-d  A stream that has gone silent is given up (watchdog.py).
 R-e  Once history was found rewritten (by that look, by a newest list at a lower version, or by what a watch left out),
-     the sink gets the newest state in place of all it has, whatever the versions. A line at a lower version than the
+     the store gets the newest state in place of all it has, whatever the versions. A line at a lower version than the
      one reached ends the watch, so that the look is taken.
 R-f  No object ends a stream: one that does not fit its type is applied like any other, as an Unusable record. After a
      line that tells of no object of this collection a list follows soon, to show what was lost: one without so much as
@@ -80,8 +80,8 @@ class ReflectorStatistics:
     Shape   `lists` counts lists asked for, streamed ones included, by reason (machine.Reason). The errors are the last
             ones since the last success of their kind: a list that came, a watch that was accepted; `last_error` is the
             text of either. `failures` counts all there were of both, `attempts` those in a row, up to the watch that is
-            accepted again. `unreadable` counts lines and items that told of no object (R-f).
-    Units   `last_event_age_s`: seconds since the server last told anything; None before it did.
+            accepted again. `unreadable` counts lines and items that are about no object of this collection.
+    Units   `last_event_age_s`: seconds since the last line from the server; None before the first.
     """
 
     state: str
@@ -389,7 +389,7 @@ class Reflector(Generic[T]):
             self._settle(version)
 
     def _settle(self, version: str) -> None:
-        """See whether a watch has brought what it owes, or is past it."""
+        """See whether a watch has reported the pending deletions, or is past them."""
         if not self._pending_deletions.is_pending(self._writer.find):
             self._pending_deletions = PendingDeletions()
             if self._doubt is None:
@@ -427,17 +427,17 @@ class Reflector(Generic[T]):
         self._log.warning("object_unreadable", error=str(error))
 
     def _replace(self, machine: ListWatchMachine, snapshot: Snapshot[T], step: ListStep | StreamStep) -> None:
-        told = {"objects": len(snapshot.records), "version": snapshot.version}
+        facts = {"objects": len(snapshot.records), "version": snapshot.version}
         self._filter.clear()
         self._pending_deletions = PendingDeletions()
         if machine.is_rewritten(snapshot.version, asked=step.version):
-            self._log.warning("history_rewritten", reached=machine.version, **told)
+            self._log.warning("history_rewritten", reached=machine.version, **facts)
             self._writer.replace(snapshot, cause=Cause.REWRITTEN, scope=self._scope)
             return
         cause = Cause.RELIST if self.synced.is_set() else Cause.INITIAL
         self._writer.replace(snapshot, cause=cause, scope=self._scope)
         if step.reason is not Reason.FIRST:
-            self._log.info("relisted", reason=step.reason.value, **told)
+            self._log.info("relisted", reason=step.reason.value, **facts)
 
     def _synchronised(self, snapshot: Snapshot[T]) -> None:
         self._list_error = self._doubt = _doubt_of(snapshot)
@@ -456,16 +456,16 @@ class Reflector(Generic[T]):
     def _log_failure(self, event: str, error: Exception, following: Step) -> None:
         failure = Failure.of(error)
         loud = self._outage.failed(failure.message, clock.monotonic())
-        told = {"cause": failure.cause.value, "attempt": self._outage.attempts, "next_s": round(following.after_s, 1)}
+        facts = {"cause": failure.cause.value, "attempt": self._outage.attempts, "next_s": round(following.after_s, 1)}
         text = str(error) if isinstance(error, CtrlkitError) else repr(error)
         if not loud:
-            self._log.debug(event, error=text, **told)
+            self._log.debug(event, error=text, **facts)
         elif isinstance(error, Gone):
-            self._log.info(event, error=text, **told)
+            self._log.info(event, error=text, **facts)
         elif isinstance(error, CtrlkitError):
-            self._log.warning(event, error=text, **told)
+            self._log.warning(event, error=text, **facts)
         else:
-            self._log.error(event, error=text, exc_info=error, **told)
+            self._log.error(event, error=text, exc_info=error, **facts)
 
 
 def _doubt_of(snapshot: Snapshot[T]) -> DecodeError | None:

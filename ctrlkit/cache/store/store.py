@@ -1,4 +1,15 @@
-"""Further ways to find objects: a function gives each object its values, an index finds the objects of a value."""
+"""
+The objects of one kind, by key, with their indexes. Pure: its one writer changes it, and gets the changes back.
+
+S-a  After `replace` a scope holds exactly the objects of the snapshot; those of before as well where some of its items
+     could not be read, as nobody knows which these are.
+S-b  For one key, versions only rise, until a `replace` says otherwise: late and doubled events change nothing.
+S-c  An object whose version and uid did not change is no change, unless it could not be used before, and now can; or
+     the server's history was rewritten: then versions of before and after it cannot be compared, and every object
+     counts as changed.
+
+Rows F2, F8, S2, S3; B14.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +31,7 @@ IndexFunction = Callable[[Record[Any]], Iterable[str]]
 
 class Index(Generic[T]):
     """
-    value -> keys, kept in step with the store. Values without objects leave no trace.
+    The keys of the objects that an index function puts under each value. Values without objects leave no trace.
 
     >>> from ctrlkit.model import ObjectMeta
     >>> index = Index(lambda record: (record.meta.labels or {}).values())
@@ -94,7 +105,7 @@ class Store(Generic[T]):
     1
 
     Shape   A scope is a namespace, or "" for all there is; scopes of one store do not overlap. `transform` makes what
-            is stored and told of what came, once for each change; it keeps name and version.
+            is stored and published out of each object, once for each change; it keeps name and version.
     Cost    get, apply O(1) and the indexes' share; replace O(size of the scope).
     Errors  ValueError for an index name taken, KeyError for one unknown. An index function that raises costs its object
             the place in that index, and a log line.
@@ -129,11 +140,11 @@ class Store(Generic[T]):
         have = self._records.get(record.key)
         if have is None or not _is_same(have, record):
             return False
-        told = record if self._transform is None else self._transform(record)
-        if have.fault is not None or told.fault is not None:
+        stored = record if self._transform is None else self._transform(record)
+        if have.fault is not None or stored.fault is not None:
             return True  # there is nothing more to compare
         try:
-            return have.meta == told.meta and have.value == told.value
+            return have.meta == stored.meta and have.value == stored.value
         except DecodeError:
             return True  # as above; it was not decoded until now
 
@@ -195,8 +206,8 @@ class Store(Generic[T]):
             self._remove(record.key)
             return Change(record if self._transform is None else self._transform(record), None, Cause.WATCH)
         if old is not None:
-            have, told = old.meta.resource_version, record.meta.resource_version
-            if is_newer(have, than=told) or (have == told and not _cures(record, old)):
+            before, after = old.meta.resource_version, record.meta.resource_version
+            if is_newer(before, than=after) or (before == after and not _cures(record, old)):
                 return None
         return Change(old, self._put(record, old), Cause.WATCH)
 
@@ -265,7 +276,7 @@ def _is_same(one: Record[T], other: Record[T]) -> bool:
 
 
 def _tells_new(record: Record[T], have: Record[T]) -> bool:
-    """Whether a listed state of an object is another one than that which is here."""
+    """Whether a listed state of an object differs from the stored one."""
     return not _is_same(have, record) or _cures(record, have)
 
 

@@ -75,7 +75,7 @@ class Applier:
 
     Shape   The owner is the field manager: it keeps the fields it applied last, and loses those it leaves out. By
             default it takes fields from other owners, as controllers do; with OnConflict.FAIL that is a Conflict. What
-            the program applied as "ctrlkit", when all programs were called so, is its own (former_owner.py). The last
+            the program applied as "ctrlkit", when all programs were called so, is its own. The last
             REMEMBERED_MAX objects are remembered.
     Owner   One event loop. Two Appliers of one owner know nothing of each other, and only apply more often for it.
     """
@@ -166,7 +166,7 @@ class Applier:
 
 def owned_fields(thing: Mapping[str, Any], owner: str, *, subresource: str = "") -> dict[str, Any]:
     """
-    The fields of an object that an owner applied, to be changed and applied again.
+    Return the fields of an object that an owner applied, to be changed and applied again.
 
     >>> config_map = {
     ...     "apiVersion": "v1", "kind": "ConfigMap", "data": {"mine": "1", "theirs": "2"},

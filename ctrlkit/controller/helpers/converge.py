@@ -1,12 +1,12 @@
 """
-See that one object is there and as it should be: create it, change it, or leave it alone, and say which.
+Create an object, change it, or leave it alone, so that it is as wanted; and say which.
 
-create_or_update   A function changes the whole object, which is put in the place of the one it was read as (H11).
-create_or_patch    A body has the fields that should be there; the object and its status get what they lack (H12).
+create_or_update   A function changes the whole object, which is put in the place of the one it was read as.
+create_or_patch    A body has the fields that should be there; the object and its status get what they lack.
 
 Neither sends what is known to change nothing. Where that cannot be known, the version of the answer tells: servers
 keep it for a write without effect. Who shares lists of an object with others, or wants fields removed that it sets no
-longer, takes an Applier (applying.py).
+longer, takes an Applier (apply.py). Rows H11, H12.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ctrlkit.model.values import lacking, same
 
 
 class Convergence(StrEnum):
-    """What it took."""
+    """What it took to have the object as wanted."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -33,14 +33,14 @@ class Convergence(StrEnum):
 
 
 class Converged(NamedTuple):
-    """What it took, and the object as it is now."""
+    """What it took, and the object as it is afterwards."""
 
     result: Convergence
     object: Unstructured
 
 
 class ReadFrom(Enum):
-    """Where an object is read that nobody hands over."""
+    """Where the current object is read, if the caller does not give it."""
 
     SERVER = "from the server"
 
@@ -60,7 +60,7 @@ async def create_or_update(
     current: Current = FROM_SERVER,
 ) -> Converged:
     """
-    Have `mutate` make the object what it should be, and put it there if that changed it.
+    Read an object, let `mutate` change it, and create or update it if that changed it.
 
         def as_wanted(config_map: Unstructured) -> None:
             set_controller_reference(config_map, greeting.metadata, GREETINGS)
@@ -92,7 +92,8 @@ async def create_or_patch(
     client: Client, resource: AnyResource, wanted: object, *, current: Current = FROM_SERVER
 ) -> Converged:
     """
-    See that the object that `wanted` names has the fields given there; its status goes through the subresource.
+    Create or patch the object that `wanted` names so that it has the fields of `wanted`; the status goes through the
+    subresource.
 
         wanted = {"metadata": {"name": "net", "namespace": "demo"}, "spec": {"replicas": 3}, "status": {"ready": 2}}
         result, network = await create_or_patch(client, NETWORKS, wanted)

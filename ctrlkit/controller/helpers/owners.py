@@ -1,4 +1,4 @@
-"""Who manages a child: the one owner reference that says so."""
+"""Owner references of children: the controlling one, and others. Row H10."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def controller_reference(owner: ObjectMeta, resource: AnyResource) -> dict[str, 
 
 def set_controller_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyResource) -> bool:
     """
-    Make `owner`, an object of kind `resource`, the one that manages a plain `child`; whether that changed it.
+    Make `owner`, an object of kind `resource`, the controller of a plain `child`; whether that changed it.
 
     An entry of the same owner, made under another version of its kind or without control, is replaced in its place.
 
@@ -70,7 +70,7 @@ def has_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyR
 
 def remove_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyResource) -> bool:
     """
-    Have a plain `child` no longer name `owner`, an object of kind `resource`; whether that changed it.
+    Remove the reference to `owner`, an object of kind `resource`, from a plain `child`; whether that changed it.
 
     >>> from ctrlkit.model.kinds import STATEFULSETS
     >>> owner = ObjectMeta(name="net-sts", namespace="demo", uid="1")

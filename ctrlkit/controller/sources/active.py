@@ -1,5 +1,5 @@
 """
-The sources of one controller at work: begun together, added and removed while it runs, asked again for what they know.
+The sources of one controller as they run: started together, added and removed meanwhile, asked again for their keys.
 
 Owns     A task for each source that runs, and one for each replay, in the controller's group.
 """
@@ -19,7 +19,7 @@ from ctrlkit.model import ObjectKey
 
 @dataclass(slots=True, eq=False)
 class ActiveSource:
-    """A source, what it puts its keys into, and, while the controller runs, its task."""
+    """A source, its sink, and, while the controller runs, its task."""
 
     source: Source
     sink: Sink
@@ -28,27 +28,26 @@ class ActiveSource:
 
 class ActiveSources:
     """
-    All of them; those of caches are known to the gate as well, which waits for writes to show there, and to whoever
-    looks for children without an owner.
+    Runs the sources of one controller. Watches are made known to its WriteGate and OwnerChecks.
 
-    Shape   `failed` is told what a source raised; the source is over then.
+    Shape   `on_failure` is called with what a source raised; that source has ended then.
     Owner   The controller.
     """
 
     def __init__(
-        self, enqueuer: Enqueuer, gate: WriteGate, owner_checks: OwnerChecks, *, failed: Callable[[Exception], None]
+        self, enqueuer: Enqueuer, gate: WriteGate, owner_checks: OwnerChecks, *, on_failure: Callable[[Exception], None]
     ) -> None:
         self._enqueuer = enqueuer
         self._gate = gate
         self._owner_checks = owner_checks
-        self._failed = failed
+        self._on_failure = on_failure
         self._all: list[ActiveSource] = []
         self._replaying: set[asyncio.Task[None]] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self._context = copy_context()
 
     def add(self, source: Source) -> ActiveSource:
-        """A source more; it begins at once where the others have begun."""
+        """Add a source; it starts at once where the others have started."""
         active = ActiveSource(source, Sink(self._enqueuer, source.name))
         self._all.append(active)
         if isinstance(source, Watch):
@@ -69,14 +68,14 @@ class ActiveSources:
             await asyncio.wait([active.task])
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin all, and from now on each that is added; all see the context variables of this call."""
+        """Start all, and from now on each that is added; all see the context variables of this call."""
         self._tasks = tasks
         self._context = copy_context()
         for active in self._all:
             self._start(active, tasks)
 
     def stop(self) -> None:
-        """End all, and begin none any more; the group waits for them. Called again it disturbs nobody's end."""
+        """Cancel all, and start none any more; the group waits for them. A second call does nothing."""
         if self._tasks is None:
             return
         self._tasks = None
@@ -89,7 +88,7 @@ class ActiveSources:
             await active.sink.wait_synced()
 
     def replay(self, where: Callable[[ObjectKey], bool]) -> None:
-        """Have all that run add what they know of these keys; first lists do that for those that do not run yet."""
+        """Have all that run enqueue the keys they know that pass `where`; the others do that when they start."""
         if self._tasks is None:
             return
         self._enqueuer.add_kept(where)
@@ -100,7 +99,7 @@ class ActiveSources:
             self._context.run(task.add_done_callback, self._replaying.discard)
 
     def busy(self) -> tuple[str, ...]:
-        """Which of them have something to hand over yet."""
+        """Describe which of them have not handed over all their keys yet."""
         late = (each for each in self._all if each.task is not None and not each.sink.has_synced())
         reports = tuple(f"{each.source.name} not synced" for each in late)
         return (*reports, "enqueues what its sources know") if self._replaying else reports
@@ -112,7 +111,7 @@ class ActiveSources:
         try:
             await active.source.run(active.sink)
         except Exception as error:  # noqa: BLE001 - the controller raises it, when its reconciles have ended
-            self._failed(error)
+            self._on_failure(error)
         finally:
             active.sink.synced()
 

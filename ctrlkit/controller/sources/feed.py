@@ -1,4 +1,4 @@
-"""Keys from anywhere in the program: a source that is told what to look at (row H6)."""
+"""A source of keys that the program pushes. Row H6."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FeedFull(CtrlkitError):
 
 class Feed(Generic[T]):
     """
-    A source that is pushed into.
+    A source into which the program pushes what is to be reconciled.
 
         orders: Feed[Order] = Feed("orders", lambda order: [order.key])
         manager.add(Controller(name="shop", reconcile=..., watches=[Watch(shops, to_self), orders]))
@@ -58,7 +58,7 @@ class Feed(Generic[T]):
         self._waiting: dict[ObjectKey, str] = {}
 
     def push(self, item: T, cause: str = "") -> None:
-        """Have what an item concerns looked at; `cause` says in a few words why."""
+        """Enqueue the keys that an item concerns; `cause` says in a few words why."""
         words = f"{self.name}: {cause}" if cause else self.name
         for key in as_keys(self._mapper(item), f"the mapper of feed {self.name}"):
             for sink in self._sinks:

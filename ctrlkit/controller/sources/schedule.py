@@ -51,14 +51,14 @@ class Every:
 
 class Schedule:
     """
-    A source that has all keys of a function looked at when their time has come.
+    A source that enqueues all keys of a function, again and again.
 
         Schedule("sweep", networks.lister.keys, Every(600))
         Schedule("nightly", lambda: ["demo/report"], Cron.parse("30 3 * * *"))
 
-    Shape   `keys` is asked each time; if it raises, that is told and counted, and the next time comes all the same. A
-            schedule remembers nothing: of several times that passed while the loop was held it knows one, and what
-            passed before the start, or before the election, is not made up for: that looks at every object anyway.
+    Shape   `keys` is called each time; what it raises is logged and counted, and the next time comes all the same.
+            Missed times are not made up for: of several that passed while the loop was held one counts, and of
+            those before the start, or before the election, none, as every object is reconciled then anyway.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 """
-Where keys come from: what a controller asks of a source, and what it gives one to put its keys into.
+Sources of keys: what a controller asks of a source, and the sink into which a source puts its keys.
 
 In       Whatever a source listens to: a cache (Watch), a program (Feed), the clock (Schedule), or something of yours.
 Out      Keys, each with its cause and its priority, in the queue of one controller.
@@ -32,7 +32,7 @@ KEPT_MAX: Final = 10_000
 
 class Source(Protocol):
     """
-    Something that says which objects are to be looked at.
+    Says which objects are to be reconciled.
 
         class Orders:
             name = "orders"
@@ -73,7 +73,7 @@ class Source(Protocol):
 @dataclass(slots=True)
 class Enqueuer:
     """
-    The way into one controller's queue, shared by its sinks.
+    Adds keys to one controller's queue, for all of its sinks.
 
     Shape   `is_open` is false while the controller may not work, and no key is its own then. `owns` is None while every
             key is. `failures` counts mappers, predicates and the like that raised.
@@ -87,14 +87,14 @@ class Enqueuer:
     owns: Callable[[ObjectKey], bool] | None = None
     failures: int = 0
     _kept: dict[ObjectKey, tuple[CauseKind, str, int]] = field(default_factory=dict)
-    _told_dropped: bool = False
+    _logged_dropped: bool = False
 
     def owned(self, key: ObjectKey) -> bool:
         """Whether a key is this replica's to reconcile now."""
         return self.is_open and (self.owns is None or self.owns(key))
 
     def add(self, key: ObjectKey, kind: CauseKind, words: str, priority: int) -> bool:
-        """Have a key reconciled; whether it is this replica's. Of one that is not nothing is kept."""
+        """Enqueue a key, if it is this replica's; return whether it is."""
         if not self.owned(key):
             return False
         self.causes.note(key, kind, words)
@@ -102,7 +102,7 @@ class Enqueuer:
         return True
 
     def keep(self, key: ObjectKey, kind: CauseKind, words: str, priority: int) -> None:
-        """As `add`, for what no cache shows: a key that is not this replica's is kept in case it comes to it."""
+        """As `add`, for what no cache shows: a key that is another replica's is kept in case this one gets it."""
         if self.add(key, kind, words, priority):
             return
         self._kept.pop(key, None)
@@ -110,20 +110,20 @@ class Enqueuer:
         if len(self._kept) > KEPT_MAX:
             oldest = next(iter(self._kept))
             del self._kept[oldest]
-            if not self._told_dropped:
-                self._told_dropped = True
+            if not self._logged_dropped:
+                self._logged_dropped = True
                 log = logger("controller", controller=self.controller)
                 log.warning("kept_key_dropped", key=str(oldest))
 
     def add_kept(self, where: Callable[[ObjectKey], bool]) -> None:
-        """Have those of the kept keys reconciled that pass and are this replica's now."""
+        """Enqueue the kept keys that pass `where` and are this replica's now."""
         for key in [key for key in self._kept if where(key) and self.owned(key)]:
             self.add(key, *self._kept.pop(key))
 
 
 class Sink:
     """
-    What one source of one controller puts its keys into.
+    Takes the keys of one source of one controller.
 
     Owner   The controller makes it, the source uses it, on the controller's loop and only while it is run.
     """
@@ -136,14 +136,14 @@ class Sink:
 
     def add(self, key: ObjectKey | str, cause: str, *, priority: int = NORMAL) -> None:
         """
-        Have a key, or its text, reconciled, for a cause in a few words.
+        Enqueue a key, or its text, for a cause in a few words.
 
-        One that is not this replica's to reconcile now is kept in case it comes to it; the latest KEPT_MAX are.
+        One that another replica reconciles now is kept in case this one gets it; only the latest KEPT_MAX are.
         """
         self._enqueuer.keep(ObjectKey.of(key), CauseKind.SOURCE, cause, priority)
 
     def remind(self, key: ObjectKey | str, cause: str, *, priority: int = LOW) -> None:
-        """As `add`, for a look that can be left out: a key that is not this replica's is passed over."""
+        """As `add`, but a key that another replica reconciles now is dropped."""
         self._enqueuer.add(ObjectKey.of(key), CauseKind.SOURCE, cause, priority)
 
     def add_changed(
@@ -156,7 +156,7 @@ class Sink:
             enqueuer.queue.add(key, priority=priority)
 
     def forget_failures(self, key: ObjectKey) -> None:
-        """Let a key start over: its next failure counts as its first."""
+        """Reset the failures of a key: its next one counts as its first."""
         self._enqueuer.retries.forget(key)
 
     def synced(self) -> None:

@@ -39,7 +39,7 @@ class Watch(Generic[T]):
     """
     One informer whose changes lead to reconciles, and how: `Watch(pods, to_owner(STATEFULSETS))`.
 
-    Shape   `predicate` says which changes matter (predicates.py); without one all do. `forgets_failures` says which let
+    Shape   `predicate` says which changes matter ; without one all do. `forgets_failures` says which let
             the keys they lead to start over: `generation_changed` there, and a new spec is tried at once and often,
             however long the old one has failed. `priority` is that of all its keys; without one it is LOW for
             first lists, resyncs and objects that a new list found unchanged, else NORMAL. `delivery` says whether
@@ -123,7 +123,7 @@ class Watch(Generic[T]):
 
 
 def to_self(record: Record[Any]) -> tuple[ObjectKey, ...]:
-    """The object itself; the last known state is enough where it is gone."""
+    """Map an object to its own key, also when it is gone."""
     return (record.key,)
 
 
@@ -175,7 +175,7 @@ class _ToOwner:
 
 def to_owner(resource: AnyResource) -> Callable[[Record[Any]], tuple[ObjectKey, ...]]:
     """
-    The object of a kind that controls this one, matched by group and kind, whatever the version.
+    Make a mapper to the object of a kind that controls this one, matched by group and kind in any version.
 
     >>> from ctrlkit.model import ObjectMeta
     >>> from ctrlkit.model.kinds import PODS, STATEFULSETS
@@ -189,7 +189,7 @@ def to_owner(resource: AnyResource) -> Callable[[Record[Any]], tuple[ObjectKey, 
 
 def to_mapped(function: Mapper[T]) -> Callable[[Record[T]], tuple[ObjectKey, ...]]:
     """
-    Whatever a function says, in keys or their text, each once.
+    Make a mapper of a function that returns keys or their text; duplicates are dropped.
 
     >>> from ctrlkit.model import ObjectMeta
     >>> to_network = to_mapped(lambda pod: [f"{pod.key.namespace}/{pod.meta.labels['app']}"])
@@ -217,7 +217,7 @@ def _priority(change: Change[Any]) -> int:
 
 
 def _holds(predicate: Callable[[Change[Any]], bool], change: Change[Any], sink: Sink) -> bool:
-    """What a predicate says; one that raises is told of and counts as yes, for a look too many does no harm."""
+    """The answer of a predicate; one that raises is logged and counts as true: a reconcile too many does no harm."""
     try:
         return predicate(change)
     except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
@@ -229,7 +229,7 @@ def _keys(mapper: Mapper[Any], change: Change[Any], sink: Sink) -> Iterable[Obje
     """
     The keys of both states, each once.
 
-    A mapper that raises for one state is told of; the keys of the other state are found all the same.
+    A mapper that raises for one state is logged; the keys of the other state are found all the same.
     """
     keys: dict[ObjectKey, None] = {}
     for record in (change.old, change.new):

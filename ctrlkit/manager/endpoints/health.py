@@ -37,7 +37,7 @@ BEAT_S: Final = 1.0
 REMEMBERED_BEATS: Final = 60
 
 LATE_MAX_S: Final = 5.0
-"""A beat that is late by so much is told in the log, and makes this process unready for a minute."""
+"""A beat that is late by so much is logged, and makes this process unready for a minute."""
 
 
 class Heartbeat:
@@ -117,7 +117,7 @@ _PASSED = Finding(failed=False)
 
 class Checks:
     """
-    The named checks of one manager's own making; those of its parts are in own_checks.py.
+    The named checks that were added to one manager; those of its parts are made by checks_of().
 
     >>> checks = Checks()
     >>> checks.add("queue-service", lambda: "no answer for 20 s", kind=CheckKind.READYZ)

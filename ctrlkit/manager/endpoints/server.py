@@ -9,7 +9,7 @@ One HTTP server for whoever looks after a manager.
 In       A manager, asked at each request and at no other time, and the options that say where and for whom.
 Owns     The listening socket, from entering `serve` to leaving it.
 
-Rows M9 to M12, W11. Nothing here knows what is measured or shown: metrics.py, own_checks.py and debug.py do.
+Rows M9 to M12, W11. Nothing here knows what is measured or shown: metrics.py, health.py and debug.py do.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def test_short_forms_build_functions_and_lists_of_them_are_found() -> None:
         ("forms:DONE", "run forms:DONE: it is a Done; name a function decorated with @reconciler"),
         ("forms:bare", "run forms:bare: bare is an async function without @reconciler; name"),
         ("forms:no_build", "run forms:no_build: no_build() does not take one argument, the manager; name"),
-        ("forms:none", "run forms:none: the list is empty; put a build function or a short form into it"),
+        ("forms:none", "run forms:none: the list is empty; put a build function or an @reconciler function into it"),
         ("forms:mixed", "run forms:mixed: it is a str; name"),
     ],
 )

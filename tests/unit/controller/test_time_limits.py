@@ -181,7 +181,7 @@ async def test_a_reconcile_is_told_as_stuck_whatever_moment_it_began_at() -> Non
     )
     await asyncio.sleep(began_at)
     told: list[float] = []
-    keys = RunningKeys(stuck_after_s=STUCK_AFTER_S, stuck=lambda run: told.append(monotonic() - run.began_at))
+    keys = RunningKeys(stuck_after_s=STUCK_AFTER_S, on_stuck=lambda run: told.append(monotonic() - run.began_at))
     run = Run("test", ObjectKey("d", "a"), 1, "", (), began_at=monotonic())
     keys.begin(run, asyncio.timeout(None))
     await asyncio.sleep(100)

@@ -91,7 +91,7 @@ async def test_the_plain_function_can_be_called_by_a_test() -> None:
     assert await greet.function(Greeting(Spec("hello")), context) == DONE
     assert clientset.writes == [Write("create", CONFIG_MAPS, "default/hi")]
     assert (greet.__name__, greet.__doc__) == ("greet", "Give every Greeting a ConfigMap that carries its text.")
-    assert repr(greet) == "<controller greet of greetings.demo.example.com>"
+    assert repr(greet) == "<reconciler greet of greetings.demo.example.com>"
 
 
 @pytest.mark.behaviour("K18")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from ctrlkit.cache import Cause, Change
+from ctrlkit.cache import Cause, Change, Delivery
 from ctrlkit.controller import (
     DONE,
     Controller,
@@ -422,3 +422,17 @@ async def test_a_new_spec_starts_over_however_long_the_old_one_failed(
         assert script.calls[-1] == ("d/a", attempt, 1.5)
         (retry,) = controller.retries()
         assert round(retry.due_at, 6) == 1.5 + delay_s
+
+
+@pytest.mark.behaviour("B8")
+async def test_a_watch_may_want_the_latest_change_of_each_object_alone() -> None:
+    """What waits is bounded by the number of objects, and the causes say what came out."""
+    informer, reconcile = pods("d/a"), Script(DONE, DONE)
+    watch = Watch(informer, to_self, delivery=Delivery.LATEST)
+    async with running(Controller(name="test", reconcile=reconcile, watches=[watch])):
+        await asyncio.sleep(1)
+        informer.apply([applied("d/a", 4), applied("d/a", 5), applied("d/a", 6)])
+        assert [handler.depth for handler in informer.statistics().handlers] == [1]
+        await asyncio.sleep(1)
+    assert [len(request.causes) for request in reconcile.requests] == [1, 1]
+    assert reconcile.requests[-1].causes[0].endswith("at 6")
