@@ -31,8 +31,7 @@ class Calls:
     """
     Performs Actions on one Transport.
 
-    A Transport that does not want to be asked for streamed lists has an attribute `streams_lists` that is False (row
-    R23).
+    A Transport that does not want to be asked for streamed lists has an attribute `streams_lists` that is False.
     """
 
     def __init__(self, transport: Transport) -> None:
