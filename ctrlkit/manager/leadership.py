@@ -138,7 +138,7 @@ class Leadership:
 
     def _may_start(self, _key: ObjectKey) -> bool:
         """
-        Asked from the election on: the term's own clock decides (S-a in election/course.py).
+        Asked from the election on: the term's own clock decides (S-a in election/state.py).
 
         A key that is told no is dropped, so the term is over then, even if a late renewal comes in the same turn.
         """

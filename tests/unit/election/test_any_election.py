@@ -3,7 +3,7 @@ Whatever happens to candidates, their clocks and their ways to the server, no tw
 
 A history is drawn by hypothesis and played on virtual time over a tracker: three to five candidates, whose clocks go at
 different rates within the tolerance, and whose wall clocks are anything. In the end all heals: then there is a leader,
-within the time that course.py promises, and it stays the one.
+within the time that state.py promises, and it stays the one.
 """
 
 from __future__ import annotations
