@@ -212,7 +212,7 @@ class Elector:
         return self._state.is_leading(clock.monotonic())
 
     def status(self) -> ElectionStatus:
-        """What is known now."""
+        """Return a snapshot."""
         state, record = self._state, self._state.record
         return ElectionStatus(
             name=self.name,

@@ -52,7 +52,7 @@ FORGOTTEN: Final = 10
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberLease:
     """
-    The Lease of one member as a look shows it.
+    The Lease of one member, as a list shows it.
 
     `identity` is "" where the member has left; `version` is its resourceVersion.
     """
@@ -72,7 +72,7 @@ class _Seen:
 
 class Membership:
     """
-    Who was seen when.
+    Decides which members are alive, from lists of the group's Leases.
 
     >>> key = ObjectKey("demo", "net-member-a")
     >>> membership = Membership()
@@ -90,7 +90,7 @@ class Membership:
         self._asked_at = 0.0
 
     def look(self, announcements: Iterable[MemberLease], *, asked_at: float, answered_at: float) -> None:
-        """Take in what a list showed: all of the group's members, and nothing else."""
+        """Take in the members that a list showed: all of the group's."""
         before, self._seen = self._seen, {}
         self._asked_at = asked_at
         for announced in announcements:
@@ -122,7 +122,7 @@ class Membership:
 
 def shard_of(key: str, shards: int) -> int:
     """
-    The shard of a key: 0 to `shards` - 1.
+    Return the shard of a key: 0 to `shards` - 1.
 
     >>> [shard_of(key, 16) for key in ("demo/a", "demo/b", "demo/c")]
     [7, 9, 13]
@@ -132,7 +132,7 @@ def shard_of(key: str, shards: int) -> int:
 
 def plan(members: Collection[str], shards: int) -> dict[int, str]:
     """
-    The member of each shard; {} where there is no member.
+    Assign each shard to a member; {} where there is no member.
 
     >>> plan({"a", "b", "c"}, 6)
     {0: 'a', 1: 'c', 2: 'b', 3: 'b', 4: 'c', 5: 'a'}
@@ -190,7 +190,7 @@ class GroupView:
 @dataclass(frozen=True, slots=True)
 class Group:
     """
-    Where the Leases of a group are.
+    The names, labels and contents of a group's Leases.
 
     >>> group = Group("greeter", "demo", 16)
     >>> str(group.of_shard(3)), str(group.of_member("web-0")), str(group.of_member("Web_0"))
@@ -235,7 +235,7 @@ class Group:
         return ObjectKey(self.namespace, f"{self.name}-shard-{shard}")
 
     def of_member(self, identity: str) -> ObjectKey:
-        """The Lease of a member; an identity that cannot stand in a name is bent, and told apart by a hash of it."""
+        """The Lease of a member; an identity that is no name is made one, with a hash of it at the end."""
         return ObjectKey(self.namespace, f"{self.name}-member-{_as_name(identity)}")
 
     def labels(self, role: Role) -> dict[str, str]:
@@ -245,7 +245,7 @@ class Group:
     # ---- the group itself --------------------------------------------------------------------------------------------
 
     def lease(self) -> dict[str, Any]:
-        """The Lease of the group itself, as whoever comes first makes it."""
+        """Make the Lease of the group itself, which the first replica creates."""
         metadata = {
             "namespace": self.namespace,
             "name": self.key.name,
@@ -255,7 +255,7 @@ class Group:
         return {"metadata": metadata}
 
     def check(self, lease: Unstructured) -> None:
-        """ConfigError unless the group has as many shards as this process has been told."""
+        """Raise ConfigError unless the group has as many shards as this process is configured for."""
         has = (lease.metadata.annotations or {}).get(SHARDS_ANNOTATION, "")
         if has != str(self.shards):
             raise ConfigError(
@@ -267,7 +267,7 @@ class Group:
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     def read(self, leases: Iterable[Unstructured], *, lasts_s: float) -> GroupView:
-        """What a list shows; a Lease that names no duration lasts `lasts_s` seconds."""
+        """Read the Leases of a list; a Lease that names no duration lasts `lasts_s` seconds."""
         number_of = {self.of_shard(shard): shard for shard in range(self.shards)}
         members: list[MemberLease] = []
         shards: dict[int, Unstructured] = {}

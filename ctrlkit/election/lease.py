@@ -72,7 +72,7 @@ class LeaseTimes:
 
     def renewal_limit_s(self, left_s: float) -> float:
         """
-        How long a call of a holder may take whose term lasts `left_s` more: long enough, and not all of it.
+        How long a call of a holder may take whose term lasts `left_s` more.
 
         A call that hangs, perhaps on a connection that went dark, leaves time for another one.
 
@@ -90,12 +90,12 @@ class LeaseTimes:
 
     @property
     def duration_s(self) -> int:
-        """What a Lease says of `lease_s`: whole seconds, rounded up: nobody may be early, and 0 is refused."""
+        """`leaseDurationSeconds` of the Lease: `lease_s` in whole seconds, rounded up."""
         return math.ceil(self.lease_s)
 
     @property
     def longest_rest_s(self) -> float:
-        """Who waits for a lease looks at it at least this often, not counting the time its calls take."""
+        """The longest pause between two tries to acquire."""
         return self.retry_s * (1 + REST_SPREAD)
 
     def rest_s(self, chance: Random) -> float:
@@ -135,7 +135,7 @@ class LeaseRecord:
 
     @classmethod
     def of(cls, lease: Mapping[str, Any]) -> LeaseRecord:
-        """Read a Lease; what is missing, or is not what it should be, counts as not said."""
+        """Read a Lease; fields that are missing or malformed keep their defaults."""
         spec = lease.get("spec")
         fields = spec if isinstance(spec, Mapping) else {}
         duration, transitions = fields.get("leaseDurationSeconds"), fields.get("leaseTransitions")
@@ -148,7 +148,7 @@ class LeaseRecord:
         )
 
     def within(self, lease: Mapping[str, Any]) -> dict[str, Any]:
-        """That Lease with this record in it; all else stays as it is, fields of the spec that are not ours included."""
+        """Return that Lease with this record in its spec; all other fields stay as they are."""
         ours = {
             "holderIdentity": self.holder,
             "leaseDurationSeconds": self.duration_s,

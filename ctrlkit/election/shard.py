@@ -52,7 +52,7 @@ class ShardState(Enum):
 
 class Shard:
     """
-    A shard as one replica sees it. `run` does what want() and let_go() say, and returns once there is nothing to do.
+    A shard on one replica. `run` carries out what want() and let_go() ask for, and returns when nothing is to do.
 
     Owner   Whoever calls want() has `run` run while `is_at_rest` is false. Cancelled, it cuts off what runs and leaves
             the Lease to expire.
@@ -95,7 +95,7 @@ class Shard:
         return False
 
     def check(self) -> str:
-        """Nothing when healthy, else why not: its lease is lost, another may act on it, and this replica still does."""
+        """Return "" when healthy, else why not: the lease is lost, another may act, and this replica still does."""
         lost_for_s = monotonic() - self._lost_at
         times = self.elector.times
         if self.state is not ShardState.LOST or lost_for_s <= times.lease_s - times.renew_s:

@@ -137,7 +137,7 @@ class Sharding:
     # ---- whose is what -----------------------------------------------------------------------------------------------
 
     def shard_of(self, key: ObjectKey) -> int:
-        """The shard of a key: the same in every process, whatever its Python."""
+        """Return the shard of a key; it is the same in every process."""
         return shard_of(str(key), self._group.shards)
 
     def owns(self, key: ObjectKey) -> bool:
@@ -289,7 +289,7 @@ class Sharding:
         return (self._member, *(shard.elector for shard in self._shards))
 
     def status(self) -> ShardingStatus:
-        """What is known now."""
+        """Return a snapshot."""
         return ShardingStatus(
             name=self.name,
             identity=self.identity,

@@ -74,7 +74,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before this moment."""
+    """Do nothing before this moment."""
 
     until: float
 
@@ -199,7 +199,7 @@ class ElectionState:
     # ---- what to do --------------------------------------------------------------------------------------------------
 
     def step(self, now: float, *, wall: datetime, chance: Random) -> Step:
-        """What to do now; `wall` is the stamp of a claim, and `chance` the length of a rest."""
+        """Decide what to do now; `wall` is the time stamp of a claim, `chance` draws the length of a wait."""
         if self._term is not None and now >= self._term.until:
             return self._lose(now, f"no renewal succeeded within {self._times.renew_s:g} s")
         if self._due is None:

@@ -120,7 +120,7 @@ class Correlator:
 
 def cut(text: str) -> str:
     """
-    A text that servers take; what is cut off shows, and so does what is no Unicode.
+    Cut a text to what servers accept, ending in `...`; what is no Unicode becomes `?`.
 
     >>> cut("x" * 5000)[-4:], len(cut("x" * 5000)), len(cut(chr(0xE9) * 5000)), cut(f"file {chr(0xDCFF)}")
     ('x...', 1024, 513, 'file ?')

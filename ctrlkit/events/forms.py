@@ -23,7 +23,7 @@ INSTANCE_MAX = 128
 
 class EventsApi(StrEnum):
     """
-    Which of the two APIs Events are written to.
+    The API that Events are written to.
 
     CORE_V1 is what most dashboards and alerts read: similar events are combined, and a spam filter protects the server.
     EVENTS_V1 has an action, a related object, and series whose count is written now and then only.
@@ -34,7 +34,7 @@ class EventsApi(StrEnum):
 
 
 class EventForm(Protocol):
-    """What the recorder's one writer needs to know of an API."""
+    """The form of Events in one API."""
 
     @property
     def resource(self) -> Resource[Unstructured]:
@@ -46,7 +46,7 @@ class EventForm(Protocol):
         ...
 
     def patch(self, entry: Entry) -> Patch:
-        """What a new count changes of an Event that is there."""
+        """The patch for an Event that exists and has a new count."""
         ...
 
 

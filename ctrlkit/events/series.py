@@ -45,7 +45,7 @@ class SeriesBook:
         self._refresh_at = math.inf
 
     def begin(self, at: float) -> None:
-        """Time begins: `next_look` says when there is something to do."""
+        """Start to count time for `next_look`."""
         self._finish_at, self._refresh_at = at + FINISH_S, at + REFRESH_S
 
     def record(self, occurrence: Occurrence, *, wall: datetime, at: float) -> Recorded:

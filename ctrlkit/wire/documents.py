@@ -69,7 +69,7 @@ def identifying(data: bytes) -> bytes:
 
 
 def explain(error: Exception) -> str:
-    """A decoder's complaint in words."""
+    """Describe a decoder's error in words."""
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
@@ -139,7 +139,7 @@ _NO_BYTES: Final = msgspec.Raw()
 
 
 class TypeMeta(msgspec.Struct, rename="camel"):
-    """What a document says it is."""
+    """`kind` and `apiVersion` of a document."""
 
     kind: str | None = None
     api_version: str | None = None
@@ -150,7 +150,7 @@ class TypeMeta(msgspec.Struct, rename="camel"):
 
 
 class Head(TypeMeta):
-    """As much of an answer as is needed to know what it means, and what was written."""
+    """The parts of an answer that decide what it means."""
 
     metadata: ObjectMeta | None = None
     details: msgspec.Raw = _NO_BYTES
@@ -176,7 +176,7 @@ _HEAD = msgspec.json.Decoder(Head)
 
 
 def read_type_meta(document: bytes) -> TypeMeta:
-    """What a document says it is; nothing where it is no JSON object."""
+    """Read `kind` and `apiVersion` of a document; empty where it is no JSON object."""
     try:
         return _SAID.decode(document)
     except UNREADABLE:
@@ -184,7 +184,7 @@ def read_type_meta(document: bytes) -> TypeMeta:
 
 
 def read_head(document: bytes) -> tuple[Head, Exception | None]:
-    """The head of a document, and what is wrong with it where not all of it can be read."""
+    """Read the head of a document; returns it, and the error where not all of it can be read."""
     try:
         return _HEAD.decode(document), None
     except UNREADABLE as error:
@@ -198,7 +198,7 @@ def read_head(document: bytes) -> tuple[Head, Exception | None]:
 
 
 def type_meta_in(loose: Any) -> TypeMeta:
-    """The same of what was read already, whatever it is."""
+    """Take `kind` and `apiVersion` from a value that was decoded loosely."""
     fields = loose if isinstance(loose, dict) else {}
     kind, version = fields.get("kind"), fields.get("apiVersion")
     return TypeMeta(kind if isinstance(kind, str) else None, version if isinstance(version, str) else None)
@@ -206,7 +206,7 @@ def type_meta_in(loose: Any) -> TypeMeta:
 
 def describe(document: bytes) -> str:
     """
-    Words for a document that does not say its kind.
+    Describe a document that has no `kind`.
 
     >>> describe(b""), describe(b"<html>Bad gateway"), describe(b'{"items": [')
     ('nothing at all', 'a page of HTML or XML', 'no JSON (Input data was truncated; 11 bytes)')

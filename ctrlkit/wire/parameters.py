@@ -21,7 +21,7 @@ DELETES = (Verb.DELETE, Verb.DELETE_COLLECTION)
 
 
 def read_flag(text: str) -> bool:
-    """A boolean parameter, as the server reads it."""
+    """Read a boolean query parameter, as the server does."""
     return text.lower() not in ("0", "false")  # as the server reads it: anything else, even nothing, is true
 
 
@@ -73,7 +73,7 @@ _UNSET = {field.name: field.default for field in fields(Options)}
 
 
 def write_query(action: Action) -> Iterable[tuple[str, str]]:
-    """The query of an Action: what its options set, but what a deletion carries in its body."""
+    """Yield the query parameters of an Action; those that a deletion sends in its body are left out."""
     if action.verb is Verb.WATCH:
         yield "watch", "true"
     for parameter in _PARAMETERS:
@@ -83,7 +83,7 @@ def write_query(action: Action) -> Iterable[tuple[str, str]]:
 
 
 def read_query(query: Mapping[str, str]) -> dict[str, Any]:
-    """The options in a query, by their names in Options; BadRequest for a value that cannot be read."""
+    """Read the options in a query, by their names in Options; BadRequest for a malformed value."""
     options = {}
     for parameter in _PARAMETERS:
         text = query.get(parameter.name)
@@ -97,7 +97,7 @@ def read_query(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def write_delete_options(options: Options) -> bytes | None:
-    """The DeleteOptions of a deletion as its body, None where nothing is set."""
+    """Make the DeleteOptions body of a deletion; None where nothing is set."""
     preconditions = {"uid": options.precondition_uid, "resourceVersion": options.precondition_version}
     body = {
         "gracePeriodSeconds": options.grace_period_s,

@@ -44,7 +44,7 @@ class DelayPolicy(Enum):
 
 class DelayedKeys(Generic[K]):
     """
-    Deadlines, one for each key.
+    The keys that become ready later, each with one deadline.
 
     >>> keys = DelayedKeys[str]()
     >>> keys.put("a", 5.0); keys.put("b", 4.0); keys.put("a", 3.0)      # the earlier of two deadlines wins
@@ -96,7 +96,7 @@ class DelayedKeys(Generic[K]):
         self._compact()
 
     def cancel(self, key: K) -> int | None:
-        """Take the deadline of `key` away; its priority, None if it had no deadline."""
+        """Cancel the deadline of `key`; returns its priority, None if it had no deadline."""
         if self.deadlines.pop(key, None) is None:
             return None
         self._compact()
@@ -133,7 +133,7 @@ class DelayedKeys(Generic[K]):
         return keys
 
     def clear(self) -> int:
-        """Drop every deadline; how many those were."""
+        """Cancel all deadlines; returns how many there were."""
         count = len(self.deadlines)
         self.deadlines.clear()
         self.retries.clear()

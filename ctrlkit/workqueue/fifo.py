@@ -59,7 +59,7 @@ class Fifo(Generic[K]):
         self.left += 1
 
     def head_at(self) -> float | None:
-        """Since when the key that comes next is ready."""
+        """When the next key became ready; None without one."""
         entries = self.entries
         while entries:
             if self.ready.get(entries[0][2]) is entries[0]:
@@ -69,7 +69,7 @@ class Fifo(Generic[K]):
         return None
 
     def take(self) -> Entry[K]:
-        """The head, which head_at() has just found to be there."""
+        """Take the next key; head_at() has just found that there is one."""
         return self.entries.popleft()
 
 
@@ -97,7 +97,7 @@ class Flows(Generic[K]):
 
 
 class RunningFlows(Generic[K]):
-    """Which flow each running key belongs to."""
+    """Counts the running keys of each flow."""
 
     __slots__ = ("_counts", "_flows", "of", "running_max")
 
@@ -184,7 +184,7 @@ class FairFifo(Generic[K]):
             self._admit(flow)
 
     def head_at(self) -> float | None:
-        """Since when that key is ready which, of those that may run, has been so for longest."""
+        """When the oldest key that may run became ready; None without one."""
         while self._heads:
             at, _, entry, flow = self._heads[0]
             if self.ready.get(entry[2]) is entry and not self._running.is_full(flow.name):

@@ -32,7 +32,7 @@ class RateLimiter(Protocol[K_contra]):
     """Decides how long a key that failed waits. Write one of your own, or combine those of this module."""
 
     def when(self, key: K_contra) -> float:
-        """Count one more failure of `key`; the seconds to wait before its next try."""
+        """Count one more failure of `key`; returns the seconds to wait before its next try."""
 
     def forget(self, key: K_contra) -> None:
         """Count the failures of `key` from 0 again; harmless for a key that never failed."""
@@ -106,7 +106,7 @@ class ExponentialPerKey(_PerKey[K]):
         self._curve = Backoff(base_s=base_s, factor=2.0, cap_s=cap_s, floor=floor)
 
     def when(self, key: K) -> float:
-        """Count one more failure of `key`; the seconds to wait before its next try."""
+        """Count one more failure of `key`; returns the seconds to wait before its next try."""
         return self._curve.delay_s(self._count(key), random_source())
 
 
@@ -137,7 +137,7 @@ class FastSlow(_PerKey[K]):
         self._fast_tries = fast_tries
 
     def when(self, key: K) -> float:
-        """Count one more failure of `key`; the seconds to wait before its next try."""
+        """Count one more failure of `key`; returns the seconds to wait before its next try."""
         return self._fast_s if self._count(key) < self._fast_tries else self._slow_s
 
 
@@ -179,10 +179,10 @@ class Bucket(Generic[K]):
         return max(0.0, -self._tokens / self._rate_per_s)
 
     def forget(self, key: K) -> None:
-        """Nothing: no key is counted."""
+        """Do nothing: no key is counted."""
 
     def failures(self, key: K) -> int:
-        """0: no key is counted."""
+        """Return 0: no key is counted."""
         return 0
 
 
@@ -245,7 +245,7 @@ class WithMaxWait(Generic[K]):
         self.failures: Callable[[K], int] = limiter.failures
 
     def when(self, key: K) -> float:
-        """Count one more failure of `key`; the seconds to wait before its next try."""
+        """Count one more failure of `key`; returns the seconds to wait before its next try."""
         return min(self._max_s, self._limiter.when(key))
 
 
@@ -273,5 +273,5 @@ class WithJitter(Generic[K]):
         self.failures: Callable[[K], int] = limiter.failures
 
     def when(self, key: K) -> float:
-        """Count one more failure of `key`; the seconds to wait before its next try."""
+        """Count one more failure of `key`; returns the seconds to wait before its next try."""
         return self._limiter.when(key) * random_source().uniform(self._floor, 1.0)

@@ -37,7 +37,7 @@ POINT_S: Final = 6.0
 
 class Order(Generic[K]):
     """
-    The ready keys.
+    The ready keys in the order in which they run.
 
     >>> order = Order[str](point_s=1.0)
     >>> order.append("low", -100, now=0.0); order.append("early", 0, now=99.0); order.append("late", 0, now=101.0)

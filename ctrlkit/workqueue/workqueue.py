@@ -170,7 +170,7 @@ class WorkQueue(ReadyKeys[K]):
 
     def close(self) -> None:
         """
-        Take in nothing more; hand out what is ready, re-runs of running keys included. May be called again.
+        Accept no more keys; hand out those that are ready, re-runs of running keys included. May be called again.
 
         Keys that wait for their delay are dropped and counted as abandoned.
         """
@@ -219,7 +219,7 @@ class WorkQueue(ReadyKeys[K]):
         return None if entry is None else entry[0]
 
     def statistics(self) -> QueueStatistics:
-        """What the queue holds now and has done so far."""
+        """Return a snapshot."""
         now = self._clock() if self._running else 0.0
         durations_s = [now - since for since, _ in self._running.values()]
         return QueueStatistics(
