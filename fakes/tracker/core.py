@@ -14,9 +14,9 @@ from ctrlkit.model import AnyResource, ObjectKey
 
 class Core:
     """
-    The synchronous server: what is stored, and which kinds are served.
+    The synchronous server: the store, and the registry of kinds.
 
-    Owner   `ctrlkit.fakes.tracker.Tracker`; the modules of this package are its verbs.
+    Owner   `ctrlkit.fakes.tracker.Tracker`.
     """
 
     def __init__(self, *, begins_at: int) -> None:

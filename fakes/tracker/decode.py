@@ -1,8 +1,8 @@
 """
-Bodies read by their kind's type: what does not fit is refused, unknown fields as `fieldValidation` says.
+Decoding: a body is read by the type of its kind, and unknown fields are handled as `fieldValidation` says.
 
-`Strict` refuses them, `Warn` (which is also what holds where nothing is said) tells of them, `Ignore` drops them
-silently. Field names given twice are not seen here: a parsed body has none.
+`Strict` refuses them, `Warn` (the default) warns about them, `Ignore` drops them silently. Duplicate field names are
+not seen here: a parsed body has none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def decode(
     served: Strategy, action: Action, body: Mapping[str, Any], known: Mapping[str, Any] = NOTHING_KNOWN
 ) -> Plain:
     """
-    A body as the server's type of the kind holds it, without kind and apiVersion; a new dict.
+    Read a body by the type of its kind; return a new dict, without kind and apiVersion.
 
     Shape   For a patch, `body` is what the patch made of the object. Parts equal to those of `known` are taken from it.
             Of a custom object only the metadata is read so: its schema speaks later.

@@ -19,7 +19,7 @@ def notice(text: str) -> None:
 @contextmanager
 def noticed() -> Iterator[list[str]]:
     """
-    Listen: the texts told while inside, in this task, land in the list.
+    Collect the warnings that are given in this block and task.
 
     >>> with noticed() as texts:
     ...     notice('unknown field "bogus"')

@@ -1,5 +1,5 @@
 """
-The version log: what every object was at every version that is kept.
+The version log: every object at every version that is kept.
 
 One counter numbers the writes of all kinds, deletions included. Objects are kept as JSON bytes, which nobody can
 change, so every version of an object can be handed out as it is; the parsed form is made when a rule needs it and stays
@@ -27,7 +27,7 @@ KEPT_BYTES = 128 * 1024 * 1024
 """Size of the objects that the changes of one kind keep, at most; where they are larger, fewer changes are kept."""
 
 LARGE_BYTES = 16 * 1024
-"""Of larger objects what can be made again is shared while it is used, and dropped with the next version."""
+"""Above this size, the parsed form and the watch line of an object are shared, and dropped with its next version."""
 
 
 class Stored:
@@ -48,7 +48,7 @@ class Stored:
         self._added: tuple[bytes, bytes] | None = None
 
     def added_line(self, head: bytes) -> bytes:
-        """The watch line that tells a new watch of the object; of a large one the same for all watches."""
+        """Return the ADDED line for a new watch; that of a large object is shared by all watches."""
         if self._added is not None and self._added[0] == head:
             return self._added[1]
         line = event_line("ADDED", head, self.tail)
@@ -57,13 +57,13 @@ class Stored:
         return line
 
     def forget(self) -> None:
-        """Drop what can be made again: the object is of the past."""
+        """Drop the parsed form and the watch line of a large object that has a newer version."""
         if len(self.tail) > LARGE_BYTES:
             self._plain = self._added = None
 
     @property
     def plain(self) -> dict[str, Any]:
-        """The parsed object, without kind and apiVersion: for the server's rules to read, never to change."""
+        """The parsed object, without kind and apiVersion; not to be changed."""
         if self._plain is None:
             plain: dict[str, Any] = decode(b"{" + self.tail)
             self._plain = plain
@@ -82,7 +82,7 @@ class Stored:
 
 
 class Change:
-    """One write: what it found, what it left (None for a deletion), and the lines that watchers are told."""
+    """One write: the object before and after it (None for a deletion), and the lines of watches."""
 
     __slots__ = ("_lines", "after", "before", "key", "version")
 
@@ -95,12 +95,12 @@ class Change:
 
     @property
     def size_bytes(self) -> int:
-        """How much of the log this is; what was found counts with the change that made it."""
+        """The size of the object after the write; that before it counts for an earlier change."""
         return len(self.after.tail) if self.after is not None else 0
 
     def line(self, kind: str, head: bytes) -> bytes:
         """
-        The watch line of a `kind` of event (ADDED, MODIFIED, DELETED), built once and shared between watchers.
+        Return the watch line of a `kind` of event (ADDED, MODIFIED, DELETED), built once for all watches.
 
         DELETED carries the last state the object had, or had inside a selection, at the version of this change.
         """
@@ -120,10 +120,10 @@ class Change:
 
 
 class Waker(Protocol):
-    """What waits for changes of a collection."""
+    """Waits for changes of a collection."""
 
     def wake(self) -> None:
-        """A change came, or the collection is closed."""
+        """Note that there is a change, or that the collection is closed."""
         ...
 
 
@@ -154,11 +154,11 @@ class Collection:
         return self._objects.get(key)
 
     def all(self) -> Iterator[Stored]:
-        """The objects as they are now, in the order of their paths, `namespace/name`."""
+        """Return the objects as they are now, in the order of `namespace/name`."""
         return (self._objects[key] for _, key in self._paths)
 
     def within(self, namespace: str) -> Iterator[Stored]:
-        """The objects of a namespace, or of all for "", in the order of their paths."""
+        """Return the objects of a namespace, or of all for "", in the same order."""
         if not namespace:
             return self.all()
         start = bisect.bisect_left(self._paths, (f"{namespace}/",))
@@ -166,7 +166,7 @@ class Collection:
         return (self._objects[key] for _, key in self._paths[start:end])
 
     def at(self, version: int, namespace: str) -> list[Stored]:
-        """The objects as they were at a version not older than `floor`, in the order of their paths."""
+        """Return the objects as they were at a version not older than `floor`, in the same order."""
         if not self.changes or self.changes[-1].version <= version:
             return list(self.within(namespace))
         then = {stored.key: stored for stored in self.within(namespace)}
@@ -182,21 +182,21 @@ class Collection:
         return sorted(then.values(), key=lambda stored: str(stored.key))
 
     def place_after(self, version: int) -> int:
-        """The place in the log of the first change after a version."""
+        """Return the position in the log of the first change after a version."""
         return self.dropped + bisect.bisect_right(self.changes, version, key=lambda change: change.version)
 
     def since(self, place: int) -> Iterator[Change]:
-        """The changes from a place in the log on; those compacted away are missing."""
+        """Yield the changes from a position in the log on, without those compacted away."""
         for index in range(max(0, place - self.dropped), len(self.changes)):
             yield self.changes[index]
 
     @property
     def end(self) -> int:
-        """The place in the log of the next change."""
+        """The position in the log of the next change."""
         return self.dropped + len(self.changes)
 
     def put(self, change: Change) -> None:
-        """Take in a change and wake who waits for it."""
+        """Add a change, and wake those who wait for it."""
         path = (str(change.key), change.key)
         if change.after is None:
             del self._objects[change.key]
@@ -216,7 +216,7 @@ class Collection:
         self._wake(change.key.namespace)
 
     def compact(self, version: int) -> None:
-        """Forget how things were before a version."""
+        """Drop the history before a version."""
         count = bisect.bisect_right(self.changes, version, key=lambda change: change.version)
         self.kept_bytes -= sum(change.size_bytes for change in self.changes[:count])
         del self.changes[:count]
@@ -224,7 +224,7 @@ class Collection:
         self.floor = max(self.floor, version)
 
     def close(self) -> None:
-        """The kind is served no longer: its watches end."""
+        """End all watches: the kind is not served any more."""
         self.closed = True
         for wakers in self._wakers.values():
             for waker in wakers:
@@ -235,7 +235,7 @@ class Collection:
         self._wakers.setdefault(namespace, {})[waker] = None
 
     def unsubscribe(self, namespace: str, waker: Waker) -> None:
-        """Wake `waker` no longer."""
+        """Stop waking `waker`."""
         wakers = self._wakers.get(namespace, {})
         wakers.pop(waker, None)
         if not wakers:
@@ -251,7 +251,7 @@ class Collection:
 
 def version_at(moment: datetime) -> int:
     """
-    A version that no server has given out before a moment, if it began at the version of an earlier one.
+    Return a version that no server has given out before a moment, if it began at the version of an earlier one.
 
     >>> from datetime import UTC
     >>> version_at(datetime.fromtimestamp(2, tz=UTC))
@@ -275,22 +275,22 @@ class Store:
         self._collections: dict[Identity, Collection] = {}
 
     def collection(self, identity: Identity) -> Collection:
-        """The objects of a kind; an empty collection where there were none yet."""
+        """Return the collection of a kind, made if there is none."""
         collection = self._collections.get(identity)
         if collection is None:
             collection = self._collections[identity] = Collection(identity, self._floor)
         return collection
 
     def open(self, identity: Identity) -> None:
-        """Begin the history of a kind that is served from now on."""
+        """Begin the history of a kind."""
         self._collections.setdefault(identity, Collection(identity, self.version))
 
     def collections(self) -> tuple[Collection, ...]:
-        """All collections there are."""
+        """Return all collections."""
         return tuple(self._collections.values())
 
     def write(self, identity: Identity, key: ObjectKey, plain: Mapping[str, Any]) -> Stored:
-        """Keep an object's new state at the next version, which is put into its metadata."""
+        """Store a new state of an object at the next version, which is set in its metadata."""
         version = self.version + 1
         metadata = plain["metadata"] | {"resourceVersion": str(version)}
         stored = Stored(key, version, encode_tail({**plain, "metadata": metadata}))
@@ -300,7 +300,7 @@ class Store:
         return stored
 
     def remove(self, identity: Identity, key: ObjectKey) -> Stored:
-        """Remove an object at the next version; its last state, which must be there, is returned."""
+        """Remove an object at the next version; return its last state. Errors: KeyError."""
         collection = self.collection(identity)
         before = collection.find(key)
         if before is None:
@@ -310,13 +310,13 @@ class Store:
         return before
 
     def drop(self, identity: Identity) -> None:
-        """Close a kind's collection and forget it, history included."""
+        """Close the collection of a kind and drop it with its history."""
         collection = self._collections.pop(identity, None)
         if collection is not None:
             collection.close()
 
     def compact(self) -> None:
-        """Forget how everything was before now."""
+        """Drop all history."""
         self._floor = self.version
         for collection in self._collections.values():
             collection.compact(self.version)
@@ -324,7 +324,7 @@ class Store:
 
 def encode_tail(plain: Mapping[str, Any]) -> bytes:
     """
-    An object's JSON without its opening brace, kind and apiVersion; metadata comes first.
+    Encode an object without its opening brace, kind and apiVersion; metadata comes first.
 
     Sets of fields are deeper than the fields they name: where only they have too many levels, they are left out.
     Errors  TooDeep.
@@ -342,5 +342,5 @@ def encode_tail(plain: Mapping[str, Any]) -> bytes:
 
 
 def event_line(kind: str, head: bytes, tail: bytes) -> bytes:
-    """One line of a watch."""
+    """Encode a line of a watch."""
     return b'{"type":"%b","object":%b%b}' % (kind.encode(), head, tail)

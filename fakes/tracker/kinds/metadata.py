@@ -53,7 +53,7 @@ _KEY_OPERATORS = ("Exists", "DoesNotExist")
 
 def generate_name(base: str) -> str:
     """
-    A name that begins with `base`, cut to leave room for five random characters.
+    Make up a name: `base`, cut to leave room, and five random characters.
 
     >>> len(generate_name("x" * 80)), generate_name("net-")[:4]
     (63, 'net-')
@@ -297,7 +297,7 @@ def _in_go_order(owners: list[Plain]) -> str:
 
 def selector_text(selector: Any) -> str:
     """
-    A LabelSelector object as text, as the scale subresource shows it.
+    Format a LabelSelector as the scale subresource shows it.
 
     >>> selector_text({"matchLabels": {"app": "node"}, "matchExpressions": [{"key": "x", "operator": "Exists"}]})
     'app=node,x'

@@ -1,5 +1,5 @@
 """
-Sets of an object's fields, in the very form in which `metadata.managedFields` shows them (FieldsV1).
+Sets of an object's fields, in the form of `metadata.managedFields` (FieldsV1).
 
 A set is a tree of plain dicts. The keys of a node are steps: `f:name` a field, `k:{...}` an item of a list by its keys,
 `v:...` an item of a set by its value. A node without steps is a member; one with steps is a member if it also has ".".
@@ -20,10 +20,10 @@ Path = tuple[str, ...]
 """The steps from an object to one of its fields."""
 
 SELF = "."
-"""The mark of a node that is a member although it has steps."""
+"""Marks a node with steps as a member."""
 
 LEAF: FieldSet = {}
-"""A member without steps; one for all, as sets are never changed."""
+"""A member without steps; shared, as sets are never changed."""
 
 _ONLY_SELF: FieldSet = {SELF: LEAF}
 
@@ -34,7 +34,7 @@ _ONLY_SELF: FieldSet = {SELF: LEAF}
 
 def union(one: FieldSet, other: FieldSet) -> FieldSet:
     """
-    The fields in either set.
+    Return the fields in either set.
 
     >>> union({"f:a": {}}, {"f:a": {"f:x": {}}})
     {'f:a': {'.': {}, 'f:x': {}}}
@@ -53,7 +53,7 @@ def union(one: FieldSet, other: FieldSet) -> FieldSet:
 
 def difference(one: FieldSet, other: FieldSet) -> FieldSet:
     """
-    The fields of one set that the other does not have; what is below them stays.
+    Return the fields of one set that the other does not have; fields below a removed one stay.
 
     >>> difference({"f:a": {".": {}, "f:x": {}}, "f:b": {}}, {"f:a": {}, "f:b": {}})
     {'f:a': {'f:x': {}}}
@@ -78,20 +78,20 @@ def difference(one: FieldSet, other: FieldSet) -> FieldSet:
 
 
 def _subtract(mine: FieldSet, theirs: FieldSet) -> FieldSet | None:
-    """A node without the members of another; None where nothing is left."""
+    """Subtract a node from another; None if nothing is left."""
     if not mine:
         return None if is_member(theirs) else mine
     return _node(difference(mine, theirs or _ONLY_SELF))
 
 
 def _node(rest: FieldSet) -> FieldSet | None:
-    """What is left of a node that had steps, in the form in which sets are kept; None for nothing."""
+    """Normalise what is left of a node that had steps; None for nothing."""
     return None if not rest else LEAF if rest.keys() == {SELF} else rest
 
 
 def intersection(one: FieldSet, other: FieldSet) -> FieldSet:
     """
-    The fields in both sets.
+    Return the fields in both sets.
 
     >>> intersection({"f:a": {".": {}, "f:x": {}}, "f:b": {}}, {"f:a": {}, "f:c": {}})
     {'f:a': {}}
@@ -115,7 +115,7 @@ def is_member(node: FieldSet) -> bool:
 
 
 def cut(fields: FieldSet, path: Path) -> FieldSet:
-    """The set without a field and all below it."""
+    """Return the set without a field and all below it."""
     step, rest = path[0], path[1:]
     node = fields.get(step)
     if node is None:
@@ -130,7 +130,7 @@ def cut(fields: FieldSet, path: Path) -> FieldSet:
 
 
 def paths(fields: FieldSet) -> Iterator[Path]:
-    """The members, in order; of one node first its own, then those below."""
+    """Yield the members in order: of each node first itself, then those below."""
     for step in sorted(fields):
         node = fields[step]
         if step != SELF and is_member(node):
@@ -142,7 +142,7 @@ def paths(fields: FieldSet) -> Iterator[Path]:
 
 def path_text(path: Path) -> str:
     """
-    A path as the server's messages write it.
+    Format a path as the server's messages do.
 
     >>> path_text(("f:spec", "f:ports", 'k:{"port":80,"protocol":"TCP"}', "f:name"))
     '.spec.ports[port=80,protocol="TCP"].name'
@@ -174,7 +174,7 @@ def _value_text(value: Any) -> str:
 
 def from_fields_v1(shown: Any) -> FieldSet:
     """
-    The set that a FieldsV1 stands for.
+    Read a FieldsV1.
 
     >>> from_fields_v1({"f:ports": {'k:{"b": 1, "a": 2}': {}}})
     {'f:ports': {'k:{"a":2,"b":1}': {}}}

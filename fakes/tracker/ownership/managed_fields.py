@@ -1,5 +1,5 @@
 """
-Which manager owns what after each write of an object, by the rules of its kind and of the subresource written to.
+The managedFields of an object after a write, by the rules of its kind and of the subresource.
 
 In       The object before and after a write, and the Action that made it.
 Out      The entries of its new `metadata.managedFields`.

@@ -1,5 +1,5 @@
 """
-Who owns which fields of an object: the entries of `metadata.managedFields`, and what becomes of them by each write.
+Entries of `metadata.managedFields`: who owns which fields of an object, and how a write changes that.
 
 In       The entries an object has, an entry for what a write sets, and the fields it removes.
 Out      The entries the object has then, or the fields over which the writer and other managers are in conflict.

@@ -1,4 +1,4 @@
-"""The sets of fields that follow from objects: what an apply owns, what a change sets and removes, by their schema."""
+"""Sets of fields computed from objects: what an apply owns, and what a change sets and removes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctrlkit.fakes.tracker.schema.nodes import ANY, Kind, Node, child
 
 
 def item_step(item: Any, node: Node) -> str:
-    """The step that leads to an item of a list that is not replaced whole."""
+    """Return the step to an item of a list that merges by item."""
     if node.is_set or not isinstance(item, Mapping):
         return "v:" + msgspec.json.encode(item).decode()
     keys = {key: item.get(key, node.key_defaults.get(key)) for key in node.keys}
@@ -21,18 +21,18 @@ def item_step(item: Any, node: Node) -> str:
 
 
 def as_map(value: Any, node: Node) -> Mapping[str, Any] | None:
-    """The value where it merges by field, else None."""
+    """Return the value if it merges by field, else None."""
     return value if node.has_fields and isinstance(value, Mapping) else None
 
 
 def as_items(value: Any, node: Node) -> list[Any] | None:
-    """The value where it is a list that merges by item, else None."""
+    """Return the value if it is a list that merges by item, else None."""
     return value if node.has_items and isinstance(value, list) else None
 
 
 def applied(value: Mapping[str, Any], node: Node) -> FieldSet:
     """
-    The fields that a manager owns by applying an object: its leaves, items of lists, and fields of open maps.
+    Return the fields that a manager owns by applying an object: leaves, items of lists, and fields of open maps.
 
     >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
     >>> applied({"data": {"a": "1"}, "list": ["x"], "none": {}}, ANY)
@@ -42,7 +42,7 @@ def applied(value: Mapping[str, Any], node: Node) -> FieldSet:
 
 
 def _applied(value: Any, node: Node) -> FieldSet | None:
-    """The fields below a value, {} for the value itself, None for neither."""
+    """Return the fields below a value, {} for the value itself, None for neither."""
     if (fields := as_map(value, node)) is not None:
         found: FieldSet = {}
         for name, inner in fields.items():
@@ -62,7 +62,7 @@ def _applied(value: Any, node: Node) -> FieldSet | None:
 
 
 def everything(value: Any, node: Node) -> FieldSet:
-    """The node of a value that is new or gone: the value itself and all that is below it."""
+    """Return the set of a value that is new or removed: the value and all below it."""
     if fields := as_map(value, node):
         known, other = node.fields, node.other or ANY
         found: FieldSet = {SELF: LEAF}
@@ -78,7 +78,7 @@ def everything(value: Any, node: Node) -> FieldSet:
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], node: Node) -> tuple[FieldSet, FieldSet]:
     """
-    The fields of an object that were set or changed, and those that went.
+    Return the fields of an object that were set or changed, and those that were removed.
 
     >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
     >>> compare({"data": {"a": "1", "b": "2"}}, {"data": {"a": "9"}}, ANY)
@@ -90,11 +90,11 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], node: Node) -> tuple
 
 
 _Found = tuple[FieldSet, FieldSet]
-"""What changed and what was removed, being filled."""
+"""The changed and the removed fields, while they are collected."""
 
 
 def _compare(old: Any, new: Any, node: Node, step: str, found: _Found) -> None:
-    """Note at `step` how two values that differ differ; null is an empty map, or list, as far as there is another."""
+    """Collect at `step` how two values differ; null counts as an empty map or list if the other is one."""
     below: _Found = ({}, {})
     if node.has_fields and isinstance(old, (dict, NoneType)) and isinstance(new, (dict, NoneType)) and (old or new):
         _compare_fields(old or {}, new or {}, node, below)
@@ -142,7 +142,7 @@ def _compare_items(old: list[Any], new: list[Any], node: Node, found: _Found) ->
 
 
 def with_named(fields: FieldSet, node: Node) -> FieldSet:
-    """The set with every field on the way to a member that the kind declares by name."""
+    """Add to a set the declared fields on the way to its members."""
     named: FieldSet = {}
     for step, below in fields.items():
         if step == SELF:

@@ -15,7 +15,7 @@ from ctrlkit.fakes.tracker.schema.nodes import Kind, Node, child
 
 def merge(live: Any, wanted: Any, node: Node) -> Any:
     """
-    A live value with the wanted one in it: fields and items given replace or join, others stay. Inputs are not changed.
+    Merge a wanted value into a live one: its fields and items replace or join, others stay. Inputs are not changed.
 
     >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
     >>> merge({"a": "1", "b": {"c": "2"}}, {"b": {"d": "3"}}, ANY)
@@ -36,7 +36,7 @@ def merge(live: Any, wanted: Any, node: Node) -> Any:
 
 def _merge_items(live: list[Any], wanted: list[Any], node: Node) -> list[Any]:
     """
-    Items merged by what names them, in the order wanted; those only live stay before the item they stood before.
+    Merge items by their keys, in the wanted order; other live items stay before the item that followed them.
 
     Where that item moves forward, they stay at the place of the list that they had reached.
     """
@@ -62,7 +62,7 @@ def _merge_items(live: list[Any], wanted: list[Any], node: Node) -> list[Any]:
 
 def remove(value: Any, doomed: FieldSet, node: Node) -> Any:
     """
-    A value without the fields and items of a set; what is emptied stays, empty. The input is not changed.
+    Remove the fields and items of a set from a value; emptied ones stay, empty. The input is not changed.
 
     >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
     >>> remove({"a": "1", "b": {"c": "2"}}, {"f:b": {"f:c": {}}}, ANY)
@@ -93,8 +93,8 @@ def remove(value: Any, doomed: FieldSet, node: Node) -> Any:
 
 def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
     """
-    What keeps an object from being applied, in the server's words: fields that its kind does not have, values of
-    another type, items without keys or twice.
+    Yield the server's messages about what cannot be applied: unknown fields, values of another type, items without
+    keys or twice.
 
     >>> from ctrlkit.model.kinds import DEPLOYMENTS
     >>> from ctrlkit.fakes.tracker.schema.nodes import built_in

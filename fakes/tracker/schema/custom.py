@@ -1,6 +1,5 @@
 """
-A custom resource's schema at work: fields it does not know are pruned, missing ones get their defaults, the rest is
-held against its rules.
+Schemas of custom resources: unknown fields are pruned, defaults filled in, and the rest is validated.
 
 `jsonschema-rs` does the holding against rules; this module puts OpenAPI's dialect into its words and its findings into
 the server's. Not carried out: `x-kubernetes-validations` (CEL), formats, and the rules of embedded resources.
@@ -83,7 +82,7 @@ class CustomSchema:
         return custom(self._root)
 
     def complete(self, plain: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """The object pruned and with defaults, and the paths of the fields that were pruned."""
+        """Prune an object and fill in its defaults; return it, and the paths of pruned fields."""
         unknown: list[str] = []
         completed = _complete(_without(plain), self._root, "", unknown)
         return {name: plain[name] for name in plain if name in _NOT_THE_SCHEMAS} | completed, unknown
@@ -97,7 +96,7 @@ class CustomSchema:
             return [_cause(error) for error in self._validator.iter_errors(_cut(instance, _LEVELS_SHOWN))]
 
     def check(self) -> None:
-        """Make ready what `causes` and `node` need. Errors: ValueError where this is no schema."""
+        """Compile the schema. Errors: ValueError if it is not one."""
         _ = self._validator, self.node
 
     @functools.cached_property
@@ -143,7 +142,7 @@ def _complete(value: Any, node: Node, path: str, unknown: list[str]) -> Any:
 
 
 def _rule_for(name: str, node: Node) -> Node | None:
-    """The rule for a field; one without content where any value is kept, None where the field is unknown."""
+    """Return the rule for a field: an open one if any value is kept, None if the field is unknown."""
     properties: Node = node.get("properties") or {}
     if name in properties:
         rule: Node = properties[name]
@@ -155,7 +154,7 @@ def _rule_for(name: str, node: Node) -> Node | None:
 
 
 def _draft4(node: Node) -> dict[str, Any]:
-    """A node of a structural schema in the words of JSON schema, draft 4, which it is a dialect of."""
+    """Convert a node of a structural schema to JSON schema, draft 4."""
     rules = _rules(node)
     if node.get("nullable"):
         kinds = rules.get("type", [])
@@ -174,7 +173,7 @@ def _draft4(node: Node) -> dict[str, Any]:
 
 
 def _rules(node: Node) -> dict[str, Any]:
-    """What a node says of a value itself, without what draft 4 does not let it say."""
+    """Convert the rules of a node for the value itself, without those that draft 4 does not allow."""
     rules: dict[str, Any] = {name: node[name] for name in _RULES if node.get(name) is not None}
     for name in _NOT_NEGATIVE & rules.keys():
         rules[name] = max(rules[name], 0)
@@ -202,7 +201,7 @@ class _Range:
         self._range = INTEGERS.get(form, INTEGERS["int64"])
 
     def validate(self, instance: Any) -> None:
-        """Raise where an integer lies outside; the message says what it has to be."""
+        """Raise ValueError for an integer outside the range."""
         if isinstance(instance, int) and not isinstance(instance, bool) and instance not in self._range:
             form = f"with format {self._form}" if self._form else "(default format)"
             raise ValueError(f"must be of type integer {form}")
@@ -220,7 +219,7 @@ _TEXTS = {
     "minProperties": "should have at least {limit} properties",
     "uniqueItems": "shouldn't contain duplicates",
 }
-"""The server's words for the rules whose findings need nothing else."""
+"""The server's messages for rules that need no more than their facts."""
 
 
 def _cause(error: jsonschema_rs.ValidationError) -> Cause:

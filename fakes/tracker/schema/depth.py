@@ -1,5 +1,5 @@
 """
-How deep documents may be nested, and how they are worked on without a RecursionError.
+Deeply nested documents: how deep they may be, and how to work on them without a RecursionError.
 
 A real server reads 10,000 levels of objects and arrays, and refuses more. Python's own limit is 1,000 calls, which the
 decoder and every comparison count against. So work that may meet a deep document is passed to `deeply`: it is done as
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 LEVELS_MAX = 10_000
-"""Objects and arrays inside each other that a server reads."""
+"""How many levels of objects and arrays a server reads."""
 
 _STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: what is touched counts
 _CALLS_MAX = 16 * LEVELS_MAX
@@ -79,17 +79,17 @@ def deeply(work: Callable[[], T]) -> T:
 
 
 def decode(document: bytes) -> Any:
-    """The value of a JSON text, however deep."""
+    """Decode a JSON text of any depth."""
     return deeply(lambda: msgspec.json.decode(document))
 
 
 def encode(value: object) -> bytes:
-    """The JSON text of a value, however deep."""
+    """Encode a value of any depth."""
     return deeply(lambda: msgspec.json.encode(value))
 
 
 def _on_deep_stack(work: Callable[[], T]) -> T:
-    """Do `work` in a thread of its own while this one waits, in the context and with the event loop of this one."""
+    """Do `work` in another thread, with this one's context and event loop, while this one waits."""
     if getattr(_here, "is_deep", False):
         raise TooDeep
     outcome: list[T] = []

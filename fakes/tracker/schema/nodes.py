@@ -1,5 +1,5 @@
 """
-What server-side apply knows of a kind's fields: which are one value, which merge by field, by key, or as a set.
+How the fields of a kind merge under server-side apply: as one value, by field, by key, or as a set.
 
 In       Built-in kinds: types.py. Custom kinds: their definition's
          openAPIV3Schema with its `x-kubernetes-*` marks.
@@ -21,7 +21,7 @@ _KEY_DEFAULTS = {"protocol": "TCP"}
 
 
 class Kind(Enum):
-    """What a value may be: `ANY` takes maps by field, and everything else as one value."""
+    """The kind of a value; under `ANY` maps merge by field, and everything else is one value."""
 
     ANY = "any"
     SCALAR = "scalar"
@@ -83,14 +83,14 @@ ANY_SCALAR = Node(Kind.SCALAR)
 
 
 def child(node: Node, name: str) -> Node:
-    """The node of a map's field; that of any value where the field is not allowed."""
+    """Return the node of a map's field, that of any value if the field is not allowed."""
     return node.fields.get(name) or node.other or ANY
 
 
 @functools.cache
 def built_in(resource: AnyResource) -> Node:
     """
-    The node of a built-in kind's objects; `ANY` for a kind that is not described.
+    Return the node of a built-in kind's objects; `ANY` for a kind without a type.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> spec = built_in(PODS).fields["spec"]
@@ -151,7 +151,7 @@ _CUSTOM_SCALARS = {"string": "string", "boolean": "boolean", "integer": "numeric
 
 def custom(openapi: Mapping[str, Any]) -> Node:
     """
-    The node of a custom kind's objects, from the openAPIV3Schema of one of its versions.
+    Return the node of a custom kind's objects, from the openAPIV3Schema of a version.
 
     >>> tags = {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}}
     >>> custom({"type": "object", "properties": {"tags": tags}}).fields["tags"].is_set

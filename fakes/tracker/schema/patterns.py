@@ -21,7 +21,7 @@ _GOS_WORDS = {
 @functools.lru_cache(maxsize=64)
 def compiled(pattern: str) -> Any:
     """
-    A pattern, ready for `search`.
+    Compile a pattern, for its method `search`.
 
     >>> bool(compiled("(?i)^jan").search("January"))
     True
@@ -55,6 +55,6 @@ class PatternKeyword:
         self._search = compiled(pattern).search
 
     def validate(self, instance: Any) -> None:
-        """Raise where a text does not match; the message is the pattern."""
+        """Raise ValueError for a string that does not match; the message is the pattern."""
         if isinstance(instance, str) and not self._search(instance):
             raise ValueError(self._pattern)

@@ -22,7 +22,7 @@ REFUSAL = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinum
 @remembered
 def quantity_value(text: str) -> Decimal:
     """
-    The number a quantity stands for.
+    Return the number that a quantity stands for.
 
     >>> quantity_value("1500m"), quantity_value("2Ki"), quantity_value("1e3")
     (Decimal('1.500'), Decimal('2048'), Decimal('1E+3'))
@@ -46,7 +46,7 @@ def quantity_value(text: str) -> Decimal:
 @remembered
 def canonical(text: str) -> str:
     """
-    The same quantity as the server writes it: no fraction, the largest suffix that allows this.
+    Format a quantity as the server does: no fraction, and the largest suffix that allows this.
 
     >>> [canonical(one) for one in ("0.5", "1000m", "1024Mi", "1.5Gi", "100M", "1e3", "0")]
     ['500m', '1', '1Gi', '1536Mi', '100M', '1e3', '0']

@@ -1,4 +1,4 @@
-"""Answers about short texts, kept because the same texts come again; long ones are judged anew, for memory's sake."""
+"""A cache for functions of short strings; long strings are not kept, to bound the memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def remembered(judge: Callable[[str], T]) -> Callable[[str], T]:
     """
-    A pure function of one text that remembers its latest answers.
+    Cache the latest results of a pure function of one string, except for long strings.
 
     >>> length = remembered(len)
     >>> length("a"), length("a" * 1000)

@@ -1,7 +1,7 @@
 """
-Objects of built-in kinds read as the server's types read them: unknown fields dropped and told, empty ones left out.
+Reading objects of built-in kinds as Go's decoder does: unknown fields are dropped and reported, empty ones left out.
 
-The types are in types.py; this module says how a value of each is read, and what Go's decoder says where it is none.
+The types are in types.py; here are a reader for each, and the decoder's messages about values that do not fit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ctrlkit.model import AnyResource
 
 Plain = dict[str, Any]
 Path = tuple[Any, Any] | None
-"""How deep a value lies: the way to what holds it, and its own field name, list index or (in a tuple) map key."""
+"""The path of what holds a value, and the value's field name, list index or (in a tuple) map key."""
 
 _SCALARS: Mapping[str, type] = {"s": str, "b": bool}
 _INTEGERS = {"i32": range(-(2**31), 2**31), "i64": range(-(2**63), 2**63)}
@@ -60,7 +60,7 @@ class DoesNotFit(ValueError):
 
 def read(resource: AnyResource, plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
     """
-    An object's fields as the server keeps them, and the paths of those it does not know.
+    Return an object's fields as the server keeps them, and the paths of unknown fields.
 
     >>> from ctrlkit.model.kinds import CONFIG_MAPS
     >>> read(CONFIG_MAPS, {"metadata": {"name": "a"}, "data": {}, "bogus": 1}, {})
@@ -89,14 +89,14 @@ def struct_of(resource: AnyResource) -> Struct | None:
 
 @functools.cache
 def blank_status(resource: AnyResource) -> Plain | None:
-    """The status an object of a kind has before anybody wrote one; not to be changed."""
+    """Return the status of a kind's new objects, None if they have none; not to be changed."""
     struct = struct_of(resource)
     blank: Plain | None = struct.read({}, None, []).get("status") if struct else None
     return blank
 
 
 def read_metadata(plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
-    """What `read` does, for the metadata of an object whose own fields have no type here."""
+    """Read the metadata of a custom object; see `read`."""
     if plain == known:
         return dict(known), []
     unknown: list[str] = []
@@ -104,14 +104,14 @@ def read_metadata(plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[P
 
 
 def read_scale(plain: Mapping[str, Any]) -> Plain:
-    """A Scale as the server's type holds it; unknown fields are dropped. Errors: DoesNotFit."""
+    """Read a Scale; unknown fields are dropped. Errors: DoesNotFit."""
     return _struct("Scale").read(plain, None, [])
 
 
 def untyped(value: Any) -> Any:
     """
-    A value without a type as Go reads it, and writes it again: integers beyond int64 are floats, floats without a
-    fraction have no point. What needs no change is not copied.
+    Convert an untyped value as Go does by reading and writing it: integers beyond int64 become floats, and floats
+    without a fraction integers. What needs no change is not copied.
 
     >>> untyped({"a": [1, 2**64, 3.0, 3.5]})
     {'a': [1, 1.8446744073709552e+19, 3, 3.5]}
@@ -150,7 +150,7 @@ def _as_float(number: float) -> float:
 
 
 def _shown_number(number: float) -> str:
-    """A number as text, of an integer with very many digits the order of magnitude."""
+    """Format a number; of an integer with very many digits only its size."""
     if isinstance(number, int) and number.bit_length() > _SHOWN_BITS_MAX:
         return f"of {number.bit_length()} bits"
     return str(number)
@@ -161,7 +161,7 @@ _Reader = Callable[[Any, Path, str, list[str]], Any]
 
 
 class _Field:
-    """One field of a type: `scalar` is what its value is kept as it comes for, `keeps` says that empty is a value."""
+    """One field of a type: values of type `scalar` need no reading; `keeps` says that empty values are kept."""
 
     __slots__ = ("keeps", "read", "scalar")
 
@@ -172,7 +172,7 @@ class _Field:
 
 
 class Struct:
-    """One type. Its fields are made when the first value of it is read."""
+    """One type; its fields are looked up when the first value is read."""
 
     __slots__ = ("_always", "_fields", "name")
 
@@ -184,7 +184,7 @@ class Struct:
     def read(
         self, value: Mapping[str, Any], path: Path, unknown: list[str], present: Mapping[str, Any] = _NOTHING
     ) -> Plain:
-        """A value as the server keeps it; fields in `present` are not made up where they are missing."""
+        """Read a value as the server keeps it; missing fields that are in `present` are not filled in."""
         if not self._fields:
             self._learn()
         fields = self._fields
@@ -327,7 +327,7 @@ def _read_bytes(word: str, value: Any, path: Path, owner: str, unknown: list[str
 
 
 def _read_schema_or_list(_word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
-    """One schema, or several; anything else is passed over, as the server does it."""
+    """Read one schema or several; anything else is ignored, as the server does."""
     if isinstance(value, list):
         return _reader("[]JSONSchemaProps")(value, path, owner, unknown)
     return _struct("JSONSchemaProps").read(value, path, unknown) if isinstance(value, Mapping) else None
@@ -382,7 +382,7 @@ _READERS: Mapping[str, Callable[[str, Any, Path, str, list[str]], Any]] = {
 
 def path_text(path: Path) -> str:
     """
-    A path as the server writes it.
+    Format a path as the server does.
 
     >>> path_text((((None, "spec"), "containers"), 0))
     'spec.containers[0]'
@@ -413,7 +413,7 @@ def _go_name(word: str) -> str:
 
 
 def json_type(value: object, word: str = "") -> str:
-    """What JSON calls a value's type, as Go's decoder says it of a value that is no `word`."""
+    """Name the JSON type of a value, as Go's decoder does of one that does not fit `word`."""
     match value:
         case bool():
             return "bool"

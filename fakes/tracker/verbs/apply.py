@@ -1,5 +1,5 @@
 """
-Server-side apply: an object brought to what one manager wants of it.
+Server-side apply: merge what one manager wants into an object.
 
 What the manager gives is merged into the object by the schema of its kind; what it applied before and gives no more is
 removed unless somebody else owns it too; and where a change takes a field from another manager, the apply fails unless
@@ -38,7 +38,7 @@ Plain = dict[str, Any]
 
 def apply(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
     """
-    Carry out an apply: the object as it is then, and whether it was made by this.
+    Apply to an object; return its new state, and whether it was created.
 
     Errors  BadRequest for managedFields, another kind, or another name than the URL's; ApiError 500 for fields the kind
             does not have; Conflict with other managers; all of create and update.
@@ -89,7 +89,7 @@ def _entry(served: Strategy, action: Action, fields: FieldSet, time: str) -> Ent
 
 def _pruned(merged: Plain, last: FieldSet, owned: list[FieldSet], node: Node) -> Plain:
     """
-    The merged object without what the manager applied last and nobody owns now.
+    Remove from the merged object what the manager applied last and no manager owns now.
 
     A field on the way to such a field goes too, with whatever it holds, if nothing below it is owned any more.
     """

@@ -26,7 +26,7 @@ from ctrlkit.model import Action, ObjectKey
 
 def create(core: Core, served: Strategy, action: Action) -> Stored:
     """
-    Carry out a create.
+    Create an object.
 
     Errors  BadRequest (wrong kind or namespace), NotFound or Forbidden (namespace missing, terminating), Invalid,
             AlreadyExists.

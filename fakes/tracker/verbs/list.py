@@ -39,7 +39,7 @@ class _Token(NamedTuple):
 
 def list_objects(core: Core, served: Strategy, action: Action) -> bytes:
     """
-    Carry out a list: a JSON document with the snapshot's version.
+    List objects; return the JSON document, with the version of the snapshot.
 
     With `limit`, pages of one snapshot: the token keeps the version of the first page. Version "0" takes any state and
     is answered whole. "Exact" goes back to an older version. Objects come in the order of `namespace/name`, as text.

@@ -23,7 +23,7 @@ _ALL_OPERATORS = "in, notin, =, ==, !=, gt, lt"
 
 def json_problem(body: bytes) -> str:
     """
-    What is wrong with a JSON text.
+    Describe what is wrong with a JSON text.
 
     >>> json_problem(b"{nope"), json_problem(b"[{")
     ("invalid character 'n' looking for beginning of object key string", 'unexpected end of JSON input')
@@ -43,7 +43,7 @@ def json_problem(body: bytes) -> str:
 
 def selector_problem(text: str) -> str:
     """
-    What is wrong with a label selector.
+    Describe what is wrong with a label selector.
 
     >>> selector_problem("a==="), selector_problem("a in b")
     ("found '=', expected: identifier", "found 'b' expected: '('")
@@ -57,7 +57,7 @@ def selector_problem(text: str) -> str:
 
 def field_selector_problem(text: str) -> str:
     """
-    What is wrong with a field selector.
+    Describe what is wrong with a field selector.
 
     >>> field_selector_problem("metadata.name=a,b")
     "invalid selector: 'metadata.name=a,b'; can't understand 'b'"

@@ -18,7 +18,7 @@ _Cut = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 def metadata_only(answer: bytes) -> bytes:
     """
-    An object as PartialObjectMetadata, a list as PartialObjectMetadataList.
+    Reduce an object to PartialObjectMetadata, a list to PartialObjectMetadataList.
 
     >>> metadata_only(b'{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}, "spec": {}}')
     b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a"}}'

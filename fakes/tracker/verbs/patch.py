@@ -27,7 +27,7 @@ _UNFIT = (TypeError, KeyError, IndexError, AttributeError, ValueError)
 
 def merge(target: Any, patch: Any) -> Any:
     """
-    RFC 7386: fields given replace, null removes, anything but an object replaces whole. The inputs are not changed.
+    Merge as RFC 7386 does: null removes, objects merge, other values replace. The inputs are not changed.
 
     >>> merge({"a": 1, "b": {"c": 2, "d": 3}}, {"a": None, "b": {"c": 4}})
     {'b': {'c': 4, 'd': 3}}
@@ -45,7 +45,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 def json_patch(target: Mapping[str, Any], operations: Any) -> Any:
     """
-    RFC 6902: all operations in order, or none.
+    Perform all operations of an RFC 6902 patch in order, or none.
 
     >>> json_patch({"data": {"a": "1"}}, [{"op": "replace", "path": "/data/a", "value": "2"}])
     {'data': {'a': '2'}}
@@ -78,7 +78,7 @@ def json_patch(target: Mapping[str, Any], operations: Any) -> Any:
 
 def strategic_merge(target: Mapping[str, Any], patch: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
     """
-    Kubernetes' merge that knows list keys and the directives `$patch`, `$retainKeys`, `$setElementOrder/...` and
+    Merge as Kubernetes does, by list keys and the directives `$patch`, `$retainKeys`, `$setElementOrder/...` and
     `$deleteFromPrimitiveList/...`. The inputs are not changed.
 
     >>> from ctrlkit.fakes.tracker.schema.types import Field

@@ -47,7 +47,7 @@ def scale_of(served: Strategy, stored: Stored) -> dict[str, Any]:
 
 def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Stored:
     """
-    Set an object's replicas to what a Scale asks for.
+    Set an object's replicas to those of a Scale.
 
     Errors  BadRequest where it is no Scale, Invalid for a negative number, Conflict for a stale version.
     """

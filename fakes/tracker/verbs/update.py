@@ -19,7 +19,7 @@ from ctrlkit.model import Action, PatchType, Verb
 
 def update(core: Core, served: Strategy, action: Action) -> Stored:
     """
-    Carry out an update of an object, its status, or a namespace's finalizers.
+    Update an object, its status, or a namespace's finalizers.
 
     Errors  BadRequest (wrong kind, name or namespace), NotFound, Conflict (stale version, other uid), Invalid.
     """
@@ -39,7 +39,7 @@ def replace(
     owners: Entries | None = None,
 ) -> Stored:
     """
-    Put `body` in place of an object, under the rules for the action's subresource.
+    Replace an object by `body`, by the rules of the action's subresource.
 
     A body that changes nothing leaves the version as it is. An object that waited only for this to be deleted is
     removed; the answer is then its last state at the version it had. `owners` are the new state's

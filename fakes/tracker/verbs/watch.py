@@ -27,10 +27,10 @@ from ctrlkit.model import Action, Options
 BOOKMARK_INTERVAL_S = 60.0
 BOOKMARK_BEFORE_END_S = 2.0
 BATCH_BYTES_MAX = 128 * 1024
-"""A batch of lines ends with the one that passes this, so that a watch which is read slowly holds no more than that."""
+"""A batch ends with the line that exceeds this size, which bounds the memory of a watch that is read slowly."""
 
 LEAST_TIMEOUT_S = 1800.0
-"""A watch that names no timeout ends after this time, times 1 to 2 by chance."""
+"""A watch without a timeout ends after 1 to 2 times this, by chance."""
 
 _INITIAL_EVENTS_END = {"annotations": {"k8s.io/initial-events-end": "true"}}
 
@@ -73,7 +73,7 @@ class WatchStream:
         self._news.set()
 
     def wake(self) -> None:
-        """The log grew."""
+        """Note that the log grew."""
         self._news.set()
 
     def __aiter__(self) -> WatchStream:
@@ -99,7 +99,7 @@ class WatchStream:
         return f"watch {self._served.resource}{namespace} at {self._told}, server at {newest or self._store.version}"
 
     def _newest_selected(self) -> int:
-        """The newest version this watch selects and was not handed; moves over what it does not select."""
+        """Return the newest selected version that was not delivered; skip changes that are not selected."""
         newest = 0
         for change in self._collection.since(self._place):
             if self._event(change):
@@ -109,7 +109,7 @@ class WatchStream:
         return newest
 
     def _begin(self, options: Options) -> int:
-        """Prepare the first lines and find the place in the log where the rest begins."""
+        """Prepare the first lines, and return the position in the log where the rest begins."""
         try:
             version = read_version(options.resource_version or "0")
         except ValueError as error:
@@ -138,12 +138,12 @@ class WatchStream:
             self._first.append(self._bookmark(ends_initial_events=True))
 
     def _refuse(self, error: ApiError) -> None:
-        """End the stream with a Status line: past its options a watch tells its failures inside the stream."""
+        """End the stream with a Status: once its options are accepted, a watch reports failures inside the stream."""
         self._first.append(b'{"type":"ERROR","object":%b}' % msgspec.json.encode(error.to_status()))
         self._is_over = True
 
     def _take(self) -> list[bytes]:
-        """The lines that are due now, up to the size of a batch."""
+        """Return the lines that are due, up to the size of a batch."""
         lines: list[bytes] = []
         if not self._add_first(lines) or self._is_over:
             return lines
@@ -161,7 +161,7 @@ class WatchStream:
         return lines
 
     def _add_first(self, lines: list[bytes]) -> bool:
-        """Add lines the watch begins with, or ends with; whether they are all told."""
+        """Add the first or last lines of the watch; return whether all are delivered."""
         size_bytes = 0
         while self._first:
             if size_bytes > BATCH_BYTES_MAX:
@@ -173,7 +173,7 @@ class WatchStream:
         return True
 
     def _add_changes(self, lines: list[bytes]) -> bool:
-        """Add the lines of changes; whether they are all told."""
+        """Add the lines of changes; return whether all are delivered."""
         size_bytes = sum(map(len, lines))
         for change in self._collection.since(self._place):
             if size_bytes > BATCH_BYTES_MAX:

@@ -32,7 +32,7 @@ _INSTANCE_MAX = 128
 
 def exchanged(plain: Object) -> dict[str, Any]:
     """
-    An Event's fields under their names in the other form.
+    Rename the fields of an Event to those of the other form.
 
     >>> exchanged({"note": "hello", "reason": "Seen", "message": "no field of this form"})
     {'message': 'hello', 'reason': 'Seen', 'note': 'no field of this form'}

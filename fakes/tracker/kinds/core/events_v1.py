@@ -1,5 +1,5 @@
 """
-Events as events.k8s.io/v1: the same objects as in core/v1, under other names of fields and stricter rules.
+Events as events.k8s.io/v1: the objects of core/v1 with other names of fields and stricter rules.
 
 In       An Action about EVENTS_V1.
 Out      The Action about EVENTS that it comes to, and the answer to that in the newer form.
@@ -44,7 +44,7 @@ def is_newer_form(action: Action) -> bool:
 
 def as_core(action: Action) -> Action:
     """
-    The Action on the same objects in core/v1.
+    Convert an Action to the same one on core/v1.
 
     Errors  BadRequest for a field that Events of this form cannot be selected by.
     """
@@ -60,7 +60,7 @@ def as_core(action: Action) -> Action:
 
 def serve_events(core: Core, action: Action) -> bytes:
     """
-    Carry out an Action about Events of this form.
+    Perform an Action on Events of this form.
 
     Errors  As `verbs.serve`, and Invalid where the rules of this form are broken.
     """

@@ -78,7 +78,7 @@ def _keep_status(pod: Plain, old: Object) -> None:
 
 def quality_of_service(spec: Plain) -> str:
     """
-    A pod's class: Guaranteed, Burstable or BestEffort.
+    Return a pod's QoS class: Guaranteed, Burstable or BestEffort.
 
     >>> quality_of_service({"containers": [{"resources": {"requests": {"cpu": "1"}}}]})
     'Burstable'
@@ -192,7 +192,7 @@ def _cells(pod: Object, now: datetime) -> list[Any]:
 
 def pod_status(pod: Object) -> str:
     """
-    A pod's state in a word: a container that waits or ended says why, before the phase does.
+    Return a pod's status as kubectl prints it: the reason of a container, if one has it, else the phase.
 
     >>> waiting = {"ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
     >>> pod_status({"status": {"phase": "Running", "containerStatuses": [waiting]}})

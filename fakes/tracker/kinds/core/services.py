@@ -28,7 +28,7 @@ _TRAFFIC_POLICIES = ("Cluster", "Local")
 
 class ServiceIps:
     """
-    Which addresses and node ports of services are taken.
+    The addresses and node ports of services that are taken.
 
     >>> ips = ServiceIps()
     >>> service = {"spec": {"type": "ClusterIP", "ports": [{"port": 80}]}}

@@ -39,7 +39,7 @@ CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 def _complete(plain: Plain, others: Sequence[Object]) -> Plain:
     """
-    A definition with what the server fills in, and its status: whether its names are free, and its kind served.
+    Fill in a definition and its status, which says whether its names are accepted and its kind is served.
 
     Shape   `others` are the other definitions of its group.
     """
