@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ctrlkit.fakes.apiserver.access import Security
     from ctrlkit.fakes.apiserver.server import ApiServer
     from ctrlkit.fakes.clientset.calls import Calls
     from ctrlkit.fakes.clientset.clientset import FakeClientset, Write, seed
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ctrlkit.fakes.world.world import NeverHeld, NeverSettled, World
 
 _HOMES = {
+    "ctrlkit.fakes.apiserver.access": ("Security",),
     "ctrlkit.fakes.apiserver.server": ("ApiServer",),
     "ctrlkit.fakes.clientset.calls": ("Calls",),
     "ctrlkit.fakes.clientset.clientset": ("FakeClientset", "Write", "seed"),
@@ -43,6 +45,7 @@ __all__ = [
     "LiveWorld",
     "NeverHeld",
     "NeverSettled",
+    "Security",
     "Skew",
     "Tracker",
     "UnforeseenFailure",

@@ -182,7 +182,7 @@ def _without_broken_text(body: bytes) -> bytes:
     except UnicodeDecodeError:
         return body.decode(errors="replace").encode()
     except ValueError:
-        return body  # no JSON: that is told elsewhere
+        return body  # not JSON: refused later
     return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 

@@ -138,7 +138,7 @@ class ApiServer:
             return status_answer(error)
         except TransportError:
             return _drop(request)
-        except Exception as error:  # noqa: BLE001 - a server answers, whatever befalls it
+        except Exception as error:  # noqa: BLE001 - a server answers every request
             _log.error("request_failed", method=request.method, path=request.path[:_SHOWN_CHARACTERS], exc_info=True)
             return status_answer(internal_error(type(error).__name__))
 

@@ -128,11 +128,11 @@ async def _play_one(step: Step, observer: Observer, report: Report) -> StepRepor
 
 async def _tell_of_standstill(step: Step, observer: Observer, view: StepView) -> None:
     """Show what a step waits for after a while without progress, and again when that changes."""
-    quiet_since, told = monotonic(), ""
+    quiet_since, shown = monotonic(), ""
     while True:
         await asyncio.sleep(_LOOK_AGAIN_S)
         stands_s = monotonic() - max(quiet_since, observer.last_at)
         why = observer.last_seen()
-        if isinstance(observer.last, NotYet) and stands_s >= STANDSTILL_S and why != told:
+        if isinstance(observer.last, NotYet) and stands_s >= STANDSTILL_S and why != shown:
             view.step_waits(step.name, why)
-            quiet_since, told = monotonic(), why
+            quiet_since, shown = monotonic(), why

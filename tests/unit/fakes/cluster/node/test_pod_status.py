@@ -1,89 +1,20 @@
-"""The kubelet's rules as pure functions: restarts, readiness, what a pod's status says."""
+"""What a pod's status says of its containers."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ctrlkit.fakes.cluster.node.pod_status import ContainerView, Waiting, differs, is_ready, pod_phase, pod_status
-from ctrlkit.fakes.cluster.node.probes import Probe, Readiness, read_probe
-from ctrlkit.fakes.cluster.node.restart import CrashBackoff, RestartPolicy
-from ctrlkit.fakes.cluster.node.runtime import Exec, Exited, HttpGet, Running, TcpSocket
+from ctrlkit.fakes.cluster.node.restart import RestartPolicy
+from ctrlkit.fakes.cluster.node.runtime import Exited, Running
 from ctrlkit.model import Unstructured
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POD = Unstructured(
     {"metadata": {"name": "net-0", "namespace": "demo", "uid": "u"}, "spec": {"restartPolicy": "Always"}}
 )
-
-
-@given(st.integers(1, 2000), st.floats(0.01, 100), st.floats(100, 1000))
-def test_for_any_number_of_crashes_the_wait_grows_up_to_its_cap(crashes: int, base_s: float, cap_s: float) -> None:
-    """And the first restart waits for nothing."""
-    backoff = CrashBackoff(base_s=base_s, cap_s=cap_s)
-    assert backoff.delay_s(1) == 0
-    assert backoff.delay_s(crashes) <= backoff.delay_s(crashes + 1) <= cap_s
-
-
-@given(st.lists(st.floats(0, 599)))
-def test_for_any_short_runs_all_of_them_count(runs: list[float]) -> None:
-    """Only a long run makes up for the crashes before it."""
-    backoff, crashes = CrashBackoff(), 0
-    for ran_s in runs:
-        crashes = backoff.count(crashes, ran_s=ran_s)
-    assert crashes == len(runs)
-    assert backoff.count(crashes, ran_s=600) == 1
-
-
-@pytest.mark.parametrize(
-    ("policy", "code", "restarts"),
-    [("Always", 0, True), ("Always", 1, True), ("OnFailure", 0, False), ("OnFailure", 1, True), ("Never", 1, False)],
-)
-def test_the_policy_says_which_ends_lead_to_a_restart(policy: str, code: int, *, restarts: bool) -> None:
-    """As a pod's restartPolicy is documented."""
-    assert RestartPolicy(policy).restarts(code) is restarts
-
-
-@given(st.lists(st.booleans()), st.integers(1, 4), st.integers(1, 4))
-def test_for_any_results_readiness_changes_only_after_enough_in_a_row(
-    results: list[bool], successes: int, failures: int
-) -> None:
-    """Compared with a slow definition: the last row that was long enough decides."""
-    probe = Probe(action=Exec(("true",)), success_threshold=successes, failure_threshold=failures)
-    state, expected = Readiness(due_at=0.0), False
-    for count in range(1, len(results) + 1):
-        state = state.after(probe, held=results[count - 1], now=float(count))
-        if count >= successes and all(results[count - successes : count]):
-            expected = True
-        if count >= failures and not any(results[count - failures : count]):
-            expected = False
-        assert state.ready is expected
-        assert state.due_at == count + probe.period_s
-
-
-def test_a_probe_is_read_with_the_servers_defaults() -> None:
-    """The probe of the bitcoin controller, and one of each other kind."""
-    command = ["/usr/local/bin/bitcoin-cli", "getnetworkinfo"]
-    container = {"readinessProbe": {"exec": {"command": command}, "initialDelaySeconds": 5, "periodSeconds": 5}}
-    assert read_probe(container) == Probe(action=Exec(tuple(command)), initial_delay_s=5.0, period_s=5.0)
-    ports = [{"name": "http", "containerPort": 8080}]
-    get = read_probe({"ports": ports, "readinessProbe": {"httpGet": {"port": "http", "path": "/x"}}})
-    assert get is not None
-    assert get.action == HttpGet(8080, "/x")
-    tcp = read_probe({"readinessProbe": {"tcpSocket": {"port": 80}}})
-    assert tcp is not None
-    assert tcp.action == TcpSocket(80)
-    assert read_probe({}) is None
-
-
-@pytest.mark.parametrize("probe", [{"grpc": {"port": 1}}, {"tcpSocket": {"port": "nowhere"}}])
-def test_a_probe_that_cannot_be_run_is_refused(probe: dict[str, object]) -> None:
-    """Instead of being taken for one that holds."""
-    with pytest.raises(ValueError, match="readinessProbe of container c"):
-        read_probe({"name": "c", "readinessProbe": probe})
 
 
 def ended(code: int) -> Exited:
