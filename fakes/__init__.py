@@ -1,4 +1,4 @@
-"""Honest fakes: virtual time, an API server, the loops of a cluster, simulated bitcoin nodes."""
+"""Fakes for tests: virtual time, an API server, the controllers of a cluster, simulated bitcoin nodes."""
 
 from __future__ import annotations
 
