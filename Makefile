@@ -9,7 +9,7 @@ ARGS   ?=
 WORKERS  ?= auto
 PARALLEL := --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test test-all judge lint bench bitcoind kubectl schemathesis clean help
+.PHONY: demo test test-all judge lint bench bitcoind kubectl schemathesis pythons clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -21,7 +21,7 @@ demo: $(READY) bitcoind  ## run a bitcoin network under our controller, with no 
 test: $(READY) bitcoind kubectl  ## run all tests  (ARGS="-k mesh")
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-test-all: $(READY) bitcoind kubectl schemathesis  ## run the long tests too: fuzzing, soaks, mutations
+test-all: $(READY) bitcoind kubectl schemathesis pythons  ## run the long tests too: fuzzing, soaks, mutations
 	@$(BIN)/python -m pytest -m "not judge" --hypothesis-profile=thorough --timeout=1800 $(PARALLEL) $(ARGS)
 
 judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
@@ -52,6 +52,9 @@ $(VENV)/schemathesis/bin/schemathesis: $(READY) constraints.txt
 	@$(BIN)/python -m venv $(VENV)/schemathesis
 	@PIP_CONSTRAINT=constraints.txt $(VENV)/schemathesis/bin/python -m pip --disable-pip-version-check --quiet install schemathesis
 	@touch $@
+
+pythons: $(READY)  ## make environments for the other Pythons of this machine, for make test-all
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m tests.support.pythons --into $(VENV)/pythons
 
 clean:  ## remove all that was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
