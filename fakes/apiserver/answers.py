@@ -13,7 +13,7 @@ from aiohttp import web
 from ctrlkit import clock
 from ctrlkit.errors import ApiError, NotAcceptable
 from ctrlkit.fakes.apiserver.tables import Include, Tables
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker import Strategy
 from ctrlkit.fakes.tracker.verbs.partial import metadata_event, metadata_only
 
 _JSON = "application/json"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker import Strategy
 from ctrlkit.model import PatchType
 from ctrlkit.model.kinds import BUILT_IN, EVENTS_V1
 

@@ -11,8 +11,7 @@ import msgspec
 from aiohttp import web
 
 from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
-from ctrlkit.fakes.tracker.kinds.registry import Registry
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker import Registry, Strategy
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership.managed_fields import MANAGER_BYTES_MAX
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply

@@ -42,7 +42,7 @@ from ctrlkit.fakes.apiserver.requests import (
     read_deeply,
 )
 from ctrlkit.fakes.files import write_private
-from ctrlkit.fakes.tracker.kinds.registry import Registry
+from ctrlkit.fakes.tracker import Registry
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.schema.depth import deeply

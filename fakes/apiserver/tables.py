@@ -13,7 +13,7 @@ import msgspec
 from ctrlkit.errors import BadRequest
 from ctrlkit.fakes.apiserver import jsonpath
 from ctrlkit.fakes.durations import age
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker import Strategy
 from ctrlkit.fakes.tracker.verbs.partial import META_VERSION, partial_object
 from ctrlkit.model import AnyResource
 

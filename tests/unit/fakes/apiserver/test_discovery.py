@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctrlkit.fakes.apiserver import discovery
-from ctrlkit.fakes.tracker.kinds.registry import Registry
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker import Registry, Strategy
 from ctrlkit.model import custom_resource
 
 MESHES = custom_resource(group="nets.example.com", kind="Mesh", plural="meshes")

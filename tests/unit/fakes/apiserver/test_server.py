@@ -13,7 +13,7 @@ import pytest
 
 from ctrlkit import errors
 from ctrlkit.fakes.apiserver import ApiServer, PortTaken, Security
-from ctrlkit.fakes.tracker.kinds.registry import Registry
+from ctrlkit.fakes.tracker import Registry
 from ctrlkit.model import Action, Lines, Verb
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"

@@ -11,8 +11,7 @@ import pytest
 from ctrlkit.errors import BadRequest
 from ctrlkit.fakes.apiserver import jsonpath
 from ctrlkit.fakes.apiserver.tables import Include, Tables
-from ctrlkit.fakes.tracker.kinds.registry import Registry
-from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker import Registry, Strategy
 from ctrlkit.fakes.tracker.verbs.partial import metadata_event, metadata_only
 from ctrlkit.model import custom_resource
 
