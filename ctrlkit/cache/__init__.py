@@ -1,4 +1,4 @@
-"""A local mirror of collections on the server; knows neither the client nor the work queue."""
+"""Informers: local copies of collections on the server. Knows neither the client nor the work queue."""
 
 from __future__ import annotations
 

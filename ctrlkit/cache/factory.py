@@ -119,7 +119,7 @@ class InformerFactory:
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
-        """All informers there are."""
+        """All informers of this factory at this moment."""
         return tuple(entry.informer for entry in self._entries.values())
 
     async def __aenter__(self) -> Self:

@@ -85,7 +85,7 @@ class InformerOptions(Generic[T]):
     ''
 
     `namespaces` are those of the factory or manager, unless given; empty means all. `transform` is applied to each
-    object before it is stored. Requests for equal options share one informer.
+    object before it is stored. Requests with equal namespaces and selectors share one informer, and its transform.
 
     Errors  TypeError for `namespaces` that are one string.
     """
@@ -185,8 +185,9 @@ class Informer(Generic[T]):
 
     async def wait_synced(self, *, unless: Callable[[], bool] | None = None) -> None:
         """
-        Return once `has_synced`, or once `unless` holds, which is asked after each failed list; NotSynced where the
-        informer ends before.
+        Return once `has_synced`, or once `unless` is true; it is called after each failed list.
+
+        Errors  NotSynced where the informer ends before.
         """
         await self._waiters.until(lambda: self.has_synced() or (unless is not None and unless()))
 
@@ -318,11 +319,11 @@ class Informer(Generic[T]):
     # The StoreWriter of the reflectors. State changes here, between two awaits, and nowhere else.
 
     def known(self, record: Record[T]) -> Record[T]:
-        """The record that is stored where this one says the same."""
+        """The stored record of this very state of an object, or else this one."""
         return self._store.known(record)
 
     def find(self, key: ObjectKey) -> Record[T] | None:
-        """The record of an object."""
+        """The stored record of an object, if there is one."""
         return self._store.get(key)
 
     def holds(self, record: Record[T]) -> bool:
@@ -354,7 +355,7 @@ class Informer(Generic[T]):
         self._waiters.check_soon()
 
     def list_failed(self, error: Exception, *, scope: str) -> None:
-        """A scope that may not be read is skipped, where that was asked for, until it may."""
+        """Skip a scope that may not be read, if ForbiddenNamespaces.SKIP was asked for."""
         skips = self._skips and len(self._reflectors) > 1 and isinstance(error, Forbidden)
         if skips and scope not in self._skipped and not self._reflectors[scope].synced.is_set():
             self._skipped.add(scope)

@@ -27,7 +27,7 @@ METRICS = (
     Family("informer_queued_items", "Changes that handlers have yet to see.", GAUGE, INFORMER_LABELS),
     Family("informer_processing_latency_seconds", "From store to end of handler.", HISTOGRAM, _OF_HANDLERS),
     Family(
-        "informer_store_resource_version", "The version that is mirrored, its last 15 digits.", GAUGE, INFORMER_LABELS
+        "informer_store_resource_version", "The resourceVersion reached, its last 15 digits.", GAUGE, INFORMER_LABELS
     ),
     Family("informer_store_items", "Objects in the store.", GAUGE, INFORMER_LABELS),
     Family("informer_quarantined_items", "Objects in the store that cannot be used.", GAUGE, INFORMER_LABELS),

@@ -53,7 +53,7 @@ class Propagation(Enum):
 
 class Client:
     """
-    All verbs over one Transport: HTTP to a server, or a fake.
+    The verbs of the API over one Transport: HTTP to a server, or a fake.
 
     >>> class Echo:
     ...     async def do(self, action):
@@ -82,14 +82,14 @@ class Client:
 
     @property
     def transport(self) -> Transport:
-        """What carries the calls to the server; a RestTransport tells by its `statistics()` how many there were."""
+        """What carries the calls to the server; a RestTransport counts them in its `statistics()`."""
         return self._transport
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
     async def get(self, resource: Resource[T], key: ObjectKey | str, *, subresource: str = "") -> T:
         """
-        One object; NotFound if there is none.
+        Read one object; NotFound if there is none.
 
             pod = await client.get(PODS, "demo/web-0")
         """
@@ -115,7 +115,7 @@ class Client:
         page_size: int = PAGE_SIZE,
     ) -> builtins.list[T]:
         """
-        All objects there are now, fetched in pages; the newest state, not a cached one.
+        List all objects, in pages; the newest state, not a cached one.
 
             for pod in await client.list(PODS, namespace="demo", label_selector="app=web"):
                 print(pod.key)
@@ -139,7 +139,7 @@ class Client:
         timeout_s: int = 0,
     ) -> AsyncIterator[AsyncIterator[WatchEvent[T]]]:
         """
-        The changes after a version, one at a time, until the server ends the stream; "" starts with what is there.
+        Watch the changes after a version, one at a time, until the server ends the stream; "" starts with what exists.
 
             async with client.watch(PODS, namespace="demo") as events:
                 async for event in events:
@@ -165,7 +165,7 @@ class Client:
         label_selector: LabelSelector | str = "",
         field_selector: FieldSelector | str = "",
     ) -> ClientListWatch[T]:
-        """The source that an informer of this collection reads."""
+        """Return the ListWatch of a collection, from which an informer reads."""
         scope = _collection(Verb.LIST, resource, namespace, label_selector, field_selector)
         return ClientListWatch(self._calls, resource, scope)
 
@@ -175,7 +175,7 @@ class Client:
         self, resource: Resource[T], body: object, *, namespace: str | None = None, dry_run: DryRun = DryRun.NO
     ) -> T:
         """
-        Make an object; AlreadyExists if there is one of that name. The namespace is the body's where none is given.
+        Create an object; AlreadyExists if there is one of that name. The namespace is the body's where none is given.
 
             await client.create(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "demo"}, "data": {"k": "v"}})
 
@@ -192,7 +192,7 @@ class Client:
         self, resource: Resource[T], body: object, *, subresource: str = "", dry_run: DryRun = DryRun.NO
     ) -> T:
         """
-        Put a whole object in the place of the one of its name; Conflict if that has changed since the body was read.
+        Replace an object (PUT); Conflict if it has changed since the body was read.
 
             pod = await client.get(PODS, "demo/web-0")
             pod["metadata"]["labels"]["seen"] = "yes"
@@ -207,7 +207,7 @@ class Client:
 
     async def update_status(self, resource: Resource[T], body: object) -> T:
         """
-        Put the body's status in the place of the object's; the server takes nothing else from it.
+        Replace the status of an object; the server takes nothing else from the body.
 
             await client.update_status(NETWORKS, {**network, "status": {"readyNodes": 3}})
         """
@@ -246,7 +246,7 @@ class Client:
         dry_run: DryRun = DryRun.NO,
     ) -> T:
         """
-        Have exactly these fields, owned by this client's field manager; the object is made if it is missing.
+        Apply these fields (server-side apply) as this client's field manager; the object is created if it is missing.
 
             await client.apply(CONFIG_MAPS, "demo/a", {"data": {"k": "v"}}, on_conflict=OnConflict.FORCE)
 
@@ -268,7 +268,7 @@ class Client:
         version: str = "",
     ) -> None:
         """
-        Ask for an object's end; NotFound if there is none, Conflict if it is not the one of this uid or version.
+        Delete an object; NotFound if there is none, Conflict if it does not have this uid or version.
 
             await client.delete(PODS, "demo/web-0", uid=pod.metadata.uid, propagation=Propagation.FOREGROUND)
 
@@ -292,7 +292,7 @@ class Client:
         propagation: Propagation | None = None,
     ) -> None:
         """
-        Ask for the end of all selected objects; of a namespaced kind, in one namespace.
+        Delete all selected objects; of a namespaced kind, in one namespace.
 
             await client.delete_collection(PODS, namespace="demo", label_selector="app=web")
         """

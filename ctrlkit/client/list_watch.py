@@ -131,7 +131,9 @@ PAGE_SIZE = 500
 
 class ClientListWatch(Generic[T]):
     """
-    One collection on a server; `scope` is the list Action that selects it, without version, limit or token.
+    The ListWatch of one collection on a server.
+
+    `scope` is the list Action that selects the collection, without version, limit or token.
 
     Errors  ApiError and TransportError from both; DecodeError for bytes that are no list or watch line, and for a list
             without a version. The events'
@@ -151,16 +153,16 @@ class ClientListWatch(Generic[T]):
 
     @property
     def server(self) -> object:
-        """Stands for the server, to tell writes there from writes elsewhere (`Write.server`)."""
+        """An object that identifies the server, as in `Write.server`."""
         return self._calls.server
 
     @property
     def streams_lists(self) -> bool:
-        """Whether the server is believed to stream lists: until one of its collections learns otherwise, and later."""
+        """Whether to ask the server for streamed lists."""
         return self._calls.streams_lists
 
     def stop_streaming(self) -> None:
-        """The server does not stream lists."""
+        """Note that the server does not stream lists."""
         self._calls.stop_streaming()
 
     async def list(

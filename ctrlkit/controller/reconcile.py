@@ -31,13 +31,13 @@ from ctrlkit.model import ObjectKey
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing is left to do until something changes."""
+    """The object is as it should be; reconcile again when something changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequeueAfter:
     """
-    Look again after a while, or earlier if something changes.
+    Reconcile the key again after a while, or earlier if something changes.
 
     >>> RequeueAfter(30)
     RequeueAfter(delay_s=30)
@@ -66,7 +66,7 @@ Outcome = Done | RequeueAfter
 @dataclass(frozen=True, slots=True)
 class Request:
     """
-    One call of a reconciler.
+    What a reconciler is called with: the key of one object, and why.
 
     >>> request = Request(ObjectKey("demo", "net"), attempt=2)
     >>> request.namespace, request.name, str(request.key)
@@ -152,7 +152,7 @@ def _may_be_awaited(call: object) -> bool:
 
 
 class ReconcileTimeout(CtrlkitError, TimeoutError):
-    """A reconcile took longer than its controller allows, and was cut off."""
+    """A reconcile took longer than its controller's `timeout_s`, and was cancelled."""
 
 
 class ReconcilerExit(CtrlkitError):

@@ -154,7 +154,7 @@ class WriteGate:
 
 
 class WritesNotSeen(CtrlkitError):
-    """Caches did not show in time what was written; `writes` are those that are still to be seen."""
+    """Caches did not show writes in time; `writes` are those that are still missing."""
 
     def __init__(self, message: str, writes: Sequence[Write]) -> None:
         super().__init__(message)
@@ -164,7 +164,7 @@ class WritesNotSeen(CtrlkitError):
 @asynccontextmanager
 async def seeing_writes(*informers: Informer[Any], within_s: float = SEEN_WITHIN_S) -> AsyncIterator[list[Write]]:
     """
-    At the end of the block, wait until these informers show what was written in it, by this task or any it starts.
+    Wait, at the end of the block, until these informers show the writes made in it by this task or any it started.
 
         async with seeing_writes(pods) as writes:
             for pod in missing:

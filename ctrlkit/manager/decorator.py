@@ -56,7 +56,7 @@ class Context:
         return self.request.key
 
     def lister(self, resource: Resource[U]) -> Lister[U]:
-        """What the cache has of a kind that the decorator names; LookupError for any other."""
+        """The lister of a kind that the decorator names; LookupError for any other."""
         found = self.listers.get(resource)
         if found is None:
             raise LookupError(
@@ -66,7 +66,7 @@ class Context:
         return found
 
     def event(self, event_type: EventType, reason: str, message: str) -> None:
-        """Say something about the object to people; never waits, never fails."""
+        """Record an Event about the object; never waits, never fails."""
         self.recorder.event(self.meta, self.resource, event_type, reason, message)
 
 
@@ -148,7 +148,7 @@ def reconciler(
     timeout_s: float | None = None,
 ) -> Callable[[Function[T]], ReconcilerFunction[T]]:
     """
-    Make a controller of an async function that takes an object of a kind, and a Context.
+    Turn an async function that takes an object of a kind, and a Context, into a controller.
 
     >>> from ctrlkit.model.kinds import CONFIG_MAPS, PODS
     >>> @reconciler(PODS, owns=[CONFIG_MAPS], workers=4)

@@ -191,7 +191,7 @@ class Manager:
             yield informer
 
     def recorder(self, component: str, *, api: EventsApi = EventsApi.CORE_V1) -> EventRecorder:
-        """The one recorder of Events in the name of a component, written to one of the two APIs."""
+        """Return the one recorder of Events of a component, which writes to one of the two APIs."""
         recorder = self._recorders.get((component, api))
         if recorder is None:
             self._refuse_when_over(f"make a recorder for {component}")
@@ -201,7 +201,7 @@ class Manager:
         return recorder
 
     def add(self, controller: Controller) -> None:
-        """Run a controller; at once if the manager runs already, though not before this replica may work."""
+        """Add a controller; it starts at once if the manager runs, and works once this replica may."""
         self._refuse_when_over(f"add controller {controller.name}")
         if controller in self._controllers:
             raise ValueError(f"add controller {controller.name}: it was added before; add each one once")
@@ -210,7 +210,7 @@ class Manager:
             self._admissions.append(self._tasks.start("admission", self._admit(controller)))
 
     def add_check(self, name: str, check: Callable[[], str], *, kind: CheckKind) -> None:
-        """Ask `check` when somebody asks for the health of this process: "" is fine, anything else says why not."""
+        """Add a health check: it returns "" when all is well, and else the reason."""
         self.checks.add(name, check, kind=kind)
 
     def busy(self) -> tuple[str, ...]:

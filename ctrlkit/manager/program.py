@@ -100,7 +100,7 @@ async def _serve(builds: Iterable[Build], settings: Settings) -> None:
 
 def manager_from(settings: Settings, client: Client) -> Manager:
     """
-    The manager that settings ask for, without controllers yet.
+    Make the manager that settings describe, without controllers.
 
     Errors  ConfigError where a Lease is asked for, and nobody says in which namespace.
     """
@@ -131,7 +131,7 @@ async def connect(
     *, kubeconfig: str | None = None, context: str | None = None, field_manager: str = ""
 ) -> AsyncIterator[Client]:
     """
-    A client of the server that a kubeconfig's context names, for as long as the context lasts.
+    Connect to the server that a context of a kubeconfig names; the Client can be used in the block.
 
         async with connect() as client:
             pods = await client.list(PODS, namespace="demo")
@@ -149,7 +149,7 @@ async def connect(
 
 
 def controllers_of(builds: Build | Iterable[Build], manager: Manager) -> Iterable[Controller]:
-    """What build functions made for a manager; BuildError, a TypeError, where one forgot to return it."""
+    """Call build functions with a manager; BuildError, a TypeError, where one does not return controllers."""
     return [made for build in builds_in([builds]) for made in _made(build, manager)]
 
 

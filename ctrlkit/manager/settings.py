@@ -140,7 +140,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
 
     @property
     def endpoints(self) -> Endpoints | None:
-        """Where to serve; None for nowhere."""
+        """Where to serve metrics, health and debug; None for nowhere."""
         if self.endpoints_address == OFF:
             return None
         return Endpoints(
@@ -158,7 +158,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         file: str | Path = "",
     ) -> Self:
         """
-        The settings of this process, or of what is given instead of its arguments and its environment.
+        Load the settings of this process, or from what is given instead of its arguments and its environment.
 
         Shape   `arguments` may be the outcome of a parser of the program's own, to which `add_flags` added ours. `file`
                 is read where neither --settings nor CTRLKIT_SETTINGS names another. A variable that is set to nothing

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a request to stop in order; the second one as an order to go (row M13)."""
+"""SIGTERM and SIGINT: the first one stops in order, the second one ends the process. Row M13."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 @contextmanager
 def stop_on_signals() -> Iterator[asyncio.Event]:
     """
-    An event that the first signal sets; a second signal ends the process at once, with status 1.
+    Yield an event that the first signal sets; a second signal ends the process at once, with status 1.
 
     So does a block that ends with StillRunning: a loop that is closed in order would wait for what does not end.
 
@@ -44,7 +44,7 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
 
 async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """
-    What `work` returns, or None if the stop comes first: then it has been cancelled, and has ended.
+    Return what `work` returns, or None if the stop comes first: then it has been cancelled, and has ended.
 
     For what may hang before there is a manager to run: a credential plugin, a server that does not answer.
     """

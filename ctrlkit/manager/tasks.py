@@ -17,7 +17,7 @@ from ctrlkit.telemetry import logger
 
 
 class GraceExceeded(CtrlkitError):
-    """Reconciles had to be cut off because they did not end within the grace period."""
+    """Reconciles were cancelled because they did not end within the grace period."""
 
     def __init__(self, cut_off: Collection[str], *, grace_s: float) -> None:
         super().__init__(
@@ -28,8 +28,9 @@ class GraceExceeded(CtrlkitError):
 
 class StillRunning(CtrlkitError):
     """
-    What was cut off for a lost lease has not ended, and the lease may be another's by now: only the end of the process
-    keeps it from acting. `stop_on_signals` sees to that.
+    Reconciles that were cancelled because the lease was lost have not ended, and another replica may lead by now.
+
+    Only the end of the process keeps them from acting; `stop_on_signals` ends it.
     """
 
     def __init__(self, what: Collection[str]) -> None:

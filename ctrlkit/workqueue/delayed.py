@@ -3,7 +3,7 @@ Keep track of the keys that become ready later. Pure.
 
 In       A key with the moment it is due, in seconds on any one clock, and its priority.
 Out      next_deadline(), and due(now): the keys whose moment has come, in order.
-Owns     One deadline and one priority for each delayed key, and which of these keys are owed a retry.
+Owns     One deadline and one priority for each delayed key, and which of these keys wait for a retry.
 
 L-a  A key has at most one deadline; DelayPolicy says which of two wins (B6). Of two priorities the higher wins (P1).
 L-b  Keys come due by deadline; of equal deadlines the one set first comes first.
@@ -54,7 +54,7 @@ class DelayedKeys(Generic[K]):
     [('a', 0), ('b', 0)]
 
     Shape   `deadlines` maps a key to its entry (deadline, number, key); read it, never write it. `retries` holds the
-            keys owed a retry: add one once it was put; it leaves when it comes due or is cancelled.
+            keys that wait for a retry: add one once it was put; it leaves when it comes due or is cancelled.
     Cost    put and due O(log n) at most for each key; cancel O(1) on average, as its entry is dropped later.
     """
 

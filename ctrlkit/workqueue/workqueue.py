@@ -114,7 +114,7 @@ class WorkQueue(ReadyKeys[K]):
         """
         Add `key` again after a failure, when the limiter says; of two delays the earlier wins.
 
-        Until then the key is owed a retry, and the queue is not idle. Once closed, the retry counts as abandoned.
+        Until then the key waits for a retry, and the queue is not idle. Once closed, the retry counts as abandoned.
         """
         if self._closed:
             self._abandoned += 1
@@ -200,17 +200,17 @@ class WorkQueue(ReadyKeys[K]):
 
     def busy(self) -> tuple[str, ...]:
         """
-        Each key that is ready, running or owed a retry, in words such as `demo/a running`.
+        Each key that is ready, running or waiting for a retry, in words such as `demo/a running`.
 
         Empty when the queue is idle; a key that add_after() delays does not count.
         """
         running = (f"{key} running{', wanted again' if key in self._again else ''}" for key in self._running)
         ready = (f"{key} ready" for key in self._ready)
-        owed = (f"{key} owed a retry" for key in self._delayed.retries if key not in self._running)
-        return (*running, *ready, *owed)
+        waiting = (f"{key} waits for a retry" for key in self._delayed.retries if key not in self._running)
+        return (*running, *ready, *waiting)
 
     def retries(self) -> dict[K, float]:
-        """When each key that is owed a retry comes due, on the loop's clock."""
+        """When each key that waits for a retry comes due, on the loop's clock."""
         return {key: self._delayed.deadlines[key][0] for key in self._delayed.retries}
 
     def due_at(self, key: K) -> float | None:

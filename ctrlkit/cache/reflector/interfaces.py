@@ -23,11 +23,11 @@ class ListWatch(Protocol[T]):
 
     @property
     def streams_lists(self) -> bool:
-        """Whether the server is believed to stream lists; all collections of one server share this belief."""
+        """Whether to ask the server for streamed lists; the answer is shared by all its collections."""
         ...
 
     def stop_streaming(self) -> None:
-        """The server does not stream lists: no collection asks it to for a while, after which it may be another one."""
+        """Note that the server does not stream lists: no collection asks for one for the next ten minutes."""
         ...
 
     async def list(

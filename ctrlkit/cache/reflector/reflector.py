@@ -9,7 +9,7 @@ Owns     The version of the last event applied. Nobody else moves it.
 R-a  After a list at version v the store holds exactly the objects of v. Of a streamed list nothing is written before
      its end marker has come.
 R-b  For one key, versions are applied in the server's order; some may be skipped.
-R-c  A cut watch resumes where it stopped, once a look at the server shows that it still tells the same history
+R-c  A cut watch resumes where it stopped, once a request shows that the server's history was not rewritten
      (history.py). A version the server has dropped (410 Gone) leads to a new list at once.
 R-d  A stream that has gone silent is given up (watchdog.py).
 R-e  Once history was found rewritten (by that look, by a newest list at a lower version, or by what a watch left out),
@@ -263,7 +263,7 @@ class Reflector(Generic[T]):
         return following
 
     async def _check(self, machine: ListWatchMachine) -> Step:
-        """A look at the server before the watch is resumed; what it owes is for the watch to bring."""
+        """Compare the newest state with the store before the watch is resumed."""
         self.state = ReflectorState.CHECKING
         try:
             sample = await self._source.sample(SAMPLE)
@@ -402,7 +402,7 @@ class Reflector(Generic[T]):
         return HistoryRewritten("watch: it left out what was deleted; the server was restored, or began anew")
 
     def _look_again(self, machine: ListWatchMachine, version: str) -> None:
-        """End a watch that tells of a lower version, unless a look was taken just now."""
+        """End a watch that sends a lower version, unless the server was checked just now."""
         if clock.monotonic() - self._looked_at >= LOOK_EVERY_S:
             raise StreamBroken(
                 f"watch: it tells of version {version} after {machine.version}; see whether the server began anew"

@@ -16,25 +16,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from ctrlkit.client import Client
 from ctrlkit.controller.helpers.converge import FROM_SERVER, Converged, Convergence, Current, ReadFrom
+from ctrlkit.controller.helpers.finalizers import HasMetadata
 from ctrlkit.errors import NotFound
 from ctrlkit.model import AnyResource, JsonPatch, ObjectKey, ObjectMeta, OnConflict, Resource, Unstructured, to_plain
 
 REMEMBERED_MAX: Final = 10_000
-
-
-class _View(Protocol):
-    """A typed object, perhaps of its metadata alone."""
-
-    @property
-    def metadata(self) -> ObjectMeta:
-        """Its metadata."""
-        ...
 
 
 _Fields = Mapping[str, Any]
@@ -67,17 +59,17 @@ def _applied(digest: bytes, wanted: Mapping[str, Any], after: Unstructured) -> _
 
 class Applier:
     """
-    Applies bodies in the name of one owner: the client's field manager, the program's name, unless given.
+    Applies bodies for one field manager, and sends no apply that would change nothing.
 
         applier = Applier(client)
         wanted = {"metadata": {"name": "net", "namespace": "demo"}, "data": {"nodes": "3"}}
         result, config_map = await applier.apply(CONFIG_MAPS, wanted, current=config_maps.lister.find("demo/net"))
 
-    Shape   The owner is the field manager: it keeps the fields it applied last, and loses those it leaves out. By
-            default it takes fields from other owners, as controllers do; with OnConflict.FAIL that is a Conflict. What
-            the program applied as "ctrlkit", when all programs were called so, is its own. The last
-            REMEMBERED_MAX objects are remembered.
-    Owner   One event loop. Two Appliers of one owner know nothing of each other, and only apply more often for it.
+    Shape   `owner` is the field manager, the client's unless given: it keeps the fields it applied last, and loses
+            those it leaves out. By default it takes fields from other owners, as controllers do; with OnConflict.FAIL
+            that is a Conflict. Fields that the program applied as "ctrlkit", when all programs were called so, are its
+            own. The last REMEMBERED_MAX objects are remembered.
+    Owner   One event loop. Two Appliers of one owner do not share what they remember, and only apply more often.
     """
 
     def __init__(self, client: Client, *, owner: str = "", on_conflict: OnConflict = OnConflict.FORCE) -> None:
@@ -87,10 +79,10 @@ class Applier:
         self._last: dict[tuple[tuple[str, str], ObjectKey], _Applied] = {}
 
     async def apply(
-        self, resource: AnyResource, fields: object, *, current: Current | _View = FROM_SERVER
+        self, resource: AnyResource, fields: object, *, current: Current | HasMetadata = FROM_SERVER
     ) -> Converged:
         """
-        Have exactly these fields; CREATED, UPDATED or UNCHANGED, and the object.
+        Apply exactly these fields; return CREATED, UPDATED or UNCHANGED, and the object.
 
         `current` is the object as a lister shows it, or None where it shows none: then nothing is read first, and an
         apply that would change nothing is not sent. Of a typed object, such as those of a metadata-only informer, the
@@ -122,7 +114,7 @@ class Applier:
         return Converged(Convergence.UPDATED if moved else Convergence.UNCHANGED, after)
 
     async def _find(
-        self, resource: AnyResource, key: ObjectKey, current: Current | _View, *, is_known: bool
+        self, resource: AnyResource, key: ObjectKey, current: Current | HasMetadata, *, is_known: bool
     ) -> Unstructured | None:
         """The object as it is there, its version at least; with the owners of its fields, unless it is known."""
         match current:

@@ -40,7 +40,7 @@ failure of a reconcile. It may be called again after it was done.
 
 def add_finalizer(body: dict[str, Any], name: str) -> bool:
     """
-    Put a finalizer behind those that a plain object has; whether that changed it.
+    Add a finalizer to a plain object, behind those it has; return whether that changed it.
 
     >>> body = {"metadata": {"name": "a"}}
     >>> add_finalizer(body, "demo.dev/disk"), add_finalizer(body, "demo.dev/disk"), body["metadata"]["finalizers"]
@@ -56,7 +56,7 @@ def add_finalizer(body: dict[str, Any], name: str) -> bool:
 
 def remove_finalizer(body: dict[str, Any], name: str) -> bool:
     """
-    Take a finalizer out of a plain object, every time it is there; whether that changed it.
+    Remove a finalizer from a plain object; return whether that changed it.
 
     >>> body = {"metadata": {"name": "a", "finalizers": ["demo.dev/disk"]}}
     >>> remove_finalizer(body, "demo.dev/disk"), remove_finalizer(body, "demo.dev/disk"), body["metadata"]["finalizers"]
@@ -124,7 +124,7 @@ async def _write(
 
 class Finalizers(Generic[T]):
     """
-    The cleanups of one kind, by the names of their finalizers.
+    Runs cleanups when objects of one kind are deleted, each behind a finalizer of its own.
 
         finalizers = Finalizers(client, NETWORKS)
         finalizers.register("demo.dev/volumes", delete_volumes)
@@ -147,15 +147,15 @@ class Finalizers(Generic[T]):
         self._cleanups: dict[str, Cleanup[T]] = {}
 
     def register(self, name: str, cleanup: Cleanup[T]) -> None:
-        """Have deletions wait for a cleanup; they are run in the order in which they are registered."""
+        """Add a cleanup that deletions wait for; cleanups run in the order in which they are registered."""
         if name in self._cleanups:
             raise ValueError(f"register a finalizer of {self._resource}: there is a {name} already; use another name")
         self._cleanups[name] = cleanup
 
     async def handle(self, thing: T) -> Outcome | None:
         """
-        None for an object that lives, with every finalizer in place; for one that is gone or being deleted what the
-        reconcile is to answer, after the cleanups that are still to be done.
+        Return None for an object that is not being deleted, once every finalizer is in place; else run the cleanups
+        that are still to be done, and return what the reconcile is to return.
 
         A cleanup begins when those before it are done. Each one's finalizer is taken away as soon as it is done, so
         it is not called again but for a failure in between. Objects that go without one of these finalizers are not

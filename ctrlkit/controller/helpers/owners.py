@@ -14,7 +14,7 @@ class AlreadyOwned(CtrlkitError):
 
 def controller_reference(owner: ObjectMeta, resource: AnyResource) -> dict[str, Any]:
     """
-    The plain owner reference for a child of `owner`, an object of kind `resource`.
+    Return the plain owner reference for a child of `owner`, an object of kind `resource`.
 
     >>> from ctrlkit.model.kinds import STATEFULSETS
     >>> controller_reference(ObjectMeta(name="net-sts", namespace="demo", uid="1"), STATEFULSETS)["kind"]
@@ -26,7 +26,7 @@ def controller_reference(owner: ObjectMeta, resource: AnyResource) -> dict[str, 
 
 def set_controller_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyResource) -> bool:
     """
-    Make `owner`, an object of kind `resource`, the controller of a plain `child`; whether that changed it.
+    Make `owner`, an object of kind `resource`, the controller of a plain `child`. Returns whether that changed it.
 
     An entry of the same owner, made under another version of its kind or without control, is replaced in its place.
 
@@ -61,7 +61,7 @@ def set_controller_reference(child: dict[str, Any], owner: ObjectMeta, resource:
 
 def has_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyResource) -> bool:
     """
-    Whether a plain `child` names `owner`, an object of kind `resource`, as an owner, managing it or not.
+    Whether a plain `child` has an owner reference to `owner`, an object of kind `resource`, controlling or not.
 
     Who asks whether it manages the child asks `ObjectMeta.is_controlled_by`.
     """
@@ -70,7 +70,7 @@ def has_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyR
 
 def remove_owner_reference(child: dict[str, Any], owner: ObjectMeta, resource: AnyResource) -> bool:
     """
-    Remove the reference to `owner`, an object of kind `resource`, from a plain `child`; whether that changed it.
+    Remove the reference to `owner`, an object of kind `resource`, from a plain `child`. Returns whether it was there.
 
     >>> from ctrlkit.model.kinds import STATEFULSETS
     >>> owner = ObjectMeta(name="net-sts", namespace="demo", uid="1")

@@ -30,7 +30,7 @@ LOOK_S: Final = 600.0
 @dataclass(frozen=True, slots=True)
 class Every:
     """
-    About every so many seconds.
+    An interval of a Schedule, in seconds, with jitter.
 
     >>> Every(60).jitter
     0.1
@@ -151,7 +151,7 @@ _FIELDS = (
 @dataclass(frozen=True, slots=True)
 class Cron:
     """
-    A set of minutes.
+    A cron expression.
 
     >>> nightly = Cron.parse("30 3 * * mon-fri")
     >>> nightly.next_after(datetime(2026, 1, 2, 3, 30, tzinfo=UTC)).isoformat()      # a Friday
@@ -174,7 +174,7 @@ class Cron:
 
     @classmethod
     def parse(cls, text: str) -> Cron:
-        """Read five fields."""
+        """Parse the text of five fields."""
         fields = text.lower().split()
         if len(fields) != len(_FIELDS):
             raise ValueError(f"cron {text!r}: want five fields (minute hour day month weekday), got {len(fields)}")
@@ -191,7 +191,7 @@ class Cron:
         return cron
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first time that is later than a moment."""
+        """The first time after a moment."""
         moment = moment.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
         minute = moment.hour * 60 + moment.minute
         day = moment.replace(hour=0, minute=0)

@@ -50,7 +50,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What log lines and reports call it."""
+        """Its name in log lines and reports."""
         ...
 
     async def run(self, sink: Sink) -> None:
@@ -160,7 +160,7 @@ class Sink:
         self._enqueuer.retries.forget(key)
 
     def synced(self) -> None:
-        """All that was there at the beginning was added."""
+        """Note that all keys that existed at the start were added; workers wait for that."""
         self._synced.set()
 
     def has_synced(self) -> bool:
@@ -172,7 +172,7 @@ class Sink:
         await self._synced.wait()
 
     def failed(self, step: str, error: Exception, **what: str) -> None:
-        """Something of a user's raised, here: tell and count it; the source goes on."""
+        """Log and count an exception of a user's function; the source goes on."""
         self._enqueuer.failures += 1
         where = f"{step} of {self.name}"
         self._failures.tell("source_failed", error, about=step, where=where, step=step, **what)

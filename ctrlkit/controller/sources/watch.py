@@ -37,14 +37,14 @@ Mapper = Callable[[Record[T]], Iterable[ObjectKey | str]]
 @dataclass(frozen=True, slots=True)
 class Watch(Generic[T]):
     """
-    One informer whose changes lead to reconciles, and how: `Watch(pods, to_owner(STATEFULSETS))`.
+    A source of keys: the changes of one informer, mapped to keys. `Watch(pods, to_owner(STATEFULSETS))`.
 
     Shape   `predicate` says which changes matter ; without one all do. `forgets_failures` says which let
             the keys they lead to start over: `generation_changed` there, and a new spec is tried at once and often,
             however long the old one has failed. `priority` is that of all its keys; without one it is LOW for
             first lists, resyncs and objects that a new list found unchanged, else NORMAL. `delivery` says whether
             this watch, when it is behind, sees every change or the latest of each object.
-    Units   `resync_s` (at least 1): about so often every object is looked at again; 0 is never.
+    Units   `resync_s` (at least 1): about so often every object is mapped again; 0 is never.
     Errors  TypeError for a kind in place of its informer, and for `to_owner` without a kind; ValueError for another
             `resync_s`.
     """
@@ -69,7 +69,7 @@ class Watch(Generic[T]):
 
     @property
     def name(self) -> str:
-        """The informer's."""
+        """The informer's name."""
         return self.informer.name
 
     @property
@@ -100,7 +100,7 @@ class Watch(Generic[T]):
             await asyncio.sleep(0)
 
     def handler(self, sink: Sink) -> Callable[[Change[T]], None]:
-        """What a change comes to: the keys it concerns, put into a sink."""
+        """Return a handler that puts the keys a change concerns into a sink."""
         resource, mapper, kind = self.informer.resource, self.mapper, _relation(self.mapper)
         predicate, forgets, fixed, add = self.predicate, self.forgets_failures, self.priority, sink.add_changed
 
@@ -245,7 +245,7 @@ def _keys(mapper: Mapper[Any], change: Change[Any], sink: Sink) -> Iterable[Obje
 @dataclass(frozen=True, slots=True)
 class Predicate:
     """
-    A question about a Change that can be joined with others by `&`, `|` and `~`; also a decorator for one's own.
+    A filter for changes that can be combined by `&`, `|` and `~`; also a decorator for functions of yours.
 
     >>> from ctrlkit.cache import Cause
     >>> from ctrlkit.model import Record
@@ -276,7 +276,7 @@ class Predicate:
 
 def label_selector(selector: str) -> Predicate:
     """
-    Whether one of the two states has such labels: an object that leaves the selection matters once more.
+    Make a predicate that passes a change if its old or its new state has such labels.
 
     >>> from ctrlkit.cache import Cause
     >>> from ctrlkit.model import Record

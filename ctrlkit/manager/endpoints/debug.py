@@ -250,8 +250,8 @@ def _retries(pictures: _Pictures) -> Table:
         for retry in controller.retries(first=ROWS_MAX)
     ]
     rows.sort(key=lambda row: row["next_s"])
-    owed = max(len(rows), sum(of.queue.retries for _, of in pictures))
-    return {"rows": rows[:ROWS_MAX], "more": max(0, owed - ROWS_MAX)}
+    pending = max(len(rows), sum(of.queue.retries for _, of in pictures))
+    return {"rows": rows[:ROWS_MAX], "more": max(0, pending - ROWS_MAX)}
 
 
 def cache_sections(informers: tuple[Informer[Any], ...]) -> Mapping[str, Table]:

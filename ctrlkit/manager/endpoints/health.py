@@ -86,7 +86,7 @@ class Heartbeat:
 
 
 class CheckKind(StrEnum):
-    """Which question a check helps to answer."""
+    """The endpoint at which a check is asked."""
 
     HEALTHZ = "healthz"  # would a restart help?
     READYZ = "readyz"  # are the caches filled, and the controllers ready to work?

@@ -14,7 +14,7 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:8080"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
     """
-    One address for metrics, health and the debug page.
+    The address, TLS files and token of the HTTP server for metrics, health and the debug page.
 
     >>> Endpoints(address=":8443").port
     8443

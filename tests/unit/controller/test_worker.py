@@ -45,7 +45,7 @@ async def test_what_was_too_early_comes_again_when_the_reconciler_says() -> None
             await asyncio.sleep(1)
             (retry,) = controller.retries()
             assert (retry.failures, round(retry.due_at, 3), retry.error) == (3, 30.015, later.reason)
-            assert controller.busy() == ("controller:test d/a owed a retry",)
+            assert controller.busy() == ("controller:test d/a waits for a retry",)
             await asyncio.sleep(100)
             assert controller.busy() == ()
     assert [when for _, _, when in script.calls] == [0.0, 0.005, 0.015, 30.015, 30.035, 60.035]
@@ -144,11 +144,11 @@ async def test_an_error_is_retried_with_growing_delays_until_a_success_forgets_t
 
 @pytest.mark.behaviour("K7")
 async def test_an_owed_retry_is_busy() -> None:
-    """What is owed a retry is not settled."""
+    """What waits for a retry is not settled."""
     controller = one(Script(Unreachable("dial")), pods("d/a"))
     async with running(controller):
         await asyncio.sleep(10)
-        assert controller.busy() == ("controller:test d/a owed a retry",)
+        assert controller.busy() == ("controller:test d/a waits for a retry",)
 
 
 @pytest.mark.behaviour("K8")
@@ -378,7 +378,7 @@ async def test_conflicts_in_a_row_wait_up_to_a_second_and_are_owed() -> None:
     controller = one(script, pods("d/a"))
     async with running(controller):
         await asyncio.sleep(20)
-        assert controller.busy() == ("controller:test d/a owed a retry",)
+        assert controller.busy() == ("controller:test d/a waits for a retry",)
         (retry,) = controller.retries()
         assert (str(retry.key), retry.failures) == ("d/a", len(script.calls))
         assert 0 < retry.due_at - monotonic() <= CONFLICT_CAP_S

@@ -189,7 +189,7 @@ class WorkQueueMachine(RuleBasedStateMachine):
         assert self.queue.retries() == {key: model.delays[key].moment for key in model.retries}
         busy = [f"{key} ready" for key in model.ready]
         busy += [f"{key} running" + (", wanted again" if key in model.again else "") for key in model.running]
-        busy += [f"{key} owed a retry" for key in model.retries if key not in model.running]
+        busy += [f"{key} waits for a retry" for key in model.retries if key not in model.running]
         assert sorted(self.queue.busy()) == sorted(busy)
         assert bool(self.queue.busy()) == bool(busy)
 

@@ -250,7 +250,7 @@ async def test_a_limiter_that_asks_for_no_delay_has_the_key_run_at_once() -> Non
 
 
 async def test_busy_names_what_is_owed_and_a_plain_delay_is_idle(queue: WorkQueue[str]) -> None:
-    """Ready, running, wanted again and owed a retry are work; a RequeueAfter that is pending is not."""
+    """Ready, running, wanted again and waits for a retry are work; a RequeueAfter that is pending is not."""
     queue.add_after("later", 10)
     assert queue.busy() == ()
     for key in ("again", "runs", "ready"):
@@ -259,7 +259,7 @@ async def test_busy_names_what_is_owed_and_a_plain_delay_is_idle(queue: WorkQueu
     queue.take_nowait()
     queue.add("again")
     queue.add_rate_limited("failed")
-    assert queue.busy() == ("again running, wanted again", "runs running", "ready ready", "failed owed a retry")
+    assert queue.busy() == ("again running, wanted again", "runs running", "ready ready", "failed waits for a retry")
     found = queue.statistics()
     assert (found.ready, found.running, found.delayed, found.retries, found.takers) == (1, 2, 2, 1, 0)
 
@@ -267,7 +267,7 @@ async def test_busy_names_what_is_owed_and_a_plain_delay_is_idle(queue: WorkQueu
 async def test_a_retry_is_owed_until_it_has_run(queue: WorkQueue[str]) -> None:
     """From the failure to the done of the run after it the queue is never idle."""
     queue.add_rate_limited("a")
-    assert queue.busy() == ("a owed a retry",)
+    assert queue.busy() == ("a waits for a retry",)
     await asyncio.sleep(1)
     assert queue.busy() == ("a ready",)
     queue.take_nowait()

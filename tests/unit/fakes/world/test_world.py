@@ -150,7 +150,7 @@ async def test_a_key_that_fails_for_ever_is_named_with_its_retries_and_its_error
             await world.settle(patience_s=60)
         head, *rest = str(caught.value).splitlines()
         assert head.startswith("settle the world: 1 still busy after 60 virtual seconds: ")
-        assert "controller:greetings demo/hello owed a retry" in head
+        assert "controller:greetings demo/hello waits for a retry" in head
         assert f"after {fault.hits} failures, the last: create configmaps demo/hello: the disk is full" in head
         assert rest[0] == "fault at work: fail with ServiceUnavailable (create configmaps)"
         assert any(f"reconcile began, attempt {fault.hits}: because of a retry" in line for line in rest)
