@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ctrlkit import DONE, ObjectMeta, Outcome, controller_reference, custom_resource
-from ctrlkit.manager import Context, reconciler
+from ctrlkit import DONE, Context, ObjectMeta, Outcome, controller_reference, custom_resource, reconciler
 from ctrlkit.model.kinds import CONFIG_MAPS
 
 

@@ -14,6 +14,7 @@ from ctrlkit import (
     DONE,
     Condition,
     Controller,
+    Finalizers,
     Manager,
     MergePatch,
     ObjectMeta,
@@ -22,12 +23,12 @@ from ctrlkit import (
     RequeueAfter,
     Watch,
     controller_reference,
+    create_or_patch,
     custom_resource,
     set_conditions,
     to_owner,
     to_self,
 )
-from ctrlkit.controller import Finalizers, create_or_patch
 from ctrlkit.model import to_plain
 from ctrlkit.model.kinds import CONFIG_MAPS
 
