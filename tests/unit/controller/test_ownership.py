@@ -332,7 +332,7 @@ async def test_quiet_is_waited_for_by_several_and_for_these_keys_only() -> None:
     async with running(controller):
         await asyncio.sleep(1)
         for where, at in ((even, 1), (odd, 10), (even, 20), (everything, 20)):
-            await asyncio.wait_for(controller.quiesce(where), 60)
+            await asyncio.wait_for(asyncio.create_task(controller.quiesce(where)), 60)
             assert monotonic() == at
 
 
