@@ -43,10 +43,11 @@ def test_no_module_is_imported_twice(tmp_path: Path) -> None:
 
 
 def test_no_tool_is_told_of_the_folders() -> None:
-    """mypy, pytest, import-linter and the build are pointed at `ctrlkit`; ruff refuses the folders' names."""
+    """mypy, pyright, pytest, import-linter and the build are pointed at `ctrlkit`; ruff refuses the folders' names."""
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     told = [
         *tool["mypy"]["packages"],
+        *tool["pyright"]["include"],
         *tool["pytest"]["ini_options"]["testpaths"],
         *tool["importlinter"]["root_packages"],
         *tool["hatch"]["build"]["targets"]["wheel"]["packages"],
