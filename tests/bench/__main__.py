@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,7 @@ from dataclasses import asdict
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
@@ -37,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.server:
             found = [measure(case) for case in against_server.cases(arguments.server)]
         else:
-            found = list(_measured(arguments.cases))
+            with TemporaryDirectory() as bytecode:
+                os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # imports are measured as they are but for the first
+                os.environ["PYTHONPYCACHEPREFIX"] = bytecode
+                found = list(_measured(arguments.cases))
     except CtrlkitError as error:
         parser.exit(1, f"bench: {error}\n")
     if not found:
@@ -63,7 +68,7 @@ def _table(found: Sequence[Measurement]) -> Table:
         baseline = "" if m.baseline is None else f"{m.baseline:.3f} {m.unit}"
         ratio = "" if m.ratio is None else f"{m.ratio:.2f}"
         unit = "" if m.ratio is not None else f" {m.unit}"
-        budget = "" if m.budget is None else f"{m.budget:g}{unit}"
+        budget = "" if m.budget is None else f"{m.budget:.4g}{unit}"
         table.add_row(m.case, f"{m.value:.3f} {m.unit}", baseline, ratio, budget, "ok" if m.ok else "OVER")
     return table
 

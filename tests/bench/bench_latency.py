@@ -28,7 +28,7 @@ from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
-from tests.bench.case import Figure
+from tests.bench.case import Figure, slowness
 
 OBJECTS, PER_SECOND, SECONDS = 50, 1_000, 10
 
@@ -74,15 +74,15 @@ async def _run() -> list[float]:
         manager.add(
             Controller(name="bench", reconcile=reconcile, watches=[Watch(manager.informer(CONFIG_MAPS), to_self)])
         )
-        stop = asyncio.Event()
+        stop, per_second = asyncio.Event(), PER_SECOND / slowness()
         running = asyncio.create_task(manager.run(stop))
         await asyncio.sleep(0.5)
         began = perf_counter()
-        for number in range(PER_SECOND * SECONDS):
+        for number in range(int(per_second * SECONDS)):
             name = f"c-{number % OBJECTS}"
             written.setdefault(name, perf_counter())
             tracker.patch(CONFIG_MAPS, f"default/{name}", MergePatch({"data": {"turn": str(number)}}))
-            await asyncio.sleep(max(0.0, began + (number + 1) / PER_SECOND - perf_counter()))
+            await asyncio.sleep(max(0.0, began + (number + 1) / per_second - perf_counter()))
         await asyncio.sleep(0.2)
         stop.set()
         await running
