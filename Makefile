@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
+# Programs that tests start find their bytecode, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 # Tests run in as many processes as there are processors, 8 at most: WORKERS=0 runs them in one, for a debugger.
 WORKERS  ?= auto
 PARALLEL := --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
