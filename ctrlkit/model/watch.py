@@ -66,7 +66,7 @@ class Unusable(Record[T]):
 
     def __init__(self, meta: ObjectMeta, fault: DecodeError) -> None:
         super().__init__(meta, fault, _raise)
-        self.fault: DecodeError = fault
+        self.fault: DecodeError | None = fault
 
 
 def _raise(error: DecodeError) -> NoReturn:

@@ -12,7 +12,7 @@ All are pure but for the clock of a Bucket and the jitter, which comes from the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from ctrlkit.backoff import Backoff
@@ -33,12 +33,15 @@ class RateLimiter(Protocol[K_contra]):
 
     def when(self, key: K_contra) -> float:
         """Count one more failure of `key`; returns the seconds to wait before its next try."""
+        ...
 
     def forget(self, key: K_contra) -> None:
         """Count the failures of `key` from 0 again; harmless for a key that never failed."""
+        ...
 
     def failures(self, key: K_contra) -> int:
         """How many failures of `key` are counted."""
+        ...
 
 
 class _PerKey(Generic[K]):
@@ -222,7 +225,24 @@ class MaxOf(Generic[K]):
         return max(limiter.failures(key) for limiter in self._limiters)
 
 
-class WithMaxWait(Generic[K]):
+class _Around(Generic[K]):
+    """Counts failures by another limiter."""
+
+    __slots__ = ("_limiter",)
+
+    def __init__(self, limiter: RateLimiter[K]) -> None:
+        self._limiter = limiter
+
+    def forget(self, key: K) -> None:
+        """Count the failures of `key` from 0 again; harmless for a key that never failed."""
+        self._limiter.forget(key)
+
+    def failures(self, key: K) -> int:
+        """How many failures of `key` are counted."""
+        return self._limiter.failures(key)
+
+
+class WithMaxWait(_Around[K]):
     """
     Another limiter's delays, but never above `max_s`.
 
@@ -234,22 +254,20 @@ class WithMaxWait(Generic[K]):
     Errors  ValueError for a negative `max_s`.
     """
 
-    __slots__ = ("_limiter", "_max_s", "failures", "forget")
+    __slots__ = ("_max_s",)
 
     def __init__(self, limiter: RateLimiter[K], *, max_s: float) -> None:
         if not max_s >= 0:
             raise ValueError(f"WithMaxWait: max_s must be at least 0, got {max_s}")
-        self._limiter = limiter
+        super().__init__(limiter)
         self._max_s = max_s
-        self.forget: Callable[[K], None] = limiter.forget
-        self.failures: Callable[[K], int] = limiter.failures
 
     def when(self, key: K) -> float:
         """Count one more failure of `key`; returns the seconds to wait before its next try."""
         return min(self._max_s, self._limiter.when(key))
 
 
-class WithJitter(Generic[K]):
+class WithJitter(_Around[K]):
     """
     Another limiter's delays, each shortened by chance: uniform in [`floor`, 1] times it.
 
@@ -262,15 +280,13 @@ class WithJitter(Generic[K]):
     Errors  ValueError for a `floor` outside [0, 1].
     """
 
-    __slots__ = ("_floor", "_limiter", "failures", "forget")
+    __slots__ = ("_floor",)
 
     def __init__(self, limiter: RateLimiter[K], *, floor: float = 0.5) -> None:
         if not 0 <= floor <= 1:
             raise ValueError(f"WithJitter: floor must be in [0, 1], got {floor}")
-        self._limiter = limiter
+        super().__init__(limiter)
         self._floor = floor
-        self.forget: Callable[[K], None] = limiter.forget
-        self.failures: Callable[[K], int] = limiter.failures
 
     def when(self, key: K) -> float:
         """Count one more failure of `key`; returns the seconds to wait before its next try."""
