@@ -11,11 +11,11 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
       NotSynced              caches that did not fill in time
       TerminalError          raised by a reconciler: do not retry until the object changes
       RetryLater             raised by a reconciler: what it needs is not there yet, which was to be expected
-      ReconcileTimeout       controller: a reconcile took longer than it may
-      ReconcilerExit         controller: a reconciler asked the process to end
-      AlreadyOwned           controller: another object manages the child
-      WritesNotSeen          controller: caches did not show in time what was written
-      FeedFull               controller: a feed was given more keys than it keeps
+      ReconcileTimeout       controller.reconcile: a reconcile took longer than it may
+      ReconcilerExit         controller.reconcile: a reconciler asked the process to end
+      AlreadyOwned           controller.helpers: another object manages the child
+      WritesNotSeen          controller.writes: caches did not show in time what was written
+      FeedFull               controller.sources: a feed was given more keys than it keeps
       QueueClosed            workqueue: there is nothing to take any more
       LeadershipLost         election: the lease is another's, or may be
       GraceExceeded          manager: reconciles did not end in time, and were cut off

@@ -69,8 +69,9 @@ class Client:
             written and applied, the program's own unless given: programs of one name overwrite each other's fields.
     Errors  Every verb raises ApiError where the server refuses, TransportError where no answer came (a write may then
             have been carried out), DecodeError where what came is not what was asked for, such as a gateway's page
-            (as before), or does not fit the type (a write was carried out); and BadRequest, without asking the server,
-            for names it could not understand. ValueError for a key that is neither an ObjectKey nor text.
+            (a write may have been carried out then too), or does not fit the type (a write was carried out);
+            BadRequest, without asking the server, for names it could not understand. ValueError for a key that is
+            neither an ObjectKey nor text.
 
     There is no throttle on this side: the server's priority and fairness say when to wait.
     """

@@ -95,6 +95,11 @@ class ReconcilerFunction(Generic[T]):
         timeout_s: float | None,
     ) -> None:
         _check(function)
+        if not isinstance(watches, Mapping):
+            raise TypeError(
+                f"@reconciler({resource.kind}): watches is {watches!r:.80}; write watches={{KIND: function}}, whose "
+                "function returns the keys that an object leads to, or owns=[KIND] for objects that it owns"
+            )
         functools.update_wrapper(self, function)
         self.function = function
         self.resource = resource

@@ -92,7 +92,8 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit
     >>> str(meta.key), meta.deleting
     ('demo/net', True)
 
-    Labels and annotations are read-only views: a change raises TypeError where it is tried.
+    Shape   Labels, annotations, owner references and finalizers are None in an object that has none:
+            `(meta.labels or {}).get("app")`. Labels and annotations are read-only views: a change raises TypeError.
     """
 
     name: str = ""

@@ -39,8 +39,8 @@ class Watch(Generic[T]):
     """
     A source of keys: the changes of one informer, mapped to keys. `Watch(pods, to_owner(STATEFULSETS))`.
 
-    Shape   `predicate` says which changes matter ; without one all do. `forgets_failures` says which let
-            the keys they lead to start over: `generation_changed` there, and a new spec is tried at once and often,
+    Shape   `predicate` says which changes matter; without one all do. `forgets_failures` says after which
+            changes a key is tried as if it had never failed: with `generation_changed` a new spec is tried at once,
             however long the old one has failed. `priority` is that of all its keys; without one it is LOW for
             first lists, resyncs and objects that a new list found unchanged, else NORMAL. `delivery` says whether
             this watch, when it is behind, sees every change or the latest of each object.
@@ -192,8 +192,10 @@ def to_mapped(function: Mapper[T]) -> Callable[[Record[T]], tuple[ObjectKey, ...
     Make a mapper of a function that returns keys or their text; duplicates are dropped.
 
     >>> from ctrlkit.model import ObjectMeta
-    >>> to_network = to_mapped(lambda pod: [f"{pod.key.namespace}/{pod.meta.labels['app']}"])
-    >>> to_network(Record(ObjectMeta(name="a", namespace="demo", labels={"app": "net"}), None, str))
+    >>> def networks_of(pod):
+    ...     name = (pod.meta.labels or {}).get("app")  # an object without labels has None
+    ...     return [f"{pod.key.namespace}/{name}"] if name else []
+    >>> to_mapped(networks_of)(Record(ObjectMeta(name="a", namespace="demo", labels={"app": "net"}), None, str))
     (ObjectKey(namespace='demo', name='net'),)
     """
     return _ToMapped(function)

@@ -224,3 +224,12 @@ def test_a_decorator_without_a_kind_is_told_how_to_write_it() -> None:
         @reconciler  # type: ignore[arg-type]
         async def function(_greeting: Greeting, _context: Context) -> Outcome:
             return DONE
+
+
+def test_watches_without_their_functions_are_told_how_to_write_them() -> None:
+    """A list, as `owns` has it, says nothing of which keys an object leads to."""
+    with pytest.raises(TypeError, match=r"@reconciler\(Greeting\): watches is \[.*write watches=\{KIND: function\}"):
+
+        @reconciler(GREETINGS, watches=[SECRETS])  # type: ignore[arg-type]
+        async def function(_greeting: Greeting, _context: Context) -> Outcome:
+            return DONE
