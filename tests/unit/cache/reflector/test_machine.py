@@ -5,9 +5,10 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ctrlkit.backoff import Backoff
 from ctrlkit.cache.reflector.machine import (
     BARREN_WATCHES,
     FIRST_REQUESTS,
@@ -22,7 +23,12 @@ from ctrlkit.cache.reflector.machine import (
     StreamStep,
     WatchStep,
 )
-from ctrlkit.cache.reflector.options import HEALTHY_AFTER_S, MARKER_PATIENCE_S
+from ctrlkit.cache.reflector.options import (
+    DEFAULT_OPTIONS,
+    HEALTHY_AFTER_S,
+    MARKER_PATIENCE_S,
+    ReflectorOptions,
+)
 from ctrlkit.errors import (
     ApiError,
     BadRequest,
@@ -466,16 +472,22 @@ OUTCOMES = st.sampled_from(
 )
 
 
+HASTY = ReflectorOptions(backoff=Backoff(base_s=0.001, cap_s=0.001))
+LISTED, REFUSED = (None, False, 0.0), (Unreachable("refused"), False, 0.0)
+
+
+@example(outcomes=[LISTED, *[REFUSED, LISTED] * 20], seed=1, streams=False, options=HASTY)
 @given(
-    outcomes=st.lists(st.tuples(OUTCOMES, st.booleans(), st.floats(0, 2)), min_size=1, max_size=60),
+    outcomes=st.lists(st.tuples(OUTCOMES, st.booleans(), st.just(0.0) | st.floats(0, 2)), min_size=1, max_size=60),
     seed=st.integers(),
     streams=st.booleans(),
+    options=st.sampled_from([DEFAULT_OPTIONS, HASTY]),
 )
 def test_for_any_run_of_failures_requests_stay_below_two_a_second(
-    outcomes: list[tuple[Exception | None, bool, float]], seed: int, streams: bool
+    outcomes: list[tuple[Exception | None, bool, float]], seed: int, streams: bool, options: ReflectorOptions
 ) -> None:
-    """M-f: whatever a server does, and however much it brings between its failures."""
-    machine = ListWatchMachine(chance=Random(seed), streams=streams)
+    """M-f: whatever a server does, however much it brings between its failures, and however short the back-off is."""
+    machine = ListWatchMachine(chance=Random(seed), streams=streams, options=options)
     step: Step = machine.begin()
     elapsed = 0.0
     for requests, (outcome, progress, lived_s) in enumerate(outcomes, start=1):
