@@ -59,9 +59,6 @@ class RunningKeys:
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[asyncio.Event] = []
 
-    def __len__(self) -> int:
-        return len(self._by_key)
-
     def begin(self, run: Run, limit: asyncio.Timeout) -> Running:
         """A reconcile begins."""
         running = self._by_key[run.key] = Running(run, limit)

@@ -185,6 +185,21 @@ async def test_a_watch_comes_and_goes_while_the_controller_runs() -> None:
     await asyncio.wait([mirror])
 
 
+async def test_a_watch_that_left_before_the_run_is_not_started_with_the_others() -> None:
+    """Nothing of it is kept."""
+    extra, script = services("d/b"), Script(DONE)
+    controller = one(script, pods("d/a"))
+    async with controller.watching(Watch(extra, to_self)):
+        pass
+    mirror = asyncio.create_task(extra.run())
+    async with running(controller):
+        await asyncio.sleep(5)
+        assert extra.statistics().handlers == ()
+    assert [key for key, _, _ in script.calls] == ["d/a"]
+    mirror.cancel()
+    await asyncio.wait([mirror])
+
+
 @pytest.mark.behaviour("B12", "K4")
 async def test_a_watch_may_be_added_before_the_run_and_is_then_waited_for() -> None:
     """K4: stored, and started with the others."""
