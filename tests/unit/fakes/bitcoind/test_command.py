@@ -13,8 +13,9 @@ from ctrlkit.fakes.bitcoind.cli import main as cli
 from ctrlkit.fakes.bitcoind.daemon import main as daemon
 from ctrlkit.fakes.bitcoind.flags import FlagError, Flags
 from ctrlkit.fakes.bitcoind.node import SimulatedNode
+from tests.support.loopback import own_address
 
-A, B = "127.77.3.1", "127.77.3.2"
+A, B = own_address(1), own_address(2)
 
 
 def call(host: str, *command: str, password: str = "p") -> int:

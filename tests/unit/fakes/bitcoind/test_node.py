@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from ctrlkit.fakes.bitcoind.chain import GENESIS
 from ctrlkit.fakes.bitcoind.node import SimulatedNetwork, SimulatedNode
 from ctrlkit.fakes.bitcoind.rpc import Mode, NodeFaults
+from tests.support.loopback import own_address
 
-A, B, C, D = "127.77.2.1", "127.77.2.2", "127.77.2.3", "127.77.2.4"
+A, B, C, D = (own_address(number) for number in range(1, 5))
 
 Answer = tuple[int, str, str]  # status, Content-Type, body
 
