@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
+from ctrlkit.bounded import BoundedDict
 from ctrlkit.errors import CtrlkitError
-from ctrlkit.lru import LruDict
 
 CLIENT_ERRORS: Final = frozenset(
     {
@@ -91,7 +91,7 @@ class FailureLog:
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self._told: LruDict[Hashable, _Told] = LruDict(limit=KNOWN_MAX)
+        self._told: BoundedDict[Hashable, _Told] = BoundedDict(limit=KNOWN_MAX)
 
     def tell(self, event: str, error: BaseException, *, about: Hashable, where: str, **values: Any) -> None:
         """Write the log line `event`; `where` says in words what raised, for UNFORESEEN."""
@@ -109,11 +109,11 @@ class FailureLog:
 
     def forget(self, about: Hashable) -> None:
         """Note that it went well: the next error about this thing is logged in full."""
-        self._told.forget(about)
+        self._told.pop(about, None)
 
     def _repeated(self, about: Hashable, error: BaseException) -> int:
         fingerprint = hash(tuple(_way_of(error)))
-        told = self._told.get(about)
+        told = self._told.use(about)
         if told is not None and told.fingerprint == fingerprint:
             told.count += 1
             return told.count

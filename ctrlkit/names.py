@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -76,14 +77,19 @@ def is_field_manager(name: str) -> bool:
     return 0 < len(name) <= _FIELD_MANAGER_MAX and name.isprintable()
 
 
-def unique_names(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
+def unique_names(
+    named: Iterable[tuple[str, T]], *, within: Callable[[T], Hashable] = lambda _: None
+) -> Iterator[tuple[str, T]]:
     """
     Number the later ones of things that share a name, as metrics and debug pages show them.
 
     >>> list(unique_names([("pods", 1), ("nodes", 2), ("pods", 3)]))
     [('pods', 1), ('nodes', 2), ('pods#2', 3)]
+
+    Things for which `within` differs may have the same name.
     """
-    seen: dict[str, int] = {}
+    seen: Counter[tuple[str, Hashable]] = Counter()
     for name, thing in named:
-        count = seen[name] = seen.get(name, 0) + 1
+        place = (name, within(thing))
+        count = seen[place] = seen[place] + 1
         yield (f"{name}#{count}" if count > 1 else name), thing

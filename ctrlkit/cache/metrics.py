@@ -15,41 +15,13 @@ from typing import Any, ClassVar
 from ctrlkit.cache.handlers import HandlerStatistics
 from ctrlkit.cache.informer import Informer, InformerStatistics
 from ctrlkit.histogram import HistogramStatistics
+from ctrlkit.names import unique_names
 from ctrlkit.samples import COUNTER, GAUGE, HISTOGRAM, Family, Sample, SampleCollector
 
 INFORMER_LABELS = ("name", "group", "version", "resource")
 _OF_SCOPES, _OF_HANDLERS = (*INFORMER_LABELS, "scope"), (*INFORMER_LABELS, "handler")
 VERSION_DIGITS = 15
 """Of a resourceVersion the last ones only: a sample is a float, and has no room for more."""
-
-
-METRICS = (
-    Family("informer_queued_items", "Changes that handlers have yet to see.", GAUGE, INFORMER_LABELS),
-    Family("informer_processing_latency_seconds", "From store to end of handler.", HISTOGRAM, _OF_HANDLERS),
-    Family(
-        "informer_store_resource_version", "The resourceVersion reached, its last 15 digits.", GAUGE, INFORMER_LABELS
-    ),
-    Family("informer_store_items", "Objects in the store.", GAUGE, INFORMER_LABELS),
-    Family("informer_quarantined_items", "Objects in the store that cannot be used.", GAUGE, INFORMER_LABELS),
-    Family("informer_index_failures_total", "Objects that an index function could not take.", COUNTER, INFORMER_LABELS),
-    Family("informer_dropped_items_total", "Changes that removed handlers did not see.", COUNTER, INFORMER_LABELS),
-    Family("informer_synced", "1 once the first list is in the store.", GAUGE, INFORMER_LABELS),
-    Family("informer_last_event_age_seconds", "Since the last line from the server.", GAUGE, _OF_SCOPES),
-    Family("informer_lists_total", "Lists asked for, by reason.", COUNTER, (*_OF_SCOPES, "reason")),
-    Family("informer_watches_total", "Watches asked for.", COUNTER, _OF_SCOPES),
-    Family("informer_failing", "1 while the last list or watch failed.", GAUGE, (*_OF_SCOPES, "verb", "cause")),
-    Family(
-        "informer_unreadable_total",
-        "Lines and items that tell of no object: no name, another kind, no JSON.",
-        COUNTER,
-        _OF_SCOPES,
-    ),
-    Family("informer_handler_queued_items", "Changes a handler has yet to see.", GAUGE, _OF_HANDLERS),
-    Family("informer_handler_oldest_item_seconds", "How long the oldest has waited.", GAUGE, _OF_HANDLERS),
-    Family("informer_handler_high_water_items", "The most that ever waited.", GAUGE, _OF_HANDLERS),
-    Family("informer_handled_items_total", "Changes a handler has seen.", COUNTER, _OF_HANDLERS),
-    Family("informer_handler_failures_total", "Changes for which a handler raised.", COUNTER, _OF_HANDLERS),
-)
 
 
 class InformerCollector(SampleCollector):
@@ -60,21 +32,55 @@ class InformerCollector(SampleCollector):
     name. Handlers of one informer should have names of their own; their samples are added up otherwise.
     """
 
-    families: ClassVar[tuple[Family, ...]] = METRICS
+    families: ClassVar[tuple[Family, ...]] = (
+        Family("informer_queued_items", "Changes that handlers have yet to see.", GAUGE, INFORMER_LABELS),
+        Family("informer_processing_latency_seconds", "From store to end of handler.", HISTOGRAM, _OF_HANDLERS),
+        Family(
+            "informer_store_resource_version",
+            "The resourceVersion reached, its last 15 digits.",
+            GAUGE,
+            INFORMER_LABELS,
+        ),
+        Family("informer_store_items", "Objects in the store.", GAUGE, INFORMER_LABELS),
+        Family("informer_quarantined_items", "Objects in the store that cannot be used.", GAUGE, INFORMER_LABELS),
+        Family(
+            "informer_index_failures_total", "Objects that an index function could not take.", COUNTER, INFORMER_LABELS
+        ),
+        Family("informer_dropped_items_total", "Changes that removed handlers did not see.", COUNTER, INFORMER_LABELS),
+        Family("informer_synced", "1 once the first list is in the store.", GAUGE, INFORMER_LABELS),
+        Family("informer_last_event_age_seconds", "Since the last line from the server.", GAUGE, _OF_SCOPES),
+        Family("informer_lists_total", "Lists asked for, by reason.", COUNTER, (*_OF_SCOPES, "reason")),
+        Family("informer_watches_total", "Watches asked for.", COUNTER, _OF_SCOPES),
+        Family("informer_failing", "1 while the last list or watch failed.", GAUGE, (*_OF_SCOPES, "verb", "cause")),
+        Family(
+            "informer_unreadable_total",
+            "Lines and items that tell of no object: no name, another kind, no JSON.",
+            COUNTER,
+            _OF_SCOPES,
+        ),
+        Family("informer_handler_queued_items", "Changes a handler has yet to see.", GAUGE, _OF_HANDLERS),
+        Family("informer_handler_oldest_item_seconds", "How long the oldest has waited.", GAUGE, _OF_HANDLERS),
+        Family("informer_handler_high_water_items", "The most that ever waited.", GAUGE, _OF_HANDLERS),
+        Family("informer_handled_items_total", "Changes a handler has seen.", COUNTER, _OF_HANDLERS),
+        Family("informer_handler_failures_total", "Changes for which a handler raised.", COUNTER, _OF_HANDLERS),
+    )
 
     def __init__(self, informers: Callable[[], Iterable[Informer[Any]]]) -> None:
         self._informers = informers
 
     def samples(self) -> Iterator[Sample]:
         """The samples of each informer, scope and handler there is now."""
-        seen: dict[tuple[str, ...], int] = {}
-        for informer in self._informers():
-            statistics, resource = informer.statistics(), informer.resource
-            labels = (statistics.name, resource.group, resource.version, resource.plural)
-            count = seen[labels] = seen.get(labels, 0) + 1
-            labels = (f"{labels[0]}#{count}" if count > 1 else labels[0], *labels[1:])
-            for name, more, value in (*_of_informer(statistics), *_of_scopes(statistics), *_of_handlers(statistics)):
-                yield name, (*labels, *more), value
+        informers = ((informer.name, informer) for informer in self._informers())
+        for name, informer in unique_names(informers, within=_kind_of):
+            statistics, labels = informer.statistics(), (name, *_kind_of(informer))
+            for family, more, value in (*_of_informer(statistics), *_of_scopes(statistics), *_of_handlers(statistics)):
+                yield family, (*labels, *more), value
+
+
+def _kind_of(informer: Informer[Any]) -> tuple[str, str, str]:
+    """The labels that name the kind of an informer's objects."""
+    resource = informer.resource
+    return resource.group, resource.version, resource.plural
 
 
 def _of_informer(of: InformerStatistics) -> Iterator[Sample]:

@@ -29,27 +29,6 @@ from ctrlkit.names import unique_names
 from ctrlkit.samples import COUNTER, GAUGE, HISTOGRAM, Family, Sample, SampleCollector
 
 _LABELS: Final = ("controller",)
-METRICS: Final = (
-    Family("controller_runtime_reconcile_total", "Reconciles by result.", COUNTER, ("controller", "result")),
-    Family("controller_runtime_reconcile_errors_total", "Reconciles that failed.", COUNTER, _LABELS),
-    Family("controller_runtime_terminal_reconcile_errors_total", "Those of them not tried again.", COUNTER, _LABELS),
-    Family(
-        "controller_runtime_reconcile_panics_total", "Reconciles that raised what nobody foresaw.", COUNTER, _LABELS
-    ),
-    Family("controller_runtime_reconcile_timeouts_total", "Reconciles that took too long.", COUNTER, _LABELS),
-    Family("controller_runtime_reconcile_time_seconds", "How long reconciles took.", HISTOGRAM, _LABELS),
-    Family("controller_runtime_max_concurrent_reconciles", "Workers.", GAUGE, _LABELS),
-    Family("controller_runtime_active_workers", "Workers that reconcile now.", GAUGE, _LABELS),
-    Family("controller_cancelled_total", "Reconciles that were cut off.", COUNTER, _LABELS),
-    Family("controller_causes_total", "What led to reconciles.", COUNTER, ("controller", "cause")),
-    Family("controller_stuck_keys", "Reconciles that have run for too long.", GAUGE, _LABELS),
-    Family("controller_source_failures_total", "Mappers, predicates and the like that raised.", COUNTER, _LABELS),
-    Family("controller_synced", "1 once what was there at the beginning is in the queue.", GAUGE, _LABELS),
-    Family("controller_write_gate_held_keys", "Keys that wait to see what they wrote.", GAUGE, _LABELS),
-    Family("controller_write_gate_holds_total", "Times a key had to wait for its own writes.", COUNTER, _LABELS),
-    Family("controller_write_gate_timeouts_total", "Times its writes were not seen in time.", COUNTER, _LABELS),
-    Family("controller_write_gate_wait_seconds_total", "How long keys waited, in all.", COUNTER, _LABELS),
-)
 
 
 class ControllerCollector(SampleCollector):
@@ -59,7 +38,29 @@ class ControllerCollector(SampleCollector):
     Two of one name are told apart by `#2` after it; a name is free again when its controller is gone.
     """
 
-    families: ClassVar[tuple[Family, ...]] = METRICS
+    families: ClassVar[tuple[Family, ...]] = (
+        Family("controller_runtime_reconcile_total", "Reconciles by result.", COUNTER, ("controller", "result")),
+        Family("controller_runtime_reconcile_errors_total", "Reconciles that failed.", COUNTER, _LABELS),
+        Family(
+            "controller_runtime_terminal_reconcile_errors_total", "Those of them not tried again.", COUNTER, _LABELS
+        ),
+        Family(
+            "controller_runtime_reconcile_panics_total", "Reconciles that raised what nobody foresaw.", COUNTER, _LABELS
+        ),
+        Family("controller_runtime_reconcile_timeouts_total", "Reconciles that took too long.", COUNTER, _LABELS),
+        Family("controller_runtime_reconcile_time_seconds", "How long reconciles took.", HISTOGRAM, _LABELS),
+        Family("controller_runtime_max_concurrent_reconciles", "Workers.", GAUGE, _LABELS),
+        Family("controller_runtime_active_workers", "Workers that reconcile now.", GAUGE, _LABELS),
+        Family("controller_cancelled_total", "Reconciles that were cut off.", COUNTER, _LABELS),
+        Family("controller_causes_total", "What led to reconciles.", COUNTER, ("controller", "cause")),
+        Family("controller_stuck_keys", "Reconciles that have run for too long.", GAUGE, _LABELS),
+        Family("controller_source_failures_total", "Mappers, predicates and the like that raised.", COUNTER, _LABELS),
+        Family("controller_synced", "1 once what was there at the beginning is in the queue.", GAUGE, _LABELS),
+        Family("controller_write_gate_held_keys", "Keys that wait to see what they wrote.", GAUGE, _LABELS),
+        Family("controller_write_gate_holds_total", "Times a key had to wait for its own writes.", COUNTER, _LABELS),
+        Family("controller_write_gate_timeouts_total", "Times its writes were not seen in time.", COUNTER, _LABELS),
+        Family("controller_write_gate_wait_seconds_total", "How long keys waited, in all.", COUNTER, _LABELS),
+    )
 
     def __init__(self, controllers: Callable[[], Iterable[Controller]]) -> None:
         self._controllers = controllers

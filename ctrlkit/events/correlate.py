@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from ctrlkit.bounded import BoundedDict
 from ctrlkit.events.occurrence import REMEMBERED_MAX, Decision, Entry, Occurrence, Recorded
-from ctrlkit.lru import LruDict
 
 SIMILAR_MAX: Final = 10
 SIMILAR_WINDOW_S: Final = 600.0
@@ -74,9 +74,9 @@ class Correlator:
     """
 
     def __init__(self) -> None:
-        self._windows: LruDict[Hashable, _Window] = LruDict(limit=REMEMBERED_MAX)
-        self._entries: LruDict[Hashable, Entry] = LruDict(limit=REMEMBERED_MAX)
-        self._buckets: LruDict[Hashable, _Bucket] = LruDict(limit=REMEMBERED_MAX)
+        self._windows: BoundedDict[Hashable, _Window] = BoundedDict(limit=REMEMBERED_MAX)
+        self._entries: BoundedDict[Hashable, Entry] = BoundedDict(limit=REMEMBERED_MAX)
+        self._buckets: BoundedDict[Hashable, _Bucket] = BoundedDict(limit=REMEMBERED_MAX)
 
     def record(self, occurrence: Occurrence, *, wall: datetime, at: float) -> Recorded:
         """Count one occurrence, and decide whether to write its Event now."""
@@ -89,7 +89,7 @@ class Correlator:
         return Recorded(entry, Decision.WRITE if passes else Decision.SPAM)
 
     def _is_one_too_many(self, similar: Hashable, message: str, at: float) -> bool:
-        window = self._windows.get(similar)
+        window = self._windows.use(similar)
         if window is None or at - window.last_at > SIMILAR_WINDOW_S:
             window = _Window(at)
             self._windows.put(similar, window)
@@ -102,7 +102,7 @@ class Correlator:
         return False
 
     def _observe(self, key: Hashable, about: Occurrence, wall: datetime, at: float, *, combined: bool) -> Entry:
-        entry = self._entries.get(key)
+        entry = self._entries.use(key)
         if entry is None:
             entry = Entry(about, wall, wall, at, combined=combined)
             self._entries.put(key, entry)
@@ -111,7 +111,7 @@ class Correlator:
         return entry
 
     def _passes(self, source: Hashable, at: float) -> bool:
-        bucket = self._buckets.get(source)
+        bucket = self._buckets.use(source)
         if bucket is None:
             bucket = _Bucket(at)
             self._buckets.put(source, bucket)

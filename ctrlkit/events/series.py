@@ -16,8 +16,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from ctrlkit.bounded import BoundedDict
 from ctrlkit.events.occurrence import REMEMBERED_MAX, Decision, Entry, Occurrence, Recorded
-from ctrlkit.lru import LruDict
 
 FINISH_S: Final = 360.0
 REFRESH_S: Final = 1800.0
@@ -40,7 +40,7 @@ class SeriesBook:
     """
 
     def __init__(self) -> None:
-        self._entries: LruDict[Occurrence, Entry] = LruDict(limit=REMEMBERED_MAX)
+        self._entries: BoundedDict[Occurrence, Entry] = BoundedDict(limit=REMEMBERED_MAX)
         self._finish_at = math.inf
         self._refresh_at = math.inf
 
@@ -51,12 +51,12 @@ class SeriesBook:
     def record(self, occurrence: Occurrence, *, wall: datetime, at: float) -> Recorded:
         """Count one occurrence, and decide whether to write its Event now."""
         key = _key(occurrence)
-        entry = self._entries.get(key)
+        entry = self._entries.use(key)
         if entry is None:
             entry = Entry(occurrence, wall, wall, at)
-            leaving = self._entries.put(key, entry)
-            is_behind = leaving is not None and _is_untold(leaving)
-            return Recorded(entry, Decision.WRITE, leaving=leaving if is_behind else None)
+            dropped = self._entries.put(key, entry)
+            leaving = dropped[1] if dropped and _is_untold(dropped[1]) else None
+            return Recorded(entry, Decision.WRITE, leaving=leaving)
         entry.occurred_again(occurrence, wall, at)
         return Recorded(entry, Decision.WRITE if entry.count == 2 else Decision.COUNT)
 
@@ -69,7 +69,7 @@ class SeriesBook:
         due = []
         if at >= self._finish_at:
             self._finish_at = at + FINISH_S
-            for entry in self._entries:
+            for entry in tuple(self._entries.values()):
                 if at - entry.last_at <= FINISH_S or entry.waits:
                     continue
                 if entry.count > 1 and _is_untold(entry):
@@ -83,7 +83,7 @@ class SeriesBook:
 
     def untold(self) -> list[Entry]:
         """The Events of which the server does not know all, but for those that wait to be written."""
-        return [entry for entry in self._entries if _is_untold(entry)]
+        return [entry for entry in self._entries.values() if _is_untold(entry)]
 
     def ended(self, entry: Entry, at: float) -> None:
         """A write ended, well or with a refusal: a series that was written for the last time leaves."""
@@ -93,7 +93,7 @@ class SeriesBook:
     def _leave(self, entry: Entry) -> None:
         key = _key(entry.about)
         if self._entries.get(key) is entry:
-            self._entries.forget(key)
+            del self._entries[key]
 
 
 def _is_untold(entry: Entry) -> bool:

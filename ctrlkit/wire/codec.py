@@ -108,22 +108,14 @@ class Codec(Generic[T]):
         """Decode one object to the resource's type; DecodeError where it does not fit."""
         return self._of_object(data)
 
-    def decode_list(self, data: bytes) -> tuple[Snapshot[T], str]:
-        """Decode one page of a list; returns it and the token that continues the list, empty on the last page."""
-        steps = self.decode_list_in_steps(data)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return cast("tuple[Snapshot[T], str]", end.value)
-
     def decode_list_in_steps(
         self, data: bytes, known: Callable[[Record[T]], Record[T]] | None = None
     ) -> Generator[None, None, tuple[Snapshot[T], str]]:
         """
-        Decode as `decode_list` does, as a generator with pauses in a long page, in which other tasks can run.
+        Decode one page of a list, as a generator with pauses in a long page, in which other tasks can run.
 
-        `known` may return another record for each, such as the one that a cache has already.
+        It returns the page, and the token that continues the list, empty on the last page. `known` may return another
+        record for each, such as the one that a cache has already.
         """
         records: list[Record[T]] = []
         unreadable: list[DecodeError] = []

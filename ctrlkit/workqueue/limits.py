@@ -11,11 +11,11 @@ All are pure but for the clock of a Bucket and the jitter, which comes from the 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from ctrlkit.backoff import Backoff
+from ctrlkit.bounded import BoundedDict
 from ctrlkit.clock import monotonic, random_source
 
 K = TypeVar("K", bound=Hashable)
@@ -47,13 +47,12 @@ class RateLimiter(Protocol[K_contra]):
 class _PerKey(Generic[K]):
     """Counts failures, of at most `keys_max` keys: one more, and the key that failed longest ago starts over."""
 
-    __slots__ = ("_failures", "_keys_max")
+    __slots__ = ("_failures",)
 
     def __init__(self, keys_max: int) -> None:
         if keys_max < 1:
             raise ValueError(f"{type(self).__name__}: keys_max must be at least 1, got {keys_max}")
-        self._failures: OrderedDict[K, int] = OrderedDict()  # the key that failed last stands last
-        self._keys_max = keys_max
+        self._failures: BoundedDict[K, int] = BoundedDict(limit=keys_max)
 
     def forget(self, key: K) -> None:
         """Count the failures of `key` from 0 again; harmless for a key that never failed."""
@@ -67,10 +66,7 @@ class _PerKey(Generic[K]):
     def _count(self, key: K) -> int:
         """One more failure; how many there were before."""
         earlier = self._failures.get(key, 0)
-        self._failures[key] = earlier + 1
-        self._failures.move_to_end(key)
-        if len(self._failures) > self._keys_max:
-            self._failures.popitem(last=False)
+        self._failures.put(key, earlier + 1)
         return earlier
 
 

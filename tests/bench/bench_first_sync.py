@@ -21,6 +21,7 @@ from ctrlkit.wire.codec import Codec
 from ctrlkit.workqueue import WorkQueue
 from tests.bench.case import Case
 from tests.bench.pods import DICT_LIKE, STRUCT, pod, pod_list
+from tests.support.decoding import decode_list
 
 COUNT = 10_000
 
@@ -56,7 +57,7 @@ def _sync(resource: Resource[Any], answer: bytes) -> Callable[[], None]:
             queue.add(change.key)
 
         informer.add_handler(enqueue)
-        snapshot, _ = codec.decode_list(answer)
+        snapshot, _ = decode_list(codec, answer)
         informer.replace(snapshot, cause=Cause.INITIAL, scope="")
         while informer.busy():  # noqa: ASYNC110 - one turn of the loop, one slice of the handler's buffer
             await asyncio.sleep(0)

@@ -21,6 +21,7 @@ from ctrlkit.model import Resource
 from ctrlkit.wire.codec import Codec
 from tests.bench.case import Figure
 from tests.bench.pods import DICT_LIKE, STRUCT, pod, pod_list
+from tests.support.decoding import decode_list
 
 COUNT = 5_000
 
@@ -47,7 +48,7 @@ def _weigh(resource: Resource[Any], answer: bytes) -> Callable[[], float]:
         gc.collect()
         tracemalloc.start()
         try:
-            snapshot, _ = codec.decode_list(answer)
+            snapshot, _ = decode_list(codec, answer)
             store.replace(snapshot, cause=Cause.INITIAL)
             del snapshot
             gc.collect()

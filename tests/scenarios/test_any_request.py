@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, SERVICES
+from tests.support.memory import rss_bytes
 from tests.support.requests import DEFINITIONS, Asked, Asker, batch_of, first_objects
 
 BATCH = 25
@@ -107,12 +107,6 @@ def fuzz(server: Server, examples: int) -> None:
             check(server, asked)
 
     run()
-
-
-def rss_bytes() -> int:
-    """The memory of this process now."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def test_for_any_requests_the_server_answers_as_a_server_and_goes_on() -> None:

@@ -13,7 +13,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -26,6 +25,7 @@ from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, SECRETS
 from tests.support.greetings import GREETINGS, greeting
+from tests.support.memory import rss_bytes
 
 LEASE = ObjectKey("default", "greeter")
 STAYS = [f"stays-{number}" for number in range(10)]
@@ -113,12 +113,6 @@ def blocks() -> int:
     """How many blocks of memory the interpreter has given out."""
     gc.collect()
     return sys.getallocatedblocks()
-
-
-def rss_bytes() -> int:
-    """What the system counts as this process's memory."""
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 async def test_what_came_and_went_during_the_standby_is_not_kept() -> None:

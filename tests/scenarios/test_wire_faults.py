@@ -29,6 +29,7 @@ from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import TIME_LIMIT_S, RestTransport
 from tests.support.mirror import THINGS, TOO_LONG
+from tests.support.objects import put_config_map
 from tests.support.proxy import Proxy, proxy_to
 
 HEAL_S = 90.0
@@ -49,11 +50,7 @@ class Mirror:
 
     def put(self, name: str, value: str) -> None:
         """Make or change an object behind the client's back."""
-        body = {"metadata": {"name": name, "namespace": "default"}, "data": {"value": value}}
-        if any(found.key.name == name for found in self.tracker.list(CONFIG_MAPS)):
-            self.tracker.update(CONFIG_MAPS, body)
-        else:
-            self.tracker.create(CONFIG_MAPS, body)
+        put_config_map(self.tracker, name, value)
 
     def put_new(self, name: str) -> None:
         """Make an object of which it is known that it is not there."""

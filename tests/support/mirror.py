@@ -15,6 +15,7 @@ from ctrlkit.errors import DecodeError
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ObjectMeta, Transport
 from ctrlkit.model.kinds import CONFIG_MAPS
+from tests.support.objects import put_config_map
 
 FITS = "fits"
 TOO_LONG = "does not fit its type"
@@ -71,11 +72,7 @@ class Mirrored:
 
     def put(self, name: str, value: str) -> None:
         """Make or change an object."""
-        body = {"metadata": {"name": name, "namespace": "default"}, "data": {"value": value}}
-        if any(found.key.name == name for found in self.tracker.list(CONFIG_MAPS)):
-            self.tracker.update(CONFIG_MAPS, body)
-        else:
-            self.tracker.create(CONFIG_MAPS, body)
+        put_config_map(self.tracker, name, value)
 
     def remove(self, name: str) -> None:
         """Delete an object, if it is there."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.model.kinds import CONFIG_MAPS
+
 CONTAINERS = [{"name": "main", "image": "img:1"}]
 LABELS = {"app": "node"}
 
@@ -18,3 +21,12 @@ def a_workload(name: str = "net", namespace: str = "default", **spec: Any) -> di
     template = {"metadata": {"labels": LABELS}, "spec": {"containers": CONTAINERS}}
     fields = {"selector": {"matchLabels": LABELS}, "template": template} | spec
     return {"metadata": {"name": name, "namespace": namespace}, "spec": fields}
+
+
+def put_config_map(tracker: Tracker, name: str, value: str) -> None:
+    """Make or change a ConfigMap that has one value."""
+    body = {"metadata": {"name": name, "namespace": "default"}, "data": {"value": value}}
+    if any(found.key.name == name for found in tracker.list(CONFIG_MAPS)):
+        tracker.update(CONFIG_MAPS, body)
+    else:
+        tracker.create(CONFIG_MAPS, body)

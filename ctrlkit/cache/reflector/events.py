@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from ctrlkit.bounded import BoundedDict
 from ctrlkit.cache.reflector.machine import StreamStep
 from ctrlkit.errors import DecodeError
 from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, Record, Snapshot, WatchEvent, is_newer
@@ -24,7 +25,7 @@ class EventFilter(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._deleted: dict[ObjectKey, str] = {}
+        self._deleted: BoundedDict[ObjectKey, str] = BoundedDict(limit=DELETIONS_REMEMBERED)
 
     def clear(self) -> None:
         """Forget the deletions: a list has all there is."""
@@ -45,10 +46,8 @@ class EventFilter(Generic[T]):
         return changes
 
     def _remember(self, record: Record[T]) -> None:
-        earlier = self._deleted.pop(record.key, "")
-        self._deleted[record.key] = earlier if is_newer(earlier, than=record.version) else record.version
-        if len(self._deleted) > DELETIONS_REMEMBERED:
-            del self._deleted[next(iter(self._deleted))]
+        earlier = self._deleted.get(record.key, "")
+        self._deleted.put(record.key, earlier if is_newer(earlier, than=record.version) else record.version)
 
     def _is_new_object(self, record: Record[T]) -> bool:
         """Whether a record is of a new object under the key of a deleted one."""

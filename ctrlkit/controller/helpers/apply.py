@@ -20,10 +20,17 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from ctrlkit.bounded import BoundedDict
 from ctrlkit.client import Client
-from ctrlkit.controller.helpers.converge import FROM_SERVER, Converged, Convergence, Current, ReadFrom
+from ctrlkit.controller.helpers.converge import (
+    FROM_SERVER,
+    Converged,
+    Convergence,
+    Current,
+    ReadFrom,
+    whole_object,
+)
 from ctrlkit.controller.helpers.finalizers import HasMetadata
-from ctrlkit.errors import NotFound
 from ctrlkit.model import AnyResource, JsonPatch, ObjectKey, ObjectMeta, OnConflict, Resource, Unstructured, to_plain
 
 REMEMBERED_MAX: Final = 10_000
@@ -76,7 +83,7 @@ class Applier:
         self.owner: str = owner or client.field_manager
         self._client = Client(client.transport, field_manager=self.owner)
         self._on_conflict = on_conflict
-        self._last: dict[tuple[tuple[str, str], ObjectKey], _Applied] = {}
+        self._last: BoundedDict[tuple[tuple[str, str], ObjectKey], _Applied] = BoundedDict(limit=REMEMBERED_MAX)
 
     async def apply(
         self, resource: AnyResource, fields: object, *, current: Current | HasMetadata = FROM_SERVER
@@ -107,7 +114,7 @@ class Applier:
         if there is not None:
             await self._take_over(whole, key, there, wanted)
         after = await self._client.apply(whole, key, wanted, on_conflict=self._on_conflict)
-        self._remember(place, _applied(digest, wanted, after))
+        self._last.put(place, _applied(digest, wanted, after))
         if there is None:
             return Converged(Convergence.CREATED, after)
         moved = there.metadata.resource_version != after.metadata.resource_version
@@ -117,16 +124,8 @@ class Applier:
         self, resource: AnyResource, key: ObjectKey, current: Current | HasMetadata, *, is_known: bool
     ) -> Unstructured | None:
         """The object as it is there, its version at least; with the owners of its fields, unless it is known."""
-        match current:
-            case ReadFrom.SERVER:
-                try:
-                    return await self._client.get_metadata(resource, key)
-                except NotFound:
-                    return None
-            case None:
-                return None
-            case Mapping():
-                return Unstructured(current)
+        if isinstance(current, Mapping | ReadFrom | None):
+            return await whole_object(current, lambda: self._client.get_metadata(resource, key))
         meta = _metadata_in(current)
         if meta is None:
             raise TypeError(
@@ -148,12 +147,6 @@ class Applier:
         fields = {"/metadata/managedFields": owners, "/metadata/resourceVersion": version}
         patch = JsonPatch([{"op": "replace", "path": path, "value": value} for path, value in fields.items()])
         await self._client.patch(resource, key, patch)
-
-    def _remember(self, place: tuple[tuple[str, str], ObjectKey], applied: _Applied) -> None:
-        self._last.pop(place, None)
-        self._last[place] = applied
-        if len(self._last) > REMEMBERED_MAX:
-            del self._last[next(iter(self._last))]
 
 
 def owned_fields(thing: Mapping[str, Any], owner: str, *, subresource: str = "") -> dict[str, Any]:

@@ -11,7 +11,7 @@ longer, takes an Applier (apply.py). Rows H11, H12.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
 from enum import Enum, StrEnum
 from typing import Any, Final, NamedTuple
@@ -138,20 +138,22 @@ async def _with_status(
 async def _read(
     client: Client, resource: Resource[Unstructured], key: ObjectKey, current: Current
 ) -> Unstructured | None:
-    match current:
-        case ReadFrom.SERVER:
-            try:
-                return await client.get(resource, key)
-            except NotFound:
-                return None
-        case None:
-            return None
-        case Mapping():
-            return Unstructured(current)
-    raise TypeError(
-        f"converge {resource} {key}: a {type(current).__name__} may hold only some of the object's fields; "
-        "hand over the whole object, or let it be read"
-    )
+    if not isinstance(current, Mapping | ReadFrom | None):
+        raise TypeError(
+            f"converge {resource} {key}: a {type(current).__name__} may hold only some of the object's fields; "
+            "hand over the whole object, or let it be read"
+        )
+    return await whole_object(current, lambda: client.get(resource, key))
+
+
+async def whole_object(current: Current, read: Callable[[], Awaitable[Unstructured]]) -> Unstructured | None:
+    """Return the object that the caller gave, or that `read` finds; None where there is none."""
+    if not isinstance(current, ReadFrom):
+        return None if current is None else Unstructured(current)
+    try:
+        return await read()
+    except NotFound:
+        return None
 
 
 def _named(resource: AnyResource, key: ObjectKey) -> Unstructured:

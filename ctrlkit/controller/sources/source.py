@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from ctrlkit.bounded import BoundedDict
 from ctrlkit.cache import Change
 from ctrlkit.controller.causes import CauseKind, Causes
 from ctrlkit.controller.retries import PendingRetries
@@ -86,7 +87,9 @@ class Enqueuer:
     is_open: bool = True
     owns: Callable[[ObjectKey], bool] | None = None
     failures: int = 0
-    _kept: dict[ObjectKey, tuple[CauseKind, str, int]] = field(default_factory=dict)
+    _kept: BoundedDict[ObjectKey, tuple[CauseKind, str, int]] = field(
+        default_factory=lambda: BoundedDict(limit=KEPT_MAX)
+    )
     _logged_dropped: bool = False
 
     def owned(self, key: ObjectKey) -> bool:
@@ -105,15 +108,11 @@ class Enqueuer:
         """As `add`, for what no cache shows: a key that is another replica's is kept in case this one gets it."""
         if self.add(key, kind, words, priority):
             return
-        self._kept.pop(key, None)
-        self._kept[key] = (kind, words, priority)
-        if len(self._kept) > KEPT_MAX:
-            oldest = next(iter(self._kept))
-            del self._kept[oldest]
-            if not self._logged_dropped:
-                self._logged_dropped = True
-                log = logger("controller", controller=self.controller)
-                log.warning("kept_key_dropped", key=str(oldest))
+        dropped = self._kept.put(key, (kind, words, priority))
+        if dropped is not None and not self._logged_dropped:
+            self._logged_dropped = True
+            log = logger("controller", controller=self.controller)
+            log.warning("kept_key_dropped", key=str(dropped[0]))
 
     def add_kept(self, where: Callable[[ObjectKey], bool]) -> None:
         """Enqueue the kept keys that pass `where` and are this replica's now."""

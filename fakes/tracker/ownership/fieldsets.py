@@ -157,13 +157,14 @@ def _step_text(step: str) -> str:
             return f".{rest}"
         case "k":
             keys = msgspec.json.decode(rest)
-            return "[" + ",".join(f"{key}={_value_text(value)}" for key, value in keys.items()) + "]"
+            return "[" + ",".join(f"{key}={value_text(value)}" for key, value in keys.items()) + "]"
         case "v":
-            return f"[={_value_text(msgspec.json.decode(rest))}]"
+            return f"[={value_text(msgspec.json.decode(rest))}]"
     return f"[{rest}]"
 
 
-def _value_text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Write a value into a message as JSON, its fields in their order."""
     return msgspec.json.encode(value).decode()
 
 

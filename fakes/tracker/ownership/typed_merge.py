@@ -6,9 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
-from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, is_member, path_text
+from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, is_member, path_text, value_text
 from ctrlkit.fakes.tracker.ownership.object_fields import as_items, as_map, item_step
 from ctrlkit.fakes.tracker.schema.nodes import Kind, Node, child
 
@@ -117,7 +115,7 @@ def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
         case Kind.LIST if isinstance(value, list):
             yield from _item_problems(value, node, path)
         case Kind.MAP | Kind.LIST:
-            yield f"{path}: expected {node.kind.value}, got {_shown(value)}"
+            yield f"{path}: expected {node.kind.value}, got {value_text(value)}"
         case Kind.ANY:
             return
 
@@ -155,11 +153,11 @@ def _scalar_problem(value: Any, node: Node) -> str:
         case "numeric" if not isinstance(value, (int, float)) or isinstance(value, bool):
             return f"expected numeric (int or float), got {_go_type(value)}"
         case "string" if not isinstance(value, str):
-            return f"expected string, got {_shown(value)}"
+            return f"expected string, got {value_text(value)}"
         case "boolean" if not isinstance(value, bool):
-            return f"expected boolean, got {_shown(value)}"
+            return f"expected boolean, got {value_text(value)}"
         case "untyped" if isinstance(value, (Mapping, list)):
-            return f"expected any scalar, got {_shown(value)}"
+            return f"expected any scalar, got {value_text(value)}"
     return ""
 
 
@@ -172,7 +170,3 @@ def _go_type(value: Any) -> str:
         case list():
             return "[]interface {}"
     return "map[string]interface {}"
-
-
-def _shown(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ctrlkit.cache import Change, Informer, InformerOptions, handlers
-from ctrlkit.cache.metrics import METRICS, InformerCollector
+from ctrlkit.cache.metrics import InformerCollector
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import DecodeError, Forbidden, Unreachable
 from ctrlkit.model import Bookmark, Unusable
@@ -17,6 +17,7 @@ from ctrlkit.model.kinds import PODS
 from tests.support.list_watch import ScriptedSource, Stream
 from tests.support.records import applied, record, snapshot
 from tests.support.running import running
+from tests.support.scrape import samples
 
 LABELS = '{group="",name="pods",resource="pods",version="v1"'
 
@@ -25,11 +26,6 @@ def registry_of(*informers: Informer[Any]) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(InformerCollector(lambda: informers))
     return registry
-
-
-def samples(registry: CollectorRegistry) -> dict[str, float]:
-    lines = generate_latest(registry).decode().splitlines()
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
 def troubled() -> Informer[Any]:
@@ -68,7 +64,7 @@ async def test_each_declared_metric_is_registered_and_moves(monkeypatch: pytest.
         )
         await asyncio.sleep(0)
         text = generate_latest(registry).decode()
-    for family in METRICS:
+    for family in InformerCollector.families:
         assert f"# TYPE {family.name} " in text, family.name
         moved = {key: value for key, value in after.items() if key.startswith((family.name + "{", family.name + "_"))}
         assert any(value != before.get(key, 0) for key, value in moved.items()), family.name

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped
-from ctrlkit.controller.metrics import METRICS, ControllerCollector
+from ctrlkit.controller.metrics import ControllerCollector
 from ctrlkit.errors import Conflict, Forbidden, RetryLater, TerminalError
 from ctrlkit.model import ObjectKey, Record
 from ctrlkit.workqueue import FastSlow, WorkQueue
@@ -146,7 +146,11 @@ async def test_our_own_move_too() -> None:
         controller.cut_off(lambda _key: True)
         await asyncio.sleep(1)
         look()
-    ours = {family.name for family in METRICS if "runtime" not in family.name and "write_gate" not in family.name}
+    ours = {
+        family.name
+        for family in ControllerCollector.families
+        if "runtime" not in family.name and "write_gate" not in family.name
+    }
     assert {f"controller_{name}" for name in moved} == ours
 
 

@@ -14,7 +14,7 @@ from ctrlkit.cache import Informer
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_mapped, to_self
-from ctrlkit.controller.metrics import METRICS, ControllerCollector
+from ctrlkit.controller.metrics import ControllerCollector
 from ctrlkit.controller.writes import SEEN_WITHIN_S, WriteGate
 from ctrlkit.model import Applied, Deleted, Effect, ObjectKey, Write
 from ctrlkit.model.kinds import PODS, SERVICES
@@ -254,7 +254,7 @@ async def test_each_metric_of_the_gate_moves() -> None:
         assert 'controller_write_gate_held_keys{controller="test"} 1.0' in held
         await asyncio.sleep(60)
     text = generate_latest(registry).decode()
-    gate = [family.name for family in METRICS if family.name.startswith("controller_write_gate_")]
+    gate = [family.name for family in ControllerCollector.families if family.name.startswith("controller_write_gate_")]
     for name in gate[1:]:
         assert f'{name}{{controller="test"}} 0.0' not in text
         assert f'{name}{{controller="test"}} ' in text

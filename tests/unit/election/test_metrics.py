@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from ctrlkit.client import Client
 from ctrlkit.election import Elector
@@ -15,11 +15,7 @@ from ctrlkit.fakes.clientset.calls import Calls
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import LEASES
-
-
-def samples(registry: CollectorRegistry) -> dict[str, float]:
-    lines = generate_latest(registry).decode().splitlines()
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+from tests.support.scrape import samples
 
 
 @pytest.mark.behaviour("L15", "B19")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from ctrlkit.client import Client
 from ctrlkit.errors import Forbidden
@@ -13,12 +13,8 @@ from ctrlkit.events import EventRecorder
 from ctrlkit.events import recorder as recorder_module
 from ctrlkit.events.metrics import EventCollector
 from ctrlkit.model import ObjectMeta
+from tests.support.scrape import samples
 from tests.unit.events.support import EventServer, recording, say
-
-
-def samples(registry: CollectorRegistry) -> dict[str, float]:
-    lines = generate_latest(registry).decode().splitlines()
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
 @pytest.mark.behaviour("B15", "B19")

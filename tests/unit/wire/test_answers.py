@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from ctrlkit.model import Action, Applied, Deleted, ObjectMeta, Resource, Unstru
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.answers import ACCEPTED, AnswerKind, Expected, Question, check_answer
 from ctrlkit.wire.codec import Codec
+from tests.support.decoding import decode_list
 
 STATUS = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
 POD = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a", "namespace": "demo", "resourceVersion": "7"}}
@@ -100,7 +102,7 @@ def _bytes(body: object) -> bytes:
 def _answer(action: Action) -> Callable[[bytes], object]:
     """What reads the answer to a call, as the client does."""
     if action.verb is Verb.LIST:
-        return Codec(action.resource).decode_list
+        return functools.partial(decode_list, Codec(action.resource))
     return lambda data: check_answer(action, data)
 
 
@@ -188,7 +190,7 @@ def test_the_error_of_a_refusal_is_of_its_own_class() -> None:
     assert caught.value.details == {"name": "a"}
     gone = {**STATUS, "status": "Failure", "reason": "Expired", "code": 410}
     with pytest.raises(Expired):
-        Codec(PODS).decode_list(msgspec.json.encode(gone))
+        decode_list(Codec(PODS), msgspec.json.encode(gone))
 
 
 # ---- lists -----------------------------------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ def test_the_error_of_a_refusal_is_of_its_own_class() -> None:
 def test_a_list_without_a_part_is_none(missing: str) -> None:
     """Null items are an empty list, no items are a mistake."""
     with pytest.raises(DecodeError, match=f"a PodList without {missing}"):
-        Codec(PODS).decode_list(msgspec.json.encode({key: value for key, value in LIST.items() if key != missing}))
+        decode_list(Codec(PODS), msgspec.json.encode({key: value for key, value in LIST.items() if key != missing}))
 
 
 @pytest.mark.parametrize(
@@ -207,18 +209,18 @@ def test_a_list_without_a_part_is_none(missing: str) -> None:
 def test_a_list_whose_metadata_does_not_fit_is_none(metadata: object) -> None:
     """Its version and token are what everything after it hangs on."""
     with pytest.raises(DecodeError, match="a PodList that cannot be read"):
-        Codec(PODS).decode_list(msgspec.json.encode({**LIST, "metadata": metadata}))
+        decode_list(Codec(PODS), msgspec.json.encode({**LIST, "metadata": metadata}))
 
 
 def test_a_definition_may_name_its_lists_as_it_likes() -> None:
     """The resource says so; where it does not, the error says how."""
     crowd = custom_resource(group="demo.dev", kind="Person", plural="people", list_kind="Crowd")
     body = {"kind": "Crowd", "apiVersion": "demo.dev/v1", "metadata": {"resourceVersion": "9"}, "items": []}
-    assert Codec(crowd).decode_list(msgspec.json.encode(body))[0].version == "9"
+    assert decode_list(Codec(crowd), msgspec.json.encode(body))[0].version == "9"
     people = custom_resource(group="demo.dev", kind="Person", plural="people")
     assert people.list_kind == "PersonList"
     with pytest.raises(DecodeError, match=r"a Crowd of demo.dev/v1, not a PersonList of demo.dev/v1; .*list_kind"):
-        Codec(people).decode_list(msgspec.json.encode(body))
+        decode_list(Codec(people), msgspec.json.encode(body))
 
 
 @pytest.mark.parametrize("resource", [PODS, PODS.metadata_only()], ids=["whole", "metadata"])
@@ -235,7 +237,7 @@ def test_items_may_say_what_they_are_and_must_be_it(resource: Resource[Any]) -> 
         "x",
     ]
     body = {**LIST, "items": [POD, bare, *foreign, {"kind": "Pod", **bare}]}
-    snapshot, _ = Codec(resource).decode_list(msgspec.json.encode(body))
+    snapshot, _ = decode_list(Codec(resource), msgspec.json.encode(body))
     names = ["a", "bare", "bare"] if resource is PODS else ["a", "bare", "a", "bare"]
     assert [record.key.name for record in snapshot.records] == names
     assert len(snapshot.unreadable) == len(foreign) - (resource is not PODS)
@@ -346,7 +348,7 @@ def test_what_cannot_be_read_costs_one_object(python_type: type[Any], spec: byte
     items = [fine % (name, b"x" * size) for name in (b"x", b"y", b"z")]
     items.insert(1, b"{%b,%b}" % (metadata, b'"spec":' + spec))
     whole = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[%b]}' % b" , ".join(items)
-    snapshot, _ = codec.decode_list(whole)
+    snapshot, _ = decode_list(codec, whole)
     assert [record.key.name for record in snapshot.records] == ["x", "a", "y", "z"]
     assert (snapshot.version, snapshot.unreadable) == ("9", [])
     events = [codec.decode_line(b'{"type":"%b","object":%b}' % (kind, bad)) for kind in (b"ADDED", b"DELETED")]
@@ -375,7 +377,7 @@ def test_a_list_may_have_its_items_first() -> None:
         "metadata": {"continue": "c", "resourceVersion": "9"},
     }
     data = msgspec.json.encode(body)
-    snapshot, token = Codec(PODS).decode_list(data)
+    snapshot, token = decode_list(Codec(PODS), data)
     pauses = sum(1 for _ in Codec(PODS).decode_list_in_steps(data))
     assert (len(snapshot.records), snapshot.version, token) == (3_000, "9", "c")
     assert pauses > 3, "nobody is held up by a long one"

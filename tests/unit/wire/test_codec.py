@@ -12,6 +12,7 @@ from ctrlkit.errors import DecodeError, Expired
 from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, ObjectMeta, Unstructured
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.codec import Codec
+from tests.support.decoding import decode_list
 
 
 class Spec(msgspec.Struct, frozen=True, rename="camel"):
@@ -81,7 +82,7 @@ def test_a_line_gives_metadata_and_value(python_type: type[Any]) -> None:
 def test_a_list_gives_the_same_as_lines(python_type: type[Any]) -> None:
     """An object decodes alike from a list, from a line and alone."""
     codec = Codec(PODS.of(python_type))
-    snapshot, token = codec.decode_list(_list(_pod("a"), _pod("b"), **{"continue": "more"}))
+    snapshot, token = decode_list(codec, _list(_pod("a"), _pod("b"), **{"continue": "more"}))
     assert (snapshot.version, token) == ("9", "more")
     event = codec.decode_line(_line("ADDED", _pod("b")))
     assert isinstance(event, Applied)
@@ -141,7 +142,7 @@ def test_a_frozen_struct_without_the_usual_metadata_is_decoded_twice(python_type
     codec = Codec(PODS.of(python_type))
     pod = _pod()
     pod["metadata"]["labels"] = {"app": "net"}
-    (listed,) = codec.decode_list(_list(pod))[0].records
+    (listed,) = decode_list(codec, _list(pod))[0].records
     records = [listed]
     for kind in ("ADDED", "MODIFIED", "DELETED"):
         event = codec.decode_line(_line(kind, pod))
@@ -159,7 +160,7 @@ def test_a_frozen_struct_without_the_usual_metadata_is_decoded_twice(python_type
 def test_items_of_a_list_get_back_what_servers_leave_out() -> None:
     """Lists of built-in kinds carry items without kind and apiVersion."""
     bare = {"metadata": {"name": "a"}}
-    snapshot, _ = Codec(PODS).decode_list(_list(bare))
+    snapshot, _ = decode_list(Codec(PODS), _list(bare))
     assert snapshot.records[0].value == {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
 
 
@@ -168,7 +169,7 @@ def test_an_empty_list_has_no_records(items: bytes) -> None:
     """Go writes an empty list as null as well."""
     data = b'{"kind": "PodList", "metadata": {"resourceVersion": "3", "continue": ""}, "items": %s}' % items
     for python_type in (Unstructured, Pod):
-        snapshot, token = Codec(PODS.of(python_type)).decode_list(data)
+        snapshot, token = decode_list(Codec(PODS.of(python_type)), data)
         assert (list(snapshot.records), snapshot.version, token) == ([], "3", "")
 
 
@@ -178,7 +179,7 @@ def test_an_object_that_does_not_fit_costs_only_itself(python_type: type[Any]) -
     """Its record is there, with key and version; looking at the value says what is wrong. The others are served."""
     bad = {**_pod("bad"), "spec": 5}
     codec = Codec(PODS.of(python_type))
-    snapshot, _ = codec.decode_list(_list(_pod("a"), bad, _pod("c")))
+    snapshot, _ = decode_list(codec, _list(_pod("a"), bad, _pod("c")))
     assert [record.key.name for record in snapshot.records] == ["a", "bad", "c"]
     assert snapshot.records[0].value
     assert snapshot.records[2].value
@@ -237,12 +238,12 @@ def test_what_is_no_list_is_refused(data: bytes) -> None:
     """So are answers that are no list."""
     for python_type in (Unstructured, Pod):
         with pytest.raises(DecodeError, match="pods"):
-            Codec(PODS.of(python_type)).decode_list(data)
+            decode_list(Codec(PODS.of(python_type)), data)
 
 
 def test_a_record_does_not_hold_the_page_it_came_in() -> None:
     """The bytes an unstructured record keeps are its own object's."""
-    snapshot, _ = Codec(PODS).decode_list(_list(*[_pod(f"p{number}") for number in range(100)]))
+    snapshot, _ = decode_list(Codec(PODS), _list(*[_pod(f"p{number}") for number in range(100)]))
     assert len(snapshot.records[0]._data) < 250
 
 
@@ -257,7 +258,7 @@ def test_metadata_that_does_not_fit_costs_only_itself(python_type: type[Any]) ->
     body = {"kind": "Pod", "metadata": BAD_META, "spec": {"containers": []}}
     told = [codec.decode_line(_line(kind, body)) for kind in ("ADDED", "DELETED")]
     assert [type(event) for event in told] == [Applied, Deleted]
-    snapshot, _ = codec.decode_list(_list(_pod("fine"), body))
+    snapshot, _ = decode_list(codec, _list(_pod("fine"), body))
     records = [*(event.record for event in told if not isinstance(event, Bookmark)), snapshot.records[1]]
     for record in records:
         assert (str(record.key), record.version, record.meta.uid, record.meta.labels) == ("demo/a", "7", "u", None)
@@ -273,7 +274,7 @@ def test_metadata_that_does_not_fit_costs_only_itself(python_type: type[Any]) ->
 def test_items_without_a_name_are_told_beside_the_others(python_type: type[Any]) -> None:
     """Each with its version, where it has one."""
     nameless: list[dict[str, Any]] = [{"metadata": {"resourceVersion": "9"}}, {"metadata": {"name": 5}}, {}]
-    snapshot, _ = Codec(PODS.of(python_type)).decode_list(_list(_pod("fine"), *nameless))
+    snapshot, _ = decode_list(Codec(PODS.of(python_type)), _list(_pod("fine"), *nameless))
     assert [record.key.name for record in snapshot.records] == ["fine"]
     assert len(snapshot.unreadable) == 3
     assert snapshot.unreadable[0].version == "9"
@@ -307,7 +308,7 @@ def test_wrong_utf8_in_a_name_is_no_reason_to_lose_the_object() -> None:
 @pytest.mark.behaviour("B20")
 def test_the_error_of_an_unusable_record_holds_nothing_else() -> None:
     """No frames, and with them no page of a list, however often somebody looks."""
-    snapshot, _ = Codec(PODS.of(Pod)).decode_list(_list({"metadata": {"name": "a"}, "spec": 5}))
+    snapshot, _ = decode_list(Codec(PODS.of(Pod)), _list({"metadata": {"name": "a"}, "spec": 5}))
     fault = snapshot.records[0].fault
     assert fault is not None
     assert (fault.__traceback__, fault.__cause__, fault.__context__) == (None, None, None)

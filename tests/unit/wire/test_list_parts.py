@@ -14,6 +14,7 @@ from ctrlkit.model.kinds import PODS
 from ctrlkit.wire import list_parts
 from ctrlkit.wire.codec import Codec
 from ctrlkit.wire.list_parts import parts_of
+from tests.support.decoding import decode_list
 
 MISLEADING = '},{"metadata":{'
 VALUES = st.recursive(
@@ -63,7 +64,7 @@ def test_for_any_list_that_is_cut_nothing_is_taken_for_the_whole(whole: dict[str
     encoded = msgspec.json.encode(whole)
     cut = data.draw(st.integers(0, len(encoded) - 1))
     with pytest.raises(DecodeError, match="list pods: what came is"):
-        Codec(PODS).decode_list(encoded[:cut])
+        decode_list(Codec(PODS), encoded[:cut])
 
 
 @pytest.mark.usefixtures("small_parts")

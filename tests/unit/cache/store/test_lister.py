@@ -26,6 +26,7 @@ from ctrlkit.model import (
 )
 from ctrlkit.model.kinds import NODES, PODS
 from ctrlkit.wire.codec import Codec
+from tests.support.decoding import decode_list
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ def pod(name: str, phase: str, namespace: str = "d", **labels: str) -> dict[str,
 def lister_of(resource: Resource[Any], *pods: dict[str, Any]) -> Lister[Any]:
     store: Store[Any] = Store()
     data = msgspec.json.encode({"kind": resource.list_kind, "metadata": {"resourceVersion": "1"}, "items": pods})
-    store.replace(Codec(resource).decode_list(data)[0], cause=Cause.INITIAL)
+    store.replace(decode_list(Codec(resource), data)[0], cause=Cause.INITIAL)
     return Lister(resource, store)
 
 

@@ -12,6 +12,7 @@ from ctrlkit.errors import DecodeError
 from ctrlkit.model import ObjectMeta, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS
 from ctrlkit.wire.codec import Codec
+from tests.support.decoding import decode_list
 
 
 class Slim(msgspec.Struct, frozen=True):
@@ -68,7 +69,7 @@ async def test_a_transform_is_called_once_for_each_change() -> None:
     assert calls == ["a@1", "b@2"]
     items = [msgspec.json.decode(body(name, version))["object"] for name, version in (("a", 1), ("b", 3))]
     whole = {"kind": "ConfigMapList", "metadata": {"resourceVersion": "3"}, "items": items}
-    again = codec.decode_list(msgspec.json.encode(whole))[0]
+    again = decode_list(codec, msgspec.json.encode(whole))[0]
     informer.replace(again, cause=Cause.RELIST, scope="")
     assert calls == ["a@1", "b@2", "b@3"]
     feed(informer, body("a", 4).replace(b"ADDED", b"DELETED"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from ctrlkit.fakes.tracker import Tracker, store
 from ctrlkit.fakes.tracker.verbs import watch as watching
 from ctrlkit.model import Action, Options, Verb
 from ctrlkit.model.kinds import CONFIG_MAPS
+from tests.support.memory import rss_bytes
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 BODY = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"a":"b"}}'
@@ -177,11 +177,6 @@ async def test_warnings_fit_into_headers() -> None:
 
 
 # ---- watches ---------------------------------------------------------------------------------------------------------
-
-
-def rss_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 async def open_silent(host: str, port: int, count: int) -> list[socket.socket]:
