@@ -150,7 +150,7 @@ def _show_read_only(*fields: str) -> None:
             value = read(meta)
             return None if value is None else MappingProxyType(value)
 
-        setattr(ObjectMeta, field, property(view))
+        setattr(ObjectMeta, field, property(view, doc=f"The {field} as a read-only view; None if there are none."))
 
 
 read_labels: Callable[[ObjectMeta], Mapping[str, str] | None] = ObjectMeta.__dict__["labels"].__get__
