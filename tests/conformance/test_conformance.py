@@ -9,36 +9,20 @@ docs/deviations.md.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ctrlkit.client import Client
-from ctrlkit.fakes.apiserver import ApiServer, Security
-from ctrlkit.fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, Loop
-from ctrlkit.fakes.tracker import Tracker
-from tests.conformance.scenario import SCENARIOS, read_steps, replay
+from ctrlkit.fakes.cluster import ALL
+from tests.conformance.scenario import read_scenario, replay
+from tests.conformance.serving import served_as_recorded
 
 HERE = Path(__file__).parent
-CONTROL_PLANE = ALL - {Loop.KUBELET}
-NAMES = sorted(path.stem for path in SCENARIOS.glob("*.json"))
+NAMES = ("apply", "crd", "crud", "deletion", "discovery", "list", "patch", "watch", "workloads")
+"""The scenarios that are the same but for what is listed."""
+
 EXPECTED: list[dict[str, Any]] = json.loads((HERE / "expected_differences.json").read_text())
-
-
-@asynccontextmanager
-async def served(loops: frozenset[Loop]) -> AsyncIterator[str]:
-    """A server with loops; its URL."""
-    tracker = Tracker()
-    images = {"img:1": lambda address, spec: AlwaysReady()}
-    async with (
-        ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,
-        InProcessRuntime(images=images) as runtime,
-        Cluster(Client(tracker), runtime, loops=loops),
-    ):
-        yield server.url
 
 
 def expected(name: str, *, with_node: bool) -> set[str]:
@@ -50,8 +34,8 @@ def expected(name: str, *, with_node: bool) -> set[str]:
 @pytest.mark.behaviour("T10", "B5")
 @pytest.mark.parametrize("name", NAMES)
 async def test_the_answers_are_a_real_servers(name: str) -> None:
-    async with served(CONTROL_PLANE) as url:
-        found = await replay(url, read_steps(name))
+    async with served_as_recorded() as url:
+        found = await replay(url, read_scenario(name))
     unexpected = {step: lines for step, lines in found.items() if step not in expected(name, with_node=False)}
     assert not unexpected
     same = expected(name, with_node=False) - found.keys()
@@ -60,13 +44,13 @@ async def test_the_answers_are_a_real_servers(name: str) -> None:
 
 async def test_a_node_makes_a_difference_to_pods_only() -> None:
     """Which steps differ depends on how far the pods are when they are asked for, so some of the listed may not."""
-    async with served(ALL) as url:
-        found = await replay(url, read_steps("workloads"))
+    async with served_as_recorded(ALL) as url:
+        found = await replay(url, read_scenario("workloads"))
     assert found.keys() <= expected("workloads", with_node=True)
 
 
 def test_every_expected_difference_is_a_step_and_stands_in_the_docs() -> None:
     docs = (HERE.parents[1] / "docs" / "deviations.md").read_text()
     for one in EXPECTED:
-        assert one["step"] in {step["name"] for step in read_steps(one["scenario"])}
+        assert one["step"] in {step["name"] for step in read_scenario(one["scenario"])["steps"]}
         assert f"| {one['scenario']} / {one['step']} |" in docs

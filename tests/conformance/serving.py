@@ -1,0 +1,26 @@
+"""The embedded API server, set up as the recorded one was."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ctrlkit.client import Client
+from ctrlkit.fakes.apiserver import ApiServer, Security
+from ctrlkit.fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, Loop
+from ctrlkit.fakes.tracker import Tracker
+
+CONTROL_PLANE = ALL - {Loop.KUBELET}
+
+
+@asynccontextmanager
+async def served_as_recorded(loops: frozenset[Loop] = CONTROL_PLANE) -> AsyncIterator[str]:
+    """A server with the loops of a control plane, and no node unless `loops` have one; its URL."""
+    tracker = Tracker()
+    images = {"img:1": lambda address, spec: AlwaysReady()}
+    async with (
+        ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,
+        InProcessRuntime(images=images) as runtime,
+        Cluster(Client(tracker), runtime, loops=loops),
+    ):
+        yield server.url
