@@ -1,39 +1,34 @@
 """
 Discovery and OpenAPI documents, built from the registry on each request.
 
-kubectl looks up a kind's PATCH operation in the OpenAPI documents. Where that takes `fieldValidation`, kubectl leaves
-validation to the server and needs no schemas, so these documents have none.
+What a release serves is in its facts and documents; custom kinds are added to them.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from ctrlkit.fakes.tracker import Strategy
+from ctrlkit.fakes.releases import SubresourceFacts
+from ctrlkit.fakes.tracker import Registry, Strategy
 from ctrlkit.model import PatchType
-from ctrlkit.model.kinds import BUILT_IN, EVENTS_V1
 
-SERVER_VERSION = "v1.36.0"
-"""The Kubernetes release whose answers this server gives."""
-
-_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-_CUSTOM_VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
-_SUBRESOURCE_VERBS = {"finalize": ["update"], "status": ["get", "patch", "update"], "scale": ["get", "patch", "update"]}
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+_CUSTOM_SUBRESOURCE_VERBS = ("get", "patch", "update")
 _SCALE = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
-_GROUPS = dict.fromkeys(resource.group for resource in (*BUILT_IN, EVENTS_V1))
-_GROUP_ORDER = {group: place for place, group in enumerate(_GROUPS)}
 
 
-def version_document() -> dict[str, str]:
-    """Return the document of /version."""
-    major, minor, _ = SERVER_VERSION.removeprefix("v").split(".")
+def version_document(git_version: str) -> dict[str, str]:
+    """Return the document of /version, for a version such as `v1.36`."""
+    major, minor = git_version.removeprefix("v").split(".")[:2]
     return {
         "major": major,
         "minor": minor,
-        "gitVersion": f"{SERVER_VERSION}+ctrlkit",
+        "gitVersion": f"v{major}.{minor}.0+ctrlkit",
         "gitCommit": "",
         "gitTreeState": "",
         "buildDate": "1970-01-01T00:00:00Z",
@@ -52,20 +47,21 @@ def core_versions(address: str) -> dict[str, Any]:
     }
 
 
-def group_list(served: Iterable[Strategy]) -> dict[str, Any]:
+def group_list(registry: Registry) -> dict[str, Any]:
     """Return the document of /apis."""
-    groups = [_group(group, kinds) for group, kinds in _by_group(served) if group]
+    groups = [_group(group, kinds) for group, kinds in _by_group(registry) if group]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def group_document(served: Iterable[Strategy], group: str) -> dict[str, Any] | None:
+def group_document(registry: Registry, group: str) -> dict[str, Any] | None:
     """Return the document of /apis/GROUP; None if the group is not served."""
-    kinds = [kind for kind in served if kind.resource.group == group]
+    kinds = [kind for kind in registry.served() if kind.resource.group == group]
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, kinds)} if kinds else None
 
 
-def resource_list(served: Iterable[Strategy], group: str, version: str) -> dict[str, Any] | None:
+def resource_list(registry: Registry, group: str, version: str) -> dict[str, Any] | None:
     """Return the document of /api/v1 or /apis/GROUP/VERSION; None if the version is not served."""
+    served = registry.served()
     kinds = [kind for kind in served if (kind.resource.group, kind.resource.version) == (group, version)]
     if not kinds:
         return None
@@ -74,7 +70,7 @@ def resource_list(served: Iterable[Strategy], group: str, version: str) -> dict[
     return {**head, "groupVersion": kinds[0].resource.api_version, "resources": resources}
 
 
-def aggregated(served: Iterable[Strategy], *, core: bool) -> dict[str, Any]:
+def aggregated(registry: Registry, *, core: bool) -> dict[str, Any]:
     """Return the aggregated discovery document of /api (`core`) or /apis."""
     items = [
         {
@@ -88,7 +84,7 @@ def aggregated(served: Iterable[Strategy], *, core: bool) -> dict[str, Any]:
                 for version, of_version in _by_version(kinds)
             ],
         }
-        for group, kinds in _by_group(served)
+        for group, kinds in _by_group(registry)
         if core is (group == "")
     ]
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
@@ -108,10 +104,14 @@ def version_rank(version: str) -> tuple[int, int, int, str]:
     return (stage, -int(found["major"]), -int(found["minor"] or 0), version)
 
 
-def _by_group(served: Iterable[Strategy]) -> Iterator[tuple[str, list[Strategy]]]:
-    ordered = sorted(served, key=lambda kind: (_GROUP_ORDER.get(kind.resource.group, 99), kind.resource.group))
-    for group, kinds in groupby(ordered, key=lambda kind: kind.resource.group):
-        yield group, list(kinds)
+def _by_group(registry: Registry) -> Iterator[tuple[str, list[Strategy]]]:
+    """Yield the groups: those of the release in its order, then the others by name."""
+    groups: dict[str, list[Strategy]] = {}
+    for kind in registry.served():
+        groups.setdefault(kind.resource.group, []).append(kind)
+    own = [group for group, kinds in groups.items() if any(kind.facts for kind in kinds)]
+    for group in (*own, *sorted(groups.keys() - set(own))):
+        yield group, groups[group]
 
 
 def _by_version(kinds: Iterable[Strategy]) -> Iterator[tuple[str, list[Strategy]]]:
@@ -131,13 +131,20 @@ def _group(group: str, kinds: Iterable[Strategy]) -> dict[str, Any]:
 
 def verbs_of(kind: Strategy) -> list[str]:
     """Return the verbs of a kind without its subresources."""
-    if kind.custom:
-        return _CUSTOM_VERBS
-    return [verb for verb in _VERBS if kind.deletes_collections or verb != "deletecollection"]
+    return list(kind.facts.verbs if kind.facts else _CUSTOM_VERBS)
 
 
-def _subresources(kind: Strategy) -> list[str]:
-    return sorted(kind.subresources, reverse=kind.custom)  # custom resources name their status first
+def _subresources(kind: Strategy) -> Mapping[str, SubresourceFacts]:
+    if kind.facts:
+        return kind.facts.subresources
+    names = sorted(kind.subresources, reverse=True)  # custom resources name their status first
+    return {name: _custom_subresource(kind, name) for name in names}
+
+
+def _custom_subresource(kind: Strategy, name: str) -> SubresourceFacts:
+    if name == "scale":
+        return SubresourceFacts(**_SCALE, verbs=_CUSTOM_SUBRESOURCE_VERBS)
+    return SubresourceFacts(kind=kind.resource.kind, group="", version="", verbs=_CUSTOM_SUBRESOURCE_VERBS)
 
 
 def _names(kind: Strategy) -> dict[str, Any]:
@@ -154,15 +161,26 @@ def _resource_entries(kind: Strategy) -> Iterator[dict[str, Any]]:
         "kind": resource.kind,
         "verbs": verbs_of(kind),
         **_names(kind),
+        **({"storageVersionHash": storage_hash(kind)} if storage_hash(kind) else {}),
     }
-    for subresource in _subresources(kind):
+    for name, subresource in _subresources(kind).items():
+        answers = {"group": subresource.group, "version": subresource.version}
         yield {
-            "name": f"{resource.plural}/{subresource}",
+            "name": f"{resource.plural}/{name}",
             "singularName": "",
             "namespaced": resource.namespaced,
-            **(_SCALE if subresource == "scale" else {"kind": resource.kind}),
-            "verbs": _SUBRESOURCE_VERBS[subresource],
+            **(answers if subresource.version else {}),
+            "kind": subresource.kind,
+            "verbs": list(subresource.verbs),
         }
+
+
+def storage_hash(kind: Strategy) -> str:
+    """Return the word for the version in which a kind is stored; "" for one that is not stored."""
+    if kind.facts:
+        return kind.facts.storage_hash
+    stored = f"{kind.resource.group}/{kind.resource.version}/{kind.resource.kind}"
+    return base64.b64encode(hashlib.sha256(stored.encode()).digest()[:8]).decode()
 
 
 def _aggregated_entry(kind: Strategy) -> dict[str, Any]:
@@ -174,11 +192,15 @@ def _aggregated_entry(kind: Strategy) -> dict[str, Any]:
     }
     subresources = [
         {
-            "subresource": subresource,
-            "responseKind": _SCALE if subresource == "scale" else own_kind,
-            "verbs": _SUBRESOURCE_VERBS[subresource],
+            "subresource": name,
+            "responseKind": (
+                {"group": facts.group, "version": facts.version, "kind": facts.kind}
+                if facts.version
+                else own_kind | {"kind": facts.kind}
+            ),
+            "verbs": list(facts.verbs),
         }
-        for subresource in _subresources(kind)
+        for name, facts in _subresources(kind).items()
     ]
     return {
         "resource": resource.plural,
@@ -196,20 +218,20 @@ _NAMESPACE = {**_NAME, "name": "namespace"}
 _QUERY = ("dryRun", "fieldManager", "fieldValidation", "force")
 
 
-def openapi_index(served: Iterable[Strategy]) -> dict[str, Any]:
+def openapi_index(registry: Registry) -> dict[str, Any]:
     """Return the document of /openapi/v3: the path of each group version's document."""
-    roots = sorted({_root(kind) for kind in served})
+    roots = sorted({_root(kind) for kind in registry.served()})
     return {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}"} for root in roots}}
 
 
-def openapi_document(served: Iterable[Strategy], root: str) -> dict[str, Any] | None:
+def openapi_document(registry: Registry, root: str) -> dict[str, Any] | None:
     """Return the document of /openapi/v3/ROOT, such as `apis/apps/v1`; None if nothing is served there."""
-    kinds = [kind for kind in served if _root(kind) == root]
+    kinds = [kind for kind in registry.served() if _root(kind) == root]
     if not kinds:
         return None
     return {
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": SERVER_VERSION},
+        "info": {"title": "Kubernetes", "version": registry.git_version},
         "paths": {_path(kind): {"patch": _patch(kind)} for kind in kinds},
         "components": {"schemas": {}},
     }

@@ -16,7 +16,7 @@ from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership.managed_fields import MANAGER_BYTES_MAX
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
 from ctrlkit.fakes.tracker.verbs.malformed import json_problem
-from ctrlkit.model import Action, AnyResource, PatchType, Verb, custom_resource
+from ctrlkit.model import Action, AnyResource, PatchType, Verb
 from ctrlkit.wire.routes import to_action
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
@@ -26,8 +26,13 @@ _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.
 _PATCHES = (*_CUSTOM_PATCHES, PatchType.STRATEGIC.value)
 _SUMMARY_CHARACTERS = 30
 _SURROGATE = b"\\ud"
-_BINDINGS = Strategy(resource=custom_resource(group="", kind="Binding", plural="bindings"), singular="binding")
-"""Not a kind of the registry, because it is never stored: the tracker handles it as a write to its pod."""
+_METHODS = {
+    "GET": Verb.GET,
+    "POST": Verb.CREATE,
+    "PUT": Verb.UPDATE,
+    "PATCH": Verb.PATCH,
+    "DELETE": Verb.DELETE,
+}
 
 
 class UnknownPath(Exception):
@@ -55,25 +60,36 @@ def find_target(path: str, registry: Registry) -> Target:
             pass
         case _:
             raise UnknownPath
-    kinds = [kind for kind in registry.served() if (kind.resource.group, kind.resource.version) == (group, version)]
-    if not kinds:
+    if not registry.has_version(group, version):
         raise UnknownPath
     in_namespace = len(rest) > 2 and rest[0] == "namespaces" and (bool(group) or rest[2] not in ("status", "finalize"))
     rest = rest[2:] if in_namespace else rest
-    for kind in (*kinds, _BINDINGS) if not group else kinds:
-        if kind.resource.plural == rest[0]:
-            return Target(kind, _methods(kind, rest[1:], in_namespace=in_namespace))
-    raise _unknown_resource()
+    served = registry.find(group, version, rest[0])
+    if served is None:
+        raise _unknown_resource()
+    return Target(served, _methods(served, rest[1:], in_namespace=in_namespace))
 
 
-def _methods(kind: Strategy, below: list[str], *, in_namespace: bool) -> tuple[str, ...]:
-    if kind is _BINDINGS or (len(below) == 2 and below[1] in kind.unlisted_subresources):
-        return ("POST",)
-    if below:
-        return ("GET", "HEAD", "PUT", "PATCH", "DELETE")
-    if kind.resource.namespaced and not in_namespace:
-        return ("GET", "HEAD")
-    return ("GET", "HEAD", "POST", "DELETE")
+def _methods(served: Strategy, below: list[str], *, in_namespace: bool) -> tuple[str, ...]:
+    match below:
+        case []:
+            if served.resource.namespaced and not in_namespace:
+                return tuple(_with_head("GET" for verb in (Verb.LIST,) if served.supports(verb)))
+            methods = {"GET": Verb.LIST, "POST": Verb.CREATE, "DELETE": Verb.DELETE_COLLECTION}
+        case [_]:
+            methods = {"GET": Verb.GET, "PUT": Verb.UPDATE, "PATCH": Verb.PATCH, "DELETE": Verb.DELETE}
+        case [_, str(subresource), *_] if subresource in served.subresources:
+            return tuple(_with_head(method for method, verb in _METHODS.items() if served.supports(verb, subresource)))
+        case _:
+            return tuple(_METHODS)
+    return tuple(_with_head(method for method, verb in methods.items() if served.supports(verb)))
+
+
+def _with_head(methods: Iterable[str]) -> Iterator[str]:
+    for method in methods:
+        yield method
+        if method == "GET":
+            yield "HEAD"
 
 
 async def read_body(request: web.BaseRequest) -> bytes | None:
@@ -122,7 +138,7 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
         raise _unknown_format(_BODY_TYPES)
     url = request.rel_url
     action = to_action(request.method, url.raw_path, url.query.items(), request.headers, body, resolve)
-    if action.subresource and action.subresource not in served.subresources and "POST" not in target.methods:
+    if action.subresource and action.subresource not in served.subresources:
         raise _unknown_resource()
     return _with_manager(action, request.headers.get("User-Agent", ""))
 

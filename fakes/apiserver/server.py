@@ -151,28 +151,30 @@ class ApiServer:
         return await self._perform(request)
 
     def _discover(self, request: web.BaseRequest) -> web.Response | None:
-        served = self._registry.served()
+        registry = self._registry
         aggregated = accepts_aggregated_discovery(request.headers.get("Accept", ""))
         body: object = None
         match request.path.strip("/").split("/"):
             case ["version"]:
-                body = discovery.version_document()
+                body = discovery.version_document(registry.git_version)
             case ["openapi", "v3"]:
-                return json_answer(discovery.openapi_index(served), content_type=_PLAIN)  # as a real server calls it
+                return json_answer(discovery.openapi_index(registry), content_type=_PLAIN)  # as a real server calls it
             case ["openapi", "v3", *root]:
-                body = discovery.openapi_document(served, "/".join(root))
+                body = discovery.openapi_document(registry, "/".join(root))
             case ["api" | "apis" as root] if aggregated:
-                return json_answer(discovery.aggregated(served, core=root == "api"), content_type=AGGREGATED_DISCOVERY)
+                return json_answer(
+                    discovery.aggregated(registry, core=root == "api"), content_type=AGGREGATED_DISCOVERY
+                )
             case ["api"]:
                 body = discovery.core_versions(self._address)
             case ["apis"]:
-                body = discovery.group_list(served)
+                body = discovery.group_list(registry)
             case ["api", version]:
-                body = discovery.resource_list(served, "", version)
+                body = discovery.resource_list(registry, "", version)
             case ["apis", group]:
-                body = discovery.group_document(served, group)
+                body = discovery.group_document(registry, group)
             case ["apis", group, version]:
-                body = discovery.resource_list(served, group, version)
+                body = discovery.resource_list(registry, group, version)
         return json_answer(body) if body else None
 
     async def _perform(self, request: web.BaseRequest) -> web.StreamResponse:

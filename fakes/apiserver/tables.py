@@ -13,7 +13,9 @@ import msgspec
 from ctrlkit.errors import BadRequest
 from ctrlkit.fakes.apiserver import jsonpath
 from ctrlkit.fakes.durations import age
+from ctrlkit.fakes.releases import Column
 from ctrlkit.fakes.tracker import Strategy
+from ctrlkit.fakes.tracker.kinds.tables import plain_cells
 from ctrlkit.fakes.tracker.verbs.partial import META_VERSION, partial_object
 from ctrlkit.model import AnyResource
 
@@ -59,9 +61,9 @@ class Tables:
 
     def columns(self) -> list[dict[str, Any]]:
         """Return the column definitions of the kind."""
-        if self.served.custom:
+        if self.served.facts is None:
             return [_NAME_COLUMN, *(_custom_column(column) for column in self._custom_columns())]
-        return [_column(title) for title in self.served.table.columns.split(", ")]
+        return [_column(column) for column in self.served.facts.columns]
 
     def _custom_columns(self) -> Sequence[Mapping[str, Any]]:
         return self.served.columns or (_AGE_COLUMN,)
@@ -81,8 +83,10 @@ class Tables:
 
     def cells(self, thing: Mapping[str, Any], now: datetime) -> list[Any]:
         """Return the cells of an object's row."""
-        if not self.served.custom:
-            return self.served.table.cells(thing, now)
+        if self.served.cells is not None:
+            return self.served.cells(thing, now)
+        if self.served.facts is not None:
+            return plain_cells((column.name for column in self.served.facts.columns), thing, now)
         name = (thing.get("metadata") or {}).get("name", "")
         return [name, *(_custom_cell(thing, column, now) for column in self._custom_columns())]
 
@@ -96,14 +100,13 @@ class Tables:
                 return _with_kind(thing, self.served.resource)
 
 
-def _column(title: str) -> dict[str, Any]:
+def _column(column: Column) -> dict[str, Any]:
     """One column of a built-in kind."""
-    name = title.rstrip("*")
     return {
-        "name": name,
-        "type": "date" if name == "Created At" else "string",
-        "format": "name" if name == "Name" else "",
-        "priority": int(title != name),
+        "name": column.name,
+        "type": column.type,
+        "format": column.format,
+        "priority": column.priority,
         "description": "",
     }
 

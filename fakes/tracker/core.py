@@ -19,9 +19,9 @@ class Core:
     Owner   `ctrlkit.fakes.tracker.Tracker`.
     """
 
-    def __init__(self, *, begins_at: int) -> None:
+    def __init__(self, *, begins_at: int, server: str) -> None:
         self.store: Store = Store(begins_at=begins_at)
-        self.registry: Registry = Registry()
+        self.registry: Registry = Registry(server)
 
     def served(self, resource: AnyResource) -> Strategy:
         """Return the strategy of a kind. Errors: NotFound if it is not served."""

@@ -39,7 +39,9 @@ def decode(
     _check_option(action)
     plain = {name: value for name, value in body.items() if name not in _NOT_STORED}
     try:
-        kept, unknown = _read_custom(plain, known) if served.custom else typed.read(served.resource, plain, known)
+        kept, unknown = (
+            _read_custom(plain, known) if served.custom else typed.read(served.types, served.resource, plain, known)
+        )
     except typed.DoesNotFit as error:
         raise _refusal(served, action, str(error), body) from None
     if unknown:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.core.events_v1 import as_core, is_newer_form, serve_events, shown_lines
 from ctrlkit.fakes.tracker.kinds.registry import Registry
@@ -53,13 +54,14 @@ class Tracker:
     Shape   `do` and `watch` are the Transport; the plain calls go through the same rules as Actions. Namespaces
             `default` and `kube-*` are there from the start; no loop of a cluster runs here, so nothing collects
             dependents or empties namespaces. Versions begin after `begins_at`: a server that takes the place of an
-            earlier one begins after all of its versions, `version_at(now())`, so that its clients list anew.
-    Errors  ApiError, with a real server's class, code and text.
+            earlier one begins after all of its versions, `version_at(now())`, so that its clients list anew. `server`
+            is the Kubernetes release whose kinds are served, such as "1.36".
+    Errors  ApiError, with a real server's class, code and text; ValueError for a release that is not imitated.
     Owner   One event loop. All state changes happen inside a call, none between two.
     """
 
-    def __init__(self, *, begins_at: int = 0) -> None:
-        self._core = Core(begins_at=begins_at)
+    def __init__(self, *, begins_at: int = 0, server: str = NEWEST) -> None:
+        self._core = Core(begins_at=begins_at, server=server)
         self._watches: dict[WatchStream, None] = {}
         for name in _FIRST_NAMESPACES:
             self.create(kinds.NAMESPACES, {"metadata": {"name": name}})

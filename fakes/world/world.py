@@ -35,6 +35,7 @@ from ctrlkit.fakes.clientset.clientset import FakeClientset, seed
 from ctrlkit.fakes.clientset.faults import Faults
 from ctrlkit.fakes.durations import parse_duration
 from ctrlkit.fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.world.logs import plain_logs
 from ctrlkit.fakes.world.pending import CacheLag, pending_elections
@@ -84,7 +85,8 @@ class World:
             `clientset.actions`. `kinds` are custom kinds to serve without their CustomResourceDefinition. `cluster` are
             the loops of a cluster to run (ctrlkit.fakes.cluster.Loop, or ALL). By default there are none: a test of one
             controller plays the cluster itself and sees no writes but the controller's. `seed` determines all jitter
-            and all generated names; tests with the same seed run the same way.
+            and all generated names; tests with the same seed run the same way. `server` is the Kubernetes release whose
+            API server it is, such as "1.36".
     Errors  NeverSettled from `settle`, and from every wait during which no virtual time passes; UnforeseenFailure, and
             the exception that ended a part, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError
             for a world that is entered twice, and for a part that is started outside of its block. CtrlkitError on
@@ -99,11 +101,12 @@ class World:
         kinds: Iterable[AnyResource] = (),
         cluster: Iterable[Loop] = (),
         seed: int | None = None,
+        server: str = NEWEST,
     ) -> None:
         if seed is not None:
             _virtual_loop().random_source = random.Random(seed)
         self._kinds: list[AnyResource] = []
-        self.clientset: FakeClientset = FakeClientset()
+        self.clientset: FakeClientset = FakeClientset(Tracker(server=server))
         self.trace: Trace = Trace(self.tracker)
         self.clientset.intercept(functools.partial(note_changes, self.trace))
         transport = PartTransport(TestClientTransport(self.clientset), self.trace)
@@ -141,10 +144,14 @@ class World:
         return self._runtime
 
     def serve(self, *kinds: AnyResource) -> None:
-        """Serve custom kinds without their CustomResourceDefinition: without a schema, with a status subresource."""
+        """
+        Serve custom kinds without their CustomResourceDefinition: without a schema, with a status subresource.
+
+        Built-in kinds are served already.
+        """
         for kind in kinds:
-            self.tracker.registry.register_custom(kind)
-            self._kinds.append(kind)
+            if self.tracker.registry.register_custom(kind):
+                self._kinds.append(kind)
 
     def seed(self, *objects: Mapping[str, Any]) -> None:
         """Create objects, their status included, and the namespaces they need, without recording a call."""

@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
-from ctrlkit.model import kinds
 
 
 def _validate(plain: Object, _old: object) -> Iterator[Cause]:
@@ -25,6 +24,4 @@ def _cells(lease: Object, now: datetime) -> list[Any]:
     return [name_of(lease), section(lease, "spec").get("holderIdentity") or "", age_of(lease, now)]
 
 
-LEASES = Strategy(
-    resource=kinds.LEASES, blind_updates=False, validate=_validate, table=Table("Name, Holder, Age", _cells)
-)
+LEASES = Strategy(blind_updates=False, validate=_validate, cells=_cells)

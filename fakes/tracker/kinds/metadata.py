@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from ctrlkit import clock
+from ctrlkit.fakes.releases import NEWEST, release
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, qualified_kind
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.typed import json_type
-from ctrlkit.model import AnyResource, kinds
+from ctrlkit.model import AnyResource
 
 Plain = Mapping[str, Any]
 
@@ -203,7 +204,7 @@ def _kind_problem(resource: AnyResource, kind: str, api_version: str) -> str:
 
 
 def _is_known(kind: str, api_version: str) -> bool:
-    return any((one.kind, one.api_version) == (kind, api_version) for one in kinds.BUILT_IN)
+    return any((one.kind, one.api_version) == (kind, api_version) for one in release(NEWEST).kinds)
 
 
 def unregistered(kind: str, api_version: str, wanted: str) -> str:

@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.model import Resource, Unstructured, kinds
 
 _GROUP = "rbac.authorization.k8s.io"
 
@@ -100,19 +99,8 @@ def _binding_cells(binding: Object, now: datetime) -> list[Any]:
     ]
 
 
-def _role(resource: Resource[Unstructured]) -> Strategy:
-    return Strategy(resource=resource, name_rule=formats.path_segment, validate=_role_causes)
-
-
-def _binding(resource: Resource[Unstructured]) -> Strategy:
-    return Strategy(
-        resource=resource,
-        name_rule=formats.path_segment,
-        defaults=_fill_in_binding,
-        validate=_binding_causes,
-        table=Table("Name, Role, Age, Users*, Groups*, ServiceAccounts*", _binding_cells),
-    )
-
-
-ROLES, CLUSTER_ROLES = _role(kinds.ROLES), _role(kinds.CLUSTER_ROLES)
-ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS = _binding(kinds.ROLE_BINDINGS), _binding(kinds.CLUSTER_ROLE_BINDINGS)
+ROLE = Strategy(name_rule=formats.path_segment, validate=_role_causes)
+BINDING = Strategy(
+    name_rule=formats.path_segment, defaults=_fill_in_binding, validate=_binding_causes, cells=_binding_cells
+)
+"""The same for both scopes."""

@@ -1,97 +1,141 @@
-"""Which kinds the server knows: the built-in ones, and those that custom resource definitions add and take away."""
+"""Which kinds the server knows: those of its release, and those that custom resource definitions add and take away."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from ctrlkit.fakes.tracker.kinds import leases, rbac
-from ctrlkit.fakes.tracker.kinds.apps import controllerrevisions, deployments, statefulsets
-from ctrlkit.fakes.tracker.kinds.core import (
-    claims,
-    configmaps_and_secrets,
-    events,
-    namespaces,
-    nodes,
-    pods,
-    serviceaccounts,
-    services,
-)
-from ctrlkit.fakes.tracker.kinds.definitions.definitions import DEFINITIONS, custom_kind
+from ctrlkit.fakes.releases import NEWEST, KindFacts, release
+from ctrlkit.fakes.tracker.kinds.definitions.definitions import custom_kind
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.schema.types import types_of
 from ctrlkit.fakes.tracker.store import Identity
 from ctrlkit.model import Action, AnyResource, Unstructured
 
+_STRATEGIES: Mapping[tuple[str, str], str] = {
+    ("", "configmaps"): "core.configmaps_and_secrets:CONFIG_MAPS",
+    ("", "events"): "core.events:EVENTS",
+    ("", "namespaces"): "core.namespaces:NAMESPACES",
+    ("", "nodes"): "core.nodes:NODES",
+    ("", "persistentvolumeclaims"): "core.claims:PERSISTENT_VOLUME_CLAIMS",
+    ("", "pods"): "core.pods:PODS",
+    ("", "secrets"): "core.configmaps_and_secrets:SECRETS",
+    ("", "serviceaccounts"): "core.serviceaccounts:SERVICE_ACCOUNTS",
+    ("", "services"): "core.services:services",
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "definitions.definitions:DEFINITIONS",
+    ("apps", "controllerrevisions"): "apps.controllerrevisions:CONTROLLER_REVISIONS",
+    ("apps", "deployments"): "apps.deployments:DEPLOYMENTS",
+    ("apps", "statefulsets"): "apps.statefulsets:STATEFULSETS",
+    ("coordination.k8s.io", "leases"): "leases:LEASES",
+    ("events.k8s.io", "events"): "core.events:EVENTS_V1",
+    ("rbac.authorization.k8s.io", "clusterrolebindings"): "rbac:BINDING",
+    ("rbac.authorization.k8s.io", "clusterroles"): "rbac:ROLE",
+    ("rbac.authorization.k8s.io", "rolebindings"): "rbac:BINDING",
+    ("rbac.authorization.k8s.io", "roles"): "rbac:ROLE",
+}
+"""
+The strategies that are written by hand, by group and plural: a module below this package and the name in it, either of
+a Strategy or of a function that makes one, which has state of its own in each server.
+"""
 
-def _built_in() -> tuple[Strategy, ...]:
-    """Return the built-in kinds of one server; a strategy that is made here has state of its own."""
-    return (
-        namespaces.NAMESPACES,
-        nodes.NODES,
-        pods.PODS,
-        services.services(),
-        configmaps_and_secrets.SECRETS,
-        configmaps_and_secrets.CONFIG_MAPS,
-        events.EVENTS,
-        serviceaccounts.SERVICE_ACCOUNTS,
-        claims.PERSISTENT_VOLUME_CLAIMS,
-        statefulsets.STATEFULSETS,
-        deployments.DEPLOYMENTS,
-        controllerrevisions.CONTROLLER_REVISIONS,
-        leases.LEASES,
-        rbac.ROLES,
-        rbac.ROLE_BINDINGS,
-        rbac.CLUSTER_ROLES,
-        rbac.CLUSTER_ROLE_BINDINGS,
-        DEFINITIONS,
-        events.EVENTS_V1,
-    )
-
-
-_CONVERTED: Mapping[Identity, Callable[[Action], Action]] = {("", "bindings"): pods.as_binding}
+_CONVERTED: Mapping[Identity, str] = {("", "bindings"): "core.pods:as_binding"}
 """Kinds that are written but not stored, each with the function that converts a write of it."""
 
 
 class Registry:
-    """The kinds that are served, by group, version and plural."""
+    """
+    The kinds that are served, by group, version and plural.
 
-    def __init__(self) -> None:
-        self._by_path: dict[tuple[str, str, str], Strategy] = {}
-        self._by_kind: dict[tuple[str, str], Strategy] = {}
-        for strategy in _built_in():
-            self.register(strategy)
+    A built-in kind is looked up in the facts of the release; its strategy is made when the kind is first found.
+    """
+
+    def __init__(self, release_name: str = NEWEST) -> None:
+        self._types = types_of(release_name)
+        self._by_path: dict[tuple[str, str, str], Strategy | KindFacts] = {}
+        self._by_kind: dict[tuple[str, str], tuple[str, str, str]] = {}
+        self.git_version: str = release(release_name).git_version
+        """The version that the server says it has."""
+        for facts in release(release_name).kinds:
+            path = (facts.group, facts.version, facts.plural)
+            self._by_path[path] = facts
+            self._by_kind[facts.api_version, facts.kind] = path
 
     def find(self, group: str, version: str, plural: str) -> Strategy | None:
         """Return the kind at a path of the API, None if it is not served."""
-        return self._by_path.get((group, version, plural))
+        path = (group, version, plural)
+        found = self._by_path.get(path)
+        if isinstance(found, KindFacts):
+            found = self._by_path[path] = _strategy(group, plural).as_served(found, self._types)
+        return found
 
     def find_kind(self, api_version: str, kind: str) -> Strategy | None:
         """Return the kind with this apiVersion and kind, None if it is not served."""
-        return self._by_kind.get((api_version, kind))
+        path = self._by_kind.get((api_version, kind))
+        return self.find(*path) if path else None
+
+    def find_stored(self, identity: Identity) -> Strategy | None:
+        """Return one version of the kind with this group and plural, None if there is none."""
+        path = next((path for path in self._by_path if (path[0], path[2]) == identity), None)
+        return self.find(*path) if path else None
+
+    def has_version(self, group: str, version: str) -> bool:
+        """Whether any kind is served in a group at a version."""
+        return any(path[:2] == (group, version) for path in self._by_path)
 
     def served(self) -> tuple[Strategy, ...]:
-        """Return every kind at every version, in the order of registration."""
-        return tuple(self._by_path.values())
+        """Return every kind at every version: those of the release in its order, then the others as they came."""
+        return tuple(found for path in list(self._by_path) if (found := self.find(*path)))
+
+    def custom(self) -> tuple[Strategy, ...]:
+        """Return the custom kinds at every version, as they came."""
+        return tuple(found for found in self._by_path.values() if isinstance(found, Strategy) and found.custom)
 
     def register(self, served: Strategy) -> None:
         """Serve a kind, or replace its strategy."""
         resource = served.resource
-        self._by_path[resource.group, resource.version, resource.plural] = served
-        named = self._by_kind.get((resource.api_version, resource.kind))
-        if named is None or named.resource.plural == resource.plural:
-            self._by_kind[resource.api_version, resource.kind] = served
+        path = (resource.group, resource.version, resource.plural)
+        self._by_path[path] = served
+        named = self._by_kind.get((resource.api_version, resource.kind), path)
+        if named == path:
+            self._by_kind[resource.api_version, resource.kind] = path
 
-    def register_custom(self, resource: AnyResource) -> None:
-        """Serve a custom kind that has no definition: no schema, and a status subresource."""
+    def register_custom(self, resource: AnyResource) -> bool:
+        """
+        Serve a custom kind that has no definition: no schema, and a status subresource.
+
+        A built-in kind stays as it is; returns whether it was a custom one.
+        """
+        found = self.find(resource.group, resource.version, resource.plural)
+        if found is not None and not found.custom:
+            return False
         self.register(custom_kind(resource.of(Unstructured), subresources=frozenset({"status"})))
+        return True
 
     def stored_form(self, action: Action) -> Action:
         """Convert a write of a kind that is not stored to the one it stands for; other Actions stay."""
-        convert = _CONVERTED.get(action.resource.identity)
-        return convert(action) if convert else action
+        place = _CONVERTED.get(action.resource.identity)
+        if not place:
+            return action
+        convert: Callable[[Action], Action] = _named(place)
+        return convert(action)
 
     def unregister(self, resource: AnyResource) -> None:
         """Stop serving a kind at this version."""
-        self._by_path.pop((resource.group, resource.version, resource.plural), None)
-        named = self._by_kind.get((resource.api_version, resource.kind))
-        if named is not None and named.resource.plural == resource.plural:
+        path = (resource.group, resource.version, resource.plural)
+        self._by_path.pop(path, None)
+        if self._by_kind.get((resource.api_version, resource.kind)) == path:
             del self._by_kind[resource.api_version, resource.kind]
+
+
+def _strategy(group: str, plural: str) -> Strategy:
+    place = _STRATEGIES.get((group, plural))
+    if place is None:
+        return Strategy()
+    found: Strategy | Callable[[], Strategy] = _named(place)
+    return found if isinstance(found, Strategy) else found()
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"ctrlkit.fakes.tracker.kinds.{module}"), name)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ctrlkit.fakes.releases import KindFacts
 from ctrlkit.fakes.tracker.kinds import deletion
-from ctrlkit.fakes.tracker.kinds.tables import DEFAULT_TABLE, Table
+from ctrlkit.fakes.tracker.kinds.tables import Cells
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
+from ctrlkit.fakes.tracker.schema.types import Types, types_of
 from ctrlkit.fakes.tracker.store import Stored
-from ctrlkit.model import Action, Options, Resource, Unstructured, value_at
+from ctrlkit.model import Action, Options, Resource, Scope, Unstructured, Verb, custom_resource, value_at
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.core import Core
@@ -45,34 +47,42 @@ def _never(_plain: Object) -> bool:
     return False
 
 
+_NOT_SERVED = custom_resource(group="", kind="NotServed", plural="notserved")
+"""Stands for the kind of a strategy that no registry has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """
     All that the server knows of one kind at one version; the defaults suit a plain built-in kind.
 
+    A strategy that is written by hand says what data cannot: `as_served` adds the facts of a release.
+
     Shape   Functions that are given a `Plain` change it in place: it is a new value, typed by the kind's schema. `old`
             is the object as it is stored, None for a new one; parts that both share were not changed.
     """
 
-    resource: Resource[Unstructured]
+    resource: Resource[Unstructured] = _NOT_SERVED
+    types: Types = field(default_factory=types_of, repr=False)
+    """The types of the server's release."""
+    facts: KindFacts | None = None
+    """How the server's release serves a built-in kind; None for a custom one."""
 
-    # How it is served.
+    # How it is served; that of a built-in kind follows from its facts.
     singular: str = ""
     """The kind in lower case, unless a definition says otherwise."""
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()
-    unlisted_subresources: frozenset[str] = frozenset()
-    """Those that discovery does not name."""
     scale: ScalePaths | None = None
-    table: Table = DEFAULT_TABLE
+    cells: Cells | None = None
+    """Makes the cells of an object's row in a Table, in the order of the facts' columns."""
     columns: tuple[Object, ...] | None = None
-    """A definition's additionalPrinterColumns, which stand for the table of a custom kind."""
+    """A definition's additionalPrinterColumns, which stand for the cells of a custom kind."""
     selectable_fields: tuple[str, ...] = ()
     """Paths for field selectors, besides metadata.name and metadata.namespace."""
     selected_value: Callable[[Object, str], Any] = value_at
     """What a field selector compares: the object's value at a path."""
-    deletes_collections: bool = True
     blind_updates: bool = True
     """Whether an update may leave out the resourceVersion."""
 
@@ -137,3 +147,30 @@ class Strategy:
     def has_status(self) -> bool:
         """Whether the status is written through its own subresource only."""
         return "status" in self.subresources
+
+    def as_served(self, facts: KindFacts, types: Types) -> Strategy:
+        """Return this strategy for a kind as a release serves it."""
+        resource = Resource(
+            type=Unstructured,
+            group=facts.group,
+            version=facts.version,
+            kind=facts.kind,
+            plural=facts.plural,
+            scope=Scope.NAMESPACED if facts.namespaced else Scope.CLUSTER,
+        )
+        return replace(
+            self,
+            resource=resource,
+            types=types,
+            facts=facts,
+            singular=facts.singular,
+            short_names=facts.short_names,
+            categories=facts.categories,
+            subresources=frozenset(facts.subresources),
+        )
+
+    def supports(self, verb: Verb, subresource: str = "") -> bool:
+        """Whether the kind, or a subresource that it has, can be called with a verb."""
+        if self.facts is None:
+            return not subresource or verb in (Verb.GET, Verb.PATCH, Verb.UPDATE)
+        return verb in (self.facts.subresources[subresource].verbs if subresource else self.facts.verbs)

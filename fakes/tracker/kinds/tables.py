@@ -1,26 +1,18 @@
-"""Server-side tables of the built-in kinds: the columns that kubectl prints, and the cells of an object."""
+"""Server-side tables of the built-in kinds: what the cells of an object are made from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from ctrlkit.fakes.durations import age
 
 NONE = "<none>"
 
 
-class Table(NamedTuple):
-    """
-    How objects of a kind are printed.
-
-    Shape   `columns` are the titles, with a comma between them, and `*` behind those that only `kubectl get -o wide`
-            shows.
-    """
-
-    columns: str
-    cells: Callable[[Mapping[str, Any], datetime], list[Any]]
+Cells = Callable[[Mapping[str, Any], datetime], list[Any]]
+"""Makes the cells of an object's row, as of now; the columns are facts of the release."""
 
 
 def section(thing: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -38,6 +30,11 @@ def age_of(thing: Mapping[str, Any], now: datetime) -> str:
     return age(section(thing, "metadata").get("creationTimestamp"), now)
 
 
-DEFAULT_TABLE = Table(
-    "Name, Created At", lambda thing, _now: [name_of(thing), section(thing, "metadata").get("creationTimestamp")]
-)
+def plain_cells(titles: Iterable[str], thing: Mapping[str, Any], now: datetime) -> list[Any]:
+    """Return the cells of a kind that has none of its own: what every object has, and nothing in other columns."""
+    known = {
+        "Name": name_of(thing),
+        "Age": age_of(thing, now),
+        "Created At": section(thing, "metadata").get("creationTimestamp"),
+    }
+    return [known.get(title, NONE) for title in titles]

@@ -79,7 +79,7 @@ def node_of(served: Strategy) -> Node:
     """Return how the fields of a kind merge."""
     if served.schema is not None:
         return served.schema.node
-    return _open_node() if served.custom else built_in(served.resource)
+    return _open_node() if served.custom else built_in(served.types, served.resource)
 
 
 @functools.cache

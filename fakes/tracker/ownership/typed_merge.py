@@ -96,7 +96,8 @@ def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
 
     >>> from ctrlkit.model.kinds import DEPLOYMENTS
     >>> from ctrlkit.fakes.tracker.schema.nodes import built_in
-    >>> list(problems({"spec": {"replicas": "two", "size": 3}}, built_in(DEPLOYMENTS)))
+    >>> from ctrlkit.fakes.tracker.schema.types import types_of
+    >>> list(problems({"spec": {"replicas": "two", "size": 3}}, built_in(types_of(), DEPLOYMENTS)))
     ['.spec.replicas: expected numeric (int or float), got string', '.spec.size: field not declared in schema']
     """
     if value is None:

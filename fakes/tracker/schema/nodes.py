@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from ctrlkit.fakes.tracker.schema.types import Field, fields_of, is_atomic, is_described, type_of
+from ctrlkit.fakes.tracker.schema.types import Field, Types, types_of
 from ctrlkit.model import AnyResource
 
 _KEY_DEFAULTS = {"protocol": "TCP"}
@@ -88,49 +88,49 @@ def child(node: Node, name: str) -> Node:
 
 
 @functools.cache
-def built_in(resource: AnyResource) -> Node:
+def built_in(types: Types, resource: AnyResource) -> Node:
     """
     Return the node of a built-in kind's objects; `ANY` for a kind without a type.
 
     >>> from ctrlkit.model.kinds import PODS
-    >>> spec = built_in(PODS).fields["spec"]
+    >>> spec = built_in(types_of(), PODS).fields["spec"]
     >>> spec.fields["containers"].keys, spec.fields["nodeSelector"].is_leaf
     (('name',), True)
     """
-    name = type_of(resource)
-    return _type_node(name) if name else ANY
+    name = types.type_of(resource)
+    return _type_node(types, name) if name else ANY
 
 
-_KNOWN: dict[str, Node] = {}
+_KNOWN: dict[tuple[Types, str], Node] = {}
 _SCALARS = {"s": "string", "y": "string", "b": "boolean", "i32": "numeric", "i64": "numeric", "n": "numeric"}
 _EMPTY = {"s": "", "y": "", "b": False, "i32": 0, "i64": 0, "n": 0, "q": "0", "x": 0}
 
 
-def _type_node(name: str) -> Node:
+def _type_node(types: Types, name: str) -> Node:
     """The node of a named type, made once: types may contain themselves."""
-    node = _KNOWN.get(name)
+    node = _KNOWN.get((types, name))
     if node is None:
-        node = _KNOWN[name] = Node(Kind.MAP, is_atomic=is_atomic(name))
+        node = _KNOWN[types, name] = Node(Kind.MAP, is_atomic=types.is_atomic(name))
         always = {}
-        for field_name, field in fields_of(name).items():
-            made = node.fields[field_name] = _word_node(field.word, field)
-            if field.mark == "!":
-                always[field_name] = made.empty
+        for field_name, field in types.fields_of(name).items():
+            made = node.fields[field_name] = _word_node(types, field.word, field)
+            if field.mark.startswith("!"):
+                always[field_name] = None if field.mark == "!*" else made.empty
         node.empty = always
     return node
 
 
-def _word_node(word: str, field: Field) -> Node:
+def _word_node(types: Types, word: str, field: Field) -> Node:
     """The node of a value by its word, and by how the field that holds it merges."""
     if word.startswith("[]"):
-        item = _word_node(word[2:], Field())
+        item = _word_node(types, word[2:], Field())
         node = Node(Kind.LIST, other=item, keys=field.map_keys, is_set=field.is_set, is_atomic=field.atomic)
         node.key_defaults = {key: _KEY_DEFAULTS[key] for key in field.map_keys if key in _KEY_DEFAULTS}
         return node
     if word.startswith("{}"):
-        return Node(Kind.MAP, other=_word_node(word[2:], Field()), is_atomic=field.atomic)
-    if is_described(word):
-        node = _type_node(word)
+        return Node(Kind.MAP, other=_word_node(types, word[2:], Field()), is_atomic=field.atomic)
+    if types.is_described(word):
+        node = _type_node(types, word)
         return _atomic(node) if field.atomic and not node.is_leaf else node
     if word == "?":
         return ANY
@@ -158,7 +158,7 @@ def custom(openapi: Mapping[str, Any]) -> Node:
     True
     """
     root = _custom_node(openapi, preserves=False)
-    root.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": _type_node("ObjectMeta")}
+    root.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": _type_node(types_of(), "ObjectMeta")}
     return root
 
 
@@ -189,7 +189,7 @@ def _custom_map(schema: Mapping[str, Any], *, preserves: bool) -> Node:
     node = Node(Kind.MAP, other=other, is_atomic=schema.get("x-kubernetes-map-type") == "atomic")
     node.fields = {name: _custom_node(inner, preserves=preserves) for name, inner in properties.items()}
     if schema.get("x-kubernetes-embedded-resource"):
-        node.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": _type_node("ObjectMeta")}
+        node.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": _type_node(types_of(), "ObjectMeta")}
     return node
 
 

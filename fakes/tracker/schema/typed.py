@@ -13,10 +13,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from ctrlkit.fakes.releases import go_type
 from ctrlkit.fakes.tracker.schema.quantities import canonical
-from ctrlkit.fakes.tracker.schema.types import Field, fields_of, type_of
+from ctrlkit.fakes.tracker.schema.types import Field, Types, types_of
 from ctrlkit.model import AnyResource
 
 Plain = dict[str, Any]
@@ -58,19 +59,21 @@ class DoesNotFit(ValueError):
     """A value does not have the type of its field; the message is the server's."""
 
 
-def read(resource: AnyResource, plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
+def read(
+    types: Types, resource: AnyResource, plain: Mapping[str, Any], known: Mapping[str, Any]
+) -> tuple[Plain, list[str]]:
     """
     Return an object's fields as the server keeps them, and the paths of unknown fields.
 
     >>> from ctrlkit.model.kinds import CONFIG_MAPS
-    >>> read(CONFIG_MAPS, {"metadata": {"name": "a"}, "data": {}, "bogus": 1}, {})
+    >>> read(types_of(), CONFIG_MAPS, {"metadata": {"name": "a"}, "data": {}, "bogus": 1}, {})
     ({'metadata': {'name': 'a'}}, ['bogus'])
 
     Shape   All but `metadata` and what is not typed is a new value, so that defaults can be put into it; parts equal
             to those of `known`, the object as it is stored, are taken from there and must not be changed.
     Errors  DoesNotFit.
     """
-    struct = struct_of(resource)
+    struct = struct_of(types, resource)
     if struct is None:
         return dict(plain), []
     unknown: list[str] = []
@@ -81,16 +84,16 @@ def read(resource: AnyResource, plain: Mapping[str, Any], known: Mapping[str, An
 
 
 @functools.cache
-def struct_of(resource: AnyResource) -> Struct | None:
+def struct_of(types: Types, resource: AnyResource) -> Struct | None:
     """The type of a kind's objects, None where the kind is not built in."""
-    name = type_of(resource)
-    return _struct(name) if name else None
+    name = types.type_of(resource)
+    return struct_named(types, name) if name else None
 
 
 @functools.cache
-def blank_status(resource: AnyResource) -> Plain | None:
+def blank_status(types: Types, resource: AnyResource) -> Plain | None:
     """Return the status of a kind's new objects, None if they have none; not to be changed."""
-    struct = struct_of(resource)
+    struct = struct_of(types, resource)
     blank: Plain | None = struct.read({}, None, []).get("status") if struct else None
     return blank
 
@@ -100,12 +103,12 @@ def read_metadata(plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[P
     if plain == known:
         return dict(known), []
     unknown: list[str] = []
-    return _struct("ObjectMeta").read(plain, (None, "metadata"), unknown), unknown
+    return struct_named(types_of(), "ObjectMeta").read(plain, (None, "metadata"), unknown), unknown
 
 
 def read_scale(plain: Mapping[str, Any]) -> Plain:
     """Read a Scale; unknown fields are dropped. Errors: DoesNotFit."""
-    return _struct("Scale").read(plain, None, [])
+    return struct_named(types_of(), "Scale").read(plain, None, [])
 
 
 def untyped(value: Any) -> Any:
@@ -156,6 +159,13 @@ def _shown_number(number: float) -> str:
     return str(number)
 
 
+class Word(NamedTuple):
+    """The type of a field, and its name in Go, "" where it follows from the word."""
+
+    word: str
+    go_name: str = ""
+
+
 _Reader = Callable[[Any, Path, str, list[str]], Any]
 """Reads a value at a path, a field of the type named; adds paths of unknown fields to the list."""
 
@@ -165,19 +175,21 @@ class _Field:
 
     __slots__ = ("keeps", "read", "scalar")
 
-    def __init__(self, word: str, mark: str = "") -> None:
-        self.keeps = bool(mark) or word[0].isupper() or word in ("?", "schema or bool")
+    def __init__(self, types: Types, field: Field) -> None:
+        word = field.word
+        self.keeps = bool(field.mark) or types.is_described(word) or word in ("?", "schema or bool") or word in _SCALE
         self.scalar = _SCALARS.get(word)
-        self.read = _reader(word)
+        self.read = _reader(types, word, field.go_type)
 
 
 class Struct:
     """One type; its fields are looked up when the first value is read."""
 
-    __slots__ = ("_always", "_fields", "name")
+    __slots__ = ("_always", "_fields", "_types", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, types: Types, name: str) -> None:
         self.name: str = name
+        self._types = types
         self._fields: dict[str, _Field] = {}
         self._always: tuple[tuple[str, _Reader | None, Any], ...] = ()
 
@@ -206,62 +218,59 @@ class Struct:
         return kept
 
     def _learn(self) -> None:
-        fields = _SCALE.get(self.name) or fields_of(self.name)
+        types = self._types
+        fields = _SCALE.get(self.name) or types.fields_of(self.name)
         if self.name == "JSONSchemaProps":
             fields = {**fields, **_SCHEMA_FIELDS}
-        self._fields = {name: _Field(field.word, field.mark) for name, field in fields.items()}
+        self._fields = {name: _Field(types, field) for name, field in fields.items()}
         always = []
         for name, field in fields.items():
-            if field.mark == "!":
-                is_struct = field.word[0].isupper()
-                always.append((name, self._fields[name].read if is_struct else None, _zero(field.word)))
+            if field.mark.startswith("!"):
+                is_made = field.mark == "!" and (types.is_described(field.word) or field.word in _SCALE)
+                zero = None if is_made or field.mark == "!*" else _ZEROS.get(field.word)
+                always.append((name, self._fields[name].read if is_made else None, zero))
         self._always = tuple(always)
 
 
 @functools.cache
-def _struct(name: str) -> Struct:
-    return Struct(name)
+def struct_named(types: Types, name: str) -> Struct:
+    """Return a type by its name."""
+    return Struct(types, name)
 
 
-def _zero(word: str) -> Any:
-    match word:
-        case "s":
-            return ""
-        case "b":
-            return False
-        case "i32" | "i64" | "n":
-            return 0
-    return None
+_ZEROS: Mapping[str, Any] = {"s": "", "b": False, "i32": 0, "i64": 0, "n": 0, "q": "0", "x": 0}
+"""What is sent of a field that is missing, null for any other."""
 
 
 @functools.cache
-def _reader(word: str) -> _Reader:
+def _reader(types: Types, word: str, go_name: str = "") -> _Reader:
     if word.startswith("[]"):
-        return _list_reader(word)
+        return _list_reader(types, word, go_name)
     if word.startswith("{}"):
-        return _map_reader(word)
+        return _map_reader(types, word, go_name)
     if word in _READERS:
-        return functools.partial(_READERS[word], word)
-    return _struct_reader(word)
+        return functools.partial(_READERS[word], Word(word, go_name))
+    return _struct_reader(types, word)
 
 
-def _struct_reader(word: str) -> _Reader:
-    struct = _struct(word)
+def _struct_reader(types: Types, word: str) -> _Reader:
+    struct = struct_named(types, word)
 
     def read_struct(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
         if not isinstance(value, Mapping):
-            _refuse(word, value, path, owner, unknown)
+            _refuse(Word(word), value, path, owner, unknown)
         return struct.read(value, path, unknown)
 
     return read_struct
 
 
-def _list_reader(word: str) -> _Reader:
-    item = _Field(word[2:])
+def _list_reader(types: Types, word: str, go_name: str) -> _Reader:
+    item = _Field(types, Field(word[2:], go_type=go_name.removeprefix("[]") if go_name.startswith("[]") else ""))
+    whole = Word(word, go_name)
 
     def read_list(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
         if not isinstance(value, list | tuple):
-            _refuse(word, value, path, owner, unknown)
+            _refuse(whole, value, path, owner, unknown)
         return [
             one if type(one) is item.scalar else item.read(one, (path, index), owner, unknown)
             for index, one in enumerate(value)
@@ -271,12 +280,13 @@ def _list_reader(word: str) -> _Reader:
     return read_list
 
 
-def _map_reader(word: str) -> _Reader:
-    item = _Field(word[2:])
+def _map_reader(types: Types, word: str, go_name: str) -> _Reader:
+    item = _Field(types, Field(word[2:]))
+    whole = Word(word, go_name)
 
     def read_map(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
         if not isinstance(value, Mapping):
-            _refuse(word, value, path, owner, unknown)
+            _refuse(whole, value, path, owner, unknown)
         return {
             name: one if type(one) is item.scalar else item.read(one, (path, (name,)), owner, unknown)
             for name, one in value.items()
@@ -286,27 +296,27 @@ def _map_reader(word: str) -> _Reader:
     return read_map
 
 
-def _keep(_word: str, value: Any, _path: Path, _owner: str, _unknown: list[str]) -> Any:
+def _keep(_word: Word, value: Any, _path: Path, _owner: str, _unknown: list[str]) -> Any:
     return value
 
 
-def _read_number(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+def _read_number(word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     try:
         return value if is_number and math.isfinite(value) else _refuse(word, value, path, owner, unknown)
     except OverflowError:  # an integer that no float64 comes near
-        return _refuse("i64", value, path, owner, unknown)
+        return _refuse(Word("i64"), value, path, owner, unknown)
 
 
-def _read_integer(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
-    return value if type(value) is int and value in _INTEGERS[word] else _refuse(word, value, path, owner, unknown)
+def _read_integer(word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    return value if type(value) is int and value in _INTEGERS[word.word] else _refuse(word, value, path, owner, unknown)
 
 
-def _read_int_or_text(_word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
-    return value if type(value) is str else _read_integer("i32", value, path, owner, unknown)
+def _read_int_or_text(_word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+    return value if type(value) is str else _read_integer(Word("i32"), value, path, owner, unknown)
 
 
-def _read_quantity(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+def _read_quantity(word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         _refuse(word, value, path, owner, unknown)
     try:
@@ -315,7 +325,7 @@ def _read_quantity(word: str, value: Any, path: Path, owner: str, unknown: list[
         raise DoesNotFit(str(error)) from None
 
 
-def _read_bytes(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+def _read_bytes(word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
     if not isinstance(value, str):
         _refuse(word, value, path, owner, unknown)
     try:
@@ -326,44 +336,46 @@ def _read_bytes(word: str, value: Any, path: Path, owner: str, unknown: list[str
     return value
 
 
-def _read_schema_or_list(_word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+def _read_schema_or_list(_word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
     """Read one schema or several; anything else is ignored, as the server does."""
     if isinstance(value, list):
-        return _reader("[]JSONSchemaProps")(value, path, owner, unknown)
-    return _struct("JSONSchemaProps").read(value, path, unknown) if isinstance(value, Mapping) else None
+        return _reader(types_of(), "[]JSONSchemaProps")(value, path, owner, unknown)
+    return (
+        struct_named(types_of(), "JSONSchemaProps").read(value, path, unknown) if isinstance(value, Mapping) else None
+    )
 
 
-def _read_schema_or_bool(_word: str, value: Any, path: Path, _owner: str, unknown: list[str]) -> Any:
+def _read_schema_or_bool(_word: Word, value: Any, path: Path, _owner: str, unknown: list[str]) -> Any:
     if isinstance(value, Mapping):
-        return _struct("JSONSchemaProps").read(value, path, unknown)
+        return struct_named(types_of(), "JSONSchemaProps").read(value, path, unknown)
     if isinstance(value, bool):
         return value
     raise DoesNotFit("boolean or JSON schema expected")
 
 
-def _read_time(word: str, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+def _read_time(word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
     if not isinstance(value, str):
         _refuse(word, value, path, owner, unknown)
-    if (_SECONDS if word == "t" else _MICROSECONDS).fullmatch(value):
+    if (_SECONDS if word.word == "t" else _MICROSECONDS).fullmatch(value):
         return value
     try:
         when = datetime.fromisoformat(value)
     except ValueError:
         when = None
     if when is None or when.tzinfo is None:
-        form = "2006-01-02T15:04:05Z07:00" if word == "t" else "2006-01-02T15:04:05.000000Z07:00"
+        form = "2006-01-02T15:04:05Z07:00" if word.word == "t" else "2006-01-02T15:04:05.000000Z07:00"
         raise DoesNotFit(f'parsing time "{value}" as "{form}": cannot parse "{value}" as "2006"')
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ" if word == "t" else "%Y-%m-%dT%H:%M:%S.%fZ")
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ" if word.word == "t" else "%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _refuse(word: str, value: Any, path: Path, owner: str, _unknown: list[str]) -> Any:
+def _refuse(word: Word, value: Any, path: Path, owner: str, _unknown: list[str]) -> Any:
     raise DoesNotFit(
-        f"json: cannot unmarshal {json_type(value, word)} into Go struct field {owner}.{_go_path(path)} "
-        f"of type {_go_name(word)}"
+        f"json: cannot unmarshal {json_type(value, word.word)} into Go struct field {_bare(owner)}.{_go_path(path)} "
+        f"of type {word.go_name or _go_name(word.word)}"
     )
 
 
-_READERS: Mapping[str, Callable[[str, Any, Path, str, list[str]], Any]] = {
+_READERS: Mapping[str, Callable[[Word, Any, Path, str, list[str]], Any]] = {
     "?": _keep,
     "s": _refuse,
     "b": _refuse,
@@ -409,7 +421,12 @@ def _go_name(word: str) -> str:
         return f"[]{_go_name(word[2:])}"
     if word.startswith("{}"):
         return f"map[string]{_go_name(word[2:])}"
-    return _GO_NAMES.get(word, f"v1.{word}")
+    return _GO_NAMES.get(word) or go_type(word)
+
+
+def _bare(name: str) -> str:
+    """A type's name without the group that tells it from others."""
+    return name.rpartition(".")[2]
 
 
 def json_type(value: object, word: str = "") -> str:

@@ -1,21 +1,13 @@
-"""
-The types of the built-in kinds: facts of a server's OpenAPI documents, kept in types.json (made by extract.py).
-
-A field is a word and, behind it, how lists and maps merge: `[]Container! merge=name keys=name`. A word is `s` text, `b`
-bool, `i32`/`i64` integer, `n` number, `y` base64, `q` quantity, `t`/`u` time in (micro)seconds, `x` integer or text,
-`?` anything, or the name of a type; with `[]` before it a list, with `{}` a map. `!` behind it says that the server
-always sends the field, `*` that it tells an empty value from none.
-"""
+"""The types of the built-in kinds of a release: the fields of each, and how they merge."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from importlib import resources
+from types import MappingProxyType
 from typing import NamedTuple
 
-import msgspec
-
+from ctrlkit.fakes.releases import NEWEST, Release, release
 from ctrlkit.model import AnyResource
 
 
@@ -23,10 +15,12 @@ class Field(NamedTuple):
     """
     One field of a type.
 
-    Shape   `word` is its type without the mark, `mark` is "!", "*" or "". `merge_key` is the key of a list under a
-            strategic merge patch, "" for a list of scalars that is merged as a set, None for one that is replaced.
+    Shape   `word` is its type without the mark, `mark` is "!", "*", "!*" or "". `merge_key` is the key of a list under
+            a strategic merge patch, "" for a list of scalars that is merged as a set, None for one that is replaced.
             `map_keys` are the keys of a list under server-side apply; `is_set` and `atomic` say that it is a set there,
-            or that the value is replaced whole.
+            or that the value is replaced whole. `retains` says that a strategic merge patch may name the keys to keep.
+            `enum` are the values that are allowed, if not all. `go_type` is the type's name in Go, "" where it
+            follows from the word.
     """
 
     word: str = "?"
@@ -35,18 +29,22 @@ class Field(NamedTuple):
     map_keys: tuple[str, ...] = ()
     is_set: bool = False
     atomic: bool = False
+    retains: bool = False
+    required: bool = False
+    enum: tuple[str, ...] = ()
+    go_type: str = ""
 
     @staticmethod
     def parse(text: str) -> Field:
         """
-        A field as types.json has it.
+        Read a field as the facts of a release have it.
 
         >>> Field.parse("[]ContainerPort merge=containerPort keys=containerPort,protocol").map_keys
         ('containerPort', 'protocol')
         """
-        word, *merging = text.split(" ")
+        word, *attributes = text.split(" ")
         bare = word.rstrip("!*")
-        given = dict(part.partition("=")[::2] for part in merging)
+        given = dict(part.partition("=")[::2] for part in attributes)
         return Field(
             word=bare,
             mark=word[len(bare) :],
@@ -54,62 +52,83 @@ class Field(NamedTuple):
             map_keys=tuple(given["keys"].split(",")) if "keys" in given else (),
             is_set="set" in given,
             atomic="atomic" in given,
+            retains="retain" in given,
+            required="required" in given,
+            enum=tuple(given["enum"].split("|")) if "enum" in given else (),
+            go_type=given.get("go", ""),
         )
 
 
-Shape = Mapping[str, Field]
-"""The fields of a type, by name."""
+class Shape(dict[str, Field]):
+    """The fields of a type, by name."""
 
-PLAIN: Shape = {}
+    __slots__ = ("types",)
+
+    def __init__(self, fields: Mapping[str, Field] = MappingProxyType({}), types: Types | None = None) -> None:
+        super().__init__(fields)
+        self.types: Types | None = types
+
+
+PLAIN = Shape()
 """The shape of what is not described, as in a custom resource: maps merge by field, and lists are replaced whole."""
 
 
-class _Facts(msgspec.Struct, frozen=True):
-    kinds: dict[str, str]
-    atomic: frozenset[str]
-    types: dict[str, dict[str, str]]
+def child(shape: Shape, name: str) -> Shape:
+    """Return the shape of a field's value, or of its items."""
+    field = shape.get(name)
+    return shape.types.fields_of(field.word.removeprefix("[]")) if field and shape.types else PLAIN
 
 
-@functools.cache
-def _facts() -> _Facts:
-    text = resources.files(__package__).joinpath("types.json").read_bytes()
-    return msgspec.json.decode(text, type=_Facts)
-
-
-def type_of(resource: AnyResource) -> str:
-    """The name of the type of a kind's objects, "" where the kind is not described."""
-    return _facts().kinds.get(f"{resource.api_version} {resource.kind}", "")
-
-
-@functools.cache
-def fields_of(name: str) -> Shape:
-    """The fields of a type, none where it is not described."""
-    return {field: Field.parse(text) for field, text in _facts().types.get(name, {}).items()}
-
-
-def is_described(name: str) -> bool:
-    """Whether a word is the name of a type with fields."""
-    return name in _facts().types
-
-
-def is_atomic(name: str) -> bool:
-    """Whether server-side apply takes objects of a type as one value."""
-    return name in _facts().atomic
-
-
-def shape_of(resource: AnyResource) -> Shape:
+class Types:
     """
-    The shape of a kind's objects; of a kind that is not described, its metadata alone.
+    The types of one release; its facts are read when the first type is asked for.
 
     >>> from ctrlkit.model.kinds import PODS
-    >>> child(child(shape_of(PODS), "spec"), "containers")["ports"].merge_key
+    >>> types = Types(NEWEST)
+    >>> child(child(types.shape_of(PODS), "spec"), "containers")["ports"].merge_key
     'containerPort'
     """
-    name = type_of(resource)
-    return fields_of(name) if name else {"metadata": Field("ObjectMeta")}
+
+    def __init__(self, release_name: str) -> None:
+        self.release_name: str = release_name
+        self._shapes: dict[str, Shape] = {}
+
+    @functools.cached_property
+    def release(self) -> Release:
+        """The facts."""
+        return release(self.release_name)
+
+    @functools.cached_property
+    def _by_kind(self) -> Mapping[tuple[str, str, str], str]:
+        return {(kind.group, kind.version, kind.kind): kind.type for kind in self.release.kinds}
+
+    def type_of(self, resource: AnyResource) -> str:
+        """Return the name of the type of a kind's objects, "" for a kind that the release does not have."""
+        return self._by_kind.get((resource.group, resource.version, resource.kind), "")
+
+    def fields_of(self, name: str) -> Shape:
+        """Return the fields of a type, none if it is not described."""
+        shape = self._shapes.get(name)
+        if shape is None:
+            texts = self.release.types.get(name, {})
+            shape = self._shapes[name] = Shape({field: Field.parse(text) for field, text in texts.items()}, self)
+        return shape
+
+    def is_described(self, name: str) -> bool:
+        """Whether a word is the name of a type with fields."""
+        return name in self.release.types
+
+    def is_atomic(self, name: str) -> bool:
+        """Whether server-side apply takes objects of a type as one value."""
+        return name in self.release.atomic
+
+    def shape_of(self, resource: AnyResource) -> Shape:
+        """Return the shape of a kind's objects; of a kind that the release does not have, its metadata alone."""
+        name = self.type_of(resource)
+        return self.fields_of(name) if name else Shape({"metadata": Field("ObjectMeta")}, self)
 
 
-def child(shape: Shape, name: str) -> Shape:
-    """The shape of a field's value, or of its items."""
-    field = shape.get(name)
-    return fields_of(field.word.removeprefix("[]")) if field else PLAIN
+@functools.cache
+def types_of(release_name: str = NEWEST) -> Types:
+    """Return the types of a release, which all its servers share."""
+    return Types(release_name)

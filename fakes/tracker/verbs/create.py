@@ -86,7 +86,7 @@ def _initial(served: Strategy, action: Action, body: Mapping[str, Any]) -> dict[
 def _complete(served: Strategy, plain: dict[str, Any]) -> None:
     """Fill in what a new object begins with."""
     served.defaults(plain)
-    first_status = served.first_status or blank_status(served.resource)
+    first_status = served.first_status or blank_status(served.types, served.resource)
     if "status" not in plain and first_status is not None:
         plain["status"] = dict(first_status)
     served.begin(plain)

@@ -7,7 +7,7 @@ from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, invalid_options, method_not_allowed, precondition_failed
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.verbs.selection import Selection
-from ctrlkit.model import Action, Options
+from ctrlkit.model import Action, Options, Verb
 
 _POLICIES = ("Foreground", "Background", "Orphan", "nil")
 
@@ -28,7 +28,7 @@ def delete(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
 
 def delete_collection(core: Core, served: Strategy, action: Action) -> list[Stored]:
     """Delete all selected objects; return them as they were before. Errors: MethodNotAllowed."""
-    if not served.deletes_collections:
+    if not served.supports(Verb.DELETE_COLLECTION):
         raise method_not_allowed()
     selection = Selection(served, action)
     _check_policy(action.options)

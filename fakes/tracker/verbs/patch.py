@@ -81,8 +81,8 @@ def strategic_merge(target: Mapping[str, Any], patch: Mapping[str, Any], shape: 
     Merge as Kubernetes does, by list keys and the directives `$patch`, `$retainKeys`, `$setElementOrder/...` and
     `$deleteFromPrimitiveList/...`. The inputs are not changed.
 
-    >>> from ctrlkit.fakes.tracker.schema.types import Field
-    >>> shape = {"env": Field(merge_key="name")}
+    >>> from ctrlkit.fakes.tracker.schema.types import Field, Shape
+    >>> shape = Shape({"env": Field(merge_key="name")})
     >>> strategic_merge({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "B", "value": "2"}]}, shape)
     {'env': [{'name': 'A', 'value': '1'}, {'name': 'B', 'value': '2'}]}
     """

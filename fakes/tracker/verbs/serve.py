@@ -21,7 +21,6 @@ from ctrlkit.fakes.tracker.refusals import (
     unsupported_media_type,
 )
 from ctrlkit.fakes.tracker.schema.typed import json_type
-from ctrlkit.fakes.tracker.schema.types import shape_of
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.verbs.apply import apply
 from ctrlkit.fakes.tracker.verbs.create import create
@@ -33,13 +32,6 @@ from ctrlkit.fakes.tracker.verbs.update import replace, update
 from ctrlkit.model import Action, PatchType, Verb
 
 _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
-_ALLOWED: Mapping[str, frozenset[Verb]] = {
-    "": frozenset(Verb),
-    "status": frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH}),
-    "scale": frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH}),
-    "finalize": frozenset({Verb.UPDATE}),
-    "binding": frozenset({Verb.CREATE}),
-}
 
 
 class Made(bytes):
@@ -96,9 +88,9 @@ def checked(core: Core, action: Action) -> Strategy:
     """Return the kind of an Action. Errors: NotFound or MethodNotAllowed if the call is not served."""
     served = core.served(action.resource)
     subresource = action.subresource
-    if subresource and subresource not in served.subresources | served.unlisted_subresources:
+    if subresource and subresource not in served.subresources:
         raise unknown_resource()
-    if action.verb not in _ALLOWED.get(subresource, frozenset()):
+    if not served.supports(action.verb, subresource):
         raise method_not_allowed()
     return served
 
@@ -151,7 +143,7 @@ def _patched(served: Strategy, action: Action, plain: Mapping[str, Any]) -> Any:
         return merge(whole, action.body)
     if served.custom:
         raise unsupported_media_type(_CUSTOM_PATCHES)
-    return strategic_merge(whole, action.body, shape_of(resource))
+    return strategic_merge(whole, action.body, served.types.shape_of(resource))
 
 
 def _deleted_status(served: Strategy, stored: Stored) -> bytes:

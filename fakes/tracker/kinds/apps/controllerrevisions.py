@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import NONE, Table, age_of, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
-from ctrlkit.model import kinds
 
 
 def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
@@ -33,7 +32,6 @@ def _cells(revision: Object, now: datetime) -> list[Any]:
 
 
 CONTROLLER_REVISIONS = Strategy(
-    resource=kinds.CONTROLLER_REVISIONS,
     validate=_validate,
-    table=Table("Name, Controller, Revision, Age", _cells),
+    cells=_cells,
 )

@@ -17,9 +17,8 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, pod_spec_causes
 from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import NONE, Table, age_of, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
-from ctrlkit.model import kinds
 
 
 def _fill_in(plain: Plain) -> None:
@@ -74,14 +73,10 @@ def _cells(deployment: Object, now: datetime) -> list[Any]:
 
 
 DEPLOYMENTS = Strategy(
-    resource=kinds.DEPLOYMENTS,
-    short_names=("deploy",),
-    categories=("all",),
-    subresources=frozenset({"status", "scale"}),
     scale=SCALE,
     defaults=_fill_in,
     validate=_validate,
     generation=True,
-    table=Table("Name, Ready, Up-to-date, Available, Age, Containers*, Images*, Selector*", _cells),
+    cells=_cells,
     kept_by_status=("metadata.labels",),
 )

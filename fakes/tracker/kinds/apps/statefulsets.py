@@ -18,10 +18,9 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
 from ctrlkit.fakes.tracker.kinds.core.claims import fill_in_claim
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of
+from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.model import kinds
 
 _MAY_CHANGE = (
     "replicas",
@@ -116,14 +115,10 @@ def _cells(stateful_set: Object, now: datetime) -> list[Any]:
 
 
 STATEFULSETS = Strategy(
-    resource=kinds.STATEFULSETS,
-    short_names=("sts",),
-    categories=("all",),
-    subresources=frozenset({"status", "scale"}),
     scale=SCALE,
     name_rule=formats.dns_label,
     defaults=_fill_in,
     validate=_validate,
     generation=True,
-    table=Table("Name, Ready, Age, Containers*, Images*", _cells),
+    cells=_cells,
 )

@@ -8,11 +8,10 @@ from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
-from ctrlkit.model import kinds
 
 _ACCESS_MODES = {"ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOnce": "RWO", "ReadWriteOncePod": "RWOP"}
 _VOLUME_MODES = ("Block", "Filesystem")
@@ -102,16 +101,10 @@ def _cells(claim: Object, now: datetime) -> list[Any]:
 
 
 PERSISTENT_VOLUME_CLAIMS = Strategy(
-    resource=kinds.PERSISTENT_VOLUME_CLAIMS,
-    short_names=("pvc",),
-    subresources=frozenset({"status"}),
     defaults=fill_in_claim,
     first_status={"phase": "Pending"},
     validate=_validate,
-    table=Table(
-        "Name, Status, Volume, Capacity, Access Modes, StorageClass, VolumeAttributesClass, Age, VolumeMode*",
-        _cells,
-    ),
+    cells=_cells,
     set_by_server=("metadata.finalizers",),
     deleted_is_shown=True,
 )

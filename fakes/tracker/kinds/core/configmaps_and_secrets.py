@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.model import kinds
 
 _DATA_BYTES_MAX = 1024 * 1024
 _SEALED = "field is immutable when `immutable` is set"
@@ -86,15 +85,12 @@ def _secret_cells(secret: Object, now: datetime) -> list[Any]:
 
 
 CONFIG_MAPS = Strategy(
-    resource=kinds.CONFIG_MAPS,
-    short_names=("cm",),
     validate=_config_map_causes,
-    table=Table("Name, Data, Age", _config_map_cells),
+    cells=_config_map_cells,
 )
 SECRETS = Strategy(
-    resource=kinds.SECRETS,
     selectable_fields=("type",),
     defaults=_fill_in_secret,
     validate=_secret_causes,
-    table=Table("Name, Type, Data, Age", _secret_cells),
+    cells=_secret_cells,
 )

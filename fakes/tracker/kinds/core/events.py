@@ -8,12 +8,11 @@ from typing import Any
 
 from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import Table, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.model import kinds, value_at
+from ctrlkit.model import value_at
 
-_COLUMNS = "Last Seen, Type, Reason, Object, Subobject*, Source*, Message, First Seen*, Count*, Name*"
 _PAIRS = {
     "regarding": "involvedObject",
     "note": "message",
@@ -101,8 +100,6 @@ def _event_source(event: Object) -> str:
 
 
 EVENTS = Strategy(
-    resource=kinds.EVENTS,
-    short_names=("ev",),
     selectable_fields=(
         "involvedObject.kind",
         "involvedObject.namespace",
@@ -118,11 +115,9 @@ EVENTS = Strategy(
     ),
     selected_value=_selected_value,
     validate=_validate,
-    table=Table(_COLUMNS, _cells),
+    cells=_cells,
 )
 EVENTS_V1 = Strategy(
-    resource=kinds.EVENTS_V1,
-    short_names=EVENTS.short_names,
-    table=Table(_COLUMNS, lambda event, now: _cells(exchanged(event), now)),
+    cells=lambda event, now: _cells(exchanged(event), now),
 )
-"""The newer form for discovery only; Events are stored in the form of core/v1."""
+"""The newer form, for its Tables only; Events are stored in the form of core/v1."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ctrlkit import clock
 from ctrlkit.fakes.tracker.kinds.deletion import finalizers_after, with_finalizers, write_marked
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import forbidden
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.store import Stored
-from ctrlkit.model import Options, kinds
+from ctrlkit.model import Options
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.core import Core
@@ -61,16 +61,12 @@ def _cells(namespace: Object, now: datetime) -> list[Any]:
 
 
 NAMESPACES = Strategy(
-    resource=kinds.NAMESPACES,
-    short_names=("ns",),
-    subresources=frozenset({"status", "finalize"}),
     selectable_fields=("status.phase",),
-    deletes_collections=False,
     name_rule=formats.dns_label,
     first_status={"phase": "Active"},
     begin=_begin,
     keep=_keep,
-    table=Table("Name, Status, Age", _cells),
+    cells=_cells,
     set_by_server=("spec.finalizers",),
     delete=_delete,
     is_held=_is_held,

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import NONE, Table, age_of, name_of, section
-from ctrlkit.model import kinds, value_at
+from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
+from ctrlkit.model import value_at
 
 
 def _selected_value(node: Object, path: str) -> Any:
@@ -50,13 +50,7 @@ def _node_address(node: Object, address_type: str) -> str:
 
 
 NODES = Strategy(
-    resource=kinds.NODES,
-    short_names=("no",),
-    subresources=frozenset({"status"}),
     selectable_fields=("spec.unschedulable",),
     selected_value=_selected_value,
-    table=Table(
-        "Name, Status, Roles, Age, Version, Internal-IP*, External-IP*, OS-Image*, Kernel-Version*, Container-Runtime*",
-        _cells,
-    ),
+    cells=_cells,
 )

@@ -12,7 +12,7 @@ from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import containers_of, fill_in_template, pod_spec_causes
 from ctrlkit.fakes.tracker.kinds.deletion import asked_grace_s
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import NONE, Table, age_of, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.fakes.tracker.schema.typed import json_type
@@ -278,11 +278,6 @@ def _readiness_gates(spec: Object, status: Object) -> str:
 
 
 PODS = Strategy(
-    resource=kinds.PODS,
-    short_names=("po",),
-    categories=("all",),
-    subresources=frozenset({"status"}),
-    unlisted_subresources=frozenset({"binding"}),
     selectable_fields=(
         "spec.nodeName",
         "spec.restartPolicy",
@@ -300,7 +295,7 @@ PODS = Strategy(
     keep_status=_keep_status,
     validate=_validate,
     generation=True,
-    table=Table("Name, Ready, Status, Restarts, Age, IP*, Node*, Nominated Node*, Readiness Gates*", _cells),
+    cells=_cells,
     set_by_server=(
         "spec.tolerations",
         "spec.priority",

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import Table, age_of, name_of
-from ctrlkit.model import kinds
+from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of
 
 
 def _cells(account: Object, now: datetime) -> list[Any]:
@@ -15,9 +14,7 @@ def _cells(account: Object, now: datetime) -> list[Any]:
 
 
 SERVICE_ACCOUNTS = Strategy(
-    resource=kinds.SERVICE_ACCOUNTS,
-    short_names=("sa",),
     blind_updates=False,
     deleted_is_shown=True,
-    table=Table("Name, Age", _cells),
+    cells=_cells,
 )

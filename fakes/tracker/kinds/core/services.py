@@ -10,11 +10,10 @@ from typing import Any
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import port_number_causes
 from ctrlkit.fakes.tracker.kinds.metadata import label_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import NONE, Table, age_of, name_of, section
+from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause, internal_error, json_text
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.store import Stored
-from ctrlkit.model import kinds
 
 SERVICE_RANGE = ipaddress.IPv4Network("10.96.0.0/12")
 NODE_PORTS = range(30000, 32768)
@@ -328,16 +327,12 @@ def services() -> Strategy:
     """Return a new strategy of services, with all addresses free."""
     ips = ServiceIps()
     return Strategy(
-        resource=kinds.SERVICES,
-        short_names=("svc",),
-        categories=("all",),
-        subresources=frozenset({"status"}),
         selectable_fields=("spec.clusterIP", "spec.type"),
         name_rule=formats.label_1035,
         defaults=_fill_in,
         allocate=ips.assign,
         validate=_validate,
-        table=Table("Name, Type, Cluster-IP, External-IP, Port(s), Age, Selector*", _cells),
+        cells=_cells,
         set_by_server=("spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"),
         writing=ips.writing,
         removed=ips.removed,

@@ -147,7 +147,7 @@ def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) ->
     meta = with_finalizers(meta, [*(meta.get("finalizers") or []), CLEANUP_FINALIZER])
     marked = core.write(strategy, stored.key, stored.plain | {"metadata": meta})
     identity = _identity_of(stored.plain)
-    kind = next((one for one in core.registry.served() if one.resource.identity == identity), None)
+    kind = core.registry.find_stored(identity)
     objects = tuple(core.store.collection(identity).all()) if _serves(core.registry, stored.plain) else ()
     if kind:
         for child in objects:
@@ -159,22 +159,19 @@ def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) ->
 
 def _release(core: Core, name: str) -> None:
     """Remove the cleanup finalizer of a definition that is being deleted and whose objects are gone."""
-    definition = core.find(DEFINITIONS, ObjectKey("", name))
+    definitions = core.served(kinds.CUSTOM_RESOURCE_DEFINITIONS)
+    definition = core.find(definitions, ObjectKey("", name))
     if definition is None or CLEANUP_FINALIZER not in definition.metadata.get("finalizers", ()):
         return
     others = [one for one in definition.metadata["finalizers"] if one != CLEANUP_FINALIZER]
     if others:
         metadata = definition.metadata | {"finalizers": others}
-        core.write(DEFINITIONS, definition.key, definition.plain | {"metadata": metadata})
+        core.write(definitions, definition.key, definition.plain | {"metadata": metadata})
     else:
-        core.remove(DEFINITIONS, definition.key)
+        core.remove(definitions, definition.key)
 
 
 DEFINITIONS = Strategy(
-    resource=kinds.CUSTOM_RESOURCE_DEFINITIONS,
-    short_names=("crd", "crds"),
-    categories=("api-extensions",),
-    subresources=frozenset({"status"}),
     blind_updates=False,
     prepare=_prepare,
     validate=definition_causes,
@@ -238,8 +235,8 @@ def _custom_removed(core: Core, strategy: Strategy, _gone: Stored) -> None:
 def _serve(store: Store, registry: Registry, identity: Identity, defined: Sequence[Strategy]) -> None:
     """Replace the versions at which a definition's kind is served by those of `_kinds_of`; this does not fail."""
     now_served = {served.resource for served in defined}
-    for old in registry.served():
-        if old.custom and old.resource.identity == identity and old.resource not in now_served:
+    for old in registry.custom():
+        if old.resource.identity == identity and old.resource not in now_served:
             registry.unregister(old.resource)
     if defined:
         store.open(identity)
@@ -252,7 +249,7 @@ def _stop_serving(store: Store, registry: Registry, plain: Object) -> None:
     if not _serves(registry, plain):
         return
     identity = _identity_of(plain)
-    for served in registry.served():
+    for served in registry.custom():
         if served.resource.identity == identity:
             registry.unregister(served.resource)
     store.drop(identity)
@@ -260,8 +257,8 @@ def _stop_serving(store: Store, registry: Registry, plain: Object) -> None:
 
 def _serves(registry: Registry, plain: Object) -> bool:
     """Whether a definition is established and its kind is not a built-in one."""
-    served = (one for one in registry.served() if one.resource.identity == _identity_of(plain))
-    return is_established(plain["status"]["conditions"]) and all(one.custom for one in served)
+    served = registry.find_stored(_identity_of(plain))
+    return is_established(plain["status"]["conditions"]) and (served is None or served.custom)
 
 
 def _identity_of(plain: Object) -> Identity:

@@ -12,6 +12,7 @@ from ctrlkit.errors import Conflict, Invalid
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.core.pods import quality_of_service
 from ctrlkit.fakes.tracker.schema import typed
+from ctrlkit.fakes.tracker.schema.types import types_of
 from ctrlkit.model import Action, MergePatch, Unstructured, Verb, custom_resource
 from ctrlkit.model.kinds import (
     BUILT_IN,
@@ -244,10 +245,10 @@ def test_for_any_object_reading_it_again_changes_nothing(resource: Any, data: st
     names = st.sampled_from(["metadata", "spec", "data", "status", "type", "bogus", "rules"])
     plain = data.draw(st.dictionaries(names, values))
     try:
-        once, _ = typed.read(resource, plain, {})
+        once, _ = typed.read(types_of(), resource, plain, {})
     except typed.DoesNotFit:
         return
-    assert typed.read(resource, once, {}) == (once, [])
+    assert typed.read(types_of(), resource, once, {}) == (once, [])
 
 
 async def test_an_update_without_change_of_a_defaulted_object_writes_nothing() -> None:

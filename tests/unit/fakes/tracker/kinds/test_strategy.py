@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ctrlkit import fakes
+from ctrlkit.fakes.releases import NAMES, NEWEST, release
 from ctrlkit.fakes.tracker import Registry
+from ctrlkit.fakes.tracker.kinds import registry
 from ctrlkit.model import kinds
 
 VERBS = sorted((Path(fakes.__file__).parent / "tracker" / "verbs").glob("*.py"))
@@ -17,8 +19,19 @@ ROOMS = tuple(f"ctrlkit.fakes.tracker.kinds.{room}" for room in ("core", "apps",
 
 
 def test_every_built_in_kind_has_one_strategy() -> None:
-    """The registry's table has each kind of the model once, in the model's order."""
-    assert [one.resource for one in Registry().served()] == [*kinds.BUILT_IN, kinds.EVENTS_V1]
+    """The registry serves each kind of the newest release once, as the model has it where the model has it."""
+    served = [one.resource for one in Registry().served()]
+    assert [(one.group, one.version, one.plural) for one in served] == [
+        (one.group, one.version, one.plural) for one in release(NEWEST).kinds
+    ]
+    assert {*kinds.BUILT_IN, kinds.EVENTS_V1} <= set(served)
+
+
+def test_every_strategy_is_of_a_kind_that_a_release_has() -> None:
+    """Each entry of the table is used, and its name is there."""
+    known = {(one.group, one.plural) for name in NAMES for one in release(name).kinds}
+    assert registry._STRATEGIES.keys() <= known
+    assert all(registry._strategy(*identity) for identity in registry._STRATEGIES)
 
 
 def test_two_servers_share_no_state_of_a_kind() -> None:

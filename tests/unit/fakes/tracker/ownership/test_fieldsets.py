@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctrlkit.fakes.releases import NEWEST, release
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.fieldsets import (
     FieldSet,
     cut,
@@ -22,7 +24,8 @@ from ctrlkit.fakes.tracker.ownership.fieldsets import (
 from ctrlkit.fakes.tracker.ownership.object_fields import applied, compare, everything, with_named
 from ctrlkit.fakes.tracker.ownership.typed_merge import merge, problems, remove
 from ctrlkit.fakes.tracker.schema.nodes import ANY, Node, built_in, custom
-from ctrlkit.model.kinds import BUILT_IN, PODS
+from ctrlkit.fakes.tracker.schema.types import types_of
+from ctrlkit.model.kinds import PODS
 
 STEPS = st.sampled_from(["f:a", "f:b", 'k:{"name":"x"}', 'v:"y"'])
 TREES: st.SearchStrategy[Any] = st.recursive(
@@ -170,8 +173,8 @@ def test_for_any_object_the_named_fields_on_the_way_are_members(plain: dict[str,
 
 
 def test_every_built_in_kind_is_described() -> None:
-    for resource in BUILT_IN:
-        node = built_in(resource)
+    for facts in release(NEWEST).kinds:
+        node = built_in(types_of(), Strategy().as_served(facts, types_of()).resource)
         assert node is not ANY
         assert not node.fields["metadata"].fields["labels"].is_leaf
         assert node.fields["metadata"].fields["finalizers"].is_set
@@ -190,7 +193,7 @@ def test_every_built_in_kind_is_described() -> None:
     ],
 )
 def test_pods_merge_as_the_servers_schema_says(path: tuple[str, ...], expected: tuple[str, object]) -> None:
-    node: Node | None = built_in(PODS)
+    node: Node | None = built_in(types_of(), PODS)
     for name in path:
         assert node is not None
         node = node.fields[name] if name else node.other

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
 from typing import Any
 
 import pytest
 
 from ctrlkit.errors import ApiError, BadRequest, Invalid, RequestEntityTooLarge
+from ctrlkit.fakes.releases import NEWEST, release
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.schema import typed
 from ctrlkit.fakes.tracker.schema.quantities import canonical
+from ctrlkit.fakes.tracker.schema.types import types_of
 from ctrlkit.model import Action, JsonPatch, MergePatch, Options, Verb, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, PODS, SERVICES, STATEFULSETS
 
-TYPES: dict[str, dict[str, str]] = json.loads(
-    resources.files("ctrlkit.fakes.tracker.schema").joinpath("types.json").read_text()
-)["types"]
+TYPES = release(NEWEST).types
 INTEGERS = [
     (owner, name, word.split()[0].rstrip("!*"))
     for owner, fields in sorted(TYPES.items())
@@ -30,13 +28,14 @@ THINGS = custom_resource(group="x.example.com", kind="Thing", plural="things")
 
 def read(owner: str, name: str, value: Any) -> Any:
     """What the server's type keeps of one field."""
-    return typed._struct(owner).read({name: value}, None, []).get(name)
+    return typed.struct_named(types_of(), owner).read({name: value}, None, []).get(name)
 
 
 def test_every_integer_of_every_kind_has_its_range() -> None:
     """The largest and smallest fit; one more, a fraction, text and a boolean are refused, with the server's words."""
     assert len(INTEGERS) > 90
     for owner, name, word in INTEGERS:
+        bare = owner.rpartition(".")[2]
         for edge in RANGES[word]:
             assert read(owner, name, edge) == edge
         low, high = RANGES[word]
@@ -55,7 +54,7 @@ def test_every_integer_of_every_kind_has_its_range() -> None:
             go_type = {"i32": "int32", "i64": "int64"}[word]
             assert (
                 str(refusal.value)
-                == f"json: cannot unmarshal {said} into Go struct field {owner}.{name} of type {go_type}"
+                == f"json: cannot unmarshal {said} into Go struct field {bare}.{name} of type {go_type}"
             )
 
 

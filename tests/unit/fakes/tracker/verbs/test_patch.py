@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ctrlkit.errors import BadRequest, Conflict, Invalid, NotFound
 from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.fakes.tracker.schema.types import PLAIN, child, shape_of
+from ctrlkit.fakes.tracker.schema.types import PLAIN, child, types_of
 from ctrlkit.fakes.tracker.verbs.patch import merge, strategic_merge
 from ctrlkit.model import JsonPatch, MergePatch, StrategicMergePatch
 from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS
@@ -125,7 +125,7 @@ async def test_strategic_merge_follows_its_directives() -> None:
 
 async def test_strategic_merge_orders_items_and_removes_from_sets() -> None:
     have = {"finalizers": ["a", "b"], "ownerReferences": [{"uid": "1"}, {"uid": "2"}]}
-    meta = child(shape_of(CONFIG_MAPS), "metadata")
+    meta = child(types_of().shape_of(CONFIG_MAPS), "metadata")
     patch = {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}
     assert strategic_merge(have, patch, meta)["finalizers"] == ["b", "c"]
     order = {"$setElementOrder/ownerReferences": [{"uid": "2"}, {"uid": "1"}]}
@@ -162,7 +162,7 @@ async def test_items_that_an_order_does_not_name_stay_behind_the_one_they_stood_
 ) -> None:
     """The first ones stay the first."""
     have = {"ownerReferences": [{"uid": uid} for uid in "abcd"]}
-    meta = child(shape_of(CONFIG_MAPS), "metadata")
+    meta = child(types_of().shape_of(CONFIG_MAPS), "metadata")
     patch = {"$setElementOrder/ownerReferences": [{"uid": uid} for uid in order]}
     found = strategic_merge(have, patch, meta)["ownerReferences"]
     assert "".join(item["uid"] for item in found) == expected

@@ -1,0 +1,121 @@
+"""
+The Kubernetes releases whose API servers the fakes imitate: facts as data, a folder for each.
+
+`extract.py` makes the data from what a server of the release publishes. A release is read when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from collections.abc import Mapping
+from importlib import resources
+
+import msgspec
+
+NAMES = ("1.36",)
+"""The releases there are, the newest first."""
+
+NEWEST = NAMES[0]
+
+
+class Column(msgspec.Struct, frozen=True, array_like=True):
+    """A column of a Table."""
+
+    name: str
+    type: str
+    format: str
+    priority: int
+
+
+class SubresourceFacts(msgspec.Struct, frozen=True):
+    """A subresource as discovery has it; `group` and `version` are empty where they are those of the kind."""
+
+    kind: str
+    group: str
+    version: str
+    verbs: tuple[str, ...]
+
+
+class KindFacts(msgspec.Struct, frozen=True):
+    """
+    A kind at one version, as a server of the release serves it.
+
+    Shape   `type` is the name of its type in `Release.types`. `storage_hash` is discovery's storageVersionHash, which
+            two versions of the same objects share; "" for a kind that is not stored. `columns` are those of its Table,
+            none if it cannot be listed.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    singular: str
+    namespaced: bool
+    type: str
+    verbs: tuple[str, ...]
+    short_names: tuple[str, ...]
+    categories: tuple[str, ...]
+    storage_hash: str
+    subresources: Mapping[str, SubresourceFacts]
+    columns: tuple[Column, ...]
+
+    @property
+    def api_version(self) -> str:
+        """The group and version, as in an object's apiVersion."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+class Release(msgspec.Struct, frozen=True):
+    """
+    What a server of a release knows of its kinds.
+
+    Shape   `kinds` in the order of discovery. `types` has the fields of each type, by name; `extract.py` says what the
+            text of a field means. `atomic` names the types that server-side apply takes as one value.
+    """
+
+    git_version: str
+    kinds: tuple[KindFacts, ...]
+    atomic: frozenset[str]
+    types: Mapping[str, Mapping[str, str]]
+
+
+@functools.cache
+def release(name: str) -> Release:
+    """
+    Return the facts of a release.
+
+    >>> pods = next(kind for kind in release("1.36").kinds if kind.plural == "pods")
+    >>> pods.short_names, pods.subresources["eviction"].group
+    (('po',), 'policy')
+
+    Errors  ValueError for a release that is not in NAMES.
+    """
+    if name not in NAMES:
+        raise ValueError(f"no API server of release {name!r} is imitated: the releases are {', '.join(NAMES)}")
+    return msgspec.json.decode(_folder(name).joinpath("facts.json").read_bytes(), type=Release)
+
+
+def openapi_document(name: str, root: str) -> bytes | None:
+    """
+    Return an OpenAPI document of a release as JSON: of `v2`, or of a group version such as `apis/apps/v1`.
+
+    None if the release has none of that name.
+    """
+    file = _folder(name).joinpath("openapi").joinpath(f"{root.replace('/', '_')}.json.gz")
+    return gzip.decompress(file.read_bytes()) if file.is_file() else None
+
+
+def _folder(name: str) -> resources.abc.Traversable:
+    return resources.files(__package__).joinpath(name)
+
+
+def go_type(name: str) -> str:
+    """
+    Return a type's name in Go, with its package.
+
+    >>> go_type("Container"), go_type("autoscaling.v2.MetricSpec")
+    ('v1.Container', 'v2.MetricSpec')
+    """
+    package, _, bare = name.rpartition(".")
+    return f"{package.rpartition('.')[2] or 'v1'}.{bare}"
