@@ -22,9 +22,9 @@ _CUSTOM_SUBRESOURCE_VERBS = ("get", "patch", "update")
 _SCALE = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
 
 
-def version_document(git_version: str) -> dict[str, str]:
-    """Return the document of /version, for a version such as `v1.36`."""
-    major, minor = git_version.removeprefix("v").split(".")[:2]
+def version_document(release: str) -> dict[str, str]:
+    """Return the document of /version, for a release such as "1.36"."""
+    major, minor = release.split(".")
     return {
         "major": major,
         "minor": minor,
@@ -231,7 +231,7 @@ def openapi_document(registry: Registry, root: str) -> dict[str, Any] | None:
         return None
     return {
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": registry.git_version},
+        "info": {"title": "Kubernetes", "version": registry.release},
         "paths": {_path(kind): {"patch": _patch(kind)} for kind in kinds},
         "components": {"schemas": {}},
     }

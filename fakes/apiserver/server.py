@@ -156,7 +156,7 @@ class ApiServer:
         body: object = None
         match request.path.strip("/").split("/"):
             case ["version"]:
-                body = discovery.version_document(registry.git_version)
+                body = discovery.version_document(registry.release)
             case ["openapi", "v3"]:
                 return json_answer(discovery.openapi_index(registry), content_type=_PLAIN)  # as a real server calls it
             case ["openapi", "v3", *root]:

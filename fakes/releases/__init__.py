@@ -13,7 +13,7 @@ from importlib import resources
 
 import msgspec
 
-NAMES = ("1.36",)
+NAMES = ("1.36", "1.34")
 """The releases there are, the newest first."""
 
 NEWEST = NAMES[0]
@@ -74,7 +74,7 @@ class Release(msgspec.Struct, frozen=True):
             text of a field means. `atomic` names the types that server-side apply takes as one value.
     """
 
-    git_version: str
+    version: str
     kinds: tuple[KindFacts, ...]
     atomic: frozenset[str]
     types: Mapping[str, Mapping[str, str]]

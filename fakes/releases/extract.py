@@ -233,7 +233,7 @@ def extract(folder: Path, go_types: Facts) -> str:
     types = _Types(schemas, go_types)
     kinds = list(_resources(folder, types))
     parts = {
-        "git_version": _line(_document(folder / "v2.json.gz")["info"]["version"].partition("+")[0]),
+        "version": _line(_document(folder / "v2.json.gz")["info"]["version"].partition("+")[0]),
         "kinds": "[\n" + ",\n".join(f"  {_line(kind)}" for kind in kinds) + "\n ]",
         "atomic": _line(sorted(types.atomic)),
         "types": "{\n"

@@ -54,8 +54,8 @@ class Registry:
         self._types = types_of(release_name)
         self._by_path: dict[tuple[str, str, str], Strategy | KindFacts] = {}
         self._by_kind: dict[tuple[str, str], tuple[str, str, str]] = {}
-        self.git_version: str = release(release_name).git_version
-        """The version that the server says it has."""
+        self.release: str = release_name
+        """The Kubernetes release that is served, such as "1.36"."""
         for facts in release(release_name).kinds:
             path = (facts.group, facts.version, facts.plural)
             self._by_path[path] = facts
