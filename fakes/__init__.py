@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ctrlkit.fakes.clientset.calls import Calls
     from ctrlkit.fakes.clientset.clientset import FakeClientset, Write, seed
     from ctrlkit.fakes.clientset.faults import Faults
+    from ctrlkit.fakes.controlplane import ControlPlane, NoControlPlane
     from ctrlkit.fakes.loop import Skew, VirtualTimeLoop
     from ctrlkit.fakes.tracker.tracker import Tracker
     from ctrlkit.fakes.world.live import LiveWorld
@@ -24,6 +25,7 @@ _HOMES = {
     "ctrlkit.fakes.clientset.calls": ("Calls",),
     "ctrlkit.fakes.clientset.clientset": ("FakeClientset", "Write", "seed"),
     "ctrlkit.fakes.clientset.faults": ("Faults",),
+    "ctrlkit.fakes.controlplane": ("ControlPlane", "NoControlPlane"),
     "ctrlkit.fakes.loop": ("Skew", "VirtualTimeLoop"),
     "ctrlkit.fakes.tracker.tracker": ("Tracker",),
     "ctrlkit.fakes.world.live": ("LiveWorld",),
@@ -39,12 +41,14 @@ __all__ = [
     "Called",
     "Calls",
     "Changed",
+    "ControlPlane",
     "Ended",
     "FakeClientset",
     "Faults",
     "LiveWorld",
     "NeverHeld",
     "NeverSettled",
+    "NoControlPlane",
     "Security",
     "Skew",
     "Tracker",

@@ -13,7 +13,7 @@ def test_every_snippet_of_the_testing_guide_passes(tmp_path: Path) -> None:
     """With the README's controller beside them, and no configuration at all."""
     write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/testing.md")}, tmp_path)
     said = run_pytest(tmp_path)
-    assert "14 passed, 1 skipped" in said
+    assert "15 passed" in said
 
 
 def test_every_snippet_about_sources_passes(tmp_path: Path) -> None:
@@ -22,17 +22,17 @@ def test_every_snippet_about_sources_passes(tmp_path: Path) -> None:
     assert "4 passed" in run_pytest(tmp_path)
 
 
-def test_the_story_for_both_passes_over_http_too(tmp_path: Path) -> None:
+def test_the_story_for_each_world_passes_on_a_cluster_too(tmp_path: Path) -> None:
     """As against a real cluster: another process, the real clock, and the command the guide names."""
     guide = files_of("docs/testing.md")
-    write_files({"greeting.py": files_of("README.md")["greeting.py"], "test_both.py": guide["test_both.py"]}, tmp_path)
+    write_files({"greeting.py": files_of("README.md")["greeting.py"], "test_each.py": guide["test_each.py"]}, tmp_path)
     assert "\n    ctrlkit apiserver --kubeconfig fake.yaml\n" in (ROOT / "docs" / "testing.md").read_text()
     command = [sys.executable, "-m", "ctrlkit", "apiserver", "--kubeconfig", "fake.yaml"]
     server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         assert server.stdout.readline().startswith("ready https://127.0.0.1:")
-        assert "2 passed" in run_pytest(tmp_path, "--kubeconfig", "fake.yaml")
+        assert "3 passed" in run_pytest(tmp_path, "--kubeconfig", "fake.yaml")
     finally:
         server.terminate()
         server.communicate(timeout=30)

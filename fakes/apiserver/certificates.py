@@ -53,6 +53,14 @@ class Authority:
 
     def server_context(self, host: str) -> ssl.SSLContext:
         """Return the TLS context of a server at `host`, valid for localhost, 127.0.0.1 and ::1, too."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_alpn_protocols(["http/1.1"])
+        with file_of(Pem(self.server_pem(host).decode())) as path:
+            context.load_cert_chain(path)
+        return context
+
+    def server_pem(self, host: str) -> bytes:
+        """Return a new key for a server at `host`, and its certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([_general_name(name) for name in dict.fromkeys((*_LOCAL_NAMES, host))])
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -65,12 +73,8 @@ class Authority:
             .add_extension(names, critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_alpn_protocols(["http/1.1"])
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        with file_of(Pem((pem + certificate.public_bytes(Encoding.PEM)).decode())) as path:
-            context.load_cert_chain(path)
-        return context
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return private + certificate.public_bytes(Encoding.PEM)
 
 
 def _name(common_name: str) -> x509.Name:

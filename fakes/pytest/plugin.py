@@ -5,6 +5,8 @@ The pytest plugin: fixtures, markers, and virtual time for the tests that use th
     clientset    a FakeClientset; in a test with a world, the world's
     api_server   an ApiServer for that clientset, on a free port of 127.0.0.1
     cluster      a LiveWorld: a new namespace on a real cluster; for tests marked `cluster`
+    control_plane  a ControlPlane: real etcd and kube-apiserver, for all tests of the session; skips if there are none
+    each_world   the test runs in a World, in a LiveWorld on our API server, and on real ones that pytest is told of
 
 A test runs on virtual time if it uses world, clientset or api_server, or is marked `virtual_time`, unless it is marked
 `real_time` or `cluster`. If pytest-asyncio runs the test, it gets the loop through its own hook; otherwise this plugin
@@ -17,6 +19,7 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,11 +27,19 @@ import pytest
 if TYPE_CHECKING:
     from ctrlkit.fakes.apiserver import ApiServer
     from ctrlkit.fakes.clientset.clientset import FakeClientset
+    from ctrlkit.fakes.controlplane import ControlPlane
     from ctrlkit.fakes.world.live import LiveWorld
     from ctrlkit.fakes.world.world import World
 
 _RUNNER = "_ctrlkit_runner"
 """The fixture that all others here depend on: a test that has it among its fixtures uses one of them."""
+
+_SET_UP = pytest.StashKey[pytest.Item]()
+"""The test that is set up, or was last."""
+
+_EACH_WORLD = "each_world"
+_REAL = {"control_plane": "--control-plane", "cluster": "--kubeconfig"}
+"""The real servers on which such a test runs, each if its option is given."""
 
 _MARKERS = (
     "virtual_time: runs on a loop whose time jumps from timer to timer (ctrlkit.fakes.VirtualTimeLoop)",
@@ -41,15 +52,31 @@ _Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option --kubeconfig."""
+    """Add the options --kubeconfig and --control-plane."""
     group = parser.getgroup("ctrlkit", "tests of Kubernetes controllers")
-    group.addoption("--kubeconfig", metavar="FILE", help="run the tests marked cluster against its current context")
+    group.addoption(
+        "--kubeconfig",
+        metavar="FILE",
+        help="run the tests marked cluster, and those of each_world, against its current context",
+    )
+    group.addoption(
+        "--control-plane",
+        action="store_true",
+        help="run the tests that use each_world on real etcd and kube-apiserver too, from $KUBEBUILDER_ASSETS",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses `each_world` once for each."""
+    if _EACH_WORLD in metafunc.fixturenames:
+        real = [name for name, option in _REAL.items() if metafunc.config.getoption(option)]
+        metafunc.parametrize(_EACH_WORLD, ["world", "api_server", *real], indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -71,7 +98,20 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> _Factories | None:
         return None
     from ctrlkit.fakes.loop import VirtualTimeLoop  # noqa: PLC0415
 
-    return {"virtual": VirtualTimeLoop}
+    if _EACH_WORLD not in getattr(item, "fixturenames", ()):
+        return {"virtual": VirtualTimeLoop}
+
+    def loop_of_the_world() -> asyncio.AbstractEventLoop:
+        """Make the loop of the test that is set up now; pytest-asyncio asks once for all that a function stands for."""
+        return VirtualTimeLoop() if _wants_virtual_time(item.config.stash[_SET_UP]) else asyncio.new_event_loop()
+
+    return {"each": loop_of_the_world}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember which test is set up."""
+    item.config.stash[_SET_UP] = item
 
 
 @pytest.hookimpl(trylast=True, optionalhook=True, specname="pytest_asyncio_loop_factories")
@@ -99,7 +139,14 @@ def _is_ours(item: pytest.Item) -> bool:
 
 
 def _wants_virtual_time(item: pytest.Item) -> bool:
-    return _is_ours(item) and not item.get_closest_marker("real_time") and not item.get_closest_marker("cluster")
+    given = getattr(item, "callspec", None)
+    is_real = given is not None and given.params.get(_EACH_WORLD, "world") != "world"
+    return (
+        _is_ours(item)
+        and not is_real
+        and not item.get_closest_marker("real_time")
+        and not item.get_closest_marker("cluster")
+    )
 
 
 def _runner_for(item: pytest.Item) -> asyncio.Runner:
@@ -185,6 +232,52 @@ def cluster(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> 
     loop.run_until_complete(live.__aenter__())
     yield live
     loop.run_until_complete(live.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """Real etcd and kube-apiserver, shared by the session's tests; skips where `$KUBEBUILDER_ASSETS` has none."""
+    from ctrlkit.fakes.controlplane import ControlPlane, NoControlPlane, programs  # noqa: PLC0415
+
+    try:
+        programs()
+    except NoControlPlane as missing:
+        pytest.skip(str(missing))
+    with ControlPlane() as plane:
+        yield plane
+
+
+@pytest.fixture
+def each_world(
+    _ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World | LiveWorld]:
+    """A World; a LiveWorld on an ApiServer of ours; and with the options of _REAL a LiveWorld on a real API server."""
+    from ctrlkit.fakes.apiserver import ApiServer  # noqa: PLC0415
+    from ctrlkit.fakes.clientset.clientset import FakeClientset  # noqa: PLC0415
+    from ctrlkit.fakes.world.live import LiveWorld  # noqa: PLC0415
+    from ctrlkit.fakes.world.world import World  # noqa: PLC0415
+
+    exits = AsyncExitStack()
+    real: str | None = None
+    if request.param == "control_plane":
+        real = request.getfixturevalue("control_plane").kubeconfig
+    elif request.param == "cluster":
+        real = request.config.getoption("--kubeconfig")
+
+    async def enter() -> World | LiveWorld:
+        if request.param == "world":
+            return await exits.enter_async_context(World())
+        if real is not None:
+            return await exits.enter_async_context(LiveWorld(kubeconfig=real))
+        clientset = FakeClientset()
+        server = await exits.enter_async_context(ApiServer(clientset, clientset.tracker.registry).serve())
+        kubeconfig = tmp_path_factory.mktemp("api_server") / "kubeconfig"
+        server.write_kubeconfig(kubeconfig)
+        return await exits.enter_async_context(LiveWorld(kubeconfig=str(kubeconfig)))
+
+    loop = _ctrlkit_runner.get_loop()
+    yield loop.run_until_complete(enter())
+    loop.run_until_complete(exits.aclose())
 
 
 # ---- reports ---------------------------------------------------------------------------------------------------------

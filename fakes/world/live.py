@@ -12,9 +12,10 @@ Time is real here, and a cluster never reports that it is settled, so a test tha
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from contextvars import copy_context
 from types import TracebackType
@@ -27,6 +28,7 @@ from ctrlkit.client import Client
 from ctrlkit.errors import CtrlkitError, NotFound
 from ctrlkit.failures import UNFORESEEN
 from ctrlkit.fakes.durations import parse_duration
+from ctrlkit.fakes.world.definitions import apply_definition, established
 from ctrlkit.fakes.world.running import default_field_manager
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
 from ctrlkit.manager import Build, Manager, Settings, connect, controllers_of, manager_from
@@ -72,6 +74,16 @@ class LiveWorld:
         await self._exits.aclose()
         if error is None:
             self._raise_failures()
+
+    async def define(self, *definitions: Mapping[str, Any]) -> None:
+        """
+        Apply CustomResourceDefinitions, and wait until their kinds are served.
+
+        They are the cluster's, not the namespace's: they stay there.
+        """
+        for definition in definitions:
+            name = await apply_definition(self.client, definition)
+            await self.until(functools.partial(established, self.client, name))
 
     def manage(self, build: Build | Iterable[Build], *, settings: Settings | None = None) -> Manager:
         """

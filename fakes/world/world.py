@@ -37,6 +37,7 @@ from ctrlkit.fakes.durations import parse_duration
 from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.world.definitions import apply_definition, established
 from ctrlkit.fakes.world.logs import plain_logs
 from ctrlkit.fakes.world.pending import CacheLag, pending_elections
 from ctrlkit.fakes.world.running import (
@@ -124,6 +125,11 @@ class World:
         self.serve(*kinds)
         self.seed(*objects)
 
+    @property
+    def namespace(self) -> str:
+        """A namespace for the test's objects, as LiveWorld has one."""
+        return "default"
+
     # ---- objects -----------------------------------------------------------------------------------------------------
 
     @property
@@ -152,6 +158,12 @@ class World:
         for kind in kinds:
             if self.tracker.registry.register_custom(kind):
                 self._kinds.append(kind)
+
+    async def define(self, *definitions: Mapping[str, Any]) -> None:
+        """Apply CustomResourceDefinitions, and wait until their kinds are served."""
+        for definition in definitions:
+            name = await apply_definition(self.client, definition)
+            await self.until(functools.partial(established, self.client, name))
 
     def seed(self, *objects: Mapping[str, Any]) -> None:
         """Create objects, their status included, and the namespaces they need, without recording a call."""

@@ -150,3 +150,27 @@ def test_the_plugin_imports_nothing_of_the_package_before_it_is_used() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     packages = ["ctrlkit", "ctrlkit.fakes", "ctrlkit.fakes.pytest"]
     assert done.stdout.strip() == str([*packages, "ctrlkit.fakes.pytest.plugin"])
+
+
+def test_each_world_without_a_real_one_says_what_is_missing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a World on virtual time and on our server on the real clock; the third is skipped with the next step."""
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    pytester.makepyfile(
+        """
+        import asyncio
+        from ctrlkit.model.kinds import CONFIG_MAPS
+
+        async def test_each(each_world, request):
+            is_virtual = hasattr(asyncio.get_running_loop(), "wait_all_blocked")
+            assert is_virtual is (request.node.callspec.params["each_world"] == "world")
+            metadata = {"name": "a", "namespace": each_world.namespace}
+            await each_world.client.create(CONFIG_MAPS, {"metadata": metadata})
+        """
+    )
+    result = pytester.runpytest_subprocess(*AUTO, "-rs", "--control-plane")
+    result.assert_outcomes(passed=2, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["*start a real control plane: $KUBEBUILDER_ASSETS is not set; set $KUBEBUILDER_ASSETS*"]
+    )
