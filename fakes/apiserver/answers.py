@@ -1,10 +1,9 @@
-"""HTTP responses: JSON documents, plain text, Status errors, and objects in the form that the client accepts."""
+"""HTTP responses: documents, plain text, Status errors, and objects in the form that the client accepts."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from enum import Enum
 from typing import Any
 
 import msgspec
@@ -12,11 +11,24 @@ from aiohttp import web
 
 from ctrlkit import clock
 from ctrlkit.errors import ApiError, NotAcceptable
+from ctrlkit.fakes.apiserver.accept import (
+    Form,
+    Media,
+    check_route,
+    check_streamed,
+    forms_of,
+    media_of_status,
+    negotiate,
+    produced_by,
+)
+from ctrlkit.fakes.apiserver.protobuf import ENVELOPES, Envelopes
+from ctrlkit.fakes.apiserver.requests import Target
 from ctrlkit.fakes.apiserver.tables import Include, Tables
-from ctrlkit.fakes.tracker import Strategy
+from ctrlkit.fakes.apiserver.yaml_text import to_yaml
 from ctrlkit.fakes.tracker.verbs.partial import metadata_event, metadata_only
+from ctrlkit.model import Verb
 
-_JSON = "application/json"
+_JSON = Media.JSON.value
 _WARNINGS_CHARACTERS_MAX = 4 * 1024
 _WARNING_CHARACTERS_MAX = 256
 _WITH_EMPTY_DETAILS = (
@@ -24,6 +36,7 @@ _WITH_EMPTY_DETAILS = (
     "the server does not allow this method on the requested resource",
     "the server rejected our request due to an error in our request",
     "415: Unsupported Media Type",
+    "406: Not Acceptable",
 )
 
 
@@ -54,115 +67,137 @@ def text_answer(text: str, *, status: int = 200) -> web.Response:
     return web.Response(text=text, status=status)
 
 
-def status_answer(error: ApiError, *, allow: Sequence[str] = ()) -> web.Response:
+def as_media(document: bytes, media: Media, envelopes: Envelopes = ENVELOPES) -> bytes:
+    """Convert an encoded JSON document to another media type. Errors: NotAcceptable for protobuf without a message."""
+    match media:
+        case Media.YAML:
+            return to_yaml(msgspec.json.decode(document))
+        case Media.PROTOBUF:
+            return _as_protobuf(msgspec.json.decode(document), envelopes)
+    return document
+
+
+def _as_protobuf(thing: dict[str, Any], envelopes: Envelopes) -> bytes:
+    try:
+        return envelopes.write(thing)
+    except KeyError:
+        raise NotAcceptable(
+            f"object {thing.get('kind', '')} does not implement the protobuf marshalling interface and cannot be "
+            "encoded to a protobuf message"
+        ) from None
+
+
+def media_answer(body: object, media: Media, *, parameters: str = "") -> web.Response:
+    """Encode plain data of a kind with a message in a media type; `parameters` are added to the content type."""
+    document = as_media(msgspec.json.encode(body), media)
+    return document_answer(document, content_type=media.value + parameters)
+
+
+def status_answer(error: ApiError, accept: str = "", *, allow: Sequence[str] = ()) -> web.Response:
     """Return an error as a Status with its HTTP code; `allow` are the methods that the path supports."""
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(int(error.retry_after_s), 1))
     if error.code == 405 and allow:
         headers["Allow"] = ", ".join(allow)
-    answer = document_answer(msgspec.json.encode(_status_of(error)), status=error.code)
+    media = media_of_status(accept)
+    document = as_media(msgspec.json.encode(_status_of(error)), media)
+    answer = document_answer(document, status=error.code, content_type=media.value)
     answer.headers.update(headers)
     return answer
 
 
 def _status_of(error: ApiError) -> dict[str, Any]:
     status = error.to_status()
-    if error.message in _WITH_EMPTY_DETAILS:  # the server's generic refusals carry details, even if they are empty
+    if (
+        error.message.partition("\n")[0] in _WITH_EMPTY_DETAILS
+    ):  # the server's generic refusals carry details, even if they are empty
         status.setdefault("details", {})
     return status
 
 
-_ACCEPTED_TYPES = ("application/json", "application/*", "*/*")
-AGGREGATED_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-
-
-class Form(Enum):
-    """The form in which objects, lists and watch events are sent."""
-
-    OBJECT = "Object"
-    TABLE = "Table"
-    METADATA = "PartialObjectMetadata"
-
-
-_FORMS = {
-    ("Table", "v1", "meta.k8s.io"): Form.TABLE,
-    ("PartialObjectMetadata", "v1", "meta.k8s.io"): Form.METADATA,
-    ("PartialObjectMetadataList", "v1", "meta.k8s.io"): Form.METADATA,
-    ("", "", ""): Form.OBJECT,
-}
-
-
-def accepted_form(accept: str) -> Form:
-    """
-    Return the first form in an Accept header that the server supports; JSON by default.
-
-    >>> accepted_form("application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
-    <Form.TABLE: 'Table'>
-    >>> accepted_form("application/json;as=Table;v=v9;g=meta.k8s.io, application/json")
-    <Form.OBJECT: 'Object'>
-
-    Errors  NotAcceptable if there is none.
-    """
-    for media_type, parameters in _clauses(accept or "*/*"):
-        wanted = (parameters.get("as", ""), parameters.get("v", ""), parameters.get("g", ""))
-        if media_type in _ACCEPTED_TYPES and wanted in _FORMS:
-            return _FORMS[wanted]
-    raise NotAcceptable("only the following media types are accepted: application/json")
-
-
-def accepts_aggregated_discovery(accept: str) -> bool:
-    """
-    Whether a client of /api or /apis accepts the aggregated discovery document.
-
-    >>> accepts_aggregated_discovery("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
-    True
-    """
-    return any(
-        parameters.get("as") == "APIGroupDiscoveryList" and parameters.get("v") == "v2"
-        for _, parameters in _clauses(accept)
-    )
-
-
-def _clauses(accept: str) -> list[tuple[str, dict[str, str]]]:
-    """Parse an Accept header into media types with their parameters, in order."""
-    clauses = []
-    for clause in accept.split(","):
-        media_type, *parts = (part.strip() for part in clause.split(";"))
-        pairs = (part.partition("=") for part in parts)
-        clauses.append((media_type.lower(), {name.strip(): value.strip().strip('"') for name, _, value in pairs}))
-    return clauses
-
-
 class Representation:
     """
-    Converts answers to the form that a client accepts: whole objects, Tables, or metadata only.
+    Converts answers to what a client accepts: whole objects, Tables, or metadata only, as JSON, YAML or protobuf.
 
     Errors  NotAcceptable and BadRequest on construction, before the request is performed.
     """
 
-    def __init__(self, request: web.BaseRequest, served: Strategy) -> None:
-        self._form = accepted_form(request.headers.get("Accept", ""))
-        self._tables = Tables(served, Include.parse(request.rel_url.query.get("includeObject", "")))
+    def __init__(self, request: web.BaseRequest, target: Target, verb: Verb) -> None:
+        accept = request.headers.get("Accept", "")
+        if not target.served.custom:
+            check_route(accept, produced_by(lists=verb in (Verb.LIST, Verb.WATCH)))
+        self._envelopes = target.envelopes
+        self._accepted = negotiate(accept, forms_of(has_message=self._envelopes.message_of(*target.kind) is not None))
+        if verb is Verb.WATCH:
+            check_streamed(self._accepted)
+        self._go_type = _go_type(target)
+        self._tables = Tables(target.served, Include.parse(request.rel_url.query.get("includeObject", "")))
         self._columns_sent = False
+
+    @property
+    def content_type(self) -> str:
+        """The media type of an answer."""
+        return self._accepted.media.value
+
+    @property
+    def stream_type(self) -> str:
+        """The media type of a watch."""
+        return self._accepted.media.streamed
+
+    @property
+    def event_end(self) -> bytes:
+        """What follows an event."""
+        return b"" if self._accepted.media is Media.PROTOBUF else b"\n"
 
     def of(self, answer: bytes) -> bytes:
         """Convert an object or a list."""
-        match self._form:
-            case Form.OBJECT:
-                return answer
-            case Form.METADATA:
-                return metadata_only(answer)
+        return as_media(self._formed(answer), self._accepted.media, self._envelopes)
+
+    def _formed(self, answer: bytes) -> bytes:
+        match self._accepted.form:
+            case Form.METADATA | Form.METADATA_LIST as form:
+                return self._metadata(answer, form)
             case Form.TABLE:
                 return self._tables.of(answer, clock.now())
+        return answer
+
+    def _metadata(self, answer: bytes, form: Form) -> bytes:
+        """Return metadata alone. Errors: NotAcceptable where a list was asked for and is none, or the reverse."""
+        cut = metadata_only(answer)
+        is_list, is_object = (
+            cut.startswith(b'{"kind":"%s"' % one.value.encode()) for one in (Form.METADATA_LIST, Form.METADATA)
+        )
+        if is_list and form is Form.METADATA:
+            raise _other_form(form, "a list", f"{self._go_type}List")
+        if is_object and form is Form.METADATA_LIST:
+            raise _other_form(form, "not a list", self._go_type)
+        return cut
 
     def event(self, line: bytes) -> bytes:
         """Convert a line of a watch."""
-        match self._form:
-            case Form.OBJECT:
-                return line
-            case Form.METADATA:
+        formed = self._formed_event(line)
+        if self._accepted.media is Media.PROTOBUF:
+            return self._envelopes.write_event(msgspec.json.decode(formed))
+        return formed
+
+    def _formed_event(self, line: bytes) -> bytes:
+        match self._accepted.form:
+            case Form.METADATA | Form.METADATA_LIST:
                 return metadata_event(line)
             case Form.TABLE:
                 first, self._columns_sent = not self._columns_sent, True
                 return self._tables.event(line, clock.now(), first=first)
+        return line
+
+
+def _go_type(target: Target) -> str:
+    if target.served.custom:
+        return "unstructured.Unstructured"
+    api_version, kind = target.kind
+    group = api_version.rpartition("/")[0].partition(".")[0]
+    return f"{group or 'core'}.{kind}"
+
+
+def _other_form(form: Form, what: str, go_type: str) -> NotAcceptable:
+    return NotAcceptable(f"you requested {form.value}, but the requested object is {what} (*{go_type})")

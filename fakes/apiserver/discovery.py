@@ -134,7 +134,8 @@ def verbs_of(kind: Strategy) -> list[str]:
     return list(kind.facts.verbs if kind.facts else _CUSTOM_VERBS)
 
 
-def _subresources(kind: Strategy) -> Mapping[str, SubresourceFacts]:
+def subresources_of(kind: Strategy) -> Mapping[str, SubresourceFacts]:
+    """Return the subresources of a kind, in the order of discovery."""
     if kind.facts:
         return kind.facts.subresources
     names = sorted(kind.subresources, reverse=True)  # custom resources name their status first
@@ -163,7 +164,7 @@ def _resource_entries(kind: Strategy) -> Iterator[dict[str, Any]]:
         **_names(kind),
         **({"storageVersionHash": storage_hash(kind)} if storage_hash(kind) else {}),
     }
-    for name, subresource in _subresources(kind).items():
+    for name, subresource in subresources_of(kind).items():
         answers = {"group": subresource.group, "version": subresource.version}
         yield {
             "name": f"{resource.plural}/{name}",
@@ -200,7 +201,7 @@ def _aggregated_entry(kind: Strategy) -> dict[str, Any]:
             ),
             "verbs": list(facts.verbs),
         }
-        for name, facts in _subresources(kind).items()
+        for name, facts in subresources_of(kind).items()
     ]
     return {
         "resource": resource.plural,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,11 @@ import msgspec
 from aiohttp import web
 
 from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
+from ctrlkit.fakes.apiserver.accept import Media
+from ctrlkit.fakes.apiserver.discovery import subresources_of
+from ctrlkit.fakes.apiserver.protobuf import ENVELOPES, Envelopes, Unreadable, envelopes_of
 from ctrlkit.fakes.tracker import Registry, Strategy
+from ctrlkit.fakes.tracker.kinds.metadata import no_such_kind
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership.managed_fields import MANAGER_BYTES_MAX
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
@@ -20,8 +24,8 @@ from ctrlkit.model import Action, AnyResource, PatchType, Verb
 from ctrlkit.wire.routes import to_action
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
-_BODY_TYPES = ("application/json", "application/yaml")
-_PROTOBUF = "application/vnd.kubernetes.protobuf"  # a real server reads it for built-in kinds and says so
+_BODY_TYPES = tuple(media.value for media in Media)
+_PROTOBUF = Media.PROTOBUF.value
 _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
 _PATCHES = (*_CUSTOM_PATCHES, PatchType.STRATEGIC.value)
 _SUMMARY_CHARACTERS = 30
@@ -45,6 +49,16 @@ class Target:
 
     served: Strategy
     methods: tuple[str, ...]
+    subresource: str = ""
+    envelopes: Envelopes = ENVELOPES
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """The apiVersion and kind of what is read and written there."""
+        facts = subresources_of(self.served).get(self.subresource)
+        if facts is None or not facts.version:
+            return self.served.resource.api_version, self.served.resource.kind
+        return f"{facts.group}/{facts.version}".lstrip("/"), facts.kind
 
 
 def find_target(path: str, registry: Registry) -> Target:
@@ -67,7 +81,12 @@ def find_target(path: str, registry: Registry) -> Target:
     served = registry.find(group, version, rest[0])
     if served is None:
         raise _unknown_resource()
-    return Target(served, _methods(served, rest[1:], in_namespace=in_namespace))
+    return Target(
+        served,
+        _methods(served, rest[1:], in_namespace=in_namespace),
+        "".join(rest[2:3]),
+        envelopes_of(registry.release),
+    )
 
 
 def _methods(served: Strategy, below: list[str], *, in_namespace: bool) -> tuple[str, ...]:
@@ -108,7 +127,8 @@ async def read_body(request: web.BaseRequest) -> bytes | None:
             chunks.append(chunk)
     except web.RequestPayloadError as error:
         raise BadRequest(f"the body cannot be read: {error}") from None
-    return _without_broken_text(b"".join(chunks)) or None
+    body = b"".join(chunks)
+    return (body if content_type_of(request) == _PROTOBUF else _without_broken_text(body)) or None
 
 
 def read_deeply(request: web.BaseRequest, body: bytes | None, target: Target) -> Action:
@@ -137,10 +157,44 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
     elif request.method == "DELETE" and body and content_type_of(request) not in _BODY_TYPES:
         raise _unknown_format(_BODY_TYPES)
     url = request.rel_url
-    action = to_action(request.method, url.raw_path, url.query.items(), request.headers, body, resolve)
+    headers: Mapping[str, str] = request.headers
+    if content_type_of(request) == _PROTOBUF and request.method in ("POST", "PUT", "DELETE"):
+        body, headers = _as_json(request, body or b"", target), _IN_JSON
+    action = to_action(request.method, url.raw_path, url.query.items(), headers, body, resolve)
     if action.subresource and action.subresource not in served.subresources:
         raise _unknown_resource()
     return _with_manager(action, request.headers.get("User-Agent", ""))
+
+
+_IN_JSON = {"Content-Type": Media.JSON.value}
+
+
+def _as_json(request: web.BaseRequest, body: bytes, target: Target) -> bytes | None:
+    """Convert a body in protobuf to JSON. Errors: UnsupportedMediaType for custom resources; BadRequest."""
+    if request.method == "DELETE":
+        return _options_as_json(body) if body else None
+    if target.envelopes.message_of(*target.kind) is None:
+        raise _unknown_format(media.value for media in Media if media is not Media.PROTOBUF)
+    _, wanted = target.kind
+    try:
+        return msgspec.json.encode(target.envelopes.read(body, *target.kind))
+    except Unreadable as error:
+        if error.kind:
+            version = error.api_version.rpartition("/")[2]
+            text = f'{error.kind} in version "{version}" cannot be handled as a {wanted}: {error}'
+        else:
+            text = f"the object provided is unrecognized (must be of type {wanted}): {error} ({_summary(body)})"
+        raise BadRequest(text) from None
+
+
+def _options_as_json(body: bytes) -> bytes:
+    try:
+        options = ENVELOPES.read(body, "v1", "DeleteOptions")
+    except Unreadable as error:
+        raise BadRequest(str(error)) from None
+    if options["kind"] != "DeleteOptions":
+        raise BadRequest(no_such_kind(options["kind"], options["apiVersion"]))
+    return msgspec.json.encode(options)
 
 
 def _with_manager(action: Action, user_agent: str) -> Action:
@@ -164,13 +218,8 @@ def _check_body(request: web.BaseRequest, body: bytes, served: Strategy) -> None
     if is_patch and content_type not in _PATCHES and not served.custom:
         raise UnsupportedMediaType("415: Unsupported Media Type")
     accepted = _BODY_TYPES if not is_patch else _CUSTOM_PATCHES if served.custom else _PATCHES
-    if content_type == _PROTOBUF and not (is_patch or served.custom):
-        raise UnsupportedMediaType(
-            "this server reads no protobuf, in which some kubectl commands send built-in kinds; write the object into "
-            "a file and use kubectl apply -f FILE"
-        )
     if content_type not in accepted:
-        raise _unknown_format(accepted if is_patch or served.custom else (*accepted, _PROTOBUF))
+        raise _unknown_format(accepted)
     if content_type.endswith("json"):
         try:
             check_levels(body)
@@ -204,13 +253,16 @@ def _without_broken_text(body: bytes) -> bytes:
 def _refusal(problem: str, body: bytes, served: Strategy, *, is_patch: bool) -> str:
     if is_patch:
         return f"error decoding patch: {problem}"
-    start = body[:_SUMMARY_CHARACTERS]
-    shown = start.decode(errors="replace") if start.startswith(b"{") else start.hex()
-    summary = "<empty>" if not body else shown if len(body) <= _SUMMARY_CHARACTERS else f"{shown} ..."
     return (
         f"the object provided is unrecognized (must be of type {served.resource.kind}): "
-        f"couldn't get version/kind; json parse error: {problem} ({summary})"
+        f"couldn't get version/kind; json parse error: {problem} ({_summary(body)})"
     )
+
+
+def _summary(body: bytes) -> str:
+    start = body[:_SUMMARY_CHARACTERS]
+    shown = start.decode(errors="replace") if start.startswith(b"{") else start.hex()
+    return "<empty>" if not body else shown if len(body) <= _SUMMARY_CHARACTERS else f"{shown} ..."
 
 
 def _unknown_resource() -> NotFound:

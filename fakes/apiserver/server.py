@@ -21,13 +21,21 @@ from aiohttp import HttpVersion11, http_exceptions, web
 from ctrlkit import clock
 from ctrlkit.errors import ApiError, BadRequest, ConfigError, CtrlkitError, ServiceUnavailable, TransportError
 from ctrlkit.fakes.apiserver import discovery
+from ctrlkit.fakes.apiserver.accept import (
+    DISCOVERY_FORMS,
+    PLAIN_FORMS,
+    Form,
+    Media,
+    check_route,
+    negotiate,
+    produced_by,
+)
 from ctrlkit.fakes.apiserver.access import HEALTH_PATHS, Access, Security
 from ctrlkit.fakes.apiserver.answers import (
-    AGGREGATED_DISCOVERY,
     Representation,
-    accepts_aggregated_discovery,
     document_answer,
     json_answer,
+    media_answer,
     status_answer,
     text_answer,
     with_warnings,
@@ -58,7 +66,7 @@ _SHOWN_CHARACTERS = 256
 STALL_S = 60.0
 """Seconds that a client of a watch may take to read a batch of lines before it is disconnected."""
 
-_JSON = "application/json"
+_AGGREGATED = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _PLAIN = "text/plain; charset=utf-8"
 
 
@@ -135,12 +143,12 @@ class ApiServer:
         except UnknownPath:
             return text_answer("404 page not found\n", status=404)
         except ApiError as error:
-            return status_answer(error)
+            return status_answer(error, _accept(request))
         except TransportError:
             return _drop(request)
         except Exception as error:  # noqa: BLE001 - a server answers every request
             _log.error("request_failed", method=request.method, path=request.path[:_SHOWN_CHARACTERS], exc_info=True)
-            return status_answer(internal_error(type(error).__name__))
+            return status_answer(internal_error(type(error).__name__), _accept(request))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self._access.check(request, self._host)
@@ -151,38 +159,57 @@ class ApiServer:
         return await self._perform(request)
 
     def _discover(self, request: web.BaseRequest) -> web.Response | None:
-        registry = self._registry
-        aggregated = accepts_aggregated_discovery(request.headers.get("Accept", ""))
-        body: object = None
-        match request.path.strip("/").split("/"):
+        accept = _accept(request)
+        root, *parts = request.path.strip("/").split("/")
+        match root, *(["", *parts] if root == "api" else parts):
             case ["version"]:
-                body = discovery.version_document(registry.release)
-            case ["openapi", "v3"]:
-                return json_answer(discovery.openapi_index(registry), content_type=_PLAIN)  # as a real server calls it
-            case ["openapi", "v3", *root]:
-                body = discovery.openapi_document(registry, "/".join(root))
-            case ["api" | "apis" as root] if aggregated:
-                return json_answer(
-                    discovery.aggregated(registry, core=root == "api"), content_type=AGGREGATED_DISCOVERY
-                )
-            case ["api"]:
-                body = discovery.core_versions(self._address)
-            case ["apis"]:
-                body = discovery.group_list(registry)
-            case ["api", version]:
-                body = discovery.resource_list(registry, "", version)
+                check_route(accept, [Media.JSON.value])
+                return json_answer(discovery.version_document(self._registry.release))
+            case ["openapi", "v3", *rest]:
+                return self._openapi("/".join(rest))
+            case ["apis"] | ["api", ""]:
+                return self._discover_groups(accept, core=root == "api")
             case ["apis", group]:
-                body = discovery.group_document(registry, group)
-            case ["apis", group, version]:
-                body = discovery.resource_list(registry, group, version)
-        return json_answer(body) if body else None
+                body = discovery.group_document(self._registry, group)
+                return media_answer(body, negotiate(accept, PLAIN_FORMS).media) if body else None
+            case ["api" | "apis", group, version]:
+                return self._discover_resources(accept, group, version)
+        return None
+
+    def _openapi(self, root: str) -> web.Response | None:
+        if not root:
+            return json_answer(
+                discovery.openapi_index(self._registry), content_type=_PLAIN
+            )  # as a real server calls it
+        document = discovery.openapi_document(self._registry, root)
+        return json_answer(document) if document else None
+
+    def _discover_groups(self, accept: str, *, core: bool) -> web.Response:
+        if core:
+            check_route(accept, produced_by(lists=False))
+        accepted = negotiate(accept, DISCOVERY_FORMS)
+        if accepted.form is Form.DISCOVERY:
+            return media_answer(discovery.aggregated(self._registry, core=core), accepted.media, parameters=_AGGREGATED)
+        return media_answer(
+            discovery.core_versions(self._address) if core else discovery.group_list(self._registry), accepted.media
+        )
+
+    def _discover_resources(self, accept: str, group: str, version: str) -> web.Response | None:
+        body = discovery.resource_list(self._registry, group, version)
+        if not body:
+            return None
+        if not any(
+            (kind.resource.group, kind.resource.version) == (group, version) for kind in self._registry.custom()
+        ):
+            check_route(accept, produced_by(lists=False))
+        return media_answer(body, negotiate(accept, PLAIN_FORMS).media)
 
     async def _perform(self, request: web.BaseRequest) -> web.StreamResponse:
         target = find_target(request.rel_url.raw_path, self._registry)
         try:
             body = await read_body(request)
             action = read_deeply(request, body, target)
-            representation = Representation(request, target.served)
+            representation = Representation(request, target, action.verb)
             if action.verb is Verb.WATCH:
                 return await self._stream(request, action, representation)
             with noticed() as texts:
@@ -190,9 +217,12 @@ class ApiServer:
                 answer = await self._transport.do(action)
             is_made = action.verb is Verb.CREATE or isinstance(answer, Made)
             document = deeply(lambda: representation.of(answer))
-            return with_warnings(document_answer(document, status=201 if is_made else 200), texts)
+            status = 201 if is_made else 200
+            return with_warnings(
+                document_answer(document, status=status, content_type=representation.content_type), texts
+            )
         except ApiError as error:
-            return status_answer(error, allow=target.methods)
+            return status_answer(error, _accept(request), allow=target.methods)
 
     # -----------------------------------------------------------------------------------------------------------------
     # Watches
@@ -202,7 +232,7 @@ class ApiServer:
         self, request: web.BaseRequest, action: Action, representation: Representation
     ) -> web.StreamResponse:
         """Send the lines of a watch until the transport ends it, the client leaves, or the server stops."""
-        response = web.StreamResponse(headers={"Content-Type": _JSON})
+        response = web.StreamResponse(headers={"Content-Type": representation.stream_type})
         if request.version >= HttpVersion11:
             response.enable_chunked_encoding()
         else:
@@ -236,6 +266,10 @@ class ApiServer:
             watch.reschedule(clock.monotonic())
 
 
+def _accept(request: web.BaseRequest) -> str:
+    return request.headers.get("Accept", "")
+
+
 async def _send(response: web.StreamResponse, representation: Representation, lines: Sequence[bytes]) -> None:
     """Write lines in pieces, each after the client has read the one before, so that no copies pile up."""
     piece: list[bytes] = []
@@ -251,7 +285,7 @@ async def _send(response: web.StreamResponse, representation: Representation, li
             for start in range(0, len(shown), _PIECE_BYTES):
                 await response.write(whole[start : start + _PIECE_BYTES])
             shown, size_bytes = b"", 0
-        piece += (shown, b"\n")
+        piece += (shown, representation.event_end)
     await response.write(b"".join(piece))
 
 
@@ -320,7 +354,7 @@ class _Protocol(web.RequestHandler):
             raise ConnectionError("an answer has begun, and cannot become another")
         if status >= 500:
             self.log_exception("the API server failed of %s %s", request.method, request.path, exc_info=exc)
-        answer = status_answer(_refusal(status, exc))
+        answer = status_answer(_refusal(status, exc), _accept(request))
         answer.force_close()
         return answer
 

@@ -198,7 +198,7 @@ def _kind_problem(resource: AnyResource, kind: str, api_version: str) -> str:
     if kind == resource.kind and api_version in _versions_known(resource):
         return ""
     if kind == resource.kind or not _is_known(kind, api_version):
-        return _unregistered(kind, api_version)
+        return no_such_kind(kind, api_version)
     wanted = f"({(resource.group or 'core').partition('.')[0]}.{resource.kind})"
     return f"converting ({version}.{kind}) to {wanted}: unknown conversion"
 
@@ -210,10 +210,11 @@ def _is_known(kind: str, api_version: str) -> bool:
 def unregistered(kind: str, api_version: str, wanted: str) -> str:
     """The server's message about a body of an unknown kind."""
     version = api_version.rpartition("/")[2]
-    return f'{kind} in version "{version}" cannot be handled as a {wanted}: {_unregistered(kind, api_version)}'
+    return f'{kind} in version "{version}" cannot be handled as a {wanted}: {no_such_kind(kind, api_version)}'
 
 
-def _unregistered(kind: str, api_version: str) -> str:
+def no_such_kind(kind: str, api_version: str) -> str:
+    """Say that the server has no such kind."""
     return f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
 
 

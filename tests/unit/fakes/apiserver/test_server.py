@@ -162,9 +162,10 @@ async def test_a_refusal_is_a_status_with_its_code_and_patience() -> None:
         (
             "GET",
             CONFIG_MAPS,
-            {"headers": {"Accept": "application/vnd.kubernetes.protobuf"}},
+            {"headers": {"Accept": "application/json;as=Odd"}},
             406,
-            "only the following media types are accepted: application/json",
+            "only the following media types are accepted: application/json, application/yaml, "
+            "application/vnd.kubernetes.protobuf",
         ),
         (
             "POST",

@@ -1,0 +1,44 @@
+"""YAML answers, laid out as a real server's: keys in order, texts in double quotes where plain ones would mislead."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+_Base: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_OLD_BOOLEANS = re.compile(r"^(?:y|Y|n|N)$")
+
+
+class _Dumper(_Base):  # type: ignore[misc]
+    """Writes no anchors."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    if "\n" in text:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
+    is_other = dumper.resolve(yaml.ScalarNode, text, (True, False)) != "tag:yaml.org,2002:str"
+    style = '"' if is_other or _OLD_BOOLEANS.match(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def to_yaml(value: Any) -> bytes:
+    """
+    Encode JSON-able data.
+
+    >>> print(to_yaml({"b": ["1", "x"], "a": {}, "c": None}).decode(), end="")
+    a: {}
+    b:
+    - "1"
+    - x
+    c: null
+    """
+    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=80)
+    return text.encode()
