@@ -7,7 +7,11 @@ import sys
 
 import pytest
 
+from ctrlkit.fakes.apiserver import certificates
+
 pytest_plugins = ["pytester"]
+
+assert certificates  # loaded here once: tests that run pytest in this process forget what they import
 
 STRICT = ("-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
 AUTO = (*STRICT, "-o", "asyncio_mode=auto")
