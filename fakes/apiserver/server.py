@@ -103,6 +103,12 @@ class ApiServer:
             raise ConfigError("ask for the API server's URL: it does not run; enter serve() first")
         return f"{self._access.scheme}://{self._address}"
 
+    @property
+    def root_ca(self) -> str:
+        """The certificate of the server's authority as PEM; "" of an insecure one."""
+        authority = self._access.authority
+        return authority.pem.decode() if authority else ""
+
     def kubeconfig(self) -> str:
         """Return a kubeconfig for the running server as YAML; its user may do everything."""
         authority = self._access.authority

@@ -24,6 +24,7 @@ from ctrlkit.fakes.clientset.clientset import seed
 from ctrlkit.fakes.cluster import Cluster, InProcessRuntime
 from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage
 from ctrlkit.fakes.tracker import Tracker, version_at
+from ctrlkit.fakes.tracker.furniture import furnish
 from ctrlkit.model import to_plain
 from ctrlkit.telemetry import LogLevel, configure_logging
 
@@ -73,11 +74,12 @@ async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], securit
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     tracker = Tracker(begins_at=version_at(now()))
+    furnish(tracker)
     load_manifests(tracker, manifests)
     async with (
         ApiServer(tracker, tracker.registry, security=security).serve(port=port) as server,
         InProcessRuntime(images=AnyImage()) as runtime,
-        Cluster(Client(tracker, field_manager="cluster"), runtime),
+        Cluster(Client(tracker, field_manager="cluster"), runtime, root_ca=server.root_ca),
     ):
         _write(server, kubeconfig)
         sys.stdout.write(f"ready {server.url}\ntry: kubectl --kubeconfig {kubeconfig} apply -f FILE\n")

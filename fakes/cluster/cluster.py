@@ -1,8 +1,8 @@
 """
 The controllers that turn an API server into a cluster, written with ctrlkit, so they run against any server.
 
-They create pods for StatefulSets, run the pods' containers in a Runtime, collect garbage and empty terminating
-namespaces. Enter the Runtime first: whoever enters it owns its containers.
+They create pods for StatefulSets, run the pods' containers in a Runtime, collect garbage, empty terminating namespaces
+and make the ServiceAccount of each namespace. Enter the Runtime first: whoever enters it owns its containers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import Enum
 from types import TracebackType
 
 from ctrlkit.client import Client
+from ctrlkit.fakes.cluster.loops.accounts import add_accounts
 from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
@@ -33,6 +34,7 @@ class Loop(Enum):
     KUBELET = "kubelet"
     GARBAGE = "garbage"
     NAMESPACES = "namespaces"
+    ACCOUNTS = "accounts"
 
 
 ALL: frozenset[Loop] = frozenset(Loop)
@@ -48,7 +50,8 @@ class Cluster:
 
     Shape   `loops` are the controllers to run; leave out those that the server's control plane runs itself. `kinds` are
             custom kinds that the server serves without a CustomResourceDefinition; others are discovered. `backoff` is
-            for restarts of containers.
+            for restarts of containers. `root_ca` is the PEM of the server's certificate authority, which each namespace
+            gets as the ConfigMap kube-root-ca.crt.
     Errors  An exception that ends a loop ends the block. RuntimeError for a second run.
     """
 
@@ -60,6 +63,7 @@ class Cluster:
         loops: frozenset[Loop] = ALL,
         kinds: Sequence[Resource[Unstructured]] = (),
         backoff: CrashBackoff | None = None,
+        root_ca: str = "",
     ) -> None:
         self._manager = Manager(client, grace_s=0.0)  # what runs here waits for containers, and those end with us
         self._stop = asyncio.Event()
@@ -71,6 +75,8 @@ class Cluster:
             add_node(self._manager)
             add_scheduler(self._manager)
             add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff())
+        if Loop.ACCOUNTS in loops:
+            add_accounts(self._manager, root_ca=root_ca)
         if loops & {Loop.GARBAGE, Loop.NAMESPACES}:
             known = WatchedKinds(self._manager, more=kinds)
             if Loop.GARBAGE in loops:

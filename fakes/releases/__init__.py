@@ -10,6 +10,7 @@ import functools
 import gzip
 from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 import msgspec
 
@@ -94,6 +95,12 @@ def release(name: str) -> Release:
     if name not in NAMES:
         raise ValueError(f"no API server of release {name!r} is imitated: the releases are {', '.join(NAMES)}")
     return msgspec.json.decode(_folder(name).joinpath("facts.json").read_bytes(), type=Release)
+
+
+def furniture(name: str) -> list[dict[str, Any]]:
+    """Return the objects that a new cluster of a release has from the start, in the order in which to make them."""
+    found: list[dict[str, Any]] = msgspec.json.decode(_folder(name).joinpath("furniture.json").read_bytes())
+    return found
 
 
 def openapi_document(name: str, root: str) -> bytes | None:

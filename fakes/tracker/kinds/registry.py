@@ -24,6 +24,7 @@ _STRATEGIES: Mapping[tuple[str, str], str] = {
     ("", "serviceaccounts"): "core.serviceaccounts:SERVICE_ACCOUNTS",
     ("", "services"): "core.services:services",
     ("apiextensions.k8s.io", "customresourcedefinitions"): "definitions.definitions:DEFINITIONS",
+    ("apiregistration.k8s.io", "apiservices"): "apiregistration:API_SERVICES",
     ("apps", "controllerrevisions"): "apps.controllerrevisions:CONTROLLER_REVISIONS",
     ("apps", "deployments"): "apps.deployments:DEPLOYMENTS",
     ("apps", "statefulsets"): "apps.statefulsets:STATEFULSETS",

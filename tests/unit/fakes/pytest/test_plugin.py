@@ -7,11 +7,9 @@ import sys
 
 import pytest
 
-from ctrlkit.fakes.apiserver import certificates
+from ctrlkit.fakes.apiserver import certificates  # noqa: F401 - pytest in this process forgets what it imports
 
 pytest_plugins = ["pytester"]
-
-assert certificates  # loaded here once: tests that run pytest in this process forget what they import
 
 STRICT = ("-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
 AUTO = (*STRICT, "-o", "asyncio_mode=auto")

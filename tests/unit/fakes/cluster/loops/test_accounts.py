@@ -1,0 +1,49 @@
+"""Each namespace gets a ServiceAccount and the server's certificate, as controllers of a cluster make them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctrlkit.errors import NotFound
+from ctrlkit.fakes import World
+from ctrlkit.fakes.cluster import Cluster, InProcessRuntime, Loop
+from ctrlkit.model import MergePatch
+from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
+
+DEMO = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}
+
+
+async def test_both_are_made_and_made_again() -> None:
+    """In namespaces that are there and that come; what is deleted or changed comes back."""
+    async with World() as world, InProcessRuntime(images={}) as runtime:
+        world.start(Cluster(world.client, runtime, loops=frozenset({Loop.ACCOUNTS}), root_ca="PEM"))
+        await world.settle()
+        world.seed(DEMO)
+        await world.settle()
+        for namespace in ("default", "demo"):
+            assert world.tracker.get(SERVICE_ACCOUNTS, f"{namespace}/default")
+            assert world.tracker.get(CONFIG_MAPS, f"{namespace}/kube-root-ca.crt")["data"] == {"ca.crt": "PEM"}
+
+        world.tracker.delete(SERVICE_ACCOUNTS, "demo/default")
+        world.tracker.patch(CONFIG_MAPS, "demo/kube-root-ca.crt", MergePatch({"data": {"ca.crt": "other"}}))
+        await world.settle()
+        assert world.tracker.get(SERVICE_ACCOUNTS, "demo/default")
+        assert world.tracker.get(CONFIG_MAPS, "demo/kube-root-ca.crt")["data"] == {"ca.crt": "PEM"}
+
+
+async def test_a_server_without_tls_has_no_certificate_to_publish() -> None:
+    async with World(cluster=[Loop.ACCOUNTS]) as world:
+        await world.settle()
+        assert world.tracker.get(SERVICE_ACCOUNTS, "default/default")
+        assert world.tracker.list(CONFIG_MAPS) == []
+
+
+async def test_a_namespace_that_ends_is_left_empty() -> None:
+    """The account goes with its namespace, and does not come back."""
+    async with World(DEMO, cluster=[Loop.ACCOUNTS, Loop.NAMESPACES]) as world:
+        await world.settle()
+        await world.client.delete(NAMESPACES, "demo")
+        await world.settle()
+        with pytest.raises(NotFound):
+            world.tracker.get(NAMESPACES, "demo")
+        assert world.tracker.list(SERVICE_ACCOUNTS, "demo") == []
