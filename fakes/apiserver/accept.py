@@ -74,7 +74,7 @@ def negotiate(accept: str, forms: Forms) -> Accepted:
     """
     if not accept:
         return Accepted(Media.JSON, Form.OBJECT)
-    for media_range, parameters in _clauses(accept):
+    for media_range, parameters in clauses(accept):
         form = _FORMS.get((parameters.get("as", ""), parameters.get("v", ""), parameters.get("g", "")))
         media = _media_of(media_range)
         if media and form and (media, form) in forms and parameters.get("stream", "watch") in ("", "watch"):
@@ -135,7 +135,7 @@ def _media_of(media_range: str) -> Media | None:
         return None
 
 
-def _clauses(accept: str) -> list[tuple[str, dict[str, str]]]:
+def clauses(accept: str) -> list[tuple[str, dict[str, str]]]:
     """Parse an Accept header into media ranges with their parameters, the wanted ones first."""
     clauses = []
     for clause in accept.split(","):

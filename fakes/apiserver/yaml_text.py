@@ -9,6 +9,7 @@ import yaml
 
 _Base: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _OLD_BOOLEANS = re.compile(r"^(?:y|Y|n|N)$")
+_MISLEADING = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "int", "merge", "null", "timestamp"))
 
 
 class _Dumper(_Base):  # type: ignore[misc]
@@ -21,7 +22,7 @@ class _Dumper(_Base):  # type: ignore[misc]
 def _represent_text(dumper: Any, text: str) -> Any:
     if "\n" in text:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
-    is_other = dumper.resolve(yaml.ScalarNode, text, (True, False)) != "tag:yaml.org,2002:str"
+    is_other = dumper.resolve(yaml.ScalarNode, text, (True, False)) in _MISLEADING
     style = '"' if is_other or _OLD_BOOLEANS.match(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -29,9 +30,9 @@ def _represent_text(dumper: Any, text: str) -> Any:
 _Dumper.add_representer(str, _represent_text)
 
 
-def to_yaml(value: Any) -> bytes:
+def to_yaml(value: Any, *, in_order: bool = True) -> bytes:
     """
-    Encode JSON-able data.
+    Encode JSON-able data, the names of an object in order or as they come.
 
     >>> print(to_yaml({"b": ["1", "x"], "a": {}, "c": None}).decode(), end="")
     a: {}
@@ -40,5 +41,7 @@ def to_yaml(value: Any) -> bytes:
     - x
     c: null
     """
-    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=80)
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=False, sort_keys=in_order, allow_unicode=True, width=80
+    )
     return text.encode()
