@@ -1,0 +1,71 @@
+"""
+Record what kubectl says of a real control plane: `python -m tests.kubectl.record --kubeconfig FILE`.
+
+The control plane is kube-apiserver, kube-controller-manager and kube-scheduler with the admission plug-in ServiceAccount
+and the node-lifecycle controller off, and without a node: the one of our own cluster is put there, whose kubelet runs
+every image as a program that is ready. So the pods of both sides fare alike, and all else is what is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from ctrlkit.fakes.cluster import InProcessRuntime
+from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage
+from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
+from ctrlkit.fakes.cluster.node.node import NODE, add_node
+from ctrlkit.fakes.cluster.node.restart import CrashBackoff
+from ctrlkit.manager import Manager, connect
+from ctrlkit.model import MergePatch
+from ctrlkit.model.kinds import NODES
+from ctrlkit.telemetry import LogLevel, configure_logging
+from tests.kubectl.battery import HERE, Runner
+from tests.support.kubectl import KUBECTL
+
+RECORDED = HERE / "recorded.json.gz"
+_NODE_THERE_S = 2.0
+_FURNISHED = "kubectl wait --for=create sa/default --timeout=5s"
+
+
+@asynccontextmanager
+async def _node(kubeconfig: Path) -> AsyncIterator[None]:
+    async with connect(kubeconfig=str(kubeconfig)) as client, InProcessRuntime(images=AnyImage()) as runtime:
+        manager, stop = Manager(client, grace_s=0.0), asyncio.Event()
+        add_node(manager)
+        add_kubelet(manager, runtime, backoff=CrashBackoff())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(manager.run(stop))
+            await asyncio.sleep(_NODE_THERE_S)
+            await client.patch(NODES, NODE, MergePatch({"spec": {"taints": None}}))  # else node-lifecycle takes it away
+            yield
+            stop.set()
+
+
+async def _record(kubeconfig: Path, into: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="kubectl-") as folder:
+        runner = Runner(kubeconfig, KUBECTL, NODE, Path(folder), furnished=_FURNISHED)
+        async with _node(kubeconfig):
+            found = await asyncio.to_thread(runner.run)
+    into.write_bytes(gzip.compress(msgspec.json.encode(list(found.values())), mtime=0))
+
+
+def main() -> None:
+    """Read the command line and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kubeconfig", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--into", type=Path, default=RECORDED, metavar="FILE")
+    given = parser.parse_args()
+    configure_logging(level=LogLevel.WARNING)
+    asyncio.run(_record(given.kubeconfig.resolve(), given.into))
+
+
+if __name__ == "__main__":
+    main()
