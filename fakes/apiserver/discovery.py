@@ -1,8 +1,4 @@
-"""
-Discovery and OpenAPI documents, built from the registry on each request.
-
-What a release serves is in its facts and documents; custom kinds are added to them.
-"""
+"""Discovery documents, built from the registry on each request: the facts of the release, and custom kinds."""
 
 from __future__ import annotations
 
@@ -15,7 +11,6 @@ from typing import Any
 
 from ctrlkit.fakes.releases import SubresourceFacts
 from ctrlkit.fakes.tracker import Registry, Strategy
-from ctrlkit.model import PatchType
 
 _CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 _CUSTOM_SUBRESOURCE_VERBS = ("get", "patch", "update")
@@ -28,13 +23,17 @@ def version_document(release: str) -> dict[str, str]:
     return {
         "major": major,
         "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
         "gitVersion": f"v{major}.{minor}.0+ctrlkit",
         "gitCommit": "",
         "gitTreeState": "",
         "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "",
-        "compiler": "",
-        "platform": "",
+        "compiler": "gc",
+        "platform": "linux/amd64",
     }
 
 
@@ -211,63 +210,4 @@ def _aggregated_entry(kind: Strategy) -> dict[str, Any]:
         "verbs": verbs_of(kind),
         **_names(kind),
         **({"subresources": subresources} if subresources else {}),
-    }
-
-
-_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
-_NAMESPACE = {**_NAME, "name": "namespace"}
-_QUERY = ("dryRun", "fieldManager", "fieldValidation", "force")
-
-
-def openapi_index(registry: Registry) -> dict[str, Any]:
-    """Return the document of /openapi/v3: the path of each group version's document."""
-    roots = sorted({_root(kind) for kind in registry.served()})
-    return {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}"} for root in roots}}
-
-
-def openapi_document(registry: Registry, root: str) -> dict[str, Any] | None:
-    """Return the document of /openapi/v3/ROOT, such as `apis/apps/v1`; None if nothing is served there."""
-    kinds = [kind for kind in registry.served() if _root(kind) == root]
-    if not kinds:
-        return None
-    return {
-        "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": registry.release},
-        "paths": {_path(kind): {"patch": _patch(kind)} for kind in kinds},
-        "components": {"schemas": {}},
-    }
-
-
-def _root(kind: Strategy) -> str:
-    resource = kind.resource
-    return f"apis/{resource.group}/{resource.version}" if resource.group else f"api/{resource.version}"
-
-
-def _path(kind: Strategy) -> str:
-    scope = "namespaces/{namespace}/" if kind.resource.namespaced else ""
-    return f"/{_root(kind)}/{scope}{kind.resource.plural}/{{name}}"
-
-
-def _patch_types(kind: Strategy) -> list[str]:
-    """Return the patch types of a kind; strategic merge patches are for built-in kinds only."""
-    return [one.value for one in PatchType if not (kind.custom and one is PatchType.STRATEGIC)]
-
-
-def _patch(kind: Strategy) -> dict[str, Any]:
-    resource = kind.resource
-    places = [_NAME, _NAMESPACE] if resource.namespaced else [_NAME]
-    return {
-        "operationId": f"patch{resource.kind}",
-        "parameters": [*places, *({"name": name, "in": "query", "schema": {"type": "string"}} for name in _QUERY)],
-        "requestBody": {
-            "content": {name: {"schema": {"type": "object"}} for name in _patch_types(kind)},
-            "required": True,
-        },
-        "responses": {"200": {"description": "OK"}},
-        "x-kubernetes-action": "patch",
-        "x-kubernetes-group-version-kind": {
-            "group": resource.group,
-            "version": resource.version,
-            "kind": resource.kind,
-        },
     }

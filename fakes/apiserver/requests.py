@@ -65,22 +65,22 @@ def find_target(path: str, registry: Registry) -> Target:
     """
     Find the kind that a percent-encoded path names.
 
-    Errors  UnknownPath if the API group version is not served, NotFound if the kind is not.
+    Errors  NotFound in the groups of the release, UnknownPath elsewhere.
     """
     match path.strip("/").split("/"):
-        case ["api", version, *rest] if rest:
+        case ["api", version, *rest]:
             group = ""
-        case ["apis", group, version, *rest] if rest:
+        case ["apis", group, version, *rest]:
             pass
         case _:
             raise UnknownPath
-    if not registry.has_version(group, version):
-        raise UnknownPath
+    if not rest or not registry.has_version(group, version):
+        raise _unknown(registry, group)
     in_namespace = len(rest) > 2 and rest[0] == "namespaces" and (bool(group) or rest[2] not in ("status", "finalize"))
     rest = rest[2:] if in_namespace else rest
     served = registry.find(group, version, rest[0])
     if served is None:
-        raise _unknown_resource()
+        raise _unknown(registry, group)
     return Target(
         served,
         _methods(served, rest[1:], in_namespace=in_namespace),
@@ -263,6 +263,10 @@ def _summary(body: bytes) -> str:
     start = body[:_SUMMARY_CHARACTERS]
     shown = start.decode(errors="replace") if start.startswith(b"{") else start.hex()
     return "<empty>" if not body else shown if len(body) <= _SUMMARY_CHARACTERS else f"{shown} ..."
+
+
+def _unknown(registry: Registry, group: str) -> Exception:
+    return _unknown_resource() if registry.is_own(group) else UnknownPath()
 
 
 def _unknown_resource() -> NotFound:

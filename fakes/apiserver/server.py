@@ -19,7 +19,15 @@ from pathlib import Path
 from aiohttp import HttpVersion11, http_exceptions, web
 
 from ctrlkit import clock
-from ctrlkit.errors import ApiError, BadRequest, ConfigError, CtrlkitError, ServiceUnavailable, TransportError
+from ctrlkit.errors import (
+    ApiError,
+    BadRequest,
+    ConfigError,
+    CtrlkitError,
+    MethodNotAllowed,
+    ServiceUnavailable,
+    TransportError,
+)
 from ctrlkit.fakes.apiserver import discovery
 from ctrlkit.fakes.apiserver.accept import (
     DISCOVERY_FORMS,
@@ -30,7 +38,7 @@ from ctrlkit.fakes.apiserver.accept import (
     negotiate,
     produced_by,
 )
-from ctrlkit.fakes.apiserver.access import HEALTH_PATHS, Access, Security
+from ctrlkit.fakes.apiserver.access import Access, Security
 from ctrlkit.fakes.apiserver.answers import (
     Representation,
     document_answer,
@@ -41,6 +49,7 @@ from ctrlkit.fakes.apiserver.answers import (
     with_warnings,
 )
 from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
+from ctrlkit.fakes.apiserver.pages import Pages
 from ctrlkit.fakes.apiserver.requests import (
     UnknownPath,
     check_duplicates,
@@ -67,7 +76,6 @@ STALL_S = 60.0
 """Seconds that a client of a watch may take to read a batch of lines before it is disconnected."""
 
 _AGGREGATED = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_PLAIN = "text/plain; charset=utf-8"
 
 
 class PortTaken(CtrlkitError):
@@ -95,6 +103,7 @@ class ApiServer:
         self._host = ""
         self._address = ""
         self._watches: set[asyncio.Timeout] = set()
+        self._pages = Pages(registry, watches=lambda: len(self._watches))
 
     @property
     def url(self) -> str:
@@ -158,40 +167,34 @@ class ApiServer:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self._access.check(request, self._host)
-        if request.path in HEALTH_PATHS:
-            return text_answer("ok")
-        if request.method in ("GET", "HEAD") and (answer := self._discover(request)) is not None:
+        if (page := self._pages.answer(request, self.url)) is not None:
+            return page
+        if (answer := self._discover(request)) is not None:
             return answer
         return await self._perform(request)
 
     def _discover(self, request: web.BaseRequest) -> web.Response | None:
+        """Answer a request for discovery; that of the release's own groups is read with GET only."""
         accept = _accept(request)
         root, *parts = request.path.strip("/").split("/")
         match root, *(["", *parts] if root == "api" else parts):
             case ["version"]:
+                _check_get(request)
                 check_route(accept, [Media.JSON.value])
                 return json_answer(discovery.version_document(self._registry.release))
-            case ["openapi", "v3", *rest]:
-                return self._openapi("/".join(rest))
             case ["apis"] | ["api", ""]:
-                return self._discover_groups(accept, core=root == "api")
+                return self._discover_groups(request, core=root == "api")
             case ["apis", group]:
                 body = discovery.group_document(self._registry, group)
                 return media_answer(body, negotiate(accept, PLAIN_FORMS).media) if body else None
             case ["api" | "apis", group, version]:
-                return self._discover_resources(accept, group, version)
+                return self._discover_resources(request, group, version)
         return None
 
-    def _openapi(self, root: str) -> web.Response | None:
-        if not root:
-            return json_answer(
-                discovery.openapi_index(self._registry), content_type=_PLAIN
-            )  # as a real server calls it
-        document = discovery.openapi_document(self._registry, root)
-        return json_answer(document) if document else None
-
-    def _discover_groups(self, accept: str, *, core: bool) -> web.Response:
+    def _discover_groups(self, request: web.BaseRequest, *, core: bool) -> web.Response:
+        accept = _accept(request)
         if core:
+            _check_get(request)
             check_route(accept, produced_by(lists=False))
         accepted = negotiate(accept, DISCOVERY_FORMS)
         if accepted.form is Form.DISCOVERY:
@@ -200,13 +203,13 @@ class ApiServer:
             discovery.core_versions(self._address) if core else discovery.group_list(self._registry), accepted.media
         )
 
-    def _discover_resources(self, accept: str, group: str, version: str) -> web.Response | None:
+    def _discover_resources(self, request: web.BaseRequest, group: str, version: str) -> web.Response | None:
+        accept = _accept(request)
         body = discovery.resource_list(self._registry, group, version)
         if not body:
             return None
-        if not any(
-            (kind.resource.group, kind.resource.version) == (group, version) for kind in self._registry.custom()
-        ):
+        if self._registry.is_own(group):
+            _check_get(request)
             check_route(accept, produced_by(lists=False))
         return media_answer(body, negotiate(accept, PLAIN_FORMS).media)
 
@@ -274,6 +277,11 @@ class ApiServer:
 
 def _accept(request: web.BaseRequest) -> str:
     return request.headers.get("Accept", "")
+
+
+def _check_get(request: web.BaseRequest) -> None:
+    if request.method != "GET":
+        raise MethodNotAllowed("the server does not allow this method on the requested resource")
 
 
 async def _send(response: web.StreamResponse, representation: Representation, lines: Sequence[bytes]) -> None:

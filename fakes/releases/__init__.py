@@ -18,6 +18,7 @@ NAMES = ("1.36", "1.34")
 """The releases there are, the newest first."""
 
 NEWEST = NAMES[0]
+_STORED = ".json.gz"
 
 
 class Column(msgspec.Struct, frozen=True, array_like=True):
@@ -105,12 +106,28 @@ def furniture(name: str) -> list[dict[str, Any]]:
 
 def openapi_document(name: str, root: str) -> bytes | None:
     """
-    Return an OpenAPI document of a release as JSON: of `v2`, or of a group version such as `apis/apps/v1`.
+    Return an OpenAPI document of a release as JSON: of `v2`, or of a root of v3 such as `apis/apps/v1` or `version`.
 
     None if the release has none of that name.
     """
-    file = _folder(name).joinpath("openapi").joinpath(f"{root.replace('/', '_')}.json.gz")
-    return gzip.decompress(file.read_bytes()) if file.is_file() else None
+    stored = stored_openapi(name, root)
+    return gzip.decompress(stored) if stored is not None else None
+
+
+def stored_openapi(name: str, root: str) -> bytes | None:
+    """Return what `openapi_document` does, compressed with gzip as it is stored."""
+    if "_" in root:
+        return None
+    file = _folder(name).joinpath("openapi").joinpath(root.replace("/", "_") + _STORED)
+    return file.read_bytes() if file.is_file() else None
+
+
+@functools.cache
+def openapi_roots(name: str) -> tuple[str, ...]:
+    """Return the roots of which a release has OpenAPI v3 documents."""
+    files = (file.name for file in _folder(name).joinpath("openapi").iterdir())
+    roots = (file.removesuffix(_STORED).replace("_", "/") for file in files if file.endswith(_STORED))
+    return tuple(sorted(root for root in roots if root != "v2"))
 
 
 def _folder(name: str) -> resources.abc.Traversable:

@@ -2,10 +2,10 @@
 Make the data of a release from what one of its servers publishes.
 
 Run      python -m ctrlkit.fakes.releases.extract FOLDER GO_TYPES NAME
-In       FOLDER: `api_v1.json.gz`, `apis_apps_v1.json.gz` ... (as served below /openapi/v3, slashes as underscores),
-         `v2.json.gz` (/openapi/v2), `discovery.json` ({path: document}, legacy and aggregated), `tables.json` ({path of
-         a list: columnDefinitions}), `version.json.gz` (/version); all without their prose. GO_TYPES: what
-         gotypes/main.go prints, run with the release's modules (its head says how).
+In       FOLDER: `api_v1.json.gz`, `apis_apps.json.gz` ... (all that is served below /openapi/v3, slashes as
+         underscores), `v2.json.gz` (/openapi/v2), `discovery.json` ({path: document}, legacy and aggregated),
+         `tables.json` ({path of a list: columnDefinitions}); all without their prose. GO_TYPES: what gotypes/main.go
+         prints, run with the release's modules (its head says how).
 Out      NAME/facts.json beside this module, a line for each kind and each type, so that releases can be compared with
          diff; and NAME/openapi with the documents as they were served.
 
@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -250,8 +250,31 @@ def main() -> None:
     documents = out / "openapi"
     documents.mkdir(parents=True, exist_ok=True)
     (out / "facts.json").write_text(extract(folder, go_types))
-    for path in (*folder.glob("api*_v*.json.gz"), folder / "v2.json.gz"):
-        shutil.copyfile(path, documents / path.name)
+    for path in folder.glob("*.json.gz"):
+        document = _document(path)
+        if "paths" in document:
+            text = json.dumps(_described(document), separators=(",", ":"))
+            (documents / path.name).write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def _described(value: Any) -> Any:
+    """
+    Return a part of an OpenAPI document in which each response has a description, as it must: the words of its code.
+
+    >>> _described({"responses": {"201": {}}})
+    {'responses': {'201': {'description': 'Created'}}}
+    """
+    if isinstance(value, list):
+        return [_described(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: _described(one) for name, one in value.items()}
+    responses = found.get("responses")
+    if isinstance(responses, dict):
+        found["responses"] = {
+            code: {"description": HTTPStatus(int(code)).phrase, **one} for code, one in responses.items()
+        }
+    return found
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ _MASKS = {
     "continue": "<continue>",
     "selfLink": "<self>",
 }
+_OPENAPI = ("components.", "definitions.", "paths./")
+"""What the places of kept parts of OpenAPI documents begin with."""
 _PORTS = ("nodePort", "healthCheckNodePort")
 _HASHES = ("pod-template-hash", "controller-revision-hash", "controller.kubernetes.io/hash")
 _AGES = ("Age", "Duration", "Last Schedule", "Last Seen", "First Seen")
@@ -44,8 +46,29 @@ def mask(value: Any, field: str = "", *, hashes: bool = False) -> Any:
         return _LISTS.get(field, _plain_list)(value, field, hashes)
     if isinstance(value, dict):
         value = _mask_table(value) if value.get("kind") == "Table" else value
+        if field.startswith(_OPENAPI):
+            return _schema(value)
         return {_UID.sub("<uid>", name): mask(part, name, hashes=hashes) for name, part in value.items()}
     return value
+
+
+def _schema(value: Any) -> Any:
+    """
+    A part of an OpenAPI document without prose, and in one of the ways in which servers of a release say the same.
+
+    >>> _schema({"description": "All.", "items": {"default": {}, "allOf": [{"$ref": "#/a"}]}})
+    {'items': {'$ref': '#/a'}}
+    """
+    if isinstance(value, list):
+        return [_schema(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found = {
+        name: _schema(one)
+        for name, one in value.items()
+        if not (name == "description" and isinstance(one, str)) and not (name == "default" and one in ("", {}))
+    }
+    return found["allOf"][0] if found.keys() == {"allOf"} and len(found["allOf"]) == 1 else found
 
 
 def _plain_list(value: list[Any], field: str, hashes: bool) -> list[Any]:

@@ -1,9 +1,9 @@
 """
 Record what kubectl says of a real control plane: `python -m tests.kubectl.record --kubeconfig FILE`.
 
-The control plane is kube-apiserver, kube-controller-manager and kube-scheduler with the admission plug-in ServiceAccount
-and the node-lifecycle controller off, and without a node: the one of our own cluster is put there, whose kubelet runs
-every image as a program that is ready. So the pods of both sides fare alike, and all else is what is compared.
+The control plane is kube-apiserver, kube-controller-manager and kube-scheduler with the admission plug-in
+ServiceAccount and the node-lifecycle controller off, and without a node: the one of our own cluster is put there, whose
+kubelet runs every image as a program that is ready. So the pods of both sides fare alike, and all else is compared.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ async def _node(kubeconfig: Path) -> AsyncIterator[None]:
             stop.set()
 
 
-async def _record(kubeconfig: Path, into: Path) -> None:
+async def _run(kubeconfig: Path) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kubectl-") as folder:
         runner = Runner(kubeconfig, KUBECTL, NODE, Path(folder), furnished=_FURNISHED)
         async with _node(kubeconfig):
             found = await asyncio.to_thread(runner.run)
-    into.write_bytes(gzip.compress(msgspec.json.encode(list(found.values())), mtime=0))
+    return msgspec.json.encode(list(found.values()))
 
 
 def main() -> None:
@@ -64,7 +64,8 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=RECORDED, metavar="FILE")
     given = parser.parse_args()
     configure_logging(level=LogLevel.WARNING)
-    asyncio.run(_record(given.kubeconfig.resolve(), given.into))
+    found = asyncio.run(_run(given.kubeconfig.resolve()))
+    given.into.write_bytes(gzip.compress(found, mtime=0))
 
 
 if __name__ == "__main__":

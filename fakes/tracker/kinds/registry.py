@@ -84,6 +84,10 @@ class Registry:
         """Whether any kind is served in a group at a version."""
         return any(path[:2] == (group, version) for path in self._by_path)
 
+    def is_own(self, group: str) -> bool:
+        """Whether the release itself serves a group."""
+        return any(facts.group == group for facts in release(self.release).kinds)
+
     def served(self) -> tuple[Strategy, ...]:
         """Return every kind at every version: those of the release in its order, then the others as they came."""
         return tuple(found for path in list(self._by_path) if (found := self.find(*path)))

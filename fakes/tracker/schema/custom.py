@@ -70,6 +70,8 @@ class CustomSchema:
     """
 
     def __init__(self, openapi: Node) -> None:
+        self.openapi: Node = openapi
+        """The schema as it was written."""
         self._root = {
             **openapi,
             "properties": _without(openapi.get("properties") or {}),

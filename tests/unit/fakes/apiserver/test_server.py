@@ -202,11 +202,27 @@ async def test_a_method_that_is_not_allowed_names_those_that_are() -> None:
         assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD, POST, DELETE")
 
 
-@pytest.mark.parametrize("path", ["/nope", "/apis/nope", "/apis/nope.example.com/v1/widgets", "/api/v9/pods"])
+@pytest.mark.parametrize("path", ["/nope", "/apis/nope", "/apis/nope.example.com/v1/widgets"])
 async def test_a_path_without_an_api_is_plain_text(path: str) -> None:
     """Clients tell an API that is not there from an object that is not there."""
     async with calling() as caller:
         assert await caller.ask("GET", path) == (404, "404 page not found\n")
+
+
+@pytest.mark.parametrize("path", ["/api/v9", "/api/v9/pods", "/apis/apps/v1beta1", "/apis/apps/v1/nope"])
+async def test_what_is_missing_in_a_group_of_the_release_is_a_status(path: str) -> None:
+    async with calling() as caller:
+        status, body = await caller.ask("GET", path)
+        assert (status, body["message"]) == (404, "the server could not find the requested resource")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api", 405), ("/api/v1", 405), ("/apis/apps/v1", 405), ("/version", 405), ("/apis", 200)]
+)
+async def test_discovery_of_the_releases_groups_is_read_with_get_only(path: str, status: int) -> None:
+    async with calling() as caller:
+        for method in ("POST", "DELETE", "HEAD"):
+            assert (await caller.ask(method, path))[0] == status
 
 
 async def test_a_body_beyond_3_mib_is_refused() -> None:
@@ -340,7 +356,7 @@ async def test_a_stream_that_breaks_is_broken_for_the_client_too() -> None:
         ("/apis", lambda body: body["kind"] == "APIGroupList"),
         ("/apis/apps", lambda body: body["kind"] == "APIGroup"),
         ("/api/v1", lambda body: body["groupVersion"] == "v1"),
-        ("/openapi/v3", lambda body: '"apis/apps/v1":{"serverRelativeURL":"/openapi/v3/apis/apps/v1"}' in body),
+        ("/openapi/v3", lambda body: '"apis/apps/v1":{"serverRelativeURL":"/openapi/v3/apis/apps/v1?hash=' in body),
         (
             "/openapi/v3/apis/apps/v1",
             lambda body: body["paths"].keys() >= {"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"},
