@@ -1,0 +1,106 @@
+"""
+Explore: python -m tests.judge.differential [--minutes 60] [--examples 300] [KIND ...]
+
+Needs $KUBEBUILDER_ASSETS. Each new difference is printed once, shrunk, with the requests that show it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from ctrlkit.fakes import ControlPlane
+from ctrlkit.fakes.releases import NEWEST, KindFacts, release
+from ctrlkit.fakes.tracker.schema.types import types_of
+from tests.judge.differential.compare import Difference, Server, Steps, both_servers, difference
+from tests.judge.differential.requests import Change, Requests
+
+_PHASES = (Phase.generate, Phase.shrink)
+
+
+class _Found(Exception):
+    """A new difference."""
+
+
+def explore(
+    runner: asyncio.Runner,
+    servers: tuple[Server, Server],
+    kind: KindFacts,
+    known: set[tuple[str, str]],
+    *,
+    examples: int,
+    start: int,
+) -> tuple[Steps, Difference] | None:
+    """Return a new difference of a kind, shrunk; None if none of so many examples shows one."""
+    requests = Requests(kind, types_of())
+    smallest: list[tuple[Steps, Difference]] = []
+
+    @seed(start)
+    @settings(
+        max_examples=examples, deadline=None, database=None, phases=_PHASES, suppress_health_check=list(HealthCheck)
+    )
+    @given(requests.sequences())
+    def search(steps: Steps) -> None:
+        found = runner.run(_compared(servers, requests, steps))
+        if found is not None and found.signature not in known:
+            smallest.append((steps, found))
+            raise _Found
+
+    try:
+        search()
+    except _Found:
+        return smallest[-1]
+    return None
+
+
+def _plain(change: Change) -> list[Any]:
+    return [change.what, change.path, change.value]
+
+
+async def _compared(servers: tuple[Server, Server], requests: Requests, steps: Steps) -> Difference | None:
+    ours, real = [await server.run(requests, steps) for server in servers]
+    return difference(steps, ours, real)
+
+
+def main() -> None:
+    """Go through the kinds until the time is over."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="*")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--examples", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    given_arguments = parser.parse_args()
+    kinds = [one for one in release(NEWEST).kinds if "create" in one.verbs and one.storage_hash]
+    if given_arguments.kinds:
+        kinds = [one for one in kinds if one.kind in given_arguments.kinds]
+    kinds = [one for one in kinds if one.kind not in ("Namespace", "Node", "CustomResourceDefinition")]
+    until = time.monotonic() + given_arguments.minutes * 60
+    known: dict[str, set[tuple[str, str]]] = {f"{one.api_version} {one.kind}": set() for one in kinds}
+    start = given_arguments.seed
+    with ControlPlane() as plane, asyncio.Runner() as runner:
+        stack = both_servers(plane)
+        servers = runner.run(stack.__aenter__())
+        while time.monotonic() < until and kinds:
+            for kind in kinds:
+                name = f"{kind.api_version} {kind.kind}"
+                while time.monotonic() < until:
+                    found = explore(runner, servers, kind, known[name], examples=given_arguments.examples, start=start)
+                    if found is None:
+                        break
+                    steps, one = found
+                    known[name].add(one.signature)
+                    print(f"{name}: step {one.step} ({one.word})")
+                    print(*(f"    {line}" for line in one.lines[:6]), sep="\n")
+                    print(f"    steps {json.dumps(steps, default=_plain)}")
+                print(f"== {name}: {len(known[name])} differences, seed {start}", flush=True)
+            start += 1
+        runner.run(stack.__aexit__(None, None, None))
+
+
+if __name__ == "__main__":
+    main()

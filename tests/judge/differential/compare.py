@@ -1,0 +1,149 @@
+"""Performs the same steps on two servers, and says where the answers differ."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import yaml
+
+from ctrlkit.fakes import ApiServer, ControlPlane, Security, Tracker
+from ctrlkit.fakes.tracker.furniture import furnish
+from tests.conformance.comparison import differences, mask
+from tests.judge.differential.requests import Requests, changed
+from tests.judge.differential.seeds import NAMESPACE
+
+Answer = dict[str, Any]
+Steps = list[tuple[str, Any]]
+
+_PATCHES = {"merge": "application/merge-patch+json", "strategic": "application/strategic-merge-patch+json"}
+_FORCE = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
+_IGNORED = (
+    "body.metadata.managedFields.*.time",
+    "body.spec.clusterIP",
+    "body.spec.clusterIPs",
+)
+_ECHO = re.compile(r'"\{.*\}"(?=: )|map\[.*\]')
+_RANDOM = re.compile(r"\d+|\"[^\"]*\"|'[^']*'")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where two answers to a step differ: the step's number and word, and a line for each place."""
+
+    step: int
+    word: str
+    lines: tuple[str, ...]
+
+    @property
+    def signature(self) -> tuple[str, str]:
+        """What two differences of the same cause have in common, most likely."""
+        return self.word, _RANDOM.sub("_", self.lines[0])[:150]
+
+
+class Server:
+    """One of the two servers."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def ask(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Answer:
+        """Send a request; return its status, body and warnings."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        async with self._session.request(method, path, data=data, headers=headers) as reply:
+            text = await reply.text()
+        try:
+            content = json.loads(text)
+        except ValueError:
+            content = text
+        return {"status": reply.status, "body": content, "warning": sorted(reply.headers.getall("Warning", []))}
+
+    async def run(self, requests: Requests, steps: Steps) -> list[Answer]:
+        """Perform steps, and remove what they made."""
+        answers = [await self._perform(requests, *step) for step in steps]
+        await self._remove(requests.object)
+        return answers
+
+    async def _perform(self, requests: Requests, word: str, given: Any) -> Answer:
+        match word:
+            case "create":
+                return await self.ask("POST", requests.collection, changed(requests.seed, given))
+            case "update" | "status":
+                path = requests.object + ("/status" if word == "status" else "")
+                found = await self.ask("GET", requests.object)
+                if found["status"] != 200:
+                    return found
+                return await self.ask("PUT", path, changed(found["body"], given))
+            case "apply":
+                changes, manager = given
+                path = f"{requests.object}?fieldManager={manager}"
+                return await self.ask("PATCH", path, changed(requests.seed, changes), "application/apply-patch+yaml")
+            case "delete":
+                return await self.ask("DELETE", requests.object)
+        return await self.ask("PATCH", requests.object, given, _PATCHES[word])
+
+    async def _remove(self, path: str) -> None:
+        for _ in range(3):
+            found = await self.ask("DELETE", path, _FORCE)
+            if found["status"] == 404:
+                return
+            await self.ask("PATCH", path, {"metadata": {"finalizers": None}}, _PATCHES["merge"])
+
+
+def difference(steps: Steps, ours: Iterable[Answer], real: Iterable[Answer]) -> Difference | None:
+    """Return the first step whose answers differ."""
+    for number, (step, got, want) in enumerate(zip(steps, ours, real, strict=True)):
+        lines = tuple(differences(_comparable(want), _comparable(got), _IGNORED))
+        if lines:
+            return Difference(number, step[0], lines)
+    return None
+
+
+def _comparable(answer: Mapping[str, Any]) -> Any:
+    """An answer without what is by chance: values of one server, and the order of several causes."""
+    masked = mask(answer)
+    body = masked["body"] = _without_echo(masked["body"])
+    causes = (body.get("details") or {}).get("causes") if isinstance(body, dict) else None
+    if causes and len(causes) > 1:
+        causes.sort(key=lambda cause: (cause.get("field", ""), cause.get("message", "")))
+        body["message"] = "<that of the causes>"
+    return masked
+
+
+def _without_echo(value: Any) -> Any:
+    """Leave out whole objects that a message repeats, whose fields come in another order."""
+    if isinstance(value, dict):
+        return {name: _without_echo(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_echo(inner) for inner in value]
+    return _ECHO.sub("<object>", value) if isinstance(value, str) else value
+
+
+@asynccontextmanager
+async def both_servers(plane: ControlPlane) -> AsyncIterator[tuple[Server, Server]]:
+    """Our server and the real one, each with the namespace of the requests."""
+    with open(plane.kubeconfig) as file:  # noqa: ASYNC230 - a small file, before anything runs
+        config = yaml.safe_load(file)
+    token = config["users"][0]["user"]["token"]
+    trusted = ssl.create_default_context()
+    trusted.check_hostname, trusted.verify_mode = False, ssl.CERT_NONE
+    tracker = Tracker()
+    furnish(tracker)
+    async with AsyncExitStack() as exits:
+        ours = await exits.enter_async_context(ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve())
+        agent = {"User-Agent": "recorder/1.0"}
+        first = await exits.enter_async_context(aiohttp.ClientSession(ours.url, headers=agent))
+        connector = aiohttp.TCPConnector(ssl=trusted)
+        headers = {"Authorization": f"Bearer {token}", **agent}
+        second = await exits.enter_async_context(aiohttp.ClientSession(plane.url, headers=headers, connector=connector))
+        servers = Server(first), Server(second)
+        for server in servers:
+            await server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+        yield servers
