@@ -98,6 +98,14 @@ class ControlPlane:
     ) -> None:
         self._remove()
 
+    @property
+    def release(self) -> str:
+        """The Kubernetes release of the programs, such as `1.36`."""
+        said = subprocess.run(
+            [str(self._programs / "kube-apiserver"), "--version"], capture_output=True, text=True, check=True
+        )
+        return ".".join(said.stdout.rpartition("v")[2].split(".")[:2])
+
     def restart_empty(self) -> None:
         """Start both programs again at the same address with an empty etcd: every object is lost."""
         self.stop()

@@ -1,7 +1,7 @@
 """
 Explore: python -m tests.judge.differential [--minutes 60] [--examples 300] [KIND ...]
 
-Needs $KUBEBUILDER_ASSETS. Each new difference is printed once, shrunk, with the requests that show it.
+Needs $KUBEBUILDER_ASSETS; ours is of the same release. Each new difference is printed once, shrunk, with the requests that show it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from ctrlkit.fakes import ControlPlane
-from ctrlkit.fakes.releases import NEWEST, KindFacts, release
+from ctrlkit.fakes.releases import KindFacts, Release, release
 from ctrlkit.fakes.tracker.schema.types import types_of
 from tests.judge.differential.compare import Difference, Server, Steps, both_servers, difference
 from tests.judge.differential.requests import Change, Requests
@@ -33,11 +33,12 @@ def explore(
     kind: KindFacts,
     known: set[tuple[str, str]],
     *,
+    server: str,
     examples: int,
     start: int,
 ) -> tuple[Steps, Difference] | None:
     """Return a new difference of a kind, shrunk; None if none of so many examples shows one."""
-    requests = Requests(kind, types_of())
+    requests = Requests(kind, types_of(server))
     smallest: list[tuple[Steps, Difference]] = []
 
     @seed(start)
@@ -67,6 +68,12 @@ async def _compared(servers: tuple[Server, Server], requests: Requests, steps: S
     return difference(steps, ours, real)
 
 
+def kinds_of(server: Release) -> list[KindFacts]:
+    """Return the kinds to make requests about: those that are stored, but for a few that change what is served."""
+    left_out = ("Namespace", "Node", "CustomResourceDefinition")
+    return [one for one in server.kinds if "create" in one.verbs and one.storage_hash and one.kind not in left_out]
+
+
 def main() -> None:
     """Go through the kinds until the time is over."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -75,21 +82,29 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     given_arguments = parser.parse_args()
-    kinds = [one for one in release(NEWEST).kinds if "create" in one.verbs and one.storage_hash]
+    plane = ControlPlane()
+    kinds = kinds_of(release(plane.release))
     if given_arguments.kinds:
         kinds = [one for one in kinds if one.kind in given_arguments.kinds]
-    kinds = [one for one in kinds if one.kind not in ("Namespace", "Node", "CustomResourceDefinition")]
     until = time.monotonic() + given_arguments.minutes * 60
     known: dict[str, set[tuple[str, str]]] = {f"{one.api_version} {one.kind}": set() for one in kinds}
     start = given_arguments.seed
-    with ControlPlane() as plane, asyncio.Runner() as runner:
+    with plane, asyncio.Runner() as runner:
         stack = both_servers(plane)
         servers = runner.run(stack.__aenter__())
         while time.monotonic() < until and kinds:
             for kind in kinds:
                 name = f"{kind.api_version} {kind.kind}"
                 while time.monotonic() < until:
-                    found = explore(runner, servers, kind, known[name], examples=given_arguments.examples, start=start)
+                    found = explore(
+                        runner,
+                        servers,
+                        kind,
+                        known[name],
+                        server=plane.release,
+                        examples=given_arguments.examples,
+                        start=start,
+                    )
                     if found is None:
                         break
                     steps, one = found

@@ -134,7 +134,7 @@ async def both_servers(plane: ControlPlane) -> AsyncIterator[tuple[Server, Serve
     token = config["users"][0]["user"]["token"]
     trusted = ssl.create_default_context()
     trusted.check_hostname, trusted.verify_mode = False, ssl.CERT_NONE
-    tracker = Tracker()
+    tracker = Tracker(server=plane.release)
     furnish(tracker)
     async with AsyncExitStack() as exits:
         ours = await exits.enter_async_context(ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve())
