@@ -19,7 +19,7 @@ LISTED = json.loads(Path(__file__).with_name("differential").joinpath("listed.js
 
 
 def test_every_kind_is_answered_as_by_a_real_server(own_control_plane: ControlPlane) -> None:
-    """Some sequences of requests about each kind; `python -m tests.judge.differential` tries as many as there is time."""
+    """Some sequences of requests about each kind; `python -m tests.judge.differential` tries many more."""
     server = own_control_plane.release
     new = {}
     with asyncio.Runner() as runner:

@@ -1,7 +1,8 @@
 """
 Explore: python -m tests.judge.differential [--minutes 60] [--examples 300] [KIND ...]
 
-Needs $KUBEBUILDER_ASSETS; ours is of the same release. Each new difference is printed once, shrunk, with the requests that show it.
+Needs $KUBEBUILDER_ASSETS; ours is of the same release. Each new difference is printed once, shrunk, with the requests
+that show it.
 """
 
 from __future__ import annotations
