@@ -143,3 +143,19 @@ def go_type(name: str) -> str:
     """
     package, _, bare = name.rpartition(".")
     return f"{package.rpartition('.')[2] or 'v1'}.{bare}"
+
+
+@functools.cache
+def internal_types(name: str) -> Mapping[str, str]:
+    """
+    Return the types that a server of a release uses inside, the fields of each in their order.
+
+    `internaltypes/main.go` says how a field is written. A release without such types has those of the newest.
+
+    >>> internal_types("1.36")["PodIP"]
+    'IP ip s'
+    """
+    file = _folder(name).joinpath("internal.json")
+    if not file.is_file():
+        return internal_types(NEWEST)
+    return msgspec.json.decode(file.read_bytes(), type=dict[str, str])

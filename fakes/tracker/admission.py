@@ -1,14 +1,35 @@
-"""Admission: rules for writes that hold for all kinds and depend on other objects."""
+"""
+Admission: rules for writes that depend on other objects, as the server's built-in plug-ins have them.
+
+A plug-in either completes an object before the rules of its kind are checked, or refuses a write that breaks none. The
+tables name the plug-ins of a kind; their modules are read when the kind is first written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import importlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import namespace_terminating, not_found
-from ctrlkit.model import Action, ObjectKey, kinds
+from ctrlkit.fakes.tracker.store import Identity
+from ctrlkit.model import Action, ObjectKey, Options, kinds
+
+Plain = dict[str, Any]
+Object = Mapping[str, Any]
+
+_COMPLETING: Mapping[Identity, tuple[str, ...]] = {
+    ("", "pods"): ("pods:admit_pod",),
+}
+"""By kind: functions `(core, plain, old)` that change `plain` in place, `module:name` below the package `plugins`."""
+
+_REFUSING: Mapping[Identity, tuple[str, ...]] = {
+    ("", "pods"): ("pods:refuse_overhead",),
+}
+"""By kind: functions `(core, plain, old)` that raise an ApiError."""
 
 
 def admit_new(core: Core, served: Strategy, action: Action, body: Mapping[str, Any]) -> None:
@@ -21,3 +42,28 @@ def admit_new(core: Core, served: Strategy, action: Action, body: Mapping[str, A
     if namespace.metadata.get("deletionTimestamp"):
         name = (body.get("metadata") or {}).get("name") or ""
         raise namespace_terminating(served.resource, name, action.namespace)
+
+
+def complete(core: Core, served: Strategy, plain: Plain, old: Object | None) -> None:
+    """Let the plug-ins complete a new or changed object; `old` is None for a new one."""
+    for place in _COMPLETING.get(served.resource.identity, ()):
+        _plugin(place)(core, plain, old)
+
+
+def admit(
+    core: Core, served: Strategy, plain: Plain, old: Object | None, options: Options, *, subresource: str = ""
+) -> None:
+    """Let the plug-ins look at an object that breaks no rule of its kind. Errors: Forbidden."""
+    if subresource:
+        return
+    for place in _REFUSING.get(served.resource.identity, ()):
+        _plugin(place)(core, plain, old)
+
+
+@functools.cache
+def _plugin(place: str) -> Callable[[Core, Plain, Object | None], None]:
+    module, _, name = place.partition(":")
+    found: Callable[[Core, Plain, Object | None], None] = getattr(
+        importlib.import_module(f"ctrlkit.fakes.tracker.plugins.{module}"), name
+    )
+    return found

@@ -41,12 +41,19 @@ class Cause:
     @staticmethod
     def invalid(field: str, value: str, text: str) -> Cause:
         """The field has a value that is not allowed; `value` is the JSON text of it."""
-        return Cause(field, "FieldValueInvalid", f"Invalid value: {value}: {text}")
+        return Cause(
+            field, "FieldValueInvalid", f"Invalid value: {value}: {text}" if text else f"Invalid value: {value}"
+        )
 
     @staticmethod
     def wrong(field: str, value: Any, text: str) -> Cause:
         """The field has a value that is not allowed; `value` as it is."""
         return Cause.invalid(field, json_text(value), text)
+
+    @staticmethod
+    def ordered(field: str, value: Any, text: str) -> Cause:
+        """The field has a value that is not allowed; its fields are shown in the order they have."""
+        return Cause.invalid(field, msgspec.json.encode(value).decode(), text)
 
     @staticmethod
     def all_wrong(field: str, value: str, complaints: Iterable[str]) -> list[Cause]:
@@ -69,15 +76,27 @@ class Cause:
         return Cause(field, "FieldValueTooLong", f"Too long: may not be more than {limit_bytes} bytes")
 
     @staticmethod
+    def too_many(field: str, count: int, most: int) -> Cause:
+        """The list has more items than allowed."""
+        items = "item" if most == 1 else "items"
+        return Cause(field, "FieldValueTooMany", f"Too many: {count}: must have at most {most} {items}")
+
+    @staticmethod
+    def unfit(field: str, text: str) -> Cause:
+        """The field has a value that is not allowed, which the server does not show."""
+        return Cause(field, "FieldValueInvalid", f"Invalid value: {text}")
+
+    @staticmethod
     def forbidden(field: str, text: str) -> Cause:
         """The field must not be set, or not now."""
         return Cause(field, "FieldValueForbidden", f"Forbidden: {text}")
 
     @staticmethod
-    def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
-        """The field has a value outside of a fixed set."""
+    def unsupported(field: str, value: Any, supported: Iterable[str]) -> Cause:
+        """The field has a value outside of a fixed set; fields of `value` are shown in the order they have."""
         values = ", ".join(f'"{one}"' for one in supported)
-        return Cause(field, "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {values}')
+        shown = f'"{value}"' if isinstance(value, str) else msgspec.json.encode(value).decode()
+        return Cause(field, "FieldValueNotSupported", f"Unsupported value: {shown}: supported values: {values}")
 
 
 def json_text(value: Any) -> str:

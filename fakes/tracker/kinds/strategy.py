@@ -43,6 +43,10 @@ def _unchanged(_core: Core, _strategy: Strategy, plain: Plain, _action: Action) 
     return plain
 
 
+def _no_warnings(_plain: Object, _old: Object | None) -> Iterable[str]:
+    return ()
+
+
 def _never(_plain: Object) -> bool:
     return False
 
@@ -107,6 +111,10 @@ class Strategy:
     """Assigns what must be unique, such as addresses; called if the spec changed. `old` is empty for a new object."""
     validate: Callable[[Object, Object | None], Iterable[Cause]] = _no_causes
     """Yields a cause for each rule of the kind that the object breaks; metadata has rules of its own."""
+    validate_status: Callable[[Object, Object], Iterable[Cause]] | None = None
+    """The same for an update of the status; None if `validate` says it."""
+    warn: Callable[[Object, Object | None], Iterable[str]] = _no_warnings
+    """Yields warnings about an object that breaks no rule."""
     name_rule: Callable[[str], formats.Complaints] = formats.subdomain
     needs_known_finalizers: bool = True
     """Whether finalizers without a domain are refused, unless they are Kubernetes' own."""

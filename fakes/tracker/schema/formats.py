@@ -23,6 +23,17 @@ _LABEL_1035_TEXT = (
     f"'{_LABEL_1035}')"
 )
 _DOTS_TEXT = "must not contain dots"
+_LABEL_WITH_UNDERSCORE = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SEARCH = rf"{_LABEL_WITH_UNDERSCORE}(\.{_LABEL_WITH_UNDERSCORE})*"
+_SEARCH_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
+    f"start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SEARCH}')"
+)
+_HEADER = "[-A-Za-z0-9]+"
+_HEADER_TEXT = (
+    "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for "
+    f"validation is '{_HEADER}')"
+)
 _NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = f"({_NAME})?"
 _NAME_TEXT = (
@@ -98,6 +109,16 @@ def label_1035(text: str) -> Complaints:
     return _checked(text, LABEL_MAX, _LABEL_1035, _LABEL_1035_TEXT)
 
 
+def search_path(text: str) -> Complaints:
+    """A search path of DNS, which may contain underscores."""
+    return _checked(text, SUBDOMAIN_MAX, _SEARCH, _SEARCH_TEXT)
+
+
+def http_header(text: str) -> Complaints:
+    """The name of an HTTP header."""
+    return () if re.fullmatch(_HEADER, text) else (_HEADER_TEXT,)
+
+
 def path_segment(text: str) -> Complaints:
     """A name that may be any path segment, as those of roles and their bindings."""
     if text in (".", ".."):
@@ -158,6 +179,32 @@ def ip_address(text: str) -> Complaints:
     except ValueError:
         return ("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",)
     return ()
+
+
+def sloppy_ip_address(text: str) -> Complaints:
+    """
+    An IPv4 or IPv6 address of an old field, whose numbers may begin with zeros.
+
+    >>> sloppy_ip_address("010.0.0.1"), sloppy_ip_address("10.0.0")[0][:29]
+    ((), 'must be a valid IP address, (')
+    """
+    return ip_address(_without_zeros(text))
+
+
+def ip_address_warning(text: str) -> str:
+    """What the server warns about an address of an old field, "" if it is written as it should be."""
+    plain = _without_zeros(text)
+    address = ipaddress.ip_address(plain)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    if mapped or plain != text:
+        return f'non-standard IP address "{text}" is invalid: use "{mapped or address}"'
+    if str(address) != text:
+        return f'IPv6 address "{text}" should be in RFC 5952 canonical format ("{address}")'
+    return ""
+
+
+def _without_zeros(text: str) -> str:
+    return re.sub(r"(?<![0-9a-fA-F:])0+(?=\d)", "", text) if "." in text else text
 
 
 def _checked(text: str, longest: int, pattern: str, complaint: str) -> Complaints:

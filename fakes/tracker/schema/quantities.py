@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 from ctrlkit.fakes.tracker.schema.remembering import remembered
 
@@ -53,16 +53,44 @@ def canonical(text: str) -> str:
 
     Errors  ValueError where it is none.
     """
+    return _formatted(quantity_value(text), text)
+
+
+@remembered
+def rounded_up(text: str) -> str:
+    """
+    Return a quantity as the resources of containers are kept: without anything smaller than a thousandth.
+
+    >>> rounded_up("1500u"), rounded_up("1Gi")
+    ('2m', '1Gi')
+    """
     value = quantity_value(text)
+    whole = value.scaleb(3).to_integral_value(ROUND_UP).scaleb(-3)
+    return text if whole == value else _formatted(whole, text)
+
+
+def added(one: str, other: str) -> str:
+    """
+    Return the sum of two quantities, in the form of the first unless that is nothing.
+
+    >>> added("1Gi", "512Mi"), added("0", "100m")
+    ('1536Mi', '100m')
+    """
+    value = quantity_value(one)
+    return _formatted(value + quantity_value(other), one if value else other)
+
+
+def _formatted(value: Decimal, like: str) -> str:
+    """Format a number in the form of a quantity: binary, decimal, or with an exponent."""
     if value == 0:
         return "0"
-    if text.endswith("i") and value == value.to_integral_value() and abs(value) >= 1024:
+    if like.endswith("i") and value == value.to_integral_value() and abs(value) >= 1024:
         return _in_binary(int(value))
     power = 18
     while power > -9 and value.scaleb(-power) != value.scaleb(-power).to_integral_value():
         power -= 3
     suffix = _DECIMAL[power]
-    if suffix and power > -3 and re.search(r"[eE][+-]?\d+$", text):
+    if suffix and power > -3 and re.search(r"[eE][+-]?\d+$", like):
         suffix = f"e{power}"
     return f"{value.scaleb(-power).to_integral_value():f}{suffix}"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ctrlkit.fakes.tracker.admission import admit_new
+from ctrlkit.fakes.tracker.admission import admit, admit_new, complete
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds import metadata
 from ctrlkit.fakes.tracker.kinds.metadata import GENERATE_TRIES, generate_name
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership import managed_fields
 from ctrlkit.fakes.tracker.ownership.managers import Entries
 from ctrlkit.fakes.tracker.refusals import (
@@ -43,12 +44,16 @@ def make(
     name = _choose_name(core, served, plain["metadata"], action.namespace)
     plain["metadata"]["name"] = name
     _complete(served, plain)
+    complete(core, served, plain, None)
     plain = served.prepare(core, served, plain, action)
     causes = metadata.new_causes(served, plain["metadata"])
     causes += served.allocate(plain, {})
     causes += served.validate(plain, None)
     if causes:
         raise invalid(served.resource, name, *causes)
+    for text in served.warn(plain, None):
+        notice(text)
+    admit(core, served, plain, None, action.options)
     if served.custom:
         metadata.tell_of_finalizers(plain["metadata"], {})
     key = ObjectKey(action.namespace, name)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ctrlkit.fakes.tracker.admission import admit, complete
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds import metadata
 from ctrlkit.fakes.tracker.kinds.deletion import is_finished
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership import managed_fields
 from ctrlkit.fakes.tracker.ownership.managers import Entries
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, conflict, invalid, json_text, modified, unreadable_patch
@@ -49,8 +51,12 @@ def replace(
     theirs = decode(served, action, body, current.plain)
     _check_identity(served, action, theirs["metadata"])
     _check_version(served, action, current, theirs["metadata"])
-    plain = served.prepare(core, served, _combine(served, action.subresource, current, theirs), action)
+    plain = _combine(served, action.subresource, current, theirs)
+    if not action.subresource:
+        complete(core, served, plain, current.plain)
+    plain = served.prepare(core, served, plain, action)
     _check_rules(served, action.subresource, current, plain)
+    admit(core, served, plain, current.plain, action.options, subresource=action.subresource)
     counts = served.generation and action.subresource != "binding"  # a binding passes the strategy that counts by
     if counts and _spec(served, plain) != _spec(served, current.plain):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
@@ -144,12 +150,21 @@ def _check_rules(served: Strategy, subresource: str, current: Stored, plain: dic
     causes = metadata.update_causes(served, plain["metadata"], current.metadata)
     if "spec" in plain and plain["spec"] is not current.plain.get("spec"):
         causes += served.allocate(plain, current.plain)
-    if subresource != "binding":
-        causes += served.validate(plain, current.plain)
+    causes += _causes(served, subresource, current.plain, plain)
     if causes:
         raise invalid(served.resource, current.key.name, *causes)
+    for text in served.warn(plain, current.plain) if not subresource else ():
+        notice(text)
     if served.custom:
         metadata.tell_of_finalizers(plain["metadata"], current.metadata)
+
+
+def _causes(served: Strategy, subresource: str, old: Mapping[str, Any], plain: Mapping[str, Any]) -> Iterable[Cause]:
+    if subresource == "binding":
+        return ()
+    if subresource == "status" and served.validate_status is not None:
+        return served.validate_status(plain, old)
+    return served.validate(plain, old)
 
 
 def _spec(served: Strategy, plain: Mapping[str, Any]) -> dict[str, Any]:

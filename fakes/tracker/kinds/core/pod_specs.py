@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
+from ctrlkit.fakes.tracker.kinds.core.containers import (
+    Surroundings,
+    containers_causes,
+    ephemeral_containers_causes,
+    fill_in_container,
+    init_containers_causes,
+    pull_policy,
+)
+from ctrlkit.fakes.tracker.kinds.core.pod_annotations import MIRROR, annotation_causes, matching_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import pod_resource_causes, resource_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import (
+    affinity_causes,
+    gate_causes,
+    spread_causes,
+    toleration_causes,
+)
+from ctrlkit.fakes.tracker.kinds.core.pod_security import (
+    host_process_causes,
+    host_users_causes,
+    os_causes,
+    pod_security_causes,
+    visited,
+)
+from ctrlkit.fakes.tracker.kinds.core.pod_volumes import fill_in_volume, volume_causes
+from ctrlkit.fakes.tracker.kinds.metadata import annotation_causes as any_annotation_causes
 from ctrlkit.fakes.tracker.kinds.metadata import label_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.fakes.tracker.schema.quantities import quantity_value
+from ctrlkit.fakes.tracker.schema.internal import internal_text
+from ctrlkit.fakes.tracker.schema.quantities import rounded_up
 
-_FILE_MODE = 0o644
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
-_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
-_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
-_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-_NOT_NEGATIVE = "must be greater than or equal to 0"
+_NAMESERVERS_MAX, _SEARCHES_MAX, _SEARCH_CHARS_MAX = 3, 32, 2048
+_HOSTNAME_MAX = 64
+_DEADLINE_MAX_S = 2**31 - 1
 
 # ---- defaults --------------------------------------------------------------------------------------------------------
 
@@ -33,10 +56,17 @@ def fill_in_template(spec: Plain) -> None:
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:
         spec["serviceAccountName"] = spec["serviceAccount"] = account
-    for container in containers_of(spec):
-        _fill_in_container(container, shares_host_ports=bool(spec.get("hostNetwork")))
+    for container in (*containers_of(spec), *(spec.get("ephemeralContainers") or ())):
+        fill_in_container(container)
+        if container["resources"]:
+            _round(container["resources"])
     for volume in spec.get("volumes") or ():
-        _fill_in_volume(volume)
+        fill_in_volume(volume, pull_policy)
+    if "overhead" in spec:
+        spec["overhead"] = _rounded(spec["overhead"])
+    if "resources" in spec:
+        _round(spec["resources"])
+    spec.pop("schedulingGroup", None)  # its feature gate is off
 
 
 def containers_of(spec: Plain) -> Iterable[Plain]:
@@ -44,257 +74,258 @@ def containers_of(spec: Plain) -> Iterable[Plain]:
     return (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
 
 
-def _fill_in_container(container: Plain, *, shares_host_ports: bool) -> None:
-    container.setdefault("terminationMessagePath", "/dev/termination-log")
-    container.setdefault("terminationMessagePolicy", "File")
-    container.setdefault("imagePullPolicy", _pull_policy(container.get("image") or ""))
-    for port in container.get("ports") or ():
-        port.setdefault("protocol", "TCP")
-        if shares_host_ports:
-            port.setdefault("hostPort", port.get("containerPort"))
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if name in container:
-            _fill_in_probe(container[name])
-    for handler in (container.get("lifecycle") or {}).values():
-        if isinstance(handler, dict):
-            _fill_in_http_get(handler)
-    for variable in container.get("env") or ():
-        source = variable.get("valueFrom") or {}
-        if "fieldRef" in source:
-            source["fieldRef"].setdefault("apiVersion", "v1")
-        if "resourceFieldRef" in source:
-            source["resourceFieldRef"].setdefault("divisor", "0")
+def _round(resources: Plain) -> None:
+    for part in ("limits", "requests"):
+        if part in resources:
+            resources[part] = _rounded(resources[part])
 
 
-def _pull_policy(image: str) -> str:
-    """The default pull policy: Always for the tag latest, which an image without tag and digest has."""
-    if "@" in image:
-        return "IfNotPresent"
-    tag = image.rpartition("/")[2].partition(":")[2]
-    return "Always" if tag in ("", "latest") else "IfNotPresent"
-
-
-def _fill_in_probe(probe: Plain) -> None:
-    probe.setdefault("timeoutSeconds", 1)
-    probe.setdefault("periodSeconds", 10)
-    probe.setdefault("successThreshold", 1)
-    probe.setdefault("failureThreshold", 3)
-    _fill_in_http_get(probe)
-    if "grpc" in probe:
-        probe["grpc"].setdefault("service", "")
-
-
-def _fill_in_http_get(handler: Plain) -> None:
-    if "httpGet" in handler:
-        handler["httpGet"].setdefault("path", "/")
-        handler["httpGet"].setdefault("scheme", "HTTP")
-
-
-def _fill_in_volume(volume: Plain) -> None:
-    if len(volume) == 1:
-        volume["emptyDir"] = {}
-    for name in ("secret", "configMap", "projected", "downwardAPI"):
-        if name in volume:
-            volume[name].setdefault("defaultMode", _FILE_MODE)
-    if "hostPath" in volume:
-        volume["hostPath"].setdefault("type", "")
-    for item in (volume.get("downwardAPI") or {}).get("items") or ():
-        _fill_in_downward_item(item)
-    for source in (volume.get("projected") or {}).get("sources") or ():
-        if "serviceAccountToken" in source:
-            source["serviceAccountToken"].setdefault("expirationSeconds", 3600)
-        for item in (source.get("downwardAPI") or {}).get("items") or ():
-            _fill_in_downward_item(item)
-
-
-def _fill_in_downward_item(item: Plain) -> None:
-    if "fieldRef" in item:
-        item["fieldRef"].setdefault("apiVersion", "v1")
+def _rounded(amounts: Mapping[str, str]) -> dict[str, str]:
+    return {name: rounded_up(amount) for name, amount in amounts.items()}
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------
 
 
-def pod_spec_causes(spec: Object, path: str) -> Iterator[Cause]:
-    """Yield a cause for each rule that a pod spec breaks; `path` is where it is."""
-    volumes: set[str] = set()
-    for index, volume in enumerate(spec.get("volumes") or ()):
-        yield from _volume_causes(volume, f"{path}.volumes[{index}]", volumes)
-        volumes.add(volume["name"])
-    if not spec.get("containers"):
-        yield Cause.required(f"{path}.containers")
-    names: set[str] = set()
-    for kind in ("containers", "initContainers"):
-        for index, container in enumerate(spec.get(kind) or ()):
-            here = f"{path}.{kind}[{index}]"
-            yield from _container_causes(container, here, volumes)
-            if container["name"] in names:
-                yield Cause.duplicate(f"{here}.name", container["name"])
-            names.add(container["name"])
+def template_causes(template: Object, path: str) -> Iterator[Cause]:
+    """
+    Yield a cause for each rule that a pod template breaks; `path` is where it is, such as `spec.template`.
+
+    A server names labels and annotations without `metadata` here.
+    """
+    meta, spec = template["metadata"], template["spec"]
+    annotations = meta.get("annotations") or {}
+    yield from label_causes(meta.get("labels"), f"{path}.labels")
+    if annotations:
+        yield from any_annotation_causes(annotations, f"{path}.annotations")
+        yield from annotation_causes(annotations, spec, f"{path}.annotations")
+    yield from pod_spec_causes(spec, f"{path}.spec")
+    yield from matching_causes(annotations, spec, f"{path}.spec")
+    if spec.get("ephemeralContainers"):
+        text = "ephemeral containers not allowed in pod template"
+        yield Cause.forbidden(f"{path}.spec.ephemeralContainers", text)
+
+
+def pod_spec_causes(spec: Object, path: str, pod: Object | None = None) -> Iterator[Cause]:
+    """
+    Yield a cause for each rule that a pod spec breaks.
+
+    Shape   `path` is where it is; `pod` is the metadata of the pod, None if the spec is that of a template.
+    """
+    volumes: dict[str, Object] = {}
+    if "volumes" in spec:
+        yield from volume_causes(spec["volumes"], (pod or {}).get("name") or "", f"{path}.volumes", volumes)
+    claims = {claim["name"] for claim in spec.get("resourceClaims") or () if claim["name"]}
+    if "resourceClaims" in spec:
+        yield from _claims_causes(spec["resourceClaims"], f"{path}.resourceClaims", pod)
+    around = Surroundings(
+        volumes=volumes,
+        claims=claims,
+        restart_policy=spec["restartPolicy"],
+        grace_s=spec.get("terminationGracePeriodSeconds"),
+        host_users=spec.get("hostUsers") is not False,
+    )
+    containers, first = spec.get("containers") or (), spec.get("initContainers") or ()
+    yield from containers_causes(containers, f"{path}.containers", around)
+    if first:
+        yield from init_containers_causes(first, containers, f"{path}.initContainers", around)
+    if spec.get("ephemeralContainers"):
+        here = f"{path}.ephemeralContainers"
+        yield from ephemeral_containers_causes(spec["ephemeralContainers"], (*containers, *first), here, around)
+    if "resources" in spec:
+        yield from pod_resource_causes(spec, path, claims)
+    if spec.get("hostNetwork"):
+        yield from _host_network_causes(containers, f"{path}.containers", is_pod=pod is not None)
+    yield from _policy_causes(spec, path)
+    for name, rule in _FIELDS.items():
+        if name in spec:
+            yield from rule(spec, f"{path}.{name}")
+    yield from _file_key_causes(spec, path)
+
+
+def _policy_causes(spec: Object, path: str) -> Iterator[Cause]:
     if spec["restartPolicy"] not in _RESTART_POLICIES:
         yield Cause.unsupported(f"{path}.restartPolicy", spec["restartPolicy"], _RESTART_POLICIES)
     if spec["dnsPolicy"] not in _DNS_POLICIES:
         yield Cause.unsupported(f"{path}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
-    yield from label_causes(spec.get("nodeSelector"), f"{path}.nodeSelector")
-    yield from _name_causes(spec, path)
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None and not 1 <= deadline < 2**31:
-        text = "must be between 1 and 2147483647, inclusive"
-        yield Cause.wrong(f"{path}.activeDeadlineSeconds", deadline, text)
 
 
-def _name_causes(spec: Object, path: str) -> Iterator[Cause]:
-    rules = (
-        ("serviceAccountName", formats.subdomain),
-        ("nodeName", formats.subdomain),
-        ("hostname", formats.dns_label),
-        ("subdomain", formats.dns_label),
-    )
-    for name, complaints in rules:
-        if spec.get(name):
-            yield from Cause.all_wrong(f"{path}.{name}", spec[name], complaints(spec[name]))
-
-
-def _volume_causes(volume: Object, path: str, names: set[str]) -> Iterator[Cause]:
-    name = volume["name"]
-    if not name:
-        yield Cause.required(f"{path}.name")
-    else:
-        yield from Cause.all_wrong(f"{path}.name", name, formats.dns_label(name))
-    if name in names:
-        yield Cause.duplicate(f"{path}.name", name)
-    sources = [one for one in volume if one != "name"]
-    for extra in sources[1:]:
-        yield Cause.forbidden(f"{path}.{extra}", "may not specify more than 1 volume type")
-    if not sources:
-        yield Cause.required(path, "must specify a volume type")
-    if "configMap" in volume and not volume["configMap"].get("name"):
-        yield Cause.required(f"{path}.configMap.name")
-    if "secret" in volume and not volume["secret"].get("secretName"):
-        yield Cause.required(f"{path}.secret.secretName")
-    if "persistentVolumeClaim" in volume and not volume["persistentVolumeClaim"].get("claimName"):
-        yield Cause.required(f"{path}.persistentVolumeClaim.claimName")
-    if "hostPath" in volume and not volume["hostPath"].get("path"):
-        yield Cause.required(f"{path}.hostPath.path")
-
-
-def _container_causes(container: Object, path: str, volumes: set[str]) -> Iterator[Cause]:
-    name = container["name"]
-    if not name:
-        yield Cause.required(f"{path}.name")
-    else:
-        yield from Cause.all_wrong(f"{path}.name", name, formats.dns_label(name))
-    image = container.get("image") or ""
-    if not image:
-        yield Cause.required(f"{path}.image")
-    elif image != image.strip():
-        yield Cause.wrong(f"{path}.image", image, "must not have leading or trailing whitespace")
-    if container["terminationMessagePolicy"] not in _MESSAGE_POLICIES:
-        value = container["terminationMessagePolicy"]
-        yield Cause.unsupported(f"{path}.terminationMessagePolicy", value, _MESSAGE_POLICIES)
-    yield from _port_causes(container, path)
-    for index, variable in enumerate(container.get("env") or ()):
-        yield from _variable_causes(variable, f"{path}.env[{index}]")
-    yield from _mount_causes(container, path, volumes)
-    if container["imagePullPolicy"] not in _PULL_POLICIES:
-        yield Cause.unsupported(f"{path}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
-    yield from _resource_causes(container["resources"], f"{path}.resources")
-    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if probe in container:
-            yield from _probe_causes(container[probe], f"{path}.{probe}", is_readiness=probe == "readinessProbe")
-
-
-def _port_causes(container: Object, path: str) -> Iterator[Cause]:
+def _claims_causes(claims: Iterable[Object], path: str, pod: Object | None) -> Iterator[Cause]:
     names: set[str] = set()
-    for index, port in enumerate(container.get("ports") or ()):
-        here = f"{path}.ports[{index}]"
-        name = port.get("name")
-        if name:
-            complaints = formats.port_name(name)
-            yield from Cause.all_wrong(f"{here}.name", name, complaints)
-            if not complaints and name in names:
-                yield Cause.duplicate(f"{here}.name", name)
-            names.add(name)
-        if not port["containerPort"]:
-            yield Cause.required(f"{here}.containerPort")
-        else:
-            yield from port_number_causes(port["containerPort"], f"{here}.containerPort")
-        if port.get("hostPort"):
-            yield from port_number_causes(port["hostPort"], f"{here}.hostPort")
-        if port["protocol"] not in _PROTOCOLS:
-            yield Cause.unsupported(f"{here}.protocol", port["protocol"], _PROTOCOLS)
-
-
-def port_number_causes(number: int, path: str) -> Iterator[Cause]:
-    """Yield a cause for a number that is not a port."""
-    for text in formats.port_number(number):
-        yield Cause.wrong(path, number, text)
-
-
-def _variable_causes(variable: Object, path: str) -> Iterator[Cause]:
-    name = variable["name"]
-    if not name:
-        yield Cause.required(f"{path}.name")
-    else:
-        yield from Cause.all_wrong(f"{path}.name", name, formats.variable_name(name))
-    source = variable.get("valueFrom")
-    if source is None:
-        return
-    if not any(one in source for one in _SOURCES):
-        options = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
-        yield Cause.wrong(f"{path}.valueFrom", "", f"must specify one of: {options}")
-    elif variable.get("value"):
-        yield Cause.wrong(f"{path}.valueFrom", "", "may not be specified when `value` is not empty")
-    elif len(source) > 1:
-        yield Cause.wrong(f"{path}.valueFrom", "", "may not have more than one field specified at a time")
-    for reference in ("configMapKeyRef", "secretKeyRef"):
-        if reference in source:
-            here = f"{path}.valueFrom.{reference}"
-            if not source[reference].get("name"):
-                yield Cause.required(f"{here}.name")
-            key = source[reference].get("key")
-            if not key:
-                yield Cause.required(f"{here}.key")
-            else:
-                yield from Cause.all_wrong(f"{here}.key", key, formats.config_key(key))
-
-
-def _mount_causes(container: Object, path: str, volumes: set[str]) -> Iterator[Cause]:
-    places: set[str] = set()
-    for index, mount in enumerate(container.get("volumeMounts") or ()):
-        here = f"{path}.volumeMounts[{index}]"
-        if not mount["name"]:
+    for index, claim in enumerate(claims):
+        if pod and MIRROR in (pod.get("annotations") or {}):
+            yield Cause.forbidden("", "static pods do not support resource claims")
+            continue
+        here, name = f"{path}[{index}]", claim["name"]
+        if not name:
             yield Cause.required(f"{here}.name")
-        elif mount["name"] not in volumes:
-            yield Cause.missing(f"{here}.name", mount["name"])
-        place = mount["mountPath"]
-        if not place:
-            yield Cause.required(f"{here}.mountPath")
-        if place in places:
-            yield Cause.wrong(f"{here}.mountPath", place, "must be unique")
-        places.add(place)
+        elif name in names:
+            yield Cause.duplicate(f"{here}.name", name)
+        else:
+            yield from Cause.all_wrong(f"{here}.name", name, formats.dns_label(name))
+            names.add(name)
+        given = [field for field in ("resourceClaimName", "resourceClaimTemplateName") if field in claim]
+        if len(given) > 1:
+            text = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+            yield Cause.invalid(here, internal_text("PodResourceClaim", claim), text)
+        if not given:
+            text = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            yield Cause.invalid(here, internal_text("PodResourceClaim", claim), text)
+        for field in given:
+            yield from Cause.all_wrong(f"{here}.{field}", claim[field], formats.subdomain(claim[field]))
 
 
-def _resource_causes(resources: Object, path: str) -> Iterator[Cause]:
-    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    for part, values in (("limits", limits), ("requests", requests)):
-        for name, value in values.items():
-            if quantity_value(value) < 0:
-                yield Cause.wrong(f"{path}.{part}[{name}]", value, _NOT_NEGATIVE)
-    for name, value in requests.items():
-        if name in limits and quantity_value(value) > quantity_value(limits[name]):
-            text = f"must be less than or equal to {name} limit of {limits[name]}"
-            yield Cause.wrong(f"{path}.requests", value, text)
+def _host_network_causes(containers: Iterable[Object], path: str, *, is_pod: bool) -> Iterator[Cause]:
+    for index, container in enumerate(containers):
+        for place, port in enumerate(container.get("ports") or ()):
+            on_host = port.get("hostPort", 0)
+            if (is_pod or on_host) and on_host != port["containerPort"]:
+                text = "must match `containerPort` when `hostNetwork` is true"
+                yield Cause.wrong(f"{path}[{index}].ports[{place}].hostPort", on_host, text)
 
 
-def _probe_causes(probe: Object, path: str, *, is_readiness: bool) -> Iterator[Cause]:
-    handlers = [one for one in _HANDLERS if one in probe]
-    for extra in handlers[1:]:
-        yield Cause.forbidden(f"{path}.{extra}", "may not specify more than 1 handler type")
-    if not handlers:
-        yield Cause.required(path, "must specify a handler type")
-    for name in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
-        if probe.get(name, 0) < 0:
-            yield Cause.wrong(f"{path}.{name}", probe[name], _NOT_NEGATIVE)
-    if not is_readiness and probe.get("successThreshold") != 1:
-        yield Cause.wrong(f"{path}.successThreshold", probe.get("successThreshold"), "must be 1")
+def _file_key_causes(spec: Object, path: str) -> Iterator[Cause]:
+    for container, here in visited(spec, path):
+        for index, variable in enumerate(container.get("env") or ()):
+            reference = (variable.get("valueFrom") or {}).get("fileKeyRef")
+            if reference is None:
+                continue
+            name = reference.get("volumeName") or ""
+            volume = next((one for one in reversed(spec.get("volumes") or ()) if one["name"] == name), None)
+            field = f"{here}.env[{index}].valueFrom.fileKeyRef.volumeName"
+            if volume is None:
+                yield Cause.missing(field, name)
+            elif "emptyDir" not in volume:
+                yield Cause.wrong(field, name, "referenced volume must be of type emptyDir")
+
+
+# ---- the rules of single fields --------------------------------------------------------------------------------------
+
+
+def _dns_config(spec: Object, path: str) -> Iterator[Cause]:
+    """Check the configuration of DNS, which may be missing."""
+    config = spec.get("dnsConfig")
+    path = f"{path.rpartition('.')[0]}.dnsConfig"
+    if spec["dnsPolicy"] == "None":
+        if config is None:
+            yield Cause.required(path, "must provide `dnsConfig` when `dnsPolicy` is None")
+        elif not config.get("nameservers"):
+            text = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            yield Cause.required(f"{path}.nameservers", text)
+            return
+    if config:
+        yield from _resolver_causes(config, path)
+
+
+def _resolver_causes(config: Object, path: str) -> Iterator[Cause]:
+    servers, searches = config.get("nameservers") or [], config.get("searches") or []
+    if len(servers) > _NAMESERVERS_MAX:
+        yield Cause.wrong(f"{path}.nameservers", servers, f"must not have more than {_NAMESERVERS_MAX} nameservers")
+    for index, server in enumerate(servers):
+        yield from Cause.all_wrong(f"{path}.nameservers[{index}]", server, formats.sloppy_ip_address(server))
+    if len(searches) > _SEARCHES_MAX:
+        yield Cause.wrong(f"{path}.searches", searches, f"must not have more than {_SEARCHES_MAX} search paths")
+    if len(" ".join(searches)) > _SEARCH_CHARS_MAX:
+        text = f"must not have more than {_SEARCH_CHARS_MAX} characters (including spaces) in the search list"
+        yield Cause.wrong(f"{path}.searches", searches, text)
+    for index, search in enumerate(searches):
+        bare = search.removesuffix(".")
+        if search != ".":
+            yield from Cause.all_wrong(f"{path}.searches[{index}]", bare, formats.search_path(bare))
+    for index, option in enumerate(config.get("options") or ()):
+        if not option.get("name"):
+            yield Cause.required(f"{path}.options[{index}]", "must not be empty")
+
+
+def _readiness_gates(spec: Object, path: str) -> Iterator[Cause]:
+    for index, gate in enumerate(spec["readinessGates"]):
+        kind = gate["conditionType"]
+        yield from Cause.all_wrong(f"{path}[{index}].conditionType", kind, formats.label_key(kind))
+
+
+def _hostname_override(spec: Object, path: str) -> Iterator[Cause]:
+    for name in ("setHostnameAsFQDN", "hostNetwork"):
+        if spec.get(name):
+            yield Cause.forbidden(path, f"may not be specified when {name} is true")
+    name = spec["hostnameOverride"]
+    if len(name.encode()) > _HOSTNAME_MAX:
+        yield Cause.too_long(path, _HOSTNAME_MAX)
+    yield from Cause.all_wrong(path, name, formats.subdomain(name))
+
+
+def _deadline(spec: Object, path: str) -> Iterator[Cause]:
+    if not 1 <= spec["activeDeadlineSeconds"] <= _DEADLINE_MAX_S:
+        text = f"must be between 1 and {_DEADLINE_MAX_S}, inclusive"
+        yield Cause.wrong(path, spec["activeDeadlineSeconds"], text)
+
+
+def _host_aliases(spec: Object, path: str) -> Iterator[Cause]:
+    for index, alias in enumerate(spec["hostAliases"]):
+        here, address = f"{path}[{index}]", alias["ip"]
+        yield from Cause.all_wrong(f"{here}.ip", address, formats.sloppy_ip_address(address))
+        for place, name in enumerate(alias.get("hostnames") or ()):
+            yield from Cause.all_wrong(f"{here}.hostnames[{place}]", name, formats.subdomain(name))
+
+
+def _preemption_policy(spec: Object, path: str) -> Iterator[Cause]:
+    values = ("PreemptLowerPriority", "Never")
+    if not spec["preemptionPolicy"]:
+        yield Cause.required(path)
+    elif spec["preemptionPolicy"] not in values:
+        yield Cause.unsupported(path, spec["preemptionPolicy"], values)
+
+
+def _host_users(spec: Object, path: str) -> Iterator[Cause]:
+    if not spec["hostUsers"]:
+        yield from host_users_causes(spec, path.rpartition(".")[0])
+
+
+def _windows(spec: Object, path: str) -> Iterator[Cause]:
+    return host_process_causes(spec, path.rpartition(".")[0])
+
+
+def _os(spec: Object, path: str) -> Iterator[Cause]:
+    return os_causes(spec, path.rpartition(".")[0])
+
+
+def _named(name: str, complaints: Callable[[str], formats.Complaints]) -> Callable[[Object, str], Iterable[Cause]]:
+    def causes(spec: Object, path: str) -> Iterable[Cause]:
+        return Cause.all_wrong(path, spec[name], complaints(spec[name])) if spec[name] else ()
+
+    return causes
+
+
+def _of_value(name: str, rule: Callable[[Any, str], Iterable[Cause]]) -> Callable[[Object, str], Iterable[Cause]]:
+    def causes(spec: Object, path: str) -> Iterable[Cause]:
+        return rule(spec[name], path)
+
+    return causes
+
+
+_FIELDS: Mapping[str, Callable[[Object, str], Iterable[Cause]]] = {
+    "nodeSelector": _of_value("nodeSelector", label_causes),
+    "securityContext": pod_security_causes,
+    "affinity": _of_value("affinity", affinity_causes),
+    "dnsPolicy": _dns_config,
+    "readinessGates": _readiness_gates,
+    "schedulingGates": _of_value("schedulingGates", gate_causes),
+    "topologySpreadConstraints": _of_value("topologySpreadConstraints", spread_causes),
+    "restartPolicy": _windows,
+    "hostUsers": _host_users,
+    "hostnameOverride": _hostname_override,
+    "serviceAccountName": _named("serviceAccountName", formats.subdomain),
+    "nodeName": _named("nodeName", formats.subdomain),
+    "activeDeadlineSeconds": _deadline,
+    "hostname": _named("hostname", formats.dns_label),
+    "subdomain": _named("subdomain", formats.dns_label),
+    "tolerations": _of_value("tolerations", toleration_causes),
+    "hostAliases": _host_aliases,
+    "priorityClassName": _named("priorityClassName", formats.subdomain),
+    "runtimeClassName": lambda spec, path: Cause.all_wrong(
+        path, spec["runtimeClassName"], formats.subdomain(spec["runtimeClassName"])
+    ),
+    "preemptionPolicy": _preemption_policy,
+    "overhead": lambda spec, path: resource_causes({"limits": spec["overhead"]}, path),
+    "os": _os,
+}
+"""The rules of single fields, in the order in which a server looks at them."""

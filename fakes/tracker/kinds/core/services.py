@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import port_number_causes
+from ctrlkit.fakes.tracker.kinds.core.containers import port_number_causes
 from ctrlkit.fakes.tracker.kinds.metadata import label_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section

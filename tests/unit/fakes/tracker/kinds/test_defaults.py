@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ctrlkit.errors import Conflict, Invalid
 from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.fakes.tracker.kinds.core.pods import quality_of_service
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import quality_of_service
 from ctrlkit.fakes.tracker.schema import typed
 from ctrlkit.fakes.tracker.schema.types import types_of
 from ctrlkit.model import Action, MergePatch, Unstructured, Verb, custom_resource

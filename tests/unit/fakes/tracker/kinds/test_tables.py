@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ctrlkit.fakes.apiserver.tables import Include, Tables
 from ctrlkit.fakes.durations import age, format_duration
 from ctrlkit.fakes.tracker import Registry
-from ctrlkit.fakes.tracker.kinds.core.pods import pod_status
+from ctrlkit.fakes.tracker.kinds.core.pod_table import pod_status
 from ctrlkit.model import AnyResource, kinds
 
 NOW = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)

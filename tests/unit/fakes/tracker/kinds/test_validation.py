@@ -221,7 +221,12 @@ CHANGES: list[tuple[AnyResource, dict[str, Any], dict[str, Any], str]] = [
         {"clusterIP": "10.96.9.9"},
         'spec.clusterIPs[0]: Invalid value: ["10.96.9.9"]: may not change once set',
     ),
-    (PODS, a_pod(), {"containers": []}, "spec.containers: Forbidden: pod updates may not add or remove containers"),
+    (
+        PODS,
+        a_pod(),
+        {"containers": []},
+        "[spec.containers: Required value, spec.containers: Forbidden: pod updates may not",
+    ),
     (PODS, a_pod(), {"hostname": "h"}, "spec: Forbidden: pod updates may not change fields other than"),
     (
         PERSISTENT_VOLUME_CLAIMS,

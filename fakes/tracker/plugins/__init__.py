@@ -1,0 +1,1 @@
+"""The built-in admission plug-ins, a module for each subject; `ctrlkit.fakes.tracker.admission` calls them."""

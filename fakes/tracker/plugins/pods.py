@@ -1,0 +1,164 @@
+"""What the admission plug-ins that are on by default make of pods, besides those that look at accounts and quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ctrlkit.errors import Forbidden
+from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import merged_tolerations
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
+from ctrlkit.fakes.tracker.refusals import forbidden
+from ctrlkit.fakes.tracker.schema.quantities import quantity_value
+from ctrlkit.model import ObjectKey, kinds
+
+if TYPE_CHECKING:
+    from ctrlkit.fakes.tracker.core import Core
+
+_PRIORITY_CLASSES = ("scheduling.k8s.io", "priorityclasses")
+_RUNTIME_CLASSES = ("node.k8s.io", "runtimeclasses")
+_SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+"""Priority classes that every server makes itself, and their values."""
+
+_NOT_READY_S = 300
+_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_TOPOLOGY = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+
+
+def admit_pod(core: Core, pod: Plain, old: Object | None) -> None:
+    """Complete a new or changed pod. Errors: Forbidden."""
+    spec = pod["spec"]
+    if old is None:
+        if "nodeName" in spec:
+            _copy_topology(core, pod)
+        _set_priority(core, pod)
+    else:
+        for name in ("priority", "preemptionPolicy"):
+            if name not in spec and name in old["spec"]:
+                spec[name] = old["spec"][name]
+    _add_tolerations(spec)
+    if old is None and "runtimeClassName" in spec:
+        _set_overhead(core, pod)
+
+
+def refuse_overhead(core: Core, pod: Plain, old: Object | None) -> None:
+    """Refuse a new pod whose overhead is not that of its runtime class. Errors: Forbidden."""
+    if old is None and "overhead" in pod["spec"]:
+        runtime = _runtime_class(core, pod)
+        if "overhead" not in runtime:
+            raise _forbidden(pod, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
+
+
+def _forbidden(pod: Object, text: str) -> Forbidden:
+    meta = pod["metadata"]
+    return forbidden(kinds.PODS, meta.get("name") or meta.get("generateName") or "Unknown", text)
+
+
+def _find(core: Core, identity: tuple[str, str], name: str) -> Mapping[str, Any] | None:
+    stored = core.store.collection(identity).find(ObjectKey("", name))
+    return stored.plain if stored else None
+
+
+# ---- priority --------------------------------------------------------------------------------------------------------
+
+
+def _set_priority(core: Core, pod: Plain) -> None:
+    spec = pod["spec"]
+    found = _priority_class(core, pod)
+    if "metadata" in found:
+        spec["priorityClassName"] = found["metadata"]["name"]
+    priority = found.get("value", 0)
+    if spec.get("priority", priority) != priority:
+        raise _forbidden(
+            pod,
+            f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority admission "
+            f"controller computed {priority} from the given PriorityClass name",
+        )
+    spec["priority"] = priority
+    policy = found.get("preemptionPolicy") or "PreemptLowerPriority"
+    if spec.get("preemptionPolicy", policy) != policy:
+        raise _forbidden(
+            pod,
+            f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; "
+            f"priority admission controller computed {policy} from the given PriorityClass name",
+        )
+    spec["preemptionPolicy"] = policy
+
+
+def _priority_class(core: Core, pod: Plain) -> Mapping[str, Any]:
+    """Return the priority class of a pod, or the default one; {} if there is none."""
+    name = pod["spec"].get("priorityClassName")
+    if not name:
+        every = (stored.plain for stored in core.store.collection(_PRIORITY_CLASSES).within(""))
+        defaults = [one for one in every if one.get("globalDefault")]
+        return min(defaults, key=lambda one: one.get("value", 0), default={})
+    found = _find(core, _PRIORITY_CLASSES, name)
+    if found is None and name in _SYSTEM_CLASSES:
+        return {"value": _SYSTEM_CLASSES[name]}
+    if found is None:
+        raise _forbidden(pod, f"no PriorityClass with name {name} was found")
+    return found
+
+
+# ---- tolerations -----------------------------------------------------------------------------------------------------
+
+
+def _add_tolerations(spec: Plain) -> None:
+    """Let a pod stay for a while on a node that is not ready or cannot be reached, unless it says otherwise."""
+    tolerations = spec.get("tolerations") or []
+    missing = [key for key in _TAINTS if not any(_tolerates(one, key) for one in tolerations)]
+    if missing:
+        rule = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _NOT_READY_S}
+        spec["tolerations"] = [*tolerations, *({"key": key, **rule} for key in missing)]
+
+
+def _tolerates(toleration: Plain, key: str) -> bool:
+    return toleration.get("key") in (None, "", key) and toleration.get("effect") in (None, "", "NoExecute")
+
+
+# ---- runtime classes and nodes ---------------------------------------------------------------------------------------
+
+
+def _runtime_class(core: Core, pod: Object) -> Mapping[str, Any]:
+    name = pod["spec"].get("runtimeClassName")
+    if name is None:
+        return {}
+    found = _find(core, _RUNTIME_CLASSES, name)
+    if found is None:
+        raise _forbidden(pod, f'pod rejected: RuntimeClass "{name}" not found')
+    return found
+
+
+def _set_overhead(core: Core, pod: Plain) -> None:
+    spec, runtime = pod["spec"], _runtime_class(core, pod)
+    if "overhead" in runtime:
+        fixed = runtime["overhead"].get("podFixed") or {}
+        if spec.get("overhead") and _values(spec["overhead"]) != _values(fixed):
+            raise _forbidden(pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
+        if fixed:
+            spec["overhead"] = dict(fixed)
+    scheduling = runtime.get("scheduling") or {}
+    selector = dict(spec.get("nodeSelector") or {})
+    for key, value in (scheduling.get("nodeSelector") or {}).items():
+        if selector.setdefault(key, value) != value:
+            raise _forbidden(
+                pod,
+                f"conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; pod.spec.nodeSelector[{key}] = "
+                f"{selector[key]}",
+            )
+    if selector:
+        spec["nodeSelector"] = selector
+    if "scheduling" in runtime:
+        spec["tolerations"] = merged_tolerations(spec["tolerations"], scheduling.get("tolerations") or [])
+
+
+def _values(amounts: Mapping[str, str]) -> dict[str, Any]:
+    return {name: quantity_value(amount) for name, amount in amounts.items()}
+
+
+def _copy_topology(core: Core, pod: Plain) -> None:
+    node = _find(core, kinds.NODES.identity, pod["spec"]["nodeName"])
+    labels = (node or {"metadata": {}})["metadata"].get("labels") or {}
+    copied = {name: labels[name] for name in _TOPOLOGY if name in labels}
+    if copied:
+        pod["metadata"]["labels"] = {**(pod["metadata"].get("labels") or {}), **copied}
