@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache, lru_cache
 
 from ctrlkit.errors import NotAcceptable
 
@@ -40,6 +41,9 @@ class Accepted:
     form: Form
 
 
+_KEPT = 64
+"""How many Accept headers are remembered: clients have a few."""
+
 Forms = frozenset[tuple[Media, Form]]
 
 _FORMS = {
@@ -54,12 +58,14 @@ PLAIN_FORMS: Forms = frozenset((media, Form.OBJECT) for media in Media)
 DISCOVERY_FORMS: Forms = PLAIN_FORMS | {(media, Form.DISCOVERY) for media in Media}
 
 
+@cache
 def forms_of(*, has_message: bool) -> Forms:
     """Return what is made of objects: Tables and custom resources have no message, but the metadata of both has one."""
     without = {(Media.PROTOBUF, Form.TABLE), *(() if has_message else [(Media.PROTOBUF, Form.OBJECT)])}
     return frozenset((media, form) for media in Media for form in Form if form is not Form.DISCOVERY) - without
 
 
+@lru_cache(maxsize=_KEPT)
 def negotiate(accept: str, forms: Forms) -> Accepted:
     """
     Return the first of the forms that an Accept header asks for; JSON by default.
@@ -92,11 +98,12 @@ def _not_acceptable(media_types: Iterable[str]) -> NotAcceptable:
     return NotAcceptable(f"only the following media types are accepted: {', '.join(media_types)}")
 
 
-def check_route(accept: str, produced: Collection[str]) -> None:
+@lru_cache(maxsize=_KEPT)
+def check_route(accept: str, produced: tuple[str, ...]) -> None:
     """
     Refuse a request whose route produces nothing that its Accept header names. Errors: NotAcceptable.
 
-    >>> check_route("text/html", ["application/json"])
+    >>> check_route("text/html", ("application/json",))
     Traceback (most recent call last):
       ...
     ctrlkit.errors.NotAcceptable: 406: Not Acceptable
@@ -108,9 +115,10 @@ def check_route(accept: str, produced: Collection[str]) -> None:
         raise NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {', '.join(produced)}")
 
 
-def produced_by(*, lists: bool) -> list[str]:
+@cache
+def produced_by(*, lists: bool) -> tuple[str, ...]:
     """Return what the routes of a kind produce; `lists` are those that watch as well."""
-    return [media.value for media in Media] + [f"{media.value};stream=watch" for media in _STREAMED if lists]
+    return (*(media.value for media in Media), *(f"{media.value};stream=watch" for media in _STREAMED if lists))
 
 
 def media_of_status(accept: str) -> Media:

@@ -128,10 +128,11 @@ class Representation:
         if not target.served.custom:
             check_route(accept, produced_by(lists=verb in (Verb.LIST, Verb.WATCH)))
         self._envelopes = target.envelopes
-        self._accepted = negotiate(accept, forms_of(has_message=self._envelopes.message_of(*target.kind) is not None))
+        has_message = "protobuf" in accept and self._envelopes.message_of(*target.kind) is not None
+        self._accepted = negotiate(accept, forms_of(has_message=has_message))
         if verb is Verb.WATCH:
             check_streamed(self._accepted)
-        self._go_type = _go_type(target)
+        self._target = target
         self._tables = Tables(target.served, Include.parse(request.rel_url.query.get("includeObject", "")))
         self._columns_sent = False
 
@@ -169,9 +170,9 @@ class Representation:
             cut.startswith(b'{"kind":"%s"' % one.value.encode()) for one in (Form.METADATA_LIST, Form.METADATA)
         )
         if is_list and form is Form.METADATA:
-            raise _other_form(form, "a list", f"{self._go_type}List")
+            raise _other_form(form, "a list", f"{_go_type(self._target)}List")
         if is_object and form is Form.METADATA_LIST:
-            raise _other_form(form, "not a list", self._go_type)
+            raise _other_form(form, "not a list", _go_type(self._target))
         return cut
 
     def event(self, line: bytes) -> bytes:

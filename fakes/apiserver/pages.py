@@ -6,6 +6,7 @@ A page is answered whatever the method of the request, but for those about token
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from ctrlkit import clock
 from ctrlkit.errors import MethodNotAllowed
 from ctrlkit.fakes.apiserver.answers import document_answer, json_answer, text_answer
 from ctrlkit.fakes.apiserver.openapi import Document, OpenApi
+from ctrlkit.fakes.apiserver.protobuf.openapi import JSON, accepted, encode
 from ctrlkit.fakes.tracker import Registry
 
 _PLAIN = "text/plain; charset=utf-8"
@@ -39,7 +41,6 @@ _PATHS = (
 )
 _ISSUER = "https://kubernetes.default.svc"
 _FOR_AN_HOUR = {hdrs.CACHE_CONTROL: "public, max-age=3600"}
-_ANY = ("", "*/*", "application/*", "application/json")
 _YEAR = timedelta(days=365)
 
 Keys = Callable[[], Sequence[Mapping[str, Any]]]
@@ -83,7 +84,7 @@ class Pages:
     def _documents(self, request: web.BaseRequest, rest: list[str]) -> web.Response | None:
         match rest:
             case ["v2"]:
-                return _document_answer(request, self._openapi.whole())
+                return _document_answer(request, self._openapi.whole(), "v2")
             case ["v3"]:
                 return json_answer(self._openapi.index(), content_type=_PLAIN)  # as a real server calls it
             case ["v3", *root]:
@@ -105,7 +106,7 @@ class Pages:
             return web.Response(status=404)
         wanted = request.rel_url.query.get("hash", "")
         if wanted in ("", document.hash):
-            return _document_answer(request, document, is_named=bool(wanted))
+            return _document_answer(request, document, "v3", is_named=bool(wanted))
         return web.Response(
             status=301,
             headers={hdrs.LOCATION: f"/openapi/v3/{root}?hash={document.hash}", "Content-Type": "application/json"},
@@ -171,11 +172,13 @@ def _public(request: web.BaseRequest, body: Mapping[str, Any], content_type: str
     return answer
 
 
-def _document_answer(request: web.BaseRequest, document: Document, *, is_named: bool = False) -> web.Response:
+def _document_answer(
+    request: web.BaseRequest, document: Document, version: str, *, is_named: bool = False
+) -> web.Response:
     """Answer with an OpenAPI document; one that is named by its hash may be kept for a year."""
     headers = {hdrs.ETAG: f'"{document.hash}"', hdrs.VARY: "Accept", hdrs.CACHE_CONTROL: "no-cache, private"}
-    accepted = (clause.partition(";")[0].strip().lower() for clause in request.headers.get(hdrs.ACCEPT, "").split(","))
-    if not any(media in _ANY for media in accepted):
+    media = accepted(request.headers.get(hdrs.ACCEPT, ""), version)
+    if media is None:
         return web.Response(status=406, headers={hdrs.VARY: "Accept"})
     if is_named:
         expires = (clock.now() + _YEAR).strftime("%a, %d %b %Y %H:%M:%S UTC")
@@ -183,6 +186,11 @@ def _document_answer(request: web.BaseRequest, document: Document, *, is_named: 
     if headers[hdrs.ETAG] in request.headers.get(hdrs.IF_NONE_MATCH, ""):
         return web.Response(status=304, headers=headers)
     takes_gzip = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
-    answer = document_answer(document.compressed if takes_gzip else document.json)
+    if media == JSON:
+        content = document.compressed if takes_gzip else document.json
+    else:
+        content = encode(document.json, version)
+        content = gzip.compress(content, compresslevel=1, mtime=0) if takes_gzip else content
+    answer = document_answer(content, content_type=media)
     answer.headers.update(headers | ({hdrs.CONTENT_ENCODING: "gzip"} if takes_gzip else {}))
     return answer

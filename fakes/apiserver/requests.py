@@ -189,7 +189,7 @@ def _as_json(request: web.BaseRequest, body: bytes, target: Target) -> bytes | N
 
 def _options_as_json(body: bytes) -> bytes:
     try:
-        options = ENVELOPES.read(body, "v1", "DeleteOptions")
+        options = ENVELOPES.read(body, "v1", "DeleteOptions", only=True)
     except Unreadable as error:
         raise BadRequest(str(error)) from None
     if options["kind"] != "DeleteOptions":

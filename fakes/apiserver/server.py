@@ -180,7 +180,7 @@ class ApiServer:
         match root, *(["", *parts] if root == "api" else parts):
             case ["version"]:
                 _check_get(request)
-                check_route(accept, [Media.JSON.value])
+                check_route(accept, (Media.JSON.value,))
                 return json_answer(discovery.version_document(self._registry.release))
             case ["apis"] | ["api", ""]:
                 return self._discover_groups(request, core=root == "api")

@@ -65,7 +65,8 @@ class Codec:
             slots = {number: self._slot(one, special) for number, one in message.fields.items()}
             known = {number: (_wire_types(one), one.go_name) for number, one in message.fields.items()}
             missing = tuple(slot for slot in slots.values() if slot.field.is_inline or not slot.omits_zero)
-            plan = self._plans[message.full_name] = _Plan(message.name, known, slots, missing, special)
+            name = (special.go_name if special else "") or message.name
+            plan = self._plans[message.full_name] = _Plan(name, known, slots, missing, special)
         return plan
 
     def _slot(self, one: Field, special: Special | None) -> _Slot:
@@ -95,15 +96,15 @@ class Codec:
                 items = shown.setdefault(one.json_name, [])
                 items += (slot.read(value),) if wire_type == slot.wire_type else _unpacked(slot, value)
             elif one.mark == "{}":
-                name, item = self._entry(slot, value)
-                shown.setdefault(one.json_name, {})[name] = item
-            elif one.is_message:
-                parts.setdefault(number, []).append(value)
+                name, item = wire.read_entry(value, part[2])
+                shown.setdefault(one.json_name, {})[_read_text(name)] = slot.read(item)
             else:
                 _show(shown, slot, slot.read(value))
+                if one.is_message:
+                    parts.setdefault(number, []).append(value)
         for number, found in parts.items():
-            slot = plan.slots[number]
-            _show(shown, slot, slot.read(found[0] if len(found) == 1 else _joined(found)))
+            if len(found) > 1:
+                _show(shown, plan.slots[number], plan.slots[number].read(joined(found)))
         for slot in plan.shown_if_missing:
             if slot.field.json_name not in shown and (not slot.field.is_inline or slot.field.number not in parts):
                 _show(shown, slot, self._missing(slot))
@@ -114,16 +115,6 @@ class Codec:
         if slot.may_be_absent:
             return None
         return slot.read((b"", 0, 0)) if slot.field.is_message else _ZEROS[slot.field.type]
-
-    def _entry(self, slot: _Slot, part: Part) -> tuple[str, Any]:
-        """Return a map's key and value, which travel as a message of two fields."""
-        name, value = "", (b"", 0, 0)
-        for number, _, found in wire.read_fields(part, slot.field.go_name, _ENTRY):
-            if number == 1:
-                name = _read_text(found)
-            else:
-                value = found
-        return name, slot.read(value)
 
     def _reader(self, one: Field) -> Callable[[Any], Any]:
         if not one.is_message:
@@ -191,10 +182,10 @@ def _unpacked(slot: _Slot, part: Part) -> Iterable[Any]:
         yield slot.read(value)
 
 
-def _joined(parts: list[Part]) -> Part:
+def joined(parts: list[Part]) -> Part:
     """Return what several values of a field are together: messages are merged when their bytes are joined."""
-    joined = b"".join(data[at:end] for data, at, end in parts)
-    return joined, 0, len(joined)
+    whole = b"".join(data[at:end] for data, at, end in parts)
+    return whole, 0, len(whole)
 
 
 def _read_text(part: Part) -> str:
@@ -222,9 +213,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "int32": lambda value: wire.signed(value, 32),
     "int64": lambda value: wire.signed(value, 64),
 }
-
-
-_ENTRY: wire.Known = {1: ((LENGTH,), "key"), 2: ((LENGTH,), "value")}
 
 
 def _written(plan: _Plan, shown: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from ctrlkit.fakes.apiserver.protobuf import wire
-from ctrlkit.fakes.apiserver.protobuf.codec import Codec
+from ctrlkit.fakes.apiserver.protobuf.codec import Codec, joined
 from ctrlkit.fakes.apiserver.protobuf.messages import RUNTIME, Message, messages_of
 from ctrlkit.fakes.apiserver.protobuf.wire import Malformed, Part
 
@@ -39,11 +39,12 @@ class Envelopes:
 
     codec: Codec
 
-    def read(self, body: bytes, api_version: str, kind: str) -> dict[str, Any]:
+    def read(self, body: bytes, api_version: str, kind: str, *, only: bool = False) -> dict[str, Any]:
         """
         Return the object of a body; the kind is as given where the body names none.
 
-        Shape   Of a kind that the release does not have, only the kind: whoever handles it will refuse it.
+        Shape   Of a kind that the release does not have the object has nothing but its kind: whoever handles it will
+                refuse it. With `only` this is so of any kind but the given one, which is read whatever its apiVersion.
         Errors  Unreadable, in the words of a real server.
         """
         if not body:
@@ -56,8 +57,10 @@ class Envelopes:
             named, raw = self._open(body)
         except Malformed as error:
             raise Unreadable(str(error)) from None
-        api_version, kind = named.get("apiVersion") or api_version, named.get("kind") or kind
-        message = self.message_of(api_version, kind)
+        expected, wanted = api_version, kind
+        kind = named.get("kind") or kind
+        api_version = named.get("apiVersion") or api_version
+        message = self.message_of(expected if only else api_version, kind) if not only or kind == wanted else None
         try:
             fields = {} if message is None else self.codec.read(message, raw)
         except Malformed as error:
@@ -68,14 +71,16 @@ class Envelopes:
     def _open(self, body: bytes) -> tuple[Mapping[str, Any], Part]:
         """Return the type that a body names, and where its object lies."""
         type_meta = self.codec.messages.of_type(f"{RUNTIME}.TypeMeta")
-        named: dict[str, Any] = {}
+        heads: list[Part] = []
+        named: Mapping[str, Any] = {}
         raw: Part = (b"", 0, 0)
         for number, _, value in wire.read_fields((body, len(PREFIX), len(body)), "Unknown", _UNKNOWN):
             if number == _TYPE_META:
-                named |= self.codec.read(type_meta, value)
+                heads.append(value)
+                named = self.codec.read(type_meta, value)
             elif number == _RAW:
                 raw = value
-        return named, raw
+        return named if len(heads) <= 1 else self.codec.read(type_meta, joined(heads)), raw
 
     def message_of(self, api_version: str, kind: str) -> Message | None:
         """Return the message of a kind; None if it is not one of the release's own."""

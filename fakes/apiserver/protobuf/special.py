@@ -27,12 +27,13 @@ class Special:
     How one type travels.
 
     Shape   `read` converts its fields to JSON, and is told whether the message had any byte. `write` converts JSON to
-            fields; None stands for no bytes.
+            fields; None stands for no bytes. `go_name` is the name that errors have, if it is another than the type's.
     """
 
     read: Callable[[Fields, bool], Any]
     write: Callable[[Any], Fields | None]
     is_list: bool = False
+    go_name: str = ""
 
 
 def _read_time(fields: Fields, there: bool) -> str | None:  # noqa: FBT001 - as Special.read
@@ -130,8 +131,8 @@ _NAMED_LIST = Special(lambda fields, _: fields["items"], lambda value: {"items":
 _RAW_OBJECT = Special(_read_raw, _write_raw)
 
 SPECIAL: Mapping[str, Special] = {
-    f"{META}.Time": Special(_read_time, _write_time),
-    f"{META}.MicroTime": Special(_read_micro_time, _write_micro_time),
+    f"{META}.Time": Special(_read_time, _write_time, go_name="Timestamp"),
+    f"{META}.MicroTime": Special(_read_micro_time, _write_micro_time, go_name="Timestamp"),
     f"{META}.FieldsV1": Special(_read_raw, _write_field_set),
     f"{META}.Verbs": _NAMED_LIST,
     f"{RUNTIME}.RawExtension": _RAW_OBJECT,

@@ -75,10 +75,34 @@ def read_fields(part: Part, owner: str, known: Known) -> Iterator[tuple[int, int
                 raise Malformed(f"proto: wrong wireType = {wire_type} for field {expected[1]}")
             value, at = _read_value(data, at, end, wire_type)
             yield number, wire_type, value
-        elif wire_type == START_GROUP:
-            at = _skip_group(data, start, end)
         else:
-            _, at = _read_value(data, at, end, wire_type)
+            at = _skip(data, start, end)
+
+
+def read_entry(part: Part, outer_end: int) -> tuple[Part, Part]:
+    """
+    Read an entry of a map, a message of two fields: where its key and its value lie.
+
+    Go's code takes whatever stands there for texts or messages, up to the end of the message that has the map.
+
+    Errors  Malformed.
+    """
+    data, at, end = part
+    found: dict[int, Part] = {}
+    while at < end:
+        start = at
+        tag, at = read_varint(data, at, outer_end)
+        if tag >> 3 in _ENTRY:
+            found[tag >> 3], at = _read_value(data, at, outer_end, LENGTH)
+            continue
+        at = _skip(data, start, outer_end)
+        if at > end:
+            raise Malformed("unexpected EOF")
+    return found.get(1, _NOTHING), found.get(2, _NOTHING)
+
+
+_ENTRY = (1, 2)
+_NOTHING: Part = (b"", 0, 0)
 
 
 def _read_value(data: bytes, at: int, end: int, wire_type: int) -> tuple[Any, int]:
@@ -100,13 +124,16 @@ def _read_value(data: bytes, at: int, end: int, wire_type: int) -> tuple[Any, in
     return value, after
 
 
-def _skip_group(data: bytes, at: int, end: int) -> int:
+def _skip(data: bytes, at: int, end: int) -> int:
+    """Return where a field ends that nobody knows, a group with all that is in it."""
     depth = 0
     while at < end:
         tag, at = read_varint(data, at, end)
         if tag & 7 == START_GROUP:
             depth += 1
         elif tag & 7 == END_GROUP:
+            if depth == 0:
+                raise Malformed("proto: unexpected end of group")
             depth -= 1
         else:
             _, at = _read_value(data, at, end, tag & 7)

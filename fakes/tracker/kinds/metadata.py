@@ -173,8 +173,7 @@ def check_kind(resource: AnyResource, body: Plain, *, custom: bool) -> None:
     problem = "" if custom else _kind_problem(resource, kind, api_version)
     if problem:
         version = api_version.rpartition("/")[2]
-        wanted = qualified_kind(resource)
-        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {wanted}: {problem}')
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {problem}')
     if kind == resource.kind and api_version != resource.api_version:
         raise bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version "

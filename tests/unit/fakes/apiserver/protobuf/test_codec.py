@@ -262,3 +262,32 @@ def test_each_release_has_its_own_messages() -> None:
     assert older.of_kind("scheduling.k8s.io/v1alpha2", "PodGroup") is None
     assert newer.of_kind("scheduling.k8s.io/v1alpha2", "PodGroup") is not None
     assert envelopes_of("1.34") is envelopes_of("1.34")
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"\x0a\x02\x00\x01\x08\x01", "proto: ObjectMeta: illegal tag 0 (wire type 0)"),
+        (b"\x0a\x04\x42\x02\x00\x01", "proto: Timestamp: illegal tag 0 (wire type 0)"),
+        (b"\x12\x02\x0c\x01", "proto: unexpected end of group"),
+        (b"\x12\x02\x08\x05", "unexpected EOF"),
+    ],
+)
+def test_the_first_mistake_counts_and_bears_the_name_of_its_type(raw: bytes, words: str) -> None:
+    """Parts are read where they stand, an entry of a map without a look at its wire types."""
+    with pytest.raises(Unreadable) as refused:
+        read(envelope("v1", "ConfigMap", raw))
+
+    assert str(refused.value) == words
+
+
+def test_a_kind_that_is_named_twice_is_named_by_both_together() -> None:
+    first, second = b"\x0a\x0f\x0a\x02v1\x12\x09ConfigMap", b"\x0a\x07\x0a\x05demo1"
+    assert read(EMPTY + first + second + b"\x12\x00")["apiVersion"] == "demo1"
+    assert read(EMPTY + first + second + b"\x12\x00")["kind"] == "ConfigMap"
+
+
+def test_what_is_not_the_wanted_kind_is_not_read() -> None:
+    body = envelope("v1", "Secret", b"\xff")
+
+    assert ENVELOPES.read(body, "v1", "DeleteOptions", only=True) == {"kind": "Secret", "apiVersion": "v1"}
