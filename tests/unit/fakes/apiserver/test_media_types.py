@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.apiserver.protobuf import ENVELOPES, wire
+from ctrlkit.fakes.apiserver.protobuf.openapi import encode
 from ctrlkit.fakes.clientset.clientset import seed
 from ctrlkit.fakes.tracker import Tracker
 from tests.support.effort import tries
@@ -358,3 +359,15 @@ async def test_what_is_the_same_in_each_media_type() -> None:
         ]
 
     assert answers[0] == answers[1] == answers[2]
+
+
+@pytest.mark.parametrize(("path", "version"), [("/openapi/v2", "v2"), ("/openapi/v3/apis/apps/v1", "v3")])
+async def test_openapi_documents_come_in_protobuf_too(path: str, version: str) -> None:
+    """Under the entity tag that they have as JSON."""
+    media = f"application/com.github.proto-openapi.spec.{version}@v1.0+protobuf"
+    async with calling() as caller:
+        _, _, document = await caller.ask("GET", path)
+        status, content_type, body = await caller.ask("GET", path, accept=f"{media},{JSON}")
+
+    assert (status, content_type) == (200, media.replace("@", "."))
+    assert body == encode(document, version)

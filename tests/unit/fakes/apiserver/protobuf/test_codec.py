@@ -269,7 +269,7 @@ def test_each_release_has_its_own_messages() -> None:
     [
         (b"\x0a\x02\x00\x01\x08\x01", "proto: ObjectMeta: illegal tag 0 (wire type 0)"),
         (b"\x0a\x04\x42\x02\x00\x01", "proto: Timestamp: illegal tag 0 (wire type 0)"),
-        (b"\x12\x02\x0c\x01", "proto: unexpected end of group"),
+        (b"\x12\x02\x1c\x01", "proto: unexpected end of group"),
         (b"\x12\x02\x08\x05", "unexpected EOF"),
     ],
 )
