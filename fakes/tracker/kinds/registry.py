@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,12 +55,14 @@ class Registry:
     def __init__(self, release_name: str = NEWEST) -> None:
         self._types = types_of(release_name)
         self._by_path: dict[tuple[str, str, str], Strategy | KindFacts] = {}
+        self._versions: Counter[tuple[str, str]] = Counter()
         self._by_kind: dict[tuple[str, str], tuple[str, str, str]] = {}
         self.release: str = release_name
         """The Kubernetes release that is served, such as "1.36"."""
         for facts in release(release_name).kinds:
             path = (facts.group, facts.version, facts.plural)
             self._by_path[path] = facts
+            self._versions[path[:2]] += 1
             self._by_kind[facts.api_version, facts.kind] = path
 
     def find(self, group: str, version: str, plural: str) -> Strategy | None:
@@ -82,7 +85,7 @@ class Registry:
 
     def has_version(self, group: str, version: str) -> bool:
         """Whether any kind is served in a group at a version."""
-        return any(path[:2] == (group, version) for path in self._by_path)
+        return self._versions[group, version] > 0
 
     def is_own(self, group: str) -> bool:
         """Whether the release itself serves a group."""
@@ -100,6 +103,7 @@ class Registry:
         """Serve a kind, or replace its strategy."""
         resource = served.resource
         path = (resource.group, resource.version, resource.plural)
+        self._versions[path[:2]] += path not in self._by_path
         self._by_path[path] = served
         named = self._by_kind.get((resource.api_version, resource.kind), path)
         if named == path:
@@ -128,7 +132,8 @@ class Registry:
     def unregister(self, resource: AnyResource) -> None:
         """Stop serving a kind at this version."""
         path = (resource.group, resource.version, resource.plural)
-        self._by_path.pop(path, None)
+        if self._by_path.pop(path, None) is not None:
+            self._versions[path[:2]] -= 1
         if self._by_kind.get((resource.api_version, resource.kind)) == path:
             del self._by_kind[resource.api_version, resource.kind]
 
