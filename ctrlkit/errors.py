@@ -28,7 +28,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
       ApiError               the server answered with a Status of failure; one class for each reason
         BadRequest Unauthorized Forbidden NotFound MethodNotAllowed NotAcceptable Invalid
         Conflict AlreadyExists Gone (Expired) RequestEntityTooLarge UnsupportedMediaType
-        TooManyRequests InternalError StoreReadError ServerTimeout Timeout ServiceUnavailable
+        TooManyRequests (DisruptionBudgetViolated) InternalError StoreReadError ServerTimeout Timeout ServiceUnavailable
 
 A message says what was tried on what, the fact, the next step, and in brackets the evidence. It never holds a body or
 a secret; the server's text is cut at 256 characters. What code needs is on the class and its attributes, never in the
@@ -170,6 +170,8 @@ class ApiError(CtrlkitError):
         code = code if isinstance(code, int) and 100 <= code <= 999 else 500
         reason = _text(status.get("reason"))
         kind = _BY_REASON.get(reason) or _BY_CODE.get(code, ApiError)
+        if kind is TooManyRequests and _budget_cause(details):
+            kind = DisruptionBudgetViolated
         metadata, asked_s = status.get("metadata"), details.get("retryAfterSeconds")
         return kind(
             _text(status.get("message")) or reason or f"status {code}",
@@ -349,6 +351,32 @@ class TooManyRequests(ApiError):
     code = 429
     reason = "TooManyRequests"
     next_step = "try again after the time the server asks for"
+
+
+class DisruptionBudgetViolated(TooManyRequests):
+    """
+    An eviction that the pod's disruption budget does not allow now; try it again later.
+
+    >>> told = "The disruption budget web needs 2 healthy pods and has 2 currently"
+    >>> cause = {"reason": "DisruptionBudget", "message": told}
+    >>> error = ApiError.of_status({"code": 429, "reason": "TooManyRequests", "details": {"causes": [cause]}})
+    >>> type(error).__name__, error.budget
+    ('DisruptionBudgetViolated', 'The disruption budget web needs 2 healthy pods and has 2 currently')
+
+    `retry_after_s` is None where the server does not say when: what frees the budget is another pod that becomes ready.
+    """
+
+    next_step = "try again when more of the pods are ready, or after retry_after_s"
+
+    @property
+    def budget(self) -> str:
+        """What the server says of the budget."""
+        return _text(_budget_cause(self.details).get("message"))
+
+
+def _budget_cause(details: Mapping[str, Any]) -> Mapping[str, Any]:
+    causes = details.get("causes") or ()
+    return next((cause for cause in causes if cause.get("reason") == "DisruptionBudget"), {})
 
 
 class InternalError(ApiError):

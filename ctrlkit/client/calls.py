@@ -17,6 +17,7 @@ from ctrlkit.client.writes import note
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, CtrlkitError
 from ctrlkit.model import Action, Bookmark, Lines, Resource, Transport, WatchEvent
+from ctrlkit.model.streams import Connection, StreamTransport
 from ctrlkit.wire.answers import Answer, check_answer, wrong_namespace
 from ctrlkit.wire.codec import Codec
 from ctrlkit.wire.routes import check_action
@@ -97,6 +98,30 @@ class Calls:
             with attempting(action):
                 lines = await stack.enter_async_context(self._transport.watch(action))
             yield EventBatches(lines, codec, action)
+
+    @asynccontextmanager
+    async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a text; its pieces come as they arrive."""
+        check_action(action)
+        async with AsyncExitStack() as stack:
+            with attempting(action):
+                pieces = await stack.enter_async_context(self._streams(action).read(action))
+            yield pieces
+
+    @asynccontextmanager
+    async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
+        """Open a connection with channels."""
+        check_action(action)
+        async with AsyncExitStack() as stack:
+            with attempting(action):
+                connection = await stack.enter_async_context(self._streams(action).connect(action, protocols))
+            yield connection
+
+    def _streams(self, action: Action) -> StreamTransport:
+        if not (hasattr(self._transport, "read") and hasattr(self._transport, "connect")):
+            kind = type(self._transport).__name__
+            raise TypeError(f"{action}: a {kind} opens no byte streams; use a transport that does, as RestTransport")
+        return cast("StreamTransport", self._transport)
 
 
 @contextmanager

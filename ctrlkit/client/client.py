@@ -6,16 +6,16 @@ import builtins
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from ctrlkit.client.bodies import patch_body, replacement, whole_object
+from ctrlkit.client.actions import DryRun, Propagation, collection, named, patching, whole
+from ctrlkit.client.bodies import replacement, whole_object
 from ctrlkit.client.calls import Calls
 from ctrlkit.client.list_watch import PAGE_SIZE, ClientListWatch, list_all
+from ctrlkit.client.pods import PodVerbs
 from ctrlkit.client.scale import Scale, read_scale
-from ctrlkit.errors import BadRequest
+from ctrlkit.client.subresource import Subresource
 from ctrlkit.model import (
-    Action,
     AnyResource,
     ApplyPatch,
     FieldSelector,
@@ -34,24 +34,10 @@ from ctrlkit.model import (
 from ctrlkit.names import program_name
 
 T = TypeVar("T")
+F = TypeVar("F")
 
 
-class DryRun(Enum):
-    """Whether a write is carried out, or only validated and answered as if it were."""
-
-    NO = "no"
-    ALL = "All"
-
-
-class Propagation(Enum):
-    """What happens to dependents when their owner is deleted."""
-
-    BACKGROUND = "Background"
-    FOREGROUND = "Foreground"
-    ORPHAN = "Orphan"
-
-
-class Client:
+class Client(PodVerbs):
     """
     The verbs of the API over one Transport: HTTP to a server, or a fake.
 
@@ -94,7 +80,7 @@ class Client:
 
             pod = await client.get(PODS, "demo/web-0")
         """
-        action = _named(Verb.GET, resource, key, subresource=subresource)
+        action = named(Verb.GET, resource, key, subresource=subresource)
         return await self._calls.do_for_object(resource, action)
 
     async def get_metadata(self, resource: AnyResource, key: ObjectKey | str) -> Unstructured:
@@ -103,7 +89,7 @@ class Client:
 
             owners = (await client.get_metadata(PODS, "demo/web-0"))["metadata"]["managedFields"]
         """
-        answer = await self._calls.do(_named(Verb.GET, resource.metadata_only(), key))
+        answer = await self._calls.do(named(Verb.GET, resource.metadata_only(), key))
         return self._calls.codec(resource.of(Unstructured)).decode_object(answer)
 
     async def list(
@@ -121,7 +107,7 @@ class Client:
             for pod in await client.list(PODS, namespace="demo", label_selector="app=web"):
                 print(pod.key)
         """
-        scope = _collection(Verb.LIST, resource, namespace, label_selector, field_selector)
+        scope = collection(Verb.LIST, resource, namespace, label_selector, field_selector)
         action = replace(scope, options=replace(scope.options, limit=page_size))
         snapshot = (await list_all(self._calls, resource, action)).snapshot
         for error in snapshot.unreadable:
@@ -150,7 +136,7 @@ class Client:
 
         This is the bare stream: it ends when the server likes. Controllers use an informer, which never does.
         """
-        scope = _collection(Verb.WATCH, resource, namespace, label_selector, field_selector)
+        scope = collection(Verb.WATCH, resource, namespace, label_selector, field_selector)
         options = replace(
             scope.options, resource_version=resource_version, timeout_s=timeout_s, allow_watch_bookmarks=True
         )
@@ -167,7 +153,7 @@ class Client:
         field_selector: FieldSelector | str = "",
     ) -> ClientListWatch[T]:
         """Return the ListWatch of a collection, from which an informer reads."""
-        scope = _collection(Verb.LIST, resource, namespace, label_selector, field_selector)
+        scope = collection(Verb.LIST, resource, namespace, label_selector, field_selector)
         return ClientListWatch(self._calls, resource, scope)
 
     # ---- writing ----------------------------------------------------------------------------------------------------
@@ -183,7 +169,7 @@ class Client:
         The body may be a mapping, a Struct, a dataclass or a model of the kubernetes package; `apiVersion` and `kind`
         are filled in. Errors besides the client's: TypeError, ValueError for a body of another kind.
         """
-        action = _whole(Verb.CREATE, resource, whole_object(resource, body), self._write_options(dry_run))
+        action = whole(Verb.CREATE, resource, whole_object(resource, body), self._write_options(dry_run))
         del body  # it may hold a secret, and a traceback show the values of variables
         if namespace is not None:
             action = replace(action, namespace=namespace)
@@ -201,7 +187,7 @@ class Client:
 
         Errors besides the client's: TypeError for Structs and dataclasses, which hold part of the object only.
         """
-        action = _whole(Verb.UPDATE, resource, replacement(resource, body), self._write_options(dry_run))
+        action = whole(Verb.UPDATE, resource, replacement(resource, body), self._write_options(dry_run))
         del body  # as in create
         action = replace(action, subresource=subresource)
         return await self._calls.do_for_object(resource, action)
@@ -232,7 +218,7 @@ class Client:
 
         Custom resources take JsonPatch, MergePatch and ApplyPatch; built-in kinds StrategicMergePatch as well.
         """
-        action = _patching(resource, key, patch, self._write_options(dry_run))
+        action = patching(resource, key, patch, self._write_options(dry_run))
         action = replace(action, subresource=subresource)
         return await self._calls.do_for_object(resource, action)
 
@@ -281,7 +267,7 @@ class Client:
             precondition_uid=uid,
             precondition_version=version,
         )
-        await self._calls.do(replace(_named(Verb.DELETE, resource, key), options=options))
+        await self._calls.do(replace(named(Verb.DELETE, resource, key), options=options))
 
     async def delete_collection(
         self,
@@ -297,7 +283,7 @@ class Client:
 
             await client.delete_collection(PODS, namespace="demo", label_selector="app=web")
         """
-        scope = _collection(Verb.DELETE_COLLECTION, resource, namespace, label_selector, field_selector)
+        scope = collection(Verb.DELETE_COLLECTION, resource, namespace, label_selector, field_selector)
         policy = propagation.value if propagation else ""
         await self._calls.do(replace(scope, options=replace(scope.options, propagation_policy=policy)))
 
@@ -309,7 +295,7 @@ class Client:
 
             scale = await client.get_scale(STATEFULSETS, "demo/web")
         """
-        action = _named(Verb.GET, resource, key, subresource="scale")
+        action = named(Verb.GET, resource, key, subresource="scale")
         return read_scale(action, await self._calls.do(action))
 
     async def set_scale(self, resource: AnyResource, key: ObjectKey | str, replicas: int) -> Scale:
@@ -319,12 +305,35 @@ class Client:
             await client.set_scale(STATEFULSETS, "demo/web", 5)
         """
         action = replace(
-            _named(Verb.PATCH, resource, key, subresource="scale"),
+            named(Verb.PATCH, resource, key, subresource="scale"),
             body={"spec": {"replicas": replicas}},
             patch_type=PatchType.MERGE,
             options=self._write_options(DryRun.NO),
         )
         return read_scale(action, await self._calls.do(action))
+
+    # ---- other subresources -----------------------------------------------------------------------------------------
+
+    @overload
+    def subresource(self, resource: AnyResource, key: ObjectKey | str, name: str) -> Subresource[Unstructured]: ...
+
+    @overload
+    def subresource(
+        self, resource: AnyResource, key: ObjectKey | str, name: str, *, form: type[F]
+    ) -> Subresource[F]: ...
+
+    def subresource(
+        self, resource: AnyResource, key: ObjectKey | str, name: str, *, form: type[Any] = Unstructured
+    ) -> Subresource[Any]:
+        """
+        Return a subresource of an object, to get, create, update or patch it; answers are decoded to `form`.
+
+            token = await client.subresource(SERVICE_ACCOUNTS, "demo/bot", "token").create({})
+            print(token.at("status.expirationTimestamp"))
+        """
+        action = named(Verb.GET, resource, key, subresource=name)
+        action = replace(action, options=Options())
+        return Subresource(self._calls, action, resource.of(form), self._write_options(DryRun.NO))
 
     # ---- how --------------------------------------------------------------------------------------------------------
 
@@ -336,43 +345,3 @@ async def _one_by_one(batches: AsyncIterator[Sequence[WatchEvent[T]]]) -> AsyncG
     async for batch in batches:
         for event in batch:
             yield event
-
-
-def _named(verb: Verb, resource: AnyResource, key: ObjectKey | str, *, subresource: str = "") -> Action:
-    try:
-        namespace, name = ObjectKey.of(key)
-    except ValueError as error:
-        if not isinstance(key, str):
-            raise ValueError(f"{verb} {resource}: {error}") from None  # a slip of the program, not of a name
-        raise BadRequest(str(error), attempted=f"{verb} {resource}") from None
-    options = Options(metadata_only=verb is Verb.GET and resource.is_metadata_only)
-    return Action(
-        verb=verb, resource=resource, namespace=namespace, name=name, subresource=subresource, options=options
-    )
-
-
-def _whole(verb: Verb, resource: AnyResource, plain: dict[str, Any], options: Options) -> Action:
-    metadata = plain.get("metadata") or {}
-    namespace, name = metadata.get("namespace") or "", metadata.get("name") or ""
-    return Action(verb=verb, resource=resource, namespace=namespace, name=name, body=plain, options=options)
-
-
-def _patching(resource: AnyResource, key: ObjectKey | str, patch: Patch, options: Options) -> Action:
-    named = _named(Verb.PATCH, resource, key)
-    body, patch_type, force = patch_body(resource, named.key, patch)
-    return replace(named, body=body, patch_type=patch_type, options=replace(options, force=force))
-
-
-def _collection(
-    verb: Verb,
-    resource: AnyResource,
-    namespace: str,
-    label_selector: LabelSelector | str,
-    field_selector: FieldSelector | str,
-) -> Action:
-    options = Options(
-        label_selector=str(label_selector),
-        field_selector=str(field_selector),
-        metadata_only=not verb.writes and resource.is_metadata_only,
-    )
-    return Action(verb=verb, resource=resource, namespace=namespace, options=options)

@@ -42,7 +42,9 @@ class Options:
     """
     The options of a call, by the API's names in snake case; empty, None or False means not sent.
 
-    Shape   `metadata_only` asks a reading verb for the metadata of objects alone; it travels in a header.
+    Shape   `metadata_only` asks a reading verb for the metadata of objects alone; it travels in a header. `parameters`
+            are those that one subresource has for itself, by their names in the query, such as a log's
+            `("tailLines", "10")`; a name may be there several times, as `command` of an exec is.
     Units   `timeout_s` whole seconds after which the server ends a list or watch; `grace_period_s` whole seconds.
     """
 
@@ -64,6 +66,7 @@ class Options:
     grace_period_s: int | None = None
     precondition_uid: str = ""
     precondition_version: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

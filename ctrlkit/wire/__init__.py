@@ -5,6 +5,8 @@ HTTP and TLS: where the server is, how an Action travels, and what the answers m
     endpoint.py     Endpoint: an API server as one user reaches it
     transport.py    RestTransport: Action -> HTTP -> bytes; time limits, retries
     connections.py  the pool: which connection a request goes over, and that it goes once
+    streams.py      the lines of a watch, the pieces of a text, as they arrive
+    websocket.py    connections with channels over WebSocket
     errors.py       refusals and exceptions of the HTTP library -> ApiError, TransportError
     secrets.py      text that is not shown, exceptions that leave their frames behind
     metrics.py      RestCollector: requests, for Prometheus

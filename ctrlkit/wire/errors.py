@@ -142,13 +142,13 @@ def can_be_sent(value: str) -> bool:
     return not any(character in _FORBIDDEN or "\ud800" <= character <= "\udfff" for character in value)
 
 
-def broken(error: BaseException | None, *, attempted: str, evidence: str, unfinished: int) -> StreamBroken:
-    """Make the error for a watch that was cut; `unfinished` bytes of a line had come."""
+def broken(
+    error: BaseException | None, *, attempted: str, evidence: str, unfinished: int, next_step: str
+) -> StreamBroken:
+    """Make the error for a watch or a text that was cut; `unfinished` bytes of a line had come."""
     within = f"within a line, after {unfinished} bytes of it" if unfinished else "before the server had ended it"
     cause = f" -> {type(error).__name__}" if error is not None else ""
-    return StreamBroken(
-        f"{attempted}: the stream was cut {within}; watch again from the last version [{evidence}{cause}]"
-    )
+    return StreamBroken(f"{attempted}: the stream was cut {within}; {next_step} [{evidence}{cause}]")
 
 
 def was_cut(error: TransportError) -> bool:

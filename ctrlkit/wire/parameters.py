@@ -31,7 +31,7 @@ def _read_dry_run(text: str) -> bool:
     return True
 
 
-def _read_int64(text: str) -> int:
+def read_int64(text: str) -> int:
     """A whole number, as Go reads it: nothing but digits, and no more of them than fit."""
     if re.fullmatch(r"[+-]?[0-9]{1,64}", text) and -(2**63) <= (number := int(text)) < 2**63:
         return number
@@ -54,11 +54,11 @@ class _Parameter:
 _PARAMETERS = (
     _Parameter("labelSelector", "label_selector"),
     _Parameter("fieldSelector", "field_selector"),
-    _Parameter("limit", "limit", str, _read_int64),
+    _Parameter("limit", "limit", str, read_int64),
     _Parameter("continue", "continue_token"),
     _Parameter("resourceVersion", "resource_version"),
     _Parameter("resourceVersionMatch", "resource_version_match"),
-    _Parameter("timeoutSeconds", "timeout_s", str, _read_int64),
+    _Parameter("timeoutSeconds", "timeout_s", str, read_int64),
     _Parameter("allowWatchBookmarks", "allow_watch_bookmarks", _write_flag, read_flag),
     _Parameter("sendInitialEvents", "send_initial_events", _write_flag, read_flag),
     _Parameter("dryRun", "dry_run", lambda _: "All", _read_dry_run),
@@ -66,9 +66,10 @@ _PARAMETERS = (
     _Parameter("fieldValidation", "field_validation"),
     _Parameter("force", "force", _write_flag, read_flag),
     _Parameter("propagationPolicy", "propagation_policy"),
-    _Parameter("gracePeriodSeconds", "grace_period_s", str, _read_int64),
+    _Parameter("gracePeriodSeconds", "grace_period_s", str, read_int64),
 )
 IN_DELETE_BODY = ("dry_run", "propagation_policy", "grace_period_s")
+_KNOWN = frozenset(("watch", *(parameter.name for parameter in _PARAMETERS)))
 _UNSET = {field.name: field.default for field in fields(Options)}
 
 
@@ -80,6 +81,7 @@ def write_query(action: Action) -> Iterable[tuple[str, str]]:
         value = getattr(action.options, parameter.option)
         if value != _UNSET[parameter.option] and not (action.verb in DELETES and parameter.option in IN_DELETE_BODY):
             yield parameter.name, parameter.write(value)
+    yield from action.options.parameters
 
 
 def read_query(query: Mapping[str, str]) -> dict[str, Any]:
@@ -96,8 +98,24 @@ def read_query(query: Mapping[str, str]) -> dict[str, Any]:
     return options
 
 
+def read_own_parameters(query: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """
+    The parameters in a query that a subresource has for itself.
+
+    >>> read_own_parameters([("command", "ls"), ("command", "-l"), ("dryRun", "All")])
+    (('command', 'ls'), ('command', '-l'))
+    """
+    return tuple((name, value) for name, value in query if name not in _KNOWN)
+
+
 def write_delete_options(options: Options) -> bytes | None:
     """Make the DeleteOptions body of a deletion; None where nothing is set."""
+    given = delete_options(options)
+    return msgspec.json.encode({"kind": "DeleteOptions", "apiVersion": "v1", **given}) if given else None
+
+
+def delete_options(options: Options) -> dict[str, Any]:
+    """The fields of DeleteOptions that are set."""
     preconditions = {"uid": options.precondition_uid, "resourceVersion": options.precondition_version}
     body = {
         "gracePeriodSeconds": options.grace_period_s,
@@ -105,8 +123,7 @@ def write_delete_options(options: Options) -> bytes | None:
         "preconditions": {name: value for name, value in preconditions.items() if value} or None,
         "dryRun": ["All"] if options.dry_run else None,
     }
-    given = {name: value for name, value in body.items() if value is not None}
-    return msgspec.json.encode({"kind": "DeleteOptions", "apiVersion": "v1", **given}) if given else None
+    return {name: value for name, value in body.items() if value is not None}
 
 
 _DELETE_FIELDS: tuple[tuple[str, str, str, Callable[[Any], bool]], ...] = (

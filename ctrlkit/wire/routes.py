@@ -22,6 +22,7 @@ from ctrlkit.wire.parameters import (
     IN_DELETE_BODY,
     read_delete_options,
     read_flag,
+    read_own_parameters,
     read_query,
     write_delete_options,
     write_query,
@@ -236,11 +237,14 @@ def to_action(  # noqa: PLR0917 - the parts of a request, in their order on the 
             UnsupportedMediaType for a body in an unknown form; BadRequest for what cannot be read.
     """
     place = _read_path(path, resolve)
+    query = tuple(query)
     pairs: dict[str, str] = {}
     for name, value in query:
         pairs.setdefault(name, value)
     verb = _verb(method, place.name, pairs)
     options = read_query(pairs)
+    if place.subresource:
+        options["parameters"] = read_own_parameters(query)
     if headers.get("Accept") == _METADATA_ONLY.get(verb, ""):
         options["metadata_only"] = True
     content_type = (headers.get("Content-Type") or _JSON).partition(";")[0].strip().lower()

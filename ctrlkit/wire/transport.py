@@ -19,7 +19,10 @@ R-e  Answers may come compressed, as servers do with lists above 128 KB; a watch
      on the way holds an event back until a block is full.
 R-f  A watch whose connection is lost or timed out while it opens is an error, not an empty stream as in row C3: the
      watcher learns the cause, and waits before the next try instead of listing again.
-R-g  No exception that leaves here, a cancellation included, leads to what was sent: not by its traceback, whoever
+R-g  Logs are read piece by piece as they come, uncompressed; exec, attach and port-forward are WebSockets, over the
+     same connections, credentials and proxies. They have the time limit until they are open, as a watch, and then no
+     other end than their own. A log that is not followed must bring something within each time limit.
+R-h  No exception that leaves here, a cancellation included, leads to what was sent: not by its traceback, whoever
      formats it with the values of variables, and not by its causes.
 """
 
@@ -28,8 +31,9 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -40,15 +44,24 @@ import aiohttp
 from yarl import URL
 
 from ctrlkit.clock import monotonic
-from ctrlkit.errors import ApiError, ConfigError, CtrlkitError, TimedOut, Unauthorized, Unreachable
+from ctrlkit.errors import (
+    ApiError,
+    ConfigError,
+    CtrlkitError,
+    DecodeError,
+    DisruptionBudgetViolated,
+    TimedOut,
+    Unauthorized,
+    Unreachable,
+)
 from ctrlkit.model import Action, Lines, Verb
+from ctrlkit.model.streams import Connection
 from ctrlkit.names import program_name
 from ctrlkit.telemetry import logger
 from ctrlkit.wire.answers import READ_AGAIN
 from ctrlkit.wire.connections import Connections, sent_once
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.errors import (
-    broken,
     can_be_sent,
     refusal,
     telling_cause,
@@ -59,6 +72,8 @@ from ctrlkit.wire.errors import (
 )
 from ctrlkit.wire.routes import HttpRequest, to_http
 from ctrlkit.wire.secrets import Sealed
+from ctrlkit.wire.streams import LineStream, TextStream
+from ctrlkit.wire.websocket import CLOSE_WITHIN_S, PING_EVERY_S, NotUpgraded, WebSocketConnection, not_upgraded
 
 R = TypeVar("R")
 
@@ -126,7 +141,7 @@ class RestTransport:
         connections = Connections()
         session = aiohttp.ClientSession(
             connector=connections,
-            middlewares=(sent_once,),
+            middlewares=(sent_once, not_upgraded),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # R-a is kept here, in one place
@@ -166,9 +181,33 @@ class RestTransport:
         asked_s = action.options.timeout_s
         limit_s = asked_s + self._time_limit_s if asked_s else None
         try:
-            yield _LineStream(response, attempted=str(action), evidence=_evidence(request), limit_s=limit_s)
+            yield LineStream(response, attempted=str(action), evidence=_evidence(request), limit_s=limit_s)
         finally:
             response.close()
+
+    @asynccontextmanager
+    async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a text, such as a log, in pieces as they arrive; leaving the context closes its connection."""
+        self._check_entered()
+        request = to_http(action)
+        response = await self._with_retries(action, request, lambda: self._send(action, request))
+        is_followed = ("follow", "true") in action.options.parameters
+        limit_s = None if is_followed else self._time_limit_s
+        try:
+            yield TextStream(response, attempted=str(action), evidence=_evidence(request), limit_s=limit_s)
+        finally:
+            response.close()
+
+    @asynccontextmanager
+    async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
+        """Open a connection with channels over WebSocket; leaving the context closes it."""
+        self._check_entered()
+        request = to_http(action)
+        socket = await self._with_retries(action, request, lambda: self._upgrade(action, request, protocols))
+        try:
+            yield WebSocketConnection(socket, attempted=str(action), evidence=_evidence(request))
+        finally:
+            await socket.close()
 
     def _check_entered(self) -> None:
         if self._pool is None:
@@ -217,7 +256,7 @@ class RestTransport:
             may_repeat = error.code == 429 or (error.code == 503 and error.has_status)
         else:
             may_repeat = error.code == 429 or error.code >= 500
-        if error.retry_after_s is None or not may_repeat:
+        if error.retry_after_s is None or not may_repeat or isinstance(error, DisruptionBudgetViolated):
             return None
         wait_s = max(error.retry_after_s, LEAST_WAIT_S)
         return wait_s if wait_s <= self._time_limit_s else None
@@ -248,7 +287,8 @@ class RestTransport:
 
     async def _send(self, action: Action, request: HttpRequest) -> aiohttp.ClientResponse:
         """Send once and return a success, still unread. Every request passes here, and is counted."""
-        encoding = "gzip" if self._endpoint.compresses and action.verb is not Verb.WATCH else "identity"
+        is_streamed = action.verb is Verb.WATCH or action.subresource == "log"
+        encoding = "gzip" if self._endpoint.compresses and not is_streamed else "identity"
         credentials = await self._credentials(action)
         code = NO_ANSWER
         try:
@@ -257,7 +297,7 @@ class RestTransport:
                 self._url(request),
                 headers=[("Accept-Encoding", encoding), *request.headers.items(), *credentials.items()],
                 data=None if request.body is None else io.BytesIO(request.body),  # bytes would be written in one go
-                ssl=self._endpoint.credentials.tls or self._endpoint.tls or True,
+                ssl=self._tls(),
                 allow_redirects=False,
                 proxy=self._endpoint.proxy,
                 server_hostname=self._endpoint.tls_server_name,
@@ -276,6 +316,43 @@ class RestTransport:
                 attempted=str(action),
                 evidence=_evidence(request),
             )
+
+    async def _upgrade(
+        self, action: Action, request: HttpRequest, protocols: Sequence[str]
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket once, which counts as a GET; it is one in one of the protocols."""
+        credentials = await self._credentials(action)
+        code = NO_ANSWER
+        try:
+            socket = await self._pool_for(action).session.ws_connect(
+                self._url(request),
+                protocols=protocols,
+                headers=[*credentials.items()],
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_WITHIN_S),
+                heartbeat=PING_EVERY_S,
+                max_msg_size=0,
+                ssl=self._tls(),
+                proxy=self._endpoint.proxy,
+                server_hostname=self._endpoint.tls_server_name,
+            )
+            code = "101"
+        except NotUpgraded as answer:
+            code = str(answer.status)
+            raise refusal(
+                answer.status, answer.headers, answer.body, attempted=str(action), evidence=_evidence(request)
+            ) from None
+        finally:
+            self._requests[code, "GET"] += 1
+        if socket.protocol is None:
+            await socket.close()
+            raise DecodeError(
+                f"{action}: the server opened a WebSocket in none of {', '.join(protocols)}; see what answers at "
+                f"{self._address} [{_evidence(request)}]"
+            )
+        return socket
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        return self._endpoint.credentials.tls or self._endpoint.tls or True
 
     async def _credentials(self, action: Action) -> Mapping[str, str]:
         """Headers that say who we are, and can be sent; ConfigError else."""
@@ -306,84 +383,6 @@ class RestTransport:
             if text not in self._warned and len(self._warned) < _WARNINGS_MAX:
                 self._warned.add(text)
                 log.warning("server_warned", attempted=str(action), text=text)
-
-
-class LineSplitter:
-    r"""
-    Splits a stream of bytes into lines; empty lines are skipped.
-
-    >>> lines = LineSplitter()
-    >>> lines.feed(b'{"a":1}\n{"b"'), lines.feed(b':2}\n'), lines.feed(b'{')
-    ([b'{"a":1}'], [b'{"b":2}'], [])
-    >>> lines.unfinished
-    1
-
-    Shape   Lines come without their newline. No limit on their length: an object may be large.
-    """
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next bytes; returns the lines that they complete."""
-        lines = chunk.split(b"\n")
-        rest = lines.pop()
-        if lines and self._parts:
-            self._parts.append(lines[0])
-            lines[0] = b"".join(self._parts)
-            self._parts.clear()
-        if rest:
-            self._parts.append(rest)
-        return [line for line in lines if line and not line.isspace()]
-
-    @property
-    def unfinished(self) -> int:
-        """How many bytes of a line are waiting for its end: a stream that ends while there are any was cut."""
-        return sum(len(part.rstrip()) for part in self._parts)
-
-
-class _LineStream:
-    """The lines of an open watch, as many at a time as have arrived."""
-
-    def __init__(
-        self, response: aiohttp.ClientResponse, *, attempted: str, evidence: str, limit_s: float | None
-    ) -> None:
-        self._content = response.content
-        self._limit_s = limit_s
-        self._ends_at = None if limit_s is None else monotonic() + limit_s
-        self._splitter = LineSplitter()
-        self._attempted = attempted
-        self._evidence = evidence
-
-    def __aiter__(self) -> _LineStream:
-        return self
-
-    async def __anext__(self) -> list[bytes]:
-        with Sealed():
-            return await self._next()
-
-    async def _next(self) -> list[bytes]:
-        while True:
-            try:
-                async with asyncio.timeout_at(self._ends_at):
-                    chunk = await self._content.readany()
-            except TimeoutError as error:
-                raise TimedOut(
-                    f"{self._attempted}: the stream had not ended after {self._limit_s:g} s, as it should have; "
-                    f"watch again from the last version [{self._evidence}]"
-                ) from error
-            except Exception as error:
-                raise self._broken(error) from error
-            if not chunk:
-                if self._splitter.unfinished:
-                    raise self._broken(None)
-                raise StopAsyncIteration
-            lines = self._splitter.feed(chunk)
-            if lines:
-                return lines
-
-    def _broken(self, error: Exception | None) -> Exception:
-        return broken(error, attempted=self._attempted, evidence=self._evidence, unfinished=self._splitter.unfinished)
 
 
 async def _read_whole(response: aiohttp.ClientResponse) -> bytes:

@@ -5,7 +5,7 @@ Access control of the API server: checks each request before anything else in it
                     its own resolve to 127.0.0.1 (DNS rebinding)
     Origin and      must be absent: a browser sends Origin or Sec-Fetch-Site with the requests of a page, and this
     Sec-Fetch-Site  server serves no pages
-    Authorization   the server's token, except for health checks
+    Authorization   the server's token, or one that it has made for a service account; none for health checks
     Content-Type    required with every body: a browser sends a preflight before a page may send JSON, and it is refused
 
 A server without TLS and token checks everything but the token. It listens on loopback only.
@@ -17,6 +17,7 @@ import hmac
 import re
 import secrets
 import ssl
+from collections.abc import Callable
 from enum import Enum, auto
 
 from aiohttp import hdrs, web
@@ -46,10 +47,12 @@ class Access:
     """
     The token and the certificate authority of one server; checks its requests.
 
-    `token` and `authority` are None for an insecure server.
+    `token` and `authority` are None for an insecure server. `authenticate` returns the user of any other token, None
+    for one that is not valid.
     """
 
-    def __init__(self, security: Security) -> None:
+    def __init__(self, security: Security, *, authenticate: Callable[[str], str | None] | None = None) -> None:
+        self._authenticate = authenticate
         is_secure = security is Security.TLS
         self.token: str | None = secrets.token_urlsafe(32) if is_secure else None
         self.authority: Authority | None = Authority() if is_secure else None
@@ -83,15 +86,16 @@ class Access:
         _check_host(request, host)
         _check_page(request)
         if self.token is not None and request.path not in HEALTH_PATHS:
-            _check_token(request, self.token)
+            self._check_token(request, self.token)
         _check_type(request)
 
-
-def _check_token(request: web.BaseRequest, token: str) -> None:
-    scheme, _, sent = request.headers.get(hdrs.AUTHORIZATION, "").strip().partition(" ")
-    is_right = hmac.compare_digest(sent.strip().encode(errors="surrogateescape"), token.encode())
-    if not is_right or scheme.lower() != "bearer":
-        raise Unauthorized("Unauthorized")
+    def _check_token(self, request: web.BaseRequest, token: str) -> None:
+        scheme, _, sent = request.headers.get(hdrs.AUTHORIZATION, "").strip().partition(" ")
+        sent = sent.strip()
+        is_right = hmac.compare_digest(sent.encode(errors="surrogateescape"), token.encode())
+        is_right = is_right or (self._authenticate is not None and self._authenticate(sent) is not None)
+        if not is_right or scheme.lower() != "bearer":
+            raise Unauthorized("Unauthorized")
 
 
 def _check_type(request: web.BaseRequest) -> None:

@@ -37,6 +37,7 @@ _METHODS = {
     "PATCH": Verb.PATCH,
     "DELETE": Verb.DELETE,
 }
+_STREAMED = ("attach", "exec", "log", "portforward", "proxy")
 
 
 class UnknownPath(Exception):
@@ -51,6 +52,8 @@ class Target:
     methods: tuple[str, ...]
     subresource: str = ""
     envelopes: Envelopes = ENVELOPES
+    path: tuple[str, ...] = ()
+    """The parts of a subresource's path, without what comes behind it; none for other paths."""
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -67,7 +70,8 @@ def find_target(path: str, registry: Registry) -> Target:
 
     Errors  NotFound in the groups of the release, UnknownPath elsewhere.
     """
-    match path.strip("/").split("/"):
+    parts = path.strip("/").split("/")
+    match parts:
         case ["api", version, *rest]:
             group = ""
         case ["apis", group, version, *rest]:
@@ -86,6 +90,7 @@ def find_target(path: str, registry: Registry) -> Target:
         _methods(served, rest[1:], in_namespace=in_namespace),
         "".join(rest[2:3]),
         envelopes_of(registry.release),
+        tuple(parts[: len(parts) - len(rest) + 3]) if len(rest) > 2 else (),
     )
 
 
@@ -109,6 +114,26 @@ def _with_head(methods: Iterable[str]) -> Iterator[str]:
         yield method
         if method == "GET":
             yield "HEAD"
+
+
+def read_streamed(request: web.BaseRequest, target: Target) -> Action | None:
+    """
+    Convert a request for a text, a connection or a proxy to an Action; None for any other. Its body is not read.
+
+    Errors  MethodNotAllowed, BadRequest, NotFound.
+    """
+    path = target.path
+    if not path or path[-1] not in _STREAMED:
+        return None
+    if path[-1] not in target.served.subresources:
+        raise _unknown_resource()
+    if request.method not in target.methods:
+        raise MethodNotAllowed("the server does not allow this method on the requested resource")
+    resource = target.served.resource
+    url = request.rel_url
+    action = to_action("GET", "/".join(path), url.query.items(), request.headers, None, lambda *_: resource)
+    verb = _METHODS.get(request.method, Verb.GET)
+    return replace(action, verb=verb if path[-1] in ("log", "proxy") else Verb.CREATE)
 
 
 async def read_body(request: web.BaseRequest) -> bytes | None:

@@ -57,7 +57,9 @@ from ctrlkit.fakes.apiserver.requests import (
     find_target,
     read_body,
     read_deeply,
+    read_streamed,
 )
+from ctrlkit.fakes.apiserver.streams import open_stream
 from ctrlkit.fakes.files import write_private
 from ctrlkit.fakes.tracker import Registry
 from ctrlkit.fakes.tracker.notices import noticed
@@ -99,7 +101,7 @@ class ApiServer:
     def __init__(self, transport: Transport, registry: Registry, *, security: Security = Security.TLS) -> None:
         self._transport = transport
         self._registry = registry
-        self._access = Access(security)
+        self._access = Access(security, authenticate=getattr(transport, "authenticate", None))
         self._host = ""
         self._address = ""
         self._watches: set[asyncio.Timeout] = set()
@@ -216,6 +218,8 @@ class ApiServer:
     async def _perform(self, request: web.BaseRequest) -> web.StreamResponse:
         target = find_target(request.rel_url.raw_path, self._registry)
         try:
+            if (streamed := read_streamed(request, target)) is not None:
+                return await self._open(request, streamed)
             body = await read_body(request)
             action = read_deeply(request, body, target)
             representation = Representation(request, target, action.verb)
@@ -232,6 +236,18 @@ class ApiServer:
             )
         except ApiError as error:
             return status_answer(error, _accept(request), allow=target.methods)
+
+    async def _open(self, request: web.BaseRequest, action: Action) -> web.StreamResponse:
+        """Send a text or carry a connection until the transport ends it, the client leaves, or the server stops."""
+        until_stopped = asyncio.timeout(None)
+        self._watches.add(until_stopped)
+        try:
+            async with until_stopped:
+                return await open_stream(request, self._transport, action)
+        except (TimeoutError, ConnectionError):
+            return _drop(request)
+        finally:
+            self._watches.discard(until_stopped)
 
     # -----------------------------------------------------------------------------------------------------------------
     # Watches

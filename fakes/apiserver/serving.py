@@ -81,6 +81,7 @@ async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], securit
         InProcessRuntime(images=AnyImage()) as runtime,
         Cluster(Client(tracker, field_manager="cluster"), runtime, root_ca=server.root_ca),
     ):
+        tracker.run_pods_with(runtime)
         _write(server, kubeconfig)
         sys.stdout.write(f"ready {server.url}\ntry: kubectl --kubeconfig {kubeconfig} apply -f FILE\n")
         sys.stdout.flush()

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.schema.depth import decode, encode
 from ctrlkit.model import Action, AnyResource, Lines, Resource, Verb, to_plain
 from ctrlkit.model.kinds import NAMESPACES
+from ctrlkit.model.streams import Connection
 
 if TYPE_CHECKING:
     from ctrlkit.client import Client
@@ -197,6 +198,24 @@ class FakeClientset:
             perform = functools.partial(_intercepted_watch, interceptor, perform)
         async with perform(action) as lines:
             yield lines
+
+    def authenticate(self, token: str) -> str | None:
+        """See Tracker.authenticate."""
+        return self.tracker.authenticate(token)
+
+    @asynccontextmanager
+    async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a log of the tracker (StreamTransport); the call is recorded, reactors and faults do not see it."""
+        self._log.append(_copy(action))
+        async with self.tracker.read(action) as pieces:
+            yield pieces
+
+    @asynccontextmanager
+    async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
+        """Open a connection of the tracker (StreamTransport); the call is recorded, as by `read`."""
+        self._log.append(_copy(action))
+        async with self.tracker.connect(action, protocols) as connection:
+            yield connection
 
     async def _answer(self, action: Action) -> bytes:
         for rule in tuple(self._rules):

@@ -8,7 +8,9 @@ from typing import Any
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import not_found, unknown_resource
+from ctrlkit.fakes.tracker.runtime import PodRuntime
 from ctrlkit.fakes.tracker.store import Store, Stored, encode_tail
+from ctrlkit.fakes.tracker.tokens import Issuer
 from ctrlkit.model import AnyResource, ObjectKey
 
 
@@ -22,6 +24,9 @@ class Core:
     def __init__(self, *, begins_at: int, server: str) -> None:
         self.store: Store = Store(begins_at=begins_at)
         self.registry: Registry = Registry(server)
+        self.tokens: Issuer = Issuer()
+        self.runtime: PodRuntime | None = None
+        """What runs the pods, and answers for their logs, commands and ports."""
 
     def served(self, resource: AnyResource) -> Strategy:
         """Return the strategy of a kind. Errors: NotFound if it is not served."""

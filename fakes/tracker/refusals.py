@@ -22,7 +22,7 @@ from ctrlkit.errors import (
     Timeout,
     UnsupportedMediaType,
 )
-from ctrlkit.model import AnyResource
+from ctrlkit.model import AnyResource, ObjectKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,14 @@ def modified(resource: AnyResource, name: str) -> Conflict:
 def conflict(resource: AnyResource, name: str, text: str) -> Conflict:
     """A write lost against another; `text` says how."""
     return Conflict(f'Operation cannot be fulfilled on {resource} "{name}": {text}', details=details_of(resource, name))
+
+
+def storage_error(resource: AnyResource, key: ObjectKey, text: str) -> str:
+    """What the server says of a write that its storage refused; `text` says why."""
+    path = "/".join(filter(None, (resource.group, resource.plural, str(key))))
+    return (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{path}, ResourceVersion: 0, AdditionalErrorMsg: {text}"
+    )
 
 
 def precondition_failed(resource: AnyResource, name: str, text: str) -> Conflict:
@@ -256,6 +264,11 @@ def continue_expired(token: str) -> Expired:
 def unreadable_version(text: str, problem: str) -> str:
     """What the server says of a resourceVersion that is no number, or none of its numbers."""
     return f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {problem}'
+
+
+def upgrade_required() -> BadRequest:
+    """The subresource is a connection, and the request does not ask for one."""
+    return BadRequest("Upgrade request required")
 
 
 def internal_error(text: str) -> ApiError:

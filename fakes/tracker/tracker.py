@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -12,8 +12,11 @@ from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.core.events_v1 import as_core, is_newer_form, serve_events, shown_lines
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.refusals import bad_request
+from ctrlkit.fakes.tracker.runtime import PodRuntime
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply
 from ctrlkit.fakes.tracker.store import Change
+from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
+from ctrlkit.fakes.tracker.subresources.token import authenticate
 from ctrlkit.fakes.tracker.verbs.partial import metadata_lines, metadata_only
 from ctrlkit.fakes.tracker.verbs.selection import Selection
 from ctrlkit.fakes.tracker.verbs.serve import checked, serve
@@ -36,6 +39,7 @@ from ctrlkit.model import (
     kinds,
     to_plain,
 )
+from ctrlkit.model.streams import Connection
 
 _FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _NO_OPTIONS = Options()
@@ -111,6 +115,31 @@ class Tracker:
         finally:
             del self._watches[stream]
             stream.close()
+
+    @asynccontextmanager
+    async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open the log of a container (StreamTransport)."""
+        pieces = await read_log(self._core, checked(self._core, action), action)
+        try:
+            yield pieces
+        finally:
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+
+    @asynccontextmanager
+    async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
+        """Open a connection to a container or a port of a pod (StreamTransport)."""
+        async with connect(self._core, checked(self._core, action), action, protocols) as connection:
+            yield connection
+
+    def run_pods_with(self, runtime: PodRuntime | None) -> None:
+        """Have a runtime answer for the logs, commands and ports of pods; None: nobody does, as without kubelets."""
+        self._core.runtime = runtime
+
+    def authenticate(self, token: str) -> str | None:
+        """Return the user name of the service account that a token of this server stands for, if it is still valid."""
+        account = authenticate(self._core, token)
+        return f"system:serviceaccount:{account.namespace}:{account.name}" if account else None
 
     def busy(self) -> tuple[str, ...]:
         """The watches that have not delivered the newest change they select: `watch pods at 2, server at 3`."""

@@ -24,7 +24,8 @@ from ctrlkit.fakes.loop import SKEW, Skew
 from ctrlkit.fakes.world.trace import PART, TEST, Changed, Trace, caller
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
 from ctrlkit.manager import Build, Manager
-from ctrlkit.model import Action, Lines, Transport
+from ctrlkit.model import Action, Lines
+from ctrlkit.model.streams import Connection, StreamTransport
 
 _CHANGES: ContextVar[list[Changed] | None] = ContextVar("fakes_changes_of_a_call", default=None)
 
@@ -32,7 +33,7 @@ _CHANGES: ContextVar[list[Changed] | None] = ContextVar("fakes_changes_of_a_call
 class PartTransport:
     """A Transport between one part of a world and its server; `faults` affect this part alone."""
 
-    def __init__(self, server: Transport, trace: Trace) -> None:
+    def __init__(self, server: StreamTransport, trace: Trace) -> None:
         self.faults: Faults = Faults()
         self.streams_lists: bool = bool(getattr(server, "streams_lists", True))  # as the client asks its Transport
         self._server = server
@@ -66,6 +67,20 @@ class PartTransport:
         async with self.faults.intercept_watch(action, self._server.watch) as lines:
             yield lines
 
+    @asynccontextmanager
+    async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a log (StreamTransport)."""
+        self._check()
+        async with self._server.read(action) as pieces:
+            yield pieces
+
+    @asynccontextmanager
+    async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
+        """Open a connection with channels (StreamTransport)."""
+        self._check()
+        async with self._server.connect(action, protocols) as connection:
+            yield connection
+
     async def _perform(self, action: Action) -> bytes:
         self._check()
         return await self._server.do(action)
@@ -97,6 +112,20 @@ class TestClientTransport:
         open_watch = self._clientset.watch_unrecorded if caller() == TEST else self._clientset.watch
         async with open_watch(action) as lines:
             yield lines
+
+    @asynccontextmanager
+    async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a log (StreamTransport)."""
+        server = self._clientset.tracker if caller() == TEST else self._clientset
+        async with server.read(action) as pieces:
+            yield pieces
+
+    @asynccontextmanager
+    async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
+        """Open a connection with channels (StreamTransport)."""
+        server = self._clientset.tracker if caller() == TEST else self._clientset
+        async with server.connect(action, protocols) as connection:
+            yield connection
 
 
 async def note_changes(trace: Trace, action: Action, call_next: Callable[[Action], Awaitable[bytes]]) -> bytes:

@@ -398,6 +398,7 @@ class World:
         from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage  # noqa: PLC0415
 
         self._runtime = await self._exits.enter_async_context(InProcessRuntime(images=AnyImage()))
+        self.tracker.run_pods_with(self._runtime)
         own = FakeClientset(self.tracker)  # its calls are not those under test
         own.intercept(functools.partial(note_changes, self.trace))
         transport = PartTransport(own, self.trace)

@@ -19,7 +19,19 @@ from tests.conformance.scenario import read_scenario, replay
 from tests.conformance.serving import served_as_recorded
 
 HERE = Path(__file__).parent
-NAMES = ("apply", "crd", "crud", "deletion", "discovery", "discovery_deep", "list", "patch", "watch", "workloads")
+NAMES = (
+    "apply",
+    "crd",
+    "crud",
+    "deletion",
+    "discovery",
+    "discovery_deep",
+    "list",
+    "patch",
+    "subresources",
+    "watch",
+    "workloads",
+)
 """The scenarios that are the same but for what is listed."""
 
 EXPECTED: list[dict[str, Any]] = json.loads((HERE / "expected_differences.json").read_text())

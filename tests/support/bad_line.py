@@ -11,7 +11,7 @@ from enum import Enum
 from ctrlkit import clock
 from ctrlkit.errors import Invalid, StreamBroken, Unreachable
 from ctrlkit.model import Action, Lines, Transport
-from ctrlkit.wire.transport import LineSplitter
+from ctrlkit.wire.streams import LineSplitter
 
 _INTERNAL_ERROR = (
     b'{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","code":500,'

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.addresses import Addresses
@@ -29,6 +30,18 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Running,
     without_secrets,
 )
+from ctrlkit.fakes.cluster.node.streams import (
+    ContainerLog,
+    LogLine,
+    carry,
+    no_previous,
+    not_found,
+    not_supported,
+    pieces_of,
+    selected,
+    waiting,
+)
+from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 _FORCED_END_S = 1.0
 
@@ -45,6 +58,15 @@ class InProcessProgram(Protocol):
         ...
 
 
+@runtime_checkable
+class RunsCommands(Protocol):
+    """A program whose container runs commands, for `kubectl exec`."""
+
+    async def exec(self, command: tuple[str, ...], streams: Streams) -> int:
+        """Run a command; return its exit code."""
+        ...
+
+
 InProcessProgramFactory = Callable[[str, ContainerSpec], InProcessProgram]
 """Makes the program of a container from the pod's address and the container's spec."""
 
@@ -54,10 +76,13 @@ class AlwaysReady:
     A program that runs until it is stopped, and passes every probe while `ready` is true.
 
         InProcessRuntime(images={"web": lambda address, spec: AlwaysReady()})
+
+    It writes nothing by itself; what a test writes to `log` is what `kubectl logs` shows.
     """
 
     def __init__(self) -> None:
         self.ready: bool = True
+        self.log: ContainerLog = ContainerLog()
         self._exit: asyncio.Future[int] | None = None
 
     async def run(self) -> int:
@@ -81,6 +106,14 @@ class _Container:
     program: InProcessProgram
     task: asyncio.Task[int]
     state: ContainerState
+    previous: ContainerLog | None = None
+    """The log of the run before this one."""
+
+    @property
+    def log(self) -> ContainerLog | None:
+        """What the program writes, if it keeps that."""
+        log = getattr(self.program, "log", None)
+        return log if isinstance(log, ContainerLog) else None
 
 
 @dataclass(slots=True)
@@ -132,7 +165,9 @@ class InProcessRuntime:
             raise ContainerRefused("ErrImagePull", f"image {spec.image} has no program here")
         program = make(sandbox.address, spec)
         task = self._context.run(asyncio.create_task, program.run(), name=f"container {spec.id.name}")
-        container = _Container(spec, program, task, Running(clock.now()))
+        before = sandbox.containers.get(spec.id.name)
+        previous = (before.log or ContainerLog()) if before else None
+        container = _Container(spec, program, task, Running(clock.now()), previous)
         sandbox.containers[spec.id.name] = container
         self._context.run(task.add_done_callback, lambda ended: self._on_end(container, ended))
 
@@ -156,6 +191,49 @@ class InProcessRuntime:
                 return await found.program.probe(action)
         except TimeoutError:
             return ProbeResult(ok=False, output=f"timed out after {timeout_s:g} s")
+
+    async def logs(self, pod: PodRef, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """See PodRuntime.logs: what the program wrote to a ContainerLog of its own; nothing if it has none."""
+        found = self._find(ContainerId(pod.uid, container))
+        if found is None:
+            raise waiting(pod, container)
+        if options.previous and found.previous is None:
+            raise no_previous(pod, container)
+        log = (found.previous if options.previous else found.log) or ContainerLog()
+        lines = selected(log.lines, options)
+        is_followed = options.follow and found.log is log and isinstance(found.state, Running)
+        return pieces_of(
+            _lines(lines, log.follow(len(log.lines)) if is_followed else None), options, found.spec.secrets
+        )
+
+    async def exec(self, pod: PodRef, container: str, command: tuple[str, ...], streams: Streams) -> int:
+        """See PodRuntime.exec: only programs that run commands have it."""
+        found = self._running(pod, container)
+        if not isinstance(found.program, RunsCommands):
+            raise not_supported(f"a command in a container of the image {found.spec.image}")
+        return await found.program.exec(command, streams)
+
+    async def attach(self, pod: PodRef, container: str, streams: Streams) -> int:
+        """See PodRuntime.attach: shows what the program writes from now on."""
+        found = self._running(pod, container)
+        log = found.log or ContainerLog()
+        lines = pieces_of(log.follow(len(log.lines)), LogOptions(), found.spec.secrets)
+        showing = asyncio.create_task(_show(lines, streams), name=f"attached to {container}")
+        try:
+            await asyncio.wait([found.task])
+            log.close()
+            await showing
+        finally:
+            showing.cancel()
+        return found.state.exit_code if isinstance(found.state, Exited) else 0
+
+    async def port_forward(self, pod: PodRef, port: int, streams: Streams) -> None:
+        """See PodRuntime.port_forward: only pods with loopback addresses can be reached."""
+        sandbox = self._sandboxes.get(pod.uid)
+        if sandbox is None or not ip_address(sandbox.address).is_loopback:
+            where = sandbox.address if sandbox else pod.name
+            raise ConnectionRefusedError(f"no program listens at {where}, which is an address in this process only")
+        await carry(sandbox.address, port, streams)
 
     async def stop(self, container: ContainerId, *, grace_s: float) -> None:
         """See Runtime.stop; to force a program is to cancel it again and to leave it."""
@@ -181,12 +259,33 @@ class InProcessRuntime:
             finished_at=clock.now(),
             message=_message(task, container.spec.secrets),
         )
+        if container.log is not None:
+            container.log.close()
         for callback in self._callbacks:
             callback(container.spec.id)
+
+    def _running(self, pod: PodRef, container: str) -> _Container:
+        found = self._find(ContainerId(pod.uid, container))
+        if found is None or not isinstance(found.state, Running):
+            raise not_found(container)
+        return found
 
     def _find(self, container: ContainerId) -> _Container | None:
         sandbox = self._sandboxes.get(container.pod_uid)
         return sandbox.containers.get(container.name) if sandbox else None
+
+
+async def _lines(there: Sequence[LogLine], more: AsyncIterator[LogLine] | None) -> AsyncIterator[LogLine]:
+    for line in there:
+        yield line
+    if more is not None:
+        async for line in more:
+            yield line
+
+
+async def _show(lines: AsyncIterator[bytes], streams: Streams) -> None:
+    async for line in lines:
+        await streams.stdout(line)
 
 
 def _return_code(task: asyncio.Task[int]) -> int:

@@ -24,6 +24,7 @@ from typing import IO
 from ctrlkit.fakes.cluster.node import guardian
 
 _WAIT_FOR_GO = 'read -r go && exec "$@" </dev/null'
+_KEEP_STDIN = 'read -r go && exec "$@"'
 _GUARDIAN_LIMIT_S = 15.0
 
 
@@ -106,6 +107,29 @@ class OwnedProcess:
         process.stdin.write(b"go\n")
         process.stdin.close()
         return cls(process, guard)
+
+    @classmethod
+    async def start_talking(
+        cls, guard: ProcessGuard, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path
+    ) -> tuple[OwnedProcess, Process]:
+        """Start a program with pipes to its stdin, stdout and stderr, which are those of the second one returned."""
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh",
+            "-c",
+            _KEEP_STDIN,
+            "sh",
+            *argv,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+        guard.add(process.pid)  # as above
+        assert process.stdin is not None  # asked for above
+        process.stdin.write(b"go\n")
+        return cls(process, guard), process
 
     async def read_output(self) -> bytes:
         """Read its output until it ends; requires `output` to be PIPE."""

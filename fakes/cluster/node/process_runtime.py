@@ -15,7 +15,8 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +41,23 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Running,
     without_secrets,
 )
+from ctrlkit.fakes.cluster.node.streams import (
+    LogLine,
+    carry,
+    no_previous,
+    not_found,
+    not_supported,
+    pieces_of,
+    pump,
+    selected,
+    split_lines,
+    waiting,
+)
+from ctrlkit.fakes.tracker.refusals import internal_error
+from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 _LAST_GRACE_S = 5.0
+_LOOK_EVERY_S = 0.1
 _TAIL_BYTES = 64 * 1024
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -138,6 +154,8 @@ class ProcessRuntime:
         folder.mkdir(mode=0o700, exist_ok=True)
         image.prepare(place)
         log = sandbox.folder / f"{spec.id.name}.log"
+        if log.exists():
+            log.replace(_previous(log))
         with _begin(log) as output:
             process = await OwnedProcess.start(
                 self._running_guard, argv, environment=environment, folder=folder, output=output
@@ -176,6 +194,64 @@ class ProcessRuntime:
         except TimeoutError:
             return ProbeResult(ok=False, output=f"command timed out after {timeout_s:g} s")
         return ProbeResult(ok=code == 0, output=_readable(output, found.spec.secrets))
+
+    async def logs(self, pod: PodRef, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """See PodRuntime.logs: what the process wrote, without the times of its lines."""
+        found = self._find(ContainerId(pod.uid, container))
+        if found is None:
+            raise waiting(pod, container)
+        if options.timestamps or options.since is not None:
+            raise not_supported("a log with the times of its lines")
+        path = _previous(found.log) if options.previous else found.log
+        if not path.exists():
+            raise no_previous(pod, container)
+        follows = found if options.follow and not options.previous else None
+        return pieces_of(_lines(path, options, follows), options, found.spec.secrets)
+
+    async def exec(self, pod: PodRef, container: str, command: tuple[str, ...], streams: Streams) -> int:
+        """See PodRuntime.exec: a command that the image declares, without a terminal."""
+        found = self._running(pod, container)
+        if streams.tty:
+            raise not_supported("a terminal")
+        try:
+            argv = _runnable(found.image, command, (), found.place, found.spec.secrets)
+        except ContainerRefused as refusal:
+            raise internal_error(f"error executing command in container: {refusal.message}") from None
+        owned, process = await OwnedProcess.start_talking(
+            self._running_guard, argv, environment=found.environment, folder=found.place.folder
+        )
+        assert process.stdin is not None  # it has pipes
+        assert process.stdout is not None
+        assert process.stderr is not None
+        feeding = asyncio.create_task(_feed(streams.stdin, process.stdin), name=f"stdin of {command[0]}")
+        try:
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(pump(process.stdout, streams.stdout, found.spec.secrets))
+                pumps.create_task(pump(process.stderr, streams.stderr, found.spec.secrets))
+            code = await owned.wait()
+        finally:
+            feeding.cancel()
+            owned.kill()
+            await owned.wait()
+        return 128 - code if code < 0 else code
+
+    async def attach(self, pod: PodRef, container: str, streams: Streams) -> int:
+        """See PodRuntime.attach: shows what the process writes from now on; it has no stdin."""
+        found = self._running(pod, container)
+        if streams.stdin is not None or streams.tty:
+            raise not_supported("the stdin of a container")
+        async for piece in pieces_of(
+            _lines(found.log, LogOptions(tail_lines=0), found), LogOptions(), found.spec.secrets
+        ):
+            await streams.stdout(piece)
+        return found.state.exit_code if isinstance(found.state, Exited) else 0
+
+    async def port_forward(self, pod: PodRef, port: int, streams: Streams) -> None:
+        """See PodRuntime.port_forward."""
+        sandbox = self._sandboxes.get(pod.uid)
+        if sandbox is None:
+            raise ConnectionRefusedError(f"no container of pod {pod.name} runs")
+        await carry(sandbox.address, port, streams)
 
     async def stop(self, container: ContainerId, *, grace_s: float) -> None:
         """See Runtime.stop: SIGTERM to the program, SIGKILL to its whole group after the grace period."""
@@ -217,6 +293,12 @@ class ProcessRuntime:
         for callback in self._callbacks:
             callback(container.spec.id)
 
+    def _running(self, pod: PodRef, container: str) -> _Container:
+        found = self._find(ContainerId(pod.uid, container))
+        if found is None or not isinstance(found.state, Running):
+            raise not_found(container)
+        return found
+
     def _find(self, container: ContainerId) -> _Container | None:
         sandbox = self._sandboxes.get(container.pod_uid)
         return sandbox.containers.get(container.name) if sandbox else None
@@ -249,6 +331,39 @@ def _runnable(
     if shutil.which(argv[0], path=_PATH) is None:
         raise ContainerRefused("RunContainerError", f"{argv[0]} is no program to run here")
     return argv
+
+
+async def _lines(path: Path, options: LogOptions, container: _Container | None) -> AsyncIterator[LogLine]:
+    """Yield the lines of a log file that are asked for, and, with a container, those that follow until it ends."""
+    with path.open("rb") as file:
+        for line in selected(tuple(split_lines(file.read(), clock.now())), options):
+            yield line
+        rest = b""
+        while container is not None:
+            is_over = isinstance(container.state, Exited)
+            whole, newline, rest = (rest + file.read()).rpartition(b"\n")
+            for line in split_lines(whole + newline, clock.now()):
+                yield line
+            if is_over:
+                break
+            await asyncio.sleep(_LOOK_EVERY_S)  # nothing tells of a file that grows
+        if rest:
+            yield LogLine(clock.now(), rest)
+
+
+def _previous(log: Path) -> Path:
+    """The log of the run before the last one."""
+    return log.with_suffix(".previous.log")
+
+
+async def _feed(stdin: AsyncIterator[bytes] | None, pipe: asyncio.StreamWriter) -> None:
+    """Write what comes to a command's stdin, and end it; a command that reads no more is no failure."""
+    with suppress(OSError):
+        if stdin is not None:
+            async for data in stdin:
+                pipe.write(data)
+                await pipe.drain()
+        pipe.close()
 
 
 def _begin(log: Path) -> IO[bytes]:

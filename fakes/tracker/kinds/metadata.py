@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from types import NoneType
 from typing import Any
 
@@ -132,11 +132,16 @@ def update_causes(strategy: Strategy, metadata: Plain, current: Plain) -> list[C
 def _finalizer_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
     if not strategy.needs_known_finalizers:
         return []
+    return finalizer_causes(metadata.get("finalizers") or (), "metadata.finalizers")
+
+
+def finalizer_causes(names: Iterable[str], path: str, known: Container[str] = _WELL_KNOWN_FINALIZERS) -> list[Cause]:
+    """Return a cause for each finalizer that has no domain and is not one of Kubernetes' own."""
     text = "name is neither a standard finalizer name nor is it fully qualified"
     return [
-        Cause.wrong(f"metadata.finalizers[{index}]", name, text)
-        for index, name in enumerate(metadata.get("finalizers") or ())
-        if "/" not in name and name not in _WELL_KNOWN_FINALIZERS
+        Cause.wrong(f"{path}[{index}]", name, text)
+        for index, name in enumerate(names)
+        if "/" not in name and name not in known
     ]
 
 
@@ -170,7 +175,7 @@ def check_kind(resource: AnyResource, body: Plain, *, custom: bool) -> None:
             )
     api_version = body.get("apiVersion") or resource.api_version
     kind = body.get("kind") or resource.kind
-    problem = "" if custom else _kind_problem(resource, kind, api_version)
+    problem = "" if custom else kind_problem(resource, kind, api_version)
     if problem:
         version = api_version.rpartition("/")[2]
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {problem}')
@@ -189,10 +194,11 @@ def check_kind(resource: AnyResource, body: Plain, *, custom: bool) -> None:
 def patched_kind_problem(resource: AnyResource, patched: Plain) -> str:
     """Describe what is wrong with the kind after a patch of a built-in object; "" if nothing is."""
     kind, api_version = patched.get("kind") or resource.kind, patched.get("apiVersion") or resource.api_version
-    return _kind_problem(resource, str(kind), str(api_version))
+    return kind_problem(resource, str(kind), str(api_version))
 
 
-def _kind_problem(resource: AnyResource, kind: str, api_version: str) -> str:
+def kind_problem(resource: AnyResource, kind: str, api_version: str) -> str:
+    """Describe why a body of this kind cannot be one of `resource`; "" if it can."""
     version = api_version.rpartition("/")[2]
     if kind == resource.kind and api_version in _versions_known(resource):
         return ""

@@ -31,6 +31,17 @@ class ScalePaths(NamedTuple):
     selector: str = ""
 
 
+class Part(NamedTuple):
+    """A part of an object that a subresource of its kind writes, such as a pod's `resize`."""
+
+    combine: Callable[[Object, Object], Plain]
+    """Makes the new object of what was sent and what is stored."""
+    validate: Callable[[Object, Object], Iterable[Cause]]
+    """Yields a cause for each rule that the new object breaks, given the stored one."""
+    keeps_metadata: bool = True
+    """Whether the metadata stays as it is stored."""
+
+
 def _nothing(*_: object) -> None:
     """Do nothing."""
 
@@ -79,6 +90,8 @@ class Strategy:
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()
     scale: ScalePaths | None = None
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """The subresources that write a part of the object by rules of their own, besides the status."""
     cells: Cells | None = None
     """Makes the cells of an object's row in a Table, in the order of the facts' columns."""
     columns: tuple[Object, ...] | None = None

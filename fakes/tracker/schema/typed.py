@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ctrlkit.fakes.releases import go_type
+from ctrlkit.fakes.tracker.schema.forms import FORMS
 from ctrlkit.fakes.tracker.schema.quantities import canonical
 from ctrlkit.fakes.tracker.schema.types import Field, Types, types_of
 from ctrlkit.model import AnyResource
@@ -26,19 +27,6 @@ Path = tuple[Any, Any] | None
 
 _SCALARS: Mapping[str, type] = {"s": str, "b": bool}
 _INTEGERS = {"i32": range(-(2**31), 2**31), "i64": range(-(2**63), 2**63)}
-_SCALE: Mapping[str, Mapping[str, Field]] = {
-    "Scale": {
-        "kind": Field("s"),
-        "apiVersion": Field("s"),
-        "metadata": Field("ObjectMeta", "!"),
-        "spec": Field("ScaleSpec", "!"),
-        "status": Field("ScaleStatus", "!"),
-    },
-    "ScaleSpec": {"replicas": Field("i32")},
-    "ScaleStatus": {"replicas": Field("i32", "!"), "selector": Field("s")},
-}
-"""The type of the scale subresource, which is no kind of its own here."""
-
 _SCHEMA_FIELDS = {
     "items": Field("schema or list"),
     "additionalItems": Field("schema or bool"),
@@ -106,9 +94,17 @@ def read_metadata(plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[P
     return struct_named(types_of(), "ObjectMeta").read(plain, (None, "metadata"), unknown), unknown
 
 
-def read_scale(plain: Mapping[str, Any]) -> Plain:
-    """Read a Scale; unknown fields are dropped. Errors: DoesNotFit."""
-    return struct_named(types_of(), "Scale").read(plain, None, [])
+def read_form(types: Types, name: str, plain: Mapping[str, Any]) -> tuple[Plain, list[str]]:
+    """
+    Read a form of a subresource, such as a Scale; return it and the paths of unknown fields.
+
+    >>> read_form(types_of(), "Scale", {"spec": {"replicas": 2, "bogus": 1}})[1]
+    ['spec.bogus']
+
+    Errors  DoesNotFit.
+    """
+    unknown: list[str] = []
+    return struct_named(types, name).read(plain, None, unknown), unknown
 
 
 def untyped(value: Any) -> Any:
@@ -177,7 +173,7 @@ class _Field:
 
     def __init__(self, types: Types, field: Field) -> None:
         word = field.word
-        self.keeps = bool(field.mark) or types.is_described(word) or word in ("?", "schema or bool") or word in _SCALE
+        self.keeps = bool(field.mark) or types.is_described(word) or word in ("?", "schema or bool") or word in FORMS
         self.scalar = _SCALARS.get(word)
         self.read = _reader(types, word, field.go_type)
 
@@ -219,14 +215,14 @@ class Struct:
 
     def _learn(self) -> None:
         types = self._types
-        fields = _SCALE.get(self.name) or types.fields_of(self.name)
+        fields = FORMS.get(self.name) or types.fields_of(self.name)
         if self.name == "JSONSchemaProps":
             fields = {**fields, **_SCHEMA_FIELDS}
         self._fields = {name: _Field(types, field) for name, field in fields.items()}
         always = []
         for name, field in fields.items():
             if field.mark.startswith("!"):
-                is_made = field.mark == "!" and (types.is_described(field.word) or field.word in _SCALE)
+                is_made = field.mark == "!" and (types.is_described(field.word) or field.word in FORMS)
                 zero = None if is_made or field.mark == "!*" else _ZEROS.get(field.word)
                 always.append((name, self._fields[name].read if is_made else None, zero))
         self._always = tuple(always)

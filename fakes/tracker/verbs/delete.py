@@ -20,9 +20,9 @@ def delete(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
     kubelet deletes it with none; others go at once. A policy adds the finalizer that the garbage collector acts on.
     Errors  NotFound, Conflict (a precondition does not hold), Forbidden (a namespace that must stay), Invalid.
     """
-    _check_policy(action.options)
+    check_policy(action.options)
     stored = core.get(served, action.key)
-    _check_preconditions(served, stored, action.options)
+    check_preconditions(served, stored, action.options)
     return served.delete(core, served, stored, action.options)
 
 
@@ -31,7 +31,7 @@ def delete_collection(core: Core, served: Strategy, action: Action) -> list[Stor
     if not served.supports(Verb.DELETE_COLLECTION):
         raise method_not_allowed()
     selection = Selection(served, action)
-    _check_policy(action.options)
+    check_policy(action.options)
     collection = core.store.collection(served.resource.identity)
     found = [stored for stored in collection.within(action.namespace) if selection.matches(stored)]
     for stored in found:
@@ -39,13 +39,15 @@ def delete_collection(core: Core, served: Strategy, action: Action) -> list[Stor
     return found
 
 
-def _check_policy(options: Options) -> None:
+def check_policy(options: Options) -> None:
+    """Refuse a propagation policy that is none. Errors: Invalid."""
     policy = options.propagation_policy
     if policy and policy not in _POLICIES[:3]:
         raise invalid_options("DeleteOptions", Cause.unsupported("propagationPolicy", policy, _POLICIES))
 
 
-def _check_preconditions(served: Strategy, stored: Stored, options: Options) -> None:
+def check_preconditions(served: Strategy, stored: Stored, options: Options) -> None:
+    """Refuse a delete of another object, or of another state of it, than is meant. Errors: Conflict."""
     uid, version = stored.metadata["uid"], str(stored.version)
     if options.precondition_uid and options.precondition_uid != uid:
         text = (

@@ -1,4 +1,4 @@
-"""The scale subresource (autoscaling/v1), and a pod's binding to its node."""
+"""The scale subresource (autoscaling/v1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ctrlkit.fakes.tracker.ownership.managed_fields import of_scale
 from ctrlkit.fakes.tracker.refusals import (
     Cause,
     bad_request,
-    conflict,
     invalid,
     json_text,
     unknown_resource,
@@ -22,8 +21,10 @@ from ctrlkit.fakes.tracker.refusals import (
 from ctrlkit.fakes.tracker.schema import typed
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.verbs.update import replace
-from ctrlkit.model import Action, ObjectKey, PatchType, Verb, custom_resource, value_at
+from ctrlkit.model import Action, PatchType, Verb, custom_resource, value_at
 
+WORKLOAD_SCALE = ScalePaths("spec.replicas", "status.replicas", "spec.selector")
+"""Where the built-in kinds have it."""
 _SCALES = custom_resource(group="autoscaling", version="v1", kind="Scale", plural="scales")
 _SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
@@ -32,7 +33,7 @@ def scale_of(served: Strategy, stored: Stored) -> dict[str, Any]:
     """Return the Scale of an object."""
     paths = _paths(served)
     status: dict[str, Any] = {"replicas": value_at(stored.plain, paths.status_replicas) or 0}
-    selector = selector_text(value_at(stored.plain, paths.selector)) if paths.selector else ""
+    selector = _selector(value_at(stored.plain, paths.selector)) if paths.selector else ""
     if selector:
         status["selector"] = selector
     replicas = value_at(stored.plain, paths.spec_replicas)
@@ -45,13 +46,19 @@ def scale_of(served: Strategy, stored: Stored) -> dict[str, Any]:
     }
 
 
+def _selector(value: Any) -> str:
+    """Format a selector; a ReplicationController has a map of labels there."""
+    is_map = isinstance(value, dict) and not value.keys() & {"matchLabels", "matchExpressions"}
+    return selector_text({"matchLabels": value} if is_map else value)
+
+
 def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Stored:
     """
     Set an object's replicas to those of a Scale.
 
     Errors  BadRequest where it is no Scale, Invalid for a negative number, Conflict for a stale version.
     """
-    scale = _read(action, scale)
+    scale = _read(served, action, scale)
     current = core.get(served, action.key)
     replicas = scale["spec"].get("replicas") or 0
     if replicas < 0:
@@ -66,7 +73,7 @@ def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Sto
     return replace(core, served, with_changes(action, subresource=""), current, body, owners=owners)
 
 
-def _read(action: Action, scale: Any) -> dict[str, Any]:
+def _read(served: Strategy, action: Action, scale: Any) -> dict[str, Any]:
     """Read a Scale from a client, or the result of a patch of one."""
     if not isinstance(scale, Mapping):
         raise bad_request("the object provided is unrecognized (must be of type Scale)")
@@ -74,25 +81,11 @@ def _read(action: Action, scale: Any) -> dict[str, Any]:
     if kind != "Scale":
         raise bad_request(unregistered(str(kind), str(api_version), "Scale"))
     try:
-        return typed.read_scale(scale)
+        return typed.read_form(served.types, "Scale", scale)[0]
     except typed.DoesNotFit as error:
         if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY:
             raise unreadable_patch(json_text(scale), str(error)) from None
         raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {error}') from None
-
-
-def bind(core: Core, served: Strategy, action: Action) -> dict[str, Any]:
-    """Bind a pod to a node, once; return a Status, as the server does."""
-    current = core.get(served, ObjectKey(action.namespace, action.name))
-    node = value_at(action.body, "target.name") if isinstance(action.body, Mapping) else None
-    if not node:
-        raise invalid(served.resource, action.name, Cause.required("target.name"))
-    has = value_at(current.plain, "spec.nodeName")
-    if has:
-        raise conflict(served.resource, action.name, f'pod {action.name} is already assigned to node "{has}"')
-    bound = _with_value(current.plain, "spec.nodeName", node)
-    replace(core, served, action, current, bound, owners=current.metadata.get("managedFields") or ())
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
 def _with_value(plain: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -103,6 +96,6 @@ def _with_value(plain: Mapping[str, Any], path: str, value: Any) -> dict[str, An
 
 
 def _paths(served: Strategy) -> ScalePaths:
-    if served.scale is None:
+    if served.scale is None and served.custom:
         raise unknown_resource()
-    return served.scale
+    return served.scale or WORKLOAD_SCALE

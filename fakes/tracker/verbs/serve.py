@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,12 +22,17 @@ from ctrlkit.fakes.tracker.refusals import (
 )
 from ctrlkit.fakes.tracker.schema.typed import json_type
 from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.fakes.tracker.subresources.binding import bind
+from ctrlkit.fakes.tracker.subresources.connect import refuse_plainly
+from ctrlkit.fakes.tracker.subresources.eviction import evict
+from ctrlkit.fakes.tracker.subresources.kubelets import proxy
+from ctrlkit.fakes.tracker.subresources.token import request_token
 from ctrlkit.fakes.tracker.verbs.apply import apply
 from ctrlkit.fakes.tracker.verbs.create import create
 from ctrlkit.fakes.tracker.verbs.delete import delete, delete_collection
 from ctrlkit.fakes.tracker.verbs.list import encode_list, list_objects
 from ctrlkit.fakes.tracker.verbs.patch import json_patch, merge, strategic_merge
-from ctrlkit.fakes.tracker.verbs.scale import bind, scale_of, write_scale
+from ctrlkit.fakes.tracker.verbs.scale import scale_of, write_scale
 from ctrlkit.fakes.tracker.verbs.update import replace, update
 from ctrlkit.model import Action, PatchType, Verb
 
@@ -49,25 +54,13 @@ def serve(core: Core, action: Action) -> bytes:
     if action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH):
         check_options(action)
         check_metadata(action)
-    if action.subresource == "scale":
-        return msgspec.json.encode(scale_of(served, _perform_scale(core, served, action)))
-    match action.verb:
-        case Verb.LIST:
-            return list_objects(core, served, action)
-        case Verb.DELETE | Verb.DELETE_COLLECTION:
-            return _deleted(core, served, action)
-        case Verb.CREATE if action.subresource == "binding":
-            return msgspec.json.encode(bind(core, served, action))
-        case Verb.PATCH if action.patch_type is PatchType.APPLY:
-            return _applied(core, served, action)
-        case _:
-            return document(served, _perform_object(core, served, action))
+    return SUBRESOURCES[action.subresource].answer(core, served, action)
 
 
 def check_metadata(action: Action) -> None:
     """Refuse a body whose metadata is not an object; the results of patches are checked later."""
     is_patch = action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY
-    if isinstance(action.body, Mapping) and not is_patch and action.subresource != "scale":
+    if isinstance(action.body, Mapping) and not is_patch and SUBRESOURCES[action.subresource].is_object:
         metadata.of(action.resource, action.body)
 
 
@@ -93,6 +86,66 @@ def checked(core: Core, action: Action) -> Strategy:
     if not served.supports(action.verb, subresource):
         raise method_not_allowed()
     return served
+
+
+def _object(core: Core, served: Strategy, action: Action) -> bytes:
+    """The answer of a verb about objects, or about a part of one."""
+    match action.verb:
+        case Verb.LIST:
+            return list_objects(core, served, action)
+        case Verb.DELETE | Verb.DELETE_COLLECTION:
+            return _deleted(core, served, action)
+        case Verb.PATCH if action.patch_type is PatchType.APPLY:
+            return _applied(core, served, action)
+    return document(served, _perform_object(core, served, action))
+
+
+def _scale(core: Core, served: Strategy, action: Action) -> bytes:
+    return msgspec.json.encode(scale_of(served, _perform_scale(core, served, action)))
+
+
+def _token(core: Core, served: Strategy, action: Action) -> bytes:
+    return msgspec.json.encode(request_token(core, served, action))
+
+
+def _done(perform: Callable[[Core, Strategy, Action], None]) -> Callable[[Core, Strategy, Action], bytes]:
+    """Answer with a Status of success what has no answer of its own."""
+
+    def answer(core: Core, served: Strategy, action: Action) -> bytes:
+        perform(core, served, action)
+        return msgspec.json.encode(
+            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+        )
+
+    return answer
+
+
+class Subresource(NamedTuple):
+    """One subresource of a kind, "" for the objects themselves; its verbs are facts of the kind."""
+
+    answer: Callable[[Core, Strategy, Action], bytes]
+    is_object: bool = False
+    """Whether bodies are objects of the kind."""
+
+
+SUBRESOURCES: Mapping[str, Subresource] = {
+    "": Subresource(_object, is_object=True),
+    "approval": Subresource(_object, is_object=True),
+    "attach": Subresource(refuse_plainly),
+    "binding": Subresource(_done(bind)),
+    "ephemeralcontainers": Subresource(_object, is_object=True),
+    "eviction": Subresource(_done(evict)),
+    "exec": Subresource(refuse_plainly),
+    "finalize": Subresource(_object, is_object=True),
+    "log": Subresource(refuse_plainly),
+    "portforward": Subresource(refuse_plainly),
+    "proxy": Subresource(proxy),
+    "resize": Subresource(_object, is_object=True),
+    "scale": Subresource(_scale),
+    "status": Subresource(_object, is_object=True),
+    "token": Subresource(_token),
+}
+"""Every subresource that a kind can have."""
 
 
 def document(served: Strategy, stored: Stored) -> bytes:

@@ -14,7 +14,16 @@ from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership import managed_fields
 from ctrlkit.fakes.tracker.ownership.managers import Entries
-from ctrlkit.fakes.tracker.refusals import Cause, bad_request, conflict, invalid, json_text, modified, unreadable_patch
+from ctrlkit.fakes.tracker.refusals import (
+    Cause,
+    bad_request,
+    conflict,
+    invalid,
+    json_text,
+    modified,
+    storage_error,
+    unreadable_patch,
+)
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
 from ctrlkit.model import Action, PatchType, Verb
 
@@ -57,8 +66,7 @@ def replace(
     plain = served.prepare(core, served, plain, action)
     _check_rules(served, action.subresource, current, plain)
     admit(core, served, plain, current.plain, action.options, subresource=action.subresource)
-    counts = served.generation and action.subresource != "binding"  # a binding passes the strategy that counts by
-    if counts and _spec(served, plain) != _spec(served, current.plain):
+    if served.generation and _spec(served, plain) != _spec(served, current.plain):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
     if owners is None:
         owners = managed_fields.of_update(served, action, current, body, plain)
@@ -101,13 +109,8 @@ def _check_version(served: Strategy, action: Action, current: Stored, meta: Mapp
     if uid and uid != current.metadata["uid"]:
         if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY:
             raise invalid(resource, name, *[Cause.wrong("metadata.uid", uid, "field is immutable")] * 2)
-        path = "/".join(filter(None, (resource.group, resource.plural, str(current.key))))
-        raise conflict(
-            resource,
-            name,
-            f"StorageError: invalid object, Code: 4, Key: /registry/{path}, ResourceVersion: 0, AdditionalErrorMsg: "
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.metadata['uid']}",
-        )
+        text = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.metadata['uid']}"
+        raise conflict(resource, name, storage_error(resource, current.key, text))
     version = meta.get("resourceVersion") or ""
     if not version and not served.blind_updates:
         text = "must be specified for an update"
@@ -120,24 +123,22 @@ def _combine(served: Strategy, subresource: str, current: Stored, theirs: Mappin
     """Combine the caller's part of the object with the rest of the stored one."""
     meta = theirs["metadata"]
     match subresource:
+        case part if part in served.parts:
+            plain = served.parts[part].combine(theirs, current.plain)
+            meta = current.metadata if served.parts[part].keeps_metadata else plain["metadata"]
         case "status":
             plain = _with_status(current.plain, theirs)
             meta = current.metadata if served.custom else meta
-        case "finalize":
-            finalizers = (theirs.get("spec") or {}).get("finalizers") or []
-            spec = {name: value for name, value in current.plain["spec"].items() if name != "finalizers"}
-            plain = current.plain | {"spec": spec | ({"finalizers": finalizers} if finalizers else {})}
-        case "binding":
-            plain = dict(theirs)
         case _:
             plain = _with_status(theirs, current.plain) if served.has_status else dict(theirs)
     plain = plain | {"metadata": metadata.updated(meta, current.metadata)}
     if subresource == "status":
         served.keep_status(plain, current.plain)
-    elif subresource != "finalize":
+    else:
         if "spec" not in plain or plain["spec"] is not current.plain.get("spec"):
             served.defaults(plain)
-        served.keep(plain, current.plain)
+        if subresource not in served.parts:
+            served.keep(plain, current.plain)
     return plain
 
 
@@ -160,8 +161,8 @@ def _check_rules(served: Strategy, subresource: str, current: Stored, plain: dic
 
 
 def _causes(served: Strategy, subresource: str, old: Mapping[str, Any], plain: Mapping[str, Any]) -> Iterable[Cause]:
-    if subresource == "binding":
-        return ()
+    if subresource in served.parts:
+        return served.parts[subresource].validate(plain, old)
     if subresource == "status" and served.validate_status is not None:
         return served.validate_status(plain, old)
     return served.validate(plain, old)

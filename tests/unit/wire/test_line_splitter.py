@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.wire.transport import LineSplitter
+from ctrlkit.wire.streams import LineSplitter
 
 LINES = st.lists(st.binary(min_size=1).filter(lambda line: b"\n" not in line and not line.isspace()))
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
 from ctrlkit.fakes.tracker.kinds.deletion import finalizers_after, with_finalizers, write_marked
-from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
+from ctrlkit.fakes.tracker.kinds.metadata import finalizer_causes
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Part, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
-from ctrlkit.fakes.tracker.refusals import forbidden
+from ctrlkit.fakes.tracker.refusals import Cause, forbidden
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.model import Options
@@ -40,6 +41,19 @@ def _label(plain: Plain) -> None:
     plain["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), _NAME_LABEL: metadata["name"]}}
 
 
+def _finalized(theirs: Object, old: Object) -> Plain:
+    """The stored namespace with the finalizers, labels and annotations that were sent."""
+    finalizers = (theirs.get("spec") or {}).get("finalizers") or []
+    spec = {name: value for name, value in old["spec"].items() if name != "finalizers"}
+    plain = {**old, "metadata": theirs["metadata"], "spec": spec | ({"finalizers": finalizers} if finalizers else {})}
+    _label(plain)
+    return plain
+
+
+def _finalizer_causes(plain: Object, _old: Object) -> list[Cause]:
+    return finalizer_causes(plain["spec"].get("finalizers") or (), "spec.finalizers", (_FINALIZER,))
+
+
 def _is_held(plain: Object) -> bool:
     return bool((plain.get("spec") or {}).get("finalizers"))
 
@@ -66,6 +80,7 @@ NAMESPACES = Strategy(
     first_status={"phase": "Active"},
     begin=_begin,
     keep=_keep,
+    parts={"finalize": Part(_finalized, _finalizer_causes, keeps_metadata=False)},
     cells=_cells,
     set_by_server=("spec.finalizers",),
     delete=_delete,

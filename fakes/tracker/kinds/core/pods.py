@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctrlkit.fakes.tracker.kinds.core.containers import image_space_causes
 from ctrlkit.fakes.tracker.kinds.core.pod_annotations import annotation_causes, apply_apparmor, matching_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_parts import POD_PARTS
 from ctrlkit.fakes.tracker.kinds.core.pod_resources import fill_in_pod_resources, quality_of_service
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import apply_label_keys
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import containers_of, fill_in_template, pod_spec_causes
@@ -173,6 +174,7 @@ def _grace_s(pod: Object, options: Options) -> int:
 
 
 PODS = Strategy(
+    parts=POD_PARTS,
     selectable_fields=(
         "spec.nodeName",
         "spec.restartPolicy",

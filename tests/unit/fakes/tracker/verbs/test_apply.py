@@ -369,7 +369,7 @@ async def test_what_the_server_gives_is_nobodys() -> None:
     tracker = Tracker()
     pod = tracker.create(PODS, a_pod(), options=Options(field_manager="me"))
     before = owners(pod)
-    target = {"target": {"kind": "Node", "name": "n"}}
+    target = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
     binding = Action(verb=Verb.CREATE, resource=PODS, namespace="default", name="p", subresource="binding", body=target)
     answer = tracker.call(binding)
     assert msgspec.json.decode(answer) == {

@@ -1,0 +1,110 @@
+"""
+Tokens of service accounts: JSON Web Tokens signed with a key of this process, and whom they stand for.
+
+The key is made when it is first needed, and exists in memory only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+import uuid
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from ctrlkit import clock
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+ISSUER = "https://kubernetes.default.svc"
+"""Who issues the tokens, and the audience of those that name none: the server itself."""
+_KEY_BITS = 2048
+_EXPONENT = 65537
+
+
+class Account(NamedTuple):
+    """Whom a token stands for; `bound` are the name and uid of the object that it is bound to, by its kind."""
+
+    namespace: str
+    name: str
+    uid: str
+    bound: Mapping[str, Mapping[str, str]]
+
+
+class Issuer:
+    """Signs and reads the tokens of one server."""
+
+    def sign(self, account: Account, audiences: list[str], *, valid_s: int) -> str:
+        """Return a new token."""
+        now = int(clock.now().timestamp())
+        kubernetes: dict[str, Any] = {"namespace": account.namespace, **account.bound}
+        kubernetes["serviceaccount"] = {"name": account.name, "uid": account.uid}
+        claims = {
+            "aud": audiences,
+            "exp": now + valid_s,
+            "iat": now,
+            "iss": ISSUER,
+            "jti": str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)),
+            "kubernetes.io": kubernetes,
+            "nbf": now,
+            "sub": f"system:serviceaccount:{account.namespace}:{account.name}",
+        }
+        signed = f"{_encoded({'alg': 'RS256', 'kid': self._key_id})}.{_encoded(claims, order='deterministic')}"
+        return f"{signed}.{_base64(self._signature(signed.encode()))}"
+
+    def read(self, token: str) -> Account | None:
+        """Return whom a token stands for; None for one that this server did not sign, or is not valid for it now."""
+        signed, _, signature = token.rpartition(".")
+        if not self._is_ours(signed.encode(errors="replace"), signature):
+            return None
+        claims = msgspec.json.decode(_bytes(signed.partition(".")[2]))
+        if ISSUER not in claims["aud"] or not claims["nbf"] <= clock.now().timestamp() < claims["exp"]:
+            return None
+        kubernetes = claims["kubernetes.io"]
+        account = kubernetes.pop("serviceaccount")
+        return Account(kubernetes.pop("namespace"), account["name"], account["uid"], kubernetes)
+
+    @cached_property
+    def _key(self) -> RSAPrivateKey:
+        from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - only who asks for tokens pays for it
+
+        return rsa.generate_private_key(_EXPONENT, _KEY_BITS)
+
+    @cached_property
+    def _key_id(self) -> str:
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
+
+        public = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return _base64(hashlib.sha256(public).digest())
+
+    def _signature(self, signed: bytes) -> bytes:
+        from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - as above
+        from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415 - as above
+
+        return self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+
+    def _is_ours(self, signed: bytes, signature: str) -> bool:
+        if "_key" not in self.__dict__ or signed.count(b".") != 1:
+            return False  # nothing was signed yet, or it is no such token
+        try:
+            return secrets.compare_digest(_bytes(signature), self._signature(signed))
+        except (binascii.Error, ValueError):
+            return False
+
+
+def _encoded(value: object, order: Any = None) -> str:
+    return _base64(msgspec.json.encode(value, order=order))
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
