@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ctrlkit.cli import Command
 from ctrlkit.extras import require
+from ctrlkit.fakes.releases import NAMES, NEWEST
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +31,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="write the server's kubeconfig here, for your eyes only; without it, into a folder for temporary files",
     )
     parser.add_argument(
+        "--server",
+        choices=NAMES,
+        default=NEWEST,
+        help=f"the Kubernetes release whose API server this is; {NEWEST} unless given",
+    )
+    parser.add_argument(
         "--insecure",
         action="store_true",
         help="plain HTTP without a token: every user and program of this machine may do everything on the server",
@@ -49,7 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from ctrlkit.fakes.apiserver.serving import serve  # noqa: PLC0415
 
     security = Security.INSECURE if arguments.insecure else Security.TLS
-    serve(arguments.port, arguments.kubeconfig, arguments.manifests, security)
+    serve(arguments.port, arguments.kubeconfig, arguments.manifests, security, arguments.server)
     return 0
 
 

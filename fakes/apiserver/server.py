@@ -66,7 +66,7 @@ from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.schema.depth import deeply
 from ctrlkit.fakes.tracker.verbs.serve import Made
-from ctrlkit.model import Action, Transport, Verb
+from ctrlkit.model import Action, AnyResource, Transport, Verb
 from ctrlkit.telemetry import logger
 
 _log = logger("apiserver")
@@ -93,13 +93,21 @@ class ApiServer:
 
     Shape   It uses TLS with a certificate authority of its own and requires a token. Only its kubeconfig has both, and
             they do not change during the life of this object. `Security.INSECURE` is for tests and tools that need
-            plain HTTP on loopback without a token.
+            plain HTTP on loopback without a token. `made` is called with the kind of each object that a client makes.
     Errors  PortTaken on entering; ConfigError from `url` and `kubeconfig()` while nothing is served.
     Owner   One event loop; one `serve()` at a time.
     """
 
-    def __init__(self, transport: Transport, registry: Registry, *, security: Security = Security.TLS) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        registry: Registry,
+        *,
+        security: Security = Security.TLS,
+        made: Callable[[AnyResource], object] = lambda _: None,
+    ) -> None:
         self._transport = transport
+        self._made = made
         self._registry = registry
         self._access = Access(security, authenticate=getattr(transport, "authenticate", None))
         self._host = ""
@@ -229,6 +237,8 @@ class ApiServer:
                 deeply(lambda: check_duplicates(action, body, content_type_of(request)))
                 answer = await self._transport.do(action)
             is_made = action.verb is Verb.CREATE or isinstance(answer, Made)
+            if is_made and not (action.subresource or action.options.dry_run):
+                self._made(action.resource)
             document = deeply(lambda: representation.of(answer))
             status = 201 if is_made else 200
             return with_warnings(

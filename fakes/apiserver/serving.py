@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,23 @@ from ctrlkit.fakes.apiserver.access import Security
 from ctrlkit.fakes.apiserver.kubeconfig import is_our_kubeconfig
 from ctrlkit.fakes.apiserver.server import ApiServer
 from ctrlkit.fakes.clientset.clientset import seed
-from ctrlkit.fakes.cluster import Cluster, InProcessRuntime
+from ctrlkit.fakes.cluster import ALL, Cluster, InProcessRuntime, Loop
 from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage
+from ctrlkit.fakes.releases import NEWEST
+from ctrlkit.fakes.releases.simulated import LeftUndone
 from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.fakes.tracker.furniture import furnish
-from ctrlkit.model import to_plain
-from ctrlkit.telemetry import LogLevel, configure_logging
+from ctrlkit.model import AnyResource, to_plain
+from ctrlkit.telemetry import LogLevel, configure_logging, logger
+
+_log = logger("apiserver")
 
 
-def serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path], security: Security) -> None:
+def serve(
+    port: int, kubeconfig: Path | None, manifests: Sequence[Path], security: Security, release: str = NEWEST
+) -> None:
     """
-    Serve until SIGTERM or SIGINT, with the objects of the manifests from the start.
+    Serve a Kubernetes release until SIGTERM or SIGINT, with the objects of the manifests from the start.
 
     Errors  ConfigError for a kubeconfig or manifests that cannot be used.
     """
@@ -39,7 +45,7 @@ def serve(port: int, kubeconfig: Path | None, manifests: Sequence[Path], securit
     if security is Security.INSECURE:
         sys.stderr.write("--insecure: every user and program of this machine may do everything on this server\n")
     with _kubeconfig_at(kubeconfig) as path:
-        asyncio.run(_serve(port, path, manifests, security))
+        asyncio.run(_serve(port, path, manifests, security, release))
 
 
 @contextmanager
@@ -67,17 +73,17 @@ def _check_replaceable(kubeconfig: Path) -> None:
         )
 
 
-async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], security: Security) -> None:
+async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], security: Security, release: str) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    tracker = Tracker(begins_at=version_at(now()))
+    tracker = Tracker(begins_at=version_at(now()), server=release)
     furnish(tracker)
     load_manifests(tracker, manifests)
     async with (
-        ApiServer(tracker, tracker.registry, security=security).serve(port=port) as server,
+        ApiServer(tracker, tracker.registry, security=security, made=_telling(ALL)).serve(port=port) as server,
         InProcessRuntime(images=AnyImage()) as runtime,
         Cluster(Client(tracker, field_manager="cluster"), runtime, root_ca=server.root_ca),
     ):
@@ -89,6 +95,18 @@ async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], securit
             await stopped.wait()
         finally:
             _remove(server, kubeconfig)
+
+
+def _telling(loops: Collection[Loop]) -> Callable[[AnyResource], None]:
+    """Return a function that logs once of each kind whose loop does not run, when an object of it is made."""
+    left_undone = LeftUndone({loop.value for loop in loops})
+
+    def tell(resource: AnyResource) -> None:
+        does = left_undone.of(str(resource))
+        if does:
+            _log.warning("loop_missing", kind=str(resource), cluster=does, see="docs/simulated.md")
+
+    return tell
 
 
 def _write(server: ApiServer, kubeconfig: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +22,7 @@ from ctrlkit.controller.reconcile import Result, Verdict
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.failures import describe
 from ctrlkit.fakes.clientset.clientset import Write
+from ctrlkit.fakes.releases.simulated import LeftUndone
 from ctrlkit.fakes.tracker import Tracker
 
 KEPT_ENTRIES: Final = 10_000
@@ -35,6 +36,7 @@ ERROR_MAX: Final = 160
 """Characters of an error message that an entry keeps."""
 
 TEST: Final = "test"
+_CLUSTER: Final = "cluster"
 PART: ContextVar[str] = ContextVar("fakes_world_part", default=TEST)
 """The part of a world that the current task belongs to."""
 
@@ -103,7 +105,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something that the test did to the world, such as a crash of a part."""
+    """Something that the test did to the world, such as a crash of a part; or what the world does not do."""
 
     at_s: float
     by: str
@@ -121,11 +123,13 @@ class Trace:
     The timeline of one world; `str()` of it is the whole text.
 
     Shape   `entries` are the last 10,000, oldest first; `at_s` is virtual time since the loop began. `standstill`
-            describes a key that is reconciled over and over while no time passes; "" if there is none.
+            describes a key that is reconciled over and over while no time passes; "" if there is none. `loops` are
+            those of a cluster that run in the world: what others would do is noted once for each kind.
     """
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker, *, loops: Collection[str] = ()) -> None:
         self._tracker = tracker
+        self._left_undone = LeftUndone(loops)
         self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
         self._seen = tracker.version
         self._lost = 0
@@ -169,7 +173,9 @@ class Trace:
     def catch_up(self) -> None:
         """Add the changes that no call made: those of the test itself, and of code that uses no client."""
         if self._tracker.version != self._seen:
-            self._entries.extend(self._new_changes(TEST))
+            changes = tuple(self._new_changes(TEST))
+            self._entries.extend(changes)
+            self._note_left_undone(changes)
 
     def called(self, write: Write, error: CtrlkitError | None, *, changes: tuple[Changed, ...]) -> None:
         """Add a call that writes, or failed, and the changes that it made."""
@@ -187,6 +193,7 @@ class Trace:
         self._entries.extend(
             change for change in changes if (change.key, change.resource) != own or change.how == "deleted"
         )
+        self._note_left_undone(changes)
 
     def changes_of_call(self) -> tuple[Changed, ...]:
         """The changes since the last check, all made by a call of the current part."""
@@ -222,6 +229,13 @@ class Trace:
         """Add an act of the test that is neither a call nor a change."""
         self.catch_up()
         self._entries.append(Noted(_now(), TEST, text))
+
+    def _note_left_undone(self, changes: Iterable[Changed]) -> None:
+        for change in changes:
+            does = self._left_undone.of(change.resource) if change.how == "created" else ""
+            if does:
+                text = f"no loop of {change.resource} runs here: a cluster {does}; see docs/simulated.md"
+                self._entries.append(Noted(change.at_s, _CLUSTER, text))
 
     def _describe_standstill(self, now: float, by: str) -> str:
         calls = Counter(str(entry.write) for entry in self._entries if isinstance(entry, Called) and entry.by == by)

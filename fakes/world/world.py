@@ -113,11 +113,11 @@ class World:
         self.clientset: FakeClientset = FakeClientset(Tracker(server=server))
         if furnished:
             furnish(self.tracker)
-        self.trace: Trace = Trace(self.tracker)
+        self._loops = frozenset(cluster)
+        self.trace: Trace = Trace(self.tracker, loops={loop.value for loop in self._loops})
         self.clientset.intercept(functools.partial(note_changes, self.trace))
         transport = PartTransport(TestClientTransport(self.clientset), self.trace)
         self.client: Client = Client(transport, field_manager=TEST)
-        self._loops = frozenset(cluster)
         self._runtime: InProcessRuntime | None = None
         self._lag = CacheLag(self.tracker)
         self._parts: dict[Part, RunningPart] = {}

@@ -27,10 +27,11 @@ from ctrlkit.manager import Manager, connect
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import NODES
 from ctrlkit.telemetry import LogLevel, configure_logging
-from tests.kubectl.battery import HERE, Runner
+from tests.kubectl.battery import Outcome, Runner
+from tests.kubectl.comparison import without_prose
+from tests.kubectl.serving import RECORDED
 from tests.support.kubectl import KUBECTL
 
-RECORDED = HERE / "recorded.json.gz"
 _NODE_THERE_S = 2.0
 _FURNISHED = "kubectl wait --for=create sa/default --timeout=5s"
 
@@ -54,7 +55,11 @@ async def _run(kubeconfig: Path) -> bytes:
         runner = Runner(kubeconfig, KUBECTL, NODE, Path(folder), furnished=_FURNISHED)
         async with _node(kubeconfig):
             found = await asyncio.to_thread(runner.run)
-    return msgspec.json.encode(list(found.values()))
+    return msgspec.json.encode([_without_prose(one) for one in found.values()])
+
+
+def _without_prose(outcome: Outcome) -> Outcome:
+    return msgspec.structs.replace(outcome, output=without_prose(outcome.output))
 
 
 def main() -> None:

@@ -138,6 +138,11 @@ class Registry:
             del self._by_kind[resource.api_version, resource.kind]
 
 
+def has_strategy(group: str, plural: str) -> bool:
+    """Whether rules for a built-in kind are written by hand."""
+    return (group, plural) in _STRATEGIES
+
+
 def _strategy(group: str, plural: str) -> Strategy:
     place = _STRATEGIES.get((group, plural))
     if place is None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import ssl
 import stat
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
+import yaml
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.fakes import command
 from ctrlkit.fakes.apiserver import PortTaken, serving
 from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
+from ctrlkit.fakes.releases import NAMES, NEWEST
+from ctrlkit.manager import connect
+from ctrlkit.model.kinds import DEPLOYMENTS
 from tests.support.processes import process_of
 
 
@@ -136,3 +142,46 @@ async def test_an_insecure_server_says_what_that_means(tmp_path: Path) -> None:
         server.terminate()
         _, told = await server.communicate()
     assert told == b"--insecure: every user and program of this machine may do everything on this server\n"
+
+
+def test_only_releases_that_are_imitated_can_be_served(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parsed().server == NEWEST
+    assert [parsed(f"--server={name}").server for name in NAMES] == list(NAMES)
+    with pytest.raises(SystemExit):
+        parsed("--server=1.20")
+    assert "choose from" in capsys.readouterr().err
+
+
+@pytest.mark.real_time
+async def test_a_server_of_an_older_release_says_so_and_tells_once_what_it_leaves_undone(tmp_path: Path) -> None:
+    """A Deployment makes no ReplicaSets here; the log has one line of that, however many Deployments there are."""
+    path = tmp_path / "kc"
+    command_line = (sys.executable, "-m", "ctrlkit", "apiserver", "--server", "1.34", "--kubeconfig", str(path))
+    async with process_of(*command_line, env=os.environ) as server:
+        assert server.stdout is not None
+        assert (await server.stdout.readline()).startswith(b"ready ")
+        await server.stdout.readline()
+        async with connect(kubeconfig=str(path)) as client:
+            for name in ("a", "b"):
+                await client.create(DEPLOYMENTS, _deployment(name))
+        url = yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"]
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        token = yaml.safe_load(path.read_text())["users"][0]["user"]["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.get(f"{url}/version", ssl=context) as answer,
+        ):
+            assert (await answer.json())["minor"] == "34"
+        server.terminate()
+        _, told = await server.communicate()
+    assert told.count(b"loop_missing") == 1
+    assert b"kind=deployments.apps" in told
+
+
+def _deployment(name: str) -> dict[str, object]:
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "web"}]}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}

@@ -1,0 +1,124 @@
+"""
+What the loops of a cluster do about the objects of each kind, and which of these loops there are here.
+
+`docs/simulated.md` is made of it: `python -m ctrlkit.fakes.releases.simulated > docs/simulated.md`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from ctrlkit.fakes.releases import NEWEST, release
+
+
+class Duty(NamedTuple):
+    """
+    What a cluster does about a kind's objects, and the name of the loop that does it here; "" if none does.
+
+    `from_the_start` is false where it does nothing about new objects.
+    """
+
+    does: str
+    loop: str = ""
+    from_the_start: bool = True
+
+
+DUTIES: Mapping[str, Duty] = {
+    "apiservices.apiregistration.k8s.io": Duty("sends requests on to the servers they name, and says if these answer"),
+    "certificatesigningrequests.certificates.k8s.io": Duty("approves those of kubelets, and signs what is approved"),
+    "clusterroles.rbac.authorization.k8s.io": Duty("gathers the rules of aggregated roles"),
+    "cronjobs.batch": Duty("makes Jobs when they are due"),
+    "daemonsets.apps": Duty("makes a pod for each node"),
+    "deployments.apps": Duty("makes ReplicaSets and rolls them out"),
+    "flowschemas.flowcontrol.apiserver.k8s.io": Duty("queues requests by them"),
+    "horizontalpodautoscalers.autoscaling": Duty("scales by metrics"),
+    "ingresses.networking.k8s.io": Duty("leads requests to Services, where a controller of Ingresses is installed"),
+    "jobs.batch": Duty("makes pods until enough have succeeded"),
+    "namespaces": Duty("empties those that are being deleted", "namespaces", from_the_start=False),
+    "networkpolicies.networking.k8s.io": Duty("lets through what they allow, where the network does so"),
+    "nodes": Duty("runs pods on them, and says if they are ready", "kubelet"),
+    "persistentvolumeclaims": Duty("binds them to volumes, and makes volumes"),
+    "persistentvolumes": Duty("binds them to claims, and reclaims them"),
+    "poddisruptionbudgets.policy": Duty("counts the pods that may be disrupted"),
+    "pods": Duty("schedules them and runs their containers", "kubelet"),
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": Duty("queues requests by them"),
+    "replicasets.apps": Duty("makes pods"),
+    "replicationcontrollers": Duty("makes pods"),
+    "resourceclaims.resource.k8s.io": Duty("allocates devices"),
+    "resourcequotas": Duty("counts what is used"),
+    "serviceaccounts": Duty(
+        "makes one in each namespace, with the ConfigMap kube-root-ca.crt", "accounts", from_the_start=False
+    ),
+    "servicecidrs.networking.k8s.io": Duty("takes addresses of Services from them"),
+    "services": Duty("makes EndpointSlices and Endpoints of the pods they select"),
+    "statefulsets.apps": Duty("makes pods in order", "statefulsets"),
+    "validatingadmissionpolicies.admissionregistration.k8s.io": Duty("checks the types of their expressions"),
+    "volumeattachments.storage.k8s.io": Duty("attaches volumes, by a driver"),
+}
+"""By plural and group, with the values of `ctrlkit.fakes.cluster.Loop`. Garbage collection is for every kind."""
+
+
+class LeftUndone:
+    """
+    What is left undone about new objects of each kind, told once.
+
+    >>> left_undone = LeftUndone(["kubelet"])
+    >>> left_undone.of("jobs.batch")
+    'makes pods until enough have succeeded'
+    >>> left_undone.of("jobs.batch"), left_undone.of("pods"), left_undone.of("configmaps")
+    ('', '', '')
+    """
+
+    def __init__(self, loops: Collection[str]) -> None:
+        self._loops = loops
+        self._told: set[str] = set()
+
+    def of(self, resource: str) -> str:
+        """Return what a cluster does about a kind and nobody here; "" for nothing, and from the second time on."""
+        duty = DUTIES.get(resource)
+        if duty is None or not duty.from_the_start or duty.loop in self._loops or resource in self._told:
+            return ""
+        self._told.add(resource)
+        return duty.does
+
+
+_HEAD = f"""# What is simulated
+
+Each kind of objects that Kubernetes {NEWEST} serves by default, and what is done about them here. The page is made by
+`python -m ctrlkit.fakes.releases.simulated > docs/simulated.md`, and a test holds it.
+
+- **rules**: *written* where defaults, refusals and what an update keeps are written by hand, *schema* where they are
+  those of the release's own schema: types, required fields, defaults, enumerations.
+- **a cluster**: what its loops do about such objects, if anything.
+- **here**: *yes* where a loop does that here: in `ctrlkit apiserver`, and in a World that is given it, as in
+  `World(cluster=ALL)`. With *no* an object stays as it was written, and its status as clients write it.
+
+What is left undone about a kind is said once, when its first object is made: by `ctrlkit apiserver` in its log
+(`loop_missing`, see [logging.md](logging.md)), and by a World in its trace, not in the log, because a test plays the
+cluster itself. Finalizers and garbage collection work for every kind.
+
+| kind | apiVersion | rules | a cluster | here |
+|---|---|---|---|---|
+"""
+
+
+def document() -> str:
+    """Return the text of docs/simulated.md."""
+    return _HEAD + "".join(_rows())
+
+
+def _rows() -> Iterator[str]:
+    from ctrlkit.fakes.tracker.kinds.registry import has_strategy  # noqa: PLC0415 - which reads this package
+
+    for kind in release(NEWEST).kinds:
+        if "list" in kind.verbs:
+            does, loop, _ = DUTIES.get(".".join(filter(None, (kind.plural, kind.group))), Duty(""))
+            rules = "written" if has_strategy(kind.group, kind.plural) else "schema"
+            here = "" if not does else "yes" if loop else "no"
+            yield f"| {kind.kind} | {kind.api_version} | {rules} | {does} | {here} |\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())
