@@ -27,6 +27,7 @@ NAMES = (
     "discovery",
     "discovery_deep",
     "list",
+    "ours_pods",
     "patch",
     "subresources",
     "watch",

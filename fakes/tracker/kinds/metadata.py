@@ -24,8 +24,8 @@ GENERATE_TRIES = 8
 """How many generated names the server tries before it answers that the name exists."""
 
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_SUFFIX_LENGTH = 5
-_LONGEST_BASE = 58
+SUFFIX_LENGTH = 5
+BASE_MAX = 58
 _SET_BY_SERVER = (
     "uid",
     "creationTimestamp",
@@ -59,8 +59,8 @@ def generate_name(base: str) -> str:
     >>> len(generate_name("x" * 80)), generate_name("net-")[:4]
     (63, 'net-')
     """
-    suffix = "".join(clock.random_source().choices(_SUFFIX_ALPHABET, k=_SUFFIX_LENGTH))
-    return base[:_LONGEST_BASE] + suffix
+    suffix = "".join(clock.random_source().choices(_SUFFIX_ALPHABET, k=SUFFIX_LENGTH))
+    return base[:BASE_MAX] + suffix
 
 
 def clean(metadata: Plain) -> dict[str, Any]:
@@ -277,20 +277,17 @@ def selector_causes(selector: Plain, path: str) -> Iterator[Cause]:
 
 
 def _owner_causes(owners: list[Plain], path: str) -> Iterator[Cause]:
-    for index, owner in enumerate(owners):
-        here = f"{path}[{index}]"
+    for owner in owners:
         version = owner.get("apiVersion") or ""
-        if not version:
-            yield Cause.required(f"{here}.apiVersion", "must not be empty")
-        elif version.count("/") > 1 or version.endswith("/"):
-            yield Cause.wrong(f"{here}.apiVersion", version, "must be <group>/<version> or <version>")
+        if not version or version.count("/") > 1 or version.endswith("/"):
+            yield Cause.wrong(f"{path}.apiVersion", version, "version must not be empty")
         for name in ("kind", "name", "uid"):
             if not owner.get(name):
-                yield Cause.required(f"{here}.{name}", "must not be empty")
+                yield Cause.wrong(f"{path}.{name}", "", "must not be empty")
         if owner.get("kind") == "Event" and version in ("v1", "events.k8s.io/v1"):
             group = "" if version == "v1" else "events.k8s.io"
             text = f"{group}/v1, Kind=Event is disallowed from being an owner"
-            yield Cause.invalid(here, _in_go_order([owner])[1:-1], text)
+            yield Cause.invalid(path, _in_go_order([owner])[1:-1], text)
     controllers = [f"{one.get('kind')}/{one.get('name')}" for one in owners if one.get("controller")]
     for other in controllers[1:_TOLD_MAX]:  # each time the server tells of all references
         found = f'Found "true" in references for {controllers[0]} and {other}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from types import NoneType
 from typing import Any
@@ -72,8 +73,15 @@ def everything(value: Any, node: Node) -> FieldSet:
         return found
     if items := as_items(value, node):
         item_node = node.other or node
-        return {SELF: LEAF} | {item_step(item, node): everything(item, item_node) for item in items}
+        found = {SELF: LEAF} | {item_step(item, node): everything(item, item_node) for item in items}
+        return found | _repeated(items, node) if len(found) <= len(items) else found
     return LEAF
+
+
+def _repeated(items: list[Any], node: Node) -> FieldSet:
+    """Return the items that a list has several times by their keys: what is below them is nobody's."""
+    counts = Counter(item_step(item, node) for item in items)
+    return {step: LEAF for step, count in counts.items() if count > 1}
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], node: Node) -> tuple[FieldSet, FieldSet]:
@@ -129,9 +137,13 @@ def _compare_items(old: list[Any], new: list[Any], node: Node, found: _Found) ->
     item_node = node.other or node
     changed, removed = found
     before = {item_step(item, node): item for item in old}
+    repeated = _repeated(new, node) if len(new) > 1 else LEAF
+    changed.update(repeated)
     for item in new:
         step = item_step(item, node)
-        if step not in before:
+        if step in repeated:
+            before.pop(step, None)
+        elif step not in before:
             changed[step] = everything(item, item_node)
         else:
             was = before.pop(step)

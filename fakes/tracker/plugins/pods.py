@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ctrlkit.errors import Forbidden
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import merged_tolerations
+from ctrlkit.fakes.tracker.kinds.metadata import BASE_MAX, SUFFIX_LENGTH
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
-from ctrlkit.fakes.tracker.refusals import forbidden
+from ctrlkit.fakes.tracker.refusals import forbidden, plain_failure
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.model import ObjectKey, kinds
 
@@ -50,8 +51,14 @@ def refuse_overhead(core: Core, pod: Plain, old: Object | None) -> None:
 
 
 def _forbidden(pod: Object, text: str) -> Forbidden:
-    meta = pod["metadata"]
-    return forbidden(kinds.PODS, meta.get("name") or meta.get("generateName") or "Unknown", text)
+    return forbidden(kinds.PODS, _given_name(pod["metadata"]), text)
+
+
+def _given_name(meta: Mapping[str, Any]) -> str:
+    """Return what the plug-ins know of a pod's name, which they see before a name is generated."""
+    name, base = meta.get("name") or "", meta.get("generateName") or ""
+    is_generated = base and name.startswith(base[:BASE_MAX]) and len(name) == len(base[:BASE_MAX]) + SUFFIX_LENGTH
+    return base if is_generated else name or "Unknown"
 
 
 def _find(core: Core, identity: tuple[str, str], name: str) -> Mapping[str, Any] | None:
@@ -123,6 +130,8 @@ def _runtime_class(core: Core, pod: Object) -> Mapping[str, Any]:
     name = pod["spec"].get("runtimeClassName")
     if name is None:
         return {}
+    if not name:
+        raise plain_failure("resource name may not be empty")
     found = _find(core, _RUNTIME_CLASSES, name)
     if found is None:
         raise _forbidden(pod, f'pod rejected: RuntimeClass "{name}" not found')

@@ -181,30 +181,28 @@ def ip_address(text: str) -> Complaints:
     return ()
 
 
-def sloppy_ip_address(text: str) -> Complaints:
+def legacy_ip_address(text: str) -> Complaints:
     """
-    An IPv4 or IPv6 address of an old field, whose numbers may begin with zeros.
+    An IPv4 or IPv6 address of an old field, which is refused in two forms that were allowed once.
 
-    >>> sloppy_ip_address("010.0.0.1"), sloppy_ip_address("10.0.0")[0][:29]
-    ((), 'must be a valid IP address, (')
+    >>> legacy_ip_address("010.0.0.1"), legacy_ip_address("10.0.0")[0][:29]
+    (('must not have leading 0s',), 'must be a valid IP address, (')
     """
-    return ip_address(_without_zeros(text))
+    plain = re.sub(r"(?<![0-9a-fA-F:])0+(?=\d)", "", text) if "." in text else text
+    complaints = ip_address(plain)
+    if complaints:
+        return complaints
+    if plain != text:
+        return ("must not have leading 0s",)
+    address = ipaddress.ip_address(plain)
+    is_mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
+    return ("must not be an IPv4-mapped IPv6 address",) if is_mapped else ()
 
 
 def ip_address_warning(text: str) -> str:
     """What the server warns about an address of an old field, "" if it is written as it should be."""
-    plain = _without_zeros(text)
-    address = ipaddress.ip_address(plain)
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    if mapped or plain != text:
-        return f'non-standard IP address "{text}" is invalid: use "{mapped or address}"'
-    if str(address) != text:
-        return f'IPv6 address "{text}" should be in RFC 5952 canonical format ("{address}")'
-    return ""
-
-
-def _without_zeros(text: str) -> str:
-    return re.sub(r"(?<![0-9a-fA-F:])0+(?=\d)", "", text) if "." in text else text
+    plain = str(ipaddress.ip_address(text))
+    return "" if plain == text else f'IPv6 address "{text}" should be in RFC 5952 canonical format ("{plain}")'
 
 
 def _checked(text: str, longest: int, pattern: str, complaint: str) -> Complaints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -98,7 +99,7 @@ def pull_policy(image: str) -> str:
     ('Always', 'IfNotPresent', 'IfNotPresent')
     """
     found = _IMAGE_NAME.fullmatch(image)
-    if found is None:
+    if found is None or re.fullmatch("[a-f0-9]{64}", image):  # that would be an ID
         return "IfNotPresent"
     return "Always" if (found["tag"] or ("" if found["digest"] else "latest")) == "latest" else "IfNotPresent"
 
@@ -234,9 +235,17 @@ def container_causes(container: Object, path: str, around: Surroundings) -> Iter
     if container["terminationMessagePolicy"] not in _MESSAGE_POLICIES:
         value = container["terminationMessagePolicy"]
         yield Cause.unsupported(f"{path}.terminationMessagePolicy", value, _MESSAGE_POLICIES)
-    for field, rule in _FIELDS.items():
-        if field in container:
-            yield from rule(container, f"{path}.{field}", around)
+    for field, rule in _rules(tuple(container)):
+        yield from rule(container, f"{path}.{field}", around)
+
+
+Rule = Callable[[Object, str, Surroundings], Iterable[Cause]]
+
+
+@functools.lru_cache(maxsize=1024)
+def _rules(names: tuple[str, ...]) -> tuple[tuple[str, Rule], ...]:
+    """Return the rules of the fields that a container has, in their order."""
+    return tuple((name, rule) for name, rule in _FIELDS.items() if name in names)
 
 
 def _running_causes(container: Object, path: str, around: Surroundings) -> Iterator[Cause]:
@@ -532,14 +541,14 @@ _HANDLERS: Mapping[str, Callable[[Any, str, int | None], Iterator[Cause]]] = {
 # ---- the rest --------------------------------------------------------------------------------------------------------
 
 
-def _pull_policy(container: Object, path: str, _around: Surroundings) -> Iterator[Cause]:
-    if container["imagePullPolicy"] not in PULL_POLICIES:
-        yield Cause.unsupported(path, container["imagePullPolicy"], PULL_POLICIES)
+def _pull_policy(container: Object, path: str, _around: Surroundings) -> Iterable[Cause]:
+    policy = container["imagePullPolicy"]
+    return () if policy in PULL_POLICIES else (Cause.unsupported(path, policy, PULL_POLICIES),)
 
 
-def _resources(container: Object, path: str, around: Surroundings) -> Iterator[Cause]:
-    if container["resources"]:
-        yield from resource_causes(container["resources"], path, around.claims)
+def _resources(container: Object, path: str, around: Surroundings) -> Iterable[Cause]:
+    resources = container["resources"]
+    return resource_causes(resources, path, around.claims) if resources else ()
 
 
 def _resize_policy(container: Object, path: str, around: Surroundings) -> Iterator[Cause]:
@@ -583,7 +592,7 @@ def _restart_causes(container: Object, path: str) -> Iterator[Cause]:
             yield Cause.too_many(f"{here}.exitCodes.values", len(codes["values"]), _EXIT_CODES_MAX)
 
 
-_FIELDS: Mapping[str, Callable[[Object, str, Surroundings], Iterator[Cause]]] = {
+_FIELDS: Mapping[str, Rule] = {
     "ports": _ports,
     "env": _env,
     "envFrom": _env_from,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ctrlkit.fakes.tracker.kinds.core.pod_volumes import descending_path_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object
@@ -92,8 +92,12 @@ def container_security_causes(context: Object, path: str, *, host_users: bool) -
     yield from _apparmor_causes(context, path)
 
 
-def pod_security_causes(spec: Object, path: str) -> Iterator[Cause]:
-    """Yield a cause for each rule that the security context of a pod breaks."""
+def pod_security_causes(spec: Object, path: str) -> Iterable[Cause]:
+    """Return a cause for each rule that the security context of a pod breaks."""
+    return _context_causes(spec, path) if spec["securityContext"] or spec.get("shareProcessNamespace") else ()
+
+
+def _context_causes(spec: Object, path: str) -> Iterator[Cause]:
     context = spec["securityContext"]
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
         text = "ShareProcessNamespace and HostPID cannot both be enabled"
@@ -114,7 +118,7 @@ def pod_security_causes(spec: Object, path: str) -> Iterator[Cause]:
     yield from _windows_options_causes(context.get("windowsOptions") or {}, f"{path}.windowsOptions")
     yield from _apparmor_causes(context, path)
     yield from _choice_causes(context, "supplementalGroupsPolicy", ("Merge", "Strict"), path)
-    yield from _choice_causes(context, "seLinuxChangePolicy", ("MountOption", "Recursive"), path)
+    yield from _choice_causes(context, "seLinuxChangePolicy", ("Recursive",), path)
 
 
 def _choice_causes(context: Object, name: str, values: tuple[str, ...], path: str) -> Iterator[Cause]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import (
     toleration_causes,
 )
 from ctrlkit.fakes.tracker.kinds.core.pod_security import (
+    CONTAINERS,
     host_process_causes,
     host_users_causes,
     os_causes,
@@ -137,10 +139,16 @@ def pod_spec_causes(spec: Object, path: str, pod: Object | None = None) -> Itera
     if spec.get("hostNetwork"):
         yield from _host_network_causes(containers, f"{path}.containers", is_pod=pod is not None)
     yield from _policy_causes(spec, path)
-    for name, rule in _FIELDS.items():
-        if name in spec:
-            yield from rule(spec, f"{path}.{name}")
-    yield from _file_key_causes(spec, path)
+    for name, rule in _rules(tuple(spec)):
+        yield from rule(spec, f"{path}.{name}")
+    if any("env" in container for kind in CONTAINERS for container in spec.get(kind) or ()):
+        yield from _file_key_causes(spec, path)
+
+
+@functools.lru_cache(maxsize=1024)
+def _rules(names: tuple[str, ...]) -> tuple[tuple[str, Callable[[Object, str], Iterable[Cause]]], ...]:
+    """Return the rules of the fields that a spec has, in their order."""
+    return tuple((name, rule) for name, rule in _FIELDS.items() if name in names)
 
 
 def _policy_causes(spec: Object, path: str) -> Iterator[Cause]:
@@ -154,7 +162,7 @@ def _claims_causes(claims: Iterable[Object], path: str, pod: Object | None) -> I
     names: set[str] = set()
     for index, claim in enumerate(claims):
         if pod and MIRROR in (pod.get("annotations") or {}):
-            yield Cause.forbidden("", "static pods do not support resource claims")
+            yield Cause.forbidden("[]", "static pods do not support resource claims")
             continue
         here, name = f"{path}[{index}]", claim["name"]
         if not name:
@@ -222,7 +230,7 @@ def _resolver_causes(config: Object, path: str) -> Iterator[Cause]:
     if len(servers) > _NAMESERVERS_MAX:
         yield Cause.wrong(f"{path}.nameservers", servers, f"must not have more than {_NAMESERVERS_MAX} nameservers")
     for index, server in enumerate(servers):
-        yield from Cause.all_wrong(f"{path}.nameservers[{index}]", server, formats.sloppy_ip_address(server))
+        yield from Cause.all_wrong(f"{path}.nameservers[{index}]", server, formats.legacy_ip_address(server))
     if len(searches) > _SEARCHES_MAX:
         yield Cause.wrong(f"{path}.searches", searches, f"must not have more than {_SEARCHES_MAX} search paths")
     if len(" ".join(searches)) > _SEARCH_CHARS_MAX:
@@ -262,7 +270,7 @@ def _deadline(spec: Object, path: str) -> Iterator[Cause]:
 def _host_aliases(spec: Object, path: str) -> Iterator[Cause]:
     for index, alias in enumerate(spec["hostAliases"]):
         here, address = f"{path}[{index}]", alias["ip"]
-        yield from Cause.all_wrong(f"{here}.ip", address, formats.sloppy_ip_address(address))
+        yield from Cause.all_wrong(f"{here}.ip", address, formats.legacy_ip_address(address))
         for place, name in enumerate(alias.get("hostnames") or ()):
             yield from Cause.all_wrong(f"{here}.hostnames[{place}]", name, formats.subdomain(name))
 
@@ -280,8 +288,11 @@ def _host_users(spec: Object, path: str) -> Iterator[Cause]:
         yield from host_users_causes(spec, path.rpartition(".")[0])
 
 
-def _windows(spec: Object, path: str) -> Iterator[Cause]:
-    return host_process_causes(spec, path.rpartition(".")[0])
+def _windows(spec: Object, path: str) -> Iterable[Cause]:
+    """Check the processes of a Windows host, which any security context may ask for."""
+    if spec["securityContext"] or any("securityContext" in one for kind in CONTAINERS for one in spec.get(kind) or ()):
+        return host_process_causes(spec, path.rpartition(".")[0])
+    return ()
 
 
 def _os(spec: Object, path: str) -> Iterator[Cause]:
@@ -310,7 +321,7 @@ _FIELDS: Mapping[str, Callable[[Object, str], Iterable[Cause]]] = {
     "readinessGates": _readiness_gates,
     "schedulingGates": _of_value("schedulingGates", gate_causes),
     "topologySpreadConstraints": _of_value("topologySpreadConstraints", spread_causes),
-    "restartPolicy": _windows,
+    "containers": _windows,
     "hostUsers": _host_users,
     "hostnameOverride": _hostname_override,
     "serviceAccountName": _named("serviceAccountName", formats.subdomain),
@@ -328,4 +339,8 @@ _FIELDS: Mapping[str, Callable[[Object, str], Iterable[Cause]]] = {
     "overhead": lambda spec, path: resource_causes({"limits": spec["overhead"]}, path),
     "os": _os,
 }
-"""The rules of single fields, in the order in which a server looks at them."""
+"""
+The rules of the fields that a spec may have, in the order in which a server looks at them.
+
+That of the configuration of DNS, and that of Windows hosts, stand at fields that every spec has.
+"""

@@ -262,15 +262,15 @@ def _address_causes(points: list[Plain], before: Iterable[Object], path: str, ki
     addresses = [one.get("ip") or "" for one in points]
     bad = False
     for index, address in enumerate(addresses):
-        complaints = formats.sloppy_ip_address(address)
+        complaints = formats.legacy_ip_address(address)
         bad = bad or bool(complaints)
         if address not in known:
             yield from Cause.all_wrong(f"{path}[{index}]", address, complaints)
     if len(points) < 2:
         return
     if bad:
-        first = next(one for one in addresses if formats.sloppy_ip_address(one))
-        text = f"failed to check for dual stack with error:invalid IP: {first}"
+        index, first = next((index, one) for index, one in enumerate(addresses) if formats.legacy_ip_address(one))
+        text = f"failed to check for dual stack with error:invalid IP[{index}]: {first}"
         yield Cause(path, "InternalError", f"Internal error: {text}")
     families = set() if bad else {ipaddress.ip_address(one).version for one in addresses}
     if len(families) < 2 or len(points) > 2:

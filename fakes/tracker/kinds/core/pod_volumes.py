@@ -74,6 +74,8 @@ def _fill_in_files(source: Plain) -> None:
 
 
 def _fill_in_projected(projected: Plain) -> None:
+    if not projected.get("sources"):
+        projected["sources"] = None
     for source in projected.get("sources") or ():
         for name in _NOT_ENABLED:
             source.pop(name, None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from ctrlkit import clock
 from ctrlkit.fakes.tracker.kinds.core.containers import image_space_causes
 from ctrlkit.fakes.tracker.kinds.core.pod_annotations import annotation_causes, apply_apparmor, matching_causes
 from ctrlkit.fakes.tracker.kinds.core.pod_parts import POD_PARTS
@@ -20,9 +21,9 @@ from ctrlkit.fakes.tracker.kinds.core.pod_updates import (
     spec_change_causes,
     status_causes,
 )
-from ctrlkit.fakes.tracker.kinds.core.pod_warnings import pod_warnings
+from ctrlkit.fakes.tracker.kinds.core.pod_warnings import pod_warnings, status_warnings
 from ctrlkit.fakes.tracker.kinds.deletion import asked_grace_s
-from ctrlkit.fakes.tracker.kinds.metadata import metadata_causes
+from ctrlkit.fakes.tracker.kinds.metadata import finalizer_causes, metadata_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request
@@ -36,7 +37,6 @@ _GATED = {
     "type": "PodScheduled",
     "status": "False",
     "lastProbeTime": None,
-    "lastTransitionTime": None,
     "reason": "SchedulingGated",
     "message": "Scheduling is blocked due to non-empty scheduling gates",
 }
@@ -81,7 +81,7 @@ def _prepare(_core: Core, _strategy: Strategy, pod: Plain, action: Action) -> Pl
     if action.subresource or status.get("qosClass"):
         return pod
     if spec.get("schedulingGates"):
-        status["conditions"] = [_GATED]
+        status["conditions"] = [{**_GATED, "lastTransitionTime": clock.timestamp(clock.now())}]
     status["qosClass"] = quality_of_service(spec)
     if "affinity" in spec or "topologySpreadConstraints" in spec:
         apply_label_keys(spec, pod["metadata"].get("labels") or {})
@@ -98,6 +98,10 @@ def _keep_status(pod: Plain, old: Object) -> None:
     keep_observed(status, before)
     _follow_addresses(status)
     pod["status"] = status
+    meta = {name: value for name, value in pod["metadata"].items() if name != "ownerReferences"}
+    if "ownerReferences" in old["metadata"]:
+        meta["ownerReferences"] = old["metadata"]["ownerReferences"]
+    pod["metadata"] = meta
 
 
 def _follow_addresses(status: Plain) -> None:
@@ -117,8 +121,9 @@ def _validate(pod: Object, old: Object | None) -> Iterator[Cause]:
     annotations = meta.get("annotations") or {}
     is_changed = old is None or (spec is not old["spec"] and spec != old["spec"])
     if old is not None:
-        yield from metadata_causes(meta)  # a server looks at the metadata of a changed pod three times
-        yield from metadata_causes(meta)
+        again = list(metadata_causes(meta))  # a server looks at the metadata of a changed pod four times
+        yield from again * 3
+        yield from finalizer_causes(meta.get("finalizers") or (), "metadata.finalizers")
     if annotations and (is_changed or old is None or annotations != old["metadata"].get("annotations")):
         yield from annotation_causes(annotations, spec, "metadata.annotations")
     if is_changed:
@@ -130,6 +135,13 @@ def _validate(pod: Object, old: Object | None) -> Iterator[Cause]:
             yield from annotations_changed_causes(pod, old)
         if is_changed:
             yield from spec_change_causes(spec, old["spec"])
+
+
+def _validate_status(pod: Object, old: Object) -> list[Cause]:
+    causes = list(status_causes(pod, old))
+    for text in () if causes else status_warnings(pod):
+        notice(text)
+    return causes
 
 
 def _spec_causes(spec: Object, meta: Object) -> Iterator[Cause]:
@@ -191,7 +203,7 @@ PODS = Strategy(
     prepare=_prepare,
     keep_status=_keep_status,
     validate=_validate,
-    validate_status=status_causes,
+    validate_status=_validate_status,
     warn=pod_warnings,
     generation=True,
     cells=pod_cells,

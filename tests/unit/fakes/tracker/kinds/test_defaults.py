@@ -100,7 +100,7 @@ async def test_probes_ports_variables_and_volumes_have_defaults_of_their_own() -
     assert spec["volumes"] == [
         {"name": "s", "secret": {"secretName": "s", "defaultMode": 420}},
         {"name": "e", "emptyDir": {}},
-        {"name": "p", "projected": {"sources": [], "defaultMode": 420}},
+        {"name": "p", "projected": {"sources": None, "defaultMode": 420}},
     ]
     assert spec["serviceAccount"] == "sa"
 

@@ -185,7 +185,7 @@ CASES: list[tuple[AnyResource, dict[str, Any], str]] = [
     (
         CONFIG_MAPS,
         {"metadata": META | {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": ""}]}},
-        "metadata.ownerReferences[0].uid: Required value: must not be empty",
+        'metadata.ownerReferences.uid: Invalid value: "": must not be empty',
     ),
     (
         CONFIG_MAPS,
