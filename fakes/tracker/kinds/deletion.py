@@ -25,7 +25,7 @@ def delete_object(core: Core, strategy: Strategy, stored: Stored, options: Optio
     meta = stored.metadata
     if meta.get("deletionTimestamp") and not _is_shorter(meta, options):
         return stored, True  # already on its way
-    finalizers = finalizers_after(meta, options.propagation_policy)
+    finalizers = finalizers_after(meta, _policy(strategy, meta, options))
     if strategy.grace_s is None and not finalizers:
         core.remove(strategy, stored.key, dry_run=options.dry_run)
         return stored, strategy.deleted_is_shown
@@ -48,6 +48,12 @@ def is_finished(strategy: Strategy, plain: Mapping[str, Any]) -> bool:
     if not meta.get("deletionTimestamp") or meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
         return False
     return not strategy.is_held(plain)
+
+
+def _policy(strategy: Strategy, meta: Mapping[str, Any], options: Options) -> str:
+    """What is to become of the dependents; a finalizer that says so already counts more than the kind's custom."""
+    is_decided = options.propagation_policy or {ORPHAN, FOREGROUND} & {*(meta.get("finalizers") or ())}
+    return "Orphan" if strategy.orphans and not is_decided else options.propagation_policy
 
 
 def finalizers_after(meta: Mapping[str, Any], policy: str) -> list[str]:

@@ -133,6 +133,8 @@ class Strategy:
     """Whether finalizers without a domain are refused, unless they are Kubernetes' own."""
     generation: bool = False
     """Whether metadata.generation counts the changes of the spec."""
+    counted: Callable[[Object], Any] | None = None
+    """What metadata.generation counts the changes of; None for all but metadata and status."""
 
     # Who owns its fields.
     set_by_server: tuple[str, ...] = ()
@@ -153,6 +155,8 @@ class Strategy:
     """The grace period of a delete; None if the kind has none and objects are removed at once."""
     is_held: Callable[[Object], bool] = _never
     """Whether something besides metadata.finalizers holds an object that is being deleted."""
+    orphans: bool = False
+    """Whether a delete without a policy leaves the dependents alone."""
     deleted_is_shown: bool = False
     """Whether the server answers a delete with the object instead of a Status."""
 

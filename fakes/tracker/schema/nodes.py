@@ -80,6 +80,7 @@ class Node:
 ANY = Node(Kind.ANY)
 ANY.other = ANY
 ANY_SCALAR = Node(Kind.SCALAR)
+_RAW = Node(Kind.ANY, is_atomic=True)
 
 
 def child(node: Node, name: str) -> Node:
@@ -133,7 +134,7 @@ def _word_node(types: Types, word: str, field: Field) -> Node:
         node = _type_node(types, word)
         return _atomic(node) if field.atomic and not node.is_leaf else node
     if word == "?":
-        return ANY
+        return _RAW if field.go_type == "runtime.RawExtension" else ANY
     node = Node(Kind.SCALAR, scalar=_SCALARS.get(word, "untyped"))
     node.empty = _EMPTY.get(word)
     return node

@@ -43,6 +43,9 @@ def make(
     admit_new(core, served, action, body)
     name = _choose_name(core, served, plain["metadata"], action.namespace)
     plain["metadata"]["name"] = name
+    served.defaults(plain)
+    if owners is None:
+        owners = managed_fields.of_new(served, action, body, plain)  # what the server adds from here on is nobody's
     _complete(served, plain)
     complete(core, served, plain, None)
     plain = served.prepare(core, served, plain, action)
@@ -59,7 +62,8 @@ def make(
     key = ObjectKey(action.namespace, name)
     if core.find(served, key) is not None:
         raise already_exists(served.resource, name)
-    managed_fields.set_entries(plain, managed_fields.of_new(served, action, body, plain) if owners is None else owners)
+    managed_fields.set_entries(plain, owners)
+    served.defaults(plain)  # once more, as a server reads what it has stored
     return core.write(served, key, plain, dry_run=action.options.dry_run)
 
 
@@ -90,7 +94,6 @@ def _initial(served: Strategy, action: Action, body: Mapping[str, Any]) -> dict[
 
 def _complete(served: Strategy, plain: dict[str, Any]) -> None:
     """Fill in what a new object begins with."""
-    served.defaults(plain)
     first_status = served.first_status or blank_status(served.types, served.resource)
     if "status" not in plain and first_status is not None:
         plain["status"] = dict(first_status)

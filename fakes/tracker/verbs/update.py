@@ -168,7 +168,9 @@ def _causes(served: Strategy, subresource: str, old: Mapping[str, Any], plain: M
     return served.validate(plain, old)
 
 
-def _spec(served: Strategy, plain: Mapping[str, Any]) -> dict[str, Any]:
+def _spec(served: Strategy, plain: Mapping[str, Any]) -> Any:
     """The part of an object whose changes raise the generation."""
+    if served.counted is not None:
+        return served.counted(plain)
     left_out = ("metadata", "status") if served.has_status else ("metadata",)
     return {name: value for name, value in plain.items() if name not in left_out}

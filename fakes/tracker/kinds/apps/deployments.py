@@ -8,17 +8,31 @@ from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     SCALE,
+    above_all_causes,
+    collision_causes,
     container_cells,
+    count_of,
+    int_or_percent_causes,
+    lasting_pod_causes,
+    name_warnings,
     negative_causes,
     ready_of,
-    template_metadata_causes,
-    workload_selector_causes,
+    selector_and_template_causes,
+    selector_change_causes,
+    status_causes,
+    template_causes,
 )
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, pod_spec_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
+
+_COUNTS = (
+    *("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas"),
+    *("unavailableReplicas", "terminatingReplicas", "collisionCount"),
+)
+_BOUNDED = ("updatedReplicas", "readyReplicas", "availableReplicas")
 
 
 def _fill_in(plain: Plain) -> None:
@@ -39,24 +53,62 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
     if old is not None and spec is old["spec"]:
         return
     yield from negative_causes(spec, ("replicas",), "spec")
-    yield from workload_selector_causes(spec, "empty selector is invalid for deployment")
-    template = spec["template"]
-    yield from template_metadata_causes(template["metadata"])
-    yield from pod_spec_causes(template["spec"], "spec.template.spec")
-    if template["spec"]["restartPolicy"] in ("OnFailure", "Never"):
-        yield Cause.unsupported("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"], ("Always",))
-    strategy = spec["strategy"]
-    if strategy["type"] not in ("Recreate", "RollingUpdate"):
-        yield Cause.unsupported("spec.strategy.type", strategy["type"], ("Recreate", "RollingUpdate"))
-    elif strategy["type"] == "Recreate" and "rollingUpdate" in strategy:
-        text = "may not be specified when strategy `type` is 'Recreate'"
-        yield Cause.forbidden("spec.strategy.rollingUpdate", text)
+    yield from selector_and_template_causes(spec, _template_causes(spec["template"]), kind="deployment")
+    yield from _strategy_causes(spec["strategy"])
     yield from negative_causes(spec, ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"), "spec")
     if spec["progressDeadlineSeconds"] <= spec.get("minReadySeconds", 0):
         text = "must be greater than minReadySeconds"
         yield Cause.wrong("spec.progressDeadlineSeconds", spec["progressDeadlineSeconds"], text)
-    if old is not None and spec.get("selector") != old["spec"]["selector"]:
-        yield Cause.wrong("spec.selector", spec.get("selector"), "field is immutable")
+    yield from selector_change_causes(spec, old and old["spec"])
+
+
+def _template_causes(template: Object) -> Iterator[Cause]:
+    yield from template_causes(template, "spec.template")
+    yield from lasting_pod_causes(template["spec"], "spec.template.spec", "ReplicaSet")
+
+
+def _strategy_causes(strategy: Object) -> Iterator[Cause]:
+    rolling = strategy.get("rollingUpdate")
+    path = "spec.strategy.rollingUpdate"
+    match strategy["type"]:
+        case "Recreate":
+            if rolling is not None:
+                yield Cause.forbidden(path, "may not be specified when strategy `type` is 'Recreate'")
+        case "RollingUpdate":
+            unavailable, surge = rolling["maxUnavailable"], rolling["maxSurge"]  # type: ignore[index]  # has a default
+            yield from int_or_percent_causes(unavailable, f"{path}.maxUnavailable")
+            yield from int_or_percent_causes(surge, f"{path}.maxSurge")
+            if not count_of(unavailable) and not count_of(surge):
+                yield Cause.wrong(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
+            yield from above_all_causes(unavailable, f"{path}.maxUnavailable")
+        case other:
+            # As the server's own type has it: a number that is not given is 0 there.
+            shown = (
+                None
+                if rolling is None
+                else {
+                    "MaxUnavailable": rolling.get("maxUnavailable", 0),
+                    "MaxSurge": rolling.get("maxSurge", 0),
+                }
+            )
+            value = {"Type": other, "RollingUpdate": shown}
+            yield Cause.unsupported("spec.strategy", value, ("Recreate", "RollingUpdate"))
+
+
+def _validate_status(plain: Object, old: Object) -> Iterator[Cause]:
+    yield from status_causes(section(plain, "status"), _COUNTS, _BOUNDED)
+    yield from collision_causes(plain, old)
+
+
+def _keep_status(plain: Plain, old: Object) -> None:
+    """A write of the status leaves the labels as they are."""
+    labels = old["metadata"].get("labels")
+    rest = {name: value for name, value in plain["metadata"].items() if name != "labels"}
+    plain["metadata"] = rest | ({"labels": labels} if labels else {})
+
+
+def _counted(plain: Object) -> tuple[Any, Any]:
+    return plain["spec"], plain["metadata"].get("annotations")
 
 
 def _cells(deployment: Object, now: datetime) -> list[Any]:
@@ -76,7 +128,11 @@ DEPLOYMENTS = Strategy(
     scale=SCALE,
     defaults=_fill_in,
     validate=_validate,
+    validate_status=_validate_status,
+    keep_status=_keep_status,
+    warn=name_warnings,
     generation=True,
+    counted=_counted,
     cells=_cells,
     kept_by_status=("metadata.labels",),
 )

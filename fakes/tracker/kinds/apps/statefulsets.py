@@ -6,19 +6,27 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from ctrlkit.fakes.tracker.kinds.apps.workloads import (
-    NOT_NEGATIVE,
     SCALE,
+    above_all_causes,
+    collision_causes,
     container_cells,
+    count_of,
+    int_or_percent_causes,
+    lasting_pod_causes,
     negative_causes,
     ready_of,
+    selector_and_template_causes,
+    status_causes,
+    template_causes,
     template_metadata_causes,
-    workload_selector_causes,
 )
-from ctrlkit.fakes.tracker.kinds.core.claims import fill_in_claim
+from ctrlkit.fakes.tracker.kinds.core.claims import claim_spec_causes, fill_in_claim
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of
+from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 
@@ -32,7 +40,8 @@ _MAY_CHANGE = (
     "minReadySeconds",
 )
 _MANAGEMENT = ("OrderedReady", "Parallel")
-_COUNTS = ("replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
+_BOUNDED = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
+_COUNTS = ("replicas", *_BOUNDED, "observedGeneration", "collisionCount")
 
 
 def _fill_in(plain: Plain) -> None:
@@ -40,8 +49,11 @@ def _fill_in(plain: Plain) -> None:
     spec.setdefault("replicas", 1)
     spec.setdefault("podManagementPolicy", "OrderedReady")
     strategy = spec["updateStrategy"]
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+        strategy.setdefault("rollingUpdate", {})
+    if strategy["type"] == "RollingUpdate" and "rollingUpdate" in strategy:
+        strategy["rollingUpdate"].setdefault("partition", 0)
     spec.setdefault("revisionHistoryLimit", 10)
     policy = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
     policy.setdefault("whenDeleted", "Retain")
@@ -52,13 +64,23 @@ def _fill_in(plain: Plain) -> None:
         fill_in_claim(claim)
 
 
+def _begin(plain: Plain) -> None:
+    """The update strategy has a field that servers drop unless they are told otherwise."""
+    plain["spec"]["updateStrategy"].get("rollingUpdate", {}).pop("maxUnavailable", None)
+
+
+def _keep(plain: Plain, old: Object) -> None:
+    if (
+        "maxUnavailable" not in (old["spec"]["updateStrategy"].get("rollingUpdate") or {})
+        and plain["spec"] is not old["spec"]
+    ):
+        _begin(plain)
+
+
 def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
-    """Check a StatefulSet; a server checks almost nothing of the template's spec."""
     spec: Object = plain["spec"]
-    if old is not None:
-        yield from _status_causes(plain.get("status") or {})
-        if spec is old["spec"]:
-            return
+    if old is not None and spec is old["spec"]:
+        return
     if spec["podManagementPolicy"] not in _MANAGEMENT:
         yield Cause.wrong(
             "spec.podManagementPolicy", spec["podManagementPolicy"], "must be 'OrderedReady' or 'Parallel'"
@@ -69,45 +91,70 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
         if policy not in ("Retain", "Delete"):
             field = f"spec.persistentVolumeClaimRetentionPolicy.{name}"
             yield Cause.unsupported(field, policy, ("Retain", "Delete"))
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or () if old is None else ()):
+        yield from claim_spec_causes(claim["spec"], f"spec.volumeClaimTemplates[{index}].spec")
     yield from negative_causes(spec, ("replicas", "minReadySeconds"), "spec")
-    yield from workload_selector_causes(spec, "empty selector is invalid for statefulset")
-    template = spec["template"]
-    yield from template_metadata_causes(template["metadata"])
-    if template["spec"]["restartPolicy"] != "Always":
-        yield Cause.unsupported("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"], ("Always",))
-    if template["spec"].get("activeDeadlineSeconds") is not None:
-        text = "activeDeadlineSeconds in StatefulSet is not Supported"
-        yield Cause.forbidden("spec.template.spec.activeDeadlineSeconds", text)
+    yield from negative_causes(spec.get("ordinals") or {}, ("start",), "spec.ordinals")
+    if old is None and spec.get("serviceName"):
+        yield from Cause.all_wrong("spec.serviceName", spec["serviceName"], formats.dns_label(spec["serviceName"]))
+    yield from selector_and_template_causes(spec, _template_causes(spec), kind="statefulset", text_if_unreadable="")
+    yield from lasting_pod_causes(spec["template"]["spec"], "spec.template.spec", "StatefulSet")
     if old is not None and _fixed(spec) != _fixed(old["spec"]):
         names = ", ".join(f"'{name}'" for name in _MAY_CHANGE[:-1])
         text = f"updates to statefulset spec for fields other than {names} and '{_MAY_CHANGE[-1]}' are forbidden"
         yield Cause.forbidden("spec", text)
 
 
+def _template_causes(spec: Object) -> Iterator[Cause]:
+    """Check the template as its pods will be: with a volume for each claim, and names that are given to them."""
+    template = spec["template"]
+    pod = {name: value for name, value in template["spec"].items() if name not in ("hostname", "subdomain")}
+    claims = [claim["metadata"].get("name") or "" for claim in spec.get("volumeClaimTemplates") or ()]
+    if claims:
+        volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in dict.fromkeys(claims)]
+        pod["volumes"] = [*volumes, *(one for one in pod.get("volumes") or () if one["name"] not in claims)]
+    yield from template_causes({**template, "spec": pod}, "spec.template")
+    yield from template_metadata_causes(template["metadata"])
+
+
 def _update_strategy_causes(strategy: Object) -> Iterator[Cause]:
-    if strategy["type"] not in ("RollingUpdate", "OnDelete"):
-        yield Cause.wrong("spec.updateStrategy", strategy, "must be 'RollingUpdate' or 'OnDelete'")
-    elif strategy["type"] == "OnDelete" and "rollingUpdate" in strategy:
-        text = "only allowed for updateStrategy 'RollingUpdate'"
-        yield Cause.wrong("spec.updateStrategy.rollingUpdate", strategy["rollingUpdate"], text)
-    elif strategy["type"] == "RollingUpdate" and strategy["rollingUpdate"]["partition"] < 0:
-        partition = strategy["rollingUpdate"]["partition"]
-        yield Cause.wrong("spec.updateStrategy.rollingUpdate.partition", partition, NOT_NEGATIVE)
+    rolling, path = strategy.get("rollingUpdate"), "spec.updateStrategy.rollingUpdate"
+    shown = None
+    if rolling is not None:
+        # As the server's own type has it.
+        shown = {"Partition": rolling.get("partition", 0), "MaxUnavailable": rolling.get("maxUnavailable")}
+    match strategy["type"]:
+        case "OnDelete":
+            if rolling is not None:
+                value = msgspec.json.encode(shown).decode()
+                yield Cause.invalid(path, value, "only allowed for updateStrategy 'RollingUpdate'")
+        case "RollingUpdate":
+            yield from negative_causes(rolling or {}, ("partition",), path)
+            if rolling and "maxUnavailable" in rolling:
+                yield from int_or_percent_causes(rolling["maxUnavailable"], f"{path}.maxUnavailable")
+                if not count_of(rolling["maxUnavailable"]):
+                    yield Cause.wrong(f"{path}.maxUnavailable", rolling["maxUnavailable"], "cannot be 0")
+                yield from above_all_causes(rolling["maxUnavailable"], f"{path}.maxUnavailable")
+        case other:
+            value = msgspec.json.encode({"Type": other, "RollingUpdate": shown}).decode()
+            yield Cause.invalid("spec.updateStrategy", value, "must be 'RollingUpdate' or 'OnDelete'")
 
 
 def _fixed(spec: Object) -> dict[str, Any]:
     return {name: value for name, value in spec.items() if name not in _MAY_CHANGE}
 
 
-def _status_causes(status: Object) -> Iterator[Cause]:
-    yield from negative_causes(status, _COUNTS, "status")
-    total = status.get("replicas", 0)
-    for name in _COUNTS[1:]:
-        if status.get(name, 0) > total:
-            yield Cause.wrong(f"status.{name}", status[name], "cannot be greater than status.replicas")
-    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-        text = "cannot be greater than status.readyReplicas"
-        yield Cause.wrong("status.availableReplicas", status["availableReplicas"], text)
+def _validate_status(plain: Object, old: Object) -> Iterator[Cause]:
+    status = section(plain, "status")
+    yield from status_causes(status, _COUNTS, _BOUNDED, "cannot be greater than status.readyReplicas")
+    yield from collision_causes(plain, old)
+
+
+def _warnings(plain: Object, _old: Object | None) -> Iterator[str]:
+    if plain["spec"]["revisionHistoryLimit"] < 0:
+        yield (
+            "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+        )
 
 
 def _cells(stateful_set: Object, now: datetime) -> list[Any]:
@@ -118,7 +165,11 @@ STATEFULSETS = Strategy(
     scale=SCALE,
     name_rule=formats.dns_label,
     defaults=_fill_in,
+    begin=_begin,
+    keep=_keep,
     validate=_validate,
+    validate_status=_validate_status,
+    warn=_warnings,
     generation=True,
     cells=_cells,
 )

@@ -27,32 +27,37 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
     spec = plain["spec"]
     if old is not None and spec is old["spec"]:
         return
-    modes = spec.get("accessModes") or []
-    if not modes:
-        yield Cause.required("spec.accessModes", "at least 1 access mode is required")
-    if "selector" in spec:
-        yield from selector_causes(spec["selector"], "spec.selector")
-    for mode in modes:
-        if mode not in _ACCESS_MODES:
-            yield Cause.unsupported("spec.accessModes", mode, _ACCESS_MODES)
-    if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
-        yield Cause.forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes")
-    yield from _size_causes(spec)
-    if spec.get("storageClassName"):
-        name = spec["storageClassName"]
-        yield from Cause.all_wrong("spec.storageClassName", name, formats.subdomain(name))
-    if spec["volumeMode"] not in _VOLUME_MODES:
-        yield Cause.unsupported("spec.volumeMode", spec["volumeMode"], _VOLUME_MODES)
+    yield from claim_spec_causes(spec, "spec")
     if old is not None:
         yield from _claim_change_causes(spec, old)
 
 
-def _size_causes(spec: Object) -> Iterator[Cause]:
+def claim_spec_causes(spec: Object, path: str) -> Iterator[Cause]:
+    """Yield a cause for each rule that a claim's spec breaks, in a claim or in a template of one."""
+    modes = spec.get("accessModes") or []
+    if not modes:
+        yield Cause.required(f"{path}.accessModes", "at least 1 access mode is required")
+    if "selector" in spec:
+        yield from selector_causes(spec["selector"], f"{path}.selector")
+    for mode in modes:
+        if mode not in _ACCESS_MODES:
+            yield Cause.unsupported(f"{path}.accessModes", mode, _ACCESS_MODES)
+    if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
+        yield Cause.forbidden(f"{path}.accessModes", "may not use ReadWriteOncePod with other access modes")
+    yield from _size_causes(spec, f"{path}.resources[storage]")
+    if spec.get("storageClassName"):
+        name = spec["storageClassName"]
+        yield from Cause.all_wrong(f"{path}.storageClassName", name, formats.subdomain(name))
+    if spec["volumeMode"] not in _VOLUME_MODES:
+        yield Cause.unsupported(f"{path}.volumeMode", spec["volumeMode"], _VOLUME_MODES)
+
+
+def _size_causes(spec: Object, path: str) -> Iterator[Cause]:
     size = (spec["resources"].get("requests") or {}).get("storage")
     if size is None:
-        yield Cause.required("spec.resources[storage]")
+        yield Cause.required(path)
     elif quantity_value(size) <= 0:
-        yield Cause.wrong("spec.resources[storage]", size, "must be greater than zero")
+        yield Cause.wrong(path, size, "must be greater than zero")
 
 
 def _claim_change_causes(spec: Object, old: Object) -> Iterator[Cause]:
