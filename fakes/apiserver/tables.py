@@ -95,9 +95,19 @@ class Tables:
             case Include.NONE:
                 return None
             case Include.METADATA:
-                return partial_object(thing)
+                return self._without_annotations(partial_object(thing))
             case Include.OBJECT:
                 return _with_kind(thing, self.served.resource)
+
+    def _without_annotations(self, thing: dict[str, Any]) -> dict[str, Any]:
+        """Leave out the annotations that rows do not have."""
+        annotations = thing["metadata"].get("annotations") or {}
+        left_out = annotations.keys() & {*self.served.answer_annotations}
+        if not left_out:
+            return thing
+        kept = {name: text for name, text in annotations.items() if name not in left_out}
+        metadata = {name: value for name, value in thing["metadata"].items() if name != "annotations"}
+        return thing | {"metadata": metadata | ({"annotations": kept} if kept else {})}
 
 
 def _column(column: Column) -> dict[str, Any]:

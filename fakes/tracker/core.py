@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ctrlkit.fakes.tracker.conversion import ConvertedCollection
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import not_found, unknown_resource
 from ctrlkit.fakes.tracker.runtime import PodRuntime
-from ctrlkit.fakes.tracker.store import Store, Stored, encode_tail
+from ctrlkit.fakes.tracker.store import Collection, Store, Stored, encode_tail
 from ctrlkit.fakes.tracker.tokens import Issuer
 from ctrlkit.model import AnyResource, ObjectKey
 
@@ -35,9 +36,15 @@ class Core:
             raise unknown_resource()
         return served
 
+    def collection(self, served: Strategy) -> Collection | ConvertedCollection:
+        """Return the objects of a kind, in the form that the strategy serves."""
+        if served.conversion is None:
+            return self.store.collection(served.resource.identity)
+        return ConvertedCollection(self.store.collection(served.conversion.identity), served.conversion)
+
     def find(self, served: Strategy, key: ObjectKey) -> Stored | None:
         """Return an object as it is now."""
-        return self.store.collection(served.resource.identity).find(key)
+        return self.collection(served).find(key)
 
     def get(self, served: Strategy, key: ObjectKey) -> Stored:
         """Return an object as it is now. Errors: NotFound."""
@@ -48,6 +55,10 @@ class Core:
 
     def write(self, served: Strategy, key: ObjectKey, plain: Mapping[str, Any], *, dry_run: bool = False) -> Stored:
         """Store a new state of an object; in a dry run only return what would be stored."""
+        conversion = served.conversion
+        if conversion is not None:
+            stored_form = self.registry.find_stored(conversion.identity) or served
+            return conversion.shown(self.write(stored_form, key, conversion.store(plain), dry_run=dry_run))
         before = self.find(served, key)
         if dry_run:
             return Stored(key, before.version if before else 0, encode_tail(plain))
@@ -59,4 +70,4 @@ class Core:
     def remove(self, served: Strategy, key: ObjectKey, *, dry_run: bool = False) -> None:
         """Remove an object, which must be there."""
         if not dry_run:
-            served.removed(self, served, self.store.remove(served.resource.identity, key))
+            served.removed(self, served, self.store.remove(served.stored_identity, key))

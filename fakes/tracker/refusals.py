@@ -160,6 +160,11 @@ def invalid(resource: AnyResource, name: str, *causes: Cause) -> Invalid:
     return _invalid(qualified_kind(resource), resource.group, resource.kind, name, causes)
 
 
+def invalid_resource(resource: AnyResource, name: str, *causes: Cause) -> Invalid:
+    """The same, where the server names the plural in place of the kind."""
+    return _invalid(str(resource), resource.group, resource.plural, name, causes)
+
+
 def invalid_options(kind: str, *causes: Cause) -> Invalid:
     """The options of a call break rules; `kind` is ListOptions, DeleteOptions or PatchOptions."""
     return _invalid(f"{kind}.meta.k8s.io", "meta.k8s.io", kind, "", causes)

@@ -157,8 +157,8 @@ class Tracker:
     def newest(self, action: Action, after: int) -> int | None:
         """Return the version of the newest write after `after` that an Action selects, 0 if none; None if compacted."""
         action = as_core(action) if is_newer_form(action) else action
-        collection = self._core.store.collection(action.resource.identity)
         served = self.registry.find(action.resource.group, action.resource.version, action.resource.plural)
+        collection = self._core.collection(served) if served else self._core.store.collection(action.resource.identity)
         if after < collection.floor:
             return None
         selection = Selection(served, action) if served else None

@@ -28,6 +28,7 @@ NAMES = (
     "discovery_deep",
     "list",
     "ours_pods",
+    "ours_workloads",
     "patch",
     "subresources",
     "watch",

@@ -207,6 +207,9 @@ def _container_resource_causes(name: str, path: str) -> Iterator[Cause]:
     complaints = formats.label_key(name)
     yield from Cause.all_wrong(path, name, complaints)
     if "/" in name:
+        is_extended = not name.startswith("requests.") and not formats.label_key(f"requests.{name}")
+        if "kubernetes.io/" not in name and not is_extended:
+            yield Cause.wrong(path, name, "doesn't follow extended resource name standard")
         return
     if not complaints and name not in _RESOURCES and not name.startswith("hugepages-"):
         yield Cause.wrong(path, name, "must be a standard resource type or fully qualified")

@@ -38,6 +38,9 @@ _SET_BY_SERVER = (
 )
 _OTHER_VERSIONS = {
     "apps": ("v1beta1", "v1beta2"),
+    "autoscaling": ("v1", "v2"),
+    "batch": ("v1beta1",),
+    "policy": ("v1beta1",),
     "apiextensions.k8s.io": ("v1beta1",),
     "coordination.k8s.io": ("v1alpha2", "v1beta1"),
     "events.k8s.io": ("v1beta1",),

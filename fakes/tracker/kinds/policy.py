@@ -12,6 +12,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     negative_causes,
     ordered_selector,
 )
+from ctrlkit.fakes.tracker.kinds.conditions import condition_causes
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
@@ -45,7 +46,9 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
 
 
 def _validate_status(plain: Object, _old: Object) -> Iterator[Cause]:
-    yield from negative_causes(section(plain, "status"), _COUNTS, "status")
+    status = section(plain, "status")
+    yield from condition_causes(status.get("conditions") or (), "status.conditions")
+    yield from negative_causes(status, _COUNTS, "status")
 
 
 def _cells(budget: Object, now: datetime) -> list[Any]:

@@ -49,6 +49,11 @@ The strategies that are written by hand, by group and plural: a module below thi
 a Strategy or of a function that makes one, which has state of its own in each server.
 """
 
+_FORMS: Mapping[tuple[str, str, str], str] = {
+    ("autoscaling", "v1", "horizontalpodautoscalers"): "autoscaling_v1:AUTOSCALERS_V1",
+}
+"""The strategies of forms that are not stored, by group, version and plural."""
+
 _CONVERTED: Mapping[Identity, str] = {("", "bindings"): "core.pods:as_binding"}
 """Kinds that are written but not stored, each with the function that converts a write of it."""
 
@@ -78,7 +83,7 @@ class Registry:
         path = (group, version, plural)
         found = self._by_path.get(path)
         if isinstance(found, KindFacts):
-            found = self._by_path[path] = _strategy(group, plural).as_served(found, self._types)
+            found = self._by_path[path] = _strategy(group, version, plural).as_served(found, self._types)
         return found
 
     def find_kind(self, api_version: str, kind: str) -> Strategy | None:
@@ -87,9 +92,9 @@ class Registry:
         return self.find(*path) if path else None
 
     def find_stored(self, identity: Identity) -> Strategy | None:
-        """Return one version of the kind with this group and plural, None if there is none."""
-        path = next((path for path in self._by_path if (path[0], path[2]) == identity), None)
-        return self.find(*path) if path else None
+        """Return the stored form of the kind with this group and plural, None if there is none."""
+        paths = [path for path in self._by_path if (path[0], path[2]) == identity]
+        return self.find(*next((path for path in paths if path not in _FORMS), paths[0])) if paths else None
 
     def has_version(self, group: str, version: str) -> bool:
         """Whether any kind is served in a group at a version."""
@@ -151,8 +156,8 @@ def has_strategy(group: str, plural: str) -> bool:
     return (group, plural) in _STRATEGIES
 
 
-def _strategy(group: str, plural: str) -> Strategy:
-    place = _STRATEGIES.get((group, plural))
+def _strategy(group: str, version: str, plural: str) -> Strategy:
+    place = _FORMS.get((group, version, plural)) or _STRATEGIES.get((group, plural))
     if place is None:
         return Strategy()
     found: Strategy | Callable[[], Strategy] = _named(place)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctrlkit.fakes.releases import KindFacts
+from ctrlkit.fakes.tracker.conversion import Conversion
 from ctrlkit.fakes.tracker.kinds import deletion
 from ctrlkit.fakes.tracker.kinds.tables import Cells
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
 from ctrlkit.fakes.tracker.schema.types import Types, types_of
-from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.fakes.tracker.store import Identity, Stored
 from ctrlkit.model import Action, Options, Resource, Scope, Unstructured, Verb, custom_resource, value_at
 
 if TYPE_CHECKING:
@@ -100,8 +101,15 @@ class Strategy:
     """Paths for field selectors, besides metadata.name and metadata.namespace."""
     selected_value: Callable[[Object, str], Any] = value_at
     """What a field selector compares: the object's value at a path."""
+    unselectable: str = ""
+    """What the server says of a path that objects cannot be selected by, with `{}` for that; "" for its usual words."""
+    answer_annotations: tuple[str, ...] = ()
+    """Annotations that the server's answers have, but for the rows of a Table."""
     blind_updates: bool = True
     """Whether an update may leave out the resourceVersion."""
+
+    conversion: Conversion | None = None
+    """How objects of this form come from the stored ones; None if this is the stored form."""
 
     # A custom kind.
     custom: bool = False
@@ -172,6 +180,11 @@ class Strategy:
     def has_status(self) -> bool:
         """Whether the status is written through its own subresource only."""
         return "status" in self.subresources
+
+    @property
+    def stored_identity(self) -> Identity:
+        """The group and plural under which the objects are stored."""
+        return self.resource.identity if self.conversion is None else self.conversion.identity
 
     def as_served(self, facts: KindFacts, types: Types) -> Strategy:
         """Return this strategy for a kind as a release serves it."""

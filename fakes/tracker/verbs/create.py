@@ -44,11 +44,13 @@ def make(
     name = _choose_name(core, served, plain["metadata"], action.namespace)
     plain["metadata"]["name"] = name
     served.defaults(plain)
-    if owners is None:
+    if owners is None and not served.custom:
         owners = managed_fields.of_new(served, action, body, plain)  # what the server adds from here on is nobody's
     _complete(served, plain)
     complete(core, served, plain, None)
     plain = served.prepare(core, served, plain, action)
+    if owners is None:
+        owners = managed_fields.of_new(served, action, body, plain)
     causes = metadata.new_causes(served, plain["metadata"])
     causes += served.allocate(plain, {})
     causes += served.validate(plain, None)

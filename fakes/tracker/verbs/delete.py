@@ -32,7 +32,7 @@ def delete_collection(core: Core, served: Strategy, action: Action) -> list[Stor
         raise method_not_allowed()
     selection = Selection(served, action)
     check_policy(action.options)
-    collection = core.store.collection(served.resource.identity)
+    collection = core.collection(served)
     found = [stored for stored in collection.within(action.namespace) if selection.matches(stored)]
     for stored in found:
         served.delete(core, served, stored, action.options)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ctrlkit.fakes.tracker.conversion import ConvertedCollection
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import (
@@ -47,7 +48,7 @@ def list_objects(core: Core, served: Strategy, action: Action) -> bytes:
             version, or a token's version, no longer kept).
     """
     selection = Selection(served, action)
-    collection = core.store.collection(served.resource.identity)
+    collection = core.collection(served)
     options = action.options
     token = _read_token(options)
     version = _version(core, collection, options, token)
@@ -105,7 +106,7 @@ def read_version(text: str) -> int:
     return version
 
 
-def _version(core: Core, collection: Collection, options: Options, token: _Token | None) -> int:
+def _version(core: Core, collection: Collection | ConvertedCollection, options: Options, token: _Token | None) -> int:
     """The version of the state that a list shows."""
     current = core.store.version
     if token:

@@ -65,6 +65,8 @@ def _parse_fields(served: Strategy, text: str) -> FieldSelector:
 
 
 def _unsupported(served: Strategy, path: str) -> str:
+    if served.unselectable:
+        return served.unselectable.format(path)
     if served.custom or served.selectable_fields:
         return f"field label not supported: {path}"
     return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -19,6 +19,7 @@ from ctrlkit.fakes.tracker.refusals import (
     bad_request,
     conflict,
     invalid,
+    invalid_resource,
     json_text,
     modified,
     storage_error,
@@ -114,7 +115,7 @@ def _check_version(served: Strategy, action: Action, current: Stored, meta: Mapp
     version = meta.get("resourceVersion") or ""
     if not version and not served.blind_updates:
         text = "must be specified for an update"
-        raise invalid(resource, name, Cause.invalid("metadata.resourceVersion", "0", text))
+        raise invalid_resource(resource, name, Cause.invalid("metadata.resourceVersion", "0", text))
     if version and version != str(current.version):
         raise modified(resource, name)
 

@@ -48,7 +48,7 @@ class WatchStream:
         self._store = core.store
         self._served = served
         self._selection = Selection(served, action)
-        self._collection = core.store.collection(served.resource.identity)
+        self._collection = core.collection(served)
         self._options = action.options
         self._is_over = False
         self._news = asyncio.Event()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +12,16 @@ from ctrlkit.fakes.tracker.refusals import Cause
 
 
 def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
-    if plain.get("data") is None:
-        yield Cause.required("data", "data is mandatory")
     if plain["revision"] < 0:
         yield Cause.wrong("revision", plain["revision"], "must be greater than or equal to 0")
-    if old is not None and plain.get("data") != old.get("data"):
-        yield Cause.wrong("data", plain.get("data"), "field is immutable")
+    data = plain.get("data")
+    if old is not None:
+        if data != old.get("data"):
+            yield Cause.wrong("data", data, "field is immutable")
+    elif data is None:
+        yield Cause.required("data", "data is mandatory")
+    elif not isinstance(data, Mapping):
+        yield Cause.required("data", "data must be a valid JSON object")
 
 
 def _cells(revision: Object, now: datetime) -> list[Any]:

@@ -160,6 +160,7 @@ DAEMON_SETS = Strategy(
     keep_status=_keep_status,
     validate=_validate,
     validate_status=_validate_status,
+    answer_annotations=(_TEMPLATE_GENERATION,),
     generation=True,
     cells=_cells,
 )

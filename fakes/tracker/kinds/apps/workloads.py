@@ -78,9 +78,9 @@ def status_causes(
     total = status.get("replicas", 0)
     for name in bounded:
         if status.get(name, 0) > total:
-            yield Cause.wrong(f"status.{name}", status[name], "cannot be greater than status.replicas")
+            yield Cause.wrong(f"status.{name}", status.get(name, 0), "cannot be greater than status.replicas")
     if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-        yield Cause.wrong("status.availableReplicas", status["availableReplicas"], text_if_not_ready)
+        yield Cause.wrong("status.availableReplicas", status.get("availableReplicas", 0), text_if_not_ready)
 
 
 def collision_causes(plain: Object, old: Object) -> Iterator[Cause]:

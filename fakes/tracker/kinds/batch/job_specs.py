@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-
-import msgspec
+from collections.abc import Iterator, Mapping, Sequence
 
 from ctrlkit.fakes.tracker.kinds.apps.workloads import negative_causes, template_causes
 from ctrlkit.fakes.tracker.kinds.batch.indexes import count_indexes
@@ -31,7 +29,7 @@ _PATTERNS_MAX = 20
 _MANAGED_BY_BYTES_MAX = 63
 _INDEXES_BYTES_MAX = 64 * 1024
 _INDEXED_MAX = 100_000
-"""Of the parallelism and the failed indexes of an indexed Job, which are limited more with more completions than that."""
+"""Of the parallelism and the failed indexes of an indexed Job; less is allowed with more completions than that."""
 _MANY_COMPLETIONS_MAX = 10_000
 _HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
@@ -115,7 +113,7 @@ def _policy_causes(spec: Object, path: str) -> Iterator[Cause]:
         if spec.get("completionMode") == INDEXED:
             yield from _success_causes(spec, success.get("rules") or (), f"{path}.successPolicy.rules")
         else:
-            yield Cause.invalid(f"{path}.successPolicy", _go_success(success), "requires indexed completion mode")
+            yield Cause.ordered(f"{path}.successPolicy", go_success(success), "requires indexed completion mode")
     replacement = spec.get("podReplacementPolicy")
     allowed = _REPLACEMENTS if failure is None else _REPLACEMENTS[:1]
     if replacement is not None and replacement not in allowed:
@@ -229,11 +227,32 @@ def _success_rule_causes(rule: Object, completions: int, path: str) -> Iterator[
             yield Cause.wrong(f"{path}.succeededCount", count, text)
 
 
-def _go_success(policy: Object) -> str:
-    """Encode a success policy as the server's own type has it."""
-    rules = policy.get("rules")
-    shown = rules and [
-        {"SucceededIndexes": rule.get("succeededIndexes"), "SucceededCount": rule.get("succeededCount")}
-        for rule in rules
-    ]
-    return msgspec.json.encode({"Rules": shown}).decode()
+# ---- as the server's own types have them -----------------------------------------------------------------------------
+
+
+def go_success(policy: Object | None) -> Plain | None:
+    """A success policy as the server shows it."""
+    rules = policy and policy.get("rules")
+    names = {"succeededIndexes": "SucceededIndexes", "succeededCount": "SucceededCount"}
+    return None if policy is None else {"Rules": rules and [_renamed(rule, names) for rule in rules]}
+
+
+def go_failure(policy: Object | None) -> Plain | None:
+    """A policy for failed pods as the server shows it."""
+    rules = policy and policy.get("rules")
+    return None if policy is None else {"Rules": rules and [_go_failure_rule(rule) for rule in rules]}
+
+
+def _go_failure_rule(rule: Object) -> Plain:
+    codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
+    code_names = {"containerName": "ContainerName", "operator": "Operator", "values": "Values"}
+    return {
+        "Action": rule.get("action") or "",
+        "OnExitCodes": codes and _renamed({"operator": "", **codes}, code_names),
+        "OnPodConditions": conditions
+        and [_renamed({"type": "", **one}, {"type": "Type", "status": "Status"}) for one in conditions],
+    }
+
+
+def _renamed(plain: Object, names: Mapping[str, str]) -> Plain:
+    return {go_name: plain.get(name) for name, go_name in names.items()}

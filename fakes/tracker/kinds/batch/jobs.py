@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     selector_cell,
     selects,
 )
-from ctrlkit.fakes.tracker.kinds.batch.job_specs import INDEXED, fill_in_pods, spec_causes
+from ctrlkit.fakes.tracker.kinds.batch.job_specs import INDEXED, fill_in_pods, go_failure, go_success, spec_causes
 from ctrlkit.fakes.tracker.kinds.batch.job_status import status_causes
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
@@ -37,6 +37,7 @@ _OLD_UID_LABEL = "controller-uid"
 _OLD_NAME_LABEL = "job-name"
 _BACKOFF_LIMIT = 6
 _FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
+_GO_FORMS: Mapping[str, Callable[[Any], Any]] = {"podFailurePolicy": go_failure, "successPolicy": go_success}
 _SCHEDULING = ("nodeSelector", "tolerations", "schedulingGates")
 """Fields of the pods' spec that may change while a Job is suspended; so may the affinity to nodes."""
 _MANY = 100_000
@@ -154,7 +155,11 @@ def _change_causes(spec: Object, old: Object) -> Iterator[Cause]:
     yield from _template_change_causes(spec["template"], old)
     for name in _FIXED:
         if spec.get(name) != had.get(name):
-            yield Cause.wrong(f"spec.{name}", spec.get(name), IMMUTABLE)
+            yield Cause.ordered(f"spec.{name}", _GO_FORMS.get(name, _as_it_is)(spec.get(name)), IMMUTABLE)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _template_change_causes(template: Object, old: Object) -> Iterator[Cause]:
@@ -262,6 +267,7 @@ def _duration_of(status: Object, now: datetime) -> str:
 JOBS = Strategy(
     selectable_fields=("status.successful",),
     selected_value=_selected_value,
+    unselectable='field label "{}" not supported for Job',
     defaults=_fill_in,
     begin=_begin,
     validate=_validate,

@@ -127,7 +127,8 @@ async def test_limits_are_requests_where_none_are_made_and_quantities_have_one_f
 
 
 async def test_a_stateful_set_gets_its_defaults_and_a_status_of_nothing() -> None:
-    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    size = {"requests": {"storage": "1Gi"}}
+    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": size}}
     made = Tracker().create(STATEFULSETS, a_workload(volumeClaimTemplates=[claim]))
     template = made["spec"]["template"]["spec"]
     assert template["dnsPolicy"] == "ClusterFirst"
