@@ -313,7 +313,7 @@ def cells(autoscaler: Object, now: datetime) -> list[Any]:
     ]
 
 
-def _metrics_cell(metrics: Sequence[Object], current: list[Object]) -> str:
+def _metrics_cell(metrics: Sequence[Object], current: Sequence[Object]) -> str:
     if not metrics:
         return NONE
     shown = [

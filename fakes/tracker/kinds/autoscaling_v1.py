@@ -72,7 +72,7 @@ def _shown_status(status: Object) -> Plain:
 
 
 def _store(plain: Object) -> Plain:
-    spec, status = plain["spec"], section(plain, "status")
+    spec, status = section(plain, "spec"), section(plain, "status")
     annotations = section(plain["metadata"], "annotations")
     stored = {name: value for name, value in spec.items() if name != "targetCPUUtilizationPercentage"}
     metrics = _fitting("metrics", [_stored_metric(one, _stored_source) for one in _read(annotations, _METRICS, list)])
@@ -97,8 +97,8 @@ def _stored_status(status: Object, annotations: Object) -> Plain:
         stored.pop("currentReplicas", None)
     use = status.get("currentCPUUtilizationPercentage")
     if use is not None:
-        current = {"averageUtilization": use}
-        stored["currentMetrics"] = [{"type": "Resource", "resource": {"name": "cpu", "current": current}}]
+        of_cpu = {"name": "cpu", "current": {"averageUtilization": use}}
+        stored["currentMetrics"] = [{"type": "Resource", "resource": of_cpu}]
     current = [_stored_metric(one, _stored_current) for one in _read(annotations, _CURRENT, list)]
     for name, value in (("currentMetrics", current), ("conditions", _read(annotations, _CONDITIONS, list))):
         fitting = _fitting(name, value, part="status")
@@ -261,14 +261,14 @@ def _stored_rules(rules: Object) -> Plain:
     return stored
 
 
-def _read(annotations: Object, name: str, kind: type) -> Any:
+def _read(annotations: Object, name: str, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
     """Read an annotation; what cannot be read counts as none."""
     try:
         value = msgspec.json.decode(annotations.get(name, "null"))
     except msgspec.DecodeError:
         return kind()
-    fits = isinstance(value, kind) and (kind is not list or all(isinstance(one, Mapping) for one in value))
-    return value if fits else kind()
+    fits = all(isinstance(one, Mapping) for one in value) if isinstance(value, list) else True
+    return value if isinstance(value, kind) and fits else kind()
 
 
 def _fitting(name: str, value: Any, part: str = "spec") -> Any:

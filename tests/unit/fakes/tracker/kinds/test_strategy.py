@@ -31,7 +31,13 @@ def test_every_strategy_is_of_a_kind_that_a_release_has() -> None:
     """Each entry of the table is used, and its name is there."""
     known = {(one.group, one.plural) for name in NAMES for one in release(name).kinds}
     assert registry._STRATEGIES.keys() <= known
-    assert all(registry._strategy(*identity) for identity in registry._STRATEGIES)
+    assert all(registry._strategy(group, "v1", plural) for group, plural in registry._STRATEGIES)
+
+
+def test_every_form_that_is_not_stored_is_converted() -> None:
+    known = {(one.group, one.version, one.plural) for name in NAMES for one in release(name).kinds}
+    assert registry._FORMS.keys() <= known
+    assert all(registry._strategy(*path).conversion for path in registry._FORMS)
 
 
 def test_two_servers_share_no_state_of_a_kind() -> None:

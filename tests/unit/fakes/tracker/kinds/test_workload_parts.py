@@ -29,8 +29,11 @@ HPA_V1, HPA_V2 = (
     )
     for version in ("v1", "v2")
 )
-META = {"name": "one", "namespace": "default"}
-TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}}
+META: dict[str, Any] = {"name": "one", "namespace": "default"}
+TEMPLATE: dict[str, Any] = {
+    "metadata": {"labels": {"app": "a"}},
+    "spec": {"containers": [{"name": "c", "image": "i:1"}]},
+}
 TARGET = {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}
 
 
