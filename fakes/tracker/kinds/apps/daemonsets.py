@@ -21,9 +21,9 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     selector_cell,
     selector_change_causes,
     selects,
-    template_causes,
+    spec_template_warnings,
 )
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
@@ -160,6 +160,7 @@ DAEMON_SETS = Strategy(
     keep_status=_keep_status,
     validate=_validate,
     validate_status=_validate_status,
+    warn=spec_template_warnings,
     answer_annotations=(_TEMPLATE_GENERATION,),
     generation=True,
     cells=_cells,

@@ -14,15 +14,14 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     count_of,
     int_or_percent_causes,
     lasting_pod_causes,
-    name_warnings,
     negative_causes,
     ready_of,
     selector_and_template_causes,
     selector_change_causes,
     status_causes,
-    template_causes,
+    workload_warnings,
 )
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
 from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
@@ -130,7 +129,7 @@ DEPLOYMENTS = Strategy(
     validate=_validate,
     validate_status=_validate_status,
     keep_status=_keep_status,
-    warn=name_warnings,
+    warn=workload_warnings,
     generation=True,
     counted=_counted,
     cells=_cells,

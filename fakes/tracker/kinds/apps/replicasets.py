@@ -10,15 +10,14 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     SCALE,
     container_cells,
     lasting_pod_causes,
-    name_warnings,
     negative_causes,
     selector_and_template_causes,
     selector_cell,
     selector_change_causes,
     status_causes,
-    template_causes,
+    workload_warnings,
 )
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -77,7 +76,7 @@ REPLICA_SETS = Strategy(
     defaults=_fill_in,
     validate=_validate,
     validate_status=_validate_status,
-    warn=name_warnings,
+    warn=workload_warnings,
     generation=True,
     cells=_cells,
 )

@@ -19,12 +19,12 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     negative_causes,
     ready_of,
     selector_and_template_causes,
+    spec_template_warnings,
     status_causes,
-    template_causes,
-    template_metadata_causes,
 )
 from ctrlkit.fakes.tracker.kinds.core.claims import claim_spec_causes, fill_in_claim
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
+from ctrlkit.fakes.tracker.kinds.metadata import annotation_causes, label_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -114,7 +114,8 @@ def _template_causes(spec: Object) -> Iterator[Cause]:
         volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in dict.fromkeys(claims)]
         pod["volumes"] = [*volumes, *(one for one in pod.get("volumes") or () if one["name"] not in claims)]
     yield from template_causes({**template, "spec": pod}, "spec.template")
-    yield from template_metadata_causes(template["metadata"])
+    yield from label_causes(template["metadata"].get("labels"), "spec.template.labels")  # again, as a server does
+    yield from annotation_causes(template["metadata"].get("annotations"), "spec.template.annotations")
 
 
 def _update_strategy_causes(strategy: Object) -> Iterator[Cause]:
@@ -150,7 +151,8 @@ def _validate_status(plain: Object, old: Object) -> Iterator[Cause]:
     yield from collision_causes(plain, old)
 
 
-def _warnings(plain: Object, _old: Object | None) -> Iterator[str]:
+def _warnings(plain: Object, old: Object | None) -> Iterator[str]:
+    yield from spec_template_warnings(plain, old)
     if plain["spec"]["revisionHistoryLimit"] < 0:
         yield (
             "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import pod_spec_causes
-from ctrlkit.fakes.tracker.kinds.metadata import annotation_causes, label_causes, selector_causes, selector_text
+from ctrlkit.fakes.tracker.kinds.core.pod_warnings import template_warnings
+from ctrlkit.fakes.tracker.kinds.metadata import selector_causes, selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Object, ScalePaths
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -144,20 +144,6 @@ def selector_and_template_causes(
     yield from template
 
 
-def template_causes(template: Object, path: str) -> Iterator[Cause]:
-    """Yield a cause for each rule that a pod template breaks."""
-    yield from template_metadata_causes(template["metadata"], path)
-    yield from pod_spec_causes(template["spec"], f"{path}.spec")
-    if template["spec"].get("ephemeralContainers"):
-        yield Cause.forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
-
-
-def template_metadata_causes(metadata: Object, path: str = "spec.template") -> Iterator[Cause]:
-    """Check the labels and annotations of a pod template."""
-    yield from label_causes(metadata.get("labels"), f"{path}.labels")
-    yield from annotation_causes(metadata.get("annotations"), f"{path}.annotations")
-
-
 def lasting_pod_causes(spec: Object, path: str, kind: str) -> Iterator[Cause]:
     """Check what a pod spec may say of pods that are started again whenever they end."""
     if spec["restartPolicy"] != "Always":
@@ -181,6 +167,18 @@ def name_warnings(plain: Object, old: Object | None) -> Iterator[str]:
             "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS "
             f"label is recommended: [{' '.join(complaints)}]"
         )
+
+
+def spec_template_warnings(plain: Object, old: Object | None) -> Iterator[str]:
+    """Warn about the template in a spec that is new or changed."""
+    if old is None or plain["spec"] is not old["spec"]:
+        yield from template_warnings(plain["spec"]["template"], "spec.template")
+
+
+def workload_warnings(plain: Object, old: Object | None) -> Iterator[str]:
+    """Warn about the name and the template."""
+    yield from name_warnings(plain, old)
+    yield from spec_template_warnings(plain, old)
 
 
 # ---- cells -----------------------------------------------------------------------------------------------------------

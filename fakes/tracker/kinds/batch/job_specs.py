@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ctrlkit.fakes.tracker.kinds.apps.workloads import negative_causes, template_causes
+from ctrlkit.fakes.tracker.kinds.apps.workloads import negative_causes
 from ctrlkit.fakes.tracker.kinds.batch.indexes import count_indexes
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import containers_of, fill_in_template
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import containers_of, fill_in_template, template_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats

@@ -19,6 +19,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
 )
 from ctrlkit.fakes.tracker.kinds.batch.job_specs import INDEXED, fill_in_pods, go_failure, go_success, spec_causes
 from ctrlkit.fakes.tracker.kinds.batch.job_status import status_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_warnings import template_warnings
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
@@ -201,7 +202,7 @@ def _warnings(plain: Object, old: Object | None) -> Iterator[str]:
 
 
 def spec_warnings(spec: Object, path: str) -> Iterator[str]:
-    """Warn about a Job that has more indexes than a server can keep account of."""
+    """Warn about the template, and about more indexes than a server can keep account of."""
     if (
         spec.get("completionMode") == INDEXED
         and spec.get("completions", 0) > _MANY
@@ -211,6 +212,7 @@ def spec_warnings(spec: Object, path: str) -> Iterator[str]:
             f"{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than "
             "10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
         )
+    yield from template_warnings(spec["template"], f"{path}.template")
 
 
 def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) -> tuple[Stored, bool]:

@@ -25,7 +25,6 @@ _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
 
 def _begin(plain: Plain) -> None:
-    _label(plain)
     finalizers = plain["spec"].get("finalizers") or []
     plain["spec"]["finalizers"] = [*finalizers, *([_FINALIZER] if _FINALIZER not in finalizers else [])]
 
@@ -78,11 +77,11 @@ NAMESPACES = Strategy(
     selectable_fields=("status.phase",),
     name_rule=formats.dns_label,
     first_status={"phase": "Active"},
+    defaults=_label,
     begin=_begin,
     keep=_keep,
     parts={"finalize": Part(_finalized, _finalizer_causes, keeps_metadata=False)},
     cells=_cells,
-    set_by_server=("spec.finalizers",),
     delete=_delete,
     is_held=_is_held,
 )

@@ -12,12 +12,11 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     SCALE,
     labels_cell,
     lasting_pod_causes,
-    name_warnings,
     negative_causes,
     status_causes,
-    template_causes,
+    workload_warnings,
 )
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -77,7 +76,7 @@ REPLICATION_CONTROLLERS = Strategy(
     defaults=_fill_in,
     validate=_validate,
     validate_status=_validate_status,
-    warn=name_warnings,
+    warn=workload_warnings,
     generation=True,
     orphans=True,
     cells=_cells,
