@@ -93,7 +93,7 @@ def of_new(served: Strategy, action: Action, body: Mapping[str, Any], plain: Pla
     changed, _ = compare(node.empty or {}, plain, node)
     changed = ownable(served, "", changed)
     for path in served.set_by_server:
-        if value_at(body, path) is None:
+        if value_at(body, path) in (None, "", [], {}):
             changed = cut(changed, _steps(path))
     return after_update((), _update_entry(served, action, changed, plain["metadata"]["creationTimestamp"]), {})
 

@@ -17,7 +17,7 @@ def item_step(item: Any, node: Node) -> str:
     """Return the step to an item of a list that merges by item."""
     if node.is_set or not isinstance(item, Mapping):
         return "v:" + msgspec.json.encode(item).decode()
-    keys = {key: item.get(key, node.key_defaults.get(key)) for key in node.keys}
+    keys = {key: item.get(key, node.key_defaults.get(key, "")) for key in node.keys}
     return "k:" + msgspec.json.encode(keys).decode()
 
 

@@ -110,8 +110,8 @@ def _fill_in_probe(probe: Plain) -> None:
     probe.setdefault("successThreshold", 1)
     probe.setdefault("failureThreshold", 3)
     _fill_in_http_get(probe)
-    if "grpc" in probe:
-        probe["grpc"].setdefault("service", "")
+    if "grpc" in probe and probe["grpc"].get("service") is None:
+        probe["grpc"]["service"] = ""
 
 
 def _fill_in_lifecycle(container: Plain) -> None:

@@ -211,8 +211,6 @@ PODS = Strategy(
         "spec.tolerations",
         "spec.priority",
         "spec.preemptionPolicy",
-        "spec.serviceAccountName",
-        "spec.serviceAccount",
         "spec.nodeName",
     ),
     kept_by_status=("metadata.deletionTimestamp", "metadata.ownerReferences"),
