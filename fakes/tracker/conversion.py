@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ctrlkit.fakes.tracker.store import Change, Collection, Identity, Stored, Waker, encode_tail
-from ctrlkit.model import ObjectKey
+from ctrlkit.fakes.tracker.store import Change, Collection, Stored, Waker, encode_tail
+from ctrlkit.model import AnyResource, ObjectKey
 
 Plain = dict[str, Any]
 
@@ -20,11 +20,11 @@ class Conversion(NamedTuple):
     """
     How a form of a kind and the stored one come from each other; objects are without kind and apiVersion.
 
-    Shape   `identity` is the group and plural of the stored form. Neither function changes what it is given. To show
-            and store again changes nothing that the stored form has.
+    Shape   `stored` is the kind as it is stored. Neither function changes what it is given. To show and store again
+            changes nothing that the stored form has.
     """
 
-    identity: Identity
+    stored: AnyResource
     show: Callable[[Mapping[str, Any]], Plain]
     """Converts an object as it is stored to this form."""
     store: Callable[[Mapping[str, Any]], Plain]

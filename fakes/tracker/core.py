@@ -40,7 +40,7 @@ class Core:
         """Return the objects of a kind, in the form that the strategy serves."""
         if served.conversion is None:
             return self.store.collection(served.resource.identity)
-        return ConvertedCollection(self.store.collection(served.conversion.identity), served.conversion)
+        return ConvertedCollection(self.store.collection(served.conversion.stored.identity), served.conversion)
 
     def find(self, served: Strategy, key: ObjectKey) -> Stored | None:
         """Return an object as it is now."""
@@ -57,7 +57,7 @@ class Core:
         """Store a new state of an object; in a dry run only return what would be stored."""
         conversion = served.conversion
         if conversion is not None:
-            stored_form = self.registry.find_stored(conversion.identity) or served
+            stored_form = self.served(conversion.stored)
             return conversion.shown(self.write(stored_form, key, conversion.store(plain), dry_run=dry_run))
         before = self.find(served, key)
         if dry_run:

@@ -9,7 +9,6 @@ from typing import Any
 
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.core.events_v1 import as_core, is_newer_form, serve_events, shown_lines
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.refusals import bad_request
 from ctrlkit.fakes.tracker.runtime import PodRuntime
@@ -92,23 +91,17 @@ class Tracker:
             raise bad_request(str(error)) from None
 
     def _answer(self, action: Action) -> bytes:
-        perform = serve_events if is_newer_form(action) else serve
-        answer = perform(self._core, action)
+        answer = serve(self._core, action)
         return metadata_only(answer) if action.options.metadata_only else answer
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
-        is_newer = is_newer_form(action)
-        action = as_core(action) if is_newer else action
         stream = WatchStream(self._core, checked(self._core, action), action)
         self._watches[stream] = None
         try:
             if action.options.metadata_only:
                 async with aclosing(metadata_lines(stream)) as lines:
-                    yield lines
-            elif is_newer:
-                async with aclosing(shown_lines(stream)) as lines:
                     yield lines
             else:
                 yield stream
@@ -156,7 +149,6 @@ class Tracker:
 
     def newest(self, action: Action, after: int) -> int | None:
         """Return the version of the newest write after `after` that an Action selects, 0 if none; None if compacted."""
-        action = as_core(action) if is_newer_form(action) else action
         served = self.registry.find(action.resource.group, action.resource.version, action.resource.plural)
         collection = self._core.collection(served) if served else self._core.store.collection(action.resource.identity)
         if after < collection.floor:

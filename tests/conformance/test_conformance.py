@@ -27,6 +27,7 @@ NAMES = (
     "discovery",
     "discovery_deep",
     "list",
+    "ours_events",
     "ours_pods",
     "ours_workloads",
     "patch",

@@ -328,7 +328,7 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
 
 
 AUTOSCALERS_V1 = Strategy(
-    conversion=Conversion(("autoscaling", "horizontalpodautoscalers"), show=_show, store=_store),
+    conversion=Conversion(_STORED, show=_show, store=_store),
     defaults=_fill_in,
     keep=_keep,
     keep_status=_keep_status,

@@ -37,7 +37,6 @@ _STRATEGIES: Mapping[tuple[str, str], str] = {
     ("batch", "cronjobs"): "batch.cronjobs:CRON_JOBS",
     ("batch", "jobs"): "batch.jobs:JOBS",
     ("coordination.k8s.io", "leases"): "leases:LEASES",
-    ("events.k8s.io", "events"): "core.events:EVENTS_V1",
     ("policy", "poddisruptionbudgets"): "policy:POD_DISRUPTION_BUDGETS",
     ("rbac.authorization.k8s.io", "clusterrolebindings"): "rbac:BINDING",
     ("rbac.authorization.k8s.io", "clusterroles"): "rbac:ROLE",
@@ -51,6 +50,7 @@ a Strategy or of a function that makes one, which has state of its own in each s
 
 _FORMS: Mapping[tuple[str, str, str], str] = {
     ("autoscaling", "v1", "horizontalpodautoscalers"): "autoscaling_v1:AUTOSCALERS_V1",
+    ("events.k8s.io", "v1", "events"): "core.events_v1:EVENTS_STRATEGY_V1",
 }
 """The strategies of forms that are not stored, by group, version and plural."""
 
@@ -153,7 +153,7 @@ class Registry:
 
 def has_strategy(group: str, plural: str) -> bool:
     """Whether rules for a built-in kind are written by hand."""
-    return (group, plural) in _STRATEGIES
+    return (group, plural) in _STRATEGIES or any((path[0], path[2]) == (group, plural) for path in _FORMS)
 
 
 def _strategy(group: str, version: str, plural: str) -> Strategy:

@@ -15,7 +15,7 @@ from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
 from ctrlkit.fakes.tracker.schema.types import Types, types_of
 from ctrlkit.fakes.tracker.store import Identity, Stored
-from ctrlkit.model import Action, Options, Resource, Scope, Unstructured, Verb, custom_resource, value_at
+from ctrlkit.model import Action, AnyResource, Options, Resource, Scope, Unstructured, Verb, custom_resource, value_at
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.core import Core
@@ -184,7 +184,12 @@ class Strategy:
     @property
     def stored_identity(self) -> Identity:
         """The group and plural under which the objects are stored."""
-        return self.resource.identity if self.conversion is None else self.conversion.identity
+        return self.refused_as.identity
+
+    @property
+    def refused_as(self) -> AnyResource:
+        """The kind that a refusal of an object's content names, which is the stored form."""
+        return self.resource if self.conversion is None else self.conversion.stored
 
     def as_served(self, facts: KindFacts, types: Types) -> Strategy:
         """Return this strategy for a kind as a release serves it."""

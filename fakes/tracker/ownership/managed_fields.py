@@ -111,7 +111,13 @@ def of_update(
     changed, removed = _change(served, action.subresource, current.plain, plain)
     if not changed and not removed:
         return entries
+    entries = tuple(one for one in entries if _is_of_group(served, one))
     return after_update(entries, _update_entry(served, action, changed, now()), removed)
+
+
+def _is_of_group(served: Strategy, entry: Entry) -> bool:
+    """Whether an entry is in the words of the kind's group; a server forgets those of a form in another one."""
+    return str(entry.get("apiVersion", "")).rpartition("/")[0] == served.resource.group
 
 
 def of_scale(served: Strategy, action: Action, current: Stored, path: str, plain: Mapping[str, Any]) -> Entries:

@@ -55,7 +55,7 @@ def make(
     causes += served.allocate(plain, {})
     causes += served.validate(plain, None)
     if causes:
-        raise invalid(served.resource, name, *causes)
+        raise invalid(served.refused_as, name, *causes)
     for text in served.warn(plain, None):
         notice(text)
     admit(core, served, plain, None, action.options)

@@ -154,7 +154,7 @@ def _check_rules(served: Strategy, subresource: str, current: Stored, plain: dic
         causes += served.allocate(plain, current.plain)
     causes += _causes(served, subresource, current.plain, plain)
     if causes:
-        raise invalid(served.resource, current.key.name, *causes)
+        raise invalid(served.refused_as, current.key.name, *causes)
     for text in served.warn(plain, current.plain) if not subresource else ():
         notice(text)
     if served.custom:

@@ -39,7 +39,7 @@ def exchanged(plain: Object) -> dict[str, Any]:
     return {EXCHANGED.get(name, name): value for name, value in plain.items()}
 
 
-def _validate(plain: Object, _old: object) -> Iterator[Cause]:
+def validate(plain: Object, _old: object = None) -> Iterator[Cause]:
     """Check an Event; the rules are stricter if it has an eventTime."""
     namespace, about = plain["metadata"].get("namespace", ""), plain["involvedObject"].get("namespace", "")
     has_time = plain.get("eventTime") is not None
@@ -73,7 +73,8 @@ def _selected_value(event: Object, path: str) -> Any:
     return value_at(event, path)
 
 
-def _cells(event: Object, now: datetime) -> list[Any]:
+def cells(event: Object, now: datetime) -> list[Any]:
+    """Make the cells of an Event."""
     about, series = section(event, "involvedObject"), section(event, "series")
     first = event.get("firstTimestamp") or event.get("eventTime")
     last = series.get("lastObservedTime") or event.get("lastTimestamp") or first
@@ -114,10 +115,6 @@ EVENTS = Strategy(
         "type",
     ),
     selected_value=_selected_value,
-    validate=_validate,
-    cells=_cells,
+    validate=validate,
+    cells=cells,
 )
-EVENTS_V1 = Strategy(
-    cells=lambda event, now: _cells(exchanged(event), now),
-)
-"""The newer form, for its Tables only; Events are stored in the form of core/v1."""

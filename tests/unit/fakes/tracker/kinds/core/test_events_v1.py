@@ -18,6 +18,7 @@ from ctrlkit.errors import AlreadyExists, BadRequest, Invalid, NotFound
 from ctrlkit.events import EventRecorder, EventsApi, EventType
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.core import events
+from ctrlkit.fakes.tracker.kinds.core.events_v1 import EVENTS_STRATEGY_V1
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.model import ApplyPatch, JsonPatch, MergePatch, ObjectMeta, Options, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import EVENTS, EVENTS_V1, PODS
@@ -170,7 +171,7 @@ async def test_watches_of_either_form_see_the_same_changes() -> None:
     async with running(informer):
         made = tracker.create(EVENTS, {"metadata": {"name": "a", "namespace": "default"}, "involvedObject": about})
         tracker.patch(EVENTS, made.key, MergePatch({"message": "hello", "count": 2}))
-        assert tracker.busy() == ("watch events at 4, server at 6",)
+        assert tracker.busy() == ("watch events.events.k8s.io at 4, server at 6",)
         await asyncio.sleep(1)
         assert tracker.busy() == ()
         (event,) = informer.lister.list(namespace="default")
@@ -216,9 +217,9 @@ async def test_what_a_recorder_writes_is_taken() -> None:
 def test_tables_are_the_same() -> None:
     """kubectl prints the same line whichever group it asks."""
     now = datetime(2026, 1, 2, tzinfo=UTC)
-    assert events.EVENTS_V1.cells is not None
+    assert EVENTS_STRATEGY_V1.cells is not None
     assert events.EVENTS.cells is not None
-    assert events.EVENTS_V1.cells(NEW, now) == events.EVENTS.cells(events.exchanged(NEW), now)
+    assert EVENTS_STRATEGY_V1.cells(NEW, now) == events.EVENTS.cells(events.exchanged(NEW), now)
 
 
 @given(st.dictionaries(st.sampled_from(["note", "message", "reason", "regarding", "count", "other"]), st.integers()))
