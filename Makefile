@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS  ?= auto
 PARALLEL := --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test test-all judge lint bench bitcoind kubectl schemathesis pythons clean help
+.PHONY: demo test test-all judge lint bench bitcoind kubectl schemathesis openapi-spec-validator pythons clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -23,7 +23,7 @@ demo: $(READY) bitcoind  ## run a bitcoin network under our controller, with no 
 test: $(READY) bitcoind kubectl  ## run all tests  (ARGS="-k mesh")
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-test-all: $(READY) bitcoind kubectl schemathesis pythons  ## run the long tests too: fuzzing, soaks, mutations
+test-all: $(READY) bitcoind kubectl schemathesis openapi-spec-validator pythons  ## run the long tests too: fuzzing, soaks, mutations
 	@$(BIN)/python -m pytest -m "not judge" --hypothesis-profile=thorough --timeout=1800 $(PARALLEL) $(ARGS)
 
 judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
@@ -54,6 +54,13 @@ schemathesis: $(VENV)/schemathesis/bin/schemathesis  ## install the fuzzer of Op
 $(VENV)/schemathesis/bin/schemathesis: $(READY) constraints.txt
 	@$(BIN)/python -m venv $(VENV)/schemathesis
 	@PIP_CONSTRAINT=constraints.txt $(VENV)/schemathesis/bin/python -m pip --disable-pip-version-check --quiet install schemathesis
+	@touch $@
+
+openapi-spec-validator: $(VENV)/openapi/bin/openapi-spec-validator  ## install a reader of OpenAPI documents, beside all else
+
+$(VENV)/openapi/bin/openapi-spec-validator: $(READY) constraints.txt
+	@$(BIN)/python -m venv $(VENV)/openapi
+	@PIP_CONSTRAINT=constraints.txt $(VENV)/openapi/bin/python -m pip --disable-pip-version-check --quiet install openapi-spec-validator
 	@touch $@
 
 pythons: $(READY)  ## make environments for the other Pythons of this machine, for make test-all

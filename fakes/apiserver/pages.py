@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from aiohttp import hdrs, web
 
 from ctrlkit import clock
@@ -68,7 +69,8 @@ class Pages:
         """Answer a request for a page; `url` is the server's own. None for other paths."""
         match request.path.split("/")[1:]:
             case [""]:
-                return json_answer({"paths": sorted(set(self._paths()))})
+                paths = msgspec.json.encode({"paths": sorted(set(self._paths()))})
+                return document_answer(msgspec.json.format(paths, indent=2))
             case ["healthz" | "livez" | "readyz" as kind, *check]:
                 return _health(request, kind, check)
             case ["metrics"]:

@@ -1,7 +1,7 @@
 """
 Compare what kubectl says of a server of ours with what it said of a real one: `python -m tests.kubectl [PATTERN]`.
 
-PATTERN, a regular expression, selects cases by their group and command.
+PATTERN, a regular expression, selects cases by `NUMBER GROUP: COMMAND`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ def main() -> None:
     """Read the command line, run and print."""
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     cases = read_battery().cases
-    numbers = [number for number, case in enumerate(cases) if re.search(pattern, f"{case.group}: {case.command}")]
+    numbers = [
+        number for number, case in enumerate(cases) if re.search(pattern, f"{number} {case.group}: {case.command}")
+    ]
     with tempfile.TemporaryDirectory(prefix="kubectl-") as folder:
         found = run_on_ours(Path(folder), numbers)
     same = 0
     for number, outcome in found.items():
-        lines = list(differences(recorded()[number], outcome))
+        lines = differences(recorded()[number], outcome, is_ordered=not cases[number].unordered)
         same += not lines
         if lines:
             print(f"== {number} [{cases[number].group}] {cases[number].command}")

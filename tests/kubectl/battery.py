@@ -2,9 +2,9 @@
 Runs kubectl's command lines against a server, each in a namespace of its own.
 
 `cases.json` has them: `definition` is of the custom kind that some use; `files` are manifests by name, in which `NS` is
-the namespace; a case is {"group", "command", "files"?, "before"?, "check"?, "after"?}. First the files are applied
-and `before` is run, then `command` and `check`, whose words are compared, at last `after`. All are lines of bash, which
-know the namespace as $NS, a word of the case's own as $R, and the name of the node as $NODE.
+the namespace; a case is {"group", "command", "files"?, "before"?, "check"?, "after"?, "unordered"?}. First the files
+are applied and `before` is run, then `command` and `check`, whose words are compared, at last `after`. All are lines of
+bash, which know the namespace as $NS, a word of the case's own as $R, and the name of the node as $NODE.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Case(msgspec.Struct, frozen=True):
     before: str = ""
     check: str = ""
     after: str = ""
+    unordered: bool = False
+    """Whether its lines come in an order that is by chance."""
 
 
 class Battery(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from tests.kubectl.battery import Outcome
 
@@ -12,7 +13,8 @@ _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _MASKS = tuple(
     (re.compile(pattern, re.MULTILINE), neutral)
     for pattern, neutral in (
-        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| \+0000 UTC)", "TIME"),
+        (r"(-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\s*)+", "CERTIFICATE\n"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| \+0000( UTC)?)", "TIME"),
         (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "TIME"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
         (r"(resourceVersion\\?\"?:\s*\\?\"?)\d+", r"\1VERSION"),
@@ -43,7 +45,7 @@ def masked(text: str) -> list[str]:
     """
     Return the lines of a text without what is different on every server.
 
-    >>> masked("NAME   AGE\\nweb-7d9f8c6b5-abcde   3m2s\\n")
+    >>> masked("NAME   AGE\\nweb-7d9f8c6b5-x2kqz   3m2s\\n")
     ['NAME AGE', 'web-HASH-RANDOM AGE']
     """
     for pattern, neutral in _MASKS:
@@ -58,18 +60,19 @@ def without_prose(text: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if _FIELD.search(line))
 
 
-def differences(want: Outcome, got: Outcome) -> Iterator[str]:
-    """Yield a line for each difference, as in a unified diff."""
+def differences(want: Outcome, got: Outcome, *, is_ordered: bool = True) -> list[str]:
+    """Return a line for each difference, as in a unified diff; `is_ordered` is false where lines come as they will."""
     if want.prepared != got.prepared:
-        yield f"the preparation ended with {got.prepared}, want {want.prepared}"
-        yield from _diff(want.preparation, got.preparation)
-        return
-    if want.status != got.status:
-        yield f"exit code {got.status}, want {want.status}"
-    yield from _diff(want.output, got.output)
-    yield from _diff(want.checked, got.checked)
+        told = f"the preparation ended with {got.prepared}, want {want.prepared}"
+        return [told, *_diff(want.preparation, got.preparation, is_ordered=is_ordered)]
+    status = [f"exit code {got.status}, want {want.status}"] if want.status != got.status else []
+    output = _diff(want.output, got.output, is_ordered=is_ordered)
+    return [*status, *output, *_diff(want.checked, got.checked, is_ordered=is_ordered)]
 
 
-def _diff(want: str, got: str) -> Iterator[str]:
-    lines = difflib.unified_diff(masked(without_prose(want)), masked(without_prose(got)), lineterm="", n=0)
-    yield from (line for line in lines if not line.startswith(("---", "+++", "@@")))
+def _diff(want: str, got: str, *, is_ordered: bool) -> Iterator[str]:
+    wanted, had = masked(without_prose(want)), masked(without_prose(got))
+    if not is_ordered:
+        wanted, had = sorted(wanted), sorted(had)
+    lines = islice(difflib.unified_diff(wanted, had, lineterm="", n=0), 2, None)
+    yield from (line for line in lines if not line.startswith("@@"))

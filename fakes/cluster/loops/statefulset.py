@@ -86,7 +86,7 @@ class StatefulSets:
                     )
 
     async def _create(self, stateful_set: Unstructured, pod: dict[str, Any]) -> None:
-        tried = f"create Pod {pod['metadata']['name']}"
+        tried = f"Create Pod {pod['metadata']['name']}"
         try:
             await self.client.create(PODS, pod)
         except AlreadyExists:

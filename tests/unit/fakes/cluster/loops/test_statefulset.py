@@ -188,7 +188,7 @@ async def test_a_refused_pod_is_an_event_and_is_tried_again() -> None:
         await world.settle()
         assert list(await pods_of(world)) == ["net-0"]
         messages = {event.at("message") for event in await world.client.list(EVENTS)}
-        assert "create Pod net-0 in StatefulSet net failed error: exceeded quota" in messages
+        assert "Create Pod net-0 in StatefulSet net failed error: exceeded quota" in messages
 
 
 async def test_a_pod_of_that_name_that_is_not_ours_is_left_alone() -> None:
