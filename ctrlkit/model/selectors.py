@@ -21,6 +21,17 @@ class Operator(Enum):
     LESS = "<"
 
 
+def whole_number(text: str) -> int | None:
+    """
+    A whole number of 64 bits, None where a text is none.
+
+    >>> whole_number("+1"), whole_number("1_0")
+    (1, None)
+    """
+    number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,64}", text) else 2**63
+    return number if -(2**63) <= number < 2**63 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """One comma-separated part of a label selector."""
@@ -45,9 +56,8 @@ class Requirement:
                 return self._compares(have)
 
     def _compares(self, have: str | None) -> bool:
-        try:
-            number, bound = int(have or ""), int(self.values[0])
-        except ValueError:
+        number, bound = whole_number(have or ""), whole_number(self.values[0])
+        if number is None or bound is None:
             return False
         return number > bound if self.operator is Operator.GREATER else number < bound
 

@@ -2,7 +2,7 @@
 Options <-> query parameters, and for deletes <-> the DeleteOptions body; tables and pure functions.
 
 Every option travels in the query, except those of a delete: where a delete has a body, an API server reads nothing of
-the kind from the query, so all of them go into the body.
+the kind from the query, so all of them go into the body. A server reads no parameter that the verb does not have.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from ctrlkit.errors import BadRequest
 from ctrlkit.model import Action, Options, Verb
 
 DELETES = (Verb.DELETE, Verb.DELETE_COLLECTION)
+_COLLECTIONS = (Verb.LIST, Verb.WATCH, Verb.DELETE_COLLECTION)
+_WRITES = (Verb.CREATE, Verb.UPDATE, Verb.PATCH)
 
 
 def read_flag(text: str) -> bool:
@@ -25,10 +27,9 @@ def read_flag(text: str) -> bool:
     return text.lower() not in ("0", "false")  # as the server reads it: anything else, even nothing, is true
 
 
-def _read_dry_run(text: str) -> bool:
-    if text != "All":
-        raise ValueError(f'dryRun: Unsupported value: "{text[:128]}": supported values: "All"')
-    return True
+def _read_policy(text: str) -> str:
+    """Read `orphanDependents`, the older form of a propagation policy."""
+    return "Orphan" if read_flag(text) else "Background"
 
 
 def read_int64(text: str) -> int:
@@ -47,28 +48,32 @@ def _write_flag(value: object) -> str:
 class _Parameter:
     name: str
     option: str
+    verbs: tuple[Verb, ...]
     write: Callable[[Any], str] = str
     read: Callable[[str], Any] = str
 
 
 _PARAMETERS = (
-    _Parameter("labelSelector", "label_selector"),
-    _Parameter("fieldSelector", "field_selector"),
-    _Parameter("limit", "limit", str, read_int64),
-    _Parameter("continue", "continue_token"),
-    _Parameter("resourceVersion", "resource_version"),
-    _Parameter("resourceVersionMatch", "resource_version_match"),
-    _Parameter("timeoutSeconds", "timeout_s", str, read_int64),
-    _Parameter("allowWatchBookmarks", "allow_watch_bookmarks", _write_flag, read_flag),
-    _Parameter("sendInitialEvents", "send_initial_events", _write_flag, read_flag),
-    _Parameter("dryRun", "dry_run", lambda _: "All", _read_dry_run),
-    _Parameter("fieldManager", "field_manager"),
-    _Parameter("fieldValidation", "field_validation"),
-    _Parameter("force", "force", _write_flag, read_flag),
-    _Parameter("propagationPolicy", "propagation_policy"),
-    _Parameter("gracePeriodSeconds", "grace_period_s", str, read_int64),
+    _Parameter("labelSelector", "label_selector", _COLLECTIONS),
+    _Parameter("fieldSelector", "field_selector", _COLLECTIONS),
+    _Parameter("allowWatchBookmarks", "allow_watch_bookmarks", _COLLECTIONS, _write_flag, read_flag),
+    _Parameter("resourceVersion", "resource_version", (*_COLLECTIONS, Verb.GET)),
+    _Parameter("resourceVersionMatch", "resource_version_match", _COLLECTIONS),
+    _Parameter("timeoutSeconds", "timeout_s", _COLLECTIONS, str, read_int64),
+    _Parameter("limit", "limit", _COLLECTIONS, str, read_int64),
+    _Parameter("continue", "continue_token", _COLLECTIONS),
+    _Parameter("sendInitialEvents", "send_initial_events", _COLLECTIONS, _write_flag, read_flag),
+    _Parameter("dryRun", "dry_run", (*_WRITES, *DELETES), lambda _: "All", lambda _: True),
+    _Parameter("fieldManager", "field_manager", _WRITES),
+    _Parameter("fieldValidation", "field_validation", _WRITES),
+    _Parameter("force", "force", (Verb.PATCH,), _write_flag, read_flag),
+    _Parameter("gracePeriodSeconds", "grace_period_s", DELETES, str, read_int64),
+    _Parameter("orphanDependents", "propagation_policy", DELETES, str, _read_policy),
+    _Parameter("propagationPolicy", "propagation_policy", DELETES),
+    _Parameter("uid", "precondition_uid", DELETES),
+    _Parameter("resourceVersion", "precondition_version", DELETES),
 )
-IN_DELETE_BODY = ("dry_run", "propagation_policy", "grace_period_s")
+_IN_DELETE_BODY = ("dry_run", "propagation_policy", "grace_period_s", "precondition_uid", "precondition_version")
 _KNOWN = frozenset(("watch", *(parameter.name for parameter in _PARAMETERS)))
 _UNSET = {field.name: field.default for field in fields(Options)}
 
@@ -79,18 +84,23 @@ def write_query(action: Action) -> Iterable[tuple[str, str]]:
         yield "watch", "true"
     for parameter in _PARAMETERS:
         value = getattr(action.options, parameter.option)
-        if value != _UNSET[parameter.option] and not (action.verb in DELETES and parameter.option in IN_DELETE_BODY):
+        is_in_body = action.verb in DELETES and parameter.option in _IN_DELETE_BODY
+        if action.verb in parameter.verbs and value != _UNSET[parameter.option] and not is_in_body:
             yield parameter.name, parameter.write(value)
     yield from action.options.parameters
 
 
-def read_query(query: Mapping[str, str]) -> dict[str, Any]:
-    """Read the options in a query, by their names in Options; BadRequest for a malformed value."""
-    options = {}
+def read_query(verb: Verb, query: Mapping[str, str], *, has_body: bool = False) -> dict[str, Any]:
+    """Read the options in a verb's query, by their names in Options; BadRequest for a malformed value."""
+    options: dict[str, Any] = {}
+    if not query:
+        return options
     for parameter in _PARAMETERS:
         text = query.get(parameter.name)
-        if text is None:
+        if text is None or verb not in parameter.verbs:
             continue
+        if has_body and verb in DELETES and parameter.option in _IN_DELETE_BODY:
+            continue  # the body counts alone
         try:
             options[parameter.option] = parameter.read(text)
         except ValueError as error:
@@ -128,6 +138,7 @@ def delete_options(options: Options) -> dict[str, Any]:
 
 _DELETE_FIELDS: tuple[tuple[str, str, str, Callable[[Any], bool]], ...] = (
     ("gracePeriodSeconds", "grace_period_s", "int64", lambda value: type(value) is int and -(2**63) <= value < 2**63),
+    ("orphanDependents", "orphan_dependents", "bool", lambda value: isinstance(value, bool)),
     ("propagationPolicy", "propagation_policy", "v1.DeletionPropagation", lambda value: isinstance(value, str)),
     ("dryRun", "dry_run", "[]string", lambda value: isinstance(value, list)),
     ("preconditions", "", "v1.Preconditions", lambda value: isinstance(value, dict)),
@@ -148,12 +159,17 @@ def read_delete_options(body: Any) -> dict[str, Any]:
 
     Errors  BadRequest in the server's words where they are none.
     """
+    if body is None:
+        return {}
     if not isinstance(body, dict):
         raise BadRequest("couldn't get version/kind; json parse error: the DeleteOptions are no object")
     options = _read_fields(body, _DELETE_FIELDS, "DeleteOptions", "")
     options |= _read_fields(body.get("preconditions") or {}, _PRECONDITIONS, "Preconditions", "preconditions.")
     if "dry_run" in options:
         options["dry_run"] = bool(options["dry_run"])
+    if "orphan_dependents" in options:
+        is_orphaning = options.pop("orphan_dependents")
+        options.setdefault("propagation_policy", "Orphan" if is_orphaning else "Background")
     return options
 
 

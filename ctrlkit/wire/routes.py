@@ -19,7 +19,6 @@ from ctrlkit.errors import BadRequest, NotFound, UnsupportedMediaType
 from ctrlkit.model import Action, AnyResource, Options, PatchType, Verb
 from ctrlkit.wire.parameters import (
     DELETES,
-    IN_DELETE_BODY,
     read_delete_options,
     read_flag,
     read_own_parameters,
@@ -176,15 +175,13 @@ def _read_body(verb: Verb, body: bytes | None, content_type: str) -> tuple[Any, 
             patch_type = PatchType(content_type)
         except ValueError:
             raise _unsupported(content_type) from None
-        wanted: type = list if patch_type is PatchType.JSON else dict
-    else:
-        patch_type, wanted = None, dict
-        if content_type not in (_JSON, _YAML):
-            raise _unsupported(content_type)
+        return _read_document(body or b"", content_type), patch_type  # the server says what it does not take
+    if content_type not in (_JSON, _YAML):
+        raise _unsupported(content_type)
     document = _read_document(body or b"", content_type)
-    if not isinstance(document, wanted):
-        raise BadRequest(f"the body must be a JSON {'array' if wanted is list else 'object'}")
-    return document, patch_type
+    if not isinstance(document, dict):
+        raise BadRequest("the body must be a JSON object")
+    return document, None
 
 
 def _unsupported(content_type: str) -> UnsupportedMediaType:
@@ -242,7 +239,7 @@ def to_action(  # noqa: PLR0917 - the parts of a request, in their order on the 
     for name, value in query:
         pairs.setdefault(name, value)
     verb = _verb(method, place.name, pairs)
-    options = read_query(pairs)
+    options = read_query(verb, pairs, has_body=bool(body))
     if place.subresource:
         options["parameters"] = read_own_parameters(query)
     if headers.get("Accept") == _METADATA_ONLY.get(verb, ""):
@@ -251,8 +248,7 @@ def to_action(  # noqa: PLR0917 - the parts of a request, in their order on the 
     document: Any = None
     patch_type = None
     if verb in DELETES:
-        if body:  # it counts alone: what of these stands in the query is not read
-            options = {name: value for name, value in options.items() if name not in IN_DELETE_BODY}
+        if body:
             options |= read_delete_options(_read_document(body, content_type))
     elif verb.writes:
         document, patch_type = _read_body(verb, body, content_type)

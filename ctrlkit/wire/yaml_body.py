@@ -33,6 +33,8 @@ _Resolver.yaml_implicit_resolvers = {
     for first, resolvers in yaml.resolver.Resolver.yaml_implicit_resolvers.items()
 }
 _RESOLVER: Any = _Resolver()
+_BOOLEANS = {"y": True, "Y": True, "n": False, "N": False}
+"""Booleans that YAML 1.1 has and PyYAML does not."""
 _CONSTRUCTOR = yaml.constructor.SafeConstructor()
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     f"{_TAG}null": _CONSTRUCTOR.construct_yaml_null,
@@ -42,20 +44,32 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def read_yaml(body: bytes) -> Any:
+def read_yaml(body: bytes, doubled: list[tuple[int, str]] | None = None) -> Any:
     """
     The first document of a YAML text; None where it is empty.
 
     >>> read_yaml(b"spec: &s {replicas: 3, since: 2026-01-01}\\nsame: *s")
     {'spec': {'replicas': 3, 'since': '2026-01-01'}, 'same': {'replicas': 3, 'since': '2026-01-01'}}
 
+    Shape   `doubled` takes the fields that an object has more than once, each with the line of its later value.
     Errors  ValueError for what is no YAML, has more than `LEVELS_MAX` levels, or repeats too much by aliases.
     """
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return _Builder().build(yaml.parse(body, Loader=loader))
+        return _Builder([] if doubled is None else doubled).build(yaml.parse(body, Loader=loader))
     except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        raise ValueError(_problem(error)) from None
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """What is wrong with a text, as Go's library says it: the problem, behind its line if that is not the first."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(str(error).split())
+    marks = (error.context_mark, error.problem_mark)
+    line = next((mark.line for mark in marks if mark is not None and mark.line), 0)
+    if line and isinstance(error, yaml.scanner.ScannerError):
+        line += 1  # a parser counts the line before
+    return f"line {line}: {error.problem}" if line else f"{error.problem}"
 
 
 @dataclass(slots=True)
@@ -64,13 +78,16 @@ class _Open:
 
     value: dict[str, Any] | list[Any]
     anchor: str | None
+    line: int = 0
     key: Any = _NOTHING
     size: int = 1
     merged: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, doubled: list[tuple[int, str]]) -> None:
+        self._doubled = doubled
+        self._line = 0
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._count = 0
@@ -80,6 +97,7 @@ class _Builder:
     def build(self, events: Iterable[Any]) -> Any:
         """The value of the first document."""
         for event in events:
+            self._line = event.start_mark.line + 1
             match event:
                 case yaml.MappingStartEvent():
                     self._begin({}, event.anchor)
@@ -98,10 +116,11 @@ class _Builder:
     def _begin(self, value: dict[str, Any] | list[Any], anchor: str | None) -> None:
         if len(self._open) == LEVELS_MAX:
             raise ValueError(f"exceeded max depth of {LEVELS_MAX}")
-        self._open.append(_Open(value, anchor))
+        self._open.append(_Open(value, anchor, self._line))
 
     def _end(self) -> None:
         done = self._open.pop()
+        self._line = done.line
         if done.merged and isinstance(done.value, dict):
             for other in done.merged:
                 for name, value in other.items():
@@ -131,6 +150,8 @@ class _Builder:
         elif holder.key is _NOTHING:
             holder.key = value if value is _MERGE else _key(value)
         else:
+            if holder.key is not _MERGE and holder.key in holder.value:
+                self._doubled.append((self._line, holder.key))
             _put_field(holder, holder.key, "<<" if value is _MERGE else value)
             holder.key = _NOTHING
 
@@ -164,6 +185,8 @@ def _key(value: Any) -> str:
 def _scalar(event: yaml.ScalarEvent) -> Any:
     text: str = event.value
     tag = event.tag
+    if tag is None and event.implicit[0] and text in _BOOLEANS:
+        return _BOOLEANS[text]
     if tag in (None, "!"):
         tag = _RESOLVER.resolve(yaml.ScalarNode, text, event.implicit)
     if tag == f"{_TAG}merge":

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from aiohttp import web
 
-from ctrlkit.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
+from ctrlkit.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
 from ctrlkit.fakes.apiserver.accept import Media
 from ctrlkit.fakes.apiserver.discovery import subresources_of
+from ctrlkit.fakes.apiserver.options import check_delete_body, check_options
 from ctrlkit.fakes.apiserver.protobuf import ENVELOPES, Envelopes, Unreadable, envelopes_of
 from ctrlkit.fakes.tracker import Registry, Strategy
 from ctrlkit.fakes.tracker.kinds.metadata import no_such_kind
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership.managed_fields import MANAGER_BYTES_MAX
+from ctrlkit.fakes.tracker.refusals import json_text, unreadable_patch
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
+from ctrlkit.fakes.tracker.schema.go_text import go_text
+from ctrlkit.fakes.tracker.verbs.json_patch import unknown_fields
 from ctrlkit.fakes.tracker.verbs.malformed import json_problem
 from ctrlkit.model import Action, AnyResource, PatchType, Verb
 from ctrlkit.wire.routes import to_action
@@ -70,6 +76,7 @@ def find_target(path: str, registry: Registry) -> Target:
 
     Errors  NotFound in the groups of the release, UnknownPath elsewhere.
     """
+    path, _ = _watched(path)
     parts = path.strip("/").split("/")
     match parts:
         case ["api", version, *rest]:
@@ -92,6 +99,20 @@ def find_target(path: str, registry: Registry) -> Target:
         envelopes_of(registry.release),
         tuple(parts[: len(parts) - len(rest) + 3]) if len(rest) > 2 else (),
     )
+
+
+_WATCH_PATH = re.compile(r"(/api/[^/]+|/apis/[^/]+/[^/]+)/watch(/.+)")
+
+
+def _watched(path: str) -> tuple[str, bool]:
+    """
+    A path without the `watch` by which older clients ask for a watch, and whether it was there.
+
+    >>> _watched("/api/v1/watch/namespaces/a/pods")
+    ('/api/v1/namespaces/a/pods', True)
+    """
+    found = _WATCH_PATH.fullmatch(path)
+    return (f"{found[1]}{found[2]}", True) if found else (path, False)
 
 
 def _methods(served: Strategy, below: list[str], *, in_namespace: bool) -> tuple[str, ...]:
@@ -175,17 +196,27 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
     def resolve(_group: str, _version: str, plural: str) -> AnyResource | None:
         return served.resource if plural == served.resource.plural else None
 
-    if request.method not in target.methods:
+    path, is_watch = _watched(request.rel_url.raw_path)
+    if request.method not in target.methods or request.method == "HEAD" or (is_watch and request.method != "GET"):
         raise MethodNotAllowed("the server does not allow this method on the requested resource")
     if request.method in ("POST", "PUT", "PATCH"):
         _check_body(request, body or b"", served)
-    elif request.method == "DELETE" and body and content_type_of(request) not in _BODY_TYPES:
-        raise _unknown_format(_BODY_TYPES)
+    elif request.method == "DELETE" and body:
+        if content_type_of(request) not in _BODY_TYPES:
+            raise _unknown_format((*_BODY_TYPES, _PROTOBUF))
+        check_delete_body(body, content_type_of(request))
     url = request.rel_url
     headers: Mapping[str, str] = request.headers
     if content_type_of(request) == _PROTOBUF and request.method in ("POST", "PUT", "DELETE"):
         body, headers = _as_json(request, body or b"", target), _IN_JSON
-    action = to_action(request.method, url.raw_path, url.query.items(), headers, body, resolve)
+    query, name = list(url.query.items()), ""
+    if is_watch:
+        query.insert(0, ("watch", "true"))
+        above, _, last = path.rstrip("/").rpartition("/")
+        path, name = (path, "") if last == served.resource.plural else (above, unquote(last))
+    action = to_action(request.method, path, query, headers, body, resolve)
+    action = replace(action, name=name) if name else action
+    check_options(action, url.query, body, content_type_of(request))
     if action.subresource and action.subresource not in served.subresources:
         raise _unknown_resource()
     return _with_manager(action, request.headers.get("User-Agent", ""))
@@ -246,13 +277,22 @@ def _check_body(request: web.BaseRequest, body: bytes, served: Strategy) -> None
     if content_type not in accepted:
         raise _unknown_format(accepted)
     if content_type.endswith("json"):
-        try:
-            check_levels(body)
-            msgspec.json.decode(body, type=msgspec.Raw)
-        except TooDeep as error:
-            raise BadRequest(_refusal(str(error), body, served, is_patch=is_patch)) from None
-        except msgspec.DecodeError:
-            raise BadRequest(_refusal(json_problem(body), body, served, is_patch=is_patch)) from None
+        problem = _json_problem(body)
+        if problem:
+            strictness = request.rel_url.query.get("fieldValidation", "")
+            raise BadRequest(_refusal(problem, body, served, content_type if is_patch else "", strictness))
+
+
+def _json_problem(body: bytes) -> str:
+    """What is wrong with a JSON text, "" if nothing is."""
+    try:
+        check_levels(body)
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except TooDeep as error:
+        return str(error)
+    except msgspec.DecodeError:
+        return json_problem(body)
+    return ""
 
 
 def _unknown_format(accepted: Iterable[str]) -> UnsupportedMediaType:
@@ -275,9 +315,14 @@ def _without_broken_text(body: bytes) -> bytes:
     return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def _refusal(problem: str, body: bytes, served: Strategy, *, is_patch: bool) -> str:
-    if is_patch:
-        return f"error decoding patch: {problem}"
+def _refusal(problem: str, body: bytes, served: Strategy, patch_type: str, strictness: str) -> str:
+    match patch_type:
+        case PatchType.MERGE.value if strictness == "Ignore":
+            return "Invalid JSON Patch"
+        case PatchType.MERGE.value | PatchType.JSON.value if strictness != "Ignore":
+            return f"error decoding patch: {problem}"
+        case PatchType.STRATEGIC.value | PatchType.JSON.value:
+            return problem
     return (
         f"the object provided is unrecognized (must be of type {served.resource.kind}): "
         f"couldn't get version/kind; json parse error: {problem} ({_summary(body)})"
@@ -300,22 +345,51 @@ def _unknown_resource() -> NotFound:
 
 def check_duplicates(action: Action, body: bytes | None, content_type: str) -> None:
     """
-    Warn of duplicate fields in the JSON body of a create or update; the last one counts.
+    Warn of duplicate fields in a JSON body, of which the last one counts, and of fields no JSON patch has.
 
-    Errors  BadRequest if field validation is strict.
+    Errors  BadRequest, or Invalid for a patch, if field validation is strict.
     """
     strictness = action.options.field_validation
-    is_object = action.verb in (Verb.CREATE, Verb.UPDATE) and content_type.endswith("json")
-    if not body or not is_object or strictness == "Ignore":
+    if body and action.patch_type is PatchType.APPLY and strictness != "Ignore":
+        _check_applied(body, strictness)
+    is_json = content_type.endswith("json") and action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH)
+    if not body or not is_json or strictness == "Ignore":
         return
     texts = [f'duplicate field "{path}"' for path in dict.fromkeys(duplicate_fields(body))]
+    if action.patch_type is PatchType.JSON:
+        texts += [f'unknown field "{path}"' for path in unknown_fields(action.body)]
+        texts = [f"json patch {text}" for text in texts]
     if texts and strictness == "Strict":
-        kind, version = action.resource.kind, action.resource.version
-        raise BadRequest(
-            f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {", ".join(texts)}'
-        )
+        raise _strict_refusal(action, f"strict decoding error: {', '.join(texts)}")
     for text in texts:
         notice(text)
+
+
+def _check_applied(body: bytes, strictness: str) -> None:
+    """Warn of fields that an applied body has more than once."""
+    try:
+        if not duplicate_fields(body):
+            return  # JSON is YAML, and what most clients send
+    except ValueError:
+        pass
+    from ctrlkit.wire.yaml_body import read_yaml  # noqa: PLC0415 - only who is sent YAML pays for it
+
+    doubled: list[tuple[int, str]] = []
+    read_yaml(body, doubled)
+    texts = [f'line {line}: key "{name}" already set in map' for line, name in doubled]
+    if texts and strictness == "Strict":
+        found = "\n  ".join(["yaml: unmarshal errors:", *texts])
+        raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {found}")
+    for text in texts:
+        notice(text)
+
+
+def _strict_refusal(action: Action, text: str) -> ApiError:
+    if action.patch_type is not None:
+        is_strategic = action.patch_type is PatchType.STRATEGIC
+        return unreadable_patch(go_text(action.body) if is_strategic else json_text(action.body), text)
+    kind, version = action.resource.kind, action.resource.version
+    return BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {text}')
 
 
 def duplicate_fields(body: bytes) -> list[str]:

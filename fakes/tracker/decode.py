@@ -8,15 +8,16 @@ not seen here: a parsed body has none.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
-from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid_options, unreadable_patch
+from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid_options, plain_failure, unreadable_patch
 from ctrlkit.fakes.tracker.schema import typed
+from ctrlkit.fakes.tracker.schema.depth import encode
+from ctrlkit.fakes.tracker.schema.go_text import go_text
 from ctrlkit.model import Action, PatchType, Verb
 
 Plain = dict[str, Any]
@@ -24,6 +25,22 @@ _STRICTNESS = ("", "Ignore", "Strict", "Warn")
 _TOLD_MAX = 100
 _NOT_STORED = ("kind", "apiVersion")
 NOTHING_KNOWN: Mapping[str, Any] = {}
+_METADATA_FIELDS = (
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
 
 
 def decode(
@@ -43,10 +60,32 @@ def decode(
             _read_custom(plain, known) if served.custom else typed.read(served.types, served.resource, plain, known)
         )
     except typed.DoesNotFit as error:
-        raise _refusal(served, action, str(error), body) from None
+        is_converted = action.patch_type is PatchType.STRATEGIC
+        raise _refusal(served, action, error.converted if is_converted else str(error), body, known) from None
     if unknown:
-        tell_unknown(served, action, unknown, body)
-    return kept
+        tell_unknown(served, action, unknown, body, known)
+    owners = kept["metadata"].get("ownerReferences") or ()
+    return _without_doubled_owners(action, kept) if len(owners) > 1 else kept
+
+
+def _without_doubled_owners(action: Action, plain: Plain) -> Plain:
+    """Drop owner references that are there twice, and warn about them."""
+    kept: list[Any] = []
+    doubled = []
+    for owner in plain["metadata"]["ownerReferences"]:
+        if owner in kept:
+            doubled.append(owner.get("uid") or "")
+        else:
+            kept.append(owner)
+    if not doubled:
+        return plain
+    when = " after mutating admission happens" if action.verb is Verb.PATCH else ""
+    notice(
+        f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and "
+        f"may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+        f"{', '.join(doubled)}"
+    )
+    return {**plain, "metadata": {**plain["metadata"], "ownerReferences": kept}}
 
 
 def _read_custom(plain: Plain, known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
@@ -65,40 +104,43 @@ def _check_option(action: Action) -> None:
         raise invalid_options(f"{action.verb.value.capitalize()}Options", cause)
 
 
-def tell_unknown(served: Strategy, action: Action, paths: Iterable[str], body: Mapping[str, Any]) -> None:
+def tell_unknown(
+    served: Strategy,
+    action: Action,
+    paths: Iterable[str],
+    body: Mapping[str, Any],
+    known: Mapping[str, Any] = NOTHING_KNOWN,
+) -> None:
     """Refuse unknown fields, warn about them or ignore them, as `fieldValidation` says."""
     texts = [f'unknown field "{path}"' for path in itertools.islice(paths, _TOLD_MAX)]
     match action.options.field_validation:
         case "Strict":
-            raise _refusal(served, action, f"strict decoding error: {', '.join(texts)}", body)
+            raise _refusal(served, action, f"strict decoding error: {', '.join(texts)}", body, known)
         case "Ignore":
             return
     for text in texts:
         notice(text)
 
 
-def _refusal(served: Strategy, action: Action, text: str, patched: Mapping[str, Any]) -> ApiError:
+def _refusal(
+    served: Strategy, action: Action, text: str, patched: Mapping[str, Any], known: Mapping[str, Any]
+) -> ApiError:
     if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY and action.subresource != "scale":
         is_strategic = action.patch_type is PatchType.STRATEGIC
-        value = _go_text(action.body) if is_strategic else _json_text(patched)
+        value = go_text(action.body) if is_strategic else encode(_in_order(patched, known)).decode()
         return unreadable_patch(value, text)
     kind = served.resource.kind
-    return bad_request(f'{kind} in version "{served.resource.version}" cannot be handled as a {kind}: {text}')
+    text = f'{kind} in version "{served.resource.version}" cannot be handled as a {kind}: {text}'
+    return plain_failure(text) if action.patch_type is PatchType.APPLY else bad_request(text)
 
 
-def _json_text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-
-
-def _go_text(value: Any) -> str:
-    """A value as Go prints it."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case None:
-            return "<nil>"
-        case dict():
-            return f"map[{' '.join(f'{name}:{_go_text(value[name])}' for name in sorted(value))}]"
-        case list():
-            return f"[{' '.join(_go_text(item) for item in value)}]"
-    return str(value)
+def _in_order(patched: Any, known: Any, name: str = "") -> Any:
+    """What a patch made of an object, its fields in the order in which a server shows them."""
+    if not isinstance(patched, Mapping):
+        return patched
+    if patched != known:
+        have = known if isinstance(known, Mapping) else NOTHING_KNOWN
+        return {field: _in_order(patched[field], have.get(field), field) for field in sorted(patched)}
+    if name != "metadata":
+        return patched
+    return {field: patched[field] for field in (*_METADATA_FIELDS, *patched) if field in patched}

@@ -22,6 +22,7 @@ from ctrlkit.errors import (
     Timeout,
     UnsupportedMediaType,
 )
+from ctrlkit.fakes.tracker.schema.typed import json_type
 from ctrlkit.model import AnyResource, ObjectKey
 
 
@@ -222,6 +223,13 @@ def namespace_terminating(resource: AnyResource, name: str, namespace: str) -> F
 def method_not_allowed() -> MethodNotAllowed:
     """The kind, or its subresource, does not support the verb."""
     return MethodNotAllowed("the server does not allow this method on the requested resource")
+
+
+def not_an_object(value: Any) -> str:
+    """What the server says of a JSON text that is no object."""
+    wanted = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+    found = f"json: cannot unmarshal {json_type(value)} into Go value of type {wanted}"
+    return f"couldn't get version/kind; json parse error: {found}"
 
 
 def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaType:

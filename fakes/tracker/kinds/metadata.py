@@ -48,6 +48,7 @@ _OTHER_VERSIONS = {
 }
 _WELL_KNOWN_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _KEPT_ON_UPDATE = ("namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+_SET_BY_DELETION = ("deletionTimestamp", "deletionGracePeriodSeconds")
 _TOLD_MAX = 10
 _ANNOTATION_BYTES_MAX = 256 * 1024
 _OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
@@ -87,8 +88,13 @@ def born(metadata: Plain, namespace: str, *, generation: bool) -> dict[str, Any]
 def updated(metadata: Plain, current: Plain) -> dict[str, Any]:
     """Return the metadata of an updated object: the caller's, with the server's fields unchanged."""
     kept = (*_KEPT_ON_UPDATE, "generation", "resourceVersion", "managedFields")
-    merged = {name: value for name, value in clean(metadata).items() if name not in kept and name not in _SET_BY_SERVER}
+    theirs = clean(metadata)
+    merged = {name: value for name, value in theirs.items() if name not in kept and name not in _SET_BY_SERVER}
     merged.update((name, current[name]) for name in kept if name in current)
+    if "deletionTimestamp" not in current and "deletionTimestamp" in theirs:
+        merged["deletionTimestamp"] = theirs["deletionTimestamp"]  # refused later, as is the next
+    if "deletionGracePeriodSeconds" in theirs:
+        merged["deletionGracePeriodSeconds"] = theirs["deletionGracePeriodSeconds"]
     return merged
 
 
@@ -119,6 +125,9 @@ def new_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
 def update_causes(strategy: Strategy, metadata: Plain, current: Plain) -> list[Cause]:
     """Return a cause for each rule that a change of metadata breaks; a server reports a new finalizer twice."""
     found = [*metadata_causes(metadata), *_finalizer_causes(strategy, metadata)]
+    for name in _SET_BY_DELETION:
+        if metadata.get(name) != current.get(name):
+            found += [Cause.wrong(f"metadata.{name}", metadata[name], "field is immutable")] * 2
     if current.get("deletionTimestamp"):
         had = frozenset(current.get("finalizers") or ())
         new = [name for name in metadata.get("finalizers") or () if name not in had]

@@ -8,7 +8,7 @@ Out      The entries of its new `metadata.managedFields`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ctrlkit import clock
@@ -70,7 +70,7 @@ def check_options(action: Action) -> None:
     for place, letter in enumerate(name):
         if not letter.isprintable():
             text = f"invalid character U+{ord(letter):04X} (at position {place})"
-            causes.append(Cause.invalid("fieldManager", f'"{name}"', text))
+            causes.append(Cause.wrong("fieldManager", name, text))
     if causes:
         raise invalid_options(f"{action.verb.value.capitalize()}Options", *causes)
 
@@ -145,14 +145,18 @@ def of_scale(served: Strategy, action: Action, current: Stored, path: str, plain
     return after_apply(entries, by, changed, removed)
 
 
-def check_conflicts(action: Action, entries: Entries, mine: Entry, changed: FieldSet) -> None:
-    """Refuse an apply that changes fields of other managers, unless it is forced."""
+def check_conflicts(
+    action: Action, entries: Entries, mine: Entry, changed: FieldSet, allowed: Callable[[], FieldSet] = dict
+) -> None:
+    """Refuse an apply that changes fields of other managers, unless it is forced, or these fields are allowed."""
+    fought = conflicts(entries, mine, changed)
+    if not fought or action.options.force:
+        return
+    free = frozenset(paths(allowed()))
     found = [
-        (describe(other), path_text(path))
-        for other, fields in conflicts(entries, mine, changed)
-        for path in paths(fields)
+        (describe(other), path_text(path)) for other, fields in fought for path in paths(fields) if path not in free
     ]
-    if not found or action.options.force:
+    if not found:
         return
     if len(found) == 1:
         text = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"

@@ -6,18 +6,20 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, is_member, path_text, value_text
+from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, is_member, path_text
 from ctrlkit.fakes.tracker.ownership.object_fields import as_items, as_map, item_step
+from ctrlkit.fakes.tracker.schema.go_text import go_syntax, go_text
 from ctrlkit.fakes.tracker.schema.nodes import Kind, Node, child
 
 
 def merge(live: Any, wanted: Any, node: Node) -> Any:
     """
-    Merge a wanted value into a live one: its fields and items replace or join, others stay. Inputs are not changed.
+        Merge a wanted value into a live one: its fields and items replace or join, others stay. Inputs are not changed.
 
-    >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
-    >>> merge({"a": "1", "b": {"c": "2"}}, {"b": {"d": "3"}}, ANY)
-    {'a': '1', 'b': {'c': '2', 'd': '3'}}
+        >>> from ctrlkit.fakes.tracker.schema.go_text import go_syntax, go_text
+    from ctrlkit.fakes.tracker.schema.nodes import ANY
+        >>> merge({"a": "1", "b": {"c": "2"}}, {"b": {"d": "3"}}, ANY)
+        {'a': '1', 'b': {'c': '2', 'd': '3'}}
     """
     have_fields, want_fields = as_map(live, node), as_map(wanted, node)
     if have_fields and want_fields:
@@ -60,11 +62,12 @@ def _merge_items(live: list[Any], wanted: list[Any], node: Node) -> list[Any]:
 
 def remove(value: Any, doomed: FieldSet, node: Node) -> Any:
     """
-    Remove the fields and items of a set from a value; emptied ones stay, empty. The input is not changed.
+        Remove the fields and items of a set from a value; emptied ones stay, empty. The input is not changed.
 
-    >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
-    >>> remove({"a": "1", "b": {"c": "2"}}, {"f:b": {"f:c": {}}}, ANY)
-    {'a': '1', 'b': {}}
+        >>> from ctrlkit.fakes.tracker.schema.go_text import go_syntax, go_text
+    from ctrlkit.fakes.tracker.schema.nodes import ANY
+        >>> remove({"a": "1", "b": {"c": "2"}}, {"f:b": {"f:c": {}}}, ANY)
+        {'a': '1', 'b': {}}
     """
     if not doomed:
         return value
@@ -91,14 +94,15 @@ def remove(value: Any, doomed: FieldSet, node: Node) -> Any:
 
 def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
     """
-    Yield the server's messages about what cannot be applied: unknown fields, values of another type, items without
-    keys or twice.
+        Yield the server's messages about what cannot be applied: unknown fields, values of another type, items without
+        keys or twice.
 
-    >>> from ctrlkit.model.kinds import DEPLOYMENTS
-    >>> from ctrlkit.fakes.tracker.schema.nodes import built_in
-    >>> from ctrlkit.fakes.tracker.schema.types import types_of
-    >>> list(problems({"spec": {"replicas": "two", "size": 3}}, built_in(types_of(), DEPLOYMENTS)))
-    ['.spec.replicas: expected numeric (int or float), got string', '.spec.size: field not declared in schema']
+        >>> from ctrlkit.model.kinds import DEPLOYMENTS
+        >>> from ctrlkit.fakes.tracker.schema.go_text import go_syntax, go_text
+    from ctrlkit.fakes.tracker.schema.nodes import built_in
+        >>> from ctrlkit.fakes.tracker.schema.types import types_of
+        >>> list(problems({"spec": {"replicas": "two", "size": 3}}, built_in(types_of(), DEPLOYMENTS)))
+        ['.spec.replicas: expected numeric (int or float), got string', '.spec.size: field not declared in schema']
     """
     if value is None:
         return
@@ -111,12 +115,13 @@ def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
             for name, inner in value.items():
                 if name not in node.fields and node.other is None:
                     yield f"{path}.{name}: field not declared in schema"
+                    return  # a server looks no further in this object
                 else:
                     yield from problems(inner, child(node, name), f"{path}.{name}")
         case Kind.LIST if isinstance(value, list):
             yield from _item_problems(value, node, path)
         case Kind.MAP | Kind.LIST:
-            yield f"{path}: expected {node.kind.value}, got {value_text(value)}"
+            yield f"{path}: expected {node.kind.value}, got {_shown(value)}"
         case Kind.ANY:
             return
 
@@ -154,12 +159,16 @@ def _scalar_problem(value: Any, node: Node) -> str:
         case "numeric" if not isinstance(value, (int, float)) or isinstance(value, bool):
             return f"expected numeric (int or float), got {_go_type(value)}"
         case "string" if not isinstance(value, str):
-            return f"expected string, got {value_text(value)}"
+            return f"expected string, got &value.valueUnstructured{{Value:{go_syntax(value)}}}"
         case "boolean" if not isinstance(value, bool):
-            return f"expected boolean, got {value_text(value)}"
+            return f"expected boolean, got {_shown(value)}"
         case "untyped" if isinstance(value, (Mapping, list)):
-            return f"expected any scalar, got {value_text(value)}"
+            return f"expected any scalar, got {_shown(value)}"
     return ""
+
+
+def _shown(value: Any) -> str:
+    return f"&{{{go_text(value)}}}"
 
 
 def _go_type(value: Any) -> str:

@@ -76,11 +76,11 @@ def label_key(text: str) -> Complaints:
         complaints.append("prefix part must be non-empty")
     elif slash:
         complaints += [
-            f"prefix part {one}" for one in _checked(prefix, SUBDOMAIN_MAX, SUBDOMAIN, _SUBDOMAIN_TEXT, "bytes")
+            f"prefix part {one}" for one in _checked(prefix, SUBDOMAIN_MAX, SUBDOMAIN, _SUBDOMAIN_TEXT, unit="bytes")
         ]
     if not name:
         complaints.append("name part must be non-empty")
-    elif len(name) > 63:
+    elif len(name.encode(errors="replace")) > 63:
         complaints.append("name part must be no more than 63 bytes")
     if not re.fullmatch(_NAME, name):
         complaints.append(_NAME_TEXT)
@@ -90,7 +90,7 @@ def label_key(text: str) -> Complaints:
 @remembered
 def label_value(text: str) -> Complaints:
     """A label's value."""
-    return _checked(text, 63, _VALUE, _VALUE_TEXT, "bytes")
+    return _checked(text, 63, _VALUE, _VALUE_TEXT, unit="bytes")
 
 
 @remembered
@@ -207,6 +207,6 @@ def ip_address_warning(text: str) -> str:
     return "" if plain == text else f'IPv6 address "{text}" should be in RFC 5952 canonical format ("{plain}")'
 
 
-def _checked(text: str, longest: int, pattern: str, complaint: str, unit: str = "characters") -> Complaints:
-    complaints = (f"must be no more than {longest} {unit}",) if len(text) > longest else ()
+def _checked(text: str, longest: int, pattern: str, complaint: str, *, unit: str = "characters") -> Complaints:
+    complaints = (f"must be no more than {longest} {unit}",) if len(text.encode(errors="replace")) > longest else ()
     return complaints if re.fullmatch(pattern, text) else (*complaints, complaint)

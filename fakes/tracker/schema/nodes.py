@@ -83,6 +83,20 @@ ANY_SCALAR = Node(Kind.SCALAR)
 _RAW = Node(Kind.ANY, is_atomic=True)
 
 
+def _key_defaults(types: Types, word: str, field: Field) -> Mapping[str, Any]:
+    """The values of keys that an item may leave out: those that a server sends of a field that is missing."""
+    shape = types.fields_of(word)
+    always = {
+        key: _ZEROS[shape[key].word]
+        for key in field.map_keys
+        if key in shape and shape[key].mark == "!" and shape[key].word in _ZEROS
+    }
+    return always | {key: _KEY_DEFAULTS[key] for key in field.map_keys if key in _KEY_DEFAULTS}
+
+
+_ZEROS: Mapping[str, Any] = {"s": "", "i32": 0, "i64": 0}
+
+
 def child(node: Node, name: str) -> Node:
     """Return the node of a map's field, that of any value if the field is not allowed."""
     return node.fields.get(name) or node.other or ANY
@@ -126,7 +140,7 @@ def _word_node(types: Types, word: str, field: Field) -> Node:
     if word.startswith("[]"):
         item = _word_node(types, word[2:], Field())
         node = Node(Kind.LIST, other=item, keys=field.map_keys, is_set=field.is_set, is_atomic=field.atomic)
-        node.key_defaults = {key: _KEY_DEFAULTS[key] for key in field.map_keys if key in _KEY_DEFAULTS}
+        node.key_defaults = _key_defaults(types, word[2:], field)
         return node
     if word.startswith("{}"):
         return Node(Kind.MAP, other=_word_node(types, word[2:], Field()), is_atomic=field.atomic)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ctrlkit.fakes.releases import go_type
 from ctrlkit.fakes.tracker.schema.forms import FORMS
+from ctrlkit.fakes.tracker.schema.go_text import decoded_type
 from ctrlkit.fakes.tracker.schema.quantities import canonical
 from ctrlkit.fakes.tracker.schema.types import Field, Types, types_of
 from ctrlkit.model import AnyResource
@@ -44,7 +45,15 @@ _MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 class DoesNotFit(ValueError):
-    """A value does not have the type of its field; the message is the server's."""
+    """
+    A value does not have the type of its field; the message is the server's.
+
+    Shape   `converted` is what it says where the value did not come as JSON text, as in a strategic merge.
+    """
+
+    def __init__(self, text: str, converted: str = "") -> None:
+        super().__init__(text)
+        self.converted: str = converted or text
 
 
 def read(
@@ -169,13 +178,21 @@ _Reader = Callable[[Any, Path, str, list[str]], Any]
 class _Field:
     """One field of a type: values of type `scalar` need no reading; `keeps` says that empty values are kept."""
 
-    __slots__ = ("keeps", "read", "scalar")
+    __slots__ = ("_is_struct", "_zero", "keeps", "read", "scalar")
 
     def __init__(self, types: Types, field: Field) -> None:
         word = field.word
-        self.keeps = bool(field.mark) or types.is_described(word) or word in ("?", "schema or bool") or word in FORMS
+        self._is_struct = types.is_described(word) or word in FORMS
+        self._zero = _ZEROS.get(word)
+        self.keeps = bool(field.mark) or self._is_struct or word in ("?", "schema or bool")
         self.scalar = _SCALARS.get(word)
         self.read = _reader(types, word, field.go_type)
+
+    def read_item(self, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
+        """Read an item of a list or map, where null stands for the empty value of the type."""
+        if value is None:
+            return self.read({}, path, owner, unknown) if self._is_struct else self._zero
+        return self.read(value, path, owner, unknown)
 
 
 class Struct:
@@ -268,9 +285,8 @@ def _list_reader(types: Types, word: str, go_name: str) -> _Reader:
         if not isinstance(value, list | tuple):
             _refuse(whole, value, path, owner, unknown)
         return [
-            one if type(one) is item.scalar else item.read(one, (path, index), owner, unknown)
+            one if type(one) is item.scalar else item.read_item(one, (path, index), owner, unknown)
             for index, one in enumerate(value)
-            if one is not None
         ]
 
     return read_list
@@ -284,9 +300,8 @@ def _map_reader(types: Types, word: str, go_name: str) -> _Reader:
         if not isinstance(value, Mapping):
             _refuse(whole, value, path, owner, unknown)
         return {
-            name: one if type(one) is item.scalar else item.read(one, (path, (name,)), owner, unknown)
+            name: one if type(one) is item.scalar else item.read_item(one, (path, (name,)), owner, unknown)
             for name, one in value.items()
-            if one is not None
         }
 
     return read_map
@@ -367,8 +382,29 @@ def _read_time(word: Word, value: Any, path: Path, owner: str, unknown: list[str
 def _refuse(word: Word, value: Any, path: Path, owner: str, _unknown: list[str]) -> Any:
     raise DoesNotFit(
         f"json: cannot unmarshal {json_type(value, word.word)} into Go struct field {_bare(owner)}.{_go_path(path)} "
-        f"of type {word.go_name or _go_name(word.word)}"
+        f"of type {word.go_name or _go_name(word.word)}",
+        _not_converted(word, value),
     )
+
+
+def _not_converted(word: Word, value: Any) -> str:
+    found = decoded_type(value)
+    kind = "slice" if found.startswith("[]") else "map" if found.startswith("map") else found
+    if word.word.startswith("[]") or word.word == "y":
+        return f"cannot restore slice from {kind}"
+    if word.word.startswith("{}"):
+        return f"cannot restore map from {kind}"
+    name = word.go_name or _go_name(word.word)
+    if word.word in "qtux":
+        return f"json: cannot unmarshal {json_type(value)} into Go value of type {name}"
+    if word.word not in _GO_NAMES:
+        return f"cannot restore struct from: {kind}"
+    is_convertible = (found, word.word) in _CONVERTIBLE
+    return f"cannot convert {found} to {name}" if is_convertible else f"unrecognized type: {_GO_NAMES[word.word]}"
+
+
+_CONVERTIBLE = {("int64", "s"), ("float64", "i32"), ("float64", "i64")}
+"""Pairs of types that Go converts, and a server does not."""
 
 
 _READERS: Mapping[str, Callable[[Word, Any, Path, str, list[str]], Any]] = {

@@ -60,13 +60,16 @@ class Field(NamedTuple):
 
 
 class Shape(dict[str, Field]):
-    """The fields of a type, by name."""
+    """The fields of a type, by name; `name` is that of the type, "" for what is not described."""
 
-    __slots__ = ("types",)
+    __slots__ = ("name", "types")
 
-    def __init__(self, fields: Mapping[str, Field] = MappingProxyType({}), types: Types | None = None) -> None:
+    def __init__(
+        self, fields: Mapping[str, Field] = MappingProxyType({}), types: Types | None = None, name: str = ""
+    ) -> None:
         super().__init__(fields)
         self.types: Types | None = types
+        self.name: str = name
 
 
 PLAIN = Shape()
@@ -111,7 +114,7 @@ class Types:
         shape = self._shapes.get(name)
         if shape is None:
             texts = self.release.types.get(name, {})
-            shape = self._shapes[name] = Shape({field: Field.parse(text) for field, text in texts.items()}, self)
+            shape = self._shapes[name] = Shape({field: Field.parse(text) for field, text in texts.items()}, self, name)
         return shape
 
     def is_described(self, name: str) -> bool:

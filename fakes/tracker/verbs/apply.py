@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ctrlkit.errors import Conflict
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, difference, intersection, union
@@ -26,11 +25,13 @@ from ctrlkit.fakes.tracker.ownership.managed_fields import (
 from ctrlkit.fakes.tracker.ownership.managers import Entries, Entry, Operation, after_apply, find, make_entry
 from ctrlkit.fakes.tracker.ownership.object_fields import applied, compare, with_named
 from ctrlkit.fakes.tracker.ownership.typed_merge import merge, problems, remove
-from ctrlkit.fakes.tracker.refusals import bad_request, not_found, plain_failure
+from ctrlkit.fakes.tracker.refusals import bad_request, conflict, not_found, plain_failure
 from ctrlkit.fakes.tracker.schema.nodes import Node
+from ctrlkit.fakes.tracker.schema.typed import json_type
 from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.fakes.tracker.verbs.client_side_apply import allowed_conflicts, with_last_applied
 from ctrlkit.fakes.tracker.verbs.create import make
-from ctrlkit.fakes.tracker.verbs.update import replace
+from ctrlkit.fakes.tracker.verbs.update import name_undetermined, replace
 from ctrlkit.model import Action, ObjectKey
 
 Plain = dict[str, Any]
@@ -51,10 +52,14 @@ def apply(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
         raise not_found(served.resource, action.name)
     body = action.body
     _check_uid(served, action)
+    if not (body.get("metadata") or {}).get("name"):
+        raise name_undetermined(action)
+    if served.resource.namespaced and (body["metadata"].get("namespace") or action.namespace) != action.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     named = {**body, "metadata": {**(body.get("metadata") or {}), "name": action.name}}
     fields = ownable(served, "", applied(body, node_of(served)))
     entries = after_apply((), _entry(served, action, fields, now()), {}, {})
-    return make(core, served, action, named, owners=entries), True
+    return make(core, served, action, with_last_applied(action, named), owners=entries), True
 
 
 def _apply_to(core: Core, served: Strategy, action: Action, current: Stored) -> Stored:
@@ -71,10 +76,11 @@ def _apply_to(core: Core, served: Strategy, action: Action, current: Stored) -> 
         others = [entry["fieldsV1"] for entry in entries if entry is not before]
         merged = _pruned(merged, before["fieldsV1"], [fields, *others], node)
     changed, removed = (writable(served, subresource, part) for part in compare(live, merged, node))
-    check_conflicts(action, entries, mine, changed)
+    check_conflicts(action, entries, mine, changed, lambda: allowed_conflicts(served, action, live, node))
     time = now() if merged != live else before.get("time", "") if before else ""
     after = after_apply(entries, _entry(served, action, mine["fieldsV1"], time), changed, removed)
     given = (action.body.get("metadata") or {}).get("resourceVersion")
+    merged = with_last_applied(action, merged)
     meta = merged["metadata"] | {"name": action.name, "resourceVersion": given or str(current.version)}
     return replace(core, served, action, current, merged | {"metadata": meta}, owners=after)
 
@@ -109,31 +115,45 @@ def _pruned(merged: Plain, last: FieldSet, owned: list[FieldSet], node: Node) ->
 
 def _check(served: Strategy, action: Action) -> None:
     resource, body = served.resource, action.body
+    body = {} if body is None else body
     if not isinstance(body, Mapping):
-        raise bad_request("error decoding patch: an apply patch is an object")
-    group, _, version = str(body.get("apiVersion") or "").rpartition("/")
-    kind = body.get("kind") or ""
+        wrong = f"json: cannot unmarshal {json_type(body)} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {wrong}")
+    group, version, kind = _kind_of(body)
     if (group, version, kind) != (resource.group, resource.version, resource.kind):
         raise bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
     meta = body.get("metadata") or {}
+    meta = meta if isinstance(meta, Mapping) else {}
     if meta.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
     found = list(problems(body, node_of(served)))
     if found:
-        place = ObjectKey(meta.get("namespace") or "", meta.get("name") or "")
+        place = ObjectKey(_text(meta, "namespace"), _text(meta, "name"))
         text = found[0] if len(found) == 1 else "\n".join(["errors:", *(f"  {one}" for one in found)])
         raise plain_failure(
             f"failed to create typed patch object ({place.namespace}/{place.name}; {group}/{version}, Kind={kind}): "
             f"{text}"
         )
-    if meta.get("name", action.name) != action.name:
+    if (meta.get("name") or action.name) != action.name:
         raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({action.name})")
+
+
+def _kind_of(body: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The group, version and kind that a body names, empty where they are no text."""
+    api_version, kind = _text(body, "apiVersion"), _text(body, "kind")
+    if api_version.count("/") > 1:
+        return "", "", ""
+    group, _, version = api_version.rpartition("/")
+    return group, version, kind
+
+
+def _text(holder: Mapping[str, Any], name: str) -> str:
+    value = holder.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _check_uid(served: Strategy, action: Action) -> None:
     uid = (action.body.get("metadata") or {}).get("uid")
     if uid:
-        raise Conflict(
-            f'Operation cannot be fulfilled on {served.resource} "{action.name}": uid mismatch: the provided object '
-            f"specified uid {uid}, and no existing object was found"
-        )
+        text = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise conflict(served.resource, action.name, text)

@@ -6,7 +6,7 @@ from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, invalid_options, method_not_allowed, precondition_failed
 from ctrlkit.fakes.tracker.store import Stored
-from ctrlkit.fakes.tracker.verbs.selection import Selection
+from ctrlkit.fakes.tracker.verbs.list import Snapshot, snapshot
 from ctrlkit.model import Action, Options, Verb
 
 _POLICIES = ("Foreground", "Background", "Orphan", "nil")
@@ -26,17 +26,18 @@ def delete(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
     return served.delete(core, served, stored, action.options)
 
 
-def delete_collection(core: Core, served: Strategy, action: Action) -> list[Stored]:
-    """Delete all selected objects; return them as they were before. Errors: MethodNotAllowed."""
+def delete_collection(core: Core, served: Strategy, action: Action) -> Snapshot:
+    """Delete all selected objects; return them as they were before. Errors: MethodNotAllowed; those of list, delete."""
     if not served.supports(Verb.DELETE_COLLECTION):
         raise method_not_allowed()
-    selection = Selection(served, action)
     check_policy(action.options)
-    collection = core.collection(served)
-    found = [stored for stored in collection.within(action.namespace) if selection.matches(stored)]
-    for stored in found:
-        served.delete(core, served, stored, action.options)
-    return found
+    listed = snapshot(core, served, action)
+    for stored in listed.found:
+        current = core.find(served, stored.key)
+        if current is not None:
+            check_preconditions(served, current, action.options)
+            served.delete(core, served, current, action.options)
+    return listed
 
 
 def check_policy(options: Options) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import bisect
 from typing import Any, NamedTuple
 
@@ -13,29 +11,27 @@ from ctrlkit.fakes.tracker.conversion import ConvertedCollection
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import (
-    Cause,
     bad_request,
     continue_expired,
-    invalid_options,
     list_version_expired,
+    plain_failure,
     too_large_version,
     unreadable_version,
 )
 from ctrlkit.fakes.tracker.store import Collection, Stored
-from ctrlkit.fakes.tracker.verbs.malformed import json_problem
-from ctrlkit.fakes.tracker.verbs.selection import Selection
+from ctrlkit.fakes.tracker.verbs.continuation import Token, read_token, write_token
+from ctrlkit.fakes.tracker.verbs.selection import EXACT, Selection
 from ctrlkit.model import Action, Options
 
-EXACT = "Exact"
-NOT_OLDER_THAN = "NotOlderThan"
-_BAD_TOKEN = "invalid continue token: continue key is not valid"
 _LATEST = -1
 _VERSION_DIGITS_MAX = 64
 
 
-class _Token(NamedTuple):
-    version: int
-    last_path: str
+class Snapshot(NamedTuple):
+    """What a list shows: its objects, and its metadata."""
+
+    found: list[Stored]
+    metadata: dict[str, Any]
 
 
 def list_objects(core: Core, served: Strategy, action: Action) -> bytes:
@@ -43,28 +39,35 @@ def list_objects(core: Core, served: Strategy, action: Action) -> bytes:
     List objects; return the JSON document, with the version of the snapshot.
 
     With `limit`, pages of one snapshot: the token keeps the version of the first page. Version "0" takes any state and
-    is answered whole. "Exact" goes back to an older version. Objects come in the order of `namespace/name`, as text.
+    is answered whole. "Exact", or another version with a limit, goes back to an older version. Objects come in the
+    order of `namespace/name`, as text.
     Errors  BadRequest, Invalid (options that do not go together), Timeout (a version not reached yet), Expired (a
             version, or a token's version, no longer kept).
     """
+    return encode_list(served, *snapshot(core, served, action))
+
+
+def snapshot(core: Core, served: Strategy, action: Action) -> Snapshot:
+    """Find the objects of a list."""
     selection = Selection(served, action)
     collection = core.collection(served)
     options = action.options
-    token = _read_token(options)
+    token = read_token(options.continue_token) if options.continue_token else None
     version = _version(core, collection, options, token)
     found = [stored for stored in collection.at(version, action.namespace) if selection.matches(stored)]
+    above = f"{action.namespace}/" if action.namespace else ""
     if token:
-        found = found[bisect.bisect_right(found, token.last_path, key=lambda stored: str(stored.key)) :]
+        found = found[bisect.bisect_left(found, above + token.start, key=lambda stored: str(stored.key)) :]
     rest = 0
     if options.limit > 0 and options.resource_version != "0":
         rest = max(0, len(found) - options.limit)
         found = found[: options.limit]
     metadata: dict[str, Any] = ({"continue": ""} if served.custom else {}) | {"resourceVersion": str(version)}
     if rest:
-        metadata["continue"] = _write_token(_Token(version, str(found[-1].key)))
+        metadata["continue"] = write_token(Token(version, f"{str(found[-1].key).removeprefix(above)}\0"))
         if selection.takes_all:
             metadata["remainingItemCount"] = rest
-    return encode_list(served, found, metadata)
+    return Snapshot(found, metadata)
 
 
 def encode_list(served: Strategy, found: list[Stored], metadata: dict[str, Any]) -> bytes:
@@ -80,23 +83,6 @@ def encode_list(served: Strategy, found: list[Stored], metadata: dict[str, Any])
     )
 
 
-def check_match(options: Options) -> None:
-    """Refuse a resourceVersionMatch that does not fit the other options of a list."""
-    match, version = options.resource_version_match, options.resource_version
-    field = "resourceVersionMatch"
-    cause = None
-    if match and not version:
-        cause = Cause.forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided")
-    elif match and options.continue_token:
-        cause = Cause.forbidden(field, "resourceVersionMatch is forbidden when continue is provided")
-    elif match and match not in (EXACT, NOT_OLDER_THAN):
-        cause = Cause.unsupported(field, match, (EXACT, NOT_OLDER_THAN, ""))
-    elif match == EXACT and version == "0":
-        cause = Cause.forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
-    if cause:
-        raise invalid_options("ListOptions", cause)
-
-
 def read_version(text: str) -> int:
     """Read a resourceVersion as a number. Errors: ValueError with the server's message."""
     if not (text.isascii() and text.isdigit()):
@@ -106,7 +92,17 @@ def read_version(text: str) -> int:
     return version
 
 
-def _version(core: Core, collection: Collection | ConvertedCollection, options: Options, token: _Token | None) -> int:
+def check_reached(core: Core, text: str) -> None:
+    """Refuse to read at a version that is not reached yet, or none. Errors: Timeout, ApiError 500."""
+    try:
+        asked = read_version(text)
+    except ValueError as error:
+        raise plain_failure(str(error)) from None
+    if asked > core.store.version:
+        raise too_large_version(asked, core.store.version)
+
+
+def _version(core: Core, collection: Collection | ConvertedCollection, options: Options, token: Token | None) -> int:
     """The version of the state that a list shows."""
     current = core.store.version
     if token:
@@ -117,9 +113,8 @@ def _version(core: Core, collection: Collection | ConvertedCollection, options: 
         if token.version > current:
             raise too_large_version(token.version, current)
         if token.version < collection.floor:
-            raise continue_expired(_write_token(token._replace(version=_LATEST)))
+            raise continue_expired(write_token(token._replace(version=_LATEST)))
         return token.version
-    check_match(options)
     try:
         asked = read_version(options.resource_version or "0")
     except ValueError as error:
@@ -127,33 +122,7 @@ def _version(core: Core, collection: Collection | ConvertedCollection, options: 
     if asked > current:
         raise too_large_version(asked, current)
     is_exact = options.resource_version_match == EXACT
+    is_exact = is_exact or bool(asked and options.limit > 0 and not options.resource_version_match)
     if is_exact and asked < collection.floor:
         raise list_version_expired()
     return asked if is_exact else current
-
-
-def _write_token(token: _Token) -> str:
-    text = msgspec.json.encode({"v": "meta.k8s.io/v1", "rv": token.version, "start": f"{token.last_path}\0"})
-    return base64.urlsafe_b64encode(text).decode().rstrip("=")
-
-
-def _read_token(options: Options) -> _Token | None:
-    text = options.continue_token
-    if not text:
-        return None
-    problem = ""
-    try:
-        decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        raise bad_request(f"{_BAD_TOKEN}: illegal base64 data at input byte {len(text) - 1}") from None
-    try:
-        read = msgspec.json.decode(decoded)
-        version = read["rv"]
-        if type(version) is not int or not -(2**63) <= version < 2**63:
-            raise ValueError
-        return _Token(version, str(read["start"]).removesuffix("\0"))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        problem = json_problem(decoded)
-    except (KeyError, TypeError, ValueError):
-        problem = 'server does not recognize this encoded version "" (v1)'
-    raise bad_request(f"{_BAD_TOKEN}: {problem}")

@@ -1,142 +1,185 @@
-"""The server's messages about malformed JSON, label selectors and field selectors."""
+"""The server's messages about malformed JSON."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections import deque
 
-from ctrlkit.fakes.tracker.schema.formats import label_key, label_value
-
-_PLACES = {
-    "Expecting property name": "looking for beginning of object key string",
-    "Expecting value": "looking for beginning of value",
-    "Expecting ':'": "after object key",
-    "Expecting ','": "after object key:value pair or array element",
-    "Extra data": "after top-level value",
-}
-_TOKENS = re.compile(r"\s*(==|=|!=|!|>|<|\(|\)|,|[^\s=!()<>,]+)")
-_OPERATORS = ("=", "==", "!=", "in", "notin", ">", "<")
-_SYMBOLS = frozenset({"=", "==", "!=", "!", ">", "<", "(", ")", ",", ""})
-_ALL_OPERATORS = "in, notin, =, ==, !=, gt, lt"
+_SPACE = re.compile(r"[ \t\r\n]*")
+_PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
+_LITERALS = {"t": "true", "f": "false", "n": "null"}
+_NUMBER = (
+    ("-?", "", ""),
+    ("0|[1-9][0-9]*", "in numeric literal", ""),
+    (r"\.", "", "fraction"),
+    ("[0-9]+", "after decimal point in numeric literal", "fraction"),
+    ("[eE]", "", "exponent"),
+    ("[+-]?", "", "exponent"),
+    ("[0-9]+", "in exponent of numeric literal", "exponent"),
+)
+"""The parts of a number: what they match, what is said where they do not, and the optional group they belong to."""
+_END = "unexpected end of JSON input"
 
 
 def json_problem(body: bytes) -> str:
     """
     Describe what is wrong with a JSON text.
 
-    >>> json_problem(b"{nope"), json_problem(b"[{")
-    ("invalid character 'n' looking for beginning of object key string", 'unexpected end of JSON input')
+    >>> json_problem(b"{nope"), json_problem(b"[{"), json_problem(b"nope")[-34:]
+    ("invalid character 'n' looking for beginning of object key string", 'unexpected end of JSON input', \
+"in literal null (expecting 'u')")
     """
-    text = body.decode("latin-1")
+    scanner = _Scanner(body.decode("latin-1"))
     try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        if error.pos >= len(text):
-            return "unexpected end of JSON input"
-        place = next((words for start, words in _PLACES.items() if error.msg.startswith(start)), "in the text")
-        return f"invalid character {_quoted(text[error.pos])} {place}"
-    except (ValueError, RecursionError):  # a number of too many digits, and too many levels
-        pass
+        scanner.document()
+    except _Wrong as wrong:
+        return str(wrong)
     return "invalid character in the text"
 
 
-def selector_problem(text: str) -> str:
-    """
-    Describe what is wrong with a label selector.
-
-    >>> selector_problem("a==="), selector_problem("a in b")
-    ("found '=', expected: identifier", "found 'b' expected: '('")
-    """
-    try:
-        _read_requirements(deque(match[1] for match in _TOKENS.finditer(text)))
-    except ValueError as error:
-        return str(error)
-    return f"found '{text}', expected: identifier"
+class _Wrong(Exception):
+    """The text is not JSON; the message is the server's."""
 
 
-def field_selector_problem(text: str) -> str:
-    """
-    Describe what is wrong with a field selector.
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
 
-    >>> field_selector_problem("metadata.name=a,b")
-    "invalid selector: 'metadata.name=a,b'; can't understand 'b'"
-    """
-    part = next((one for one in text.split(",") if one and "=" not in one), text)
-    return f"invalid selector: '{text}'; can't understand '{part}'"
+    def document(self) -> None:
+        """Read the whole text. Errors: _Wrong."""
+        closing: list[str] = []
+        self._begin(closing)
+        while closing:
+            self._after_value(closing)
+        self._skip()
+        if self._at < len(self._text):
+            raise self._wrong("after top-level value")
+
+    def _begin(self, closing: list[str]) -> None:
+        """Read a value, or the opening of one with something in it."""
+        self._skip()
+        character = self._peek()
+        if character == "{":
+            self._at += 1
+            if self._empty("}"):
+                return
+            closing.append("}")
+            self._key()
+            self._begin(closing)
+        elif character == "[":
+            self._at += 1
+            if self._empty("]"):
+                return
+            closing.append("]")
+            self._begin(closing)
+        elif character == '"':
+            self._string()
+        elif character in _LITERALS:
+            self._literal(_LITERALS[character])
+        elif character == "-" or character.isdigit():
+            self._number()
+        else:
+            raise self._wrong("looking for beginning of value")
+
+    def _after_value(self, closing: list[str]) -> None:
+        self._skip()
+        character = self._peek()
+        if character == closing[-1]:
+            self._at += 1
+            closing.pop()
+        elif character == ",":
+            self._at += 1
+            if closing[-1] == "}":
+                self._key()
+            self._begin(closing)
+        else:
+            raise self._wrong(f"after {'object key:value pair' if closing[-1] == '}' else 'array element'}")
+
+    def _empty(self, end: str) -> bool:
+        self._skip()
+        is_empty = self._text.startswith(end, self._at)
+        self._at += is_empty
+        return is_empty
+
+    def _key(self) -> None:
+        self._skip()
+        if self._peek() != '"':
+            raise self._wrong("looking for beginning of object key string")
+        self._string()
+        self._skip()
+        if self._peek() != ":":
+            raise self._wrong("after object key")
+        self._at += 1
+
+    def _string(self) -> None:
+        self._at += 1
+        while True:
+            self._match(_PLAIN)
+            character = self._peek()
+            self._at += 1
+            if character == '"':
+                return
+            if character != "\\":
+                self._at -= 1
+                raise self._wrong("in string literal")
+            if self._peek() not in '"\\/bfnrtu':
+                raise self._wrong("in string escape code")
+            self._at += 1
+            if self._text[self._at - 1] == "u":
+                self._hexadecimal()
+
+    def _hexadecimal(self) -> None:
+        for _ in range(4):
+            if self._peek() not in "0123456789abcdefABCDEF":
+                raise self._wrong("in \\u hexadecimal character escape")
+            self._at += 1
+
+    def _literal(self, word: str) -> None:
+        for letter in word:
+            if self._peek() != letter:
+                raise self._wrong(f"in literal {word} (expecting '{letter}')")
+            self._at += 1
+
+    def _number(self) -> None:
+        left_out = ""
+        for pattern, complaint, group in _NUMBER:
+            if group and group == left_out:
+                continue
+            if self._match(re.compile(pattern)):
+                continue
+            if complaint:
+                self._peek()
+                raise self._wrong(complaint)
+            left_out = group
+
+    def _skip(self) -> None:
+        self._match(_SPACE)
+
+    def _match(self, pattern: re.Pattern[str]) -> bool:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            return False
+        self._at = found.end()
+        return True
+
+    def _peek(self) -> str:
+        """The next character. Errors: _Wrong at the end."""
+        if self._at >= len(self._text):
+            raise _Wrong(_END)
+        return self._text[self._at]
+
+    def _wrong(self, where: str) -> _Wrong:
+        return _Wrong(f"invalid character {_quoted(self._text[self._at])} {where}")
+
+
+_ESCAPES = {"'": r"\'", "\\": r"\\", "\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_ESCAPES["\v"] = r"\v"
 
 
 def _quoted(character: str) -> str:
-    if character == "'":
-        return r"'\''"
-    if " " <= character <= "~":
+    if character in _ESCAPES:
+        return f"'{_ESCAPES[character]}'"
+    if character.isprintable():
         return f"'{character}'"
     number = ord(character)
-    return f"'\\u{number:04x}'" if number >= 0x7F else f"'\\x{number:02x}'"
-
-
-def _read_requirements(tokens: deque[str]) -> None:
-    tokens.append("")
-    while True:
-        _read_requirement(tokens)
-        after = tokens.popleft()
-        if not after:
-            return
-        if after != ",":
-            raise ValueError(f"found '{after}', expected: ',' or 'end of string'")
-        if tokens[0] in _SYMBOLS - {"!"}:
-            raise ValueError(f"found '{tokens[0]}', expected: identifier after ','")
-
-
-def _read_requirement(tokens: deque[str]) -> None:
-    key = tokens.popleft()
-    is_negated = key == "!"
-    if is_negated:
-        key = tokens.popleft()
-    if key in _SYMBOLS:
-        raise ValueError(f"found '{key}', expected: identifier" if is_negated else _unexpected(key))
-    complaints = label_key(key)
-    if complaints:
-        raise ValueError(f'key: Invalid value: "{key}": {"; ".join(complaints)}')
-    if is_negated or tokens[0] in (",", ""):
-        return
-    operator = tokens.popleft()
-    if operator not in _OPERATORS:
-        raise ValueError(f"found '{operator}', expected: {_ALL_OPERATORS}")
-    values = _read_set(tokens) if operator in ("in", "notin") else [_read_value(tokens)]
-    for index, value in enumerate(values):
-        complaints = label_value(value)
-        if complaints:
-            raise ValueError(f'values[{index}][{key}]: Invalid value: "{value}": {"; ".join(complaints)}')
-
-
-def _unexpected(token: str) -> str:
-    return f"found '{token}', expected: !, identifier, or 'end of string'"
-
-
-def _read_value(tokens: deque[str]) -> str:
-    if tokens[0] in ("", ","):
-        return ""
-    value = tokens.popleft()
-    if value in _SYMBOLS:
-        raise ValueError(f"found '{value}', expected: identifier")
-    return value
-
-
-def _read_set(tokens: deque[str]) -> list[str]:
-    opening = tokens.popleft()
-    if opening != "(":
-        raise ValueError(f"found '{opening}' expected: '('")
-    values: list[str] = []
-    while True:
-        token = tokens.popleft()
-        if token == ")":
-            return values
-        if token == "":
-            raise ValueError("found '', expected: ',', ')' or identifier")
-        if token != ",":
-            if token in _SYMBOLS:
-                raise ValueError(f"found '{token}', expected: ',', ')' or identifier")
-            values.append(token)
-            if tokens[0] not in (",", ")"):
-                raise ValueError(f"found '{tokens[0]}', expected: ',' or ')'")
+    return f"'\\u{number:04x}'" if number >= 0x80 else f"'\\x{number:02x}'"

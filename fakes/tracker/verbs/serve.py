@@ -16,11 +16,12 @@ from ctrlkit.fakes.tracker.refusals import (
     details_of,
     json_text,
     method_not_allowed,
+    not_an_object,
     unknown_resource,
     unreadable_patch,
     unsupported_media_type,
 )
-from ctrlkit.fakes.tracker.schema.typed import json_type
+from ctrlkit.fakes.tracker.schema.typed import json_type, untyped
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.subresources.binding import bind
 from ctrlkit.fakes.tracker.subresources.connect import refuse_plainly
@@ -30,10 +31,12 @@ from ctrlkit.fakes.tracker.subresources.token import request_token
 from ctrlkit.fakes.tracker.verbs.apply import apply
 from ctrlkit.fakes.tracker.verbs.create import create
 from ctrlkit.fakes.tracker.verbs.delete import delete, delete_collection
-from ctrlkit.fakes.tracker.verbs.list import encode_list, list_objects
-from ctrlkit.fakes.tracker.verbs.patch import json_patch, merge, strategic_merge
+from ctrlkit.fakes.tracker.verbs.json_patch import json_patch
+from ctrlkit.fakes.tracker.verbs.list import check_reached, encode_list, list_objects
+from ctrlkit.fakes.tracker.verbs.patch import merge
 from ctrlkit.fakes.tracker.verbs.scale import scale_of, write_scale
-from ctrlkit.fakes.tracker.verbs.update import replace, update
+from ctrlkit.fakes.tracker.verbs.strategic import strategic_merge
+from ctrlkit.fakes.tracker.verbs.update import name_undetermined, replace, update
 from ctrlkit.model import Action, PatchType, Verb
 
 _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
@@ -59,15 +62,13 @@ def serve(core: Core, action: Action) -> bytes:
 
 def check_metadata(action: Action) -> None:
     """Refuse a body whose metadata is not an object; the results of patches are checked later."""
-    is_patch = action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY
-    if isinstance(action.body, Mapping) and not is_patch and SUBRESOURCES[action.subresource].is_object:
+    if isinstance(action.body, Mapping) and action.verb is not Verb.PATCH and SUBRESOURCES[action.subresource].is_object:
         metadata.of(action.resource, action.body)
 
 
 def _deleted(core: Core, served: Strategy, action: Action) -> bytes:
     if action.verb is Verb.DELETE_COLLECTION:
-        version = {"resourceVersion": str(core.store.version)}
-        return encode_list(served, delete_collection(core, served, action), version)
+        return encode_list(served, *delete_collection(core, served, action))
     stored, answers_with_object = delete(core, served, action)
     return document(served, stored) if answers_with_object else _deleted_status(served, stored)
 
@@ -156,6 +157,8 @@ def document(served: Strategy, stored: Stored) -> bytes:
 def _perform_object(core: Core, served: Strategy, action: Action) -> Stored:
     match action.verb:
         case Verb.GET:
+            if action.options.resource_version:
+                check_reached(core, action.options.resource_version)
             return core.get(served, action.key)
         case Verb.CREATE:
             return create(core, served, action)
@@ -185,18 +188,36 @@ def _patched(served: Strategy, action: Action, plain: Mapping[str, Any]) -> Any:
     resource = served.resource
     whole = {"kind": resource.kind, "apiVersion": resource.api_version} | dict(plain)
     if action.patch_type is PatchType.JSON:
-        patched = json_patch(whole, action.body)
+        is_checked = action.options.field_validation != "Ignore"
+        patched = json_patch(whole, action.body, is_checked=is_checked)
         if not isinstance(patched, Mapping):
-            text = f"json: cannot unmarshal {json_type(patched)} into Go value of type v1.{resource.kind}"
-            raise unreadable_patch(json_text(patched), text)
-        return patched
-    if not isinstance(action.body, Mapping):
-        raise bad_request("error decoding patch: a merge patch is an object")
+            raise unreadable_patch(json_text(patched), not_an_object(patched))
+        return _with_version(served, action, patched)
+    _check_merge(action)
     if action.patch_type is PatchType.MERGE:
-        return merge(whole, action.body)
+        return _with_version(served, action, merge(whole, action.body))
     if served.custom:
         raise unsupported_media_type(_CUSTOM_PATCHES)
-    return strategic_merge(whole, action.body, served.types.shape_of(resource))
+    return strategic_merge(whole, untyped(action.body), served.types.shape_of(resource))
+
+
+def _with_version(served: Strategy, action: Action, patched: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse what has lost its version: it is taken for the server's own form, in which fields have other names."""
+    if not (served.custom or patched.get("apiVersion")):
+        raise name_undetermined(action)
+    return patched
+
+
+def _check_merge(action: Action) -> None:
+    """Refuse a merge patch that is no object."""
+    if isinstance(action.body, Mapping):
+        return
+    is_merge = action.patch_type is PatchType.MERGE
+    if is_merge and (action.body is None or action.options.field_validation == "Ignore"):
+        raise bad_request("Invalid JSON Patch")
+    start = "error decoding patch: " if is_merge else ""
+    found = json_type(action.body)
+    raise bad_request(f"{start}json: cannot unmarshal {found} into Go value of type map[string]interface {{}}")
 
 
 def _deleted_status(served: Strategy, stored: Stored) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.admission import admit, complete
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import decode
@@ -94,9 +95,7 @@ def _check_kind(served: Strategy, action: Action, body: Mapping[str, Any]) -> No
 def _check_identity(served: Strategy, action: Action, meta: Mapping[str, Any]) -> None:
     name = meta.get("name") or ""
     if not name:
-        raise bad_request(
-            f"the name of the object ({action.name} based on URL) was undeterminable: name must be provided"
-        )
+        raise name_undetermined(action)
     if name != action.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({action.name})")
     namespace = meta.get("namespace") or action.namespace
@@ -104,11 +103,16 @@ def _check_identity(served: Strategy, action: Action, meta: Mapping[str, Any]) -
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
+def name_undetermined(action: Action) -> ApiError:
+    """The object that a client sent has no name."""
+    return bad_request(f"the name of the object ({action.name} based on URL) was undeterminable: name must be provided")
+
+
 def _check_version(served: Strategy, action: Action, current: Stored, meta: Mapping[str, Any]) -> None:
     resource, name = served.resource, current.key.name
     uid = meta.get("uid")
     if uid and uid != current.metadata["uid"]:
-        if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY:
+        if action.verb is Verb.PATCH:
             raise invalid(resource, name, *[Cause.wrong("metadata.uid", uid, "field is immutable")] * 2)
         text = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.metadata['uid']}"
         raise conflict(resource, name, storage_error(resource, current.key, text))
@@ -174,4 +178,5 @@ def _spec(served: Strategy, plain: Mapping[str, Any]) -> Any:
     if served.counted is not None:
         return served.counted(plain)
     left_out = ("metadata", "status") if served.has_status else ("metadata",)
-    return {name: value for name, value in plain.items() if name not in left_out}
+    spec = {name: value for name, value in plain.items() if name not in left_out}
+    return spec | {"metadata": plain["metadata"].get("annotations")}

@@ -13,14 +13,12 @@ from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import (
-    Cause,
-    invalid_options,
     plain_failure,
     too_large_version,
     too_old_version,
 )
 from ctrlkit.fakes.tracker.store import Change, Stored, event_line
-from ctrlkit.fakes.tracker.verbs.list import NOT_OLDER_THAN, read_version
+from ctrlkit.fakes.tracker.verbs.list import read_version
 from ctrlkit.fakes.tracker.verbs.selection import Selection
 from ctrlkit.model import Action, Options
 
@@ -53,14 +51,14 @@ class WatchStream:
         self._is_over = False
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        check_options(action.options)
         self._first: deque[Stored | bytes] = deque()
         self._after = 0  # changes up to this version are not told, even those yet to come
         self._place = self._begin(action.options)
         now = clock.monotonic()
         timeout = float(action.options.timeout_s) or LEAST_TIMEOUT_S * clock.random_source().uniform(1.0, 2.0)
         self._ends_at = now + timeout
-        self._bookmark_at = min(now + BOOKMARK_INTERVAL_S, max(now, self._ends_at - BOOKMARK_BEFORE_END_S))
+        before_end = self._ends_at - BOOKMARK_BEFORE_END_S
+        self._bookmark_at = min(now + BOOKMARK_INTERVAL_S, before_end if now <= before_end else self._ends_at + 1)
         self._told = core.store.version
         self._collection.subscribe(self._selection.namespace, self)
 
@@ -223,18 +221,3 @@ class WatchStream:
     def _bookmark(self, *, ends_initial_events: bool = False) -> bytes:
         metadata = {"resourceVersion": str(self._store.version)} | (_INITIAL_EVENTS_END if ends_initial_events else {})
         return event_line("BOOKMARK", self._served.head, b'"metadata":%b}' % msgspec.json.encode(metadata))
-
-
-def check_options(options: Options) -> None:
-    """Refuse watch options that do not go together."""
-    field, match = "resourceVersionMatch", options.resource_version_match
-    cause = None
-    if options.send_initial_events is None:
-        if match:
-            text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-            cause = Cause.forbidden(field, text)
-    elif match != NOT_OLDER_THAN:
-        text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        cause = Cause.forbidden(field, text)
-    if cause:
-        raise invalid_options("ListOptions", cause)

@@ -110,7 +110,8 @@ async def test_the_servers_own_metadata_cannot_be_written() -> None:
     assert made.metadata.uid != "mine"
     assert not made.metadata.deleting
     body = config_map(metadata={"deletionTimestamp": "2000-01-01T00:00:00Z"}, data={"a": "2"})
-    assert not tracker.update(CONFIG_MAPS, body).metadata.deleting
+    with pytest.raises(Invalid, match=r"metadata\.deletionTimestamp: .*: field is immutable"):
+        tracker.update(CONFIG_MAPS, body)
 
 
 @pytest.mark.behaviour("X8")
