@@ -21,18 +21,23 @@ from tests.conformance.serving import served_as_recorded
 HERE = Path(__file__).parent
 NAMES = (
     "apply",
+    "apply_deep",
     "crd",
     "crud",
     "deletion",
     "discovery",
     "discovery_deep",
     "list",
+    "list_deep",
     "ours_events",
     "ours_pods",
+    "ours_protocol",
     "ours_workloads",
     "patch",
+    "patch_deep",
     "subresources",
     "watch",
+    "watch_deep",
     "workloads",
 )
 """The scenarios that are the same but for what is listed."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ctrlkit.fakes.releases import NEWEST, KindFacts, release
 from ctrlkit.fakes.tracker.kinds.definitions.definitions import custom_kind
+from ctrlkit.fakes.tracker.kinds.selectable import SELECTABLE, selected
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.schema.types import types_of
 from ctrlkit.fakes.tracker.store import Identity
@@ -159,7 +160,8 @@ def has_strategy(group: str, plural: str) -> bool:
 def _strategy(group: str, version: str, plural: str) -> Strategy:
     place = _FORMS.get((group, version, plural)) or _STRATEGIES.get((group, plural))
     if place is None:
-        return Strategy()
+        fields = SELECTABLE.get((group, plural), ())
+        return Strategy(selectable_fields=fields, selected_value=selected) if fields else Strategy()
     found: Strategy | Callable[[], Strategy] = _named(place)
     return found if isinstance(found, Strategy) else found()
 
