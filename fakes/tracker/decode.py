@@ -70,13 +70,13 @@ def decode(
 
 def _without_doubled_owners(action: Action, plain: Plain) -> Plain:
     """Drop owner references that are there twice, and warn about them."""
-    kept: list[Any] = []
-    doubled = []
-    for owner in plain["metadata"]["ownerReferences"]:
-        if owner in kept:
-            doubled.append(owner.get("uid") or "")
-        else:
-            kept.append(owner)
+    kept: dict[bytes, Any] = {}
+    owners = plain["metadata"]["ownerReferences"]
+    doubled = [
+        owner.get("uid") or ""
+        for owner in owners
+        if kept.setdefault(encode(dict(sorted(owner.items()))), owner) is not owner
+    ]
     if not doubled:
         return plain
     when = " after mutating admission happens" if action.verb is Verb.PATCH else ""
@@ -85,7 +85,7 @@ def _without_doubled_owners(action: Action, plain: Plain) -> Plain:
         f"may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
         f"{', '.join(doubled)}"
     )
-    return {**plain, "metadata": {**plain["metadata"], "ownerReferences": kept}}
+    return {**plain, "metadata": {**plain["metadata"], "ownerReferences": list(kept.values())}}
 
 
 def _read_custom(plain: Plain, known: Mapping[str, Any]) -> tuple[Plain, list[str]]:

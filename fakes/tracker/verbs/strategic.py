@@ -9,6 +9,7 @@ is there, but for a malformed directive.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -126,10 +127,10 @@ def merge_lists(have: list[Any], patch: list[Any], key: str, shape: Shape = PLAI
         raise plain_failure("cannot merge lists without merge key for ")
     have, patch = _without_directives(have, patch, key)
     merged = list(have)
+    places = {_hashable(one[key]): index for index, one in reversed(list(enumerate(merged))) if key in one}
     for item in patch:
-        name = _key_of(item, key)
-        place = next((index for index, one in enumerate(merged) if _is_named(one, key, name)), None)
-        if place is None:
+        place = places.setdefault(_key_of(item, key), len(merged))
+        if place == len(merged):
             merged.append(item)
         else:
             merged[place] = strategic_merge(merged[place], item, shape)
@@ -248,11 +249,12 @@ def _ordered(items: list[Any], order: Sequence[Any], live: Sequence[Any], key: s
     others = [one for one in items if _name_of(one, key) not in wanted]
     others.sort(key=lambda one: known.get(_name_of(one, key), len(known)))
     merged: list[Any] = []
-    while named and others:
-        left, right = known.get(_name_of(others[0], key)), known.get(_name_of(named[0], key))
-        is_first = left is not None and right is not None and left < right
-        merged.append((others if is_first else named).pop(0))
-    return [*merged, *named, *others]
+    left, right = deque(others), deque(named)
+    while left and right:
+        place, other = known.get(_name_of(left[0], key)), known.get(_name_of(right[0], key))
+        is_first = place is not None and other is not None and place < other
+        merged.append((left if is_first else right).popleft())
+    return [*merged, *right, *left]
 
 
 def _places(items: Sequence[Any], key: str) -> dict[Any, int]:

@@ -220,7 +220,9 @@ async def test_an_apply_without_fields_makes_an_object_that_nobody_owns() -> Non
         (
             {"body": {"data": {"a": 1, "b": 2}}},
             ApiError,
-            "Kind=ConfigMap\\): errors:\n  .data.a: expected string, got 1\n  .data.b: expected string, got 2",
+            "Kind=ConfigMap\\): errors:\n"
+            "  .data.a: expected string, got &value.valueUnstructured{Value:1}\n"
+            "  .data.b: expected string, got &value.valueUnstructured{Value:2}",
         ),
     ],
 )
