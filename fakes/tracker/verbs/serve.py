@@ -62,7 +62,11 @@ def serve(core: Core, action: Action) -> bytes:
 
 def check_metadata(action: Action) -> None:
     """Refuse a body whose metadata is not an object; the results of patches are checked later."""
-    if isinstance(action.body, Mapping) and action.verb is not Verb.PATCH and SUBRESOURCES[action.subresource].is_object:
+    if (
+        isinstance(action.body, Mapping)
+        and action.verb is not Verb.PATCH
+        and SUBRESOURCES[action.subresource].is_object
+    ):
         metadata.of(action.resource, action.body)
 
 
