@@ -79,6 +79,13 @@ def _with_defaults(given: Object | None, rules: Plain) -> Plain:
     return filled | dict(given or {})
 
 
+def _keep_status(plain: Plain, _old: Object) -> None:
+    """An empty list of metrics is none, as a server reads what it has stored."""
+    status = section(plain, "status")
+    if "currentMetrics" in status:
+        plain["status"] = {**status, "currentMetrics": status["currentMetrics"] or None}
+
+
 # ---- rules -----------------------------------------------------------------------------------------------------------
 
 
@@ -342,6 +349,7 @@ def _metric_text(metric: Object, status: Object) -> str:
 
 AUTOSCALERS = Strategy(
     defaults=_fill_in,
+    keep_status=_keep_status,
     validate=validate,
     validate_status=validate_status,
     cells=cells,

@@ -286,6 +286,14 @@ async def test_both_forms_of_an_autoscaler_are_one_object() -> None:
     assert tracker.list(HPA_V2) == []
 
 
+async def test_an_autoscaler_without_metrics_in_its_status_has_null_there() -> None:
+    tracker = Tracker()
+    tracker.create(HPA_V2, autoscaler())
+    change = MergePatch({"status": {"currentMetrics": [], "desiredReplicas": 1}})
+    status = tracker.patch(HPA_V2, "default/one", change, subresource="status").at("status")
+    assert status == {"currentMetrics": None, "desiredReplicas": 1}
+
+
 async def test_an_annotation_that_cannot_be_read_counts_as_none() -> None:
     tracker = Tracker()
     for text in ("{", "3", '[{"type": 1}]', '[{"type":"Pods","pods":{"metricName":3}}]'):
