@@ -178,5 +178,4 @@ def _spec(served: Strategy, plain: Mapping[str, Any]) -> Any:
     if served.counted is not None:
         return served.counted(plain)
     left_out = ("metadata", "status") if served.has_status else ("metadata",)
-    spec = {name: value for name, value in plain.items() if name not in left_out}
-    return spec | {"metadata": plain["metadata"].get("annotations")}
+    return {name: value for name, value in plain.items() if name not in left_out}
