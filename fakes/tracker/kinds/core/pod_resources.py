@@ -9,7 +9,7 @@ from typing import Any
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.fakes.tracker.schema.quantities import added, quantity_value
+from ctrlkit.fakes.tracker.schema.quantities import added, quantity_value, rounded_up
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
 
@@ -176,6 +176,11 @@ def _claim_causes(claims: Iterable[Object], path: str, known: Collection[str]) -
             listed = f": {', '.join(sorted(known))}" if known else " which is empty"
             text = f"must be one of the names in pod.spec.resourceClaims{listed}"
             yield Cause(here, "FieldValueNotFound", f'Not found: "{name}": {text}')
+
+
+def rounded_amounts(amounts: Mapping[str, str]) -> dict[str, str]:
+    """Return amounts as they are kept, without anything smaller than a thousandth."""
+    return {name: rounded_up(amount) for name, amount in amounts.items()}
 
 
 # ---- the resources of a pod ------------------------------------------------------------------------------------------

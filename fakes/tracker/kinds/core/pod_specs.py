@@ -15,7 +15,7 @@ from ctrlkit.fakes.tracker.kinds.core.containers import (
     pull_policy,
 )
 from ctrlkit.fakes.tracker.kinds.core.pod_annotations import MIRROR, annotation_causes, matching_causes
-from ctrlkit.fakes.tracker.kinds.core.pod_resources import pod_resource_causes, resource_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import pod_resource_causes, resource_causes, rounded_amounts
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import (
     affinity_causes,
     gate_causes,
@@ -37,7 +37,6 @@ from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.internal import internal_text
-from ctrlkit.fakes.tracker.schema.quantities import rounded_up
 
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -65,7 +64,7 @@ def fill_in_template(spec: Plain) -> None:
     for volume in spec.get("volumes") or ():
         fill_in_volume(volume, pull_policy)
     if "overhead" in spec:
-        spec["overhead"] = _rounded(spec["overhead"])
+        spec["overhead"] = rounded_amounts(spec["overhead"])
     if "resources" in spec:
         _round(spec["resources"])
     spec.pop("schedulingGroup", None)  # its feature gate is off
@@ -79,11 +78,7 @@ def containers_of(spec: Plain) -> Iterable[Plain]:
 def _round(resources: Plain) -> None:
     for part in ("limits", "requests"):
         if part in resources:
-            resources[part] = _rounded(resources[part])
-
-
-def _rounded(amounts: Mapping[str, str]) -> dict[str, str]:
-    return {name: rounded_up(amount) for name, amount in amounts.items()}
+            resources[part] = rounded_amounts(resources[part])
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.core.containers import image_space_causes
 from ctrlkit.fakes.tracker.kinds.core.pod_annotations import annotation_causes, annotation_change_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import rounded_amounts
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import REQUIRED, toleration_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -165,6 +166,9 @@ def status_causes(pod: Object, old: Object) -> Iterator[Cause]:
     for kind in ("containers", "initContainers", "ephemeralContainers"):
         yield from _transition_causes(status, before, spec, kind)
     yield from _claim_status_causes(status.get("resourceClaimStatuses") or (), spec)
+    if "extendedResourceClaimStatus" in status:
+        path = "status.extendedResourceClaimStatus"
+        yield from _extended_claim_causes(status["extendedResourceClaimStatus"], spec, path)
     yield from _pod_address_causes(status, before)
     yield from _host_address_causes(status, before)
     for kind in ("containers", "initContainers", "ephemeralContainers"):
@@ -240,6 +244,42 @@ def _claim_status_causes(statuses: Iterable[Object], spec: Object) -> Iterator[C
         claim = one.get("resourceClaimName")
         if claim is not None:
             yield from Cause.all_wrong(f"{path}.resourceClaimName", claim, formats.subdomain(claim))
+
+
+def _extended_claim_causes(status: Object, spec: Object, path: str) -> Iterator[Cause]:
+    """Check the claim that was made for the extended resources of a pod."""
+    containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    requests = {one["name"]: one["resources"].get("requests") or {} for one in containers}
+    if not status.get("requestMappings"):
+        yield Cause.required(f"{path}.requestMappings", "at least one request mapping is required")
+    seen: set[tuple[str, str, str]] = set()
+    for index, mapping in enumerate(status.get("requestMappings") or ()):
+        here = f"{path}.requestMappings[{index}]"
+        names = (mapping["containerName"], mapping["resourceName"], mapping["requestName"])
+        yield from _mapping_causes(names, requests, here)
+        yield from Cause.all_wrong(f"{path}.requestName", names[2], formats.dns_label(names[2]))
+        if names in seen:
+            for field, name in zip(("containerName", "resourceName", "requestName"), names, strict=True):
+                yield Cause.duplicate(f"{here}.{field}", name)
+        seen.add(names)
+    claim = status["resourceClaimName"]
+    if not claim:
+        yield Cause.required(f"{path}.resourceClaimName")
+    else:
+        yield from Cause.all_wrong(f"{path}.resourceClaimName", claim, formats.subdomain(claim))
+
+
+def _mapping_causes(names: tuple[str, str, str], requests: Mapping[str, Object], path: str) -> Iterator[Cause]:
+    container, resource, _ = names
+    if container not in requests:
+        text = "must match the name of an entry in spec.initContainers.name or spec.containers.name"
+        yield Cause.wrong(f"{path}.containerName", container, text)
+    elif resource not in requests[container]:
+        text = (
+            "must match the extended resource name of an entry in spec.initContainers.resources.requests or "
+            "spec.containers.resources.requests"
+        )
+        yield Cause.wrong(f"{path}.resourceName", resource, text)
 
 
 def _pod_address_causes(status: Object, before: Object) -> Iterator[Cause]:
@@ -338,6 +378,29 @@ def _health_causes(resources: Iterable[Object], path: str) -> Iterator[Cause]:
         if name in seen:
             yield Cause.duplicate(f"{here}.resourceID", name)
         seen.add(name)
+
+
+def fill_in_status(status: Plain) -> None:
+    """Round the resources of a status, and drop what belongs to feature gates that are off; parts may be shared."""
+    status.pop("nodeAllocatableResourceClaimStatuses", None)
+    _round_parts(status)
+    for kind in ("containers", "initContainers", "ephemeralContainers"):
+        statuses, path = _statuses(status, kind)
+        if any(one.keys() & {"allocatedResources", "resources"} for one in statuses):
+            copies = [dict(one) for one in statuses]
+            for one in copies:
+                _round_parts(one)
+            status[path.removeprefix("status.")] = copies
+
+
+def _round_parts(status: Plain) -> None:
+    if "allocatedResources" in status:
+        status["allocatedResources"] = rounded_amounts(status["allocatedResources"])
+    if status.get("resources"):
+        given = status["resources"].items()
+        status["resources"] = {
+            part: rounded_amounts(value) if part in ("limits", "requests") else value for part, value in given
+        }
 
 
 def keep_observed(status: Plain, old: Object) -> None:

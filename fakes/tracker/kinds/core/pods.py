@@ -17,6 +17,7 @@ from ctrlkit.fakes.tracker.kinds.core.pod_specs import containers_of, fill_in_te
 from ctrlkit.fakes.tracker.kinds.core.pod_table import pod_cells
 from ctrlkit.fakes.tracker.kinds.core.pod_updates import (
     annotations_changed_causes,
+    fill_in_status,
     keep_observed,
     spec_change_causes,
     status_causes,
@@ -95,6 +96,7 @@ def _keep_status(pod: Plain, old: Object) -> None:
     before, status = old.get("status") or {}, dict(pod.get("status") or {})
     if not status.get("qosClass") and before.get("qosClass"):
         status["qosClass"] = before["qosClass"]
+    fill_in_status(status)
     keep_observed(status, before)
     _follow_addresses(status)
     pod["status"] = status
