@@ -225,6 +225,7 @@ class ApiServer:
 
     async def _perform(self, request: web.BaseRequest) -> web.StreamResponse:
         target = find_target(request.rel_url.raw_path, self._registry)
+        texts: Sequence[str] = ()
         try:
             if (streamed := read_streamed(request, target)) is not None:
                 return await self._open(request, streamed)
@@ -245,7 +246,7 @@ class ApiServer:
                 document_answer(document, status=status, content_type=representation.content_type), texts
             )
         except ApiError as error:
-            return status_answer(error, _accept(request), allow=target.methods)
+            return with_warnings(status_answer(error, _accept(request), allow=target.methods), texts)
 
     async def _open(self, request: web.BaseRequest, action: Action) -> web.StreamResponse:
         """Send a text or carry a connection until the transport ends it, the client leaves, or the server stops."""

@@ -22,14 +22,22 @@ Plain = dict[str, Any]
 Object = Mapping[str, Any]
 
 _COMPLETING: Mapping[Identity, tuple[str, ...]] = {
-    ("", "pods"): ("pods:admit_pod",),
+    ("", "persistentvolumeclaims"): ("storage:choose_class", "storage:protect_claim"),
+    ("", "persistentvolumes"): ("storage:protect_volume",),
+    ("", "pods"): ("limits:fill_in_pod", "pods:admit_pod"),
+    ("networking.k8s.io", "ingresses"): ("ingresses:choose_class",),
+    ("storage.k8s.io", "volumeattributesclasses"): ("storage:protect_attributes",),
 }
 """By kind: functions `(core, plain, old)` that change `plain` in place, `module:name` below the package `plugins`."""
 
 _REFUSING: Mapping[Identity, tuple[str, ...]] = {
-    ("", "pods"): ("pods:refuse_overhead",),
+    ("", "persistentvolumeclaims"): ("limits:check_claim", "storage:check_growth"),
+    ("", "pods"): ("limits:check_pod", "pods:refuse_overhead"),
 }
 """By kind: functions `(core, plain, old)` that raise an ApiError."""
+
+
+_QUOTAS: Identity = ("", "resourcequotas")
 
 
 def admit_new(core: Core, served: Strategy, action: Action, body: Mapping[str, Any]) -> None:
@@ -58,6 +66,10 @@ def admit(
         return
     for place in _REFUSING.get(served.resource.identity, ()):
         _plugin(place)(core, plain, old)
+    if served.resource.namespaced and len(core.store.collection(_QUOTAS)):
+        from ctrlkit.fakes.tracker.plugins.quotas import check  # noqa: PLC0415  # few servers have a quota
+
+        check(core, served, plain, old, dry_run=options.dry_run)
 
 
 @functools.cache

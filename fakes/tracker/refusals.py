@@ -88,6 +88,11 @@ class Cause:
         return Cause(field, "FieldValueInvalid", f"Invalid value: {text}")
 
     @staticmethod
+    def changed(field: str, value: Any, old: Any) -> list[Cause]:
+        """A cause if a field that must stay as it is has changed."""
+        return [] if value == old else [Cause.wrong(field, value, "field is immutable")]
+
+    @staticmethod
     def forbidden(field: str, text: str) -> Cause:
         """The field must not be set, or not now."""
         return Cause(field, "FieldValueForbidden", f"Forbidden: {text}")
@@ -103,6 +108,11 @@ class Cause:
 def json_text(value: Any) -> str:
     """A value as JSON, the way the server writes it into its sentences: fields in the order of their names."""
     return msgspec.json.encode(value, order="deterministic").decode()
+
+
+def struct_text(value: Any) -> str:
+    """A struct as JSON, the way the server writes it into its sentences: fields in the order of the type."""
+    return msgspec.json.encode(value).decode()
 
 
 def details_of(resource: AnyResource, name: str, **more: Any) -> dict[str, Any]:
@@ -164,6 +174,11 @@ def invalid(resource: AnyResource, name: str, *causes: Cause) -> Invalid:
 def invalid_resource(resource: AnyResource, name: str, *causes: Cause) -> Invalid:
     """The same, where the server names the plural in place of the kind."""
     return _invalid(str(resource), resource.group, resource.plural, name, causes)
+
+
+def invalid_review(resource: AnyResource, causes: Iterable[Cause]) -> Invalid:
+    """The review breaks rules; the server leaves out its kind here."""
+    return _invalid(f".{resource.group}", resource.group, "", "", tuple(causes))
 
 
 def invalid_options(kind: str, *causes: Cause) -> Invalid:

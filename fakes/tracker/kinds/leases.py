@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 
@@ -20,8 +20,21 @@ def _validate(plain: Object, _old: object) -> Iterator[Cause]:
         yield Cause.wrong("spec.leaseTransitions", transitions, "must be greater than or equal to 0")
 
 
+def _keep_off(lease: Plain, old: Object) -> None:
+    if lease["spec"] is not old["spec"]:
+        _drop_strategy(lease)
+
+
 def _cells(lease: Object, now: datetime) -> list[Any]:
     return [name_of(lease), section(lease, "spec").get("holderIdentity") or "", age_of(lease, now)]
 
 
-LEASES = Strategy(blind_updates=False, validate=_validate, cells=_cells)
+def _drop_strategy(lease: Plain) -> None:
+    """Coordinated election is a feature that is off."""
+    for name in ("strategy", "preferredHolder"):
+        lease["spec"].pop(name, None)
+
+
+LEASES = Strategy(
+    blind_updates=False, creates_on_update=True, begin=_drop_strategy, keep=_keep_off, validate=_validate, cells=_cells
+)

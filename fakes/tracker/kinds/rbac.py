@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -25,8 +26,19 @@ def _fill_in_binding(plain: Plain) -> None:
 
 def _role_causes(plain: Object, _old: object) -> Iterator[Cause]:
     is_namespaced = "namespace" in plain["metadata"]
+    aggregation = plain.get("aggregationRule")
+    if aggregation is not None:
+        yield from _aggregation_causes(aggregation.get("clusterRoleSelectors") or ())
     for index, rule in enumerate(plain.get("rules") or ()):
         yield from _rule_causes(rule, f"rules[{index}]", is_namespaced=is_namespaced)
+
+
+def _aggregation_causes(selectors: Sequence[Object]) -> Iterator[Cause]:
+    path = "aggregationRule.clusterRoleSelectors"
+    if not selectors:
+        yield Cause.required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")
+    for index, selector in enumerate(selectors):
+        yield from selector_causes(selector, f"{path}[{index}]")
 
 
 def _binding_causes(plain: Object, old: Object | None) -> Iterator[Cause]:
@@ -39,8 +51,10 @@ def _binding_causes(plain: Object, old: Object | None) -> Iterator[Cause]:
         yield Cause.unsupported("roleRef.kind", role["kind"], known)
     if not role["name"]:
         yield Cause.required("roleRef.name")
+    else:
+        yield from Cause.all_wrong("roleRef.name", role["name"], formats.path_segment(role["name"]))
     for index, subject in enumerate(plain.get("subjects") or ()):
-        yield from _subject_causes(subject, f"subjects[{index}]")
+        yield from _subject_causes(subject, f"subjects[{index}]", is_namespaced=is_namespaced)
     if old is not None and role != old["roleRef"]:
         value = {"APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"]}
         yield Cause.wrong("roleRef", value, "cannot change roleRef")
@@ -63,7 +77,7 @@ def _rule_causes(rule: Object, path: str, *, is_namespaced: bool) -> Iterator[Ca
         yield Cause.required(f"{path}.resources", "resource rules must supply at least one resource")
 
 
-def _subject_causes(subject: Object, path: str) -> Iterator[Cause]:
+def _subject_causes(subject: Object, path: str, *, is_namespaced: bool) -> Iterator[Cause]:
     name, group = subject["name"], subject.get("apiGroup", "")
     if not name:
         yield Cause.required(f"{path}.name")
@@ -73,7 +87,7 @@ def _subject_causes(subject: Object, path: str) -> Iterator[Cause]:
                 yield from Cause.all_wrong(f"{path}.name", name, formats.subdomain(name))
             if group:
                 yield Cause.unsupported(f"{path}.apiGroup", group, ("",))
-            if not subject.get("namespace"):
+            if not is_namespaced and not subject.get("namespace"):
                 yield Cause.required(f"{path}.namespace")
         case "User" | "Group":
             if group != _GROUP:
@@ -99,8 +113,12 @@ def _binding_cells(binding: Object, now: datetime) -> list[Any]:
     ]
 
 
-ROLE = Strategy(name_rule=formats.path_segment, validate=_role_causes)
+ROLE = Strategy(name_rule=formats.path_segment, creates_on_update=True, validate=_role_causes)
 BINDING = Strategy(
-    name_rule=formats.path_segment, defaults=_fill_in_binding, validate=_binding_causes, cells=_binding_cells
+    name_rule=formats.path_segment,
+    creates_on_update=True,
+    defaults=_fill_in_binding,
+    validate=_binding_causes,
+    cells=_binding_cells,
 )
 """The same for both scopes."""

@@ -51,12 +51,12 @@ def _no_causes(_plain: Object, _old: Object | None) -> Iterable[Cause]:
     return ()
 
 
-def _unchanged(_core: Core, _strategy: Strategy, plain: Plain, _action: Action) -> Plain:
-    return plain
-
-
 def _no_warnings(_plain: Object, _old: Object | None) -> Iterable[str]:
     return ()
+
+
+def _unchanged(_core: Core, _strategy: Strategy, plain: Plain, _action: Action) -> Plain:
+    return plain
 
 
 def _never(_plain: Object) -> bool:
@@ -107,6 +107,11 @@ class Strategy:
     """Annotations that the server's answers have, but for the rows of a Table."""
     blind_updates: bool = True
     """Whether an update may leave out the resourceVersion."""
+    creates_on_update: bool = False
+    """Whether an update of an object that is not there creates it."""
+
+    review: Callable[[Plain], Plain] | None = None
+    """Answers a create of a kind that is not stored."""
 
     conversion: Conversion | None = None
     """How objects of this form come from the stored ones; None if this is the stored form."""
@@ -118,6 +123,8 @@ class Strategy:
     # What is made of an object, in the order of the calls.
     defaults: Callable[[Plain], None] = _nothing
     """Fills in fields, status and metadata apart."""
+    takes_status: bool = False
+    """Whether a new object keeps the status that its creator gives it."""
     first_status: Object | None = None
     """The status of a new object, if it differs from the empty status of its type."""
     begin: Callable[[Plain], None] = _nothing
@@ -129,13 +136,19 @@ class Strategy:
     prepare: Callable[[Core, Strategy, Plain, Action], Plain] = _unchanged
     """Completes a new or changed object; what it returns is stored."""
     allocate: Callable[[Plain, Object], Iterable[Cause]] = _no_causes
-    """Assigns what must be unique, such as addresses; called if the spec changed. `old` is empty for a new object."""
+    """
+    Assigns what must be unique, such as addresses; called if the spec changed. `old` is empty for a new object.
+
+    Its causes end the request before any other rule is looked at.
+    """
     validate: Callable[[Object, Object | None], Iterable[Cause]] = _no_causes
     """Yields a cause for each rule of the kind that the object breaks; metadata has rules of its own."""
     validate_status: Callable[[Object, Object], Iterable[Cause]] | None = None
     """The same for an update of the status; None if `validate` says it."""
     warn: Callable[[Object, Object | None], Iterable[str]] = _no_warnings
     """Yields warnings about an object that breaks no rule."""
+    deprecated: str = ""
+    """The warning that comes with each request for the kind, if its version is deprecated."""
     name_rule: Callable[[str], formats.Complaints] = formats.subdomain
     needs_known_finalizers: bool = True
     """Whether finalizers without a domain are refused, unless they are Kubernetes' own."""

@@ -50,6 +50,13 @@ _QUALIFIED_TEXT = (
     f"alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_NAME}') "
     "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 )
+_WILDCARD = rf"\*\.{SUBDOMAIN}"
+_WILDCARD_TEXT = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
+    "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character "
+    f"(e.g. '*.example.com', regex used for validation is '{_WILDCARD}')"
+)
+_URL_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 _CONFIG_KEY_TEXT = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
@@ -104,6 +111,18 @@ def dns_label(text: str) -> Complaints:
     """A name without dots, as those of containers, volumes and namespaces."""
     is_dotted = re.fullmatch(SUBDOMAIN, text) is not None
     return _checked(text, LABEL_MAX, LABEL, _DOTS_TEXT if is_dotted else _LABEL_TEXT)
+
+
+def wildcard_subdomain(text: str) -> Complaints:
+    """A host with a wildcard in place of its first label."""
+    return _checked(text, SUBDOMAIN_MAX, _WILDCARD, _WILDCARD_TEXT)
+
+
+def url_path(text: str) -> Complaints:
+    """The path behind a domain, as in the name of a signer."""
+    if re.fullmatch(_URL_PATH, text):
+        return ()
+    return (f"Invalid path (regex used for validation is '{_URL_PATH}')",)
 
 
 def label_1035(text: str) -> Complaints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import ROUND_UP, Decimal
 
 from ctrlkit.fakes.tracker.schema.remembering import remembered
@@ -93,6 +94,22 @@ def _formatted(value: Decimal, like: str) -> str:
     if suffix and power > -3 and re.search(r"[eE][+-]?\d+$", like):
         suffix = f"e{power}"
     return f"{value.scaleb(-power).to_integral_value():f}{suffix}"
+
+
+def total(texts: Iterable[str]) -> str:
+    """
+    Return the sum of quantities, in the format of the first one that is not zero.
+
+    >>> total(["0", "1Gi", "512Mi"]), total(["500m", "500m"]), total([])
+    ('1536Mi', '1', '0')
+    """
+    every = [text for text in texts if quantity_value(text.lstrip("-")) != 0]
+    value = sum(
+        (-quantity_value(text[1:]) if text.startswith("-") else quantity_value(text) for text in every), Decimal(0)
+    )
+    if every and every[0].endswith("i") and value == value.to_integral_value():
+        return "0" if value == 0 else _in_binary(int(value))
+    return canonical(f"{value:f}")
 
 
 def _in_binary(value: int) -> str:

@@ -176,15 +176,20 @@ _Reader = Callable[[Any, Path, str, list[str]], Any]
 
 
 class _Field:
-    """One field of a type: values of type `scalar` need no reading; `keeps` says that empty values are kept."""
+    """
+    One field of a type: values of type `scalar` need no reading; `keeps` says that empty values are kept.
 
-    __slots__ = ("_is_struct", "_zero", "keeps", "read", "scalar")
+    `nulls` says that an empty list or map is shown as null, as the server shows what it has read from its storage.
+    """
+
+    __slots__ = ("_is_struct", "_zero", "keeps", "nulls", "read", "scalar")
 
     def __init__(self, types: Types, field: Field) -> None:
         word = field.word
         self._is_struct = types.is_described(word) or word in FORMS
         self._zero = _ZEROS.get(word)
         self.keeps = bool(field.mark) or self._is_struct or word in ("?", "schema or bool")
+        self.nulls = False
         self.scalar = _SCALARS.get(word)
         self.read = _reader(types, word, field.go_type)
 
@@ -224,7 +229,7 @@ class Struct:
             elif inner is not None:
                 found = field.read(inner, (path, name), self.name, unknown)
                 if found or field.keeps:
-                    kept[name] = found
+                    kept[name] = found or None if field.nulls else found
         for name, reader, zero in self._always:
             if name not in kept and name not in present:
                 kept[name] = reader({}, None, "", unknown) if reader else zero
@@ -237,7 +242,9 @@ class Struct:
             fields = {**fields, **_SCHEMA_FIELDS}
         self._fields = {name: _Field(types, field) for name, field in fields.items()}
         always = []
+        is_definition = self.name.startswith("CustomResourceDefinition")  # stored as JSON, the others as protobuf
         for name, field in fields.items():
+            self._fields[name].nulls = field.mark == "!" and field.word.startswith(("[]", "{}")) and not is_definition
             if field.mark.startswith("!"):
                 is_made = field.mark == "!" and (types.is_described(field.word) or field.word in FORMS)
                 zero = None if is_made or field.mark == "!*" else _ZEROS.get(field.word)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ctrlkit import clock
 from ctrlkit.fakes.tracker.admission import admit, admit_new, complete
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import decode
@@ -18,10 +19,11 @@ from ctrlkit.fakes.tracker.refusals import (
     already_exists,
     bad_request,
     invalid,
+    invalid_review,
     plain_failure,
 )
 from ctrlkit.fakes.tracker.schema.typed import blank_status
-from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.fakes.tracker.store import Stored, encode_tail
 from ctrlkit.model import Action, ObjectKey
 
 
@@ -32,7 +34,25 @@ def create(core: Core, served: Strategy, action: Action) -> Stored:
     Errors  BadRequest (wrong kind or namespace), NotFound or Forbidden (namespace missing, terminating), Invalid,
             AlreadyExists.
     """
-    return make(core, served, action, _checked_body(served, action))
+    body = _checked_body(served, action)
+    return make(core, served, action, body) if served.review is None else _reviewed(core, served, action, body)
+
+
+def _reviewed(core: Core, served: Strategy, action: Action, body: Mapping[str, Any]) -> Stored:
+    """Answer a review, of which nothing is stored."""
+    admit_new(core, served, action, body)
+    plain = decode(served, action, body)
+    plain["metadata"] = metadata.clean(plain.get("metadata") or {})
+    if action.namespace:
+        plain["metadata"]["namespace"] = action.namespace
+    born = {**plain["metadata"], "creationTimestamp": clock.timestamp(clock.now())}
+    owners = managed_fields.of_new(served, action, body, {**plain, "metadata": born})
+    managed_fields.set_entries(plain, owners)
+    causes = list(served.validate(plain, None))
+    if causes:
+        raise invalid_review(served.resource, causes)
+    answer = served.review(plain) if served.review is not None else plain
+    return Stored(ObjectKey(action.namespace, ""), 0, encode_tail(answer))
 
 
 def make(
@@ -51,9 +71,10 @@ def make(
     plain = served.prepare(core, served, plain, action)
     if owners is None:
         owners = managed_fields.of_new(served, action, body, plain)
-    causes = metadata.new_causes(served, plain["metadata"])
-    causes += served.allocate(plain, {})
-    causes += served.validate(plain, None)
+    causes = list(served.allocate(plain, {})) or [
+        *metadata.new_causes(served, plain["metadata"]),
+        *served.validate(plain, None),
+    ]
     if causes:
         raise invalid(served.refused_as, name, *causes)
     for text in served.warn(plain, None):
@@ -88,7 +109,7 @@ def _checked_body(served: Strategy, action: Action) -> Mapping[str, Any]:
 
 def _initial(served: Strategy, action: Action, body: Mapping[str, Any]) -> dict[str, Any]:
     plain = decode(served, action, body)
-    if served.has_status:
+    if served.has_status and not served.takes_status:
         plain.pop("status", None)
     plain["metadata"] = metadata.born(plain.get("metadata") or {}, action.namespace, generation=served.generation)
     return plain

@@ -10,6 +10,7 @@ import msgspec
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds import metadata
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership.managed_fields import check_options
 from ctrlkit.fakes.tracker.refusals import (
     bad_request,
@@ -36,14 +37,14 @@ from ctrlkit.fakes.tracker.verbs.list import check_reached, encode_list, list_ob
 from ctrlkit.fakes.tracker.verbs.patch import merge
 from ctrlkit.fakes.tracker.verbs.scale import scale_of, write_scale
 from ctrlkit.fakes.tracker.verbs.strategic import strategic_merge
-from ctrlkit.fakes.tracker.verbs.update import name_undetermined, replace, update
+from ctrlkit.fakes.tracker.verbs.update import creates, name_undetermined, replace, update
 from ctrlkit.model import Action, PatchType, Verb
 
 _CUSTOM_PATCHES = (PatchType.JSON.value, PatchType.MERGE.value, PatchType.APPLY.value)
 
 
 class Made(bytes):
-    """The answer to an apply that created the object: HTTP has the code 201 for it."""
+    """The answer to an apply or update that created the object: HTTP has the code 201 for it."""
 
 
 def serve(core: Core, action: Action) -> bytes:
@@ -90,6 +91,8 @@ def checked(core: Core, action: Action) -> Strategy:
         raise unknown_resource()
     if not served.supports(action.verb, subresource):
         raise method_not_allowed()
+    if served.deprecated:
+        notice(served.deprecated)
     return served
 
 
@@ -102,7 +105,8 @@ def _object(core: Core, served: Strategy, action: Action) -> bytes:
             return _deleted(core, served, action)
         case Verb.PATCH if action.patch_type is PatchType.APPLY:
             return _applied(core, served, action)
-    return document(served, _perform_object(core, served, action))
+    made = Made if action.verb is Verb.UPDATE and creates(core, served, action) else bytes
+    return made(document(served, _perform_object(core, served, action)))
 
 
 def _scale(core: Core, served: Strategy, action: Action) -> bytes:

@@ -27,6 +27,7 @@ from ctrlkit.fakes.tracker.refusals import (
     unreadable_patch,
 )
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
+from ctrlkit.fakes.tracker.verbs.create import create
 from ctrlkit.model import Action, PatchType, Verb
 
 
@@ -39,7 +40,15 @@ def update(core: Core, served: Strategy, action: Action) -> Stored:
     body = action.body
     if not isinstance(body, Mapping):
         raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
+    if creates(core, served, action):
+        _check_identity(served, action, body.get("metadata") or {})
+        return create(core, served, action)
     return replace(core, served, action, core.get(served, action.key), body)
+
+
+def creates(core: Core, served: Strategy, action: Action) -> bool:
+    """Whether an update creates the object, which is not there."""
+    return served.creates_on_update and not action.subresource and core.find(served, action.key) is None
 
 
 def replace(
@@ -153,10 +162,12 @@ def _with_status(plain: Mapping[str, Any], source: Mapping[str, Any]) -> dict[st
 
 
 def _check_rules(served: Strategy, subresource: str, current: Stored, plain: dict[str, Any]) -> None:
-    causes = metadata.update_causes(served, plain["metadata"], current.metadata)
+    causes: list[Cause] = []
     if "spec" in plain and plain["spec"] is not current.plain.get("spec"):
         causes += served.allocate(plain, current.plain)
-    causes += _causes(served, subresource, current.plain, plain)
+    if not causes:
+        causes += metadata.update_causes(served, plain["metadata"], current.metadata)
+        causes += _causes(served, subresource, current.plain, plain)
     if causes:
         raise invalid(served.refused_as, current.key.name, *causes)
     for text in served.warn(plain, current.plain) if not subresource else ():

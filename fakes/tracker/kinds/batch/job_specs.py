@@ -169,7 +169,7 @@ def _code_causes(spec: Object, rule: Object, path: str) -> Iterator[Cause]:
         yield Cause.wrong(f"{path}.containerName", name, text)
     codes: list[int] | None = rule.get("values")
     if not codes:
-        yield Cause.wrong(f"{path}.values", codes, "at least one value is required")
+        yield Cause.wrong(f"{path}.values", codes or [], "at least one value is required")
         return
     if len(codes) > _CODES_MAX:
         yield Cause.too_many(f"{path}.values", len(codes), _CODES_MAX)

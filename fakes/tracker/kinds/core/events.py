@@ -44,7 +44,7 @@ def validate(plain: Object, _old: object = None) -> Iterator[Cause]:
     namespace, about = plain["metadata"].get("namespace", ""), plain["involvedObject"].get("namespace", "")
     has_time = plain.get("eventTime") is not None
     free = ("default", "kube-system") if has_time else ("", "default")
-    if (not about and namespace not in free) or (about and about != namespace):
+    if (not about and namespace not in free) or (about and about != namespace and not has_time):
         yield Cause.wrong("involvedObject.namespace", about, "does not match event.namespace")
     if not has_time:
         return
@@ -101,6 +101,7 @@ def _event_source(event: Object) -> str:
 
 
 EVENTS = Strategy(
+    creates_on_update=True,
     selectable_fields=(
         "involvedObject.kind",
         "involvedObject.namespace",

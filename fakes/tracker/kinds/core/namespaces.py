@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
 _FINALIZER = "kubernetes"
+_STANDARD_FINALIZERS = (_FINALIZER, "orphan", "foregroundDeletion")
 _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
 
@@ -53,6 +55,17 @@ def _finalizer_causes(plain: Object, _old: Object) -> list[Cause]:
     return finalizer_causes(plain["spec"].get("finalizers") or (), "spec.finalizers", (_FINALIZER,))
 
 
+def _causes(namespace: Object, old: Object | None) -> Iterator[Cause]:
+    if old is not None:
+        return
+    for name in namespace["spec"].get("finalizers") or ():
+        complaints = formats.label_key(name)
+        yield from Cause.all_wrong("spec.finalizers", name, complaints)
+        if "/" not in name and name not in _STANDARD_FINALIZERS:
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            yield Cause.wrong("spec.finalizers", name, text)
+
+
 def _is_held(plain: Object) -> bool:
     return bool((plain.get("spec") or {}).get("finalizers"))
 
@@ -81,6 +94,7 @@ NAMESPACES = Strategy(
     begin=_begin,
     keep=_keep,
     parts={"finalize": Part(_finalized, _finalizer_causes, keeps_metadata=False)},
+    validate=_causes,
     cells=_cells,
     delete=_delete,
     is_held=_is_held,

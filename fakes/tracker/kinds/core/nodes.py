@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
+from ctrlkit.fakes.tracker.refusals import Cause, struct_text
+from ctrlkit.fakes.tracker.schema import addresses, formats
+from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.model import value_at
+
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 def _selected_value(node: Object, path: str) -> Any:
@@ -49,7 +55,91 @@ def _node_address(node: Object, address_type: str) -> str:
     return next((point.get("address", "") for point in addresses if point.get("type") == address_type), NONE)
 
 
+def _fill_in(node: Plain) -> None:
+    spec, status = node["spec"], section(node, "status")
+    ranges = spec.get("podCIDRs") or []
+    if spec.get("podCIDR") and ranges[:1] != [spec["podCIDR"]]:
+        spec["podCIDRs"] = [spec["podCIDR"]]
+    elif ranges:
+        spec["podCIDR"] = ranges[0]
+    spec.pop("configSource", None)  # a feature that is gone
+    if status.get("capacity") and not status.get("allocatable"):
+        node["status"] = {**status, "allocatable": dict(status["capacity"])}
+
+
+def _causes(node: Object, old: Object | None) -> Iterator[Cause]:
+    spec, status = node["spec"], section(node, "status")
+    if old is None:
+        yield from _taint_causes(spec.get("taints") or ())
+    for name in ("capacity", "allocatable"):
+        for resource, size in section(status, name).items():
+            if quantity_value(size) < 0:
+                yield Cause.wrong(f"status.{name}.{resource}", size, "must be greater than or equal to 0")
+    if old is None:
+        yield from _range_causes(spec.get("podCIDRs") or [])
+    else:
+        yield from _change_causes(spec, old["spec"], status.get("addresses") or ())
+
+
+def _range_causes(ranges: list[str]) -> Iterator[Cause]:
+    for index, text in enumerate(ranges):
+        yield from Cause.all_wrong(f"spec.podCIDRs[{index}]", text, addresses.address_range(text))
+    versions = [network.version for text in ranges if (network := addresses.parsed_range(text)) is not None]
+    if len(ranges) > 2 or (len(ranges) == 2 and len(set(versions)) < 2):
+        yield Cause.wrong("spec.podCIDRs", ranges, "may specify no more than one CIDR for each IP family")
+
+
+def _change_causes(spec: Object, old: Object, points: Sequence[Object]) -> Iterator[Cause]:
+    seen: set[tuple[str, str]] = set()
+    for index, point in enumerate(points):
+        key = (point["type"], point["address"])
+        if key in seen:
+            shown = struct_text({"Type": key[0], "Address": key[1]})
+            yield Cause(f"status.addresses[{index}]", "FieldValueDuplicate", f"Duplicate value: {shown}")
+        seen.add(key)
+    had, now = old.get("podCIDRs") or [], spec.get("podCIDRs") or []
+    text = 'node updates may not change {} except from "" to valid'
+    if had and had != now:
+        yield Cause.forbidden("spec.podCIDRs", text.format("podCIDR"))
+    if old.get("providerID") and old["providerID"] != spec.get("providerID"):
+        yield Cause.forbidden("spec.providerID", text.format("providerID"))
+    yield from _taint_causes(spec.get("taints") or ())
+    if spec.get("externalID", "") != old.get("externalID", ""):
+        yield Cause.forbidden("spec.externalID", "may not be updated")
+
+
+def _taint_causes(taints: Sequence[Object]) -> Iterator[Cause]:
+    seen: set[tuple[str, str]] = set()
+    for index, taint in enumerate(taints):
+        path, key, value, effect = f"metadata.taints[{index}]", taint["key"], taint.get("value", ""), taint["effect"]
+        yield from Cause.all_wrong(f"{path}.key", key, formats.label_key(key))
+        complaints = formats.label_value(value)
+        if complaints:
+            yield Cause.wrong(f"{path}.value", value, ";".join(complaints))
+        if not effect:
+            yield Cause.required(f"{path}.effect")
+        elif effect not in _EFFECTS:
+            yield Cause.unsupported(f"{path}.effect", effect, _EFFECTS)
+        if (key, effect) in seen:
+            shown = struct_text({"Key": key, "Value": value, "Effect": effect, "TimeAdded": taint.get("timeAdded")})
+            text = f"Duplicate value: {shown}: taints must be unique by key and effect pair"
+            yield Cause(path, "FieldValueDuplicate", text)
+        seen.add((key, effect))
+
+
+def _warnings(node: Object, _old: object) -> Iterator[str]:
+    if node["spec"].get("externalID"):
+        yield "spec.externalID: this field is deprecated, and is unused by Kubernetes"
+    ranges = node["spec"].get("podCIDRs") or ()
+    for index, text in enumerate(ranges):
+        yield from addresses.range_warnings(f"spec.podCIDRs[{index}]", text)
+
+
 NODES = Strategy(
+    defaults=_fill_in,
+    takes_status=True,
+    validate=_causes,
+    warn=_warnings,
     selectable_fields=("spec.unschedulable",),
     selected_value=_selected_value,
     cells=_cells,

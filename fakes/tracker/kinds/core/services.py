@@ -1,263 +1,119 @@
-"""Services: their defaults and rules, and the addresses and node ports that the server gives them."""
+"""Services: their defaults and rules; service_allocation.py gives them addresses and node ports."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.core.containers import port_number_causes
+from ctrlkit.fakes.tracker.kinds.core.service_allocation import (
+    ServiceIps,
+    cluster_ip_causes,
+    is_headless,
+    is_reachable,
+    needs_health_check,
+)
 from ctrlkit.fakes.tracker.kinds.metadata import label_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
-from ctrlkit.fakes.tracker.refusals import Cause, internal_error, json_text
-from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.fakes.tracker.store import Stored
+from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.schema import addresses, formats
 
-SERVICE_RANGE = ipaddress.IPv4Network("10.96.0.0/12")
-NODE_PORTS = range(30000, 32768)
-_HEADLESS = "None"
 _STICKY_SECONDS = 10_800
+_STICKY_SECONDS_MAX = 86_400
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _AFFINITIES = ("ClientIP", "None")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _TRAFFIC_POLICIES = ("Cluster", "Local")
-
-
-class ServiceIps:
-    """
-    The addresses and node ports of services that are taken.
-
-    >>> ips = ServiceIps()
-    >>> service = {"spec": {"type": "ClusterIP", "ports": [{"port": 80}]}}
-    >>> ips.assign(service, {}), service["spec"]["clusterIP"]
-    ([], '10.96.0.2')
-    >>> ips.assign({"spec": {"type": "ClusterIP", "clusterIP": "10.96.0.3"}}, {})
-    []
-
-    Owner   The strategy of one server. `assign` only chooses; `take` and `release` follow what is stored.
-    """
-
-    def __init__(self) -> None:
-        self._addresses: set[str] = set()
-        self._ports: set[int] = set()
-        self._next_address = 2
-        self._next_port = 0
-
-    def assign(self, service: Plain, old: Object) -> list[Cause]:
-        """Fill in addresses and node ports, in place; return a cause for each requested one that is not free."""
-        spec: Plain = service["spec"]
-        old_spec: Object = old.get("spec") or {}
-        if spec.get("type") == "ExternalName":
-            for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-                if name in old_spec:
-                    spec.pop(name, None)
-            return []
-        _keep_assigned(spec, old_spec)
-        causes = list(self._assign_address(spec, old_spec))
-        _fill_in_families(spec)
-        if spec.get("type") in ("NodePort", "LoadBalancer"):
-            causes += self._assign_ports(spec, old_spec)
-        return causes
-
-    def take(self, service: Object) -> None:
-        """Record the addresses and ports of a service as taken."""
-        self._addresses.update(_addresses(service))
-        self._ports.update(_node_ports(service.get("spec") or {}))
-        while len(self._ports) < len(NODE_PORTS) and NODE_PORTS[self._next_port] in self._ports:
-            self._next_port = (self._next_port + 1) % len(NODE_PORTS)
-
-    def release(self, service: Object) -> None:
-        """Record the addresses and ports of a service as free."""
-        self._addresses.difference_update(_addresses(service))
-        self._ports.difference_update(_node_ports(service.get("spec") or {}))
-
-    def writing(self, _core: object, before: Stored | None, after: Object) -> Callable[[], None]:
-        """Return what is to be done after a service was stored; see `Strategy.writing`."""
-
-        def hold() -> None:
-            if before is not None:
-                self.release(before.plain)
-            self.take(after)
-
-        return hold
-
-    def removed(self, _core: object, _strategy: Strategy, gone: Stored) -> None:
-        """Release the addresses and ports of a removed service."""
-        self.release(gone.plain)
-
-    def _assign_address(self, spec: Plain, old: Object) -> Iterator[Cause]:
-        asked = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
-        if not asked:
-            asked = self._free_address()
-        elif asked != _HEADLESS and asked != old.get("clusterIP"):
-            problem = self._problem(asked)
-            if problem:
-                value = json_text([asked])
-                yield Cause.invalid("spec.clusterIPs", value, f"failed to allocate IP {asked}: {problem}")
-        spec["clusterIP"] = asked
-        spec["clusterIPs"] = [asked, *(spec.get("clusterIPs") or ())[1:]]
-
-    def _problem(self, asked: str) -> str:
-        try:
-            is_inside = ipaddress.ip_address(asked) in SERVICE_RANGE
-        except ValueError:
-            return ""  # the service's own rules speak of it
-        if not is_inside:
-            return f"the provided network does not match the current range {SERVICE_RANGE}"
-        return "provided IP is already allocated" if asked in self._addresses else ""
-
-    def _free_address(self) -> str:
-        while True:
-            address = str(SERVICE_RANGE[self._next_address])
-            if address not in self._addresses:
-                return address
-            self._next_address += 1
-
-    def _assign_ports(self, spec: Plain, old: Object) -> Iterator[Cause]:
-        if spec.get("type") == "LoadBalancer" and not spec.get("allocateLoadBalancerNodePorts", True):
-            return
-        chosen: set[int] = set()
-        mine = _node_ports(old)
-        free = self._free_ports()
-        for index, port in enumerate(spec.get("ports") or ()):
-            asked = port.get("nodePort")
-            path = f"spec.ports[{index}].nodePort"
-            if not asked:
-                asked = next((one for one in free if one not in chosen), 0)
-                if not asked:
-                    raise internal_error("failed to allocate a nodePort: range is full")
-                port["nodePort"] = asked
-            elif asked not in NODE_PORTS:
-                valid = f"The range of valid ports is {NODE_PORTS[0]}-{NODE_PORTS[-1]}"
-                text = f"provided port is not in the valid range. {valid}"
-                yield Cause.invalid(path, str(asked), text)
-            elif asked in self._ports and asked not in mine:
-                yield Cause.invalid(path, str(asked), "provided port is already allocated")
-            chosen.add(asked)
-
-    def _free_ports(self) -> Iterator[int]:
-        """Yield the free node ports, the one after the last assigned first."""
-        first = NODE_PORTS[self._next_port]
-        for port in (*range(first, NODE_PORTS.stop), *range(NODE_PORTS.start, first)):
-            if port not in self._ports:
-                yield port
-
-
-def _keep_assigned(spec: Plain, old: Object) -> None:
-    """Keep what was assigned if an update leaves it out."""
-    if not old or old.get("type") == "ExternalName":
-        return
-    if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-        spec["clusterIP"], spec["clusterIPs"] = old.get("clusterIP", ""), list(old.get("clusterIPs") or ())
-    elif spec.get("clusterIP") and spec.get("clusterIPs") == old.get("clusterIPs"):
-        spec["clusterIPs"] = [spec["clusterIP"], *(spec.get("clusterIPs") or ())[1:]]
-    for name in ("ipFamilies", "ipFamilyPolicy"):
-        if name in old:
-            spec.setdefault(name, old[name])
-    if spec.get("type") not in ("NodePort", "LoadBalancer"):
-        return
-    ports = {(port.get("protocol"), port.get("port")): port.get("nodePort") for port in old.get("ports") or ()}
-    for port in spec.get("ports") or ():
-        had = ports.get((port.get("protocol"), port.get("port")))
-        if had and not port.get("nodePort"):
-            port["nodePort"] = had
-
-
-def _fill_in_families(spec: Plain) -> None:
-    is_bare = spec["clusterIP"] == _HEADLESS and not spec.get("selector")
-    spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if is_bare else ["IPv4"])
-    spec.setdefault("ipFamilyPolicy", "RequireDualStack" if is_bare else "SingleStack")
-
-
-def _addresses(service: Object) -> set[str]:
-    return {one for one in (service.get("spec") or {}).get("clusterIPs") or () if one != _HEADLESS}
-
-
-def _node_ports(spec: Object) -> set[int]:
-    return {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
+_DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
+_IP_MODES = ("Proxy", "VIP")
+_HINTS = "service.kubernetes.io/topology-aware-hints"
+_MODE = "service.kubernetes.io/topology-mode"
+_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+_LOAD_BALANCERS_ONLY = "may only be used when `type` is 'LoadBalancer'"
 
 
 def _fill_in(plain: Plain) -> None:
     spec: Plain = plain["spec"]
     kind = spec.setdefault("type", "ClusterIP")
-    if spec.setdefault("sessionAffinity", "None") == "ClientIP":
-        client = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
-        client.setdefault("timeoutSeconds", _STICKY_SECONDS)
+    affinity = spec.setdefault("sessionAffinity", "None")
+    if affinity == "None":
+        spec.pop("sessionAffinityConfig", None)
+    elif affinity == "ClientIP":
+        client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+        if client.get("timeoutSeconds") is None:
+            spec["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": _STICKY_SECONDS}}
     for port in spec.get("ports") or ():
         port.setdefault("protocol", "TCP")
         if port.get("targetPort") in (None, 0, ""):
             port["targetPort"] = port["port"]
-    if kind in ("NodePort", "LoadBalancer"):
+    if is_reachable(spec):
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if kind in ("ClusterIP", "NodePort", "LoadBalancer"):
         spec.setdefault("internalTrafficPolicy", "Cluster")
     if kind == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
+    if kind == "ExternalName" and spec.get("internalTrafficPolicy") in _TRAFFIC_POLICIES:
+        del spec["internalTrafficPolicy"]  # a server keeps it and does not show it
+
+
+def _fill_in_status(plain: Plain, _old: Object) -> None:
+    """An address of a load balancer is one of its own, unless the status says otherwise."""
+    balancer = section(section(plain, "status"), "loadBalancer")
+    if plain["spec"].get("type") == "LoadBalancer" and balancer.get("ingress"):
+        points = [
+            {**point, "ipMode": point.get("ipMode", "VIP")} if point.get("ip") else point
+            for point in balancer["ingress"]
+        ]
+        plain["status"] = {**plain["status"], "loadBalancer": {**balancer, "ingress": points}}
+
+
+# ---- rules ----------------------------------------------------------------------------------------------------------
 
 
 def _validate(service: Object, old: Object | None) -> Iterator[Cause]:
     spec = service["spec"]
     if old is not None:
-        if spec is old["spec"]:
+        if spec is old["spec"] and service["metadata"].get("annotations") == old["metadata"].get("annotations"):
             return
         yield from _change_causes(spec, old["spec"])
-    is_headless = spec.get("clusterIP") == "None"
-    kind = spec["type"]
-    if kind in ("LoadBalancer", "NodePort") and is_headless:
-        yield Cause.wrong("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
-    if kind == "ExternalName":
-        yield from _external_name_causes(spec)
+    annotations = service["metadata"].get("annotations") or {}
+    if _MODE in annotations and annotations.get(_HINTS, annotations[_MODE]) != annotations[_MODE]:
+        text = f"must match annotations[{_HINTS}] when both are specified"
+        yield Cause.wrong(f"metadata.annotations[{_MODE}]", annotations[_MODE], text)
+    yield from _type_causes(spec)
     ports = spec.get("ports") or ()
-    if not ports and not is_headless and kind != "ExternalName":
-        yield Cause.required("spec.ports")
     names: set[str] = set()
     for index, port in enumerate(ports):
         yield from _port_causes(port, f"spec.ports[{index}]", names, is_name_needed=len(ports) > 1)
     yield from label_causes(spec.get("selector"), "spec.selector")
-    if spec["sessionAffinity"] not in _AFFINITIES:
-        yield Cause.unsupported("spec.sessionAffinity", spec["sessionAffinity"], _AFFINITIES)
-    yield from _address_causes(spec)
-    if kind not in _TYPES:
-        yield Cause.unsupported("spec.type", kind, _TYPES)
-    yield from _duplicate_causes(ports)
+    yield from _affinity_causes(spec)
+    yield from cluster_ip_causes(spec, old["spec"] if old else None)
+    yield from _external_address_causes(spec, (old["spec"].get("externalIPs") if old else None) or ())
+    if spec["type"] not in _TYPES:
+        yield Cause.unsupported("spec.type", spec["type"], _TYPES)
+    yield from _node_port_causes(spec, ports)
+    yield from _source_range_causes(service, old)
+    yield from _load_balancer_causes(spec)
     yield from _traffic_causes(spec)
 
 
-def _address_causes(spec: Object) -> Iterator[Cause]:
-    for name in ("clusterIPs", "externalIPs"):
-        for index, address in enumerate(spec.get(name) or ()):
-            if name != "clusterIPs" or index or address != "None":
-                yield from Cause.all_wrong(f"spec.{name}[{index}]", address, formats.ip_address(address))
-
-
-def _traffic_causes(spec: Object) -> Iterator[Cause]:
-    for name in ("internalTrafficPolicy", "externalTrafficPolicy"):
-        if name in spec and spec[name] not in _TRAFFIC_POLICIES:
-            yield Cause.unsupported(f"spec.{name}", spec[name], _TRAFFIC_POLICIES)
-    is_reachable = spec["type"] in ("NodePort", "LoadBalancer") or spec.get("externalIPs")
-    if "externalTrafficPolicy" in spec and not is_reachable:
-        text = "may only be set for externally-accessible services"
-        yield Cause.wrong("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], text)
-
-
-def _change_causes(spec: Object, old: Object) -> Iterator[Cause]:
-    if "ExternalName" in (spec["type"], old.get("type")):
-        return
-    now, before = spec.get("clusterIPs") or [], old.get("clusterIPs") or []
-    if before and (not now or now[0] != before[0]):
-        yield Cause.wrong("spec.clusterIPs[0]", now, "may not change once set")
-
-
-def _external_name_causes(spec: Object) -> Iterator[Cause]:
-    if spec.get("clusterIP"):
-        yield Cause.forbidden("spec.clusterIPs", "may not be set for ExternalName services")
-    name = (spec.get("externalName") or "").removesuffix(".")
-    if name:
-        yield from Cause.all_wrong("spec.externalName", name, formats.subdomain(name))
-    else:
-        yield Cause.required("spec.externalName")
+def _type_causes(spec: Object) -> Iterator[Cause]:
+    kind = spec["type"]
+    if not spec.get("ports") and not is_headless(spec) and kind != "ExternalName":
+        yield Cause.required("spec.ports")
+    if kind in ("LoadBalancer", "NodePort") and is_headless(spec):
+        yield Cause.wrong("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
+    if kind == "ExternalName":
+        for name in ("clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            if spec.get(name):
+                yield Cause.forbidden(f"spec.{name}", "may not be set for ExternalName services")
+        host = (spec.get("externalName") or "").removesuffix(".")
+        if host:
+            yield from Cause.all_wrong("spec.externalName", host, formats.subdomain(host))
+        else:
+            yield Cause.required("spec.externalName")
 
 
 def _port_causes(port: Object, path: str, names: set[str], *, is_name_needed: bool) -> Iterator[Cause]:
@@ -277,9 +133,40 @@ def _port_causes(port: Object, path: str, names: set[str], *, is_name_needed: bo
         yield from port_number_causes(target, f"{path}.targetPort")
     else:
         yield from Cause.all_wrong(f"{path}.targetPort", target, formats.port_name(target))
+    protocol = port.get("appProtocol")
+    if protocol is not None:
+        yield from Cause.all_wrong(f"{path}.appProtocol", protocol, formats.label_key(protocol))
 
 
-def _duplicate_causes(ports: tuple[Object, ...] | list[Object]) -> Iterator[Cause]:
+def _affinity_causes(spec: Object) -> Iterator[Cause]:
+    affinity = spec["sessionAffinity"]
+    if affinity not in _AFFINITIES:
+        yield Cause.unsupported("spec.sessionAffinity", affinity, _AFFINITIES)
+    elif affinity == "ClientIP":
+        seconds = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"]
+        if not 0 < seconds <= _STICKY_SECONDS_MAX:
+            path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
+            yield Cause.wrong(path, seconds, f"must be greater than 0 and less than {_STICKY_SECONDS_MAX}")
+
+
+def _external_address_causes(spec: Object, had: Any) -> Iterator[Cause]:
+    for index, address in enumerate(spec.get("externalIPs") or ()):
+        path = f"spec.externalIPs[{index}]"
+        complaints = () if address in had else addresses.address(address)
+        yield from Cause.all_wrong(path, address, complaints or addresses.endpoint_address(address))
+
+
+def _node_port_causes(spec: Object, ports: Any) -> Iterator[Cause]:
+    if spec["type"] == "ClusterIP":
+        for index, port in enumerate(ports):
+            if port.get("nodePort"):
+                yield Cause.forbidden(f"spec.ports[{index}].nodePort", "may not be used when `type` is 'ClusterIP'")
+    outside: set[tuple[str, int]] = set()
+    for index, port in enumerate(ports):
+        key = (port["protocol"], port.get("nodePort", 0))
+        if key[1] and key in outside:
+            yield Cause.duplicate(f"spec.ports[{index}].nodePort", key[1])
+        outside.add(key)
     seen: set[tuple[str, int]] = set()
     for index, port in enumerate(ports):
         key = (port["protocol"], port["port"])
@@ -289,6 +176,154 @@ def _duplicate_causes(ports: tuple[Object, ...] | list[Object]) -> Iterator[Caus
             )
             yield Cause(f"spec.ports[{index}]", "FieldValueDuplicate", f"Duplicate value: {value}")
         seen.add(key)
+
+
+def _source_range_causes(service: Object, old: Object | None) -> Iterator[Cause]:
+    spec, path = service["spec"], "spec.LoadBalancerSourceRanges"
+    is_balancer = spec["type"] == "LoadBalancer"
+    ranges = spec.get("loadBalancerSourceRanges") or ()
+    if ranges:
+        if not is_balancer:
+            yield Cause.forbidden(path, _LOAD_BALANCERS_ONLY)
+        had = {one.strip() for one in (old["spec"].get("loadBalancerSourceRanges") if old else None) or ()}
+        for index, one in enumerate(text.strip() for text in ranges):
+            complaints = () if one in had else addresses.address_range(one)
+            yield from Cause.all_wrong(f"{path}[{index}]", one, complaints)
+        return
+    given = (service["metadata"].get("annotations") or {}).get(_RANGES)
+    if given is None:
+        return
+    path = f"metadata.annotations[{_RANGES}]"
+    if not is_balancer:
+        yield Cause.forbidden(path, _LOAD_BALANCERS_ONLY)
+    before = (old["metadata"].get("annotations") or {}).get(_RANGES) if old else None
+    if given != before and given.strip():
+        for one in given.strip().split(","):
+            yield from Cause.all_wrong(path, one.strip(), addresses.address_range(one.strip()))
+
+
+def _load_balancer_causes(spec: Object) -> Iterator[Cause]:
+    is_balancer = spec["type"] == "LoadBalancer"
+    if "allocateLoadBalancerNodePorts" in spec and not is_balancer:
+        yield Cause.forbidden("spec.allocateLoadBalancerNodePorts", _LOAD_BALANCERS_ONLY)
+    yield from _class_causes(spec)
+
+
+def _class_causes(spec: Object) -> Iterator[Cause]:
+    name = spec.get("loadBalancerClass")
+    if name is None:
+        return
+    if spec["type"] == "LoadBalancer":
+        yield from Cause.all_wrong("spec.loadBalancerClass", name, formats.label_key(name))
+    else:
+        yield Cause.forbidden("spec.loadBalancerClass", _LOAD_BALANCERS_ONLY)
+
+
+def _traffic_causes(spec: Object) -> Iterator[Cause]:
+    policy = spec.get("externalTrafficPolicy", "")
+    if policy and not is_reachable(spec):
+        text = "may only be set for externally-accessible services"
+        yield Cause.wrong("spec.externalTrafficPolicy", policy, text)
+    elif policy and policy not in _TRAFFIC_POLICIES:
+        yield Cause.unsupported("spec.externalTrafficPolicy", policy, _TRAFFIC_POLICIES)
+    port = spec.get("healthCheckNodePort", 0)
+    if needs_health_check(spec):
+        yield from port_number_causes(port, "spec.healthCheckNodePort")
+    elif port:
+        text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        yield Cause.wrong("spec.healthCheckNodePort", port, text)
+    inside = spec.get("internalTrafficPolicy", "Cluster")
+    if inside not in _TRAFFIC_POLICIES:
+        yield Cause.unsupported("spec.internalTrafficPolicy", inside, _TRAFFIC_POLICIES)
+    distribution = spec.get("trafficDistribution")
+    if distribution is not None and distribution not in _DISTRIBUTIONS:
+        yield Cause.unsupported("spec.trafficDistribution", distribution, _DISTRIBUTIONS)
+
+
+def _change_causes(spec: Object, old: Object) -> Iterator[Cause]:
+    if "ExternalName" not in (spec["type"], old.get("type")) and not (is_headless(spec) and is_headless(old)):
+        now, before = spec.get("clusterIPs") or [], old.get("clusterIPs") or []
+        for index in range(min(len(now), len(before)) if len(now) == len(before) else 1):
+            if now[index : index + 1] != before[index : index + 1]:
+                yield Cause.wrong(f"spec.clusterIPs[{index}]", now, "may not change once set")
+        if is_headless(spec) == is_headless(old):
+            now, before = spec.get("ipFamilies") or [], old.get("ipFamilies") or []
+            if now[:1] != before[:1]:
+                yield Cause.wrong("spec.ipFamilies[0]", now, "may not change once set")
+    name = spec.get("loadBalancerClass")
+    if old.get("type") == spec["type"] == "LoadBalancer" and name != old.get("loadBalancerClass"):
+        yield Cause.wrong("spec.loadBalancerClass", name, "may not change once set")
+    yield from _class_causes(spec)
+    port = "healthCheckNodePort"
+    if needs_health_check(spec) and needs_health_check(old) and spec.get(port) != old.get(port):
+        yield Cause.forbidden(f"spec.{port}", "field is immutable")
+
+
+def _status_causes(service: Object, old: Object) -> Iterator[Cause]:
+    points = section(section(service, "status"), "loadBalancer").get("ingress") or ()
+    path = "status.loadBalancer.ingress"
+    if points and service["spec"]["type"] != "LoadBalancer":
+        yield Cause.forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")
+        return
+    before = section(section(old, "status"), "loadBalancer").get("ingress") or ()
+    yield from load_balancer_causes(points, path, {point.get("ip") for point in before})
+
+
+def load_balancer_causes(points: Any, path: str, had: Any) -> Iterator[Cause]:
+    """Yield a cause for each rule that the points of a load balancer's status break; `had` are addresses it had."""
+    for index, point in enumerate(points):
+        here, address, host, mode = f"{path}[{index}]", point.get("ip"), point.get("hostname"), point.get("ipMode")
+        if address and address not in had:
+            yield from Cause.all_wrong(f"{here}.ip", address, addresses.address(address))
+        if mode is not None and not address:
+            yield Cause.forbidden(f"{here}.ipMode", "may not be specified when `ip` is not set")
+        elif mode is not None and mode not in _IP_MODES:
+            yield Cause.unsupported(f"{here}.ipMode", mode, _IP_MODES)
+        if host:
+            yield from Cause.all_wrong(f"{here}.hostname", host, formats.subdomain(host))
+            if addresses.parsed(host) is not None:
+                yield Cause.wrong(f"{here}.hostname", host, "must be a DNS name, not an IP address")
+
+
+def _warnings(service: Object, _old: object) -> Iterator[str]:
+    spec, kind = service["spec"], service["spec"]["type"]
+    outside = spec.get("externalIPs") or ()
+    if _HINTS in (service["metadata"].get("annotations") or {}):
+        yield f"annotation {_HINTS} is deprecated, please use {_MODE} instead"
+    if not is_headless(spec):
+        yield from _address_warnings(spec, "clusterIPs")
+    is_bare = kind == "ClusterIP" and spec.get("clusterIP") == "None"
+    if is_bare:
+        ignored = (
+            (spec.get("loadBalancerIP"), "loadBalancerIP"),
+            (outside, "externalIPs"),
+            (spec["sessionAffinity"] != "None", "SessionAffinity"),
+        )
+        yield from (f"spec.{name} is ignored for headless services" for given, name in ignored if given)
+    yield from _address_warnings(spec, "externalIPs")
+    if outside and not is_bare and kind != "ExternalName":
+        yield "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
+    if spec.get("loadBalancerIP"):
+        yield from addresses.address_warnings("spec.loadBalancerIP", spec["loadBalancerIP"])
+    for index, one in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        yield from addresses.range_warnings(f"spec.loadBalancerSourceRanges[{index}]", one)
+    told = (
+        (kind == "ExternalName" and outside, 'spec.externalIPs is ignored when spec.type is "ExternalName"'),
+        (
+            kind != "ExternalName" and spec.get("externalName"),
+            'spec.externalName is ignored when spec.type is not "ExternalName"',
+        ),
+        (
+            spec.get("trafficDistribution") == "PreferClose",
+            'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"',
+        ),
+    )
+    yield from (text for holds, text in told if holds)
+
+
+def _address_warnings(spec: Object, name: str) -> Iterator[str]:
+    for index, address in enumerate(spec.get(name) or ()):
+        yield from addresses.address_warnings(f"spec.{name}[{index}]", address)
 
 
 def _cells(service: Object, now: datetime) -> list[Any]:
@@ -328,13 +363,17 @@ def services() -> Strategy:
     ips = ServiceIps()
     return Strategy(
         selectable_fields=("spec.clusterIP", "spec.type"),
-        name_rule=formats.label_1035,
+        name_rule=formats.dns_label,
         defaults=_fill_in,
         allocate=ips.assign,
+        keep_status=_fill_in_status,
         validate=_validate,
+        validate_status=_status_causes,
+        warn=_warnings,
         cells=_cells,
         set_by_server=("spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"),
         writing=ips.writing,
         removed=ips.removed,
         deleted_is_shown=True,
+        creates_on_update=True,
     )

@@ -218,8 +218,8 @@ CHANGES: list[tuple[AnyResource, dict[str, Any], dict[str, Any], str]] = [
     (
         SERVICES,
         service(),
-        {"clusterIP": "10.96.9.9"},
-        'spec.clusterIPs[0]: Invalid value: ["10.96.9.9"]: may not change once set',
+        {"clusterIP": "10.0.9.9"},
+        'spec.clusterIPs[0]: Invalid value: ["10.0.9.9"]: may not change once set',
     ),
     (
         PODS,

@@ -1,0 +1,1 @@
+"""Ingresses, network policies, endpoints, and the addresses of services."""
