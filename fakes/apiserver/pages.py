@@ -20,6 +20,7 @@ from ctrlkit.fakes.apiserver.answers import document_answer, json_answer, text_a
 from ctrlkit.fakes.apiserver.openapi import Document, OpenApi
 from ctrlkit.fakes.apiserver.protobuf.openapi import JSON, accepted, encode
 from ctrlkit.fakes.tracker import Registry
+from ctrlkit.fakes.tracker.tokens import ISSUER
 
 _PLAIN = "text/plain; charset=utf-8"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
@@ -40,16 +41,11 @@ _PATHS = (
     "/openid/v1/jwks",
     "/version",
 )
-_ISSUER = "https://kubernetes.default.svc"
 _FOR_AN_HOUR = {hdrs.CACHE_CONTROL: "public, max-age=3600"}
 _YEAR = timedelta(days=365)
 
 Keys = Callable[[], Sequence[Mapping[str, Any]]]
 """Returns the public keys of a server's tokens, each as a JSON Web Key."""
-
-
-def _no_keys() -> Sequence[Mapping[str, Any]]:
-    return ()
 
 
 class Pages:
@@ -59,7 +55,7 @@ class Pages:
     Shape   `watches` returns how many watches are open, `keys` the public keys of its tokens.
     """
 
-    def __init__(self, registry: Registry, *, watches: Callable[[], int], keys: Keys = _no_keys) -> None:
+    def __init__(self, registry: Registry, *, watches: Callable[[], int], keys: Keys) -> None:
         self._registry = registry
         self._openapi = OpenApi(registry)
         self._watches = watches
@@ -157,7 +153,7 @@ def _health(request: web.BaseRequest, kind: str, check: list[str]) -> web.Respon
 
 def _issuer(url: str) -> dict[str, Any]:
     return {
-        "issuer": _ISSUER,
+        "issuer": ISSUER,
         "jwks_uri": f"{url}/openid/v1/jwks",
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],

@@ -113,7 +113,7 @@ class ApiServer:
         self._host = ""
         self._address = ""
         self._watches: set[asyncio.Timeout] = set()
-        self._pages = Pages(registry, watches=lambda: len(self._watches))
+        self._pages = Pages(registry, watches=lambda: len(self._watches), keys=getattr(transport, "token_keys", list))
 
     @property
     def url(self) -> str:

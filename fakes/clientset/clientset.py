@@ -199,6 +199,10 @@ class FakeClientset:
         async with perform(action) as lines:
             yield lines
 
+    def token_keys(self) -> list[dict[str, str]]:
+        """See Tracker.token_keys."""
+        return self.tracker.token_keys()
+
     def authenticate(self, token: str) -> str | None:
         """See Tracker.authenticate."""
         return self.tracker.authenticate(token)

@@ -70,6 +70,14 @@ class Issuer:
         account = kubernetes.pop("serviceaccount")
         return Account(kubernetes.pop("namespace"), account["name"], account["uid"], kubernetes)
 
+    def public_keys(self) -> list[dict[str, str]]:
+        """Return the keys by which tokens are checked, each as a JSON Web Key."""
+        numbers = self._key.public_key().public_numbers()
+        modulus, exponent = (
+            _base64(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (numbers.n, numbers.e)
+        )
+        return [{"use": "sig", "kty": "RSA", "kid": self._key_id, "alg": "RS256", "n": modulus, "e": exponent}]
+
     @cached_property
     def _key(self) -> RSAPrivateKey:
         from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - only who asks for tokens pays for it

@@ -129,6 +129,10 @@ class Tracker:
         """Have a runtime answer for the logs, commands and ports of pods; None: nobody does, as without kubelets."""
         self._core.runtime = runtime
 
+    def token_keys(self) -> list[dict[str, str]]:
+        """Return the public keys of the tokens that this server makes, each as a JSON Web Key."""
+        return self._core.tokens.public_keys()
+
     def authenticate(self, token: str) -> str | None:
         """Return the user name of the service account that a token of this server stands for, if it is still valid."""
         account = authenticate(self._core, token)

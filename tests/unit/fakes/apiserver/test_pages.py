@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +15,8 @@ from multidict import CIMultiDictProxy
 
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.model import Action, Verb
+from ctrlkit.model.kinds import SERVICE_ACCOUNTS
 
 pytestmark = pytest.mark.real_time
 
@@ -77,8 +81,40 @@ async def test_tokens_of_service_accounts_have_an_issuer() -> None:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
     }
-    status, headers, _ = await ask("/openid/v1/jwks")
+    status, headers, body = await ask("/openid/v1/jwks")
     assert (status, headers["Content-Type"]) == (200, "application/jwk-set+json")
+    (key,) = json.loads(body)["keys"]
+    assert {name: key[name] for name in ("use", "kty", "alg", "e")} == {
+        "use": "sig",
+        "kty": "RSA",
+        "alg": "RS256",
+        "e": "AQAB",
+    }
+
+
+def test_a_token_is_signed_by_the_key_that_is_published() -> None:
+    """Whoever checks a token by the published keys finds it good."""
+    tracker = Tracker()
+    tracker.create(SERVICE_ACCOUNTS, {"metadata": {"name": "bot", "namespace": "default"}})
+    action = Action(
+        verb=Verb.CREATE,
+        resource=SERVICE_ACCOUNTS,
+        namespace="default",
+        name="bot",
+        subresource="token",
+        body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
+    )
+    token = json.loads(tracker.call(action))["status"]["token"]
+    (key,) = tracker.token_keys()
+    head, claims, signature = token.split(".")
+    assert json.loads(decoded(head)) == {"alg": "RS256", "kid": key["kid"]}
+    number = pow(*(int.from_bytes(decoded(part), "big") for part in (signature, key["e"], key["n"])))
+    assert number.to_bytes(256, "big").endswith(hashlib.sha256(f"{head}.{claims}".encode()).digest())
+
+
+def decoded(text: str) -> bytes:
+    """The bytes of a text in base64url without padding."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 async def test_metrics_are_text_for_prometheus() -> None:
