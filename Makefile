@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS  ?= auto
 PARALLEL := --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test test-all judge lint bench bitcoind kubectl schemathesis openapi-spec-validator pythons clean help
+.PHONY: demo test test-all judge lint bench bitcoind kubectl schemathesis openapi-spec-validator pythons foreign clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -23,7 +23,7 @@ demo: $(READY) bitcoind  ## run a bitcoin network under our controller, with no 
 test: $(READY) bitcoind kubectl  ## run all tests  (ARGS="-k mesh")
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-test-all: $(READY) bitcoind kubectl schemathesis openapi-spec-validator pythons  ## run the long tests too: fuzzing, soaks, mutations
+test-all: $(READY) bitcoind kubectl schemathesis openapi-spec-validator pythons foreign  ## run the long tests too: fuzzing, soaks, mutations
 	@$(BIN)/python -m pytest -m "not judge" --hypothesis-profile=thorough --timeout=1800 $(PARALLEL) $(ARGS)
 
 judge: $(READY)  ## compare with a real control plane, whose programs are in $KUBEBUILDER_ASSETS
@@ -65,6 +65,9 @@ $(VENV)/openapi/bin/openapi-spec-validator: $(READY) constraints.txt
 
 pythons: $(READY)  ## make environments for the other Pythons of this machine, for make test-all
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m tests.support.pythons --into $(VENV)/pythons
+
+foreign: $(READY)  ## make environments for foreign clients of the API server: other libraries and languages, helm
+	@$(BIN)/python -m tests.foreign.environments --into $(VENV)/foreign
 
 clean:  ## remove all that was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

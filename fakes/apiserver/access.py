@@ -6,7 +6,8 @@ Access control of the API server: checks each request before anything else in it
     Origin and      must be absent: a browser sends Origin or Sec-Fetch-Site with the requests of a page, and this
     Sec-Fetch-Site  server serves no pages
     Authorization   the server's token, or one that it has made for a service account; none for health checks
-    Content-Type    required with every body: a browser sends a preflight before a page may send JSON, and it is refused
+    Content-Type    required with every body of a browser: it sends a preflight before a page may send JSON, and that is
+                    refused. Programs may leave it out, as at a real server; they are told by their User-Agent
 
 A server without TLS and token checks everything but the token. It listens on loopback only.
 """
@@ -29,8 +30,8 @@ from ctrlkit.manager.endpoints.options import is_loopback
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 _SHOWN_MAX = 100
-_WITHOUT_TYPE = "OpenAPI-Generator/"
-"""The User-Agent of the official Python client, which omits the type of JSON; a page cannot set it."""
+_BROWSER = "Mozilla/"
+"""How the User-Agent of every browser begins; a page that sets another one makes its browser ask first."""
 
 
 class Security(Enum):
@@ -81,7 +82,7 @@ class Access:
         Check a request to the server at `host`.
 
         Errors  BadRequest unless there is one Host; Forbidden for a foreign Host and for requests of web pages;
-                Unauthorized without the token; UnsupportedMediaType for a body without a Content-Type.
+                Unauthorized without the token; UnsupportedMediaType for a browser's body without a Content-Type.
         """
         _check_host(request, host)
         _check_page(request)
@@ -99,8 +100,9 @@ class Access:
 
 
 def _check_type(request: web.BaseRequest) -> None:
-    is_named = bool(request.headers.get(hdrs.CONTENT_TYPE))
-    if request.body_exists and not (is_named or request.headers.get(hdrs.USER_AGENT, "").startswith(_WITHOUT_TYPE)):
+    agent = request.headers.get(hdrs.USER_AGENT, "")
+    is_program = agent != "" and not agent.startswith(_BROWSER)
+    if request.body_exists and not (is_program or request.headers.get(hdrs.CONTENT_TYPE)):
         raise UnsupportedMediaType("name the type of the body in a Content-Type header, such as application/json")
 
 

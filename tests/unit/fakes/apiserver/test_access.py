@@ -199,7 +199,7 @@ def use_the_official_client(kubeconfig: Path) -> list[str]:
 
 @pytest.mark.real_time
 async def test_the_official_python_client_is_served(security: Security, tmp_path: Path) -> None:
-    """It reads the same kubeconfig, and sends JSON without a Content-Type, which nobody else may."""
+    """It reads the same kubeconfig, and sends JSON without a Content-Type."""
     async with serving(security) as served:
         served.server.write_kubeconfig(tmp_path / "kubeconfig")
         assert await asyncio.to_thread(use_the_official_client, tmp_path / "kubeconfig") == ["ADDED a 2"]
@@ -278,11 +278,19 @@ async def test_a_body_has_to_be_of_a_type_that_no_form_sends(
 ) -> None:
     """A browser lets a page send these to every server without asking it first."""
     async with serving(security) as served:
-        named = {"Content_Type": content_type} if content_type else {}
+        named = {"Content_Type": content_type} if content_type else {"User_Agent": "Mozilla/5.0 (X11; Linux x86_64)"}
         path = PATH if method == "POST" else f"{PATH}/a"
         said = await served.ask(method, path, A_CONFIG_MAP, **named, **served.with_token)
         assert (said.status, said.reason) == (415, "UnsupportedMediaType")
         assert served.names == []
+
+
+@pytest.mark.parametrize(("agent", "status"), [("python-requests/2.34.2", 201), ("curl/8.5.0", 201), ("", 415)])
+async def test_programs_may_leave_the_type_out(security: Security, agent: str, status: int) -> None:
+    """What they send is taken for JSON then; who has no name may be a browser that hides it."""
+    async with serving(security) as served:
+        said = await served.ask("POST", PATH, A_CONFIG_MAP, User_Agent=agent, **served.with_token)
+        assert said.status == status
 
 
 async def test_a_delete_without_a_body_needs_no_type(security: Security) -> None:

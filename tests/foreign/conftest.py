@@ -1,0 +1,75 @@
+"""A server for each test, and a way to run a program against it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+import pytest
+
+from tests.foreign.environments import FOLDER
+
+TIMEOUT_S: Final = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Runs programs against a server, in a folder of their own and with nothing of this machine's settings."""
+
+    kubeconfig: Path
+    folder: Path
+    namespace: str
+
+    def run(self, program: Path, *arguments: str | Path, **environ: str) -> list[str]:
+        """
+        Return the lines that a program printed; it must end with 0.
+
+        A program that is in .venv/foreign and has not been made there skips the test.
+        """
+        if FOLDER in program.parents and not program.exists():
+            pytest.skip(f"`make foreign` has not made the environment {program.relative_to(FOLDER).parts[0]}")
+        done = subprocess.run(
+            [program, *arguments],
+            cwd=self.folder,
+            env=self._environ() | environ,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-6000:]}"
+        return done.stdout.replace(self.namespace, "NAMESPACE").splitlines()
+
+    def python(self, environment: str, name: str, *arguments: str) -> list[str]:
+        """Return the lines that a program of python/ printed, run in an environment; `""` is the tests' own."""
+        interpreter = FOLDER / environment / "bin" / "python" if environment else Path(sys.executable)
+        return self.run(interpreter, Path(__file__).parent / "python" / name, *arguments)
+
+    def _environ(self) -> dict[str, str]:
+        settings = {"HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig), "NAMESPACE": self.namespace}
+        return settings | {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@pytest.fixture(params=["apiserver", pytest.param("control_plane", marks=pytest.mark.judge)])
+def stranger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stranger]:
+    """Programs meet `ctrlkit apiserver`, a process of its own; and, under `make judge`, a real kube-apiserver."""
+    namespace = f"foreign-{token_hex(3)}"
+    if request.param == "control_plane":
+        plane = request.getfixturevalue("control_plane")
+        yield Stranger(Path(plane.kubeconfig), tmp_path, namespace)
+        return
+    kubeconfig = tmp_path / "kubeconfig"
+    command = [sys.executable, "-m", "ctrlkit", "apiserver", "--kubeconfig", str(kubeconfig)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline().startswith("ready ")
+            yield Stranger(kubeconfig, tmp_path, namespace)
+        finally:
+            server.terminate()

@@ -1,0 +1,69 @@
+"""@kubernetes/client-node, client-go and controller-runtime."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.foreign.conftest import Stranger
+from tests.foreign.environments import FOLDER, node_program
+
+pytestmark = [pytest.mark.long, pytest.mark.real_time, pytest.mark.timeout(600)]
+
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+
+
+def test_client_node(stranger: Stranger) -> None:
+    """Typed objects, each patch, an informer, a kind of one's own, log and exec."""
+    node, modules = node_program(), FOLDER / "node" / "node_modules"
+    if node is None or not modules.exists():
+        pytest.skip("`make foreign` has not made the environment node")
+    program = shutil.copy(Path(__file__).parent / "node" / "client.mjs", stranger.folder)
+    (stranger.folder / "node_modules").symlink_to(modules)
+    assert stranger.run(node, program) == [
+        "deployment: RollingUpdate 0 true",
+        "service: ClusterIP",
+        "secret: aGk=",
+        'informed: add {"k":"1"}',
+        'informed: update {"k":"2"}',
+        'informed: update {"k":"2","m":"3"}',
+        'informed: update {"k":"2","m":"3","s":"4"}',
+        'informed: update {"k":"5","m":"3","s":"4"}',
+        'informed: delete {"k":"5","m":"3","s":"4"}',
+        "cached: 0",
+        "train: 3 1",
+        "log: 404",
+        "exec: true",
+        "absent: 404",
+    ]
+
+
+@pytest.mark.parametrize("accept", [PROTOBUF, f"{PROTOBUF},application/json"])
+def test_client_go_in_protobuf(stranger: Stranger, accept: str) -> None:
+    """Typed clients, typed apply, scale, eviction, leader election: bodies in protobuf, answers as Accept says."""
+    assert stranger.run(FOLDER / "go" / "typed", ACCEPT=accept) == [
+        "configmap: [MODIFIED MODIFIED MODIFIED MODIFIED MODIFIED DELETED]",
+        "deployment: 4 side 5 <nil>",
+        "others: ClusterIP true sesame Opaque 6",
+        "pod: 1 BestEffort evicted true",
+        "exec: refused",
+        "election: held by go",
+        'election: released ""',
+    ]
+
+
+@pytest.mark.parametrize("content", ["json", "protobuf", "cbor"])
+def test_a_controller_with_client_go(stranger: Stranger, content: str) -> None:
+    """Informer, queue and apply, whatever the content type: CBOR is asked for, and JSON is what comes."""
+    assert stranger.run(FOLDER / "go" / "controller", CONTENT=content) == [
+        "ADDED a 1 of ConfigMap",
+        "MODIFIED a 2 of ConfigMap",
+        "DELETED a 2 of ConfigMap",
+    ]
+
+
+def test_an_operator_with_controller_runtime(stranger: Stranger) -> None:
+    """Its manager takes a Lease, its cache fills, and its reconciler keeps child, status and finalizer."""
+    assert stranger.run(FOLDER / "go" / "manager") == ["reconciled: 5 Site", "deleted: true"]
