@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.errors import BadRequest, Invalid
+from ctrlkit.errors import ApiError, BadRequest, Invalid
 from ctrlkit.fakes.apiserver.requests import duplicate_fields
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.notices import notice, noticed
@@ -179,6 +179,7 @@ async def test_metadata_that_is_no_object_is_refused_whoever_writes_it(
     action = Action(
         verb=verb, resource=resource, namespace="default", name=name, body=body, patch_type=patch_type, options=options
     )
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(ApiError) as caught:
         Tracker().call(action)
-    assert "Go struct field" in caught.value.message
+    said = (500, ".metadata: expected map, got &{") if verb is Verb.PATCH else (400, "Go struct field")
+    assert (caught.value.code, said[1] in caught.value.message) == (said[0], True)
