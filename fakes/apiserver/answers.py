@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from ctrlkit.fakes.apiserver.protobuf import ENVELOPES, Envelopes
 from ctrlkit.fakes.apiserver.requests import Target
 from ctrlkit.fakes.apiserver.tables import Include, Tables
 from ctrlkit.fakes.apiserver.yaml_text import to_yaml
+from ctrlkit.fakes.clientset.faults import Overloaded
 from ctrlkit.fakes.tracker.verbs.partial import metadata_event, metadata_only
 from ctrlkit.model import Verb
 
@@ -93,6 +95,13 @@ def media_answer(body: object, media: Media, *, parameters: str = "") -> web.Res
     return document_answer(document, content_type=media.value + parameters)
 
 
+_PRIORITY_AND_FAIRNESS = {
+    "X-Kubernetes-PF-FlowSchema-UID": str(uuid.uuid4()),
+    "X-Kubernetes-PF-PriorityLevel-UID": str(uuid.uuid4()),
+}
+"""What names the queue that was full. Nothing is queued here, so it is none of the objects."""
+
+
 def status_answer(error: ApiError, accept: str = "", *, allow: Sequence[str] = ()) -> web.Response:
     """Return an error as a Status with its HTTP code; `allow` are the methods that the path supports."""
     headers = {}
@@ -100,6 +109,10 @@ def status_answer(error: ApiError, accept: str = "", *, allow: Sequence[str] = (
         headers["Retry-After"] = str(max(int(error.retry_after_s), 1))
     if error.code == 405 and allow:
         headers["Allow"] = ", ".join(allow)
+    if isinstance(error, Overloaded):
+        answer = text_answer(f"{error.message}\n", status=error.code)
+        answer.headers.update(headers | _PRIORITY_AND_FAIRNESS)
+        return answer
     media = media_of_status(accept)
     document = as_media(msgspec.json.encode(_status_of(error)), media)
     answer = document_answer(document, status=error.code, content_type=media.value)

@@ -24,6 +24,7 @@ from ctrlkit.errors import (
     Expired,
     ServiceUnavailable,
     StreamBroken,
+    TooManyRequests,
     Unreachable,
 )
 from ctrlkit.fakes.clientset.calls import Calls
@@ -39,7 +40,12 @@ WatchInterceptor = Callable[
 """Wraps a watch in the same way."""
 
 _EVIDENCE: Final = "scripted fault"
+_TOO_MANY: Final = "Too many requests, please try again later."
 _DOWN: Final = "the server is currently unable to handle the request"
+
+
+class Overloaded(TooManyRequests):
+    """The 429 of priority and fairness, which is no Status on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,14 @@ class Faults:
         fault = self._add(calls, _Fail(error or ServiceUnavailable(_DOWN)), None, lasts)
         self.cut_watches(calls)
         return fault
+
+    def overload(self, calls: Calls = Calls(), *, times: int | None = 1, retry_after_s: int = 1) -> Fault:  # noqa: B008
+        """
+        Turn calls away with 429 before they are performed, as priority and fairness does while too many are waiting.
+
+        Over HTTP the answer is plain text with Retry-After, and no Status, as a real server's is.
+        """
+        return self._add(calls, _Fail(Overloaded(_TOO_MANY, retry_after_s=retry_after_s)), times)
 
     # ---- watches ----------------------------------------------------------------------------------------------------
 

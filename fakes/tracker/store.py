@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from ctrlkit.errors import ApiError
+from ctrlkit.fakes.tracker.refusals import plain_failure
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, decode, encode
 from ctrlkit.model import ObjectKey
 
@@ -28,6 +30,20 @@ KEPT_BYTES = 128 * 1024 * 1024
 
 LARGE_BYTES = 16 * 1024
 """Above this size, the parsed form and the watch line of an object are shared, and dropped with its next version."""
+
+
+OBJECT_BYTES_MAX = 1536 * 1024
+"""The largest object that etcd takes. A real server counts built-in kinds in protobuf, which is a little shorter."""
+
+_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
+"""The largest message that a server sends to etcd."""
+
+
+def _too_large(size_bytes: int) -> ApiError:
+    if size_bytes > _MESSAGE_BYTES_MAX:
+        fact = f"trying to send message larger than max ({size_bytes} vs. {_MESSAGE_BYTES_MAX})"
+        return plain_failure(f"rpc error: code = ResourceExhausted desc = {fact}")
+    return plain_failure("etcdserver: request is too large")
 
 
 class Stored:
@@ -290,10 +306,16 @@ class Store:
         return tuple(self._collections.values())
 
     def write(self, identity: Identity, key: ObjectKey, plain: Mapping[str, Any]) -> Stored:
-        """Store a new state of an object at the next version, which is set in its metadata."""
+        """
+        Store a new state of an object at the next version, which is set in its metadata.
+
+        Errors  ApiError (code 500) for an object that is too large for etcd, as a real server says it.
+        """
         version = self.version + 1
         metadata = plain["metadata"] | {"resourceVersion": str(version)}
         stored = Stored(key, version, encode_tail({**plain, "metadata": metadata}))
+        if len(stored.tail) > OBJECT_BYTES_MAX:
+            raise _too_large(len(stored.tail))
         collection = self.collection(identity)
         self.version = version  # from here on nothing can fail
         collection.put(Change(version, key, collection.find(key), stored))

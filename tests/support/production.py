@@ -19,7 +19,6 @@ ROOT: Final = Path(__file__).parents[2]
 EXTRAS: Final = (
     "colorama",
     "cryptography",
-    "jsonpatch",
     "jsonpointer",
     "jsonschema_rs",
     "kubernetes",

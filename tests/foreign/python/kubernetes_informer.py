@@ -36,7 +36,13 @@ def elected(coordination):
 
     def lead():
         lease = coordination.read_namespaced_lease("leader", SPACE)
-        print("holds:", lease.spec.holder_identity, lease.spec.lease_duration_seconds, lease.spec.lease_transitions, flush=True)
+        print(
+            "holds:",
+            lease.spec.holder_identity,
+            lease.spec.lease_duration_seconds,
+            lease.spec.lease_transitions,
+            flush=True,
+        )
         os._exit(0)  # a leader of this library leads until its process ends
 
     lock = LeaseLock("leader", SPACE, "python")

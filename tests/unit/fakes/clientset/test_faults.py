@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
 from ctrlkit import clock
 from ctrlkit.client import Client
-from ctrlkit.errors import Conflict, NotFound, ServiceUnavailable, StreamBroken, Unreachable
+from ctrlkit.errors import Conflict, NotFound, ServiceUnavailable, StreamBroken, TooManyRequests, Unreachable
 from ctrlkit.fakes import FakeClientset
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.clientset.calls import Calls
@@ -220,3 +221,22 @@ async def test_over_http_the_same_faults_are_seen(clientset: FakeClientset) -> N
         with pytest.raises(Unreachable):
             await client.create(CONFIG_MAPS, config_map("two"))
         assert clientset.tracker.get(CONFIG_MAPS, "demo/two")
+
+
+@pytest.mark.real_time
+async def test_an_overloaded_server_turns_calls_away_as_priority_and_fairness_does(clientset: FakeClientset) -> None:
+    """In plain text with Retry-After; the client waits and tries again, and the call is performed once."""
+    fault = clientset.faults.overload(GET, times=1)
+    with pytest.raises(TooManyRequests, match="Too many requests, please try again later") as refused:
+        await clientset.client.get(CONFIG_MAPS, "demo/one")
+    assert (refused.value.retry_after_s, fault.hits) == (1, 1)
+
+    clientset.faults.overload(GET, times=2)
+    server = ApiServer(clientset, clientset.tracker.registry, security=Security.INSECURE)
+    async with server.serve() as running, aiohttp.ClientSession(running.url) as session:
+        async with session.get("/api/v1/namespaces/demo/configmaps/one") as answer:
+            assert (answer.status, answer.content_type, answer.headers["Retry-After"]) == (429, "text/plain", "1")
+            assert await answer.text() == "Too many requests, please try again later.\n"
+            assert answer.headers["X-Kubernetes-PF-FlowSchema-UID"]
+        async with RestTransport(Endpoint(server=running.url)) as transport:
+            assert (await Client(transport).get(CONFIG_MAPS, "demo/one"))["data"] == {"a": "1"}

@@ -396,3 +396,29 @@ async def test_a_finalizer_without_a_domain_is_told_of_once_for_custom_objects()
     assert texts == [told.format("a.b", " including a path (/)")]
     with pytest.raises(Invalid, match="name is neither a standard finalizer name nor is it fully qualified"):
         tracker.create(CONFIG_MAPS, config_map(metadata={"finalizers": ["mine"]}))
+
+
+@pytest.mark.parametrize(
+    ("size_mb", "text"),
+    [
+        (1.45, ""),
+        (1.6, "etcdserver: request is too large"),
+        (2.6, "rpc error: code = ResourceExhausted desc = trying to send message larger than max "),
+    ],
+)
+async def test_an_object_fits_into_etcd(size_mb: float, text: str) -> None:
+    """1.5 MiB of it; a real server says what etcd says, with the code 500 and no reason, and nothing is stored."""
+    tracker = Tracker()
+    before = tracker.version
+    body = stateful_set(0)
+    env = [{"name": "X", "value": "x" * int(size_mb * 1024 * 1024)}]
+    template = body["spec"]["template"]
+    containers = [{**container, "env": env} for container in template["spec"]["containers"]]
+    body["spec"] = {**body["spec"], "template": {**template, "spec": {**template["spec"], "containers": containers}}}
+    if not text:
+        assert tracker.create(STATEFULSETS, body)
+        return
+    with pytest.raises(ApiError, match=text) as refused:
+        tracker.create(STATEFULSETS, body)
+    assert (refused.value.code, refused.value.reason) == (500, "")
+    assert tracker.version == before
