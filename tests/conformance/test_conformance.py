@@ -32,6 +32,7 @@ NAMES = (
     "ours_events",
     "ours_pods",
     "ours_protocol",
+    "ours_small_kinds",
     "ours_workloads",
     "patch",
     "patch_deep",
