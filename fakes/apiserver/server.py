@@ -246,7 +246,9 @@ class ApiServer:
                 document_answer(document, status=status, content_type=representation.content_type), texts
             )
         except ApiError as error:
-            return with_warnings(status_answer(error, _accept(request), allow=target.methods), texts)
+            # a refusal keeps only what is said of the kind, not of the body
+            said = [text for text in texts if text == target.served.deprecated]
+            return with_warnings(status_answer(error, _accept(request), allow=target.methods), said)
 
     async def _open(self, request: web.BaseRequest, action: Action) -> web.StreamResponse:
         """Send a text or carry a connection until the transport ends it, the client leaves, or the server stops."""

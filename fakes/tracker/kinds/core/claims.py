@@ -13,7 +13,6 @@ from ctrlkit.fakes.tracker.kinds.storage.volumes import (
     VOLUME_MODES,
     access_mode_causes,
     class_of,
-    selected_by_name,
     shown_modes,
 )
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
@@ -226,8 +225,6 @@ PERSISTENT_VOLUME_CLAIMS = Strategy(
     validate_status=_status_causes,
     warn=_warnings,
     cells=_cells,
-    selectable_fields=("name",),
-    selected_value=selected_by_name,
     set_by_server=("metadata.finalizers", "spec.dataSource", "spec.dataSourceRef", "spec.storageClassName"),
     deleted_is_shown=True,
 )

@@ -16,7 +16,6 @@ from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause, json_text, struct_text
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
-from ctrlkit.model import value_at
 
 ACCESS_MODES: Mapping[str, str] = {
     "ReadOnlyMany": "ROX",
@@ -218,11 +217,6 @@ def class_of(thing: Object) -> str:
     return str(noted if noted is not None else section(thing, "spec").get("storageClassName") or "")
 
 
-def selected_by_name(thing: Object, path: str) -> Any:
-    """Return what a field selector compares where `name` stands for the object's name."""
-    return name_of(thing) if path == "name" else value_at(thing, path)
-
-
 def _cells(volume: Object, now: datetime) -> list[Any]:
     spec, status = section(volume, "spec"), section(volume, "status")
     claim = spec.get("claimRef")
@@ -250,8 +244,6 @@ PERSISTENT_VOLUMES = Strategy(
     validate_status=lambda *_: (),
     warn=_warnings,
     cells=_cells,
-    selectable_fields=("name",),
-    selected_value=selected_by_name,
     set_by_server=("metadata.finalizers",),
     deleted_is_shown=True,
 )

@@ -33,7 +33,8 @@ def test_a_load_balancer_gets_ports_and_loses_them_with_its_type() -> None:
     tracker = Tracker()
     spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}
     made = create(tracker, "v1", "Service", "lb", spec=spec)
-    assert made.at("spec.healthCheckNodePort") and made.at("spec.ports")[0]["nodePort"]
+    assert made.at("spec.healthCheckNodePort")
+    assert made.at("spec.ports")[0]["nodePort"]
 
     plain = made.to_plain() if hasattr(made, "to_plain") else dict(made)
     plain["spec"] = {**plain["spec"], "type": "ClusterIP"}
@@ -111,7 +112,8 @@ def test_an_access_review_is_answered_and_not_stored() -> None:
     answer = tracker.create(reviews, {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}})
     assert answer.at("status.allowed") is True
     served = tracker.registry.find_kind("authorization.k8s.io/v1", "SelfSubjectAccessReview")
-    assert served is not None and not served.supports(Verb.LIST)
+    assert served is not None
+    assert not served.supports(Verb.LIST)
 
 
 def test_each_request_for_endpoints_is_warned_about() -> None:
