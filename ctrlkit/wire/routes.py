@@ -79,7 +79,8 @@ def check_action(action: Action) -> None:
 
 
 def _problem(action: Action) -> str:
-    for word in ("namespace", "name", "subresource"):
+    is_named_in_body = action.verb is Verb.CREATE and not action.subresource
+    for word in ("namespace", "subresource") if is_named_in_body else ("namespace", "name", "subresource"):
         text = getattr(action, word)
         if text in (".", "..") or "/" in text or "%" in text:
             return f"{word} {text!r} may not be '.', '..' or hold '/' or '%'"

@@ -24,6 +24,7 @@ from ctrlkit.fakes.tracker.ownership.managed_fields import MANAGER_BYTES_MAX
 from ctrlkit.fakes.tracker.refusals import json_text, unreadable_patch
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
 from ctrlkit.fakes.tracker.schema.go_text import go_text
+from ctrlkit.fakes.tracker.schema.typed import json_type
 from ctrlkit.fakes.tracker.verbs.json_patch import unknown_fields
 from ctrlkit.fakes.tracker.verbs.malformed import json_problem
 from ctrlkit.model import Action, AnyResource, PatchType, Verb
@@ -214,6 +215,8 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
         query.insert(0, ("watch", "true"))
         above, _, last = path.rstrip("/").rpartition("/")
         path, name = (path, "") if last == served.resource.plural else (above, unquote(last))
+    if request.method in ("POST", "PUT") and body and body.strip() == b"null":
+        body = b"{}"  # which Go's decoder makes of it
     action = to_action(request.method, path, query, headers, body, resolve)
     action = replace(action, name=name) if name else action
     check_options(action, url.query, body, content_type_of(request))
@@ -277,7 +280,7 @@ def _check_body(request: web.BaseRequest, body: bytes, served: Strategy) -> None
     if content_type not in accepted:
         raise _unknown_format(accepted)
     if content_type.endswith("json"):
-        problem = _json_problem(body)
+        problem = _json_problem(body) or ("" if is_patch else _no_object(body))
         if problem:
             strictness = request.rel_url.query.get("fieldValidation", "")
             raise BadRequest(_refusal(problem, body, served, content_type if is_patch else "", strictness))
@@ -293,6 +296,18 @@ def _json_problem(body: bytes) -> str:
     except msgspec.DecodeError:
         return json_problem(body)
     return ""
+
+
+_OBJECT_STARTS = (b"{", b"n", b"")
+"""How a body begins that is an object, null, or empty."""
+
+
+def _no_object(body: bytes) -> str:
+    """What Go's decoder says of a JSON text that is no object, "" of one that is, or null."""
+    if body.lstrip()[:1] in _OBJECT_STARTS:
+        return ""
+    wanted = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+    return f"json: cannot unmarshal {json_type(json.loads(body))} into Go value of type {wanted}"
 
 
 def _unknown_format(accepted: Iterable[str]) -> UnsupportedMediaType:
@@ -343,9 +358,12 @@ def _unknown_resource() -> NotFound:
     return NotFound("the server could not find the requested resource")
 
 
-def check_duplicates(action: Action, body: bytes | None, content_type: str) -> None:
+def check_duplicates(action: Action, body: bytes | None, content_type: str, served: Strategy) -> Action:
     """
-    Warn of duplicate fields in a JSON body, of which the last one counts, and of fields no JSON patch has.
+    Warn of duplicate fields in a JSON body and of fields no JSON patch has.
+
+    Returns the Action, with duplicates of a built-in kind's fields merged as Go's decoder does: objects by field, of
+    anything else the last one counts.
 
     Errors  BadRequest, or Invalid for a patch, if field validation is strict.
     """
@@ -353,16 +371,19 @@ def check_duplicates(action: Action, body: bytes | None, content_type: str) -> N
     if body and action.patch_type is PatchType.APPLY and strictness != "Ignore":
         _check_applied(body, strictness)
     is_json = content_type.endswith("json") and action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH)
-    if not body or not is_json or strictness == "Ignore":
-        return
+    if not body or not is_json:
+        return action
     texts = [f'duplicate field "{path}"' for path in dict.fromkeys(duplicate_fields(body))]
     if action.patch_type is PatchType.JSON:
         texts += [f'unknown field "{path}"' for path in unknown_fields(action.body)]
         texts = [f"json patch {text}" for text in texts]
     if texts and strictness == "Strict":
         raise _strict_refusal(action, f"strict decoding error: {', '.join(texts)}")
-    for text in texts:
-        notice(text)
+    if strictness != "Ignore":
+        for text in texts:
+            notice(text)
+    is_merged = texts and action.verb is not Verb.PATCH and not served.custom
+    return replace(action, body=_merged(json.loads(body, object_pairs_hook=_Pairs))) if is_merged else action
 
 
 def _check_applied(body: bytes, strictness: str) -> None:
@@ -404,6 +425,16 @@ def duplicate_fields(body: bytes) -> list[str]:
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object with its duplicate fields."""
+
+
+def _merged(value: Any) -> Any:
+    if isinstance(value, _Pairs):
+        merged: dict[str, Any] = {}
+        for name, inner in value:
+            found, known = _merged(inner), merged.get(name)
+            merged[name] = known | found if isinstance(known, dict) and isinstance(found, dict) else found
+        return merged
+    return [_merged(one) for one in value] if isinstance(value, list) else value
 
 
 def _duplicates(value: Any, path: str) -> Iterator[str]:

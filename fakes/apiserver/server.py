@@ -235,7 +235,8 @@ class ApiServer:
             if action.verb is Verb.WATCH:
                 return await self._stream(request, action, representation)
             with noticed() as texts:
-                deeply(lambda: check_duplicates(action, body, content_type_of(request)))
+                check = functools.partial(check_duplicates, action, body, content_type_of(request), target.served)
+                action = deeply(check)
                 answer = await self._transport.do(action)
             is_made = action.verb is Verb.CREATE or isinstance(answer, Made)
             if is_made and not (action.subresource or action.options.dry_run):

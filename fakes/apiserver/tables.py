@@ -36,7 +36,8 @@ class Include(Enum):
         try:
             return cls(text or "Metadata")
         except ValueError:
-            raise BadRequest(f'unrecognized includeObject value: "{text[:64]}"') from None
+            fact = f"includeObject: Invalid value: \"{text[:64]}\": must be 'Metadata', 'Object', 'None', or empty"
+            raise BadRequest(f"Unable to convert to Table as requested: {fact}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Tables:
 
     served: Strategy
     include: Include
+    api_version: str = META_VERSION
 
     def of(self, answer: bytes, now: datetime) -> bytes:
         """Convert an object or a list; a Status stays as it is."""
@@ -75,7 +77,7 @@ class Tables:
         kept = ("resourceVersion", "continue", "remainingItemCount") if is_list else ("resourceVersion",)
         return {
             "kind": "Table",
-            "apiVersion": META_VERSION,
+            "apiVersion": self.api_version,
             "metadata": {name: metadata[name] for name in kept if metadata.get(name)},
             "columnDefinitions": columns,
             "rows": [{"cells": self.cells(thing, now), "object": self._row_object(thing)} for thing in things],
@@ -95,7 +97,7 @@ class Tables:
             case Include.NONE:
                 return None
             case Include.METADATA:
-                return self._without_annotations(partial_object(thing))
+                return self._without_annotations(partial_object(thing)) | {"apiVersion": self.api_version}
             case Include.OBJECT:
                 return _with_kind(thing, self.served.resource)
 

@@ -89,7 +89,11 @@ async def _ask(session: aiohttp.ClientSession, step: Step, kept: Mapping[str, st
     path = _filled(step["path"], kept)
     async with session.request(step["method"], path, data=data, headers=headers) as reply:
         content = await reply.read()
-    answer = {"status": reply.status, "contentType": reply.content_type, "body": _body(step, reply, content)}
+    answer = {
+        "status": reply.status,
+        "contentType": reply.headers.get("Content-Type", "").partition(";")[0],
+        "body": _body(step, reply, content),
+    }
     warnings = reply.headers.getall("Warning", [])
     if warnings:
         answer["warning"] = warnings[0] if len(warnings) == 1 else warnings

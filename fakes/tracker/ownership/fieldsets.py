@@ -25,6 +25,7 @@ SELF = "."
 LEAF: FieldSet = {}
 """A member without steps; shared, as sets are never changed."""
 
+_KINDS_OF_STEPS = ".fkvi"
 _ONLY_SELF: FieldSet = {SELF: LEAF}
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -49,6 +50,23 @@ def union(one: FieldSet, other: FieldSet) -> FieldSet:
         else:
             merged[step] = union(mine, theirs)
     return merged
+
+
+def in_order(fields: FieldSet) -> FieldSet:
+    """
+    Return the same set in a server's order: fields by name, then items by their keys, by value, and by number.
+
+    >>> in_order({"f:b": {"k:{}": {}, "f:x": {}, ".": {}}, "f:a": {}})
+    {'f:a': {}, 'f:b': {'.': {}, 'f:x': {}, 'k:{}': {}}}
+    """
+    below = {step: in_order(inner) if inner else inner for step, inner in fields.items()}
+    steps = sorted(below, key=_rank)
+    is_same = all(below[step] is fields[step] for step in below) and steps == list(fields)
+    return fields if is_same else {step: below[step] for step in steps}
+
+
+def _rank(step: str) -> tuple[int, str]:
+    return (_KINDS_OF_STEPS.find(step[0]), step)
 
 
 def difference(one: FieldSet, other: FieldSet) -> FieldSet:

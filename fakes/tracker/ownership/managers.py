@@ -14,7 +14,14 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, difference, from_fields_v1, intersection, union
+from ctrlkit.fakes.tracker.ownership.fieldsets import (
+    FieldSet,
+    difference,
+    from_fields_v1,
+    in_order,
+    intersection,
+    union,
+)
 
 Entry = dict[str, Any]
 Entries = Sequence[Entry]
@@ -40,7 +47,7 @@ def make_entry(
     if time:
         entry["time"] = time
     entry["fieldsType"] = "FieldsV1"
-    entry["fieldsV1"] = fields
+    entry["fieldsV1"] = in_order(fields)
     if subresource:
         entry["subresource"] = subresource
     return entry
@@ -100,7 +107,7 @@ def after_update(entries: Entries, by: Entry, removed: FieldSet) -> Entries:
         before = find(left, by)
         if before is not None:
             left.remove(before)
-            by = by | {"fieldsV1": union(before["fieldsV1"], fields)}
+            by = by | {"fieldsV1": in_order(union(before["fieldsV1"], fields))}
         left.append(by)
     return _in_order(_capped(left))
 
@@ -162,7 +169,7 @@ def _capped(entries: list[Entry]) -> list[Entry]:
         entries.remove(entry)
         merged = {name: value for name, value in entry.items() if name != "subresource"} | {
             "manager": _ANCIENT,
-            "fieldsV1": union(first["fieldsV1"], entry["fieldsV1"]),
+            "fieldsV1": in_order(union(first["fieldsV1"], entry["fieldsV1"])),
         }
         buckets[version] = merged
         entries.append(merged)

@@ -12,13 +12,13 @@ import functools
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ctrlkit.fakes.releases import go_type
 from ctrlkit.fakes.tracker.schema.forms import FORMS
 from ctrlkit.fakes.tracker.schema.go_text import decoded_type
 from ctrlkit.fakes.tracker.schema.quantities import canonical
+from ctrlkit.fakes.tracker.schema.times import MICROSECONDS, SECONDS, NoTime, canonical_time
 from ctrlkit.fakes.tracker.schema.types import Field, Types, types_of
 from ctrlkit.model import AnyResource
 
@@ -377,13 +377,9 @@ def _read_time(word: Word, value: Any, path: Path, owner: str, unknown: list[str
     if (_SECONDS if word.word == "t" else _MICROSECONDS).fullmatch(value):
         return value
     try:
-        when = datetime.fromisoformat(value)
-    except ValueError:
-        when = None
-    if when is None or when.tzinfo is None:
-        form = "2006-01-02T15:04:05Z07:00" if word.word == "t" else "2006-01-02T15:04:05.000000Z07:00"
-        raise DoesNotFit(f'parsing time "{value}" as "{form}": cannot parse "{value}" as "2006"')
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ" if word.word == "t" else "%Y-%m-%dT%H:%M:%S.%fZ")
+        return canonical_time(value, SECONDS if word.word == "t" else MICROSECONDS)
+    except NoTime as error:
+        raise DoesNotFit(str(error)) from None
 
 
 def _refuse(word: Word, value: Any, path: Path, owner: str, _unknown: list[str]) -> Any:

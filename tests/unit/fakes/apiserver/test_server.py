@@ -182,7 +182,13 @@ async def test_a_refusal_is_a_status_with_its_code_and_patience() -> None:
             400,
             "error decoding patch: unexpected end of JSON input",
         ),
-        ("GET", f"{CONFIG_MAPS}?includeObject=All", {"headers": {"Accept": TABLE}}, 400, "unrecognized includeObject"),
+        (
+            "GET",
+            f"{CONFIG_MAPS}?includeObject=All",
+            {"headers": {"Accept": TABLE}},
+            400,
+            "Unable to convert to Table as requested: includeObject: Invalid value",
+        ),
     ],
 )
 async def test_what_cannot_be_served_is_refused_in_the_words_of_a_real_server(
