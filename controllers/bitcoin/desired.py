@@ -135,10 +135,15 @@ def _template_drift(current: PodTemplate, desired: PodTemplate) -> dict[str, Any
 
 
 def _container_drift(current: Container, desired: Container) -> dict[str, Any]:
-    """The fields that differ. A probe is replaced whole: merged, it would keep the handler somebody else chose."""
+    """
+    The fields that differ.
+
+    A probe that is there is replaced whole: merged, it would keep the handler somebody else chose. One that is missing
+    is set plainly: a server drops a value with a directive where there is nothing to replace.
+    """
     before, after = to_plain(current), to_plain(desired)
     fields = sorted(before.keys() | after.keys())
     changes = {field: after.get(field) for field in fields if before.get(field) != after.get(field)}
-    if changes.get("readinessProbe"):
+    if changes.get("readinessProbe") and before.get("readinessProbe"):
         changes["readinessProbe"] = {"$patch": "replace", **changes["readinessProbe"]}
     return changes

@@ -178,6 +178,7 @@ IN_CONTEXT: Final = {
     "cache/handlers.py": "called in the informer's context, see Informer.add_handler",
     "cache/informer.py": "of its own task, and run() is started in the factory's context",
     "cache/reflector/reflector.py": "of its own task",
+    "client/exec.py": "of the caller's own task, whose block it is",
     "controller/controller.py": "of its own task, which the manager starts",
     "controller/worker.py": "of its own task, whose context no reconcile can change",
     "controller/runs.py": "called before a reconcile has set anything",

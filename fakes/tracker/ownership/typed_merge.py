@@ -14,12 +14,11 @@ from ctrlkit.fakes.tracker.schema.nodes import Kind, Node, child
 
 def merge(live: Any, wanted: Any, node: Node) -> Any:
     """
-        Merge a wanted value into a live one: its fields and items replace or join, others stay. Inputs are not changed.
+    Merge a wanted value into a live one: its fields and items replace or join, others stay. Inputs are not changed.
 
-        >>> from ctrlkit.fakes.tracker.schema.go_text import go_syntax, go_text
-    from ctrlkit.fakes.tracker.schema.nodes import ANY
-        >>> merge({"a": "1", "b": {"c": "2"}}, {"b": {"d": "3"}}, ANY)
-        {'a': '1', 'b': {'c': '2', 'd': '3'}}
+    >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
+    >>> merge({"a": "1", "b": {"c": "2"}}, {"b": {"d": "3"}}, ANY)
+    {'a': '1', 'b': {'c': '2', 'd': '3'}}
     """
     have_fields, want_fields = as_map(live, node), as_map(wanted, node)
     if have_fields and want_fields:
@@ -62,12 +61,11 @@ def _merge_items(live: list[Any], wanted: list[Any], node: Node) -> list[Any]:
 
 def remove(value: Any, doomed: FieldSet, node: Node) -> Any:
     """
-        Remove the fields and items of a set from a value; emptied ones stay, empty. The input is not changed.
+    Remove the fields and items of a set from a value; emptied ones stay, empty. The input is not changed.
 
-        >>> from ctrlkit.fakes.tracker.schema.go_text import go_syntax, go_text
-    from ctrlkit.fakes.tracker.schema.nodes import ANY
-        >>> remove({"a": "1", "b": {"c": "2"}}, {"f:b": {"f:c": {}}}, ANY)
-        {'a': '1', 'b': {}}
+    >>> from ctrlkit.fakes.tracker.schema.nodes import ANY
+    >>> remove({"a": "1", "b": {"c": "2"}}, {"f:b": {"f:c": {}}}, ANY)
+    {'a': '1', 'b': {}}
     """
     if not doomed:
         return value
@@ -94,15 +92,14 @@ def remove(value: Any, doomed: FieldSet, node: Node) -> Any:
 
 def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
     """
-        Yield the server's messages about what cannot be applied: unknown fields, values of another type, items without
-        keys or twice.
+    Yield the server's messages about what cannot be applied: unknown fields, values of another type, items without
+    keys or twice.
 
-        >>> from ctrlkit.model.kinds import DEPLOYMENTS
-        >>> from ctrlkit.fakes.tracker.schema.go_text import go_syntax, go_text
-    from ctrlkit.fakes.tracker.schema.nodes import built_in
-        >>> from ctrlkit.fakes.tracker.schema.types import types_of
-        >>> list(problems({"spec": {"replicas": "two", "size": 3}}, built_in(types_of(), DEPLOYMENTS)))
-        ['.spec.replicas: expected numeric (int or float), got string', '.spec.size: field not declared in schema']
+    >>> from ctrlkit.model.kinds import DEPLOYMENTS
+    >>> from ctrlkit.fakes.tracker.schema.nodes import built_in
+    >>> from ctrlkit.fakes.tracker.schema.types import types_of
+    >>> list(problems({"spec": {"replicas": "two", "size": 3}}, built_in(types_of(), DEPLOYMENTS)))
+    ['.spec.replicas: expected numeric (int or float), got string', '.spec.size: field not declared in schema']
     """
     if value is None:
         return

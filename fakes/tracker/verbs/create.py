@@ -24,7 +24,7 @@ from ctrlkit.fakes.tracker.refusals import (
 )
 from ctrlkit.fakes.tracker.schema.typed import blank_status
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
-from ctrlkit.model import Action, ObjectKey
+from ctrlkit.model import Action, ObjectKey, Verb
 
 
 def create(core: Core, served: Strategy, action: Action) -> Stored:
@@ -102,7 +102,7 @@ def _checked_body(served: Strategy, action: Action) -> Mapping[str, Any]:
         raise bad_request("an empty namespace may not be set during creation")
     if is_namespaced and namespace and namespace != action.namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    if meta.get("resourceVersion"):
+    if meta.get("resourceVersion") and action.verb is Verb.CREATE:  # an update that creates may have one
         raise plain_failure("resourceVersion should not be set on objects to be created")
     return body
 

@@ -24,9 +24,10 @@ def json_problem(body: bytes) -> str:
     """
     Describe what is wrong with a JSON text.
 
-    >>> json_problem(b"{nope"), json_problem(b"[{"), json_problem(b"nope")[-34:]
-    ("invalid character 'n' looking for beginning of object key string", 'unexpected end of JSON input', \
-"in literal null (expecting 'u')")
+    >>> json_problem(b"{nope"), json_problem(b"[{")
+    ("invalid character 'n' looking for beginning of object key string", 'unexpected end of JSON input')
+    >>> json_problem(b"nope")
+    "invalid character 'o' in literal null (expecting 'u')"
     """
     scanner = _Scanner(body.decode("latin-1"))
     try:
