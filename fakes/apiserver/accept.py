@@ -28,7 +28,6 @@ class Form(Enum):
 
     OBJECT = "Object"
     TABLE = "Table"
-    OLD_TABLE = "Table of v1beta1"
     METADATA = "PartialObjectMetadata"
     METADATA_LIST = "PartialObjectMetadataList"
     DISCOVERY = "APIGroupDiscoveryList"
@@ -49,7 +48,6 @@ Forms = frozenset[tuple[Media, Form]]
 
 _FORMS = {
     ("Table", "v1", "meta.k8s.io"): Form.TABLE,
-    ("Table", "v1beta1", "meta.k8s.io"): Form.OLD_TABLE,
     ("PartialObjectMetadata", "v1", "meta.k8s.io"): Form.METADATA,
     ("PartialObjectMetadataList", "v1", "meta.k8s.io"): Form.METADATA_LIST,
     ("APIGroupDiscoveryList", "v2", "apidiscovery.k8s.io"): Form.DISCOVERY,
@@ -63,8 +61,7 @@ DISCOVERY_FORMS: Forms = PLAIN_FORMS | {(media, Form.DISCOVERY) for media in Med
 @cache
 def forms_of(*, has_message: bool) -> Forms:
     """Return what is made of objects: Tables and custom resources have no message, but the metadata of both has one."""
-    tables = {(Media.PROTOBUF, Form.TABLE), (Media.PROTOBUF, Form.OLD_TABLE)}
-    without = {*tables, *(() if has_message else [(Media.PROTOBUF, Form.OBJECT)])}
+    without = {(Media.PROTOBUF, Form.TABLE), *(() if has_message else [(Media.PROTOBUF, Form.OBJECT)])}
     return frozenset((media, form) for media in Media for form in Form if form is not Form.DISCOVERY) - without
 
 

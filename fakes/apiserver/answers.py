@@ -27,7 +27,7 @@ from ctrlkit.fakes.apiserver.requests import Target
 from ctrlkit.fakes.apiserver.tables import Include, Tables
 from ctrlkit.fakes.apiserver.yaml_text import to_yaml
 from ctrlkit.fakes.clientset.faults import Overloaded
-from ctrlkit.fakes.tracker.verbs.partial import META_VERSION, metadata_event, metadata_only
+from ctrlkit.fakes.tracker.verbs.partial import metadata_event, metadata_only
 from ctrlkit.model import Verb
 
 _JSON = Media.JSON.value
@@ -129,9 +129,6 @@ def _status_of(error: ApiError) -> dict[str, Any]:
     return status
 
 
-_TABLE_VERSIONS = {Form.TABLE: META_VERSION, Form.OLD_TABLE: "meta.k8s.io/v1beta1"}
-
-
 class Representation:
     """
     Converts answers to what a client accepts: whole objects, Tables, or metadata only, as JSON, YAML or protobuf.
@@ -149,11 +146,7 @@ class Representation:
         if verb is Verb.WATCH:
             check_streamed(self._accepted)
         self._target = target
-        self._tables = Tables(
-            target.served,
-            Include.parse(request.rel_url.query.get("includeObject", "")),
-            _TABLE_VERSIONS.get(self._accepted.form, ""),
-        )
+        self._tables = Tables(target.served, Include.parse(request.rel_url.query.get("includeObject", "")))
         self._columns_sent = False
 
     @property
@@ -179,7 +172,7 @@ class Representation:
         match self._accepted.form:
             case Form.METADATA | Form.METADATA_LIST as form:
                 return self._metadata(answer, form)
-            case Form.TABLE | Form.OLD_TABLE:
+            case Form.TABLE:
                 return self._tables.of(answer, clock.now())
         return answer
 
@@ -206,7 +199,7 @@ class Representation:
         match self._accepted.form:
             case Form.METADATA | Form.METADATA_LIST:
                 return metadata_event(line)
-            case Form.TABLE | Form.OLD_TABLE:
+            case Form.TABLE:
                 first, self._columns_sent = not self._columns_sent, True
                 return self._tables.event(line, clock.now(), first=first)
         return line

@@ -46,7 +46,6 @@ class Tables:
 
     served: Strategy
     include: Include
-    api_version: str = META_VERSION
 
     def of(self, answer: bytes, now: datetime) -> bytes:
         """Convert an object or a list; a Status stays as it is."""
@@ -77,7 +76,7 @@ class Tables:
         kept = ("resourceVersion", "continue", "remainingItemCount") if is_list else ("resourceVersion",)
         return {
             "kind": "Table",
-            "apiVersion": self.api_version,
+            "apiVersion": META_VERSION,
             "metadata": {name: metadata[name] for name in kept if metadata.get(name)},
             "columnDefinitions": columns,
             "rows": [{"cells": self.cells(thing, now), "object": self._row_object(thing)} for thing in things],
@@ -97,7 +96,7 @@ class Tables:
             case Include.NONE:
                 return None
             case Include.METADATA:
-                return self._without_annotations(partial_object(thing)) | {"apiVersion": self.api_version}
+                return self._without_annotations(partial_object(thing))
             case Include.OBJECT:
                 return _with_kind(thing, self.served.resource)
 

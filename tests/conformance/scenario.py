@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -87,7 +88,8 @@ async def _ask(session: aiohttp.ClientSession, step: Step, kept: Mapping[str, st
         headers.setdefault("Content-Type", "application/json")
     headers = {name: value for name, value in headers.items() if value}
     path = _filled(step["path"], kept)
-    async with session.request(step["method"], path, data=data, headers=headers) as reply:
+    body = None if data is None else io.BytesIO(data)
+    async with session.request(step["method"], path, data=body, headers=headers) as reply:
         content = await reply.read()
     answer = {
         "status": reply.status,

@@ -57,6 +57,16 @@ def canonical(text: str) -> str:
     return _formatted(quantity_value(text), text)
 
 
+def is_whole(value: Decimal) -> bool:
+    """
+    Whether a number has no fraction, however large it is.
+
+    >>> is_whole(quantity_value("1e3")), is_whole(quantity_value("1500m")), is_whole(quantity_value("9" * 40))
+    (True, False, True)
+    """
+    return value == value.to_integral_value()
+
+
 @remembered
 def rounded_up(text: str) -> str:
     """

@@ -19,7 +19,7 @@ from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.fakes.tracker.schema.quantities import quantity_value
+from ctrlkit.fakes.tracker.schema.quantities import is_whole, quantity_value
 
 _FIXED_TEXT = (
     "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
@@ -195,7 +195,7 @@ def _warnings(claim: Object, _old: object) -> Iterator[str]:
         yield f"metadata.annotations[{CLASS_ANNOTATION}]: {text}"
     for name in ("requests", "limits"):
         size = section(section(claim["spec"], "resources"), name).get("storage") or "0"
-        if quantity_value(size) % 1:
+        if not is_whole(quantity_value(size)):
             yield f'spec.resources.{name}[storage]: fractional byte value "{size}" is invalid, must be an integer'
 
 

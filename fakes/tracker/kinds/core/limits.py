@@ -10,7 +10,7 @@ from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause, struct_text
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.fakes.tracker.schema.quantities import quantity_value
+from ctrlkit.fakes.tracker.schema.quantities import is_whole, quantity_value
 
 _OF_CONTAINERS = ("cpu", "memory", "ephemeral-storage")
 _COUNTED = (
@@ -190,7 +190,7 @@ def _hard_causes(amounts: Amounts, path: str) -> Iterator[Cause]:
         value = quantity_value(size)
         if value < 0:
             yield Cause.wrong(here, size, "must be greater than or equal to 0")
-        if value % 1 and name in _COUNTED:
+        if not is_whole(value) and name in _COUNTED:
             yield Cause.wrong(here, size, "must be an integer")
 
 
