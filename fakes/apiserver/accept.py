@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, lru_cache
 
@@ -39,6 +39,8 @@ class Accepted:
 
     media: Media
     form: Form
+    is_beta: bool = field(default=False, repr=False)
+    """Whether Tables and metadata are called meta.k8s.io/v1beta1, as old clients ask for them; nothing else differs."""
 
 
 _KEPT = 64
@@ -76,15 +78,19 @@ def negotiate(accept: str, forms: Forms) -> Accepted:
     >>> negotiate("application/vnd.kubernetes.protobuf, application/json", forms).media
     <Media.JSON: 'application/json'>
 
+    >>> negotiate("application/json;as=Table;v=v1beta1;g=meta.k8s.io", forms).is_beta
+    True
+
     Errors  NotAcceptable if there is none.
     """
     if not accept:
         return Accepted(Media.JSON, Form.OBJECT)
     for media_range, parameters in clauses(accept):
-        form = _FORMS.get((parameters.get("as", ""), parameters.get("v", ""), parameters.get("g", "")))
-        media = _media_of(media_range)
+        media, version, group = _media_of(media_range), parameters.get("v", ""), parameters.get("g", "")
+        is_beta = (version, group) == ("v1beta1", "meta.k8s.io") and media is not Media.PROTOBUF
+        form = _FORMS.get((parameters.get("as", ""), "v1" if is_beta else version, group))
         if media and form and (media, form) in forms and parameters.get("stream", "watch") in ("", "watch"):
-            return Accepted(media, form)
+            return Accepted(media, form, is_beta)
     raise _not_acceptable(produced_by(lists=False))
 
 

@@ -129,6 +129,9 @@ def _status_of(error: ApiError) -> dict[str, Any]:
     return status
 
 
+_META_VERSION, _META_BETA = b'"apiVersion":"meta.k8s.io/v1"', b'"apiVersion":"meta.k8s.io/v1beta1"'
+
+
 class Representation:
     """
     Converts answers to what a client accepts: whole objects, Tables, or metadata only, as JSON, YAML or protobuf.
@@ -169,6 +172,13 @@ class Representation:
         return as_media(self._formed(answer), self._accepted.media, self._envelopes)
 
     def _formed(self, answer: bytes) -> bytes:
+        return self._called(self._form(answer))
+
+    def _called(self, formed: bytes) -> bytes:
+        """Return the form by the name that it was asked for; in JSON no text of a field has these quotes."""
+        return formed.replace(_META_VERSION, _META_BETA) if self._accepted.is_beta else formed
+
+    def _form(self, answer: bytes) -> bytes:
         match self._accepted.form:
             case Form.METADATA | Form.METADATA_LIST as form:
                 return self._metadata(answer, form)
@@ -190,7 +200,7 @@ class Representation:
 
     def event(self, line: bytes) -> bytes:
         """Convert a line of a watch."""
-        formed = self._formed_event(line)
+        formed = self._called(self._formed_event(line))
         if self._accepted.media is Media.PROTOBUF:
             return self._envelopes.write_event(msgspec.json.decode(formed))
         return formed

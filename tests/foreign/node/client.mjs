@@ -50,7 +50,7 @@ async function informed() {
 
 async function owned() {
     const group = 'node.example.com';
-    const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+    const schema = { openAPIV3Schema: { type: 'object', x_kubernetes_preserve_unknown_fields: true } };
     const definition = {
         apiVersion: 'apiextensions.k8s.io/v1',
         kind: 'CustomResourceDefinition',
@@ -70,9 +70,12 @@ async function owned() {
     await established;
     established.controller?.abort();
     const train = { apiVersion: `${group}/v1`, kind: 'Train', metadata: { name: 'one', namespace }, spec: { cars: 2 } };
-    await objects.create(train);
-    await objects.patch({ ...train, spec: { cars: 3 } }, undefined, undefined, 'node', undefined, k8s.PatchStrategy.MergePatch);
-    console.log('train:', (await objects.read(train)).spec.cars, (await objects.list(train.apiVersion, 'Train', namespace)).items.length);
+    const trains = config.makeApiClient(k8s.CustomObjectsApi);
+    const all = { group, version: 'v1', namespace, plural: 'trains' };
+    await trains.createNamespacedCustomObject({ ...all, body: train });
+    const merge = k8s.setHeaderOptions('Content-Type', k8s.PatchStrategy.MergePatch);
+    const changed = await trains.patchNamespacedCustomObject({ ...all, name: 'one', body: { spec: { cars: 3 } } }, merge);
+    console.log('train:', changed.spec.cars, (await objects.list(train.apiVersion, 'Train', namespace)).items.length);
     await objects.delete(definition);
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -264,6 +265,22 @@ async def test_tables_and_metadata_are_sent_to_those_who_ask() -> None:
         _, alone = await caller.ask("GET", f"{CONFIG_MAPS}/a", headers={"Accept": metadata})
         assert (table["kind"], table["rows"][0]["cells"]) == ("Table", ["a", 0, "<unknown>"])
         assert alone["kind"] == "PartialObjectMetadata"
+
+
+@pytest.mark.parametrize(("version", "status"), [("v1", 200), ("v1beta1", 200), ("v1beta2", 406)])
+async def test_tables_come_by_the_version_that_was_asked_for(version: str, status: int) -> None:
+    """Old clients ask for v1beta1; the table and the metadata in its rows are called so, and not what texts say."""
+    text = '"apiVersion":"meta.k8s.io/v1"'
+    asked = f"application/json;as=Table;v={version};g=meta.k8s.io"
+    async with calling() as caller:
+        annotated = {"name": "a", "namespace": "default", "annotations": {"text": text}}
+        caller.script.answer = json.dumps({"kind": "ConfigMap", "apiVersion": "v1", "metadata": annotated}).encode()
+        got, table = await caller.ask("GET", f"{CONFIG_MAPS}/a", headers={"Accept": asked})
+        assert got == status
+        if status == 200:
+            row = table["rows"][0]["object"]
+            assert table["apiVersion"] == row["apiVersion"] == f"meta.k8s.io/{version}"
+            assert row["metadata"]["annotations"] == {"text": text}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
