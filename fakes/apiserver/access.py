@@ -25,6 +25,7 @@ from aiohttp import hdrs, web
 
 from ctrlkit.errors import BadRequest, ConfigError, Forbidden, Unauthorized, UnsupportedMediaType
 from ctrlkit.fakes.apiserver.certificates import Authority
+from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User
 from ctrlkit.manager.endpoints.options import is_loopback
 
 HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
@@ -52,7 +53,7 @@ class Access:
     for one that is not valid.
     """
 
-    def __init__(self, security: Security, *, authenticate: Callable[[str], str | None] | None = None) -> None:
+    def __init__(self, security: Security, *, authenticate: Callable[[str], User | None] | None = None) -> None:
         self._authenticate = authenticate
         is_secure = security is Security.TLS
         self.token: str | None = secrets.token_urlsafe(32) if is_secure else None
@@ -77,26 +78,32 @@ class Access:
             )
         return None
 
-    def check(self, request: web.BaseRequest, host: str) -> None:
+    def user_of(self, token: str) -> User | None:
+        """Return the user that a token stands for: the administrator for the server's own."""
+        if self.token is not None and hmac.compare_digest(token.encode(errors="surrogateescape"), self.token.encode()):
+            return ADMINISTRATOR
+        return self._authenticate(token) if self._authenticate is not None else None
+
+    def check(self, request: web.BaseRequest, host: str) -> User:
         """
-        Check a request to the server at `host`.
+        Check a request to the server at `host`; return who sent it, the administrator where nobody needs a token.
 
         Errors  BadRequest unless there is one Host; Forbidden for a foreign Host and for requests of web pages;
                 Unauthorized without the token; UnsupportedMediaType for a browser's body without a Content-Type.
         """
         _check_host(request, host)
         _check_page(request)
-        if self.token is not None and request.path not in HEALTH_PATHS:
-            self._check_token(request, self.token)
+        needs_token = self.token is not None and request.path not in HEALTH_PATHS
+        user = self._sender(request) if needs_token else ADMINISTRATOR
         _check_type(request)
+        return user
 
-    def _check_token(self, request: web.BaseRequest, token: str) -> None:
+    def _sender(self, request: web.BaseRequest) -> User:
         scheme, _, sent = request.headers.get(hdrs.AUTHORIZATION, "").strip().partition(" ")
-        sent = sent.strip()
-        is_right = hmac.compare_digest(sent.encode(errors="surrogateescape"), token.encode())
-        is_right = is_right or (self._authenticate is not None and self._authenticate(sent) is not None)
-        if not is_right or scheme.lower() != "bearer":
+        user = self.user_of(sent.strip())
+        if user is None or scheme.lower() != "bearer":
             raise Unauthorized("Unauthorized")
+        return user
 
 
 def _check_type(request: web.BaseRequest) -> None:

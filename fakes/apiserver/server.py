@@ -62,6 +62,7 @@ from ctrlkit.fakes.apiserver.requests import (
 from ctrlkit.fakes.apiserver.streams import open_stream
 from ctrlkit.fakes.files import write_private
 from ctrlkit.fakes.tracker import Registry
+from ctrlkit.fakes.tracker.callers import called_by
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.schema.depth import deeply
@@ -176,12 +177,13 @@ class ApiServer:
             return status_answer(internal_error(type(error).__name__), _accept(request))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._access.check(request, self._host)
+        user = self._access.check(request, self._host)
         if (page := self._pages.answer(request, self.url)) is not None:
             return page
         if (answer := self._discover(request)) is not None:
             return answer
-        return await self._perform(request)
+        with called_by(user, self._access.user_of):
+            return await self._perform(request)
 
     def _discover(self, request: web.BaseRequest) -> web.Response | None:
         """Answer a request for discovery; that of the release's own groups is read with GET only."""

@@ -20,6 +20,7 @@ from ctrlkit.errors import AlreadyExists, ApiError
 from ctrlkit.fakes.clientset.calls import Calls, key_of
 from ctrlkit.fakes.clientset.faults import Faults, Interceptor, WatchInterceptor
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.callers import User
 from ctrlkit.fakes.tracker.schema.depth import decode, encode
 from ctrlkit.model import Action, AnyResource, Lines, Resource, Verb, to_plain
 from ctrlkit.model.kinds import NAMESPACES
@@ -203,7 +204,7 @@ class FakeClientset:
         """See Tracker.token_keys."""
         return self.tracker.token_keys()
 
-    def authenticate(self, token: str) -> str | None:
+    def authenticate(self, token: str) -> User | None:
         """See Tracker.authenticate."""
         return self.tracker.authenticate(token)
 

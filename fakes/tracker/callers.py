@@ -1,21 +1,54 @@
-"""Who calls, as the reviews of authentication and authorization say it."""
+"""
+Who calls, as the reviews of authentication and authorization say it.
+
+The server that takes a request says who sent it, and how it tells whom a token stands for; calls without such a server
+are the administrator's, and know no token.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
 
 User = Mapping[str, Any]
 """A `UserInfo` of authentication.k8s.io/v1."""
 
-_ADMINISTRATOR: User = {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
+ADMINISTRATOR: Final[User] = {"username": "admin", "uid": "admin", "groups": ["system:masters", "system:authenticated"]}
+
+_CALLER: ContextVar[User] = ContextVar("caller", default=ADMINISTRATOR)
+_USER_OF: ContextVar[Callable[[str], User | None]] = ContextVar("user_of", default=lambda _token: None)
+
+
+@contextmanager
+def called_by(user: User, user_of: Callable[[str], User | None]) -> Iterator[None]:
+    """Serve what is in the block for a user; `user_of` tells whom a token stands for, None if it is not valid."""
+    caller_before, user_of_before = _CALLER.set(user), _USER_OF.set(user_of)
+    try:
+        yield
+    finally:
+        _CALLER.reset(caller_before)
+        _USER_OF.reset(user_of_before)
 
 
 def caller() -> User:
-    """Return the user of the request that is being served; all users are the administrator here."""
-    return _ADMINISTRATOR
+    """Return the user of the request that is being served."""
+    return _CALLER.get()
 
 
-def user_of_token(_token: str) -> User | None:
-    """Return the user that a bearer token stands for; no tokens are known here."""
-    return None
+def user_of_token(token: str) -> User | None:
+    """Return the user that a bearer token stands for, None for one that is not valid."""
+    return _USER_OF.get()(token)
+
+
+def service_account(username: str, uid: str) -> User:
+    """
+    Return the user that a service account is.
+
+    >>> service_account("system:serviceaccount:demo:web", "u-1")["groups"]
+    ['system:serviceaccounts', 'system:serviceaccounts:demo', 'system:authenticated']
+    """
+    namespace = username.split(":")[2]
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+    return {"username": username, "uid": uid, "groups": groups}

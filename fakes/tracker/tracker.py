@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from ctrlkit.fakes.releases import NEWEST
+from ctrlkit.fakes.tracker.callers import User, service_account
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.refusals import bad_request
@@ -133,10 +134,12 @@ class Tracker:
         """Return the public keys of the tokens that this server makes, each as a JSON Web Key."""
         return self._core.tokens.public_keys()
 
-    def authenticate(self, token: str) -> str | None:
-        """Return the user name of the service account that a token of this server stands for, if it is still valid."""
+    def authenticate(self, token: str) -> User | None:
+        """Return the service account that a token of this server stands for, as a user; None if it is not valid."""
         account = authenticate(self._core, token)
-        return f"system:serviceaccount:{account.namespace}:{account.name}" if account else None
+        if account is None:
+            return None
+        return service_account(f"system:serviceaccount:{account.namespace}:{account.name}", account.uid)
 
     def busy(self) -> tuple[str, ...]:
         """The watches that have not delivered the newest change they select: `watch pods at 2, server at 3`."""

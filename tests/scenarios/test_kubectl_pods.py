@@ -64,7 +64,9 @@ async def test_a_token_is_made_and_taken(tmp_path: Path) -> None:
     """The server takes it for its service account, until that is gone."""
     async with served(tmp_path) as (kubectl, tracker):
         token = (await kubectl("create", "token", "bot", "--duration=10m")).out.strip()
-        assert tracker.authenticate(token) == "system:serviceaccount:default:bot"
+        user = tracker.authenticate(token)
+        assert user is not None
+        assert user["username"] == "system:serviceaccount:default:bot"
         config = (tmp_path / "kubeconfig").read_text()
         (tmp_path / "as-bot").write_text(re.sub(r"token: \S+", f"token: {token}", config))
         bot = Kubectl(tmp_path / "as-bot", tmp_path)

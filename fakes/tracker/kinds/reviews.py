@@ -15,6 +15,7 @@ from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, struct_text
 from ctrlkit.fakes.tracker.schema import formats
+from ctrlkit.fakes.tracker.tokens import ISSUER
 
 _EVERYTHING = ["*"]
 _WORDS = {"In": True, "NotIn": True, "Exists": False, "DoesNotExist": False}
@@ -139,7 +140,7 @@ def _token(review: Plain) -> Plain:
     user = user_of_token(token)
     if user is None:
         return {**review, "status": {"user": {}, "error": "invalid bearer token"}}
-    return {**review, "status": {"authenticated": True, "user": user}}
+    return {**review, "status": {"authenticated": True, "user": user, "audiences": [ISSUER]}}
 
 
 def _strategy(review: Callable[[Plain], Plain], validate: Any = lambda *_: ()) -> Strategy:

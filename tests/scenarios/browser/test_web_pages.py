@@ -22,6 +22,7 @@ import pytest
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.apiserver.access import Access
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -40,8 +41,9 @@ Report = dict[str, dict[str, str]]
 class Unguarded(Access):
     """Lets everything pass."""
 
-    def check(self, request: object, host: str) -> None:
+    def check(self, request: object, host: str) -> User:
         """Nothing is checked."""
+        return ADMINISTRATOR
 
 
 @asynccontextmanager

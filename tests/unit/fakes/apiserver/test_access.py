@@ -23,7 +23,7 @@ from ctrlkit.fakes.apiserver.access import Access
 from ctrlkit.fakes.files import write_private
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import connect
-from ctrlkit.model.kinds import CONFIG_MAPS
+from ctrlkit.model.kinds import CONFIG_MAPS, SERVICE_ACCOUNTS
 
 PATH = "/api/v1/namespaces/default/configmaps"
 JSON = {"Content-Type": "application/json"}
@@ -383,3 +383,32 @@ def test_the_token_is_in_no_repr() -> None:
     access = Access(Security.TLS)
     assert access.token is not None
     assert access.token not in repr(access)
+
+
+async def test_reviews_know_whom_a_token_stands_for() -> None:
+    """The server's own is the administrator's; one that it made is its account's; any other is nobody's."""
+    tracker = Tracker()
+    tracker.create(SERVICE_ACCOUNTS, {"metadata": {"name": "web", "namespace": "default"}})
+    async with ApiServer(tracker, tracker.registry).serve() as server:
+        user = yaml.safe_load(server.kubeconfig())["users"][0]["user"]
+        trusted = ssl.create_default_context(cadata=server.root_ca)
+        reviews = "/apis/authentication.k8s.io/v1"
+        async with aiohttp.ClientSession(server.url) as session:
+
+            async def post(path: str, body: object, token: str) -> dict[str, Any]:
+                headers = {"Authorization": f"Bearer {token}"}
+                async with session.post(path, json=body, headers=headers, ssl=trusted) as answer:
+                    assert answer.status == 201
+                    found: dict[str, Any] = (await answer.json())["status"]
+                    return found
+
+            path = "/api/v1/namespaces/default/serviceaccounts/web/token"
+            account = (await post(path, {"spec": {}}, user["token"]))["token"]
+            told = [
+                (await post(f"{reviews}/tokenreviews", {"spec": {"token": token}}, user["token"]))
+                for token in (user["token"], account, "other")
+            ]
+            mine = await post(f"{reviews}/selfsubjectreviews", {}, account)
+    assert [one["user"].get("username") for one in told] == ["admin", "system:serviceaccount:default:web", None]
+    assert [one.get("authenticated") for one in told] == [True, True, None]
+    assert mine["userInfo"]["groups"][1] == "system:serviceaccounts:default"
