@@ -136,6 +136,15 @@ def already_exists(resource: AnyResource, name: str) -> AlreadyExists:
     return AlreadyExists(f'{resource} "{name}" already exists', details=details_of(resource, name))
 
 
+def not_generated(resource: AnyResource, name: str) -> AlreadyExists:
+    """There is an object of the name, and the request has a base for generated ones."""
+    return AlreadyExists(
+        f'{resource} "{name}" already exists, the server was not able to generate a unique name for the object',
+        details=details_of(resource, name),
+        retry_after_s=1.0,
+    )
+
+
 def modified(resource: AnyResource, name: str) -> Conflict:
     """The caller's version is not the newest."""
     return conflict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Container, Iterable, Iterator, Mapping
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -75,6 +75,8 @@ def clean(metadata: Plain) -> dict[str, Any]:
 def born(metadata: Plain, namespace: str, *, generation: bool) -> dict[str, Any]:
     """Return the metadata of a new object; what the caller sends in fields of the server is ignored."""
     fresh = {name: value for name, value in clean(metadata).items() if name not in _SET_BY_SERVER}
+    if metadata.get("generation"):
+        fresh["generation"] = metadata["generation"]  # it is the creator's where the server does not count
     fresh.pop("namespace", None)
     if namespace:
         fresh["namespace"] = namespace
@@ -112,9 +114,8 @@ def of(resource: AnyResource, body: Plain) -> Plain:
 
 def new_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
     """Return a cause for each rule that the metadata of a new object breaks."""
-    name, base = metadata.get("name") or "", metadata.get("generateName") or ""
-    whole = f"{base[:-1]}a" if base.endswith("-") and len(base) > 1 else base  # a dash may end it
-    found = Cause.all_wrong("metadata.generateName", base, strategy.name_rule(whole)) if base else []
+    name = metadata.get("name") or ""
+    found = _base_causes(strategy, metadata)
     if not name:
         found.append(Cause.required("metadata.name", "name or generateName is required"))
     else:
@@ -122,12 +123,69 @@ def new_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
     return [*found, *metadata_causes(metadata), *_finalizer_causes(strategy, metadata)]
 
 
-def update_causes(strategy: Strategy, metadata: Plain, current: Plain) -> list[Cause]:
-    """Return a cause for each rule that a change of metadata breaks; a server reports a new finalizer twice."""
-    found = [*metadata_causes(metadata), *_finalizer_causes(strategy, metadata)]
-    for name in _SET_BY_DELETION:
-        if metadata.get(name) != current.get(name):
-            found += [Cause.wrong(f"metadata.{name}", metadata[name], "field is immutable")] * 2
+def update_causes(strategy: Strategy, metadata: Plain, current: Plain, subresource: str = "") -> list[Cause]:
+    """Return a cause for each rule that a change of metadata breaks, as often as a server reports it."""
+    checks = _STATUS_CHECKS if subresource else _CHECKS
+    as_new, as_change, _ = checks.get(strategy.resource.kind, _USUAL_CHECKS)
+    base = metadata.get("generateName") or ""
+    everywhere = list(metadata_causes(metadata))
+    change = _change_causes(metadata, current)
+    change += [cause for cause in everywhere if cause.field != "metadata.finalizers"]
+    return [
+        *Cause.all_wrong("metadata.generateName", base, formats.segment_start(base)),
+        *everywhere,
+        *change,
+        *[*_base_causes(strategy, metadata), *everywhere] * as_new,
+        *change * as_change,
+        *_finalizer_causes(strategy, metadata, subresource) * (as_new + as_change),
+    ]
+
+
+class _Checks(NamedTuple):
+    """How often a server checks changed metadata by the rules of its kind, besides once by those of all kinds."""
+
+    as_new: int
+    """As often it is checked like the metadata of a new object."""
+    as_change: int
+    """As often it is compared with what it was."""
+    knows_finalizers: bool = True
+    """Whether a finalizer without a domain must be one of Kubernetes' own."""
+
+
+_USUAL_CHECKS = _Checks(0, 1)
+_BOTH_CHECKS = (
+    *("ConfigMap", "Endpoints", "PersistentVolumeClaim", "Pod", "Secret", "ServiceAccount", "ControllerRevision"),
+    *("Job", "IngressClass", "Ingress", "IPAddress", "ClusterRoleBinding", "ClusterRole", "RoleBinding", "Role"),
+    *("CSIStorageCapacity", "StorageClass", "VolumeAttributesClass", "DeviceClass", "ResourceClaim"),
+    *("ResourceClaimTemplate", "CertificateSigningRequest"),
+)
+_NEW_CHECKS = (
+    *("LimitRange", "CSINode", "VolumeAttachment", "EndpointSlice", "FlowSchema", "PriorityLevelConfiguration"),
+)
+_ADMISSION_KINDS = (
+    *("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration"),
+    *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"),
+)
+_CHECKS: Mapping[str, _Checks] = {
+    **dict.fromkeys(_BOTH_CHECKS, _Checks(1, 1)),
+    **dict.fromkeys(_NEW_CHECKS, _Checks(1, 0)),
+    **dict.fromkeys(_ADMISSION_KINDS, _Checks(1, 0, knows_finalizers=False)),
+    **dict.fromkeys(("APIService", "RuntimeClass"), _Checks(1, 1, knows_finalizers=False)),
+    "PersistentVolume": _Checks(2, 0),
+    "PodDisruptionBudget": _Checks(0, 0),
+    "Lease": _Checks(0, 1, knows_finalizers=False),
+}
+_STATUS_CHECKS: Mapping[str, _Checks] = dict.fromkeys(("PodDisruptionBudget", "CronJob"), _Checks(0, 0))
+
+
+def _base_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
+    base = metadata.get("generateName") or ""
+    whole = f"{base[:-1]}a" if base.endswith("-") and len(base) > 1 else base  # a dash may end it
+    return Cause.all_wrong("metadata.generateName", base, strategy.name_rule(whole)) if base else []
+
+
+def _change_causes(metadata: Plain, current: Plain) -> list[Cause]:
+    found: list[Cause] = []
     if current.get("deletionTimestamp"):
         had = frozenset(current.get("finalizers") or ())
         new = [name for name in metadata.get("finalizers") or () if name not in had]
@@ -137,12 +195,15 @@ def update_causes(strategy: Strategy, metadata: Plain, current: Plain) -> list[C
                 "no new finalizers can be added if the object is being deleted, "
                 f"found new finalizers []string{{{names}}}"
             )
-            found += [Cause.forbidden("metadata.finalizers", text)] * 2
+            found.append(Cause.forbidden("metadata.finalizers", text))
+    for name in _SET_BY_DELETION:
+        found += Cause.changed(f"metadata.{name}", metadata.get(name), current.get(name))
     return found
 
 
-def _finalizer_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
-    if not strategy.needs_known_finalizers:
+def _finalizer_causes(strategy: Strategy, metadata: Plain, subresource: str = "") -> list[Cause]:
+    checks = (_STATUS_CHECKS if subresource else _CHECKS).get(strategy.resource.kind, _USUAL_CHECKS)
+    if not strategy.needs_known_finalizers or not checks.knows_finalizers:
         return []
     return finalizer_causes(metadata.get("finalizers") or (), "metadata.finalizers")
 

@@ -144,6 +144,11 @@ def path_segment(text: str) -> Complaints:
     """A name that may be any path segment, as those of roles and their bindings."""
     if text in (".", ".."):
         return (f"may not be '{text}'",)
+    return segment_start(text)
+
+
+def segment_start(text: str) -> Complaints:
+    """The beginning of a path segment, as of any name that is to be generated."""
     return tuple(f"may not contain '{char}'" for char in "/%" if char in text)
 
 

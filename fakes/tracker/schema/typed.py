@@ -350,7 +350,8 @@ def _read_bytes(word: Word, value: Any, path: Path, owner: str, unknown: list[st
         base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         good = re.match(r"(?:[A-Za-z0-9+/]{4})*[A-Za-z0-9+/]*={0,2}", value)
-        raise DoesNotFit(f"illegal base64 data at input byte {good.end() if good else 0}") from None
+        text = f"illegal base64 data at input byte {good.end() if good else 0}"
+        raise DoesNotFit(text, f"error decoding from json: {text}") from None
     return value
 
 
@@ -373,7 +374,7 @@ def _read_schema_or_bool(_word: Word, value: Any, path: Path, _owner: str, unkno
 
 def _read_time(word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
     if not isinstance(value, str):
-        _refuse(word, value, path, owner, unknown)
+        _refuse(Word(word.word, "string"), value, path, owner, unknown)
     if (_SECONDS if word.word == "t" else _MICROSECONDS).fullmatch(value):
         return value
     try:

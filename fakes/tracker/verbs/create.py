@@ -20,6 +20,7 @@ from ctrlkit.fakes.tracker.refusals import (
     bad_request,
     invalid,
     invalid_review,
+    not_generated,
     plain_failure,
 )
 from ctrlkit.fakes.tracker.schema.typed import blank_status
@@ -61,12 +62,12 @@ def make(
     """Store a new object from a body of the right kind; `owners` are its managedFields, None: its creator owns all."""
     plain = _initial(served, action, body)
     admit_new(core, served, action, body)
-    name = _choose_name(core, served, plain["metadata"], action.namespace)
-    plain["metadata"]["name"] = name
+    plain["metadata"]["name"] = _choose_name(core, served, plain["metadata"], action.namespace)
     served.defaults(plain)
     if owners is None and not served.custom:
         owners = managed_fields.of_new(served, action, body, plain)  # what the server adds from here on is nobody's
     _complete(served, plain)
+    name = plain["metadata"]["name"]
     complete(core, served, plain, None)
     plain = served.prepare(core, served, plain, action)
     if owners is None:
@@ -82,9 +83,12 @@ def make(
     admit(core, served, plain, None, action.options)
     if served.custom:
         metadata.tell_of_finalizers(plain["metadata"], {})
+    if action.verb is Verb.CREATE and _is_version(str((body.get("metadata") or {}).get("resourceVersion") or "")):
+        raise plain_failure("resourceVersion should not be set on objects to be created")
     key = ObjectKey(action.namespace, name)
     if core.find(served, key) is not None:
-        raise already_exists(served.resource, name)
+        taken = not_generated if plain["metadata"].get("generateName") else already_exists
+        raise taken(served.resource, name)
     managed_fields.set_entries(plain, owners)
     served.defaults(plain)  # once more, as a server reads what it has stored
     return core.write(served, key, plain, dry_run=action.options.dry_run)
@@ -102,9 +106,11 @@ def _checked_body(served: Strategy, action: Action) -> Mapping[str, Any]:
         raise bad_request("an empty namespace may not be set during creation")
     if is_namespaced and namespace and namespace != action.namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    if meta.get("resourceVersion") and action.verb is Verb.CREATE:  # an update that creates may have one
-        raise plain_failure("resourceVersion should not be set on objects to be created")
     return body
+
+
+def _is_version(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) < 2**64
 
 
 def _initial(served: Strategy, action: Action, body: Mapping[str, Any]) -> dict[str, Any]:

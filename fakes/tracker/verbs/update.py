@@ -166,7 +166,7 @@ def _check_rules(served: Strategy, subresource: str, current: Stored, plain: dic
     if "spec" in plain and plain["spec"] is not current.plain.get("spec"):
         causes += served.allocate(plain, current.plain)
     if not causes:
-        causes += metadata.update_causes(served, plain["metadata"], current.metadata)
+        causes += metadata.update_causes(served, plain["metadata"], current.metadata, subresource)
         causes += _causes(served, subresource, current.plain, plain)
     if causes:
         raise invalid(served.refused_as, current.key.name, *causes)

@@ -74,7 +74,7 @@ class Server:
     async def _perform(self, requests: Requests, word: str, given: Any) -> Answer:
         match word:
             case "create":
-                return await self.ask("POST", requests.collection, changed(requests.seed, given))
+                return await self.ask("POST", requests.collection, _with_dash(changed(requests.seed, given)))
             case "update" | "status":
                 path = requests.object + ("/status" if word == "status" else "")
                 found = await self.ask("GET", requests.object)
@@ -95,6 +95,17 @@ class Server:
             if found["status"] == 404:
                 return
             await self.ask("PATCH", path, {"metadata": {"finalizers": None}}, _PATCHES["merge"])
+
+
+def _with_dash(plain: Any) -> Any:
+    """Let the base of a generated name end with a dash, so that what is random in the name is seen."""
+    metadata = plain.get("metadata")
+    base = metadata.get("generateName") if isinstance(metadata, dict) and not metadata.get("name") else None
+    return (
+        {**plain, "metadata": {**metadata, "generateName": f"{base[:50]}-"}}
+        if base and isinstance(base, str)
+        else plain
+    )
 
 
 def difference(steps: Steps, ours: Iterable[Answer], real: Iterable[Answer]) -> Difference | None:
@@ -123,7 +134,13 @@ def _without_echo(value: Any) -> Any:
         return {name: _without_echo(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_without_echo(inner) for inner in value]
-    return _ECHO.sub("<object>", value) if isinstance(value, str) else value
+    return _ECHO.sub("<object>", _sorted_errors(value)) if isinstance(value, str) else value
+
+
+def _sorted_errors(text: str) -> str:
+    """Sort what an apply says of several fields, which comes in the order of a map."""
+    first, *errors = text.split("\n")
+    return "\n".join([first, *sorted(errors)])
 
 
 @asynccontextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ctrlkit import clock
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import is_extended
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause, struct_text
@@ -145,7 +148,12 @@ def _ratio_causes(name: str, path: str, ratio: Amounts, least: Amounts, most: Am
             yield Cause.wrong(here, ratio[name], text)
 
 
-LIMIT_RANGES = Strategy(creates_on_update=True, defaults=_fill_in_limits, validate=_limit_causes)
+def _name(limit_range: Plain) -> None:
+    metadata = limit_range["metadata"]
+    metadata["name"] = metadata["name"] or str(uuid.UUID(int=clock.random_source().getrandbits(128), version=4))
+
+
+LIMIT_RANGES = Strategy(creates_on_update=True, defaults=_fill_in_limits, begin=_name, validate=_limit_causes)
 
 
 # ---- ResourceQuota --------------------------------------------------------------------------------------------------
@@ -190,7 +198,7 @@ def _hard_causes(amounts: Amounts, path: str) -> Iterator[Cause]:
         value = quantity_value(size)
         if value < 0:
             yield Cause.wrong(here, size, "must be greater than or equal to 0")
-        if not is_whole(value) and name in _COUNTED:
+        if not is_whole(value) and (name in _COUNTED or is_extended(name)):
             yield Cause.wrong(here, size, "must be an integer")
 
 

@@ -60,7 +60,7 @@ def container_name_causes(name: str, path: str) -> Iterator[Cause]:
     if name.count("/") == 0:
         if not name.startswith(_HUGE_PAGES):
             yield Cause.wrong(path, name, "must be a standard resource for containers")
-    elif not _is_native(name) and not _is_extended(name):
+    elif not _is_native(name) and not is_extended(name):
         yield Cause.wrong(path, name, "doesn't follow extended resource name standard")
 
 
@@ -75,7 +75,8 @@ def _is_native(name: str) -> bool:
     return "/" not in name or "kubernetes.io/" in name
 
 
-def _is_extended(name: str) -> bool:
+def is_extended(name: str) -> bool:
+    """Whether a resource is one that a cluster adds to those of Kubernetes."""
     return not _is_native(name) and not name.startswith("requests.") and not formats.label_key(f"requests.{name}")
 
 
@@ -92,7 +93,7 @@ def amount_causes(name: str, amount: str, path: str) -> Iterator[Cause]:
     value = quantity_value(amount)
     if value < 0:
         yield Cause.wrong(path, amount, NOT_NEGATIVE)
-    if (name in _COUNTED or _is_extended(name)) and value != value.to_integral_value():
+    if (name in _COUNTED or is_extended(name)) and value != value.to_integral_value():
         yield Cause.wrong(path, amount, "must be an integer")
 
 

@@ -24,7 +24,6 @@ from ctrlkit.fakes.tracker.kinds.core.pod_updates import (
 )
 from ctrlkit.fakes.tracker.kinds.core.pod_warnings import pod_warnings, status_warnings
 from ctrlkit.fakes.tracker.kinds.deletion import asked_grace_s
-from ctrlkit.fakes.tracker.kinds.metadata import finalizer_causes, metadata_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request
@@ -122,10 +121,6 @@ def _validate(pod: Object, old: Object | None) -> Iterator[Cause]:
     spec, meta = pod["spec"], pod["metadata"]
     annotations = meta.get("annotations") or {}
     is_changed = old is None or (spec is not old["spec"] and spec != old["spec"])
-    if old is not None:
-        again = list(metadata_causes(meta))  # a server looks at the metadata of a changed pod four times
-        yield from again * 3
-        yield from finalizer_causes(meta.get("finalizers") or (), "metadata.finalizers")
     if annotations and (is_changed or old is None or annotations != old["metadata"].get("annotations")):
         yield from annotation_causes(annotations, spec, "metadata.annotations")
     if is_changed:
