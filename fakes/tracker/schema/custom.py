@@ -2,7 +2,9 @@
 Schemas of custom resources: unknown fields are pruned, defaults filled in, and the rest is validated.
 
 `jsonschema-rs` does the holding against rules; this module puts OpenAPI's dialect into its words and its findings into
-the server's. Not carried out: `x-kubernetes-validations` (CEL), formats, and the rules of embedded resources.
+the server's. Rules that are expressions (`x-kubernetes-validations`) are those of the package `cel`, which is imported
+only for a schema that has any. Not carried out: formats other than those of times and bytes, and the rules of embedded
+resources.
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.schema.correlation import Correlated
 from ctrlkit.fakes.tracker.schema.nodes import Node as MergeNode
 from ctrlkit.fakes.tracker.schema.nodes import custom
 from ctrlkit.fakes.tracker.schema.patterns import PatternKeyword
+from ctrlkit.fakes.tracker.schema.string_formats import TIME_FORMATS
 
 if TYPE_CHECKING:
     import jsonschema_rs
+
+    from ctrlkit.fakes.tracker.cel.validator import Validator
 
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
@@ -45,6 +51,21 @@ _RULES = (
 
 _NOT_NEGATIVE = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
 _LEVELS_SHOWN = 200
+_BLOCKING = frozenset(
+    {
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    }
+)
+"""The reasons after which expressions are not looked at, since they may rely on what is wrong."""
+
+_NOT_CHECKED = (
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+    "validation"
+)
 INTEGERS = {
     "int32": range(-(2**31), 2**31),
     "int64": range(-(2**63), 2**63),
@@ -89,24 +110,53 @@ class CustomSchema:
         completed = _complete(_without(plain), self._root, "", unknown)
         return {name: plain[name] for name in plain if name in _NOT_THE_SCHEMAS} | completed, unknown
 
-    def causes(self, plain: Mapping[str, Any]) -> list[Cause]:
-        """Return a cause for each rule that an object breaks."""
+    def causes(self, plain: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> list[Cause]:
+        """Return a cause for each rule that an object breaks; `old` is the object as it was, None for a new one."""
+        causes = self._value_causes(plain, Correlated(plain, old, self.openapi) if old else None)
+        if self._expressions is None:
+            return causes
+        if any(cause.reason in _BLOCKING for cause in causes):
+            return [*causes, Cause.invalid("<nil>", "null", _NOT_CHECKED)]
+        return [*causes, *self._expressions.causes(plain, old)]
+
+    def _value_causes(self, plain: Mapping[str, Any], correlated: Correlated | None) -> list[Cause]:
+        """Return a cause for each rule about values that an object breaks, but for those that it broke before."""
         instance = _without(plain)
         try:
-            return [_cause(error) for error in self._validator.iter_errors(instance)]
+            errors = list(self._validator.iter_errors(instance))
         except ValueError:  # it shows no finding about a value of many levels; no schema looks as deep as those go
-            return [_cause(error) for error in self._validator.iter_errors(_cut(instance, _LEVELS_SHOWN))]
+            errors = list(self._validator.iter_errors(_cut(instance, _LEVELS_SHOWN)))
+        if correlated is not None:
+            errors = [error for error in errors if not correlated.unchanged_on(error.instance_path)]
+        return [_cause(error) for error in errors]
 
     def check(self) -> None:
         """Compile the schema. Errors: ValueError if it is not one."""
         _ = self._validator, self.node
 
     @functools.cached_property
+    def _expressions(self) -> Validator | None:
+        """The schema's rules that are expressions, None if it has none."""
+        if not has_expressions(self.openapi):
+            return None
+        from ctrlkit.fakes.tracker.cel.validator import Validator  # noqa: PLC0415  # only schemas with rules need it
+
+        return Validator(self.openapi)
+
+    @functools.cached_property
     def _validator(self) -> jsonschema_rs.Draft4Validator:
         import jsonschema_rs  # noqa: PLC0415  # only a test with custom resources pays for loading it
 
-        keywords: dict[str, Any] = {PatternKeyword.name: PatternKeyword, _Range.name: _Range}
+        keywords: dict[str, Any] = {PatternKeyword.name: PatternKeyword, _Range.name: _Range, _Format.name: _Format}
         return jsonschema_rs.Draft4Validator(_draft4(self._root), keywords=keywords)
+
+
+def has_expressions(node: Node) -> bool:
+    """Whether a schema has rules that are expressions."""
+    if node.get("x-kubernetes-validations"):
+        return True
+    below = [*(node.get("properties") or {}).values(), node.get("items"), node.get("additionalProperties")]
+    return any(isinstance(inner, Mapping) and has_expressions(inner) for inner in below)
 
 
 def _without(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,6 +236,8 @@ def _rules(node: Node) -> dict[str, Any]:
         rules["required"] = required
     if node.get("pattern"):
         rules[PatternKeyword.name] = node["pattern"]
+    if node.get("type") == "string" and node.get("format") in TIME_FORMATS:
+        rules[_Format.name] = node["format"]
     if node.get("type") == "integer":
         rules[_Range.name] = node.get("format") or ""
     if node.get(_INT_OR_STRING):
@@ -207,6 +259,21 @@ class _Range:
         if isinstance(instance, int) and not isinstance(instance, bool) and instance not in self._range:
             form = f"with format {self._form}" if self._form else "(default format)"
             raise ValueError(f"must be of type integer {form}")
+
+
+class _Format:
+    """A keyword for jsonschema-rs: strings have their format."""
+
+    name = "x-string-format"
+
+    def __init__(self, _schema: Any, form: str, _path: Any) -> None:
+        self._form = form
+        self._holds = TIME_FORMATS[form]
+
+    def validate(self, instance: Any) -> None:
+        """Raise ValueError for a string without the format; the message is its name."""
+        if isinstance(instance, str) and not self._holds(instance):
+            raise ValueError(self._form)
 
 
 _TEXTS = {
@@ -248,6 +315,10 @@ def _cause(error: jsonschema_rs.ValidationError) -> Cause:
 
 def _plain_cause(name: str, path: str, facts: Mapping[str, Any], error: jsonschema_rs.ValidationError) -> Cause:
     """Make a cause with the message of its rule, or the library's."""
+    if name == _Format.name:
+        shown = msgspec.json.encode(error.instance).decode()
+        text = f"{path} in body must be of type {facts['message']}: {shown}"
+        return Cause(path, "FieldValueTypeInvalid", f"Invalid value: {shown}: {text}")
     if name == _Range.name:
         return Cause.invalid("<nil>", '""', f"Checked value {facts['message']} in {path}")
     text = _TEXTS[name].format(**facts) if name in _TEXTS else error.message

@@ -213,9 +213,9 @@ def _conform(_core: Core, strategy: Strategy, plain: Plain, action: Action) -> P
     return completed
 
 
-def _causes(schema: CustomSchema, scale: ScalePaths | None, plain: Object, _old: object) -> list[Cause]:
+def _causes(schema: CustomSchema, scale: ScalePaths | None, plain: Object, old: Object | None) -> list[Cause]:
     """Return a cause for each rule of the schema that an object breaks, and for replicas that cannot be scaled."""
-    causes = schema.causes(plain)
+    causes = schema.causes(plain, old)
     if scale:
         path = scale.spec_replicas
         replicas = value_at(plain, path)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object
 from ctrlkit.fakes.tracker.refusals import Cause
-from ctrlkit.fakes.tracker.schema.custom import CustomSchema
+from ctrlkit.fakes.tracker.schema.custom import CustomSchema, has_expressions
 from ctrlkit.fakes.tracker.schema.formats import label_1035, subdomain
 from ctrlkit.fakes.tracker.schema.patterns import compiled
 
@@ -193,6 +193,7 @@ def _schema_causes(validation: Object, path: str) -> Iterator[Cause]:
         yield Cause.forbidden(f"{root}.nullable", "nullable cannot be true at the root")
     found = sorted(_structural_causes(schema, root, "at the root"), key=lambda cause: (cause.field, cause.message))
     found += _type_causes(schema, root)
+    found += _expression_causes(schema, root, is_structural=not found)
     yield from found
     if found:
         return
@@ -201,6 +202,27 @@ def _schema_causes(validation: Object, path: str) -> Iterator[Cause]:
     except ValueError as error:
         reason = str(error).partition("\n")[0]
         yield Cause.invalid(path, '""', f"error building validator: {reason}")
+
+
+def _expression_causes(schema: Object, root: str, *, is_structural: bool) -> list[Cause]:
+    """What is wrong with rules that are expressions; those of a schema with other faults are not compiled."""
+    if not has_expressions(schema):
+        return []
+    from ctrlkit.fakes.tracker.cel import definitions  # noqa: PLC0415  # only schemas with rules need it
+
+    found = list(_form_causes(schema, root, definitions.form_causes))
+    return found or (list(definitions.rule_causes(schema, root)) if is_structural else [])
+
+
+def _form_causes(node: Object, path: str, causes: Callable[[Object, str], Iterator[Cause]]) -> Iterator[Cause]:
+    for name, inner in (node.get("properties") or {}).items():
+        yield from _form_causes(inner, f"{path}.properties[{name}]", causes)
+    for word in ("items", "additionalProperties"):
+        if isinstance(node.get(word), Mapping):
+            yield from _form_causes(node[word], f"{path}.{word}", causes)
+    for inner, below in _combined(node, path):
+        yield from _form_causes(inner, below, causes)
+    yield from causes(node, path)
 
 
 def _structural_causes(node: Object, path: str, place: str) -> Iterator[Cause]:

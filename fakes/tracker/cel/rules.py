@@ -1,0 +1,166 @@
+"""One rule of `x-kubernetes-validations`: compiled for the values of its schema's node."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ctrlkit.fakes.tracker.cel import literals
+from ctrlkit.fakes.tracker.cel.checker import Checked, check
+from ctrlkit.fakes.tracker.cel.estimate import highest_cost
+from ctrlkit.fakes.tracker.cel.parser import parse
+from ctrlkit.fakes.tracker.cel.program import InstantiationError, Program
+from ctrlkit.fakes.tracker.cel.schemas import Decl, Node, fields_of
+from ctrlkit.fakes.tracker.cel.tree import CompileError, Problem
+from ctrlkit.fakes.tracker.cel.types import BOOL, STRING, Type, optional_of
+from ctrlkit.fakes.tracker.cel.values import Optional
+
+RULES = "x-kubernetes-validations"
+SELF_TYPE = "selfType"
+"""What the type of an object is called in messages; a server adds a number that differs each time."""
+
+_PART = re.compile(r"\.|\[|\]|'(?:[^'\\]|\\.)*'|[^.\[\]]+")
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "'": "'", "\\": "\\"}
+
+
+@dataclass(slots=True)
+class Expression:
+    """A compiled expression; `cost` is the most that an evaluation may cost."""
+
+    program: Program
+    cost: int
+    uses_old: bool
+
+
+class WrongExpression(ValueError):
+    """An expression cannot be used; the message is the server's."""
+
+
+class Rule:
+    """
+    A rule and its message.
+
+    Shape   `problem` and `message_problem` are the server's words about expressions that cannot be used, else empty;
+            `program` is None where there is a problem, or no rule.
+    """
+
+    def __init__(self, rule: Node, node: Node, decl: Decl) -> None:
+        self.source: str = (rule.get("rule") or "").strip()
+        self.message: str = (rule.get("message") or "").strip()
+        self.message_source: str = rule.get("messageExpression") or ""
+        self.reason: str | None = rule.get("reason")
+        self.optional_old = bool(rule.get("optionalOldSelf"))
+        self.field_path = _valid_path(rule.get("fieldPath") or "", node)
+        self.problem = self.message_problem = ""
+        self.program: Expression | None = None
+        self.message_program: Expression | None = None
+        if not self.source:
+            return
+        try:
+            self.program = self._compiled(rule["rule"], decl, BOOL, "")
+        except WrongExpression as error:
+            self.problem = str(error)
+            return
+        if self.message_source:
+            try:
+                self.message_program = self._compiled(self.message_source, decl, STRING, "messageExpression ")
+            except WrongExpression as error:
+                self.message_problem = str(error)
+
+    def _compiled(self, source: str, decl: Decl, wanted: Type, what: str) -> Expression:
+        old = optional_of(decl.type) if self.optional_old else decl.type
+        try:
+            checked = checked_expression(source, {"self": decl.type, "oldSelf": old}, decl)
+        except CompileError as error:
+            raise WrongExpression(f"{what}compilation failed: {error}") from None
+        if checked.type != wanted:
+            name = "a bool" if wanted is BOOL else "a string"
+            raise WrongExpression(f"{what or 'cel expression '}must evaluate to {name}")
+        try:
+            program = Program(checked, {"self": decl, "oldSelf": None if self.optional_old else decl})
+        except InstantiationError as error:
+            raise WrongExpression(f"{what or 'program '}instantiation failed: {error}") from None
+        return Expression(program, highest_cost(checked, decl), "oldSelf" in checked.names)
+
+    def old_value(self, old: Any, decl: Decl) -> Any:
+        """Return the value of `oldSelf` for what was there before, None if nothing was."""
+        if not self.optional_old:
+            return old
+        if old is None:
+            return Optional(there=False)
+        return Optional(decl.convert(old) if decl.convert else old)
+
+    @property
+    def uses_old(self) -> bool:
+        """Whether the rule looks at what was there before."""
+        return self.program is not None and self.program.uses_old
+
+    def shown(self) -> str:
+        """How messages of the server name the rule."""
+        return self.message or self.source
+
+
+def checked_expression(source: str, variables: Mapping[str, Type], decl: Decl) -> Checked:
+    """Parse and check an expression. Errors: CompileError."""
+    try:
+        checked = check(source, parse(source), variables, fields_of(decl))
+    except RecursionError:
+        raise CompileError(source, [Problem(0, "expression recursion limit exceeded: 250")]) from None
+    found = literals.problems(checked)
+    if found:
+        raise CompileError(source, found)
+    return checked
+
+
+# ---- the field that a rule is about ----------------------------------------------------------------------------------
+
+
+def is_valid_path(text: str, node: Node) -> bool:
+    """Whether a path leads to a field of a schema's objects."""
+    try:
+        list(_path_parts(text, node))
+    except ValueError:
+        return False
+    return True
+
+
+def _valid_path(text: str, node: Node) -> str:
+    """Return a path as messages have it, empty if it leads nowhere."""
+    try:
+        parts = list(_path_parts(text, node))
+    except ValueError:
+        return ""
+    return "".join(f".{name}" if is_named else f"[{name}]" for name, is_named in parts).lstrip(".")
+
+
+def _path_parts(text: str, node: Node) -> Iterator[tuple[str, bool]]:
+    """Yield the names in a path, and whether they are those of fields. Errors: ValueError if it leads nowhere."""
+    tokens = _PART.findall(text)
+    if "".join(tokens) != text:
+        raise ValueError(text)
+    at = 0
+    while at < len(tokens):
+        if tokens[at] == "." and at + 1 < len(tokens):
+            name, at = tokens[at + 1], at + 2
+        elif tokens[at] == "[" and tokens[at + 2 : at + 3] == ["]"] and tokens[at + 1].startswith("'"):
+            name, at = re.sub(r"\\(.)", _unescaped, tokens[at + 1][1:-1]), at + 3
+        else:
+            raise ValueError(text)
+        properties, additional = node.get("properties"), node.get("additionalProperties")
+        if properties:
+            if name not in properties:
+                raise ValueError(text)
+            node = properties[name]
+        elif isinstance(additional, Mapping):
+            node = additional
+        else:
+            raise ValueError(text)
+        yield name, bool(properties)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    if match[1] not in _ESCAPES:
+        raise ValueError(match[0])
+    return _ESCAPES[match[1]]
