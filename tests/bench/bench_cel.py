@@ -1,7 +1,7 @@
 """
 What does it cost to hold an object against the rules of its schema that are expressions?
 
-Budget   A rule: 50 us at the median of those in the recorded scenario `cel`, the reading of the object included.
+Budget   A rule of the recorded scenario `cel`: 50 us at the median, the reading of the object included.
          A schema without rules: nothing, within a tenth, against the same that is not asked for rules.
 Sketch   A rule is compiled once, to functions that look into the object's own dicts: some 0.1 us for each name, field and
          call in it.

@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 NAMES = (
     "apply",
     "apply_deep",
+    "cel",
     "crd",
     "crud",
     "deletion",
@@ -29,6 +30,7 @@ NAMES = (
     "discovery_deep",
     "list",
     "list_deep",
+    "ours_cel",
     "ours_events",
     "ours_pods",
     "ours_protocol",

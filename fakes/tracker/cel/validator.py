@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,8 +65,9 @@ class _Stopped(Exception):
 
 @dataclass(slots=True)
 class _Review:
-    """One object's review: the causes found, and what is left of its budget."""
+    """One object's review: the causes found, what is left of its budget, and who hears of what is let pass."""
 
+    warn: Callable[[str], None]
     causes: list[Cause] = field(default_factory=list)
     left: int = OBJECT_BUDGET
 
@@ -95,9 +96,13 @@ class Validator:
         self._schema = schema
         self._root = _built(schema, schema, declared(schema, SELF_TYPE, is_root=True))
 
-    def causes(self, plain: Any, old: Any = None) -> list[Cause]:
-        """Return a cause for each rule that an object breaks; `old` is the object as it was, None for a new one."""
-        review = _Review()
+    def causes(self, plain: Any, old: Any = None, warn: Callable[[str], None] = lambda _: None) -> list[Cause]:
+        """
+        Return a cause for each rule that an object breaks.
+
+        Shape   `old` is the object as it was, None for a new one; `warn` is told of rules that unchanged values break.
+        """
+        review = _Review(warn)
         if self._root is not None:
             ratchet = _Ratchet() if old is None else _Ratchet(Correlated(plain, old, self._schema))
             with contextlib.suppress(_Stopped):
@@ -195,10 +200,13 @@ class _Level:
         if problem:
             review.causes.append(self._typed(value, _problem(problem, rule)))
         elif found is not True:
-            said = self._message(review, rule, value, before)
+            said = self._message(review, rule, value)
             text = said or rule.message or f"failed rule: {rule.source}"
+            cause = self._broken(rule, value, text)
             if rule.uses_old or not value.ratchet.holds():
-                review.causes.append(self._broken(rule, value, text))
+                review.causes.append(cause)
+            else:
+                review.warn(f"{cause.field}: {cause.message}")
 
     def _typed(self, value: _Value, text: str) -> Cause:
         return Cause.wrong(value.place, self.node.get("type") or "", text)
@@ -215,13 +223,17 @@ class _Level:
                 return Cause.duplicate(path, value.new) if is_shown else Cause(path, rule.reason, "Duplicate value")
         return Cause.invalid(path, json_text(value.new), text) if is_shown else Cause.unfit(path, text)
 
-    def _message(self, review: _Review, rule: Rule, value: _Value, before: Any) -> str:
-        """Return what a rule's own expression says, empty if there is none or it cannot be used."""
-        if rule.message_program is None:
+    def _message(self, review: _Review, rule: Rule, value: _Value) -> str:
+        """
+        Return what a rule's own expression says, empty if there is none or it has no value.
+
+        The server gives it `oldSelf` as it was, also where it is compiled for an optional one: then it has no value.
+        """
+        if rule.message_program is None or (rule.message_program.uses_old and value.old is None):
             return ""
         text, problem = None, ""
         try:
-            text, cost, problem = rule.message_program.program.evaluate(value.new, before)
+            text, cost, problem = rule.message_program.program.evaluate(value.new, value.old)
         except OutOfBudget:
             said = "no further validation rules will be run due to call cost exceeds limit for messageExpression: "
             review.stop(self._typed(value, said + json_text(rule.message_source)))

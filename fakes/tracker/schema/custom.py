@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -110,14 +110,26 @@ class CustomSchema:
         completed = _complete(_without(plain), self._root, "", unknown)
         return {name: plain[name] for name in plain if name in _NOT_THE_SCHEMAS} | completed, unknown
 
-    def causes(self, plain: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> list[Cause]:
-        """Return a cause for each rule that an object breaks; `old` is the object as it was, None for a new one."""
+    def causes(
+        self,
+        plain: Mapping[str, Any],
+        old: Mapping[str, Any] | None = None,
+        warn: Callable[[str], None] = lambda _: None,
+        kind: Mapping[str, str] | None = None,
+    ) -> list[Cause]:
+        """
+        Return a cause for each rule that an object breaks.
+
+        Shape   `old` is the object as it was, None for a new one; `warn` is told of rules that unchanged values break;
+                `kind` are the apiVersion and kind of objects that do not say them themselves.
+        """
         causes = self._value_causes(plain, Correlated(plain, old, self.openapi) if old else None)
         if self._expressions is None:
             return causes
         if any(cause.reason in _BLOCKING for cause in causes):
             return [*causes, Cause.invalid("<nil>", "null", _NOT_CHECKED)]
-        return [*causes, *self._expressions.causes(plain, old)]
+        named = kind or {}
+        return [*causes, *self._expressions.causes({**named, **plain}, {**named, **old} if old else None, warn)]
 
     def _value_causes(self, plain: Mapping[str, Any], correlated: Correlated | None) -> list[Cause]:
         """Return a cause for each rule about values that an object breaks, but for those that it broke before."""

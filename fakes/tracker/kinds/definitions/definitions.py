@@ -11,6 +11,7 @@ from ctrlkit.fakes.tracker.decode import tell_unknown
 from ctrlkit.fakes.tracker.kinds.definitions.rules import definition_causes
 from ctrlkit.fakes.tracker.kinds.deletion import delete_object, with_finalizers
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, ScalePaths, Strategy
+from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
 from ctrlkit.fakes.tracker.store import Identity, Store, Stored
@@ -189,7 +190,8 @@ DEFINITIONS = Strategy(
 def custom_kind(resource: Resource[Unstructured], *, schema: CustomSchema | None = None, **more: Any) -> Strategy:
     """The strategy of a custom kind; without a schema its objects may have any fields."""
     if schema is not None:
-        validate = functools.partial(_causes, schema, more.get("scale"))
+        kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+        validate = functools.partial(_causes, schema, kind, more.get("scale"))
         more |= {"schema": schema, "prepare": _conform, "validate": validate}
     return Strategy(
         resource=resource,
@@ -213,9 +215,11 @@ def _conform(_core: Core, strategy: Strategy, plain: Plain, action: Action) -> P
     return completed
 
 
-def _causes(schema: CustomSchema, scale: ScalePaths | None, plain: Object, old: Object | None) -> list[Cause]:
+def _causes(
+    schema: CustomSchema, kind: dict[str, str], scale: ScalePaths | None, plain: Object, old: Object | None
+) -> list[Cause]:
     """Return a cause for each rule of the schema that an object breaks, and for replicas that cannot be scaled."""
-    causes = schema.causes(plain, old)
+    causes = schema.causes(plain, old, notice, kind)
     if scale:
         path = scale.spec_replicas
         replicas = value_at(plain, path)
