@@ -360,6 +360,7 @@ def _binding_cells(binding: Object, now: datetime) -> list[Any]:
 
 
 VALIDATING_POLICIES = Strategy(
+    kept_by_status=("metadata",),
     blind_updates=False,
     generation=True,
     defaults=_fill_in_policy,

@@ -99,6 +99,7 @@ def _cells(api_service: Object, now: datetime) -> list[Any]:
 
 
 API_SERVICES = Strategy(
+    kept_by_status=("metadata",),
     name_rule=formats.path_segment,
     blind_updates=False,
     defaults=_fill_in,

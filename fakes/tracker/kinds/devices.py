@@ -137,6 +137,7 @@ def _claim_cells(claim: Object, now: datetime) -> list[Any]:
 
 
 RESOURCE_CLAIMS = Strategy(
+    kept_by_status=("metadata",),
     defaults=_fill_in_claim,
     validate=_claim_causes,
     validate_status=lambda *_: (),

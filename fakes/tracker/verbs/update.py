@@ -142,7 +142,7 @@ def _combine(served: Strategy, subresource: str, current: Stored, theirs: Mappin
             meta = current.metadata if served.parts[part].keeps_metadata else plain["metadata"]
         case "status":
             plain = _with_status(current.plain, theirs)
-            meta = current.metadata if served.custom else meta
+            meta = current.metadata if "metadata" in served.kept_by_status else meta
         case _:
             plain = _with_status(theirs, current.plain) if served.has_status else dict(theirs)
     plain = plain | {"metadata": metadata.updated(meta, current.metadata)}

@@ -26,7 +26,7 @@ _ADDRESS_WIDTH = 16
 
 def _causes(ingress: Object, old: Object | None) -> Iterator[Cause]:
     spec = ingress["spec"]
-    if not spec.get("rules") and not spec.get("defaultBackend"):
+    if not spec.get("rules") and "defaultBackend" not in spec:
         yield Cause.wrong("spec", None, "either `defaultBackend` or `rules` must be specified")
     if "defaultBackend" in spec:
         yield from _backend_causes(spec["defaultBackend"], "spec.defaultBackend")

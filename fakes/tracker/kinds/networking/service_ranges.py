@@ -100,4 +100,6 @@ def _range_cells(service_range: Object, now: datetime) -> list[Any]:
     return [name_of(service_range), shown, age_of(service_range, now)]
 
 
-SERVICE_RANGES = Strategy(validate=_range_causes, validate_status=lambda *_: (), cells=_range_cells)
+SERVICE_RANGES = Strategy(
+    kept_by_status=("metadata",), validate=_range_causes, validate_status=lambda *_: (), cells=_range_cells
+)

@@ -280,6 +280,7 @@ def _attachment_cells(attachment: Object, now: datetime) -> list[Any]:
 
 
 VOLUME_ATTACHMENTS = Strategy(
+    kept_by_status=("metadata",),
     blind_updates=False,
     defaults=_fill_in_attachment,
     validate=_attachment_causes,

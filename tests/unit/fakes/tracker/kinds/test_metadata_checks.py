@@ -83,3 +83,20 @@ def test_bytes_that_are_none_are_told_of_in_the_words_of_a_strategic_merge() -> 
     create(tracker, "v1", "ConfigMap", "one")
     with pytest.raises(Invalid, match=r"patch: .*: error decoding from json: illegal base64 data at input byte 0"):
         tracker.patch(CONFIG_MAPS, ObjectKey("default", "one"), StrategicMergePatch({"binaryData": {"a": "!"}}))
+
+
+def test_a_write_of_the_status_keeps_the_metadata_of_a_volume_attachment() -> None:
+    tracker = Tracker()
+    spec = {"attacher": "d.example.com", "nodeName": "n", "source": {"persistentVolumeName": "v"}}
+    made = create(tracker, "storage.k8s.io/v1", "VolumeAttachment", "one", spec=spec)
+    changed = {**made, "metadata": {**made["metadata"], "labels": {"a": "b"}}, "status": {"attached": True}}
+    attachments = resource(tracker, "storage.k8s.io/v1", "VolumeAttachment")
+    written = tracker.update(attachments, changed, subresource="status")
+    assert written.at("status.attached")
+    assert "labels" not in written["metadata"]
+
+
+def test_an_ingress_with_an_empty_backend_is_told_only_of_that() -> None:
+    with pytest.raises(Invalid, match="resource or service backend is required") as caught:
+        create(Tracker(), "networking.k8s.io/v1", "Ingress", "one", spec={"defaultBackend": {}})
+    assert [cause["field"] for cause in caught.value.details["causes"]] == ["spec.defaultBackend"]
