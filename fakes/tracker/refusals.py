@@ -131,18 +131,21 @@ def not_found(resource: AnyResource, name: str) -> NotFound:
     return NotFound(f'{resource} "{name}" not found', details=details_of(resource, name))
 
 
-def already_exists(resource: AnyResource, name: str) -> AlreadyExists:
-    """There is an object of that name."""
-    return AlreadyExists(f'{resource} "{name}" already exists', details=details_of(resource, name))
+def already_exists(
+    resource: AnyResource, name: str, *, is_generated: bool = False, is_leaving: bool = False
+) -> AlreadyExists:
+    """
+    There is an object of that name.
 
-
-def not_generated(resource: AnyResource, name: str) -> AlreadyExists:
-    """There is an object of the name, and the request has a base for generated ones."""
-    return AlreadyExists(
-        f'{resource} "{name}" already exists, the server was not able to generate a unique name for the object',
-        details=details_of(resource, name),
-        retry_after_s=1.0,
-    )
+    A body with a generateName is told to try again, even if it has a name too; and it is said if that object is being
+    deleted.
+    """
+    text = f'{resource} "{name}" already exists'
+    if is_generated:
+        text = f"{text}, the server was not able to generate a unique name for the object"
+    if is_leaving:
+        text = f"object is being deleted: {text}"
+    return AlreadyExists(text, details=details_of(resource, name), retry_after_s=1.0 if is_generated else None)
 
 
 def modified(resource: AnyResource, name: str) -> Conflict:

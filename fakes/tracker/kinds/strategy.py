@@ -178,6 +178,8 @@ class Strategy:
     """Whether something besides metadata.finalizers holds an object that is being deleted."""
     orphans: bool = False
     """Whether a delete without a policy leaves the dependents alone."""
+    delete_warning: str = ""
+    """The warning that comes with each delete without a propagation policy, whatever becomes of it."""
     deleted_is_shown: bool = False
     """Whether the server answers a delete with the object instead of a Status."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctrlkit import clock
+from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.admission import admit, admit_new, complete
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import decode
@@ -20,7 +21,6 @@ from ctrlkit.fakes.tracker.refusals import (
     bad_request,
     invalid,
     invalid_review,
-    not_generated,
     plain_failure,
 )
 from ctrlkit.fakes.tracker.schema.typed import blank_status
@@ -86,12 +86,22 @@ def make(
     if action.verb is Verb.CREATE and _is_version(str((body.get("metadata") or {}).get("resourceVersion") or "")):
         raise plain_failure("resourceVersion should not be set on objects to be created")
     key = ObjectKey(action.namespace, name)
-    if core.find(served, key) is not None:
-        taken = not_generated if plain["metadata"].get("generateName") else already_exists
-        raise taken(served.resource, name)
+    taken = core.find(served, key)
+    if taken is not None:
+        raise _is_taken(served, taken, plain["metadata"])
     managed_fields.set_entries(plain, owners)
     served.defaults(plain)  # once more, as a server reads what it has stored
     return core.write(served, key, plain, dry_run=action.options.dry_run)
+
+
+def _is_taken(served: Strategy, taken: Stored, meta: Mapping[str, Any]) -> ApiError:
+    """There is an object of that name: what the server says also depends on how the name was found, and how it is."""
+    return already_exists(
+        served.resource,
+        taken.key.name,
+        is_generated=bool(meta.get("generateName")),
+        is_leaving="deletionTimestamp" in taken.metadata,
+    )
 
 
 def _checked_body(served: Strategy, action: Action) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause, invalid_options, method_not_allowed, precondition_failed
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.verbs.list import Snapshot, snapshot
@@ -20,7 +21,7 @@ def delete(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
     kubelet deletes it with none; others go at once. A policy adds the finalizer that the garbage collector acts on.
     Errors  NotFound, Conflict (a precondition does not hold), Forbidden (a namespace that must stay), Invalid.
     """
-    check_policy(action.options)
+    _begin(served, action.options)
     stored = core.get(served, action.key)
     check_preconditions(served, stored, action.options)
     return served.delete(core, served, stored, action.options)
@@ -30,7 +31,7 @@ def delete_collection(core: Core, served: Strategy, action: Action) -> Snapshot:
     """Delete all selected objects; return them as they were before. Errors: MethodNotAllowed; those of list, delete."""
     if not served.supports(Verb.DELETE_COLLECTION):
         raise method_not_allowed()
-    check_policy(action.options)
+    _begin(served, action.options)
     listed = snapshot(core, served, action)
     for stored in listed.found:
         current = core.find(served, stored.key)
@@ -38,6 +39,12 @@ def delete_collection(core: Core, served: Strategy, action: Action) -> Snapshot:
             check_preconditions(served, current, action.options)
             served.delete(core, served, current, action.options)
     return listed
+
+
+def _begin(served: Strategy, options: Options) -> None:
+    check_policy(options)
+    if served.delete_warning and not options.propagation_policy:
+        notice(served.delete_warning)
 
 
 def check_policy(options: Options) -> None:

@@ -55,7 +55,7 @@ class Server:
 
     async def ask(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Answer:
         """Send a request; return its status, body and warnings."""
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
         headers = {"Content-Type": content_type, "Accept": "application/json"}
         async with self._session.request(method, path, data=data, headers=headers) as reply:
             text = await reply.text()

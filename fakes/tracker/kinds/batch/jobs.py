@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit.fakes.durations import age, format_duration
-from ctrlkit.fakes.tracker.kinds import deletion
 from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     IMMUTABLE,
     NO_MATCH,
@@ -23,14 +22,12 @@ from ctrlkit.fakes.tracker.kinds.core.pod_warnings import template_warnings
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
-from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.fakes.tracker.store import Stored
-from ctrlkit.model import Options, value_at
+from ctrlkit.model import value_at
 
 if TYPE_CHECKING:
-    from ctrlkit.fakes.tracker.core import Core
+    pass
 
 _UID_LABEL = "batch.kubernetes.io/controller-uid"
 _NAME_LABEL = "batch.kubernetes.io/job-name"
@@ -215,12 +212,6 @@ def spec_warnings(spec: Object, path: str) -> Iterator[str]:
     yield from template_warnings(spec["template"], f"{path}.template")
 
 
-def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) -> tuple[Stored, bool]:
-    if not options.propagation_policy:
-        notice(_ORPHANS)
-    return deletion.delete_object(core, strategy, stored, options)
-
-
 # ---- cells -----------------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +268,6 @@ JOBS = Strategy(
     warn=_warnings,
     generation=True,
     orphans=True,
-    delete=_delete,
+    delete_warning=_ORPHANS,
     cells=_cells,
 )

@@ -39,4 +39,5 @@ POD_TEMPLATES = Strategy(
     warn=_warnings,
     generation=True,
     cells=_cells,
+    deleted_is_shown=True,
 )

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.errors import Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
+from ctrlkit.errors import AlreadyExists, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.model import Action, MergePatch, Options, Unstructured, Verb, custom_resource
-from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, PODS, STATEFULSETS
+from ctrlkit.model.kinds import CONFIG_MAPS, JOBS, NAMESPACES, PODS, STATEFULSETS
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS as DEFINITIONS
 from tests.support.objects import a_pod, a_workload
+
+POD_TEMPLATES = custom_resource(group="", version="v1", kind="PodTemplate", plural="podtemplates")
 
 
 def make(tracker: Tracker, name: str = "one", **metadata: Any) -> Unstructured:
@@ -290,3 +293,36 @@ async def test_a_collection_of_definitions_takes_their_objects_along_and_namespa
     assert tracker.list(DEFINITIONS) == []
     with pytest.raises(MethodNotAllowed):
         tracker.call(Action(verb=Verb.DELETE_COLLECTION, resource=NAMESPACES))
+
+
+async def test_what_is_in_the_way_of_a_new_object_is_named_with_its_state() -> None:
+    """A body with a generateName is told to try again, even if it has a name; an object that is leaving is named so."""
+    tracker = Tracker()
+    make(tracker, finalizers=["example.com/hold"])
+    with pytest.raises(AlreadyExists) as refused:
+        make(tracker, generateName="o")
+    text = 'configmaps "one" already exists, the server was not able to generate a unique name for the object'
+    assert refused.value.message == text
+    assert refused.value.retry_after_s == 1
+    tracker.delete(CONFIG_MAPS, "default/one")
+    with pytest.raises(AlreadyExists) as refused:
+        make(tracker)
+    assert refused.value.message == 'object is being deleted: configmaps "one" already exists'
+    assert refused.value.retry_after_s is None
+
+
+async def test_a_delete_of_a_job_without_a_policy_is_warned_about_even_if_there_is_none() -> None:
+    tracker = Tracker()
+    with noticed() as told, pytest.raises(NotFound):
+        tracker.delete(JOBS, "default/none")
+    assert [one.partition(";")[0] for one in told] == ["child pods are preserved by default when jobs are deleted"]
+    with noticed() as told, pytest.raises(NotFound):
+        tracker.delete(JOBS, "default/none", Options(propagation_policy="Background"))
+    assert not told
+
+
+async def test_a_delete_of_a_pod_template_is_answered_with_it() -> None:
+    tracker = Tracker()
+    template = {"spec": {"containers": [{"name": "a", "image": "img:1"}]}}
+    tracker.create(POD_TEMPLATES, {"metadata": {"name": "one", "namespace": "default"}, "template": template})
+    assert tracker.delete(POD_TEMPLATES, "default/one")["kind"] == "PodTemplate"
