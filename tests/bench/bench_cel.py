@@ -3,8 +3,8 @@ What does it cost to hold an object against the rules of its schema that are exp
 
 Budget   A rule of the recorded scenario `cel`: 50 us at the median, the reading of the object included.
          A schema without rules: nothing, within a tenth, against the same that is not asked for rules.
-Sketch   A rule is compiled once, to functions that look into the object's own dicts: some 0.1 us for each name, field and
-         call in it.
+Sketch   A rule is compiled once, to functions that look into the object's own dicts: some 0.1 us for each name, field
+         and call in it.
 Method   Each rule alone in a schema of its own, on an object that keeps it; the median of the best times of all.
 Run      make bench ARGS=cel
 """

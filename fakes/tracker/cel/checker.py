@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ctrlkit.fakes.tracker.cel import kubernetes, library, standard
+from ctrlkit.fakes.tracker.cel import kubernetes, library, network, standard
 from ctrlkit.fakes.tracker.cel.functions import OVERLOADS, Overload
 from ctrlkit.fakes.tracker.cel.tree import (
     Call,
@@ -40,7 +40,7 @@ from ctrlkit.fakes.tracker.cel.types import (
 )
 from ctrlkit.fakes.tracker.cel.values import type_of as kind_of_value
 
-LIBRARIES = (standard, library, kubernetes)
+LIBRARIES = (standard, library, network, kubernetes)
 """The modules whose functions expressions may call; to import them is to have them in the table."""
 
 Fields = Mapping[str, Mapping[str, Type]]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ctrlkit.fakes.tracker.cel.types import Type, read
-from ctrlkit.fakes.tracker.cel.values import size
+from ctrlkit.fakes.tracker.cel.values import EvaluationError, size
 
 Run = Callable[..., Any]
 AnyRun = TypeVar("AnyRun", bound=Run)
@@ -74,6 +74,19 @@ def overload(identity: str, signature: str, price: Price | None = None) -> Calla
         return run
 
     return add
+
+
+def holds(read: Callable[..., Any]) -> Callable[..., bool]:
+    """Whether a text is what a function reads."""
+
+    def check(*args: Any) -> bool:
+        try:
+            read(*args)
+        except EvaluationError:
+            return False
+        return True
+
+    return check
 
 
 # ---- what calls cost -------------------------------------------------------------------------------------------------

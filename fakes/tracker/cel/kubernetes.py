@@ -1,20 +1,19 @@
-"""Kubernetes' own types and their functions: URLs, addresses, quantities, versions, named formats."""
+"""Kubernetes' own types of quantities, versions and named formats, and their functions."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import math
 import re
-import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import Any, ClassVar
 
 from ctrlkit.fakes.tracker.cel import types
-from ctrlkit.fakes.tracker.cel.functions import by_first, by_first_twice, define, overload, tenth
+from ctrlkit.fakes.tracker.cel.functions import by_first, define, holds, overload, tenth
+from ctrlkit.fakes.tracker.cel.network import url_problem
 from ctrlkit.fakes.tracker.cel.types import Type
 from ctrlkit.fakes.tracker.cel.values import INT_RANGE, NONE, EvaluationError, Opaque, Optional, size
 from ctrlkit.fakes.tracker.schema.formats import dns_label, label_1035, label_key, label_value, subdomain
@@ -22,274 +21,6 @@ from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 
 Check = Callable[[str], Sequence[str]]
 
-
-def _holds(read: Callable[..., Any]) -> Callable[..., bool]:
-    """Whether a text is what a function reads."""
-
-    def check(*args: Any) -> bool:
-        try:
-            read(*args)
-        except EvaluationError:
-            return False
-        return True
-
-    return check
-
-
-# ---- URLs ------------------------------------------------------------------------------------------------------------
-
-_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+\-.]*):")
-_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2}).{0,2}", re.DOTALL)
-_HOST_CHARACTER = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"%\x80-\U0010ffff]")
-_PATH_KEPT = "$&+,/:;=@!'()*~"
-
-
-@dataclass(frozen=True, slots=True)
-class Url(Opaque):
-    """A parsed URL."""
-
-    type: ClassVar[Type] = types.URL
-    scheme: str
-    host: str
-    path: str
-    query: str
-
-    @property
-    def hostname(self) -> str:
-        """The host without its port, and without brackets."""
-        if self.host.startswith("["):
-            return self.host[1:].partition("]")[0]
-        return self.host.partition(":")[0]
-
-    @property
-    def port(self) -> str:
-        """The port, empty if there is none."""
-        _, colon, port = self.host.rpartition(":")
-        return port if colon and port.isdigit() else ""
-
-
-def _url_problem(text: str) -> str:  # noqa: PLR0911  # one for each thing that can be wrong
-    """What keeps a text from being the URL of a request, empty if nothing does."""
-    if any(ord(char) < 32 or ord(char) == 127 for char in text):
-        return "net/url: invalid control character in URL"
-    if not text:
-        return "empty url"
-    if text == "*":
-        return ""
-    if text.startswith(":"):
-        return "missing protocol scheme"
-    if re.match(r"[0-9+\-.][a-zA-Z0-9+\-.]*:", text):
-        return "invalid URI for request"
-    scheme = _SCHEME.match(text)
-    rest = text[scheme.end() :] if scheme else text
-    if not rest.startswith("/"):
-        return "" if scheme else "invalid URI for request"
-    path = rest.partition("?")[0]
-    if scheme and path.startswith("//"):
-        host, slash, path = path[2:].partition("/")
-        if problem := _host_problem(host):
-            return problem
-        path = slash + path
-    bad = _BAD_ESCAPE.search(path)
-    return f'invalid URL escape "{bad[0]}"' if bad else ""
-
-
-def _host_problem(authority: str) -> str:
-    user, at, host = authority.rpartition("@")
-    if at and re.search(r"[^A-Za-z0-9\-._:~!$&'()*+,;=%@]", user):
-        return "net/url: invalid userinfo"
-    if host.startswith("["):
-        end = host.rfind("]")
-        if end < 0:
-            return "missing ']' in host"
-        port = host[end + 1 :]
-    else:
-        port = host[host.find(":") :] if ":" in host else ""
-    if port and not re.fullmatch(r":\d*", port):
-        return f'invalid port "{port}" after host'
-    if bad := _HOST_CHARACTER.search(host):
-        return f'invalid character "{bad[0]}" in host name'
-    escape = _BAD_ESCAPE.search(host)
-    return f'invalid URL escape "{escape[0]}"' if escape else ""
-
-
-@overload("string_to_url", "url(string) kubernetes.URL", by_first)
-def _url(text: str) -> Url:
-    if problem := _url_problem(text):
-        raise EvaluationError(f'URL parse error during conversion from string: parse "{text}": {problem}')
-    scheme = _SCHEME.match(text)
-    rest = (text[scheme.end() :] if scheme else text).partition("#")[0]
-    path, _, query = rest.partition("?")
-    host = ""
-    if path.startswith("//"):
-        host, slash, path = path[2:].partition("/")
-        path = slash + path
-        host = urllib.parse.unquote(host.rpartition("@")[2])
-    path = path if path.startswith("/") else ""
-    return Url(scheme[1].lower() if scheme else "", host, path, query)
-
-
-def _query(url: Url) -> dict[str, list[str]]:
-    return urllib.parse.parse_qs(url.query, keep_blank_values=True)
-
-
-def _escaped(url: Url) -> str:
-    return urllib.parse.quote(url.path, safe=_PATH_KEPT + "%")
-
-
-define("url_get_scheme", "kubernetes.URL => getScheme() string", lambda url: url.scheme)
-define("url_get_host", "kubernetes.URL => getHost() string", lambda url: url.host)
-define("url_get_hostname", "kubernetes.URL => getHostname() string", lambda url: url.hostname)
-define("url_get_port", "kubernetes.URL => getPort() string", lambda url: url.port)
-define("url_get_escaped_path", "kubernetes.URL => getEscapedPath() string", _escaped)
-define("url_get_query", "kubernetes.URL => getQuery() map(string, list(string))", _query)
-define("is_url_string", "isURL(string) bool", _holds(_url))
-
-# ---- addresses -------------------------------------------------------------------------------------------------------
-
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-@dataclass(frozen=True, slots=True)
-class Ip(Opaque):
-    """An address."""
-
-    type: ClassVar[Type] = types.IP
-    address: _Address
-
-
-@dataclass(frozen=True, slots=True)
-class Cidr(Opaque):
-    """An address with the number of its leading bits that tell a network."""
-
-    type: ClassVar[Type] = types.CIDR
-    address: _Address
-    bits: int
-
-    @property
-    def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-        """The network of the address."""
-        return ipaddress.ip_network((self.address, self.bits), strict=False)
-
-
-@overload("string_to_ip", "ip(string) net.IP", by_first)
-def _ip(text: str) -> Ip:
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        problem = f'ParseAddr("{text}"): {_address_problem(text)}'
-        raise EvaluationError(f'IP Address "{text}" parse error during conversion from string: {problem}') from None
-    if "%" in text:
-        raise EvaluationError(f'IP address "{text}" with zone value is not allowed')
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        raise EvaluationError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
-    return Ip(address)
-
-
-def _address_problem(text: str) -> str:
-    """What Go says of a text that is no address."""
-    if "." not in text or ":" in text:
-        return "unable to parse IP"
-    parts = text.split(".")
-    for part in parts:
-        if part and not part.isdigit():
-            return "unexpected character (at " + f'"{text[text.index(part) :].lstrip("0123456789")}")'
-        if len(part) > 1 and part.startswith("0"):
-            return "IPv4 field has octet with leading zero"
-        if part and int(part) > 255:
-            return "IPv4 field has value >255"
-    if "" in parts:
-        return f'IPv4 field must have at least one digit (at "{text[text.index("..") + 1 :] if ".." in text else ""}")'
-    return "IPv4 address too short" if len(parts) < 4 else "IPv4 address too long"
-
-
-def _link_local_multicast(ip: Ip) -> bool:
-    address = ip.address
-    if isinstance(address, ipaddress.IPv4Address):
-        return address in ipaddress.ip_network("224.0.0.0/24")
-    return address.packed[0] == 0xFF and address.packed[1] & 0x0F == 2
-
-
-def _global_unicast(ip: Ip) -> bool:
-    address = ip.address
-    broadcast = address == ipaddress.ip_address("255.255.255.255")
-    others = address.is_unspecified or address.is_loopback or address.is_multicast or address.is_link_local
-    return not (others or broadcast)
-
-
-define("ip_family", "net.IP => family() int", lambda ip: ip.address.version)
-define("ip_is_canonical", "ip.isCanonical(string) bool", lambda text: str(_ip(text).address) == text, by_first_twice)
-define("ip_is_unspecified", "net.IP => isUnspecified() bool", lambda ip: ip.address.is_unspecified)
-define("ip_is_loopback", "net.IP => isLoopback() bool", lambda ip: ip.address.is_loopback)
-define("ip_is_link_local_multicast", "net.IP => isLinkLocalMulticast() bool", _link_local_multicast)
-define("ip_is_link_local_unicast", "net.IP => isLinkLocalUnicast() bool", lambda ip: ip.address.is_link_local)
-define("ip_is_global_unicast", "net.IP => isGlobalUnicast() bool", _global_unicast)
-define("is_ip", "isIP(string) bool", _holds(_ip), by_first)
-define("ip_to_string", "string(net.IP) string", lambda ip: str(ip.address))
-
-_PARSING = "network address parse error during conversion from string: "
-
-
-@overload("string_to_cidr", "cidr(string) net.CIDR", by_first)
-def _cidr(text: str) -> Cidr:
-    address, slash, bits = text.rpartition("/")
-    problem = f'{_PARSING}{_PARSING}netip.ParsePrefix("{text}"): '
-    if not slash:
-        raise EvaluationError(f"{problem}no '/'")
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        raise EvaluationError(f'{problem}ParseAddr("{address}"): {_address_problem(address)}') from None
-    if "%" in address:
-        raise EvaluationError(f"{problem}IPv6 zones cannot be present in a prefix")
-    if not re.fullmatch(r"0|[1-9]\d{0,2}", bits):
-        raise EvaluationError(f'{problem}bad bits after slash: "{bits}"')
-    if int(bits) > found.max_prefixlen:
-        raise EvaluationError(f"{problem}prefix length out of range")
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-        raise EvaluationError(f'{_PARSING}IPv4-mapped IPv6 address "{text}" is not allowed')
-    return Cidr(found, int(bits))
-
-
-def _has_ip(cidr: Cidr, ip: Ip) -> bool:
-    return ip.address.version == cidr.address.version and ip.address in cidr.network
-
-
-def _has_cidr(cidr: Cidr, other: Cidr) -> bool:
-    if cidr.address.version != other.address.version:
-        return False
-    return cidr.network.overlaps(other.network) and cidr.bits <= other.bits
-
-
-def _bytes_of(cidr: Cidr) -> int:
-    return math.ceil(cidr.bits / 8)
-
-
-def _ip_price(args: Sequence[Any], _result: Any) -> int:
-    parsing = tenth(size(args[1])) if isinstance(args[1], str) else 0
-    return tenth(2 * _bytes_of(args[0])) + parsing
-
-
-def _cidr_price(args: Sequence[Any], _result: Any) -> int:
-    return _ip_price(args, _result) + tenth(_bytes_of(args[0])) + 1
-
-
-define(
-    "cidr_contains_ip_string", "net.CIDR => containsIP(string) bool", lambda c, text: _has_ip(c, _ip(text)), _ip_price
-)
-define("cidr_contains_ip_ip", "net.CIDR => containsIP(net.IP) bool", _has_ip, _ip_price)
-define(
-    "cidr_contains_cidr_string",
-    "net.CIDR => containsCIDR(string) bool",
-    lambda cidr, text: _has_cidr(cidr, _cidr(text)),
-    _cidr_price,
-)
-define("cidr_contains_cidr", "net.CIDR => containsCIDR(net.CIDR) bool", _has_cidr, _cidr_price)
-define("cidr_ip", "net.CIDR => ip() net.IP", lambda cidr: Ip(cidr.address))
-define("cidr_prefix_length", "net.CIDR => prefixLength() int", lambda cidr: cidr.bits)
-define("cidr_masked", "net.CIDR => masked() net.CIDR", lambda cidr: Cidr(cidr.network.network_address, cidr.bits))
-define("is_cidr", "isCIDR(string) bool", _holds(_cidr), by_first)
-define("cidr_to_string", "string(net.CIDR) string", lambda cidr: f"{cidr.address}/{cidr.bits}")
 
 # ---- quantities ------------------------------------------------------------------------------------------------------
 
@@ -343,7 +74,7 @@ def _order(one: Any, other: Any) -> int:
     return int((one > other) - (one < other))
 
 
-define("is_quantity_string", "isQuantity(string) bool", _holds(_quantity), by_first)
+define("is_quantity_string", "isQuantity(string) bool", holds(_quantity), by_first)
 define("quantity_sign", "sign(kubernetes.Quantity) int", lambda quantity: _order(quantity.value, 0))
 define("quantity_get_float", "kubernetes.Quantity => asApproximateFloat() double", lambda q: float(q.value))
 define("quantity_get_int", "kubernetes.Quantity => asInteger() int", _as_whole)
@@ -450,8 +181,8 @@ def _normalized(text: str) -> str:
     return ".".join([*parts, "0", "0"][: max(3, len(parts))])
 
 
-define("is_semver_string", "isSemver(string) bool", _holds(_semver), by_first)
-define("is_semver_string_bool", "isSemver(string, bool) bool", _holds(_semver), by_first)
+define("is_semver_string", "isSemver(string) bool", holds(_semver), by_first)
+define("is_semver_string_bool", "isSemver(string, bool) bool", holds(_semver), by_first)
 define(
     "semver_is_greater_than",
     "kubernetes.Semver => isGreaterThan(kubernetes.Semver) bool",
@@ -489,7 +220,7 @@ def _prefix(check: Check) -> Check:
 
 
 def _uri(text: str) -> Sequence[str]:
-    problem = _url_problem(text)
+    problem = url_problem(text)
     return (f'parse "{text}": {problem}',) if problem else ()
 
 

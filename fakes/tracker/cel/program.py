@@ -7,44 +7,41 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ctrlkit.fakes.tracker.cel.checker import Checked
-from ctrlkit.fakes.tracker.cel.functions import OVERLOADS, Overload, Price
+from ctrlkit.fakes.tracker.cel.functions import OVERLOADS
+from ctrlkit.fakes.tracker.cel.loops import FOLDS, listed
+from ctrlkit.fakes.tracker.cel.parts import (
+    CALL_LIMIT,
+    WRONG,
+    Frame,
+    Run,
+    called,
+    dispatched,
+    field_of,
+    item_at,
+    optional_field,
+    optional_item,
+    plus,
+    scalars_differ,
+    scalars_equal,
+    texts_equal,
+    variable,
+)
 from ctrlkit.fakes.tracker.cel.schemas import Decl
-from ctrlkit.fakes.tracker.cel.standard import all_inserted, inserted
 from ctrlkit.fakes.tracker.cel.tree import Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select
 from ctrlkit.fakes.tracker.cel.types import Type, optional_value
 from ctrlkit.fakes.tracker.cel.values import (
     NO_OVERLOAD,
-    NONE,
     EvaluationError,
     Optional,
     OutOfBudget,
     contains,
-    shown,
-    type_of,
 )
 from ctrlkit.fakes.tracker.schema.patterns import compiled
-
-CALL_LIMIT = 1_000_000
-"""What one evaluation may cost."""
 
 _CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "dyn", "type", "int", "string", "timestamp", "uint"})
 _MESSAGES = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration"}
 _SAME = frozenset({"bool", "int", "uint", "double", "duration", "timestamp"})
-_WRONG = (EvaluationError, TypeError, AttributeError)
 _RELATIONS = {"_<_": operator.lt, "_<=_": operator.le, "_>_": operator.gt, "_>=_": operator.ge}
-
-
-class Frame:
-    """One evaluation: the values of its variables by their places, and what it has cost so far."""
-
-    __slots__ = ("cost", "slots")
-
-    def __init__(self, slots: list[Any]) -> None:
-        self.cost = 0
-        self.slots = slots
-
-
-Run = Callable[[Frame], Any]
 
 
 class InstantiationError(ValueError):
@@ -168,10 +165,10 @@ class _Compiler:
         """
         if not _is_attribute(node) or self._is_constant(node):
             run = self.value(node)
-            return (_plus(run, head), None) if head else (run, None)
+            return (plus(run, head), None) if head else (run, None)
         if isinstance(node, Ident):
             scope = self._scopes[node.name][-1]
-            return _variable(scope.place, head), scope.decl
+            return variable(scope.place, head), scope.decl
         if isinstance(node, Select):
             return self._selected(node, head)
         assert isinstance(node, Call)
@@ -185,11 +182,11 @@ class _Compiler:
         name = self._raw_name(kind, node.field)
         struct = kind.kind == "struct"
         if node.optional or is_optional:
-            return _optional_field(self._converted(operand, decl), name, of_struct=struct), None
+            return optional_field(self._converted(operand, decl), name, of_struct=struct), None
         below = None
         if decl:
             below = decl.fields.get(node.field) if decl.fields else decl.element
-        return _field(operand, name, node.field, of_struct=struct), below
+        return field_of(operand, name, node.field, of_struct=struct), below
 
     def _raw_name(self, kind: Type, field: str) -> str:
         struct = self._structs.get(kind.name) if kind.kind == "struct" else None
@@ -200,10 +197,10 @@ class _Compiler:
         index = self._converted(*self._attribute(node.args[1], head=0))
         kind, is_optional = optional_value(self._kind(node.args[0]))
         if node.function == "_[?_]" or is_optional:
-            return _optional_item(self._converted(operand, decl), index), None
+            return optional_item(self._converted(operand, decl), index), None
         if kind.kind in ("list", "map") and decl is not None:
-            return _item(operand, index), decl.element
-        return _item(self._converted(operand, decl), index), None
+            return item_at(operand, index), decl.element
+        return item_at(self._converted(operand, decl), index), None
 
     def _choice(self, node: Call) -> Run:
         """The parts of a choice cost what they cost, but for the start of a chain; the choice itself nothing."""
@@ -306,9 +303,9 @@ class _Compiler:
             run, price = chosen[0].run, chosen[0].price
             if node.function in ("matches", "find", "findAll"):
                 self._check_pattern(parts)
-            return _called(run, price, args)
+            return called(run, price, args)
         every = [one for one in OVERLOADS[node.function] if one.member == (node.target is not None)]
-        return _dispatched([one for one in every if len(one.params) == len(args)], args)
+        return dispatched([one for one in every if len(one.params) == len(args)], args)
 
     def _check_pattern(self, parts: Sequence[Node]) -> None:
         pattern = parts[1]
@@ -330,7 +327,7 @@ class _Compiler:
                     return decides
                 if found is not (not decides):
                     raise EvaluationError(NO_OVERLOAD)
-            except _WRONG as error:
+            except WRONG as error:
                 return after(frame, error)
             found = other(frame)
             if found is True or found is False:
@@ -341,7 +338,7 @@ class _Compiler:
             try:
                 if other(frame) is decides:
                     return decides
-            except _WRONG:
+            except WRONG:
                 pass
             raise error
 
@@ -355,9 +352,9 @@ class _Compiler:
             return None
         one, other = map(self.value, node.args)
         if kinds[0].kind in _SAME:
-            return _scalars_equal(one, other) if wanted else _scalars_differ(one, other)
+            return scalars_equal(one, other) if wanted else scalars_differ(one, other)
         if kinds[0].kind == "string":
-            return _texts_equal(one, other, wanted=wanted)
+            return texts_equal(one, other, wanted=wanted)
         return None
 
     def relation(self, node: Call) -> Run | None:
@@ -418,8 +415,8 @@ class _Compiler:
         if node.macro in ("map", "filter"):
             transform = node.parts[1]
             each = 2 if transform and self._is_constant(transform) else 12
-            return _listed(over, places, parts, each)
-        return _FOLDS[node.macro](node, over, places, parts)
+            return listed(over, places, parts, each)
+        return FOLDS[node.macro](node, over, places, parts)
 
     def _enter(self, name: str, decl: Decl | None) -> int:
         self._scopes.setdefault(name, []).append(_Scope(self.places, decl))
@@ -460,309 +457,4 @@ _SPECIAL: dict[str, Callable[[_Compiler, Call], Run | None]] = {
     "or": _Compiler.alternative,
     "orValue": _Compiler.alternative,
     **dict.fromkeys(_RELATIONS, _Compiler.relation),
-}
-
-# ---- functions for parts ---------------------------------------------------------------------------------------------
-
-
-def _plus(run: Run, cost: int) -> Run:
-    def more(frame: Frame) -> Any:
-        frame.cost += cost
-        return run(frame)
-
-    return more
-
-
-def _variable(place: int, head: int) -> Run:
-    if not head:
-        return lambda frame: frame.slots[place]
-
-    def run(frame: Frame) -> Any:
-        frame.cost += 1
-        return frame.slots[place]
-
-    return run
-
-
-def _field(operand: Run, name: str, called: str, *, of_struct: bool) -> Run:
-    def of_known(frame: Frame) -> Any:
-        frame.cost += 1
-        found = operand(frame).get(name)
-        if found is None:
-            raise EvaluationError(f"no such key: {called}")
-        return found
-
-    def run(frame: Frame) -> Any:
-        frame.cost += 1
-        found = operand(frame)
-        if not isinstance(found, dict) or name not in found:
-            raise EvaluationError(f"no such key: {called}")
-        return found[name]
-
-    return of_known if of_struct else run
-
-
-def _optional_field(operand: Run, name: str, *, of_struct: bool) -> Run:
-    def run(frame: Frame) -> Optional:
-        found = operand(frame)
-        if isinstance(found, Optional):
-            if not found.there:
-                return NONE
-            found = found.value
-        if not isinstance(found, dict) or name not in found or (of_struct and found[name] is None):
-            return NONE
-        frame.cost += 1
-        return Optional(found[name])
-
-    return run
-
-
-def _at(found: Any, index: Any) -> Any:
-    """Return an item of a list or map; IndexError or KeyError if it has none of that index."""
-    if isinstance(found, dict):
-        return found[index]
-    if isinstance(found, list):
-        if isinstance(index, bool) or not isinstance(index, (int, float)) or index != int(index):
-            raise EvaluationError(f"unsupported index type '{type_of(index).name}' in list")
-        if not 0 <= index < len(found):
-            raise IndexError
-        return found[int(index)]
-    raise EvaluationError(NO_OVERLOAD)
-
-
-def _item(operand: Run, index: Run) -> Run:
-    def run(frame: Frame) -> Any:
-        frame.cost += 1
-        found, key = operand(frame), index(frame)
-        try:
-            return _at(found, key)
-        except IndexError:
-            raise EvaluationError(f"index out of bounds: {shown(key)}") from None
-        except KeyError:
-            raise EvaluationError(f"no such key: {shown(key)}") from None
-
-    return run
-
-
-def _optional_item(operand: Run, index: Run) -> Run:
-    def run(frame: Frame) -> Optional:
-        found, key = operand(frame), index(frame)
-        if isinstance(found, Optional):
-            if not found.there:
-                return NONE
-            found = found.value
-        try:
-            item = Optional(_at(found, key))
-        except (IndexError, KeyError):
-            return NONE
-        frame.cost += 1
-        return item
-
-    return run
-
-
-def _scalars_equal(one: Run, other: Run) -> Run:
-    def run(frame: Frame) -> bool:
-        frame.cost += 1
-        return one(frame) == other(frame)  # type: ignore[no-any-return]
-
-    return run
-
-
-def _scalars_differ(one: Run, other: Run) -> Run:
-    def run(frame: Frame) -> bool:
-        frame.cost += 1
-        return one(frame) != other(frame)  # type: ignore[no-any-return]
-
-    return run
-
-
-def _texts_equal(one: Run, other: Run, *, wanted: bool) -> Run:
-    def run(frame: Frame) -> bool:
-        mine, its = one(frame), other(frame)
-        if mine is None or its is None:
-            frame.cost += 1
-            return (mine is its) is wanted
-        frame.cost += (min(len(mine), len(its)) + 9) // 10
-        return (mine == its) is wanted
-
-    return run
-
-
-def _called(run: Callable[..., Any], price: Price | None, args: Sequence[Run]) -> Run:
-    if price is None and len(args) == 1:
-        only = args[0]
-
-        def of_one(frame: Frame) -> Any:
-            frame.cost += 1
-            return run(only(frame))
-
-        return of_one
-    if price is None and len(args) == 2:
-        one, other = args
-
-        def of_two(frame: Frame) -> Any:
-            frame.cost += 1
-            return run(one(frame), other(frame))
-
-        return of_two
-    return _priced(run, price, args)
-
-
-def _priced(run: Callable[..., Any], price: Price | None, args: Sequence[Run]) -> Run:
-    def call(frame: Frame) -> Any:
-        values = [arg(frame) for arg in args]
-        result = run(*values)
-        frame.cost += price(values, result) if price else 1
-        if frame.cost > CALL_LIMIT:
-            raise OutOfBudget
-        return result
-
-    return call
-
-
-def _dispatched(overloads: Sequence[Overload], args: Sequence[Run]) -> Run:
-    def call(frame: Frame) -> Any:
-        values = [arg(frame) for arg in args]
-        for one in overloads:
-            if all(_fits(kind, value) for kind, value in zip(one.params, values, strict=True)):
-                result = one.run(*values)
-                frame.cost += one.price(values, result) if one.price else 1
-                return result
-        frame.cost += 1
-        raise EvaluationError(NO_OVERLOAD)
-
-    return call
-
-
-def _fits(kind: Type, value: Any) -> bool:
-    return kind.kind in ("param", "dyn") or (type_of(value).kind == kind.kind and _same_name(kind, value))
-
-
-def _same_name(kind: Type, value: Any) -> bool:
-    return kind.kind not in ("struct", "opaque") or type_of(value).name == kind.name
-
-
-# ---- loops -----------------------------------------------------------------------------------------------------------
-
-Places = tuple[int, int]
-Parts = Sequence[Run | None]
-
-
-def _elements(value: Any, places: Places) -> Iterator[tuple[Any, Any]]:
-    """Yield what the variables of a comprehension are in turn."""
-    if isinstance(value, dict):
-        return iter(value.items())
-    if not isinstance(value, list):
-        raise EvaluationError(NO_OVERLOAD)
-    return enumerate(value) if places[1] >= 0 else ((item, None) for item in value)
-
-
-def _quantified(node: Fold, over: Run, places: Places, parts: Parts) -> Run:
-    """`all` and `exists`: an element that decides does so even if others have no value."""
-    predicate, (first, second) = parts[0], places
-    assert predicate is not None
-    decides = node.macro == "exists"
-    going, each = (3, 4) if decides else (2, 3)
-
-    def run(frame: Frame) -> Any:
-        slots, wrong, decided = frame.slots, None, False
-        for key, value in _elements(over(frame), places):
-            if decided:
-                frame.cost += going
-                break
-            frame.cost += each
-            slots[first] = key
-            if second >= 0:
-                slots[second] = value
-            try:
-                found = predicate(frame)
-                if found is decides:
-                    decided = True
-                elif found is not (not decides):
-                    raise EvaluationError(NO_OVERLOAD)
-            except _WRONG as error:
-                wrong = wrong or error
-            if frame.cost > CALL_LIMIT:
-                raise OutOfBudget
-        frame.cost += 1
-        if wrong and not decided:
-            raise wrong
-        return decides if decided else not decides
-
-    return run
-
-
-def _looped(frame: Frame, value: Any, places: Places) -> Iterator[tuple[Any, Any]]:
-    """Yield the elements, each put into its variables."""
-    first, second = places
-    for key, item in _elements(value, places):
-        frame.slots[first] = key
-        if second >= 0:
-            frame.slots[second] = item
-        yield key, item
-        if frame.cost > CALL_LIMIT:
-            raise OutOfBudget
-
-
-def _exists_one(_node: Fold, over: Run, places: Places, parts: Parts) -> Run:
-    predicate = parts[0]
-    assert predicate is not None
-
-    def run(frame: Frame) -> bool:
-        count = 0
-        for _ in _looped(frame, over(frame), places):
-            if predicate(frame):
-                count += 1
-                frame.cost += 2
-        frame.cost += 2
-        return count == 1
-
-    return run
-
-
-def _listed(over: Run, places: Places, parts: Parts, each: int) -> Run:
-    """`map`, `filter` and `transformList`; `each` is what it costs to add an item."""
-    predicate, transform = parts
-    assert transform is not None
-
-    def run(frame: Frame) -> list[Any]:
-        found = []
-        for _ in _looped(frame, over(frame), places):
-            if predicate is None or predicate(frame):
-                frame.cost += each
-                found.append(transform(frame))
-        frame.cost += 1
-        return found
-
-    return run
-
-
-def _mapped(node: Fold, over: Run, places: Places, parts: Parts) -> Run:
-    """`transformMap` and `transformMapEntry`."""
-    predicate, transform = parts
-    assert transform is not None
-    by_key = node.macro == "transformMap"
-
-    def run(frame: Frame) -> dict[Any, Any]:
-        found: dict[Any, Any] = {}
-        for key, _ in _looped(frame, over(frame), places):
-            if predicate is None or predicate(frame):
-                frame.cost += 3 if by_key else 2
-                if by_key:
-                    inserted(found, key, transform(frame))
-                else:
-                    all_inserted(found, transform(frame))
-        frame.cost += 1
-        return found
-
-    return run
-
-
-_FOLDS: dict[str, Callable[[Fold, Run, Places, Parts], Run]] = {
-    "all": _quantified,
-    "exists": _quantified,
-    "exists_one": _exists_one,
-    "transformMap": _mapped,
-    "transformMapEntry": _mapped,
 }
