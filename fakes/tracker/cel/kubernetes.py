@@ -7,8 +7,8 @@ import binascii
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from decimal import ROUND_UP, Decimal
+from dataclasses import dataclass, field
+from decimal import ROUND_UP, Context, Decimal
 from typing import Any, ClassVar
 
 from ctrlkit.fakes.tracker.cel import types
@@ -24,7 +24,10 @@ Check = Callable[[str], Sequence[str]]
 
 # ---- quantities ------------------------------------------------------------------------------------------------------
 
+_NANO_PLACES, _DIGITS_MOST = 9, 18
 _NANO = Decimal("1e-9")
+_EXACT = Context(prec=4_000)
+_POWERS = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _NO_DIGITS = "no digits, which is nothing"
 _LIKE_QUANTITY = re.compile(r"[+-]?(\d*\.?\d*)([eEinumkKMGTP]*[-+]?\d*)")
 _SUFFIX = re.compile(r"m|u|n|[kMGTPE]|[KMGTPE]i|[eE][+-]?\d+|")
@@ -32,10 +35,16 @@ _SUFFIX = re.compile(r"m|u|n|[kMGTPE]|[KMGTPE]i|[eE][+-]?\d+|")
 
 @dataclass(frozen=True, slots=True)
 class Quantity(Opaque):
-    """An amount such as `1Gi`."""
+    """
+    An amount such as `1Gi`.
+
+    Shape   `scale` is the power of ten in which a server counts it, as the text has it: `1.0` is ten of -1. It is None
+            for an amount that a server does not keep as a number of 64 bits; that is no integer to it.
+    """
 
     type: ClassVar[Type] = types.QUANTITY
     value: Decimal
+    scale: int | None = field(default=0, compare=False)
 
 
 @overload("string_to_quantity", "quantity(string) kubernetes.Quantity", by_first)
@@ -47,7 +56,32 @@ def _quantity(text: str) -> Quantity:
         if problem != _NO_DIGITS:
             raise EvaluationError(problem) from None
         value = Decimal(0)
-    return Quantity(value if value % _NANO == 0 else value.quantize(_NANO, ROUND_UP))
+    if int(value.as_tuple().exponent) < -_NANO_PLACES:
+        return Quantity(value.quantize(_NANO, ROUND_UP, context=_EXACT), None)
+    return Quantity(value, _scale(text))
+
+
+def _scale(text: str) -> int | None:
+    match = _LIKE_QUANTITY.fullmatch(text)
+    if match is None:
+        return None
+    whole, _, part = match[1].partition(".")
+    whole, suffix = whole.lstrip("0"), match[2]
+    if suffix.endswith("i"):
+        power = 10 * ("KMGTPE".index(suffix[0]) + 1)
+        return None if part or 14 - len(whole) - int(power * 3 / 10) < 0 else 0
+    scale = int(suffix[1:]) if suffix[:1] in ("e", "E") and suffix[1:] else _POWERS[suffix]
+    return None if len(whole) + len(part) > _DIGITS_MOST or scale - len(part) < -_NANO_PLACES else scale - len(part)
+
+
+def _sum(one: Quantity, other: Quantity, sign: int) -> Quantity:
+    """Add or subtract; a sum is counted in the smaller power of ten, nothing in that of the other."""
+    value = _EXACT.add(one.value, _EXACT.multiply(other.value, Decimal(sign)))
+    if one.scale is None or other.scale is None:
+        return Quantity(value, None)
+    if not other.value:
+        return Quantity(value, one.scale)
+    return Quantity(value, min(one.scale, other.scale) if one.value else other.scale)
 
 
 def _quantity_problem(text: str) -> str:
@@ -61,7 +95,7 @@ def _quantity_problem(text: str) -> str:
 
 
 def _is_whole(quantity: Quantity) -> bool:
-    return quantity.value == quantity.value.to_integral_value() and int(quantity.value) in INT_RANGE
+    return quantity.scale is not None and quantity.scale >= 0 and int(quantity.value) in INT_RANGE
 
 
 def _as_whole(quantity: Quantity) -> int:
@@ -94,12 +128,12 @@ for _function, _sign in (("add", 1), ("sub", -1)):
     define(
         f"quantity_{_function}",
         f"kubernetes.Quantity => {_function}(kubernetes.Quantity) kubernetes.Quantity",
-        lambda one, other, sign=_sign: Quantity(one.value + sign * other.value),
+        lambda one, other, sign=_sign: _sum(one, other, sign),
     )
     define(
         f"quantity_{_function}_int",
         f"kubernetes.Quantity => {_function}(int) kubernetes.Quantity",
-        lambda one, number, sign=_sign: Quantity(one.value + sign * number),
+        lambda one, number, sign=_sign: _sum(one, Quantity(Decimal(number)), sign),
     )
 
 # ---- versions --------------------------------------------------------------------------------------------------------
