@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any
@@ -45,7 +45,7 @@ class Logs:
         if any(rest):
             yield "".join(rest)
 
-    async def _texts(self) -> Any:
+    async def _texts(self) -> AsyncGenerator[str, None]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         async with self._calls.read(self._action) as pieces:
             async for piece in pieces:

@@ -328,7 +328,7 @@ class RestTransport:
                 self._url(request),
                 protocols=protocols,
                 headers=[*credentials.items()],
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_WITHIN_S),
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_WITHIN_S),  # pyright: ignore[reportCallIssue] - made by attrs
                 heartbeat=PING_EVERY_S,
                 max_msg_size=0,
                 ssl=self._tls(),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from yaml.scanner import ScannerError
 
 LEVELS_MAX = 10_000
 """Objects and arrays inside each other that a server reads."""
@@ -67,7 +68,7 @@ def _problem(error: yaml.YAMLError) -> str:
         return " ".join(str(error).split())
     marks = (error.context_mark, error.problem_mark)
     line = next((mark.line for mark in marks if mark is not None and mark.line), 0)
-    if line and isinstance(error, yaml.scanner.ScannerError):
+    if line and isinstance(error, ScannerError):
         line += 1  # a parser counts the line before
     return f"line {line}: {error.problem}" if line else f"{error.problem}"
 

@@ -30,8 +30,8 @@ class Frame:
     __slots__ = ("cost", "slots")
 
     def __init__(self, slots: list[Any]) -> None:
-        self.cost = 0
-        self.slots = slots
+        self.cost: int = 0
+        self.slots: list[Any] = slots
 
 
 Run = Callable[[Frame], Any]

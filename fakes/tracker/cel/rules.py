@@ -51,9 +51,10 @@ class Rule:
         self.message: str = (rule.get("message") or "").strip()
         self.message_source: str = rule.get("messageExpression") or ""
         self.reason: str | None = rule.get("reason")
-        self.optional_old = bool(rule.get("optionalOldSelf"))
-        self.field_path = _valid_path(rule.get("fieldPath") or "", node)
-        self.problem = self.message_problem = ""
+        self.optional_old: bool = bool(rule.get("optionalOldSelf"))
+        self.field_path: str = _valid_path(rule.get("fieldPath") or "", node)
+        self.problem: str = ""
+        self.message_problem: str = ""
         self.program: Expression | None = None
         self.message_program: Expression | None = None
         if not self.source:

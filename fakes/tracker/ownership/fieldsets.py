@@ -25,7 +25,6 @@ SELF = "."
 LEAF: FieldSet = {}
 """A member without steps; shared, as sets are never changed."""
 
-_KINDS_OF_STEPS = ".fkvi"
 _ONLY_SELF: FieldSet = {SELF: LEAF}
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -54,19 +53,23 @@ def union(one: FieldSet, other: FieldSet) -> FieldSet:
 
 def in_order(fields: FieldSet) -> FieldSet:
     """
-    Return the same set in a server's order: fields by name, then items by their keys, by value, and by number.
+    Return the same set in a server's order: fields by name, then items by their keys and by value.
 
     >>> in_order({"f:b": {"k:{}": {}, "f:x": {}, ".": {}}, "f:a": {}})
     {'f:a': {}, 'f:b': {'.': {}, 'f:x': {}, 'k:{}': {}}}
     """
-    below = {step: in_order(inner) if inner else inner for step, inner in fields.items()}
-    steps = sorted(below, key=_rank)
-    is_same = all(below[step] is fields[step] for step in below) and steps == list(fields)
-    return fields if is_same else {step: below[step] for step in steps}
+    if _is_in_order(fields):
+        return fields
+    return {step: in_order(fields[step]) if fields[step] else fields[step] for step in sorted(fields)}
 
 
-def _rank(step: str) -> tuple[int, str]:
-    return (_KINDS_OF_STEPS.find(step[0]), step)
+def _is_in_order(fields: FieldSet) -> bool:
+    before = ""
+    for step, inner in fields.items():
+        if step < before or (inner and not _is_in_order(inner)):
+            return False
+        before = step
+    return True
 
 
 def difference(one: FieldSet, other: FieldSet) -> FieldSet:
