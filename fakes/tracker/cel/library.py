@@ -20,8 +20,10 @@ from ctrlkit.fakes.tracker.cel.functions import (
 )
 from ctrlkit.fakes.tracker.cel.standard import in_range
 from ctrlkit.fakes.tracker.cel.values import (
+    CALL_LIMIT,
     Duration,
     EvaluationError,
+    OutOfBudget,
     Timestamp,
     Uint,
     compared,
@@ -403,7 +405,15 @@ def _flatten_price(args: Sequence[Any], _result: Any) -> int:
 
 define("list_flatten", "list(list(A)) => flatten() list(A)", lambda items: _flattened(items, 1), _flatten_price)
 define("list_flatten_int", "list(dyn) => flatten(int) list(dyn)", _flattened, _flatten_price)
-define("lists_range", "lists.range(int) list(int)", lambda count: list(range(count)), _by_result)
+
+
+@overload("lists_range", "lists.range(int) list(int)", _by_result)
+def _range(count: int) -> list[int]:
+    if count > CALL_LIMIT:  # it costs more than an evaluation may, so there is no need to make it
+        raise OutOfBudget
+    return list(range(count))
+
+
 define("list_reverse", "list(A) => reverse() list(A)", lambda items: items[::-1], _by_result)
 
 

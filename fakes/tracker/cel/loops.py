@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ctrlkit.fakes.tracker.cel.parts import CALL_LIMIT, WRONG, Frame, Run
+from ctrlkit.fakes.tracker.cel.parts import WRONG, Frame, Run
 from ctrlkit.fakes.tracker.cel.standard import all_inserted, inserted
 from ctrlkit.fakes.tracker.cel.tree import Fold
-from ctrlkit.fakes.tracker.cel.values import NO_OVERLOAD, EvaluationError, OutOfBudget
+from ctrlkit.fakes.tracker.cel.values import CALL_LIMIT, NO_OVERLOAD, EvaluationError, OutOfBudget
 
 Places = tuple[int, int]
 Parts = Sequence[Run | None]

@@ -8,6 +8,7 @@ from typing import Any
 from ctrlkit.fakes.tracker.cel.functions import Overload, Price
 from ctrlkit.fakes.tracker.cel.types import Type
 from ctrlkit.fakes.tracker.cel.values import (
+    CALL_LIMIT,
     NO_OVERLOAD,
     NONE,
     EvaluationError,
@@ -16,9 +17,6 @@ from ctrlkit.fakes.tracker.cel.values import (
     shown,
     type_of,
 )
-
-CALL_LIMIT = 1_000_000
-"""What one evaluation may cost."""
 
 WRONG = (EvaluationError, TypeError, AttributeError)
 """What a part without a value raises; the last two where a value that may be null is taken for another."""

@@ -10,7 +10,6 @@ from ctrlkit.fakes.tracker.cel.checker import Checked
 from ctrlkit.fakes.tracker.cel.functions import OVERLOADS
 from ctrlkit.fakes.tracker.cel.loops import FOLDS, listed
 from ctrlkit.fakes.tracker.cel.parts import (
-    CALL_LIMIT,
     WRONG,
     Frame,
     Run,
@@ -30,6 +29,7 @@ from ctrlkit.fakes.tracker.cel.schemas import Decl
 from ctrlkit.fakes.tracker.cel.tree import Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select
 from ctrlkit.fakes.tracker.cel.types import Type, optional_value
 from ctrlkit.fakes.tracker.cel.values import (
+    CALL_LIMIT,
     NO_OVERLOAD,
     EvaluationError,
     Optional,

@@ -352,6 +352,8 @@ def _in_zone(moment: Timestamp, zone: str) -> dt.datetime:
         return utc
     if ":" in zone:
         hours, _, minutes = zone.partition(":")
+        if not (hours.lstrip("+-").isdigit() and minutes.isdigit()):
+            raise EvaluationError(f"unknown time zone {zone}")
         offset = abs(int(hours)) * 60 + int(minutes)
         return utc + dt.timedelta(minutes=-offset if zone.startswith("-") else offset)
     try:

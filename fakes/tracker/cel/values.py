@@ -13,6 +13,9 @@ from ctrlkit.fakes.tracker.cel.types import Type
 
 INT_RANGE = range(-(2**63), 2**63)
 UINT_RANGE = range(2**64)
+CALL_LIMIT = 1_000_000
+"""What one evaluation may cost."""
+
 NO_OVERLOAD = "no such overload"
 _SECOND = 10**9
 _LARGE = 6
