@@ -80,7 +80,7 @@ FAILURES = [
     (request("POST", body=b" " * 3_145_729), 413, "Request entity too large: limit is 3145728"),
     (request("POST", body=b"{"), 400, "unexpected end of JSON input"),
     (request("POST", body=b""), 400, "<empty>"),
-    (request("POST", body=b"null"), 400, "the body must be a JSON object"),
+    (request("POST", body=b"null"), 422, "name or generateName is required"),
     (request("POST", body=DEEP), 400, "json parse error: invalid character '{' exceeded max depth"),
     (request("POST", body=b"[" * 3_000_000), 400, "exceeded max depth"),
     (request("POST", body=BOMB, Content_Type="application/yaml"), 400, "yaml: document contains excessive aliasing"),

@@ -136,8 +136,8 @@ async def test_times_have_the_servers_precision() -> None:
         "lastTimestamp": "2026-01-01T01:00:00.5+01:00",
     }
     assert tracker.create(EVENTS, event)["lastTimestamp"] == "2026-01-01T00:00:00Z"
-    lease = tracker.create(LEASES, {"metadata": META, "spec": {"renewTime": "2026-01-01T00:00:00Z"}})
-    assert lease.at("spec.renewTime") == "2026-01-01T00:00:00.000000Z"
+    lease = tracker.create(LEASES, {"metadata": META, "spec": {"renewTime": "2026-01-01T01:00:00.500000+01:00"}})
+    assert lease.at("spec.renewTime") == "2026-01-01T00:00:00.500000Z"
 
 
 async def test_a_cluster_wide_object_loses_a_namespace_it_was_given() -> None:
