@@ -344,14 +344,23 @@ class Store:
             collection.compact(self.version)
 
 
+_METADATA = (
+    *("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp"),
+    *("deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers"),
+    "managedFields",
+)
+"""All fields of metadata, in the order in which a server writes them."""
+
+
 def encode_tail(plain: Mapping[str, Any]) -> bytes:
     """
-    Encode an object without its opening brace, kind and apiVersion; metadata comes first.
+    Encode an object without its opening brace, kind and apiVersion; metadata comes first, its fields in order.
 
     Sets of fields are deeper than the fields they name: where only they have too many levels, they are left out.
     Errors  TooDeep.
     """
-    metadata: Mapping[str, Any] = plain["metadata"]
+    given: Mapping[str, Any] = plain["metadata"]
+    metadata = {name: given[name] for name in _METADATA if name in given}
     rest = {name: value for name, value in plain.items() if name not in ("kind", "apiVersion", "metadata")}
     document = encode({"metadata": metadata, **rest})
     try:
