@@ -23,6 +23,7 @@ from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
 from ctrlkit.fakes.cluster.node.node import add_node
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import Runtime
+from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.manager import GraceExceeded, Manager
 from ctrlkit.model import Resource, Unstructured
 
@@ -51,7 +52,7 @@ class Cluster:
     Shape   `loops` are the controllers to run; leave out those that the server's control plane runs itself. `kinds` are
             custom kinds that the server serves without a CustomResourceDefinition; others are discovered. `backoff` is
             for restarts of containers. `root_ca` is the PEM of the server's certificate authority, which each namespace
-            gets as the ConfigMap kube-root-ca.crt.
+            gets as the ConfigMap kube-root-ca.crt. `server` is the Kubernetes release of the server.
     Errors  An exception that ends a loop ends the block. RuntimeError for a second run.
     """
 
@@ -64,6 +65,7 @@ class Cluster:
         kinds: Sequence[Resource[Unstructured]] = (),
         backoff: CrashBackoff | None = None,
         root_ca: str = "",
+        server: str = NEWEST,
     ) -> None:
         self._manager = Manager(client, grace_s=0.0)  # what runs here waits for containers, and those end with us
         self._stop = asyncio.Event()
@@ -78,7 +80,7 @@ class Cluster:
         if Loop.ACCOUNTS in loops:
             add_accounts(self._manager, root_ca=root_ca)
         if loops & {Loop.GARBAGE, Loop.NAMESPACES}:
-            known = WatchedKinds(self._manager, more=kinds)
+            known = WatchedKinds(self._manager, more=kinds, server=server)
             if Loop.GARBAGE in loops:
                 add_garbage_collector(self._manager, known)
             if Loop.NAMESPACES in loops:

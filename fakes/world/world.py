@@ -403,11 +403,9 @@ class World:
         own.intercept(functools.partial(note_changes, self.trace))
         transport = PartTransport(own, self.trace)
         kinds = [kind.of(Unstructured) for kind in self._kinds]
-        self._start(
-            Cluster(Client(transport, field_manager="cluster"), self._runtime, loops=self._loops, kinds=kinds),
-            "cluster",
-            transport,
-        )
+        client, server = Client(transport, field_manager="cluster"), self.tracker.registry.release
+        cluster = Cluster(client, self._runtime, loops=self._loops, kinds=kinds, server=server)
+        self._start(cluster, "cluster", transport)
 
     def _start(
         self,

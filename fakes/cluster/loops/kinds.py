@@ -13,6 +13,7 @@ from typing import Any
 
 from ctrlkit.cache import Change, Informer
 from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch, to_self
+from ctrlkit.fakes.releases import NEWEST, release
 from ctrlkit.fakes.tracker.kinds.definitions.definitions import is_established, resource_at, served_versions
 from ctrlkit.manager import Manager
 from ctrlkit.model import AnyResource, ObjectKey, OwnerReference, PartialObjectMetadata, Resource, Unstructured
@@ -25,18 +26,21 @@ _LOOK_AGAIN_S = 1.0
 
 class WatchedKinds:
     """
-    The informers of all kinds except Events, which have no owners. `more` are custom kinds known from the start.
+    The informers of all kinds except Events, which have no owners. `more` are custom kinds known from the start,
+    `server` is the release whose built-in kinds there are.
 
     Informers of custom kinds cache metadata only. A controller gets watches of `informers`, and follows those that are
     added later with `on_informer`.
     """
 
-    def __init__(self, manager: Manager, *, more: Sequence[Resource[Unstructured]] = ()) -> None:
+    def __init__(self, manager: Manager, *, more: Sequence[Resource[Unstructured]] = (), server: str = NEWEST) -> None:
         self._manager = manager
         self._definitions = manager.informer(CUSTOM_RESOURCE_DEFINITIONS)
         self._informers: dict[tuple[str, str], AnyInformer] = {}
         self._followers: list[Callable[[AnyInformer], None]] = []
-        given: list[Resource[Any]] = [*BUILT_IN, *(kind.metadata_only() for kind in more)]
+        served = {(one.group, one.version, one.plural) for one in release(server).kinds}
+        built_in = [one for one in BUILT_IN if (one.group, one.version, one.plural) in served]
+        given: list[Resource[Any]] = [*built_in, *(kind.metadata_only() for kind in more)]
         for resource in given:
             if resource != EVENTS:
                 self._add(resource)

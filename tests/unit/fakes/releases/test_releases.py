@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from ctrlkit.client import Client
 from ctrlkit.errors import BadRequest, NotFound
 from ctrlkit.fakes import World
+from ctrlkit.fakes.cluster import ALL
 from ctrlkit.fakes.releases import NAMES, NEWEST, openapi_document, release
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Options
@@ -59,6 +61,16 @@ async def test_a_world_is_a_server_of_a_release(server: str) -> None:
     async with World(server=server) as world:
         assert isinstance(world.client, Client)
         assert world.tracker.registry.release == release(server).version == server
+
+
+@pytest.mark.parametrize("server", NAMES)
+async def test_a_cluster_of_any_release_runs_all_its_loops(server: str) -> None:
+    """Its caches are of the kinds that the release has, so none of them fails."""
+    with capture_logs() as lines:
+        async with World(server=server, cluster=ALL) as world:
+            await world.settle()
+            assert world.tracker.get(SERVICE_ACCOUNTS, "default/default")
+    assert not [line for line in lines if line["log_level"] in ("warning", "error")]
 
 
 def test_an_unknown_release_is_refused_with_the_choices() -> None:
