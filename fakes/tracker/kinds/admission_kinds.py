@@ -6,6 +6,7 @@ Their expressions are neither compiled nor enforced here.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -199,14 +200,7 @@ VALIDATING_WEBHOOKS = Strategy(
     validate=_webhook_causes,
     cells=_count_cells("webhooks"),
 )
-MUTATING_WEBHOOKS = Strategy(
-    blind_updates=False,
-    generation=True,
-    counted=lambda plain: plain.get("webhooks") or (),
-    defaults=_fill_in_mutating_webhooks,
-    validate=_webhook_causes,
-    cells=_count_cells("webhooks"),
-)
+MUTATING_WEBHOOKS = dataclasses.replace(VALIDATING_WEBHOOKS, defaults=_fill_in_mutating_webhooks)
 
 
 # ---- policies -------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     labels_cell,
     lasting_pod_causes,
     negative_causes,
+    rolling_shown,
     selector_cell,
     selector_change_causes,
     selects,
@@ -113,15 +114,7 @@ def _strategy_causes(strategy: Object) -> Iterator[Cause]:
         case "RollingUpdate":
             yield from _rolling_causes(rolling or {}, "spec.updateStrategy.rollingUpdate")
         case other:
-            shown = (
-                None
-                if rolling is None
-                else {
-                    "MaxUnavailable": rolling.get("maxUnavailable", 0),
-                    "MaxSurge": rolling.get("maxSurge", 0),
-                }
-            )
-            value = {"Type": other, "RollingUpdate": shown}
+            value = {"Type": other, "RollingUpdate": rolling_shown(rolling)}
             yield Cause.unsupported("spec.updateStrategy", value, ("RollingUpdate", "OnDelete"))
 
 

@@ -16,6 +16,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     lasting_pod_causes,
     negative_causes,
     ready_of,
+    rolling_shown,
     selector_and_template_causes,
     selector_change_causes,
     status_causes,
@@ -81,16 +82,7 @@ def _strategy_causes(strategy: Object) -> Iterator[Cause]:
                 yield Cause.wrong(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
             yield from above_all_causes(unavailable, f"{path}.maxUnavailable")
         case other:
-            # As the server's own type has it: a number that is not given is 0 there.
-            shown = (
-                None
-                if rolling is None
-                else {
-                    "MaxUnavailable": rolling.get("maxUnavailable", 0),
-                    "MaxSurge": rolling.get("maxSurge", 0),
-                }
-            )
-            value = {"Type": other, "RollingUpdate": shown}
+            value = {"Type": other, "RollingUpdate": rolling_shown(rolling)}
             yield Cause.unsupported("spec.strategy", value, ("Recreate", "RollingUpdate"))
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ctrlkit.fakes.tracker.kinds.core.pod_warnings import template_warnings
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes, selector_text
-from ctrlkit.fakes.tracker.kinds.strategy import Object, ScalePaths
+from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, ScalePaths
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
@@ -212,3 +212,10 @@ def selector_cell(selector: Any) -> str:
 def labels_cell(labels: Object | None) -> str:
     """Format labels as a cell."""
     return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items())) or "<none>"
+
+
+def rolling_shown(rolling: Object | None) -> Plain | None:
+    """Show a rolling update as the server's own type has it: a number that is not given is 0 there."""
+    if rolling is None:
+        return None
+    return {"MaxUnavailable": rolling.get("maxUnavailable", 0), "MaxSurge": rolling.get("maxSurge", 0)}

@@ -30,7 +30,7 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 _MODE_TEXT = "must be a number between 0 and 0777 (octal), both inclusive"
 _IN_FILES = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
-_HOST_PATH_TYPES = (
+HOST_PATH_TYPES = (
     "",
     "BlockDevice",
     "CharDevice",
@@ -167,8 +167,8 @@ def _host_path(source: Object, path: str) -> Iterator[Cause]:
         yield Cause.required(f"{path}.path")
         return
     yield from no_backsteps_causes(source["path"], f"{path}.path")
-    if source["type"] not in _HOST_PATH_TYPES:
-        yield Cause.unsupported(f"{path}.type", source["type"], _HOST_PATH_TYPES)
+    if source["type"] not in HOST_PATH_TYPES:
+        yield Cause.unsupported(f"{path}.type", source["type"], HOST_PATH_TYPES)
 
 
 def _git_repo(source: Object, path: str) -> Iterator[Cause]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ctrlkit.fakes.tracker.kinds.core.pod_volumes import HOST_PATH_TYPES
 from ctrlkit.fakes.tracker.kinds.strategy import Object
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
@@ -13,16 +14,6 @@ from ctrlkit.fakes.tracker.schema import formats
 _PARTITION_TEXT = "must be between 1 and 255, inclusive"
 _LUNS = range(256)
 _REGISTRY_TEXT = "must be a host:port pair or multiple pairs separated by commas"
-_HOST_PATH_TYPES = (
-    "",
-    "BlockDevice",
-    "CharDevice",
-    "Directory",
-    "DirectoryOrCreate",
-    "File",
-    "FileOrCreate",
-    "Socket",
-)
 _DISK_KINDS = ("Dedicated", "Managed", "Shared")
 _CACHING_MODES = ("None", "ReadOnly", "ReadWrite")
 _MANAGED_DISK = "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"
@@ -50,8 +41,8 @@ def _host_path(source: Object, path: str, _volume: str) -> Iterator[Cause]:
         return
     yield from no_backsteps(source["path"], f"{path}.path")
     kind = source.get("type") or ""
-    if kind not in _HOST_PATH_TYPES:
-        yield Cause.unsupported(f"{path}.type", kind, _HOST_PATH_TYPES)
+    if kind not in HOST_PATH_TYPES:
+        yield Cause.unsupported(f"{path}.type", kind, HOST_PATH_TYPES)
 
 
 def no_backsteps(text: str, path: str) -> Iterator[Cause]:
