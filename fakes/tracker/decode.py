@@ -60,12 +60,23 @@ def decode(
             _read_custom(plain, known) if served.custom else typed.read(served.types, served.resource, plain, known)
         )
     except typed.DoesNotFit as error:
+        if action.patch_type is PatchType.APPLY and not served.custom:
+            raise _not_applicable(served, body, error.converted) from None
         is_converted = action.patch_type is PatchType.STRATEGIC
         raise _refusal(served, action, error.converted if is_converted else str(error), body, known) from None
     if unknown:
         tell_unknown(served, action, unknown, body, known)
     owners = kept["metadata"].get("ownerReferences") or ()
     return _without_doubled_owners(action, kept) if len(owners) > 1 else kept
+
+
+def _not_applicable(served: Strategy, body: Mapping[str, Any], text: str) -> ApiError:
+    """The failure of a server of an applied body that it has merged, and cannot convert."""
+    resource, metadata = served.resource, body.get("metadata") or {}
+    kind = f"{resource.group}/{resource.version}, Kind={resource.kind}"
+    place = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    fact = f"unable to convert unstructured object to {kind}: {text}"
+    return plain_failure(f"failed to convert new object ({place}; {kind}) to proper version: {fact}")
 
 
 def _without_doubled_owners(action: Action, plain: Plain) -> Plain:

@@ -10,7 +10,17 @@ from ctrlkit.errors import ApiError, BadRequest, Invalid
 from ctrlkit.fakes.apiserver.requests import duplicate_fields
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.notices import notice, noticed
-from ctrlkit.model import Action, AnyResource, JsonPatch, MergePatch, Options, PatchType, StrategicMergePatch, Verb
+from ctrlkit.model import (
+    Action,
+    AnyResource,
+    ApplyPatch,
+    JsonPatch,
+    MergePatch,
+    Options,
+    PatchType,
+    StrategicMergePatch,
+    Verb,
+)
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, EVENTS_V1, LEASES, NAMESPACES, PODS, SECRETS, STATEFULSETS
 from tests.support.objects import a_pod, a_workload
 
@@ -183,3 +193,31 @@ async def test_metadata_that_is_no_object_is_refused_whoever_writes_it(
         Tracker().call(action)
     said = (500, ".metadata: expected map, got &{") if verb is Verb.PATCH else (400, "Go struct field")
     assert (caught.value.code, said[1] in caught.value.message) == (said[0], True)
+
+
+@pytest.mark.parametrize(
+    ("resource", "body", "text"),
+    [
+        (
+            SECRETS,
+            {"data": {"k": "!"}},
+            "failed to convert new object (/a; /v1, Kind=Secret) to proper version: unable to convert unstructured "
+            "object to /v1, Kind=Secret: error decoding from json: illegal base64 data at input byte 0",
+        ),
+        (
+            LEASES,
+            {"spec": {"renewTime": "now"}},
+            "failed to convert new object (/a; coordination.k8s.io/v1, Kind=Lease) to proper version: unable to "
+            "convert unstructured object to coordination.k8s.io/v1, Kind=Lease: parsing time "
+            '"now" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "now" as "2006"',
+        ),
+    ],
+)
+async def test_what_was_merged_by_an_apply_and_does_not_fit_is_a_failure_of_the_server(
+    resource: AnyResource, body: dict[str, Any], text: str
+) -> None:
+    """As a real server says it, with the code 500."""
+    whole = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": "a"}, **body}
+    with pytest.raises(ApiError) as caught:
+        Tracker().patch(resource, "default/a", ApplyPatch(whole), options=Options(field_manager="m"))
+    assert (caught.value.code, caught.value.message) == (500, text)
