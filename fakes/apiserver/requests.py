@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
-from ctrlkit.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
+from ctrlkit.errors import ApiError, BadRequest, MethodNotAllowed, RequestEntityTooLarge, UnsupportedMediaType
 from ctrlkit.fakes.apiserver.accept import Media
 from ctrlkit.fakes.apiserver.discovery import subresources_of
 from ctrlkit.fakes.apiserver.options import check_delete_body, check_options
@@ -21,7 +21,7 @@ from ctrlkit.fakes.tracker import Registry, Strategy
 from ctrlkit.fakes.tracker.kinds.metadata import no_such_kind
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership.managed_fields import MANAGER_BYTES_MAX
-from ctrlkit.fakes.tracker.refusals import json_text, unreadable_patch
+from ctrlkit.fakes.tracker.refusals import json_text, unknown_resource, unreadable_patch
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
 from ctrlkit.fakes.tracker.schema.go_text import go_text
 from ctrlkit.fakes.tracker.schema.typed import json_type
@@ -148,7 +148,7 @@ def read_streamed(request: web.BaseRequest, target: Target) -> Action | None:
     if not path or path[-1] not in _STREAMED:
         return None
     if path[-1] not in target.served.subresources:
-        raise _unknown_resource()
+        raise unknown_resource()
     if request.method not in target.methods:
         raise MethodNotAllowed("the server does not allow this method on the requested resource")
     resource = target.served.resource
@@ -221,7 +221,7 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
     action = replace(action, name=name) if name else action
     check_options(action, url.query, body, content_type_of(request))
     if action.subresource and action.subresource not in served.subresources:
-        raise _unknown_resource()
+        raise unknown_resource()
     return _with_manager(action, request.headers.get("User-Agent", ""))
 
 
@@ -351,11 +351,7 @@ def _summary(body: bytes) -> str:
 
 
 def _unknown(registry: Registry, group: str) -> Exception:
-    return _unknown_resource() if registry.is_own(group) else UnknownPath()
-
-
-def _unknown_resource() -> NotFound:
-    return NotFound("the server could not find the requested resource")
+    return unknown_resource() if registry.is_own(group) else UnknownPath()
 
 
 def check_duplicates(action: Action, body: bytes | None, content_type: str, served: Strategy) -> Action:

@@ -30,7 +30,6 @@ from ctrlkit.model.streams import V4, V5, Channel, Connection
 from ctrlkit.wire.parameters import read_flag, read_int64
 
 _LOG_OPTIONS = custom_resource(group="", version="v1", kind="PodLogOptions", plural="podlogoptions")
-_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 _PORTS = range(1, 65536)
 _SENT_TO_KUBELET = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))
 

@@ -16,7 +16,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     go_selector,
     int_or_percent_causes,
     labels_cell,
-    lasting_pod_causes,
+    lasting_template_causes,
     negative_causes,
     rolling_shown,
     selector_cell,
@@ -24,7 +24,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     selects,
     spec_template_warnings,
 )
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
@@ -86,8 +86,7 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
         return
     yield from selector_change_causes(spec, old and old["spec"])
     yield from _selector_causes(spec)
-    yield from template_causes(spec["template"], "spec.template")
-    yield from lasting_pod_causes(spec["template"]["spec"], "spec.template.spec", "DaemonSet")
+    yield from lasting_template_causes(spec["template"], "DaemonSet")
     yield from negative_causes(spec, ("minReadySeconds",), "spec")
     if _counted(plain) < 0:
         yield Cause.wrong("spec.templateGeneration", _counted(plain), "must be greater than or equal to 0")

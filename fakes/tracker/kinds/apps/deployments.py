@@ -13,7 +13,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     container_cells,
     count_of,
     int_or_percent_causes,
-    lasting_pod_causes,
+    lasting_template_causes,
     negative_causes,
     ready_of,
     rolling_shown,
@@ -22,7 +22,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     status_causes,
     workload_warnings,
 )
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
@@ -53,18 +53,15 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
     if old is not None and spec is old["spec"]:
         return
     yield from negative_causes(spec, ("replicas",), "spec")
-    yield from selector_and_template_causes(spec, _template_causes(spec["template"]), kind="deployment")
+    yield from selector_and_template_causes(
+        spec, lasting_template_causes(spec["template"], "ReplicaSet"), kind="deployment"
+    )
     yield from _strategy_causes(spec["strategy"])
     yield from negative_causes(spec, ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"), "spec")
     if spec["progressDeadlineSeconds"] <= spec.get("minReadySeconds", 0):
         text = "must be greater than minReadySeconds"
         yield Cause.wrong("spec.progressDeadlineSeconds", spec["progressDeadlineSeconds"], text)
     yield from selector_change_causes(spec, old and old["spec"])
-
-
-def _template_causes(template: Object) -> Iterator[Cause]:
-    yield from template_causes(template, "spec.template")
-    yield from lasting_pod_causes(template["spec"], "spec.template.spec", "ReplicaSet")
 
 
 def _strategy_causes(strategy: Object) -> Iterator[Cause]:

@@ -9,7 +9,7 @@ from typing import Any
 from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     SCALE,
     container_cells,
-    lasting_pod_causes,
+    lasting_template_causes,
     negative_causes,
     selector_and_template_causes,
     selector_cell,
@@ -17,7 +17,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     status_causes,
     workload_warnings,
 )
-from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -39,13 +39,10 @@ def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
     if old is not None and spec is old["spec"]:
         return
     yield from negative_causes(spec, ("replicas", "minReadySeconds"), "spec")
-    yield from selector_and_template_causes(spec, _template_causes(spec["template"]), kind="deployment")
+    yield from selector_and_template_causes(
+        spec, lasting_template_causes(spec["template"], "ReplicaSet"), kind="deployment"
+    )
     yield from selector_change_causes(spec, old and old["spec"])
-
-
-def _template_causes(template: Object) -> Iterator[Cause]:
-    yield from template_causes(template, "spec.template")
-    yield from lasting_pod_causes(template["spec"], "spec.template.spec", "ReplicaSet")
 
 
 def _validate_status(plain: Object, _old: Object) -> Iterator[Cause]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ctrlkit.fakes.tracker.kinds.core.pod_specs import template_causes
 from ctrlkit.fakes.tracker.kinds.core.pod_warnings import template_warnings
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes, selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, ScalePaths
@@ -142,6 +143,12 @@ def selector_and_template_causes(
     if selector is None or not selects(selector, labels):
         yield Cause.wrong("spec.template.metadata.labels", labels or None, NO_MATCH)
     yield from template
+
+
+def lasting_template_causes(template: Object, kind: str) -> Iterator[Cause]:
+    """Yield a cause for each rule that the template of pods which run for good breaks; `kind` is what makes them."""
+    yield from template_causes(template, "spec.template")
+    yield from lasting_pod_causes(template["spec"], "spec.template.spec", kind)
 
 
 def lasting_pod_causes(spec: Object, path: str, kind: str) -> Iterator[Cause]:
