@@ -85,7 +85,9 @@ async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], securit
     async with (
         ApiServer(tracker, tracker.registry, security=security, made=_telling(ALL)).serve(port=port) as server,
         InProcessRuntime(images=AnyImage()) as runtime,
-        Cluster(Client(tracker, field_manager="cluster"), runtime, root_ca=server.root_ca, server=release),
+        Cluster(
+            Client(tracker, field_manager="cluster"), runtime, root_ca=server.root_ca, server=release, tracker=tracker
+        ),
     ):
         tracker.run_pods_with(runtime)
         _write(server, kubeconfig)

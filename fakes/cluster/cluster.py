@@ -24,6 +24,7 @@ from ctrlkit.fakes.cluster.node.node import add_node
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import Runtime
 from ctrlkit.fakes.releases import NEWEST
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import GraceExceeded, Manager
 from ctrlkit.model import Resource, Unstructured
 
@@ -52,7 +53,8 @@ class Cluster:
     Shape   `loops` are the controllers to run; leave out those that the server's control plane runs itself. `kinds` are
             custom kinds that the server serves without a CustomResourceDefinition; others are discovered. `backoff` is
             for restarts of containers. `root_ca` is the PEM of the server's certificate authority, which each namespace
-            gets as the ConfigMap kube-root-ca.crt. `server` is the Kubernetes release of the server.
+            gets as the ConfigMap kube-root-ca.crt. `server` is the Kubernetes release of the server. `tracker` is the
+            server's, where it runs in this process: a kind is then watched once it has objects, which is cheaper.
     Errors  An exception that ends a loop ends the block. RuntimeError for a second run.
     """
 
@@ -66,6 +68,7 @@ class Cluster:
         backoff: CrashBackoff | None = None,
         root_ca: str = "",
         server: str = NEWEST,
+        tracker: Tracker | None = None,
     ) -> None:
         self._manager = Manager(client, grace_s=0.0)  # what runs here waits for containers, and those end with us
         self._stop = asyncio.Event()
@@ -80,7 +83,7 @@ class Cluster:
         if Loop.ACCOUNTS in loops:
             add_accounts(self._manager, root_ca=root_ca)
         if loops & {Loop.GARBAGE, Loop.NAMESPACES}:
-            known = WatchedKinds(self._manager, more=kinds, server=server)
+            known = WatchedKinds(self._manager, more=kinds, server=server, tracker=tracker)
             if Loop.GARBAGE in loops:
                 add_garbage_collector(self._manager, known)
             if Loop.NAMESPACES in loops:

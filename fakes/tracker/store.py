@@ -10,7 +10,7 @@ queue.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -289,6 +289,8 @@ class Store:
         self.version: int = begins_at
         self._floor = begins_at
         self._collections: dict[Identity, Collection] = {}
+        self._begun: dict[Identity, None] = {}
+        self._followers: list[Callable[[Identity], None]] = []
 
     def collection(self, identity: Identity) -> Collection:
         """Return the collection of a kind, made if there is none."""
@@ -305,6 +307,12 @@ class Store:
         """Return all collections."""
         return tuple(self._collections.values())
 
+    def on_first_object(self, follower: Callable[[Identity], None]) -> None:
+        """Call a function with each kind that has or had an object, now or once the first one is stored."""
+        self._followers.append(follower)
+        for identity in self._begun:
+            follower(identity)
+
     def write(self, identity: Identity, key: ObjectKey, plain: Mapping[str, Any]) -> Stored:
         """
         Store a new state of an object at the next version, which is set in its metadata.
@@ -319,6 +327,10 @@ class Store:
         collection = self.collection(identity)
         self.version = version  # from here on nothing can fail
         collection.put(Change(version, key, collection.find(key), stored))
+        if identity not in self._begun:
+            self._begun[identity] = None
+            for follower in self._followers:
+                follower(identity)
         return stored
 
     def remove(self, identity: Identity, key: ObjectKey) -> Stored:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.refusals import bad_request
 from ctrlkit.fakes.tracker.runtime import PodRuntime
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply
-from ctrlkit.fakes.tracker.store import Change
+from ctrlkit.fakes.tracker.store import Change, Identity
 from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
 from ctrlkit.fakes.tracker.subresources.token import authenticate
 from ctrlkit.fakes.tracker.verbs.partial import metadata_lines, metadata_only
@@ -153,6 +153,10 @@ class Tracker:
             for change in collection.since(collection.place_after(after))
         ]
         return sorted(found, key=lambda entry: entry[1].version)
+
+    def on_first_object(self, follower: Callable[[Identity], None]) -> None:
+        """Call a function with the group and plural of each kind that has or had an object, now or with its first."""
+        self._core.store.on_first_object(follower)
 
     def newest(self, action: Action, after: int) -> int | None:
         """Return the version of the newest write after `after` that an Action selects, 0 if none; None if compacted."""

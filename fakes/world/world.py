@@ -404,7 +404,7 @@ class World:
         transport = PartTransport(own, self.trace)
         kinds = [kind.of(Unstructured) for kind in self._kinds]
         client, server = Client(transport, field_manager="cluster"), self.tracker.registry.release
-        cluster = Cluster(client, self._runtime, loops=self._loops, kinds=kinds, server=server)
+        cluster = Cluster(client, self._runtime, loops=self._loops, kinds=kinds, server=server, tracker=self.tracker)
         self._start(cluster, "cluster", transport)
 
     def _start(

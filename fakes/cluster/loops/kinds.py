@@ -14,6 +14,7 @@ from typing import Any
 from ctrlkit.cache import Change, Informer
 from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch, to_self
 from ctrlkit.fakes.releases import NEWEST, release
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.definitions.definitions import is_established, resource_at, served_versions
 from ctrlkit.manager import Manager
 from ctrlkit.model import AnyResource, ObjectKey, OwnerReference, PartialObjectMetadata, Resource, Unstructured
@@ -27,13 +28,21 @@ _LOOK_AGAIN_S = 1.0
 class WatchedKinds:
     """
     The informers of all kinds except Events, which have no owners. `more` are custom kinds known from the start,
-    `server` is the release whose built-in kinds there are.
+    `server` is the release whose built-in kinds there are. With the `tracker` of the server, a kind is watched once it
+    has objects: most kinds of a small cluster never have one.
 
     Informers of custom kinds cache metadata only. A controller gets watches of `informers`, and follows those that are
     added later with `on_informer`.
     """
 
-    def __init__(self, manager: Manager, *, more: Sequence[Resource[Unstructured]] = (), server: str = NEWEST) -> None:
+    def __init__(
+        self,
+        manager: Manager,
+        *,
+        more: Sequence[Resource[Unstructured]] = (),
+        server: str = NEWEST,
+        tracker: Tracker | None = None,
+    ) -> None:
         self._manager = manager
         self._definitions = manager.informer(CUSTOM_RESOURCE_DEFINITIONS)
         self._informers: dict[tuple[str, str], AnyInformer] = {}
@@ -41,16 +50,28 @@ class WatchedKinds:
         served = {(one.group, one.version, one.plural) for one in release(server).kinds}
         built_in = [one for one in BUILT_IN if (one.group, one.version, one.plural) in served]
         given: list[Resource[Any]] = [*built_in, *(kind.metadata_only() for kind in more)]
-        for resource in given:
-            if resource != EVENTS:
-                self._add(resource)
-        self._given = frozenset(self._informers)
-        manager.add(Controller(name="kinds", reconcile=self.reconcile, watches=[Watch(self._definitions, to_self)]))
+        self._given = {resource.identity: resource for resource in given if resource != EVENTS}
+        self._begun: dict[tuple[str, str], None] = {}
+        self._controller = Controller(
+            name="kinds", reconcile=self.reconcile, watches=[Watch(self._definitions, to_self)]
+        )
+        manager.add(self._controller)
+        if tracker is None:
+            self._begun.update(dict.fromkeys(self._given))
+        else:
+            tracker.on_first_object(self._begin)
+        self._add_begun()
 
     @property
     def informers(self) -> tuple[AnyInformer, ...]:
         """The informers so far."""
         return tuple(self._informers.values())
+
+    @property
+    def resources(self) -> tuple[AnyResource, ...]:
+        """The kinds that may have objects: those of the informers, and those that get one in a moment."""
+        begun = (self._given[identity] for identity in self._begun if identity not in self._informers)
+        return (*(informer.resource for informer in self.informers), *begun)
 
     def on_informer(self, follower: Callable[[AnyInformer], None]) -> None:
         """Call a function with each informer, now and when one is added."""
@@ -60,18 +81,20 @@ class WatchedKinds:
 
     def resource_of(self, owner: OwnerReference) -> Resource[Any] | None:
         """Find the kind of an owner reference, ignoring the version; None if it is unknown."""
-        found = (i.resource for i in self.informers if (i.resource.group, i.resource.kind) == (owner.group, owner.kind))
-        return next(found, None)
+        known = (*self._given.values(), *(informer.resource for informer in self.informers))
+        return next((one for one in known if (one.group, one.kind) == (owner.group, owner.kind)), None)
 
     async def wait_synced(self) -> None:
-        """Wait until every kind that is defined now has a synced informer."""
+        """Wait until every kind that is defined now, or has objects, has a synced informer."""
+        self._add_begun()
         for definition in self._definitions.lister.list():
             self._add_defined(definition)
         for informer in self.informers:
             await self._wait_synced(informer)
 
     async def reconcile(self, request: Request) -> Outcome:
-        """Add the kind of a CustomResourceDefinition once it is served."""
+        """Add the kinds that have objects by now, and that of a CustomResourceDefinition once it is served."""
+        self._add_begun()
         definition = self._definitions.lister.find(request.key)
         if definition is not None:
             self._add_defined(definition)
@@ -87,6 +110,16 @@ class WatchedKinds:
     def _exists(self, resource: AnyResource) -> bool:
         definition = self._definitions.lister.find(ObjectKey("", str(resource)))
         return resource.identity in self._given or (definition is not None and _is_served(definition))
+
+    def _begin(self, identity: tuple[str, str]) -> None:
+        """Take note of a kind's first object, in the middle of the write that makes it."""
+        if identity in self._given:
+            self._begun[identity] = None
+            self._controller.wake(ObjectKey("", ".".join(filter(None, reversed(identity)))))
+
+    def _add_begun(self) -> None:
+        for identity in self._begun:
+            self._add(self._given[identity])
 
     def _add_defined(self, definition: Unstructured) -> None:
         if _is_served(definition):

@@ -52,7 +52,7 @@ class Namespaces:
     async def _empty(self, name: str) -> int:
         """Delete all objects in a namespace; returns how many are left."""
         left = 0
-        kinds = [*namespaced(informer.resource for informer in self.kinds.informers), EVENTS]
+        kinds = [*namespaced(self.kinds.resources), EVENTS]
         for resource in (kind.metadata_only() for kind in kinds):
             with suppress(NotFound):  # a kind whose definition has gone has no objects
                 if await self.client.list(resource, namespace=name):
