@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ctrlkit.cli import Command
+from ctrlkit.errors import ConfigError
 from ctrlkit.extras import require
 from ctrlkit.fakes.releases import NAMES, NEWEST
 
@@ -36,6 +37,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         default=NEWEST,
         help=f"the Kubernetes release whose API server this is; {NEWEST} unless given",
     )
+    for verb in ("enable", "disable"):
+        parser.add_argument(
+            f"--{verb}-admission-plugins",
+            type=_names,
+            default=frozenset(),
+            metavar="NAMES",
+            help=f"admission plug-ins to {verb} besides the default, by Kubernetes' names, with commas between them",
+        )
     parser.add_argument(
         "--insecure",
         action="store_true",
@@ -50,13 +59,24 @@ def _port(text: str) -> int:
     return port
 
 
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name for name in text.split(",") if name)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     require("fakes", "apiserver")
     from ctrlkit.fakes.apiserver.access import Security  # noqa: PLC0415 - who asks for help needs no server
     from ctrlkit.fakes.apiserver.serving import serve  # noqa: PLC0415
+    from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, check_plugins  # noqa: PLC0415
 
+    enabled, disabled = arguments.enable_admission_plugins, arguments.disable_admission_plugins
+    try:
+        check_plugins(enabled | disabled)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     security = Security.INSECURE if arguments.insecure else Security.TLS
-    serve(arguments.port, arguments.kubeconfig, arguments.manifests, security, arguments.server)
+    plugins = (DEFAULT_PLUGINS | enabled) - disabled
+    serve(arguments.port, arguments.kubeconfig, arguments.manifests, security, arguments.server, plugins=plugins)
     return 0
 
 

@@ -26,6 +26,7 @@ from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.releases.simulated import LeftUndone
 from ctrlkit.fakes.tracker import Tracker, version_at
+from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS
 from ctrlkit.fakes.tracker.furniture import furnish
 from ctrlkit.model import AnyResource, to_plain
 from ctrlkit.telemetry import LogLevel, configure_logging, logger
@@ -34,7 +35,13 @@ _log = logger("apiserver")
 
 
 def serve(
-    port: int, kubeconfig: Path | None, manifests: Sequence[Path], security: Security, release: str = NEWEST
+    port: int,
+    kubeconfig: Path | None,
+    manifests: Sequence[Path],
+    security: Security,
+    release: str = NEWEST,
+    *,
+    plugins: frozenset[str] = DEFAULT_PLUGINS,
 ) -> None:
     """
     Serve a Kubernetes release until SIGTERM or SIGINT, with the objects of the manifests from the start.
@@ -45,7 +52,8 @@ def serve(
     if security is Security.INSECURE:
         sys.stderr.write("--insecure: every user and program of this machine may do everything on this server\n")
     with _kubeconfig_at(kubeconfig) as path:
-        asyncio.run(_serve(port, path, manifests, security, release))
+        tracker = Tracker(begins_at=version_at(now()), server=release, plugins=plugins)
+        asyncio.run(_serve(port, path, manifests, security, tracker))
 
 
 @contextmanager
@@ -73,13 +81,13 @@ def _check_replaceable(kubeconfig: Path) -> None:
         )
 
 
-async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], security: Security, release: str) -> None:
+async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], security: Security, tracker: Tracker) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    tracker = Tracker(begins_at=version_at(now()), server=release)
+    release = tracker.registry.release
     furnish(tracker)
     load_manifests(tracker, manifests)
     async with (

@@ -1,48 +1,180 @@
 """
-Admission: rules for writes that depend on other objects, as the server's built-in plug-ins have them.
+Admission: the plug-ins that complete a request, or refuse one that breaks no rule of its kind.
 
-A plug-in either completes an object before the rules of its kind are checked, or refuses a write that breaks none. The
-tables name the plug-ins of a kind; their modules are read when the kind is first written.
+`MUTATING` and `VALIDATING` name them in a server's order; which of them are on is a setting of the server. The modules
+of plug-ins are below the package `plugins`, and are read when a request first needs them.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import namespace_terminating, not_found
 from ctrlkit.fakes.tracker.store import Identity
-from ctrlkit.model import Action, ObjectKey, Options, kinds
+from ctrlkit.model import Action, ObjectKey, kinds
 
 Plain = dict[str, Any]
 Object = Mapping[str, Any]
 
-_COMPLETING: Mapping[Identity, tuple[str, ...]] = {
-    ("", "persistentvolumeclaims"): ("storage:choose_class", "storage:protect_claim"),
-    ("", "persistentvolumes"): ("storage:protect_volume",),
-    ("", "pods"): ("limits:fill_in_pod", "pods:admit_pod"),
-    ("networking.k8s.io", "ingresses"): ("ingresses:choose_class",),
-    ("storage.k8s.io", "volumeattributesclasses"): ("storage:protect_attributes",),
-}
-"""By kind: functions `(core, plain, old)` that change `plain` in place, `module:name` below the package `plugins`."""
-
-_REFUSING: Mapping[Identity, tuple[str, ...]] = {
-    ("", "persistentvolumeclaims"): ("limits:check_claim", "storage:check_growth"),
-    ("", "pods"): ("limits:check_pod", "pods:refuse_overhead"),
-}
-"""By kind: functions `(core, plain, old)` that raise an ApiError."""
+CREATE: Final = "CREATE"
+UPDATE: Final = "UPDATE"
+DELETE: Final = "DELETE"
+CONNECT: Final = "CONNECT"
 
 
-_QUOTAS: Identity = ("", "resourcequotas")
+@dataclass(slots=True, kw_only=True)
+class Attributes:
+    """
+    What admission knows of a request besides the object, which is passed along with it.
+
+    Shape   Objects are without kind and apiVersion; that of a DELETE is None. `old` is the object as it was, None if
+            there was none. `kind` is that of the object as group, version and kind: for a subresource with a form of
+            its own it is not the kind of `served`.
+    """
+
+    served: Strategy
+    """The kind that the request names."""
+    action: Action
+    operation: str
+    name: str
+    """The name of the object, "" if one is to be generated."""
+    old: Object | None = None
+    form: tuple[str, str, str] | None = None
+    is_again: bool = False
+    """Whether the mutating plug-ins run a second time, as one of them has asked for."""
+    wants_again: bool = False
+    """Set by a plug-in that changed the object in a way that others should see."""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What plug-ins remember of their first run, by their names."""
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """The group, version and kind of the object."""
+        resource = self.served.resource
+        return self.form or (resource.group, resource.version, resource.kind)
+
+    @property
+    def of_object(self) -> Identity | None:
+        """The kind whose own plug-ins see the request; None if it is not a create or update of an object itself."""
+        is_object = not self.action.subresource and self.operation in (CREATE, UPDATE)
+        return self.served.resource.identity if is_object else None
+
+    @property
+    def subresource(self) -> str:
+        """The subresource that the request names, "" for the object itself."""
+        return self.action.subresource
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the request; that of a Namespace is its own name."""
+        return self.name if self.served.resource.identity == kinds.NAMESPACES.identity else self.action.namespace
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is to be stored."""
+        return self.action.options.dry_run
+
+
+class Plugin(NamedTuple):
+    """
+    An admission plug-in, by the name that Kubernetes gives it; functions are `module:name` below `plugins`.
+
+    Shape   A plug-in is for objects of certain kinds or for all requests. Functions for a kind, `(core, plain, old)`,
+            see creates and updates of the objects themselves; they change `plain` in place or raise an ApiError.
+            Those for all requests, `(core, attributes, plain)`, return the object, changed or not, if they mutate.
+    """
+
+    name: str
+    of_kinds: Mapping[Identity, str] = {}
+    of_all: str = ""
+    needs: tuple[Identity, ...] = ()
+    """Kinds of which the plug-in needs an object to have anything to do; none: it always has."""
+
+    def has_work(self, core: Core) -> bool:
+        """Whether there is what the plug-in needs."""
+        return not self.needs or any(len(core.store.collection(identity)) for identity in self.needs)
+
+
+class Chain:
+    """Plug-ins in the order in which a request passes them."""
+
+    def __init__(self, *plugins: Plugin) -> None:
+        self.plugins: tuple[Plugin, ...] = plugins
+        self._steps: dict[tuple[frozenset[str], Identity | None], tuple[tuple[Plugin, str], ...]] = {}
+
+    def steps(self, core: Core, identity: Identity | None) -> Iterator[tuple[Plugin, Callable[..., Any]]]:
+        """Yield the plug-ins that are on and have work with objects of a kind, None for no object, and what they do."""
+        steps = self._steps.get((core.plugins, identity))
+        if steps is None:
+            on = [plugin for plugin in self.plugins if plugin.name in core.plugins]
+            places = [(plugin, plugin.of_all or plugin.of_kinds.get(identity or ("", ""), "")) for plugin in on]
+            steps = self._steps[core.plugins, identity] = tuple(step for step in places if step[1])
+        for plugin, place in steps:
+            if plugin.has_work(core):
+                yield plugin, _function(place)
+
+    def sees_all(self, core: Core) -> bool:
+        """Whether one that looks at all requests has anything to do."""
+        return any(True for _ in self.steps(core, None))
+
+
+_PODS: Identity = ("", "pods")
+_CLAIMS: Identity = ("", "persistentvolumeclaims")
+_GROUP = "admissionregistration.k8s.io"
+
+MUTATING: Final = Chain(
+    Plugin("LimitRanger", {_PODS: "limits:fill_in_pod"}),
+    Plugin("Priority", {_PODS: "pods:set_priority"}),
+    Plugin("DefaultTolerationSeconds", {_PODS: "pods:add_tolerations"}),
+    Plugin("DefaultStorageClass", {_CLAIMS: "storage:choose_class"}),
+    Plugin(
+        "StorageObjectInUseProtection",
+        {
+            _CLAIMS: "storage:protect_claim",
+            ("", "persistentvolumes"): "storage:protect_volume",
+            ("storage.k8s.io", "volumeattributesclasses"): "storage:protect_attributes",
+        },
+    ),
+    Plugin("RuntimeClass", {_PODS: "pods:set_overhead"}),
+    Plugin("DefaultIngressClass", {("networking.k8s.io", "ingresses"): "ingresses:choose_class"}),
+    Plugin("PodTopologyLabels", {_PODS: "pods:copy_topology"}),
+)
+"""The plug-ins that may change a request, in order."""
+
+VALIDATING: Final = Chain(
+    Plugin("LimitRanger", {_PODS: "limits:check_pod", _CLAIMS: "limits:check_claim"}),
+    Plugin("PersistentVolumeClaimResize", {_CLAIMS: "storage:check_growth"}),
+    Plugin("RuntimeClass", {_PODS: "pods:refuse_overhead"}),
+    Plugin("ResourceQuota", of_all="quotas:check", needs=(("", "resourcequotas"),)),
+)
+"""The plug-ins that may refuse a request whose object breaks no rule of its kind, in order."""
+
+PLUGINS: Final = frozenset(
+    {"NamespaceLifecycle"} | {plugin.name for plugin in (*MUTATING.plugins, *VALIDATING.plugins)}
+)
+"""The names of the plug-ins that there are here."""
+
+DEFAULT_PLUGINS: Final = PLUGINS - {"ServiceAccount"}
+"""Those that are on by default: of a default server's all but ServiceAccount."""
+
+
+def check_plugins(names: frozenset[str]) -> None:
+    """Refuse names of plug-ins that there are not. Errors: ValueError."""
+    unknown = sorted(names - PLUGINS)
+    if unknown:
+        known = ", ".join(sorted(PLUGINS))
+        raise ValueError(f"admission plug-ins {', '.join(unknown)}: there are none; there are {known}")
 
 
 def admit_new(core: Core, served: Strategy, action: Action, body: Mapping[str, Any]) -> None:
     """Refuse a new object in a namespace that does not exist (NotFound) or is being deleted (Forbidden)."""
-    if not served.resource.namespaced:
+    if not served.resource.namespaced or "NamespaceLifecycle" not in core.plugins:
         return
     namespace = core.store.collection(kinds.NAMESPACES.identity).find(ObjectKey("", action.namespace))
     if namespace is None:
@@ -52,30 +184,39 @@ def admit_new(core: Core, served: Strategy, action: Action, body: Mapping[str, A
         raise namespace_terminating(served.resource, name, action.namespace)
 
 
-def complete(core: Core, served: Strategy, plain: Plain, old: Object | None) -> None:
-    """Let the plug-ins complete a new or changed object; `old` is None for a new one."""
-    for place in _COMPLETING.get(served.resource.identity, ()):
-        _plugin(place)(core, plain, old)
+def mutate(core: Core, attributes: Attributes, plain: Any) -> Any:
+    """
+    Let the plug-ins complete the object of a request; return it.
+
+    If one asks for that, all of them see it once more; those that keep a memory know what they have done already.
+    """
+    plain = _mutate_once(core, attributes, plain)
+    if attributes.wants_again:
+        attributes.is_again = True
+        plain = _mutate_once(core, attributes, plain)
+    return plain
 
 
-def admit(
-    core: Core, served: Strategy, plain: Plain, old: Object | None, options: Options, *, subresource: str = ""
-) -> None:
-    """Let the plug-ins look at an object that breaks no rule of its kind. Errors: Forbidden."""
-    if subresource:
-        return
-    for place in _REFUSING.get(served.resource.identity, ()):
-        _plugin(place)(core, plain, old)
-    if served.resource.namespaced and len(core.store.collection(_QUOTAS)):
-        from ctrlkit.fakes.tracker.plugins.quotas import check  # noqa: PLC0415  # few servers have a quota
+def _mutate_once(core: Core, attributes: Attributes, plain: Any) -> Any:
+    for plugin, perform in MUTATING.steps(core, attributes.of_object):
+        if plugin.of_all:
+            plain = perform(core, attributes, plain)
+        else:
+            perform(core, plain, attributes.old)
+    return plain
 
-        check(core, served, plain, old, dry_run=options.dry_run)
+
+def admit(core: Core, attributes: Attributes, plain: Any) -> None:
+    """Let the plug-ins look at an object that breaks no rule of its kind. Errors: ApiError, Forbidden as a rule."""
+    for plugin, perform in VALIDATING.steps(core, attributes.of_object):
+        if plugin.of_all:
+            perform(core, attributes, plain)
+        else:
+            perform(core, plain, attributes.old)
 
 
 @functools.cache
-def _plugin(place: str) -> Callable[[Core, Plain, Object | None], None]:
+def _function(place: str) -> Callable[..., Any]:
     module, _, name = place.partition(":")
-    found: Callable[[Core, Plain, Object | None], None] = getattr(
-        importlib.import_module(f"ctrlkit.fakes.tracker.plugins.{module}"), name
-    )
+    found: Callable[..., Any] = getattr(importlib.import_module(f"ctrlkit.fakes.tracker.plugins.{module}"), name)
     return found

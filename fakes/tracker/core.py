@@ -22,10 +22,12 @@ class Core:
     Owner   `ctrlkit.fakes.tracker.Tracker`.
     """
 
-    def __init__(self, *, begins_at: int, server: str) -> None:
+    def __init__(self, *, begins_at: int, server: str, plugins: frozenset[str]) -> None:
         self.store: Store = Store(begins_at=begins_at)
         self.registry: Registry = Registry(server)
         self.tokens: Issuer = Issuer()
+        self.plugins: frozenset[str] = plugins
+        """The admission plug-ins that are on, by Kubernetes' names."""
         self.runtime: PodRuntime | None = None
         """What runs the pods, and answers for their logs, commands and ports."""
 

@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from ctrlkit.fakes.releases import NEWEST
+from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, check_plugins
 from ctrlkit.fakes.tracker.callers import User, service_account
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.registry import Registry
@@ -59,13 +60,16 @@ class Tracker:
             `default` and `kube-*` are there from the start; no loop of a cluster runs here, so nothing collects
             dependents or empties namespaces. Versions begin after `begins_at`: a server that takes the place of an
             earlier one begins after all of its versions, `version_at(now())`, so that its clients list anew. `server`
-            is the Kubernetes release whose kinds are served, such as "1.36".
-    Errors  ApiError, with a real server's class, code and text; ValueError for a release that is not imitated.
+            is the Kubernetes release whose kinds are served, such as "1.36". `plugins` names the admission plug-ins
+            that are on.
+    Errors  ApiError, with a real server's class, code and text; ValueError for a release that is not imitated, and for
+            a plug-in that there is not.
     Owner   One event loop. All state changes happen inside a call, none between two.
     """
 
-    def __init__(self, *, begins_at: int = 0, server: str = NEWEST) -> None:
-        self._core = Core(begins_at=begins_at, server=server)
+    def __init__(self, *, begins_at: int = 0, server: str = NEWEST, plugins: frozenset[str] = DEFAULT_PLUGINS) -> None:
+        check_plugins(plugins)
+        self._core = Core(begins_at=begins_at, server=server, plugins=plugins)
         self._watches: dict[WatchStream, None] = {}
         for name in _FIRST_NAMESPACES:
             self.create(kinds.NAMESPACES, {"metadata": {"name": name}})

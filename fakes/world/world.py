@@ -37,6 +37,7 @@ from ctrlkit.fakes.durations import parse_duration
 from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS
 from ctrlkit.fakes.tracker.furniture import furnish
 from ctrlkit.fakes.world.definitions import apply_definition, established
 from ctrlkit.fakes.world.logs import plain_logs
@@ -89,7 +90,7 @@ class World:
             controller plays the cluster itself and sees no writes but the controller's. `seed` determines all jitter
             and all generated names; tests with the same seed run the same way. `server` is the Kubernetes release whose
             API server it is, such as "1.36". With `furnished` there is from the start what a new cluster has: roles,
-            priority classes, flow control, the Service `kubernetes`.
+            priority classes, flow control, the Service `kubernetes`. `plugins` are the admission plug-ins that are on.
     Errors  NeverSettled from `settle`, and from every wait during which no virtual time passes; UnforeseenFailure, and
             the exception that ended a part, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError
             for a world that is entered twice, and for a part that is started outside of its block. CtrlkitError on
@@ -106,11 +107,12 @@ class World:
         seed: int | None = None,
         server: str = NEWEST,
         furnished: bool = False,
+        plugins: frozenset[str] = DEFAULT_PLUGINS,
     ) -> None:
         if seed is not None:
             _virtual_loop().random_source = random.Random(seed)
         self._kinds: list[AnyResource] = []
-        self.clientset: FakeClientset = FakeClientset(Tracker(server=server))
+        self.clientset: FakeClientset = FakeClientset(Tracker(server=server, plugins=plugins))
         if furnished:
             furnish(self.tracker)
         self._loops = frozenset(cluster)

@@ -72,14 +72,18 @@ def clean(metadata: Plain) -> dict[str, Any]:
     return {name: value for name, value in metadata.items() if value not in (None, "", [], {})}
 
 
+def sent(metadata: Plain, namespace: str) -> dict[str, Any]:
+    """Return the metadata of a new object as its creator may say it; fields of the server are dropped."""
+    kept = {name: value for name, value in clean(metadata).items() if name not in _SET_BY_SERVER}
+    if metadata.get("generation"):
+        kept["generation"] = metadata["generation"]  # it is the creator's where the server does not count
+    kept.pop("namespace", None)
+    return kept | {"namespace": namespace} if namespace else kept
+
+
 def born(metadata: Plain, namespace: str, *, generation: bool) -> dict[str, Any]:
     """Return the metadata of a new object; what the caller sends in fields of the server is ignored."""
-    fresh = {name: value for name, value in clean(metadata).items() if name not in _SET_BY_SERVER}
-    if metadata.get("generation"):
-        fresh["generation"] = metadata["generation"]  # it is the creator's where the server does not count
-    fresh.pop("namespace", None)
-    if namespace:
-        fresh["namespace"] = namespace
+    fresh = sent(metadata, namespace)
     fresh["uid"] = str(uuid.UUID(int=clock.random_source().getrandbits(128), version=4))
     fresh["creationTimestamp"] = clock.timestamp(clock.now())
     if generation:

@@ -134,6 +134,11 @@ class Registry:
         paths = [path for path in self._by_path if (path[0], path[2]) == identity]
         return self.find(*next((path for path in paths if path not in _FORMS), paths[0])) if paths else None
 
+    def forms(self, identity: Identity) -> tuple[Strategy, ...]:
+        """Return every form and version of a kind, which is stored under this group and plural."""
+        paths = [path for path in self._by_path if path[2] == identity[1]]
+        return tuple(found for path in paths if (found := self.find(*path)) and found.stored_identity == identity)
+
     def has_version(self, group: str, version: str) -> bool:
         """Whether any kind is served in a group at a version."""
         return self._versions[group, version] > 0

@@ -95,7 +95,7 @@ def of_new(served: Strategy, action: Action, body: Mapping[str, Any], plain: Pla
     for path in served.set_by_server:
         if value_at(body, path) in (None, "", [], {}):
             changed = cut(changed, _steps(path))
-    return after_update((), _update_entry(served, action, changed, plain["metadata"]["creationTimestamp"]), {})
+    return after_update((), _update_entry(served, action, changed, now()), {})
 
 
 def of_update(
@@ -204,6 +204,12 @@ def set_entries(plain: Plain, entries: Entries) -> None:
         plain["metadata"]["managedFields"] = list(entries)
     else:
         plain["metadata"].pop("managedFields", None)
+
+
+def kept(plain: Plain, entries: Entries) -> Entries:
+    """Return the entries of an object that admission has seen with `entries`: its own, unless they cannot be read."""
+    found = plain["metadata"].get("managedFields") or ()
+    return entries if found == list(entries) else read(found) or entries
 
 
 def ownable(served: Strategy, subresource: str, fields: FieldSet) -> FieldSet:

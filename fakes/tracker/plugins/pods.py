@@ -26,22 +26,6 @@ _TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _TOPOLOGY = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 
-def admit_pod(core: Core, pod: Plain, old: Object | None) -> None:
-    """Complete a new or changed pod. Errors: Forbidden."""
-    spec = pod["spec"]
-    if old is None:
-        if "nodeName" in spec:
-            _copy_topology(core, pod)
-        _set_priority(core, pod)
-    else:
-        for name in ("priority", "preemptionPolicy"):
-            if name not in spec and name in old["spec"]:
-                spec[name] = old["spec"][name]
-    _add_tolerations(spec)
-    if old is None and "runtimeClassName" in spec:
-        _set_overhead(core, pod)
-
-
 def refuse_overhead(core: Core, pod: Plain, old: Object | None) -> None:
     """Refuse a new pod whose overhead is not that of its runtime class. Errors: Forbidden."""
     if old is None and "overhead" in pod["spec"]:
@@ -58,7 +42,7 @@ def _given_name(meta: Mapping[str, Any]) -> str:
     """Return what the plug-ins know of a pod's name, which they see before a name is generated."""
     name, base = meta.get("name") or "", meta.get("generateName") or ""
     is_generated = base and name.startswith(base[:BASE_MAX]) and len(name) == len(base[:BASE_MAX]) + SUFFIX_LENGTH
-    return base if is_generated else name or "Unknown"
+    return base if is_generated else name or base or "Unknown"
 
 
 def _find(core: Core, identity: tuple[str, str], name: str) -> Mapping[str, Any] | None:
@@ -69,8 +53,14 @@ def _find(core: Core, identity: tuple[str, str], name: str) -> Mapping[str, Any]
 # ---- priority --------------------------------------------------------------------------------------------------------
 
 
-def _set_priority(core: Core, pod: Plain) -> None:
+def set_priority(core: Core, pod: Plain, old: Object | None) -> None:
+    """Set the priority of a new pod by its class, and keep that of a changed one. Errors: Forbidden."""
     spec = pod["spec"]
+    if old is not None:
+        for name in ("priority", "preemptionPolicy"):
+            if name not in spec and name in old["spec"]:
+                spec[name] = old["spec"][name]
+        return
     found = _priority_class(core, pod)
     if "metadata" in found:
         spec["priorityClassName"] = found["metadata"]["name"]
@@ -110,8 +100,9 @@ def _priority_class(core: Core, pod: Plain) -> Mapping[str, Any]:
 # ---- tolerations -----------------------------------------------------------------------------------------------------
 
 
-def _add_tolerations(spec: Plain) -> None:
+def add_tolerations(_core: Core, pod: Plain, _old: Object | None) -> None:
     """Let a pod stay for a while on a node that is not ready or cannot be reached, unless it says otherwise."""
+    spec = pod["spec"]
     tolerations = spec.get("tolerations") or []
     missing = [key for key in _TAINTS if not any(_tolerates(one, key) for one in tolerations)]
     if missing:
@@ -138,7 +129,10 @@ def _runtime_class(core: Core, pod: Object) -> Mapping[str, Any]:
     return found
 
 
-def _set_overhead(core: Core, pod: Plain) -> None:
+def set_overhead(core: Core, pod: Plain, old: Object | None) -> None:
+    """Give a new pod what its runtime class says: overhead, node selector, tolerations. Errors: Forbidden."""
+    if old is not None or "runtimeClassName" not in pod["spec"]:
+        return
     spec, runtime = pod["spec"], _runtime_class(core, pod)
     if "overhead" in runtime:
         fixed = runtime["overhead"].get("podFixed") or {}
@@ -158,14 +152,17 @@ def _set_overhead(core: Core, pod: Plain) -> None:
     if selector:
         spec["nodeSelector"] = selector
     if "scheduling" in runtime:
-        spec["tolerations"] = merged_tolerations(spec["tolerations"], scheduling.get("tolerations") or [])
+        spec["tolerations"] = merged_tolerations(spec.get("tolerations") or [], scheduling.get("tolerations") or [])
 
 
 def _values(amounts: Mapping[str, str]) -> dict[str, Any]:
     return {name: quantity_value(amount) for name, amount in amounts.items()}
 
 
-def _copy_topology(core: Core, pod: Plain) -> None:
+def copy_topology(core: Core, pod: Plain, old: Object | None) -> None:
+    """Copy the labels of zone and region from the node of a pod that is created on one."""
+    if old is not None or "nodeName" not in pod["spec"]:
+        return
     node = _find(core, kinds.NODES.identity, pod["spec"]["nodeName"])
     labels = (node or {"metadata": {}})["metadata"].get("labels") or {}
     copied = {name: labels[name] for name in _TOPOLOGY if name in labels}

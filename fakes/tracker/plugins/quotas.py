@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ctrlkit.fakes.tracker.admission import Attributes
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.storage.volumes import class_of
-from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
+from ctrlkit.fakes.tracker.kinds.strategy import Object
 from ctrlkit.fakes.tracker.kinds.tables import name_of, section
 from ctrlkit.fakes.tracker.plugins.amounts import Amounts, added, grown, of_pod, shown
 from ctrlkit.fakes.tracker.refusals import forbidden
@@ -31,12 +32,15 @@ _REQUIRED = ("cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "re
 _OF_PODS = ("cpu", "memory", "ephemeral-storage")
 
 
-def check(core: Core, served: Strategy, plain: Object, old: Object | None, *, dry_run: bool) -> None:
+def check(core: Core, attributes: Attributes, plain: Object | None) -> None:
     """
     Count a write in the quotas of its namespace.
 
     What the status of a quota says is hard counts, as the quota controller copies it from the spec. Errors: Forbidden.
     """
+    served, old = attributes.served, attributes.old
+    if plain is None or attributes.of_object is None:
+        return
     namespace = plain["metadata"].get("namespace")
     quotas = list(core.store.collection(QUOTAS).within(namespace)) if namespace else []
     usage_of = _usage_of(served.resource)
@@ -67,7 +71,7 @@ def check(core: Core, served: Strategy, plain: Object, old: Object | None, *, dr
             )
             raise forbidden(served.resource, name_of(plain), text)
         written.append((quota, now))
-    if not dry_run:
+    if not attributes.dry_run:
         _write(core, written)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.errors import ApiError
-from ctrlkit.fakes.tracker.admission import admit, admit_new, complete
+from ctrlkit.fakes.tracker.admission import CREATE, MUTATING, Attributes, admit, admit_new, mutate
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds import metadata
@@ -26,6 +26,8 @@ from ctrlkit.fakes.tracker.refusals import (
 from ctrlkit.fakes.tracker.schema.typed import blank_status
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
 from ctrlkit.model import Action, ObjectKey, Verb
+
+Plain = dict[str, Any]
 
 
 def create(core: Core, served: Strategy, action: Action) -> Stored:
@@ -60,18 +62,19 @@ def make(
     core: Core, served: Strategy, action: Action, body: Mapping[str, Any], *, owners: Entries | None = None
 ) -> Stored:
     """Store a new object from a body of the right kind; `owners` are its managedFields, None: its creator owns all."""
-    plain = _initial(served, action, body)
+    plain = _sent(served, action, body)
     admit_new(core, served, action, body)
-    plain["metadata"]["name"] = _choose_name(core, served, plain["metadata"], action.namespace)
     served.defaults(plain)
-    if owners is None and not served.custom:
-        owners = managed_fields.of_new(served, action, body, plain)  # what the server adds from here on is nobody's
-    _complete(served, plain)
-    name = plain["metadata"]["name"]
-    complete(core, served, plain, None)
-    plain = served.prepare(core, served, plain, action)
-    if owners is None:
+    plain = served.prepare(core, served, plain, action) if served.custom else plain
+    if owners is None:  # what the server adds from here on is nobody's
         owners = managed_fields.of_new(served, action, body, plain)
+    attributes = Attributes(served=served, action=action, operation=CREATE, name=plain["metadata"].get("name") or "")
+    plain, owners = _completed(core, attributes, plain, owners)
+    plain["metadata"] = metadata.born(plain["metadata"], action.namespace, generation=served.generation)
+    plain["metadata"]["name"] = _choose_name(core, served, plain["metadata"], action.namespace)
+    _begin(served, plain)
+    name = plain["metadata"]["name"]
+    plain = plain if served.custom else served.prepare(core, served, plain, action)
     causes = list(served.allocate(plain, {})) or [
         *metadata.new_causes(served, plain["metadata"]),
         *served.validate(plain, None),
@@ -80,7 +83,8 @@ def make(
         raise invalid(served.refused_as, name, *causes)
     for text in served.warn(plain, None):
         notice(text)
-    admit(core, served, plain, None, action.options)
+    managed_fields.set_entries(plain, owners)
+    admit(core, attributes, plain)
     if served.custom:
         metadata.tell_of_finalizers(plain["metadata"], {})
     if action.verb is Verb.CREATE and _is_version(str((body.get("metadata") or {}).get("resourceVersion") or "")):
@@ -89,9 +93,17 @@ def make(
     taken = core.find(served, key)
     if taken is not None:
         raise _is_taken(served, taken, plain["metadata"])
-    managed_fields.set_entries(plain, owners)
     served.defaults(plain)  # once more, as a server reads what it has stored
     return core.write(served, key, plain, dry_run=action.options.dry_run)
+
+
+def _completed(core: Core, attributes: Attributes, plain: Plain, owners: Entries) -> tuple[Plain, Entries]:
+    """Let admission complete a new object; return it, and its managedFields, which it has meanwhile."""
+    if not MUTATING.sees_all(core):
+        return mutate(core, attributes, plain), owners
+    managed_fields.set_entries(plain, owners)
+    plain = mutate(core, attributes, plain)
+    return plain, managed_fields.kept(plain, owners)
 
 
 def _is_taken(served: Strategy, taken: Stored, meta: Mapping[str, Any]) -> ApiError:
@@ -123,16 +135,17 @@ def _is_version(text: str) -> bool:
     return text.isdecimal() and 0 < int(text) < 2**64
 
 
-def _initial(served: Strategy, action: Action, body: Mapping[str, Any]) -> dict[str, Any]:
+def _sent(served: Strategy, action: Action, body: Mapping[str, Any]) -> Plain:
+    """Read a new object, without what only the server says of it."""
     plain = decode(served, action, body)
-    if served.has_status and not served.takes_status:
-        plain.pop("status", None)
-    plain["metadata"] = metadata.born(plain.get("metadata") or {}, action.namespace, generation=served.generation)
+    plain["metadata"] = metadata.sent(plain.get("metadata") or {}, action.namespace)
     return plain
 
 
-def _complete(served: Strategy, plain: dict[str, Any]) -> None:
-    """Fill in what a new object begins with."""
+def _begin(served: Strategy, plain: Plain) -> None:
+    """Give a new object what it begins with."""
+    if served.has_status and not served.takes_status:
+        plain.pop("status", None)
     first_status = served.first_status or blank_status(served.types, served.resource)
     if "status" not in plain and first_status is not None:
         plain["status"] = dict(first_status)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from ctrlkit.errors import ApiError
-from ctrlkit.fakes.tracker.admission import admit, complete
+from ctrlkit.fakes.tracker.admission import MUTATING, UPDATE, Attributes, admit, mutate
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds import metadata
@@ -29,6 +30,8 @@ from ctrlkit.fakes.tracker.refusals import (
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
 from ctrlkit.fakes.tracker.verbs.create import create
 from ctrlkit.model import Action, PatchType, Verb
+
+Plain = dict[str, Any]
 
 
 def update(core: Core, served: Strategy, action: Action) -> Stored:
@@ -70,18 +73,23 @@ def replace(
     _check_kind(served, action, body)
     theirs = decode(served, action, body, current.plain)
     _check_identity(served, action, theirs["metadata"])
+    attributes = Attributes(served=served, action=action, operation=UPDATE, name=action.name, old=current.plain)
+    if MUTATING.sees_all(core):
+        if owners is None:
+            owners = _owners_as_sent(core, attributes, current, body, theirs)
+        theirs, owners = _completed(core, attributes, theirs, owners)
     _check_version(served, action, current, theirs["metadata"])
     plain = _combine(served, action.subresource, current, theirs)
-    if not action.subresource:
-        complete(core, served, plain, current.plain)
+    if not MUTATING.sees_all(core):
+        mutate(core, attributes, plain)
     plain = served.prepare(core, served, plain, action)
     _check_rules(served, action.subresource, current, plain)
-    admit(core, served, plain, current.plain, action.options, subresource=action.subresource)
     if served.generation and _spec(served, plain) != _spec(served, current.plain):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
     if owners is None:
         owners = managed_fields.of_update(served, action, current, body, plain)
     managed_fields.settle(plain, current.plain, owners)
+    admit(core, attributes, plain)
     if plain == current.plain:
         return current
     dry_run = action.options.dry_run
@@ -89,6 +97,28 @@ def replace(
         core.remove(served, current.key, dry_run=dry_run)
         return Stored(current.key, current.version, encode_tail(plain))
     return core.write(served, current.key, plain, dry_run=dry_run)
+
+
+def _owners_as_sent(
+    core: Core, attributes: Attributes, current: Stored, body: Mapping[str, Any], theirs: Mapping[str, Any]
+) -> Entries:
+    """Return the managedFields that an update makes by itself: what admission changes is nobody's."""
+    served, action = attributes.served, attributes.action
+    plain = _combine(served, action.subresource, current, deepcopy(theirs))
+    return managed_fields.of_update(served, action, current, body, served.prepare(core, served, plain, action))
+
+
+def _completed(core: Core, attributes: Attributes, theirs: Plain, owners: Entries) -> tuple[Plain, Entries]:
+    """Let admission complete what was sent, before it is combined with what is stored; return it and its owners."""
+    served, action = attributes.served, attributes.action
+    theirs = {**theirs, "metadata": dict(theirs["metadata"])}
+    if not action.subresource:
+        served.defaults(theirs)
+    if served.custom:
+        theirs = served.prepare(core, served, theirs, action)
+    managed_fields.set_entries(theirs, owners)
+    plain = mutate(core, attributes, theirs)
+    return plain, managed_fields.kept(plain, owners)
 
 
 def _check_kind(served: Strategy, action: Action, body: Mapping[str, Any]) -> None:
