@@ -5,7 +5,8 @@ Access control of the API server: checks each request before anything else in it
                     its own resolve to 127.0.0.1 (DNS rebinding)
     Origin and      must be absent: a browser sends Origin or Sec-Fetch-Site with the requests of a page, and this
     Sec-Fetch-Site  server serves no pages
-    Authorization   the server's token, or one that it has made for a service account; none for health checks
+    Authorization   the server's token, one that it has made for a service account, or one that it was told of; none for
+                    health checks, and none where a client certificate says who it is
     Content-Type    required with every body of a browser: it sends a preflight before a page may send JSON, and that is
                     refused. Programs may leave it out, as at a real server; they are told by their User-Agent
 
@@ -25,6 +26,7 @@ from aiohttp import hdrs, web
 
 from ctrlkit.errors import BadRequest, ConfigError, Forbidden, Unauthorized, UnsupportedMediaType
 from ctrlkit.fakes.apiserver.certificates import Authority
+from ctrlkit.fakes.apiserver.clients import NO_CLIENTS, Clients, certified_user
 from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User
 from ctrlkit.manager.endpoints.options import is_loopback
 
@@ -50,11 +52,21 @@ class Access:
     The token and the certificate authority of one server; checks its requests.
 
     `token` and `authority` are None for an insecure server. `authenticate` returns the user of any other token, None
-    for one that is not valid.
+    for one that is not valid. `clients` are who else may call. With `checks_all` an insecure server looks at the tokens
+    that are sent; without one it is the administrator who calls.
     """
 
-    def __init__(self, security: Security, *, authenticate: Callable[[str], User | None] | None = None) -> None:
+    def __init__(
+        self,
+        security: Security,
+        *,
+        authenticate: Callable[[str], User | None] | None = None,
+        clients: Clients = NO_CLIENTS,
+        checks_all: bool = False,
+    ) -> None:
         self._authenticate = authenticate
+        self._clients = clients
+        self._checks_all = checks_all
         is_secure = security is Security.TLS
         self.token: str | None = secrets.token_urlsafe(32) if is_secure else None
         self.authority: Authority | None = Authority() if is_secure else None
@@ -70,7 +82,7 @@ class Access:
     def context_for(self, host: str) -> ssl.SSLContext | None:
         """Return the TLS context for `host`. Errors: ConfigError for an insecure server that others could reach."""
         if self.authority is not None:
-            return self.authority.server_context(host)
+            return self._clients.asked_by(self.authority.server_context(host))
         if not is_local(host):
             raise ConfigError(
                 f"serve the API without TLS and token at {host}: other machines could reach it; "
@@ -82,6 +94,9 @@ class Access:
         """Return the user that a token stands for: the administrator for the server's own."""
         if self.token is not None and hmac.compare_digest(token.encode(errors="surrogateescape"), self.token.encode()):
             return ADMINISTRATOR
+        known = self._clients.user_of(token)
+        if known is not None:
+            return known
         return self._authenticate(token) if self._authenticate is not None else None
 
     def check(self, request: web.BaseRequest, host: str) -> User:
@@ -93,12 +108,20 @@ class Access:
         """
         _check_host(request, host)
         _check_page(request)
-        needs_token = self.token is not None and request.path not in HEALTH_PATHS
-        user = self._sender(request) if needs_token else ADMINISTRATOR
+        user = self._sender(request) if self._needs_sender(request) else ADMINISTRATOR
         _check_type(request)
         return user
 
+    def _needs_sender(self, request: web.BaseRequest) -> bool:
+        if self.token is None:
+            return self._checks_all and hdrs.AUTHORIZATION in request.headers
+        return request.path not in HEALTH_PATHS
+
     def _sender(self, request: web.BaseRequest) -> User:
+        certificate = request.transport.get_extra_info("peercert") if request.transport is not None else None
+        certified = certified_user(certificate)
+        if certified is not None:
+            return certified
         scheme, _, sent = request.headers.get(hdrs.AUTHORIZATION, "").strip().partition(" ")
         user = self.user_of(sent.strip())
         if user is None or scheme.lower() != "bearer":

@@ -39,6 +39,7 @@ _WITH_EMPTY_DETAILS = (
     "the server rejected our request due to an error in our request",
     "415: Unsupported Media Type",
     "406: Not Acceptable",
+    "forbidden: ",
 )
 
 
@@ -122,9 +123,8 @@ def status_answer(error: ApiError, accept: str = "", *, allow: Sequence[str] = (
 
 def _status_of(error: ApiError) -> dict[str, Any]:
     status = error.to_status()
-    if (
-        error.message.partition("\n")[0] in _WITH_EMPTY_DETAILS
-    ):  # the server's generic refusals carry details, even if they are empty
+    if error.message.partition("\n")[0].startswith(_WITH_EMPTY_DETAILS):
+        # the server's generic refusals carry details, even if they are empty
         status.setdefault("details", {})
     return status
 

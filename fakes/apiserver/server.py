@@ -48,6 +48,8 @@ from ctrlkit.fakes.apiserver.answers import (
     text_answer,
     with_warnings,
 )
+from ctrlkit.fakes.apiserver.clients import NO_CLIENTS, Clients
+from ctrlkit.fakes.apiserver.door import Door
 from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
 from ctrlkit.fakes.apiserver.pages import Pages
 from ctrlkit.fakes.apiserver.requests import (
@@ -94,7 +96,8 @@ class ApiServer:
 
     Shape   It uses TLS with a certificate authority of its own and requires a token. Only its kubeconfig has both, and
             they do not change during the life of this object. `Security.INSECURE` is for tests and tools that need
-            plain HTTP on loopback without a token. `made` is called with the kind of each object that a client makes.
+            plain HTTP on loopback without a token. `clients` are users besides the administrator and service accounts.
+            `made` is called with the kind of each object that a client makes.
     Errors  PortTaken on entering; ConfigError from `url` and `kubeconfig()` while nothing is served.
     Owner   One event loop; one `serve()` at a time.
     """
@@ -105,12 +108,19 @@ class ApiServer:
         registry: Registry,
         *,
         security: Security = Security.TLS,
+        clients: Clients = NO_CLIENTS,
         made: Callable[[AnyResource], object] = lambda _: None,
     ) -> None:
         self._transport = transport
         self._made = made
         self._registry = registry
-        self._access = Access(security, authenticate=getattr(transport, "authenticate", None))
+        self._door = Door(transport, registry.release)
+        self._access = Access(
+            security,
+            authenticate=getattr(transport, "authenticate", None),
+            clients=clients,
+            checks_all=self._door.is_guarded,
+        )
         self._host = ""
         self._address = ""
         self._watches: set[asyncio.Timeout] = set()
@@ -177,12 +187,12 @@ class ApiServer:
             return status_answer(internal_error(type(error).__name__), _accept(request))
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        user = self._access.check(request, self._host)
+        user = self._door.admit(request, self._access.check(request, self._host))
         if (page := self._pages.answer(request, self.url)) is not None:
             return page
         if (answer := self._discover(request)) is not None:
             return answer
-        with called_by(user, self._access.user_of):
+        with called_by(user, self._access.user_of, is_admitted=True):
             return await self._perform(request)
 
     def _discover(self, request: web.BaseRequest) -> web.Response | None:

@@ -21,6 +21,7 @@ from ctrlkit.fakes.clientset.calls import Calls, key_of
 from ctrlkit.fakes.clientset.faults import Faults, Interceptor, WatchInterceptor
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.callers import User
+from ctrlkit.fakes.tracker.rights import Attributes
 from ctrlkit.fakes.tracker.schema.depth import decode, encode
 from ctrlkit.model import Action, AnyResource, Lines, Resource, Verb, to_plain
 from ctrlkit.model.kinds import NAMESPACES
@@ -207,6 +208,15 @@ class FakeClientset:
     def authenticate(self, token: str) -> User | None:
         """See Tracker.authenticate."""
         return self.tracker.authenticate(token)
+
+    @property
+    def has_rbac(self) -> bool:
+        """See Tracker.has_rbac."""
+        return self.tracker.has_rbac
+
+    def refusal(self, user: User, wanted: Attributes) -> ApiError | None:
+        """See Tracker.refusal."""
+        return self.tracker.refusal(user, wanted)
 
     @asynccontextmanager
     async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:

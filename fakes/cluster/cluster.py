@@ -1,8 +1,9 @@
 """
 The controllers that turn an API server into a cluster, written with ctrlkit, so they run against any server.
 
-They create pods for StatefulSets, run the pods' containers in a Runtime, collect garbage, empty terminating namespaces
-and make the ServiceAccount of each namespace. Enter the Runtime first: whoever enters it owns its containers.
+They create pods for StatefulSets, run the pods' containers in a Runtime, collect garbage, empty terminating namespaces,
+make the ServiceAccount of each namespace and gather the rules of aggregated roles. Enter the Runtime first: whoever
+enters it owns its containers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import TracebackType
 
 from ctrlkit.client import Client
 from ctrlkit.fakes.cluster.loops.accounts import add_accounts
+from ctrlkit.fakes.cluster.loops.aggregation import add_aggregation
 from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
@@ -37,6 +39,7 @@ class Loop(Enum):
     GARBAGE = "garbage"
     NAMESPACES = "namespaces"
     ACCOUNTS = "accounts"
+    AGGREGATION = "aggregation"
 
 
 ALL: frozenset[Loop] = frozenset(Loop)
@@ -80,6 +83,8 @@ class Cluster:
             add_node(self._manager)
             add_scheduler(self._manager)
             add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff())
+        if Loop.AGGREGATION in loops:
+            add_aggregation(self._manager)
         if Loop.ACCOUNTS in loops:
             add_accounts(self._manager, root_ca=root_ca)
         if loops & {Loop.GARBAGE, Loop.NAMESPACES}:

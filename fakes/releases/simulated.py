@@ -28,7 +28,7 @@ class Duty(NamedTuple):
 DUTIES: Mapping[str, Duty] = {
     "apiservices.apiregistration.k8s.io": Duty("sends requests on to the servers they name, and says if these answer"),
     "certificatesigningrequests.certificates.k8s.io": Duty("approves those of kubelets, and signs what is approved"),
-    "clusterroles.rbac.authorization.k8s.io": Duty("gathers the rules of aggregated roles"),
+    "clusterroles.rbac.authorization.k8s.io": Duty("gathers the rules of aggregated roles", "aggregation"),
     "cronjobs.batch": Duty("makes Jobs when they are due"),
     "daemonsets.apps": Duty("makes a pod for each node"),
     "deployments.apps": Duty("makes ReplicaSets and rolls them out"),

@@ -18,18 +18,40 @@ User = Mapping[str, Any]
 ADMINISTRATOR: Final[User] = {"username": "admin", "uid": "admin", "groups": ["system:masters", "system:authenticated"]}
 
 _CALLER: ContextVar[User] = ContextVar("caller", default=ADMINISTRATOR)
+_IS_ADMITTED: ContextVar[bool] = ContextVar("caller_is_admitted", default=False)
 _USER_OF: ContextVar[Callable[[str], User | None]] = ContextVar("user_of", default=lambda _token: None)
 
 
 @contextmanager
-def called_by(user: User, user_of: Callable[[str], User | None]) -> Iterator[None]:
-    """Serve what is in the block for a user; `user_of` tells whom a token stands for, None if it is not valid."""
-    caller_before, user_of_before = _CALLER.set(user), _USER_OF.set(user_of)
+def called_by(user: User, user_of: Callable[[str], User | None], *, is_admitted: bool = False) -> Iterator[None]:
+    """
+    Serve what is in the block for a user.
+
+    `user_of` tells whom a token stands for, None if it is not valid. `is_admitted` says that the user may make this
+    call, which somebody has asked already.
+    """
+    tokens = _CALLER.set(user), _USER_OF.set(user_of), _IS_ADMITTED.set(is_admitted)
     try:
         yield
     finally:
-        _CALLER.reset(caller_before)
-        _USER_OF.reset(user_of_before)
+        _CALLER.reset(tokens[0])
+        _USER_OF.reset(tokens[1])
+        _IS_ADMITTED.reset(tokens[2])
+
+
+@contextmanager
+def acting_as(user: User) -> Iterator[None]:
+    """Make the calls in the block as a user."""
+    token = _CALLER.set(user)
+    try:
+        yield
+    finally:
+        _CALLER.reset(token)
+
+
+def is_admitted() -> bool:
+    """Whether it is known that the caller may make this call."""
+    return _IS_ADMITTED.get()
 
 
 def caller() -> User:

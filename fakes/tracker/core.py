@@ -9,6 +9,7 @@ from ctrlkit.fakes.tracker.conversion import ConvertedCollection
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import not_found, unknown_resource
+from ctrlkit.fakes.tracker.rights.authorizer import Rights
 from ctrlkit.fakes.tracker.runtime import PodRuntime
 from ctrlkit.fakes.tracker.store import Collection, Store, Stored, encode_tail
 from ctrlkit.fakes.tracker.tokens import Issuer
@@ -22,12 +23,14 @@ class Core:
     Owner   `ctrlkit.fakes.tracker.Tracker`.
     """
 
-    def __init__(self, *, begins_at: int, server: str, plugins: frozenset[str]) -> None:
+    def __init__(self, *, begins_at: int, server: str, plugins: frozenset[str], rbac: bool = False) -> None:
         self.store: Store = Store(begins_at=begins_at)
         self.registry: Registry = Registry(server)
         self.tokens: Issuer = Issuer()
         self.plugins: frozenset[str] = plugins
         """The admission plug-ins that are on, by Kubernetes' names."""
+        self.rights: Rights | None = Rights(self.store) if rbac else None
+        """Who may do what; None: everybody may do everything."""
         self.runtime: PodRuntime | None = None
         """What runs the pods, and answers for their logs, commands and ports."""
 

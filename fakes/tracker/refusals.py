@@ -115,6 +115,21 @@ def struct_text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+_ESCAPES = str.maketrans({
+    "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"',
+})  # fmt: skip
+
+
+def quoted(text: str) -> str:
+    """
+    A text as the server quotes it in its sentences.
+
+    >>> quoted('a"b')
+    '"a\\\\"b"'
+    """
+    return f'"{text.translate(_ESCAPES)}"'
+
+
 def details_of(resource: AnyResource, name: str, **more: Any) -> dict[str, Any]:
     """The `Status.details` that names an object by its plural; empty values are left out, as the server does."""
     details = {"name": name, "group": resource.group, "kind": resource.plural, **more}

@@ -7,12 +7,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+from ctrlkit.errors import ApiError
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, check_plugins
-from ctrlkit.fakes.tracker.callers import User, service_account
+from ctrlkit.fakes.tracker.callers import User, caller, is_admitted, service_account
 from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.furniture import furnish_policy
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.refusals import bad_request
+from ctrlkit.fakes.tracker.rights.attributes import Attributes, about, of_action
+from ctrlkit.fakes.tracker.rights.authorizer import allowed, check, refusal
 from ctrlkit.fakes.tracker.runtime import PodRuntime
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply
 from ctrlkit.fakes.tracker.store import Change, Identity
@@ -61,18 +65,28 @@ class Tracker:
             dependents or empties namespaces. Versions begin after `begins_at`: a server that takes the place of an
             earlier one begins after all of its versions, `version_at(now())`, so that its clients list anew. `server`
             is the Kubernetes release whose kinds are served, such as "1.36". `plugins` names the admission plug-ins
-            that are on.
+            that are on. With `rbac` callers may do what roles and their bindings allow; without a caller
+            (`ctrlkit.fakes.tracker.callers`) it is the administrator who calls.
     Errors  ApiError, with a real server's class, code and text; ValueError for a release that is not imitated, and for
             a plug-in that there is not.
     Owner   One event loop. All state changes happen inside a call, none between two.
     """
 
-    def __init__(self, *, begins_at: int = 0, server: str = NEWEST, plugins: frozenset[str] = DEFAULT_PLUGINS) -> None:
+    def __init__(
+        self,
+        *,
+        begins_at: int = 0,
+        server: str = NEWEST,
+        plugins: frozenset[str] = DEFAULT_PLUGINS,
+        rbac: bool = False,
+    ) -> None:
         check_plugins(plugins)
-        self._core = Core(begins_at=begins_at, server=server, plugins=plugins)
+        self._core = Core(begins_at=begins_at, server=server, plugins=plugins, rbac=rbac)
         self._watches: dict[WatchStream, None] = {}
         for name in _FIRST_NAMESPACES:
             self.create(kinds.NAMESPACES, {"metadata": {"name": name}})
+        if rbac:
+            furnish_policy(self._core)
 
     @property
     def registry(self) -> Registry:
@@ -96,12 +110,14 @@ class Tracker:
             raise bad_request(str(error)) from None
 
     def _answer(self, action: Action) -> bytes:
+        self._check_caller(action)
         answer = serve(self._core, action)
         return metadata_only(answer) if action.options.metadata_only else answer
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
+        self._check_caller(action)
         stream = WatchStream(self._core, checked(self._core, action), action)
         self._watches[stream] = None
         try:
@@ -117,6 +133,7 @@ class Tracker:
     @asynccontextmanager
     async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the log of a container (StreamTransport)."""
+        self._check_caller(action)
         pieces = await read_log(self._core, checked(self._core, action), action)
         try:
             yield pieces
@@ -127,8 +144,38 @@ class Tracker:
     @asynccontextmanager
     async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
         """Open a connection to a container or a port of a pod (StreamTransport)."""
+        self._check_connection(action)
         async with connect(self._core, checked(self._core, action), action, protocols) as connection:
             yield connection
+
+    def _check_caller(self, action: Action) -> None:
+        """Refuse what the caller may not do, unless somebody has asked already. Errors: Forbidden."""
+        if self._core.rights is not None and not is_admitted():
+            check(self._core, caller(), of_action(action))
+
+    def _check_connection(self, action: Action) -> None:
+        """
+        Refuse a connection that the caller may not open. Errors: Forbidden.
+
+        A WebSocket begins with a GET, and whoever opens one to a pod needs the right to create it too.
+        """
+        if self._core.rights is None:
+            return
+        wanted = of_action(action)
+        if not is_admitted():
+            check(self._core, caller(), dataclasses.replace(wanted, verb="get"))
+        decision = allowed(self._core, caller(), dataclasses.replace(wanted, verb="create"))
+        if not decision.allowed:
+            raise about(wanted, decision.reason)
+
+    @property
+    def has_rbac(self) -> bool:
+        """Whether it is asked who may do what."""
+        return self._core.rights is not None
+
+    def refusal(self, user: User, wanted: Attributes) -> ApiError | None:
+        """Return the refusal of what a user may not do, None if it is allowed."""
+        return refusal(self._core, user, wanted)
 
     def run_pods_with(self, runtime: PodRuntime | None) -> None:
         """Have a runtime answer for the logs, commands and ports of pods; None: nobody does, as without kubelets."""

@@ -16,7 +16,7 @@ CONTROL_PLANE = ALL - {Loop.KUBELET}
 @asynccontextmanager
 async def served_as_recorded(loops: frozenset[Loop] = CONTROL_PLANE) -> AsyncIterator[str]:
     """A server with the loops of a control plane, and no node unless `loops` have one; its URL."""
-    tracker = Tracker(begins_at=1000)  # recorded answers take numbers of three digits for versions
+    tracker = Tracker(begins_at=1000, rbac=True)  # recorded answers take numbers of three digits for versions
     images = {"img:1": lambda address, spec: AlwaysReady()}
     async with (
         ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,

@@ -1,4 +1,4 @@
-"""Roles and their bindings. Who may grant what is not asked here."""
+"""Roles and their bindings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.rights.escalation import guard_binding, guard_role
 from ctrlkit.fakes.tracker.schema import formats
 
 _GROUP = "rbac.authorization.k8s.io"
@@ -113,12 +114,13 @@ def _binding_cells(binding: Object, now: datetime) -> list[Any]:
     ]
 
 
-ROLE = Strategy(name_rule=formats.path_segment, creates_on_update=True, validate=_role_causes)
+ROLE = Strategy(name_rule=formats.path_segment, creates_on_update=True, validate=_role_causes, prepare=guard_role)
 BINDING = Strategy(
     name_rule=formats.path_segment,
     creates_on_update=True,
     defaults=_fill_in_binding,
     validate=_binding_causes,
+    prepare=guard_binding,
     cells=_binding_cells,
 )
 """The same for both scopes."""

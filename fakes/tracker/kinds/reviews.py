@@ -1,21 +1,24 @@
-"""
-Reviews: questions about users and rights, which are answered and not stored.
-
-Everybody may do everything here, so that every access is allowed.
-"""
+"""Reviews: questions about users and rights, which are answered and not stored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
-from ctrlkit.fakes.tracker.callers import caller, user_of_token
+from ctrlkit.fakes.tracker.callers import User, caller, user_of_token
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, struct_text
+from ctrlkit.fakes.tracker.rights.attributes import Attributes
+from ctrlkit.fakes.tracker.rights.authorizer import allowed
+from ctrlkit.fakes.tracker.rights.policy import problems_text, rules_for
 from ctrlkit.fakes.tracker.schema import formats
+from ctrlkit.fakes.tracker.schema.selectors import read_field_selector, read_label_selector
 from ctrlkit.fakes.tracker.tokens import ISSUER
+
+if TYPE_CHECKING:
+    from ctrlkit.fakes.tracker.core import Core
 
 _EVERYTHING = ["*"]
 _WORDS = {"In": True, "NotIn": True, "Exists": False, "DoesNotExist": False}
@@ -109,31 +112,98 @@ def _local_causes(review: Object, old: object) -> Iterator[Cause]:
 # ---- answers --------------------------------------------------------------------------------------------------------
 
 
-def _allow(review: Plain) -> Plain:
-    return {**review, "status": {"allowed": True}}
+def _wanted(attributes: Object) -> Attributes:
+    """What a review asks for; the server reads no version."""
+    names = ("verb", "group", "resource", "subresource", "namespace", "name")
+    return Attributes(*(attributes.get(name, "") for name in names))
 
 
-def _rules(review: Plain) -> Plain:
-    if not review["spec"].get("namespace"):
+def _decided(core: Core, user: User, review: Plain) -> Plain:
+    """Answer whether a user may do what the review asks for."""
+    spec = review["spec"]
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes") or {}
+    at_path = Attributes(path.get("verb", ""), path=path.get("path", ""))
+    wanted = at_path if resource is None else _wanted(resource)
+    decision = allowed(core, user, wanted)
+    problems = "; ".join(_selector_problems(resource or {}))
+    said = {"reason": decision.reason, "evaluationError": problems}
+    return {**review, "status": {"allowed": decision.allowed, **{name: text for name, text in said.items() if text}}}
+
+
+def _selector_problems(resource: Object) -> Iterator[str]:
+    """What is left out of the selectors, because no server understands it."""
+    for name, readable in (("fieldSelector", _is_field), ("labelSelector", _is_label)):
+        selector = resource.get(name) or {}
+        requirements = selector.get("requirements") or ()
+        understood = [one for one in requirements if readable(one)]
+        raw = selector.get("rawSelector", "")
+        is_read = len(understood) == len(requirements) if requirements else _is_selector(raw, name)
+        if not is_read:
+            partially = "partially " if understood else ""
+            yield f"spec.resourceAttributes.{name} {partially}ignored due to parse error"
+
+
+def _is_field(one: Object) -> bool:
+    return one["operator"] in ("In", "NotIn") and len(one.get("values") or ()) == 1
+
+
+def _is_label(one: Object) -> bool:
+    values = one.get("values") or ()
+    return one["operator"] in _WORDS and not any(formats.label_value(value) for value in values)
+
+
+def _is_selector(raw: str, name: str) -> bool:
+    """Whether a selector in text is understood."""
+    try:
+        read_label_selector(raw) if name == "labelSelector" else read_field_selector(raw)
+    except ValueError:
+        return False
+    return True
+
+
+def _own_access(core: Core, review: Plain) -> Plain:
+    return _decided(core, caller(), review)
+
+
+def _access(core: Core, review: Plain) -> Plain:
+    spec = review["spec"]
+    return _decided(core, {"username": spec.get("user", ""), "groups": spec.get("groups") or ()}, review)
+
+
+def _rules(core: Core, review: Plain) -> Plain:
+    namespace = review["spec"].get("namespace")
+    if not namespace:
         raise bad_request("no namespace on request")
-    every = {"verbs": _EVERYTHING, "apiGroups": _EVERYTHING, "resources": _EVERYTHING}
-    paths = {"verbs": _EVERYTHING, "nonResourceURLs": _EVERYTHING}
-    return {
-        "metadata": {},
-        "spec": {},
-        "status": {"resourceRules": [every], "nonResourceRules": [paths], "incomplete": False},
-    }
+    return {"metadata": {}, "spec": {}, "status": _rules_of(core, caller(), namespace)}
 
 
-def _who(review: Plain) -> Plain:
-    del review
+def _rules_of(core: Core, user: User, namespace: str) -> Plain:
+    if core.rights is None:
+        every = {"verbs": _EVERYTHING, "apiGroups": _EVERYTHING, "resources": _EVERYTHING}
+        everywhere = {"verbs": _EVERYTHING, "nonResourceURLs": _EVERYTHING}
+        return {"resourceRules": [every], "nonResourceRules": [everywhere], "incomplete": False}
+    granted = core.rights.granted(user, namespace)
+    rules = list(rules_for(granted.grants))
+    resources = [
+        {"verbs": rule.verbs, "apiGroups": rule.groups, "resources": rule.resources}
+        | ({"resourceNames": rule.names} if rule.names else {})
+        for rule in rules
+        if rule.resources
+    ]
+    paths = [{"verbs": rule.verbs, "nonResourceURLs": rule.urls} for rule in rules if rule.urls]
+    status = {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
+    problems = problems_text(granted.problems)
+    return status | ({"evaluationError": problems} if problems else {})
+
+
+def _who(_core: Core, _review: Plain) -> Plain:
     return {
         "metadata": {"creationTimestamp": clock.timestamp(clock.now())},
         "status": {"userInfo": caller()},
     }
 
 
-def _token(review: Plain) -> Plain:
+def _token(_core: Core, review: Plain) -> Plain:
     token = review["spec"].get("token", "")
     if not token:
         raise bad_request("token is required for TokenReview in authentication")
@@ -143,13 +213,13 @@ def _token(review: Plain) -> Plain:
     return {**review, "status": {"authenticated": True, "user": user, "audiences": [ISSUER]}}
 
 
-def _strategy(review: Callable[[Plain], Plain], validate: Any = lambda *_: ()) -> Strategy:
+def _strategy(review: Callable[[Core, Plain], Plain], validate: Any = lambda *_: ()) -> Strategy:
     return Strategy(review=review, validate=validate)
 
 
 TOKENS = _strategy(_token)
 SELF = _strategy(_who)
-OWN_ACCESS = _strategy(_allow, _own_access_causes)
+OWN_ACCESS = _strategy(_own_access, _own_access_causes)
 OWN_RULES = _strategy(_rules)
-ACCESS = _strategy(_allow, _subject_causes)
-LOCAL_ACCESS = _strategy(_allow, _local_causes)
+ACCESS = _strategy(_access, _subject_causes)
+LOCAL_ACCESS = _strategy(_access, _local_causes)

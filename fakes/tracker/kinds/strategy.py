@@ -110,7 +110,7 @@ class Strategy:
     creates_on_update: bool = False
     """Whether an update of an object that is not there creates it."""
 
-    review: Callable[[Plain], Plain] | None = None
+    review: Callable[[Core, Plain], Plain] | None = None
     """Answers a create of a kind that is not stored."""
 
     conversion: Conversion | None = None

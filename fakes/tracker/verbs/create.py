@@ -23,6 +23,7 @@ from ctrlkit.fakes.tracker.refusals import (
     invalid_review,
     plain_failure,
 )
+from ctrlkit.fakes.tracker.rights.authorizer import check_made
 from ctrlkit.fakes.tracker.schema.typed import blank_status
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
 from ctrlkit.model import Action, ObjectKey, Verb
@@ -54,7 +55,7 @@ def _reviewed(core: Core, served: Strategy, action: Action, body: Mapping[str, A
     causes = list(served.validate(plain, None))
     if causes:
         raise invalid_review(served.resource, causes)
-    answer = served.review(plain) if served.review is not None else plain
+    answer = served.review(core, plain) if served.review is not None else plain
     return Stored(ObjectKey(action.namespace, ""), 0, encode_tail(answer))
 
 
@@ -84,6 +85,7 @@ def make(
     for text in served.warn(plain, None):
         notice(text)
     managed_fields.set_entries(plain, owners)
+    check_made(core, action)
     admit(core, attributes, plain)
     if served.custom:
         metadata.tell_of_finalizers(plain["metadata"], {})
