@@ -259,8 +259,8 @@ class ApiServer:
                 document_answer(document, status=status, content_type=representation.content_type), texts
             )
         except ApiError as error:
-            # a refusal keeps only what is said of the kind, not of the body
-            said = [text for text in texts if text == target.served.deprecated]
+            # of a body that cannot be read nothing else is said
+            said = texts if error.code != 400 else [text for text in texts if text == target.served.deprecated]
             return with_warnings(status_answer(error, _accept(request), allow=target.methods), said)
 
     async def _open(self, request: web.BaseRequest, action: Action) -> web.StreamResponse:

@@ -28,11 +28,15 @@ _HINT = (
 )
 
 
-def form_causes(node: Node, path: str) -> Iterator[Cause]:
-    """Yield what is wrong with the form of a node's rules, whatever their expressions are."""
+def form_causes(node: Node, path: str, *, is_readable: bool = True) -> Iterator[Cause]:
+    """
+    Yield what is wrong with the form of a node's rules, whatever their expressions are.
+
+    Shape   `is_readable` says that the fields of the node are known, so that paths to them can be checked.
+    """
     for index, rule in enumerate(node.get(RULES) or ()):
         yield from _text_causes(rule, f"{path}.{RULES}[{index}]")
-        yield from _place_causes(rule, node, f"{path}.{RULES}[{index}]")
+        yield from _place_causes(rule, node if is_readable else None, f"{path}.{RULES}[{index}]")
 
 
 def _text_causes(rule: Node, path: str) -> Iterator[Cause]:
@@ -50,7 +54,7 @@ def _text_causes(rule: Node, path: str) -> Iterator[Cause]:
         yield Cause.required(f"{path}.messageExpression", "messageExpression must be non-empty if specified")
 
 
-def _place_causes(rule: Node, node: Node, path: str) -> Iterator[Cause]:
+def _place_causes(rule: Node, node: Node | None, path: str) -> Iterator[Cause]:
     reason, place = rule.get("reason"), rule.get("fieldPath") or ""
     if reason is not None and reason not in _REASONS:
         yield Cause.unsupported(f"{path}.reason", reason, _REASONS)
@@ -58,12 +62,12 @@ def _place_causes(rule: Node, node: Node, path: str) -> Iterator[Cause]:
         yield Cause.wrong(f"{path}.fieldPath", place, "must be non-empty if specified")
     if _BREAKS.search(place):
         yield Cause.wrong(f"{path}.fieldPath", place, "must not contain line breaks")
-    if place and not is_valid_path(place, node):
+    if place and node is not None and not is_valid_path(place, node):
         yield Cause.wrong(f"{path}.fieldPath", place, "must be a valid path")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """
     Where a node is.
 
@@ -78,39 +82,54 @@ class _Place:
     uncorrelated: str
     is_root: bool = False
 
+    def entered(self, node: Node) -> Place:
+        """The same place, once the node is known; one with rules says what expressions know of it."""
+        if self.decl is not None or not node.get(RULES):
+            return self
+        is_root = self.is_root or bool(node.get("x-kubernetes-embedded-resource"))
+        return replace(self, decl=declared(node, SELF_TYPE, is_root=is_root))
+
+    def below(self, node: Node) -> dict[str, Place]:
+        """The places of the nodes below, by their paths."""
+        return {place.path: place for place in _below(node, self)}
+
+
+def root_place(path: str) -> Place:
+    """Return where the root of a schema is."""
+    return Place(path, None, 1, "", is_root=True)
+
 
 @dataclass(slots=True)
-class _Total:
+class Total:
+    """
+    What the rules of a schema may cost together.
+
+    Shape   `is_unchanged` says that the schema was stored before: its rules may cost more than a new one's.
+    """
+
+    is_unchanged: bool = False
     cost: int = 0
     shares: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, path: str, cost: int) -> None:
+        """Add the cost of a rule."""
         self.cost = min(self.cost + cost, UNBOUNDED)
         if cost >= SCHEMA_LIMIT // 100:
             self.shares.append((cost, path))
 
-
-def rule_causes(schema: Node, path: str) -> Iterator[Cause]:
-    """Yield what is wrong with the rules of a schema whose form is right."""
-    total = _Total()
-    yield from _node_causes(schema, _Place(path, None, 1, "", is_root=True), total)
-    if total.cost <= SCHEMA_LIMIT:
-        return
-    for _, place in sorted(total.shares, key=lambda share: -share[0])[:_SHOWN_MOST]:
-        text = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
-        yield Cause.forbidden(place, text)
-    what = f"{RULES} estimated rule cost total for entire OpenAPIv3 schema"
-    yield Cause.forbidden(path, _exceeds(what, total.cost, SCHEMA_LIMIT))
+    def causes(self, path: str) -> Iterator[Cause]:
+        """Yield a cause for each of the dearest rules, and one for all, if they cost too much together."""
+        if self.cost <= SCHEMA_LIMIT:
+            return
+        for _, place in sorted(self.shares, key=lambda share: -share[0])[:_SHOWN_MOST]:
+            text = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+            yield Cause.forbidden(place, text)
+        what = f"{RULES} estimated rule cost total for entire OpenAPIv3 schema"
+        yield Cause.forbidden(path, _exceeds(what, self.cost, SCHEMA_LIMIT))
 
 
-def _node_causes(node: Node, place: _Place, total: _Total) -> Iterator[Cause]:
-    if place.decl is None and node.get(RULES):
-        is_root = place.is_root or bool(node.get("x-kubernetes-embedded-resource"))
-        place = replace(place, decl=declared(node, SELF_TYPE, is_root=is_root))
-    for inner, below in _below(node, place):
-        yield from _node_causes(inner, below, total)
-    if not node.get(RULES):
-        return
+def rule_causes(node: Node, place: Place, total: Total) -> Iterator[Cause]:
+    """Yield what is wrong with the rules of a node whose form is right; their costs are added to the total."""
     if place.decl is None:
         text = f"internal error: failed to construct type information for {RULES} rules"
         text = f"Internal error: {text}: unable to convert structural schema to CEL declarations"
@@ -120,22 +139,22 @@ def _node_causes(node: Node, place: _Place, total: _Total) -> Iterator[Cause]:
         yield from _compiled_causes(rule, Rule(rule, node, place.decl), f"{place.path}.{RULES}[{index}]", place, total)
 
 
-def _below(node: Node, place: _Place) -> Iterator[tuple[Node, _Place]]:
+def _below(node: Node, place: Place) -> Iterator[Place]:
     most = _most_elements(node)
     count = None if place.count is None or most is None else min(place.count * most, UNBOUNDED)
     decl = place.decl
     additional, items = node.get("additionalProperties"), node.get("items")
     if isinstance(additional, Mapping):
         element = decl.element if decl else None
-        yield additional, _Place(f"{place.path}.additionalProperties", element, count, place.uncorrelated)
+        yield Place(f"{place.path}.additionalProperties", element, count, place.uncorrelated)
     free = node.get("x-kubernetes-map-type") not in (None, "granular", "atomic")
-    for name, inner in (node.get("properties") or {}).items():
+    for name in node.get("properties") or {}:
         lost = place.uncorrelated or (place.path if free else "")
         found = decl.fields.get(escaped(name) or "") if decl else None
-        yield inner, _Place(f"{place.path}.properties[{name}]", found, count, lost)
+        yield Place(f"{place.path}.properties[{name}]", found, count, lost)
     if isinstance(items, Mapping):
         lost = place.uncorrelated or ("" if node.get("x-kubernetes-list-type") == "map" else place.path)
-        yield items, _Place(f"{place.path}.items", decl.element if decl else None, count, lost)
+        yield Place(f"{place.path}.items", decl.element if decl else None, count, lost)
 
 
 def _most_elements(node: Node) -> int | None:
@@ -148,7 +167,7 @@ def _most_elements(node: Node) -> int | None:
     return None if limit is None else max(limit, 0)
 
 
-def _compiled_causes(given: Node, rule: Rule, path: str, place: _Place, total: _Total) -> Iterator[Cause]:
+def _compiled_causes(given: Node, rule: Rule, path: str, place: Place, total: Total) -> Iterator[Cause]:
     assert place.decl is not None
     count = REQUEST_MAX // (place.decl.least + 1) if place.count is None else place.count
     cost = min((rule.program.cost if rule.program else 0) * count, UNBOUNDED)
@@ -163,7 +182,7 @@ def _compiled_causes(given: Node, rule: Rule, path: str, place: _Place, total: _
     yield from _old_causes(given, rule.program, path, place)
 
 
-def _old_causes(given: Node, program: Expression | None, path: str, place: _Place) -> Iterator[Cause]:
+def _old_causes(given: Node, program: Expression | None, path: str, place: Place) -> Iterator[Cause]:
     """What is wrong with the use of what was there before."""
     if program and program.uses_old:
         if place.uncorrelated:
@@ -174,8 +193,8 @@ def _old_causes(given: Node, program: Expression | None, path: str, place: _Plac
         yield Cause.wrong(f"{path}.optionalOldSelf", given["optionalOldSelf"], text)
 
 
-def _cost_causes(what: str, path: str, cost: int, total: _Total) -> Iterator[Cause]:
-    if cost > RULE_LIMIT:
+def _cost_causes(what: str, path: str, cost: int, total: Total) -> Iterator[Cause]:
+    if cost > RULE_LIMIT and not total.is_unchanged:
         yield Cause.forbidden(path, _exceeds(what, cost, RULE_LIMIT))
     total.add(path, cost)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +15,11 @@ from ctrlkit.fakes.tracker.cel.schemas import Decl, Node, fields_of
 from ctrlkit.fakes.tracker.cel.tree import CompileError, Problem
 from ctrlkit.fakes.tracker.cel.types import BOOL, STRING, Type, optional_of
 from ctrlkit.fakes.tracker.cel.values import Optional
+from ctrlkit.fakes.tracker.schema.field_paths import field_path
 
 RULES = "x-kubernetes-validations"
 SELF_TYPE = "selfType"
 """What the type of an object is called in messages; a server adds a number that differs each time."""
-
-_PART = re.compile(r"\.|\[|\]|'(?:[^'\\]|\\.)*'|[^.\[\]]+")
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "'": "'", "\\": "\\"}
 
 
 @dataclass(slots=True)
@@ -121,7 +118,7 @@ def checked_expression(source: str, variables: Mapping[str, Type], decl: Decl) -
 def is_valid_path(text: str, node: Node) -> bool:
     """Whether a path leads to a field of a schema's objects."""
     try:
-        list(_path_parts(text, node))
+        field_path(text, node)
     except ValueError:
         return False
     return True
@@ -130,38 +127,6 @@ def is_valid_path(text: str, node: Node) -> bool:
 def _valid_path(text: str, node: Node) -> str:
     """Return a path as messages have it, empty if it leads nowhere."""
     try:
-        parts = list(_path_parts(text, node))
+        return str(field_path(text, node))
     except ValueError:
         return ""
-    return "".join(f".{name}" if is_named else f"[{name}]" for name, is_named in parts).lstrip(".")
-
-
-def _path_parts(text: str, node: Node) -> Iterator[tuple[str, bool]]:
-    """Yield the names in a path, and whether they are those of fields. Errors: ValueError if it leads nowhere."""
-    tokens = _PART.findall(text)
-    if "".join(tokens) != text:
-        raise ValueError(text)
-    at = 0
-    while at < len(tokens):
-        if tokens[at] == "." and at + 1 < len(tokens):
-            name, at = tokens[at + 1], at + 2
-        elif tokens[at] == "[" and tokens[at + 2 : at + 3] == ["]"] and tokens[at + 1].startswith("'"):
-            name, at = re.sub(r"\\(.)", _unescaped, tokens[at + 1][1:-1]), at + 3
-        else:
-            raise ValueError(text)
-        properties, additional = node.get("properties"), node.get("additionalProperties")
-        if properties:
-            if name not in properties:
-                raise ValueError(text)
-            node = properties[name]
-        elif isinstance(additional, Mapping):
-            node = additional
-        else:
-            raise ValueError(text)
-        yield name, bool(properties)
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    if match[1] not in _ESCAPES:
-        raise ValueError(match[0])
-    return _ESCAPES[match[1]]

@@ -92,19 +92,28 @@ class Validator:
     ['Invalid value: min is above max']
     """
 
-    def __init__(self, schema: Node) -> None:
+    def __init__(self, schema: Node, *, is_root: bool = True) -> None:
         self._schema = schema
-        self._root = _built(schema, schema, declared(schema, SELF_TYPE, is_root=True))
+        self._root = _built(schema, schema, declared(schema, SELF_TYPE, is_root=is_root))
 
-    def causes(self, plain: Any, old: Any = None, warn: Callable[[str], None] = lambda _: None) -> list[Cause]:
+    def causes(
+        self,
+        plain: Any,
+        old: Any = None,
+        warn: Callable[[str], None] = lambda _: None,
+        *,
+        ratchets: bool = True,
+    ) -> list[Cause]:
         """
         Return a cause for each rule that an object breaks.
 
-        Shape   `old` is the object as it was, None for a new one; `warn` is told of rules that unchanged values break.
+        Shape   `old` is the object as it was, None for a new one; `warn` is told of rules that unchanged values break,
+                which are no causes if the review `ratchets`.
         """
         review = _Review(warn)
         if self._root is not None:
-            ratchet = _Ratchet() if old is None else _Ratchet(Correlated(plain, old, self._schema))
+            compares = ratchets and old is not None
+            ratchet = _Ratchet(Correlated(plain, old, self._schema)) if compares else _Ratchet()
             with contextlib.suppress(_Stopped):
                 self._root.review(review, _Value("", plain, old, ratchet))
         return review.causes

@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ctrlkit.fakes.releases import NEWEST, internal_types
 
 _CONTEXT_LINES = 3
-_ZEROS: Mapping[str, Any] = {"s": "", "b": False, "i": 0, "q": "0", "x": 0, "?": None}
+_ZEROS: Mapping[str, Any] = {"s": "", "b": False, "i": 0, "n": 0, "q": "0", "x": 0, "?": None}
 _ON_HOST = ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostUsers")
 """Fields of a pod spec that are part of its security context inside."""
 
@@ -28,7 +28,8 @@ class _Field(NamedTuple):
 
 @functools.cache
 def _fields(name: str) -> tuple[_Field, ...]:
-    texts = internal_types(NEWEST)[name].split(", ")
+    text = internal_types(NEWEST)[name]
+    texts = text.split(", ") if text else []
     return tuple(_Field(*text.split(" ")) if " " in text else _Field(text, text, "?") for text in texts)
 
 
@@ -65,12 +66,29 @@ def _shown(word: str, value: Any) -> Any:
         return None if value is None else {name: _shown(word[2:], value[name]) for name in sorted(value)}
     if word in _ZEROS:
         return _ZEROS[word] if value is None else value
+    if word in _CHOICES:
+        return internal_form(word, _CHOICES[word](value))
     return internal_form(word, value or {})
+
+
+_CHOICES: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    "JSONSchemaPropsOrArray": lambda given: {"jSONSchemas": given} if isinstance(given, list) else {"schema": given},
+    "JSONSchemaPropsOrBool": lambda given: (
+        {"allows": given} if isinstance(given, bool) else {"allows": True, "schema": given}
+    ),
+    "JSONSchemaPropsOrStringArray": lambda given: {"property": given} if isinstance(given, list) else {"schema": given},
+}
+"""Types of a field that is one of two things in the API; inside each of these has a field of its own."""
 
 
 def internal_text(name: str, plain: Mapping[str, Any]) -> str:
     """Return the JSON of an object as the server's own type of that name shows it."""
     return go_json(internal_form(name, plain))
+
+
+def internal_items(items: Any) -> str:
+    """Return the JSON of a schema's `items`, which may be one schema or several, as the server shows it."""
+    return go_json(_shown("JSONSchemaPropsOrArray", items))
 
 
 def go_json(value: Any, indent: int | None = None) -> str:

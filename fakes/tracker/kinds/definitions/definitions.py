@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
 from ctrlkit.fakes.tracker.decode import tell_unknown
-from ctrlkit.fakes.tracker.kinds.definitions.rules import definition_causes
+from ctrlkit.fakes.tracker.kinds.definitions.naming import ESTABLISHED, TERMINATING, next_status, with_condition
+from ctrlkit.fakes.tracker.kinds.definitions.rules import definition_causes, is_true, status_causes
+from ctrlkit.fakes.tracker.kinds.definitions.schemas import unknown_formats
 from ctrlkit.fakes.tracker.kinds.deletion import delete_object, with_finalizers
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, ScalePaths, Strategy
 from ctrlkit.fakes.tracker.notices import notice
+from ctrlkit.fakes.tracker.ownership import managed_fields
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
 from ctrlkit.fakes.tracker.store import Identity, Store, Stored
 from ctrlkit.model import (
     Action,
+    AnyResource,
     ObjectKey,
     Options,
     Resource,
     Scope,
     Unstructured,
+    Verb,
     custom_resource,
     kinds,
     value_at,
@@ -34,32 +39,41 @@ if TYPE_CHECKING:
 CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 """Holds a definition that is being deleted until the last of its objects is gone."""
 
+_SERVER = "kube-apiserver"
+
 
 # ---- definitions -----------------------------------------------------------------------------------------------------
 
 
-def _complete(plain: Plain, others: Sequence[Object]) -> Plain:
-    """
-    Fill in a definition and its status, which says whether its names are accepted and its kind is served.
-
-    Shape   `others` are the other definitions of its group.
-    """
-    spec: Plain = plain.get("spec") or {}
-    names: Plain = spec.get("names") or {}
+def _fill_in(plain: Plain) -> None:
+    """Fill in the names that follow from the kind, and how versions are converted."""
+    spec: Plain = plain["spec"]
+    names: Plain = spec["names"]
     kind = names.get("kind") or ""
-    made_up = {"singular": kind.lower(), "listKind": f"{kind}List"} if kind else {}
-    names = made_up | names
-    spec = {"conversion": {"strategy": "None"}, **spec, "names": names}
-    status: Plain = plain.get("status") or {}
-    accepted, problem = _accept(names, status.get("acceptedNames") or {}, others)
-    stored = [version["name"] for version in spec.get("versions") or () if version.get("storage")]
-    kept = status.get("storedVersions") or []
-    status = {
-        "conditions": _conditions(status.get("conditions") or [], problem),
-        "acceptedNames": accepted,
-        "storedVersions": [*kept, *(name for name in stored if name not in kept)],
-    }
-    return plain | {"spec": spec, "status": status}
+    if kind:
+        names["singular"] = names.get("singular") or kind.lower()
+        names["listKind"] = names.get("listKind") or f"{kind}List"
+    if spec.get("conversion") is None:
+        spec["conversion"] = {"strategy": "None"}
+    webhook: Plain = spec["conversion"].get("webhook") or {}
+    service: Plain | None = (webhook.get("clientConfig") or {}).get("service")
+    if service is not None:
+        service.setdefault("port", 443)
+
+
+def _storage_versions(spec: Object) -> list[str]:
+    """The first version that is marked as the one objects are stored in, if there is one."""
+    return [version["name"] for version in spec.get("versions") or () if version.get("storage")][:1]
+
+
+def _prepare(_core: Core, _strategy: Strategy, plain: Plain, action: Action) -> Plain:
+    """Note in which versions objects are stored."""
+    status: Plain = dict(plain.get("status") or {})
+    kept: list[str] = list(status.get("storedVersions") or ())
+    if action.subresource and kept:
+        return plain
+    new = [name for name in _storage_versions(plain["spec"]) if name not in kept]
+    return plain | {"status": {**status, "storedVersions": [*kept, *new] or None}}
 
 
 def _others_of(store: Store, plain: Object) -> list[Plain]:
@@ -69,116 +83,141 @@ def _others_of(store: Store, plain: Object) -> list[Plain]:
     return [one for one in every if one["spec"]["group"] == group and one["metadata"]["name"] != name]
 
 
-def _accept(names: Plain, accepted: Object, others: Sequence[Object]) -> tuple[Plain, tuple[str, str] | None]:
-    """Return the accepted names, and the reason and message if some were not accepted."""
-    taken = [other["status"]["acceptedNames"] for other in others]
-    resources = {name for one in taken for name in _resource_names(one)}
-    named = {one.get(part) for one in taken for part in ("kind", "listKind")}
-    got, problem = {**accepted, "categories": names.get("categories")}, None
-    for part, reason, used in (
-        ("plural", "PluralConflict", resources),
-        ("singular", "SingularConflict", resources),
-        ("shortNames", "ShortNamesConflict", resources),
-        ("kind", "KindConflict", named),
-        ("listKind", "ListKindConflict", named),
-    ):
-        wanted = names.get(part)
-        lost = [name for name in (wanted if isinstance(wanted, list) else [wanted]) if name in used]
-        if lost and wanted != accepted.get(part):
-            problem = (reason, ", ".join(f'"{name}" is already in use' for name in lost))
-        else:
-            got[part] = wanted
-    return {part: value for part, value in got.items() if value}, problem
-
-
-def _resource_names(accepted: Object) -> Iterator[str]:
-    yield from (accepted.get("plural", ""), accepted.get("singular", ""), *(accepted.get("shortNames") or ()))
-
-
-def _conditions(have: list[Plain], problem: tuple[str, str] | None) -> list[Plain]:
-    before = {one["type"]: one for one in have}
-    if problem:
-        found = [_condition("NamesAccepted", "False", *problem)]
-        if not is_established(have):
-            found.append(_condition("Established", "False", "NotAccepted", "not all names are accepted"))
-    else:
-        found = [
-            _condition("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
-            _condition("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
-        ]
-    for one in found:
-        if before.get(one["type"], {}).get("status") != one["status"]:
-            before[one["type"]] = one
-    return list(before.values())
-
-
-def _condition(kind: str, status: str, reason: str, message: str) -> Plain:
-    now = clock.timestamp(clock.now())
-    return {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
-
-
 def is_established(conditions: Iterable[Object]) -> bool:
     """Whether a definition's kind is served, by its conditions."""
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
-def _prepare(core: Core, _strategy: Strategy, plain: Plain, action: Action) -> Plain:
-    return plain if action.subresource else _complete(plain, _others_of(core.store, plain))
-
-
-def _writing(core: Core, _before: Stored | None, after: Object) -> Callable[[], None]:
+def _writing(core: Core, before: Stored | None, after: Object) -> Callable[[], None]:
     defined = _kinds_of(core.registry, after)
-    return lambda: _serve(core.store, core.registry, _identity_of(after), defined)
+
+    def follow() -> None:
+        _serve(core.store, core.registry, _identity_of(after), defined)
+        name = after["metadata"]["name"]
+        if not _tell(core, name) and before is not None and _accepted(before.plain) != _accepted(after):
+            _tell_others(core, after)
+        if after["metadata"].get("deletionTimestamp"):
+            _release(core, name)
+
+    return follow
 
 
-def _removed(core: Core, strategy: Strategy, gone: Stored) -> None:
+def _accepted(plain: Object) -> Any:
+    return (plain.get("status") or {}).get("acceptedNames")
+
+
+def _tell(core: Core, name: str) -> bool:
+    """Write the next thing that the server's controllers say of a definition; return whether there was any."""
+    strategy = core.served(kinds.CUSTOM_RESOURCE_DEFINITIONS)
+    stored = core.find(strategy, ObjectKey("", name))
+    status = None if stored is None else next_status(stored.plain, _others_of(core.store, stored.plain))
+    if stored is None or status is None:
+        return False
+    _write_status(core, strategy, stored, status)
+    return True
+
+
+def _tell_others(core: Core, plain: Object) -> None:
+    """Let the other definitions of a group have the names that one has given up."""
+    for other in _others_of(core.store, plain):
+        _tell(core, other["metadata"]["name"])
+
+
+def _write_status(
+    core: Core, strategy: Strategy, stored: Stored, status: Plain, finalizers: Sequence[str] | None = None
+) -> Stored:
+    """Write a definition's status, as the server itself; `finalizers` are its finalizers from now on."""
+    plain = stored.plain | {"status": status, "metadata": dict(stored.metadata)}
+    if finalizers is not None:
+        plain["metadata"] = with_finalizers(plain["metadata"], list(finalizers))
+    by_server = Options(field_manager=_SERVER)
+    action = Action(
+        verb=Verb.UPDATE,
+        resource=strategy.resource,
+        name=stored.key.name,
+        subresource="status",
+        body=plain,
+        options=by_server,
+    )
+    owners = managed_fields.of_update(strategy, action, stored, plain, plain)
+    managed_fields.settle(plain, stored.plain, owners)
+    return core.write(strategy, stored.key, plain)
+
+
+def _removed(core: Core, _strategy: Strategy, gone: Stored) -> None:
     """Stop serving a definition's kind, and let other definitions have the names that it held."""
     _stop_serving(core.store, core.registry, gone.plain)
-    for other in _others_of(core.store, gone.plain):
-        completed = _complete(other, _others_of(core.store, other))
-        if completed != other:
-            core.write(strategy, ObjectKey("", other["metadata"]["name"]), completed)
+    _tell_others(core, gone.plain)
 
 
 def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) -> tuple[Stored, bool]:
     """Delete a definition with its objects; it waits for those that have finalizers."""
-    if options.dry_run or stored.metadata.get("deletionTimestamp"):
+    if stored.metadata.get("deletionTimestamp"):
         return stored, True
     meta = stored.metadata | {"deletionTimestamp": clock.timestamp(clock.now())}
-    meta = with_finalizers(meta, [*(meta.get("finalizers") or []), CLEANUP_FINALIZER])
-    marked = core.write(strategy, stored.key, stored.plain | {"metadata": meta})
-    identity = _identity_of(stored.plain)
-    kind = core.registry.find_stored(identity)
-    objects = tuple(core.store.collection(identity).all()) if _serves(core.registry, stored.plain) else ()
-    if kind:
-        for child in objects:
-            delete_object(core, kind, child, Options())
-    if not (kind and objects):
-        _release(core, stored.key.name)
-    return marked, True
+    have = meta.get("finalizers") or []
+    if CLEANUP_FINALIZER not in have:
+        meta = with_finalizers(meta, [*have, CLEANUP_FINALIZER])
+    pending = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    status = with_condition(stored.plain["status"], TERMINATING, ("True", "InstanceDeletionPending", pending))
+    plain = stored.plain | {"metadata": meta, "status": status}
+    return core.write(strategy, stored.key, plain, dry_run=options.dry_run), True
 
 
 def _release(core: Core, name: str) -> None:
-    """Remove the cleanup finalizer of a definition that is being deleted and whose objects are gone."""
-    definitions = core.served(kinds.CUSTOM_RESOURCE_DEFINITIONS)
-    definition = core.find(definitions, ObjectKey("", name))
+    """Delete the objects of a definition that is being deleted, and let it go when they are gone."""
+    strategy = core.served(kinds.CUSTOM_RESOURCE_DEFINITIONS)
+    definition = core.find(strategy, ObjectKey("", name))
     if definition is None or CLEANUP_FINALIZER not in definition.metadata.get("finalizers", ()):
         return
+    identity = _identity_of(definition.plain)
+    kind = core.registry.find_stored(identity)
+    progress = ("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
+    status = with_condition(definition.plain["status"], TERMINATING, progress)
+    if status != definition.plain["status"]:
+        _write_status(core, strategy, definition, status)  # what follows a write comes back here
+        return
+    if kind is not None and kind.custom:
+        for child in tuple(core.store.collection(identity).all()):
+            if not child.metadata.get("deletionTimestamp"):
+                delete_object(core, kind, child, Options())
+    definition = core.find(strategy, definition.key)  # gone with the last of its objects, if there were any
+    if definition is not None and not (kind is not None and kind.custom and core.store.collection(identity)):
+        _let_go(core, strategy, definition, kind)
+
+
+def _let_go(core: Core, strategy: Strategy, definition: Stored, kind: Strategy | None) -> None:
+    """Remove a definition's own finalizer; others may hold it."""
     others = [one for one in definition.metadata["finalizers"] if one != CLEANUP_FINALIZER]
-    if others:
-        metadata = definition.metadata | {"finalizers": others}
-        core.write(definitions, definition.key, definition.plain | {"metadata": metadata})
+    if not others:
+        core.remove(strategy, definition.key)
+        return
+    if kind is None:
+        said = ("False", "NeverEstablished", "resource was never established")
+    elif kind.custom:
+        said = ("False", "InstanceDeletionCompleted", "removed all instances")
     else:
-        core.remove(definitions, definition.key)
+        said = ("False", "OverlappingBuiltInResource", "instances overlap with built-in resources in storage")
+    _write_status(core, strategy, definition, with_condition(definition.plain["status"], TERMINATING, said), others)
+
+
+def _warnings(plain: Object, old: Object | None) -> Iterator[str]:
+    """Yield a warning for each format that a schema names for the first time and the server does not know."""
+    had = set(unknown_formats(old)) if old is not None else set()
+    for form in dict.fromkeys(unknown_formats(plain)):
+        if form not in had:
+            yield f'unrecognized format "{form}"'
 
 
 DEFINITIONS = Strategy(
     blind_updates=False,
+    defaults=_fill_in,
     prepare=_prepare,
     validate=definition_causes,
+    validate_status=status_causes,
+    warn=_warnings,
     needs_known_finalizers=False,
     generation=True,
-    kept_by_status=("metadata",),
     writing=_writing,
     removed=_removed,
     delete=_delete,
@@ -262,7 +301,7 @@ def _stop_serving(store: Store, registry: Registry, plain: Object) -> None:
 def _serves(registry: Registry, plain: Object) -> bool:
     """Whether a definition is established and its kind is not a built-in one."""
     served = registry.find_stored(_identity_of(plain))
-    return is_established(plain["status"]["conditions"]) and (served is None or served.custom)
+    return is_true(plain, ESTABLISHED) and (served is None or served.custom)
 
 
 def _identity_of(plain: Object) -> Identity:
@@ -272,17 +311,18 @@ def _identity_of(plain: Object) -> Identity:
 
 def _kinds_of(registry: Registry, plain: Object) -> list[Strategy]:
     """Return a definition's kind at each served version; none if another kind has its names."""
-    return list(_custom_kinds(plain)) if _serves(registry, plain) else []
+    return list(_custom_kinds(registry, plain)) if _serves(registry, plain) else []
 
 
-def _custom_kinds(definition: Object) -> Iterator[Strategy]:
-    names = definition["spec"]["names"]
+def _custom_kinds(registry: Registry, definition: Object) -> Iterator[Strategy]:
+    names = _accepted(definition)
     for version in served_versions(definition):
         subresources = version.get("subresources") or {}
         scale = subresources.get("scale")
+        resource = resource_at(definition, version["name"])
         yield custom_kind(
-            resource_at(definition, version["name"]),
-            schema=CustomSchema(version["schema"]["openAPIV3Schema"]),
+            resource,
+            schema=_schema_of(registry, resource, version["schema"]["openAPIV3Schema"]),
             singular=names["singular"],
             short_names=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
@@ -293,6 +333,13 @@ def _custom_kinds(definition: Object) -> Iterator[Strategy]:
         )
 
 
+def _schema_of(registry: Registry, resource: AnyResource, openapi: Object) -> CustomSchema:
+    """Return a schema; one that is in use is kept, with what was compiled of it."""
+    served = registry.find(resource.group, resource.version, resource.plural)
+    known = served.schema if served is not None else None
+    return known if known is not None and known.openapi == openapi else CustomSchema(openapi)
+
+
 def served_versions(definition: Object) -> list[Object]:
     """Return the served versions of a definition."""
     return [version for version in definition["spec"].get("versions") or () if version.get("served")]
@@ -300,7 +347,8 @@ def served_versions(definition: Object) -> list[Object]:
 
 def resource_at(definition: Object, version: str) -> Resource[Unstructured]:
     """Return a definition's kind at one of its versions."""
-    spec, names = definition["spec"], definition["spec"]["names"]
+    spec = definition["spec"]
+    names = (definition.get("status") or {}).get("acceptedNames") or spec["names"]
     return custom_resource(
         group=spec["group"],
         version=version,

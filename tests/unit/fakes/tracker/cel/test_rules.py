@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.fakes.tracker.cel.definitions import rule_causes
 from ctrlkit.fakes.tracker.cel.validator import Validator
+from ctrlkit.fakes.tracker.kinds.definitions.schemas import schema_causes
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
 
 NUMBER = {"type": "integer"}
@@ -94,7 +94,7 @@ def test_the_estimate_of_a_definition_goes_by_its_limits(limit: int | None, fact
     """A list without a limit is as long as a request can be."""
     numbers = {"type": "array", "items": NUMBER} | ({"maxItems": limit} if limit else {})
     rule = {"rule": "self.l.all(a, self.l.exists(b, a == b))"}
-    causes = list(rule_causes(schema({"l": numbers}, rule), "s"))
+    causes = schema_causes({"openAPIV3Schema": schema({"l": numbers}, rule)}, "s", has_status=False, is_unchanged=False)
     own = [cause.message for cause in causes if cause.message.startswith("Forbidden: estimated rule cost")]
     assert [message.partition("factor of ")[2].partition(" (")[0] for message in own] == ([factor] if factor else [])
 
