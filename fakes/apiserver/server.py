@@ -259,8 +259,7 @@ class ApiServer:
                 document_answer(document, status=status, content_type=representation.content_type), texts
             )
         except ApiError as error:
-            # of a body that cannot be read nothing else is said
-            said = texts if error.code != 400 else [text for text in texts if text == target.served.deprecated]
+            said = [text for text in texts if _is_kept(text, target.served.deprecated, error)]
             return with_warnings(status_answer(error, _accept(request), allow=target.methods), said)
 
     async def _open(self, request: web.BaseRequest, action: Action) -> web.StreamResponse:
@@ -315,6 +314,11 @@ class ApiServer:
     def _end_watches(self) -> None:
         for watch in self._watches:
             watch.reschedule(clock.monotonic())
+
+
+def _is_kept(text: str, deprecated: str, error: ApiError) -> bool:
+    """Whether a refusal says it too: of the kind always, of the body only what it has beyond the kind's fields."""
+    return text == deprecated or (text.startswith("unknown field") and error.code != 400)
 
 
 def _accept(request: web.BaseRequest) -> str:

@@ -7,7 +7,7 @@ what is wrong with keywords, each node after those below it but for its own type
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -222,7 +222,7 @@ def _is_there(value: Any) -> bool:
     return value is not None
 
 
-_NEVER = {
+_NEVER: Mapping[str, Callable[[Any], bool]] = {
     "id": bool,
     "additionalItems": _is_there,
     "patternProperties": bool,

@@ -7,7 +7,7 @@ restricts values, and only those that are typed outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object
@@ -94,7 +94,7 @@ def _typed_causes(node: Object, path: str, place: str) -> Iterator[Cause]:
     if isinstance(additional, Mapping):
         yield from _typed_causes(additional, f"{path}.additionalProperties", _FIELD)
     yield from _extension_causes(node, path)
-    every = node.get("allOf") or ()
+    every: Sequence[Object] = node.get("allOf") or ()
     yield from _restriction_causes(
         node,
         path,

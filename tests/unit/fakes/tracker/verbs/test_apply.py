@@ -458,7 +458,11 @@ def meshes(properties: dict[str, Any]) -> Tracker:
 TEXT = {"type": "string"}
 PEERS = {
     "type": "array",
-    "items": {"type": "object", "properties": {"host": TEXT, "port": {"type": "integer", "default": 80}, "note": TEXT}},
+    "items": {
+        "type": "object",
+        "required": ["host"],
+        "properties": {"host": TEXT, "port": {"type": "integer", "default": 80}, "note": TEXT},
+    },
 }
 
 

@@ -127,6 +127,8 @@ async def test_a_definition_serves_its_kind_and_takes_it_away_with_its_objects()
     with pytest.raises(NotFound, match="the server could not find the requested resource"):
         tracker.list(MESHES)
     made = tracker.create(CUSTOM_RESOURCE_DEFINITIONS, definition())
+    assert made.at("status.conditions") is None  # the server's controllers have not seen it yet
+    made = tracker.get(CUSTOM_RESOURCE_DEFINITIONS, "meshes.nets.example.com")
     conditions = {item["type"]: item["status"] for item in made.at("status.conditions")}
     assert conditions == {"NamesAccepted": "True", "Established": "True"}
     assert made.at("status.storedVersions") == ["v1"]
