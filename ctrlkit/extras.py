@@ -13,7 +13,7 @@ from typing import Final
 
 from ctrlkit.errors import ConfigError
 
-_FAKES: Final = ("cryptography", "jsonschema_rs", "re2")
+_FAKES: Final = ("cryptography", "re2")
 MODULES: Final[Mapping[str, tuple[str, ...]]] = {"fakes": _FAKES, "bitcoin": (*_FAKES, "rich")}
 """The modules that an extra's packages install, for the extras that `require` knows."""
 

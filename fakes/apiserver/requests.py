@@ -18,6 +18,7 @@ from ctrlkit.fakes.apiserver.discovery import subresources_of
 from ctrlkit.fakes.apiserver.options import check_delete_body, check_options
 from ctrlkit.fakes.apiserver.protobuf import ENVELOPES, Envelopes, Unreadable, envelopes_of
 from ctrlkit.fakes.tracker import Registry, Strategy
+from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds.metadata import no_such_kind
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership.managed_fields import MANAGER_BYTES_MAX
@@ -354,6 +355,9 @@ def _unknown(registry: Registry, group: str) -> Exception:
     return unknown_resource() if registry.is_own(group) else UnknownPath()
 
 
+_STRICT = "strict decoding error: "
+
+
 def check_duplicates(action: Action, body: bytes | None, content_type: str, served: Strategy) -> Action:
     """
     Warn of duplicate fields in a JSON body and of fields no JSON patch has.
@@ -374,12 +378,23 @@ def check_duplicates(action: Action, body: bytes | None, content_type: str, serv
         texts += [f'unknown field "{path}"' for path in unknown_fields(action.body)]
         texts = [f"json patch {text}" for text in texts]
     if texts and strictness == "Strict":
-        raise _strict_refusal(action, f"strict decoding error: {', '.join(texts)}")
+        also = _said_of_unknown(served, action) if served.custom and action.patch_type is None else ""
+        raise _strict_refusal(action, f"{_STRICT}{', '.join(texts)}{also}")
     if strictness != "Ignore":
         for text in texts:
             notice(text)
     is_merged = texts and action.verb is not Verb.PATCH and not served.custom
     return replace(action, body=_merged(json.loads(body, object_pairs_hook=_Pairs))) if is_merged else action
+
+
+def _said_of_unknown(served: Strategy, action: Action) -> str:
+    """What a server says of a custom object's unknown fields, after it has told of duplicates."""
+    try:
+        decode(served, action, action.body)
+    except ApiError as error:
+        _, is_strict, unknown = str(error.message).partition(_STRICT)
+        return f", {unknown}" if is_strict else ""
+    return ""
 
 
 def _check_applied(body: bytes, strictness: str) -> None:

@@ -66,7 +66,7 @@ from ctrlkit.fakes.files import write_private
 from ctrlkit.fakes.tracker import Registry
 from ctrlkit.fakes.tracker.callers import called_by
 from ctrlkit.fakes.tracker.notices import noticed
-from ctrlkit.fakes.tracker.refusals import internal_error
+from ctrlkit.fakes.tracker.refusals import internal_error, is_unreadable
 from ctrlkit.fakes.tracker.schema.depth import deeply
 from ctrlkit.fakes.tracker.verbs.serve import Made
 from ctrlkit.model import Action, AnyResource, Transport, Verb
@@ -317,8 +317,8 @@ class ApiServer:
 
 
 def _is_kept(text: str, deprecated: str, error: ApiError) -> bool:
-    """Whether a refusal says it too: of the kind always, of the body only what it has beyond the kind's fields."""
-    return text == deprecated or (text.startswith("unknown field") and error.code != 400)
+    """Whether a refusal says it too: of the kind always, of the body if that could be read."""
+    return text == deprecated or not is_unreadable(error)
 
 
 def _accept(request: web.BaseRequest) -> str:

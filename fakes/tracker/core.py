@@ -11,6 +11,7 @@ from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import not_found, unknown_resource
 from ctrlkit.fakes.tracker.rights.authorizer import Rights
 from ctrlkit.fakes.tracker.runtime import PodRuntime
+from ctrlkit.fakes.tracker.schema.typed import untyped
 from ctrlkit.fakes.tracker.store import Collection, Store, Stored, encode_tail
 from ctrlkit.fakes.tracker.tokens import Issuer
 from ctrlkit.model import AnyResource, ObjectKey
@@ -65,6 +66,8 @@ class Core:
             stored_form = self.served(conversion.stored)
             return conversion.shown(self.write(stored_form, key, conversion.store(plain), dry_run=dry_run))
         before = self.find(served, key)
+        if served.custom:
+            plain = untyped(plain)
         if dry_run:
             return Stored(key, before.version if before else 0, encode_tail(plain))
         follow = served.writing(self, before, plain)

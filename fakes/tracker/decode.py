@@ -12,9 +12,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ctrlkit.errors import ApiError
+from ctrlkit.fakes.tracker.kinds.definitions.embedded import coerce
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
-from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid_options, plain_failure, unreadable_patch
+from ctrlkit.fakes.tracker.refusals import (
+    Cause,
+    bad_request,
+    invalid_options,
+    json_text,
+    plain_failure,
+    unreadable_patch,
+)
 from ctrlkit.fakes.tracker.schema import typed
 from ctrlkit.fakes.tracker.schema.depth import encode
 from ctrlkit.fakes.tracker.schema.go_text import go_text
@@ -50,14 +58,16 @@ def decode(
     Read a body by the type of its kind; return a new dict, without kind and apiVersion.
 
     Shape   For a patch, `body` is what the patch made of the object. Parts equal to those of `known` are taken from it.
-            Of a custom object only the metadata is read so: its schema speaks later.
+            A custom object is pruned and completed by its schema.
     Errors  BadRequest, or Invalid for a patch, where a value does not fit or an unknown field is refused.
     """
     _check_option(action)
     plain = {name: value for name, value in body.items() if name not in _NOT_STORED}
     try:
         kept, unknown = (
-            _read_custom(plain, known) if served.custom else typed.read(served.types, served.resource, plain, known)
+            _read_custom(served, plain, known)
+            if served.custom
+            else typed.read(served.types, served.resource, plain, known)
         )
     except typed.DoesNotFit as error:
         if action.patch_type is PatchType.APPLY and not served.custom:
@@ -99,13 +109,17 @@ def _without_doubled_owners(action: Action, plain: Plain) -> Plain:
     return {**plain, "metadata": {**plain["metadata"], "ownerReferences": list(kept.values())}}
 
 
-def _read_custom(plain: Plain, known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
+def _read_custom(served: Strategy, plain: Plain, known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
     metadata = plain.get("metadata") or {}
     if not isinstance(metadata, Mapping):
         raise typed.DoesNotFit("json: cannot unmarshal metadata into Go value of type v1.ObjectMeta")
     kept, unknown = typed.read_metadata(metadata, known.get("metadata") or {})
-    rest = {name: value if value is known.get(name) else typed.untyped(value) for name, value in plain.items()}
-    return {**rest, "metadata": kept}, unknown
+    rest = {name: value if value is known.get(name) else typed.in_range(value) for name, value in plain.items()}
+    whole = {**rest, "metadata": kept}
+    if served.schema is None:
+        return whole, unknown
+    completed, pruned = served.schema.complete(whole)
+    return completed, [*unknown, *pruned, *coerce(completed, served.schema.structural)]
 
 
 def _check_option(action: Action) -> None:
@@ -138,7 +152,10 @@ def _refusal(
 ) -> ApiError:
     if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY and action.subresource != "scale":
         is_strategic = action.patch_type is PatchType.STRATEGIC
-        value = go_text(action.body) if is_strategic else encode(_in_order(patched, known)).decode()
+        if is_strategic:
+            value = go_text(action.body)
+        else:
+            value = json_text(patched) if served.custom else encode(_in_order(patched, known)).decode()
         return unreadable_patch(value, text)
     kind = served.resource.kind
     text = f'{kind} in version "{served.resource.version}" cannot be handled as a {kind}: {text}'

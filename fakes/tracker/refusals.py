@@ -74,7 +74,11 @@ class Cause:
     @staticmethod
     def too_long(field: str, limit_bytes: int) -> Cause:
         """The value is longer than allowed."""
-        return Cause(field, "FieldValueTooLong", f"Too long: may not be more than {limit_bytes} bytes")
+        return Cause(
+            field,
+            "FieldValueTooLong",
+            f"Too long: may not be more than {limit_bytes} {'byte' if limit_bytes == 1 else 'bytes'}",
+        )
 
     @staticmethod
     def too_many(field: str, count: int, most: int) -> Cause:
@@ -279,6 +283,13 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaType:
     return UnsupportedMediaType(
         "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
     )
+
+
+def is_unreadable(error: ApiError) -> bool:
+    """Whether an error is the refusal of a body that is not of the kind's type, or of what a patch would make."""
+    fields = [cause.get("field") for cause in (error.details or {}).get("causes") or ()]
+    is_patch = error.code == 500 and str(error.message).startswith("failed to create typed patch object")
+    return error.code == 400 or is_patch or (error.code == 422 and fields in ([], ["patch"]))
 
 
 def patch_rejected() -> Invalid:

@@ -31,6 +31,7 @@ NAMES = (
     "list",
     "list_deep",
     "ours_cel",
+    "ours_custom_values",
     "ours_events",
     "ours_pods",
     "ours_protocol",

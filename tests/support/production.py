@@ -20,7 +20,6 @@ EXTRAS: Final = (
     "colorama",
     "cryptography",
     "jsonpointer",
-    "jsonschema_rs",
     "kubernetes",
     "opentelemetry",
     "re2",

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 from ctrlkit.fakes.tracker.cel import types
 from ctrlkit.fakes.tracker.cel.functions import by_first, define, holds, overload, tenth
-from ctrlkit.fakes.tracker.cel.network import url_problem
 from ctrlkit.fakes.tracker.cel.types import Type
 from ctrlkit.fakes.tracker.cel.values import INT_RANGE, NONE, EvaluationError, Opaque, Optional, size
 from ctrlkit.fakes.tracker.schema.formats import dns_label, label_1035, label_key, label_value, subdomain
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
+from ctrlkit.fakes.tracker.schema.urls import url_problem
 
 Check = Callable[[str], Sequence[str]]
 

@@ -28,12 +28,12 @@ from ctrlkit.fakes.tracker.cel.values import (
     Uint,
     compared,
     contains,
-    double_text,
     equal,
     size,
     type_name,
     type_of,
 )
+from ctrlkit.fakes.tracker.schema.go_text import double_text
 from ctrlkit.fakes.tracker.schema.patterns import compiled
 
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"

@@ -34,13 +34,13 @@ from ctrlkit.fakes.tracker.cel.values import (
     Uint,
     compared,
     contains,
-    double_text,
     duration,
     equal,
     size,
     timestamp,
     type_of,
 )
+from ctrlkit.fakes.tracker.schema.go_text import double_text
 from ctrlkit.fakes.tracker.schema.patterns import compiled
 
 _SECOND = 10**9

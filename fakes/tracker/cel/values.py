@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ctrlkit.fakes.tracker.cel import types
 from ctrlkit.fakes.tracker.cel.types import Type
+from ctrlkit.fakes.tracker.schema.go_text import double_text
 
 INT_RANGE = range(-(2**63), 2**63)
 UINT_RANGE = range(2**64)
@@ -18,7 +18,6 @@ CALL_LIMIT = 1_000_000
 
 NO_OVERLOAD = "no such overload"
 _SECOND = 10**9
-_LARGE = 6
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -202,41 +201,6 @@ def shown(value: Any) -> str:
 
 
 # ---- numbers and times as text ---------------------------------------------------------------------------------------
-
-
-def double_text(number: float) -> str:
-    """
-    Return a number as the server writes it: the shortest that is read back as the same.
-
-    >>> double_text(1.0), double_text(1234567.0), double_text(0.00001), double_text(0.5)
-    ('1', '1.234567e+06', '1e-05', '0.5')
-    """
-    if math.isnan(number):
-        return "NaN"
-    if math.isinf(number):
-        return "+Inf" if number > 0 else "-Inf"
-    sign, digits, point = _digits(number)
-    exponent = point - 1
-    if number == 0:
-        return f"{sign}0"
-    if exponent < -4 or exponent >= _LARGE:
-        rest = f".{digits[1:]}" if len(digits) > 1 else ""
-        return f"{sign}{digits[0]}{rest}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
-    if point <= 0:
-        return f"{sign}0.{'0' * -point}{digits}"
-    whole, part = digits[:point].ljust(point, "0"), digits[point:]
-    return sign + whole + (f".{part}" if part else "")
-
-
-def _digits(number: float) -> tuple[str, str, int]:
-    """Return the sign, the digits, and where the point is among them."""
-    mantissa, _, exponent = f"{number!r}".lower().partition("e")
-    sign = "-" if mantissa.startswith("-") else ""
-    whole, _, part = mantissa.lstrip("-").partition(".")
-    part = "" if part == "0" else part
-    digits = (whole + part).lstrip("0")
-    point = len(whole) + int(exponent or 0) - (len(whole + part) - len(digits))
-    return sign, digits.rstrip("0") or "0", point
 
 
 def _fraction(nanoseconds: int) -> str:

@@ -28,6 +28,7 @@ from ctrlkit.fakes.tracker.ownership.managers import (
     read,
 )
 from ctrlkit.fakes.tracker.ownership.object_fields import compare
+from ctrlkit.fakes.tracker.ownership.typed_merge import problems
 from ctrlkit.fakes.tracker.refusals import Cause, invalid_options
 from ctrlkit.fakes.tracker.schema.nodes import Node, built_in, custom
 from ctrlkit.fakes.tracker.store import Stored
@@ -106,6 +107,12 @@ def of_update(
     sent = (body.get("metadata") or {}).get("managedFields")
     if sent and sent != entries and not action.subresource:
         entries = () if sent == [{}] else read(sent) or entries
+    if (
+        action.subresource
+        and served.schema is not None
+        and any(problems(served.schema.complete(body)[0], node_of(served)))
+    ):
+        return ()  # a server cannot compare what does not fit the types, and forgets who owns what
     if not entries:
         return ()  # once reset, or never begun, this is noted no more until somebody applies
     changed, removed = _change(served, action.subresource, current.plain, plain)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+_LARGE = 6
 
 
 def go_text(value: Any) -> str:
@@ -25,16 +28,43 @@ def go_text(value: Any) -> str:
         case list() | tuple():
             return f"[{' '.join(go_text(item) for item in value)}]"
         case float():
-            return _go_number(value)
+            return double_text(value)
     return str(value)
 
 
-def _go_number(value: float) -> str:
-    text = f"{value!r}"
-    if "e" not in text and abs(value) < 1e21:
-        return text.removesuffix(".0")
-    mantissa, _, exponent = f"{value:e}".partition("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+def double_text(number: float) -> str:
+    """
+    Return a number as the server writes it: the shortest that is read back as the same.
+
+    >>> double_text(1.0), double_text(1234567.0), double_text(0.00001), double_text(0.5)
+    ('1', '1.234567e+06', '1e-05', '0.5')
+    """
+    if math.isnan(number):
+        return "NaN"
+    if math.isinf(number):
+        return "+Inf" if number > 0 else "-Inf"
+    sign, digits, point = _digits(number)
+    exponent = point - 1
+    if number == 0:
+        return f"{sign}0"
+    if exponent < -4 or exponent >= _LARGE:
+        rest = f".{digits[1:]}" if len(digits) > 1 else ""
+        return f"{sign}{digits[0]}{rest}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    whole, part = digits[:point].ljust(point, "0"), digits[point:]
+    return sign + whole + (f".{part}" if part else "")
+
+
+def _digits(number: float) -> tuple[str, str, int]:
+    """Return the sign, the digits, and where the point is among them."""
+    mantissa, _, exponent = f"{number!r}".lower().partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, part = mantissa.lstrip("-").partition(".")
+    part = "" if part == "0" else part
+    digits = (whole + part).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + part) - len(digits))
+    return sign, digits.rstrip("0") or "0", point
 
 
 def decoded_type(value: Any) -> str:
@@ -75,3 +105,42 @@ def go_syntax(value: Any) -> str:
         case None:
             return "interface {}(nil)"
     return go_text(value)
+
+
+_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+_ESCAPES |= {"\\": "\\\\", '"': '\\"'}
+
+
+def quoted(text: str) -> str:
+    """
+    A text as Go quotes it.
+
+    >>> print(quoted('a "b" \\x00 é'))
+    "a \\"b\\" \\x00 é"
+    """
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return '"' + "".join(_ESCAPES.get(letter) or _printed(letter) for letter in text) + '"'
+
+
+def _printed(letter: str) -> str:
+    number = ord(letter)
+    if letter.isprintable():
+        return letter
+    if number < 0x80:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def shown(value: Any) -> str:
+    """
+    A value as a server's refusals show it: simple ones as Go prints them, others as JSON.
+
+    >>> shown("a"), shown(1e6), shown({"b": 1, "a": None})
+    ('"a"', '1e+06', '{"a":null,"b":1}')
+    """
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, (bool, int, float)):
+        return go_text(value)
+    return msgspec.json.encode(value, order="deterministic").decode()

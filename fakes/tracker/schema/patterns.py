@@ -43,18 +43,3 @@ def compiled(pattern: str) -> Any:
         said = error.args[0]
         problem, _, part = (said.decode(errors="replace") if isinstance(said, bytes) else str(said)).partition(": ")
         raise ValueError(f"error parsing regexp: {_GOS_WORDS.get(problem, problem)}: `{part}`") from None
-
-
-class PatternKeyword:
-    """A keyword for jsonschema-rs: texts hold what a pattern asks for."""
-
-    name = "x-re2-pattern"
-
-    def __init__(self, _schema: Any, pattern: str, _path: Any) -> None:
-        self._pattern = pattern
-        self._search = compiled(pattern).search
-
-    def validate(self, instance: Any) -> None:
-        """Raise ValueError for a string that does not match; the message is the pattern."""
-        if isinstance(instance, str) and not self._search(instance):
-            raise ValueError(self._pattern)

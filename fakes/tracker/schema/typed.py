@@ -126,18 +126,38 @@ def untyped(value: Any) -> Any:
 
     Errors  DoesNotFit for a number that is no float64 either.
     """
+    return _converted(value, _untyped_number)
+
+
+def _converted(value: Any, read_number: Callable[[float], float]) -> Any:
     match value:
         case dict():
-            read: Any = {name: untyped(inner) for name, inner in value.items()}
+            read: Any = {name: _converted(inner, read_number) for name, inner in value.items()}
             is_changed = any(read[name] is not inner for name, inner in value.items())
         case list():
-            read = [untyped(item) for item in value]
+            read = [_converted(item, read_number) for item in value]
             is_changed = any(one is not other for one, other in zip(read, value, strict=True))
         case int() | float() if not isinstance(value, bool):
-            return _untyped_number(value)
+            return read_number(value)
         case _:
             return value
     return read if is_changed else value
+
+
+def in_range(value: Any) -> Any:
+    """
+    Convert integers beyond int64 to floats, as Go reads an untyped value; what needs no change is not copied.
+
+    >>> in_range([1, 2**64, 3.0])
+    [1, 1.8446744073709552e+19, 3.0]
+
+    Errors  DoesNotFit for a number that is no float64 either.
+    """
+    return _converted(value, _read_number_in_range)
+
+
+def _read_number_in_range(number: float) -> float:
+    return number if isinstance(number, int) and number in _INTEGERS["i64"] else _as_float(number)
 
 
 def _untyped_number(number: float) -> float:

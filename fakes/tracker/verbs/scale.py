@@ -61,7 +61,7 @@ def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Sto
     scale = _read(served, action, scale)
     current = core.get(served, action.key)
     replicas = scale["spec"].get("replicas") or 0
-    if replicas < 0:
+    if replicas < 0 and not served.custom:
         text = "must be greater than or equal to 0"
         raise invalid(_SCALES, action.name, Cause.invalid("spec.replicas", str(replicas), text))
     path = _paths(served).spec_replicas

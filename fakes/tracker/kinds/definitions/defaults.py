@@ -8,8 +8,9 @@ from typing import Any
 from ctrlkit.fakes.tracker.kinds.definitions.structural import EMBEDDED, PRESERVE
 from ctrlkit.fakes.tracker.kinds.strategy import Object
 from ctrlkit.fakes.tracker.refusals import Cause
-from ctrlkit.fakes.tracker.schema.custom import CustomSchema, has_expressions
+from ctrlkit.fakes.tracker.schema.custom import has_expressions
 from ctrlkit.fakes.tracker.schema.internal import go_json
+from ctrlkit.fakes.tracker.schema.value_rules import ValueRules
 
 _META = ("metadata", "apiVersion", "kind")
 
@@ -43,23 +44,10 @@ def _default_causes(node: Object, path: str, *, is_root: bool, in_meta: bool) ->
     value = node["default"]
     if not in_meta and pruned(value, node) != value:
         yield Cause.invalid(path, go_json(value), "must not have unknown fields")
-    found = _value_causes(node, value, path)
+    found = ValueRules(node).check(value).named(path)
     if not found and has_expressions(node):
         found = _expression_causes(node, value, path, is_root=is_root)
     yield from found
-
-
-def _value_causes(node: Object, value: Any, path: str) -> list[Cause]:
-    plain = {word: inner for word, inner in node.items() if word != "x-kubernetes-validations"}
-    causes = CustomSchema({"type": "object", "properties": {"x": plain}}).causes({"x": value})
-    return [
-        Cause(
-            f"{path}.{cause.field[2:]}" if cause.field[2:] else path,
-            cause.reason,
-            cause.message.replace("x in body", " in body"),
-        )
-        for cause in causes
-    ]
 
 
 def _expression_causes(node: Object, value: Any, path: str, *, is_root: bool) -> list[Cause]:

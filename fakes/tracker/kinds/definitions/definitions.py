@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
-from ctrlkit.fakes.tracker.decode import tell_unknown
 from ctrlkit.fakes.tracker.kinds.definitions.naming import ESTABLISHED, TERMINATING, next_status, with_condition
+from ctrlkit.fakes.tracker.kinds.definitions.objects import ObjectRules
 from ctrlkit.fakes.tracker.kinds.definitions.rules import definition_causes, is_true, status_causes
 from ctrlkit.fakes.tracker.kinds.definitions.schemas import unknown_formats
 from ctrlkit.fakes.tracker.kinds.deletion import delete_object, with_finalizers
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, ScalePaths, Strategy
-from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.ownership import managed_fields
-from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
 from ctrlkit.fakes.tracker.store import Identity, Store, Stored
 from ctrlkit.model import (
@@ -29,7 +26,6 @@ from ctrlkit.model import (
     Verb,
     custom_resource,
     kinds,
-    value_at,
 )
 
 if TYPE_CHECKING:
@@ -229,9 +225,8 @@ DEFINITIONS = Strategy(
 def custom_kind(resource: Resource[Unstructured], *, schema: CustomSchema | None = None, **more: Any) -> Strategy:
     """The strategy of a custom kind; without a schema its objects may have any fields."""
     if schema is not None:
-        kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-        validate = functools.partial(_causes, schema, kind, more.get("scale"))
-        more |= {"schema": schema, "prepare": _conform, "validate": validate}
+        rules = ObjectRules(schema, {"apiVersion": resource.api_version, "kind": resource.kind}, more.get("scale"))
+        more |= {"schema": schema, "validate": rules.causes, "validate_status": rules.status_causes}
     return Strategy(
         resource=resource,
         custom=True,
@@ -242,32 +237,6 @@ def custom_kind(resource: Resource[Unstructured], *, schema: CustomSchema | None
         removed=_custom_removed,
         **more,
     )
-
-
-def _conform(_core: Core, strategy: Strategy, plain: Plain, action: Action) -> Plain:
-    """Prune and default an object by its schema; warn about unknown fields or refuse them, as the request asks."""
-    if strategy.schema is None:
-        return plain
-    completed, unknown = strategy.schema.complete(plain)
-    if unknown:
-        tell_unknown(strategy, action, sorted(unknown), plain)
-    return completed
-
-
-def _causes(
-    schema: CustomSchema, kind: dict[str, str], scale: ScalePaths | None, plain: Object, old: Object | None
-) -> list[Cause]:
-    """Return a cause for each rule of the schema that an object breaks, and for replicas that cannot be scaled."""
-    causes = schema.causes(plain, old, notice, kind)
-    if scale:
-        path = scale.spec_replicas
-        replicas = value_at(plain, path)
-        if isinstance(replicas, int) and replicas < 0:
-            causes.append(Cause.invalid(f".{path}", str(replicas), "should be a non-negative integer"))
-        elif isinstance(replicas, str):
-            text = f".{path} accessor error: {replicas} is of the type string, expected int64"
-            causes.append(Cause.invalid(f".{path}", "0", text))
-    return causes
 
 
 def _custom_removed(core: Core, strategy: Strategy, _gone: Stored) -> None:

@@ -22,7 +22,8 @@ from ctrlkit.fakes.tracker.cel.estimate import highest_cost
 from ctrlkit.fakes.tracker.cel.program import Program
 from ctrlkit.fakes.tracker.cel.rules import Rule, checked_expression
 from ctrlkit.fakes.tracker.cel.schemas import Decl, declared
-from ctrlkit.fakes.tracker.cel.values import OutOfBudget, double_text
+from ctrlkit.fakes.tracker.cel.values import OutOfBudget
+from ctrlkit.fakes.tracker.schema.go_text import double_text
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "expressions.json").read_text())
 OBJECT = RECORDED["object"]

@@ -190,7 +190,6 @@ def test_a_schema_of_another_type_is_refused_by_the_decoder() -> None:
     "rule",
     [
         {"type": "string", "minLength": -1, "maxLength": 3},
-        {"type": "integer", "multipleOf": 0},
         {"type": "object", "required": ["a", "a"], "properties": {"a": {"type": "string", "default": "x"}}},
     ],
 )
@@ -198,7 +197,7 @@ def test_what_a_server_takes_though_it_says_nothing_is_taken(rule: dict[str, Any
     """And objects of that kind can be made."""
     tracker = Tracker()
     tracker.create(DEFINITIONS, definition(schema={"type": "object", "properties": {"a": rule}}))
-    value = {"string": "abc", "integer": 3, "object": {}}[rule["type"]]
+    value = {"string": "abc", "object": {}}[rule["type"]]
     tracker.create(resource_of("things", "Thing"), {"metadata": {"name": "one"}, "a": value})
 
 
@@ -304,12 +303,12 @@ def test_a_change_that_cannot_be_served_leaves_the_kind_as_it_is(patch: dict[str
     tracker.create(resource_of("things", "Thing"), {"metadata": {"name": "one"}})
 
 
-def test_a_schema_too_deep_for_its_validator_is_refused_not_stored() -> None:
-    """A real server takes it; what cannot be checked here is told as such."""
+def test_a_very_deep_schema_is_served() -> None:
+    """What is not deep in its objects costs nothing."""
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(500):
         schema = {"type": "object", "properties": {"a": schema}}
     tracker = Tracker()
-    with pytest.raises(Invalid, match="error building validator"):
-        tracker.create(DEFINITIONS, definition(schema=schema))
-    assert tracker.list(DEFINITIONS) == []
+    tracker.create(DEFINITIONS, definition(schema=schema))
+    with pytest.raises(Invalid, match=r'a.a.a in body must be of type object: "integer"'):
+        tracker.create(resource_of("things", "Thing"), {"metadata": {"name": "one"}, "a": {"a": {"a": 1}}})
