@@ -37,6 +37,24 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         default=NEWEST,
         help=f"the Kubernetes release whose API server this is; {NEWEST} unless given",
     )
+    parser.add_argument(
+        "--rbac",
+        action="store_true",
+        help="ask who may do what: users, service accounts and those whom they act as may do what roles and bindings "
+        "allow; the user of the kubeconfig is an administrator",
+    )
+    parser.add_argument(
+        "--token-auth-file",
+        type=Path,
+        metavar="FILE",
+        help='users with tokens of their own, in lines token,user,uid,"group,group", as kube-apiserver reads them',
+    )
+    parser.add_argument(
+        "--client-ca-file",
+        type=Path,
+        metavar="FILE",
+        help="the authority whose client certificates name users: the common name, and the organizations as groups",
+    )
     for verb in ("enable", "disable"):
         parser.add_argument(
             f"--{verb}-admission-plugins",
@@ -66,6 +84,7 @@ def _names(text: str) -> frozenset[str]:
 def _run(arguments: argparse.Namespace) -> int:
     require("fakes", "apiserver")
     from ctrlkit.fakes.apiserver.access import Security  # noqa: PLC0415 - who asks for help needs no server
+    from ctrlkit.fakes.apiserver.clients import read_clients  # noqa: PLC0415
     from ctrlkit.fakes.apiserver.serving import serve  # noqa: PLC0415
     from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, check_plugins  # noqa: PLC0415
 
@@ -76,7 +95,16 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError(str(error)) from None
     security = Security.INSECURE if arguments.insecure else Security.TLS
     plugins = (DEFAULT_PLUGINS | enabled) - disabled
-    serve(arguments.port, arguments.kubeconfig, arguments.manifests, security, arguments.server, plugins=plugins)
+    serve(
+        arguments.port,
+        arguments.kubeconfig,
+        arguments.manifests,
+        security,
+        arguments.server,
+        plugins=plugins,
+        rbac=arguments.rbac,
+        clients=read_clients(arguments.token_auth_file, arguments.client_ca_file),
+    )
     return 0
 
 

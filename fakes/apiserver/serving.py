@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from ctrlkit.client import Client
 from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, ConfigError
 from ctrlkit.fakes.apiserver.access import Security
+from ctrlkit.fakes.apiserver.clients import NO_CLIENTS, Clients
 from ctrlkit.fakes.apiserver.kubeconfig import is_our_kubeconfig
 from ctrlkit.fakes.apiserver.server import ApiServer
 from ctrlkit.fakes.clientset.clientset import seed
@@ -42,9 +44,13 @@ def serve(
     release: str = NEWEST,
     *,
     plugins: frozenset[str] = DEFAULT_PLUGINS,
+    rbac: bool = False,
+    clients: Clients = NO_CLIENTS,
 ) -> None:
     """
     Serve a Kubernetes release until SIGTERM or SIGINT, with the objects of the manifests from the start.
+
+    With `rbac` it is asked who may do what; `clients` are users besides the administrator and service accounts.
 
     Errors  ConfigError for a kubeconfig or manifests that cannot be used.
     """
@@ -52,8 +58,9 @@ def serve(
     if security is Security.INSECURE:
         sys.stderr.write("--insecure: every user and program of this machine may do everything on this server\n")
     with _kubeconfig_at(kubeconfig) as path:
-        tracker = Tracker(begins_at=version_at(now()), server=release, plugins=plugins)
-        asyncio.run(_serve(port, path, manifests, security, tracker))
+        tracker = Tracker(begins_at=version_at(now()), server=release, plugins=plugins, rbac=rbac)
+        with_clients = functools.partial(ApiServer, tracker, tracker.registry, security=security, clients=clients)
+        asyncio.run(_serve(port, path, manifests, with_clients, tracker))
 
 
 @contextmanager
@@ -81,7 +88,9 @@ def _check_replaceable(kubeconfig: Path) -> None:
         )
 
 
-async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], security: Security, tracker: Tracker) -> None:
+async def _serve(
+    port: int, kubeconfig: Path, manifests: Sequence[Path], make: Callable[..., ApiServer], tracker: Tracker
+) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -91,7 +100,7 @@ async def _serve(port: int, kubeconfig: Path, manifests: Sequence[Path], securit
     furnish(tracker)
     load_manifests(tracker, manifests)
     async with (
-        ApiServer(tracker, tracker.registry, security=security, made=_telling(ALL)).serve(port=port) as server,
+        make(made=_telling(ALL)).serve(port=port) as server,
         InProcessRuntime(images=AnyImage()) as runtime,
         Cluster(
             Client(tracker, field_manager="cluster"), runtime, root_ca=server.root_ca, server=release, tracker=tracker

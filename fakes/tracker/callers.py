@@ -49,6 +49,11 @@ def acting_as(user: User) -> Iterator[None]:
         _CALLER.reset(token)
 
 
+def act_as(user: User) -> None:
+    """Make all further calls of this context as a user, as those of a program that has its credentials."""
+    _CALLER.set(user)
+
+
 def is_admitted() -> bool:
     """Whether it is known that the caller may make this call."""
     return _IS_ADMITTED.get()

@@ -21,6 +21,7 @@ from ctrlkit.failures import UNFORESEEN
 from ctrlkit.fakes.clientset.clientset import FakeClientset, write_of
 from ctrlkit.fakes.clientset.faults import Faults
 from ctrlkit.fakes.loop import SKEW, Skew
+from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User, act_as
 from ctrlkit.fakes.world.trace import PART, TEST, Changed, Trace, caller
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
 from ctrlkit.manager import Build, Manager
@@ -174,14 +175,20 @@ class RunningPart:
         *,
         transport: PartTransport | None = None,
         restart: Callable[[], Manager] | None = None,
+        user: User = ADMINISTRATOR,
     ) -> Self:
-        """Start a part: the trace shows its actions under its name, and its unforeseen failures are recorded."""
+        """
+        Start a part, whose calls are those of a user.
+
+        The trace shows its actions under its name, and its unforeseen failures are recorded.
+        """
         skew = Skew()
         context = contextvars.copy_context()
         context.run(PART.set, name)
         context.run(SKEW.set, skew)
         context.run(OBSERVER.set, trace)
         context.run(UNFORESEEN.set, unforeseen.record)
+        context.run(act_as, user)
         task = asyncio.get_running_loop().create_task(_run(part), name=f"world:{name}", context=context)
         return cls(name, task, skew, transport, restart)
 

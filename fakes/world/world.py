@@ -38,7 +38,9 @@ from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS
+from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User
 from ctrlkit.fakes.tracker.furniture import furnish
+from ctrlkit.fakes.world.accounts import acting_user
 from ctrlkit.fakes.world.definitions import apply_definition, established
 from ctrlkit.fakes.world.logs import plain_logs
 from ctrlkit.fakes.world.pending import CacheLag, pending_elections
@@ -91,6 +93,9 @@ class World:
             and all generated names; tests with the same seed run the same way. `server` is the Kubernetes release whose
             API server it is, such as "1.36". With `furnished` there is from the start what a new cluster has: roles,
             priority classes, flow control, the Service `kubernetes`. `plugins` are the admission plug-ins that are on.
+            With `rbac` managers may do what roles and bindings allow to the one they act as: `acting_as` is a username
+            such as "system:serviceaccount:demo:web", without it the service account that the seeded workloads have.
+            The test itself, its client and the cluster's loops are administrators.
     Errors  NeverSettled from `settle`, and from every wait during which no virtual time passes; UnforeseenFailure, and
             the exception that ended a part, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError
             for a world that is entered twice, and for a part that is started outside of its block. CtrlkitError on
@@ -108,11 +113,14 @@ class World:
         server: str = NEWEST,
         furnished: bool = False,
         plugins: frozenset[str] = DEFAULT_PLUGINS,
+        rbac: bool = False,
+        acting_as: str = "",
     ) -> None:
         if seed is not None:
             _virtual_loop().random_source = random.Random(seed)
         self._kinds: list[AnyResource] = []
-        self.clientset: FakeClientset = FakeClientset(Tracker(server=server, plugins=plugins))
+        self.clientset: FakeClientset = FakeClientset(Tracker(server=server, plugins=plugins, rbac=rbac))
+        self._acting_as = acting_as
         if furnished:
             furnish(self.tracker)
         self._loops = frozenset(cluster)
@@ -207,7 +215,12 @@ class World:
                 raise
 
     def manage(
-        self, build: Build | Iterable[Build], *, settings: Settings | None = None, name: str = "manager"
+        self,
+        build: Build | Iterable[Build],
+        *,
+        settings: Settings | None = None,
+        name: str = "manager",
+        acting_as: str = "",
     ) -> Manager:
         """
         Run a manager with the controllers that `build` makes, as a separate process would.
@@ -218,8 +231,13 @@ class World:
         after a restart. Settings of connections and endpoints have no effect: endpoints are not served. A Lease without
         a namespace is in `default`. A candidate is settled while another manager of this world holds the Lease, but not
         while it waits for the Lease of a crashed one to expire. Managers that share shards are settled when each holds
-        the shards planned for it.
+        the shards planned for it. In a world with `rbac` the manager acts as `acting_as`, or as the world says.
+
+        Errors  ValueError in a world with `rbac` that does not say whom to act as, or has no such service account.
         """
+        user = ADMINISTRATOR
+        if self.tracker.has_rbac or acting_as:
+            user = acting_user(self.tracker, acting_as or self._acting_as)
         self._started[name] += 1
         manager_settings = _in_a_world(settings or Settings(), identity=f"{name}-{self._started[name]}")
         transport = PartTransport(self.clientset, self.trace)
@@ -227,13 +245,18 @@ class World:
         manager = manager_from(manager_settings, Client(transport, field_manager=default_field_manager(builds)))
         for controller in controllers_of(builds, manager):
             manager.add(controller)
-        restart = functools.partial(self.manage, builds, settings=settings, name=name)
-        self._start(manager, name, transport, restart)
+        restart = functools.partial(self.manage, builds, settings=settings, name=name, acting_as=acting_as)
+        self._start(manager, name, transport, restart, user)
         return manager
 
-    def start(self, part: Part, *, name: str = "") -> None:
-        """Run a part of the test's own until the world ends it, or `stop` or `crash` does."""
-        self._start(part, name or type(part).__name__.lower())
+    def start(self, part: Part, *, name: str = "", acting_as: str = "") -> None:
+        """
+        Run a part of the test's own until the world ends it, or `stop` or `crash` does.
+
+        It acts as the user `acting_as`, an administrator if nobody is named.
+        """
+        user = acting_user(self.tracker, acting_as) if acting_as else ADMINISTRATOR
+        self._start(part, name or type(part).__name__.lower(), user=user)
 
     async def stop(self, part: Part) -> None:
         """End a part gracefully, as SIGTERM would; raises the exception that ended it before, if there is one."""
@@ -415,6 +438,7 @@ class World:
         name: str,
         transport: PartTransport | None = None,
         restart: Callable[[], Manager] | None = None,
+        user: User = ADMINISTRATOR,
     ) -> None:
         if self._state is not _State.ENTERED:
             raise RuntimeError(f"start {name}: the world {self._state.value}; do it inside `async with World(...)`")
@@ -422,7 +446,9 @@ class World:
             raise ValueError(f"start {name}: the trace calls the test itself so; choose another name")
         if part in self._parts:
             raise RuntimeError(f"start {name}: it runs in this world already; start another one")
-        running = RunningPart.begin(part, name, self.trace, self._unforeseen, transport=transport, restart=restart)
+        running = RunningPart.begin(
+            part, name, self.trace, self._unforeseen, transport=transport, restart=restart, user=user
+        )
         self._parts[part] = running
         self._exits.push_async_callback(running.end)
 

@@ -200,6 +200,26 @@ class Scene:
         return [(event["reason"], event["message"]) for event in found if event_type in ("", event["type"])]
 
 
+async def whole_life(scene: Scene) -> None:
+    """Everything the controller ever does: make, scale, put back, tell, tell again, and refuse."""
+    tracker = scene.world.tracker
+    scene.apply(2, secret="rpc")
+    await scene.world.settle()
+    scene.put_secret("rpc", user=scene.nodes.accepted.user, password=scene.nodes.accepted.password)
+    scene.run_pod(0)
+    await scene.world.advance(30)
+    for nodes in (3, 2, 3, 2):
+        scene.apply(nodes)
+        await scene.world.settle()
+    tracker.patch(SERVICES, SERVICE_KEY, MergePatch({"spec": {"selector": {"app": "other"}}}))
+    tracker.patch(STATEFULSETS, STATEFULSET_KEY, MergePatch({"spec": {"replicas": 9}}))
+    await scene.world.settle()
+    tracker.patch(NETWORKS, KEY, MergePatch({"spec": {"secret": {"of": "another kind"}}}))
+    await scene.world.settle()
+    tracker.delete(NETWORKS, KEY)
+    await scene.world.settle()
+
+
 def address(ordinal: int) -> str:
     """The address that the pod of a node gets."""
     return f"10.0.0.{ordinal + 1}"
@@ -225,10 +245,15 @@ async def scene_with(
     crd: dict[str, Any] | None = None,
     cluster: Iterable[Loop] = (),
     settings: Settings | None = None,
+    rbac: bool = False,
 ) -> AsyncIterator[Scene]:
-    """A world in which the controller runs and talks to `bitcoind`; `there` is there before it starts."""
+    """
+    A world in which the controller runs and talks to `bitcoind`; `there` is there before it starts.
+
+    With `rbac` it acts as the service account of its Deployment, which is among what is there.
+    """
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}
-    async with World(crd or _definition(), namespace, *there, cluster=cluster) as world:
+    async with World(crd or _definition(), namespace, *there, cluster=cluster, rbac=rbac) as world:
         manager = world.manage(lambda manager: build(manager, bitcoind=bitcoind), settings=settings, name="first")
         await world.settle()
         yield Scene(world, manager, nodes)

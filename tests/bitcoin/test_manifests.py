@@ -16,7 +16,7 @@ from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
 from ctrlkit.bitcoin.desired import service_name, statefulset_name
 from ctrlkit.bitcoin.manifests import NAMES, manifest, manifests, objects
 from ctrlkit.bitcoin.run import ANSWER_LIMIT_S
-from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, SERVICES, STATEFULSETS, BitcoinNetwork, Status
+from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, Status
 from ctrlkit.errors import Invalid
 from ctrlkit.fakes.clientset.clientset import FakeClientset, seed
 from ctrlkit.fakes.tracker import Tracker
@@ -25,7 +25,7 @@ from ctrlkit.manager.manager import FLUSH_S
 from ctrlkit.model import Action, MergePatch, to_plain
 from ctrlkit.telemetry import LogFormat
 from tests.bitcoin.deployed import OWN_NAMESPACE, deployed, pods_of_the_deployment
-from tests.bitcoin.scene import KEY, NETWORKS, SERVICE_KEY, STATEFULSET_KEY, MemoryNodes, Scene, scene_with
+from tests.bitcoin.scene import NETWORKS, MemoryNodes, scene_with, whole_life
 
 Permission = tuple[str, str, str]
 
@@ -163,26 +163,6 @@ def _used(actions: Iterable[Action]) -> set[Permission]:
     }
 
 
-async def _whole_life(scene: Scene) -> None:
-    """Everything the controller ever does: make, scale, put back, tell, tell again, and refuse."""
-    tracker = scene.world.tracker
-    scene.apply(2, secret="rpc")
-    await scene.world.settle()
-    scene.put_secret("rpc", user=scene.nodes.accepted.user, password=scene.nodes.accepted.password)
-    scene.run_pod(0)
-    await scene.world.advance(30)
-    for nodes in (3, 2, 3, 2):
-        scene.apply(nodes)
-        await scene.world.settle()
-    tracker.patch(SERVICES, SERVICE_KEY, MergePatch({"spec": {"selector": {"app": "other"}}}))
-    tracker.patch(STATEFULSETS, STATEFULSET_KEY, MergePatch({"spec": {"replicas": 9}}))
-    await scene.world.settle()
-    tracker.patch(NETWORKS, KEY, MergePatch({"spec": {"secret": {"of": "another kind"}}}))
-    await scene.world.settle()
-    tracker.delete(NETWORKS, KEY)
-    await scene.world.settle()
-
-
 async def test_the_permissions_are_those_that_are_used_and_no_others() -> None:
     """Every call of a whole life is granted, and every grant is used."""
     (crd,) = objects("crd")
@@ -191,7 +171,7 @@ async def test_the_permissions_are_those_that_are_used_and_no_others() -> None:
     }
     nodes, there = MemoryNodes(), [item for item in objects("rbac") if item["kind"] == "Namespace"]
     async with scene_with(nodes, nodes, *there, crd=crd, settings=deployed(lease_namespace=OWN_NAMESPACE)) as scene:
-        await _whole_life(scene)
+        await whole_life(scene)
         await scene.world.stop(scene.manager)
         actions = scene.world.clientset.actions
     at_home = [action for action in actions if action.namespace == OWN_NAMESPACE]

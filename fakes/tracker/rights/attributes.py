@@ -59,11 +59,12 @@ def of_action(action: Action) -> Attributes:
     >>> of_action(Action(verb=Verb.GET, resource=NAMESPACES, name="demo")).namespace
     'demo'
     """
-    resource, name, namespace = action.resource, action.name, action.namespace
-    if resource.identity == ("", "namespaces"):
-        namespace = name
-    if not name and action.verb in (Verb.LIST, Verb.WATCH):
+    resource, name = action.resource, action.name
+    if action.verb is Verb.CREATE and not action.subresource:
+        name = ""  # of which a request for a collection says nothing
+    elif not name and action.verb in (Verb.LIST, Verb.WATCH):
         name = selected_name(action.options.field_selector)
+    namespace = name if resource.identity == ("", "namespaces") else action.namespace
     return Attributes(action.verb.value, resource.group, resource.plural, action.subresource, namespace, name=name)
 
 

@@ -33,7 +33,8 @@ def guard_role(core: Core, served: Strategy, role: Plain, action: Action) -> Pla
     if rights is None:
         return role
     place = action.namespace
-    wanted = Attributes("escalate", served.resource.group, served.resource.plural, "", place, action.name)
+    name = "" if action.verb is Verb.CREATE else action.name
+    wanted = Attributes("escalate", served.resource.group, served.resource.plural, "", place, name)
     if rights.decide(caller(), wanted).allowed:
         return role
     _check(rights, served, role, action, rules_of(role))
@@ -65,7 +66,7 @@ def guard_binding(core: Core, served: Strategy, binding: Plain, action: Action) 
 
 def _asked(core: Core, served: Strategy, plain: Plain, action: Action) -> tuple[Rights | None, Object]:
     """The rights to ask, None if the caller may write whatever it likes; and the object as it is stored."""
-    stored = core.find(served, action.key) if action.name else None
+    stored = core.find(served, action.key) if action.verb is not Verb.CREATE else None
     old = stored.plain if stored else {}
     if MASTERS in (caller().get("groups") or ()) or (old and _is_for_collector(plain, old, action)):
         return None, old
