@@ -7,11 +7,9 @@ The programs are those of a folder: `$KUBEBUILDER_ASSETS`, which setup-envtest p
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import ssl
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -27,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.fakes.apiserver.certificates import Authority
 from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
+from ctrlkit.fakes.cluster.node.process import ProcessGuard, start_guarded
 
 ASSETS = "KUBEBUILDER_ASSETS"
 _PROGRAMS = ("etcd", "kube-apiserver")
@@ -67,8 +66,8 @@ class ControlPlane:
             envtest, the admission plug-in ServiceAccount is off, because no controller makes service accounts. `flags`
             are added to kube-apiserver's.
     Errors  NoControlPlane on construction, if there are no programs, and on entering.
-    Owner   The `with` block, whose end kills both programs and removes their files. It blocks the thread while the
-            programs start, some 5 to 20 s.
+    Owner   The `with` block, whose end kills both programs and removes their files; so does the end of this process,
+            even by SIGKILL. It blocks the thread while the programs start, some 5 to 20 s.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, flags: tuple[str, ...] = ()) -> None:
@@ -82,7 +81,8 @@ class ControlPlane:
         """The path of its kubeconfig."""
 
     def __enter__(self) -> Self:
-        self._files = Path(tempfile.mkdtemp(prefix="ctrlkit-control-plane-"))
+        self._guard = ProcessGuard()
+        self._files = self._guard.folder
         try:
             self._prepare()
             for last in (False,) * (_TRIES - 1) + (True,):
@@ -117,6 +117,7 @@ class ControlPlane:
             process.kill()
         for process in self._running:
             process.wait(_STOP_WITHIN_S)
+            self._guard.remove(process.pid)
         self._running.clear()
 
     def _prepare(self) -> None:
@@ -178,7 +179,8 @@ class ControlPlane:
     def _run(self, name: str, *flags: str) -> None:
         with self._log(name).open("wb") as log:
             command = [str(self._programs / name), *flags]
-            self._running.append(subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": os.defpath}))
+            environment = {"PATH": os.defpath}
+            self._running.append(start_guarded(self._guard, command, environment=environment, output=log))
 
     def _log(self, name: str) -> Path:
         return self._files / f"{name}-{self._starts}.log"
@@ -214,7 +216,7 @@ class ControlPlane:
 
     def _remove(self) -> None:
         self.stop()
-        shutil.rmtree(self._files, ignore_errors=True)
+        self._guard.close()
 
 
 def _free_port() -> int:

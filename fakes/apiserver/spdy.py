@@ -11,13 +11,14 @@ import asyncio
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import NamedTuple
 
 from aiohttp import WSMsgType, web
 
-from ctrlkit.errors import CtrlkitError
+from ctrlkit.errors import CtrlkitError, StreamBroken
 from ctrlkit.model import Action, Options
 from ctrlkit.model.streams import V4, V5, Connection, StreamTransport
 
@@ -246,6 +247,7 @@ class Tunnel:
 
 
 async def _feed(pair: _Pair, connection: Connection) -> None:
-    while (data := await pair.sent.get()) is not None:
-        await connection.send(0, data)
-    await connection.close_channel(0)
+    with suppress(StreamBroken):  # the port has been closed, and the client does not know yet
+        while (data := await pair.sent.get()) is not None:
+            await connection.send(0, data)
+        await connection.close_channel(0)

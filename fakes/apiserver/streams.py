@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import cast
 
 from aiohttp import HttpVersion11, WSMsgType, hdrs, web
 
-from ctrlkit.errors import BadRequest
+from ctrlkit.errors import BadRequest, StreamBroken
 from ctrlkit.fakes.apiserver.spdy import TUNNEL, Tunnel
 from ctrlkit.fakes.tracker.refusals import plain_failure, upgrade_required
 from ctrlkit.fakes.tracker.subresources.connect import NoText
@@ -95,7 +96,8 @@ async def _to_client(connection: Connection, socket: web.WebSocketResponse) -> N
 async def _from_client(connection: Connection, socket: web.WebSocketResponse) -> None:
     async for message in socket:
         if message.type is WSMsgType.BINARY and message.data:
-            await connection.send(message.data[0], bytes(message.data[1:]))
+            with suppress(StreamBroken):  # it has ended, and the client does not know yet
+                await connection.send(message.data[0], bytes(message.data[1:]))
 
 
 async def first_of(*ways: Awaitable[None]) -> None:

@@ -271,6 +271,12 @@ def method_not_allowed() -> MethodNotAllowed:
     return MethodNotAllowed("the server does not allow this method on the requested resource")
 
 
+def no_watch(resource: AnyResource) -> MethodNotAllowed:
+    """The kind can be listed, and its objects are made for each list."""
+    text = f'watch is not supported on resources of kind "{resource.plural}"'
+    return MethodNotAllowed(text, details={"kind": resource.plural})
+
+
 def not_an_object(value: Any) -> str:
     """What the server says of a JSON text that is no object."""
     wanted = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'

@@ -1,4 +1,4 @@
-"""@kubernetes/client-node, client-go and controller-runtime."""
+"""@kubernetes/client-node and consumers of Swagger documents; client-go and controller-runtime."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ pytestmark = [pytest.mark.long, pytest.mark.real_time, pytest.mark.timeout(600)]
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
-def test_client_node(stranger: Stranger) -> None:
-    """Typed objects, each patch, an informer, a kind of one's own, log and exec."""
+def printed(stranger: Stranger, name: str) -> list[str]:
+    """What a program of node/ printed."""
     node, modules = node_program(), FOLDER / "node" / "node_modules"
     if node is None or not modules.exists():
         pytest.skip("`make foreign` has not made the environment node")
-    program = shutil.copy(Path(__file__).parent / "node" / "client.mjs", stranger.folder)
+    program = shutil.copy(Path(__file__).parent / "node" / name, stranger.folder)
     (stranger.folder / "node_modules").symlink_to(modules)
-    assert stranger.run(node, program) == [
+    return stranger.run(node, program)
+
+
+def test_client_node(stranger: Stranger) -> None:
+    """Typed objects, each patch, an informer, a kind of one's own, log and exec."""
+    assert printed(stranger, "client.mjs") == [
         "deployment: RollingUpdate 0 true",
         "service: ClusterIP",
         "secret: aGk=",
@@ -37,6 +42,22 @@ def test_client_node(stranger: Stranger) -> None:
         "log: 404",
         "exec: true",
         "absent: 404",
+    ]
+
+
+def test_a_client_made_of_openapi_v2(stranger: Stranger) -> None:
+    """The document is valid Swagger 2.0, and its operations are enough to work with: kinds of one's own are there too."""
+    assert printed(stranger, "swagger.mjs") == [
+        "document: 2.0 Kubernetes true",
+        "valid: Kubernetes",
+        "deployment: 201 RollingUpdate swagger",
+        "scaled: Scale",
+        "found: web,3",
+        "patched: true undefined",
+        "gone: Success 404 NotFound",
+        "refused: 422 Invalid",
+        "bell: 422 Invalid",
+        'bell: 2 {"type":"object","properties":{"size":{"type":"integer","minimum":1}}}',
     ]
 
 

@@ -70,6 +70,29 @@ class ProcessGuard:
         return pipe
 
 
+def start_guarded(
+    guard: ProcessGuard, argv: Sequence[str], *, environment: Mapping[str, str], output: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """
+    Start a program as a process group under a guard, from code without an event loop; `output` is for all it prints.
+
+    Whoever has waited for its end calls `guard.remove` with its process id.
+    """
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", _WAIT_FOR_GO, "sh", *argv],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        env=environment,
+        start_new_session=True,
+    )
+    guard.add(process.pid)
+    assert process.stdin is not None  # asked for above
+    with process.stdin as gate:
+        gate.write(b"go\n")
+    return process
+
+
 class OwnedProcess:
     """A running program and its children, as one process group under a ProcessGuard; made by `start`."""
 

@@ -53,6 +53,7 @@ _STRATEGIES: Mapping[tuple[str, str], str] = {
     ("networking.k8s.io", "ipaddresses"): "networking.service_ranges:IP_ADDRESSES",
     ("networking.k8s.io", "networkpolicies"): "networking.policies:NETWORK_POLICIES",
     ("networking.k8s.io", "servicecidrs"): "networking.service_ranges:SERVICE_RANGES",
+    ("", "componentstatuses"): "core.componentstatuses:COMPONENT_STATUSES",
     ("", "configmaps"): "core.configmaps_and_secrets:CONFIG_MAPS",
     ("", "events"): "core.events:EVENTS",
     ("", "namespaces"): "core.namespaces:NAMESPACES",

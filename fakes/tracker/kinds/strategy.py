@@ -112,6 +112,8 @@ class Strategy:
 
     review: Callable[[Core, Plain], Plain] | None = None
     """Answers a create of a kind that is not stored."""
+    report: Callable[[], Iterable[Plain]] | None = None
+    """Makes the objects of a kind that is read and not stored, in the order of a list."""
 
     conversion: Conversion | None = None
     """How objects of this form come from the stored ones; None if this is the stored form."""

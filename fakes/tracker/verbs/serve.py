@@ -17,6 +17,7 @@ from ctrlkit.fakes.tracker.refusals import (
     details_of,
     json_text,
     method_not_allowed,
+    no_watch,
     not_an_object,
     unknown_resource,
     unreadable_patch,
@@ -35,6 +36,7 @@ from ctrlkit.fakes.tracker.verbs.delete import delete, delete_collection
 from ctrlkit.fakes.tracker.verbs.json_patch import json_patch
 from ctrlkit.fakes.tracker.verbs.list import check_reached, encode_list, list_objects
 from ctrlkit.fakes.tracker.verbs.patch import merge
+from ctrlkit.fakes.tracker.verbs.report import report
 from ctrlkit.fakes.tracker.verbs.scale import scale_of, write_scale
 from ctrlkit.fakes.tracker.verbs.strategic import strategic_merge
 from ctrlkit.fakes.tracker.verbs.update import creates, name_undetermined, replace, update
@@ -89,15 +91,20 @@ def checked(core: Core, action: Action) -> Strategy:
     subresource = action.subresource
     if subresource and subresource not in served.subresources:
         raise unknown_resource()
-    if not served.supports(action.verb, subresource):
+    watches_report = served.report is not None and action.verb is Verb.WATCH
+    if not watches_report and not served.supports(action.verb, subresource):
         raise method_not_allowed()
     if served.deprecated:
         notice(served.deprecated)
+    if watches_report:
+        raise no_watch(served.resource)
     return served
 
 
 def _object(core: Core, served: Strategy, action: Action) -> bytes:
     """The answer of a verb about objects, or about a part of one."""
+    if served.report is not None:
+        return report(served.report, served, action)
     match action.verb:
         case Verb.LIST:
             return list_objects(core, served, action)

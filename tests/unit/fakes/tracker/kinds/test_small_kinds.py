@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.errors import Forbidden, Invalid
+from ctrlkit.errors import Forbidden, Invalid, MethodNotAllowed, NotFound
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.notices import noticed
-from ctrlkit.model import AnyResource, Unstructured, Verb
+from ctrlkit.model import Action, AnyResource, Options, Unstructured, Verb
 from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, SERVICES
 
 Plain = dict[str, Any]
@@ -121,6 +121,31 @@ def test_each_request_for_endpoints_is_warned_about() -> None:
     with noticed() as texts:
         tracker.list(resource(tracker, "v1", "Endpoints"))
     assert texts == ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
+
+
+async def test_the_parts_of_the_cluster_are_told_of_when_asked_for_and_cannot_be_watched() -> None:
+    """As a real server: no version, no uid, a warning each time, and refusals that name the kind in its own way."""
+    tracker = Tracker()
+    parts = resource(tracker, "v1", "ComponentStatus")
+    with noticed() as warnings:
+        assert [part.metadata.name for part in tracker.list(parts)] == ["controller-manager", "scheduler", "etcd-0"]
+    assert warnings == ["v1 ComponentStatus is deprecated in v1.19+"]
+    assert not tracker.list(parts, options=Options(label_selector="a=b"))
+    assert dict(tracker.get(parts, "etcd-0")) == {
+        "kind": "ComponentStatus",
+        "apiVersion": "v1",
+        "metadata": {"name": "etcd-0"},
+        "conditions": [{"type": "Healthy", "status": "True", "message": "ok"}],
+    }
+    with pytest.raises(NotFound) as absent:
+        tracker.get(parts, "none")
+    assert (absent.value.message, absent.value.details["kind"]) == (
+        'componentstatus "none" not found',
+        "componentstatus",
+    )
+    with pytest.raises(MethodNotAllowed, match='watch is not supported on resources of kind "componentstatuses"'):
+        async with tracker.watch(Action(verb=Verb.WATCH, resource=parts)):
+            pass
 
 
 def test_webhooks_and_claims_for_devices_have_defaults() -> None:
