@@ -102,11 +102,12 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=FOLDER, metavar="FOLDER")
     parser.add_argument("names", nargs="*", help="which; all, if none is named")
     arguments = parser.parse_args()
+    into = arguments.into.resolve()  # programs are made in folders of their own
     for name, make in environments():
         if arguments.names and name not in arguments.names:
             continue
         try:
-            make(arguments.into / name)
+            make(into / name)
         except Unavailable as reason:
             sys.stderr.write(f"no environment {name} here ({reason}); the tests that need it are skipped\n")
 

@@ -46,7 +46,7 @@ def test_client_node(stranger: Stranger) -> None:
 
 
 def test_a_client_made_of_openapi_v2(stranger: Stranger) -> None:
-    """The document is valid Swagger 2.0, and its operations are enough to work with: kinds of one's own are there too."""
+    """The document is valid Swagger 2.0, and its operations are enough to work with, for kinds of one's own too."""
     assert printed(stranger, "swagger.mjs") == [
         "document: 2.0 Kubernetes true",
         "valid: Kubernetes",

@@ -1,4 +1,4 @@
-"""The scheduler of a cluster with one node: binds every pod to it, up to its limit of pods."""
+"""The scheduler of a cluster with one node: binds every pod whose nodeSelector fits it, up to its limit of pods."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.node.node import NODE, PODS_MAX
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Resource, Unstructured, custom_resource
-from ctrlkit.model.kinds import PODS
+from ctrlkit.model.kinds import NODES, PODS
 
 BINDINGS: Resource[Unstructured] = custom_resource(group="", kind="Binding", plural="bindings")
 _FINAL_PHASES = ("Succeeded", "Failed")
@@ -26,6 +26,7 @@ class Scheduler:
 
     client: Client
     pods: Lister[Unstructured]
+    nodes: Lister[Unstructured]
     recorder: EventRecorder
     pods_max: int
     _bound: set[ObjectKey] = field(default_factory=set, init=False)
@@ -41,8 +42,8 @@ class Scheduler:
             return DONE
         if pod.at("metadata.deletionTimestamp"):
             return DONE
-        if len(self._bound) >= self.pods_max:
-            text = "0/1 nodes are available: 1 Too many pods."
+        if obstacle := self._obstacle(pod):
+            text = f"0/1 nodes are available: 1 {obstacle}."
             self.recorder.event(pod.metadata, PODS, EventType.WARNING, "FailedScheduling", text)
             return RequeueAfter(_LOOK_AGAIN_S)
         metadata = {"name": pod.key.name, "namespace": pod.key.namespace, "uid": pod.at("metadata.uid")}
@@ -52,9 +53,18 @@ class Scheduler:
         self._bound.add(request.key)
         return DONE
 
+    def _obstacle(self, pod: Unstructured) -> str:
+        """What keeps a pod from the node, "" if nothing does."""
+        if len(self._bound) >= self.pods_max:
+            return "Too many pods"
+        wanted = pod.at("spec.nodeSelector") or {}
+        node = self.nodes.find(ObjectKey("", NODE)) if wanted else None
+        labels = (node.metadata.labels if node else None) or {}
+        return "" if wanted.items() <= labels.items() else "node(s) didn't match Pod's node affinity/selector"
+
 
 def add_scheduler(manager: Manager, *, pods_max: int = PODS_MAX) -> None:
     """Add the scheduler to a manager."""
-    pods = manager.informer(PODS)
-    scheduler = Scheduler(manager.client, pods.lister, manager.recorder("default-scheduler"), pods_max)
+    pods, nodes = manager.informer(PODS), manager.informer(NODES)
+    scheduler = Scheduler(manager.client, pods.lister, nodes.lister, manager.recorder("default-scheduler"), pods_max)
     manager.add(Controller(name="scheduler", reconcile=scheduler.reconcile, watches=[Watch(pods, to_self)]))

@@ -30,12 +30,12 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Running,
     without_secrets,
 )
+from ctrlkit.fakes.cluster.node.sandboxes import find, find_running
 from ctrlkit.fakes.cluster.node.streams import (
     ContainerLog,
     LogLine,
     carry,
     no_previous,
-    not_found,
     not_supported,
     pieces_of,
     selected,
@@ -173,17 +173,17 @@ class InProcessRuntime:
 
     def state(self, container: ContainerId) -> ContainerState | None:
         """See Runtime.state."""
-        found = self._find(container)
+        found = find(self._sandboxes, container)
         return found.state if found else None
 
     def program(self, container: ContainerId) -> InProcessProgram | None:
         """Return the program of a container that was started."""
-        found = self._find(container)
+        found = find(self._sandboxes, container)
         return found.program if found else None
 
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
         """See Runtime.probe."""
-        found = self._find(container)
+        found = find(self._sandboxes, container)
         if found is None or not isinstance(found.state, Running):
             return ProbeResult(ok=False, output="the container does not run")
         try:
@@ -194,7 +194,7 @@ class InProcessRuntime:
 
     async def logs(self, pod: PodRef, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """See PodRuntime.logs: what the program wrote to a ContainerLog of its own; nothing if it has none."""
-        found = self._find(ContainerId(pod.uid, container))
+        found = find(self._sandboxes, ContainerId(pod.uid, container))
         if found is None:
             raise waiting(pod, container)
         if options.previous and found.previous is None:
@@ -208,14 +208,14 @@ class InProcessRuntime:
 
     async def exec(self, pod: PodRef, container: str, command: tuple[str, ...], streams: Streams) -> int:
         """See PodRuntime.exec: only programs that run commands have it."""
-        found = self._running(pod, container)
+        found = find_running(self._sandboxes, pod, container)
         if not isinstance(found.program, RunsCommands):
             raise not_supported(f"a command in a container of the image {found.spec.image}")
         return await found.program.exec(command, streams)
 
     async def attach(self, pod: PodRef, container: str, streams: Streams) -> int:
         """See PodRuntime.attach: shows what the program writes from now on."""
-        found = self._running(pod, container)
+        found = find_running(self._sandboxes, pod, container)
         log = found.log or ContainerLog()
         lines = pieces_of(log.follow(len(log.lines)), LogOptions(), found.spec.secrets)
         showing = asyncio.create_task(_show(lines, streams), name=f"attached to {container}")
@@ -237,7 +237,7 @@ class InProcessRuntime:
 
     async def stop(self, container: ContainerId, *, grace_s: float) -> None:
         """See Runtime.stop; to force a program is to cancel it again and to leave it."""
-        found = self._find(container)
+        found = find(self._sandboxes, container)
         if found is not None:
             await _end(found.task, grace_s)
 
@@ -263,16 +263,6 @@ class InProcessRuntime:
             container.log.close()
         for callback in self._callbacks:
             callback(container.spec.id)
-
-    def _running(self, pod: PodRef, container: str) -> _Container:
-        found = self._find(ContainerId(pod.uid, container))
-        if found is None or not isinstance(found.state, Running):
-            raise not_found(container)
-        return found
-
-    def _find(self, container: ContainerId) -> _Container | None:
-        sandbox = self._sandboxes.get(container.pod_uid)
-        return sandbox.containers.get(container.name) if sandbox else None
 
 
 async def _lines(there: Sequence[LogLine], more: AsyncIterator[LogLine] | None) -> AsyncIterator[LogLine]:

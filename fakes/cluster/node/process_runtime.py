@@ -41,11 +41,11 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Running,
     without_secrets,
 )
+from ctrlkit.fakes.cluster.node.sandboxes import find, find_running
 from ctrlkit.fakes.cluster.node.streams import (
     LogLine,
     carry,
     no_previous,
-    not_found,
     not_supported,
     pieces_of,
     pump,
@@ -168,12 +168,12 @@ class ProcessRuntime:
 
     def state(self, container: ContainerId) -> ContainerState | None:
         """See Runtime.state."""
-        found = self._find(container)
+        found = find(self._sandboxes, container)
         return found.state if found else None
 
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
         """See Runtime.probe."""
-        found = self._find(container)
+        found = find(self._sandboxes, container)
         if found is None or not isinstance(found.state, Running):
             return ProbeResult(ok=False, output="the container does not run")
         if not isinstance(action, Exec):
@@ -197,7 +197,7 @@ class ProcessRuntime:
 
     async def logs(self, pod: PodRef, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """See PodRuntime.logs: what the process wrote, without the times of its lines."""
-        found = self._find(ContainerId(pod.uid, container))
+        found = find(self._sandboxes, ContainerId(pod.uid, container))
         if found is None:
             raise waiting(pod, container)
         if options.timestamps or options.since is not None:
@@ -210,7 +210,7 @@ class ProcessRuntime:
 
     async def exec(self, pod: PodRef, container: str, command: tuple[str, ...], streams: Streams) -> int:
         """See PodRuntime.exec: a command that the image declares, without a terminal."""
-        found = self._running(pod, container)
+        found = find_running(self._sandboxes, pod, container)
         if streams.tty:
             raise not_supported("a terminal")
         try:
@@ -237,7 +237,7 @@ class ProcessRuntime:
 
     async def attach(self, pod: PodRef, container: str, streams: Streams) -> int:
         """See PodRuntime.attach: shows what the process writes from now on; it has no stdin."""
-        found = self._running(pod, container)
+        found = find_running(self._sandboxes, pod, container)
         if streams.stdin is not None or streams.tty:
             raise not_supported("the stdin of a container")
         async for piece in pieces_of(
@@ -255,7 +255,7 @@ class ProcessRuntime:
 
     async def stop(self, container: ContainerId, *, grace_s: float) -> None:
         """See Runtime.stop: SIGTERM to the program, SIGKILL to its whole group after the grace period."""
-        found = self._find(container)
+        found = find(self._sandboxes, container)
         if found is not None:
             await self._stop(found, grace_s)
 
@@ -292,16 +292,6 @@ class ProcessRuntime:
         )
         for callback in self._callbacks:
             callback(container.spec.id)
-
-    def _running(self, pod: PodRef, container: str) -> _Container:
-        found = self._find(ContainerId(pod.uid, container))
-        if found is None or not isinstance(found.state, Running):
-            raise not_found(container)
-        return found
-
-    def _find(self, container: ContainerId) -> _Container | None:
-        sandbox = self._sandboxes.get(container.pod_uid)
-        return sandbox.containers.get(container.name) if sandbox else None
 
     def _containers(self) -> list[_Container]:
         return [container for sandbox in self._sandboxes.values() for container in sandbox.containers.values()]

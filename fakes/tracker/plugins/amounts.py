@@ -1,9 +1,10 @@
-"""Amounts of resources by name: sums, largest values and comparisons, with the quantities' own formats."""
+"""Amounts of resources by name: sums and comparisons, with the quantities' own formats."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import is_of_pods, of_containers
 from ctrlkit.fakes.tracker.kinds.strategy import Object
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.schema.quantities import canonical, quantity_value, total
@@ -23,12 +24,6 @@ def added(*parts: Amounts) -> dict[str, str]:
     return {name: total(part[name] for part in parts if name in part) for name in names}
 
 
-def largest(*parts: Amounts) -> dict[str, str]:
-    """Return the largest amount of each resource."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    return {name: max((part[name] for part in parts if name in part), key=quantity_value) for name in names}
-
-
 def grown(now: Amounts, before: Amounts) -> dict[str, str]:
     """Return by how much amounts have grown; what has not is left out."""
     found = {name: quantity_value(size) - quantity_value(before.get(name, "0")) for name, size in now.items()}
@@ -36,28 +31,9 @@ def grown(now: Amounts, before: Amounts) -> dict[str, str]:
 
 
 def of_pod(spec: Object, kind: str) -> dict[str, str]:
-    """
-    Return what a pod asks for: its `requests` or `limits`.
-
-    Containers run side by side, and so do init containers that are restarted; the others run one after another before.
-    """
-    running = [section(section(one, "resources"), kind) for one in spec.get("containers") or ()]
-    sidecars: list[Amounts] = []
-    first: list[Amounts] = []
-    for one in spec.get("initContainers") or ():
-        asked = section(section(one, "resources"), kind)
-        if one.get("restartPolicy") == "Always":
-            sidecars.append(asked)
-            first.append(added(*sidecars))
-        else:
-            first.append(added(asked, *sidecars))
-    whole = largest(added(*running, *sidecars), *first)
+    """Return what a pod asks for, its `requests` or `limits`: what it says for itself goes before its containers'."""
     own = section(section(spec, "resources"), kind)
-    return {**whole, **{name: size for name, size in own.items() if _is_of_pods(name)}}
-
-
-def _is_of_pods(name: str) -> bool:
-    return name in ("cpu", "memory") or name.startswith("hugepages-")
+    return {**of_containers(spec, kind), **{name: size for name, size in own.items() if is_of_pods(name)}}
 
 
 def shown(amounts: Amounts, names: Iterable[str]) -> str:

@@ -20,13 +20,9 @@ def _report() -> Iterator[Plain]:
 
 
 def _cells(status: Object, _now: datetime) -> list[Any]:
-    (health,) = (one for one in status["conditions"] if one["type"] == "Healthy")
-    return [
-        name_of(status),
-        _WORDS.get(health["status"], "Unknown"),
-        health.get("message", ""),
-        health.get("error", ""),
-    ]
+    health: Object = next((one for one in status.get("conditions") or () if one["type"] == "Healthy"), {})
+    shown = _WORDS.get(health.get("status", ""), "Unknown")
+    return [name_of(status), shown, health.get("message", ""), health.get("error", "")]
 
 
 COMPONENT_STATUSES = Strategy(report=_report, deprecated="v1 ComponentStatus is deprecated in v1.19+", cells=_cells)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
+from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.quantities import added, quantity_value, rounded_up
@@ -67,7 +68,7 @@ def container_name_causes(name: str, path: str) -> Iterator[Cause]:
 def _pod_name_causes(name: str, path: str) -> Iterator[Cause]:
     found = list(_name_causes(name, path))
     yield from found
-    if not found and not _is_of_pods(name):
+    if not found and not is_of_pods(name):
         yield Cause.unsupported(path, name, ("cpu", _HUGE_PAGES, "memory"))
 
 
@@ -80,7 +81,8 @@ def is_extended(name: str) -> bool:
     return not _is_native(name) and not name.startswith("requests.") and not formats.label_key(f"requests.{name}")
 
 
-def _is_of_pods(name: str) -> bool:
+def is_of_pods(name: str) -> bool:
+    """Whether a whole pod may ask for a resource, and not its containers alone."""
     return name in _OF_PODS or name.startswith(_HUGE_PAGES)
 
 
@@ -198,7 +200,7 @@ def pod_resource_causes(spec: Object, path: str, claims: Collection[str]) -> Ite
     yield from resource_causes(resources, here, claims, name_rule=_pod_name_causes)
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
     for part, whole, names in (("requests", requests, requests), ("limits", limits, _huge(limits))):
-        for name, sum_ in total(spec, part).items():
+        for name, sum_ in of_containers(spec, part).items():
             if name in names and quantity_value(sum_) > quantity_value(whole[name]):
                 text = f"must be greater than or equal to aggregate container {part} of {sum_}"
                 yield Cause.wrong(f"{here}.{part}[{name}]", whole[name], text)
@@ -219,22 +221,22 @@ def fill_in_pod_resources(spec: Plain) -> None:
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     if not limits and not requests:
         return
-    for name, amount in total(spec, "limits").items():
+    for name, amount in of_containers(spec, "limits").items():
         if name.startswith(_HUGE_PAGES) and name not in requests:
             limits.setdefault(name, amount)
     if limits:
         resources["limits"] = limits
-        for name, amount in total(spec, "requests").items():
-            if _is_of_pods(name) and _overcommits(name):
+        for name, amount in of_containers(spec, "requests").items():
+            if is_of_pods(name) and _overcommits(name):
                 requests.setdefault(name, amount)
         for name in limits:
-            if _is_of_pods(name):
+            if is_of_pods(name):
                 requests.setdefault(name, limits[name])
         if requests:
             resources["requests"] = requests
 
 
-def total(spec: Object, part: str) -> dict[str, str]:
+def of_containers(spec: Object, part: str) -> dict[str, str]:
     """
     Return what all containers of a pod need together; `part` is requests or limits.
 
@@ -242,11 +244,11 @@ def total(spec: Object, part: str) -> dict[str, str]:
     """
     sums: dict[str, str] = {}
     for container in spec.get("containers") or ():
-        _add(sums, container["resources"].get(part) or {})
+        _add(sums, section(section(container, "resources"), part))
     sidecars: dict[str, str] = {}
     most: dict[str, str] = {}
     for container in spec.get("initContainers") or ():
-        amounts = container["resources"].get(part) or {}
+        amounts = section(section(container, "resources"), part)
         if container.get("restartPolicy") == "Always":
             _add(sums, amounts)
             _add(sidecars, amounts)

@@ -7,10 +7,11 @@ from typing import Any
 from ctrlkit.controller import Controller
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes.cluster.loops.scheduler import BINDINGS, add_scheduler
+from ctrlkit.fakes.cluster.node.node import NODE
 from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, MergePatch, Options
-from ctrlkit.model.kinds import EVENTS, PODS
+from ctrlkit.model.kinds import EVENTS, NODES, PODS
 
 
 def a_pod(name: str) -> dict[str, Any]:
@@ -68,3 +69,21 @@ async def test_pods_beyond_the_nodes_room_wait_until_others_have_ended() -> None
         world.tracker.patch(PODS, "default/b", MergePatch({"status": {"phase": "Succeeded"}}), subresource="status")
         await world.advance("6s")
         assert bound() == ["b", "c", "d"]
+
+
+async def test_a_pod_that_asks_for_another_node_waits_until_the_node_fits() -> None:
+    """Its nodeSelector is compared with the node's labels, as they are whenever it is looked at again."""
+    async with World() as world:
+        world.manage(scheduler)
+        world.tracker.create(NODES, {"metadata": {"name": NODE, "labels": {"disk": "slow"}}})
+        pod = a_pod("a")
+        pod["spec"]["nodeSelector"] = {"disk": "fast"}
+        world.tracker.create(PODS, pod)
+        await world.settle()
+        assert world.tracker.get(PODS, "default/a").at("spec.nodeName") is None
+        (event,) = world.tracker.list(EVENTS)
+        told = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+        assert (event["reason"], event.at("message")) == ("FailedScheduling", told)
+        world.tracker.patch(NODES, NODE, MergePatch({"metadata": {"labels": {"disk": "fast"}}}))
+        await world.advance("5s")
+        assert world.tracker.get(PODS, "default/a").at("spec.nodeName") == NODE
