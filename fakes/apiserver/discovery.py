@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
 from ctrlkit.fakes.releases import SubresourceFacts
 from ctrlkit.fakes.tracker import Registry, Strategy
+from ctrlkit.fakes.tracker.kinds.definitions.forms import version_rank
 
 _CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 _CUSTOM_SUBRESOURCE_VERBS = ("get", "patch", "update")
@@ -89,20 +89,6 @@ def aggregated(registry: Registry, *, core: bool) -> dict[str, Any]:
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
 
 
-def version_rank(version: str) -> tuple[int, int, int, str]:
-    """
-    Return a sort key for API versions: stable before beta before alpha, then the higher number.
-
-    >>> sorted(["v1alpha1", "v1", "v2beta1", "v2", "mine"], key=version_rank)
-    ['v2', 'v1', 'v2beta1', 'v1alpha1', 'mine']
-    """
-    found = re.fullmatch(r"v(?P<major>\d+)((?P<stage>alpha|beta)(?P<minor>\d+))?", version)
-    if not found:
-        return (3, 0, 0, version)
-    stage = {None: 0, "beta": 1, "alpha": 2}[found["stage"]]
-    return (stage, -int(found["major"]), -int(found["minor"] or 0), version)
-
-
 def _by_group(registry: Registry) -> Iterator[tuple[str, list[Strategy]]]:
     """Yield the groups: those of the release in its order, then the others by name."""
     groups: dict[str, list[Strategy]] = {}
@@ -179,7 +165,8 @@ def storage_hash(kind: Strategy) -> str:
     """Return the word for the version in which a kind is stored; "" for one that is not stored."""
     if kind.facts:
         return kind.facts.storage_hash
-    stored = f"{kind.resource.group}/{kind.resource.version}/{kind.resource.kind}"
+    version = kind.forms.stored_as if kind.forms is not None else kind.resource.version
+    stored = f"{kind.resource.group}/{version}/{kind.resource.kind}"
     return base64.b64encode(hashlib.sha256(stored.encode()).digest()[:8]).decode()
 
 

@@ -221,7 +221,7 @@ def read_action(request: web.BaseRequest, body: bytes | None, target: Target) ->
     action = to_action(request.method, path, query, headers, body, resolve)
     action = replace(action, name=name) if name else action
     check_options(action, url.query, body, content_type_of(request))
-    if action.subresource and action.subresource not in served.subresources:
+    if action.subresource and action.subresource not in served.subresources and not served.custom:
         raise unknown_resource()
     return _with_manager(action, request.headers.get("User-Agent", ""))
 

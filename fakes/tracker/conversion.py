@@ -8,7 +8,7 @@ A `Conversion` stands in the Strategy of a form that is not stored. Whoever read
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ctrlkit.fakes.tracker.store import Change, Collection, Stored, Waker, encode_tail
 from ctrlkit.model import AnyResource, ObjectKey
@@ -35,10 +35,18 @@ class Conversion(NamedTuple):
         return Stored(stored.key, stored.version, encode_tail(self.show(stored.plain)))
 
 
+class Shows(Protocol):
+    """Shows stored objects in another form."""
+
+    def shown(self, stored: Stored) -> Stored:
+        """Convert a stored object."""
+        ...
+
+
 class ConvertedCollection:
     """A collection as one of its other forms shows it; places and versions are those of the collection."""
 
-    def __init__(self, collection: Collection, conversion: Conversion) -> None:
+    def __init__(self, collection: Collection, conversion: Shows) -> None:
         self._collection = collection
         self._conversion = conversion
 

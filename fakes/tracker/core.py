@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctrlkit.fakes.tracker.conversion import ConvertedCollection
+from ctrlkit.fakes.tracker.kinds.definitions.forms import View
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import not_found, unknown_resource
@@ -44,6 +45,9 @@ class Core:
 
     def collection(self, served: Strategy) -> Collection | ConvertedCollection:
         """Return the objects of a kind, in the form that the strategy serves."""
+        forms, version = served.forms, served.resource.version
+        if forms is not None and not forms.is_as_stored(version):
+            return ConvertedCollection(self.store.collection(served.resource.identity), View(forms, version))
         if served.conversion is None:
             return self.store.collection(served.resource.identity)
         return ConvertedCollection(self.store.collection(served.conversion.stored.identity), served.conversion)
@@ -65,15 +69,28 @@ class Core:
         if conversion is not None:
             stored_form = self.served(conversion.stored)
             return conversion.shown(self.write(stored_form, key, conversion.store(plain), dry_run=dry_run))
-        before = self.find(served, key)
         if served.custom:
-            plain = untyped(plain)
+            return self._write_custom(served, key, untyped(plain), dry_run=dry_run)
+        before = self.find(served, key)
         if dry_run:
             return Stored(key, before.version if before else 0, encode_tail(plain))
         follow = served.writing(self, before, plain)
         stored = self.store.write(served.resource.identity, key, plain)
         follow()
         return stored
+
+    def _write_custom(self, served: Strategy, key: ObjectKey, plain: Mapping[str, Any], *, dry_run: bool) -> Stored:
+        """Store a custom object as the version that its kind is stored as; nothing if that changes nothing."""
+        identity, forms, version = served.resource.identity, served.forms, served.resource.version
+        plain = plain if forms is None else forms.stored(plain, version)
+        before = self.store.collection(identity).find(key)
+        if dry_run:
+            stored = Stored(key, before.version if before else 0, encode_tail(plain))
+            return stored if forms is None else Stored(key, stored.version, encode_tail(forms.read(plain, version)))
+        if before is not None and forms is not None and forms.is_same(before, plain):
+            return forms.shown(before, version)
+        stored = self.store.write(identity, key, plain)
+        return stored if forms is None else forms.shown(stored, version)
 
     def remove(self, served: Strategy, key: ObjectKey, *, dry_run: bool = False) -> None:
         """Remove an object, which must be there."""

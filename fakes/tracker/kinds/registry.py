@@ -9,6 +9,7 @@ from typing import Any
 
 from ctrlkit.fakes.releases import NEWEST, KindFacts, release
 from ctrlkit.fakes.tracker.kinds.definitions.definitions import custom_kind
+from ctrlkit.fakes.tracker.kinds.definitions.forms import Forms
 from ctrlkit.fakes.tracker.kinds.selectable import SELECTABLE, selected
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.schema.types import types_of
@@ -109,6 +110,8 @@ class Registry:
         self._by_path: dict[tuple[str, str, str], Strategy | KindFacts] = {}
         self._versions: Counter[tuple[str, str]] = Counter()
         self._by_kind: dict[tuple[str, str], tuple[str, str, str]] = {}
+        self.custom_forms: dict[Identity, Forms] = {}
+        """How the objects of custom kinds are stored and shown, by group and plural."""
         self.release: str = release_name
         """The Kubernetes release that is served, such as "1.36"."""
         for facts in release(release_name).kinds:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ctrlkit.fakes.releases import KindFacts
 from ctrlkit.fakes.tracker.conversion import Conversion
 from ctrlkit.fakes.tracker.kinds import deletion
+from ctrlkit.fakes.tracker.kinds.definitions.forms import Forms
 from ctrlkit.fakes.tracker.kinds.tables import Cells
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
@@ -121,6 +122,8 @@ class Strategy:
     # A custom kind.
     custom: bool = False
     schema: CustomSchema | None = None
+    forms: Forms | None = None
+    """How its objects are stored, and shown at each version; None for a kind without a definition."""
 
     # What is made of an object, in the order of the calls.
     defaults: Callable[[Plain], None] = _nothing

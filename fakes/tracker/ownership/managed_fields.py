@@ -107,12 +107,10 @@ def of_update(
     sent = (body.get("metadata") or {}).get("managedFields")
     if sent and sent != entries and not action.subresource:
         entries = () if sent == [{}] else read(sent) or entries
-    if (
-        action.subresource
-        and served.schema is not None
-        and any(problems(served.schema.complete(body)[0], node_of(served)))
-    ):
-        return ()  # a server cannot compare what does not fit the types, and forgets who owns what
+    if served.schema is not None:
+        theirs = served.schema.complete(body)[0] if action.subresource else plain
+        if (action.subresource and any(problems(theirs, node_of(served)))) or misfit(served, entries, theirs):
+            return ()  # a server cannot compare what does not fit the types, and forgets who owns what
     if not entries:
         return ()  # once reset, or never begun, this is noted no more until somebody applies
     changed, removed = _change(served, action.subresource, current.plain, plain)
@@ -120,6 +118,22 @@ def of_update(
         return entries
     entries = tuple(one for one in entries if _is_of_group(served, one))
     return after_update(entries, _update_entry(served, action, changed, now()), removed)
+
+
+def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
+    """
+    What keeps an object from being compared in the words of an entry at another version; "" if nothing does.
+
+    A server converts it for that, but prunes nothing.
+    """
+    forms, version = served.forms, served.resource.version
+    versions = {str(entry.get("apiVersion", "")).rpartition("/")[2] for entry in entries} - {version}
+    for other in sorted(versions) if forms is not None else ():
+        if forms is not None and other in forms.schemas:
+            converted = forms.convert(plain, version, other)
+            for problem in problems(converted, forms.schemas[other].node):
+                return problem
+    return ""
 
 
 def _is_of_group(served: Strategy, entry: Entry) -> bool:

@@ -73,6 +73,11 @@ class CustomSchema:
         completed: dict[str, Any] = self.structural.complete(dict(plain), "", unknown)
         return completed, sorted(unknown)
 
+    def pruned(self, plain: Object) -> dict[str, Any]:
+        """Prune an object only."""
+        pruned: dict[str, Any] = self.structural.pruned(dict(plain), "", [])
+        return pruned
+
     def value_causes(self, plain: Object, old: Object | None = None) -> list[Cause]:
         """Return a cause for each rule about values that an object breaks, but for values that `old` has too."""
         return self._rules.ratcheted(plain, "", self._correlated(plain, old)).named()

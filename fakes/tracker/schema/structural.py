@@ -84,7 +84,11 @@ class Structural:
 
     def complete(self, value: Any, path: str, unknown: list[str]) -> Any:
         """Return a value pruned and with its defaults; add the paths of unknown fields."""
-        return self._filled(self._pruned(value, path, unknown, keeps=self.preserves))
+        return self._filled(self.pruned(value, path, unknown))
+
+    def pruned(self, value: Any, path: str, unknown: list[str]) -> Any:
+        """Return a value pruned only."""
+        return self._pruned(value, path, unknown, keeps=self.preserves)
 
     # ---- pruning -----------------------------------------------------------------------------------------------------
 

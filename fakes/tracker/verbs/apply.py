@@ -17,6 +17,7 @@ from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, difference, inte
 from ctrlkit.fakes.tracker.ownership.managed_fields import (
     before_first_apply,
     check_conflicts,
+    misfit,
     node_of,
     now,
     ownable,
@@ -75,6 +76,10 @@ def _apply_to(core: Core, served: Strategy, action: Action, current: Stored) -> 
     if before:
         others = [entry["fieldsV1"] for entry in entries if entry is not before]
         merged = _pruned(merged, before["fieldsV1"], [fields, *others], node)
+    if problem := misfit(served, entries, live):
+        raise plain_failure(f"failed to convert old object: {problem}")
+    if problem := misfit(served, entries, merged):
+        raise plain_failure(f"failed to convert new object: {problem}")
     changed, removed = (writable(served, subresource, part) for part in compare(live, merged, node))
     check_conflicts(action, entries, mine, changed, lambda: allowed_conflicts(served, action, live, node))
     time = now() if merged != live else before.get("time", "") if before else ""

@@ -19,6 +19,7 @@ from ctrlkit.fakes.tracker.refusals import (
     method_not_allowed,
     no_watch,
     not_an_object,
+    not_found,
     unknown_resource,
     unreadable_patch,
     unsupported_media_type,
@@ -89,8 +90,10 @@ def checked(core: Core, action: Action) -> Strategy:
     """Return the kind of an Action. Errors: NotFound or MethodNotAllowed if the call is not served."""
     served = core.served(action.resource)
     subresource = action.subresource
+    if served.custom and served.deprecated:
+        notice(served.deprecated)
     if subresource and subresource not in served.subresources:
-        raise unknown_resource()
+        raise not_found(served.resource, action.name) if served.custom else unknown_resource()
     watches_report = served.report is not None and action.verb is Verb.WATCH
     if not watches_report and not served.supports(action.verb, subresource):
         raise method_not_allowed()

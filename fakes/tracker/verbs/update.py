@@ -90,7 +90,7 @@ def replace(
         owners = managed_fields.of_update(served, action, current, body, plain)
     managed_fields.settle(plain, current.plain, owners)
     admit(core, attributes, plain)
-    if plain == current.plain:
+    if plain == current.plain and (served.forms is None or served.forms.is_new(current)):
         return current
     dry_run = action.options.dry_run
     if is_finished(served, plain):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker.kinds.definitions.forms import Era, Forms, deprecation
 from ctrlkit.fakes.tracker.kinds.definitions.naming import ESTABLISHED, TERMINATING, next_status, with_condition
 from ctrlkit.fakes.tracker.kinds.definitions.objects import ObjectRules
 from ctrlkit.fakes.tracker.kinds.definitions.rules import definition_causes, is_true, status_causes
@@ -17,7 +18,6 @@ from ctrlkit.fakes.tracker.schema.custom import CustomSchema
 from ctrlkit.fakes.tracker.store import Identity, Store, Stored
 from ctrlkit.model import (
     Action,
-    AnyResource,
     ObjectKey,
     Options,
     Resource,
@@ -85,7 +85,7 @@ def is_established(conditions: Iterable[Object]) -> bool:
 
 
 def _writing(core: Core, before: Stored | None, after: Object) -> Callable[[], None]:
-    defined = _kinds_of(core.registry, after)
+    defined = _kinds_of(core.registry, core.store.version, after)
 
     def follow() -> None:
         _serve(core.store, core.registry, _identity_of(after), defined)
@@ -174,7 +174,7 @@ def _release(core: Core, name: str) -> None:
         _write_status(core, strategy, definition, status)  # what follows a write comes back here
         return
     if kind is not None and kind.custom:
-        for child in tuple(core.store.collection(identity).all()):
+        for child in tuple(core.collection(kind).within("")):
             if not child.metadata.get("deletionTimestamp"):
                 delete_object(core, kind, child, Options())
     definition = core.find(strategy, definition.key)  # gone with the last of its objects, if there were any
@@ -254,6 +254,8 @@ def _serve(store: Store, registry: Registry, identity: Identity, defined: Sequen
         store.open(identity)
     for served in defined:
         registry.register(served)
+        if served.forms is not None:
+            registry.custom_forms[identity] = served.forms
 
 
 def _stop_serving(store: Store, registry: Registry, plain: Object) -> None:
@@ -264,6 +266,7 @@ def _stop_serving(store: Store, registry: Registry, plain: Object) -> None:
     for served in registry.custom():
         if served.resource.identity == identity:
             registry.unregister(served.resource)
+    registry.custom_forms.pop(identity, None)
     store.drop(identity)
 
 
@@ -278,20 +281,23 @@ def _identity_of(plain: Object) -> Identity:
     return (plain["spec"]["group"], plain["spec"]["names"]["plural"])
 
 
-def _kinds_of(registry: Registry, plain: Object) -> list[Strategy]:
+def _kinds_of(registry: Registry, now: int, plain: Object) -> list[Strategy]:
     """Return a definition's kind at each served version; none if another kind has its names."""
-    return list(_custom_kinds(registry, plain)) if _serves(registry, plain) else []
+    if not _serves(registry, plain):
+        return []
+    return list(_custom_kinds(plain, _forms_of(registry, now, plain)))
 
 
-def _custom_kinds(registry: Registry, definition: Object) -> Iterator[Strategy]:
+def _custom_kinds(definition: Object, forms: Forms) -> Iterator[Strategy]:
     names = _accepted(definition)
     for version in served_versions(definition):
         subresources = version.get("subresources") or {}
         scale = subresources.get("scale")
-        resource = resource_at(definition, version["name"])
         yield custom_kind(
-            resource,
-            schema=_schema_of(registry, resource, version["schema"]["openAPIV3Schema"]),
+            resource_at(definition, version["name"]),
+            schema=forms.schemas[version["name"]],
+            forms=forms,
+            deprecated=deprecation(definition, version),
             singular=names["singular"],
             short_names=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
@@ -302,11 +308,16 @@ def _custom_kinds(registry: Registry, definition: Object) -> Iterator[Strategy]:
         )
 
 
-def _schema_of(registry: Registry, resource: AnyResource, openapi: Object) -> CustomSchema:
-    """Return a schema; one that is in use is kept, with what was compiled of it."""
-    served = registry.find(resource.group, resource.version, resource.plural)
-    known = served.schema if served is not None else None
-    return known if known is not None and known.openapi == openapi else CustomSchema(openapi)
+def _forms_of(registry: Registry, now: int, definition: Object) -> Forms:
+    """Return how a definition's objects are stored and shown; schemas in use are kept, with what they have compiled."""
+    known = registry.custom_forms.get(_identity_of(definition))
+    schemas: dict[str, CustomSchema] = {}
+    for version in definition["spec"]["versions"]:
+        name, openapi = version["name"], version["schema"]["openAPIV3Schema"]
+        had = known.schemas.get(name) if known is not None else None
+        schemas[name] = had if had is not None and had.openapi == openapi else CustomSchema(openapi)
+    stored_as = next(version["name"] for version in definition["spec"]["versions"] if version.get("storage"))
+    return Forms(schemas, (Era(-1, stored_as),)) if known is None else known.changed(schemas, stored_as, now)
 
 
 def served_versions(definition: Object) -> list[Object]:
