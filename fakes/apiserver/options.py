@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ctrlkit.errors import BadRequest
+from ctrlkit.fakes.tracker.ownership.managed_fields import manager_causes, validation_causes
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid_options, json_text, not_an_object
 from ctrlkit.fakes.tracker.schema.typed import json_type
 from ctrlkit.fakes.tracker.verbs.malformed import json_problem
@@ -52,9 +53,17 @@ def check_options(action: Action, query: Query, body: bytes | None, content_type
         dry_run = query.getall("dryRun", [])
     if any(one != "All" for one in dry_run):
         text = f'Unsupported value: {json_text(list(dry_run))}: supported values: "All"'
-        causes.append(Cause("dryRun", "FieldValueNotSupported", text))
+        cause = Cause("dryRun", "FieldValueNotSupported", text)
+        causes = [*causes, cause] if action.verb in _DELETES else [*_written_causes(action, cause)]
     if causes:
         raise invalid_options(kind, *causes)
+
+
+def _written_causes(action: Action, dry_run: Cause) -> Iterator[Cause]:
+    """Yield all that is wrong with the options of a write whose `dryRun` is wrong."""
+    yield from manager_causes(action)
+    yield dry_run
+    yield from validation_causes(action)
 
 
 def _in_query(query: Query) -> Mapping[str, Any]:
@@ -98,7 +107,7 @@ def check_delete_body(body: bytes, content_type: str) -> None:
             raise BadRequest(f"{_UNREADABLE} {found}")
     kind = given.get("kind") or "DeleteOptions"
     if kind != "DeleteOptions":
-        version = given.get("apiVersion") or "v1"
+        version = given.get("apiVersion") or "meta.k8s.io/v1"
         raise BadRequest(
             f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
         )

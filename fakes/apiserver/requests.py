@@ -20,7 +20,7 @@ from ctrlkit.fakes.apiserver.protobuf import ENVELOPES, Envelopes, Unreadable, e
 from ctrlkit.fakes.tracker import Registry, Strategy
 from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds.metadata import no_such_kind
-from ctrlkit.fakes.tracker.notices import notice
+from ctrlkit.fakes.tracker.notices import notice_if_read
 from ctrlkit.fakes.tracker.ownership.managed_fields import MANAGER_BYTES_MAX
 from ctrlkit.fakes.tracker.refusals import json_text, unknown_resource, unreadable_patch
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, check_levels, deeply
@@ -382,7 +382,7 @@ def check_duplicates(action: Action, body: bytes | None, content_type: str, serv
         raise _strict_refusal(action, f"{_STRICT}{', '.join(texts)}{also}")
     if strictness != "Ignore":
         for text in texts:
-            notice(text)
+            notice_if_read(text)
     is_merged = texts and action.verb is not Verb.PATCH and not served.custom
     return replace(action, body=_merged(json.loads(body, object_pairs_hook=_Pairs))) if is_merged else action
 
@@ -413,7 +413,7 @@ def _check_applied(body: bytes, strictness: str) -> None:
         found = "\n  ".join(["yaml: unmarshal errors:", *texts])
         raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {found}")
     for text in texts:
-        notice(text)
+        notice_if_read(text)
 
 
 def _strict_refusal(action: Action, text: str) -> ApiError:

@@ -66,7 +66,7 @@ from ctrlkit.fakes.files import write_private
 from ctrlkit.fakes.tracker import Registry
 from ctrlkit.fakes.tracker.callers import called_by
 from ctrlkit.fakes.tracker.notices import noticed
-from ctrlkit.fakes.tracker.refusals import internal_error, is_unreadable
+from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.schema.depth import deeply
 from ctrlkit.fakes.tracker.verbs.serve import Made
 from ctrlkit.model import Action, AnyResource, Transport, Verb
@@ -259,8 +259,9 @@ class ApiServer:
                 document_answer(document, status=status, content_type=representation.content_type), texts
             )
         except ApiError as error:
-            said = [text for text in texts if _is_kept(text, target.served.deprecated, error)]
-            return with_warnings(status_answer(error, _accept(request), allow=target.methods), said)
+            if target.served.deprecated and error.code not in (405, 415):  # these come from before a kind is looked at
+                texts = list(dict.fromkeys((target.served.deprecated, *texts)))
+            return with_warnings(status_answer(error, _accept(request), allow=target.methods), texts)
 
     async def _open(self, request: web.BaseRequest, action: Action) -> web.StreamResponse:
         """Send a text or carry a connection until the transport ends it, the client leaves, or the server stops."""
@@ -314,11 +315,6 @@ class ApiServer:
     def _end_watches(self) -> None:
         for watch in self._watches:
             watch.reschedule(clock.monotonic())
-
-
-def _is_kept(text: str, deprecated: str, error: ApiError) -> bool:
-    """Whether a refusal says it too: of the kind always, of the body if that could be read."""
-    return text == deprecated or not is_unreadable(error)
 
 
 def _accept(request: web.BaseRequest) -> str:

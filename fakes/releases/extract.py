@@ -14,7 +14,8 @@ A field of a type is a word and attributes. The word is `s` text, `b` bool, `i32
 it a list, with `{}` a map. `!` behind it says that the server always sends the field, `*` that it tells an empty value
 from none; with both a missing one is sent as null. Attributes: `merge=KEY` (a list under a strategic merge patch, by a
 key, or as a set), `retain` (`$retainKeys` is used), `keys=A,B`, `set` and `atomic` (under server-side apply),
-`required`, `enum=A|B`, `default=JSON`, `go=NAME` (the field's type in Go, where the word does not tell).
+`required`, `enum=A|B`, `default=JSON`, `go=NAME` (the field's type in Go, where the word does not tell), `in=NAME` (the
+embedded structs that the field is in).
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ _GO_NAMES = {
     "s": "string", "b": "bool", "i32": "int32", "i64": "int64", "n": "float64", "y": "[]uint8",
     "q": "resource.Quantity", "t": "v1.Time", "u": "v1.MicroTime", "x": "intstr.IntOrString",
 }  # fmt: skip
+_EVERYWHERE = "TypeMeta"
+"""The struct of `kind` and `apiVersion`, which is embedded in the type of each kind."""
 _BARE = ("io.k8s.api.core.v1.", "io.k8s.apimachinery.pkg.apis.meta.v1.")
 """Packages whose types have the names they have in Go; a type of the same name elsewhere has its group before it."""
 
@@ -87,6 +90,8 @@ class _Types:
             attributes.append(f"default={json.dumps(node['default'], separators=(',', ':'))}")
         if fact and fact["go"] != self._go_name(word):
             attributes.append(f"go={fact['go']}")
+        if fact and fact.get("in", _EVERYWHERE) != _EVERYWHERE:
+            attributes.append(f"in={fact['in']}")
         return " ".join([word + mark, *attributes])
 
     def _word(self, node: Mapping[str, Any]) -> str:

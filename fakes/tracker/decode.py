@@ -14,22 +14,14 @@ from typing import Any
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.kinds.definitions.embedded import coerce
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.notices import notice
-from ctrlkit.fakes.tracker.refusals import (
-    Cause,
-    bad_request,
-    invalid_options,
-    json_text,
-    plain_failure,
-    unreadable_patch,
-)
+from ctrlkit.fakes.tracker.notices import body_was_read, notice
+from ctrlkit.fakes.tracker.refusals import bad_request, json_text, plain_failure, unreadable_patch
 from ctrlkit.fakes.tracker.schema import typed
 from ctrlkit.fakes.tracker.schema.depth import encode
 from ctrlkit.fakes.tracker.schema.go_text import go_text
 from ctrlkit.model import Action, PatchType, Verb
 
 Plain = dict[str, Any]
-_STRICTNESS = ("", "Ignore", "Strict", "Warn")
 _TOLD_MAX = 100
 _NOT_STORED = ("kind", "apiVersion")
 NOTHING_KNOWN: Mapping[str, Any] = {}
@@ -61,7 +53,6 @@ def decode(
             A custom object is pruned and completed by its schema.
     Errors  BadRequest, or Invalid for a patch, where a value does not fit or an unknown field is refused.
     """
-    _check_option(action)
     plain = {name: value for name, value in body.items() if name not in _NOT_STORED}
     try:
         kept, unknown = (
@@ -73,7 +64,8 @@ def decode(
         if action.patch_type is PatchType.APPLY and not served.custom:
             raise _not_applicable(served, body, error.converted) from None
         is_converted = action.patch_type is PatchType.STRATEGIC
-        raise _refusal(served, action, error.converted if is_converted else str(error), body, known) from None
+        raise refusal(served, action, error.converted if is_converted else str(error), body, known) from None
+    body_was_read()
     if unknown:
         tell_unknown(served, action, unknown, body, known)
     owners = kept["metadata"].get("ownerReferences") or ()
@@ -122,13 +114,6 @@ def _read_custom(served: Strategy, plain: Plain, known: Mapping[str, Any]) -> tu
     return completed, [*unknown, *pruned, *coerce(completed, served.schema.structural)]
 
 
-def _check_option(action: Action) -> None:
-    given = action.options.field_validation
-    if given not in _STRICTNESS:
-        cause = Cause.unsupported("fieldValidation", given, _STRICTNESS)
-        raise invalid_options(f"{action.verb.value.capitalize()}Options", cause)
-
-
 def tell_unknown(
     served: Strategy,
     action: Action,
@@ -140,17 +125,18 @@ def tell_unknown(
     texts = [f'unknown field "{path}"' for path in itertools.islice(paths, _TOLD_MAX)]
     match action.options.field_validation:
         case "Strict":
-            raise _refusal(served, action, f"strict decoding error: {', '.join(texts)}", body, known)
+            raise refusal(served, action, f"strict decoding error: {', '.join(texts)}", body, known)
         case "Ignore":
             return
     for text in texts:
         notice(text)
 
 
-def _refusal(
+def refusal(
     served: Strategy, action: Action, text: str, patched: Mapping[str, Any], known: Mapping[str, Any]
 ) -> ApiError:
-    if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY and action.subresource != "scale":
+    """The failure of a body, or of what a patch made of an object, that cannot be read; `text` says why."""
+    if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY:
         is_strategic = action.patch_type is PatchType.STRATEGIC
         if is_strategic:
             value = go_text(action.body)

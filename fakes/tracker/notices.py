@@ -5,15 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
-_texts: ContextVar[list[str] | None] = ContextVar("ctrlkit_notices", default=None)
+
+class _Notices(NamedTuple):
+    told: list[str]
+    withheld: list[str]
+
+
+_notices: ContextVar[_Notices | None] = ContextVar("ctrlkit_notices", default=None)
 
 
 def notice(text: str) -> None:
     """Add a warning to the answer, once, if somebody collects them."""
-    texts = _texts.get()
-    if texts is not None and text not in texts:
-        texts.append(text)
+    notices = _notices.get()
+    if notices is not None and text not in notices.told:
+        notices.told.append(text)
+
+
+def notice_if_read(text: str) -> None:
+    """Do the same once the body has been read; an answer that it does not fit its type has no such warning."""
+    notices = _notices.get()
+    if notices is not None:
+        notices.withheld.append(text)
+
+
+def body_was_read() -> None:
+    """Add the warnings that waited for this."""
+    notices = _notices.get()
+    if notices is not None and notices.withheld:
+        for text in notices.withheld:
+            notice(text)
+        notices.withheld.clear()
 
 
 @contextmanager
@@ -22,13 +45,15 @@ def noticed() -> Iterator[list[str]]:
     Collect the warnings that are given in this block and task.
 
     >>> with noticed() as texts:
+    ...     notice_if_read('duplicate field "data.a"')
     ...     notice('unknown field "bogus"')
     >>> texts
-    ['unknown field "bogus"']
+    ['unknown field "bogus"', 'duplicate field "data.a"']
     """
-    texts: list[str] = []
-    token = _texts.set(texts)
+    notices = _Notices([], [])
+    token = _notices.set(notices)
     try:
-        yield texts
+        yield notices.told
+        body_was_read()
     finally:
-        _texts.reset(token)
+        _notices.reset(token)

@@ -291,13 +291,6 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> UnsupportedMediaType:
     )
 
 
-def is_unreadable(error: ApiError) -> bool:
-    """Whether an error is the refusal of a body that is not of the kind's type, or of what a patch would make."""
-    fields = [cause.get("field") for cause in (error.details or {}).get("causes") or ()]
-    is_patch = error.code == 500 and str(error.message).startswith("failed to create typed patch object")
-    return error.code == 400 or is_patch or (error.code == 422 and fields in ([], ["patch"]))
-
-
 def patch_rejected() -> Invalid:
     """A JSON patch that cannot be carried out: a failed test, a missing path."""
     return Invalid("the server rejected our request due to an error in our request")

@@ -38,6 +38,7 @@ NAMES = (
     "ours_events",
     "ours_pods",
     "ours_protocol",
+    "ours_requests",
     "ours_small_kinds",
     "ours_workloads",
     "patch",

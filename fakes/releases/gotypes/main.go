@@ -26,6 +26,7 @@ type field struct {
 	OmitsZero bool   `json:"omitsZero,omitempty"`
 	Pointer   bool   `json:"pointer,omitempty"`
 	Kind      string `json:"kind"`
+	In        string `json:"in,omitempty"`
 }
 
 var found = map[string]map[string]field{}
@@ -44,10 +45,11 @@ func walk(t reflect.Type) {
 	}
 	fields := map[string]field{}
 	found[full(t)] = fields
-	collect(t, fields)
+	collect(t, fields, "")
 }
 
-func collect(t reflect.Type, fields map[string]field) {
+// In is the path of the embedded structs that a field is in, such as "RuleWithOperations.Rule".
+func collect(t reflect.Type, fields map[string]field, in string) {
 	for i := 0; i < t.NumField(); i++ {
 		one := t.Field(i)
 		tag, has := one.Tag.Lookup("json")
@@ -61,7 +63,11 @@ func collect(t reflect.Type, fields map[string]field) {
 				inner = inner.Elem()
 			}
 			if inner.Kind() == reflect.Struct {
-				collect(inner, fields)
+				path := inner.Name()
+				if in != "" {
+					path = in + "." + path
+				}
+				collect(inner, fields, path)
 			}
 			continue
 		}
@@ -79,6 +85,7 @@ func collect(t reflect.Type, fields map[string]field) {
 			OmitsZero: strings.Contains(options, "omitzero"),
 			Pointer:   pointer,
 			Kind:      typ.Kind().String(),
+			In:        in,
 		}
 		walk(typ)
 	}

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
@@ -141,14 +142,26 @@ def _client_causes(client: Object, path: str) -> Iterator[Cause]:
         if not 1 <= service["port"] <= 65535:
             text = "port is not valid: must be between 1 and 65535, inclusive"
             yield Cause.wrong(f"{path}.service.port", service["port"], text)
-    elif url is not None and not url.startswith("https://"):
-        scheme = url.partition("://")[0] if "://" in url else ""
-        text = (
-            f"'{scheme}' is not an allowed scheme, must be https"
-            if scheme
-            else "'https' is the only allowed URL scheme"
-        )
-        yield Cause.wrong(f"{path}.url", scheme or url, f"{text}; desired format: https://host[/path]")
+    elif url is not None:
+        yield from _url_causes(url, f"{path}.url")
+
+
+def _url_causes(url: str, path: str) -> Iterator[Cause]:
+    parts = urlsplit(url)
+    user = parts.netloc.rpartition("@")[0]
+    for is_wrong, value, text in (
+        (parts.scheme != "https", parts.scheme, "'https' is the only allowed URL scheme"),
+        (not parts.netloc.rpartition("@")[2], "", "host must be specified"),
+    ):
+        if is_wrong:
+            yield Cause.wrong(path, value, f"{text}; desired format: https://host[/path]")
+    for value, text in (
+        (user, "user information is not permitted in the URL"),
+        (parts.fragment, "fragments are not permitted in the URL"),
+        (parts.query, "query parameters are not permitted in the URL"),
+    ):
+        if value:
+            yield Cause.wrong(path, value, text)
 
 
 def _rule_causes(rule: Object, path: str) -> Iterator[Cause]:

@@ -41,7 +41,7 @@ def _causes(api_service: Object, old: Object | None) -> Iterator[Cause]:
         return
     group, version = spec.get("group") or "", spec.get("version") or ""
     wanted = f"{version}.{group}"
-    if name != wanted:
+    if name and name != wanted:
         yield Cause.wrong("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"')
     if group:
         complaints = formats.subdomain(group)
@@ -49,9 +49,7 @@ def _causes(api_service: Object, old: Object | None) -> Iterator[Cause]:
             yield Cause.wrong("spec.group", group, ",".join(complaints))
     elif version != "v1":
         yield Cause.required("spec.group", "only v1 may have an empty group and it better be legacy kube")
-    if not version:
-        yield Cause.required("spec.version")
-    elif complaints := formats.label_1035(version):
+    if complaints := formats.label_1035(version):
         yield Cause.wrong("spec.version", version, ",".join(complaints))
     for field, most in (("groupPriorityMinimum", 20_000), ("versionPriority", 1_000)):
         value = spec.get(field) or 0

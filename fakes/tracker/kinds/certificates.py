@@ -100,6 +100,8 @@ def _request_problem(encoded: str) -> str:
     try:
         request = x509.load_pem_x509_csr(block[0])
     except ValueError:
+        if not block[0].splitlines()[1:-1]:
+            return "asn1: syntax error: sequence truncated"
         return "asn1: structure error: tags don't match"
     return "" if request.is_signature_valid else "x509: signature verification failed"
 
@@ -211,6 +213,6 @@ SIGNING_REQUESTS = Strategy(
     keep_status=_keep_status,
     validate=_causes,
     validate_status=_status_causes,
-    parts={"approval": Part(_approved, _causes, keeps_metadata=False)},
+    parts={"approval": Part(_approved, _causes, keeps_metadata=False, resets=("spec", "status.certificate"))},
     cells=_cells,
 )

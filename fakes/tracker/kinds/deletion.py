@@ -23,19 +23,24 @@ Plain = dict[str, Any]
 def delete_object(core: Core, strategy: Strategy, stored: Stored, options: Options) -> tuple[Stored, bool]:
     """Delete an object; the default of `Strategy.delete`, which says what is returned."""
     meta = stored.metadata
-    if meta.get("deletionTimestamp") and not _is_shorter(meta, options):
+    if strategy.grace_s and meta.get("deletionTimestamp") and not _is_shorter(meta, options):
         return stored, True  # already on its way
-    finalizers = finalizers_after(meta, _policy(strategy, meta, options))
+    finalizers = finalizers_after(meta, _policy(strategy, meta, options) if strategy.has_dependents else "")
     if strategy.grace_s is None and not finalizers:
         core.remove(strategy, stored.key, dry_run=options.dry_run)
         return stored, strategy.deleted_is_shown
-    marked = _marked(stored.plain, strategy.grace_s(stored.plain, options) if strategy.grace_s else 0)
+    if meta.get("deletionTimestamp") and not strategy.grace_s:
+        marked = stored.plain
+    else:
+        marked = _marked(stored.plain, strategy.grace_s(stored.plain, options) if strategy.grace_s else 0)
     marked = marked | {"metadata": with_finalizers(marked["metadata"], finalizers)}
     return write_marked(core, strategy, stored, marked, options), True
 
 
 def write_marked(core: Core, strategy: Strategy, stored: Stored, marked: Plain, options: Options) -> Stored:
     """Store an object that was marked as deleted, and remove it if nothing holds it."""
+    if marked == stored.plain:
+        return stored
     written = core.write(strategy, stored.key, marked, dry_run=options.dry_run)
     if is_finished(strategy, marked):
         core.remove(strategy, stored.key, dry_run=options.dry_run)

@@ -22,6 +22,12 @@ _ONE_REQUEST = "exactly one of `exactly` or `firstAvailable` is required"
 _ONE_PLACE = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
 
 
+def _config_causes(configs: Sequence[Object], path: str) -> Iterator[Cause]:
+    for index, config in enumerate(configs):
+        if config.get("opaque") is None:
+            yield Cause.required(f"{path}[{index}].opaque")
+
+
 def _fill_in_devices(devices: Plain | None) -> None:
     for request in (devices or {}).get("requests") or ():
         exactly = request.get("exactly")
@@ -56,6 +62,7 @@ def _device_causes(devices: Object, path: str) -> Iterator[Cause]:
                 if wanted not in known:
                     text = "must be the name of a request in the claim or the name of a request and a subrequest "
                     yield Cause.wrong(f"{path}.{name}[{index}].requests[{place}]", wanted, text + "separated by '/'")
+    yield from _config_causes(devices.get("config") or (), f"{path}.config")
 
 
 def _request_causes(request: Object, path: str) -> Iterator[Cause]:
@@ -175,13 +182,16 @@ RESOURCE_CLAIM_TEMPLATES = Strategy(
 def _class_causes(device_class: Object, _old: object) -> Iterator[Cause]:
     spec = section(device_class, "spec")
     yield from _selector_causes(spec.get("selectors") or (), "spec.selectors")
+    yield from _config_causes(spec.get("config") or (), "spec.config")
     name = spec.get("extendedResourceName")
     if name is not None and ("/" not in name or formats.label_key(name)):
         text = "must be a valid extended resource name"
         yield Cause.wrong("spec.extendedResourceName", name, text)
 
 
-DEVICE_CLASSES = Strategy(generation=True, validate=_class_causes, cells=_plain_cells, deleted_is_shown=True)
+DEVICE_CLASSES = Strategy(
+    checks_base=False, generation=True, validate=_class_causes, cells=_plain_cells, deleted_is_shown=True
+)
 
 
 # ---- ResourceSlice --------------------------------------------------------------------------------------------------

@@ -20,11 +20,6 @@ def _validate(plain: Object, _old: object) -> Iterator[Cause]:
         yield Cause.wrong("spec.leaseTransitions", transitions, "must be greater than or equal to 0")
 
 
-def _keep_off(lease: Plain, old: Object) -> None:
-    if lease["spec"] is not old["spec"]:
-        _drop_strategy(lease)
-
-
 def _cells(lease: Object, now: datetime) -> list[Any]:
     return [name_of(lease), section(lease, "spec").get("holderIdentity") or "", age_of(lease, now)]
 
@@ -35,6 +30,4 @@ def _drop_strategy(lease: Plain) -> None:
         lease["spec"].pop(name, None)
 
 
-LEASES = Strategy(
-    blind_updates=False, creates_on_update=True, begin=_drop_strategy, keep=_keep_off, validate=_validate, cells=_cells
-)
+LEASES = Strategy(blind_updates=False, creates_on_update=True, drop=_drop_strategy, validate=_validate, cells=_cells)

@@ -124,7 +124,7 @@ def new_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
         found.append(Cause.required("metadata.name", "name or generateName is required"))
     else:
         found += Cause.all_wrong("metadata.name", name, strategy.name_rule(name))
-    return [*found, *metadata_causes(metadata), *_finalizer_causes(strategy, metadata)]
+    return [*found, *metadata_causes(metadata), *_finalizer_causes(strategy, metadata), *_generation_causes(metadata)]
 
 
 def update_causes(strategy: Strategy, metadata: Plain, current: Plain, subresource: str = "") -> list[Cause]:
@@ -182,8 +182,16 @@ _CHECKS: Mapping[str, _Checks] = {
 _STATUS_CHECKS: Mapping[str, _Checks] = dict.fromkeys(("PodDisruptionBudget", "CronJob"), _Checks(0, 0))
 
 
+def _generation_causes(metadata: Plain) -> list[Cause]:
+    generation = metadata.get("generation") or 0
+    text = "must be greater than or equal to 0"
+    return [Cause.wrong("metadata.generation", generation, text)] if generation < 0 else []
+
+
 def _base_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
     base = metadata.get("generateName") or ""
+    if not strategy.checks_base:
+        return Cause.all_wrong("metadata.generateName", base, formats.segment_start(base))
     whole = f"{base[:-1]}a" if base.endswith("-") and len(base) > 1 else base  # a dash may end it
     return Cause.all_wrong("metadata.generateName", base, strategy.name_rule(whole)) if base else []
 

@@ -17,6 +17,7 @@ from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.schema import formats
 
 _EVICTION_POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 _COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
@@ -64,6 +65,9 @@ def _cells(budget: Object, now: datetime) -> list[Any]:
 
 POD_DISRUPTION_BUDGETS = Strategy(
     blind_updates=False,
+    name_rule=formats.path_segment,
+    checks_metadata=False,
+    needs_known_finalizers=False,
     validate=_validate,
     validate_status=_validate_status,
     generation=True,

@@ -42,6 +42,8 @@ class Part(NamedTuple):
     """Yields a cause for each rule that the new object breaks, given the stored one."""
     keeps_metadata: bool = True
     """Whether the metadata stays as it is stored."""
+    resets: tuple[str, ...] = ()
+    """Paths of fields that nobody can own by a write of the part."""
 
 
 def _nothing(*_: object) -> None:
@@ -128,10 +130,14 @@ class Strategy:
     # What is made of an object, in the order of the calls.
     defaults: Callable[[Plain], None] = _nothing
     """Fills in fields, status and metadata apart."""
+    defaults_beside_spec: Callable[[Plain], None] = _nothing
+    """Fills in labels and the status of a changed object; for a new one `defaults` and `begin` do it."""
     takes_status: bool = False
     """Whether a new object keeps the status that its creator gives it."""
     first_status: Object | None = None
     """The status of a new object, if it differs from the empty status of its type."""
+    drop: Callable[[Plain], None] = _nothing
+    """Drops fields of features that are off; who wrote them owns them all the same."""
     begin: Callable[[Plain], None] = _nothing
     """Completes a new object."""
     keep: Callable[[Plain, Object], None] = _nothing
@@ -155,6 +161,12 @@ class Strategy:
     deprecated: str = ""
     """The warning that comes with each request for the kind, if its version is deprecated."""
     name_rule: Callable[[str], formats.Complaints] = formats.subdomain
+    checks_base: bool = True
+    """Whether the kind's rule for names holds for generateName too."""
+    generates_names: bool = True
+    """Whether a generateName is completed; if not, it is the name."""
+    checks_metadata: bool = True
+    """Whether the kind has rules for metadata; if not, a server looks at it when all else is right."""
     needs_known_finalizers: bool = True
     """Whether finalizers without a domain are refused, unless they are Kubernetes' own."""
     generation: bool = False
@@ -181,6 +193,8 @@ class Strategy:
     """The grace period of a delete; None if the kind has none and objects are removed at once."""
     is_held: Callable[[Object], bool] = _never
     """Whether something besides metadata.finalizers holds an object that is being deleted."""
+    has_dependents: bool = True
+    """Whether a delete's propagation policy means anything."""
     orphans: bool = False
     """Whether a delete without a policy leaves the dependents alone."""
     delete_warning: str = ""

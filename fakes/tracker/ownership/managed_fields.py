@@ -8,13 +8,13 @@ Out      The entries of its new `metadata.managedFields`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.errors import Conflict
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, Path, cut, path_text, paths
+from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, Path, cut, path_text, paths, union
 from ctrlkit.fakes.tracker.ownership.managers import (
     Entries,
     Entry,
@@ -27,14 +27,16 @@ from ctrlkit.fakes.tracker.ownership.managers import (
     make_entry,
     read,
 )
-from ctrlkit.fakes.tracker.ownership.object_fields import compare
+from ctrlkit.fakes.tracker.ownership.object_fields import Unkeyed, compare, emptied
 from ctrlkit.fakes.tracker.ownership.typed_merge import problems
 from ctrlkit.fakes.tracker.refusals import Cause, invalid_options
 from ctrlkit.fakes.tracker.schema.nodes import Node, built_in, custom
+from ctrlkit.fakes.tracker.schema.typed import may_be_null
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.model import Action, PatchType, value_at
 
 MANAGER_BYTES_MAX = 128
+_STRICTNESS = ("", "Ignore", "Strict", "Warn")
 
 Plain = dict[str, Any]
 
@@ -55,25 +57,34 @@ _NOBODYS_METADATA = (
 
 
 def check_options(action: Action) -> None:
-    """Refuse a field manager's name that is missing, too long or unprintable, and `force` where nothing is applied."""
-    name, force = action.options.field_manager, action.options.force
-    is_apply = action.patch_type is PatchType.APPLY
-    if not force and not is_apply and len(name) < MANAGER_BYTES_MAX // 4 and name.isprintable():
-        return
-    causes = []
-    if is_apply and not name:
-        causes.append(Cause.required("fieldManager", "is required for apply patch"))
-    if force and not is_apply:
-        causes.append(Cause.forbidden("force", "may not be specified for non-apply patch"))
-    if len(name.encode()) > MANAGER_BYTES_MAX:
-        text = f"Too long: may not be more than {MANAGER_BYTES_MAX} bytes"
-        causes.append(Cause("fieldManager", "FieldValueTooLong", text))
-    for place, letter in enumerate(name):
-        if not letter.isprintable():
-            text = f"invalid character U+{ord(letter):04X} (at position {place})"
-            causes.append(Cause.wrong("fieldManager", name, text))
+    """Refuse options that a write cannot have. Errors: Invalid."""
+    causes = [*manager_causes(action), *validation_causes(action)]
     if causes:
         raise invalid_options(f"{action.verb.value.capitalize()}Options", *causes)
+
+
+def manager_causes(action: Action) -> Iterator[Cause]:
+    """Yield what is wrong with a field manager's name, and with `force` where nothing is applied."""
+    name, force = action.options.field_manager, action.options.force
+    is_apply = action.patch_type is PatchType.APPLY
+    if is_apply and not name:
+        yield Cause.required("fieldManager", "is required for apply patch")
+    if force and not is_apply:
+        yield Cause.forbidden("force", "may not be specified for non-apply patch")
+    if len(name) >= MANAGER_BYTES_MAX // 4 and len(name.encode()) > MANAGER_BYTES_MAX:
+        text = f"Too long: may not be more than {MANAGER_BYTES_MAX} bytes"
+        yield Cause("fieldManager", "FieldValueTooLong", text)
+    for place, letter in enumerate(name) if not name.isprintable() else ():
+        if not letter.isprintable():
+            text = f"invalid character U+{ord(letter):04X} (at position {place})"
+            yield Cause.wrong("fieldManager", name, text)
+
+
+def validation_causes(action: Action) -> Iterator[Cause]:
+    """Yield what is wrong with `fieldValidation`."""
+    given = action.options.field_validation
+    if given not in _STRICTNESS:
+        yield Cause.unsupported("fieldValidation", given, _STRICTNESS)
 
 
 def node_of(served: Strategy) -> Node:
@@ -91,8 +102,11 @@ def _open_node() -> Node:
 def of_new(served: Strategy, action: Action, body: Mapping[str, Any], plain: Plain) -> Entries:
     """Return the entries of a new object: its creator owns its fields; `body` is the request."""
     node = node_of(served)
-    changed, _ = compare(node.empty or {}, plain, node)
-    changed = ownable(served, "", changed)
+    try:
+        changed, _ = compare(node.empty or {}, plain, node)
+        changed = ownable(served, "", _with_emptied(served, changed, body, plain))
+    except Unkeyed:
+        return ()
     for path in served.set_by_server:
         if value_at(body, path) in (None, "", [], {}):
             changed = cut(changed, _steps(path))
@@ -113,7 +127,12 @@ def of_update(
             return ()  # a server cannot compare what does not fit the types, and forgets who owns what
     if not entries:
         return ()  # once reset, or never begun, this is noted no more until somebody applies
-    changed, removed = _change(served, action.subresource, current.plain, plain)
+    try:
+        changed, removed = compare(current.plain, plain, node_of(served))
+        changed = ownable(served, action.subresource, _with_emptied(served, changed, body, plain))
+        removed = writable(served, action.subresource, removed)
+    except Unkeyed:
+        return ()
     if not changed and not removed:
         return entries
     entries = tuple(one for one in entries if _is_of_group(served, one))
@@ -136,6 +155,13 @@ def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
     return ""
 
 
+def _with_emptied(served: Strategy, changed: FieldSet, body: Mapping[str, Any], plain: Mapping[str, Any]) -> FieldSet:
+    """Add to what a body sets the lists that it has empty, and that are kept as null."""
+    if not may_be_null(served.types, served.resource):
+        return changed
+    return union(changed, emptied(body, plain, node_of(served)))
+
+
 def _is_of_group(served: Strategy, entry: Entry) -> bool:
     """Whether an entry is in the words of the kind's group; a server forgets those of a form in another one."""
     return str(entry.get("apiVersion", "")).rpartition("/")[0] == served.resource.group
@@ -145,7 +171,8 @@ def of_scale(served: Strategy, action: Action, current: Stored, path: str, plain
     """Return the entries after a write of the scale; `path` is that of the replicas. They have no new time."""
     entries: Entries = current.metadata.get("managedFields") or ()
     is_apply = action.patch_type is PatchType.APPLY
-    changed, removed = _change(served, "", current.plain, plain)
+    changed, removed = compare(current.plain, plain, node_of(served))
+    changed, removed = ownable(served, "", changed), writable(served, "", removed)
     if not is_apply and not (entries and changed):
         return entries
     replicas: FieldSet = {}
@@ -253,6 +280,8 @@ def writable(served: Strategy, subresource: str, fields: FieldSet) -> FieldSet:
     """Remove the fields that a write of a subresource does not change."""
     if subresource == "status":
         kept: tuple[str, ...] = ("spec", *served.kept_by_status)
+    elif subresource in served.parts:
+        kept = served.parts[subresource].resets
     else:
         kept = ("status",) if served.has_status else ()
     for path in kept:
@@ -268,13 +297,6 @@ def _steps(path: str) -> Path:
 def now() -> str:
     """The time of a write, as in entries."""
     return clock.timestamp(clock.now())
-
-
-def _change(
-    served: Strategy, subresource: str, old: Mapping[str, Any], new: Mapping[str, Any]
-) -> tuple[FieldSet, FieldSet]:
-    changed, removed = compare(old, new, node_of(served))
-    return ownable(served, subresource, changed), writable(served, subresource, removed)
 
 
 def _update_entry(served: Strategy, action: Action, fields: FieldSet, time: str) -> Entry:

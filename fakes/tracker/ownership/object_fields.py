@@ -13,11 +13,18 @@ from ctrlkit.fakes.tracker.ownership.fieldsets import LEAF, SELF, FieldSet
 from ctrlkit.fakes.tracker.schema.nodes import ANY, Kind, Node, child
 
 
+class Unkeyed(Exception):
+    """An item of a list that merges by item lacks one of its keys: nobody can own it."""
+
+
 def item_step(item: Any, node: Node) -> str:
-    """Return the step to an item of a list that merges by item."""
+    """Return the step to an item of a list that merges by item. Errors: Unkeyed."""
     if node.is_set or not isinstance(item, Mapping):
         return "v:" + msgspec.json.encode(item).decode()
-    keys = {key: item.get(key, node.key_defaults.get(key, "")) for key in node.keys}
+    try:
+        keys = {key: item[key] if key in item else node.key_defaults[key] for key in node.keys}
+    except KeyError:
+        raise Unkeyed from None
     return "k:" + msgspec.json.encode(keys).decode()
 
 
@@ -76,6 +83,31 @@ def everything(value: Any, node: Node) -> FieldSet:
         found = {SELF: LEAF} | {item_step(item, node): everything(item, item_node) for item in items}
         return found | _repeated(items, node) if len(found) <= len(items) else found
     return LEAF
+
+
+def emptied(sent: Any, kept: Any, node: Node) -> FieldSet:
+    """
+    Return the lists and maps that were sent empty and are kept as null: who sent them owns them.
+
+    >>> from ctrlkit.model.kinds import CLUSTER_ROLES
+    >>> from ctrlkit.fakes.tracker.schema.nodes import built_in
+    >>> from ctrlkit.fakes.tracker.schema.types import types_of
+    >>> emptied({"rules": []}, {"rules": None}, built_in(types_of(), CLUSTER_ROLES))
+    {'f:rules': {}}
+    """
+    found: FieldSet = {}
+    if as_map(sent, node) is not None and as_map(kept, node) is not None:
+        for name, value in kept.items():
+            inner = sent.get(name)
+            if value is None and inner is not None and not inner:
+                found["f:" + name] = LEAF
+            elif inner and isinstance(value, (dict, list)) and (below := emptied(inner, value, child(node, name))):
+                found["f:" + name] = below
+    elif as_items(sent, node) is not None and as_items(kept, node) is not None:
+        for one, item in zip(sent, kept, strict=False):
+            if below := emptied(one, item, node.other or node):
+                found[item_step(item, node)] = below
+    return found
 
 
 def _repeated(items: list[Any], node: Node) -> FieldSet:

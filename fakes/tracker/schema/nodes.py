@@ -17,7 +17,8 @@ from ctrlkit.fakes.tracker.schema.types import Field, Types, types_of
 from ctrlkit.model import AnyResource
 
 _KEY_DEFAULTS = {"protocol": "TCP"}
-"""The one list key of the built-in kinds that has a default."""
+_TYPE_KEY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"LocalObjectReference": {"name": ""}}
+"""The list keys of the built-in kinds that have defaults: everywhere, and in one type."""
 
 
 class Kind(Enum):
@@ -91,6 +92,7 @@ def _key_defaults(types: Types, word: str, field: Field) -> Mapping[str, Any]:
         for key in field.map_keys
         if key in shape and shape[key].mark == "!" and shape[key].word in _ZEROS
     }
+    always |= _TYPE_KEY_DEFAULTS.get(word, {})
     return always | {key: _KEY_DEFAULTS[key] for key in field.map_keys if key in _KEY_DEFAULTS}
 
 
@@ -113,7 +115,7 @@ def built_in(types: Types, resource: AnyResource) -> Node:
     (('name',), True)
     """
     name = types.type_of(resource)
-    return _type_node(types, name) if name else ANY
+    return type_node(types, name) if name else ANY
 
 
 _KNOWN: dict[tuple[Types, str], Node] = {}
@@ -121,8 +123,8 @@ _SCALARS = {"s": "string", "y": "string", "b": "boolean", "i32": "numeric", "i64
 _EMPTY = {"s": "", "y": "", "b": False, "i32": 0, "i64": 0, "n": 0, "q": "0", "x": 0}
 
 
-def _type_node(types: Types, name: str) -> Node:
-    """The node of a named type, made once: types may contain themselves."""
+def type_node(types: Types, name: str) -> Node:
+    """Return the node of a named type, made once: types may contain themselves."""
     node = _KNOWN.get((types, name))
     if node is None:
         node = _KNOWN[types, name] = Node(Kind.MAP, is_atomic=types.is_atomic(name))
@@ -145,7 +147,7 @@ def _word_node(types: Types, word: str, field: Field) -> Node:
     if word.startswith("{}"):
         return Node(Kind.MAP, other=_word_node(types, word[2:], Field()), is_atomic=field.atomic)
     if types.is_described(word):
-        node = _type_node(types, word)
+        node = type_node(types, word)
         return _atomic(node) if field.atomic and not node.is_leaf else node
     if word == "?":
         return _RAW if field.go_type == "runtime.RawExtension" else ANY
@@ -173,7 +175,7 @@ def custom(openapi: Mapping[str, Any]) -> Node:
     True
     """
     root = _custom_node(openapi, preserves=False)
-    root.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": _type_node(types_of(), "ObjectMeta")}
+    root.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": type_node(types_of(), "ObjectMeta")}
     return root
 
 
@@ -204,7 +206,7 @@ def _custom_map(schema: Mapping[str, Any], *, preserves: bool) -> Node:
     node = Node(Kind.MAP, other=other, is_atomic=schema.get("x-kubernetes-map-type") == "atomic")
     node.fields = {name: _custom_node(inner, preserves=preserves) for name, inner in properties.items()}
     if schema.get("x-kubernetes-embedded-resource"):
-        node.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": _type_node(types_of(), "ObjectMeta")}
+        node.fields |= {"apiVersion": ANY_SCALAR, "kind": ANY_SCALAR, "metadata": type_node(types_of(), "ObjectMeta")}
     return node
 
 

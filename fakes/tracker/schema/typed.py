@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ctrlkit.fakes.releases import go_type
-from ctrlkit.fakes.tracker.schema.forms import FORMS
 from ctrlkit.fakes.tracker.schema.go_text import decoded_type
 from ctrlkit.fakes.tracker.schema.quantities import canonical
 from ctrlkit.fakes.tracker.schema.times import MICROSECONDS, SECONDS, NoTime, canonical_time
@@ -93,6 +92,24 @@ def blank_status(types: Types, resource: AnyResource) -> Plain | None:
     struct = struct_of(types, resource)
     blank: Plain | None = struct.read({}, None, []).get("status") if struct else None
     return blank
+
+
+@functools.cache
+def may_be_null(types: Types, resource: AnyResource) -> bool:
+    """Whether objects of a kind have lists or maps that are null where they are sent empty, below their metadata."""
+    name = types.type_of(resource)
+    return bool(name) and _has_nulls(types, name, {"ObjectMeta"})
+
+
+def _has_nulls(types: Types, name: str, seen: set[str]) -> bool:
+    seen.add(name)
+    for field in types.fields_of(name).values():
+        bare = field.word.lstrip("[]{}")
+        if field.mark == "!" and field.word.startswith(("[]", "{}")):
+            return True
+        if types.is_described(bare) and bare not in seen and _has_nulls(types, bare, seen):
+            return True
+    return False
 
 
 def read_metadata(plain: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Plain, list[str]]:
@@ -195,6 +212,19 @@ _Reader = Callable[[Any, Path, str, list[str]], Any]
 """Reads a value at a path, a field of the type named; adds paths of unknown fields to the list."""
 
 
+class _EmbeddedStep(str):
+    """The name of a field that Go embeds with a struct, which its decoder's messages name too."""
+
+    go_path: str
+
+    @staticmethod
+    def of(name: str, within: str) -> _EmbeddedStep:
+        """Return the step of a field in these structs."""
+        step = _EmbeddedStep(name)
+        step.go_path = f"{within}.{name}"
+        return step
+
+
 class _Field:
     """
     One field of a type: values of type `scalar` need no reading; `keeps` says that empty values are kept.
@@ -202,11 +232,12 @@ class _Field:
     `nulls` says that an empty list or map is shown as null, as the server shows what it has read from its storage.
     """
 
-    __slots__ = ("_is_struct", "_zero", "keeps", "nulls", "read", "scalar")
+    __slots__ = ("_is_struct", "_zero", "keeps", "nulls", "read", "scalar", "step")
 
-    def __init__(self, types: Types, field: Field) -> None:
+    def __init__(self, types: Types, field: Field, name: str = "") -> None:
         word = field.word
-        self._is_struct = types.is_described(word) or word in FORMS
+        self.step = _EmbeddedStep.of(name, field.within) if field.within else name
+        self._is_struct = types.is_described(word)
         self._zero = _ZEROS.get(word)
         self.keeps = bool(field.mark) or self._is_struct or word in ("?", "schema or bool")
         self.nulls = False
@@ -247,7 +278,7 @@ class Struct:
                 if inner or field.keeps:
                     kept[name] = inner
             elif inner is not None:
-                found = field.read(inner, (path, name), self.name, unknown)
+                found = field.read(inner, (path, field.step), self.name, unknown)
                 if found or field.keeps:
                     kept[name] = found or None if field.nulls else found
         for name, reader, zero in self._always:
@@ -257,16 +288,16 @@ class Struct:
 
     def _learn(self) -> None:
         types = self._types
-        fields = FORMS.get(self.name) or types.fields_of(self.name)
+        fields: Mapping[str, Field] = types.fields_of(self.name)
         if self.name == "JSONSchemaProps":
             fields = {**fields, **_SCHEMA_FIELDS}
-        self._fields = {name: _Field(types, field) for name, field in fields.items()}
+        self._fields = {name: _Field(types, field, name) for name, field in fields.items()}
         always = []
         is_definition = self.name.startswith("CustomResourceDefinition")  # stored as JSON, the others as protobuf
         for name, field in fields.items():
             self._fields[name].nulls = field.mark == "!" and field.word.startswith(("[]", "{}")) and not is_definition
             if field.mark.startswith("!"):
-                is_made = field.mark == "!" and (types.is_described(field.word) or field.word in FORMS)
+                is_made = field.mark == "!" and types.is_described(field.word)
                 zero = None if is_made or field.mark == "!*" else _ZEROS.get(field.word)
                 always.append((name, self._fields[name].read if is_made else None, zero))
         self._always = tuple(always)
@@ -355,8 +386,8 @@ def _read_int_or_text(_word: Word, value: Any, path: Path, owner: str, unknown: 
 
 
 def _read_quantity(word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        _refuse(word, value, path, owner, unknown)
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        value = "?"  # a quantity reads any JSON as text
     try:
         return canonical(str(value).strip())
     except ValueError as error:
@@ -468,7 +499,7 @@ def _go_path(path: Path) -> str:
     while path is not None:
         path, step = path
         if isinstance(step, str):
-            steps.append(step)
+            steps.append(step.go_path if isinstance(step, _EmbeddedStep) else step)
     return ".".join(reversed(steps))
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ctrlkit.fakes.releases import NEWEST, Release, release
+from ctrlkit.fakes.tracker.schema.forms import FORMS
 from ctrlkit.model import AnyResource
 
 
@@ -20,7 +21,7 @@ class Field(NamedTuple):
             `map_keys` are the keys of a list under server-side apply; `is_set` and `atomic` say that it is a set there,
             or that the value is replaced whole. `retains` says that a strategic merge patch may name the keys to keep.
             `enum` are the values that are allowed, if not all. `go_type` is the type's name in Go, "" where it
-            follows from the word.
+            follows from the word. `within` names the Go structs that the field is embedded with, "" for none.
     """
 
     word: str = "?"
@@ -33,6 +34,7 @@ class Field(NamedTuple):
     required: bool = False
     enum: tuple[str, ...] = ()
     go_type: str = ""
+    within: str = ""
 
     @staticmethod
     def parse(text: str) -> Field:
@@ -56,6 +58,7 @@ class Field(NamedTuple):
             required="required" in given,
             enum=tuple(given["enum"].split("|")) if "enum" in given else (),
             go_type=given.get("go", ""),
+            within=given.get("in", ""),
         )
 
 
@@ -113,13 +116,13 @@ class Types:
         """Return the fields of a type, none if it is not described."""
         shape = self._shapes.get(name)
         if shape is None:
-            texts = self.release.types.get(name, {})
+            texts = self.release.types.get(name) or FORMS.get(name, {})
             shape = self._shapes[name] = Shape({field: Field.parse(text) for field, text in texts.items()}, self, name)
         return shape
 
     def is_described(self, name: str) -> bool:
         """Whether a word is the name of a type with fields."""
-        return name in self.release.types
+        return name in self.release.types or name in FORMS
 
     def is_atomic(self, name: str) -> bool:
         """Whether server-side apply takes objects of a type as one value."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ctrlkit.fakes.tracker.decode import tell_unknown
 from ctrlkit.fakes.tracker.kinds.metadata import kind_problem
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.notices import body_was_read
 from ctrlkit.fakes.tracker.refusals import bad_request
 from ctrlkit.fakes.tracker.schema import typed
 from ctrlkit.model import Action, custom_resource
@@ -47,6 +48,7 @@ def read_form(form: Form, served: Strategy, action: Action) -> Plain:
         plain, unknown = typed.read_form(served.types, resource.kind, body)
     except typed.DoesNotFit as error:
         raise bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {error}') from None
+    body_was_read()
     if unknown:
         tell_unknown(form.served, action, unknown, body)
     namespace = plain["metadata"].get("namespace")

@@ -33,7 +33,7 @@ from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.verbs.client_side_apply import allowed_conflicts, with_last_applied
 from ctrlkit.fakes.tracker.verbs.create import make
 from ctrlkit.fakes.tracker.verbs.update import name_undetermined, replace
-from ctrlkit.model import Action, ObjectKey
+from ctrlkit.model import Action, AnyResource, ObjectKey
 
 Plain = dict[str, Any]
 
@@ -45,12 +45,12 @@ def apply(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
     Errors  BadRequest for managedFields, another kind, or another name than the URL's; ApiError 500 for fields the kind
             does not have; Conflict with other managers; all of create and update.
     """
-    _check(served, action)
     current = core.find(served, action.key)
+    if current is None and action.subresource:
+        raise not_found(served.resource, action.name)
+    check_applied(served.resource, action, node_of(served))
     if current is not None:
         return _apply_to(core, served, action, current), False
-    if action.subresource:
-        raise not_found(served.resource, action.name)
     body = action.body
     _check_uid(served, action)
     if not (body.get("metadata") or {}).get("name"):
@@ -118,8 +118,9 @@ def _pruned(merged: Plain, last: FieldSet, owned: list[FieldSet], node: Node) ->
     return pruned
 
 
-def _check(served: Strategy, action: Action) -> None:
-    resource, body = served.resource, action.body
+def check_applied(resource: AnyResource, action: Action, node: Node) -> None:
+    """Refuse an applied body of another kind or name, or with what its type does not have. Errors: see `apply`."""
+    body = action.body
     body = {} if body is None else body
     if not isinstance(body, Mapping):
         wrong = f"json: cannot unmarshal {json_type(body)} into Go value of type map[string]interface {{}}"
@@ -131,7 +132,7 @@ def _check(served: Strategy, action: Action) -> None:
     meta = meta if isinstance(meta, Mapping) else {}
     if meta.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    found = list(problems(body, node_of(served)))
+    found = list(problems(body, node))
     if found:
         place = ObjectKey(_text(meta, "namespace"), _text(meta, "name"))
         text = found[0] if len(found) == 1 else "\n".join(["errors:", *(f"  {one}" for one in found)])

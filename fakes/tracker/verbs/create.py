@@ -46,6 +46,7 @@ def _reviewed(core: Core, served: Strategy, action: Action, body: Mapping[str, A
     """Answer a review, of which nothing is stored."""
     admit_new(core, served, action, body)
     plain = decode(served, action, body)
+    check_namespace(served, action, plain.get("metadata") or {})
     plain["metadata"] = metadata.clean(plain.get("metadata") or {})
     if action.namespace:
         plain["metadata"]["namespace"] = action.namespace
@@ -77,9 +78,11 @@ def make(
     name = plain["metadata"]["name"]
     plain = plain if served.custom else served.prepare(core, served, plain, action)
     causes = list(served.allocate(plain, {})) or [
-        *metadata.new_causes(served, plain["metadata"]),
+        *(metadata.new_causes(served, plain["metadata"]) if served.checks_metadata else ()),
         *served.validate(plain, None),
     ]
+    if not causes and not served.checks_metadata:
+        causes = metadata.new_causes(served, plain["metadata"])
     if causes:
         raise invalid(served.refused_as, name, *causes)
     for text in served.warn(plain, None):
@@ -123,14 +126,17 @@ def _checked_body(served: Strategy, action: Action) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
         raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
     metadata.check_kind(served.resource, body, custom=served.custom)
-    meta = metadata.of(served.resource, body)
-    namespace = meta.get("namespace") or ""
-    is_namespaced = served.resource.namespaced
-    if is_namespaced and not action.namespace:
+    metadata.of(served.resource, body)
+    if served.resource.namespaced and not action.namespace:
         raise bad_request("an empty namespace may not be set during creation")
-    if is_namespaced and namespace and namespace != action.namespace:
-        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     return body
+
+
+def check_namespace(served: Strategy, action: Action, meta: Mapping[str, Any]) -> None:
+    """Refuse metadata with another namespace than the URL's. Errors: BadRequest."""
+    namespace = meta.get("namespace") or action.namespace
+    if served.resource.namespaced and namespace != action.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
 def _is_version(text: str) -> bool:
@@ -140,6 +146,7 @@ def _is_version(text: str) -> bool:
 def _sent(served: Strategy, action: Action, body: Mapping[str, Any]) -> Plain:
     """Read a new object, without what only the server says of it."""
     plain = decode(served, action, body)
+    check_namespace(served, action, plain.get("metadata") or {})
     plain["metadata"] = metadata.sent(plain.get("metadata") or {}, action.namespace)
     return plain
 
@@ -151,6 +158,7 @@ def _begin(served: Strategy, plain: Plain) -> None:
     first_status = served.first_status or blank_status(served.types, served.resource)
     if "status" not in plain and first_status is not None:
         plain["status"] = dict(first_status)
+    served.drop(plain)
     served.begin(plain)
 
 
@@ -159,6 +167,8 @@ def _choose_name(core: Core, served: Strategy, meta: Mapping[str, Any], namespac
     base: str = meta.get("generateName") or ""
     if name or not base:
         return name
+    if not served.generates_names:
+        return base
     for _ in range(GENERATE_TRIES):
         name = generate_name(base)
         if core.find(served, ObjectKey(namespace, name)) is None:

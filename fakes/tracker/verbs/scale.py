@@ -7,25 +7,28 @@ from dataclasses import replace as with_changes
 from typing import Any
 
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.metadata import selector_text, unregistered
+from ctrlkit.fakes.tracker.decode import NOTHING_KNOWN, refusal, tell_unknown
+from ctrlkit.fakes.tracker.kinds.metadata import new_causes, selector_text, unregistered
 from ctrlkit.fakes.tracker.kinds.strategy import ScalePaths, Strategy
+from ctrlkit.fakes.tracker.notices import body_was_read
 from ctrlkit.fakes.tracker.ownership.managed_fields import of_scale
 from ctrlkit.fakes.tracker.refusals import (
     Cause,
     bad_request,
     invalid,
-    json_text,
     unknown_resource,
-    unreadable_patch,
 )
 from ctrlkit.fakes.tracker.schema import typed
+from ctrlkit.fakes.tracker.schema.nodes import type_node
 from ctrlkit.fakes.tracker.store import Stored
-from ctrlkit.fakes.tracker.verbs.update import replace
+from ctrlkit.fakes.tracker.verbs.apply import check_applied
+from ctrlkit.fakes.tracker.verbs.update import check_identity, replace
 from ctrlkit.model import Action, PatchType, Verb, custom_resource, value_at
 
 WORKLOAD_SCALE = ScalePaths("spec.replicas", "status.replicas", "spec.selector")
 """Where the built-in kinds have it."""
 _SCALES = custom_resource(group="autoscaling", version="v1", kind="Scale", plural="scales")
+_SERVED = Strategy(resource=_SCALES)
 _SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -52,28 +55,37 @@ def _selector(value: Any) -> str:
     return selector_text({"matchLabels": value} if is_map else value)
 
 
+def check_applied_scale(served: Strategy, action: Action) -> None:
+    """Refuse an applied body that is no Scale. Errors: those of an apply."""
+    check_applied(_SCALES, action, type_node(served.types, "Scale"))
+
+
 def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Stored:
     """
     Set an object's replicas to those of a Scale.
 
     Errors  BadRequest where it is no Scale, Invalid for a negative number, Conflict for a stale version.
     """
-    scale = _read(served, action, scale)
+    known = scale_of(served, core.get(served, action.key)) if action.verb is Verb.PATCH else NOTHING_KNOWN
+    scale = _read(served, action, scale, known)
+    meta = scale["metadata"]
+    check_identity(served, action, meta)
     current = core.get(served, action.key)
     replicas = scale["spec"].get("replicas") or 0
+    causes = [] if served.custom else new_causes(_SERVED, meta)
     if replicas < 0 and not served.custom:
-        text = "must be greater than or equal to 0"
-        raise invalid(_SCALES, action.name, Cause.invalid("spec.replicas", str(replicas), text))
+        causes.append(Cause.invalid("spec.replicas", str(replicas), "must be greater than or equal to 0"))
+    if causes:
+        raise invalid(_SCALES, action.name, *causes)
     path = _paths(served).spec_replicas
     body = _with_value(current.plain, path, replicas)
-    meta = scale["metadata"]
     version = meta.get("resourceVersion") or str(current.version)
-    body["metadata"] = current.metadata | {"resourceVersion": version, "name": meta.get("name") or action.name}
+    body["metadata"] = current.metadata | {"resourceVersion": version}
     owners = of_scale(served, action, current, path, body)
     return replace(core, served, with_changes(action, subresource=""), current, body, owners=owners)
 
 
-def _read(served: Strategy, action: Action, scale: Any) -> dict[str, Any]:
+def _read(served: Strategy, action: Action, scale: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     """Read a Scale from a client, or the result of a patch of one."""
     if not isinstance(scale, Mapping):
         raise bad_request("the object provided is unrecognized (must be of type Scale)")
@@ -81,11 +93,14 @@ def _read(served: Strategy, action: Action, scale: Any) -> dict[str, Any]:
     if kind != "Scale":
         raise bad_request(unregistered(str(kind), str(api_version), "Scale"))
     try:
-        return typed.read_form(served.types, "Scale", scale)[0]
+        read, unknown = typed.read_form(served.types, "Scale", scale)
     except typed.DoesNotFit as error:
-        if action.verb is Verb.PATCH and action.patch_type is not PatchType.APPLY:
-            raise unreadable_patch(json_text(scale), str(error)) from None
-        raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {error}') from None
+        text = error.converted if action.patch_type is PatchType.STRATEGIC else str(error)
+        raise refusal(_SERVED, action, text, scale, known) from None
+    body_was_read()
+    if unknown:
+        tell_unknown(_SERVED, action, unknown, scale, known)
+    return read
 
 
 def _with_value(plain: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from ctrlkit.fakes.tracker.verbs.json_patch import json_patch
 from ctrlkit.fakes.tracker.verbs.list import check_reached, encode_list, list_objects
 from ctrlkit.fakes.tracker.verbs.patch import merge
 from ctrlkit.fakes.tracker.verbs.report import report
-from ctrlkit.fakes.tracker.verbs.scale import scale_of, write_scale
+from ctrlkit.fakes.tracker.verbs.scale import check_applied_scale, scale_of, write_scale
 from ctrlkit.fakes.tracker.verbs.strategic import strategic_merge
 from ctrlkit.fakes.tracker.verbs.update import creates, name_undetermined, replace, update
 from ctrlkit.model import Action, PatchType, Verb
@@ -190,16 +190,17 @@ def _perform_object(core: Core, served: Strategy, action: Action) -> Stored:
 
 
 def _perform_scale(core: Core, served: Strategy, action: Action) -> Stored:
+    if action.verb is Verb.UPDATE:
+        return write_scale(core, served, action, action.body)
     current = core.get(served, action.key)
     match action.verb:
         case Verb.GET:
             return current
         case Verb.PATCH if action.patch_type is PatchType.APPLY:
+            check_applied_scale(served, action)
             return write_scale(core, served, action, merge(scale_of(served, current), action.body))
-        case Verb.PATCH:
-            return write_scale(core, served, action, _patched(served, action, scale_of(served, current)))
         case _:
-            return write_scale(core, served, action, action.body)
+            return write_scale(core, served, action, _patched(served, action, scale_of(served, current)))
 
 
 def _patched(served: Strategy, action: Action, plain: Mapping[str, Any]) -> Any:

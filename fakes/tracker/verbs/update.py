@@ -28,7 +28,7 @@ from ctrlkit.fakes.tracker.refusals import (
     unreadable_patch,
 )
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
-from ctrlkit.fakes.tracker.verbs.create import create
+from ctrlkit.fakes.tracker.verbs.create import check_namespace, create
 from ctrlkit.model import Action, PatchType, Verb
 
 Plain = dict[str, Any]
@@ -43,10 +43,14 @@ def update(core: Core, served: Strategy, action: Action) -> Stored:
     body = action.body
     if not isinstance(body, Mapping):
         raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
-    if creates(core, served, action):
-        _check_identity(served, action, body.get("metadata") or {})
-        return create(core, served, action)
-    return replace(core, served, action, core.get(served, action.key), body)
+    current = core.find(served, action.key)
+    if current is None:
+        _check_kind(served, action, body)
+        check_identity(served, action, decode(served, action, body)["metadata"])
+        if creates(core, served, action):
+            return create(core, served, action)
+        current = core.get(served, action.key)
+    return replace(core, served, action, current, body)
 
 
 def creates(core: Core, served: Strategy, action: Action) -> bool:
@@ -72,14 +76,16 @@ def replace(
     """
     _check_kind(served, action, body)
     theirs = decode(served, action, body, current.plain)
-    _check_identity(served, action, theirs["metadata"])
+    check_identity(served, action, theirs["metadata"])
     attributes = Attributes(served=served, action=action, operation=UPDATE, name=action.name, old=current.plain)
-    if MUTATING.sees_all(core):
-        if owners is None:
-            owners = _owners_as_sent(core, attributes, current, body, theirs)
+    sent = _sent(served, action.subresource, current, theirs)
+    if owners is None and (not served.custom or MUTATING.sees_all(core)):
+        owners = _owners_as_sent(core, attributes, current, body, sent)
+    if owners is not None and MUTATING.sees_all(core):
         theirs, owners = _completed(core, attributes, theirs, owners)
+        sent = _sent(served, action.subresource, current, theirs)
     _check_version(served, action, current, theirs["metadata"])
-    plain = _combine(served, action.subresource, current, theirs)
+    plain = _restored(served, action.subresource, current, sent)
     if not MUTATING.sees_all(core):
         mutate(core, attributes, plain)
     plain = served.prepare(core, served, plain, action)
@@ -100,12 +106,12 @@ def replace(
 
 
 def _owners_as_sent(
-    core: Core, attributes: Attributes, current: Stored, body: Mapping[str, Any], theirs: Mapping[str, Any]
+    core: Core, attributes: Attributes, current: Stored, body: Mapping[str, Any], sent: Plain
 ) -> Entries:
-    """Return the managedFields that an update makes by itself: what admission changes is nobody's."""
+    """Return the managedFields that an update makes by itself: also of what is not kept, not of what admission adds."""
     served, action = attributes.served, attributes.action
-    plain = _combine(served, action.subresource, current, deepcopy(theirs))
-    return managed_fields.of_update(served, action, current, body, served.prepare(core, served, plain, action))
+    plain = served.prepare(core, served, deepcopy(sent), action) if served.custom else sent
+    return managed_fields.of_update(served, action, current, body, plain)
 
 
 def _completed(core: Core, attributes: Attributes, theirs: Plain, owners: Entries) -> tuple[Plain, Entries]:
@@ -131,15 +137,14 @@ def _check_kind(served: Strategy, action: Action, body: Mapping[str, Any]) -> No
             raise unreadable_patch(json_text(body), problem)
 
 
-def _check_identity(served: Strategy, action: Action, meta: Mapping[str, Any]) -> None:
+def check_identity(served: Strategy, action: Action, meta: Mapping[str, Any]) -> None:
+    """Refuse metadata of another object than the URL's. Errors: BadRequest."""
     name = meta.get("name") or ""
+    check_namespace(served, action, meta)
     if not name:
         raise name_undetermined(action)
     if name != action.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({action.name})")
-    namespace = meta.get("namespace") or action.namespace
-    if served.resource.namespaced and namespace != action.namespace:
-        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
 def name_undetermined(action: Action) -> ApiError:
@@ -163,26 +168,34 @@ def _check_version(served: Strategy, action: Action, current: Stored, meta: Mapp
         raise modified(resource, name)
 
 
-def _combine(served: Strategy, subresource: str, current: Stored, theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Combine the caller's part of the object with the rest of the stored one."""
-    meta = theirs["metadata"]
-    match subresource:
-        case part if part in served.parts:
-            plain = served.parts[part].combine(theirs, current.plain)
-            meta = current.metadata if served.parts[part].keeps_metadata else plain["metadata"]
-        case "status":
-            plain = _with_status(current.plain, theirs)
-            meta = current.metadata if "metadata" in served.kept_by_status else meta
-        case _:
-            plain = _with_status(theirs, current.plain) if served.has_status else dict(theirs)
-    plain = plain | {"metadata": metadata.updated(meta, current.metadata)}
+def _sent(served: Strategy, subresource: str, current: Stored, theirs: Mapping[str, Any]) -> Plain:
+    """The object as the caller means it, with its defaults."""
+    plain = dict(theirs)
     if subresource == "status":
+        plain = _with_status(current.plain, theirs)
+    elif subresource not in served.parts and served.has_status:
+        plain = _with_status(theirs, current.plain)
+    plain["metadata"] = metadata.updated(theirs["metadata"], current.metadata)
+    if subresource != "status" and ("spec" not in plain or plain["spec"] is not current.plain.get("spec")):
+        served.defaults(plain)
+    served.defaults_beside_spec(plain)
+    return plain
+
+
+def _restored(served: Strategy, subresource: str, current: Stored, plain: Plain) -> Plain:
+    """The object with what the caller cannot change as it is stored."""
+    if subresource in served.parts:
+        part = served.parts[subresource]
+        combined = part.combine(plain, current.plain)
+        meta = current.metadata if part.keeps_metadata else combined["metadata"]
+        return {**combined, "metadata": metadata.updated(meta, current.metadata)}
+    if subresource == "status":
+        if "metadata" in served.kept_by_status:
+            plain["metadata"] = metadata.updated(current.metadata, current.metadata)
         served.keep_status(plain, current.plain)
     else:
-        if "spec" not in plain or plain["spec"] is not current.plain.get("spec"):
-            served.defaults(plain)
-        if subresource not in served.parts:
-            served.keep(plain, current.plain)
+        served.drop(plain)
+        served.keep(plain, current.plain)
     return plain
 
 

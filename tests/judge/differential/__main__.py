@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
+import sys
 import time
 from typing import Any
 
@@ -20,7 +22,7 @@ from ctrlkit.fakes import ControlPlane
 from ctrlkit.fakes.releases import KindFacts, Release, release
 from ctrlkit.fakes.tracker.schema.types import types_of
 from tests.judge.differential.compare import Difference, Server, Steps, both_servers, difference
-from tests.judge.differential.requests import Change, Requests
+from tests.judge.differential.requests import Change, Requests, Step
 
 _PHASES = (Phase.generate, Phase.shrink)
 
@@ -59,12 +61,16 @@ def explore(
     except _Found:
         return smallest[-1]
     except Flaky:  # what is by chance is no difference
+        print(f"{kind.api_version} {kind.kind}: by chance: {json.dumps(smallest[-1][0], default=_plain)}")
+        print(*(f"    {line}" for line in smallest[-1][1].lines[:6]), sep="\n")
         return None
     return None
 
 
-def _plain(change: Change) -> list[Any]:
-    return [change.what, change.path, change.value]
+def _plain(part: Step | Change) -> list[Any]:
+    if isinstance(part, Change):
+        return [part.what, part.path, part.value]
+    return [part.word, part.given, part.query]
 
 
 async def _compared(servers: tuple[Server, Server], requests: Requests, steps: Steps) -> Difference | None:
@@ -86,6 +92,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     given_arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the control plane ends with this program
     plane = ControlPlane()
     kinds = kinds_of(release(plane.release))
     if given_arguments.kinds:

@@ -16,11 +16,11 @@ import yaml
 from ctrlkit.fakes import ApiServer, ControlPlane, Security, Tracker
 from ctrlkit.fakes.tracker.furniture import furnish
 from tests.conformance.comparison import differences, mask
-from tests.judge.differential.requests import Requests, changed
+from tests.judge.differential.requests import Requests, Step, changed
 from tests.judge.differential.seeds import NAMESPACE
 
 Answer = dict[str, Any]
-Steps = list[tuple[str, Any]]
+Steps = list[Step]
 
 _PATCHES = {"merge": "application/merge-patch+json", "strategic": "application/strategic-merge-patch+json"}
 _FORCE = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
@@ -67,27 +67,27 @@ class Server:
 
     async def run(self, requests: Requests, steps: Steps) -> list[Answer]:
         """Perform steps, and remove what they made."""
-        answers = [await self._perform(requests, *step) for step in steps]
-        await self._remove(requests.object)
+        answers = [await self._perform(requests, step) for step in steps]
+        made = [answer["body"]["metadata"]["name"] for answer in answers if _is_object(requests, answer)]
+        for place in dict.fromkeys((requests.object, *(f"{requests.collection}/{name}" for name in made))):
+            await self._remove(place)
         return answers
 
-    async def _perform(self, requests: Requests, word: str, given: Any) -> Answer:
-        match word:
+    async def _perform(self, requests: Requests, step: Step) -> Answer:
+        path = requests.path(step)
+        match step.verb:
             case "create":
-                return await self.ask("POST", requests.collection, _with_dash(changed(requests.seed, given)))
-            case "update" | "status":
-                path = requests.object + ("/status" if word == "status" else "")
-                found = await self.ask("GET", requests.object)
-                if found["status"] != 200:
-                    return found
-                return await self.ask("PUT", path, changed(found["body"], given))
+                return await self.ask("POST", path, _with_dash(changed(requests.seed(step.part), step.given)))
+            case "update":
+                found = await self.ask("GET", path.partition("?")[0])
+                body = found["body"] if found["status"] == 200 else requests.seed(step.part)
+                return await self.ask("PUT", path, changed(body, step.given))
             case "apply":
-                changes, manager = given
-                path = f"{requests.object}?fieldManager={manager}"
-                return await self.ask("PATCH", path, changed(requests.seed, changes), "application/apply-patch+yaml")
+                body = changed(requests.seed(step.part), step.given)
+                return await self.ask("PATCH", path, body, "application/apply-patch+yaml")
             case "delete":
-                return await self.ask("DELETE", requests.object)
-        return await self.ask("PATCH", requests.object, given, _PATCHES[word])
+                return await self.ask("DELETE", path, step.given)
+        return await self.ask("PATCH", path, step.given, _PATCHES[step.verb])
 
     async def _remove(self, path: str) -> None:
         for _ in range(3):
@@ -95,6 +95,11 @@ class Server:
             if found["status"] == 404:
                 return
             await self.ask("PATCH", path, {"metadata": {"finalizers": None}}, _PATCHES["merge"])
+
+
+def _is_object(requests: Requests, answer: Answer) -> bool:
+    body = answer["body"]
+    return answer["status"] == 201 and isinstance(body, dict) and body.get("kind") == requests.kind.kind
 
 
 def _with_dash(plain: Any) -> Any:
@@ -113,7 +118,7 @@ def difference(steps: Steps, ours: Iterable[Answer], real: Iterable[Answer]) -> 
     for number, (step, got, want) in enumerate(zip(steps, ours, real, strict=True)):
         lines = tuple(differences(_comparable(want), _comparable(got), _IGNORED))
         if lines:
-            return Difference(number, step[0], lines)
+            return Difference(number, step.word, lines)
     return None
 
 

@@ -11,30 +11,56 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from hypothesis import strategies as st
 
 from ctrlkit.fakes.releases import KindFacts
 from ctrlkit.fakes.tracker.schema.types import Types
-from tests.judge.differential.seeds import NAMESPACE, Plain, seed_of
+from tests.judge.differential.seeds import NAMESPACE, Plain, part_seed, seed_of
 
 _DEPTH_MAX = 3
 _TEXTS = ("", "a", "b", "A_b", "a.b", "a/b", "x" * 64, "10.0.0.1", "http", "1", "é")
 _NUMBERS = (0, 1, -1, 2, 30, 80, 65535, 65536, 2**31 - 1)
 _QUANTITIES = ("0", "1", "100m", "1Gi", "-1", "1.5", "0.1")
 _WRONG: tuple[Any, ...] = (None, True, 7, "text", [], {}, [1], {"a": 1}, 1.5)
+_PARTS = (
+    "status",
+    "scale",
+    "approval",
+    "resize",
+    "ephemeralcontainers",
+    "eviction",
+    "binding",
+    "token",
+)
+"""The subresources that are tried, where a kind has them."""
+
+_VERBS = {"create": "create", "update": "update", "merge": "patch", "strategic": "patch", "apply": "patch"}
+"""The verbs of steps, and what each is in the facts of a kind."""
+
 _METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One request; `body` is sent as JSON unless it is None."""
+class Step:
+    """
+    One request.
 
-    method: str
-    path: str
-    body: Any = None
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    Shape   `verb` is create, update, apply, delete, or a kind of patch: merge, strategic. `given` are changes to the
+            seed (create, apply) or to what the server has (update), a patch, or the options of a delete. `part` is a
+            subresource, "" for the object itself; `query` are the parameters.
+    """
+
+    verb: str
+    given: Any
+    part: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def word(self) -> str:
+        """The verb, and the subresource if there is one."""
+        return f"{self.verb} {self.part}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,40 +121,53 @@ class Requests:
     def __init__(self, kind: KindFacts, types: Types) -> None:
         self.kind = kind
         self._types = types
-        self._seed = seed_of(kind)
+        self._forms = {"": (kind.type, seed_of(kind))}
+        for part in _PARTS:
+            if (facts := kind.subresources.get(part)) is not None:
+                seed = part_seed(kind, facts)
+                self._forms[part] = (kind.type if facts.kind == kind.kind else facts.kind, seed)
         base = f"/apis/{kind.group}/{kind.version}" if kind.group else "/api/v1"
         self.collection: str = (
             f"{base}/namespaces/{NAMESPACE}/{kind.plural}" if kind.namespaced else f"{base}/{kind.plural}"
         )
-        self.object: str = f"{self.collection}/{self._seed['metadata']['name']}"
+        self.object: str = f"{self.collection}/{self._forms[''][1]['metadata']['name']}"
 
-    @property
-    def seed(self) -> Plain:
-        """The valid object that all begins with."""
-        return copy.deepcopy(self._seed)
+    def seed(self, part: str = "") -> Plain:
+        """Return the valid body that all begins with."""
+        return copy.deepcopy(self._forms[part][1])
 
-    def changes(self) -> st.SearchStrategy[list[Change]]:
-        """Return a strategy for some changes to the seed, or to what the server made of it."""
-        return st.lists(self._change(), max_size=3)
+    def path(self, step: Step) -> str:
+        """Return where a step's request goes, with its parameters."""
+        place = f"{self.object}/{step.part}" if step.part else self.object
+        place = self.collection if step.word == "create" else place
+        return f"{place}?{urlencode(step.query)}" if step.query else place
 
-    def sequences(self) -> st.SearchStrategy[list[tuple[str, Any]]]:
-        """Return a strategy for steps: a word and what belongs to it; the runner makes requests of them."""
-        step = st.one_of(
-            st.tuples(st.just("create"), self.changes()),
-            st.tuples(st.just("update"), self.changes()),
-            st.tuples(st.just("merge"), self._patch()),
-            st.tuples(st.just("strategic"), self._patch()),
-            st.tuples(st.just("apply"), st.tuples(self.changes(), st.sampled_from(("one", "two")))),
-            st.tuples(st.just("status"), self.changes()),
-            st.tuples(st.just("delete"), st.just(None)),
-        )
-        return st.tuples(st.tuples(st.just("create"), self.changes()), st.lists(step, max_size=3)).map(
-            lambda both: [both[0], *both[1]]
-        )
+    def changes(self, part: str = "") -> st.SearchStrategy[list[Change]]:
+        """Return a strategy for some changes to a seed, or to what the server made of it."""
+        return st.lists(self._change(part), max_size=3)
 
-    def _change(self) -> st.SearchStrategy[Change]:
-        places = list(self._places(self.kind.type, self._seed, ()))
-        leaves = list(_leaves(self._seed, ()))
+    def sequences(self) -> st.SearchStrategy[list[Step]]:
+        """Return a strategy for some steps, of which the first creates the object."""
+        steps = [st.builds(Step, st.just("delete"), _DELETE_OPTIONS, query=_query("delete"))]
+        for part in self._forms:
+            verbs = self.kind.subresources[part].verbs if part else _VERBS
+            steps += [
+                st.builds(Step, st.just(verb), self._given(verb, part), st.just(part), _query(verb))
+                for verb, needed in _VERBS.items()
+                if needed in verbs
+            ]
+        create = st.builds(Step, st.just("create"), self.changes(), query=_query("create"))
+        return st.tuples(create, st.lists(st.one_of(steps), max_size=3)).map(lambda both: [both[0], *both[1]])
+
+    def _given(self, verb: str, part: str) -> st.SearchStrategy[Any]:
+        return self.changes(part).map(_as_patch) if verb in ("merge", "strategic") else self.changes(part)
+
+    def _change(self, part: str) -> st.SearchStrategy[Change]:
+        name, seed = self._forms[part]
+        places = list(self._places(name, seed, ()))
+        if part in seed:
+            places = [place for place in places if place[0][0] in (part, "metadata")]
+        leaves = list(_leaves(seed, ()))
         new = st.sampled_from(places).flatmap(
             lambda place: self._value(place[1], place[2], 0).map(lambda value: Change("put", place[0], value))
         )
@@ -138,7 +177,8 @@ class Requests:
         drop = st.sampled_from(leaves).map(lambda path: Change("drop", path))
         items = [path for path in leaves if isinstance(path[-1], int)]
         twice = [st.sampled_from(items).map(lambda path: Change("twice", path))] if items else []
-        return st.one_of(new, new, new, drop, *twice, wrong)
+        unknown = st.sampled_from([place[0] for place in places]).map(lambda path: Change("put", (*path[:-1], "é"), 1))
+        return st.one_of(new, new, new, drop, *twice, wrong, unknown)
 
     def _places(
         self, name: str, value: Any, path: tuple[str | int, ...]
@@ -186,10 +226,6 @@ class Requests:
             )
         )
 
-    def _patch(self) -> st.SearchStrategy[Plain]:
-        """Return a strategy for a part of an object: what some changes put, or null for what they drop."""
-        return self.changes().map(_as_patch)
-
 
 _SCALARS: Mapping[str, tuple[Any, ...]] = {
     "b": (True, False),
@@ -230,3 +266,38 @@ def _as_patch(changes: list[Change]) -> Plain:
         else:
             place[way[-1]] = None if change.what == "drop" else change.value
     return patch
+
+
+def _query(verb: str) -> st.SearchStrategy[dict[str, str]]:
+    """Return a strategy for the parameters of a request: none most of the time, unless the verb needs some."""
+    if verb == "apply":
+        needed = {"fieldManager": st.sampled_from(("one", "two"))}
+        return st.one_of(st.fixed_dictionaries(needed), st.fixed_dictionaries(needed, optional=_OPTIONS[verb]))
+    some = st.fixed_dictionaries({}, optional=_OPTIONS.get(verb, _OPTIONS[""]))
+    return st.one_of(st.just({}), st.just({}), some)
+
+
+_DRY_RUN = {"dryRun": st.sampled_from(("All", "Some"))}
+_WRITE = _DRY_RUN | {"fieldValidation": st.sampled_from(("Strict", "Warn", "Ignore", "Some"))}
+_OPTIONS: Mapping[str, Mapping[Any, st.SearchStrategy[Any]]] = {
+    "": _WRITE | {"fieldManager": st.sampled_from(("two", "é" * 65))},
+    "apply": _WRITE | {"force": st.just("true")},
+    "delete": _DRY_RUN,
+}
+"""The parameters of requests by verb, "" for the others."""
+
+_DELETE_OPTIONS = st.one_of(
+    st.none(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "propagationPolicy": st.sampled_from(("Foreground", "Background", "Orphan", "Some", "")),
+            "gracePeriodSeconds": st.sampled_from((0, 1, -1, 30, "1")),
+            "preconditions": st.sampled_from(({}, {"uid": "a"}, {"resourceVersion": "1"}, {"uid": 1})),
+            "dryRun": st.sampled_from((["All"], [], ["Some"], "All")),
+            "orphanDependents": st.booleans(),
+            "kind": st.sampled_from(("DeleteOptions", "Pod")),
+            "é": st.just(1),
+        },
+    ),
+)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ctrlkit.fakes.releases import KindFacts
+from ctrlkit.fakes.releases import KindFacts, SubresourceFacts
 
 Plain = dict[str, Any]
 
@@ -29,3 +29,13 @@ def seed_of(kind: KindFacts) -> Plain:
         metadata["namespace"] = NAMESPACE
     body = _bodies().get(f"{kind.group or 'core'}/{kind.kind}", {})
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **body}
+
+
+def part_seed(kind: KindFacts, part: SubresourceFacts) -> Plain:
+    """Return a valid body for a subresource of a kind: the object with an empty status, or a form of its own."""
+    seed = seed_of(kind)
+    if part.kind == kind.kind:
+        return {**seed, "status": {}}
+    group, version = (part.group, part.version) if part.version else (kind.group, kind.version)
+    api_version = f"{group}/{version}" if group else version
+    return {**seed, **_bodies()[f"{group or 'core'}/{part.kind}"], "apiVersion": api_version, "kind": part.kind}

@@ -24,6 +24,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     selects,
     spec_template_warnings,
 )
+from ctrlkit.fakes.tracker.kinds.core.pod_features import drop_of_template
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
@@ -147,6 +148,7 @@ def _cells(daemon_set: Object, now: datetime) -> list[Any]:
 
 DAEMON_SETS = Strategy(
     defaults=_fill_in,
+    drop=drop_of_template,
     begin=_begin,
     keep=_keep,
     keep_status=_keep_status,

@@ -22,6 +22,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     status_causes,
     workload_warnings,
 )
+from ctrlkit.fakes.tracker.kinds.core.pod_features import drop_of_template
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
@@ -115,6 +116,7 @@ def _cells(deployment: Object, now: datetime) -> list[Any]:
 DEPLOYMENTS = Strategy(
     scale=SCALE,
     defaults=_fill_in,
+    drop=drop_of_template,
     validate=_validate,
     validate_status=_validate_status,
     keep_status=_keep_status,

@@ -17,6 +17,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     status_causes,
     workload_warnings,
 )
+from ctrlkit.fakes.tracker.kinds.core.pod_features import drop_of_template
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
@@ -71,6 +72,7 @@ REPLICA_SETS = Strategy(
     scale=SCALE,
     first_status={"replicas": 0},
     defaults=_fill_in,
+    drop=drop_of_template,
     validate=_validate,
     validate_status=_validate_status,
     warn=workload_warnings,

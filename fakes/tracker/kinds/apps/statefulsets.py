@@ -23,6 +23,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     status_causes,
 )
 from ctrlkit.fakes.tracker.kinds.core.claims import claim_spec_causes, fill_in_claim
+from ctrlkit.fakes.tracker.kinds.core.pod_features import drop_of_template
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
 from ctrlkit.fakes.tracker.kinds.metadata import annotation_causes, label_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
@@ -167,6 +168,7 @@ STATEFULSETS = Strategy(
     scale=SCALE,
     name_rule=formats.dns_label,
     defaults=_fill_in,
+    drop=drop_of_template,
     begin=_begin,
     keep=_keep,
     validate=_validate,

@@ -18,6 +18,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
 from ctrlkit.fakes.tracker.kinds.batch.job_specs import fill_in_pods, spec_causes
 from ctrlkit.fakes.tracker.kinds.batch.jobs import spec_warnings
 from ctrlkit.fakes.tracker.kinds.batch.schedules import has_zone, schedule_problem
+from ctrlkit.fakes.tracker.kinds.core.pod_features import dropping_at
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -133,6 +134,7 @@ def _cells(cron_job: Object, now: datetime) -> list[Any]:
 
 CRON_JOBS = Strategy(
     defaults=_fill_in,
+    drop=dropping_at("spec", "jobTemplate", "spec", "template", "spec"),
     validate=_validate,
     validate_status=_nothing_to_check,
     warn=_warnings,

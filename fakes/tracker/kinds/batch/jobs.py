@@ -18,6 +18,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
 )
 from ctrlkit.fakes.tracker.kinds.batch.job_specs import INDEXED, fill_in_pods, go_failure, go_success, spec_causes
 from ctrlkit.fakes.tracker.kinds.batch.job_status import status_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_features import drop_of_template
 from ctrlkit.fakes.tracker.kinds.core.pod_warnings import template_warnings
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
@@ -262,6 +263,8 @@ JOBS = Strategy(
     selected_value=_selected_value,
     unselectable='field label "{}" not supported for Job',
     defaults=_fill_in,
+    defaults_beside_spec=_label,
+    drop=drop_of_template,
     begin=_begin,
     validate=_validate,
     validate_status=status_causes,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ctrlkit.fakes.tracker.kinds import go_forms
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
+from ctrlkit.fakes.tracker.kinds.storage.phases import pending
 from ctrlkit.fakes.tracker.kinds.storage.volumes import (
     CLASS_ANNOTATION,
     VOLUME_MODES,
@@ -219,6 +220,7 @@ def _cells(claim: Object, now: datetime) -> list[Any]:
 PERSISTENT_VOLUME_CLAIMS = Strategy(
     defaults=fill_in_claim,
     first_status={"phase": "Pending"},
+    defaults_beside_spec=pending,
     begin=_begin,
     keep=_keep,
     validate=_validate,

@@ -116,10 +116,8 @@ def _fill_in_probe(probe: Plain) -> None:
 
 def _fill_in_lifecycle(container: Plain) -> None:
     lifecycle = container["lifecycle"]
-    if lifecycle.pop("stopSignal", None) and not lifecycle:  # its feature gate is off
-        del container["lifecycle"]
-    for handler in lifecycle.values():
-        _fill_in_http_get(handler)
+    for handler in ("postStart", "preStop"):
+        _fill_in_http_get(lifecycle.get(handler) or {})
 
 
 def _fill_in_http_get(handler: Plain) -> None:

@@ -102,6 +102,10 @@ def _event_source(event: Object) -> str:
 
 EVENTS = Strategy(
     creates_on_update=True,
+    name_rule=formats.path_segment,
+    checks_metadata=False,
+    needs_known_finalizers=False,
+    has_dependents=False,
     selectable_fields=(
         "involvedObject.kind",
         "involvedObject.namespace",

@@ -24,6 +24,7 @@ _IMMUTABLE = (
     *("involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "type", "eventTime"),
     *("action", "related", "reportingComponent", "reportingInstance"),
 )
+_TEXTS = ("reason", "message", "type", "action", "reportingComponent", "reportingInstance")
 _OLD_FIELDS = ("firstTimestamp", "lastTimestamp", "count", "source")
 _RETOLD = "reportingComponent"
 _REFERENCE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
@@ -67,7 +68,9 @@ def _change_causes(plain: Object, old: Object) -> Iterator[Cause]:
         yield from _series_causes(plain)
     for name in _IMMUTABLE:
         if plain.get(name) != old.get(name):
-            yield Cause.wrong(name, plain.get(name), "field is immutable")
+            yield Cause.wrong(
+                name, "" if name in _TEXTS and not plain.get(name) else plain.get(name), "field is immutable"
+            )
 
 
 def _series_causes(plain: Object) -> Iterator[Cause]:
@@ -82,6 +85,8 @@ def _series_causes(plain: Object) -> Iterator[Cause]:
 
 EVENTS_STRATEGY_V1 = Strategy(
     conversion=Conversion(EVENTS, show=_show, store=_store),
+    creates_on_update=True,
+    has_dependents=False,
     selectable_fields=(
         *(f"regarding.{name}" for name in _REFERENCE),
         *("reason", "type", "reportingController"),

@@ -93,7 +93,7 @@ NAMESPACES = Strategy(
     defaults=_label,
     begin=_begin,
     keep=_keep,
-    parts={"finalize": Part(_finalized, _finalizer_causes, keeps_metadata=False)},
+    parts={"finalize": Part(_finalized, _finalizer_causes, keeps_metadata=False, resets=("status",))},
     validate=_causes,
     cells=_cells,
     delete=_delete,

@@ -67,7 +67,6 @@ def fill_in_template(spec: Plain) -> None:
         spec["overhead"] = rounded_amounts(spec["overhead"])
     if "resources" in spec:
         _round(spec["resources"])
-    spec.pop("schedulingGroup", None)  # its feature gate is off
 
 
 def containers_of(spec: Plain) -> Iterable[Plain]:

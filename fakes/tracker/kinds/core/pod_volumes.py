@@ -45,8 +45,6 @@ _ISCSI_NAMES = {
     "eui": r"^eui.[A-Za-z0-9]{16}$",
     "naa": r"^naa.[A-Za-z0-9]{32}$",
 }
-_NOT_ENABLED = ("clusterTrustBundle", "podCertificate")
-"""Projections that a server drops, as their feature gates are off."""
 _ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _BLOBS = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
 _MANAGED = "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"
@@ -77,8 +75,6 @@ def _fill_in_projected(projected: Plain) -> None:
     if not projected.get("sources"):
         projected["sources"] = None
     for source in projected.get("sources") or ():
-        for name in _NOT_ENABLED:
-            source.pop(name, None)
         if "serviceAccountToken" in source:
             source["serviceAccountToken"].setdefault("expirationSeconds", 3600)
         _fill_in_files(source.get("downwardAPI") or {})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ctrlkit import clock
 from ctrlkit.fakes.tracker.kinds.core.containers import image_space_causes
 from ctrlkit.fakes.tracker.kinds.core.pod_annotations import annotation_causes, apply_apparmor, matching_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_features import dropping_at
 from ctrlkit.fakes.tracker.kinds.core.pod_parts import POD_PARTS
 from ctrlkit.fakes.tracker.kinds.core.pod_resources import fill_in_pod_resources, quality_of_service
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import apply_label_keys
@@ -196,6 +197,7 @@ PODS = Strategy(
     ),
     selected_value=_selected_value,
     defaults=_fill_in,
+    drop=dropping_at("spec"),
     first_status={"phase": "Pending"},
     prepare=_prepare,
     keep_status=_keep_status,

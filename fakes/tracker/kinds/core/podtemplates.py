@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.apps.workloads import labels_cell, template_cells
+from ctrlkit.fakes.tracker.kinds.core.pod_features import dropping_at
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
 from ctrlkit.fakes.tracker.kinds.core.pod_warnings import template_warnings
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
@@ -35,6 +36,7 @@ def _cells(template: Object, _now: datetime) -> list[Any]:
 
 POD_TEMPLATES = Strategy(
     defaults=_fill_in,
+    drop=dropping_at("template", "spec"),
     validate=_validate,
     warn=_warnings,
     generation=True,

@@ -16,6 +16,7 @@ from ctrlkit.fakes.tracker.kinds.apps.workloads import (
     status_causes,
     workload_warnings,
 )
+from ctrlkit.fakes.tracker.kinds.core.pod_features import drop_of_template
 from ctrlkit.fakes.tracker.kinds.core.pod_specs import fill_in_template, template_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import section
@@ -31,9 +32,14 @@ def _fill_in(plain: Plain) -> None:
     labels = spec["template"]["metadata"].get("labels")
     if labels:
         spec["selector"] = spec.get("selector") or dict(labels)
-        if not plain["metadata"].get("labels"):
-            plain["metadata"] = plain["metadata"] | {"labels": dict(labels)}
+    _label(plain)
     fill_in_template(spec["template"]["spec"])
+
+
+def _label(plain: Plain) -> None:
+    labels = plain["spec"].get("template", {}).get("metadata", {}).get("labels")
+    if labels and not plain["metadata"].get("labels"):
+        plain["metadata"] = plain["metadata"] | {"labels": dict(labels)}
 
 
 def _validate(plain: Object, old: Object | None) -> Iterator[Cause]:
@@ -70,10 +76,13 @@ def _cells(controller: Object, now: datetime) -> list[Any]:
 
 REPLICATION_CONTROLLERS = Strategy(
     scale=SCALE,
+    checks_base=False,
     first_status={"replicas": 0},
     selectable_fields=("status.replicas",),
     selected_value=_selected_value,
     defaults=_fill_in,
+    defaults_beside_spec=_label,
+    drop=drop_of_template,
     validate=_validate,
     validate_status=_validate_status,
     warn=workload_warnings,

@@ -55,6 +55,7 @@ def _address_cells(address: Object, now: datetime) -> list[Any]:
 
 IP_ADDRESSES = Strategy(
     name_rule=addresses.canonical_address,
+    generates_names=False,
     selectable_fields=(
         "spec.parentRef.group",
         "spec.parentRef.name",

@@ -44,9 +44,12 @@ def _fill_in_driver(driver: Plain) -> None:
     for name, value in _DEFAULTS.items():
         if spec.get(name) is None:
             spec[name] = value
-    spec.pop("preventPodSchedulingIfMissing", None)  # a feature that is off
     if not spec.get("volumeLifecycleModes"):
         spec["volumeLifecycleModes"] = ["Persistent"]
+
+
+def _drop_disabled(driver: Plain) -> None:
+    driver["spec"].pop("preventPodSchedulingIfMissing", None)
 
 
 def _begin_driver(driver: Plain) -> None:
@@ -117,6 +120,7 @@ CSI_DRIVERS = Strategy(
     blind_updates=False,
     generation=True,
     defaults=_fill_in_driver,
+    drop=_drop_disabled,
     begin=_begin_driver,
     validate=_driver_causes,
     warn=_driver_warnings,

@@ -10,6 +10,7 @@ from typing import Any
 from ctrlkit import clock
 from ctrlkit.fakes.tracker.kinds import go_forms
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import node_selector_causes
+from ctrlkit.fakes.tracker.kinds.storage.phases import pending
 from ctrlkit.fakes.tracker.kinds.storage.volume_sources import SOURCES, source_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
@@ -239,6 +240,7 @@ def _cells(volume: Object, now: datetime) -> list[Any]:
 PERSISTENT_VOLUMES = Strategy(
     defaults=_fill_in,
     begin=_begin,
+    defaults_beside_spec=pending,
     keep_status=_keep_transition,
     validate=_causes,
     validate_status=lambda *_: (),

@@ -326,3 +326,16 @@ async def test_a_delete_of_a_pod_template_is_answered_with_it() -> None:
     template = {"spec": {"containers": [{"name": "a", "image": "img:1"}]}}
     tracker.create(POD_TEMPLATES, {"metadata": {"name": "one", "namespace": "default"}, "template": template})
     assert tracker.delete(POD_TEMPLATES, "default/one")["kind"] == "PodTemplate"
+
+
+async def test_a_second_delete_may_change_what_becomes_of_the_dependents() -> None:
+    """The finalizer of the last policy counts; a policy without one releases the object."""
+    tracker = Tracker()
+    make(tracker)
+    tracker.delete(CONFIG_MAPS, "default/one", Options(propagation_policy="Foreground"))
+    orphaning = tracker.delete(CONFIG_MAPS, "default/one", Options(propagation_policy="Orphan"))
+    assert orphaning.metadata.finalizers == ("orphan",)
+    assert tracker.delete(CONFIG_MAPS, "default/one", Options(propagation_policy="Orphan")) == orphaning
+    assert tracker.delete(CONFIG_MAPS, "default/one", Options(propagation_policy="Background"))["status"] == "Success"
+    with pytest.raises(NotFound):
+        tracker.get(CONFIG_MAPS, "default/one")

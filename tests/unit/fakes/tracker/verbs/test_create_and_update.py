@@ -12,6 +12,7 @@ from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.model import Action, MergePatch, Options, StrategicMergePatch, Unstructured, Verb, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, NAMESPACES, PODS, SECRETS, STATEFULSETS
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS as DEFINITIONS
+from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS as CLAIMS
 from tests.support.objects import a_pod, a_workload
 
 DRY = Options(dry_run=True)
@@ -422,3 +423,23 @@ async def test_an_object_fits_into_etcd(size_mb: float, text: str) -> None:
         tracker.create(STATEFULSETS, body)
     assert (refused.value.code, refused.value.reason) == (500, "")
     assert tracker.version == before
+
+
+async def test_a_status_without_a_phase_is_that_of_a_pending_claim() -> None:
+    """Defaults hold for a status too, whoever writes it."""
+    tracker = Tracker()
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    tracker.create(CLAIMS, {"metadata": {"name": "one", "namespace": "default"}, "spec": spec})
+    written = tracker.patch(CLAIMS, "default/one", MergePatch({"status": None}), subresource="status")
+    assert written["status"] == {"phase": "Pending"}
+
+
+async def test_who_writes_a_field_that_is_dropped_owns_it() -> None:
+    """What a feature that is off would need is not stored, but its writer is noted as its owner."""
+    tracker = Tracker()
+    lifecycle = {"stopSignal": "SIGTERM", "preStop": {"sleep": {"seconds": 1}}}
+    pod = a_pod(containers=[{"name": "a", "image": "x", "lifecycle": lifecycle}])
+    made = tracker.create(PODS, pod)
+    assert made.at("spec.containers")[0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 1}}}
+    owned = made.at("metadata.managedFields")[0]["fieldsV1"]["f:spec"]["f:containers"]['k:{"name":"a"}']
+    assert "f:stopSignal" in owned["f:lifecycle"]
