@@ -202,6 +202,11 @@ class Informer(Generic[T]):
                 lines.append(f"{where}: {error or 'no answer yet'} ({cause})")
         return "; ".join(lines)
 
+    @property
+    def indexes(self) -> frozenset[str]:
+        """The names of the indexes that were added."""
+        return self._store.indexes
+
     def add_index(self, name: str, function: IndexFunction) -> None:
         """Add an index: `function` returns the values under which a Record is found."""
         self._store.add_index(name, function)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class Operator(Enum):
@@ -114,6 +115,22 @@ class LabelSelector:
         """All of these labels with exactly these values."""
         return cls(tuple(Requirement(label, Operator.EQUALS, (value,)) for label, value in sorted(labels.items())))
 
+    @classmethod
+    def of_object(cls, selector: Mapping[str, Any]) -> LabelSelector:
+        """
+        Read the object form that specs have: `matchLabels` and `matchExpressions`; an empty one matches everything.
+
+        >>> str(LabelSelector.of_object({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["a"]}]}))
+        'tier notin (a)'
+
+        Errors  ValueError for an operator there is not; KeyError for an expression without key or operator.
+        """
+        expressions = (
+            Requirement(one["key"], _operator_of(one["operator"]), tuple(one.get("values") or ()))
+            for one in selector.get("matchExpressions") or ()
+        )
+        return cls((*cls.of_labels(selector.get("matchLabels") or {}).requirements, *expressions))
+
     def matches(self, labels: Mapping[str, str] | None) -> bool:
         """Whether an object's labels meet all requirements."""
         have = labels or {}
@@ -121,6 +138,19 @@ class LabelSelector:
 
     def __str__(self) -> str:
         return ",".join(str(requirement) for requirement in self.requirements)
+
+
+def _operator_of(word: str) -> Operator:
+    """Return the operator of an expression in an object: In, NotIn, Exists or DoesNotExist."""
+    operators = {
+        "In": Operator.IN,
+        "NotIn": Operator.NOT_IN,
+        "Exists": Operator.EXISTS,
+        "DoesNotExist": Operator.DOES_NOT_EXIST,
+    }
+    if word not in operators:
+        raise ValueError(f"read a selector: {word!r} is no operator; there are {', '.join(operators)}")
+    return operators[word]
 
 
 def _requirement(part: str, whole: str) -> Requirement:

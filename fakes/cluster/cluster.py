@@ -9,16 +9,20 @@ enters it owns its containers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 
 from ctrlkit.client import Client
 from ctrlkit.fakes.cluster.loops.accounts import add_accounts
 from ctrlkit.fakes.cluster.loops.aggregation import add_aggregation
+from ctrlkit.fakes.cluster.loops.deployment import add_deployments
+from ctrlkit.fakes.cluster.loops.first_objects import AddLoop, add_when_used
 from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
+from ctrlkit.fakes.cluster.loops.replicaset import CONTROLLERS, REPLICA_SETS, add_replica_sets
 from ctrlkit.fakes.cluster.loops.scheduler import add_scheduler
 from ctrlkit.fakes.cluster.loops.statefulset import add_stateful_sets
 from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
@@ -28,12 +32,16 @@ from ctrlkit.fakes.cluster.node.runtime import Runtime
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import GraceExceeded, Manager
-from ctrlkit.model import Resource, Unstructured
+from ctrlkit.model import AnyResource, Resource, Unstructured
+from ctrlkit.model.kinds import DEPLOYMENTS, REPLICASETS, REPLICATION_CONTROLLERS, STATEFULSETS
 
 
 class Loop(Enum):
     """A controller of the cluster; KUBELET includes the scheduler and the node."""
 
+    DEPLOYMENTS = "deployments"
+    REPLICA_SETS = "replicasets"
+    REPLICATION_CONTROLLERS = "replicationcontrollers"
     STATEFUL_SETS = "statefulsets"
     KUBELET = "kubelet"
     GARBAGE = "garbage"
@@ -44,6 +52,14 @@ class Loop(Enum):
 
 ALL: frozenset[Loop] = frozenset(Loop)
 """All loops."""
+
+_BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
+    Loop.DEPLOYMENTS: (DEPLOYMENTS, add_deployments),
+    Loop.REPLICA_SETS: (REPLICASETS, functools.partial(add_replica_sets, kind=REPLICA_SETS)),
+    Loop.REPLICATION_CONTROLLERS: (REPLICATION_CONTROLLERS, functools.partial(add_replica_sets, kind=CONTROLLERS)),
+    Loop.STATEFUL_SETS: (STATEFULSETS, add_stateful_sets),
+}
+"""The loops that are about the objects of one kind, and begin with the first of them."""
 
 
 class Cluster:
@@ -77,8 +93,8 @@ class Cluster:
         self._stop = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._was_entered = False
-        if Loop.STATEFUL_SETS in loops:
-            add_stateful_sets(self._manager)
+        used = [(resource, add) for loop, (resource, add) in _BY_KIND.items() if loop in loops]
+        add_when_used(self._manager, tracker, used)
         if Loop.KUBELET in loops:
             add_node(self._manager)
             add_scheduler(self._manager)

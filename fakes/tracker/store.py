@@ -307,11 +307,16 @@ class Store:
         """Return all collections."""
         return tuple(self._collections.values())
 
-    def on_first_object(self, follower: Callable[[Identity], None]) -> None:
-        """Call a function with each kind that has or had an object, now or once the first one is stored."""
+    def on_first_object(self, follower: Callable[[Identity], None]) -> Callable[[], None]:
+        """
+        Call a function with each kind that has or had an object, now or once the first one is stored.
+
+        What is returned ends it.
+        """
         self._followers.append(follower)
         for identity in self._begun:
             follower(identity)
+        return lambda: self._followers.remove(follower)
 
     def write(self, identity: Identity, key: ObjectKey, plain: Mapping[str, Any]) -> Stored:
         """

@@ -205,9 +205,13 @@ class Tracker:
         ]
         return sorted(found, key=lambda entry: entry[1].version)
 
-    def on_first_object(self, follower: Callable[[Identity], None]) -> None:
-        """Call a function with the group and plural of each kind that has or had an object, now or with its first."""
-        self._core.store.on_first_object(follower)
+    def on_first_object(self, follower: Callable[[Identity], None]) -> Callable[[], None]:
+        """
+        Call a function with the group and plural of each kind that has or had an object, now or with its first.
+
+        What is returned ends it.
+        """
+        return self._core.store.on_first_object(follower)
 
     def newest(self, action: Action, after: int) -> int | None:
         """Return the version of the newest write after `after` that an Action selects, 0 if none; None if compacted."""

@@ -161,6 +161,11 @@ class Store(Generic[T]):
         """The objects that could not be decoded, with their errors, until a state of them can."""
         return MappingProxyType(self._quarantine)
 
+    @property
+    def indexes(self) -> frozenset[str]:
+        """The names of the indexes that were added."""
+        return frozenset(self._indexes)
+
     def add_index(self, name: str, function: IndexFunction) -> None:
         """Add a way to find objects, at any time; those already here are indexed at once."""
         if name in self._indexes or name == NAMESPACE:

@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from ctrlkit.cache import Change, Informer
-from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch, to_self
+from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Source, Watch, to_self
+from ctrlkit.fakes.cluster.loops.first_objects import FirstObjects
 from ctrlkit.fakes.releases import NEWEST, release
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.definitions.definitions import is_established, resource_at, served_versions
@@ -52,15 +53,14 @@ class WatchedKinds:
         given: list[Resource[Any]] = [*built_in, *(kind.metadata_only() for kind in more)]
         self._given = {resource.identity: resource for resource in given if resource != EVENTS}
         self._begun: dict[tuple[str, str], None] = {}
-        self._controller = Controller(
-            name="kinds", reconcile=self.reconcile, watches=[Watch(self._definitions, to_self)]
-        )
-        manager.add(self._controller)
+        watches: list[Source] = [Watch(self._definitions, to_self)]
         if tracker is None:
             self._begun.update(dict.fromkeys(self._given))
         else:
             tracker.on_first_object(self._begin)
+            watches.append(FirstObjects(tracker))
         self._add_begun()
+        manager.add(Controller(name="kinds", reconcile=self.reconcile, watches=watches))
 
     @property
     def informers(self) -> tuple[AnyInformer, ...]:
@@ -115,7 +115,6 @@ class WatchedKinds:
         """Take note of a kind's first object, in the middle of the write that makes it."""
         if identity in self._given:
             self._begun[identity] = None
-            self._controller.wake(ObjectKey("", ".".join(filter(None, reversed(identity)))))
 
     def _add_begun(self) -> None:
         for identity in self._begun:

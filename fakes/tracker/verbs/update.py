@@ -90,7 +90,8 @@ def replace(
         mutate(core, attributes, plain)
     plain = served.prepare(core, served, plain, action)
     _check_rules(served, action.subresource, current, plain)
-    if served.generation and _spec(served, plain) != _spec(served, current.plain):
+    counts = served.generation and action.subresource != "status"
+    if counts and _spec(served, plain) != _spec(served, current.plain):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
     if owners is None:
         owners = managed_fields.of_update(served, action, current, body, plain)

@@ -1,0 +1,151 @@
+"""
+Which objects a controller's owner claims: those that it controls, and those without a controller that it selects.
+
+One that its selector does not match any more is released, one without a controller is adopted. `claim` decides,
+`Claims` reads and writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from ctrlkit.cache import Informer, Lister
+from ctrlkit.client import Client
+from ctrlkit.errors import Conflict, Invalid, NotFound
+from ctrlkit.model import (
+    AnyResource,
+    LabelSelector,
+    ObjectKey,
+    ObjectMeta,
+    Record,
+    StrategicMergePatch,
+    Unstructured,
+    to_plain,
+)
+
+_BY_CONTROLLER = "controller"
+_ORPHANS = "orphans"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an owner keeps, adopts and releases."""
+
+    keep: list[Unstructured] = field(default_factory=list)
+    adopt: list[Unstructured] = field(default_factory=list)
+    release: list[Unstructured] = field(default_factory=list)
+
+
+def claim(owner: ObjectMeta, selector: LabelSelector, candidates: Iterable[Unstructured]) -> Claim:
+    """
+    Decide about objects that an owner controls, or that nobody does.
+
+    >>> pod = Unstructured({"metadata": {"name": "a", "labels": {"app": "web"}}})
+    >>> claimed = claim(ObjectMeta(name="web", uid="1"), LabelSelector.parse("app=web"), [pod])
+    >>> [one.key.name for one in claimed.adopt], claimed.keep
+    (['a'], [])
+    """
+    claimed = Claim()
+    for one in candidates:
+        metadata = one.metadata
+        matches = selector.matches(metadata.labels)
+        if metadata.controller is not None:
+            if metadata.controller.uid != owner.uid:
+                continue
+            if matches:
+                claimed.keep.append(one)
+            elif not owner.deleting:
+                claimed.release.append(one)
+        elif matches and not owner.deleting and not metadata.deleting:
+            claimed.adopt.append(one)
+    return claimed
+
+
+def index_children(informer: Informer[Unstructured]) -> None:
+    """Let objects be found by the uid of their controller, and those without one by their namespace. Once is enough."""
+    if _BY_CONTROLLER not in informer.indexes:
+        informer.add_index(
+            _BY_CONTROLLER, lambda record: [record.meta.controller.uid] if record.meta.controller else []
+        )
+        informer.add_index(_ORPHANS, lambda record: [] if record.meta.controller else [record.meta.namespace])
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The objects of one kind that owners of another kind control; call `index_children` on their informer first."""
+
+    client: Client
+    owners: AnyResource
+    children: AnyResource
+    lister: Lister[Unstructured]
+
+    def controlled_by(self, uid: str) -> Sequence[Unstructured]:
+        """Return what an owner controls, whatever its selector says."""
+        return self.lister.by_index(_BY_CONTROLLER, uid)
+
+    async def claim(
+        self,
+        owner: Unstructured,
+        selector: LabelSelector,
+        *,
+        only: Callable[[Unstructured], bool] = lambda _child: True,
+    ) -> list[Unstructured]:
+        """
+        Adopt and release what has to be, and return what is the owner's then; `only` selects what is looked at.
+
+        An owner that has gone or changed its uid adopts nothing: the server is asked before the first adoption.
+        """
+        metadata = owner.metadata
+        candidates = [*self.controlled_by(metadata.uid), *self.lister.by_index(_ORPHANS, metadata.namespace)]
+        claimed = claim(metadata, selector, filter(only, candidates))
+        for child in claimed.release:
+            await self._release(child, metadata.uid)
+        if not claimed.adopt or not await self._may_adopt(metadata):
+            return claimed.keep
+        reference = to_plain(self.owners.owner_reference(metadata))
+        adopted = [child for child in claimed.adopt if await self._adopt(child, reference)]
+        return [*claimed.keep, *adopted]
+
+    async def _may_adopt(self, owner: ObjectMeta) -> bool:
+        try:
+            live = await self.client.get(self.owners, ObjectKey(owner.namespace, owner.name))
+        except NotFound:
+            return False
+        metadata: ObjectMeta = live.metadata
+        return metadata.uid == owner.uid and not metadata.deleting
+
+    async def _adopt(self, child: Unstructured, reference: dict[str, Any]) -> bool:
+        """Whether it could be adopted: one that has gone, or been replaced, cannot."""
+        patch = StrategicMergePatch({"metadata": {"uid": child.metadata.uid, "ownerReferences": [reference]}})
+        try:
+            await self.client.patch(self.children, child.key, patch)
+        except (NotFound, Conflict):
+            return False
+        return True
+
+    async def _release(self, child: Unstructured, uid: str) -> None:
+        released = {"$patch": "delete", "uid": uid}
+        patch = StrategicMergePatch({"metadata": {"uid": child.metadata.uid, "ownerReferences": [released]}})
+        with suppress(NotFound, Conflict, Invalid):  # gone, or another by now, or another's
+            await self.client.patch(self.children, child.key, patch)
+
+
+def to_selecting(
+    owners: Lister[Unstructured], selector_of: Callable[[Unstructured], LabelSelector]
+) -> Callable[[Record[Any]], Iterable[ObjectKey]]:
+    """Make a mapper from an object without a controller to the owners that select it, and would adopt it."""
+
+    def selecting(record: Record[Any]) -> Iterable[ObjectKey]:
+        if record.meta.controller is not None:
+            return []
+        labels = record.meta.labels
+        if not labels:
+            return []
+        return [
+            owner.key for owner in owners.list(namespace=record.meta.namespace) if selector_of(owner).matches(labels)
+        ]
+
+    return selecting
