@@ -162,7 +162,7 @@ def _with_progress(
 
 def _moves(before: Mapping[str, Any], counts: Mapping[str, int]) -> bool:
     """Whether pods have come up or gone since the last status."""
-    old = {name: before.get(name, 0) for name in counts}
+    old: dict[str, int] = {name: before.get(name, 0) for name in counts}
     return (
         counts["updatedReplicas"] > old["updatedReplicas"]
         or counts["replicas"] - counts["updatedReplicas"] < old["replicas"] - old["updatedReplicas"]

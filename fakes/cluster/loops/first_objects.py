@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ctrlkit.controller import DONE, Controller, Outcome, Request
 from ctrlkit.controller.sources.source import Sink
@@ -27,16 +27,17 @@ def key_of(identity: Identity) -> ObjectKey:
 
 
 class FirstObjects:
-    """A source of keys of kinds: each that has objects, once."""
+    """A source of keys of kinds: each of `kinds` that has objects, once."""
 
     name = "first objects"
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker, kinds: Iterable[Identity]) -> None:
         self._tracker = tracker
+        self._kinds = frozenset(kinds)
 
     async def run(self, sink: Sink) -> None:
         """Add the kinds that have objects, and then each that gets its first one."""
-        end = self._tracker.on_first_object(lambda identity: sink.add(key_of(identity), "its first object"))
+        end = self._follow(sink)
         try:
             sink.synced()
             await asyncio.Event().wait()
@@ -45,7 +46,14 @@ class FirstObjects:
 
     async def replay(self, sink: Sink) -> None:
         """Add the kinds that have objects."""
-        self._tracker.on_first_object(lambda identity: sink.add(key_of(identity), "its first object"))()
+        self._follow(sink)()
+
+    def _follow(self, sink: Sink) -> Callable[[], None]:
+        def add(identity: Identity) -> None:
+            if identity in self._kinds:
+                sink.add(key_of(identity), "its first object")
+
+        return self._tracker.on_first_object(add)
 
 
 def add_when_used(manager: Manager, tracker: Tracker | None, loops: Sequence[tuple[AnyResource, AddLoop]]) -> None:
@@ -66,4 +74,5 @@ def add_when_used(manager: Manager, tracker: Tracker | None, loops: Sequence[tup
             add(manager)
         return DONE
 
-    manager.add(Controller(name="loops", reconcile=begin, watches=[FirstObjects(tracker)]))
+    source = FirstObjects(tracker, (resource.identity for resource, _ in loops))
+    manager.add(Controller(name="loops", reconcile=begin, watches=[source]))

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ctrlkit.cache import Change
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch
 from ctrlkit.errors import Conflict, NotFound
@@ -105,6 +106,16 @@ class Garbage:
                 yield ObjectRef(informer.resource, item.metadata)
 
 
+def matters(change: Change[Any]) -> bool:
+    """Whether a change is one of what there is, or of owners, finalizers or deletion."""
+    if change.old is None or change.new is None:
+        return True
+    old, new = change.old.meta, change.new.meta
+    return (old.uid, old.owner_references, old.finalizers, old.deleting) != (
+        *(new.uid, new.owner_references, new.finalizers, new.deleting),
+    )
+
+
 def add_garbage_collector(manager: Manager, kinds: WatchedKinds) -> None:
     """Add the garbage collector to a manager."""
     garbage = Garbage(manager.client, kinds)
@@ -112,7 +123,7 @@ def add_garbage_collector(manager: Manager, kinds: WatchedKinds) -> None:
     controller = Controller(
         name="garbage",
         reconcile=garbage.reconcile,
-        watches=[Watch(informer, garbage.keys_for) for informer in built_in],
+        watches=[Watch(informer, garbage.keys_for, predicate=matters) for informer in built_in],
         workers=_WORKERS,
     )
 
@@ -120,7 +131,7 @@ def add_garbage_collector(manager: Manager, kinds: WatchedKinds) -> None:
         informer.add_index(_BY_UID, lambda record: [record.meta.uid])
         informer.add_index(_BY_OWNER, lambda record: [owner.uid for owner in record.meta.owner_references or ()])
         if informer not in built_in:
-            wake_on_change(informer, garbage.keys_for, controller)
+            wake_on_change(informer, garbage.keys_for, controller, predicate=matters)
 
     kinds.on_informer(follow)
     manager.add(controller)

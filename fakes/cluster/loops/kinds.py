@@ -58,7 +58,7 @@ class WatchedKinds:
             self._begun.update(dict.fromkeys(self._given))
         else:
             tracker.on_first_object(self._begin)
-            watches.append(FirstObjects(tracker))
+            watches.append(FirstObjects(tracker, self._given))
         self._add_begun()
         manager.add(Controller(name="kinds", reconcile=self.reconcile, watches=watches))
 
@@ -131,10 +131,18 @@ class WatchedKinds:
                 follower(informer)
 
 
-def wake_on_change(informer: AnyInformer, mapper: Mapper[Any], controller: Controller) -> None:
+def wake_on_change(
+    informer: AnyInformer,
+    mapper: Mapper[Any],
+    controller: Controller,
+    *,
+    predicate: Callable[[Change[Any]], bool] = lambda _change: True,
+) -> None:
     """Add a watch to a controller that may be running already."""
 
     def on_change(change: Change[Any]) -> None:
+        if not predicate(change):
+            return
         for record in (change.old, change.new):
             for key in mapper(record) if record is not None else ():
                 controller.wake(ObjectKey.of(key))

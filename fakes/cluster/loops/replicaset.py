@@ -16,7 +16,7 @@ from ctrlkit import clock
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_owner, to_self
-from ctrlkit.errors import ApiError, Conflict, NotFound
+from ctrlkit.errors import ApiError, Conflict, Forbidden, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import Claims, index_children, to_selecting
 from ctrlkit.fakes.cluster.loops.conditions import with_condition, without_condition
@@ -34,6 +34,7 @@ from ctrlkit.model import AnyResource, LabelSelector, Resource, Unstructured
 from ctrlkit.model.kinds import PODS, REPLICASETS, REPLICATION_CONTROLLERS
 
 _WORKERS = 4
+_TRY_AGAIN_S = 10.0
 _BY_OWNER = "replicaset-owner"
 
 
@@ -85,6 +86,8 @@ class ReplicaSets:
                 failure = error
         terminating = sum(selector.matches(pod.metadata.labels) for pod in ending)
         await self._write_status(one, active, terminating, failure)
+        if isinstance(failure, Forbidden):
+            return RequeueAfter(_TRY_AGAIN_S)  # a quota, a policy: it may last for ever, and is told in the status
         if failure is not None:
             raise failure
         later_s = next_check_s(active, _min_ready_s(one), clock.now())
