@@ -10,7 +10,7 @@ import argparse
 import asyncio
 
 from tests.conformance.scenario import SCENARIOS, read_scenario, replay
-from tests.conformance.serving import served_as_recorded
+from tests.conformance.serving import loops_of, served_as_recorded
 
 _LINES_MAX = 8
 
@@ -22,7 +22,7 @@ async def _run(names: list[str], url: str, patience_s: float) -> int:
         if url:
             found = await replay(url, scenario, patience_s=patience_s)
         else:
-            async with served_as_recorded() as server:
+            async with served_as_recorded(loops_of(name)) as server:
                 found = await replay(server, scenario, patience_s=patience_s)
         for step in scenario["steps"]:
             lines = found.get(step["name"], ())

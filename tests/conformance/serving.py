@@ -11,6 +11,13 @@ from ctrlkit.fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, L
 from ctrlkit.fakes.tracker import Tracker
 
 CONTROL_PLANE = ALL - {Loop.KUBELET}
+ALONE = frozenset({"subresources"})
+"""Scenarios whose server had no controllers beside it, or was asked before they had done anything."""
+
+
+def loops_of(name: str) -> frozenset[Loop]:
+    """The loops that a scenario is replayed with."""
+    return frozenset({Loop.GARBAGE, Loop.NAMESPACES, Loop.ACCOUNTS}) if name in ALONE else CONTROL_PLANE
 
 
 @asynccontextmanager
@@ -21,6 +28,6 @@ async def served_as_recorded(loops: frozenset[Loop] = CONTROL_PLANE) -> AsyncIte
     async with (
         ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,
         InProcessRuntime(images=images) as runtime,
-        Cluster(Client(tracker), runtime, loops=loops),
+        Cluster(Client(tracker, field_manager="kube-controller-manager"), runtime, loops=loops),
     ):
         yield server.url

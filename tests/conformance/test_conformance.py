@@ -16,7 +16,7 @@ import pytest
 
 from ctrlkit.fakes.cluster import ALL
 from tests.conformance.scenario import read_scenario, replay
-from tests.conformance.serving import served_as_recorded
+from tests.conformance.serving import loops_of, served_as_recorded
 
 HERE = Path(__file__).parent
 NAMES = (
@@ -69,7 +69,7 @@ def expected(name: str, *, with_node: bool) -> set[str]:
 @pytest.mark.behaviour("T10", "B5")
 @pytest.mark.parametrize("name", NAMES)
 async def test_the_answers_are_a_real_servers(name: str) -> None:
-    async with served_as_recorded() as url:
+    async with served_as_recorded(loops_of(name)) as url:
         found = await replay(url, read_scenario(name))
     unexpected = {step: lines for step, lines in found.items() if step not in expected(name, with_node=False)}
     assert not unexpected
