@@ -126,10 +126,12 @@ class Chain:
 
 _PODS: Identity = ("", "pods")
 _CLAIMS: Identity = ("", "persistentvolumeclaims")
+_SIGNING_REQUESTS: Identity = ("certificates.k8s.io", "certificatesigningrequests")
 _GROUP = "admissionregistration.k8s.io"
 
 MUTATING: Final = Chain(
     Plugin("LimitRanger", {_PODS: "limits:fill_in_pod"}),
+    Plugin("ServiceAccount", {_PODS: "accounts:admit_account"}),
     Plugin("Priority", {_PODS: "pods:set_priority"}),
     Plugin("DefaultTolerationSeconds", {_PODS: "pods:add_tolerations"}),
     Plugin("DefaultStorageClass", {_CLAIMS: "storage:choose_class"}),
@@ -149,8 +151,12 @@ MUTATING: Final = Chain(
 
 VALIDATING: Final = Chain(
     Plugin("LimitRanger", {_PODS: "limits:check_pod", _CLAIMS: "limits:check_claim"}),
+    Plugin("ServiceAccount", {_PODS: "accounts:check_account"}),
     Plugin("PersistentVolumeClaimResize", {_CLAIMS: "storage:check_growth"}),
     Plugin("RuntimeClass", {_PODS: "pods:refuse_overhead"}),
+    Plugin("CertificateApproval", of_all="signers:check_approval", needs=(_SIGNING_REQUESTS,)),
+    Plugin("CertificateSigning", of_all="signers:check_signing", needs=(_SIGNING_REQUESTS,)),
+    Plugin("CertificateSubjectRestriction", {_SIGNING_REQUESTS: "signers:check_subject"}),
     Plugin("ResourceQuota", of_all="quotas:check", needs=(("", "resourcequotas"),)),
 )
 """The plug-ins that may refuse a request whose object breaks no rule of its kind, in order."""

@@ -69,13 +69,13 @@ def user_of_token(token: str) -> User | None:
     return _USER_OF.get()(token)
 
 
-def service_account(username: str, uid: str) -> User:
+def service_account(username: str, uid: str, extra: Mapping[str, list[str]] | None = None) -> User:
     """
-    Return the user that a service account is.
+    Return the user that a service account is; `extra` is what its token says besides.
 
     >>> service_account("system:serviceaccount:demo:web", "u-1")["groups"]
     ['system:serviceaccounts', 'system:serviceaccounts:demo', 'system:authenticated']
     """
     namespace = username.split(":")[2]
     groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
-    return {"username": username, "uid": uid, "groups": groups}
+    return {"username": username, "uid": uid, "groups": groups, **({"extra": extra} if extra else {})}

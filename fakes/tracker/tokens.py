@@ -24,17 +24,33 @@ if TYPE_CHECKING:
 
 ISSUER = "https://kubernetes.default.svc"
 """Who issues the tokens, and the audience of those that name none: the server itself."""
+_EXTRA = "authentication.kubernetes.io/"
 _KEY_BITS = 2048
 _EXPONENT = 65537
 
 
 class Account(NamedTuple):
-    """Whom a token stands for; `bound` are the name and uid of the object that it is bound to, by its kind."""
+    """
+    Whom a token stands for.
+
+    `bound` are the name and uid of the object that it is bound to, by its kind; `token_id` is that of the token.
+    """
 
     namespace: str
     name: str
     uid: str
     bound: Mapping[str, Mapping[str, str]]
+    token_id: str = ""
+
+    @property
+    def extra(self) -> dict[str, list[str]]:
+        """What a server says of the user besides: the token, and the pod and node that it is bound to."""
+        found = {f"{_EXTRA}credential-id": [f"JTI={self.token_id}"]} if self.token_id else {}
+        for kind in ("node", "pod"):
+            for name in ("name", "uid"):
+                if value := self.bound.get(kind, {}).get(name):
+                    found[f"{_EXTRA}{kind}-{name}"] = [value]
+        return found
 
 
 class Issuer:
@@ -68,7 +84,7 @@ class Issuer:
             return None
         kubernetes = claims["kubernetes.io"]
         account = kubernetes.pop("serviceaccount")
-        return Account(kubernetes.pop("namespace"), account["name"], account["uid"], kubernetes)
+        return Account(kubernetes.pop("namespace"), account["name"], account["uid"], kubernetes, claims["jti"])
 
     def public_keys(self) -> list[dict[str, str]]:
         """Return the keys by which tokens are checked, each as a JSON Web Key."""

@@ -190,7 +190,8 @@ class Tracker:
         account = authenticate(self._core, token)
         if account is None:
             return None
-        return service_account(f"system:serviceaccount:{account.namespace}:{account.name}", account.uid)
+        username = f"system:serviceaccount:{account.namespace}:{account.name}"
+        return service_account(username, account.uid, account.extra)
 
     def busy(self) -> tuple[str, ...]:
         """The watches that have not delivered the newest change they select: `watch pods at 2, server at 3`."""

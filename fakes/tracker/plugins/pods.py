@@ -31,10 +31,13 @@ def refuse_overhead(core: Core, pod: Plain, old: Object | None) -> None:
     if old is None and "overhead" in pod["spec"]:
         runtime = _runtime_class(core, pod)
         if "overhead" not in runtime:
-            raise _forbidden(pod, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
+            raise forbidden_pod(
+                pod, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+            )
 
 
-def _forbidden(pod: Object, text: str) -> Forbidden:
+def forbidden_pod(pod: Object, text: str) -> Forbidden:
+    """Return the refusal of a pod."""
     return forbidden(kinds.PODS, _given_name(pod["metadata"]), text)
 
 
@@ -66,7 +69,7 @@ def set_priority(core: Core, pod: Plain, old: Object | None) -> None:
         spec["priorityClassName"] = found["metadata"]["name"]
     priority = found.get("value", 0)
     if spec.get("priority", priority) != priority:
-        raise _forbidden(
+        raise forbidden_pod(
             pod,
             f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority admission "
             f"controller computed {priority} from the given PriorityClass name",
@@ -74,7 +77,7 @@ def set_priority(core: Core, pod: Plain, old: Object | None) -> None:
     spec["priority"] = priority
     policy = found.get("preemptionPolicy") or "PreemptLowerPriority"
     if spec.get("preemptionPolicy", policy) != policy:
-        raise _forbidden(
+        raise forbidden_pod(
             pod,
             f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; "
             f"priority admission controller computed {policy} from the given PriorityClass name",
@@ -93,7 +96,7 @@ def _priority_class(core: Core, pod: Plain) -> Mapping[str, Any]:
     if found is None and name in _SYSTEM_CLASSES:
         return {"value": _SYSTEM_CLASSES[name]}
     if found is None:
-        raise _forbidden(pod, f"no PriorityClass with name {name} was found")
+        raise forbidden_pod(pod, f"no PriorityClass with name {name} was found")
     return found
 
 
@@ -125,7 +128,7 @@ def _runtime_class(core: Core, pod: Object) -> Mapping[str, Any]:
         raise plain_failure("resource name may not be empty")
     found = _find(core, _RUNTIME_CLASSES, name)
     if found is None:
-        raise _forbidden(pod, f'pod rejected: RuntimeClass "{name}" not found')
+        raise forbidden_pod(pod, f'pod rejected: RuntimeClass "{name}" not found')
     return found
 
 
@@ -137,14 +140,14 @@ def set_overhead(core: Core, pod: Plain, old: Object | None) -> None:
     if "overhead" in runtime:
         fixed = runtime["overhead"].get("podFixed") or {}
         if spec.get("overhead") and _values(spec["overhead"]) != _values(fixed):
-            raise _forbidden(pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
+            raise forbidden_pod(pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
         if fixed:
             spec["overhead"] = dict(fixed)
     scheduling = runtime.get("scheduling") or {}
     selector = dict(spec.get("nodeSelector") or {})
     for key, value in (scheduling.get("nodeSelector") or {}).items():
         if selector.setdefault(key, value) != value:
-            raise _forbidden(
+            raise forbidden_pod(
                 pod,
                 f"conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; pod.spec.nodeSelector[{key}] = "
                 f"{selector[key]}",

@@ -25,6 +25,8 @@ _USER, _GROUP, _UID, _EXTRA = "impersonate-user", "impersonate-group", "imperson
 _NODE = "system:node:"
 _NODE_NAME = "authentication.kubernetes.io/node-name"
 _ANONYMOUS, _AUTHENTICATED, _UNAUTHENTICATED = "system:anonymous", "system:authenticated", "system:unauthenticated"
+_LEGACY = ""
+_MODES_KEPT = 10_000
 _MANY = 4
 """Values from which on it is first asked for all of them at once."""
 
@@ -97,25 +99,51 @@ def wanted_user(headers: Iterable[tuple[str, str]], *, is_constrained: bool = Tr
     return None
 
 
-def impersonated(ask: Ask, caller: User, wanted: Wanted, request: Attributes, *, is_constrained: bool = True) -> User:
+@dataclass(slots=True)
+class Modes:
     """
-    Return the user that a caller acts as for a request; `is_constrained` says whether there are the narrow ways too.
+    The ways in which users were last allowed to act as somebody else: a server tries these first, and tells of them.
+
+    `is_constrained` says whether there are the narrow ways too.
+    """
+
+    is_constrained: bool = True
+    _last: dict[str, str] = field(default_factory=dict)
+
+    def of(self, caller: User, wanted: Wanted) -> list[str]:
+        """Return the ways to try, in order."""
+        last = self._last.get(caller.get("username", ""))
+        modes = [*_modes(caller, wanted)] if self.is_constrained else [_LEGACY]
+        return [last, *(mode for mode in modes if mode != last)] if last in modes else modes
+
+    def note(self, caller: User, mode: str) -> None:
+        """Remember the way in which a user was allowed to act as somebody else."""
+        username = caller.get("username", "")
+        self._last.pop(username, None)
+        self._last[username] = mode
+        if len(self._last) > _MODES_KEPT:
+            del self._last[next(iter(self._last))]
+
+
+def impersonated(ask: Ask, caller: User, wanted: Wanted, request: Attributes, modes: Modes) -> User:
+    """
+    Return the user that a caller acts as for a request.
 
     Errors  Forbidden, that of the first way to be allowed.
     """
-    first: ApiError | None = None
-    for mode in _modes(caller, wanted) if is_constrained else ("",):
+    refusals = []
+    for mode in modes.of(caller, wanted):
         on = replace(request, verb=f"impersonate-on:{mode}:{request.verb}") if mode else None
         error = (on and ask(_asking(caller, mode), on)) or _refusal(ask, caller, wanted, mode)
         if error is None:
+            modes.note(caller, mode)
             return _user(wanted, mode)
-        first = first or error
-    assert first is not None
-    raise first
+        refusals.append(error)
+    raise refusals[0]
 
 
 def _modes(caller: User, wanted: Wanted) -> Iterator[str]:
-    """Yield the ways in which it may be allowed; "" is that of all releases."""
+    """Yield the ways in which it may be allowed; the last is that of all releases."""
     node, account = _node_of(wanted.username), account_of(wanted.username)
     if wanted.is_name_only and node:
         at = (caller.get("extra") or {}).get(_NODE_NAME)
@@ -126,7 +154,7 @@ def _modes(caller: User, wanted: Wanted) -> Iterator[str]:
         yield "serviceaccount"
     if not (node or account):
         yield "user-info"
-    yield ""
+    yield _LEGACY
 
 
 def _asking(caller: User, mode: str) -> User:
