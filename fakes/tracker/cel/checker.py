@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ctrlkit.fakes.tracker.cel import kubernetes, library, network, standard
+from ctrlkit.fakes.tracker.cel import authorizer, kubernetes, library, network, patches, standard
 from ctrlkit.fakes.tracker.cel.functions import OVERLOADS, Overload
 from ctrlkit.fakes.tracker.cel.tree import (
     Call,
@@ -25,10 +25,13 @@ from ctrlkit.fakes.tracker.cel.types import (
     DYN,
     ERROR,
     INT,
+    JSON_PATCH,
+    STRING,
     TYPE_NAMES,
     Substitutions,
     Type,
     fits,
+    is_patch_type,
     list_of,
     map_of,
     most_general,
@@ -40,7 +43,7 @@ from ctrlkit.fakes.tracker.cel.types import (
 )
 from ctrlkit.fakes.tracker.cel.values import type_of as kind_of_value
 
-LIBRARIES = (standard, library, network, kubernetes)
+LIBRARIES = (standard, library, network, kubernetes, authorizer, patches)
 """The modules whose functions expressions may call; to import them is to have them in the table."""
 
 Fields = Mapping[str, Mapping[str, Type]]
@@ -58,6 +61,8 @@ class Checked:
     """The variables that it uses."""
     constants: dict[Node, Type] = field(default_factory=dict)
     """The names of types in it, and which types those are."""
+    dotted: dict[Node, str] = field(default_factory=dict)
+    """The variables in it whose names look like fields of others."""
 
     @property
     def type(self) -> Type:
@@ -65,14 +70,21 @@ class Checked:
         return self.types[self.root]
 
 
-def check(source: str, root: Node, variables: Mapping[str, Type], fields: Fields) -> Checked:
-    """Find out the types of an expression's parts. Errors: CompileError with all that does not fit."""
-    checker = _Checker(variables, fields)
+def check(
+    source: str, root: Node, variables: Mapping[str, Type], fields: Fields, *, makes_patches: bool = False
+) -> Checked:
+    """
+    Find out the types of an expression's parts.
+
+    Shape   With `makes_patches` the expression can make parts of objects, and operations of JSON patches.
+    Errors  CompileError with all that does not fit.
+    """
+    checker = _Checker(variables, fields, makes_patches=makes_patches)
     checker.visit(root)
     if checker.problems:
         raise CompileError(source, checker.problems)
     found = {node: substituted(checker.known, kind, finally_dyn=True) for node, kind in checker.types.items()}
-    return Checked(root, found, checker.overloads, checker.names, checker.constants)
+    return Checked(root, found, checker.overloads, checker.names, checker.constants, checker.dotted)
 
 
 def qualified(node: Node) -> str:
@@ -86,15 +98,17 @@ def qualified(node: Node) -> str:
 
 
 class _Checker:
-    def __init__(self, variables: Mapping[str, Type], fields: Fields) -> None:
+    def __init__(self, variables: Mapping[str, Type], fields: Fields, *, makes_patches: bool) -> None:
         self.problems: list[Problem] = []
         self.types: dict[Node, Type] = {}
         self.overloads: dict[Node, list[Overload]] = {}
         self.names: set[str] = set()
         self.constants: dict[Node, Type] = {}
         self.known: Substitutions = {}
+        self.dotted: dict[Node, str] = {}
         self._variables = variables
         self._fields = fields
+        self._makes_patches = makes_patches
         self._scopes: list[dict[str, Type]] = []
         self._free = 0
 
@@ -127,11 +141,17 @@ class _Checker:
         name = name.removeprefix(".")
         if name in self._variables:
             self.names.add(name)
+            if isinstance(node, Select):
+                self.dotted[node] = name
             return self._variables[name]
-        if name not in TYPE_NAMES:
+        named = TYPE_NAMES.get(name)
+        if named is None and self._makes_patches and is_patch_type(name):
+            named = Type("struct", name)
+        if named is None:
             return None
-        self.constants[node] = TYPE_NAMES[name]
-        return type_of(TYPE_NAMES[name])
+        if not isinstance(node, Struct):
+            self.constants[node] = named
+        return type_of(named)
 
     # ---- names and fields ----
 
@@ -156,7 +176,7 @@ class _Checker:
         if target.kind == "map":
             result = target.params[1]
         elif target.kind == "struct":
-            result = self._fields.get(target.name, {}).get(node.field) or self._say(
+            result = self._field_type(target, node.field) or self._say(
                 node.offset, f"undefined field '{node.field}'"
             )
         elif target.kind == "param":
@@ -165,21 +185,29 @@ class _Checker:
             self._say(node.offset, f"type '{target}' does not support field selection")
         return optional_of(result) if is_optional or node.optional else result
 
+    def _field_type(self, kind: Type, name: str) -> Type | None:
+        if self._makes_patches and is_patch_type(kind.name):
+            return STRING if kind == JSON_PATCH and name in ("op", "path", "from") else DYN
+        return self._fields.get(kind.name, {}).get(name)
+
     # ---- calls ----
+
+    def _is_known(self, function: str) -> bool:
+        return function in OVERLOADS and (self._makes_patches or function not in patches.FUNCTIONS)
 
     def _call(self, node: Call) -> Type:
         args = [self.visit(arg) for arg in node.args]
         if node.target is None:
             function = node.function.removeprefix(".")
-            if function not in OVERLOADS:
+            if not self._is_known(function):
                 return self._undeclared(node.offset, node.function)
             return self._resolved(node, function, args)
         prefix = qualified(node.target)
-        if prefix and f"{prefix}.{node.function}" in OVERLOADS:
+        if prefix and self._is_known(f"{prefix}.{node.function}"):
             node.function, node.target = f"{prefix}.{node.function}", None
             return self._resolved(node, node.function, args)
         target = self.visit(node.target)
-        if node.function not in OVERLOADS:
+        if not self._is_known(node.function):
             return self._undeclared(node.offset, node.function)
         return self._resolved(node, node.function, [target, *args])
 
@@ -268,9 +296,23 @@ class _Checker:
         found = self._look_up(node, node.name)
         if found is None:
             return self._undeclared(node.offset, node.name)
+        kind = ERROR
         if found.kind != "type":
-            return self._say(node.offset, f"'{found}' is not a type")
-        return self._say(node.offset, f"'{found.params[0] if found.params else found}' is not a message type")
+            self._say(node.offset, f"'{found}' is not a type")
+        elif found.params and is_patch_type(found.params[0].name):
+            kind = found.params[0]
+        else:
+            self._say(node.offset, f"'{found.params[0] if found.params else found}' is not a message type")
+        for one in node.fields:
+            given = self.visit(one.value)
+            if one.optional:
+                given = self._optional_item(one.value, given)
+            wanted = self._field_type(kind, one.name) if kind != ERROR else ERROR
+            if wanted and not self._assignable(wanted, given):
+                shown = substituted(self.known, given)
+                text = f"expected type of field '{one.name}' is '{wanted}' but provided type is '{shown}'"
+                self._say(one.offset, text)
+        return kind
 
     # ---- comprehensions ----
 

@@ -12,6 +12,7 @@ from ctrlkit.fakes.tracker.cel.tree import (
     Call,
     CompileError,
     Entry,
+    Field,
     Ident,
     ListOf,
     Literal,
@@ -337,10 +338,10 @@ class _Parser:
         self._at = at + 1
         offset, fields = self._tokens[at].offset, []
         while not self._taken("}"):
-            self._taken("?")
+            optional = self._taken("?") is not None
             field = self._expect("IDENTIFIER")
-            self._expect(":")
-            fields.append((field.text, self._expression()))
+            colon = self._expect(":")
+            fields.append(Field(colon.offset, field.text, self._expression(), optional))
             if not self._taken(","):
                 self._expect("}")
                 break

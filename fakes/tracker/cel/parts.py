@@ -94,6 +94,16 @@ def optional_field(operand: Run, name: str, *, of_struct: bool) -> Run:
     return run
 
 
+def lazy_field(operand: Run, name: str) -> Run:
+    """A variable of a policy, whatever its value is."""
+
+    def run(frame: Frame) -> Any:
+        frame.cost += 1
+        return operand(frame).get(name)
+
+    return run
+
+
 def _at(found: Any, index: Any) -> Any:
     """Return an item of a list or map; IndexError or KeyError if it has none of that index."""
     if isinstance(found, dict):

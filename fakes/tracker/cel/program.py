@@ -17,6 +17,7 @@ from ctrlkit.fakes.tracker.cel.parts import (
     dispatched,
     field_of,
     item_at,
+    lazy_field,
     optional_field,
     optional_item,
     plus,
@@ -26,11 +27,12 @@ from ctrlkit.fakes.tracker.cel.parts import (
     variable,
 )
 from ctrlkit.fakes.tracker.cel.schemas import Decl
-from ctrlkit.fakes.tracker.cel.tree import Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select
-from ctrlkit.fakes.tracker.cel.types import Type, optional_value
+from ctrlkit.fakes.tracker.cel.tree import Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select, Struct
+from ctrlkit.fakes.tracker.cel.types import VARIABLES, Type, optional_value
 from ctrlkit.fakes.tracker.cel.values import (
     CALL_LIMIT,
     NO_OVERLOAD,
+    Built,
     EvaluationError,
     Optional,
     OutOfBudget,
@@ -166,8 +168,9 @@ class _Compiler:
         if not _is_attribute(node) or self._is_constant(node):
             run = self.value(node)
             return (plus(run, head), None) if head else (run, None)
-        if isinstance(node, Ident):
-            scope = self._scopes[node.name][-1]
+        name = node.name.removeprefix(".") if isinstance(node, Ident) else self._checked.dotted.get(node)
+        if name is not None:
+            scope = self._scopes[name][-1]
             return variable(scope.place, head), scope.decl
         if isinstance(node, Select):
             return self._selected(node, head)
@@ -181,6 +184,8 @@ class _Compiler:
         kind, is_optional = optional_value(self._kind(node.operand))
         name = self._raw_name(kind, node.field)
         struct = kind.kind == "struct"
+        if kind == VARIABLES and not node.optional:
+            return lazy_field(operand, name), None
         if node.optional or is_optional:
             return optional_field(self._converted(operand, decl), name, of_struct=struct), None
         below = None
@@ -280,6 +285,23 @@ class _Compiler:
             found: dict[Any, Any] = {}
             for key, value, optional in entries:
                 name, item = key(frame), value(frame)
+                if not optional:
+                    found[name] = item
+                elif item.there:
+                    found[name] = item.value
+            return found
+
+        return run
+
+    def _struct(self, node: Struct) -> Run:
+        kind = self._kind(node)
+        fields = [(one.name, self.value(one.value), one.optional) for one in node.fields]
+
+        def run(frame: Frame) -> Built:
+            frame.cost += 40
+            found = Built(kind)
+            for name, value, optional in fields:
+                item = value(frame)
                 if not optional:
                     found[name] = item
                 elif item.there:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctrlkit.fakes.tracker.cel import literals
-from ctrlkit.fakes.tracker.cel.checker import Checked, check
+from ctrlkit.fakes.tracker.cel.checker import Checked, Fields, check
 from ctrlkit.fakes.tracker.cel.estimate import highest_cost
 from ctrlkit.fakes.tracker.cel.parser import parse
 from ctrlkit.fakes.tracker.cel.program import InstantiationError, Program
@@ -101,9 +101,16 @@ class Rule:
 
 
 def checked_expression(source: str, variables: Mapping[str, Type], decl: Decl) -> Checked:
-    """Parse and check an expression. Errors: CompileError."""
+    """Parse and check an expression about values of a declared type. Errors: CompileError."""
+    return parsed_and_checked(source, variables, fields_of(decl))
+
+
+def parsed_and_checked(
+    source: str, variables: Mapping[str, Type], fields: Fields, *, makes_patches: bool = False
+) -> Checked:
+    """Parse and check an expression; `fields` are those of the types of its variables. Errors: CompileError."""
     try:
-        checked = check(source, parse(source), variables, fields_of(decl))
+        checked = check(source, parse(source), variables, fields, makes_patches=makes_patches)
     except RecursionError:
         raise CompileError(source, [Problem(0, "expression recursion limit exceeded: 250")]) from None
     found = literals.problems(checked)

@@ -77,11 +77,21 @@ class MapOf(Node):
 
 
 @dataclass(eq=False, slots=True)
+class Field:
+    """One field of a message that is written out."""
+
+    offset: int
+    name: str
+    value: Node
+    optional: bool = False
+
+
+@dataclass(eq=False, slots=True)
 class Struct(Node):
-    """A message that is written out; Kubernetes has no type of which one can be made."""
+    """A message that is written out; only expressions that make patches have types of which one can be made."""
 
     name: str
-    fields: list[tuple[str, Node]]
+    fields: list[Field]
 
 
 @dataclass(eq=False, slots=True)
@@ -147,7 +157,7 @@ def children(node: Node) -> Iterable[Node]:  # noqa: PLR0911  # one for each kin
         case MapOf():
             return [part for entry in node.entries for part in (entry.key, entry.value)]
         case Struct():
-            return [value for _, value in node.fields]
+            return [one.value for one in node.fields]
         case Fold():
             return (node.over, node.start, node.going, node.step, node.result)
     return ()

@@ -38,10 +38,21 @@ ERROR = Type("error", "!error!")
 IP, CIDR = Type("opaque", "net.IP"), Type("opaque", "net.CIDR")
 URL, QUANTITY = Type("struct", "kubernetes.URL"), Type("struct", "kubernetes.Quantity")
 SEMVER, FORMAT = Type("struct", "kubernetes.Semver"), Type("struct", "kubernetes.NamedFormat")
+AUTHORIZER, PATH_CHECK, GROUP_CHECK, RESOURCE_CHECK, DECISION = (
+    Type("struct", f"kubernetes.authorization.{name}")
+    for name in ("Authorizer", "PathCheck", "GroupCheck", "ResourceCheck", "Decision")
+)
+OBJECT, JSON_PATCH = Type("struct", "Object"), Type("struct", "JSONPatch")
+"""What expressions that make patches make: part of an object, and one operation of a JSON patch."""
+
+VARIABLES = Type("struct", "kubernetes.variables")
+"""The variables of a policy, which are evaluated when they are first used."""
+
 SCALARS = frozenset({"bool", "double", "duration", "int", "timestamp", "uint"})
 _NAMED = {
     one.name: one for one in (BOOL, INT, UINT, DOUBLE, STRING, BYTES, DYN, IP, CIDR, URL, QUANTITY, SEMVER, FORMAT)
 } | {"timestamp": TIMESTAMP, "duration": DURATION}
+_NAMED |= {one.name: one for one in (AUTHORIZER, PATH_CHECK, GROUP_CHECK, RESOURCE_CHECK, DECISION)}
 _NULLABLE = frozenset({"opaque", "struct", "duration", "timestamp", "null"})
 
 
@@ -86,6 +97,7 @@ TYPE_NAMES: dict[str, Type] = {
     "uint": UINT,
     "optional_type": optional_of(DYN),
     **{one.name: one for one in (IP, CIDR, URL, QUANTITY, SEMVER, FORMAT)},
+    **{one.name: one for one in (AUTHORIZER, PATH_CHECK, GROUP_CHECK, RESOURCE_CHECK, DECISION)},
 }
 """The names of types that an expression may use as values."""
 
@@ -93,6 +105,16 @@ TYPE_NAMES: dict[str, Type] = {
 def optional_value(kind: Type) -> tuple[Type, bool]:
     """Return what an optional type is of, and whether it is one."""
     return (kind.params[0], True) if kind.name == "optional_type" and kind.params else (kind, False)
+
+
+def is_patch_type(name: str) -> bool:
+    """
+    Whether expressions that make patches can make values of a type: any part of an object has one of its own.
+
+    >>> is_patch_type("Object.spec.template"), is_patch_type("Objects")
+    (True, False)
+    """
+    return name in (OBJECT.name, JSON_PATCH.name) or name.startswith(f"{OBJECT.name}.")
 
 
 _WORD = re.compile(r"\s*([\w.]+|[(),])")

@@ -98,6 +98,14 @@ class MapList(list[Any]):
         return tuple(item.get(name) for name in self.keys)
 
 
+class Built(dict[str, Any]):
+    """A message that an expression has written out."""
+
+    def __init__(self, kind: Type) -> None:
+        super().__init__()
+        self.type = kind
+
+
 class Opaque:
     """A value of one of Kubernetes' own types; its class says which."""
 
@@ -115,7 +123,8 @@ def equal(one: Any, other: Any) -> bool:
     if isinstance(one, list):
         return isinstance(other, list) and _lists_equal(one, other)
     if isinstance(one, dict):
-        return isinstance(other, dict) and len(one) == len(other) and _maps_equal(one, other)
+        is_same = isinstance(other, dict) and len(one) == len(other) and type_of(one) == type_of(other)
+        return is_same and _maps_equal(one, other)
     if isinstance(one, Optional) and isinstance(other, Optional):
         return one.there == other.there and equal(one.value, other.value)
     return bool(one == other)
@@ -184,7 +193,7 @@ def type_of(value: Any) -> Type:
         return found
     if isinstance(value, list):
         return Type("list", "list")
-    return Type("map", "map") if isinstance(value, dict) else value.type
+    return Type("map", "map") if isinstance(value, dict) and not isinstance(value, Built) else value.type
 
 
 def type_name(value: Any) -> str:
