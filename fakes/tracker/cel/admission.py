@@ -48,9 +48,7 @@ def _struct(called: str, /, **fields: Type) -> tuple[Type, dict[str, Type]]:
 _TEXTS, _LABELS = list_of(STRING), map_of(STRING, STRING)
 _KIND = _struct("kubernetes.GroupVersionKind", group=STRING, version=STRING, kind=STRING)
 _RESOURCE = _struct("kubernetes.GroupVersionResource", group=STRING, version=STRING, resource=STRING)
-_USER = _struct(
-    "kubernetes.UserInfo", username=STRING, uid=STRING, groups=_TEXTS, extra=map_of(STRING, _TEXTS)
-)
+_USER = _struct("kubernetes.UserInfo", username=STRING, uid=STRING, groups=_TEXTS, extra=map_of(STRING, _TEXTS))
 _REQUEST = _struct(
     "kubernetes.AdmissionRequest",
     kind=_KIND[0],
@@ -284,9 +282,7 @@ class Evaluation:
             return None, CALL_LIMIT + 1, str(error)
 
 
-def condition_problem(
-    compiler: Compiler, conditions: Iterable[Compiled], inputs: Inputs
-) -> tuple[bool, str]:
+def condition_problem(compiler: Compiler, conditions: Iterable[Compiled], inputs: Inputs) -> tuple[bool, str]:
     """
     Return whether match conditions hold, and what prevented some from being looked at, "" if nothing did.
 

@@ -127,7 +127,9 @@ def _group(authorizer: Authorizer, group: str) -> GroupCheck:
     return GroupCheck(authorizer, group)
 
 
-@overload("authorizer_serviceaccount", f"{_NAMES['authorizer']} => serviceAccount(string, string) {_NAMES['authorizer']}")
+@overload(
+    "authorizer_serviceaccount", f"{_NAMES['authorizer']} => serviceAccount(string, string) {_NAMES['authorizer']}"
+)
 def _account(authorizer: Authorizer, namespace: str, name: str) -> Authorizer:
     if list(subdomain(name)):
         raise EvaluationError("Invalid service account name")

@@ -176,9 +176,7 @@ class _Checker:
         if target.kind == "map":
             result = target.params[1]
         elif target.kind == "struct":
-            result = self._field_type(target, node.field) or self._say(
-                node.offset, f"undefined field '{node.field}'"
-            )
+            result = self._field_type(target, node.field) or self._say(node.offset, f"undefined field '{node.field}'")
         elif target.kind == "param":
             self._assignable(DYN, target)
         elif target.kind not in ("dyn", "error"):
