@@ -18,6 +18,7 @@ from ctrlkit.fakes.apiserver.discovery import subresources_of
 from ctrlkit.fakes.apiserver.options import check_delete_body, check_options
 from ctrlkit.fakes.apiserver.protobuf import ENVELOPES, Envelopes, Unreadable, envelopes_of
 from ctrlkit.fakes.tracker import Registry, Strategy
+from ctrlkit.fakes.tracker.callers import AgentName
 from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds.metadata import no_such_kind
 from ctrlkit.fakes.tracker.notices import notice_if_read
@@ -263,7 +264,7 @@ def _with_manager(action: Action, user_agent: str) -> Action:
         return action
     printable = "".join(letter for letter in user_agent.partition("/")[0] if letter.isprintable())
     manager = printable.encode()[:MANAGER_BYTES_MAX].decode(errors="ignore")
-    return replace(action, options=replace(action.options, field_manager=manager))
+    return replace(action, options=replace(action.options, field_manager=AgentName(manager)))
 
 
 def content_type_of(request: web.BaseRequest) -> str:

@@ -129,6 +129,11 @@ _CLAIMS: Identity = ("", "persistentvolumeclaims")
 _SIGNING_REQUESTS: Identity = ("certificates.k8s.io", "certificatesigningrequests")
 _GROUP = "admissionregistration.k8s.io"
 
+
+def _policies(kind: str) -> tuple[Identity, ...]:
+    return ((_GROUP, f"{kind}admissionpolicybindings"),)
+
+
 MUTATING: Final = Chain(
     Plugin("LimitRanger", {_PODS: "limits:fill_in_pod"}),
     Plugin("ServiceAccount", {_PODS: "accounts:admit_account"}),
@@ -146,6 +151,7 @@ MUTATING: Final = Chain(
     Plugin("RuntimeClass", {_PODS: "pods:set_overhead"}),
     Plugin("DefaultIngressClass", {("networking.k8s.io", "ingresses"): "ingresses:choose_class"}),
     Plugin("PodTopologyLabels", {_PODS: "pods:copy_topology"}),
+    Plugin("MutatingAdmissionPolicy", of_all="mutating_policies:mutate", needs=_policies("mutating")),
 )
 """The plug-ins that may change a request, in order."""
 
@@ -157,6 +163,7 @@ VALIDATING: Final = Chain(
     Plugin("CertificateApproval", of_all="signers:check_approval", needs=(_SIGNING_REQUESTS,)),
     Plugin("CertificateSigning", of_all="signers:check_signing", needs=(_SIGNING_REQUESTS,)),
     Plugin("CertificateSubjectRestriction", {_SIGNING_REQUESTS: "signers:check_subject"}),
+    Plugin("ValidatingAdmissionPolicy", of_all="validating_policies:validate", needs=_policies("validating")),
     Plugin("ResourceQuota", of_all="quotas:check", needs=(("", "resourcequotas"),)),
 )
 """The plug-ins that may refuse a request whose object breaks no rule of its kind, in order."""

@@ -17,6 +17,13 @@ User = Mapping[str, Any]
 
 ADMINISTRATOR: Final[User] = {"username": "admin", "uid": "admin", "groups": ["system:masters", "system:authenticated"]}
 
+
+class AgentName(str):
+    """The name of a client, for the fields that it owns: it has given none itself."""
+
+    __slots__ = ()
+
+
 _CALLER: ContextVar[User] = ContextVar("caller", default=ADMINISTRATOR)
 _IS_ADMITTED: ContextVar[bool] = ContextVar("caller_is_admitted", default=False)
 _USER_OF: ContextVar[Callable[[str], User | None]] = ContextVar("user_of", default=lambda _token: None)

@@ -124,8 +124,8 @@ class Compiler:
     >>> Compiler().condition("1 + 1").problem
     'must evaluate to bool but got int'
 
-    Shape   `has_params` says that there is a variable `params`, `has_variables` that there are variables of the policy's
-            own: `add` compiles one, for those that come after it.
+    Shape   `has_params` says that there is a variable `params`, `has_variables` that the policy may have variables of
+            its own: `add` compiles one, for those that come after it.
     """
 
     def __init__(self, *, has_params: bool = False, has_variables: bool = False) -> None:

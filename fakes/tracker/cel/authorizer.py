@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -146,7 +146,8 @@ def _resource(check: GroupCheck, resource: str) -> ResourceCheck:
 
 def _setting(field: str) -> Callable[[ResourceCheck, str], ResourceCheck]:
     def run(check: ResourceCheck, value: str) -> ResourceCheck:
-        return ResourceCheck(check.authorizer, replace(check.wanted, **{field: value}))
+        changed: Mapping[str, Any] = {field: value}
+        return ResourceCheck(check.authorizer, replace(check.wanted, **changed))
 
     return run
 

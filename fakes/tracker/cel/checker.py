@@ -176,7 +176,7 @@ class _Checker:
         if target.kind == "map":
             result = target.params[1]
         elif target.kind == "struct":
-            result = self._field_type(target, node.field) or self._say(node.offset, f"undefined field '{node.field}'")
+            result = self._field_type(target, node.field) or self._say(node.offset, self._no_field(target, node.field))
         elif target.kind == "param":
             self._assignable(DYN, target)
         elif target.kind not in ("dyn", "error"):
@@ -187,6 +187,10 @@ class _Checker:
         if self._makes_patches and is_patch_type(kind.name):
             return STRING if kind == JSON_PATCH and name in ("op", "path", "from") else DYN
         return self._fields.get(kind.name, {}).get(name)
+
+    def _no_field(self, kind: Type, name: str) -> str:
+        known = kind.name in self._fields
+        return f"undefined field '{name}'" if known else f"unexpected failed resolution of '{kind.name}'"
 
     # ---- calls ----
 

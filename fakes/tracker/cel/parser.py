@@ -48,6 +48,7 @@ _STARTS = "{'[', '{', '(', '.', '-', '!', " + _VALUES
 _ITEM_STARTS = "{'[', '{', '(', '.', '-', '!', '?', " + _VALUES
 _ARGUMENT_STARTS = "{'[', '{', '(', ')', '.', '-', '!', " + _VALUES
 _LIST_STARTS = "{'[', ']', '{', '(', '.', ',', '-', '!', '?', " + _VALUES
+_FIELD_STARTS = "{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}"
 _MAP_STARTS = "{'[', '{', '}', '(', '.', ',', '-', '!', '?', " + _VALUES
 _SIGNS_AFTER_OPERAND = "<EOF> == != in < <= > >= && || [ . - + * / % ? : ) ] } ,"
 _AFTER_OPERAND = frozenset(_SIGNS_AFTER_OPERAND.split())
@@ -339,8 +340,10 @@ class _Parser:
         offset, fields = self._tokens[at].offset, []
         while not self._taken("}"):
             optional = self._taken("?") is not None
-            field = self._expect("IDENTIFIER")
+            field = self._taken("ESC_IDENTIFIER") or self._expect("IDENTIFIER", "" if optional else _FIELD_STARTS)
             colon = self._expect(":")
+            if field.kind == "ESC_IDENTIFIER":
+                self._say(field.offset, "unsupported syntax: '`'")
             fields.append(Field(colon.offset, field.text, self._expression(), optional))
             if not self._taken(","):
                 self._expect("}")

@@ -104,6 +104,16 @@ def lazy_field(operand: Run, name: str) -> Run:
     return run
 
 
+def presence(value: Run) -> Run:
+    """Whether there is a value, which has to be found out: there is, or it is wrong."""
+
+    def run(frame: Frame) -> bool:
+        value(frame)
+        return True
+
+    return run
+
+
 def _at(found: Any, index: Any) -> Any:
     """Return an item of a list or map; IndexError or KeyError if it has none of that index."""
     if isinstance(found, dict):

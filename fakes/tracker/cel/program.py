@@ -21,6 +21,7 @@ from ctrlkit.fakes.tracker.cel.parts import (
     optional_field,
     optional_item,
     plus,
+    presence,
     scalars_differ,
     scalars_equal,
     texts_equal,
@@ -95,6 +96,7 @@ class _Compiler:
         self._scopes = {name: [_Scope(place, decl)] for place, (name, decl) in enumerate(variables.items())}
         self._structs = {one.type.name: one for decl in variables.values() if decl for one in _structs(decl)}
         self._constants: dict[Node, Any] = {}
+        self._raw = {name for name, decl in variables.items() if decl is None} - {"variables"}
         self.places = len(variables)
 
     # ---- values and raw data ----
@@ -231,6 +233,8 @@ class _Compiler:
         operand, decl = self._attribute(node.operand, head=0)
         kind, is_optional = optional_value(self._kind(node.operand))
         name = self._raw_name(kind, node.field)
+        if kind == VARIABLES:
+            return presence(lazy_field(operand, name))
         if kind.kind == "struct" and not is_optional:
 
             def of_struct(frame: Frame) -> bool:
@@ -238,11 +242,13 @@ class _Compiler:
                 return operand(frame).get(name) is not None
 
             return of_struct
-        value = self._converted(operand, decl)
+        value, is_raw = self._converted(operand, decl), self._is_raw(node.operand)
 
         def run(frame: Frame) -> bool:
             frame.cost += 1
             found = value(frame)
+            if is_raw and not isinstance(found, (dict, Optional)):
+                return False
             if isinstance(found, Optional):
                 found = found.value if found.there else {}
             if not isinstance(found, dict):
@@ -250,6 +256,14 @@ class _Compiler:
             return name in found
 
         return run
+
+    def _is_raw(self, node: Node) -> bool:
+        """Whether a part leads into an object that is as it was sent; there nothing has fields but maps."""
+        if isinstance(node, Call):
+            return node.function == "_[_]" and self._is_raw(node.args[0])
+        if isinstance(node, Select) and node not in self._checked.dotted:
+            return not node.optional and self._is_raw(node.operand)
+        return isinstance(node, Ident) and node.name in self._raw and len(self._scopes[node.name]) == 1
 
     # ---- lists and maps ----
 

@@ -14,6 +14,7 @@ from ctrlkit.fakes.tracker.kinds.admission_rules import (
     REINVOCATIONS,
     condition_causes,
     fill_in_rules,
+    name_warnings,
     rule_causes,
     selectors_causes,
     set_missing,
@@ -161,6 +162,7 @@ def _count_cells(name: str) -> Any:
 
 VALIDATING_WEBHOOKS = Strategy(
     blind_updates=False,
+    warn=name_warnings,
     generation=True,
     counted=lambda plain: plain.get("webhooks") or (),
     defaults=_fill_in_webhooks,

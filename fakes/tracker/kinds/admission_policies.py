@@ -14,6 +14,7 @@ from ctrlkit.fakes.tracker.kinds.admission_rules import (
     condition_causes,
     expression_causes,
     fill_in_rules,
+    name_warnings,
     new_compiler,
     rule_causes,
     selectors_causes,
@@ -35,10 +36,11 @@ _PATCHES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"
 _ANNOTATIONS_MAX, _ANNOTATION_BYTES_MAX = 20, 5 * 1024
 _BREAKS = re.compile(r"[\n\r]")
 _NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
-_RESERVED = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var "
-    "void while".split()
+_RESERVED_WORDS = (
+    "true false null in as break const continue else for function if import let loop package namespace return var void "
+    "while"
 )
+_RESERVED = frozenset(_RESERVED_WORDS.split())
 
 
 def _fill_in_matches(matches: Plain | None) -> None:
@@ -350,6 +352,7 @@ def _binding_cells(binding: Object, now: datetime) -> list[Any]:
 VALIDATING_POLICIES = Strategy(
     kept_by_status=("metadata",),
     blind_updates=False,
+    warn=name_warnings,
     generation=True,
     defaults=_fill_in_policy,
     validate=_validating_causes,
@@ -358,6 +361,7 @@ VALIDATING_POLICIES = Strategy(
 )
 MUTATING_POLICIES = Strategy(
     blind_updates=False,
+    warn=name_warnings,
     generation=True,
     defaults=_fill_in_policy,
     validate=_mutating_causes,
@@ -365,6 +369,7 @@ MUTATING_POLICIES = Strategy(
 )
 VALIDATING_BINDINGS = Strategy(
     blind_updates=False,
+    warn=name_warnings,
     generation=True,
     defaults=_fill_in_binding,
     validate=_validating_binding_causes,
@@ -372,6 +377,7 @@ VALIDATING_BINDINGS = Strategy(
 )
 MUTATING_BINDINGS = Strategy(
     blind_updates=False,
+    warn=name_warnings,
     generation=True,
     defaults=_fill_in_binding,
     validate=_mutating_binding_causes,

@@ -19,6 +19,7 @@ REINVOCATIONS = ("IfNeeded", "Never")
 _SCOPES = ("*", "Cluster", "Namespaced")
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _CONDITIONS_MAX = 64
+_STATIC = ".static.k8s.io"
 
 
 def fill_in_rules(rules: Sequence[Plain]) -> None:
@@ -39,6 +40,13 @@ def selectors_causes(plain: Object, path: str) -> Iterator[Cause]:
     for name in ("namespaceSelector", "objectSelector"):
         if plain.get(name) is not None:
             yield from selector_causes(plain[name], f"{path}.{name}")
+
+
+def name_warnings(plain: Object, _old: object) -> Iterator[str]:
+    """Warn of a name that a server keeps for what it reads from files."""
+    if (plain["metadata"].get("name") or "").endswith(_STATIC):
+        reserved = "reserved for static manifest-based configurations and cannot be managed via the API"
+        yield f'metadata.name: names ending with "{_STATIC}" are {reserved}'
 
 
 # ---- rules of resources ----------------------------------------------------------------------------------------------
@@ -78,27 +86,22 @@ def _operation_causes(rule: Object, path: str) -> Iterator[Cause]:
 def _resource_causes(resources: Sequence[str], path: str) -> Iterator[Cause]:
     if not resources:
         yield Cause.required(path)
-    whole: set[str] = set()
-    parts: set[str] = set()
-    has_plain = False
+    covering: set[str] = set()
+    plain = [name for name in resources if name and "/" not in name]
     for index, name in enumerate(resources):
         if not name:
             yield Cause.required(f"{path}[{index}]")
-            continue
         resource, slash, part = name.partition("/")
         if not slash:
-            has_plain = name != "*"
             continue
-        for known, one, pattern in ((whole, resource, f"{resource}/*"), (parts, part, f"*/{part}")):
-            if one in known:
+        for pattern in (f"{resource}/*", f"*/{part}"):
+            if pattern in covering:
                 yield Cause.wrong(f"{path}[{index}]", name, f"if '{pattern}' is present, must not specify {name}")
-        if part == "*":
-            whole.add(resource)
-        if resource == "*":
-            parts.add(part)
+        covering |= {f"{resource}/*"} if part == "*" else set()
+        covering |= {f"*/{part}"} if resource == "*" else set()
     if len(resources) > 1 and "*/*" in resources:
         yield Cause.wrong(path, list(resources), "if '*/*' is present, must not specify other resources")
-    if "*" in resources and has_plain:
+    if "*" in plain and plain[-1] != "*":
         text = "if '*' is present, must not specify other resources without subresources"
         yield Cause.wrong(path, list(resources), text)
 

@@ -50,7 +50,9 @@ def matched_kind(core: Core, constraints: Object, attributes: Attributes) -> Str
     policy = constraints.get("matchPolicy") or "Equivalent"
     if _named(core, constraints.get("excludeResourceRules") or (), policy, attributes) is not None:
         return None
-    rules = constraints["rules"] if "rules" in constraints else constraints.get("resourceRules")
+    if "rules" not in constraints and not constraints.get("resourceRules"):
+        return attributes.served  # a binding without rules is for all that its policy is for
+    rules = constraints["rules"] if "rules" in constraints else constraints["resourceRules"]
     return _named(core, rules or (), policy, attributes)
 
 

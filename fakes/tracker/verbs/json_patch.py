@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ctrlkit.errors import RequestEntityTooLarge
@@ -27,8 +28,14 @@ _KNOWN = frozenset({*_TEXTS, "value"})
 _NOT_DECODED = "error decoding patch: json: cannot unmarshal"
 
 
-class _DoesNotApply(Exception):
-    """An operation is malformed, or does not fit the document."""
+class DoesNotApply(Exception):
+    """An operation is malformed, or does not fit the document; the message is the library's."""
+
+
+class TestFailed(DoesNotApply):
+    """A value is not what an operation says."""
+
+    __test__ = False
 
 
 def json_patch(target: Mapping[str, Any], operations: Any, *, is_checked: bool = True) -> Any:
@@ -53,12 +60,17 @@ def json_patch(target: Mapping[str, Any], operations: Any, *, is_checked: bool =
             f"Request entity too large: The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got "
             f"{len(operations)}"
         )
-    document = _Document(copy.deepcopy(target))
     try:
-        for operation in operations:
-            document.perform(operation or {})
-    except _DoesNotApply:
+        return performed(target, operations)
+    except DoesNotApply:
         raise patch_rejected() from None
+
+
+def performed(target: Mapping[str, Any], operations: Iterable[Mapping[str, Any] | None]) -> Any:
+    """Perform operations in order, or none. Errors: DoesNotApply."""
+    document = _Document(copy.deepcopy(target))
+    for operation in operations:
+        document.perform(operation or {})
     return document.root
 
 
@@ -108,67 +120,100 @@ class _Document:
         name = operation.get("op")
         perform = _OPERATIONS.get(name) if isinstance(name, str) else None
         if perform is None:
-            raise _DoesNotApply
+            raise DoesNotApply(f"Unexpected kind: {name}")
         perform(self, operation)
 
     def add(self, operation: Mapping[str, Any]) -> None:
         """Set a field, or insert an item."""
-        holder, name = self._find(_text(operation, "path"))
-        _add(holder, name, copy.deepcopy(operation.get("value")))
+        path = _text(operation, "path")
+        holder, name = self._find(path, f'add operation does not apply: doc is missing path: "{path}"')
+        with _during(f"error in add for path: '{path}'"):
+            _add(holder, name, copy.deepcopy(operation.get("value")))
 
     def remove(self, operation: Mapping[str, Any]) -> None:
         """Remove a field or an item, which must be there."""
-        _remove(*self._find(_text(operation, "path")))
+        path = _text(operation, "path")
+        holder, name = self._find(path, f'remove operation does not apply: doc is missing path: "{path}"')
+        with _during(f"error in remove for path: '{path}'"):
+            _remove(holder, name)
 
     def replace(self, operation: Mapping[str, Any]) -> None:
         """Set a field, or an item that is there."""
         path, value = _text(operation, "path"), copy.deepcopy(operation.get("value"))
         if not path:
             if not isinstance(value, dict | list):
-                raise _DoesNotApply
+                raise DoesNotApply("replace operation value must be object or array: %!w(<nil>)")
             self.root = value
             return
-        holder, name = self._find(path)
-        if isinstance(holder, list):
-            holder[_index(name, len(holder))] = value
-        else:
+        holder, name = self._find(path, f"replace operation does not apply: doc is missing path: {path}")
+        if not isinstance(holder, list):
             holder[name] = value
+            return
+        try:
+            place = _index(name, len(holder))
+        except DoesNotApply:
+            raise DoesNotApply(f"replace operation does not apply: doc is missing key: {path}{_MISSING}") from None
+        holder[place] = value
 
     def move(self, operation: Mapping[str, Any]) -> None:
         """Take a value from one place to another."""
-        holder, name = self._find(_text(operation, "from"))
-        value = _get(holder, name)
-        _remove(holder, name)
-        _add(*self._find(_text(operation, "path")), value)
+        start, path = _text(operation, "from"), _text(operation, "path")
+        holder, name = self._find(start, f"move operation does not apply: doc is missing from path: {start}")
+        with _during(f"error in move for path: '{name}'"):
+            value = _get(holder, name)
+            _remove(holder, name)
+        holder, name = self._find(path, f"move operation does not apply: doc is missing destination path: {path}")
+        with _during(f"error in move for path: '{path}'"):
+            _add(holder, name, value)
 
     def copy(self, operation: Mapping[str, Any]) -> None:
         """Copy a value to another place."""
-        value = copy.deepcopy(_get(*self._find(_text(operation, "from"))))
-        holder, name = self._find(_text(operation, "path"))
+        start, path = _text(operation, "from"), _text(operation, "path")
+        holder, name = self._find(start, f"copy operation does not apply: doc is missing from path: {start}")
+        with _during(f"error in copy for from: '{start}'"):
+            value = copy.deepcopy(_get(holder, name))
+        holder, name = self._find(path, f"copy operation does not apply: doc is missing destination path: {path}")
         self._copied_bytes += 0 if value is None else len(encode(value))
         if self._copied_bytes > COPIED_BYTES_MAX:
-            raise _DoesNotApply
-        _add(holder, name, value)
+            raise DoesNotApply("Unable to complete the copy, the accumulated size increase of copy is too large")
+        with _during("error while adding value during copy"):
+            _add(holder, name, value)
 
     def test(self, operation: Mapping[str, Any]) -> None:
         """Compare a value."""
-        path = _text(operation, "path")
-        found = _get(*self._find(path)) if path else self.root
+        path, found = _text(operation, "path"), self.root
+        if path:
+            holder, name = self._find(path, f"test operation does not apply: is missing path: {path}")
+            with _during(f"error in test for path: '{path}'"):
+                found = _get(holder, name)
         if not _same(found, operation.get("value")):
-            raise _DoesNotApply
+            raise TestFailed(f"testing value {path} failed: test failed")
 
-    def _find(self, path: str) -> tuple[Any, str]:
-        """Find what holds the value at a path, and the value's name in it."""
+    def _find(self, path: str, complaint: str) -> tuple[Any, str]:
+        """Find what holds the value at a path, and the value's name in it; complain if there is nothing."""
         _, slash, rest = path.partition("/")
-        if not slash:
-            raise _DoesNotApply
         *above, name = (part.replace("~1", "/").replace("~0", "~") for part in rest.split("/"))
-        holder = self.root
+        holder = self.root if slash else None
         for part in above:
-            holder = _get(holder, part)
-            if not isinstance(holder, dict | list):
-                raise _DoesNotApply
+            try:
+                holder = _get(holder, part) if isinstance(holder, dict | list) else None
+            except DoesNotApply:
+                holder = None
+        if not isinstance(holder, dict | list):
+            raise DoesNotApply(complaint + _MISSING)
         return holder, name
+
+
+_MISSING = ": missing value"
+
+
+@contextmanager
+def _during(what: str) -> Iterator[None]:
+    """Say what was tried when something does not apply."""
+    try:
+        yield
+    except DoesNotApply as error:
+        raise DoesNotApply(f"{what}: {error}") from None
 
 
 _OPERATIONS: Mapping[str, Callable[[_Document, Mapping[str, Any]], None]] = {
@@ -184,17 +229,18 @@ _OPERATIONS: Mapping[str, Callable[[_Document, Mapping[str, Any]], None]] = {
 def _text(operation: Mapping[str, Any], name: str) -> str:
     text = operation.get(name)
     if not isinstance(text, str):
-        raise _DoesNotApply
+        raise DoesNotApply(f"{operation.get('op')} operation failed to decode {name}{_MISSING}")
     return text
 
 
 def _index(name: str, count: int) -> int:
     """The index that a name stands for in a list of so many places; a negative one counts from the end."""
-    index = int(name) if re.fullmatch(r"[+-]?[0-9]{1,18}", name) else count
-    index = index + count if index < 0 else index
-    if not 0 <= index < count:
-        raise _DoesNotApply
-    return index
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", name):
+        raise DoesNotApply(f'strconv.Atoi: parsing "{name}": invalid syntax')
+    index = int(name)
+    if not -count <= index < count:
+        raise DoesNotApply(f"Unable to access invalid index: {index}: invalid index referenced")
+    return index + count if index < 0 else index
 
 
 def _get(holder: Any, name: str) -> Any:
@@ -203,7 +249,9 @@ def _get(holder: Any, name: str) -> Any:
 
 def _add(holder: Any, name: str, value: Any) -> None:
     if isinstance(holder, list):
-        holder.insert(len(holder) if name == "-" else _index(name, len(holder) + 1), value)
+        is_number = re.fullmatch(r"[+-]?[0-9]{1,18}|-", name)
+        with nullcontext() if is_number else _during(f"value was not a proper array index: '{name}'"):
+            holder.insert(len(holder) if name == "-" else _index(name, len(holder) + 1), value)
     else:
         holder[name] = value
 
@@ -214,7 +262,7 @@ def _remove(holder: Any, name: str) -> None:
     elif name in holder:
         del holder[name]
     else:
-        raise _DoesNotApply
+        raise DoesNotApply(f"Unable to remove nonexistent key: {name}{_MISSING}")
 
 
 def _same(one: Any, other: Any) -> bool:
