@@ -15,7 +15,7 @@ it a list, with `{}` a map. `!` behind it says that the server always sends the 
 from none; with both a missing one is sent as null. Attributes: `merge=KEY` (a list under a strategic merge patch, by a
 key, or as a set), `retain` (`$retainKeys` is used), `keys=A,B`, `set` and `atomic` (under server-side apply),
 `required`, `enum=A|B`, `default=JSON`, `go=NAME` (the field's type in Go, where the word does not tell), `in=NAME` (the
-embedded structs that the field is in).
+embedded structs that the field is in), `off` (the server reads the field and drops it, because a feature is off).
 """
 
 from __future__ import annotations
@@ -46,6 +46,45 @@ _EVERYWHERE = "TypeMeta"
 """The struct of `kind` and `apiVersion`, which is embedded in the type of each kind."""
 _BARE = ("io.k8s.api.core.v1.", "io.k8s.apimachinery.pkg.apis.meta.v1.")
 """Packages whose types have the names they have in Go; a type of the same name elsewhere has its group before it."""
+
+_OFF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "1.34": {
+        "AllocatedDeviceStatus": ("shareID",),
+        "AllocationResult": ("allocationTimestamp",),
+        "CSIDriverSpec": ("nodeAllocatableUpdatePeriodSeconds",),
+        "Container": ("restartPolicyRules",),
+        "ContainerStatus": ("allocatedResourcesStatus",),
+        "Device": (
+            "allNodes",
+            "allowMultipleAllocations",
+            "bindingConditions",
+            "bindingFailureConditions",
+            "bindsToNode",
+            "consumesCounters",
+            "nodeName",
+            "nodeSelector",
+            "taints",
+        ),
+        "DeviceCapacity": ("requestPolicy",),
+        "DeviceClassSpec": ("extendedResourceName",),
+        "DeviceConstraint": ("distinctAttribute",),
+        "DeviceRequestAllocationResult": (
+            "bindingConditions",
+            "bindingFailureConditions",
+            "consumedCapacity",
+            "shareID",
+        ),
+        "DeviceSubRequest": ("capacity",),
+        "EnvVarSource": ("fileKeyRef",),
+        "EphemeralContainer": ("restartPolicy", "restartPolicyRules"),
+        "ExactDeviceRequest": ("capacity",),
+        "HPAScalingRules": ("tolerance",),
+        "PodSpec": ("hostnameOverride",),
+        "PodStatus": ("extendedResourceClaimStatus",),
+        "ResourceSliceSpec": ("perDeviceNodeSelection", "sharedCounters"),
+    }
+}
+"""Fields of features that are off by default in a release, which no document of its server tells."""
 
 Facts = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """What Go says of the fields of each type."""
@@ -230,13 +269,21 @@ def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def extract(folder: Path, go_types: Facts) -> str:
+def _drop(types: dict[str, dict[str, str]], release: str) -> None:
+    """Mark the fields that a release's server drops."""
+    for name, fields in _OFF.get(release, {}).items():
+        for field in fields:
+            types[name][field] += " off"
+
+
+def extract(folder: Path, go_types: Facts, release: str) -> str:
     """Return the text of facts.json."""
     schemas: dict[str, Any] = {}
     for path in sorted(folder.glob("api*_v*.json.gz")):
         schemas |= _document(path).get("components", {}).get("schemas", {})
     types = _Types(schemas, go_types)
     kinds = list(_resources(folder, types))
+    _drop(types.types, release)
     parts = {
         "version": _line(_document(folder / "v2.json.gz")["info"]["version"].partition("+")[0]),
         "kinds": "[\n" + ",\n".join(f"  {_line(kind)}" for kind in kinds) + "\n ]",
@@ -254,7 +301,7 @@ def main() -> None:
     out = Path(__file__).with_name(name)
     documents = out / "openapi"
     documents.mkdir(parents=True, exist_ok=True)
-    (out / "facts.json").write_text(extract(folder, go_types))
+    (out / "facts.json").write_text(extract(folder, go_types, name))
     for path in folder.glob("*.json.gz"):
         document = _document(path)
         if "paths" in document:

@@ -10,7 +10,10 @@ from ctrlkit.fakes import NoControlPlane
 from ctrlkit.fakes.controlplane import programs
 from tests.support.snippets import files_of, run_pytest, write_files
 
-pytestmark = [pytest.mark.judge, pytest.mark.real_time, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.judge, pytest.mark.real_time, pytest.mark.timeout(600)]
+
+_RUN_WITHIN_S = 560
+"""A real control plane takes minutes to start on a busy machine."""
 
 
 def test_the_story_passes_in_each_world(tmp_path: Path) -> None:
@@ -21,4 +24,4 @@ def test_the_story_passes_in_each_world(tmp_path: Path) -> None:
         pytest.skip(str(missing))
     story = files_of("docs/testing.md")["test_each.py"]
     write_files({"greeting.py": files_of("README.md")["greeting.py"], "test_each.py": story}, tmp_path)
-    assert "3 passed" in run_pytest(tmp_path, "--control-plane")
+    assert "3 passed" in run_pytest(tmp_path, "--control-plane", timeout_s=_RUN_WITHIN_S)

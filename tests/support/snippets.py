@@ -32,9 +32,9 @@ def write_files(files: dict[str, str], folder: Path) -> None:
         (folder / name).write_text(text)
 
 
-def run_pytest(folder: Path, *arguments: str) -> str:
+def run_pytest(folder: Path, *arguments: str, timeout_s: float = 100) -> str:
     """What pytest says in a folder, where it must pass."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=timeout_s)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

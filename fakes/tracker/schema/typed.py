@@ -243,12 +243,24 @@ class _Field:
         self.nulls = False
         self.scalar = _SCALARS.get(word)
         self.read = _reader(types, word, field.go_type)
+        if field.off:
+            self.keeps, self.scalar, self.read = False, None, _dropping(self.scalar, self.read)
 
     def read_item(self, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
         """Read an item of a list or map, where null stands for the empty value of the type."""
         if value is None:
             return self.read({}, path, owner, unknown) if self._is_struct else self._zero
         return self.read(value, path, owner, unknown)
+
+
+def _dropping(scalar: type | None, read: _Reader) -> _Reader:
+    """Read values, which must fit, and keep nothing of them."""
+
+    def drop(value: Any, path: Path, owner: str, unknown: list[str]) -> None:
+        if type(value) is not scalar:
+            read(value, path, owner, unknown)
+
+    return drop
 
 
 class Struct:

@@ -20,8 +20,9 @@ class Field(NamedTuple):
             a strategic merge patch, "" for a list of scalars that is merged as a set, None for one that is replaced.
             `map_keys` are the keys of a list under server-side apply; `is_set` and `atomic` say that it is a set there,
             or that the value is replaced whole. `retains` says that a strategic merge patch may name the keys to keep.
-            `enum` are the values that are allowed, if not all. `go_type` is the type's name in Go, "" where it
-            follows from the word. `within` names the Go structs that the field is embedded with, "" for none.
+            `enum` are the values that are allowed, if not all. `off` says that the server reads the field and drops it.
+            `go_type` is the type's name in Go, "" where it follows from the word. `within` names the Go structs that
+            the field is embedded with, "" for none.
     """
 
     word: str = "?"
@@ -33,6 +34,7 @@ class Field(NamedTuple):
     retains: bool = False
     required: bool = False
     enum: tuple[str, ...] = ()
+    off: bool = False
     go_type: str = ""
     within: str = ""
 
@@ -57,6 +59,7 @@ class Field(NamedTuple):
             retains="retain" in given,
             required="required" in given,
             enum=tuple(given["enum"].split("|")) if "enum" in given else (),
+            off="off" in given,
             go_type=given.get("go", ""),
             within=given.get("in", ""),
         )

@@ -45,7 +45,8 @@ kubectl create deployment spare --image=example/spare:1 --replicas=0
 kubectl create job once --image=example/once:1 -- true
 kubectl create service clusterip lone --tcp=80:8080
 kubectl create role reader --verb=get,list --resource=pods
-kubectl create token default --duration=1h > token
+kubectl create serviceaccount caller > /dev/null # a bare kube-apiserver makes none by itself
+kubectl create token caller --duration=1h > token
 kubectl apply -f web.yaml
 kubectl diff -f web.yaml && echo "no difference"
 sed 's/replicas: 2/replicas: 3/' web.yaml | kubectl apply -f -

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from structlog.testing import capture_logs
 
 from ctrlkit.client import Client
-from ctrlkit.errors import BadRequest, NotFound
+from ctrlkit.errors import BadRequest, Invalid, NotFound
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL
 from ctrlkit.fakes.releases import NAMES, NEWEST, openapi_document, release
 from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.model import Options
+from ctrlkit.fakes.tracker.notices import noticed
+from ctrlkit.model import Options, Unstructured
 from ctrlkit.model.kinds import BUILT_IN, MUTATING_ADMISSION_POLICIES, PODS, SERVICE_ACCOUNTS
 
 STRICT = Options(field_validation="Strict")
@@ -54,6 +57,25 @@ def test_an_older_release_lacks_what_came_later() -> None:
         if (found := Tracker(server=server).registry.find("", "v1", SERVICE_ACCOUNTS.plural)) and found.facts
     }
     assert columns == {"1.36": ["Name", "Age"], "1.34": ["Name", "Secrets", "Age"]}
+
+
+def test_an_older_release_drops_fields_of_features_that_were_off() -> None:
+    """Its server reads them, so that they must fit, and says nothing; what needs one of them is refused without it."""
+    container: dict[str, Any] = {"name": "a", "image": "img:1"}
+
+    def made(server: str, name: str, **spec: Any) -> Unstructured:
+        pod = {"metadata": {"name": name, "namespace": "default"}, "spec": {"containers": [container], **spec}}
+        return Tracker(server=server).create(PODS, pod, STRICT)
+
+    with noticed() as texts:
+        assert made("1.36", "a", hostnameOverride="web").at("spec.hostnameOverride") == "web"
+        assert made("1.34", "a", hostnameOverride="A_b").at("spec.hostnameOverride") is None
+    assert not texts
+    with pytest.raises(BadRequest, match=r"PodSpec\.spec\.hostnameOverride of type string"):
+        made("1.34", "a", hostnameOverride=3)
+    container["env"] = [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]
+    with pytest.raises(Invalid, match="valueFrom"):
+        made("1.34", "a", volumes=[{"name": "v", "emptyDir": {}}])
 
 
 @pytest.mark.parametrize("server", NAMES)
