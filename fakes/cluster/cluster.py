@@ -33,7 +33,7 @@ from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import GraceExceeded, Manager
 from ctrlkit.model import AnyResource, Resource, Unstructured
-from ctrlkit.model.kinds import DEPLOYMENTS, REPLICASETS, REPLICATION_CONTROLLERS, STATEFULSETS
+from ctrlkit.model.kinds import CLUSTER_ROLES, DEPLOYMENTS, REPLICASETS, REPLICATION_CONTROLLERS, STATEFULSETS
 
 
 class Loop(Enum):
@@ -58,6 +58,7 @@ _BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
     Loop.REPLICA_SETS: (REPLICASETS, functools.partial(add_replica_sets, kind=REPLICA_SETS)),
     Loop.REPLICATION_CONTROLLERS: (REPLICATION_CONTROLLERS, functools.partial(add_replica_sets, kind=CONTROLLERS)),
     Loop.STATEFUL_SETS: (STATEFULSETS, add_stateful_sets),
+    Loop.AGGREGATION: (CLUSTER_ROLES, add_aggregation),
 }
 """The loops that are about the objects of one kind, and begin with the first of them."""
 
@@ -99,8 +100,6 @@ class Cluster:
             add_node(self._manager)
             add_scheduler(self._manager)
             add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff())
-        if Loop.AGGREGATION in loops:
-            add_aggregation(self._manager)
         if Loop.ACCOUNTS in loops:
             add_accounts(self._manager, root_ca=root_ca)
         if loops & {Loop.GARBAGE, Loop.NAMESPACES}:
