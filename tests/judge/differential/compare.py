@@ -116,13 +116,13 @@ def _with_dash(plain: Any) -> Any:
 def difference(steps: Steps, ours: Iterable[Answer], real: Iterable[Answer]) -> Difference | None:
     """Return the first step whose answers differ."""
     for number, (step, got, want) in enumerate(zip(steps, ours, real, strict=True)):
-        lines = tuple(differences(_comparable(want), _comparable(got), _IGNORED))
+        lines = tuple(differences(comparable(want), comparable(got), _IGNORED))
         if lines:
             return Difference(number, step.word, lines)
     return None
 
 
-def _comparable(answer: Mapping[str, Any]) -> Any:
+def comparable(answer: Mapping[str, Any]) -> Any:
     """An answer without what is by chance: values of one server, and the order of several causes."""
     masked = mask(answer)
     body = masked["body"] = _without_echo(masked["body"])
