@@ -169,6 +169,8 @@ class _Level:
         if value.new is None:
             return
         for rule in self.rules:
+            if rule.problem:
+                review.causes.append(self._typed(value, f"rule compile error: {rule.problem}"))
             if rule.program and (rule.optional_old or value.old is not None or not rule.uses_old):
                 self._apply(review, rule, rule.program, value)
         for one in self.every:

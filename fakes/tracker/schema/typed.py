@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import functools
 import math
 import re
@@ -31,13 +32,17 @@ _SCHEMA_FIELDS = {
     "items": Field("schema or list"),
     "additionalItems": Field("schema or bool"),
     "additionalProperties": Field("schema or bool"),
+    "default": Field("json"),
+    "example": Field("json"),
+    "enum": Field("[]json"),
 }
-"""Fields of a JSONSchemaProps that may be of two types, which OpenAPI does not say."""
+"""Fields of a JSONSchemaProps that may be of two types or any, which OpenAPI does not say."""
 
 _GO_NAMES = {"s": "string", "b": "bool", "i32": "int32", "i64": "int64", "n": "float64", "y": "[]uint8"}
 _GO_NAMES |= {"q": "resource.Quantity", "t": "v1.Time", "u": "v1.MicroTime", "x": "intstr.IntOrString"}
 _NOTHING: Mapping[str, Any] = {}
 _WHOLE_MAX = 2**53  # beyond, not every integer is a float64
+_SHOWN_WHOLE_MAX = 1e21  # from here on a float64 is shown with an exponent
 _SHOWN_BITS_MAX = 10_000  # Python refuses to write down an integer of more than 4,300 digits
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -239,7 +244,7 @@ class _Field:
         self.step = _EmbeddedStep.of(name, field.within) if field.within else name
         self._is_struct = types.is_described(word)
         self._zero = _ZEROS.get(word)
-        self.keeps = bool(field.mark) or self._is_struct or word in ("?", "schema or bool")
+        self.keeps = bool(field.mark) or self._is_struct or word in ("?", "json", "schema or bool", "schema or list")
         self.nulls = False
         self.scalar = _SCALARS.get(word)
         self.read = _reader(types, word, field.go_type)
@@ -291,7 +296,7 @@ class Struct:
                     kept[name] = inner
             elif inner is not None:
                 found = field.read(inner, (path, field.step), self.name, unknown)
-                if found or field.keeps:
+                if found or (field.keeps and found is not None):
                     kept[name] = found or None if field.nulls else found
         for name, reader, zero in self._always:
             if name not in kept and name not in present:
@@ -384,7 +389,10 @@ def _keep(_word: Word, value: Any, _path: Path, _owner: str, _unknown: list[str]
 def _read_number(word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     try:
-        return value if is_number and math.isfinite(value) else _refuse(word, value, path, owner, unknown)
+        if not (is_number and math.isfinite(value)):
+            _refuse(word, value, path, owner, unknown)
+        read = float(value)
+        return int(read) if read.is_integer() and abs(read) < _SHOWN_WHOLE_MAX else read
     except OverflowError:  # an integer that no float64 comes near
         return _refuse(Word("i64"), value, path, owner, unknown)
 
@@ -420,7 +428,7 @@ def _read_bytes(word: Word, value: Any, path: Path, owner: str, unknown: list[st
 
 def _read_schema_or_list(_word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
     """Read one schema or several; anything else is ignored, as the server does."""
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         return _reader(types_of(), "[]JSONSchemaProps")(value, path, owner, unknown)
     return (
         struct_named(types_of(), "JSONSchemaProps").read(value, path, unknown) if isinstance(value, Mapping) else None
@@ -433,6 +441,11 @@ def _read_schema_or_bool(_word: Word, value: Any, path: Path, _owner: str, unkno
     if isinstance(value, bool):
         return value
     raise DoesNotFit("boolean or JSON schema expected")
+
+
+def _read_json(_word: Word, value: Any, _path: Path, _owner: str, _unknown: list[str]) -> Any:
+    """Read any value as one of its own: it is not part of the request any more."""
+    return copy.deepcopy(untyped(value))
 
 
 def _read_time(word: Word, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
@@ -476,6 +489,7 @@ _CONVERTIBLE = {("int64", "s"), ("float64", "i32"), ("float64", "i64")}
 
 _READERS: Mapping[str, Callable[[Word, Any, Path, str, list[str]], Any]] = {
     "?": _keep,
+    "json": _read_json,
     "s": _refuse,
     "b": _refuse,
     "i32": _read_integer,

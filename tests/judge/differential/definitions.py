@@ -35,6 +35,7 @@ PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _PHASES = (Phase.generate, Phase.shrink)
 _MASKED = re.compile(r"\d+|\"[^\"]*\"|'[^']*'|\[[^\]]*\]|\{.*\}|`[^`]*`")
 _EMPTY = re.compile(r'":(?:\{\}|\[\])')
+_SELF = re.compile(r"selfType\d+")
 _PATIENCE = 60
 _PAUSE_S = 0.05
 _IGNORED = ("body.metadata.managedFields.*.time",)
@@ -77,12 +78,12 @@ def difference(steps: Steps, ours: list[Answer], real: list[Answer]) -> Differen
 
 
 def _without_empty(value: Any) -> Any:
-    """In what messages show of an object, what is empty and what is not there are the same."""
+    """Without what is by chance: whether what is empty is shown, and the number in the name of a type."""
     if isinstance(value, dict):
         return {name: _without_empty(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_without_empty(inner) for inner in value]
-    return _EMPTY.sub('":null', value) if isinstance(value, str) else value
+    return _SELF.sub("selfType", _EMPTY.sub('":null', value)) if isinstance(value, str) else value
 
 
 def _apart(one: Any, other: Any, whose: str) -> list[str]:
@@ -196,9 +197,15 @@ _STATUS_PATCHES: tuple[Plain, ...] = (
 
 
 def explore(
-    runner: asyncio.Runner, servers: tuple[Server, Server], known: set[tuple[str, ...]], *, examples: int, start: int
-) -> tuple[Steps, Difference] | None:
-    """Return a new difference, shrunk; None if none of so many examples shows one."""
+    runner: asyncio.Runner,
+    servers: tuple[Server, Server],
+    known: set[tuple[str, ...]],
+    *,
+    examples: int,
+    start: int,
+    shrinks: bool = True,
+) -> Iterator[tuple[Steps, Difference]]:
+    """Yield a new difference that any of so many examples shows, shrunk; or else all of them, as they are."""
     smallest: list[tuple[Steps, Difference]] = []
 
     async def compared(steps: Steps) -> Difference | None:
@@ -214,7 +221,7 @@ def explore(
         max_examples=examples,
         deadline=None,
         database=None,
-        phases=_PHASES,
+        phases=_PHASES if shrinks else _PHASES[:1],
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )
@@ -223,11 +230,13 @@ def explore(
         found = runner.run(compared(steps))
         if found is not None and found.signature not in known:
             smallest.append((steps, found))
-            raise _Found
+            if shrinks:
+                raise _Found
+            known.add(found.signature)
 
     with contextlib.suppress(_Found, Flaky):
         search()
-    return smallest[-1] if smallest else None
+    yield from smallest[-1:] if shrinks else smallest
 
 
 def _plane(kubeconfig: str) -> contextlib.AbstractContextManager[Any]:
@@ -244,6 +253,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--examples", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rough", action="store_true", help="print differences as they are found, not shrunk")
     parser.add_argument("--kubeconfig", default="")
     asked = parser.parse_args()
     until, start, known = time.monotonic() + asked.minutes * 60, asked.seed, set[tuple[str, ...]]()
@@ -251,15 +261,14 @@ def main() -> None:
         stack = both_servers(plane)
         servers = runner.run(stack.__aenter__())
         while time.monotonic() < until:
-            found = explore(runner, servers, known, examples=asked.examples, start=start)
+            for steps, one in explore(
+                runner, servers, known, examples=asked.examples, start=start, shrinks=not asked.rough
+            ):
+                known.add(one.signature)
+                print(f"step {one.step}:", *one.lines, sep="\n    ")
+                print(f"    steps {json.dumps(steps)}", flush=True)
             start += 1
-            if found is None:
-                print(f"== {len(known)} differences, seed {start}", flush=True)
-                continue
-            steps, one = found
-            known.add(one.signature)
-            print(f"step {one.step}:", *one.lines, sep="\n    ")
-            print(f"    steps {json.dumps(steps)}", flush=True)
+            print(f"== {len(known)} differences, seed {start}", flush=True)
         runner.run(stack.__aexit__(None, None, None))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -102,15 +103,7 @@ def nodes(draw: Draw, depth: int = 0, kinds: tuple[str, ...] = _TYPES) -> Plain:
     """Draw a node of a schema."""
     kind = _some(draw, kinds if depth < _DEPTH_MAX else ("string", "integer", "boolean"))
     node: Plain = {"type": kind}
-    match kind:
-        case "object":
-            _object(draw, node, depth)
-        case "array":
-            _array(draw, node, depth)
-        case "string":
-            _limits(draw, node, "minLength", "maxLength")
-        case "integer" | "number":
-            _limits(draw, node, "minimum", "maximum")
+    _FILLED.get(kind, _limited)(draw, node, depth)
     if kind in _FORMATS and _chance(draw, 0.2):
         node["format"] = _some(draw, _FORMATS[kind])
     if kind == "string" and _chance(draw, 0.15):
@@ -126,6 +119,11 @@ def nodes(draw: Draw, depth: int = 0, kinds: tuple[str, ...] = _TYPES) -> Plain:
         word, values = _some(draw, _KEYWORDS)
         node[word] = _some(draw, values)
     return node
+
+
+def _limited(draw: Draw, node: Plain, _depth: int) -> None:
+    of_text = node["type"] == "string"
+    _limits(draw, node, "minLength" if of_text else "minimum", "maxLength" if of_text else "maximum")
 
 
 def _limits(draw: Draw, node: Plain, least: str, most: str) -> None:
@@ -167,6 +165,9 @@ def _array(draw: Draw, node: Plain, depth: int) -> None:
             node["x-kubernetes-list-map-keys"] = [_some(draw, names or ("a",))]
             if names and not _chance(draw, 0.3):
                 node["items"]["required"] = list(names)
+
+
+_FILLED: dict[str, Callable[[Draw, Plain, int], None]] = {"object": _object, "array": _array}
 
 
 @st.composite

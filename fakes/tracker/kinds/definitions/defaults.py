@@ -2,52 +2,101 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from ctrlkit.fakes.tracker.kinds.definitions import embedded
 from ctrlkit.fakes.tracker.kinds.definitions.structural import EMBEDDED, PRESERVE
 from ctrlkit.fakes.tracker.kinds.strategy import Object
-from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.refusals import Cause, json_text
 from ctrlkit.fakes.tracker.schema.custom import has_expressions
-from ctrlkit.fakes.tracker.schema.internal import go_json
+from ctrlkit.fakes.tracker.schema.structural import Structural
+from ctrlkit.fakes.tracker.schema.typed import DoesNotFit
 from ctrlkit.fakes.tracker.schema.value_rules import ValueRules
 
 _META = ("metadata", "apiVersion", "kind")
+_SOME_TYPE = {"apiVersion": "validation/v1", "kind": "Validation"}
+
+
+class _Site(NamedTuple):
+    """
+    Where a node is: below `root`, the nearest node of objects of a kind of their own, by `steps` (0 into a list).
+
+    Shape   `in_meta` says that it is in the metadata of such an object, or is its kind or apiVersion.
+    """
+
+    root: Object
+    steps: tuple[str | int, ...] = ()
+    in_meta: bool = False
+
+    def below(self, node: Object, step: str | int, *, in_meta: bool) -> _Site:
+        return _Site(node) if _is_embedded(node) else _Site(self.root, (*self.steps, step), in_meta)
+
+    def around(self, value: Any) -> Any:
+        """An object that has the value here."""
+        for step in reversed(self.steps):
+            value = [value] if isinstance(step, int) else {step: value}
+        return {**_SOME_TYPE, **value}
 
 
 def default_causes(schema: Object, path: str) -> list[Cause]:
-    """Return what is wrong with the defaults of a structural schema."""
-    return list(_causes({**schema, EMBEDDED: True}, path, is_root=True, in_meta=False))
-
-
-def _causes(node: Object, path: str, *, is_root: bool, in_meta: bool) -> Iterator[Cause]:
     """
-    Check the default of a node, and those below.
+    Return what is wrong with the defaults of a structural schema.
 
-    Shape   `is_root` says that the node is of objects of a kind of their own, `in_meta` that it is of their metadata.
+    The metadata of objects in a default is read as such: unknown fields of it are dropped from the schema, as a server
+    does.
     """
+    root = {**schema, EMBEDDED: True}
+    return list(_causes(root, path, _Site(root)))
+
+
+def _causes(node: Object, path: str, site: _Site) -> Iterator[Cause]:
+    """Check the default of a node, and those below."""
     if "default" in node:
-        yield from _default_causes(node, f"{path}.default", is_root=is_root, in_meta=in_meta)
+        yield from _default_causes(node, f"{path}.default", site)
     items = node.get("items")
     if isinstance(items, Mapping):
-        yield from _causes(items, f"{path}.items", is_root=_is_embedded(items), in_meta=in_meta)
+        yield from _causes(items, f"{path}.items", site.below(items, 0, in_meta=site.in_meta))
     for name, inner in (node.get("properties") or {}).items():
-        within = (in_meta or (_is_embedded(node) and name in _META)) and not _is_embedded(inner)
-        yield from _causes(inner, f"{path}.properties[{name}]", is_root=_is_embedded(inner), in_meta=within)
+        is_meta = site.in_meta or (_is_embedded(node) and name in _META)
+        yield from _causes(inner, f"{path}.properties[{name}]", site.below(inner, name, in_meta=is_meta))
 
 
 def _is_embedded(node: Object) -> bool:
     return bool(node.get(EMBEDDED))
 
 
-def _default_causes(node: Object, path: str, *, is_root: bool, in_meta: bool) -> Iterator[Cause]:
+def _default_causes(node: Object, path: str, site: _Site) -> Iterator[Cause]:
     value = node["default"]
-    if not in_meta and pruned(value, node) != value:
-        yield Cause.invalid(path, go_json(value), "must not have unknown fields")
-    found = ValueRules(node).check(value).named(path)
+    if not site.in_meta and pruned(value, node) != value:
+        yield Cause.invalid(path, json_text(value), "must not have unknown fields")
+    shown = json_text(value)
+    if site.in_meta:
+        found = [*_object_causes(site.around(copy.deepcopy(value)), site.root, "")]
+        if found:
+            said = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in found))
+            text = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+            found = [Cause.invalid(path, shown, f"must result in valid metadata: {text}")]
+    else:
+        found = [*_object_causes(value, node, path)]
+    found = found or ValueRules(node).check(value).named(path)
     if not found and has_expressions(node):
-        found = _expression_causes(node, value, path, is_root=is_root)
+        found = _expression_causes(node, value, path, is_root=node is site.root)
     yield from found
+
+
+def _object_causes(value: Any, node: Object, path: str) -> Iterator[Cause]:
+    """Check the objects in a value, which may be one itself; their metadata is read as such, in place."""
+    whole, structural = {"x": value}, Structural({"properties": {"x": node}})
+    try:
+        embedded.coerce(whole, structural)
+    except DoesNotFit as error:
+        field, _, message = str(error).partition(": ")
+        yield Cause(f"{path}{field[1:]}".lstrip("."), "FieldValueInvalid", message)
+        return
+    for cause in embedded.causes(whole, structural):
+        yield Cause(f"{path}{cause.field[1:]}".lstrip("."), cause.reason, cause.message)
 
 
 def _expression_causes(node: Object, value: Any, path: str, *, is_root: bool) -> list[Cause]:

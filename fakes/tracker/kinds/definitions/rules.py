@@ -119,18 +119,19 @@ def _stored_causes(stored: Sequence[str] | None, versions: Sequence[Object]) -> 
     if not stored:
         yield Cause.invalid(path, go_json(stored), "must have at least one stored version")
         return
+    missing = {name: index for index, name in enumerate(stored)}
     for version in versions:
-        if version.get("storage") and version["name"] not in stored:
-            yield Cause.invalid(path, go_json(stored), f"must have the storage version {version['name']}")
-    known = [version.get("name") for version in versions]
-    for name, index in {name: index for index, name in enumerate(stored)}.items():
-        if name not in known:
-            text = (
-                f"missing from spec.versions; {name} was previously a storage version, and must remain in "
-                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes "
-                f"{name} from status.storedVersions"
-            )
-            yield Cause.wrong(f"{path}[{index}]", name, text)
+        name = version.get("name") or ""
+        if version.get("storage") and name not in missing:
+            yield Cause.invalid(path, go_json(stored), f"must have the storage version {name}")
+        missing.pop(name, None)  # of two versions of one name, the second counts as not stored
+    for name, index in missing.items():
+        text = (
+            f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions "
+            f"until a storage migration ensures no data remains persisted in {name} and removes {name} from "
+            "status.storedVersions"
+        )
+        yield Cause.wrong(f"{path}[{index}]", name, text)
 
 
 # ---- versions --------------------------------------------------------------------------------------------------------
@@ -195,7 +196,8 @@ class _Versions(NamedTuple):
         if complaints := label_1035(name):
             yield Cause.wrong(f"{path}.name", name, ",".join(complaints))
         yield from _deprecation_causes(version, f"{path}.deprecationWarning")
-        subresources = self.shared.get("subresources") or version.get("subresources") or {}
+        namesake = next(one for one in self.own if one.get("name") == version.get("name"))
+        subresources = self.shared.get("subresources") or namesake.get("subresources") or {}
         yield from self._part_causes(
             version,
             path,

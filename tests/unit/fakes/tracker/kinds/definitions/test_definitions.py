@@ -141,7 +141,10 @@ REFUSED = [
         schema_of(type="array", items=[{"type": "string"}]),
         {f"{TOP}.properties[a].items": "items must be a schema object and not an array"},
     ),
-    (schema_of(type="array", items={}), {f"{TOP}.properties[a].items": ""}),
+    (
+        schema_of(type="array", items={}),
+        {f"{TOP}.properties[a].items.type": "must not be empty for specified array items"},
+    ),
     (
         schema_of(type="string", pattern="^[a"),
         {f"{TOP}.properties[a].pattern": "but isn't: error parsing regexp: missing closing ]: `[a`"},
