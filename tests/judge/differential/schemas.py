@@ -213,7 +213,12 @@ _COLUMN: dict[str, tuple[Any, ...]] = {
     "priority": (0, 1, -1),
     "description": ("d", ""),
 }
-_SERVICES = ({"name": "s", "namespace": "n"}, {"name": "s"}, {"namespace": "n", "name": "s", "path": "/a//b"}, {})
+_SERVICES: tuple[Plain, ...] = (
+    {"name": "s", "namespace": "n"},
+    {"name": "s"},
+    {"namespace": "n", "name": "s", "path": "/a//b"},
+    {},
+)
 _CLIENTS: tuple[Any, ...] = (
     {"url": "https://example.com/a"},
     {"url": "http://example.com"},
