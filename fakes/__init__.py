@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ctrlkit.fakes.world.live import LiveWorld
     from ctrlkit.fakes.world.trace import Began, Called, Changed, Ended
     from ctrlkit.fakes.world.unforeseen import UnforeseenFailure
+    from ctrlkit.fakes.world.webhooks import allow, deny
     from ctrlkit.fakes.world.world import NeverHeld, NeverSettled, World
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "ctrlkit.fakes.world.live": ("LiveWorld",),
     "ctrlkit.fakes.world.trace": ("Began", "Called", "Changed", "Ended"),
     "ctrlkit.fakes.world.unforeseen": ("UnforeseenFailure",),
+    "ctrlkit.fakes.world.webhooks": ("allow", "deny"),
     "ctrlkit.fakes.world.world": ("NeverHeld", "NeverSettled", "World"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -56,6 +58,8 @@ __all__ = [
     "VirtualTimeLoop",
     "World",
     "Write",
+    "allow",
+    "deny",
     "seed",
 ]
 

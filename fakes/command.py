@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from ctrlkit.cli import Command
@@ -64,6 +65,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
             help=f"admission plug-ins to {verb} besides the default, by Kubernetes' names, with commas between them",
         )
     parser.add_argument(
+        "--service-address",
+        type=_service,
+        action="append",
+        default=[],
+        metavar="NAMESPACE/NAME:PORT=HOST:PORT",
+        help="where on this machine the Service listens that a webhook configuration names; may be given several times",
+    )
+    parser.add_argument(
         "--insecure",
         action="store_true",
         help="plain HTTP without a token: every user and program of this machine may do everything on the server",
@@ -75,6 +84,13 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is no port: write a number from 0 to 65535")
     return port
+
+
+def _service(text: str) -> tuple[str, str]:
+    found = re.fullmatch(r"([^/:=]+/[^/:=]+)(:\d+)?=(.+:\d+)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} is no address: write namespace/name:port=127.0.0.1:8443")
+    return found[1] + (found[2] or ":443"), found[3]
 
 
 def _names(text: str) -> frozenset[str]:
@@ -104,6 +120,7 @@ def _run(arguments: argparse.Namespace) -> int:
         plugins=plugins,
         rbac=arguments.rbac,
         clients=read_clients(arguments.token_auth_file, arguments.client_ca_file),
+        services=dict(arguments.service_address),
     )
     return 0
 

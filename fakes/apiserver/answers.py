@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -55,14 +55,23 @@ def document_answer(document: bytes, *, status: int = 200, content_type: str = _
 
 def with_warnings(answer: web.Response, texts: Sequence[str]) -> web.Response:
     """Add Warning headers to a response; long ones are truncated."""
-    shown = [text for text in texts if not any(unicodedata.category(letter) == "Cc" for letter in text)]
+    shown = [text for text in texts if text and not any(unicodedata.category(letter) == "Cc" for letter in text)]
     if sum(map(len, shown)) > _WARNINGS_CHARACTERS_MAX:
-        count = _WARNINGS_CHARACTERS_MAX // _WARNING_CHARACTERS_MAX
-        shown = [text[:_WARNING_CHARACTERS_MAX] for text in shown[:count]]
+        shown = list(_truncated(shown))
     for text in shown:
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         answer.headers.add("Warning", f'299 - "{quoted}"')
     return answer
+
+
+def _truncated(texts: Sequence[str]) -> Iterator[str]:
+    """Yield shorter texts until they are too many; the one that exceeds the limit is the last."""
+    characters = 0
+    for text in texts:
+        if characters >= _WARNINGS_CHARACTERS_MAX:
+            return
+        yield text[:_WARNING_CHARACTERS_MAX]
+        characters += len(text[:_WARNING_CHARACTERS_MAX])
 
 
 def text_answer(text: str, *, status: int = 200) -> web.Response:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ctrlkit.fakes.apiserver.access import Security
 from ctrlkit.fakes.apiserver.clients import NO_CLIENTS, Clients
 from ctrlkit.fakes.apiserver.kubeconfig import is_our_kubeconfig
 from ctrlkit.fakes.apiserver.server import ApiServer
+from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.clientset.clientset import seed
 from ctrlkit.fakes.cluster import ALL, Cluster, InProcessRuntime, Loop
 from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage
@@ -46,12 +47,14 @@ def serve(
     plugins: frozenset[str] = DEFAULT_PLUGINS,
     rbac: bool = False,
     clients: Clients = NO_CLIENTS,
+    services: Mapping[str, str] = {},
 ) -> None:
     """
     Serve a Kubernetes release until SIGTERM or SIGINT, with the objects of the manifests from the start.
 
     With `rbac` it is asked who may do what; `clients` are users besides the administrator and service accounts.
-
+    Shape   `services` leads from the `namespace/name:port` of Services that webhooks name to the `host:port` of what
+            listens.
     Errors  ConfigError for a kubeconfig or manifests that cannot be used.
     """
     configure_logging(level=LogLevel.WARNING)
@@ -59,6 +62,7 @@ def serve(
         sys.stderr.write("--insecure: every user and program of this machine may do everything on this server\n")
     with _kubeconfig_at(kubeconfig) as path:
         tracker = Tracker(begins_at=version_at(now()), server=release, plugins=plugins, rbac=rbac)
+        tracker.webhooks = HttpsWebhooks(services)
         with_clients = functools.partial(ApiServer, tracker, tracker.registry, security=security, clients=clients)
         asyncio.run(_serve(port, path, manifests, with_clients, tracker))
 

@@ -134,6 +134,10 @@ def _policies(kind: str) -> tuple[Identity, ...]:
     return ((_GROUP, f"{kind}admissionpolicybindings"),)
 
 
+def _webhooks(kind: str) -> tuple[Identity, ...]:
+    return ((_GROUP, f"{kind}webhookconfigurations"),)
+
+
 MUTATING: Final = Chain(
     Plugin("LimitRanger", {_PODS: "limits:fill_in_pod"}),
     Plugin("ServiceAccount", {_PODS: "accounts:admit_account"}),
@@ -152,6 +156,7 @@ MUTATING: Final = Chain(
     Plugin("DefaultIngressClass", {("networking.k8s.io", "ingresses"): "ingresses:choose_class"}),
     Plugin("PodTopologyLabels", {_PODS: "pods:copy_topology"}),
     Plugin("MutatingAdmissionPolicy", of_all="mutating_policies:mutate", needs=_policies("mutating")),
+    Plugin("MutatingAdmissionWebhook", of_all="webhooks:mutate", needs=_webhooks("mutating")),
 )
 """The plug-ins that may change a request, in order."""
 
@@ -164,6 +169,7 @@ VALIDATING: Final = Chain(
     Plugin("CertificateSigning", of_all="signers:check_signing", needs=(_SIGNING_REQUESTS,)),
     Plugin("CertificateSubjectRestriction", {_SIGNING_REQUESTS: "signers:check_subject"}),
     Plugin("ValidatingAdmissionPolicy", of_all="validating_policies:validate", needs=_policies("validating")),
+    Plugin("ValidatingAdmissionWebhook", of_all="webhooks:validate", needs=_webhooks("validating")),
     Plugin("ResourceQuota", of_all="quotas:check", needs=(("", "resourcequotas"),)),
 )
 """The plug-ins that may refuse a request whose object breaks no rule of its kind, in order."""
@@ -226,6 +232,18 @@ def admit(core: Core, attributes: Attributes, plain: Any) -> None:
             perform(core, attributes, plain)
         else:
             perform(core, plain, attributes.old)
+
+
+def admit_form(core: Core, attributes: Attributes, plain: Any) -> Any:
+    """Let all plug-ins see an object of a form of its own, which has no rules between them; return it, completed."""
+    plain = mutate(core, attributes, plain)
+    admit(core, attributes, plain)
+    return plain
+
+
+def admit_delete(core: Core, served: Strategy, action: Action, old: Object) -> None:
+    """Let all plug-ins see that an object is to be deleted. Errors: ApiError."""
+    admit_form(core, Attributes(served=served, action=action, operation=DELETE, name=action.name, old=old), None)
 
 
 @functools.cache

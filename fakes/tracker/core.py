@@ -17,6 +17,9 @@ from ctrlkit.fakes.tracker.store import Collection, Store, Stored, encode_tail
 from ctrlkit.fakes.tracker.tokens import Issuer
 from ctrlkit.model import AnyResource, ObjectKey
 
+_GROUP = "admissionregistration.k8s.io"
+_CONFIGURATIONS = ((_GROUP, "mutatingwebhookconfigurations"), (_GROUP, "validatingwebhookconfigurations"))
+
 
 class Core:
     """
@@ -35,6 +38,11 @@ class Core:
         """Who may do what; None: everybody may do everything."""
         self.runtime: PodRuntime | None = None
         """What runs the pods, and answers for their logs, commands and ports."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a webhook that a request may have to wait for."""
+        return any(len(self.store.collection(identity)) for identity in _CONFIGURATIONS)
 
     def served(self, resource: AnyResource) -> Strategy:
         """Return the strategy of a kind. Errors: NotFound if it is not served."""

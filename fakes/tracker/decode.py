@@ -55,11 +55,7 @@ def decode(
     """
     plain = {name: value for name, value in body.items() if name not in _NOT_STORED}
     try:
-        kept, unknown = (
-            _read_custom(served, plain, known)
-            if served.custom
-            else typed.read(served.types, served.resource, plain, known)
-        )
+        kept, unknown = read_as(served, plain, known)
     except typed.DoesNotFit as error:
         if action.patch_type is PatchType.APPLY and not served.custom:
             raise _not_applicable(served, body, error.converted) from None
@@ -70,6 +66,13 @@ def decode(
         tell_unknown(served, action, unknown, body, known)
     owners = kept["metadata"].get("ownerReferences") or ()
     return _without_doubled_owners(action, kept) if len(owners) > 1 else kept
+
+
+def read_as(served: Strategy, plain: Plain, known: Mapping[str, Any] = NOTHING_KNOWN) -> tuple[Plain, list[str]]:
+    """Read an object by the type or the schema of its kind; return it and its unknown fields. Errors: DoesNotFit."""
+    if served.custom:
+        return _read_custom(served, plain, known)
+    return typed.read(served.types, served.resource, plain, known)
 
 
 def _not_applicable(served: Strategy, body: Mapping[str, Any], text: str) -> ApiError:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, check_plugins
 from ctrlkit.fakes.tracker.callers import User, caller, is_admitted, service_account
 from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.exchanges import Exchange, NoWebhooks, Unanswered, Webhooks
 from ctrlkit.fakes.tracker.furniture import furnish_policy
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.refusals import bad_request
@@ -21,6 +22,7 @@ from ctrlkit.fakes.tracker.runtime import PodRuntime
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply
 from ctrlkit.fakes.tracker.store import Change, Identity
 from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
+from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.fakes.tracker.subresources.token import authenticate
 from ctrlkit.fakes.tracker.verbs.partial import metadata_lines, metadata_only
 from ctrlkit.fakes.tracker.verbs.selection import Selection
@@ -48,6 +50,8 @@ from ctrlkit.model.streams import Connection
 
 _FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _NO_OPTIONS = Options()
+
+T = TypeVar("T")
 
 
 class Tracker:
@@ -82,6 +86,8 @@ class Tracker:
     ) -> None:
         check_plugins(plugins)
         self._core = Core(begins_at=begins_at, server=server, plugins=plugins, rbac=rbac)
+        self.webhooks: Webhooks = NoWebhooks()
+        """What calls webhooks; without it none can be reached."""
         self._watches: dict[WatchStream, None] = {}
         for name in _FIRST_NAMESPACES:
             self.create(kinds.NAMESPACES, {"metadata": {"name": name}})
@@ -100,10 +106,49 @@ class Tracker:
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
-        return self.call(action)
+        return await self._in_exchange(action, lambda: self._perform(action))
+
+    async def _in_exchange(self, action: Action, perform: Callable[[], T]) -> T:
+        """Do what a request asks for, and call the webhooks that it needs."""
+        if not self._core.asks:
+            return perform()
+        exchange = Exchange()
+        while True:
+            try:
+                return self._run(exchange, action, perform)
+            except Unanswered as unanswered:
+                await exchange.ask(unanswered.questions, self.webhooks)
 
     def call(self, action: Action) -> bytes:
-        """Perform any verb but watch, synchronously."""
+        """
+        Perform any verb but watch, synchronously.
+
+        Errors  also RuntimeError if a webhook is to be called that cannot answer without waiting.
+        """
+        if not self._core.asks:
+            return self._perform(action)
+        exchange = Exchange()
+        while True:
+            try:
+                return self._run(exchange, action, lambda: self._perform(action))
+            except Unanswered as unanswered:
+                exchange.ask_now(unanswered.questions, self.webhooks)
+
+    def _run(self, exchange: Exchange, action: Action, perform: Callable[[], T]) -> T:
+        """Do it with the answers of webhooks so far. Errors: Unanswered, before anything is stored."""
+        version = self.version
+        try:
+            with exchange.run():
+                answer = perform()
+        except Unanswered:
+            if self.version != version and action.verb is not Verb.DELETE_COLLECTION:
+                raise RuntimeError(f"{action}: something was stored before all webhooks had answered") from None
+            raise
+        if exchange.annotations:
+            self.webhooks.audit(action, exchange.annotations)
+        return answer
+
+    def _perform(self, action: Action) -> bytes:
         try:
             return deeply(lambda: self._answer(action))
         except TooDeep as error:
@@ -145,7 +190,9 @@ class Tracker:
     async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
         """Open a connection to a container or a port of a pod (StreamTransport)."""
         self._check_connection(action)
-        async with connect(self._core, checked(self._core, action), action, protocols) as connection:
+        served = checked(self._core, action)
+        await self._in_exchange(action, lambda: admit_connection(self._core, served, action))
+        async with connect(self._core, served, action, protocols) as connection:
             yield connection
 
     def _check_caller(self, action: Action) -> None:

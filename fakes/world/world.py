@@ -54,6 +54,7 @@ from ctrlkit.fakes.world.running import (
 )
 from ctrlkit.fakes.world.trace import TEST, Trace
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailure, UnforeseenFailures
+from ctrlkit.fakes.world.webhooks import WorldWebhooks
 from ctrlkit.manager import Build, Manager, Settings, controllers_of, manager_from
 from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
@@ -120,6 +121,9 @@ class World:
             _virtual_loop().random_source = random.Random(seed)
         self._kinds: list[AnyResource] = []
         self.clientset: FakeClientset = FakeClientset(Tracker(server=server, plugins=plugins, rbac=rbac))
+        self.webhooks: WorldWebhooks = WorldWebhooks(self.tracker)
+        """The webhooks that the server calls, as Python functions."""
+        self.tracker.webhooks = self.webhooks
         self._acting_as = acting_as
         if furnished:
             furnish(self.tracker)

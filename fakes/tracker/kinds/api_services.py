@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -31,7 +32,7 @@ def _begin(api_service: Plain) -> None:
     """A group version that the server has itself is available at once."""
     api_service["status"] = {}
     if api_service["spec"].get("service") is None:
-        now = clock.timestamp(clock.now())
+        now = clock.timestamp(exchanges.now())
         api_service["status"] = {"conditions": [{**_LOCAL, "lastTransitionTime": now}]}
 
 

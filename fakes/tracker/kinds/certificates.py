@@ -10,6 +10,7 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.fakes.durations import age
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.callers import caller
 from ctrlkit.fakes.tracker.kinds.networking.ingresses import prefixed_path_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Part, Plain, Strategy
@@ -49,7 +50,7 @@ def _conditions(request: Object) -> Sequence[Object]:
 
 def _dated(request: Plain, old: Object) -> None:
     """Fill in the times of conditions."""
-    now = clock.timestamp(clock.now())
+    now = clock.timestamp(exchanges.now())
     before = {
         (one["type"], one.get("status")): one["lastTransitionTime"]
         for one in _conditions(old)

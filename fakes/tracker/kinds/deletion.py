@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.model import Options
 
@@ -23,8 +24,8 @@ Plain = dict[str, Any]
 def delete_object(core: Core, strategy: Strategy, stored: Stored, options: Options) -> tuple[Stored, bool]:
     """Delete an object; the default of `Strategy.delete`, which says what is returned."""
     meta = stored.metadata
-    if strategy.grace_s and meta.get("deletionTimestamp") and not _is_shorter(meta, options):
-        return stored, True  # already on its way
+    if strategy.grace_s and is_leaving(stored, options):
+        return stored, True
     finalizers = finalizers_after(meta, _policy(strategy, meta, options) if strategy.has_dependents else "")
     if strategy.grace_s is None and not finalizers:
         core.remove(strategy, stored.key, dry_run=options.dry_run)
@@ -35,6 +36,12 @@ def delete_object(core: Core, strategy: Strategy, stored: Stored, options: Optio
         marked = _marked(stored.plain, strategy.grace_s(stored.plain, options) if strategy.grace_s else 0)
     marked = marked | {"metadata": with_finalizers(marked["metadata"], finalizers)}
     return write_marked(core, strategy, stored, marked, options), True
+
+
+def is_leaving(stored: Stored, options: Options) -> bool:
+    """Whether an object is on its way already, and a delete does not shorten that."""
+    meta = stored.metadata
+    return bool(meta.get("deletionTimestamp")) and not _is_shorter(meta, options)
 
 
 def write_marked(core: Core, strategy: Strategy, stored: Stored, marked: Plain, options: Options) -> Stored:
@@ -97,7 +104,7 @@ def _marked(plain: Plain, grace: int) -> Plain:
     """Return the object with a deletion timestamp; a second delete may bring that forward."""
     meta = plain["metadata"]
     before = meta.get("deletionTimestamp")
-    now = clock.now()
+    now = exchanges.now()
     if before:
         asked_at = datetime.fromisoformat(before) - _duration(meta.get("deletionGracePeriodSeconds", 0))
         when = asked_at + _duration(grace)

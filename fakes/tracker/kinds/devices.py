@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.storage.volume_sources import driver_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
@@ -201,7 +202,7 @@ def _fill_in_slice(resource_slice: Plain) -> None:
     for device in resource_slice["spec"].get("devices") or ():
         for taint in device.get("taints") or ():
             if taint.get("timeAdded") is None:
-                taint["timeAdded"] = clock.timestamp(clock.now())
+                taint["timeAdded"] = clock.timestamp(exchanges.now())
 
 
 def _slice_causes(resource_slice: Object, old: Object | None) -> Iterator[Cause]:

@@ -11,6 +11,7 @@ import msgspec
 
 from ctrlkit import clock
 from ctrlkit.fakes.releases import NEWEST, release
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, qualified_kind
@@ -63,7 +64,7 @@ def generate_name(base: str) -> str:
     >>> len(generate_name("x" * 80)), generate_name("net-")[:4]
     (63, 'net-')
     """
-    suffix = "".join(clock.random_source().choices(_SUFFIX_ALPHABET, k=SUFFIX_LENGTH))
+    suffix = "".join(exchanges.chance().choices(_SUFFIX_ALPHABET, k=SUFFIX_LENGTH))
     return base[:BASE_MAX] + suffix
 
 
@@ -84,8 +85,8 @@ def sent(metadata: Plain, namespace: str) -> dict[str, Any]:
 def born(metadata: Plain, namespace: str, *, generation: bool) -> dict[str, Any]:
     """Return the metadata of a new object; what the caller sends in fields of the server is ignored."""
     fresh = sent(metadata, namespace)
-    fresh["uid"] = str(uuid.UUID(int=clock.random_source().getrandbits(128), version=4))
-    fresh["creationTimestamp"] = clock.timestamp(clock.now())
+    fresh["uid"] = str(uuid.UUID(int=exchanges.chance().getrandbits(128), version=4))
+    fresh["creationTimestamp"] = clock.timestamp(exchanges.now())
     if generation:
         fresh["generation"] = 1
     return fresh

@@ -13,6 +13,7 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.errors import Conflict
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, Path, cut, path_text, paths, union
 from ctrlkit.fakes.tracker.ownership.managers import (
@@ -296,7 +297,7 @@ def _steps(path: str) -> Path:
 
 def now() -> str:
     """The time of a write, as in entries."""
-    return clock.timestamp(clock.now())
+    return clock.timestamp(exchanges.now())
 
 
 def _update_entry(served: Strategy, action: Action, fields: FieldSet, time: str) -> Entry:

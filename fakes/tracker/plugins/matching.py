@@ -68,6 +68,15 @@ def _named(core: Core, rules: Iterable[Object], policy: str, attributes: Attribu
     return None
 
 
+def in_form(core: Core, attributes: Attributes, form: Strategy, plain: Any, origin: Strategy | None = None) -> Any:
+    """Return an object in another form or version of its kind; it is in that of the request, or of `origin`."""
+    origin = origin or attributes.served
+    if plain is None or attributes.form is not None or form.resource == origin.resource:
+        return plain
+    stored = origin.conversion.store(plain) if origin.conversion else plain
+    return form.conversion.show(stored) if form.conversion else stored
+
+
 def equivalents(core: Core, served: Strategy) -> Iterator[Strategy]:
     """Yield the other forms and versions of a kind that are served."""
     for other in core.registry.forms(served.stored_identity):

@@ -193,13 +193,19 @@ def _whole(kind: Strategy, plain: Object) -> dict[str, Any]:
 
 def inputs_of(core: Core, attributes: Attributes, plain: Object | None, bound: Bound) -> Inputs:
     """Return what the expressions of a policy are evaluated on."""
-    form = bound.form
+    return inputs_as(core, attributes, plain, bound.form, bound.params)
+
+
+def inputs_as(
+    core: Core, attributes: Attributes, plain: Object | None, form: Strategy, params: Object | None = None
+) -> Inputs:
+    """Return what expressions are evaluated on that see the object of a request as `form`."""
     return Inputs(
         shown_as(attributes, form, plain),
         shown_as(attributes, form, attributes.old),
         _namespace(core, attributes),
         _request(attributes, form),
-        bound.params,
+        params,
         *_authorizers(core, attributes),
     )
 

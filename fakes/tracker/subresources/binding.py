@@ -7,6 +7,7 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.errors import Conflict
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, conflict, plain_failure, storage_error
@@ -24,7 +25,7 @@ def bind(core: Core, served: Strategy, action: Action) -> None:
 
     Errors  BadRequest, Conflict; an error without a reason for a target that is none.
     """
-    body = read_form(_BINDING, served, action)
+    body = read_form(core, _BINDING, served, action)
     meta = body["metadata"]
     if not action.name:
         raise bad_request("Name parameter required.")
@@ -91,7 +92,7 @@ def with_condition(status: Mapping[str, Any], kind: str, **more: str) -> Plain:
     place = next((index for index, one in enumerate(conditions) if one.get("type") == kind), len(conditions))
     before = conditions[place] if place < len(conditions) else {}
     is_same = before.get("status") == "True"
-    since = before.get("lastTransitionTime") if is_same else clock.timestamp(clock.now())
+    since = before.get("lastTransitionTime") if is_same else clock.timestamp(exchanges.now())
     made = {"type": kind, "status": "True", "lastProbeTime": None, "lastTransitionTime": since, **more}
     conditions[place:] = [made, *conditions[place + 1 :]]
     return {**status, "conditions": conditions}

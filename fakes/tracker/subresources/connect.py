@@ -24,6 +24,7 @@ from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, internal_error, invalid, plain_failure, upgrade_required
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
+from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.fakes.tracker.subresources.kubelets import Host, address_of
 from ctrlkit.model import Action, custom_resource, kinds
 from ctrlkit.model.streams import V4, V5, Channel, Connection
@@ -135,6 +136,8 @@ def _flag(given: Mapping[str, Sequence[str]], name: str) -> bool:
 
 def refuse_plainly(core: Core, served: Strategy, action: Action) -> bytes:
     """Refuse a call by `Transport.do` of what is opened by `read` or `connect`, after the checks of those."""
+    if action.subresource != "log":
+        admit_connection(core, served, action)
     match action.subresource:
         case "log":
             raise bad_request("a log is text, which is read as a stream")

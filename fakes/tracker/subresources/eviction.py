@@ -35,7 +35,7 @@ def evict(core: Core, served: Strategy, action: Action) -> None:
 
     Errors  BadRequest, NotFound, Conflict (a precondition does not hold), TooManyRequests (not now), Forbidden.
     """
-    body = read_form(_EVICTION, served, action)
+    body = read_form(core, _EVICTION, served, action)
     if body["metadata"].get("name") != action.name:
         raise bad_request("name in URL does not match name in Eviction object")
     given = body.get("deleteOptions") or {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ctrlkit.fakes.tracker.admission import CREATE, Attributes, admit_form
+from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import tell_unknown
 from ctrlkit.fakes.tracker.kinds.metadata import kind_problem
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
@@ -30,11 +32,14 @@ class Form(NamedTuple):
         return Form(Strategy(resource=resource), versions)
 
 
-def read_form(form: Form, served: Strategy, action: Action) -> Plain:
+def read_form(core: Core, form: Form, served: Strategy, action: Action) -> Plain:
     """
-    Read the body of an Action on a subresource of the kind `served`; `kind` and `apiVersion` are left out.
+    Read the body of an Action on a subresource of the kind `served`, and let admission see and complete it.
 
-    Errors  BadRequest for another kind, a value that does not fit, a refused unknown field, or another namespace.
+    Shape   `kind` and `apiVersion` are left out.
+
+    Errors  BadRequest for another kind, a value that does not fit, a refused unknown field, or another namespace; those
+            of admission.
     """
     body, resource = action.body, form.served.resource
     if not isinstance(body, Mapping):
@@ -54,4 +59,10 @@ def read_form(form: Form, served: Strategy, action: Action) -> Plain:
     namespace = plain["metadata"].get("namespace")
     if namespace and namespace != action.namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    return {name: value for name, value in plain.items() if name not in ("kind", "apiVersion")}
+    read = {name: value for name, value in plain.items() if name not in ("kind", "apiVersion")}
+    if action.namespace:
+        read["metadata"]["namespace"] = action.namespace
+    named = (resource.group, resource.version, resource.kind)
+    attributes = Attributes(served=served, action=action, operation=CREATE, name=action.name, form=named)
+    completed: Plain = admit_form(core, attributes, read)
+    return completed

@@ -11,6 +11,7 @@ from ctrlkit.errors import ServiceUnavailable
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import bad_request, not_found, plain_failure
+from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.model import Action, AnyResource, ObjectKey, kinds, value_at
 
 _PREFERRED = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
@@ -63,6 +64,7 @@ def proxy(core: Core, served: Strategy, action: Action) -> bytes:
 
     Errors  BadRequest, NotFound, ServiceUnavailable.
     """
+    admit_connection(core, served, action)
     singular = served.resource.kind.lower()
     parts = _ID.fullmatch(action.name)
     if parts is None or (parts[1] is not None and parts[3] is None and parts[1]):

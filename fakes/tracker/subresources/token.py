@@ -30,7 +30,7 @@ def request_token(core: Core, served: Strategy, action: Action) -> Plain:
 
     Errors  BadRequest, NotFound (the account, the bound object), Conflict (another uid), Invalid.
     """
-    body = read_form(_FORM, served, action)
+    body = read_form(core, _FORM, served, action)
     meta, spec = body["metadata"], body["spec"]
     if meta.get("name", action.name) != action.name:
         text = "must match the service account name if specified"

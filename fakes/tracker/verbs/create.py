@@ -7,6 +7,7 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.errors import ApiError
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.admission import CREATE, MUTATING, Attributes, admit, admit_new, mutate
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import decode
@@ -50,12 +51,16 @@ def _reviewed(core: Core, served: Strategy, action: Action, body: Mapping[str, A
     plain["metadata"] = metadata.clean(plain.get("metadata") or {})
     if action.namespace:
         plain["metadata"]["namespace"] = action.namespace
-    born = {**plain["metadata"], "creationTimestamp": clock.timestamp(clock.now())}
+    born = {**plain["metadata"], "creationTimestamp": clock.timestamp(exchanges.now())}
     owners = managed_fields.of_new(served, action, body, {**plain, "metadata": born})
     managed_fields.set_entries(plain, owners)
+    name = plain["metadata"].get("name") or ""
+    attributes = Attributes(served=served, action=action, operation=CREATE, name=name)
+    plain = mutate(core, attributes, plain)
     causes = list(served.validate(plain, None))
     if causes:
         raise invalid_review(served.resource, causes)
+    admit(core, attributes, plain)
     answer = served.review(core, plain) if served.review is not None else plain
     return Stored(ObjectKey(action.namespace, ""), 0, encode_tail(answer))
 
@@ -67,16 +72,17 @@ def make(
     plain = _sent(served, action, body)
     admit_new(core, served, action, body)
     served.defaults(plain)
-    plain = served.prepare(core, served, plain, action) if served.custom else plain
     if owners is None:  # what the server adds from here on is nobody's
         owners = managed_fields.of_new(served, action, body, plain)
     attributes = Attributes(served=served, action=action, operation=CREATE, name=plain["metadata"].get("name") or "")
     plain, owners = _completed(core, attributes, plain, owners)
+    if (plain["metadata"].get("namespace") or "") != action.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     plain["metadata"] = metadata.born(plain["metadata"], action.namespace, generation=served.generation)
     plain["metadata"]["name"] = _choose_name(core, served, plain["metadata"], action.namespace)
     _begin(served, plain)
-    name = plain["metadata"]["name"]
-    plain = plain if served.custom else served.prepare(core, served, plain, action)
+    name = attributes.name = plain["metadata"]["name"]
+    plain = served.prepare(core, served, plain, action)
     causes = list(served.allocate(plain, {})) or [
         *(metadata.new_causes(served, plain["metadata"]) if served.checks_metadata else ()),
         *served.validate(plain, None),
@@ -107,6 +113,8 @@ def _completed(core: Core, attributes: Attributes, plain: Plain, owners: Entries
     if not MUTATING.sees_all(core):
         return mutate(core, attributes, plain), owners
     managed_fields.set_entries(plain, owners)
+    if attributes.served.has_status and "status" not in plain:
+        plain["status"] = dict(blank_status(attributes.served.types, attributes.served.resource) or {})
     plain = mutate(core, attributes, plain)
     return plain, managed_fields.kept(plain, owners)
 

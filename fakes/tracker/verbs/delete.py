@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from ctrlkit.fakes.tracker import exchanges
+from ctrlkit.fakes.tracker.admission import admit_delete
 from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.kinds.deletion import delete_object, is_leaving
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.refusals import Cause, invalid_options, method_not_allowed, precondition_failed
@@ -24,7 +27,7 @@ def delete(core: Core, served: Strategy, action: Action) -> tuple[Stored, bool]:
     _begin(served, action.options)
     stored = core.get(served, action.key)
     check_preconditions(served, stored, action.options)
-    return served.delete(core, served, stored, action.options)
+    return _delete(core, served, stored, action)
 
 
 def delete_collection(core: Core, served: Strategy, action: Action) -> Snapshot:
@@ -32,13 +35,24 @@ def delete_collection(core: Core, served: Strategy, action: Action) -> Snapshot:
     if not served.supports(Verb.DELETE_COLLECTION):
         raise method_not_allowed()
     _begin(served, action.options)
-    listed = snapshot(core, served, action)
+    done = exchanges.done()
+    listed: Snapshot = done.setdefault("listed", None) or snapshot(core, served, action)
+    done["listed"] = listed
     for stored in listed.found:
-        current = core.find(served, stored.key)
+        current = core.find(served, stored.key) if stored.key not in done else None
         if current is not None:
             check_preconditions(served, current, action.options)
-            served.delete(core, served, current, action.options)
+            _delete(core, served, current, action)
+        done[stored.key] = True
     return listed
+
+
+def _delete(core: Core, served: Strategy, stored: Stored, action: Action) -> tuple[Stored, bool]:
+    """Delete an object, unless admission refuses that; it does not see another delete of what ends in its own time."""
+    has_own_time = served.grace_s is not None or served.delete is not delete_object
+    if not (has_own_time and is_leaving(stored, action.options)):
+        admit_delete(core, served, action, stored.plain)
+    return served.delete(core, served, stored, action.options)
 
 
 def _begin(served: Strategy, options: Options) -> None:

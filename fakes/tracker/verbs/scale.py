@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace as with_changes
 from typing import Any
 
+from ctrlkit.fakes.tracker.admission import UPDATE, Attributes, mutate
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.decode import NOTHING_KNOWN, refusal, tell_unknown
 from ctrlkit.fakes.tracker.kinds.metadata import new_causes, selector_text, unregistered
@@ -49,6 +50,11 @@ def scale_of(served: Strategy, stored: Stored) -> dict[str, Any]:
     }
 
 
+def _bare(served: Strategy, stored: Stored) -> dict[str, Any]:
+    """Return the Scale of an object without kind and apiVersion."""
+    return {name: value for name, value in scale_of(served, stored).items() if name not in ("kind", "apiVersion")}
+
+
 def _selector(value: Any) -> str:
     """Format a selector; a ReplicationController has a map of labels there."""
     is_map = isinstance(value, dict) and not value.keys() & {"matchLabels", "matchExpressions"}
@@ -71,6 +77,9 @@ def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Sto
     meta = scale["metadata"]
     check_identity(served, action, meta)
     current = core.get(served, action.key)
+    old, form = _bare(served, current), (_SCALES.group, _SCALES.version, _SCALES.kind)
+    attributes = Attributes(served=served, action=action, operation=UPDATE, name=action.name, old=old, form=form)
+    scale = mutate(core, attributes, scale)
     replicas = scale["spec"].get("replicas") or 0
     causes = [] if served.custom else new_causes(_SERVED, meta)
     if replicas < 0 and not served.custom:
@@ -82,7 +91,8 @@ def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Sto
     version = meta.get("resourceVersion") or str(current.version)
     body["metadata"] = current.metadata | {"resourceVersion": version}
     owners = of_scale(served, action, current, path, body)
-    return replace(core, served, with_changes(action, subresource=""), current, body, owners=owners)
+    action, seen = with_changes(action, subresource=""), (attributes, lambda stored: _bare(served, stored))
+    return replace(core, served, action, current, body, owners=owners, seen=seen)
 
 
 def _read(served: Strategy, action: Action, scale: Any, known: Mapping[str, Any]) -> dict[str, Any]:

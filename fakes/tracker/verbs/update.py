@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -66,27 +66,30 @@ def replace(
     body: Mapping[str, Any],
     *,
     owners: Entries | None = None,
+    seen: tuple[Attributes, Callable[[Stored], Plain]] | None = None,
 ) -> Stored:
     """
     Replace an object by `body`, by the rules of the action's subresource.
 
     A body that changes nothing leaves the version as it is. An object that waited only for this to be deleted is
     removed; the answer is then its last state at the version it had. `owners` are the new state's
-    managedFields, None: whoever acts owns what changed.
+    managedFields, None: whoever acts owns what changed. `seen` says what admission
+    sees of the new object, if that is not the object; it has completed that already.
     """
     _check_kind(served, action, body)
     theirs = decode(served, action, body, current.plain)
     check_identity(served, action, theirs["metadata"])
     attributes = Attributes(served=served, action=action, operation=UPDATE, name=action.name, old=current.plain)
+    sees_all = seen is None and MUTATING.sees_all(core)
     sent = _sent(served, action.subresource, current, theirs)
-    if owners is None and (not served.custom or MUTATING.sees_all(core)):
+    if owners is None and (not served.custom or sees_all):
         owners = _owners_as_sent(core, attributes, current, body, sent)
-    if owners is not None and MUTATING.sees_all(core):
+    if owners is not None and sees_all:
         theirs, owners = _completed(core, attributes, theirs, owners)
         sent = _sent(served, action.subresource, current, theirs)
     _check_version(served, action, current, theirs["metadata"])
     plain = _restored(served, action.subresource, current, sent)
-    if not MUTATING.sees_all(core):
+    if not (sees_all or seen):
         mutate(core, attributes, plain)
     plain = served.prepare(core, served, plain, action)
     _check_rules(served, action.subresource, current, plain)
@@ -96,7 +99,10 @@ def replace(
     if owners is None:
         owners = managed_fields.of_update(served, action, current, body, plain)
     managed_fields.settle(plain, current.plain, owners)
-    admit(core, attributes, plain)
+    if seen:
+        admit(core, seen[0], seen[1](Stored(current.key, current.version, encode_tail(plain))))
+    else:
+        admit(core, attributes, plain)
     if plain == current.plain and (served.forms is None or served.forms.is_new(current)):
         return current
     dry_run = action.options.dry_run
@@ -119,10 +125,10 @@ def _completed(core: Core, attributes: Attributes, theirs: Plain, owners: Entrie
     """Let admission complete what was sent, before it is combined with what is stored; return it and its owners."""
     served, action = attributes.served, attributes.action
     theirs = {**theirs, "metadata": dict(theirs["metadata"])}
+    if action.namespace:
+        theirs["metadata"]["namespace"] = action.namespace
     if not action.subresource:
         served.defaults(theirs)
-    if served.custom:
-        theirs = served.prepare(core, served, theirs, action)
     managed_fields.set_entries(theirs, owners)
     plain = mutate(core, attributes, theirs)
     return plain, managed_fields.kept(plain, owners)

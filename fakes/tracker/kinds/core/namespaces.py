@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.deletion import finalizers_after, with_finalizers, write_marked
 from ctrlkit.fakes.tracker.kinds.metadata import finalizer_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Part, Plain, Strategy
@@ -76,7 +77,7 @@ def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) ->
         raise forbidden(strategy.resource, stored.key.name, "this namespace may not be deleted")
     if stored.metadata.get("deletionTimestamp"):
         return stored, True
-    meta = stored.metadata | {"deletionTimestamp": clock.timestamp(clock.now())}
+    meta = stored.metadata | {"deletionTimestamp": clock.timestamp(exchanges.now())}
     status = (stored.plain.get("status") or {}) | {"phase": "Terminating"}
     meta = with_finalizers(meta, finalizers_after(meta, options.propagation_policy))
     return write_marked(core, strategy, stored, stored.plain | {"metadata": meta, "status": status}, options), True

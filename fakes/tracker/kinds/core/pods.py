@@ -8,6 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.core.containers import image_space_causes
 from ctrlkit.fakes.tracker.kinds.core.pod_annotations import annotation_causes, apply_apparmor, matching_causes
 from ctrlkit.fakes.tracker.kinds.core.pod_features import dropping_at
@@ -82,7 +83,7 @@ def _prepare(_core: Core, _strategy: Strategy, pod: Plain, action: Action) -> Pl
     if action.subresource or status.get("qosClass"):
         return pod
     if spec.get("schedulingGates"):
-        status["conditions"] = [{**_GATED, "lastTransitionTime": clock.timestamp(clock.now())}]
+        status["conditions"] = [{**_GATED, "lastTransitionTime": clock.timestamp(exchanges.now())}]
     status["qosClass"] = quality_of_service(spec)
     if "affinity" in spec or "topologySpreadConstraints" in spec:
         apply_label_keys(spec, pod["metadata"].get("labels") or {})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.definitions.forms import Era, Forms, deprecation
 from ctrlkit.fakes.tracker.kinds.definitions.naming import ESTABLISHED, TERMINATING, next_status, with_condition
 from ctrlkit.fakes.tracker.kinds.definitions.objects import ObjectRules
@@ -150,7 +151,7 @@ def _delete(core: Core, strategy: Strategy, stored: Stored, options: Options) ->
     """Delete a definition with its objects; it waits for those that have finalizers."""
     if stored.metadata.get("deletionTimestamp"):
         return stored, True
-    meta = stored.metadata | {"deletionTimestamp": clock.timestamp(clock.now())}
+    meta = stored.metadata | {"deletionTimestamp": clock.timestamp(exchanges.now())}
     have = meta.get("finalizers") or []
     if CLEANUP_FINALIZER not in have:
         meta = with_finalizers(meta, [*have, CLEANUP_FINALIZER])

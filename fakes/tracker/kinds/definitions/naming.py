@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.definitions.approval import approval
 from ctrlkit.fakes.tracker.kinds.definitions.conversions import bundle_problem
 from ctrlkit.fakes.tracker.kinds.definitions.rules import is_true
@@ -26,7 +27,7 @@ def with_condition(status: Object, kind: str, said: tuple[str, str, str]) -> Pla
 
     Shape   `said` are the condition's status, reason and message; its time stays if its status does.
     """
-    now = clock.timestamp(clock.now())
+    now = clock.timestamp(exchanges.now())
     new = {"type": kind, "status": said[0], "lastTransitionTime": now, "reason": said[1], "message": said[2]}
     conditions: list[Plain] = list(status.get("conditions") or ())
     for index, one in enumerate(conditions):

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds import go_forms
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import node_selector_causes
 from ctrlkit.fakes.tracker.kinds.storage.phases import pending
@@ -74,7 +75,7 @@ def fill_in_sources(spec: Plain) -> None:
 
 
 def _begin(volume: Plain) -> None:
-    now = clock.timestamp(clock.now())
+    now = clock.timestamp(exchanges.now())
     volume["status"] = {"phase": "Pending", "lastPhaseTransitionTime": now}
 
 
@@ -85,7 +86,7 @@ def _keep_transition(volume: Plain, old: Object) -> None:
     if status.get("phase") == before.get("phase"):
         when = said or had
     else:
-        when = clock.timestamp(clock.now()) if said in (None, had) else said
+        when = clock.timestamp(exchanges.now()) if said in (None, had) else said
     if when is not None and when != said:
         volume["status"] = {**status, "lastPhaseTransitionTime": when}
 
