@@ -18,6 +18,7 @@ from ctrlkit.client import Client
 from ctrlkit.fakes.cluster.loops.accounts import add_accounts
 from ctrlkit.fakes.cluster.loops.aggregation import add_aggregation
 from ctrlkit.fakes.cluster.loops.deployment import add_deployments
+from ctrlkit.fakes.cluster.loops.endpoints import add_endpoints
 from ctrlkit.fakes.cluster.loops.first_objects import AddLoop, add_when_used
 from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
@@ -33,7 +34,7 @@ from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import GraceExceeded, Manager
 from ctrlkit.model import AnyResource, Resource, Unstructured
-from ctrlkit.model.kinds import CLUSTER_ROLES, DEPLOYMENTS, REPLICASETS, REPLICATION_CONTROLLERS, STATEFULSETS
+from ctrlkit.model.kinds import CLUSTER_ROLES, DEPLOYMENTS, REPLICASETS, REPLICATION_CONTROLLERS, SERVICES, STATEFULSETS
 
 
 class Loop(Enum):
@@ -42,6 +43,7 @@ class Loop(Enum):
     DEPLOYMENTS = "deployments"
     REPLICA_SETS = "replicasets"
     REPLICATION_CONTROLLERS = "replicationcontrollers"
+    ENDPOINTS = "endpoints"
     STATEFUL_SETS = "statefulsets"
     KUBELET = "kubelet"
     GARBAGE = "garbage"
@@ -57,6 +59,7 @@ _BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
     Loop.DEPLOYMENTS: (DEPLOYMENTS, add_deployments),
     Loop.REPLICA_SETS: (REPLICASETS, functools.partial(add_replica_sets, kind=REPLICA_SETS)),
     Loop.REPLICATION_CONTROLLERS: (REPLICATION_CONTROLLERS, functools.partial(add_replica_sets, kind=CONTROLLERS)),
+    Loop.ENDPOINTS: (SERVICES, add_endpoints),
     Loop.STATEFUL_SETS: (STATEFULSETS, add_stateful_sets),
     Loop.AGGREGATION: (CLUSTER_ROLES, add_aggregation),
 }

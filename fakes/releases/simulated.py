@@ -52,7 +52,7 @@ DUTIES: Mapping[str, Duty] = {
         "makes one in each namespace, with the ConfigMap kube-root-ca.crt", "accounts", from_the_start=False
     ),
     "servicecidrs.networking.k8s.io": Duty("takes addresses of Services from them"),
-    "services": Duty("makes EndpointSlices and Endpoints of the pods they select"),
+    "services": Duty("makes EndpointSlices and Endpoints of the pods they select", "endpoints"),
     "statefulsets.apps": Duty("makes pods in order", "statefulsets"),
     "validatingadmissionpolicies.admissionregistration.k8s.io": Duty("checks the types of their expressions"),
     "volumeattachments.storage.k8s.io": Duty("attaches volumes, by a driver"),
