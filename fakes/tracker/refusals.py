@@ -248,7 +248,8 @@ def bad_request(text: str) -> BadRequest:
 
 def forbidden(resource: AnyResource, name: str, text: str, **details: Any) -> Forbidden:
     """The server never does it."""
-    return Forbidden(f'{resource} "{name}" is forbidden: {text}', details=details_of(resource, name, **details))
+    what = f'{resource} "{name}"' if name else str(resource)
+    return Forbidden(f"{what} is forbidden: {text}", details=details_of(resource, name, **details))
 
 
 def namespace_terminating(resource: AnyResource, name: str, namespace: str) -> Forbidden:

@@ -11,13 +11,14 @@ import binascii
 import hashlib
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from ctrlkit import clock
+from ctrlkit.fakes.tracker.refusals import quoted
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -43,6 +44,11 @@ class Account(NamedTuple):
     token_id: str = ""
 
     @property
+    def username(self) -> str:
+        """The name of the user that the account is."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+    @property
     def extra(self) -> dict[str, list[str]]:
         """What a server says of the user besides: the token, and the pod and node that it is bound to."""
         found = {f"{_EXTRA}credential-id": [f"JTI={self.token_id}"]} if self.token_id else {}
@@ -51,6 +57,17 @@ class Account(NamedTuple):
                 if value := self.bound.get(kind, {}).get(name):
                     found[f"{_EXTRA}{kind}-{name}"] = [value]
         return found
+
+
+class InvalidToken(Exception):
+    """A token stands for nobody; the text is what a server says of it, "" of one that it did not sign."""
+
+
+class Read(NamedTuple):
+    """Whom a token stands for, and for which audiences."""
+
+    account: Account
+    audiences: tuple[str, ...]
 
 
 class Issuer:
@@ -74,17 +91,29 @@ class Issuer:
         signed = f"{_encoded({'alg': 'RS256', 'kid': self._key_id})}.{_encoded(claims, order='deterministic')}"
         return f"{signed}.{_base64(self._signature(signed.encode()))}"
 
-    def read(self, token: str) -> Account | None:
-        """Return whom a token stands for; None for one that this server did not sign, or is not valid for it now."""
+    def read(self, token: str, audiences: Sequence[str] = (ISSUER,)) -> Read:
+        """
+        Return whom a token stands for, and for which of the audiences it does.
+
+        Errors  InvalidToken for one that this server did not sign, or is not valid now, or for none of the audiences.
+        """
         signed, _, signature = token.rpartition(".")
         if not self._is_ours(signed.encode(errors="replace"), signature):
-            return None
+            raise InvalidToken
         claims = msgspec.json.decode(_bytes(signed.partition(".")[2]))
-        if ISSUER not in claims["aud"] or not claims["nbf"] <= clock.now().timestamp() < claims["exp"]:
-            return None
+        common = tuple(audience for audience in audiences if audience in claims["aud"])
+        if not common:
+            shown = (f"[{' '.join(map(quoted, texts))}]" for texts in (claims["aud"], audiences))
+            raise InvalidToken("token audiences {} is invalid for the target audiences {}".format(*shown))
+        now = clock.now().timestamp()
+        if now >= claims["exp"]:
+            raise InvalidToken("service account token has expired")
+        if now < claims["nbf"]:
+            raise InvalidToken("service account token is not valid yet")
         kubernetes = claims["kubernetes.io"]
         account = kubernetes.pop("serviceaccount")
-        return Account(kubernetes.pop("namespace"), account["name"], account["uid"], kubernetes, claims["jti"])
+        namespace = kubernetes.pop("namespace")
+        return Read(Account(namespace, account["name"], account["uid"], kubernetes, claims["jti"]), common)
 
     def public_keys(self) -> list[dict[str, str]]:
         """Return the keys by which tokens are checked, each as a JSON Web Key."""

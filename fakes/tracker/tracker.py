@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, check_plugins
+from ctrlkit.fakes.tracker.authentication import authenticate
 from ctrlkit.fakes.tracker.callers import User, caller, is_admitted, service_account
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.exchanges import Exchange, NoWebhooks, Unanswered, Webhooks
@@ -23,7 +24,7 @@ from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply
 from ctrlkit.fakes.tracker.store import Change, Identity
 from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
 from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
-from ctrlkit.fakes.tracker.subresources.token import authenticate
+from ctrlkit.fakes.tracker.tokens import InvalidToken
 from ctrlkit.fakes.tracker.verbs.partial import metadata_lines, metadata_only
 from ctrlkit.fakes.tracker.verbs.selection import Selection
 from ctrlkit.fakes.tracker.verbs.serve import checked, serve
@@ -50,6 +51,7 @@ from ctrlkit.model.streams import Connection
 
 _FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _NO_OPTIONS = Options()
+_CONNECTIONS = ("attach", "exec", "portforward")
 
 T = TypeVar("T")
 
@@ -189,7 +191,7 @@ class Tracker:
     @asynccontextmanager
     async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
         """Open a connection to a container or a port of a pod (StreamTransport)."""
-        self._check_connection(action)
+        self._check_caller(action)
         served = checked(self._core, action)
         await self._in_exchange(action, lambda: admit_connection(self._core, served, action))
         async with connect(self._core, served, action, protocols) as connection:
@@ -197,7 +199,9 @@ class Tracker:
 
     def _check_caller(self, action: Action) -> None:
         """Refuse what the caller may not do, unless somebody has asked already. Errors: Forbidden."""
-        if self._core.rights is not None and not is_admitted():
+        if action.subresource in _CONNECTIONS:
+            self._check_connection(action)
+        elif self._core.rights is not None and not is_admitted():
             check(self._core, caller(), of_action(action))
 
     def _check_connection(self, action: Action) -> None:
@@ -234,11 +238,11 @@ class Tracker:
 
     def authenticate(self, token: str) -> User | None:
         """Return the service account that a token of this server stands for, as a user; None if it is not valid."""
-        account = authenticate(self._core, token)
-        if account is None:
+        try:
+            account = authenticate(self._core, token).account
+        except InvalidToken:
             return None
-        username = f"system:serviceaccount:{account.namespace}:{account.name}"
-        return service_account(username, account.uid, account.extra)
+        return service_account(account.username, account.uid, account.extra)
 
     def busy(self) -> tuple[str, ...]:
         """The watches that have not delivered the newest change they select: `watch pods at 2, server at 3`."""

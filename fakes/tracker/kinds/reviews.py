@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
-from ctrlkit.fakes.tracker.callers import User, caller, user_of_token
+from ctrlkit.fakes.tracker.authentication import authenticate
+from ctrlkit.fakes.tracker.callers import User, caller, service_account, user_of_token
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, struct_text
@@ -15,7 +16,7 @@ from ctrlkit.fakes.tracker.rights.authorizer import allowed
 from ctrlkit.fakes.tracker.rights.policy import problems_text, rules_for
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.selectors import read_field_selector, read_label_selector
-from ctrlkit.fakes.tracker.tokens import ISSUER
+from ctrlkit.fakes.tracker.tokens import ISSUER, InvalidToken
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.core import Core
@@ -203,14 +204,22 @@ def _who(_core: Core, _review: Plain) -> Plain:
     }
 
 
-def _token(_core: Core, review: Plain) -> Plain:
-    token = review["spec"].get("token", "")
+def _token(core: Core, review: Plain) -> Plain:
+    spec = review["spec"]
+    token, audiences = spec.get("token", ""), spec.get("audiences") or [ISSUER]
     if not token:
         raise bad_request("token is required for TokenReview in authentication")
-    user = user_of_token(token)
-    if user is None:
-        return {**review, "status": {"user": {}, "error": "invalid bearer token"}}
-    return {**review, "status": {"authenticated": True, "user": user, "audiences": [ISSUER]}}
+    try:
+        account, common = authenticate(core, token, audiences)
+    except InvalidToken as error:
+        user = user_of_token(token) if ISSUER in audiences else None
+        if user is None:
+            problem = f"[invalid bearer token, {error}]" if str(error) else "invalid bearer token"
+            return {**review, "status": {"user": {}, "error": problem}}
+        common = (ISSUER,)
+    else:
+        user = service_account(account.username, account.uid, account.extra)
+    return {**review, "status": {"authenticated": True, "user": user, "audiences": common}}
 
 
 def _strategy(review: Callable[[Core, Plain], Plain], validate: Any = lambda *_: ()) -> Strategy:

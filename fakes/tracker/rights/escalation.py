@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ctrlkit.errors import NotFound
 from ctrlkit.fakes.tracker.callers import caller
-from ctrlkit.fakes.tracker.refusals import forbidden, plain_failure, quoted
+from ctrlkit.fakes.tracker.refusals import forbidden, not_found, plain_failure, quoted
 from ctrlkit.fakes.tracker.rights.attributes import Attributes
 from ctrlkit.fakes.tracker.rights.authorizer import Rights
 from ctrlkit.fakes.tracker.rights.policy import MASTERS, problems_text, referred_rules, rules_for
@@ -37,11 +38,11 @@ def guard_role(core: Core, served: Strategy, role: Plain, action: Action) -> Pla
     wanted = Attributes("escalate", served.resource.group, served.resource.plural, "", place, name)
     if rights.decide(caller(), wanted).allowed:
         return role
-    _check(rights, served, role, action, rules_of(role))
+    _check(rights, served, action, rules_of(role))
     if _aggregates(role) or _aggregates(old):
         text = "must have cluster-admin privileges to use the aggregationRule"
         if _text(rights, action, EVERYTHING):
-            raise forbidden(served.resource, role["metadata"].get("name", ""), text)
+            raise forbidden(served.resource, _name(action), text)
     return role
 
 
@@ -60,7 +61,13 @@ def guard_binding(core: Core, served: Strategy, binding: Plain, action: Action) 
         raise plain_failure(f"unsupported role reference kind: {quoted(kind)}")
     wanted = Attributes("bind", reference["apiGroup"], f"{kind.lower()}s", "", place, reference["name"])
     if not rights.decide(caller(), wanted).allowed:
-        _check(rights, served, binding, action, referred_rules(rights, reference, place, is_stored=True))
+        try:
+            rules = referred_rules(rights, reference, place)
+        except NotFound:
+            raise not_found(
+                served.resource, reference["name"]
+            ) from None  # which names the binding's kind, as servers do
+        _check(rights, served, action, rules)
     return binding
 
 
@@ -91,10 +98,17 @@ def _aggregates(role: Object) -> bool:
     return bool((role.get("aggregationRule") or {}).get("clusterRoleSelectors"))
 
 
-def _check(rights: Rights, served: Strategy, plain: Object, action: Action, rules: Iterable[Rule]) -> None:
+def _check(rights: Rights, served: Strategy, action: Action, rules: Iterable[Rule]) -> None:
     text = _text(rights, action, rules)
     if text:
-        raise forbidden(served.resource, plain["metadata"].get("name", ""), text)
+        raise forbidden(served.resource, _name(action), text)
+
+
+def _name(action: Action) -> str:
+    """The name of what is written, "" if it is to be generated."""
+    if action.verb is not Verb.CREATE:
+        return action.name
+    return str((action.body.get("metadata") or {}).get("name") or "")
 
 
 def _text(rights: Rights, action: Action, rules: Iterable[Rule]) -> str:
@@ -105,6 +119,7 @@ def _text(rights: Rights, action: Action, rules: Iterable[Rule]) -> str:
     if not left:
         return ""
     lines = "\n".join(sorted({str(rule) for rule in left}))
-    problems = f"; resolution errors: [{problems_text(granted.problems)}]" if granted.problems else ""
+    texts = problems_text(granted.problems, is_stored=True)
+    problems = f"; resolution errors: [{texts}]" if texts else ""
     who = f"user {quoted(user.get('username', ''))} (groups={quoted_list(user.get('groups') or ())})"
     return f"{who} is attempting to grant RBAC permissions not currently held:\n{lines}{problems}"

@@ -64,18 +64,13 @@ def grants(policy: Policy, subject: Subject, namespace: str) -> tuple[list[Grant
     return found, problems
 
 
-def referred_rules(policy: Policy, reference: Object, namespace: str, *, is_stored: bool = False) -> tuple[Rule, ...]:
-    """
-    Return the rules of the role that a binding in a namespace refers to.
-
-    Errors  NotFound, which names the plural if the stored roles are asked, as those who write bindings are told.
-    """
+def referred_rules(policy: Policy, reference: Object, namespace: str) -> tuple[Rule, ...]:
+    """Return the rules of the role that a binding in a namespace refers to. Errors: NotFound."""
     kind, name = reference["kind"], reference["name"]
     role = policy.role(namespace if kind == "Role" else "", name)
     if role is None:
-        named = f"{kind.lower()}{'s' if is_stored else ''}"
-        details = {"name": name, "group": GROUP, "kind": named}
-        raise NotFound(f"{named}.{GROUP} {quoted(name)} not found", details=details)
+        details = {"name": name, "group": GROUP, "kind": kind.lower()}
+        raise NotFound(f"{kind.lower()}.{GROUP} {quoted(name)} not found", details=details)
     return rules_of(role)
 
 
@@ -85,14 +80,18 @@ def rules_for(granted: Iterable[Grant]) -> Iterator[Rule]:
         yield from grant.rules
 
 
-def problems_text(problems: Iterable[NotFound]) -> str:
+def problems_text(problems: Iterable[NotFound], *, is_stored: bool = False) -> str:
     """
     Errors as a server writes several into one.
 
-    >>> problems_text([NotFound("a"), NotFound("b"), NotFound("a")])
-    '[a, b]'
+    >>> problems_text([NotFound("a.x"), NotFound("b.x"), NotFound("a.x")])
+    '[a.x, b.x]'
+
+    With `is_stored` roles are named in the plural, as those who write roles and bindings are told.
     """
     texts = list(dict.fromkeys(problem.message for problem in problems))
+    if is_stored:
+        texts = [text.replace(".", "s.", 1) for text in texts]
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]" if texts else ""
 
 

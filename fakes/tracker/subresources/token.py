@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from ctrlkit import clock
 from ctrlkit.errors import Conflict
+from ctrlkit.fakes.tracker.authentication import BOUND
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet
@@ -21,7 +22,6 @@ _FORM = Form.of("TokenRequest", "authentication.k8s.io/v1")
 _REQUEST = _FORM.served.resource
 _DEFAULT_S = 3600
 _LEAST_S, _MOST_S = 600, 2**32
-_BOUND: Mapping[str, AnyResource] = {"Pod": kinds.PODS, "Node": kinds.NODES, "Secret": kinds.SECRETS}
 
 
 def request_token(core: Core, served: Strategy, action: Action) -> Plain:
@@ -80,9 +80,9 @@ def _bound(core: Core, action: Action, reference: Mapping[str, str]) -> dict[str
     """Return what a token says of the object that it is bound to, and of a pod's node."""
     kind, api_version = reference.get("kind", ""), reference.get("apiVersion", "")
     group, _, version = api_version.rpartition("/")
-    if group or kind not in _BOUND:
+    if group or kind not in BOUND:
         raise bad_request(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
-    found = _find(core, _BOUND[kind], action.namespace, reference.get("name", ""))
+    found = _find(core, BOUND[kind], action.namespace, reference.get("name", ""))
     if kind == "Pod" and found.plain["spec"].get("serviceAccountName") != action.name:
         raise bad_request(
             f'cannot bind token for serviceaccount "{action.name}" to pod running with different serviceaccount name.'
@@ -93,7 +93,7 @@ def _bound(core: Core, action: Action, reference: Mapping[str, str]) -> dict[str
             f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
             "The object might have been deleted and then recreated"
         )
-        raise _conflict(_BOUND[kind], found.key.name, text)
+        raise _conflict(BOUND[kind], found.key.name, text)
     bound = {kind.lower(): {"name": found.key.name, "uid": uid}}
     node = found.plain["spec"].get("nodeName") if kind == "Pod" else None
     if node:
@@ -128,23 +128,3 @@ def _fields(body: Plain) -> FieldSet:
     }
     status: FieldSet = {f"f:{name}": {} for name in body["status"]}
     return found | ({"f:metadata": metadata} if metadata else {}) | ({"f:status": status} if status else {})
-
-
-def authenticate(core: Core, token: str) -> Account | None:
-    """Return whom a token stands for, if its account and the object that it is bound to are still there."""
-    account = core.tokens.read(token)
-    if account is None or not _is_there(core, kinds.SERVICE_ACCOUNTS, account.namespace, account.name, account.uid):
-        return None
-    for kind, resource in _BOUND.items():
-        reference = account.bound.get(kind.lower())
-        if reference is None or (kind == "Node" and "pod" in account.bound):
-            continue
-        namespace = account.namespace if resource.namespaced else ""
-        if not _is_there(core, resource, namespace, reference["name"], reference["uid"]):
-            return None
-    return account
-
-
-def _is_there(core: Core, resource: AnyResource, namespace: str, name: str, uid: str) -> bool:
-    found = core.store.collection(resource.identity).find(ObjectKey(namespace, name))
-    return found is not None and found.metadata["uid"] == uid
