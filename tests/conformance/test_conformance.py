@@ -33,6 +33,7 @@ NAMES = (
     "discovery_deep",
     "list",
     "list_deep",
+    "ours_bitcoin_limits",
     "ours_cel",
     "ours_custom_values",
     "ours_custom_versions",

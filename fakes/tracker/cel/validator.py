@@ -208,6 +208,8 @@ class _Level:
             review.stop(self._typed(value, text + rule.shown()))
         else:
             review.spend(cost, self._typed(value, _OUT))
+        if isinstance(value.new, float) and self.node.get("type") == "integer":
+            problem = "invalid data, expected int, got float64"  # as 3.0 is, which is an integer otherwise
         if problem:
             review.causes.append(self._typed(value, _problem(problem, rule)))
         elif found is not True:

@@ -88,6 +88,9 @@ def validation_causes(action: Action) -> Iterator[Cause]:
         yield Cause.unsupported("fieldValidation", given, _STRICTNESS)
 
 
+_META = ("apiVersion", "kind", "metadata")
+
+
 def node_of(served: Strategy) -> Node:
     """Return how the fields of a kind merge."""
     if served.schema is not None:
@@ -103,6 +106,8 @@ def _open_node() -> Node:
 def of_new(served: Strategy, action: Action, body: Mapping[str, Any], plain: Plain) -> Entries:
     """Return the entries of a new object: its creator owns its fields; `body` is the request."""
     node = node_of(served)
+    if _is_unfit(served, body, {}):
+        return ()
     try:
         changed, _ = compare(node.empty or {}, plain, node)
         changed = ownable(served, "", _with_emptied(served, changed, body, plain))
@@ -122,10 +127,9 @@ def of_update(
     sent = (body.get("metadata") or {}).get("managedFields")
     if sent and sent != entries and not action.subresource:
         entries = () if sent == [{}] else read(sent) or entries
-    if served.schema is not None:
-        theirs = served.schema.complete(body)[0] if action.subresource else plain
-        if (action.subresource and any(problems(theirs, node_of(served)))) or misfit(served, entries, theirs):
-            return ()  # a server cannot compare what does not fit the types, and forgets who owns what
+    theirs = served.schema.complete(body)[0] if served.schema is not None and action.subresource else plain
+    if _is_unfit(served, body, current.plain) or misfit(served, entries, theirs):
+        return ()
     if not entries:
         return ()  # once reset, or never begun, this is noted no more until somebody applies
     try:
@@ -138,6 +142,20 @@ def of_update(
         return entries
     entries = tuple(one for one in entries if _is_of_group(served, one))
     return after_update(entries, _update_entry(served, action, changed, now()), removed)
+
+
+def _is_unfit(served: Strategy, body: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """
+    Whether what a writer of a custom object sent is not of the schema's types, in parts that are not known already.
+
+    A server cannot compare that, and forgets who owns what. It does not look at what is twice in a list, and some
+    values that fit no type are valid, as a list where a text has a format.
+    """
+    if served.schema is None:
+        return False
+    new = {name: value for name, value in body.items() if name not in _META and known.get(name) != value}
+    found = problems(served.schema.complete(new)[0], node_of(served)) if new else ()
+    return any(": duplicate entries for key " not in problem for problem in found)
 
 
 def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:

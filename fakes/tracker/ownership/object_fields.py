@@ -142,6 +142,10 @@ def _compare(old: Any, new: Any, node: Node, step: str, found: _Found) -> None:
         _compare_items(old or [], new or [], node, below)
     else:
         found[0][step] = LEAF
+        if node.has_fields and isinstance(old, dict):  # its fields are gone, whatever has taken its place
+            _compare_fields(old, {}, node, ({}, below[1]))
+        if below[1]:
+            found[1][step] = below[1]
         return
     for whole, part in zip(found, below, strict=True):
         if part:

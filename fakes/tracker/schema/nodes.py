@@ -181,8 +181,6 @@ def custom(openapi: Mapping[str, Any]) -> Node:
 
 def _custom_node(schema: Mapping[str, Any], *, preserves: bool) -> Node:
     preserves = preserves or bool(schema.get(_PRESERVE))
-    if schema.get("x-kubernetes-int-or-string"):
-        return ANY_SCALAR
     match schema.get("type"):
         case "object":
             return _custom_map(schema, preserves=preserves)

@@ -8,12 +8,12 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import yaml
 
-from ctrlkit.fakes import ApiServer, ControlPlane, Security, Tracker
+from ctrlkit.fakes import ApiServer, Security, Tracker
 from ctrlkit.fakes.tracker.furniture import furnish
 from tests.conformance.comparison import differences, mask
 from tests.judge.differential.requests import Requests, Step, changed
@@ -116,7 +116,7 @@ def _with_dash(plain: Any) -> Any:
 def difference(steps: Steps, ours: Iterable[Answer], real: Iterable[Answer]) -> Difference | None:
     """Return the first step whose answers differ."""
     for number, (step, got, want) in enumerate(zip(steps, ours, real, strict=True)):
-        lines = tuple(differences(comparable(want), comparable(got), _IGNORED))
+        lines = lines_between(got, want)
         if lines:
             return Difference(number, step.word, lines)
     return None
@@ -148,8 +148,32 @@ def _sorted_errors(text: str) -> str:
     return "\n".join([first, *sorted(errors)])
 
 
+class Plane(Protocol):
+    """A real server that runs."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        ...
+
+    @property
+    def kubeconfig(self) -> str:
+        """How to speak to it."""
+        ...
+
+    @property
+    def release(self) -> str:
+        """The Kubernetes release, such as "1.36"."""
+        ...
+
+
+def lines_between(ours: Answer, real: Answer) -> tuple[str, ...]:
+    """Return a line for each place where two answers differ."""
+    return tuple(differences(comparable(real), comparable(ours), _IGNORED))
+
+
 @asynccontextmanager
-async def both_servers(plane: ControlPlane) -> AsyncIterator[tuple[Server, Server]]:
+async def both_servers(plane: Plane) -> AsyncIterator[tuple[Server, Server]]:
     """Our server and the real one, each with the namespace of the requests."""
     with open(plane.kubeconfig) as file:  # noqa: ASYNC230 - a small file, before anything runs
         config = yaml.safe_load(file)

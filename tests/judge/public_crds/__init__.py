@@ -1,0 +1,1 @@
+"""Public custom resource definitions: random objects of their kinds get the same verdict here and on a real server."""
