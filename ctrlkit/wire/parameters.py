@@ -177,10 +177,11 @@ def _read_fields(
     given: Mapping[str, Any], known: Iterable[tuple[str, str, str, Callable[[Any], bool]]], owner: str, path: str
 ) -> dict[str, Any]:
     options = {}
-    for name, option, wanted, fits in known:
-        value = given.get(name)
-        if value is None:
+    by_name = {name: (option, wanted, fits) for name, option, wanted, fits in known}
+    for name, value in given.items():
+        if value is None or name not in by_name:
             continue
+        option, wanted, fits = by_name[name]
         if not fits(value):
             found = f"number {value}" if wanted == "int64" and type(value) in (int, float) else _json_type(value)
             raise BadRequest(

@@ -9,8 +9,9 @@ import msgspec
 
 from ctrlkit.errors import BadRequest
 from ctrlkit.fakes.tracker.ownership.managed_fields import manager_causes, validation_causes
-from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid_options, json_text, not_an_object
+from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid_options, not_an_object
 from ctrlkit.fakes.tracker.schema.typed import json_type
+from ctrlkit.fakes.tracker.verbs.delete import delete_causes, dry_run_causes
 from ctrlkit.fakes.tracker.verbs.malformed import json_problem
 from ctrlkit.model import Action, Verb
 from ctrlkit.wire.parameters import read_flag
@@ -24,7 +25,6 @@ _KINDS = {
     Verb.DELETE_COLLECTION: "DeleteOptions",
 }
 _UNREADABLE = "couldn't get version/kind; json parse error:"
-_POLICIES = ("Foreground", "Background", "Orphan", "nil")
 
 
 class Query(Protocol):
@@ -44,26 +44,19 @@ def check_options(action: Action, query: Query, body: bytes | None, content_type
     kind = _KINDS.get(action.verb)
     if kind is None:
         return
-    causes: list[Cause] = []
     if action.verb in _DELETES:
-        given = _in_body(body, content_type) if body else _in_query(query)
-        causes += _policy_causes(given)
-        dry_run = given.get("dryRun") or ()
+        causes = [*delete_causes(_in_body(body, content_type) if body else _in_query(query))]
     else:
-        dry_run = query.getall("dryRun", [])
-    if any(one != "All" for one in dry_run):
-        text = f'Unsupported value: {json_text(list(dry_run))}: supported values: "All"'
-        cause = Cause("dryRun", "FieldValueNotSupported", text)
-        causes = [*causes, cause] if action.verb in _DELETES else [*_written_causes(action, cause)]
+        causes = [*_written_causes(action, query.getall("dryRun", []))]
     if causes:
         raise invalid_options(kind, *causes)
 
 
-def _written_causes(action: Action, dry_run: Cause) -> Iterator[Cause]:
-    """Yield all that is wrong with the options of a write whose `dryRun` is wrong."""
-    yield from manager_causes(action)
-    yield dry_run
-    yield from validation_causes(action)
+def _written_causes(action: Action, dry_run: Sequence[str]) -> Iterator[Cause]:
+    """Yield all that is wrong with the options of a write if its `dryRun` is wrong; the rest is looked at later."""
+    wrong = list(dry_run_causes(dry_run))
+    if wrong:
+        yield from (*manager_causes(action), *wrong, *validation_causes(action))
 
 
 def _in_query(query: Query) -> Mapping[str, Any]:
@@ -78,15 +71,6 @@ def _in_query(query: Query) -> Mapping[str, Any]:
 def _in_body(body: bytes, content_type: str) -> Mapping[str, Any]:
     given = msgspec.json.decode(body) if content_type.endswith("json") else {}
     return given if isinstance(given, Mapping) else {}
-
-
-def _policy_causes(given: Mapping[str, Any]) -> Iterator[Cause]:
-    policy, orphan = given.get("propagationPolicy"), given.get("orphanDependents")
-    if policy is not None and orphan is not None:
-        text = "orphanDependents and deletionPropagation cannot be both set"
-        yield Cause.wrong("propagationPolicy", policy, text)
-    if policy is not None and policy not in _POLICIES[:3]:
-        yield Cause.unsupported("propagationPolicy", policy, _POLICIES)
 
 
 def check_delete_body(body: bytes, content_type: str) -> None:

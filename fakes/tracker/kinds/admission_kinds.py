@@ -124,7 +124,7 @@ def _client_causes(client: Object, path: str) -> Iterator[Cause]:
     url, service = client.get("url"), client.get("service")
     if (url is None) == (service is None):
         yield Cause.required(path, "exactly one of url or service is required")
-    if service is not None:
+    elif service is not None:
         for name in ("name", "namespace"):
             if not service[name]:
                 yield Cause.required(f"{path}.service.{name}")

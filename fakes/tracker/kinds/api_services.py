@@ -44,6 +44,9 @@ def _causes(api_service: Object, old: Object | None) -> Iterator[Cause]:
     wanted = f"{version}.{group}"
     if name and name != wanted:
         yield Cause.wrong("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"')
+    base = api_service["metadata"].get("generateName") or ""
+    if base and base != wanted:
+        yield Cause.wrong("metadata.generateName", base, f'must be `spec.version+"."+spec.group`: "{wanted}"')
     if group:
         complaints = formats.subdomain(group)
         if complaints:

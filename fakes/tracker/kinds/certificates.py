@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,10 +12,10 @@ from ctrlkit import clock
 from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.callers import caller
-from ctrlkit.fakes.tracker.kinds.networking.ingresses import prefixed_path_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Part, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.schema import formats
 
 _USAGES = (
     *("any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment"),
@@ -135,10 +135,34 @@ def _spec_causes(spec: Object) -> Iterator[Cause]:
         text = "the legacy signerName is not allowed via this API version"
         yield Cause.wrong("spec.signerName", signer, text)
     else:
-        yield from prefixed_path_causes(signer, "spec.signerName")
+        yield from _signer_causes(signer, "spec.signerName")
     if seconds is not None and seconds < _SECONDS_MIN:
         text = "may not specify a duration less than 600 seconds (10 minutes)"
         yield Cause.wrong("spec.expirationSeconds", seconds, text)
+
+
+def _signer_causes(signer: str, path: str) -> Iterator[Cause]:
+    if not signer:
+        yield Cause.required(path)
+        return
+    domain, slash, rest = signer.partition("/")
+    if not slash or "/" in rest:
+        text = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
+        yield Cause.wrong(path, signer, text)
+        return
+    yield from _part_causes(domain, formats.dns_label, path)
+    if "." not in domain:
+        yield Cause.wrong(path, domain, "should be a domain with at least two segments separated by dots")
+    yield from _part_causes(rest, formats.subdomain, path)
+
+
+def _part_causes(part: str, rule: Callable[[str], formats.Complaints], path: str) -> Iterator[Cause]:
+    """Check a part of a signer's name: the first wrong label is told."""
+    for label in part.split("."):
+        complaints = rule(label)
+        yield from (Cause.wrong(path, part, f'validating label "{label}": {text}') for text in complaints)
+        if complaints:
+            return
 
 
 def _condition_causes(conditions: Sequence[Object]) -> Iterator[Cause]:
@@ -208,6 +232,8 @@ def _any_name(_name: str) -> tuple[str, ...]:
 
 SIGNING_REQUESTS = Strategy(
     name_rule=_any_name,
+    resets=("spec",),
+    kept_by_status=("status.conditions",),
     selectable_fields=("spec.signerName",),
     begin=_begin,
     keep=_keep,

@@ -76,10 +76,13 @@ PRIORITY_CLASSES = Strategy(generation=True, counted=lambda _: None, defaults=_f
 
 
 def _runtime_causes(runtime_class: Object, old: Object | None) -> Iterator[Cause]:
-    handler = runtime_class["handler"]
+    yield from _content_causes(runtime_class)
     if old is not None:
-        yield from Cause.changed("handler", handler, old["handler"])
-        return
+        yield from Cause.changed("handler", runtime_class["handler"], old["handler"])
+
+
+def _content_causes(runtime_class: Object) -> Iterator[Cause]:
+    handler = runtime_class["handler"]
     if handler:
         yield from Cause.all_wrong("handler", handler, formats.dns_label(handler))
     else:

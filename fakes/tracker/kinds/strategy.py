@@ -177,6 +177,8 @@ class Strategy:
     # Who owns its fields.
     set_by_server: tuple[str, ...] = ()
     """Paths of fields that the server sets in new objects; their creator owns them only if the request has them."""
+    resets: tuple[str, ...] = ()
+    """Paths of fields that nobody can own by a write of the object, besides its status."""
     kept_by_status: tuple[str, ...] = ()
     """Paths of fields that a write of the status does not change, besides the spec."""
 

@@ -20,11 +20,10 @@ from ctrlkit.fakes.tracker.ownership.managers import (
     Entries,
     Entry,
     Operation,
-    after_apply,
     after_update,
     conflicts,
     describe,
-    find,
+    distinct,
     make_entry,
     read,
 )
@@ -123,7 +122,7 @@ def of_update(
     served: Strategy, action: Action, current: Stored, body: Mapping[str, Any], plain: Mapping[str, Any]
 ) -> Entries:
     """Return the entries of an updated or patched object: the writer owns what changed; `body` is the request."""
-    entries: Entries = current.metadata.get("managedFields") or ()
+    entries = distinct(current.metadata.get("managedFields") or ())
     sent = (body.get("metadata") or {}).get("managedFields")
     if sent and sent != entries and not action.subresource:
         entries = () if sent == [{}] else read(sent) or entries
@@ -184,32 +183,6 @@ def _with_emptied(served: Strategy, changed: FieldSet, body: Mapping[str, Any], 
 def _is_of_group(served: Strategy, entry: Entry) -> bool:
     """Whether an entry is in the words of the kind's group; a server forgets those of a form in another one."""
     return str(entry.get("apiVersion", "")).rpartition("/")[0] == served.resource.group
-
-
-def of_scale(served: Strategy, action: Action, current: Stored, path: str, plain: Mapping[str, Any]) -> Entries:
-    """Return the entries after a write of the scale; `path` is that of the replicas. They have no new time."""
-    entries: Entries = current.metadata.get("managedFields") or ()
-    is_apply = action.patch_type is PatchType.APPLY
-    changed, removed = compare(current.plain, plain, node_of(served))
-    changed, removed = ownable(served, "", changed), writable(served, "", removed)
-    if not is_apply and not (entries and changed):
-        return entries
-    replicas: FieldSet = {}
-    for name in reversed(path.split(".")):
-        replicas = {f"f:{name}": replicas}
-    by = make_entry(
-        action.options.field_manager,
-        Operation.APPLY if is_apply else Operation.UPDATE,
-        served.resource.api_version,
-        replicas,
-        subresource="scale",
-        time="",
-    )
-    by = find(entries, by) or by
-    if not is_apply:
-        return after_update(entries, by, removed)
-    check_conflicts(action, entries, by, changed)
-    return after_apply(entries, by, changed, removed)
 
 
 def check_conflicts(
@@ -302,7 +275,7 @@ def writable(served: Strategy, subresource: str, fields: FieldSet) -> FieldSet:
     elif subresource in served.parts:
         kept = served.parts[subresource].resets
     else:
-        kept = ("status",) if served.has_status else ()
+        kept = ("status", *served.resets) if served.has_status else served.resets
     for path in kept:
         fields = cut(fields, _steps(path))
     return fields

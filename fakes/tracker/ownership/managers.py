@@ -89,6 +89,14 @@ def find(entries: Entries, like: Entry) -> Entry | None:
     return next((entry for entry in entries if same_manager(entry, like)), None)
 
 
+def distinct(entries: Entries) -> Entries:
+    """Return entries without those whose manager has another one later; a server keeps the last it reads."""
+    if len(entries) < 2:
+        return entries
+    later = [entries[place + 1 :] for place in range(len(entries))]
+    return [entry for entry, others in zip(entries, later, strict=True) if find(others, entry) is None]
+
+
 def describe(entry: Entry) -> str:
     """Describe the manager of an entry as a conflict does."""
     text = f'"{entry["manager"]}"'
@@ -109,7 +117,7 @@ def after_update(entries: Entries, by: Entry, removed: FieldSet) -> Entries:
             left.remove(before)
             by = by | {"fieldsV1": in_order(union(before["fieldsV1"], fields))}
         left.append(by)
-    return _in_order(_capped(left))
+    return sorted_entries(_capped(left))
 
 
 def after_apply(entries: Entries, by: Entry, changed: FieldSet, removed: FieldSet) -> Entries:
@@ -117,7 +125,7 @@ def after_apply(entries: Entries, by: Entry, changed: FieldSet, removed: FieldSe
     left = _without([entry for entry in entries if not same_manager(entry, by)], changed, removed)
     if by["fieldsV1"]:
         left.append(by)
-    return _in_order(left)
+    return sorted_entries(left)
 
 
 def conflicts(entries: Entries, by: Entry, changed: FieldSet) -> list[tuple[Entry, FieldSet]]:
@@ -137,7 +145,8 @@ def _without(entries: Entries, changed: FieldSet, removed: FieldSet) -> list[Ent
     return left
 
 
-def _in_order(entries: list[Entry]) -> list[Entry]:
+def sorted_entries(entries: list[Entry]) -> list[Entry]:
+    """Sort entries as a server shows them, in place."""
     if len(entries) > 1:
         entries.sort(key=_rank)
     return entries

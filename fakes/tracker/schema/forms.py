@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_TYPE_META = {"kind": "s", "apiVersion": "s"}
+_TYPE_META = {"kind": "s in=TypeMeta", "apiVersion": "s in=TypeMeta"}
 FORMS: Mapping[str, Mapping[str, str]] = {
     "Scale": {**_TYPE_META, "metadata": "ObjectMeta!", "spec": "ScaleSpec!", "status": "ScaleStatus!"},
     "ScaleSpec": {"replicas": "i32"},
@@ -26,7 +26,7 @@ FORMS: Mapping[str, Mapping[str, str]] = {
         "spec": "TokenRequestSpec!",
         "status": "TokenRequestStatus!",
     },
-    "TokenRequestSpec": {"audiences": "[]s", "expirationSeconds": "i64*", "boundObjectRef": "BoundObjectReference"},
+    "TokenRequestSpec": {"audiences": "[]s!", "expirationSeconds": "i64*", "boundObjectRef": "BoundObjectReference!*"},
     "BoundObjectReference": {"kind": "s", "apiVersion": "s", "name": "s", "uid": "s"},
     "TokenRequestStatus": {"token": "s", "expirationTimestamp": "t"},
 }

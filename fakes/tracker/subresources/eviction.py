@@ -11,11 +11,11 @@ from ctrlkit.errors import DisruptionBudgetViolated, Forbidden
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid, plain_failure
+from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid, invalid_options, plain_failure
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.subresources.binding import with_condition
 from ctrlkit.fakes.tracker.subresources.forms import Form, read_form
-from ctrlkit.fakes.tracker.verbs.delete import check_policy, check_preconditions
+from ctrlkit.fakes.tracker.verbs.delete import check_preconditions, delete_causes
 from ctrlkit.model import Action, LabelSelector, Options, custom_resource
 from ctrlkit.wire.parameters import read_delete_options
 
@@ -43,6 +43,9 @@ def evict(core: Core, served: Strategy, action: Action) -> None:
         path = "deleteOptions.ignoreStoreReadErrorWithClusterBreakingPotential"
         text = "can not be set for pod eviction, try after removing the option"
         raise invalid(_EVICTION.served.resource, action.name, Cause.invalid(path, "true", text))
+    causes = list(delete_causes(given))
+    if causes:
+        raise invalid_options("DeleteOptions", *causes)
     options = Options(**read_delete_options(given))
     options = dataclasses.replace(options, dry_run=options.dry_run or action.options.dry_run)
     pod = core.get(served, action.key)
@@ -54,7 +57,6 @@ def evict(core: Core, served: Strategy, action: Action) -> None:
 
 def _delete(core: Core, served: Strategy, pod: Stored, options: Options) -> None:
     """Delete the pod, with a condition that says why."""
-    check_policy(options)
     check_preconditions(served, pod, options)
     if not options.dry_run:
         reason, message = "EvictionByEvictionAPI", "Eviction API: evicting"

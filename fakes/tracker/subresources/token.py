@@ -10,9 +10,12 @@ from ctrlkit.errors import Conflict
 from ctrlkit.fakes.tracker.authentication import BOUND
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet
+from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, union
+from ctrlkit.fakes.tracker.ownership.managed_fields import ownable
 from ctrlkit.fakes.tracker.ownership.managers import Operation, make_entry
+from ctrlkit.fakes.tracker.ownership.object_fields import compare, emptied
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, details_of, invalid, qualified_kind
+from ctrlkit.fakes.tracker.schema.nodes import type_node
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.subresources.forms import Form, Plain, read_form
 from ctrlkit.fakes.tracker.tokens import ISSUER, Account
@@ -40,12 +43,12 @@ def request_token(core: Core, served: Strategy, action: Action) -> Plain:
     if meta.get("uid", uid) != uid:
         problem = f"the UID in the token request ({meta['uid']}) does not match the UID of the service account ({uid})"
         raise _conflict(_REQUEST, action.name, problem)
-    owned = _fields(body)
+    owned = _owned(served, action, body)
     valid_s = spec.setdefault("expirationSeconds", _DEFAULT_S)
     causes = tuple(_causes(valid_s))
     if causes:
         raise invalid(_REQUEST, "", *causes)
-    bound = _bound(core, action, spec["boundObjectRef"]) if "boundObjectRef" in spec else {}
+    bound = _bound(core, action, spec["boundObjectRef"]) if spec.get("boundObjectRef") is not None else {}
     now = clock.now()
     audiences = spec.get("audiences") or [ISSUER]
     token = core.tokens.sign(Account(action.namespace, action.name, uid, bound), audiences, valid_s=valid_s)
@@ -62,7 +65,7 @@ def request_token(core: Core, served: Strategy, action: Action) -> Plain:
         "kind": _REQUEST.kind,
         "apiVersion": _REQUEST.api_version,
         "metadata": {**meta, **own, "managedFields": [entry]},
-        "spec": {"audiences": audiences, "boundObjectRef": None, **spec},
+        "spec": {**spec, "audiences": audiences},
         "status": {"token": token, "expirationTimestamp": clock.timestamp(now + timedelta(seconds=valid_s))},
     }
 
@@ -114,17 +117,10 @@ def _conflict(resource: AnyResource, name: str, text: str) -> Conflict:
     return Conflict(f'Operation cannot be fulfilled on {qualified_kind(resource)} "{name}": {text}', details=details)
 
 
-def _fields(body: Plain) -> FieldSet:
+def _owned(served: Strategy, action: Action, body: Plain) -> FieldSet:
     """The fields that whoever asks owns: those sent, and the time that always has a value."""
-    spec = body["spec"]
-    owned: FieldSet = {f"f:{name}": {} for name in spec}
-    owned["f:expirationSeconds"] = {}
-    if spec.get("boundObjectRef"):
-        owned["f:boundObjectRef"] = {f"f:{name}": {} for name in spec["boundObjectRef"]}
-    found: FieldSet = {"f:spec": owned}
-    parts = ((name, body["metadata"].get(name)) for name in ("annotations", "labels"))
-    metadata: FieldSet = {
-        f"f:{name}": {".": {}, **{f"f:{key}": {} for key in values}} for name, values in parts if values
-    }
-    status: FieldSet = {f"f:{name}": {} for name in body["status"]}
-    return found | ({"f:metadata": metadata} if metadata else {}) | ({"f:status": status} if status else {})
+    node = type_node(served.types, _REQUEST.kind)
+    spec = {"expirationSeconds": _DEFAULT_S, **body["spec"]}
+    changed, _ = compare(node.empty or {}, {**body, "spec": spec}, node)
+    found = union(changed, emptied(action.body, body, node))
+    return ownable(_FORM.served, "", found)

@@ -23,7 +23,7 @@ from ctrlkit.fakes.tracker.ownership.managed_fields import (
     ownable,
     writable,
 )
-from ctrlkit.fakes.tracker.ownership.managers import Entries, Entry, Operation, after_apply, find, make_entry
+from ctrlkit.fakes.tracker.ownership.managers import Entry, Operation, after_apply, distinct, find, make_entry
 from ctrlkit.fakes.tracker.ownership.object_fields import applied, compare, with_named
 from ctrlkit.fakes.tracker.ownership.typed_merge import merge, problems, remove
 from ctrlkit.fakes.tracker.refusals import bad_request, conflict, not_found, plain_failure
@@ -67,7 +67,7 @@ def _apply_to(core: Core, served: Strategy, action: Action, current: Stored) -> 
     node, subresource = node_of(served), action.subresource
     live = {"apiVersion": served.resource.api_version, "kind": served.resource.kind, **current.plain}
     live["metadata"] = {name: value for name, value in current.metadata.items() if name != "managedFields"}
-    had: Entries = current.metadata.get("managedFields") or ()
+    had = distinct(current.metadata.get("managedFields") or ())
     entries = had or before_first_apply(served, action, live)
     fields = writable(served, subresource, applied(action.body, node))
     mine = _entry(served, action, ownable(served, subresource, fields), "")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.admission import admit_delete
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.deletion import delete_object, is_leaving
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
-from ctrlkit.fakes.tracker.refusals import Cause, invalid_options, method_not_allowed, precondition_failed
+from ctrlkit.fakes.tracker.refusals import Cause, invalid_options, json_text, method_not_allowed, precondition_failed
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.verbs.list import Snapshot, snapshot
 from ctrlkit.model import Action, Options, Verb
@@ -59,6 +62,24 @@ def _begin(served: Strategy, options: Options) -> None:
     check_policy(options)
     if served.delete_warning and not options.propagation_policy:
         notice(served.delete_warning)
+
+
+def delete_causes(given: Mapping[str, Any]) -> Iterator[Cause]:
+    """Yield what is wrong with DeleteOptions, as a client gave them."""
+    policy, orphan = given.get("propagationPolicy"), given.get("orphanDependents")
+    if policy is not None and orphan is not None:
+        text = "orphanDependents and deletionPropagation cannot be both set"
+        yield Cause.wrong("propagationPolicy", policy, text)
+    if policy is not None and policy not in _POLICIES[:3]:
+        yield Cause.unsupported("propagationPolicy", policy, _POLICIES)
+    yield from dry_run_causes(given.get("dryRun") or ())
+
+
+def dry_run_causes(given: Sequence[str]) -> Iterator[Cause]:
+    """Yield what is wrong with the values of `dryRun`."""
+    if any(one != "All" for one in given):
+        text = f'Unsupported value: {json_text(list(given))}: supported values: "All"'
+        yield Cause("dryRun", "FieldValueNotSupported", text)
 
 
 def check_policy(options: Options) -> None:

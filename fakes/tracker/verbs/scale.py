@@ -12,7 +12,7 @@ from ctrlkit.fakes.tracker.decode import NOTHING_KNOWN, refusal, tell_unknown
 from ctrlkit.fakes.tracker.kinds.metadata import new_causes, selector_text, unregistered
 from ctrlkit.fakes.tracker.kinds.strategy import ScalePaths, Strategy
 from ctrlkit.fakes.tracker.notices import body_was_read
-from ctrlkit.fakes.tracker.ownership.managed_fields import of_scale
+from ctrlkit.fakes.tracker.ownership.scales import of_scale
 from ctrlkit.fakes.tracker.refusals import (
     Cause,
     bad_request,
@@ -90,7 +90,8 @@ def write_scale(core: Core, served: Strategy, action: Action, scale: Any) -> Sto
     body = _with_value(current.plain, path, replicas)
     version = meta.get("resourceVersion") or str(current.version)
     body["metadata"] = current.metadata | {"resourceVersion": version}
-    owners = of_scale(served, action, current, path, body)
+    had = value_at(current.plain, path) or 0
+    owners = of_scale(served, action, current, path, had=had, wanted=replicas)
     action, seen = with_changes(action, subresource=""), (attributes, lambda stored: _bare(served, stored))
     return replace(core, served, action, current, body, owners=owners, seen=seen)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds import metadata
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import notice
@@ -60,17 +61,23 @@ def serve(core: Core, action: Action) -> bytes:
     served = checked(core, action)
     if action.verb in (Verb.CREATE, Verb.UPDATE, Verb.PATCH):
         check_options(action)
-        check_metadata(action)
+        check_metadata(served, action)
     return SUBRESOURCES[action.subresource].answer(core, served, action)
 
 
-def check_metadata(action: Action) -> None:
-    """Refuse a body whose metadata is not an object; the results of patches are checked later."""
+def check_metadata(served: Strategy, action: Action) -> None:
+    """
+    Refuse a body whose metadata is not an object; the results of patches are checked later.
+
+    The refusal is about the first field that does not fit.
+    """
     if (
         isinstance(action.body, Mapping)
         and action.verb is not Verb.PATCH
         and SUBRESOURCES[action.subresource].is_object
     ):
+        if not served.custom and not isinstance(action.body.get("metadata") or {}, Mapping):
+            decode(served, action, action.body)
         metadata.of(action.resource, action.body)
 
 

@@ -36,10 +36,6 @@ def _fill_in(storage_class: Plain) -> None:
 
 
 def _causes(storage_class: Object, old: Object | None) -> Iterator[Cause]:
-    if old is not None:
-        for name in _FIXED:
-            yield from Cause.changed(name, storage_class.get(name), old.get(name))
-        return
     yield from _driver_causes(storage_class["provisioner"], "provisioner")
     yield from _parameter_causes(storage_class.get("parameters") or {})
     policy, mode = storage_class["reclaimPolicy"], storage_class["volumeBindingMode"]
@@ -48,6 +44,8 @@ def _causes(storage_class: Object, old: Object | None) -> Iterator[Cause]:
     if mode not in _BINDING_MODES:
         yield Cause.unsupported("volumeBindingMode", mode, _BINDING_MODES)
     yield from _topology_causes(storage_class.get("allowedTopologies") or ())
+    for name in _FIXED if old is not None else ():
+        yield from Cause.changed(name, storage_class.get(name), (old or {}).get(name))
 
 
 def _driver_causes(name: str, path: str) -> Iterator[Cause]:
