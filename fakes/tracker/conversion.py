@@ -7,9 +7,10 @@ A `Conversion` stands in the Strategy of a form that is not stored. Whoever read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from ctrlkit.fakes.tracker.exchanges import Question, Unanswered
 from ctrlkit.fakes.tracker.store import Change, Collection, Stored, Waker, encode_tail
 from ctrlkit.model import AnyResource, ObjectKey
 
@@ -80,15 +81,17 @@ class ConvertedCollection:
 
     def within(self, namespace: str) -> Iterator[Stored]:
         """As `Collection.within`."""
-        return map(self._conversion.shown, self._collection.within(namespace))
+        return iter(self._all(self._collection.within(namespace)))
 
     def at(self, version: int, namespace: str) -> list[Stored]:
         """As `Collection.at`."""
-        return [self._conversion.shown(stored) for stored in self._collection.at(version, namespace)]
+        return self._all(self._collection.at(version, namespace))
 
     def since(self, place: int) -> Iterator[Change]:
         """As `Collection.since`."""
-        for change in self._collection.since(place):
+        changes = list(self._collection.since(place))
+        self._all(stored for change in changes for stored in (change.before, change.after) if stored is not None)
+        for change in changes:
             yield Change(change.version, change.key, self._shown(change.before), self._shown(change.after))
 
     def subscribe(self, namespace: str, waker: Waker) -> None:
@@ -98,6 +101,19 @@ class ConvertedCollection:
     def unsubscribe(self, namespace: str, waker: Waker) -> None:
         """As `Collection.unsubscribe`."""
         self._collection.unsubscribe(namespace, waker)
+
+    def _all(self, found: Iterable[Stored]) -> list[Stored]:
+        """Convert objects. Errors: Unanswered, with the questions of all of them."""
+        shown: list[Stored] = []
+        missing: list[Question] = []
+        for stored in found:
+            try:
+                shown.append(self._conversion.shown(stored))
+            except Unanswered as unanswered:
+                missing += unanswered.questions
+        if missing:
+            raise Unanswered(missing)
+        return shown
 
     def _shown(self, stored: Stored | None) -> Stored | None:
         return None if stored is None else self._conversion.shown(stored)

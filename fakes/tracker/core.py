@@ -42,7 +42,13 @@ class Core:
     @property
     def asks(self) -> bool:
         """Whether there is a webhook that a request may have to wait for."""
-        return any(len(self.store.collection(identity)) for identity in _CONFIGURATIONS)
+        is_configured = any(len(self.store.collection(identity)) for identity in _CONFIGURATIONS)
+        return is_configured or any(forms.asks for forms in self.registry.custom_forms.values())
+
+    def foresee(self, served: Strategy, plain: Mapping[str, Any]) -> None:
+        """Ask the webhook that converts an object which is about to be written. Errors: Unanswered."""
+        if served.forms is not None:
+            served.forms.foresee(untyped(plain), served.resource.version)
 
     def served(self, resource: AnyResource) -> Strategy:
         """Return the strategy of a kind. Errors: NotFound if it is not served."""
@@ -90,6 +96,7 @@ class Core:
     def _write_custom(self, served: Strategy, key: ObjectKey, plain: Mapping[str, Any], *, dry_run: bool) -> Stored:
         """Store a custom object as the version that its kind is stored as; nothing if that changes nothing."""
         identity, forms, version = served.resource.identity, served.forms, served.resource.version
+        self.foresee(served, plain)
         plain = plain if forms is None else forms.stored(plain, version)
         before = self.store.collection(identity).find(key)
         if dry_run:

@@ -165,7 +165,8 @@ class Tracker:
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
         self._check_caller(action)
-        stream = WatchStream(self._core, checked(self._core, action), action)
+        served = checked(self._core, action)
+        stream = await self._in_exchange(action, lambda: WatchStream(self._core, served, action, self.webhooks))
         self._watches[stream] = None
         try:
             if action.options.metadata_only:
@@ -273,7 +274,11 @@ class Tracker:
             return None
         selection = Selection(served, action) if served else None
         newest = 0
-        for change in collection.since(collection.place_after(after)):
+        try:
+            changes = list(collection.since(collection.place_after(after)))
+        except Unanswered:
+            return self.version  # nobody has seen them at this version yet
+        for change in changes:
             if selection is None or not selection.includes(change.key.namespace):
                 continue
             if selection.matches(change.before) or selection.matches(change.after):

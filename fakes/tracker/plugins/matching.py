@@ -70,11 +70,20 @@ def _named(core: Core, rules: Iterable[Object], policy: str, attributes: Attribu
 
 def in_form(core: Core, attributes: Attributes, form: Strategy, plain: Any, origin: Strategy | None = None) -> Any:
     """Return an object in another form or version of its kind; it is in that of the request, or of `origin`."""
-    origin = origin or attributes.served
-    if plain is None or attributes.form is not None or form.resource == origin.resource:
+    if plain is None or attributes.form is not None:
         return plain
-    stored = origin.conversion.store(plain) if origin.conversion else plain
-    return form.conversion.show(stored) if form.conversion else stored
+    return converted(origin or attributes.served, form, plain)
+
+
+def converted(source: Strategy, target: Strategy, plain: Object) -> Object:
+    """Convert an object from one form or version of its kind to another."""
+    if source.resource == target.resource:
+        return plain
+    if source.forms is not None and target.schema is not None:
+        shown = source.forms.convert(plain, source.resource.version, target.resource.version)
+        return target.schema.complete(shown)[0]
+    stored = source.conversion.store(plain) if source.conversion else plain
+    return target.conversion.show(stored) if target.conversion else stored
 
 
 def equivalents(core: Core, served: Strategy) -> Iterator[Strategy]:

@@ -14,6 +14,7 @@ from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.managed_fields import node_of
 from ctrlkit.fakes.tracker.ownership.typed_merge import merge, problems
+from ctrlkit.fakes.tracker.plugins.matching import converted
 from ctrlkit.fakes.tracker.plugins.policies import (
     Bound,
     Object,
@@ -23,7 +24,6 @@ from ctrlkit.fakes.tracker.plugins.policies import (
     binding_requests,
     compiled,
     conditions_hold,
-    converted,
     inputs_of,
     is_exempt,
 )

@@ -24,7 +24,7 @@ from ctrlkit.fakes.tracker.cel.authorizer import Authorizer, Decision, ResourceC
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.plugins.matching import match
+from ctrlkit.fakes.tracker.plugins.matching import converted, match
 from ctrlkit.fakes.tracker.rights import Attributes as Question
 from ctrlkit.fakes.tracker.rights import allowed
 from ctrlkit.fakes.tracker.store import Identity, Stored
@@ -217,14 +217,6 @@ def shown_as(attributes: Attributes, form: Strategy, plain: Object | None) -> di
     group, version, kind = _kind_as(attributes, form)
     api_version = f"{group}/{version}" if group else version
     return {"apiVersion": api_version, "kind": kind, **converted(attributes.served, form, plain)}
-
-
-def converted(source: Strategy, target: Strategy, plain: Object) -> Object:
-    """Convert an object from one form of its kind to another."""
-    if source is target:
-        return plain
-    stored = source.conversion.store(plain) if source.conversion else plain
-    return target.conversion.show(stored) if target.conversion else stored
 
 
 def _kind_as(attributes: Attributes, form: Strategy) -> tuple[str, str, str]:

@@ -65,8 +65,8 @@ def address_of(client: Object) -> str:
 
 
 def query_of(question: Question) -> str:
-    """Return the query that tells a webhook how long the server waits."""
-    return f"?timeout={int(question.timeout_s)}s"
+    """Return the query that tells a webhook for admission how long the server waits."""
+    return "" if question.kind == "converting" else f"?timeout={int(question.timeout_s)}s"
 
 
 def read_document(question: Question, reply: Reply) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def make(
         notice(text)
     managed_fields.set_entries(plain, owners)
     check_made(core, action)
+    core.foresee(served, plain)
     admit(core, attributes, plain)
     if served.custom:
         metadata.tell_of_finalizers(plain["metadata"], {})

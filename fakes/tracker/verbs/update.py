@@ -99,6 +99,7 @@ def replace(
     if owners is None:
         owners = managed_fields.of_update(served, action, current, body, plain)
     managed_fields.settle(plain, current.plain, owners)
+    core.foresee(served, plain)
     if seen:
         admit(core, seen[0], seen[1](Stored(current.key, current.version, encode_tail(plain))))
     else:

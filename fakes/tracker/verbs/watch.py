@@ -11,6 +11,7 @@ import msgspec
 from ctrlkit import clock
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.exchanges import Exchange, Unanswered, Webhooks
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import (
     plain_failure,
@@ -42,7 +43,8 @@ class WatchStream:
     Owner   Whoever opened it calls `close`. Needs a running loop for its timers.
     """
 
-    def __init__(self, core: Core, served: Strategy, action: Action) -> None:
+    def __init__(self, core: Core, served: Strategy, action: Action, webhooks: Webhooks) -> None:
+        self._webhooks = webhooks
         self._store = core.store
         self._served = served
         self._selection = Selection(served, action)
@@ -80,7 +82,7 @@ class WatchStream:
     async def __anext__(self) -> Sequence[bytes]:
         while True:
             self._news.clear()
-            lines = self._take()
+            lines = await self._due()
             if lines:
                 return lines
             if self._is_over:
@@ -88,9 +90,29 @@ class WatchStream:
             self._set_timer()
             await self._news.wait()
 
+    async def _due(self) -> list[bytes]:
+        """Return the lines that are due, when the webhook that converts the objects has answered, if there is one."""
+        forms = self._served.forms
+        if forms is None or not forms.asks:
+            return self._take()
+        exchange = Exchange()
+        while True:
+            try:
+                with exchange.run():
+                    list(self._collection.since(self._place))
+                    return self._take()
+            except Unanswered as unanswered:
+                await exchange.ask(unanswered.questions, self._webhooks)
+            except ApiError as error:
+                self._refuse(error)
+                return self._take()
+
     def lag(self) -> str:
         """What this watch has not been handed yet, as text; "" where it has all that it selects."""
-        newest = self._newest_selected()
+        try:
+            newest = self._newest_selected()
+        except Unanswered:
+            return f"watch {self._served.resource} waits for its conversion webhook"
         if not newest and not self._first:
             return ""
         namespace = f" in {self._selection.namespace}" if self._selection.namespace else ""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
 from ctrlkit.fakes.tracker import exchanges
-from ctrlkit.fakes.tracker.kinds.definitions.forms import Era, Forms, deprecation
+from ctrlkit.fakes.tracker.kinds.definitions.forms import Era, Forms, deprecation, unconverted
 from ctrlkit.fakes.tracker.kinds.definitions.naming import ESTABLISHED, TERMINATING, next_status, with_condition
 from ctrlkit.fakes.tracker.kinds.definitions.objects import ObjectRules
 from ctrlkit.fakes.tracker.kinds.definitions.rules import definition_causes, is_true, status_causes
 from ctrlkit.fakes.tracker.kinds.definitions.schemas import unknown_formats
+from ctrlkit.fakes.tracker.kinds.definitions.webhook_conversion import WebhookConversion
 from ctrlkit.fakes.tracker.kinds.deletion import delete_object, with_finalizers
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, ScalePaths, Strategy
 from ctrlkit.fakes.tracker.ownership import managed_fields
@@ -318,7 +319,8 @@ def _forms_of(registry: Registry, now: int, definition: Object) -> Forms:
         had = known.schemas.get(name) if known is not None else None
         schemas[name] = had if had is not None and had.openapi == openapi else CustomSchema(openapi)
     stored_as = next(version["name"] for version in definition["spec"]["versions"] if version.get("storage"))
-    return Forms(schemas, (Era(-1, stored_as),)) if known is None else known.changed(schemas, stored_as, now)
+    forms = Forms(schemas, (Era(-1, stored_as),)) if known is None else known.changed(schemas, stored_as, now)
+    return forms.converted_by(WebhookConversion.of(definition) or unconverted)
 
 
 def served_versions(definition: Object) -> list[Object]:

@@ -66,6 +66,20 @@ class Forms:
         eras = self.eras if stored_as == self.stored_as else (*self.eras, Era(now, stored_as))
         return replace(self, schemas=schemas, eras=eras, since=now, _shown={})
 
+    def converted_by(self, convert: Convert) -> Forms:
+        """These forms with another way to convert; the same if it is the same."""
+        return self if convert == self.convert else replace(self, convert=convert, _shown={})
+
+    @property
+    def asks(self) -> bool:
+        """Whether a webhook converts."""
+        return self.convert is not unconverted and not self._is_single
+
+    def foresee(self, plain: Object, version: str) -> None:
+        """Convert an object that is about to be written, there and back. Errors: Unanswered, for the last time."""
+        if self.asks:
+            self.read(self.stored(plain, version), version)
+
     def is_as_stored(self, version: str) -> bool:
         """Whether every object is shown at a version as it is stored."""
         return version == self.stored_as and not self.since and self._is_single
