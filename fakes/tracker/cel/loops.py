@@ -8,7 +8,7 @@ from typing import Any
 from ctrlkit.fakes.tracker.cel.parts import WRONG, Frame, Run
 from ctrlkit.fakes.tracker.cel.standard import all_inserted, inserted
 from ctrlkit.fakes.tracker.cel.tree import Fold
-from ctrlkit.fakes.tracker.cel.values import CALL_LIMIT, NO_OVERLOAD, EvaluationError, OutOfBudget
+from ctrlkit.fakes.tracker.cel.values import CALL_LIMIT, NO_OVERLOAD, EvaluationError, OutOfBudget, type_name
 
 Places = tuple[int, int]
 Parts = Sequence[Run | None]
@@ -19,7 +19,8 @@ def _elements(value: Any, places: Places) -> Iterator[tuple[Any, Any]]:
     if isinstance(value, dict):
         return iter(value.items())
     if not isinstance(value, list):
-        raise EvaluationError(NO_OVERLOAD)
+        name = type_name(value).removesuffix("_type").capitalize()
+        raise EvaluationError(f"got 'types.{name}', expected iterable type")
     return enumerate(value) if places[1] >= 0 else ((item, None) for item in value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ctrlkit.fakes.tracker.cel.functions import Overload, Price
@@ -15,6 +15,7 @@ from ctrlkit.fakes.tracker.cel.values import (
     Optional,
     OutOfBudget,
     shown,
+    type_name,
     type_of,
 )
 
@@ -127,12 +128,14 @@ def _at(found: Any, index: Any) -> Any:
     raise EvaluationError(NO_OVERLOAD)
 
 
-def item_at(operand: Run, index: Run) -> Run:
-    """An item of a list or map, which has to be there."""
+def item_at(operand: Run, index: Run, *, is_raw: bool = False) -> Run:
+    """An item of a list or map, which has to be there; of what is as it was sent, nothing else has any."""
 
     def run(frame: Frame) -> Any:
         frame.cost += 1
         found, key = operand(frame), index(frame)
+        if is_raw and not isinstance(found, (dict, list)):
+            raise EvaluationError(f"no such key: {shown(key)}")
         try:
             return _at(found, key)
         except IndexError:
@@ -232,17 +235,51 @@ def _priced(run: Callable[..., Any], price: Price | None, args: Sequence[Run]) -
 def dispatched(overloads: Sequence[Overload], args: Sequence[Run]) -> Run:
     """A call of the overload that the values fit."""
 
+    function = overloads[0].function
+
     def call(frame: Frame) -> Any:
         values = [arg(frame) for arg in args]
         for one in overloads:
             if all(_fits(kind, value) for kind, value in zip(one.params, values, strict=True)):
-                result = one.run(*values)
+                try:
+                    result = one.run(*values)
+                except TypeError:
+                    break
                 frame.cost += one.price(values, result) if one.price else 1
                 return result
         frame.cost += 1
-        raise EvaluationError(NO_OVERLOAD)
+        raise EvaluationError(_no_overload(function, values))
 
     return call
+
+
+_PLAIN = frozenset({"size", "startsWith", "endsWith", "contains", "matches", "@in"})
+"""Functions of the language itself, of which a server does not say for what types there is none."""
+
+_RECEIVERS = frozenset({"string", "timestamp", "duration", "list"})
+_NUMBERS = frozenset({"int", "uint", "double"})
+_ORDERED = _NUMBERS | {"bool", "string", "bytes", "timestamp", "duration"}
+_OPERATORS: Mapping[str, frozenset[str]] = {
+    "_+_": _NUMBERS | {"string", "bytes", "list", "duration", "timestamp"},
+    "_-_": _NUMBERS | {"duration", "timestamp"},
+    "_*_": _NUMBERS,
+    "_/_": _NUMBERS,
+    "_%_": frozenset({"int", "uint"}),
+    "-_": frozenset({"int", "double", "duration"}),
+    **dict.fromkeys(("_<_", "_<=_", "_>_", "_>=_"), _ORDERED),
+}
+"""The types that know an operator; others are told by its name that there is none."""
+
+
+def _no_overload(function: str, values: Sequence[Any]) -> str:
+    """What a server says of values that a function is not for."""
+    if function in _OPERATORS:
+        kind = type_of(values[0]).kind
+        is_known = kind in _RECEIVERS or kind in _OPERATORS[function]
+        return NO_OVERLOAD if is_known else f"{NO_OVERLOAD}: {function}"
+    if function in _PLAIN or function.startswith("get") or not function[0].isalpha():
+        return NO_OVERLOAD
+    return f"{NO_OVERLOAD}: {function}({', '.join(map(type_name, values))})"
 
 
 def _fits(kind: Type, value: Any) -> bool:

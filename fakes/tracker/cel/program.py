@@ -207,7 +207,7 @@ class _Compiler:
             return optional_item(self._converted(operand, decl), index), None
         if kind.kind in ("list", "map") and decl is not None:
             return item_at(operand, index), decl.element
-        return item_at(self._converted(operand, decl), index), None
+        return item_at(self._converted(operand, decl), index, is_raw=self._is_raw(node.args[0])), None
 
     def _choice(self, node: Call) -> Run:
         """The parts of a choice cost what they cost, but for the start of a chain; the choice itself nothing."""
@@ -242,12 +242,12 @@ class _Compiler:
                 return operand(frame).get(name) is not None
 
             return of_struct
-        value, is_raw = self._converted(operand, decl), self._is_raw(node.operand)
+        value, is_open = self._converted(operand, decl), _is_attribute(node.operand) and decl is None
 
         def run(frame: Frame) -> bool:
             frame.cost += 1
             found = value(frame)
-            if is_raw and not isinstance(found, (dict, Optional)):
+            if is_open and not isinstance(found, (dict, Optional)):
                 return False
             if isinstance(found, Optional):
                 found = found.value if found.there else {}
