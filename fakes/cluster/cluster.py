@@ -23,6 +23,7 @@ from ctrlkit.fakes.cluster.loops.first_objects import AddLoop, add_when_used
 from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
+from ctrlkit.fakes.cluster.loops.policies import add_policy_types
 from ctrlkit.fakes.cluster.loops.replicaset import CONTROLLERS, REPLICA_SETS, add_replica_sets
 from ctrlkit.fakes.cluster.loops.scheduler import add_scheduler
 from ctrlkit.fakes.cluster.loops.statefulset import add_stateful_sets
@@ -34,7 +35,15 @@ from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import GraceExceeded, Manager
 from ctrlkit.model import AnyResource, Resource, Unstructured
-from ctrlkit.model.kinds import CLUSTER_ROLES, DEPLOYMENTS, REPLICASETS, REPLICATION_CONTROLLERS, SERVICES, STATEFULSETS
+from ctrlkit.model.kinds import (
+    CLUSTER_ROLES,
+    DEPLOYMENTS,
+    REPLICASETS,
+    REPLICATION_CONTROLLERS,
+    SERVICES,
+    STATEFULSETS,
+    VALIDATING_ADMISSION_POLICIES,
+)
 
 
 class Loop(Enum):
@@ -50,6 +59,7 @@ class Loop(Enum):
     NAMESPACES = "namespaces"
     ACCOUNTS = "accounts"
     AGGREGATION = "aggregation"
+    POLICY_TYPES = "policytypes"
 
 
 ALL: frozenset[Loop] = frozenset(Loop)
@@ -62,6 +72,7 @@ _BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
     Loop.ENDPOINTS: (SERVICES, add_endpoints),
     Loop.STATEFUL_SETS: (STATEFULSETS, add_stateful_sets),
     Loop.AGGREGATION: (CLUSTER_ROLES, add_aggregation),
+    Loop.POLICY_TYPES: (VALIDATING_ADMISSION_POLICIES, add_policy_types),
 }
 """The loops that are about the objects of one kind, and begin with the first of them."""
 

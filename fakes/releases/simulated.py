@@ -54,7 +54,9 @@ DUTIES: Mapping[str, Duty] = {
     "servicecidrs.networking.k8s.io": Duty("takes addresses of Services from them"),
     "services": Duty("makes EndpointSlices and Endpoints of the pods they select", "endpoints"),
     "statefulsets.apps": Duty("makes pods in order", "statefulsets"),
-    "validatingadmissionpolicies.admissionregistration.k8s.io": Duty("checks the types of their expressions"),
+    "validatingadmissionpolicies.admissionregistration.k8s.io": Duty(
+        "checks the types of their expressions", "policytypes"
+    ),
     "volumeattachments.storage.k8s.io": Duty("attaches volumes, by a driver"),
 }
 """By plural and group, with the values of `ctrlkit.fakes.cluster.Loop`. Garbage collection is for every kind."""

@@ -20,6 +20,7 @@ from tests.conformance.serving import loops_of, served_as_recorded
 
 HERE = Path(__file__).parent
 NAMES = (
+    "admission",
     "apply",
     "apply_deep",
     "cel",
@@ -39,6 +40,7 @@ NAMES = (
     "ours_custom_versions",
     "ours_events",
     "ours_pods",
+    "ours_policies",
     "ours_protocol",
     "ours_requests",
     "ours_small_kinds",
@@ -58,6 +60,9 @@ NAMES = (
 )
 """The scenarios that are the same but for what is listed."""
 
+LONG = ("ours_policy_expressions",)
+"""Those that take longer."""
+
 EXPECTED: list[dict[str, Any]] = json.loads((HERE / "expected_differences.json").read_text())
 
 
@@ -68,7 +73,7 @@ def expected(name: str, *, with_node: bool) -> set[str]:
 
 
 @pytest.mark.behaviour("T10", "B5")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
 async def test_the_answers_are_a_real_servers(name: str) -> None:
     async with served_as_recorded(loops_of(name)) as url:
         found = await replay(url, read_scenario(name))

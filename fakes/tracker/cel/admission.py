@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from ctrlkit.fakes.tracker.cel import types
 from ctrlkit.fakes.tracker.cel.program import InstantiationError, Program
 from ctrlkit.fakes.tracker.cel.rules import parsed_and_checked
-from ctrlkit.fakes.tracker.cel.schemas import Decl
+from ctrlkit.fakes.tracker.cel.schemas import Decl, fields_of
 from ctrlkit.fakes.tracker.cel.tree import CompileError
 from ctrlkit.fakes.tracker.cel.types import (
     AUTHORIZER,
@@ -183,6 +183,36 @@ class Compiler:
             return Compiled(source, Program(checked, _PLACES), kind)
         except InstantiationError as error:
             return Compiled(source, problem=f"program instantiation failed: {error}", is_internal=True)
+
+
+class TypeChecker(Compiler):
+    """
+    Checks the expressions of a policy by the types of the objects that it matches, and of its parameters.
+
+    Shape   `objects` and `params` are what is known of them; nothing of parameters is None.
+    """
+
+    def __init__(
+        self, objects: Decl, params: Decl | None, *, has_params: bool, variables: Iterable[Mapping[str, str]]
+    ) -> None:
+        super().__init__(has_params=has_params, has_variables=True)
+        self._known |= {"object": objects.type, "oldObject": objects.type}
+        self._fields |= fields_of(objects)
+        if has_params and params is not None:
+            self._known["params"] = params.type
+            self._fields |= fields_of(params)
+        for one in variables:
+            self._own[one["name"]] = _kept(self._checked(one["expression"])[0])
+
+    def problem(self, source: str) -> str:
+        """Return what does not fit in an expression, "" if all does."""
+        return self._checked(source)[1]
+
+    def _checked(self, source: str) -> tuple[Type, str]:
+        try:
+            return parsed_and_checked(source, {**self._known, "authorizer": AUTHORIZER}, self._fields).type, ""
+        except CompileError as error:
+            return DYN, str(error)
 
 
 def _kept(kind: Type) -> Type:

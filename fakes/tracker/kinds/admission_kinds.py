@@ -63,6 +63,7 @@ def _webhook_causes(configuration: Object, old: Object | None) -> Iterator[Cause
         yield from _one_causes(webhook, path)
         if not is_known:
             yield from condition_causes(webhook.get("matchConditions") or (), f"{path}.matchConditions")
+        yield from _review_version_causes(webhook.get("admissionReviewVersions") or (), path)
         if webhook["name"] in names:
             yield Cause.duplicate(f"{path}.name", webhook["name"])
         names.add(webhook["name"])
@@ -75,7 +76,6 @@ def _conditions(configuration: Object) -> list[object]:
 def _one_causes(webhook: Object, path: str) -> Iterator[Cause]:
     name, seconds = webhook["name"], webhook["timeoutSeconds"]
     yield from _qualified_causes(name, f"{path}.name")
-    yield from _review_version_causes(webhook.get("admissionReviewVersions") or (), path)
     for index, rule in enumerate(webhook.get("rules") or ()):
         yield from rule_causes(rule, f"{path}.rules[{index}]")
     for field, allowed in (("failurePolicy", FAILURES), ("matchPolicy", MATCHES)):

@@ -76,8 +76,7 @@ def make(
         owners = managed_fields.of_new(served, action, body, plain)
     attributes = Attributes(served=served, action=action, operation=CREATE, name=plain["metadata"].get("name") or "")
     plain, owners = _completed(core, attributes, plain, owners)
-    if (plain["metadata"].get("namespace") or "") != action.namespace:
-        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    check_namespace(served, action, plain["metadata"])
     plain["metadata"] = metadata.born(plain["metadata"], action.namespace, generation=served.generation)
     plain["metadata"]["name"] = _choose_name(core, served, plain["metadata"], action.namespace)
     _begin(served, plain)
