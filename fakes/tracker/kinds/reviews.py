@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
+from ctrlkit.errors import NotFound
 from ctrlkit.fakes.tracker.authentication import authenticate
 from ctrlkit.fakes.tracker.callers import User, caller, service_account, user_of_token
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
@@ -13,7 +14,7 @@ from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, struct_text
 from ctrlkit.fakes.tracker.rights.attributes import Attributes
 from ctrlkit.fakes.tracker.rights.authorizer import allowed
-from ctrlkit.fakes.tracker.rights.policy import problems_text, rules_for
+from ctrlkit.fakes.tracker.rights.policy import is_node, problems_text, rules_for
 from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.selectors import read_field_selector, read_label_selector
 from ctrlkit.fakes.tracker.tokens import ISSUER, InvalidToken
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.core import Core
 
 _EVERYTHING = ["*"]
+_OF_NODES = NotFound("node authorizer does not support user rule resolution")
 _WORDS = {"In": True, "NotIn": True, "Exists": False, "DoesNotExist": False}
 """The operators of requirements, and whether they need values."""
 
@@ -193,7 +195,8 @@ def _rules_of(core: Core, user: User, namespace: str) -> Plain:
     ]
     paths = [{"verbs": rule.verbs, "nonResourceURLs": rule.urls} for rule in rules if rule.urls]
     status = {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
-    problems = problems_text(granted.problems)
+    problems = problems_text([*([_OF_NODES] if is_node(user) else []), *granted.problems])
+    status["incomplete"] = is_node(user)
     return status | ({"evaluationError": problems} if problems else {})
 
 

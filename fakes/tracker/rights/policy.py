@@ -80,6 +80,11 @@ def rules_for(granted: Iterable[Grant]) -> Iterator[Rule]:
         yield from grant.rules
 
 
+def is_node(user: Object) -> bool:
+    """Whether a user is a node, which has rights of its own on a real server."""
+    return user.get("username", "").startswith("system:node:") and "system:nodes" in (user.get("groups") or ())
+
+
 def problems_text(problems: Iterable[NotFound], *, is_stored: bool = False) -> str:
     """
     Errors as a server writes several into one.

@@ -36,7 +36,7 @@ async def explore(kubeconfig: str, release: str, *, minutes: float, start: int) 
             for one in compared(scene, *answers):
                 if not known[one.signature]:
                     print(
-                        f"scene {start + played}: {one.request.method} {one.request.path} {dict(one.request.headers)}"
+                        f"scene {start + played}: {one.request.method} {one.request.path} {list(one.request.headers)}"
                     )
                     print(f"    {json.dumps(one.request.body)[:600]}")
                     print(*(f"    {line}" for line in one.lines[:5]), sep="\n", flush=True)

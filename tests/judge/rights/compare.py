@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import yaml
+from multidict import CIMultiDict
 
 from ctrlkit.fakes import ApiServer, Security, Tracker
 from ctrlkit.fakes.tracker.furniture import furnish
@@ -48,8 +49,9 @@ class Server:
 
     async def ask(self, request: Request) -> Answer:
         """Send a request; return its status and body."""
-        headers = {"Content-Type": request.content_type, "Accept": "application/json"}
-        headers |= {name: value.replace("${TOKEN}", self._token) for name, value in request.headers.items()}
+        headers = CIMultiDict({"Content-Type": request.content_type, "Accept": "application/json"})
+        for name, value in request.headers:
+            headers.add(name, value.replace("${TOKEN}", self._token))
         data = None if request.body is None else json.dumps(request.body).encode()
         async with self._session.request(request.method, request.path, data=data, headers=headers) as reply:
             text = await reply.text()

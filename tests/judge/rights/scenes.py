@@ -8,7 +8,7 @@ they say they are. All of it is plain data.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ GROUP = "rbac.authorization.k8s.io"
 API = f"/apis/{GROUP}/v1"
 PREFIX = "rt"
 PLACES = (f"{PREFIX}-a", f"{PREFIX}-b")
-BY_TOKEN = {"Authorization": "Bearer ${TOKEN}"}
+BY_TOKEN = ("Authorization", "Bearer ${TOKEN}")
 
 _VERBS: tuple[str, ...] = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*")
 _RARE_VERBS: tuple[str, ...] = (
@@ -93,7 +93,7 @@ class Request:
     path: str
     body: Any = None
     content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,22 +198,26 @@ class Maker:
         request: Request = ask()
         return Request(request.method, request.path, request.body, request.content_type, self._headers())
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self) -> tuple[tuple[str, str], ...]:
         """Who asks: somebody whom the administrator acts as, or the service account, which may act as somebody."""
+        return tuple(self._who_asks())
+
+    def _who_asks(self) -> Iterator[tuple[str, str]]:
         by_token = self._chance(0.4)
-        headers: dict[str, str] = dict(BY_TOKEN) if by_token else {}
+        if by_token:
+            yield BY_TOKEN
         if by_token and self._chance(0.4):
-            return headers
-        name = self._one(*self._users, _NODE)
+            return
         if self._chance(0.97):
-            headers["Impersonate-User"] = name
+            yield "Impersonate-User", self._one(*self._users, _NODE)
         if self._chance(0.4):
-            headers["Impersonate-Group"] = self._one(*(_ALL_GROUPS if by_token or self._chance(0.2) else _CROWDS))
+            groups = _ALL_GROUPS if by_token or self._chance(0.2) else _CROWDS
+            yield from (("Impersonate-Group", group) for group in self._some(groups, self._one(1, 1, 2, len(groups))))
         if self._chance(0.12):
-            headers[self._one("Impersonate-Extra-team", "Impersonate-Extra-rt.io%2Fx")] = self._one("one", "two", "")
+            name = self._one("Impersonate-Extra-team", "Impersonate-Extra-rt.io%2Fx")
+            yield from ((name, value) for value in self._some(("one", "two", "", "x", "y"), self._one(1, 1, 5)))
         if self._chance(0.12):
-            headers["Impersonate-Uid"] = self._one("one", "two")
-        return headers
+            yield "Impersonate-Uid", self._one("one", "two")
 
     def _place(self) -> str:
         return str(self._one(*PLACES))
