@@ -38,6 +38,7 @@ NAMES = (
     "ours_cel",
     "ours_custom_values",
     "ours_custom_versions",
+    "ours_definitions",
     "ours_events",
     "ours_pods",
     "ours_policies",

@@ -83,8 +83,8 @@ class Place:
     is_root: bool = False
 
     def entered(self, node: Node) -> Place:
-        """The same place, once the node is known; one with rules says what expressions know of it."""
-        if self.decl is not None or not node.get(RULES):
+        """The same place, once the node is known: one with rules has types of its own, by names of its own."""
+        if not node.get(RULES):
             return self
         is_root = self.is_root or bool(node.get("x-kubernetes-embedded-resource"))
         return replace(self, decl=declared(node, SELF_TYPE, is_root=is_root))

@@ -127,7 +127,10 @@ def _built(node: Node, spine: Node, decl: Decl | None) -> _Level | None:
     """
     if decl is None:
         return None
-    level = _Level(spine, decl, [Rule(rule, spine, decl) for rule in node.get(RULES) or ()])
+    own = decl
+    if node.get(RULES) and decl.type.name != SELF_TYPE:  # a rule's types have names that begin where the rule is
+        own = declared(spine, SELF_TYPE, is_root=bool(spine.get(_EMBEDDED))) or decl
+    level = _Level(spine, decl, [Rule(rule, spine, own) for rule in node.get(RULES) or ()])
     if isinstance(node.get("items"), Mapping) and isinstance(spine.get("items"), Mapping):
         level.items = _built(node["items"], spine["items"], decl.element)
     for name, inner in (node.get("properties") or {}).items():

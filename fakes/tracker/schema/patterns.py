@@ -13,6 +13,7 @@ _GOS_WORDS = {
     "no argument for repetition operator": "missing argument to repetition operator",
     "invalid repetition size": "invalid repeat count",
     "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
     "trailing \\": "trailing backslash at end of expression",
 }
 """What Go says where RE2 itself says something else."""

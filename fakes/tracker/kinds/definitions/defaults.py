@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ctrlkit.fakes.tracker.kinds.definitions import embedded
-from ctrlkit.fakes.tracker.kinds.definitions.structural import EMBEDDED, PRESERVE
+from ctrlkit.fakes.tracker.kinds.definitions.structural import EMBEDDED, INT_OR_STRING, PRESERVE
 from ctrlkit.fakes.tracker.kinds.strategy import Object
 from ctrlkit.fakes.tracker.refusals import Cause, json_text
 from ctrlkit.fakes.tracker.schema.custom import has_expressions
@@ -80,10 +80,21 @@ def _default_causes(node: Object, path: str, site: _Site) -> Iterator[Cause]:
             found = [Cause.invalid(path, shown, f"must result in valid metadata: {text}")]
     else:
         found = [*_object_causes(value, node, path)]
-    found = found or ValueRules(node).check(value).named(path)
+    found = found or ValueRules(_of_any_type(node)).check(value).named(path)
     if not found and has_expressions(node):
         found = _expression_causes(node, value, path, is_root=node is site.root)
     yield from found
+
+
+def _of_any_type(node: Object) -> Object:
+    """A schema in which what is an integer or a string may be anything: of a default, a server does not ask for it."""
+    rules = {word: inner for word, inner in node.items() if word != INT_OR_STRING}
+    for word in ("items", "additionalProperties"):
+        if isinstance(rules.get(word), Mapping):
+            rules[word] = _of_any_type(rules[word])
+    if "properties" in rules:
+        rules["properties"] = {name: _of_any_type(inner) for name, inner in rules["properties"].items()}
+    return rules
 
 
 def _object_causes(value: Any, node: Object, path: str) -> Iterator[Cause]:
