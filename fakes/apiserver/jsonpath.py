@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
+from ctrlkit.fakes.tracker.refusals import json_text
+from ctrlkit.fakes.tracker.schema.go_text import double_text
 
 _STEP = re.compile(
     r"""
@@ -81,11 +82,11 @@ def _filtered(value: Any, step: re.Match[str]) -> Iterator[Any]:
 
 def as_text(value: Any) -> str:
     """
-    Format a value for a column of type string: text as it is, everything else as JSON.
+    Format a value for a column of type string: text as it is, objects and lists as JSON, numbers as Go prints them.
 
-    >>> as_text("a"), as_text(True), as_text(3), as_text({"a": [1]})
-    ('a', 'true', '3', '{"a":[1]}')
+    >>> as_text("a"), as_text(True), as_text(1e6), as_text({"b": [1], "a": None})
+    ('a', 'true', '1e+06', '{"a":null,"b":[1]}')
     """
-    if isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode()
+    if isinstance(value, float):
+        return double_text(value)
+    return value if isinstance(value, str) else json_text(value)

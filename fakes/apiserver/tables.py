@@ -16,6 +16,7 @@ from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.releases import Column
 from ctrlkit.fakes.tracker import Strategy
 from ctrlkit.fakes.tracker.kinds.tables import plain_cells
+from ctrlkit.fakes.tracker.schema.value_rules import as_int64
 from ctrlkit.fakes.tracker.verbs.partial import META_VERSION, partial_object
 from ctrlkit.model import AnyResource
 
@@ -148,7 +149,7 @@ def _custom_cell(thing: Mapping[str, Any], column: Mapping[str, Any], now: datet
         case "boolean" if isinstance(value, bool):
             return value
         case "integer" | "number" as kind if isinstance(value, int | float) and not isinstance(value, bool):
-            return int(value) if kind == "integer" else float(value)
+            return as_int64(value) if kind == "integer" else float(value)
     return None
 
 

@@ -36,6 +36,7 @@ NAMES = (
     "list_deep",
     "ours_bitcoin_limits",
     "ours_cel",
+    "ours_custom_columns",
     "ours_custom_values",
     "ours_custom_versions",
     "ours_definitions",

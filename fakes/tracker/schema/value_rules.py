@@ -237,7 +237,7 @@ class ValueRules:
                 found.add(_unnamed(out))
                 number = float(value)
             elif isinstance(value, int):
-                limit = _as_int64(limit)
+                limit = as_int64(limit)
             if cause := check(self.node, path, number, limit):
                 found.add(cause)
 
@@ -366,8 +366,13 @@ def is_whole(number: float) -> bool:
     return abs(number - whole) / (abs(number) + abs(whole)) < _CLOSE
 
 
-def _as_int64(number: float) -> int:
-    """The integer that a server's processor makes of a number."""
+def as_int64(number: float) -> int:
+    """
+    The integer that a server's processor makes of a number.
+
+    >>> as_int64(2.5), as_int64(1e30)
+    (2, -9223372036854775808)
+    """
     return int(number) if int(number) in _INT64 else -(2**63)
 
 
