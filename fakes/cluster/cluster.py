@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 
@@ -18,12 +18,14 @@ from ctrlkit.client import Client
 from ctrlkit.fakes.cluster.loops.accounts import add_accounts
 from ctrlkit.fakes.cluster.loops.aggregation import add_aggregation
 from ctrlkit.fakes.cluster.loops.deployment import add_deployments
+from ctrlkit.fakes.cluster.loops.disruption import add_budgets
 from ctrlkit.fakes.cluster.loops.endpoints import add_endpoints
 from ctrlkit.fakes.cluster.loops.first_objects import AddLoop, add_when_used
 from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
 from ctrlkit.fakes.cluster.loops.policies import add_policy_types
+from ctrlkit.fakes.cluster.loops.quotas import add_quotas
 from ctrlkit.fakes.cluster.loops.replicaset import CONTROLLERS, REPLICA_SETS, add_replica_sets
 from ctrlkit.fakes.cluster.loops.scheduler import add_scheduler
 from ctrlkit.fakes.cluster.loops.statefulset import add_stateful_sets
@@ -38,8 +40,10 @@ from ctrlkit.model import AnyResource, Resource, Unstructured
 from ctrlkit.model.kinds import (
     CLUSTER_ROLES,
     DEPLOYMENTS,
+    POD_DISRUPTION_BUDGETS,
     REPLICASETS,
     REPLICATION_CONTROLLERS,
+    RESOURCE_QUOTAS,
     SERVICES,
     STATEFULSETS,
     VALIDATING_ADMISSION_POLICIES,
@@ -53,6 +57,8 @@ class Loop(Enum):
     REPLICA_SETS = "replicasets"
     REPLICATION_CONTROLLERS = "replicationcontrollers"
     ENDPOINTS = "endpoints"
+    QUOTAS = "resourcequotas"
+    DISRUPTION = "disruption"
     STATEFUL_SETS = "statefulsets"
     KUBELET = "kubelet"
     GARBAGE = "garbage"
@@ -75,6 +81,14 @@ _BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
     Loop.POLICY_TYPES: (VALIDATING_ADMISSION_POLICIES, add_policy_types),
 }
 """The loops that are about the objects of one kind, and begin with the first of them."""
+
+_OF_ANY_KIND: Mapping[Loop, tuple[AnyResource, Callable[..., None]]] = {
+    Loop.QUOTAS: (RESOURCE_QUOTAS, add_quotas),
+    Loop.DISRUPTION: (POD_DISRUPTION_BUDGETS, add_budgets),
+}
+"""Those of them that look at objects of any kind besides."""
+
+_ABOUT_ALL_KINDS = frozenset({Loop.GARBAGE, Loop.NAMESPACES, *_OF_ANY_KIND})
 
 
 class Cluster:
@@ -109,6 +123,17 @@ class Cluster:
         self._tasks = asyncio.TaskGroup()
         self._was_entered = False
         used = [(resource, add) for loop, (resource, add) in _BY_KIND.items() if loop in loops]
+        if loops & _ABOUT_ALL_KINDS:
+            known = WatchedKinds(self._manager, more=kinds, server=server, tracker=tracker)
+            used += [
+                (resource, functools.partial(add_loop, known=known))
+                for loop, (resource, add_loop) in _OF_ANY_KIND.items()
+                if loop in loops
+            ]
+            if Loop.GARBAGE in loops:
+                add_garbage_collector(self._manager, known)
+            if Loop.NAMESPACES in loops:
+                add_namespaces(self._manager, known)
         add_when_used(self._manager, tracker, used)
         if Loop.KUBELET in loops:
             add_node(self._manager)
@@ -116,12 +141,6 @@ class Cluster:
             add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff())
         if Loop.ACCOUNTS in loops:
             add_accounts(self._manager, root_ca=root_ca)
-        if loops & {Loop.GARBAGE, Loop.NAMESPACES}:
-            known = WatchedKinds(self._manager, more=kinds, server=server, tracker=tracker)
-            if Loop.GARBAGE in loops:
-                add_garbage_collector(self._manager, known)
-            if Loop.NAMESPACES in loops:
-                add_namespaces(self._manager, known)
 
     async def run(self) -> None:
         """Run all loops until cancelled, or until the end of the block that entered the cluster."""

@@ -41,13 +41,13 @@ DUTIES: Mapping[str, Duty] = {
     "nodes": Duty("runs pods on them, and says if they are ready", "kubelet"),
     "persistentvolumeclaims": Duty("binds them to volumes, and makes volumes"),
     "persistentvolumes": Duty("binds them to claims, and reclaims them"),
-    "poddisruptionbudgets.policy": Duty("counts the pods that may be disrupted"),
+    "poddisruptionbudgets.policy": Duty("counts the pods that may be disrupted", "disruption"),
     "pods": Duty("schedules them and runs their containers", "kubelet"),
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": Duty("queues requests by them"),
     "replicasets.apps": Duty("makes pods", "replicasets"),
     "replicationcontrollers": Duty("makes pods", "replicationcontrollers"),
     "resourceclaims.resource.k8s.io": Duty("allocates devices"),
-    "resourcequotas": Duty("counts what is used"),
+    "resourcequotas": Duty("counts what is used", "resourcequotas"),
     "serviceaccounts": Duty(
         "makes one in each namespace, with the ConfigMap kube-root-ca.crt", "accounts", from_the_start=False
     ),

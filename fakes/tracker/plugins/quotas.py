@@ -43,22 +43,22 @@ def check(core: Core, attributes: Attributes, plain: Object | None) -> None:
         return
     namespace = plain["metadata"].get("namespace")
     quotas = list(core.store.collection(QUOTAS).within(namespace)) if namespace else []
-    usage_of = _usage_of(served.resource)
+    usage = usage_of(served.resource)
     if not quotas or (old is not None and served.resource.identity not in _UPDATED):
         return
-    uses = usage_of(plain)
+    uses = usage(plain)
     written: list[tuple[Stored, dict[str, str]]] = []
     for quota in quotas:
         status = section(quota.plain, "status")
         hard = section(status, "hard")
-        limited = sorted(name for name in hard if name in uses or _may_use(served.resource, name))
-        if not limited or not _matches(quota.plain, served.resource, plain):
+        limited = sorted(name for name in hard if name in uses or may_use(served.resource, name))
+        if not limited or not selects(quota.plain, served.resource, plain):
             continue
         used = section(status, "used")
         _check_said(served.resource, plain, quota, limited, used)
         delta = uses
-        if old is not None and _matches(quota.plain, served.resource, old):
-            delta = grown(uses, usage_of(old))
+        if old is not None and selects(quota.plain, served.resource, old):
+            delta = grown(uses, usage(old))
         asked = {name: size for name, size in delta.items() if name in hard and quantity_value(size) != 0}
         if not asked:
             continue
@@ -121,7 +121,7 @@ def _count_name(resource: AnyResource) -> str:
     return "count/" + ".".join(filter(None, (resource.plural, resource.group)))
 
 
-def _usage_of(resource: AnyResource) -> Callable[[Object], dict[str, str]]:
+def usage_of(resource: AnyResource) -> Callable[[Object], dict[str, str]]:
     """Return the function that says what an object of a kind uses."""
     special = _SPECIAL.get(resource.identity)
     count, alias = _count_name(resource), _COUNTED.get(resource.identity)
@@ -180,7 +180,12 @@ _UPDATED = (("", "services"), ("", "persistentvolumeclaims"))
 """Kinds whose updates may use more."""
 
 
-def _may_use(resource: AnyResource, name: str) -> bool:
+def is_counted(resource: AnyResource, name: str) -> bool:
+    """Whether a name in a quota is about a kind: its objects are counted, or may use what it names."""
+    return name in (_count_name(resource), _COUNTED.get(resource.identity)) or may_use(resource, name)
+
+
+def may_use(resource: AnyResource, name: str) -> bool:
     """Whether objects of a kind may use a resource at all."""
     match resource.identity:
         case ("", "pods"):
@@ -195,7 +200,7 @@ def _may_use(resource: AnyResource, name: str) -> bool:
 # ---- scopes ---------------------------------------------------------------------------------------------------------
 
 
-def _matches(quota: Object, resource: AnyResource, plain: Object) -> bool:
+def selects(quota: Object, resource: AnyResource, plain: Object) -> bool:
     """Whether a quota's scopes select an object."""
     spec = section(quota, "spec")
     scopes = [{"scopeName": name, "operator": "Exists"} for name in spec.get("scopes") or ()]

@@ -1,0 +1,129 @@
+"""The disruption controller says how many pods of a PodDisruptionBudget may go, as disruption_plan.py decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ctrlkit import clock
+from ctrlkit.cache import Lister
+from ctrlkit.client import Client
+from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
+from ctrlkit.errors import Conflict, NotFound
+from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.loops.disruption_plan import check_in_s, disrupted, expect, failed, needs_scale, status_of
+from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
+from ctrlkit.manager import Manager
+from ctrlkit.model import AnyResource, LabelSelector, ObjectKey, OwnerReference, Record, Unstructured
+from ctrlkit.model.kinds import DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS, REPLICASETS
+
+_WORKERS = 2
+_UNMANAGED = (
+    "Pods selected by this PodDisruptionBudget (selector: {selector}) were found to be unmanaged. As a result, the "
+    "status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these "
+    'pods please set ".spec.minAvailable" field of the PDB to an integer value.'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Reconciles PodDisruptionBudgets; `resource_of` finds the kind of an owner."""
+
+    client: Client
+    budgets: Lister[Unstructured]
+    pods: Lister[Unstructured]
+    resource_of: Callable[[OwnerReference], AnyResource | None]
+    recorder: EventRecorder
+
+    async def reconcile(self, request: Request) -> Outcome:
+        """Count the pods of a budget, and write its status."""
+        budget = self.budgets.find(request.key)
+        if budget is None:
+            return DONE
+        pods = self._pods(budget)
+        if not pods:
+            self._tell(budget, EventType.NORMAL, "NoPods", "No matching pods found")
+        now = clock.now()
+        try:
+            scale = await self._scale(budget, pods) if needs_scale(budget["spec"]) else 0
+        except LookupError as error:
+            text = f"Failed to calculate the number of expected pods: {error.args[0]}"
+            self._tell(budget, EventType.WARNING, "CalculateExpectedPodCountFailed", text)
+            await self._write(budget, failed(budget, str(error.args[0]), now))
+            return DONE
+        gone = disrupted(budget, pods, now)
+        await self._write(budget, status_of(budget, pods, expect(budget["spec"], len(pods), scale), gone, now))
+        later_s = check_in_s(gone, now)
+        return RequeueAfter(max(later_s, 0.0) + 1.0) if later_s is not None else DONE
+
+    def _pods(self, budget: Unstructured) -> Sequence[Unstructured]:
+        selector = selector_of(budget)
+        if selector is None:
+            return ()
+        return self.pods.list(namespace=budget.key.namespace, selector=str(selector))
+
+    async def _scale(self, budget: Unstructured, pods: Iterable[Unstructured]) -> int:
+        """Return how many pods the controllers of some pods want in sum. Errors: LookupError for one without scale."""
+        wanted: dict[str, int] = {}
+        is_unmanaged = False
+        for pod in pods:
+            owner = pod.metadata.controller
+            if owner is None:
+                is_unmanaged = True
+            elif owner.uid not in wanted:
+                found = await self._scale_of(owner, pod.key.namespace)
+                if found is None:
+                    raise LookupError(f'found no controllers for pod "{pod.key.name}"')
+                uid, replicas = found
+                wanted[owner.uid] = 0 if uid in wanted else replicas
+                wanted.setdefault(uid, 0)
+        if is_unmanaged:
+            text = _UNMANAGED.format(selector=budget.at("spec.selector"))
+            self._tell(budget, EventType.WARNING, "UnmanagedPods", text)
+        return sum(wanted.values())
+
+    async def _scale_of(self, owner: OwnerReference, namespace: str) -> tuple[str, int] | None:
+        """Return the uid and the wanted number of pods of a controller: a ReplicaSet's are its Deployment's."""
+        resource = self.resource_of(owner)
+        if resource is None:
+            return None
+        key = ObjectKey(namespace, owner.name)
+        try:
+            if resource.identity == REPLICASETS.identity:
+                above = (await self.client.get_metadata(resource, key)).metadata.controller
+                if above is not None and above.kind == DEPLOYMENTS.kind:
+                    return await self._scale_of(above, namespace)
+            scale = await self.client.get_scale(resource, key)
+        except NotFound:
+            return None
+        return owner.uid, scale.spec_replicas
+
+    async def _write(self, budget: Unstructured, status: dict[str, Any]) -> None:
+        if status != budget.get("status"):
+            with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
+                await self.client.update_status(POD_DISRUPTION_BUDGETS, {**budget, "status": status})
+
+    def _tell(self, budget: Unstructured, kind: EventType, reason: str, text: str) -> None:
+        self.recorder.event(budget.metadata, POD_DISRUPTION_BUDGETS, kind, reason, text)
+
+
+def selector_of(budget: Unstructured) -> LabelSelector | None:
+    """Return the selector of a budget; None for one that selects nothing."""
+    selector = budget.at("spec.selector")
+    return None if selector is None else LabelSelector.of_object(selector)
+
+
+def add_budgets(manager: Manager, *, known: WatchedKinds) -> None:
+    """Add the disruption controller to a manager."""
+    budgets, pods = manager.informer(POD_DISRUPTION_BUDGETS), manager.informer(PODS)
+
+    def selecting(record: Record[Any]) -> Iterable[ObjectKey]:
+        found = ((one.key, selector_of(one)) for one in budgets.lister.list(namespace=record.key.namespace))
+        return [key for key, selector in found if selector is not None and selector.matches(record.meta.labels)]
+
+    recorder = manager.recorder("controllermanager")
+    loop = Budgets(manager.client, budgets.lister, pods.lister, known.resource_of, recorder)
+    watches: list[Watch[Any]] = [Watch(budgets, to_self), Watch(pods, selecting)]
+    manager.add(Controller(name="disruption", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))

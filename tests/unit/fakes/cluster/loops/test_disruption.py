@@ -1,0 +1,86 @@
+"""A budget says how many pods may go, and an eviction keeps to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ctrlkit.errors import TooManyRequests
+from ctrlkit.fakes import World
+from ctrlkit.fakes.cluster import ALL
+from ctrlkit.fakes.cluster.loops.disruption_plan import Expected, disrupted, expect
+from ctrlkit.fakes.cluster.loops.pods import moment_of
+from ctrlkit.model import Unstructured
+from ctrlkit.model.kinds import POD_DISRUPTION_BUDGETS, PODS
+
+
+def budget(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "b", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, **spec},
+    }
+
+
+DEPLOYMENT: dict[str, Any] = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {
+        "replicas": 4,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "c", "image": "img:1"}]},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"maxUnavailable": 1}, Expected(10, 9)),
+        ({"maxUnavailable": "25%"}, Expected(10, 7)),
+        ({"maxUnavailable": 20}, Expected(10, 0)),
+        ({"minAvailable": "25%"}, Expected(10, 3)),
+        ({"minAvailable": 5}, Expected(8, 5)),
+        ({}, Expected(0, 0)),
+    ],
+)
+def test_expectations_are_of_the_scale_unless_a_number_must_be_there(spec: dict[str, Any], expected: Expected) -> None:
+    assert expect(spec, pods=8, scale=10) == expected
+
+
+def test_a_pod_that_was_to_go_and_is_still_there_counts_again_after_two_minutes() -> None:
+    found = Unstructured({"status": {"disruptedPods": {"a": "2026-01-01T00:00:00Z", "gone": "2026-01-01T00:00:00Z"}}})
+    pods = [Unstructured({"metadata": {"name": "a"}})]
+    assert disrupted(found, pods, moment_of("2026-01-01T00:01:59Z")) == {"a": "2026-01-01T00:00:00Z"}
+    assert disrupted(found, pods, moment_of("2026-01-01T00:02:01Z")) == {}
+
+
+async def test_evictions_are_allowed_as_far_as_the_budget_goes() -> None:
+    async with World(DEPLOYMENT, budget(maxUnavailable="25%"), cluster=ALL) as world:
+        await world.settle()
+        status = world.tracker.get(POD_DISRUPTION_BUDGETS, "default/b")["status"]
+        assert (status["expectedPods"], status["desiredHealthy"], status["disruptionsAllowed"]) == (4, 3, 1)
+        assert status["conditions"][0]["reason"] == "SufficientPods"
+        first, second, *_ = world.tracker.list(PODS)
+        await world.client.evict(first.key)
+        with pytest.raises(TooManyRequests):
+            await world.client.evict(second.key)
+        await world.settle()
+        assert world.tracker.get(POD_DISRUPTION_BUDGETS, "default/b")["status"]["currentHealthy"] == 4
+        await world.client.evict(second.key)
+
+
+async def test_pods_whose_controller_has_no_scale_stop_a_budget_that_needs_it() -> None:
+    reference = {"apiVersion": "example.com/v1", "kind": "Odd", "name": "x", "uid": "1", "controller": True}
+    metadata = {"name": "a", "namespace": "default", "labels": {"app": "web"}, "ownerReferences": [reference]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": DEPLOYMENT["spec"]["template"]["spec"]}
+    async with World(pod, budget(maxUnavailable=1), cluster=ALL) as world:
+        await world.settle()
+        (condition,) = world.tracker.get(POD_DISRUPTION_BUDGETS, "default/b")["status"]["conditions"]
+        assert (condition["reason"], condition["message"]) == ("SyncFailed", 'found no controllers for pod "a"')
