@@ -19,6 +19,7 @@ from ctrlkit.fakes.tracker.kinds.admission_rules import (
     selectors_causes,
     set_missing,
 )
+from ctrlkit.fakes.tracker.kinds.definitions.conversions import path_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -90,10 +91,10 @@ def _one_causes(webhook: Object, path: str) -> Iterator[Cause]:
         text = f"the timeout value must be between 1 and {_SECONDS_MAX} seconds"
         yield Cause.wrong(f"{path}.timeoutSeconds", seconds, text)
     yield from selectors_causes(webhook, path)
-    yield from _client_causes(webhook["clientConfig"], f"{path}.clientConfig")
     again = webhook.get("reinvocationPolicy")
     if again is not None and again not in REINVOCATIONS:
         yield Cause.unsupported(f"{path}.reinvocationPolicy", again, REINVOCATIONS)
+    yield from _client_causes(webhook["clientConfig"], f"{path}.clientConfig")
 
 
 def _qualified_causes(name: str, path: str) -> Iterator[Cause]:
@@ -131,6 +132,8 @@ def _client_causes(client: Object, path: str) -> Iterator[Cause]:
         if not 1 <= service["port"] <= 65535:
             text = "port is not valid: must be between 1 and 65535, inclusive"
             yield Cause.wrong(f"{path}.service.port", service["port"], text)
+        if service.get("path") is not None:
+            yield from path_causes(service["path"], f"{path}.service.path")
     elif url is not None:
         yield from _url_causes(url, f"{path}.url")
 

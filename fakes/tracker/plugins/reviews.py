@@ -11,6 +11,7 @@ from ctrlkit.fakes.tracker.admission import CREATE, DELETE, UPDATE, Attributes
 from ctrlkit.fakes.tracker.callers import AgentName, caller
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.model import Options
+from ctrlkit.model.kinds import NAMESPACES
 
 Object = Mapping[str, Any]
 
@@ -40,7 +41,7 @@ def review(attributes: Attributes, form: Strategy, plain: Object | None, old: Ob
         "object": as_object(kind, plain),
         "oldObject": as_object(kind, old),
         "dryRun": attributes.dry_run,
-        "options": _options(attributes.operation, attributes.action.options),
+        "options": _options(attributes, attributes.action.options),
     }
     body = {"kind": "AdmissionReview", "apiVersion": f"admission.k8s.io/{version}", "request": whole}
     return msgspec.json.encode(body)
@@ -63,13 +64,17 @@ def _resource(served: Strategy) -> dict[str, str]:
     return {"group": resource.group, "version": resource.version, "resource": resource.plural}
 
 
-def _options(operation: str, options: Options) -> dict[str, Any] | None:
+def _options(attributes: Attributes, options: Options) -> dict[str, Any] | None:
+    operation = attributes.operation
     kind = _OPTIONS.get(operation)
     if kind is None:
         return None
     said: dict[str, Any] = {"dryRun": ["All"] if options.dry_run else None}
     if operation == DELETE:
-        conditions = {"uid": options.precondition_uid, "resourceVersion": options.precondition_version}
+        uid, old = options.precondition_uid, attributes.old
+        if not uid and old is not None and attributes.served.resource.identity == NAMESPACES.identity:
+            uid = old["metadata"]["uid"]  # a server sets it itself
+        conditions = {"uid": uid, "resourceVersion": options.precondition_version}
         said |= {
             "gracePeriodSeconds": options.grace_period_s,
             "preconditions": {name: value for name, value in conditions.items() if value},

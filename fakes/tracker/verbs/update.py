@@ -130,6 +130,7 @@ def _completed(core: Core, attributes: Attributes, theirs: Plain, owners: Entrie
         theirs["metadata"]["namespace"] = action.namespace
     if not action.subresource:
         served.defaults(theirs)
+    served.defaults_beside_spec(theirs)
     managed_fields.set_entries(theirs, owners)
     plain = mutate(core, attributes, theirs)
     return plain, managed_fields.kept(plain, owners)

@@ -107,6 +107,13 @@ def _keep_status(pod: Plain, old: Object) -> None:
     pod["metadata"] = meta
 
 
+def _same_addresses(pod: Plain) -> None:
+    status = pod.get("status")
+    if status and ("podIP" in status or "podIPs" in status):
+        pod["status"] = dict(status)
+        _follow_addresses(pod["status"])
+
+
 def _follow_addresses(status: Plain) -> None:
     """Let podIP be the first of podIPs, as it is where both are kept in one field."""
     first, points = status.get("podIP"), status.get("podIPs") or []
@@ -197,6 +204,7 @@ PODS = Strategy(
         "status.nominatedNodeName",
     ),
     selected_value=_selected_value,
+    defaults_beside_spec=_same_addresses,
     defaults=_fill_in,
     drop=dropping_at("spec"),
     first_status={"phase": "Pending"},

@@ -109,10 +109,11 @@ def _service_causes(service: Object, path: str) -> Iterator[Cause]:
         yield Cause.wrong(f"{path}.port", port, "port is not valid: must be between 1 and 65535, inclusive")
     way: str | None = service.get("path")
     if way is not None:
-        yield from _path_causes(way, f"{path}.path")
+        yield from path_causes(way, f"{path}.path")
 
 
-def _path_causes(way: str, path: str) -> Iterator[Cause]:
+def path_causes(way: str, path: str) -> Iterator[Cause]:
+    """Yield what is wrong with the path of a Service in a webhook's configuration."""
     if way in ("", "/"):
         return
     if way == "//":
