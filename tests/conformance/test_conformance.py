@@ -43,6 +43,7 @@ NAMES = (
     "ours_events",
     "ours_pods",
     "ours_policies",
+    "ours_policies_kinds",
     "ours_protocol",
     "ours_requests",
     "ours_small_kinds",

@@ -172,6 +172,8 @@ class _Compiler:
             return (plus(run, head), None) if head else (run, None)
         name = node.name.removeprefix(".") if isinstance(node, Ident) else self._checked.dotted.get(node)
         if name is not None:
+            if self._kind(node).kind == "type":  # a server takes the name of such a variable for a type's
+                raise InstantiationError(f"reference to undefined type: {name}")
             scope = self._scopes[name][-1]
             return variable(scope.place, head), scope.decl
         if isinstance(node, Select):

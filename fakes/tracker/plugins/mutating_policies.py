@@ -278,6 +278,8 @@ def _patched(form: Strategy, plain: Plain, operations: list[Built]) -> Plain:
         return plain
     except DoesNotApply as error:
         raise Wrong(f"JSON Patch: {error}") from None
+    if any(patched.get(name) != whole[name] for name in _NAMED):
+        raise internal_error("failed to convert object: unknown conversion")
     try:
         found, unknown = _read(form, patched)
     except typed.DoesNotFit as error:
@@ -298,8 +300,16 @@ def _operation(built: Built) -> Plain:
             mismatches = "\n".join(_mismatches(value, value.type.name))
             if mismatches:
                 raise Wrong(f"type mismatch: {mismatches}")
+        elif _holds_objects(value):
+            raise internal_error("a list or map of objects as the value of a JSON patch breaks off the request")
         found["value"] = _json(value)
     return found
+
+
+def _holds_objects(value: Any) -> bool:
+    """Whether a list or a map has parts of objects in it, on which a server breaks off."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return any(isinstance(one, Built) or _holds_objects(one) for one in inner)
 
 
 def _read(form: Strategy, patched: Plain) -> tuple[Plain, list[str]]:
