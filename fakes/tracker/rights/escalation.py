@@ -41,7 +41,7 @@ def guard_role(core: Core, served: Strategy, role: Plain, action: Action) -> Pla
     _check(rights, served, action, rules_of(role))
     if _aggregates(role) or _aggregates(old):
         text = "must have cluster-admin privileges to use the aggregationRule"
-        if _text(rights, action, EVERYTHING):
+        if _text(rights, served, action, EVERYTHING):
             raise forbidden(served.resource, _name(action), text)
     return role
 
@@ -99,7 +99,7 @@ def _aggregates(role: Object) -> bool:
 
 
 def _check(rights: Rights, served: Strategy, action: Action, rules: Iterable[Rule]) -> None:
-    text = _text(rights, action, rules)
+    text = _text(rights, served, action, rules)
     if text:
         raise forbidden(served.resource, _name(action), text)
 
@@ -111,7 +111,7 @@ def _name(action: Action) -> str:
     return str((action.body.get("metadata") or {}).get("name") or "")
 
 
-def _text(rights: Rights, action: Action, rules: Iterable[Rule]) -> str:
+def _text(rights: Rights, served: Strategy, action: Action, rules: Iterable[Rule]) -> str:
     """What the server says of rules that the caller does not have all of, "" if it has them."""
     user = caller()
     granted = rights.granted(user, action.namespace)
@@ -119,7 +119,7 @@ def _text(rights: Rights, action: Action, rules: Iterable[Rule]) -> str:
     if not left:
         return ""
     lines = "\n".join(sorted({str(rule) for rule in left}))
-    texts = problems_text(granted.problems, is_stored=True)
+    texts = problems_text(granted.problems, said_of=str(served.resource))
     problems = f"; resolution errors: [{texts}]" if texts else ""
     who = f"user {quoted(user.get('username', ''))} (groups={quoted_list(user.get('groups') or ())})"
     return f"{who} is attempting to grant RBAC permissions not currently held:\n{lines}{problems}"

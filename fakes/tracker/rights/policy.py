@@ -85,18 +85,19 @@ def is_node(user: Object) -> bool:
     return user.get("username", "").startswith("system:node:") and "system:nodes" in (user.get("groups") or ())
 
 
-def problems_text(problems: Iterable[NotFound], *, is_stored: bool = False) -> str:
+def problems_text(problems: Iterable[NotFound], *, said_of: str = "") -> str:
     """
     Errors as a server writes several into one.
 
-    >>> problems_text([NotFound("a.x"), NotFound("b.x"), NotFound("a.x")])
-    '[a.x, b.x]'
+    >>> problems_text([NotFound("a"), NotFound("b"), NotFound("a")])
+    '[a, b]'
 
-    With `is_stored` roles are named in the plural, as those who write roles and bindings are told.
+    `said_of` is the kind that a request writes, which is what its writer is told to be missing.
     """
-    texts = list(dict.fromkeys(problem.message for problem in problems))
-    if is_stored:
-        texts = [text.replace(".", "s.", 1) for text in texts]
+    texts = [problem.message for problem in problems]
+    if said_of:
+        texts = [f"{said_of} {quoted(problem.details['name'])} not found" for problem in problems]
+    texts = list(dict.fromkeys(texts))
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]" if texts else ""
 
 

@@ -228,3 +228,18 @@ def test_whoever_may_bind_a_role_grants_more_than_it_has(tracker: Tracker) -> No
         assert tracker.create(CLUSTER_ROLE_BINDINGS, bound("view", nina))
         with pytest.raises(Forbidden, match=r"is attempting to grant RBAC permissions not currently held:\n{APIGroups"):
             tracker.create(CLUSTER_ROLE_BINDINGS, bound("edit", nina))
+
+
+def test_who_writes_bindings_is_told_of_missing_roles_as_of_bindings(tracker: Tracker) -> None:
+    """A server names there the kind that the request writes, whatever is missing."""
+    nina = {"kind": "User", "name": "nina"}
+    rule = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings"], "verbs": ["create"]}
+    tracker.create(ROLES, {"metadata": {"name": "writer", "namespace": "default"}, "rules": [rule]})
+    tracker.create(ROLE_BINDINGS, bound("writer", nina, namespace="default", kind="Role"))
+    tracker.create(ROLE_BINDINGS, bound("gone", nina, namespace="default", kind="Role"))
+    with acting_as(NINA), pytest.raises(Forbidden) as raised:
+        tracker.create(ROLE_BINDINGS, bound("reader", nina, namespace="default", kind="Role"))
+    assert raised.value.message.endswith(
+        '{APIGroups:[""], Resources:["configmaps"], Verbs:["get" "list"]}; resolution errors: '
+        '[rolebindings.rbac.authorization.k8s.io "gone" not found]'
+    )
