@@ -20,7 +20,7 @@ from ctrlkit.fakes.apiserver import PortTaken, serving
 from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
 from ctrlkit.fakes.releases import NAMES, NEWEST
 from ctrlkit.manager import connect
-from ctrlkit.model.kinds import DEPLOYMENTS
+from ctrlkit.model.kinds import INGRESSES
 from tests.support.processes import process_of
 
 
@@ -154,7 +154,7 @@ def test_only_releases_that_are_imitated_can_be_served(capsys: pytest.CaptureFix
 
 @pytest.mark.real_time
 async def test_a_server_of_an_older_release_says_so_and_tells_once_what_it_leaves_undone(tmp_path: Path) -> None:
-    """A Deployment makes no ReplicaSets here; the log has one line of that, however many Deployments there are."""
+    """No Ingress leads anywhere here; the log has one line of that, however many there are."""
     path = tmp_path / "kc"
     command_line = (sys.executable, "-m", "ctrlkit", "apiserver", "--server", "1.34", "--kubeconfig", str(path))
     async with process_of(*command_line, env=os.environ) as server:
@@ -163,7 +163,7 @@ async def test_a_server_of_an_older_release_says_so_and_tells_once_what_it_leave
         await server.stdout.readline()
         async with connect(kubeconfig=str(path)) as client:
             for name in ("a", "b"):
-                await client.create(DEPLOYMENTS, _deployment(name))
+                await client.create(INGRESSES, _ingress(name))
         url = yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"]
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -177,11 +177,9 @@ async def test_a_server_of_an_older_release_says_so_and_tells_once_what_it_leave
         server.terminate()
         _, told = await server.communicate()
     assert told.count(b"loop_missing") == 1
-    assert b"kind=deployments.apps" in told
+    assert b"kind=ingresses.networking.k8s.io" in told
 
 
-def _deployment(name: str) -> dict[str, object]:
-    labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "web"}]}}
-    spec = {"selector": {"matchLabels": labels}, "template": template}
-    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
+def _ingress(name: str) -> dict[str, object]:
+    backend = {"service": {"name": name, "port": {"number": 80}}}
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": {"defaultBackend": backend}}
