@@ -180,7 +180,10 @@ _CHECKS: Mapping[str, _Checks] = {
     "PodDisruptionBudget": _Checks(0, 0),
     "Lease": _Checks(0, 1, knows_finalizers=False),
 }
-_STATUS_CHECKS: Mapping[str, _Checks] = dict.fromkeys(("PodDisruptionBudget", "CronJob"), _Checks(0, 0))
+_STATUS_CHECKS: Mapping[str, _Checks] = {
+    **dict.fromkeys(("PodDisruptionBudget", "CronJob"), _Checks(0, 0)),
+    "CertificateSigningRequest": _Checks(1, 1),
+}
 
 
 def _generation_causes(metadata: Plain) -> list[Cause]:

@@ -200,7 +200,9 @@ def _restored(served: Strategy, subresource: str, current: Stored, plain: Plain)
         return {**combined, "metadata": metadata.updated(meta, current.metadata)}
     if subresource == "status":
         if "metadata" in served.kept_by_status:
-            plain["metadata"] = metadata.updated(current.metadata, current.metadata)
+            base = {name: value for name, value in plain["metadata"].items() if name == "generateName"}
+            kept = {name: value for name, value in current.metadata.items() if name != "generateName"}
+            plain["metadata"] = metadata.updated(kept | base, current.metadata)
         served.keep_status(plain, current.plain)
     else:
         served.drop(plain)

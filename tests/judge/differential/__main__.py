@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -35,7 +37,7 @@ def explore(
     runner: asyncio.Runner,
     servers: tuple[Server, Server],
     kind: KindFacts,
-    known: set[tuple[str, str]],
+    is_known: Callable[[Difference], bool],
     *,
     server: str,
     examples: int,
@@ -52,7 +54,7 @@ def explore(
     @given(requests.sequences())
     def search(steps: Steps) -> None:
         found = runner.run(_compared(servers, requests, steps))
-        if found is not None and found.signature not in known:
+        if found is not None and not is_known(found):
             smallest.append((steps, found))
             raise _Found
 
@@ -65,6 +67,10 @@ def explore(
         print(*(f"    {line}" for line in smallest[-1][1].lines[:6]), sep="\n")
         return None
     return None
+
+
+def _is_among(signatures: set[tuple[str, str]], found: Difference) -> bool:
+    return found.signature in signatures
 
 
 def _plain(part: Step | Change) -> list[Any]:
@@ -111,7 +117,7 @@ def main() -> None:
                         runner,
                         servers,
                         kind,
-                        known[name],
+                        functools.partial(_is_among, known[name]),
                         server=plane.release,
                         examples=given_arguments.examples,
                         start=start,

@@ -143,7 +143,13 @@ def _without_echo(value: Any) -> Any:
 
 
 def _sorted_errors(text: str) -> str:
-    """Sort what an apply says of several fields, which comes in the order of a map."""
+    """
+    Sort what an apply says of several fields, which comes in the order of a map.
+
+    A field that is not declared ends it, and where that comes is by chance, so of these nothing else is kept.
+    """
+    if text.startswith("failed to create typed patch object") and "field not declared in schema" in text:
+        return "failed to create typed patch object: field not declared in schema"
     first, *errors = text.split("\n")
     return "\n".join([first, *sorted(errors)])
 

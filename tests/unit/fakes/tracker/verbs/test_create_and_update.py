@@ -10,7 +10,7 @@ from ctrlkit.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invali
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.model import Action, MergePatch, Options, StrategicMergePatch, Unstructured, Verb, custom_resource
-from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, NAMESPACES, PODS, SECRETS, STATEFULSETS
+from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, NAMESPACES, PODS, RESOURCE_CLAIMS, SECRETS, STATEFULSETS
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS as DEFINITIONS
 from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS as CLAIMS
 from tests.support.objects import a_pod, a_workload
@@ -443,3 +443,13 @@ async def test_who_writes_a_field_that_is_dropped_owns_it() -> None:
     assert made.at("spec.containers")[0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 1}}}
     owned = made.at("metadata.managedFields")[0]["fieldsV1"]["f:spec"]["f:containers"]['k:{"name":"a"}']
     assert "f:stopSignal" in owned["f:lifecycle"]
+
+
+async def test_a_status_of_a_kind_that_keeps_its_metadata_may_still_name_a_base() -> None:
+    """A server resets labels and annotations, but not generateName."""
+    tracker = Tracker()
+    tracker.create(RESOURCE_CLAIMS, {"metadata": {"name": "one", "namespace": "default"}, "spec": {}})
+    patch = MergePatch({"metadata": {"generateName": "a-", "labels": {"a": "b"}}})
+    written = tracker.patch(RESOURCE_CLAIMS, "default/one", patch, subresource="status")
+    assert written["metadata"]["generateName"] == "a-"
+    assert not written.metadata.labels
