@@ -110,15 +110,21 @@ async def perform(server: Server, steps: Steps) -> list[Answer]:
         if word == "create":
             name = value["metadata"]["name"]
         answers.append(await _step(server, word, name, value))
-        if word != "delete":
+        if word == "delete":
+            await _gone(server, name)
+        else:
             answers.append(await _settled(server, name))
     if name:
         await server.ask("DELETE", f"{PATH}/{name}")
-        for _ in range(_PATIENCE):
-            if (await server.ask("GET", f"{PATH}/{name}"))["status"] == 404:
-                break
-            await asyncio.sleep(_PAUSE_S)
+        await _gone(server, name)
     return answers
+
+
+async def _gone(server: Server, name: str) -> None:
+    for _ in range(_PATIENCE):
+        if (await server.ask("GET", f"{PATH}/{name}"))["status"] == 404:
+            break
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def _step(server: Server, word: str, name: str, value: Any) -> Answer:

@@ -253,7 +253,7 @@ class _Versions(NamedTuple):
         problem = unsupported(schema)
         if problem:
             yield Cause.wrong(f"{path}.{called}.openAPIV3Schema", "", problem)
-            return
+            schema = {}
         had = self.before.get(version, {}).get("selectableFields") or ()
         keeps = len(had) > _SELECTABLE_MOST and list(had) == list(fields)
         yield from _selectable_causes(fields, schema, f"{path}.selectableFields", is_bounded=not keeps)
