@@ -50,7 +50,8 @@ class HttpsWebhooks:
         try:
             tls = _trusting(str(question.client.get("caBundle") or ""))
         except (ValueError, ssl.SSLError):
-            return Reply(failure="unable to load root certificates: unable to parse bytes as PEM block")
+            problem = "unable to load root certificates: unable to parse bytes as PEM block"
+            return Reply(failure=problem, is_tried=False)
         try:
             return await _post(url + query_of(question), body, tls, name)
         except aiohttp.ClientError as error:

@@ -69,6 +69,8 @@ class Reply:
     body: bytes = b""
     content_type: str = "application/json"
     failure: str = ""
+    is_tried: bool = True
+    """Whether there was a call at all; what the configuration says may not allow one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,12 @@ async def test_a_webhook_that_is_not_there_or_not_trusted_fails_or_is_ignored(
         untrusted = f"untrusted-{next(_NUMBERS)}"
         failed = await until_refused(client, hook, untrusted, {"url": f"{hook.url}/x", "caBundle": other})
         assert "tls: failed to verify certificate: x509: certificate signed by unknown authority" in failed.message
+        broken = f"broken-{next(_NUMBERS)}"
+        nothing = base64.b64encode(b"nothing").decode()
+        failed = await until_refused(client, hook, broken, {"url": f"{hook.url}/x", "caBundle": nothing})
+        assert failed.message.endswith(
+            "could not get REST client: unable to load root certificates: unable to parse bytes as PEM block"
+        )
         hook.reviews["ignored"] = []
         assert not isinstance(
             await asked(client, hook, "Validating", "ignored", clientConfig=config, failurePolicy="Ignore"), ApiError

@@ -121,6 +121,8 @@ def _refused(reply: Reply) -> str:
 
 def read_response(question: Question, answered: Answered, version: str) -> Response:
     """Return a webhook's response to a review of a version, "v1" or "v1beta1". Errors: NotAnswered."""
+    if not answered.reply.is_tried:
+        raise NotAnswered(f"could not get REST client: {answered.reply.failure}")
     try:
         review = read_document(question, answered.reply)
         _check_kind(review, version)
