@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,20 +144,23 @@ class Runner:
             "NODE": self.node,
             "TZ": "UTC",
         }
-        try:
-            ended = subprocess.run(
-                ["bash", "-c", _SHELL + line],
-                cwd=self.folder / namespace,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=PATIENCE_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            return 124, (error.stdout or b"").decode(errors="replace") + "\n<no end>"
-        return ended.returncode, ended.stdout.decode(errors="replace")
+        with subprocess.Popen(
+            ["bash", "-c", _SHELL + line],
+            cwd=self.folder / namespace,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as shell:
+            try:
+                output, _ = shell.communicate(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired as error:
+                return 124, (error.stdout or b"").decode(errors="replace") + "\n<no end>"
+            finally:
+                with suppress(ProcessLookupError):  # what it has left running, such as a proxy
+                    os.killpg(shell.pid, signal.SIGKILL)
+        return shell.returncode, output.decode(errors="replace")
 
     def _neutral(self, text: str, namespace: str) -> str:
         """Replace the names of this run."""

@@ -28,7 +28,9 @@ def recorded() -> tuple[Outcome, ...]:
 
 @contextmanager
 def _served(kubeconfig: Path) -> Iterator[None]:
-    server = subprocess.Popen([_SERVER, "apiserver", "--kubeconfig", kubeconfig], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [_SERVER, "apiserver", "--rbac", "--kubeconfig", kubeconfig], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert server.stdout is not None
         assert server.stdout.readline().startswith("ready "), "the server does not start"
