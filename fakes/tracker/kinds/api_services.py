@@ -101,7 +101,7 @@ def _cells(api_service: Object, now: datetime) -> list[Any]:
 
 
 API_SERVICES = Strategy(
-    kept_by_status=("metadata",),
+    kept_by_status=("metadata", "metadata.generateName"),
     name_rule=formats.path_segment,
     blind_updates=False,
     defaults=_fill_in,

@@ -158,7 +158,7 @@ def _schema_cells(schema: Object, now: datetime) -> list[Any]:
 
 
 FLOW_SCHEMAS = Strategy(
-    kept_by_status=("metadata",),
+    kept_by_status=("metadata", "metadata.generateName"),
     generation=True,
     defaults=_fill_in_schema,
     validate=_schema_causes,
@@ -265,7 +265,7 @@ def _level_cells(level: Object, now: datetime) -> list[Any]:
 
 
 PRIORITY_LEVELS = Strategy(
-    kept_by_status=("metadata",),
+    kept_by_status=("metadata", "metadata.generateName"),
     generation=True,
     defaults=_fill_in_level,
     validate=_level_causes,

@@ -200,14 +200,20 @@ def _restored(served: Strategy, subresource: str, current: Stored, plain: Plain)
         return {**combined, "metadata": metadata.updated(meta, current.metadata)}
     if subresource == "status":
         if "metadata" in served.kept_by_status:
-            base = {name: value for name, value in plain["metadata"].items() if name == "generateName"}
-            kept = {name: value for name, value in current.metadata.items() if name != "generateName"}
-            plain["metadata"] = metadata.updated(kept | base, current.metadata)
+            plain["metadata"] = metadata.updated(_kept_metadata(served, current, plain), current.metadata)
         served.keep_status(plain, current.plain)
     else:
         served.drop(plain)
         served.keep(plain, current.plain)
     return plain
+
+
+def _kept_metadata(served: Strategy, current: Stored, plain: Plain) -> Plain:
+    """The metadata of a kind whose status is written alone; of most of them generateName is not kept."""
+    if "metadata.generateName" in served.kept_by_status:
+        return dict(current.metadata)
+    base = {name: value for name, value in plain["metadata"].items() if name == "generateName"}
+    return {name: value for name, value in current.metadata.items() if name != "generateName"} | base
 
 
 def _with_status(plain: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:

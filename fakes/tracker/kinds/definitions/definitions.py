@@ -235,7 +235,7 @@ def custom_kind(resource: Resource[Unstructured], *, schema: CustomSchema | None
         blind_updates=False,
         needs_known_finalizers=False,
         generation=True,
-        kept_by_status=("metadata",),
+        kept_by_status=("metadata", "metadata.generateName"),
         removed=_custom_removed,
         **more,
     )
