@@ -169,7 +169,7 @@ def _release(core: Core, name: str) -> None:
     if definition is None or CLEANUP_FINALIZER not in definition.metadata.get("finalizers", ()):
         return
     identity = _identity_of(definition.plain)
-    kind = core.registry.find_stored(identity)
+    kind = _as_stored(core.registry, identity)
     progress = ("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
     status = with_condition(definition.plain["status"], TERMINATING, progress)
     if status != definition.plain["status"]:
@@ -182,6 +182,15 @@ def _release(core: Core, name: str) -> None:
     definition = core.find(strategy, definition.key)  # gone with the last of its objects, if there were any
     if definition is not None and not (kind is not None and kind.custom and core.store.collection(identity)):
         _let_go(core, strategy, definition, kind)
+
+
+def _as_stored(registry: Registry, identity: Identity) -> Strategy | None:
+    """Return a kind at the version as which its objects are stored, if that is served: then nobody converts them."""
+    kind = registry.find_stored(identity)
+    if kind is None or kind.forms is None:
+        return kind
+    versions = {one.resource.version: one for one in registry.custom() if one.resource.identity == identity}
+    return versions.get(kind.forms.stored_as, kind)
 
 
 def _let_go(core: Core, strategy: Strategy, definition: Stored, kind: Strategy | None) -> None:

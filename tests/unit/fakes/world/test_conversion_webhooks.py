@@ -9,7 +9,7 @@ import pytest
 
 from ctrlkit import clock
 from ctrlkit.cache import Informer
-from ctrlkit.errors import ApiError
+from ctrlkit.errors import ApiError, NotFound
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import MergePatch, OnConflict, custom_resource
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, RESOURCE_QUOTAS
@@ -165,3 +165,21 @@ async def test_a_definition_that_changes_its_storage_keeps_what_is_stored_until_
     )
     assert (await client.get(V2, "default/m"))["spec"]["size"] == 3
     assert (await client.get(V1, "default/m"))["spec"]["size"] == "3"
+
+
+@pytest.mark.parametrize("stored", ["v1", "v2"])
+async def test_a_definition_goes_with_its_objects_though_nobody_converts_any_more(world: World, stored: str) -> None:
+    """They are deleted as they are stored; one that a finalizer holds is marked."""
+    client = (await converting(world, stored)).client
+    held = machine(4, "held")
+    held["metadata"]["finalizers"] = ["a.example/b"]
+    await client.create(V2, held)
+    await client.create(V1, machine("3"))
+    with world.webhooks.unreachable("demo/converter:443/convert"):
+        await client.delete(CUSTOM_RESOURCE_DEFINITIONS, "machines.demo.example")
+        await world.settle()
+    (left,) = await client.list(V2, namespace="default")
+    assert (left.key.name, left.metadata.deleting) == ("held", True)
+    await client.patch(V1, "default/held", MergePatch({"metadata": {"finalizers": None}}))
+    with pytest.raises(NotFound):
+        await client.get(CUSTOM_RESOURCE_DEFINITIONS, "machines.demo.example")
