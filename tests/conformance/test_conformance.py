@@ -29,11 +29,13 @@ NAMES = (
     "crd_versions",
     "crud",
     "deletion",
+    "deletion_deep",
     "deployments",
     "discovery",
     "discovery_deep",
     "list",
     "list_deep",
+    "namespace_deletion",
     "ours_bitcoin_limits",
     "ours_cel",
     "ours_custom_columns",
@@ -51,6 +53,7 @@ NAMES = (
     "patch",
     "patch_deep",
     "pods",
+    "policies",
     "protobuf",
     "replicasets",
     "services",
@@ -98,3 +101,11 @@ def test_every_expected_difference_is_a_step_and_stands_in_the_docs() -> None:
     for one in EXPECTED:
         assert one["step"] in {step["name"] for step in read_scenario(one["scenario"])["steps"]}
         assert f"| {one['scenario']} / {one['step']} |" in docs
+
+
+def test_the_docs_say_how_many_requests_are_replayed_and_answered_the_same() -> None:
+    total = sum(len(read_scenario(name)["steps"]) for name in (*NAMES, *LONG))
+    different = sum(len(expected(name, with_node=False)) for name in (*NAMES, *LONG))
+    docs = (HERE.parents[1] / "docs" / "deviations.md").read_text()
+    assert f"The {total:,} requests" in docs
+    assert f"answers {total - different:,} of them the same" in docs

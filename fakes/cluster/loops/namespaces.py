@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ctrlkit import clock
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
-from ctrlkit.errors import NotFound
+from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, namespaced, wake_on_change
+from ctrlkit.fakes.cluster.loops.namespace_plan import Remains, conditions
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Record, Unstructured
 from ctrlkit.model.kinds import EVENTS, NAMESPACES
@@ -36,7 +38,9 @@ class Namespaces:
         finalizers = namespace.at("spec.finalizers") or []
         if FINALIZER not in finalizers:
             return DONE
-        if await self._empty(request.key.name):
+        remains = await self._empty(request.key.name)
+        if remains.kinds:
+            await self._tell(namespace, remains)
             return RequeueAfter(_LOOK_AGAIN_S)  # each end of an object brings us here earlier
         namespace["spec"] = namespace["spec"] | {"finalizers": [name for name in finalizers if name != FINALIZER]}
         with suppress(NotFound):
@@ -49,16 +53,25 @@ class Namespaces:
         namespace = self.namespaces.find_record(key) if record.key.namespace else None
         return [key] if namespace is not None and namespace.meta.deleting else []
 
-    async def _empty(self, name: str) -> int:
-        """Delete all objects in a namespace; returns how many are left."""
-        left = 0
+    async def _tell(self, namespace: Unstructured, remains: Remains) -> None:
+        """Write into the status what is left."""
+        status = namespace.get("status") or {}
+        now = conditions(status.get("conditions") or (), remains, clock.now())
+        if now != status.get("conditions"):
+            with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
+                await self.client.update_status(NAMESPACES, {**namespace, "status": {**status, "conditions": now}})
+
+    async def _empty(self, name: str) -> Remains:
+        """Delete all objects in a namespace; returns what is left."""
+        remains = Remains()
         kinds = [*namespaced(self.kinds.resources), EVENTS]
         for resource in (kind.metadata_only() for kind in kinds):
             with suppress(NotFound):  # a kind whose definition has gone has no objects
                 if await self.client.list(resource, namespace=name):
                     await self.client.delete_collection(resource, namespace=name)
-                    left += len(await self.client.list(resource, namespace=name))
-        return left
+                    left = await self.client.list(resource, namespace=name)
+                    remains.add(resource, (one.metadata for one in left))
+        return remains
 
 
 def add_namespaces(manager: Manager, kinds: WatchedKinds) -> None:
