@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ctrlkit.fakes.tracker.kinds import conditions as status_conditions
 from ctrlkit.fakes.tracker.kinds.admission_rules import (
     FAILURES,
     MATCHES,
@@ -326,6 +327,21 @@ def _mutating_binding_causes(binding: Object, old: Object | None) -> Iterator[Ca
         yield from _mutated_causes(spec["matchResources"], "spec.matchResources")
 
 
+# ---- status ----------------------------------------------------------------------------------------------------------
+
+
+def _status_causes(policy: Object, _old: object) -> Iterator[Cause]:
+    """Yield what is wrong with a status; that a `fieldRef` is a path is not looked at."""
+    status = section(policy, "status")
+    for index, warning in enumerate(section(status, "typeChecking").get("expressionWarnings") or ()):
+        path = f"status.typeChecking.expressionWarnings[{index}]"
+        if not warning.get("warning"):
+            yield Cause.required(f"{path}.warning")
+        if not (warning.get("fieldRef") or "").strip():
+            yield Cause.required(f"{path}.fieldRef")
+    yield from status_conditions.condition_causes(status.get("conditions") or (), "status.conditions")
+
+
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
@@ -356,7 +372,7 @@ VALIDATING_POLICIES = Strategy(
     generation=True,
     defaults=_fill_in_policy,
     validate=_validating_causes,
-    validate_status=lambda *_: (),
+    validate_status=_status_causes,
     cells=_policy_cells("validations"),
 )
 MUTATING_POLICIES = Strategy(

@@ -1,32 +1,94 @@
-"""Dynamic resource allocation: DeviceClasses, ResourceClaims and their templates, ResourceSlices."""
+"""Dynamic resource allocation: DeviceClasses, ResourceClaims and their templates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ctrlkit import clock
-from ctrlkit.fakes.tracker import exchanges
+from ctrlkit.fakes.tracker.kinds.metadata import annotation_causes, label_causes, new_causes
 from ctrlkit.fakes.tracker.kinds.storage.volume_sources import driver_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
-from ctrlkit.fakes.tracker.refusals import Cause, json_text
+from ctrlkit.fakes.tracker.refusals import Cause, invalid, json_text
 from ctrlkit.fakes.tracker.schema import formats
-from ctrlkit.model import value_at
+from ctrlkit.model import ObjectKey
+from ctrlkit.model.kinds import NAMESPACES
 
+if TYPE_CHECKING:
+    from ctrlkit.fakes.tracker.core import Core
+    from ctrlkit.model import Action
+
+_ADMIN_LABEL = "resource.kubernetes.io/admin-access"
 _MODES = ("All", "ExactCount")
 _MANY, _FEW = 32, 8
-_DEVICES_MAX = 128
-_POOL_MAX = 253
+_PARTS_MAX = 2
+_IDENTIFIER_MAX = 32
+_PARAMETERS_BYTES_MAX = _EXPRESSION_BYTES_MAX = 10 * 1024
+_OPERATORS = ("Equal", "Exists")
+EFFECTS = ("NoExecute", "NoSchedule", "None")
 _ONE_REQUEST = "exactly one of `exactly` or `firstAvailable` is required"
-_ONE_PLACE = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
 
 
-def _config_causes(configs: Sequence[Object], path: str) -> Iterator[Cause]:
-    for index, config in enumerate(configs):
-        if config.get("opaque") is None:
-            yield Cause.required(f"{path}[{index}].opaque")
+def list_causes(
+    items: Sequence[Any],
+    most: int,
+    path: str,
+    check: Callable[[Any, str], Iterable[Cause]],
+    key: Callable[[Any], str] | None = None,
+) -> Iterator[Cause]:
+    """Yield what is wrong with a list: that it is too long, or else its items, and those whose key comes twice."""
+    if len(items) > most:
+        yield Cause.too_many(path, len(items), most)
+        return
+    for index, item in enumerate(items):
+        yield from check(item, f"{path}[{index}]")
+    seen: set[str] = set()
+    for index, name in enumerate(map(key, items) if key is not None else ()):
+        if name in seen:
+            yield Cause.duplicate(f"{path}[{index}]", name)
+        seen.add(name)
+
+
+def named(item: Object) -> str:
+    return str(item["name"])
+
+
+def _config_causes(config: Object, path: str) -> Iterator[Cause]:
+    opaque = config.get("opaque")
+    if opaque is None:
+        yield Cause.required(f"{path}.opaque")
+        return
+    yield from driver_causes(opaque["driver"], f"{path}.opaque.driver")
+    parameters, path = opaque.get("parameters"), f"{path}.opaque.parameters"
+    if parameters is None:
+        yield Cause.required(path)
+    elif len(json_text(parameters).encode()) > _PARAMETERS_BYTES_MAX:
+        yield Cause.too_long(path, _PARAMETERS_BYTES_MAX)
+    elif not isinstance(parameters, Mapping):
+        yield Cause.wrong(path, "<value omitted>", "must be a valid JSON object")
+
+
+def qualified_causes(name: str, path: str) -> Iterator[Cause]:
+    """Check the name of an attribute or capacity, which may have a domain."""
+    domain, slash, rest = name.partition("/")
+    if "/" in rest:  # a server does not look at these
+        return
+    if slash and not domain:
+        yield Cause.wrong(path, "", "the domain must not be empty")
+    elif slash:
+        yield from driver_causes(domain, path)
+    own = rest if slash else name
+    if slash and not own:
+        yield Cause.wrong(path, "", "the name must not be empty")
+        return
+    if len(own) > _IDENTIFIER_MAX:
+        yield Cause.too_long(path, _IDENTIFIER_MAX)
+    yield from Cause.all_wrong(path, own, formats.identifier(own))
+
+
+def key_causes(key: str, path: str) -> list[Cause]:
+    return Cause.all_wrong(path, key, formats.label_key(key))
 
 
 def _fill_in_devices(devices: Plain | None) -> None:
@@ -45,25 +107,41 @@ def _fill_in_devices(devices: Plain | None) -> None:
 
 def _device_causes(devices: Object, path: str) -> Iterator[Cause]:
     requests = devices.get("requests") or ()
-    if len(requests) > _MANY:
-        yield Cause.too_many(f"{path}.requests", len(requests), _MANY)
-    names: set[str] = set()
-    for index, request in enumerate(requests):
-        here = f"{path}.requests[{index}]"
-        yield from _request_causes(request, here)
-        if request["name"] in names:
-            yield Cause.duplicate(here, request["name"])
-        names.add(request["name"])
-    known = names | {
+    known = {request["name"] for request in requests} | {
         f"{request['name']}/{one['name']}" for request in requests for one in request.get("firstAvailable") or ()
     }
-    for name in ("constraints", "config"):
-        for index, one in enumerate(devices.get(name) or ()):
-            for place, wanted in enumerate(one.get("requests") or ()):
-                if wanted not in known:
-                    text = "must be the name of a request in the claim or the name of a request and a subrequest "
-                    yield Cause.wrong(f"{path}.{name}[{index}].requests[{place}]", wanted, text + "separated by '/'")
-    yield from _config_causes(devices.get("config") or (), f"{path}.config")
+
+    def reference(name: str, here: str) -> Iterator[Cause]:
+        parts = name.split("/")
+        for part in parts if len(parts) <= _PARTS_MAX else ():
+            yield from Cause.all_wrong(here, part, formats.dns_label(part))
+        if name not in known or len(parts) > _PARTS_MAX:
+            text = "must be the name of a request in the claim or the name of a request and a subrequest "
+            yield Cause.wrong(here, name, text + "separated by '/'")
+
+    def constraint(one: Object, here: str) -> Iterator[Cause]:
+        yield from list_causes(one.get("requests") or (), _MANY, f"{here}.requests", reference, str)
+        yield from _constraint_causes(one, here)
+
+    def config(one: Object, here: str) -> Iterator[Cause]:
+        yield from list_causes(one.get("requests") or (), _MANY, f"{here}.requests", reference, str)
+        yield from _config_causes(one, here)
+
+    yield from list_causes(requests, _MANY, f"{path}.requests", _request_causes, named)
+    yield from list_causes(devices.get("constraints") or (), _MANY, f"{path}.constraints", constraint)
+    yield from list_causes(devices.get("config") or (), _MANY, f"{path}.config", config)
+
+
+def _constraint_causes(one: Object, path: str) -> Iterator[Cause]:
+    name = next((name for name in ("matchAttribute", "distinctAttribute") if one.get(name) is not None), None)
+    if name is None:
+        text = 'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'
+        yield Cause.required(path, text)
+        return
+    yield from qualified_causes(one[name], f"{path}.{name}")
+    if "/" not in one[name]:
+        text = "a fully qualified name must be a domain and a name separated by a slash"
+        yield Cause.wrong(f"{path}.{name}", one[name], text)
 
 
 def _request_causes(request: Object, path: str) -> Iterator[Cause]:
@@ -75,13 +153,13 @@ def _request_causes(request: Object, path: str) -> Iterator[Cause]:
         yield Cause.wrong(path, None, f"{_ONE_REQUEST}, but multiple fields are set")
     elif exactly is not None:
         yield from _exact_causes(exactly, f"{path}.exactly")
-    elif len(first) > _FEW:
-        yield Cause.too_many(f"{path}.firstAvailable", len(first), _FEW)
     else:
-        for index, one in enumerate(first):
-            here = f"{path}.firstAvailable[{index}]"
-            yield from Cause.all_wrong(f"{here}.name", one["name"], formats.dns_label(one["name"]))
-            yield from _exact_causes(one, here)
+        yield from list_causes(first, _FEW, f"{path}.firstAvailable", _subrequest_causes, named)
+
+
+def _subrequest_causes(one: Object, path: str) -> Iterator[Cause]:
+    yield from Cause.all_wrong(f"{path}.name", one["name"], formats.dns_label(one["name"]))
+    yield from _exact_causes(one, path)
 
 
 def _exact_causes(one: Object, path: str) -> Iterator[Cause]:
@@ -90,27 +168,61 @@ def _exact_causes(one: Object, path: str) -> Iterator[Cause]:
         yield from Cause.all_wrong(f"{path}.deviceClassName", name, formats.subdomain(name))
     else:
         yield Cause.required(f"{path}.deviceClassName")
-    yield from _selector_causes(one.get("selectors") or (), f"{path}.selectors")
+    yield from list_causes(one.get("selectors") or (), _MANY, f"{path}.selectors", _selector_causes)
     if mode not in _MODES:
         yield Cause.unsupported(f"{path}.allocationMode", mode, _MODES)
     elif mode == "All" and count:
         yield Cause.wrong(f"{path}.count", count, "must not be specified when allocationMode is 'All'")
     elif mode == "ExactCount" and count <= 0:
         yield Cause.wrong(f"{path}.count", count, "must be greater than zero")
+    for index, toleration in enumerate(one.get("tolerations") or ()):
+        yield from _toleration_causes(toleration, f"{path}.tolerations[{index}]")
 
 
-def _selector_causes(selectors: Sequence[Object], path: str) -> Iterator[Cause]:
-    """Check that selectors have an expression; what it says is not compiled here."""
-    if len(selectors) > _MANY:
-        yield Cause.too_many(path, len(selectors), _MANY)
-    for index, selector in enumerate(selectors):
-        if selector.get("cel") is None:
-            yield Cause.required(f"{path}[{index}].cel")
+def _toleration_causes(one: Object, path: str) -> Iterator[Cause]:
+    key, operator, value, effect = (one.get(name) or "" for name in ("key", "operator", "value", "effect"))
+    if key:
+        yield from key_causes(key, f"{path}.key")
+    if operator not in _OPERATORS:
+        yield Cause.unsupported(f"{path}.operator", operator, _OPERATORS)
+    elif operator == "Equal":
+        yield from Cause.all_wrong(f"{path}.value", value, formats.label_value(value))
+    elif value:
+        yield Cause.wrong(f"{path}.value", value, "must be empty for operator `Exists`")
+    if effect and effect not in EFFECTS:
+        yield Cause.unsupported(f"{path}.effect", effect, EFFECTS)
+
+
+def _selector_causes(selector: Object, path: str) -> Iterator[Cause]:
+    """Check that a selector has an expression; what it says is not compiled here."""
+    if selector.get("cel") is None:
+        yield Cause.required(f"{path}.cel")
+    elif len(selector["cel"]["expression"].encode()) > _EXPRESSION_BYTES_MAX:
+        yield Cause.too_long(f"{path}.cel.expression", _EXPRESSION_BYTES_MAX)
 
 
 def _changed(plain: Object, old: Object) -> Iterator[Cause]:
     if plain["spec"] != old["spec"]:
         yield Cause.invalid("spec", json_text(plain["spec"]), "field is immutable")
+
+
+def _checked_for_admin(requests: Callable[[Object], Sequence[Object]]) -> Callable[..., Plain]:
+    """Return what refuses new objects whose requests need a namespace that allows access for administrators."""
+
+    def prepare(core: Core, served: Strategy, plain: Plain, action: Action) -> Plain:
+        asked = (section(one, "exactly").get("adminAccess") for one in requests(plain["spec"]))
+        index = next((index for index, is_asked in enumerate(asked) if is_asked), None)
+        if index is None or "resourceVersion" in plain["metadata"]:  # the spec of an old one cannot change
+            return plain
+        namespace = core.store.collection(NAMESPACES.identity).find(ObjectKey("", action.namespace))
+        if namespace is not None and (namespace.metadata.get("labels") or {}).get(_ADMIN_LABEL) == "true":
+            return plain
+        text = f"admin access to devices requires the `{_ADMIN_LABEL}: true` label on the containing namespace"
+        found = Cause.forbidden(f"spec.devices.requests[{index}].adminAccess", text)
+        others = (*new_causes(served, plain["metadata"]), *served.validate(plain, None))
+        raise invalid(served.refused_as, plain["metadata"]["name"], found, *others)
+
+    return prepare
 
 
 # ---- ResourceClaim --------------------------------------------------------------------------------------------------
@@ -147,6 +259,7 @@ def _claim_cells(claim: Object, now: datetime) -> list[Any]:
 RESOURCE_CLAIMS = Strategy(
     kept_by_status=("metadata",),
     defaults=_fill_in_claim,
+    prepare=_checked_for_admin(lambda spec: section(spec, "devices").get("requests") or ()),
     validate=_claim_causes,
     validate_status=lambda *_: (),
     cells=_claim_cells,
@@ -164,7 +277,12 @@ def _fill_in_template(template: Plain) -> None:
 def _template_causes(template: Object, old: Object | None) -> Iterator[Cause]:
     if old is not None:
         yield from _changed(template, old)
-        return
+    meta = section(template["spec"], "metadata")
+    yield from annotation_causes(meta.get("annotations"), "spec.metadata.annotations")
+    yield from label_causes(meta.get("labels"), "spec.metadata.labels")
+    for name in meta:
+        if name not in ("annotations", "labels"):
+            yield Cause.forbidden(f"spec.metadata.{'UID' if name == 'uid' else name}", "cannot be set")
     yield from _device_causes(section(section(template["spec"], "spec"), "devices"), "spec.spec.devices")
 
 
@@ -173,7 +291,11 @@ def _plain_cells(plain: Object, now: datetime) -> list[Any]:
 
 
 RESOURCE_CLAIM_TEMPLATES = Strategy(
-    defaults=_fill_in_template, validate=_template_causes, cells=_plain_cells, deleted_is_shown=True
+    defaults=_fill_in_template,
+    prepare=_checked_for_admin(lambda spec: section(section(spec, "spec"), "devices").get("requests") or ()),
+    validate=_template_causes,
+    cells=_plain_cells,
+    deleted_is_shown=True,
 )
 
 
@@ -182,8 +304,8 @@ RESOURCE_CLAIM_TEMPLATES = Strategy(
 
 def _class_causes(device_class: Object, _old: object) -> Iterator[Cause]:
     spec = section(device_class, "spec")
-    yield from _selector_causes(spec.get("selectors") or (), "spec.selectors")
-    yield from _config_causes(spec.get("config") or (), "spec.config")
+    yield from list_causes(spec.get("selectors") or (), _MANY, "spec.selectors", _selector_causes)
+    yield from list_causes(spec.get("config") or (), _MANY, "spec.config", _config_causes)
     name = spec.get("extendedResourceName")
     if name is not None and ("/" not in name or formats.label_key(name)):
         text = "must be a valid extended resource name"
@@ -192,85 +314,4 @@ def _class_causes(device_class: Object, _old: object) -> Iterator[Cause]:
 
 DEVICE_CLASSES = Strategy(
     checks_base=False, generation=True, validate=_class_causes, cells=_plain_cells, deleted_is_shown=True
-)
-
-
-# ---- ResourceSlice --------------------------------------------------------------------------------------------------
-
-
-def _fill_in_slice(resource_slice: Plain) -> None:
-    for device in resource_slice["spec"].get("devices") or ():
-        for taint in device.get("taints") or ():
-            if taint.get("timeAdded") is None:
-                taint["timeAdded"] = clock.timestamp(exchanges.now())
-
-
-def _slice_causes(resource_slice: Object, old: Object | None) -> Iterator[Cause]:
-    spec = resource_slice["spec"]
-    yield from driver_causes(spec["driver"], "spec.driver")
-    yield from _pool_causes(spec["pool"], "spec.pool")
-    places = [spec.get("nodeName") is not None, spec.get("nodeSelector") is not None]
-    places += [bool(spec.get("allNodes")), bool(spec.get("perDeviceNodeSelection"))]
-    if spec.get("nodeName") is not None:
-        yield from Cause.all_wrong("spec.nodeName", spec["nodeName"], formats.subdomain(spec["nodeName"]))
-    if not any(places):
-        yield Cause.required("spec", _ONE_PLACE)
-    devices = spec.get("devices") or ()
-    if len(devices) > _DEVICES_MAX:
-        yield Cause.too_many("spec.devices", len(devices), _DEVICES_MAX)
-    names: set[str] = set()
-    for index, device in enumerate(devices):
-        path = f"spec.devices[{index}]"
-        yield from Cause.all_wrong(f"{path}.name", device["name"], formats.dns_label(device["name"]))
-        if device["name"] in names:
-            yield Cause.duplicate(path, device["name"])
-        names.add(device["name"])
-    if old is not None:
-        before = old["spec"]
-        yield from Cause.changed("spec.pool.name", spec["pool"]["name"], before["pool"]["name"])
-        for name in ("driver", "nodeName"):
-            yield from Cause.changed(f"spec.{name}", spec.get(name), before.get(name))
-
-
-def _pool_causes(pool: Object, path: str) -> Iterator[Cause]:
-    name, count, generation = pool["name"], pool["resourceSliceCount"], pool["generation"]
-    if not name:
-        yield Cause.required(f"{path}.name")
-    else:
-        if len(name) > _POOL_MAX:
-            yield Cause.too_long(f"{path}.name", _POOL_MAX)
-        for part in name.split("/"):
-            yield from Cause.all_wrong(f"{path}.name", part, formats.subdomain(part))
-    if count <= 0:
-        yield Cause.wrong(f"{path}.resourceSliceCount", count, "must be greater than zero")
-    if generation < 0:
-        yield Cause.wrong(f"{path}.generation", generation, "must be greater than or equal to zero")
-
-
-def _slice_cells(resource_slice: Object, now: datetime) -> list[Any]:
-    spec = section(resource_slice, "spec")
-    node = spec.get("nodeName")
-    if node is None:
-        node = "<all>" if spec.get("allNodes") else "<some>" if spec.get("nodeSelector") is not None else ""
-    return [
-        name_of(resource_slice),
-        node,
-        spec.get("driver", ""),
-        section(spec, "pool").get("name", ""),
-        age_of(resource_slice, now),
-    ]
-
-
-def _selected(resource_slice: Object, path: str) -> Any:
-    return value_at(resource_slice, path) or ""
-
-
-RESOURCE_SLICES = Strategy(
-    generation=True,
-    selectable_fields=("spec.driver", "spec.nodeName"),
-    selected_value=_selected,
-    defaults=_fill_in_slice,
-    validate=_slice_causes,
-    cells=_slice_cells,
-    deleted_is_shown=True,
 )

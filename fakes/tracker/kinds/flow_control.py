@@ -20,6 +20,17 @@ _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "proxy
 _RULES_TEXT = "at least one of resourceRules and nonResourceRules has to be non-empty"
 
 
+def _status_causes(plain: Object, _old: object) -> Iterator[Cause]:
+    kinds: set[str] = set()
+    for index, condition in enumerate(section(plain, "status").get("conditions") or ()):
+        kind, path = condition.get("type") or "", f"status.conditions[{index}].type"
+        if kind in kinds:
+            yield Cause.duplicate(path, kind)
+        kinds.add(kind)
+        if not kind:
+            yield Cause.required(path)
+
+
 # ---- FlowSchema -----------------------------------------------------------------------------------------------------
 
 
@@ -162,7 +173,7 @@ FLOW_SCHEMAS = Strategy(
     generation=True,
     defaults=_fill_in_schema,
     validate=_schema_causes,
-    validate_status=lambda *_: (),
+    validate_status=_status_causes,
     cells=_schema_cells,
 )
 
@@ -195,15 +206,20 @@ def _level_causes(level: Object, old: Object | None) -> Iterator[Cause]:
     kind, exempt, limited = spec["type"], spec.get("exempt"), spec.get("limited")
     name = name_of(level)
     if (name == "exempt") != (kind == "Exempt"):
-        yield Cause.wrong("spec.type", kind, "type must be 'Exempt' if and only if name is 'exempt'")
+        yield Cause.wrong("spec.type", kind, "must be 'Exempt' if and only if `name` is 'exempt'")
     if not kind:
         yield Cause.required("spec.type")
     elif kind not in _TYPES:
         yield Cause.unsupported("spec.type", kind, _TYPES)
-    if kind not in _TYPES:
-        return
+    else:
+        yield from _share_of_type_causes(kind, exempt, limited)
+
+
+def _share_of_type_causes(kind: str, exempt: Object | None, limited: Object | None) -> Iterator[Cause]:
     if kind == "Exempt" and limited is not None:
         yield Cause.forbidden("spec.limited", "must be nil if the type is not Limited")
+    if kind == "Exempt" and exempt:
+        yield from _share_causes(exempt, "spec.exempt")
     if kind == "Limited" and exempt is not None:
         yield Cause.forbidden("spec.exempt", "must be nil if the type is Limited")
     if kind == "Limited" and limited is None:
@@ -212,17 +228,17 @@ def _level_causes(level: Object, old: Object | None) -> Iterator[Cause]:
         yield from _limit_causes(limited, "spec.limited")
 
 
-def _limit_causes(limited: Object, path: str) -> Iterator[Cause]:
-    shares, percent, borrowing = (
-        limited["nominalConcurrencyShares"],
-        limited["lendablePercent"],
-        limited.get("borrowingLimitPercent"),
-    )
+def _share_causes(one: Object, path: str) -> Iterator[Cause]:
+    shares, percent = one["nominalConcurrencyShares"], one["lendablePercent"]
     if shares < 0:
-        text = "must be a non-negative integer"
-        yield Cause.wrong(f"{path}.nominalConcurrencyShares", shares, text)
+        yield Cause.wrong(f"{path}.nominalConcurrencyShares", shares, "must be a non-negative integer")
     if not 0 <= percent <= 100:
         yield Cause.wrong(f"{path}.lendablePercent", percent, "must be between 0 and 100, inclusive")
+
+
+def _limit_causes(limited: Object, path: str) -> Iterator[Cause]:
+    yield from _share_causes(limited, path)
+    borrowing = limited.get("borrowingLimitPercent")
     if borrowing is not None and borrowing < 0:
         text = "if specified, must be a non-negative integer"
         yield Cause.wrong(f"{path}.borrowingLimitPercent", borrowing, text)
@@ -235,6 +251,8 @@ def _limit_causes(limited: Object, path: str) -> Iterator[Cause]:
         yield Cause.required(f"{here}.queuing", text)
     elif kind == "Queue" and queuing is not None:
         yield from _queue_causes(queuing, f"{here}.queuing")
+    elif not kind:
+        yield Cause.required(f"{here}.type")
     elif kind not in _RESPONSES:
         yield Cause.unsupported(f"{here}.type", kind, _RESPONSES)
 
@@ -269,6 +287,6 @@ PRIORITY_LEVELS = Strategy(
     generation=True,
     defaults=_fill_in_level,
     validate=_level_causes,
-    validate_status=lambda *_: (),
+    validate_status=_status_causes,
     cells=_level_cells,
 )

@@ -128,6 +128,14 @@ def new_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
     return [*found, *metadata_causes(metadata), *_finalizer_causes(strategy, metadata), *_generation_causes(metadata)]
 
 
+def late_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
+    """Return a cause for each rule that a server looks at only if a new object breaks none of its kind's."""
+    if not strategy.checks_metadata:
+        return new_causes(strategy, metadata)
+    base = metadata.get("generateName") or ""
+    return Cause.all_wrong("metadata.generateName", base, formats.segment_start(base))
+
+
 def update_causes(strategy: Strategy, metadata: Plain, current: Plain, subresource: str = "") -> list[Cause]:
     """Return a cause for each rule that a change of metadata breaks, as often as a server reports it."""
     checks = _STATUS_CHECKS if subresource else _CHECKS
@@ -182,6 +190,8 @@ _CHECKS: Mapping[str, _Checks] = {
 }
 _STATUS_CHECKS: Mapping[str, _Checks] = {
     **dict.fromkeys(("PodDisruptionBudget", "CronJob"), _Checks(0, 0)),
+    "ValidatingAdmissionPolicy": _Checks(0, 0, knows_finalizers=False),
+    "APIService": _Checks(0, 1, knows_finalizers=False),
     "CertificateSigningRequest": _Checks(1, 1),
 }
 
@@ -195,7 +205,7 @@ def _generation_causes(metadata: Plain) -> list[Cause]:
 def _base_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
     base = metadata.get("generateName") or ""
     if not strategy.checks_base:
-        return Cause.all_wrong("metadata.generateName", base, formats.segment_start(base))
+        return []
     whole = f"{base[:-1]}a" if base.endswith("-") and len(base) > 1 else base  # a dash may end it
     return Cause.all_wrong("metadata.generateName", base, strategy.name_rule(whole)) if base else []
 

@@ -39,7 +39,7 @@ _STRATEGIES: Mapping[tuple[str, str], str] = {
     ("resource.k8s.io", "deviceclasses"): "devices:DEVICE_CLASSES",
     ("resource.k8s.io", "resourceclaims"): "devices:RESOURCE_CLAIMS",
     ("resource.k8s.io", "resourceclaimtemplates"): "devices:RESOURCE_CLAIM_TEMPLATES",
-    ("resource.k8s.io", "resourceslices"): "devices:RESOURCE_SLICES",
+    ("resource.k8s.io", "resourceslices"): "device_slices:RESOURCE_SLICES",
     ("", "persistentvolumes"): "storage.volumes:PERSISTENT_VOLUMES",
     ("storage.k8s.io", "csidrivers"): "storage.drivers:CSI_DRIVERS",
     ("storage.k8s.io", "csinodes"): "storage.drivers:CSI_NODES",

@@ -50,10 +50,11 @@ def matched_kind(core: Core, constraints: Object, attributes: Attributes) -> Str
     policy = constraints.get("matchPolicy") or "Equivalent"
     if _named(core, constraints.get("excludeResourceRules") or (), policy, attributes) is not None:
         return None
-    if "rules" not in constraints and not constraints.get("resourceRules"):
+    is_webhook = "rules" in constraints or "clientConfig" in constraints
+    rules = constraints.get("rules" if is_webhook else "resourceRules") or ()
+    if not rules and not is_webhook:
         return attributes.served  # a binding without rules is for all that its policy is for
-    rules = constraints["rules"] if "rules" in constraints else constraints["resourceRules"]
-    return _named(core, rules or (), policy, attributes)
+    return _named(core, rules, policy, attributes)
 
 
 def _named(core: Core, rules: Iterable[Object], policy: str, attributes: Attributes) -> Strategy | None:

@@ -56,6 +56,12 @@ _WILDCARD_TEXT = (
     "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character "
     f"(e.g. '*.example.com', regex used for validation is '{_WILDCARD}')"
 )
+_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
+_IDENTIFIER_TEXT = (
+    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric "
+    "characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is "
+    f"'{_IDENTIFIER}')"
+)
 _URL_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 _CONFIG_KEY_TEXT = (
@@ -184,6 +190,11 @@ def variable_name(text: str) -> Complaints:
     if not text:
         return ("environment variable name must be non-empty",)
     return ("a valid environment variable name must consist only of printable ASCII characters other than '='",)
+
+
+def identifier(text: str) -> Complaints:
+    """An identifier as the C language has it."""
+    return () if re.fullmatch(_IDENTIFIER, text) else (_IDENTIFIER_TEXT,)
 
 
 def config_key(text: str) -> Complaints:

@@ -86,8 +86,7 @@ def make(
         *(metadata.new_causes(served, plain["metadata"]) if served.checks_metadata else ()),
         *served.validate(plain, None),
     ]
-    if not causes and not served.checks_metadata:
-        causes = metadata.new_causes(served, plain["metadata"])
+    causes = causes or metadata.late_causes(served, plain["metadata"])
     if causes:
         raise invalid(served.refused_as, name, *causes)
     for text in served.warn(plain, None):

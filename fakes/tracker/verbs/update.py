@@ -208,12 +208,16 @@ def _restored(served: Strategy, subresource: str, current: Stored, plain: Plain)
     return plain
 
 
+_SENT_WITH_STATUS = ("generateName", "deletionGracePeriodSeconds")
+"""Fields of the metadata that a server takes from a write of the status, where it keeps the others."""
+
+
 def _kept_metadata(served: Strategy, current: Stored, plain: Plain) -> Plain:
-    """The metadata of a kind whose status is written alone; of most of them generateName is not kept."""
+    """The metadata of a kind whose status is written alone; of most of them two fields are not kept."""
     if "metadata.generateName" in served.kept_by_status:
         return dict(current.metadata)
-    base = {name: value for name, value in plain["metadata"].items() if name == "generateName"}
-    return {name: value for name, value in current.metadata.items() if name != "generateName"} | base
+    kept = {name: value for name, value in current.metadata.items() if name not in _SENT_WITH_STATUS}
+    return kept | {name: value for name, value in plain["metadata"].items() if name in _SENT_WITH_STATUS}
 
 
 def _with_status(plain: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:

@@ -161,3 +161,71 @@ def test_webhooks_and_claims_for_devices_have_defaults() -> None:
     exactly = claim.at("spec.devices.requests")[0]["exactly"]
     assert (exactly["allocationMode"], exactly["count"]) == ("ExactCount", 1)
     assert not tracker.list(PODS)
+
+
+_DEVICES = "resource.k8s.io/v1"
+_POOL = {"name": "p", "generation": 1, "resourceSliceCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "text"),
+    [
+        ("DeviceClass", {"config": [{"opaque": {"driver": "", "parameters": {"a": 1}}}]}, "opaque.driver: Required"),
+        ("DeviceClass", {"config": [{"opaque": {"driver": "d", "parameters": 7}}]}, "must be a valid JSON object"),
+        ("ResourceClaim", {"devices": {"constraints": [{}]}}, 'exactly one of "matchAttribute" or "distinctAttribute"'),
+        ("ResourceClaim", {"devices": {"constraints": [{"matchAttribute": "a"}]}}, "a domain and a name separated by"),
+        ("ResourceClaimTemplate", {"spec": {}, "metadata": {"name": "n"}}, "spec.metadata.name: Forbidden: cannot be"),
+        ("ResourceSlice", {"allNodes": True}, "is required, but multiple fields are set"),
+        ("ResourceSlice", {"devices": [{"name": "x", "taints": [{"key": "a", "effect": ""}]}]}, "effect: Required"),
+        (
+            "ResourceSlice",
+            {"devices": [{"name": "x", "attributes": {"a/b": {}}}]},
+            "exactly one value must be specified",
+        ),
+        ("ResourceSlice", {"devices": [{"name": "x", "bindingConditions": ["a"]}]}, "are required to use binding"),
+    ],
+)
+def test_what_devices_cannot_be_is_refused_in_a_servers_words(kind: str, spec: Plain, text: str) -> None:
+    base = {"driver": "d.example.com", "nodeName": "n", "pool": _POOL} if kind == "ResourceSlice" else {}
+    with pytest.raises(Invalid) as caught:
+        create(Tracker(), _DEVICES, kind, "x", spec={**base, **spec})
+    assert text in str(caught.value)
+
+
+def test_access_for_administrators_needs_a_label_of_the_namespace() -> None:
+    tracker = Tracker()
+    exactly = {"deviceClassName": "c", "adminAccess": True}
+    spec = {"devices": {"requests": [{"name": "a", "exactly": exactly}]}}
+    with pytest.raises(Invalid) as caught:
+        create(tracker, _DEVICES, "ResourceClaim", "r", spec=spec)
+    assert "spec.devices.requests[0].adminAccess: Forbidden: admin access to devices requires" in str(caught.value)
+    labels = {"resource.kubernetes.io/admin-access": "true"}
+    tracker.update(resource(tracker, "v1", "Namespace"), {"metadata": {"name": "default", "labels": labels}})
+    assert create(tracker, _DEVICES, "ResourceClaim", "r", spec=spec).at("spec.devices.requests")
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "condition"),
+    [
+        ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", {"type": ""}),
+        ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", {"type": "A", "reason": "", "status": "True"}),
+    ],
+)
+def test_conditions_of_server_configuration_are_checked(group: str, kind: str, condition: Plain) -> None:
+    tracker = Tracker()
+    specs: dict[str, Plain] = {
+        "FlowSchema": {"priorityLevelConfiguration": {"name": "catch-all"}},
+        "ValidatingAdmissionPolicy": {
+            "matchConstraints": {
+                "resourceRules": [
+                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+                ]
+            },
+            "validations": [{"expression": "true"}],
+        },
+    }
+    made = create(tracker, group, kind, "x", spec=specs[kind])
+    body = dict(made) | {"status": {"conditions": [condition]}}
+    with pytest.raises(Invalid) as caught:
+        tracker.update(resource(tracker, group, kind), body, subresource="status")
+    assert "status.conditions[0]" in str(caught.value)
