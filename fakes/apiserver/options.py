@@ -59,6 +59,19 @@ def _written_causes(action: Action, dry_run: Sequence[str]) -> Iterator[Cause]:
         yield from (*manager_causes(action), *wrong, *validation_causes(action))
 
 
+def is_still_there(query: Query, body: bytes | None, content_type: str, answer: bytes) -> bool:
+    """
+    Whether a delete leaves the object for now, though the caller wants its dependents to go with it.
+
+    Shape   `answer` is that of the delete: the object as it is left, or a Status. A server answers with the code 202.
+    """
+    orphan = (_in_body(body, content_type) if body else _in_query(query)).get("orphanDependents")
+    if orphan is None or (read_flag(orphan) if isinstance(orphan, str) else orphan):
+        return False
+    meta = msgspec.json.decode(answer).get("metadata") or {}
+    return "deletionTimestamp" in meta and bool(meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"))
+
+
 def _in_query(query: Query) -> Mapping[str, Any]:
     given: dict[str, Any] = {"dryRun": query.getall("dryRun", [])}
     for name in ("propagationPolicy", "orphanDependents"):

@@ -51,6 +51,7 @@ from ctrlkit.fakes.apiserver.answers import (
 from ctrlkit.fakes.apiserver.clients import NO_CLIENTS, Clients
 from ctrlkit.fakes.apiserver.door import Door
 from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
+from ctrlkit.fakes.apiserver.options import is_still_there
 from ctrlkit.fakes.apiserver.pages import Pages
 from ctrlkit.fakes.apiserver.requests import (
     UnknownPath,
@@ -255,6 +256,10 @@ class ApiServer:
                 self._made(action.resource)
             document = deeply(lambda: representation.of(answer))
             status = 201 if is_made else 200
+            if action.verb is Verb.DELETE and is_still_there(
+                request.rel_url.query, body, content_type_of(request), answer
+            ):
+                status = 202
             return with_warnings(
                 document_answer(document, status=status, content_type=representation.content_type), texts
             )

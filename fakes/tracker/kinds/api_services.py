@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
 
 _PORT = 443
+_STATUSES = ("False", "True", "Unknown")
 _LOCAL = {
     "type": "Available",
     "status": "True",
@@ -38,23 +40,18 @@ def _begin(api_service: Plain) -> None:
 
 def _causes(api_service: Object, old: Object | None) -> Iterator[Cause]:
     spec, name = api_service["spec"], name_of(api_service)
-    if old is not None and spec is old["spec"]:
-        return
     group, version = spec.get("group") or "", spec.get("version") or ""
     wanted = f"{version}.{group}"
-    if name and name != wanted:
+    if name and name != wanted and not formats.path_segment(name):
         yield Cause.wrong("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"')
     base = api_service["metadata"].get("generateName") or ""
-    if base and base != wanted:
+    if base and base != wanted and not formats.path_segment(base):
         yield Cause.wrong("metadata.generateName", base, f'must be `spec.version+"."+spec.group`: "{wanted}"')
     if group:
-        complaints = formats.subdomain(group)
-        if complaints:
-            yield Cause.wrong("spec.group", group, ",".join(complaints))
+        yield from Cause.all_wrong("spec.group", group, formats.subdomain(group))
     elif version != "v1":
         yield Cause.required("spec.group", "only v1 may have an empty group and it better be legacy kube")
-    if complaints := formats.label_1035(version):
-        yield Cause.wrong("spec.version", version, ",".join(complaints))
+    yield from Cause.all_wrong("spec.version", version, formats.label_1035(version))
     for field, most in (("groupPriorityMinimum", 20_000), ("versionPriority", 1_000)):
         value = spec.get(field) or 0
         if not 1 <= value <= most:
@@ -67,7 +64,7 @@ def _service_causes(spec: Object) -> Iterator[Cause]:
     bundle, skips = spec.get("caBundle"), spec.get("insecureSkipTLSVerify")
     if service is None:
         if bundle:
-            shown = f"{len(bundle) * 3 // 4} bytes"
+            shown = f"{len(base64.b64decode(bundle))} bytes"
             yield Cause.wrong("spec.caBundle", shown, "local APIServices may not have a caBundle")
         if skips:
             text = "local APIServices may not have insecureSkipTLSVerify"
@@ -83,6 +80,12 @@ def _service_causes(spec: Object) -> Iterator[Cause]:
     if skips and bundle:
         text = "may not be true if caBundle is present"
         yield Cause.wrong("spec.insecureSkipTLSVerify", skips, text)
+
+
+def _status_causes(api_service: Object, _old: object) -> Iterator[Cause]:
+    for index, condition in enumerate(section(api_service, "status").get("conditions") or ()):
+        if condition["status"] not in _STATUSES:
+            yield Cause.unsupported(f"status.conditions[{index}].status", condition["status"], _STATUSES)
 
 
 def _cells(api_service: Object, now: datetime) -> list[Any]:
@@ -101,12 +104,12 @@ def _cells(api_service: Object, now: datetime) -> list[Any]:
 
 
 API_SERVICES = Strategy(
-    kept_by_status=("metadata", "metadata.generateName"),
+    kept_by_status=("metadata",),
     name_rule=formats.path_segment,
     blind_updates=False,
     defaults=_fill_in,
     begin=_begin,
     validate=_causes,
-    validate_status=lambda *_: (),
+    validate_status=_status_causes,
     cells=_cells,
 )

@@ -427,3 +427,24 @@ async def test_the_url_is_known_while_the_server_runs() -> None:
         with pytest.raises(errors.ConfigError, match="already serves"):
             async with server.serve():
                 pass
+
+
+@pytest.mark.parametrize(
+    ("orphan", "metadata", "status"),
+    [
+        (False, {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a/b"]}, 202),
+        (False, {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}, 202),
+        (False, {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}, 200),
+        (False, {}, 200),
+        (True, {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a/b"]}, 200),
+    ],
+)
+async def test_a_delete_that_waits_is_accepted_where_dependents_go_too(
+    orphan: bool, metadata: dict[str, Any], status: int
+) -> None:
+    """Only orphanDependents asks for that code; the answers are a real server's."""
+    async with calling() as caller:
+        caller.script.answer = json.dumps({"metadata": metadata}).encode()
+        path = f"{CONFIG_MAPS}/a"
+        assert (await caller.ask("DELETE", path, json={"orphanDependents": orphan}))[0] == status
+        assert (await caller.ask("DELETE", f"{path}?orphanDependents={json.dumps(orphan)}"))[0] == status

@@ -229,3 +229,19 @@ def test_conditions_of_server_configuration_are_checked(group: str, kind: str, c
     with pytest.raises(Invalid) as caught:
         tracker.update(resource(tracker, group, kind), body, subresource="status")
     assert "status.conditions[0]" in str(caught.value)
+
+
+def test_an_api_service_is_checked_with_each_write() -> None:
+    tracker = Tracker()
+    group = "apiregistration.k8s.io/v1"
+    services = resource(tracker, group, "APIService")
+    spec = {"group": "g.example.com", "version": "v1", "groupPriorityMinimum": 10, "versionPriority": 10}
+    with pytest.raises(Invalid, match='"1 bytes": local APIServices may not have a caBundle'):
+        create(tracker, group, "APIService", "v1.g.example.com", spec={**spec, "caBundle": "dg=="})
+    made = create(tracker, group, "APIService", "v1.g.example.com", spec=spec)
+    body = dict(made)
+    with pytest.raises(Invalid, match=r"metadata\.generateName: Invalid value"):
+        tracker.update(services, {**body, "metadata": {**body["metadata"], "generateName": "a"}})
+    condition = {"type": "Available", "status": "Perhaps"}
+    with pytest.raises(Invalid, match=r'status\.conditions\[0\]\.status: Unsupported value: "Perhaps"'):
+        tracker.update(services, {**body, "status": {"conditions": [condition]}}, subresource="status")
