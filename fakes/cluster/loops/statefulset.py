@@ -1,13 +1,16 @@
 """
 The StatefulSet controller: creates and deletes pods as statefulset_plan.py decides, and writes the status.
 
+Each pod has the claims of `spec.volumeClaimTemplates`, which are made before it and stay when it goes.
+
 Differences from a real one: there are no ControllerRevisions, so a pod that is lost during a rolling update, or below
-the partition, comes back with the new template. It does not create volume claims, adopt pods, or wait for
-minReadySeconds. A parallel set creates no more pods while 500 are missing or not ready.
+the partition, comes back with the new template. It does not delete claims, adopt pods, or wait for minReadySeconds. A
+parallel set creates no more pods while 500 are missing or not ready.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from ctrlkit.controller import (
 )
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
 from ctrlkit.fakes.cluster.loops.statefulset_plan import (
     CreatePod,
     DeletePod,
@@ -42,7 +46,7 @@ from ctrlkit.fakes.cluster.loops.statefulset_plan import (
 from ctrlkit.fakes.cluster.node.pod_status import is_ready
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, ObjectKey, Unstructured, to_plain
-from ctrlkit.model.kinds import PODS, STATEFULSETS
+from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PODS, STATEFULSETS
 
 REVISION_LABEL = "controller-revision-hash"
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
@@ -58,6 +62,7 @@ class StatefulSets:
     client: Client
     sets: Lister[Unstructured]
     pods: Lister[Unstructured]
+    claims: Lister[Unstructured]
     recorder: EventRecorder
 
     async def reconcile(self, request: Request) -> Outcome:
@@ -88,15 +93,36 @@ class StatefulSets:
     async def _create(self, stateful_set: Unstructured, pod: dict[str, Any]) -> None:
         tried = f"Create Pod {pod['metadata']['name']}"
         try:
+            await self._create_claims(stateful_set, pod)
             await self.client.create(PODS, pod)
         except AlreadyExists:
             return  # the cache is about to show it; if it is another's, its end will lead here again
         except ApiError as error:
-            if any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or ()):
+            if is_namespace_ending(error):
                 return  # the set is to go, too
             self._record_event(stateful_set, EventType.WARNING, "FailedCreate", tried, f"failed error: {error.message}")
             raise
         self._record_event(stateful_set, EventType.NORMAL, "SuccessfulCreate", tried, "successful")
+
+    async def _create_claims(self, stateful_set: Unstructured, pod: dict[str, Any]) -> None:
+        """Make the claims of a pod that are not there; those of an earlier pod of its name are used again."""
+        for claim in new_claims(stateful_set, ordinal=pod["metadata"]["labels"][INDEX_LABEL]):
+            metadata = claim["metadata"]
+            if self.claims.find(ObjectKey(metadata["namespace"], metadata["name"])) is not None:
+                continue
+            tried = f"Create Claim {metadata['name']}"
+            try:
+                await self.client.create(PERSISTENT_VOLUME_CLAIMS, claim)
+            except AlreadyExists:
+                continue  # the cache is about to show it
+            except ApiError as error:
+                if not is_namespace_ending(error):
+                    tried = f"{tried} for Pod {pod['metadata']['name']}"
+                    text = f"failed error: {error.message}"
+                    self._record_event(stateful_set, EventType.WARNING, "FailedCreate", tried, text)
+                raise
+            tried = f"{tried} Pod {pod['metadata']['name']}"
+            self._record_event(stateful_set, EventType.NORMAL, "SuccessfulCreate", tried, "success")
 
     def _record_event(self, stateful_set: Unstructured, kind: EventType, reason: str, tried: str, end: str) -> None:
         text = f"{tried} in StatefulSet {stateful_set.key.name} {end}"
@@ -141,9 +167,46 @@ def new_pod(stateful_set: Unstructured, ordinal: int, revision: str) -> dict[str
             "labels": (metadata.get("labels") or {}) | labels,
             "ownerReferences": [to_plain(STATEFULSETS.owner_reference(stateful_set.metadata))],
         },
-        "spec": (template.get("spec") or {})
-        | {"hostname": name, "subdomain": stateful_set.at("spec.serviceName") or ""},
+        "spec": {
+            **(template.get("spec") or {}),
+            "hostname": name,
+            "subdomain": stateful_set.at("spec.serviceName") or "",
+            **_volumes(stateful_set, template, ordinal),
+        },
     }
+
+
+def _volumes(stateful_set: Unstructured, template: Mapping[str, Any], ordinal: int) -> dict[str, Any]:
+    """Return the volumes of a pod: those of its claims go before the template's, and take the place of namesakes."""
+    templates = stateful_set.at("spec.volumeClaimTemplates") or ()
+    names = [one["metadata"]["name"] for one in templates]
+    claimed = [
+        {"name": name, "persistentVolumeClaim": {"claimName": claim_name(stateful_set, name, ordinal)}}
+        for name in names
+    ]
+    others = [one for one in (template.get("spec") or {}).get("volumes") or () if one["name"] not in names]
+    return {"volumes": [*claimed, *others]} if claimed or others else {}
+
+
+def claim_name(stateful_set: Unstructured, template: str, ordinal: int | str) -> str:
+    """Return the name of the claim that a pod has of a template."""
+    return f"{template}-{stateful_set.key.name}-{ordinal}"
+
+
+def new_claims(stateful_set: Unstructured, *, ordinal: int | str) -> list[dict[str, Any]]:
+    """Build the claims of a pod, with the labels that the set selects by."""
+    selected = stateful_set.at("spec.selector.matchLabels") or {}
+    claims = []
+    for template in stateful_set.at("spec.volumeClaimTemplates") or ():
+        metadata = template["metadata"]
+        kept = {name: deepcopy(metadata[name]) for name in ("annotations", "finalizers") if metadata.get(name)}
+        named = {
+            "name": claim_name(stateful_set, metadata["name"], ordinal),
+            "namespace": stateful_set.key.namespace,
+            "labels": {**(metadata.get("labels") or {}), **selected},
+        }
+        claims.append({"metadata": kept | named, "spec": deepcopy(template.get("spec") or {})})
+    return claims
 
 
 def read_member(pod: Unstructured, *, parent: str) -> Member | None:
@@ -165,8 +228,9 @@ def read_member(pod: Unstructured, *, parent: str) -> Member | None:
 
 def add_stateful_sets(manager: Manager) -> None:
     """Add the StatefulSet controller to a manager."""
-    sets, pods = manager.informer(STATEFULSETS), manager.informer(PODS)
+    sets, pods, claims = (manager.informer(kind) for kind in (STATEFULSETS, PODS, PERSISTENT_VOLUME_CLAIMS))
     pods.add_index(_OWNED, lambda record: [record.meta.controller.uid] if record.meta.controller else [])
-    loop = StatefulSets(manager.client, sets.lister, pods.lister, manager.recorder("statefulset-controller"))
+    recorder = manager.recorder("statefulset-controller")
+    loop = StatefulSets(manager.client, sets.lister, pods.lister, claims.lister, recorder)
     watches: list[Watch[Any]] = [Watch(sets, to_self), Watch(pods, to_owner(STATEFULSETS))]
     manager.add(Controller(name="statefulsets", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))

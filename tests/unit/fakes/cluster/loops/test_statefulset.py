@@ -11,7 +11,7 @@ from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import Action, MergePatch, Unstructured
-from ctrlkit.model.kinds import EVENTS, PODS, STATEFULSETS
+from ctrlkit.model.kinds import EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFULSETS
 
 KEY = "default/net"
 PROBE = {"exec": {"command": ["check"]}, "periodSeconds": 1}
@@ -201,3 +201,31 @@ async def test_a_pod_of_that_name_that_is_not_ours_is_left_alone() -> None:
         await world.settle()
         assert (await pods_of(world))["net-0"].metadata.controller is None
         assert world.clientset.writes.count(Write("create", PODS, "default/net-0")) <= 4
+
+
+async def test_each_pod_has_its_claims_which_outlive_it() -> None:
+    """They are made before the pod, take the place of the template's volume of their name, and are used again."""
+    claim = {
+        "metadata": {"name": "data", "labels": {"tier": "disk"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    spec = a_set(replicas=2, volumeClaimTemplates=[claim])
+    container = {"name": "main", "image": "web:1", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    volumes = [{"name": "tmp", "emptyDir": {}}]
+    spec["spec"]["template"]["spec"] = {"containers": [container], "volumes": volumes}
+    async with cluster() as world:
+        await world.client.create(STATEFULSETS, spec)
+        await world.settle()
+        claims = {one.key.name: one for one in world.tracker.list(PERSISTENT_VOLUME_CLAIMS)}
+        assert sorted(claims) == ["data-net-0", "data-net-1"]
+        assert claims["data-net-0"].metadata.labels == {"tier": "disk", "app": "net"}
+        pod = (await pods_of(world))["net-1"]
+        found = {one["name"]: one for one in pod.at("spec.volumes")}
+        assert list(found) == ["data", "tmp"]
+        assert found["data"]["persistentVolumeClaim"] == {"claimName": "data-net-1"}
+        await world.client.patch(STATEFULSETS, KEY, MergePatch({"spec": {"replicas": 1}}))
+        await world.settle()
+        await world.client.patch(STATEFULSETS, KEY, MergePatch({"spec": {"replicas": 2}}))
+        await world.settle()
+        after = {one.key.name: one.metadata.uid for one in world.tracker.list(PERSISTENT_VOLUME_CLAIMS)}
+        assert after == {name: one.metadata.uid for name, one in claims.items()}
