@@ -90,6 +90,7 @@ async def test_the_walk_through_holds_with_simulated_nodes_and_leaves_nothing(tm
     assert_nothing_is_left(tmp_path)
 
 
+@pytest.mark.long
 async def test_the_walk_through_holds_with_real_nodes_and_leaves_nothing(tmp_path: Path) -> None:
     """The same with a real bitcoind, where there is one."""
     try:
@@ -108,7 +109,14 @@ async def test_the_walk_through_holds_with_real_nodes_and_leaves_nothing(tmp_pat
     assert_nothing_is_left(tmp_path)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long),
+    ],
+)
 async def test_a_signal_in_the_middle_cleans_up_and_is_in_the_exit_status(
     number: signal.Signals, status: int, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_change_twice_in_a_line_has_two_names() -> None:
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.long
 def test_every_module_of_a_room_can_be_mutated_and_has_tests() -> None:
     """All their mutants compile, and have names of their own."""
     for room in ROOMS.values():

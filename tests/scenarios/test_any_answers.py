@@ -26,6 +26,7 @@ from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import MergePatch, Resource
 from ctrlkit.model.kinds import CONFIG_MAPS
+from tests.support.effort import tries
 from tests.support.lies import Liar, Lie, instead, mangled, poisoned, without_a_part
 from tests.support.mirror import THINGS
 
@@ -165,7 +166,7 @@ SEEN_LATE: Story = [
 @pytest.mark.behaviour("B14", "R6", "R15")
 @given(story=STORIES, resource=KINDS, streams=st.booleans())
 @example(story=SEEN_LATE, resource=CONFIG_MAPS, streams=False)
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=tries(40, thorough=60), deadline=None, suppress_health_check=SLOW)
 def test_for_any_lies_the_cache_is_what_the_server_truthfully_said(
     story: Story,
     resource: Resource[Any],

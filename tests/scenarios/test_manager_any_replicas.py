@@ -155,7 +155,7 @@ def tell(history: Sequence[tuple[str, int, float]], wanted: Settings) -> None:
         runner.run(live())
 
 
-CALM = settings(max_examples=tries(6, thorough=25), suppress_health_check=[HealthCheck.too_slow])
+CALM = settings(max_examples=tries(3, thorough=25), suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.behaviour("M3", "M5", "M8", "B2")

@@ -29,6 +29,7 @@ from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
+from tests.support.effort import tries
 
 MINUTE_S = 60.0
 Writes = Sequence[tuple[str, str]]
@@ -210,7 +211,7 @@ WRITES = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["first", "
 
 
 @given(before=WRITES, lost=WRITES, after=WRITES, down_s=st.sampled_from([0.0, 2.0]), seed=st.integers(0, 2**16))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(20, thorough=60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_for_any_backup_the_cache_is_equal_to_what_was_restored(
     before: Writes, lost: Writes, after: Writes, down_s: float, seed: int
 ) -> None:

@@ -119,7 +119,7 @@ class Compiler:
     """
     Compiles the expressions of one policy or webhook.
 
-    >>> Compiler().condition("object.metadata.name").problem
+    >>> Compiler().condition("object.metadata.name == 'a'").problem
     ''
     >>> Compiler().condition("1 + 1").problem
     'must evaluate to bool but got int'

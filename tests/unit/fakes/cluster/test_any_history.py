@@ -91,7 +91,7 @@ class History:
             raise ServiceUnavailable("the server is busy")
 
 
-@settings(max_examples=tries(10, thorough=40), deadline=None)
+@settings(max_examples=tries(5, thorough=40), deadline=None)
 @given(st.lists(STEPS, max_size=12))
 async def test_for_any_history_the_cluster_ends_with_what_is_wanted(steps: list[tuple[str, int]]) -> None:
     """As many ready pods as asked for, each with an address and a running container; and nothing besides."""

@@ -152,14 +152,14 @@ def test_webhooks_and_claims_for_devices_have_defaults() -> None:
     tracker = Tracker()
     client = {"service": {"name": "s", "namespace": "n"}}
     webhook = {"name": "a.b.c", "clientConfig": client, "sideEffects": "None", "admissionReviewVersions": ["v1"]}
-    group = "admissionregistration.k8s.io/v1"
-    made = create(tracker, group, "ValidatingWebhookConfiguration", "w", webhooks=[webhook])
-    found = made.at("webhooks")[0]
-    assert (found["failurePolicy"], found["timeoutSeconds"], made.at("metadata.generation")) == ("Fail", 10, 1)
     requests = [{"name": "a", "exactly": {"deviceClassName": "c"}}]
     claim = create(tracker, "resource.k8s.io/v1", "ResourceClaim", "r", spec={"devices": {"requests": requests}})
     exactly = claim.at("spec.devices.requests")[0]["exactly"]
     assert (exactly["allocationMode"], exactly["count"]) == ("ExactCount", 1)
+    group = "admissionregistration.k8s.io/v1"
+    made = create(tracker, group, "ValidatingWebhookConfiguration", "w", webhooks=[webhook])
+    found = made.at("webhooks")[0]
+    assert (found["failurePolicy"], found["timeoutSeconds"], made.at("metadata.generation")) == ("Fail", 10, 1)
     assert not tracker.list(PODS)
 
 
