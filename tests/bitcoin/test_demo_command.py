@@ -132,6 +132,7 @@ async def test_a_signal_in_the_middle_cleans_up_and_is_in_the_exit_status(
     assert_nothing_is_left(tmp_path)
 
 
+@pytest.mark.long
 async def test_keep_stays_up_with_a_network_until_ctrl_c(tmp_path: Path) -> None:
     """The kubeconfig and the page it names are there; after Ctrl-C the status is that of the walk-through."""
     arguments = ("--bitcoind", "simulated", "--nodes", "2", "--blocks", "1", "--keep")
@@ -154,6 +155,7 @@ async def test_keep_stays_up_with_a_network_until_ctrl_c(tmp_path: Path) -> None
     assert_nothing_is_left(tmp_path)
 
 
+@pytest.mark.long
 async def test_a_server_that_is_there_is_used_and_left_as_it_was(tmp_path: Path) -> None:
     """With our kubelet on a bare API server the same steps hold; afterwards nothing of it is on the server."""
     tracker = Tracker()

@@ -104,6 +104,7 @@ def test_every_module_of_a_room_can_be_mutated_and_has_tests() -> None:
                 assert all((ROOT / path).exists() for path in tests)
 
 
+@pytest.mark.long
 def test_what_is_known_to_survive_is_still_there() -> None:
     """A survivor whose line has changed is looked at anew."""
     ids = {
