@@ -142,7 +142,18 @@ def go_type(name: str) -> str:
     ('v1.Container', 'v2.MetricSpec')
     """
     package, _, bare = name.rpartition(".")
-    return f"{package.rpartition('.')[2] or 'v1'}.{bare}"
+    return f"{package.rpartition('.')[2] or ('v2' if bare in _ONLY_IN_V2 else 'v1')}.{bare}"
+
+
+_METRICS = ("ContainerResource", "External", "Object", "Pods", "Resource")
+_ONLY_IN_V2 = frozenset(
+    (
+        *(f"{name}Metric{end}" for name in _METRICS for end in ("Source", "Status")),
+        *("HPAScalingPolicy", "HPAScalingRules", "HorizontalPodAutoscalerBehavior", "HorizontalPodAutoscalerCondition"),
+        *("MetricIdentifier", "MetricSpec", "MetricStatus", "MetricTarget", "MetricValueStatus"),
+    )
+)
+"""The types of autoscaling/v2 that no v1 has, and whose names are written without a package."""
 
 
 @functools.cache

@@ -66,7 +66,7 @@ def _parameter_causes(parameters: Mapping[str, str]) -> Iterator[Cause]:
 
 
 def _topology_causes(terms: Sequence[Object]) -> Iterator[Cause]:
-    seen: list[Mapping[str, frozenset[str]]] = [{}]  # a server takes an empty term for a double
+    seen: list[Mapping[str, frozenset[str]]] = [{} for _ in terms]  # a server takes an empty term for a double of all
     for index, term in enumerate(terms):
         path = f"allowedTopologies[{index}]"
         expressions = term.get("matchLabelExpressions") or ()
@@ -77,8 +77,7 @@ def _topology_causes(terms: Sequence[Object]) -> Iterator[Cause]:
             if expression["key"] in known:
                 yield Cause.duplicate(f"{here}.key", expression["key"])
             known[expression["key"]] = frozenset(expression.get("values") or ())
-        if known in seen:
-            yield Cause.duplicate(f"{path}.matchLabelExpressions", "")
+        yield from [Cause.duplicate(f"{path}.matchLabelExpressions", "")] * seen.count(known)
         seen.append(known)
 
 

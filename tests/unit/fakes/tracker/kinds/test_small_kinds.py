@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.errors import Forbidden, Invalid, MethodNotAllowed, NotFound
+from ctrlkit.errors import BadRequest, Forbidden, Invalid, MethodNotAllowed, NotFound
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.model import Action, AnyResource, Options, Unstructured, Verb
@@ -245,3 +245,17 @@ def test_an_api_service_is_checked_with_each_write() -> None:
     condition = {"type": "Available", "status": "Perhaps"}
     with pytest.raises(Invalid, match=r'status\.conditions\[0\]\.status: Unsupported value: "Perhaps"'):
         tracker.update(services, {**body, "status": {"conditions": [condition]}}, subresource="status")
+
+
+def test_empty_topology_terms_are_told_as_doubles_of_all_before() -> None:
+    with pytest.raises(Invalid) as caught:
+        create(Tracker(), "storage.k8s.io/v1", "StorageClass", "s", provisioner="a.b/c", allowedTopologies=[{}, {}])
+    causes = [cause["field"] for cause in caught.value.details["causes"]]
+    first, second = (f"allowedTopologies[{index}].matchLabelExpressions" for index in range(2))
+    assert causes == [first] * 2 + [second] * 3
+
+
+def test_a_value_of_a_wrong_type_is_told_with_its_version() -> None:
+    spec = {"maxReplicas": 1, "scaleTargetRef": {"kind": "Deployment", "name": "a"}, "behavior": True}
+    with pytest.raises(BadRequest, match=r"HorizontalPodAutoscalerSpec\.spec\.behavior of type v2\.Horizontal"):
+        create(Tracker(), "autoscaling/v2", "HorizontalPodAutoscaler", "a", spec=spec)
