@@ -49,8 +49,8 @@ class Policy:
     def __init__(self, stored: Stored) -> None:
         spec: Object = stored.plain["spec"]
         self.name: str = stored.key.name
-        self.spec = spec
-        self.compiler = Compiler(has_params=spec.get("paramKind") is not None, has_variables=True)
+        self.spec: Object = spec
+        self.compiler: Compiler = Compiler(has_params=spec.get("paramKind") is not None, has_variables=True)
         for variable in spec.get("variables") or ():
             self.compiler.add(variable["name"], variable["expression"])
         conditions = [one["expression"] for one in spec.get("matchConditions") or ()]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.admission import Attributes
-from ctrlkit.fakes.tracker.cel.admission import BudgetSpent, Evaluation, Inputs, Result
+from ctrlkit.fakes.tracker.cel.admission import BudgetSpent, Compiled, Evaluation, Inputs, Result
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.notices import notice
 from ctrlkit.fakes.tracker.plugins.policies import (
@@ -36,12 +36,12 @@ class _Validating(Policy):
         super().__init__(stored)
         compiler = self.compiler
         self.validations: list[Object] = self.spec.get("validations") or []
-        self.expressions = [compiler.condition(one["expression"]) for one in self.validations]
-        self.messages = [
+        self.expressions: list[Compiled] = [compiler.condition(one["expression"]) for one in self.validations]
+        self.messages: list[Compiled | None] = [
             compiler.message(one["messageExpression"]) if one.get("messageExpression") else None
             for one in self.validations
         ]
-        self.annotations = {
+        self.annotations: dict[str, Compiled] = {
             one["key"]: compiler.annotation(one["valueExpression"]) for one in self.spec.get("auditAnnotations") or ()
         }
 

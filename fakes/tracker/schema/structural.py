@@ -34,11 +34,11 @@ class Structural:
     __slots__ = ("__dict__", "_children", "default", "embedded", "node", "nullable", "preserves", "properties")
 
     def __init__(self, node: Node) -> None:
-        self.node = node
+        self.node: Node = node
         self.properties: Mapping[str, Node] = node.get("properties") or _NOTHING
-        self.preserves = bool(node.get("x-kubernetes-preserve-unknown-fields"))
-        self.embedded = bool(node.get("x-kubernetes-embedded-resource"))
-        self.nullable = bool(node.get("nullable"))
+        self.preserves: bool = bool(node.get("x-kubernetes-preserve-unknown-fields"))
+        self.embedded: bool = bool(node.get("x-kubernetes-embedded-resource"))
+        self.nullable: bool = bool(node.get("nullable"))
         self.default: Any = node.get("default")
         self._children: dict[str, Structural] = {}
 

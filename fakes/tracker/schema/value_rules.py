@@ -87,7 +87,7 @@ class ValueRules:
     __slots__ = ("__dict__", "_children", "format", "node", "types")
 
     def __init__(self, node: Node) -> None:
-        self.node = node
+        self.node: Node = node
         kind = node.get("type")
         self.types: tuple[str, ...] = (kind,) if kind else ()
         if node.get("x-kubernetes-int-or-string"):
