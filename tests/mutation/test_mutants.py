@@ -117,6 +117,7 @@ def test_what_is_known_to_survive_is_still_there() -> None:
     assert all(known.reason for known in KNOWN.values())
 
 
+@pytest.mark.long
 @pytest.mark.real_time
 def test_a_mistake_is_noticed_and_the_files_stay_as_they_are() -> None:
     """Of a small module: one mutant, in a process of its own."""

@@ -11,6 +11,8 @@ import pytest
 
 from tests.packaging.conftest import ROOT, Environment, Install, build
 
+pytestmark = pytest.mark.long
+
 OWN_FILES = {
     "fakes/__init__.py": "WHOSE = 'the user'\n",
     "fakes/plugin.py": "import pytest\n\n@pytest.fixture\ndef from_fakes():\n    return 'fakes'\n",

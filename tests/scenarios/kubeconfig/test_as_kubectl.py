@@ -22,7 +22,7 @@ from tests.support.kubectl import KUBECTL, VERSION, needs_kubectl
 pytestmark = [needs_kubectl, pytest.mark.real_time, pytest.mark.timeout(600)]
 
 AT_ONCE = 2
-EVERY = 3
+EVERY = 6
 """`make test` tries one of so many cases: each kubectl is a process, and takes a tenth of a second of one core."""
 DEVIATIONS = Path(__file__).parents[3] / "docs/deviations.md"
 Outcomes = Mapping[str, Outcome]

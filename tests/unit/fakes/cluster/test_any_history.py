@@ -104,7 +104,9 @@ async def test_for_any_history_the_cluster_ends_with_what_is_wanted(steps: list[
     async with InProcessRuntime(images={"web": make}) as runtime, World() as world:
         history = History(world, runtime)
         world.clientset.add_reactor("*", "*", history.refuse)
-        world.start(Cluster(Client(world.clientset, field_manager="cluster"), runtime, backoff=BACKOFF))
+        world.start(
+            Cluster(Client(world.clientset, field_manager="cluster"), runtime, backoff=BACKOFF, tracker=world.tracker)
+        )
         body: dict[str, Any] = {"metadata": {"name": "net", "namespace": "default"}, "spec": SPEC}
         await world.client.create(STATEFULSETS, body)
         for what, number in steps:

@@ -43,7 +43,7 @@ DEFINITION: dict[str, Any] = {
 async def cluster(*, kinds: Sequence[Any] = ()) -> AsyncIterator[World]:
     images = {"web": lambda address, spec: AlwaysReady()}
     async with InProcessRuntime(images=images) as runtime, World(kinds=kinds) as world:
-        world.start(Cluster(world.client, runtime, kinds=kinds))
+        world.start(Cluster(world.client, runtime, kinds=kinds, tracker=world.tracker))
         await world.settle()
         yield world
 
@@ -165,7 +165,7 @@ async def test_garbage_from_before_the_cluster_is_found() -> None:
     async with World() as world, InProcessRuntime(images={}) as runtime:
         await make(world, "child", await make(world, "owner"))
         await world.client.delete(CONFIG_MAPS, "default/owner")
-        world.start(Cluster(world.client, runtime))
+        world.start(Cluster(world.client, runtime, tracker=world.tracker))
         await world.settle()
         assert await names(world) == []
 
@@ -183,7 +183,7 @@ async def test_an_owner_waits_for_dependents_of_kinds_that_are_only_being_listed
             await asyncio.sleep(20)
 
         world.clientset.add_reactor("list", NETWORKS, answer_late)
-        world.start(Cluster(world.client, runtime))
+        world.start(Cluster(world.client, runtime, tracker=world.tracker))
         await world.advance(60)
         assert await names(world) == ["owner"]
         assert (await world.client.get(NETWORKS, "default/child")).metadata.deleting

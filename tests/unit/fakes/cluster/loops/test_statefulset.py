@@ -20,7 +20,7 @@ PROBE = {"exec": {"command": ["check"]}, "periodSeconds": 1}
 @asynccontextmanager
 async def cluster() -> AsyncIterator[World]:
     async with InProcessRuntime(images={"web": lambda address, spec: AlwaysReady()}) as runtime, World() as world:
-        world.start(Cluster(world.client, runtime))
+        world.start(Cluster(world.client, runtime, tracker=world.tracker))
         await world.settle()
         yield world
 
