@@ -9,7 +9,6 @@ from typing import Any
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch
-from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.manager import Manager
 from ctrlkit.model import LabelSelector, ObjectKey, OnConflict, Record, Unstructured
 from ctrlkit.model.kinds import CLUSTER_ROLES
@@ -46,7 +45,7 @@ class Aggregation:
             key=lambda other: other.metadata.name,
         )
         for selector in role.at("aggregationRule.clusterRoleSelectors") or ():
-            matching = LabelSelector.parse(selector_text(selector))
+            matching = LabelSelector.of_object(selector)
             for other in others:
                 if matching.matches(other.at("metadata.labels")):
                     found += [rule for rule in other.get("rules") or () if rule not in found]

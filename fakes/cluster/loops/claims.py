@@ -26,7 +26,7 @@ from ctrlkit.model import (
     to_plain,
 )
 
-_BY_CONTROLLER = "controller"
+BY_CONTROLLER = "controller"
 _ORPHANS = "orphans"
 
 
@@ -66,10 +66,8 @@ def claim(owner: ObjectMeta, selector: LabelSelector, candidates: Iterable[Unstr
 
 def index_children(informer: Informer[Unstructured]) -> None:
     """Let objects be found by the uid of their controller, and those without one by their namespace. Once is enough."""
-    if _BY_CONTROLLER not in informer.indexes:
-        informer.add_index(
-            _BY_CONTROLLER, lambda record: [record.meta.controller.uid] if record.meta.controller else []
-        )
+    if BY_CONTROLLER not in informer.indexes:
+        informer.add_index(BY_CONTROLLER, lambda record: [record.meta.controller.uid] if record.meta.controller else [])
         informer.add_index(_ORPHANS, lambda record: [] if record.meta.controller else [record.meta.namespace])
 
 
@@ -84,7 +82,7 @@ class Claims:
 
     def controlled_by(self, uid: str) -> Sequence[Unstructured]:
         """Return what an owner controls, whatever its selector says."""
-        return self.lister.by_index(_BY_CONTROLLER, uid)
+        return self.lister.by_index(BY_CONTROLLER, uid)
 
     async def claim(
         self,
@@ -134,18 +132,20 @@ class Claims:
 
 
 def to_selecting(
-    owners: Lister[Unstructured], selector_of: Callable[[Unstructured], LabelSelector]
+    owners: Lister[Unstructured], selector_of: Callable[[Unstructured], LabelSelector | None]
 ) -> Callable[[Record[Any]], Iterable[ObjectKey]]:
-    """Make a mapper from an object without a controller to the owners that select it, and would adopt it."""
+    """Make a mapper from an object to the objects of its namespace that select it; a selector of None selects none."""
 
     def selecting(record: Record[Any]) -> Iterable[ObjectKey]:
-        if record.meta.controller is not None:
-            return []
-        labels = record.meta.labels
-        if not labels:
-            return []
-        return [
-            owner.key for owner in owners.list(namespace=record.meta.namespace) if selector_of(owner).matches(labels)
-        ]
+        found = ((one.key, selector_of(one)) for one in owners.list(namespace=record.key.namespace))
+        return [key for key, selector in found if selector is not None and selector.matches(record.meta.labels)]
 
     return selecting
+
+
+def to_adopting(
+    owners: Lister[Unstructured], selector_of: Callable[[Unstructured], LabelSelector | None]
+) -> Callable[[Record[Any]], Iterable[ObjectKey]]:
+    """Make a mapper from an object with labels and without a controller to the owners that would adopt it."""
+    selecting = to_selecting(owners, selector_of)
+    return lambda record: selecting(record) if record.meta.labels and record.meta.controller is None else ()

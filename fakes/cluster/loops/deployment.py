@@ -17,7 +17,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_owner, to_self
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
-from ctrlkit.fakes.cluster.loops.claims import Claims, index_children, to_selecting
+from ctrlkit.fakes.cluster.loops.claims import Claims, index_children, to_adopting
 from ctrlkit.fakes.cluster.loops.conditions import Condition, with_condition
 from ctrlkit.fakes.cluster.loops.deployment_plan import (
     HASH_LABEL,
@@ -285,7 +285,7 @@ def add_deployments(manager: Manager) -> None:
     index_children(pods)
 
     def recreated(record: Record[Any]) -> Iterable[ObjectKey]:
-        """Map a pod to its Deployment, if that waits for its end."""
+        """Map a pod that has gone to its Deployment, if that waited for it."""
         owner = record.meta.controller
         replica_set = sets.lister.find_record(ObjectKey(record.key.namespace, owner.name)) if owner else None
         controller = replica_set.meta.controller if replica_set is not None else None
@@ -307,7 +307,7 @@ def add_deployments(manager: Manager) -> None:
     watches: list[Watch[Any]] = [
         Watch(deployments, to_self),
         Watch(sets, to_owner(DEPLOYMENTS)),
-        Watch(sets, to_selecting(deployments.lister, selector_of)),
-        Watch(pods, recreated),
+        Watch(sets, to_adopting(deployments.lister, selector_of)),
+        Watch(pods, recreated, predicate=lambda change: change.new is None),
     ]
     manager.add(Controller(name="deployments", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))

@@ -13,10 +13,11 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.loops.claims import to_selecting
 from ctrlkit.fakes.cluster.loops.disruption_plan import check_in_s, disrupted, expect, failed, needs_scale, status_of
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.manager import Manager
-from ctrlkit.model import AnyResource, LabelSelector, ObjectKey, OwnerReference, Record, Unstructured
+from ctrlkit.model import AnyResource, LabelSelector, ObjectKey, OwnerReference, Unstructured
 from ctrlkit.model.kinds import DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS, REPLICASETS
 
 _WORKERS = 2
@@ -118,12 +119,7 @@ def selector_of(budget: Unstructured) -> LabelSelector | None:
 def add_budgets(manager: Manager, *, known: WatchedKinds) -> None:
     """Add the disruption controller to a manager."""
     budgets, pods = manager.informer(POD_DISRUPTION_BUDGETS), manager.informer(PODS)
-
-    def selecting(record: Record[Any]) -> Iterable[ObjectKey]:
-        found = ((one.key, selector_of(one)) for one in budgets.lister.list(namespace=record.key.namespace))
-        return [key for key, selector in found if selector is not None and selector.matches(record.meta.labels)]
-
     recorder = manager.recorder("controllermanager")
     loop = Budgets(manager.client, budgets.lister, pods.lister, known.resource_of, recorder)
-    watches: list[Watch[Any]] = [Watch(budgets, to_self), Watch(pods, selecting)]
+    watches: list[Watch[Any]] = [Watch(budgets, to_self), Watch(pods, to_selecting(budgets.lister, selector_of))]
     manager.add(Controller(name="disruption", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_owner, to_self
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, NotFound
-from ctrlkit.fakes.cluster.loops.claims import Claims, index_children
+from ctrlkit.fakes.cluster.loops.claims import Claims, index_children, to_selecting
 from ctrlkit.fakes.cluster.loops.endpoints_plan import (
     LAST_CHANGE,
     SLICE_MANAGED_BY,
@@ -29,7 +29,7 @@ from ctrlkit.fakes.cluster.loops.endpoints_plan import (
 )
 from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
 from ctrlkit.manager import Manager
-from ctrlkit.model import ObjectKey, Record, Unstructured, to_plain
+from ctrlkit.model import ObjectKey, Unstructured, to_plain
 from ctrlkit.model.kinds import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES
 
 _WORKERS = 4
@@ -167,23 +167,13 @@ def _is_ours(one: Unstructured) -> bool:
     return not one.metadata.deleting and (one.metadata.labels or {}).get(SLICE_MANAGED_BY) == SLICE_MANAGER
 
 
-def _to_selecting(services: Lister[Unstructured]) -> Callable[[Record[Any]], Iterable[ObjectKey]]:
-    """Make a mapper from a pod to the Services that select it."""
-
-    def selecting(record: Record[Any]) -> Iterable[ObjectKey]:
-        found = ((one.key, selector_of(one)) for one in services.list(namespace=record.key.namespace))
-        return [key for key, selector in found if selector is not None and selector.matches(record.meta.labels)]
-
-    return selecting
-
-
 def add_endpoints(manager: Manager) -> None:
     """Add both controllers to a manager."""
     services, pods, endpoints, slices, nodes = (
         manager.informer(kind) for kind in (SERVICES, PODS, ENDPOINTS, ENDPOINT_SLICES, NODES)
     )
     index_children(slices)
-    client, selecting = manager.client, _to_selecting(services.lister)
+    client, selecting = manager.client, to_selecting(services.lister, selector_of)
     loop = Endpoints(client, services.lister, pods.lister, endpoints.lister)
     gone: Watch[Any] = Watch(endpoints, to_self, predicate=lambda change: change.new is None)
     watches: list[Watch[Any]] = [Watch(services, to_self), Watch(pods, selecting), gone]

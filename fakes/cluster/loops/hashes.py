@@ -1,4 +1,4 @@
-"""Hashes of pod templates, for names and labels, in letters that form no words. Pure."""
+"""Hashes for names and labels, in letters that form no words. Pure."""
 
 from __future__ import annotations
 
@@ -17,5 +17,10 @@ def template_hash(template: Mapping[str, Any], collisions: int | None = None) ->
     >>> template_hash({"spec": {}}) == template_hash({"spec": {}}) != template_hash({"spec": {}}, 1)
     True
     """
-    content = json.dumps([template, collisions], sort_keys=True).encode()
+    return json_hash([template, collisions])
+
+
+def json_hash(value: Any) -> str:
+    """Return ten letters that equal JSON values have in common."""
+    content = json.dumps(value, sort_keys=True).encode()
     return "".join(_LETTERS[byte % len(_LETTERS)] for byte in hashlib.sha256(content).digest()[:10])

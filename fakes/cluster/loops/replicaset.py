@@ -18,7 +18,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_owner, to_self
 from ctrlkit.errors import ApiError, Conflict, Forbidden, NotFound
 from ctrlkit.events import EventRecorder, EventType
-from ctrlkit.fakes.cluster.loops.claims import Claims, index_children, to_selecting
+from ctrlkit.fakes.cluster.loops.claims import BY_CONTROLLER, Claims, index_children, to_adopting
 from ctrlkit.fakes.cluster.loops.conditions import with_condition, without_condition
 from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
 from ctrlkit.fakes.cluster.loops.pods import (
@@ -35,7 +35,6 @@ from ctrlkit.model.kinds import PODS, REPLICASETS, REPLICATION_CONTROLLERS
 
 _WORKERS = 4
 _TRY_AGAIN_S = 10.0
-_BY_OWNER = "replicaset-owner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class ReplicaSets:
     def _related(self, one: Unstructured) -> Iterable[Unstructured]:
         """Return the pods of all sets that have the same controller as this one."""
         controller = one.metadata.controller
-        siblings = self.sets.by_index(_BY_OWNER, controller.uid) if controller is not None else [one]
+        siblings = self.sets.by_index(BY_CONTROLLER, controller.uid) if controller is not None else [one]
         return (pod for sibling in siblings for pod in self.pods.controlled_by(sibling.metadata.uid))
 
     async def _write_status(
@@ -179,12 +178,12 @@ def add_replica_sets(manager: Manager, kind: KindOfSet) -> None:
     resource: AnyResource = kind.resource
     sets, pods = manager.informer(kind.resource), manager.informer(PODS)
     index_children(pods)
-    sets.add_index(_BY_OWNER, lambda record: [record.meta.controller.uid] if record.meta.controller else [])
+    index_children(sets)
     claims = Claims(manager.client, resource, PODS, pods.lister)
     loop = ReplicaSets(kind, manager.client, sets.lister, claims, manager.recorder(kind.component))
     watches: list[Watch[Any]] = [
         Watch(sets, to_self),
         Watch(pods, to_owner(resource)),
-        Watch(pods, to_selecting(sets.lister, kind.selector_of)),
+        Watch(pods, to_adopting(sets.lister, kind.selector_of)),
     ]
     manager.add(Controller(name=resource.plural, reconcile=loop.reconcile, watches=watches, workers=_WORKERS))

@@ -29,6 +29,7 @@ from ctrlkit.controller import (
 )
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.loops.claims import BY_CONTROLLER, index_children
 from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
 from ctrlkit.fakes.cluster.loops.statefulset_plan import (
     CreatePod,
@@ -51,7 +52,6 @@ from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PODS, STATEFULSETS
 REVISION_LABEL = "controller-revision-hash"
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
-_OWNED = "statefulset-pods"
 _WORKERS = 4
 
 
@@ -71,7 +71,7 @@ class StatefulSets:
         if stateful_set is None:
             return DONE
         spec = read_spec(stateful_set)
-        pods = self.pods.by_index(_OWNED, stateful_set.metadata.uid)
+        pods = self.pods.by_index(BY_CONTROLLER, stateful_set.metadata.uid)
         members = [member for pod in pods if (member := read_member(pod, parent=request.key.name))]
         if not stateful_set.at("metadata.deletionTimestamp"):
             for step in plan(spec, members):
@@ -229,7 +229,7 @@ def read_member(pod: Unstructured, *, parent: str) -> Member | None:
 def add_stateful_sets(manager: Manager) -> None:
     """Add the StatefulSet controller to a manager."""
     sets, pods, claims = (manager.informer(kind) for kind in (STATEFULSETS, PODS, PERSISTENT_VOLUME_CLAIMS))
-    pods.add_index(_OWNED, lambda record: [record.meta.controller.uid] if record.meta.controller else [])
+    index_children(pods)
     recorder = manager.recorder("statefulset-controller")
     loop = StatefulSets(manager.client, sets.lister, pods.lister, claims.lister, recorder)
     watches: list[Watch[Any]] = [Watch(sets, to_self), Watch(pods, to_owner(STATEFULSETS))]

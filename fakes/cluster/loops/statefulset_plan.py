@@ -8,18 +8,17 @@ and rolling updates from the highest ordinal.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from ctrlkit.fakes.cluster.loops.hashes import json_hash
+
 PARALLEL_MAX = 500
 """How many pods of a parallel set may be missing or not ready before it waits; a real controller bursts, too."""
 
-_HASH_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _ORDINAL = re.compile(r"(?P<parent>.+)-(?P<ordinal>\d+)")
 
 
@@ -168,8 +167,7 @@ def revision_of(name: str, template: Mapping[str, Any]) -> str:
     >>> revision_of("net", {"spec": {}}) == revision_of("net", {"spec": {}}) != revision_of("net", {})
     True
     """
-    digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).digest()
-    return f"{name}-" + "".join(_HASH_LETTERS[byte % len(_HASH_LETTERS)] for byte in digest[:10])
+    return f"{name}-{json_hash(template)}"
 
 
 def counts(spec: SetSpec, members: Sequence[Member], current_revision: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.admission import CREATE, UPDATE, Attributes
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import not_found
 from ctrlkit.model import LabelSelector, ObjectKey, kinds
@@ -138,4 +137,4 @@ def _selects_object(selector: Object | None, attributes: Attributes, plain: Obje
 
 def _selects(selector: Object, plain: Object | None) -> bool:
     labels = (plain or {}).get("metadata", {}).get("labels") or {}
-    return LabelSelector.parse(selector_text(selector)).matches(labels)
+    return LabelSelector.of_object(selector).matches(labels)

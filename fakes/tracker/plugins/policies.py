@@ -22,7 +22,6 @@ from ctrlkit.fakes.tracker.cel.admission import (
 )
 from ctrlkit.fakes.tracker.cel.authorizer import Authorizer, Decision, ResourceCheck, Wanted
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.plugins.matching import converted, match
 from ctrlkit.fakes.tracker.rights import Attributes as Question
@@ -179,7 +178,7 @@ def _selected(core: Core, kind: Strategy, reference: Object, namespace: str) -> 
     if reference.get("name"):
         one = core.find(kind, ObjectKey(namespace, reference["name"]))
         return [one] if one else []
-    selector = LabelSelector.parse(selector_text(reference["selector"]))
+    selector = LabelSelector.of_object(reference["selector"])
     found = core.collection(kind).within(namespace)
     return [one for one in found if selector.matches(one.metadata.get("labels") or {})]
 

@@ -9,7 +9,6 @@ from typing import Any
 from ctrlkit import clock
 from ctrlkit.errors import DisruptionBudgetViolated, Forbidden
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.metadata import selector_text
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, invalid, invalid_options, plain_failure
 from ctrlkit.fakes.tracker.store import Stored
@@ -84,7 +83,7 @@ def _budget_of(core: Core, pod: Stored) -> Stored | None:
 
 def _selects(budget: Object, labels: Mapping[str, str]) -> bool:
     selector = (budget.get("spec") or {}).get("selector")
-    return selector is not None and LabelSelector.parse(selector_text(selector)).matches(labels)
+    return selector is not None and LabelSelector.of_object(selector).matches(labels)
 
 
 def _is_spare(pod: Object, budget: Object) -> bool:
