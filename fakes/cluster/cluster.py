@@ -51,7 +51,7 @@ from ctrlkit.model.kinds import (
 
 
 class Loop(Enum):
-    """A controller of the cluster; KUBELET includes the scheduler and the node."""
+    """A controller of the cluster; KUBELET includes the node."""
 
     DEPLOYMENTS = "deployments"
     REPLICA_SETS = "replicasets"
@@ -60,6 +60,7 @@ class Loop(Enum):
     QUOTAS = "resourcequotas"
     DISRUPTION = "disruption"
     STATEFUL_SETS = "statefulsets"
+    SCHEDULER = "scheduler"
     KUBELET = "kubelet"
     GARBAGE = "garbage"
     NAMESPACES = "namespaces"
@@ -135,9 +136,10 @@ class Cluster:
             if Loop.NAMESPACES in loops:
                 add_namespaces(self._manager, known)
         add_when_used(self._manager, tracker, used)
+        if Loop.SCHEDULER in loops:
+            add_scheduler(self._manager)
         if Loop.KUBELET in loops:
             add_node(self._manager)
-            add_scheduler(self._manager)
             add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff())
         if Loop.ACCOUNTS in loops:
             add_accounts(self._manager, root_ca=root_ca)

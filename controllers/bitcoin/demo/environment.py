@@ -90,12 +90,12 @@ async def _has_node(client: Client) -> bool:
 
 
 async def _missing_loops(client: Client) -> frozenset[Loop]:
-    """Return all loops, or only the kubelet if a controller manager holds its Lease."""
+    """Return all loops, or only scheduler and kubelet if a controller manager holds its Lease."""
     try:
         await client.get(LEASES, "kube-system/kube-controller-manager")
     except NotFound:
         return ALL
-    return frozenset({Loop.KUBELET})
+    return frozenset({Loop.SCHEDULER, Loop.KUBELET})
 
 
 PROBE_S: Final = 1

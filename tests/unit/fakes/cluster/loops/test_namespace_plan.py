@@ -38,7 +38,7 @@ def test_the_time_of_a_condition_changes_with_its_status_alone() -> None:
 
 
 async def test_a_namespace_tells_what_holds_it_and_goes_once_that_lets_go() -> None:
-    async with World(cluster=ALL - {Loop.KUBELET}) as world:
+    async with World(cluster=ALL - {Loop.SCHEDULER, Loop.KUBELET}) as world:
         world.tracker.create(NAMESPACES, {"metadata": {"name": "held"}})
         held = {"metadata": {"name": "a", "namespace": "held", "finalizers": ["example.com/hold"]}}
         world.tracker.create(CONFIG_MAPS, held)

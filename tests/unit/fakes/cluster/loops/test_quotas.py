@@ -15,7 +15,7 @@ QUOTA: dict[str, Any] = {
     "metadata": {"name": "q", "namespace": "default"},
     "spec": {"hard": {"pods": "2", "requests.cpu": "1", "count/configmaps": "9", "configmaps": "9"}},
 }
-CONTROL_PLANE = ALL - {Loop.KUBELET}
+CONTROL_PLANE = ALL - {Loop.SCHEDULER, Loop.KUBELET}
 
 
 def pod(name: str) -> dict[str, Any]:

@@ -32,11 +32,14 @@ class Programs:
         return program
 
 
+SCHEDULED = frozenset({Loop.SCHEDULER, Loop.KUBELET})
+
+
 @asynccontextmanager
 async def kubelet(*objects: dict[str, Any]) -> AsyncIterator[tuple[World, Programs]]:
     programs = Programs()
     async with InProcessRuntime(images={"web": programs}) as runtime, World(*objects) as world:
-        world.start(Cluster(world.client, runtime, loops=frozenset({Loop.KUBELET})))
+        world.start(Cluster(world.client, runtime, loops=SCHEDULED))
         await world.settle()
         yield world, programs
 
@@ -228,7 +231,7 @@ async def test_a_kubelet_that_starts_anew_starts_its_pods_anew() -> None:
     async with World() as world:
         for restarts in (0, 1, 2):
             async with InProcessRuntime(images={"web": Programs()}) as runtime:
-                cluster = Cluster(world.client, runtime, loops=frozenset({Loop.KUBELET}))
+                cluster = Cluster(world.client, runtime, loops=SCHEDULED)
                 world.start(cluster)
                 if not restarts:
                     await world.client.create(PODS, a_pod())
