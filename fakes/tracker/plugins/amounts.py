@@ -36,6 +36,17 @@ def of_pod(spec: Object, kind: str) -> dict[str, str]:
     return {**of_containers(spec, kind), **{name: size for name, size in own.items() if is_of_pods(name)}}
 
 
+def requests_of(spec: Object) -> dict[str, str]:
+    """
+    Return what a pod takes of its node: its requests, and the overhead of running it.
+
+    >>> container = {"resources": {"requests": {"cpu": "500m"}}}
+    >>> requests_of({"containers": [container, container], "overhead": {"cpu": "10m"}})
+    {'cpu': '1010m'}
+    """
+    return added(of_pod(spec, "requests"), section(spec, "overhead"))
+
+
 def shown(amounts: Amounts, names: Iterable[str]) -> str:
     """Format amounts as the server does in its sentences."""
     return ",".join(f"{name}={canonical(amounts[name])}" for name in sorted(names) if name in amounts)

@@ -10,7 +10,7 @@ from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.storage.volumes import class_of
 from ctrlkit.fakes.tracker.kinds.strategy import Object
 from ctrlkit.fakes.tracker.kinds.tables import name_of, section
-from ctrlkit.fakes.tracker.plugins.amounts import Amounts, added, grown, of_pod, shown
+from ctrlkit.fakes.tracker.plugins.amounts import Amounts, added, grown, of_pod, requests_of, shown
 from ctrlkit.fakes.tracker.refusals import forbidden
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.fakes.tracker.store import Identity, Stored
@@ -159,8 +159,7 @@ def _of_pod(pod: Object) -> dict[str, str]:
     if section(pod, "status").get("phase") in ("Succeeded", "Failed"):
         return {}
     spec = pod["spec"]
-    overhead = section(spec, "overhead")
-    requests = added(of_pod(spec, "requests"), overhead)
+    requests = requests_of(spec)
     limits = of_pod(spec, "limits")
     found = {"pods": "1"}
     for name, size in requests.items():
