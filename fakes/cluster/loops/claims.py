@@ -39,9 +39,19 @@ class Claim:
     release: list[Unstructured] = field(default_factory=list)
 
 
-def claim(owner: ObjectMeta, selector: LabelSelector, candidates: Iterable[Unstructured]) -> Claim:
+def _any(_child: Unstructured) -> bool:
+    return True
+
+
+def claim(
+    owner: ObjectMeta,
+    selector: LabelSelector,
+    candidates: Iterable[Unstructured],
+    *,
+    fits: Callable[[Unstructured], bool] = _any,
+) -> Claim:
     """
-    Decide about objects that an owner controls, or that nobody does.
+    Decide about objects that an owner controls, or that nobody does; what does not fit is not selected.
 
     >>> pod = Unstructured({"metadata": {"name": "a", "labels": {"app": "web"}}})
     >>> claimed = claim(ObjectMeta(name="web", uid="1"), LabelSelector.parse("app=web"), [pod])
@@ -51,7 +61,7 @@ def claim(owner: ObjectMeta, selector: LabelSelector, candidates: Iterable[Unstr
     claimed = Claim()
     for one in candidates:
         metadata = one.metadata
-        matches = selector.matches(metadata.labels)
+        matches = selector.matches(metadata.labels) and fits(one)
         if metadata.controller is not None:
             if metadata.controller.uid != owner.uid:
                 continue
@@ -89,16 +99,19 @@ class Claims:
         owner: Unstructured,
         selector: LabelSelector,
         *,
-        only: Callable[[Unstructured], bool] = lambda _child: True,
+        only: Callable[[Unstructured], bool] = _any,
+        fits: Callable[[Unstructured], bool] = _any,
     ) -> list[Unstructured]:
         """
-        Adopt and release what has to be, and return what is the owner's then; `only` selects what is looked at.
+        Adopt and release what has to be, and return what is the owner's then.
+
+        `only` selects what is looked at; what does not fit is taken for one that the selector does not match.
 
         An owner that has gone or changed its uid adopts nothing: the server is asked before the first adoption.
         """
         metadata = owner.metadata
         candidates = [*self.controlled_by(metadata.uid), *self.lister.by_index(_ORPHANS, metadata.namespace)]
-        claimed = claim(metadata, selector, filter(only, candidates))
+        claimed = claim(metadata, selector, filter(only, candidates), fits=fits)
         for child in claimed.release:
             await self._release(child, metadata.uid)
         if not claimed.adopt or not await self._may_adopt(metadata):
