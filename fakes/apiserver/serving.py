@@ -25,7 +25,7 @@ from ctrlkit.fakes.apiserver.server import ApiServer
 from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.clientset.clientset import seed
 from ctrlkit.fakes.cluster import ALL, Cluster, InProcessRuntime, Loop
-from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage
+from ctrlkit.fakes.cluster.node.scripts import AnyImage
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.releases.simulated import LeftUndone
 from ctrlkit.fakes.tracker import Tracker, version_at

@@ -8,6 +8,7 @@ from ctrlkit.fakes.cluster.node.inprocess_runtime import AlwaysReady, InProcessR
 from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused, Runtime
+from ctrlkit.fakes.cluster.node.scripts import Exits
 
 __all__ = [
     "ALL",
@@ -15,6 +16,7 @@ __all__ = [
     "Cluster",
     "ContainerRefused",
     "CrashBackoff",
+    "Exits",
     "Image",
     "InProcessRuntime",
     "Loop",

@@ -22,6 +22,7 @@ from ctrlkit.fakes.cluster.loops.disruption import add_budgets
 from ctrlkit.fakes.cluster.loops.endpoints import add_endpoints
 from ctrlkit.fakes.cluster.loops.first_objects import AddLoop, add_when_used
 from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
+from ctrlkit.fakes.cluster.loops.job import add_jobs
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
 from ctrlkit.fakes.cluster.loops.policies import add_policy_types
@@ -40,6 +41,7 @@ from ctrlkit.model import AnyResource, Resource, Unstructured
 from ctrlkit.model.kinds import (
     CLUSTER_ROLES,
     DEPLOYMENTS,
+    JOBS,
     POD_DISRUPTION_BUDGETS,
     REPLICASETS,
     REPLICATION_CONTROLLERS,
@@ -60,6 +62,7 @@ class Loop(Enum):
     QUOTAS = "resourcequotas"
     DISRUPTION = "disruption"
     STATEFUL_SETS = "statefulsets"
+    JOBS = "jobs"
     SCHEDULER = "scheduler"
     KUBELET = "kubelet"
     GARBAGE = "garbage"
@@ -78,6 +81,7 @@ _BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
     Loop.REPLICATION_CONTROLLERS: (REPLICATION_CONTROLLERS, functools.partial(add_replica_sets, kind=CONTROLLERS)),
     Loop.ENDPOINTS: (SERVICES, add_endpoints),
     Loop.STATEFUL_SETS: (STATEFULSETS, add_stateful_sets),
+    Loop.JOBS: (JOBS, add_jobs),
     Loop.AGGREGATION: (CLUSTER_ROLES, add_aggregation),
     Loop.POLICY_TYPES: (VALIDATING_ADMISSION_POLICIES, add_policy_types),
 }

@@ -35,7 +35,7 @@ DUTIES: Mapping[str, Duty] = {
     "flowschemas.flowcontrol.apiserver.k8s.io": Duty("queues requests by them"),
     "horizontalpodautoscalers.autoscaling": Duty("scales by metrics"),
     "ingresses.networking.k8s.io": Duty("leads requests to Services, where a controller of Ingresses is installed"),
-    "jobs.batch": Duty("makes pods until enough have succeeded"),
+    "jobs.batch": Duty("makes pods until enough have succeeded", "jobs"),
     "namespaces": Duty("empties those that are being deleted", "namespaces", from_the_start=False),
     "networkpolicies.networking.k8s.io": Duty("lets through what they allow, where the network does so"),
     "nodes": Duty("runs pods on them, and says if they are ready", "kubelet"),

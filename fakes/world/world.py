@@ -424,7 +424,7 @@ class World:
 
     async def _start_cluster(self) -> None:
         from ctrlkit.fakes.cluster import Cluster, InProcessRuntime  # noqa: PLC0415  # worlds without one do not pay for it
-        from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage  # noqa: PLC0415
+        from ctrlkit.fakes.cluster.node.scripts import AnyImage  # noqa: PLC0415
 
         self._runtime = await self._exits.enter_async_context(InProcessRuntime(images=AnyImage()))
         self.tracker.run_pods_with(self._runtime)

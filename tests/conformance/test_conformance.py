@@ -33,6 +33,7 @@ NAMES = (
     "deployments",
     "discovery",
     "discovery_deep",
+    "jobs",
     "list",
     "list_deep",
     "namespace_deletion",

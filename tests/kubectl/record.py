@@ -19,10 +19,10 @@ from pathlib import Path
 import msgspec
 
 from ctrlkit.fakes.cluster import InProcessRuntime
-from ctrlkit.fakes.cluster.node.inprocess_runtime import AnyImage
 from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
 from ctrlkit.fakes.cluster.node.node import NODE, add_node
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
+from ctrlkit.fakes.cluster.node.scripts import AnyImage
 from ctrlkit.manager import Manager, connect
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import NODES

@@ -83,12 +83,17 @@ def index_children(informer: Informer[Unstructured]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The objects of one kind that owners of another kind control; call `index_children` on their informer first."""
+    """
+    The objects of one kind that owners of another kind control; call `index_children` on their informer first.
+
+    What is adopted gets the `finalizer`, and what is released loses it.
+    """
 
     client: Client
     owners: AnyResource
     children: AnyResource
     lister: Lister[Unstructured]
+    finalizer: str = ""
 
     def controlled_by(self, uid: str) -> Sequence[Unstructured]:
         """Return what an owner controls, whatever its selector says."""
@@ -117,8 +122,8 @@ class Claims:
         if not claimed.adopt or not await self._may_adopt(metadata):
             return claimed.keep
         reference = to_plain(self.owners.owner_reference(metadata))
-        adopted = [child for child in claimed.adopt if await self._adopt(child, reference)]
-        return [*claimed.keep, *adopted]
+        adopted = [await self._adopt(child, reference) for child in claimed.adopt]
+        return [*claimed.keep, *filter(None, adopted)]
 
     async def _may_adopt(self, owner: ObjectMeta) -> bool:
         try:
@@ -128,20 +133,23 @@ class Claims:
         metadata: ObjectMeta = live.metadata
         return metadata.uid == owner.uid and not metadata.deleting
 
-    async def _adopt(self, child: Unstructured, reference: dict[str, Any]) -> bool:
-        """Whether it could be adopted: one that has gone, or been replaced, cannot."""
-        patch = StrategicMergePatch({"metadata": {"uid": child.metadata.uid, "ownerReferences": [reference]}})
+    async def _adopt(self, child: Unstructured, reference: dict[str, Any]) -> Unstructured | None:
+        """Return what it is then; None for one that has gone, or been replaced."""
+        metadata: dict[str, Any] = {"uid": child.metadata.uid, "ownerReferences": [reference]}
+        if self.finalizer:
+            metadata["finalizers"] = [self.finalizer]
         try:
-            await self.client.patch(self.children, child.key, patch)
+            return await self.client.patch(self.children, child.key, StrategicMergePatch({"metadata": metadata}))
         except (NotFound, Conflict):
-            return False
-        return True
+            return None
 
     async def _release(self, child: Unstructured, uid: str) -> None:
         released = {"$patch": "delete", "uid": uid}
-        patch = StrategicMergePatch({"metadata": {"uid": child.metadata.uid, "ownerReferences": [released]}})
+        metadata: dict[str, Any] = {"uid": child.metadata.uid, "ownerReferences": [released]}
+        if self.finalizer:
+            metadata |= {"$deleteFromPrimitiveList/finalizers": [self.finalizer]}
         with suppress(NotFound, Conflict, Invalid):  # gone, or another by now, or another's
-            await self.client.patch(self.children, child.key, patch)
+            await self.client.patch(self.children, child.key, StrategicMergePatch({"metadata": metadata}))
 
 
 def to_selecting(

@@ -20,7 +20,8 @@ BURST = 500
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
-_PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
+PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
+"""The phases of active pods, those that are missed least first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,12 @@ def _rank(pod: Unstructured, crowd: Mapping[str, int], now: datetime) -> tuple[o
     created = moment_of(pod.at("metadata.creationTimestamp"))
     return (
         bool(node),
-        _PHASES.get(pod.at("status.phase") or "Pending", 0),
+        PHASES.get(pod.at("status.phase") or "Pending", 0),
         since is not None,
         _deletion_cost(pod),
         -crowd.get(node, 0),
         _age_class(since, now) if since is not None else 0,
-        tuple(-restarts for restarts in _restarts(pod)),
+        tuple(-restarts for restarts in restarts_for_rank(pod)),
         _age_class(created, now),
         pod.at("metadata.uid") or "",
     )
@@ -123,7 +124,7 @@ def _deletion_cost(pod: Unstructured) -> int:
         return 0
 
 
-def _restarts(pod: Unstructured) -> tuple[int, int]:
+def restarts_for_rank(pod: Unstructured) -> tuple[int, int]:
     """Return the most restarts of a container, and of a sidecar."""
     always = {one.get("name") for one in pod.at("spec.initContainers") or () if one.get("restartPolicy") == "Always"}
     sidecars = [one for one in pod.at("status.initContainerStatuses") or () if one.get("name") in always]

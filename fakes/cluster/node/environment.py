@@ -15,6 +15,7 @@ from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
 BYTES_MAX = 2 * 1024 * 1024
 """Largest size of a container's variables, command or arguments: Linux allows a process no more."""
 
+_SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['.*'\]")
 _REFERENCE = re.compile(r"\$(\$|\((?P<name>[^()]+)\))")
 
 
@@ -147,6 +148,9 @@ def _values_of(
             if found is not None:
                 yield budget.take(found), False
         case {"fieldRef": {"fieldPath": path}}:
+            if path not in pod_fields and _SUBSCRIPT.fullmatch(path):
+                yield "", False  # a label or annotation that the pod does not have
+                return
             if path not in pod_fields:
                 raise _refused(f"variable {variable['name']}: field {path} is not supported here")
             yield pod_fields[path], False

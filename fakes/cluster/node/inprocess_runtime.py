@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -131,7 +131,8 @@ class InProcessRuntime:
     """
 
     def __init__(self, *, images: Mapping[str, InProcessProgramFactory], addresses: Addresses | None = None) -> None:
-        self._images = images
+        self._images: Mapping[str, InProcessProgramFactory] = images
+        self._own_images: dict[str, InProcessProgramFactory] = {}
         self._addresses = addresses or Addresses(block="198.18.0.0/16")
         self._sandboxes: dict[str, _Sandbox] = {}
         self._callbacks: list[Callable[[ContainerId], None]] = []
@@ -147,6 +148,31 @@ class InProcessRuntime:
         for pod_uid in tuple(self._sandboxes):
             await self.close_sandbox(pod_uid)
 
+    def run_image(self, name: str, make: InProcessProgramFactory) -> None:
+        """
+        Say what containers of an image run that start from now on.
+
+            world.runtime.run_image("report", lambda address, spec: Exits(3, after_s=60))
+        """
+        self._own_images[name] = make
+
+    def end(self, pod_uid: str, code: int = 0, *, container: str = "") -> None:
+        """
+        End the programs of a pod, or the one of a container, with an exit code; those that have an `exit`.
+
+            world.runtime.end(pod.metadata.uid, 3)
+
+        Errors  LookupError for a pod that runs no such program.
+        """
+        sandbox = self._sandboxes.get(pod_uid)
+        there = [one for name, one in (sandbox.containers if sandbox else {}).items() if container in ("", name)]
+        running = [one.program for one in there if isinstance(one.state, Running)]
+        ending = [program for program in running if isinstance(program, AlwaysReady)]
+        if not ending:
+            raise LookupError(f"end a program of pod {pod_uid}: none runs that can be told; settle the world first")
+        for program in ending:
+            program.exit(code)
+
     def on_exit(self, callback: Callable[[ContainerId], None]) -> None:
         """See Runtime.on_exit."""
         self._callbacks.append(callback)
@@ -160,7 +186,8 @@ class InProcessRuntime:
     async def start(self, spec: ContainerSpec) -> None:
         """See Runtime.start."""
         sandbox = self._sandboxes[spec.id.pod_uid]
-        make = self._images.get(image_name(spec.image))
+        name = image_name(spec.image)
+        make = self._own_images.get(name) or self._images.get(name)
         if make is None:
             raise ContainerRefused("ErrImagePull", f"image {spec.image} has no program here")
         program = make(sandbox.address, spec)
@@ -296,16 +323,3 @@ async def _end(task: asyncio.Task[int], grace_s: float) -> None:
             return
         task.cancel()
         await asyncio.wait({task}, timeout=limit_s)
-
-
-class AnyImage(Mapping[str, InProcessProgramFactory]):
-    """Images for a runtime in which every image exists and its containers are always ready."""
-
-    def __getitem__(self, name: str) -> InProcessProgramFactory:
-        return lambda address, spec: AlwaysReady()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0

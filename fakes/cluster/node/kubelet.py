@@ -263,7 +263,10 @@ def _first_history(pod: Unstructured, name: str) -> _History:
 
 
 def _fields(pod: Unstructured, address: str) -> dict[str, str]:
+    labels, annotations = (pod.at(f"metadata.{name}") or {} for name in ("labels", "annotations"))
     return {
+        **{f"metadata.labels['{key}']": text for key, text in labels.items()},
+        **{f"metadata.annotations['{key}']": text for key, text in annotations.items()},
         "metadata.name": pod.key.name,
         "metadata.namespace": pod.key.namespace,
         "metadata.uid": pod.at("metadata.uid"),
