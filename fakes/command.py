@@ -14,7 +14,7 @@ from ctrlkit.fakes.releases import NAMES, NEWEST
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run an API server that keeps everything in memory, with one node whose pods are ready whatever their image, "
+        "Run an API server that keeps everything in memory, with nodes whose pods are ready whatever their image, "
         "though no process runs in them. The first line on stdout is 'ready URL'; SIGTERM or Ctrl-C ends it. The "
         "server speaks TLS and asks for a token, which only its kubeconfig holds."
     )
@@ -73,6 +73,21 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="where on this machine the Service listens that a webhook configuration names; may be given several times",
     )
     parser.add_argument(
+        "--nodes",
+        type=_count,
+        default=1,
+        metavar="NUMBER",
+        help="how many nodes the cluster has: ctrlkit-node, the default, or n1, n2 and so on",
+    )
+    parser.add_argument(
+        "--loops",
+        type=_names,
+        default=frozenset({"all"}),
+        metavar="NAMES",
+        help="which of a cluster's controllers run: all, none, or their names with commas between them; a wrong name "
+        "is answered with the list",
+    )
+    parser.add_argument(
         "--insecure",
         action="store_true",
         help="plain HTTP without a token: every user and program of this machine may do everything on the server",
@@ -84,6 +99,12 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is no port: write a number from 0 to 65535")
     return port
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text} is no number of nodes: write one such as 3")
+    return int(text)
 
 
 def _service(text: str) -> tuple[str, str]:
@@ -102,11 +123,15 @@ def _run(arguments: argparse.Namespace) -> int:
     from ctrlkit.fakes.apiserver.access import Security  # noqa: PLC0415 - who asks for help needs no server
     from ctrlkit.fakes.apiserver.clients import read_clients  # noqa: PLC0415
     from ctrlkit.fakes.apiserver.serving import serve  # noqa: PLC0415
+    from ctrlkit.fakes.cluster.cluster import loops_named  # noqa: PLC0415
+    from ctrlkit.fakes.cluster.node.declarations import declared  # noqa: PLC0415
     from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, check_plugins  # noqa: PLC0415
 
     enabled, disabled = arguments.enable_admission_plugins, arguments.disable_admission_plugins
     try:
         check_plugins(enabled | disabled)
+        loops = loops_named(arguments.loops)
+        nodes = declared(arguments.nodes)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     security = Security.INSECURE if arguments.insecure else Security.TLS
@@ -121,6 +146,8 @@ def _run(arguments: argparse.Namespace) -> int:
         rbac=arguments.rbac,
         clients=read_clients(arguments.token_auth_file, arguments.client_ca_file),
         services=dict(arguments.service_address),
+        loops=loops,
+        nodes=nodes,
     )
     return 0
 

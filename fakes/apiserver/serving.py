@@ -25,6 +25,7 @@ from ctrlkit.fakes.apiserver.server import ApiServer
 from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.clientset.clientset import seed
 from ctrlkit.fakes.cluster import ALL, Cluster, InProcessRuntime, Loop
+from ctrlkit.fakes.cluster.node.declarations import Nodes
 from ctrlkit.fakes.cluster.node.scripts import AnyImage
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.releases.simulated import LeftUndone
@@ -33,6 +34,9 @@ from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS
 from ctrlkit.fakes.tracker.furniture import furnish
 from ctrlkit.model import AnyResource, to_plain
 from ctrlkit.telemetry import LogLevel, configure_logging, logger
+
+STOP_S = 1.0
+"""How long it takes to stop a pod: kubectl waits for that, and would miss the end of one that is replaced at once."""
 
 _log = logger("apiserver")
 
@@ -48,11 +52,14 @@ def serve(
     rbac: bool = False,
     clients: Clients = NO_CLIENTS,
     services: Mapping[str, str] = {},
+    loops: frozenset[Loop] = ALL,
+    nodes: Nodes = 1,
 ) -> None:
     """
     Serve a Kubernetes release until SIGTERM or SIGINT, with the objects of the manifests from the start.
 
     With `rbac` it is asked who may do what; `clients` are users besides the administrator and service accounts.
+    `loops` are those of the cluster, `nodes` those that it has.
     Shape   `services` leads from the `namespace/name:port` of Services that webhooks name to the `host:port` of what
             listens.
     Errors  ConfigError for a kubeconfig or manifests that cannot be used.
@@ -64,7 +71,7 @@ def serve(
         tracker = Tracker(begins_at=version_at(now()), server=release, plugins=plugins, rbac=rbac)
         tracker.webhooks = HttpsWebhooks(services)
         with_clients = functools.partial(ApiServer, tracker, tracker.registry, security=security, clients=clients)
-        asyncio.run(_serve(port, path, manifests, with_clients, tracker))
+        asyncio.run(_serve(port, path, manifests, with_clients, tracker, loops=loops, nodes=nodes))
 
 
 @contextmanager
@@ -93,7 +100,14 @@ def _check_replaceable(kubeconfig: Path) -> None:
 
 
 async def _serve(
-    port: int, kubeconfig: Path, manifests: Sequence[Path], make: Callable[..., ApiServer], tracker: Tracker
+    port: int,
+    kubeconfig: Path,
+    manifests: Sequence[Path],
+    make: Callable[..., ApiServer],
+    tracker: Tracker,
+    *,
+    loops: frozenset[Loop],
+    nodes: Nodes,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
@@ -104,10 +118,17 @@ async def _serve(
     furnish(tracker)
     load_manifests(tracker, manifests)
     async with (
-        make(made=_telling(ALL)).serve(port=port) as server,
+        make(made=_telling(loops)).serve(port=port) as server,
         InProcessRuntime(images=AnyImage()) as runtime,
         Cluster(
-            Client(tracker, field_manager="cluster"), runtime, root_ca=server.root_ca, server=release, tracker=tracker
+            Client(tracker, field_manager="cluster"),
+            runtime,
+            loops=loops,
+            nodes=nodes,
+            root_ca=server.root_ca,
+            server=release,
+            tracker=tracker,
+            stop_s=STOP_S,
         ),
     ):
         tracker.run_pods_with(runtime)

@@ -1,8 +1,9 @@
-"""The controllers of a cluster: StatefulSets, scheduler and kubelet of one node, garbage collection, namespaces."""
+"""The controllers of a cluster: StatefulSets, scheduler and kubelets of its nodes, garbage collection, namespaces."""
 
 from __future__ import annotations
 
 from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
+from ctrlkit.fakes.cluster.node.declarations import Node
 from ctrlkit.fakes.cluster.node.images import Image, Place, Program
 from ctrlkit.fakes.cluster.node.inprocess_runtime import AlwaysReady, InProcessRuntime
 from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
@@ -20,6 +21,7 @@ __all__ = [
     "Image",
     "InProcessRuntime",
     "Loop",
+    "Node",
     "Place",
     "ProcessRuntime",
     "Program",

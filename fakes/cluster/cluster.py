@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 
@@ -30,8 +30,10 @@ from ctrlkit.fakes.cluster.loops.quotas import add_quotas
 from ctrlkit.fakes.cluster.loops.replicaset import CONTROLLERS, REPLICA_SETS, add_replica_sets
 from ctrlkit.fakes.cluster.loops.scheduler import add_scheduler
 from ctrlkit.fakes.cluster.loops.statefulset import add_stateful_sets
+from ctrlkit.fakes.cluster.node.declarations import Nodes, declared
+from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
-from ctrlkit.fakes.cluster.node.node import add_node
+from ctrlkit.fakes.cluster.node.node import add_nodes
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import Runtime
 from ctrlkit.fakes.releases import NEWEST
@@ -75,6 +77,26 @@ class Loop(Enum):
 ALL: frozenset[Loop] = frozenset(Loop)
 """All loops."""
 
+
+def loops_named(names: Collection[str]) -> frozenset[Loop]:
+    """
+    Return loops by their names; `all` and `none` stand for themselves.
+
+    >>> loops_named({"garbage"}), loops_named({"none"}), loops_named({"all"}) == ALL
+    (frozenset({<Loop.GARBAGE: 'garbage'>}), frozenset(), True)
+
+    Errors  ValueError for a name that there is not, and for none.
+    """
+    if "all" in names:
+        return ALL
+    known = {loop.value: loop for loop in Loop}
+    wrong = sorted(set(names) - known.keys() - {"none"})
+    if wrong or not names:
+        fact = f"there is no {', '.join(wrong)}" if wrong else "none is named"
+        raise ValueError(f"loops of the cluster: {fact}; write all, none, or some of {', '.join(sorted(known))}")
+    return frozenset(known[name] for name in names if name != "none")
+
+
 _BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
     Loop.DEPLOYMENTS: (DEPLOYMENTS, add_deployments),
     Loop.REPLICA_SETS: (REPLICASETS, functools.partial(add_replica_sets, kind=REPLICA_SETS)),
@@ -98,7 +120,7 @@ _ABOUT_ALL_KINDS = frozenset({Loop.GARBAGE, Loop.NAMESPACES, *_OF_ANY_KIND})
 
 class Cluster:
     """
-    A cluster of one node, `ctrlkit-node`.
+    A cluster of one node, `ctrlkit-node`, or of as many as are declared.
 
         async with InProcessRuntime(images=...) as runtime, Cluster(client, runtime):
             ...
@@ -108,7 +130,11 @@ class Cluster:
             for restarts of containers. `root_ca` is the PEM of the server's certificate authority, which each namespace
             gets as the ConfigMap kube-root-ca.crt. `server` is the Kubernetes release of the server. `tracker` is the
             server's, where it runs in this process: a kind is then watched once it has objects, which is cheaper.
-    Errors  An exception that ends a loop ends the block. RuntimeError for a second run.
+            `nodes` are those to play: how many (n1, n2, ...), or each by its name or as a Node. `stop_s` is how long
+            it takes at least to stop a pod: real machines never do it at once, and clients that wait for the end of a
+            pod count on that.
+    Errors  An exception that ends a loop ends the block. RuntimeError for a second run. ValueError for nodes that are
+            declared wrongly.
     """
 
     def __init__(
@@ -122,11 +148,15 @@ class Cluster:
         root_ca: str = "",
         server: str = NEWEST,
         tracker: Tracker | None = None,
+        nodes: Nodes = 1,
+        stop_s: float = 0.0,
     ) -> None:
         self._manager = Manager(client, grace_s=0.0)  # what runs here waits for containers, and those end with us
         self._stop = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._was_entered = False
+        self.fleet: Fleet = Fleet(declared(nodes) if Loop.KUBELET in loops else ())
+        """The nodes that are played, to lose and to recover them."""
         used = [(resource, add) for loop, (resource, add) in _BY_KIND.items() if loop in loops]
         if loops & _ABOUT_ALL_KINDS:
             known = WatchedKinds(self._manager, more=kinds, server=server, tracker=tracker)
@@ -143,8 +173,8 @@ class Cluster:
         if Loop.SCHEDULER in loops:
             add_scheduler(self._manager)
         if Loop.KUBELET in loops:
-            add_node(self._manager)
-            add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff())
+            add_nodes(self._manager, self.fleet, server=server)
+            add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff(), fleet=self.fleet, stop_s=stop_s)
         if Loop.ACCOUNTS in loops:
             add_accounts(self._manager, root_ca=root_ca)
 

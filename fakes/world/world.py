@@ -62,6 +62,7 @@ from ctrlkit.model import AnyResource, Unstructured
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.cluster import InProcessRuntime, Loop
+    from ctrlkit.fakes.cluster.node.declarations import Nodes
 
 PATIENCE_S: Final = 600.0
 
@@ -96,7 +97,8 @@ class World:
             priority classes, flow control, the Service `kubernetes`. `plugins` are the admission plug-ins that are on.
             With `rbac` managers may do what roles and bindings allow to the one they act as: `acting_as` is a username
             such as "system:serviceaccount:demo:web", without it the service account that the seeded workloads have.
-            The test itself, its client and the cluster's loops are administrators.
+            The test itself, its client and the cluster's loops are administrators. `nodes` are those of a cluster with
+            a kubelet: how many, or each by its name or as a ctrlkit.fakes.cluster.Node.
     Errors  NeverSettled from `settle`, and from every wait during which no virtual time passes; UnforeseenFailure, and
             the exception that ended a part, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError
             for a world that is entered twice, and for a part that is started outside of its block. CtrlkitError on
@@ -116,6 +118,7 @@ class World:
         plugins: frozenset[str] = DEFAULT_PLUGINS,
         rbac: bool = False,
         acting_as: str = "",
+        nodes: Nodes = 1,
     ) -> None:
         if seed is not None:
             _virtual_loop().random_source = random.Random(seed)
@@ -128,6 +131,7 @@ class World:
         if furnished:
             furnish(self.tracker)
         self._loops = frozenset(cluster)
+        self._nodes = nodes
         self.trace: Trace = Trace(self.tracker, loops={loop.value for loop in self._loops})
         self.clientset.intercept(functools.partial(note_changes, self.trace))
         transport = PartTransport(TestClientTransport(self.clientset), self.trace)
@@ -433,7 +437,15 @@ class World:
         transport = PartTransport(own, self.trace)
         kinds = [kind.of(Unstructured) for kind in self._kinds]
         client, server = Client(transport, field_manager="cluster"), self.tracker.registry.release
-        cluster = Cluster(client, self._runtime, loops=self._loops, kinds=kinds, server=server, tracker=self.tracker)
+        cluster = Cluster(
+            client,
+            self._runtime,
+            loops=self._loops,
+            kinds=kinds,
+            server=server,
+            tracker=self.tracker,
+            nodes=self._nodes,
+        )
         self._start(cluster, "cluster", transport)
 
     def _start(

@@ -19,8 +19,9 @@ from pathlib import Path
 import msgspec
 
 from ctrlkit.fakes.cluster import InProcessRuntime
+from ctrlkit.fakes.cluster.node.declarations import NODE
 from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
-from ctrlkit.fakes.cluster.node.node import NODE, add_node
+from ctrlkit.fakes.cluster.node.node import add_node
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.scripts import AnyImage
 from ctrlkit.manager import Manager, connect

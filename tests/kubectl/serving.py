@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from ctrlkit.fakes.cluster.node.node import NODE
+from ctrlkit.fakes.cluster.node.declarations import NODE
 from tests.kubectl.battery import HERE, Outcome, Runner
 from tests.support.kubectl import KUBECTL
 

@@ -21,7 +21,7 @@ from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, ConfigError, NotFound, Unauthorized
 from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
-from ctrlkit.fakes.cluster.node.node import NODE
+from ctrlkit.fakes.cluster.node.declarations import NODE
 from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
 from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.manager import connect

@@ -1,9 +1,10 @@
 """
-The kubelet of a cluster with one node: runs the containers of its pods in a Runtime.
+The kubelets of the nodes that are played here: run the containers of the pods that are bound to them in a Runtime.
 
-It watches pods, and the runtime wakes a pod's key when one of its containers ends. It writes each pod's status, and
-deletes a terminating pod for good once its containers have ended. It keeps the history of each container; a new kubelet
-starts the containers of its pods again and counts that as a restart.
+One loop does it for all nodes. It watches pods, and the runtime wakes a pod's key when one of its containers ends. It
+writes each pod's status, and deletes a terminating pod for good once its containers have ended. It keeps the history of
+each container; a new kubelet starts the containers of its pods again and counts that as a restart. A node that is lost
+takes its containers with it, and nothing is said of its pods until it has booted again.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from ctrlkit.controller import (
 )
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.node.declarations import NODE, Node
 from ctrlkit.fakes.cluster.node.environment import SourceKind, references, resolve_environment
-from ctrlkit.fakes.cluster.node.node import NODE, NODE_ADDRESS
+from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.fakes.cluster.node.pod_status import ContainerView, Waiting, differs, pod_status, restart_policy
 from ctrlkit.fakes.cluster.node.probes import Probe, Readiness, read_probe
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
@@ -59,20 +61,30 @@ class _History:
 @dataclass(slots=True)
 class _Pod:
     uid: str
+    node: str
+    host: str
     address: str
     histories: dict[str, _History]
     ending: bool = False
+    gone_at: float = 0.0
+    """When it has been stopped, on the loop's clock; 0 until its containers have ended."""
 
 
 @dataclass(slots=True)
 class Kubelet:
-    """Reconciles the pods that are bound to the node. The runtime belongs to whoever entered it."""
+    """
+    Reconciles the pods that are bound to the nodes of a fleet. The runtime belongs to whoever entered it.
+
+    `stop_s` is how long it takes at least to stop a pod, as on machines where that is never done at once.
+    """
 
     client: Client
     pods: Lister[Unstructured]
+    fleet: Fleet
     runtime: Runtime
     recorder: EventRecorder
     backoff: CrashBackoff
+    stop_s: float = 0.0
     _known: dict[ObjectKey, _Pod] = field(default_factory=dict, init=False)
 
     def key_to_wake(self, container: ContainerId) -> ObjectKey | None:
@@ -85,13 +97,12 @@ class Kubelet:
         pod = self.pods.find(request.key)
         uid = pod.at("metadata.uid") if pod is not None else ""
         known = self._known.get(request.key)
-        if known is not None and known.uid != uid:
+        if known is not None and (known.uid != uid or not self.fleet.works(known.node)):
             await self._forget(request.key, known)
-        if pod is None or pod.at("spec.nodeName") != NODE:
+        if pod is None or not self.fleet.works(pod.at("spec.nodeName") or ""):
             return DONE
         if pod.at("metadata.deletionTimestamp"):
-            await self._end(pod)
-            return DONE
+            return await self._end(pod)
         if pod.at("status.phase") in _FINAL_PHASES:
             return DONE
         return await self._run(pod)
@@ -99,13 +110,17 @@ class Kubelet:
     async def _run(self, pod: Unstructured) -> Outcome:
         known = self._known.get(pod.key)
         if known is None:
-            uid = pod.at("metadata.uid")
-            histories = {container["name"]: _first_history(pod, container["name"]) for container in _containers(pod)}
-            known = self._known[pod.key] = _Pod(uid, self.runtime.open_sandbox(uid), histories)
+            known = self._known[pod.key] = self._first_seen(pod)
         due = [await self._advance(pod, known, container) for container in _containers(pod)]
         await self._write_status(pod, known)
         next_s = min((moment for moment in due if moment is not None), default=None)
         return DONE if next_s is None else RequeueAfter(max(next_s - clock.monotonic(), 0.001))
+
+    def _first_seen(self, pod: Unstructured) -> _Pod:
+        uid, member = pod.at("metadata.uid"), self.fleet.find(pod.at("spec.nodeName"))
+        assert member is not None  # its kubelet works
+        histories = {container["name"]: _first_history(pod, container["name"]) for container in _containers(pod)}
+        return _Pod(uid, member.node.name, member.address, self.runtime.open_sandbox(uid), histories)
 
     async def _advance(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any]) -> float | None:
         """Take the next step for one container; returns when to look again, on the loop's clock."""
@@ -119,6 +134,8 @@ class Kubelet:
             if clock.monotonic() < history.start_at:
                 return history.start_at
             await self._start(pod, known, container, history)
+            if not self.fleet.works(known.node):
+                return None
             if history.waiting is not None:
                 return history.start_at
         return await self._probe(pod, container_id, read_probe(container), history)
@@ -138,7 +155,10 @@ class Kubelet:
 
     async def _start(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any], history: _History) -> None:
         try:
-            await self.runtime.start(await self._spec(pod, known, container))
+            spec = await self._spec(pod, known, container)
+            if not self.fleet.works(known.node):
+                return
+            await self.runtime.start(spec)
         except ContainerRefused as refusal:
             history.refusals += 1
             history.start_at = clock.monotonic() + self.backoff.delay_s(history.refusals + 1)
@@ -160,7 +180,7 @@ class Kubelet:
             with suppress(NotFound):
                 found[kind, name] = await self.client.get(resource, ObjectKey(namespace, name))
         environment = resolve_environment(
-            container, look_up=lambda kind, name: found.get((kind, name)), pod_fields=_fields(pod, known.address)
+            container, look_up=lambda kind, name: found.get((kind, name)), pod_fields=_fields(pod, known)
         )
         return ContainerSpec(
             id=ContainerId(known.uid, container["name"]),
@@ -186,8 +206,8 @@ class Kubelet:
 
     async def _write_status(self, pod: Unstructured, known: _Pod) -> None:
         views = [self._view(known, container) for container in _containers(pod)]
-        status = pod_status(pod, views, address=known.address, now=clock.now())
-        if differs(pod.get("status") or {}, status):
+        status = pod_status(pod, views, address=known.address, host=known.host, now=clock.now())
+        if differs(pod.get("status") or {}, status) and self.fleet.works(known.node):
             patch = MergePatch({"metadata": {"uid": known.uid}, "status": status})
             with suppress(NotFound):
                 await self.client.patch(PODS, pod.key, patch, subresource="status")
@@ -210,28 +230,48 @@ class Kubelet:
             restarts=max(history.starts - 1, 0),
         )
 
-    async def _end(self, pod: Unstructured) -> None:
+    async def _end(self, pod: Unstructured) -> Outcome:
         """Stop the containers within their grace period, then delete the pod for good."""
         uid, grace_s = pod.at("metadata.uid"), float(pod.at("metadata.deletionGracePeriodSeconds") or 0)
         known = self._known.get(pod.key)
         if known is not None:
-            known.ending = True
+            if not known.ending:
+                known.ending = True
+                known.gone_at = clock.monotonic() + self.stop_s
             async with asyncio.TaskGroup() as stops:
                 for container in _containers(pod):
                     stops.create_task(self.runtime.stop(ContainerId(uid, container["name"]), grace_s=grace_s))
+            if clock.monotonic() < known.gone_at:
+                return RequeueAfter(known.gone_at - clock.monotonic())
+            if not self.fleet.works(known.node):
+                return DONE
             await self._forget(pod.key, known)
         with suppress(NotFound, Conflict):
             await self.client.delete(PODS, pod.key, grace_period_s=0, uid=uid)
+        return DONE
+
+    def keys_of(self, node: str) -> list[ObjectKey]:
+        """Return the pods that are bound to a node."""
+        return [pod.key for pod in self.pods.list() if pod.at("spec.nodeName") == node]
 
     async def _forget(self, key: ObjectKey, known: _Pod) -> None:
+        known.ending = True  # nobody is woken by the end of its containers
         await self.runtime.close_sandbox(known.uid)
         del self._known[key]
 
 
-def add_kubelet(manager: Manager, runtime: Runtime, *, backoff: CrashBackoff) -> None:
-    """Add the kubelet to a manager."""
+def add_kubelet(
+    manager: Manager,
+    runtime: Runtime,
+    *,
+    backoff: CrashBackoff,
+    fleet: Fleet | None = None,
+    stop_s: float = 0.0,
+) -> None:
+    """Add the kubelets of a fleet to a manager; without one there is that of the only node."""
     pods = manager.informer(PODS)
-    kubelet = Kubelet(manager.client, pods.lister, runtime, manager.recorder("kubelet"), backoff)
+    fleet, recorder = fleet or Fleet([Node(NODE)]), manager.recorder("kubelet")
+    kubelet = Kubelet(manager.client, pods.lister, fleet, runtime, recorder, backoff, stop_s)
     controller = Controller(
         name="kubelet", reconcile=kubelet.reconcile, watches=[Watch(pods, to_self)], workers=_WORKERS
     )
@@ -241,7 +281,12 @@ def add_kubelet(manager: Manager, runtime: Runtime, *, backoff: CrashBackoff) ->
         if key is not None:
             controller.wake(key)
 
+    def wake_all(node: str) -> None:
+        for key in kubelet.keys_of(node):
+            controller.wake(key)
+
     runtime.on_exit(wake)
+    fleet.on_change(wake_all)
     manager.add(controller)
 
 
@@ -262,7 +307,7 @@ def _first_history(pod: Unstructured, name: str) -> _History:
     return _History()
 
 
-def _fields(pod: Unstructured, address: str) -> dict[str, str]:
+def _fields(pod: Unstructured, known: _Pod) -> dict[str, str]:
     labels, annotations = (pod.at(f"metadata.{name}") or {} for name in ("labels", "annotations"))
     return {
         **{f"metadata.labels['{key}']": text for key, text in labels.items()},
@@ -270,7 +315,7 @@ def _fields(pod: Unstructured, address: str) -> dict[str, str]:
         "metadata.name": pod.key.name,
         "metadata.namespace": pod.key.namespace,
         "metadata.uid": pod.at("metadata.uid"),
-        "spec.nodeName": NODE,
-        "status.podIP": address,
-        "status.hostIP": NODE_ADDRESS,
+        "spec.nodeName": known.node,
+        "status.podIP": known.address,
+        "status.hostIP": known.host,
     }

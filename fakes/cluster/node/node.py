@@ -1,65 +1,219 @@
-"""The Node object of the cluster's only node: created and kept ready while the cluster runs."""
+"""
+The Node objects of the nodes that are played here: registered when a kubelet starts, and kept ready while it works.
+
+As a real kubelet, it registers once: a Node that somebody deletes stays away until its machine boots again.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
-from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
-from ctrlkit.errors import AlreadyExists
+from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
+from ctrlkit.errors import AlreadyExists, NotFound
+from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.node.declarations import NODE, Node
+from ctrlkit.fakes.cluster.node.fleet import LEASE_S, RENEW_EVERY_S, Fleet, Member
+from ctrlkit.fakes.loop import VirtualTimeLoop
+from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.manager import Manager
-from ctrlkit.model import MergePatch, ObjectKey, Unstructured
-from ctrlkit.model.kinds import NODES
+from ctrlkit.model import MergePatch, ObjectKey, StrategicMergePatch, Unstructured
+from ctrlkit.model.kinds import LEASES, NODES
 
-NODE = "ctrlkit-node"
-NODE_ADDRESS = "127.0.0.1"
+LEASE_NAMESPACE = "kube-node-lease"
 
-PODS_MAX = 1_000
-"""Most pods on the node at a time: more than a kubelet's 110, and few enough for the memory of this process."""
+NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+"""The taint that a server gives to each new Node."""
+
+_HEALTHY = {
+    "MemoryPressure": ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    "DiskPressure": ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    "Ready": ("True", "KubeletReady", "kubelet is posting ready status"),
+}
 
 
 @dataclass(slots=True)
-class Node:
-    """Reconciles the Node object."""
+class NodeKeeper:
+    """
+    Reconciles the Node objects of a fleet.
+
+    The Leases of the nodes are renewed as real kubelets do it, every ten seconds; on virtual time, where a test may let
+    days pass, they are written when a node registers, is lost and recovers. `clears_taint` is for clusters without a
+    node lifecycle controller: a node then takes away itself the taint that it was registered with.
+    """
 
     client: Client
     nodes: Lister[Unstructured]
+    fleet: Fleet
+    recorder: EventRecorder
+    server: str
+    clears_taint: bool
+    _registered: dict[str, int] = field(default_factory=dict, init=False)
+    _renewed_at: dict[str, float] = field(default_factory=dict, init=False)
 
     async def reconcile(self, request: Request) -> Outcome:
-        """Create the Node if it is missing, and set its status to ready."""
-        if request.key.name != NODE:
+        """Register a node, set its status to ready if it is not, and renew its Lease."""
+        member = self.fleet.find(request.key.name)
+        if member is None:
             return DONE
         node = self.nodes.find(request.key)
+        if member.lost_at is not None:
+            if node is not None:
+                await self._renew(member, node)
+            return DONE
+        if self._registered.get(request.key.name) != member.boots:
+            node = await self._register(member, node)
+            self._registered[request.key.name] = member.boots
+            await self._renew(member, node)
+        if node is None:
+            return DONE
+        await self._keep_ready(member, node)
+        return await self._renew_in_time(member, node)
+
+    async def _register(self, member: Member, node: Unstructured | None) -> Unstructured:
+        """Create the Node, or take the one that is there for one's own."""
+        wanted = _object(member, self.server)
         if node is None:
             with suppress(AlreadyExists):
-                await self.client.create(
-                    NODES, {"metadata": {"name": NODE, "labels": {"kubernetes.io/hostname": NODE}}}
-                )
-        conditions = (node or Unstructured()).at("status.conditions") or ()
-        if not any(found.get("type") == "Ready" and found.get("status") == "True" for found in conditions):
-            await self.client.patch(NODES, request.key, MergePatch({"status": _status()}), subresource="status")
-        return DONE
+                return await self.client.create(NODES, wanted)
+            node = await self.client.get(NODES, ObjectKey("", member.node.name))
+        labels = wanted["metadata"]["labels"]
+        if not labels.items() <= (node.metadata.labels or {}).items():
+            node = await self.client.patch(NODES, node.key, MergePatch({"metadata": {"labels": labels}}))
+        return node
+
+    async def _keep_ready(self, member: Member, node: Unstructured) -> None:
+        conditions = node.at("status.conditions") or ()
+        ready = next((one for one in conditions if one.get("type") == "Ready"), None) or {}
+        with suppress(NotFound):
+            if ready.get("status") != "True":
+                status = _status(member, self.server, conditions)
+                await self.client.patch(NODES, node.key, StrategicMergePatch({"status": status}), subresource="status")
+                if ready:
+                    self._tell_ready(node)
+            if self.clears_taint and NOT_READY in (node.at("spec.taints") or ()):
+                others = [taint for taint in node.at("spec.taints") if taint != NOT_READY]
+                await self.client.patch(NODES, node.key, MergePatch({"spec": {"taints": others or None}}))
+
+    def _tell_ready(self, node: Unstructured) -> None:
+        text = f"Node {node.key.name} status is now: NodeReady"
+        self.recorder.event(node.metadata, NODES, EventType.NORMAL, "NodeReady", text)
+
+    # ---- the Lease ---------------------------------------------------------------------------------------------------
+
+    async def _renew_in_time(self, member: Member, node: Unstructured) -> Outcome:
+        if isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
+            return DONE
+        if clock.monotonic() >= self._renewed_at[node.key.name] + RENEW_EVERY_S:
+            await self._renew(member, node)
+        return RequeueAfter(max(self._renewed_at[node.key.name] + RENEW_EVERY_S - clock.monotonic(), 0.001))
+
+    async def _renew(self, member: Member, node: Unstructured) -> None:
+        """Write when the node was last heard of."""
+        silent_s = clock.monotonic() - self.fleet.heard_at(member)
+        key = ObjectKey(LEASE_NAMESPACE, node.key.name)
+        renewed = {"renewTime": clock.micro_timestamp(clock.now() - timedelta(seconds=silent_s))}
+        known, self._renewed_at[node.key.name] = node.key.name in self._renewed_at, clock.monotonic()
+        with suppress(AlreadyExists, NotFound):  # not in a cluster without the namespace of such Leases
+            if known:
+                await self.client.patch(LEASES, key, MergePatch({"spec": renewed}))
+                return
+            held = {"holderIdentity": node.key.name, "leaseDurationSeconds": LEASE_S, **renewed}
+            metadata = {"name": key.name, "namespace": key.namespace, "ownerReferences": [_owner(node)]}
+            await self.client.create(LEASES, {"metadata": metadata, "spec": held})
 
 
-def _status() -> dict[str, object]:
-    moment = clock.timestamp(clock.now())
-    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "the kubelet runs"}
+def _owner(node: Unstructured) -> dict[str, str]:
+    return {"apiVersion": "v1", "kind": "Node", "name": node.key.name, "uid": node.metadata.uid}
+
+
+def _object(member: Member, server: str) -> dict[str, Any]:
+    node = member.node
+    labels = {
+        "beta.kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": node.name,
+        "kubernetes.io/os": "linux",
+        **node.labels,
+    }
+    annotations = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
     return {
-        "allocatable": {"pods": str(PODS_MAX)},
-        "capacity": {"pods": str(PODS_MAX)},
-        "addresses": [{"type": "InternalIP", "address": NODE_ADDRESS}, {"type": "Hostname", "address": NODE}],
-        "conditions": [ready | {"lastHeartbeatTime": moment, "lastTransitionTime": moment}],
+        "metadata": {"name": node.name, "labels": labels, "annotations": annotations},
+        "spec": {"taints": node.taint_objects()} if node.taints else {},
+        "status": _status(member, server, ()),
     }
 
 
-def add_node(manager: Manager) -> None:
-    """Add the node controller to a manager."""
+def _status(member: Member, server: str, have: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    node = member.node
+    moment = clock.timestamp(clock.now())
+    before = {condition.get("type"): condition for condition in have}
+    conditions = []
+    for name, (status, reason, message) in _HEALTHY.items():
+        old = before.get(name) or {}
+        since = old.get("lastTransitionTime") if old.get("status") == status else None
+        times = {"lastHeartbeatTime": moment, "lastTransitionTime": since or moment}
+        conditions.append({"type": name, "status": status, **times, "reason": reason, "message": message})
+    return {
+        "capacity": node.capacity(),
+        "allocatable": node.capacity(),
+        "conditions": conditions,
+        "addresses": [
+            {"type": "InternalIP", "address": member.address},
+            {"type": "Hostname", "address": node.name},
+        ],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+        "nodeInfo": _info(member, server),
+    }
+
+
+def _info(member: Member, server: str) -> dict[str, str]:
+    name = member.node.name
+    return {
+        "architecture": "amd64",
+        "bootID": _uuid(f"{name}/boot/{member.boots}"),
+        "containerRuntimeVersion": "ctrlkit://1",
+        "kernelVersion": "6.12.0",
+        "kubeProxyVersion": "",
+        "kubeletVersion": f"v{server}.0",
+        "machineID": _uuid(f"{name}/machine").replace("-", ""),
+        "operatingSystem": "linux",
+        "osImage": "ctrlkit",
+        "systemUUID": _uuid(f"{name}/system"),
+    }
+
+
+def _uuid(text: str) -> str:
+    return str(uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16]))
+
+
+def add_nodes(manager: Manager, fleet: Fleet, *, server: str = NEWEST, clears_taint: bool = False) -> None:
+    """Add the keeper of the fleet's Node objects to a manager."""
     nodes = manager.informer(NODES)
-    controller = Controller(
-        name="node", reconcile=Node(manager.client, nodes.lister).reconcile, watches=[Watch(nodes, to_self)]
-    )
-    controller.wake(ObjectKey("", NODE))
+    recorder = manager.recorder("kubelet")
+    keeper = NodeKeeper(manager.client, nodes.lister, fleet, recorder, server, clears_taint)
+    controller = Controller(name="node", reconcile=keeper.reconcile, watches=[Watch(nodes, to_self)])
+
+    def wake(name: str) -> None:
+        controller.wake(ObjectKey("", name))
+
+    for member in fleet:
+        wake(member.node.name)
+    fleet.on_change(wake)
     manager.add(controller)
+
+
+def add_node(manager: Manager) -> None:
+    """Add the only node of a cluster to a manager."""
+    add_nodes(manager, Fleet([Node(NODE)]))

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.clock import timestamp
-from ctrlkit.fakes.cluster.node.node import NODE_ADDRESS
 from ctrlkit.fakes.cluster.node.restart import RestartPolicy
 from ctrlkit.fakes.cluster.node.runtime import Exited, Running
 from ctrlkit.model import Unstructured
@@ -73,10 +72,10 @@ def pod_phase(policy: RestartPolicy, containers: Sequence[ContainerView]) -> str
 
 
 def pod_status(
-    pod: Unstructured, containers: Sequence[ContainerView], *, address: str, now: datetime
+    pod: Unstructured, containers: Sequence[ContainerView], *, address: str, host: str, now: datetime
 ) -> dict[str, Any]:
     """
-    Return the status to write; transition times stay where a condition has not changed.
+    Return the status to write; transition times stay where a condition has not changed. `host` is the node's address.
 
     Other fields of the status stay, because it is sent as a merge patch.
     """
@@ -94,8 +93,8 @@ def pod_status(
     return {
         "phase": phase,
         "conditions": _conditions(pod.at("status.conditions") or (), wanted, moment),
-        "hostIP": NODE_ADDRESS,
-        "hostIPs": [{"ip": NODE_ADDRESS}],
+        "hostIP": host,
+        "hostIPs": [{"ip": host}],
         "podIP": address,
         "podIPs": [{"ip": address}],
         "startTime": pod.at("status.startTime") or moment,

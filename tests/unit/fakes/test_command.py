@@ -183,3 +183,18 @@ async def test_a_server_of_an_older_release_says_so_and_tells_once_what_it_leave
 def _ingress(name: str) -> dict[str, object]:
     backend = {"service": {"name": name, "port": {"number": 80}}}
     return {"metadata": {"name": name, "namespace": "default"}, "spec": {"defaultBackend": backend}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--loops", "garbage,nonsense"), "there is no nonsense; write all, none, or some of accounts, aggregation, "),
+        (("--loops", ","), "none is named; write all, none, or some of "),
+        (("--nodes", "255"), "play 255 nodes: write a number from 0 to 254"),
+    ],
+)
+def test_loops_and_nodes_that_there_cannot_be_are_errors_that_say_what_there_is(
+    arguments: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        command.COMMAND.run(parsed(*arguments))

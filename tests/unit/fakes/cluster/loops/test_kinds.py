@@ -58,7 +58,7 @@ async def test_a_namespace_ends_with_an_object_of_a_kind_that_was_made_in_the_sa
         await world.settle()
         with pytest.raises(NotFound):
             world.tracker.get(NAMESPACES, "short")
-        assert world.tracker.list(LEASES) == []
+        assert world.tracker.list(LEASES, "short") == []
 
 
 async def test_kinds_without_objects_are_not_watched() -> None:

@@ -46,11 +46,13 @@ def test_the_phase_follows_from_all_containers(policy: str, containers: list[Con
 
 def test_a_ready_pods_status_says_where_and_since_when() -> None:
     """Transition times stay as long as nothing moves."""
-    first = pod_status(POD, [view(Running(NOW), ready=True)], address="10.244.0.1", now=NOW)
+    first = pod_status(POD, [view(Running(NOW), ready=True)], address="10.244.0.1", host="127.0.0.1", now=NOW)
     assert (first["phase"], first["podIP"], first["podIPs"]) == ("Running", "10.244.0.1", [{"ip": "10.244.0.1"}])
     pod = Unstructured(POD | {"status": first})
     assert is_ready(pod)
-    later = pod_status(pod, [view(Running(NOW), ready=True)], address="10.244.0.1", now=NOW + timedelta(hours=1))
+    later = pod_status(
+        pod, [view(Running(NOW), ready=True)], address="10.244.0.1", host="127.0.0.1", now=NOW + timedelta(hours=1)
+    )
     assert later == first
     assert not differs(first, later)
 
@@ -58,10 +60,11 @@ def test_a_ready_pods_status_says_where_and_since_when() -> None:
 def test_a_pod_that_stops_being_ready_says_which_container_and_when() -> None:
     """Ready and ContainersReady move, the others do not."""
     pod = Unstructured(
-        POD | {"status": pod_status(POD, [view(Running(NOW), ready=True)], address="10.244.0.1", now=NOW)}
+        POD
+        | {"status": pod_status(POD, [view(Running(NOW), ready=True)], address="10.244.0.1", host="127.0.0.1", now=NOW)}
     )
     hour = timedelta(hours=1)
-    status = pod_status(pod, [view(Running(NOW))], address="10.244.0.1", now=NOW + hour)
+    status = pod_status(pod, [view(Running(NOW))], address="10.244.0.1", host="127.0.0.1", now=NOW + hour)
     conditions = {condition["type"]: condition for condition in status["conditions"]}
     assert conditions["Ready"] == {
         "type": "Ready",
@@ -77,14 +80,14 @@ def test_a_pod_that_stops_being_ready_says_which_container_and_when() -> None:
 def test_conditions_of_others_stay() -> None:
     """A readiness gate's condition belongs to whoever set it."""
     pod = Unstructured(POD | {"status": {"conditions": [{"type": "example.com/gate", "status": "True"}]}})
-    status = pod_status(pod, [view(Running(NOW))], address="10.244.0.1", now=NOW)
+    status = pod_status(pod, [view(Running(NOW))], address="10.244.0.1", host="127.0.0.1", now=NOW)
     assert status["conditions"][-1] == {"type": "example.com/gate", "status": "True"}
 
 
 def test_a_container_that_crashes_shows_how_it_ended_and_why_it_waits() -> None:
     """The same fields kubectl describe reads."""
     waiting = Waiting("CrashLoopBackOff", "back-off 10s")
-    status = pod_status(POD, [view(waiting, last=ended(3))], address="10.244.0.1", now=NOW)
+    status = pod_status(POD, [view(waiting, last=ended(3))], address="10.244.0.1", host="127.0.0.1", now=NOW)
     (container,) = status["containerStatuses"]
     assert container["state"] == {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
     assert container["lastState"]["terminated"] == {

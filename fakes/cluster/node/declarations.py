@@ -1,0 +1,94 @@
+"""Nodes as they are declared: their names, labels, taints and sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+NODE = "ctrlkit-node"
+"""The name of a cluster's only node, where nobody says otherwise."""
+
+PODS_MAX = 1_000
+"""Most pods on a node at a time: more than a kubelet's 110, and few enough for the memory of this process."""
+
+NODES_MAX = 254
+"""Most nodes of a cluster: each has an address of its own."""
+
+_TAINT = re.compile(
+    r"(?P<key>[^=:]+)(?:=(?P<value>[^=:]*))?:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute)", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """
+    A node to play: what its kubelet says of it when it registers.
+
+    >>> Node("n1", labels={"zone": "a"}, taints=["gpu=yes:NoSchedule"], cpu="4", memory="8Gi").taint_objects()
+    [{'key': 'gpu', 'value': 'yes', 'effect': 'NoSchedule'}]
+
+    Shape   `taints` are written as kubectl takes them, `key=value:effect` or `key:effect`. Sizes are quantities; the
+            defaults are generous. `extended` are more resources by their names, such as {"example.com/gpu": "4"}.
+    Errors  ValueError for a taint that is none, and for no name.
+    """
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Iterable[str] = ()
+    cpu: str = "64"
+    memory: str = "256Gi"
+    ephemeral_storage: str = "1Ti"
+    pods: int = PODS_MAX
+    extended: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("declare a node: it has no name; give it one, such as n1")
+        object.__setattr__(self, "taints", tuple(self.taints))
+        self.taint_objects()
+
+    def taint_objects(self) -> list[dict[str, str]]:
+        """Return the taints as the API has them."""
+        return [self._taint(text) for text in self.taints]
+
+    def capacity(self) -> dict[str, str]:
+        """Return what the node has of each resource."""
+        sizes = {"cpu": self.cpu, "ephemeral-storage": self.ephemeral_storage, "memory": self.memory}
+        return {**sizes, "pods": str(self.pods), **self.extended}
+
+    def _taint(self, text: str) -> dict[str, str]:
+        found = _TAINT.fullmatch(text)
+        if found is None:
+            raise ValueError(
+                f"declare node {self.name}: {text!r} is no taint; write key=value:NoSchedule, with one of the effects "
+                "NoSchedule, PreferNoSchedule and NoExecute"
+            )
+        return {name: value for name, value in found.groupdict().items() if value}
+
+
+Nodes: TypeAlias = "int | Iterable[Node | str]"
+"""Nodes to play: how many, or each of them by its name or with all that is to be said of it."""
+
+
+def declared(nodes: Nodes) -> tuple[Node, ...]:
+    """
+    Return the nodes that are meant.
+
+    >>> [node.name for node in declared(3)], [node.name for node in declared(1)], declared(["a"]) == (Node("a"),)
+    (['n1', 'n2', 'n3'], ['ctrlkit-node'], True)
+
+    Errors  ValueError for a number below 0, for too many, and for two of one name.
+    """
+    if isinstance(nodes, int):
+        if not 0 <= nodes <= NODES_MAX:
+            raise ValueError(f"play {nodes} nodes: write a number from 0 to {NODES_MAX}")
+        return (Node(NODE),) if nodes == 1 else tuple(Node(f"n{number + 1}") for number in range(nodes))
+    found = tuple(Node(node) if isinstance(node, str) else node for node in nodes)
+    names = [node.name for node in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or len(found) > NODES_MAX:
+        fact = f"{', '.join(twice)} more than once" if twice else f"more than {NODES_MAX}"
+        raise ValueError(f"play the nodes {', '.join(names[:NODES_MAX])}: {fact}; declare each once")
+    return found
