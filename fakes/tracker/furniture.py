@@ -16,12 +16,14 @@ from ctrlkit.fakes.releases import furniture
 from ctrlkit.fakes.tracker.kinds import metadata
 from ctrlkit.fakes.tracker.store import Identity
 from ctrlkit.model import ObjectKey, Options, Unstructured
+from ctrlkit.model.kinds import CONFIG_MAPS
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.core import Core
     from ctrlkit.fakes.tracker.tracker import Tracker
 
 _BY_SERVER = Options(field_manager="kube-apiserver")
+_TOKEN_TRACKING = {"namespace": "kube-system", "name": "kube-apiserver-legacy-service-account-token-tracking"}
 _POLICY = "rbac.authorization.k8s.io/v1"
 
 
@@ -46,6 +48,8 @@ def furnish(tracker: Tracker) -> None:
         if "status" in item and served.has_status:
             status = _with_times(item["status"], clock.timestamp(clock.now()))
             tracker.update(served.resource, Unstructured(made | {"status": status}), subresource="status")
+    today = clock.now().date().isoformat()  # since then it is known which tokens of Secrets are in use
+    tracker.create(CONFIG_MAPS, {"metadata": _TOKEN_TRACKING, "data": {"since": today}}, _BY_SERVER)
 
 
 class _Made(NamedTuple):

@@ -21,7 +21,7 @@ from ctrlkit import clock
 from ctrlkit.fakes.tracker.refusals import quoted
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 ISSUER = "https://kubernetes.default.svc"
 """Who issues the tokens, and the audience of those that name none: the server itself."""
@@ -117,7 +117,7 @@ class Issuer:
 
     def public_keys(self) -> list[dict[str, str]]:
         """Return the keys by which tokens are checked, each as a JSON Web Key."""
-        numbers = self._key.public_key().public_numbers()
+        numbers = self._public_key.public_numbers()
         modulus, exponent = (
             _base64(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (numbers.n, numbers.e)
         )
@@ -133,8 +133,12 @@ class Issuer:
     def _key_id(self) -> str:
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415 - as above
 
-        public = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        public = self._public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return _base64(hashlib.sha256(public).digest())
+
+    @cached_property
+    def _public_key(self) -> RSAPublicKey:
+        return self._key.public_key()
 
     def _signature(self, signed: bytes) -> bytes:
         from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - as above
@@ -145,10 +149,15 @@ class Issuer:
     def _is_ours(self, signed: bytes, signature: str) -> bool:
         if "_key" not in self.__dict__ or signed.count(b".") != 1:
             return False  # nothing was signed yet, or it is no such token
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - as above
+        from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - as above
+        from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415 - as above
+
         try:
-            return secrets.compare_digest(_bytes(signature), self._signature(signed))
-        except (binascii.Error, ValueError):
+            self._public_key.verify(_bytes(signature), signed, padding.PKCS1v15(), hashes.SHA256())
+        except (InvalidSignature, binascii.Error, ValueError):
             return False
+        return True
 
 
 def _encoded(value: object, order: Any = None) -> str:

@@ -1,70 +1,319 @@
-"""The scheduler of a cluster with one node: binds every pod whose nodeSelector fits it, up to its limit of pods."""
+"""
+The scheduler: binds each pod to the best of the nodes that fit it, or says why none does.
+
+Every Node object counts, whoever made it. What is decided is in the folder `scheduling`; here is what is read and
+written. The sums of what runs on each node follow the changes of pods, so that a pod costs the same however many run.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
-from ctrlkit.cache import Lister
+from ctrlkit import clock
+from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
-from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
-from ctrlkit.errors import Conflict, NotFound
-from ctrlkit.events import EventRecorder, EventType
-from ctrlkit.fakes.cluster.node.declarations import NODE, PODS_MAX
+from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_mapped
+from ctrlkit.errors import Conflict, CtrlkitError, NotFound
+from ctrlkit.events import EventRecorder, EventsApi, EventType
+from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES
+from ctrlkit.fakes.cluster.loops.scheduling.cycle import Cycle
+from ctrlkit.fakes.cluster.loops.scheduling.hints import NodeChange, PodChange, node_helps, pod_helps
+from ctrlkit.fakes.cluster.loops.scheduling.node_fit import nodes_named
+from ctrlkit.fakes.cluster.loops.scheduling.pending import PendingPods
+from ctrlkit.fakes.cluster.loops.scheduling.pod_facts import PodFacts, read_pod
+from ctrlkit.fakes.cluster.loops.scheduling.preemption import Budget, GiveWay, who_gives_way
+from ctrlkit.fakes.cluster.loops.scheduling.scores import best
+from ctrlkit.fakes.cluster.loops.scheduling.siblings import sibling_selector
+from ctrlkit.fakes.cluster.loops.scheduling.state import ClusterState, NodeState
+from ctrlkit.fakes.cluster.loops.scheduling.verdicts import NO_NODES, Plugin, Verdict, no_fit, no_preemption
 from ctrlkit.manager import Manager
-from ctrlkit.model import ObjectKey, Resource, Unstructured, custom_resource
-from ctrlkit.model.kinds import NODES, PODS
+from ctrlkit.model import ObjectKey, Record, Resource, StrategicMergePatch, Unstructured, custom_resource
+from ctrlkit.model.kinds import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 
 BINDINGS: Resource[Unstructured] = custom_resource(group="", kind="Binding", plural="bindings")
-_FINAL_PHASES = ("Succeeded", "Failed")
-_LOOK_AGAIN_S = 5.0
+SCHEDULER = "default-scheduler"
+
+_QUEUE = ObjectKey("", SCHEDULER)
+_ELSEWHERE = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
+_CONTRADICTION = "pod affinity terms conflict"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scheduler:
-    """Binds pods to the node; `pods_max` is the node's limit, beyond which pods stay pending."""
+    """
+    Reconciles one key: places the pods that wait, one after the other, the most important first.
 
+    Shape   `note_pod`, `note_node` and the like take note of a change, and return whether a pod is to be tried now.
+            `wake` has those tried that wait.
+    """
+
+    manager: Manager
     client: Client
-    pods: Lister[Unstructured]
-    nodes: Lister[Unstructured]
     recorder: EventRecorder
-    pods_max: int
-    _bound: set[ObjectKey] = field(default_factory=set, init=False)
+    state: ClusterState = field(default_factory=ClusterState)
+    pending: PendingPods = field(default_factory=PendingPods)
+    wake: Callable[[], None] = lambda: None
+    _knows_namespaces: bool = False
 
-    async def reconcile(self, request: Request) -> Outcome:
-        """Bind one pod."""
-        pod = self.pods.find(request.key)
-        if pod is None or pod.at("status.phase") in _FINAL_PHASES:
-            self._bound.discard(request.key)
-            return DONE
-        if pod.at("spec.nodeName"):
-            self._bound.add(request.key)
-            return DONE
-        if pod.at("metadata.deletionTimestamp"):
-            return DONE
-        if obstacle := self._obstacle(pod):
-            text = f"0/1 nodes are available: 1 {obstacle}."
-            self.recorder.event(pod.metadata, PODS, EventType.WARNING, "FailedScheduling", text)
-            return RequeueAfter(_LOOK_AGAIN_S)
-        metadata = {"name": pod.key.name, "namespace": pod.key.namespace, "uid": pod.at("metadata.uid")}
-        target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
-        with suppress(Conflict, NotFound):  # bound already, or gone: the cache is about to show it
-            await self.client.create(BINDINGS, {"metadata": metadata, "target": target})
-        self._bound.add(request.key)
+    # ---- what has changed --------------------------------------------------------------------------------------------
+
+    def note_pod(self, change: Change[Unstructured]) -> bool:
+        """Take note of a pod."""
+        old, new = change.old, change.new
+        is_helpful = old is not None and (new is None or new.meta.uid != old.meta.uid) and self._forget(old.meta.uid)
+        if new is None:
+            return is_helpful
+        value = new.value
+        if value.at("status.phase") in FINAL_PHASES:
+            return self._forget(new.meta.uid) or is_helpful
+        pod = read_pod(value)
+        if pod.node:
+            return self._note_placed(pod) or is_helpful
+        return self._note_waiting(pod) or is_helpful
+
+    def _note_placed(self, pod: PodFacts) -> bool:
+        self.pending.remove(pod.uid)
+        self.state.nominate(pod, "")
+        before = self.state.placed(pod.uid)
+        self.state.place(pod, pod.node)
+        if before is not None and before.has_same_needs(pod):
+            return False
+        change = PodChange(before, pod)
+        return self.pending.retry(lambda plugins, one: pod_helps(plugins, one, change, self.state.namespace_labels))
+
+    def _note_waiting(self, pod: PodFacts) -> bool:
+        if pod.spec.get("schedulerName") != SCHEDULER:
+            return False
+        if pod.is_ending or pod.spec.get("schedulingGates"):
+            return self._forget(pod.uid)
+        self.state.nominate(pod, pod.nominated)
+        if self.state.placed(pod.uid) is not None:
+            return False  # assumed on a node; the binding is about to be seen
+        before = self.pending.find(pod.uid)
+        if before is not None and before.has_same_needs(pod):
+            self.pending.refresh(pod)
+            return False
+        self.pending.add(pod)
+        return True
+
+    def _forget(self, uid: str) -> bool:
+        """Forget a pod that has ended or is gone; return whether that helps others."""
+        self.pending.remove(uid)
+        self.state.forget_nominated(uid)
+        gone = self.state.displace(uid)
+        if gone is None:
+            return False
+        change = PodChange(gone, None)
+        return self.pending.retry(lambda plugins, one: pod_helps(plugins, one, change, self.state.namespace_labels))
+
+    def note_node(self, change: Change[Unstructured]) -> bool:
+        """Take note of a node."""
+        old = change.old.value if change.old is not None else None
+        new = change.new.value if change.new is not None else None
+        self.state.set_node(change.key.name, new)
+        seen = NodeChange(old, new)
+        return self.pending.retry(lambda plugins, pod: node_helps(plugins, pod, seen))
+
+    def note_namespace(self, change: Change[Unstructured]) -> None:
+        """Take note of the labels of a namespace."""
+        labels = change.new.meta.labels or {} if change.new is not None else None
+        self.state.set_namespace(change.key.name, labels)
+        if self.pending.retry(lambda plugins, _pod: Plugin.AFFINITY in plugins):
+            self.wake()
+
+    # ---- placing pods ------------------------------------------------------------------------------------------------
+
+    async def reconcile(self, _request: Request) -> Outcome:
+        """Place all pods that wait. Errors: the first failure of a call, after all others were tried."""
+        failed: list[tuple[PodFacts, CtrlkitError]] = []
+        try:
+            while (pod := self.pending.pop()) is not None:
+                try:
+                    await self._schedule(pod)
+                except CtrlkitError as error:
+                    self.state.displace(pod.uid)
+                    failed.append((pod, error))
+        finally:
+            for pod, _ in failed:
+                self.pending.add(pod)
+        if failed:
+            raise failed[0][1]
         return DONE
 
-    def _obstacle(self, pod: Unstructured) -> str:
-        """What keeps a pod from the node, "" if nothing does."""
-        if len(self._bound) >= self.pods_max:
-            return "Too many pods"
-        wanted = pod.at("spec.nodeSelector") or {}
-        node = self.nodes.find(ObjectKey("", NODE)) if wanted else None
-        labels = (node.metadata.labels if node else None) or {}
-        return "" if wanted.items() <= labels.items() else "node(s) didn't match Pod's node affinity/selector"
+    async def _schedule(self, pod: PodFacts) -> None:
+        nodes = self.state.nodes()
+        if not nodes:
+            await self._fail(pod, NO_NODES, frozenset(), nominate="")
+            return
+        await self._know_what_it_needs(pod)
+        selector = await sibling_selector(self.manager, pod) if len(nodes) > 1 else None
+        if self.pending.find(pod.uid) is not None:
+            return  # it has changed meanwhile, and is tried as it is now
+        nodes = self.state.nodes()
+        names = nodes_named(pod.spec)
+        if names is not None and not names:
+            await self._refuse(pod, len(nodes), _CONTRADICTION, Plugin.NODE_AFFINITY)
+            return
+        looked_at = nodes if names is None else [node for node in nodes if node.name in names]
+        cycle = Cycle.begin(pod, nodes, self.state.namespace_labels)
+        verdicts: dict[str, Verdict] = {}
+        fitting = self._fitting(cycle, looked_at, verdicts)
+        if fitting:
+            labels_of = self.state.namespace_labels
+            node = (
+                fitting[0] if len(fitting) == 1 else best(pod, fitting, nodes, selector=selector, labels_of=labels_of)
+            )
+            await self._bind(pod, node)
+            return
+        reasons = [reason for verdict in verdicts.values() for reason in verdict.reasons]
+        told = no_fit(len(nodes), [*reasons, *[_ELSEWHERE] * (len(nodes) - len(verdicts))])
+        await self._make_room(pod, cycle, verdicts, told)
+
+    async def _refuse(self, pod: PodFacts, total: int, reason: str, plugin: Plugin) -> None:
+        """Say that a pod does not fit any node, for a reason that is not the nodes'."""
+        told = f"0/{total} nodes are available: {reason}. {no_preemption(total, ())}"
+        await self._fail(pod, told, frozenset({plugin}), nominate="")
+
+    def _fitting(self, cycle: Cycle, nodes: Sequence[NodeState], verdicts: dict[str, Verdict]) -> list[NodeState]:
+        """Return the nodes that fit, the nominated one alone where it does; note what keeps the pod from the others."""
+        nominated = self.state.find(cycle.pod.nominated) if cycle.pod.nominated else None
+        if nominated is not None and self._verdict(cycle, nominated) is None:
+            return [nominated]
+        fitting = []
+        for node in nodes:
+            verdict = self._verdict(cycle, node)
+            if verdict is None:
+                fitting.append(node)
+            else:
+                verdicts[node.name] = verdict
+        return fitting
+
+    def _verdict(self, cycle: Cycle, node: NodeState) -> Verdict | None:
+        return cycle.verdict(node, self.state.nominated_for(node.name) if self.state.has_nominated else ())
+
+    async def _know_what_it_needs(self, pod: PodFacts) -> None:
+        """Begin to watch namespaces, where a term selects them by their labels."""
+        terms = (*pod.terms.near, *pod.terms.apart, *pod.terms.rather_near, *pod.terms.rather_apart)
+        if self._knows_namespaces or not any(one.within is not None and one.within.requirements for one in terms):
+            return
+        self._knows_namespaces = True
+        namespaces = self.manager.informer(NAMESPACES)
+        await namespaces.add_handler(self.note_namespace, name="scheduler:namespaces").wait_synced()
+
+    async def _bind(self, pod: PodFacts, node: NodeState) -> None:
+        self.state.place(pod, node.name)
+        metadata = {"name": pod.key.name, "namespace": pod.key.namespace, "uid": pod.uid}
+        target = {"apiVersion": "v1", "kind": "Node", "name": node.name}
+        try:
+            await self.client.create(BINDINGS, {"metadata": metadata, "target": target})
+        except (Conflict, NotFound):  # bound already, or gone: the cache is about to show it
+            self.state.displace(pod.uid)
+            return
+        self.state.nominate(pod, "")
+        seen = PodChange(None, pod)
+        self.pending.retry(lambda plugins, one: pod_helps(plugins, one, seen, self.state.namespace_labels))
+        told = f"Successfully assigned {pod.key} to {node.name}"
+        self.recorder.event(pod.metadata, PODS, EventType.NORMAL, "Scheduled", told, action="Binding")
+
+    # ---- pods that do not fit ----------------------------------------------------------------------------------------
+
+    async def _make_room(self, pod: PodFacts, cycle: Cycle, verdicts: Mapping[str, Verdict], told: str) -> None:
+        """Let less important pods give way, where that helps; say that the pod does not fit now."""
+        plugins = frozenset(verdict.plugin for verdict in verdicts.values()) or frozenset({Plugin.NODE_AFFINITY})
+        budgets: list[Budget] = []
+        if any(not verdict.is_hopeless for verdict in verdicts.values()) and pod.priority > 0:
+            budgets = [Budget.read(one) for one in (await self._lister(POD_DISRUPTION_BUDGETS)).list()]
+        found = who_gives_way(cycle, self.state, verdicts, budgets)
+        if isinstance(found, GiveWay):
+            self._park(pod, plugins, found.node)
+            await self._give_way(pod, found)
+            await self._fail(pod, told, plugins, nominate=found.node)
+        else:
+            nominate = pod.nominated if found.keeps_nomination else ""
+            await self._fail(pod, f"{told} {found.told}", plugins, nominate=nominate)
+
+    async def _lister(self, resource: Resource[Unstructured]) -> Lister[Unstructured]:
+        informer = self.manager.informer(resource)
+        await informer.wait_synced()
+        return informer.lister
+
+    async def _give_way(self, pod: PodFacts, found: GiveWay) -> None:
+        """Delete the pods that give way, and tell them why."""
+        for other in list(self.state.nominated_for(found.node)):
+            if other.priority < pod.priority and other.uid != pod.uid:
+                self.state.nominate(other, "")
+                await self._patch(other.key, {"nominatedNodeName": None})
+        for victim in found.victims:
+            if victim.is_ending:
+                continue
+            condition = {
+                "type": "DisruptionTarget",
+                "observedGeneration": victim.metadata.generation,
+                "status": "True",
+                "reason": "PreemptionByScheduler",
+                "message": f"{SCHEDULER}: preempting to accommodate a higher priority pod",
+                "lastTransitionTime": clock.timestamp(clock.now()),
+            }
+            await self._patch(victim.key, {"conditions": [condition]})
+            with suppress(NotFound, Conflict):
+                await self.client.delete(PODS, victim.key, uid=victim.uid)
+            told = f"Preempted by pod {pod.uid} on node {found.node}"
+            related = (pod.metadata, PODS)
+            self.recorder.event(
+                victim.metadata, PODS, EventType.NORMAL, "Preempted", told, action="Preempting", related=related
+            )
+
+    async def _fail(self, pod: PodFacts, told: str, plugins: frozenset[Plugin], *, nominate: str) -> None:
+        """Say that a pod does not fit, in an Event and a condition; keep it until a change may help."""
+        self._park(pod, plugins, nominate)
+        self.recorder.event(pod.metadata, PODS, EventType.WARNING, "FailedScheduling", told, action="Scheduling")
+        old = next((one for one in pod.conditions if one.get("type") == "PodScheduled"), {})
+        new = {
+            "type": "PodScheduled",
+            "observedGeneration": pod.metadata.generation,
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": told,
+        }
+        status: dict[str, Any] = {}
+        if any(old.get(name) != value for name, value in new.items()):
+            was_false = old.get("status") == "False"
+            moved = old["lastTransitionTime"] if was_false else clock.timestamp(clock.now())
+            status["conditions"] = [{**new, "lastTransitionTime": moved}]
+        if nominate != pod.nominated:
+            status["nominatedNodeName"] = nominate or None
+        if status and not await self._patch(pod.key, status):
+            self._forget(pod.uid)
+
+    def _park(self, pod: PodFacts, plugins: frozenset[Plugin], nominate: str) -> None:
+        self.pending.park(pod.nominated_for(nominate), plugins)
+        self.state.nominate(pod, nominate)
+
+    async def _patch(self, key: ObjectKey, status: Mapping[str, Any]) -> bool:
+        """Change a pod's status; return whether there is still such a pod."""
+        try:
+            await self.client.patch(PODS, key, StrategicMergePatch({"status": status}), subresource="status")
+        except NotFound:
+            return False
+        return True
 
 
-def add_scheduler(manager: Manager, *, pods_max: int = PODS_MAX) -> None:
+def _to_queue(_record: Record[Any]) -> tuple[ObjectKey, ...]:
+    return (_QUEUE,)
+
+
+def add_scheduler(manager: Manager) -> None:
     """Add the scheduler to a manager."""
-    pods, nodes = manager.informer(PODS), manager.informer(NODES)
-    scheduler = Scheduler(manager.client, pods.lister, nodes.lister, manager.recorder("default-scheduler"), pods_max)
-    manager.add(Controller(name="scheduler", reconcile=scheduler.reconcile, watches=[Watch(pods, to_self)]))
+    recorder = manager.recorder(SCHEDULER, api=EventsApi.EVENTS_V1)
+    scheduler = Scheduler(manager, manager.client, recorder)
+    to_queue = to_mapped(_to_queue)
+    watches = [
+        Watch(manager.informer(NODES), to_queue, predicate=scheduler.note_node),
+        Watch(manager.informer(PODS), to_queue, predicate=scheduler.note_pod),
+    ]
+    controller = Controller(name="scheduler", reconcile=scheduler.reconcile, watches=watches)
+    scheduler.wake = lambda: controller.wake(_QUEUE)
+    manager.add(controller)

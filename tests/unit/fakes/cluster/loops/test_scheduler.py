@@ -1,4 +1,4 @@
-"""Every pod comes to the one node, by a Binding."""
+"""Pods come to the nodes that fit them, by Bindings; those that fit none are told so, and wait for a change."""
 
 from __future__ import annotations
 
@@ -7,21 +7,54 @@ from typing import Any
 from ctrlkit.controller import Controller
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes.cluster.loops.scheduler import BINDINGS, add_scheduler
-from ctrlkit.fakes.cluster.node.declarations import NODE
 from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, MergePatch, Options
-from ctrlkit.model.kinds import EVENTS, NODES, PODS
+from ctrlkit.model.kinds import EVENTS, NODES, PODS, PRIORITY_CLASSES, SERVICES
 
 
-def a_pod(name: str) -> dict[str, Any]:
-    spec = {"containers": [{"name": "main", "image": "web:1"}]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+def a_pod(name: str, cpu: str = "", labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    container: dict[str, Any] = {"name": "main", "image": "web:1"}
+    if cpu:
+        container["resources"] = {"requests": {"cpu": cpu}}
+    metadata = {"name": name, "namespace": "default", "labels": labels or {}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container], **spec}}
+
+
+def a_node(
+    name: str, cpu: str = "1", pods: int = 10, labels: dict[str, str] | None = None, **spec: Any
+) -> dict[str, Any]:
+    room = {"cpu": cpu, "memory": "1Gi", "pods": str(pods)}
+    labels = {"kubernetes.io/hostname": name, **(labels or {})}
+    return {
+        "metadata": {"name": name, "labels": labels},
+        "spec": spec,
+        "status": {"allocatable": room, "capacity": room, "conditions": [{"type": "Ready", "status": "True"}]},
+    }
 
 
 def scheduler(manager: Manager) -> tuple[Controller, ...]:
     add_scheduler(manager)
     return ()
+
+
+def places(world: World) -> dict[str, str]:
+    return {pod.key.name: pod.at("spec.nodeName") or "" for pod in world.tracker.list(PODS)}
+
+
+def told(world: World, name: str) -> str:
+    """What the condition of a pod says."""
+    conditions = world.tracker.get(PODS, f"default/{name}").at("status.conditions") or ()
+    (found,) = (one for one in conditions if one["type"] == "PodScheduled")
+    assert (found["status"], found["reason"]) == ("False", "Unschedulable")
+    return str(found["message"])
+
+
+def events(world: World, reason: str) -> list[str]:
+    return [event.at("message") for event in world.tracker.list(EVENTS) if event["reason"] == reason]
+
+
+NO_HELP = "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
 
 
 async def test_a_pod_that_is_gone_before_it_is_bound_harms_no_other() -> None:
@@ -36,6 +69,7 @@ async def test_a_pod_that_is_gone_before_it_is_bound_harms_no_other() -> None:
         return {"metadata": {"name": action.name}}
 
     async with World() as world:
+        world.tracker.create(NODES, a_node("a"))
         world.clientset.prepend_reactor("create", BINDINGS, bind)
         world.manage(scheduler)
         await world.client.create(PODS, a_pod("early"))
@@ -45,45 +79,125 @@ async def test_a_pod_that_is_gone_before_it_is_bound_harms_no_other() -> None:
     assert bound == ["late"]
 
 
-async def test_pods_beyond_the_nodes_room_wait_until_others_have_ended() -> None:
-    """With the Event that a scheduler writes; whatever is asked for, no more run."""
-
-    def small(manager: Manager) -> tuple[Controller, ...]:
-        add_scheduler(manager, pods_max=2)
-        return ()
-
-    def bound() -> list[str]:
-        return [pod.key.name for pod in world.tracker.list(PODS) if pod.at("spec.nodeName")]
-
+async def test_without_nodes_a_pod_waits_for_one() -> None:
+    """And says so in a condition and an Event."""
     async with World() as world:
-        world.manage(small)
+        world.manage(scheduler)
+        world.tracker.create(PODS, a_pod("a"))
+        await world.settle()
+        assert told(world, "a") == "no nodes available to schedule pods"
+        assert events(world, "FailedScheduling") == ["no nodes available to schedule pods"]
+        world.tracker.create(NODES, a_node("n"))
+        await world.settle()
+        assert places(world) == {"a": "n"}
+        assert events(world, "Scheduled") == ["Successfully assigned default/a to n"]
+
+
+async def test_pods_beyond_a_nodes_room_wait_until_others_have_ended() -> None:
+    """At once, without looking again from time to time."""
+    async with World() as world:
+        world.manage(scheduler)
+        world.tracker.create(NODES, a_node("n", pods=2))
         for name in ("a", "b", "c", "d"):
             world.tracker.create(PODS, a_pod(name))
         await world.settle()
-        assert bound() == ["a", "b"]
-        (event, *_) = world.tracker.list(EVENTS)
-        assert (event["reason"], event["message"]) == ("FailedScheduling", "0/1 nodes are available: 1 Too many pods.")
+        assert places(world) == {"a": "n", "b": "n", "c": "", "d": ""}
+        no_victims = "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+        assert told(world, "c") == f"0/1 nodes are available: 1 Too many pods. {no_victims}"
         world.tracker.delete(PODS, "default/a", Options(grace_period_s=0))
-        await world.advance("6s")
-        assert bound() == ["b", "c"]
+        await world.settle()
+        assert places(world) == {"b": "n", "c": "n", "d": ""}
         world.tracker.patch(PODS, "default/b", MergePatch({"status": {"phase": "Succeeded"}}), subresource="status")
-        await world.advance("6s")
-        assert bound() == ["b", "c", "d"]
+        await world.settle()
+        assert places(world) == {"b": "n", "c": "n", "d": "n"}
 
 
-async def test_a_pod_that_asks_for_another_node_waits_until_the_node_fits() -> None:
-    """Its nodeSelector is compared with the node's labels, as they are whenever it is looked at again."""
+async def test_a_pod_waits_until_a_node_changes_in_what_keeps_it() -> None:
+    """A change of something else is not tried."""
     async with World() as world:
         world.manage(scheduler)
-        world.tracker.create(NODES, {"metadata": {"name": NODE, "labels": {"disk": "slow"}}})
-        pod = a_pod("a")
-        pod["spec"]["nodeSelector"] = {"disk": "fast"}
-        world.tracker.create(PODS, pod)
+        world.tracker.create(NODES, a_node("n", labels={"disk": "slow"}))
+        world.tracker.create(PODS, a_pod("a", nodeSelector={"disk": "fast"}))
         await world.settle()
-        assert world.tracker.get(PODS, "default/a").at("spec.nodeName") is None
-        (event,) = world.tracker.list(EVENTS)
-        told = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
-        assert (event["reason"], event.at("message")) == ("FailedScheduling", told)
-        world.tracker.patch(NODES, NODE, MergePatch({"metadata": {"labels": {"disk": "fast"}}}))
-        await world.advance("5s")
-        assert world.tracker.get(PODS, "default/a").at("spec.nodeName") == NODE
+        assert (
+            told(world, "a")
+            == f"0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. {NO_HELP}"
+        )
+        world.tracker.patch(NODES, "n", MergePatch({"spec": {"unschedulable": True}}))
+        await world.settle()
+        assert len(events(world, "FailedScheduling")) == 1
+        world.tracker.patch(NODES, "n", MergePatch({"metadata": {"labels": {"disk": "fast"}}}))
+        await world.settle()
+        assert told(world, "a") == f"0/1 nodes are available: 1 node(s) were unschedulable. {NO_HELP}"
+        world.tracker.patch(NODES, "n", MergePatch({"spec": {"unschedulable": None}}))
+        await world.settle()
+        assert places(world) == {"a": "n"}
+
+
+async def test_pods_of_other_schedulers_and_with_gates_are_left_alone() -> None:
+    """A pod whose gates are gone is placed."""
+    async with World() as world:
+        world.manage(scheduler)
+        world.tracker.create(NODES, a_node("n"))
+        world.tracker.create(PODS, a_pod("other", schedulerName="mine"))
+        world.tracker.create(PODS, a_pod("gated", schedulingGates=[{"name": "example.com/wait"}]))
+        await world.settle()
+        assert places(world) == {"other": "", "gated": ""}
+        assert events(world, "FailedScheduling") == []
+        world.tracker.patch(PODS, "default/gated", MergePatch({"spec": {"schedulingGates": []}}))
+        await world.settle()
+        assert places(world) == {"other": "", "gated": "n"}
+
+
+async def test_the_emptiest_node_is_best_and_pods_of_a_service_are_spread() -> None:
+    """Bare pods too: of equal nodes the one with the fewest pods is taken."""
+    async with World() as world:
+        world.manage(scheduler)
+        for name in ("n1", "n2", "n3"):
+            world.tracker.create(NODES, a_node(name))
+        world.tracker.create(
+            SERVICES,
+            {
+                "metadata": {"name": "web", "namespace": "default"},
+                "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+            },
+        )
+        await world.settle()
+        for name in ("a", "b", "c"):
+            world.tracker.create(PODS, a_pod(name, cpu="100m", labels={"app": "web"}))
+            await world.settle()
+        assert places(world) == {"a": "n1", "b": "n2", "c": "n3"}
+        world.tracker.create(PODS, a_pod("large", cpu="800m"))
+        await world.settle()
+        world.tracker.create(PODS, a_pod("small", cpu="50m"))
+        await world.settle()
+        assert (places(world)["large"], places(world)["small"]) == ("n1", "n2")
+
+
+async def test_a_more_important_pod_makes_others_give_way() -> None:
+    """The least important of the smallest number goes; its place is kept for the pod that it was taken for."""
+    async with World() as world:
+        world.manage(scheduler)
+        world.tracker.create(NODES, a_node("n"))
+        for name, value in (("some", 1), ("much", 10)):
+            world.tracker.create(PRIORITY_CLASSES, {"metadata": {"name": name}, "value": value})
+        world.tracker.create(PODS, a_pod("low", cpu="600m", priorityClassName="some"))
+        world.tracker.create(PODS, a_pod("lower", cpu="400m"))
+        await world.settle()
+        world.tracker.create(PODS, a_pod("high", cpu="300m", priorityClassName="much"))
+        await world.settle()
+        high = world.tracker.get(PODS, "default/high")
+        assert high.at("status.nominatedNodeName") == "n"
+        assert told(world, "high") == "0/1 nodes are available: 1 Insufficient cpu."
+        victim = world.tracker.get(PODS, "default/lower")
+        assert victim.metadata.deleting
+        (reason,) = (one for one in victim.at("status.conditions") if one["type"] == "DisruptionTarget")
+        assert reason["reason"] == "PreemptionByScheduler"
+        assert events(world, "Preempted") == [f"Preempted by pod {high.metadata.uid} on node n"]
+        world.tracker.create(PODS, a_pod("late", cpu="350m"))
+        await world.settle()
+        assert places(world)["late"] == ""
+        world.tracker.delete(PODS, "default/lower", Options(grace_period_s=0))
+        await world.settle()
+        assert places(world) == {"low": "n", "high": "n", "late": ""}
+        assert world.tracker.get(PODS, "default/high").at("status.nominatedNodeName") is None

@@ -141,7 +141,7 @@ async def test_a_container_that_ends_is_restarted_at_once_and_then_with_growing_
         await world.advance(1)
         assert main_of(await world.client.get(PODS, KEY))["restartCount"] == 2
         reasons = {event.at("reason") for event in await world.client.list(EVENTS)}
-        assert reasons == {"Started", "BackOff"}
+        assert reasons == {"Scheduled", "Started", "BackOff"}
 
 
 async def test_a_pod_that_is_not_restarted_ends() -> None:

@@ -1,0 +1,54 @@
+"""What keeps a pod from nodes, and how the scheduler tells it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+NO_NODES = "no nodes available to schedule pods"
+NOT_HELPFUL = "Preemption is not helpful for scheduling"
+
+
+class Plugin(Enum):
+    """A part of the scheduler that may keep a pod from a node, by the scheduler's own name."""
+
+    UNSCHEDULABLE = "NodeUnschedulable"
+    NODE_NAME = "NodeName"
+    TAINTS = "TaintToleration"
+    NODE_AFFINITY = "NodeAffinity"
+    PORTS = "NodePorts"
+    FIT = "NodeResourcesFit"
+    VOLUME_RESTRICTIONS = "VolumeRestrictions"
+    VOLUME_BINDING = "VolumeBinding"
+    VOLUME_ZONE = "VolumeZone"
+    SPREAD = "PodTopologySpread"
+    AFFINITY = "InterPodAffinity"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a pod does not fit a node; `is_hopeless` where it would not help that other pods give way."""
+
+    plugin: Plugin
+    reasons: tuple[str, ...]
+    is_hopeless: bool = False
+
+
+def no_fit(total: int, reasons: Iterable[str]) -> str:
+    """
+    Tell that no node fits, with the reason of each.
+
+    >>> no_fit(3, ["Insufficient cpu", "Too many pods", "Insufficient cpu"])
+    '0/3 nodes are available: 1 Too many pods, 2 Insufficient cpu.'
+    """
+    counts = Counter(reasons)
+    told = ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
+    return f"0/{total} nodes are available:{f' {told}.' if told else ''}"
+
+
+def no_preemption(total: int, reasons: Iterable[str]) -> str:
+    """Tell that it would not help if other pods gave way; the reasons are of those nodes where it was tried."""
+    tried = list(reasons)
+    return "preemption: " + no_fit(total, [*tried, *[NOT_HELPFUL] * (total - len(tried))])
