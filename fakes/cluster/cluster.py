@@ -17,6 +17,7 @@ from types import TracebackType
 from ctrlkit.client import Client
 from ctrlkit.fakes.cluster.loops.accounts import add_accounts
 from ctrlkit.fakes.cluster.loops.aggregation import add_aggregation
+from ctrlkit.fakes.cluster.loops.cronjob import add_cron_jobs
 from ctrlkit.fakes.cluster.loops.deployment import add_deployments
 from ctrlkit.fakes.cluster.loops.disruption import add_budgets
 from ctrlkit.fakes.cluster.loops.endpoints import add_endpoints
@@ -42,6 +43,7 @@ from ctrlkit.manager import GraceExceeded, Manager
 from ctrlkit.model import AnyResource, Resource, Unstructured
 from ctrlkit.model.kinds import (
     CLUSTER_ROLES,
+    CRON_JOBS,
     DEPLOYMENTS,
     JOBS,
     POD_DISRUPTION_BUDGETS,
@@ -65,6 +67,7 @@ class Loop(Enum):
     DISRUPTION = "disruption"
     STATEFUL_SETS = "statefulsets"
     JOBS = "jobs"
+    CRON_JOBS = "cronjobs"
     SCHEDULER = "scheduler"
     KUBELET = "kubelet"
     GARBAGE = "garbage"
@@ -104,6 +107,7 @@ _BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
     Loop.ENDPOINTS: (SERVICES, add_endpoints),
     Loop.STATEFUL_SETS: (STATEFULSETS, add_stateful_sets),
     Loop.JOBS: (JOBS, add_jobs),
+    Loop.CRON_JOBS: (CRON_JOBS, add_cron_jobs),
     Loop.AGGREGATION: (CLUSTER_ROLES, add_aggregation),
     Loop.POLICY_TYPES: (VALIDATING_ADMISSION_POLICIES, add_policy_types),
 }

@@ -29,7 +29,7 @@ DUTIES: Mapping[str, Duty] = {
     "apiservices.apiregistration.k8s.io": Duty("sends requests on to the servers they name, and says if these answer"),
     "certificatesigningrequests.certificates.k8s.io": Duty("approves those of kubelets, and signs what is approved"),
     "clusterroles.rbac.authorization.k8s.io": Duty("gathers the rules of aggregated roles", "aggregation"),
-    "cronjobs.batch": Duty("makes Jobs when they are due"),
+    "cronjobs.batch": Duty("makes Jobs when they are due", "cronjobs"),
     "daemonsets.apps": Duty("makes a pod for each node"),
     "deployments.apps": Duty("makes ReplicaSets and rolls them out", "deployments"),
     "flowschemas.flowcontrol.apiserver.k8s.io": Duty("queues requests by them"),
