@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
 
-from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
+from structlog.contextvars import bind_contextvars
 
 from ctrlkit.client import noting_writes
 from ctrlkit.clock import monotonic, random_source
@@ -170,27 +171,29 @@ class Workers:
         if self.observer is not None:
             self.observer.reconcile_began(run)
         names = {"controller": self._name, "key": str(key), "attempt": run.attempt, "id": run.id}
-        inherited = get_contextvars()  # what the program had bound for log lines when it started the controller
+        outside = copy_context()  # the line about a reconcile says all that by itself, and nothing that it bound
         try:
             bind_contextvars(**names)
             with noting_writes(partial(self._owner_checks.look, key)) as writes:
                 verdict = await self._judged(request, running)
         finally:
-            clear_contextvars()  # of what the reconcile bound, too: the line about it says all that by itself
-            bind_contextvars(**inherited)
             self.running.end(key)
             self._gate.wrote(key, writes)
             if self.observer is not None:
                 self.observer.reconcile_ended(run, verdict)
             took_s = monotonic() - run.began_at
             if verdict is None:
-                self._note_cut_off(run, _facts(run, took_s, {}, writes, seen))
+                outside.run(self._note_cut_off, run, _facts(run, took_s, {}, writes, seen))
         if verdict is not None:
-            self.counters.ended(verdict, took_s=took_s)
-            outcome: dict[str, Any] = {"outcome": verdict.result.value}
-            if (next_s := self._carry_out(key, verdict)) is not None:
-                outcome["next_s"] = round(next_s, 3)
-            self._tell(run, verdict, _facts(run, took_s, outcome, writes, seen))
+            outside.run(self._end, run, verdict, took_s, writes, seen)
+
+    def _end(self, run: Run, verdict: Verdict, took_s: float, writes: Sequence[Write], seen: str) -> None:
+        """Count a reconcile, do as its verdict says, and tell of it."""
+        self.counters.ended(verdict, took_s=took_s)
+        outcome: dict[str, Any] = {"outcome": verdict.result.value}
+        if (next_s := self._carry_out(run.key, verdict)) is not None:
+            outcome["next_s"] = round(next_s, 3)
+        self._tell(run, verdict, _facts(run, took_s, outcome, writes, seen))
 
     def _begin(self, key: ObjectKey) -> Run:
         now = monotonic()

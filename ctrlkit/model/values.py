@@ -12,9 +12,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from types import NoneType
+from typing import Any, Final
 
 import msgspec
+
+_SIMPLE: Final = frozenset({str, int, bool, float, NoneType})
+"""Types of values that are plain as they are."""
 
 
 def to_plain(body: object) -> Any:
@@ -28,9 +32,13 @@ def to_plain(body: object) -> Any:
     models of the `kubernetes` package: those with an `attribute_map`, and those that dump by alias.
     Errors  TypeError naming the type, for anything else.
     """
+    kind = type(body)
+    if kind in _SIMPLE or isinstance(body, str | int | float):
+        return body
+    if kind is dict:
+        fields: dict[object, object] = body  # type: ignore[assignment]
+        return {str(key): value if type(value) in _SIMPLE else to_plain(value) for key, value in fields.items()}
     match body:
-        case None | bool() | int() | float() | str():
-            return body
         case Mapping():
             return {str(key): to_plain(value) for key, value in body.items()}
         case msgspec.Struct():

@@ -54,15 +54,27 @@ class DelayedKeys(Generic[K]):
     [('a', 0), ('b', 0)]
 
     Shape   `deadlines` maps a key to its entry (deadline, number, key); read it, never write it. `retries` holds the
-            keys that wait for a retry: add one once it was put; it leaves when it comes due or is cancelled.
+            keys that wait for a retry, `batched` those that wait for more changes: add one once it was put; it leaves
+            when it comes due or is cancelled.
     Cost    put and due O(log n) at most for each key; cancel O(1) on average, as its entry is dropped later.
     """
 
-    __slots__ = ("_entries", "_heaped", "_number", "_priorities", "_slots", "_starts", "deadlines", "retries")
+    __slots__ = (
+        "_entries",
+        "_heaped",
+        "_number",
+        "_priorities",
+        "_slots",
+        "_starts",
+        "batched",
+        "deadlines",
+        "retries",
+    )
 
     def __init__(self) -> None:
         self.deadlines: dict[K, tuple[float, int, K]] = {}
         self.retries: set[K] = set()
+        self.batched: set[K] = set()
         self._priorities: dict[K, int] = {}  # where it is not NORMAL
         self._slots: dict[int, list[tuple[float, int, K]]] = {}
         self._starts: list[int] = []  # a heap of the slots
@@ -137,6 +149,7 @@ class DelayedKeys(Generic[K]):
         count = len(self.deadlines)
         self.deadlines.clear()
         self.retries.clear()
+        self.batched.clear()
         self._priorities.clear()
         self._rebuild()
         return count
@@ -150,6 +163,7 @@ class DelayedKeys(Generic[K]):
     def _let_go(self, key: K) -> int:
         """It has no deadline any more; its priority."""
         self.retries.discard(key)
+        self.batched.discard(key)
         return self._priorities.pop(key, NORMAL) if self._priorities else NORMAL
 
     def _enter(self, entry: tuple[float, int, K]) -> None:

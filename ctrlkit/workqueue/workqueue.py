@@ -110,6 +110,21 @@ class WorkQueue(ReadyKeys[K]):
         if not self._closed:
             self._add_later(key, delay_s, policy, priority)
 
+    def add_batched(self, key: K, delay_s: float, *, priority: int = NORMAL) -> None:
+        """
+        Add `key` within `delay_s` seconds, together with whatever else is added for it until then.
+
+        The delay counts from the first of these adds. The queue is not idle meanwhile.
+        """
+        if not delay_s > 0 or self._wants(key):
+            self.add(key, priority)
+        elif not self._closed:
+            if not self._in_loop:
+                self._enter_loop()
+            self._delayed.put(key, monotonic() + delay_s, priority=priority)
+            self._delayed.batched.add(key)
+            self._set_timer()
+
     def add_rate_limited(self, key: K, *, priority: int | None = None) -> None:
         """
         Add `key` again after a failure, when the limiter says; of two delays the earlier wins.
@@ -200,14 +215,15 @@ class WorkQueue(ReadyKeys[K]):
 
     def busy(self) -> tuple[str, ...]:
         """
-        Each key that is ready, running or waiting for a retry, in words such as `demo/a running`.
+        Each key that is ready, running or waiting for a retry or a batch, in words such as `demo/a running`.
 
         Empty when the queue is idle; a key that add_after() delays does not count.
         """
         running = (f"{key} running{', wanted again' if key in self._again else ''}" for key in self._running)
         ready = (f"{key} ready" for key in self._ready)
         waiting = (f"{key} waits for a retry" for key in self._delayed.retries if key not in self._running)
-        return (*running, *ready, *waiting)
+        batched = (f"{key} waits for more changes" for key in self._delayed.batched if key not in self._running)
+        return (*running, *ready, *waiting, *batched)
 
     def retries(self) -> dict[K, float]:
         """When each key that waits for a retry comes due, on the loop's clock."""

@@ -132,7 +132,7 @@ class FakeClientset:
     @property
     def actions(self) -> tuple[Action, ...]:
         """Copies of all calls so far, oldest first."""
-        return tuple(_copy(action) for action in self._log)
+        return tuple(wire_copy(action) for action in self._log)
 
     @property
     def writes(self) -> list[Write]:
@@ -175,7 +175,7 @@ class FakeClientset:
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb except watch (Transport)."""
-        self._log.append(_copy(action))
+        self._log.append(wire_copy(action))
         return await self.do_unrecorded(action)
 
     async def do_unrecorded(self, action: Action) -> bytes:
@@ -183,12 +183,12 @@ class FakeClientset:
         perform = self._answer
         for interceptor in reversed(self._interceptors):
             perform = functools.partial(_intercepted, interceptor, perform)
-        return await perform(_copy(action))
+        return await perform(wire_copy(action))
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
-        self._log.append(_copy(action))
+        self._log.append(wire_copy(action))
         async with self.watch_unrecorded(action) as lines:
             yield lines
 
@@ -221,14 +221,14 @@ class FakeClientset:
     @asynccontextmanager
     async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a log of the tracker (StreamTransport); the call is recorded, reactors and faults do not see it."""
-        self._log.append(_copy(action))
+        self._log.append(wire_copy(action))
         async with self.tracker.read(action) as pieces:
             yield pieces
 
     @asynccontextmanager
     async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
         """Open a connection of the tracker (StreamTransport); the call is recorded, as by `read`."""
-        self._log.append(_copy(action))
+        self._log.append(wire_copy(action))
         async with self.tracker.connect(action, protocols) as connection:
             yield connection
 
@@ -286,9 +286,14 @@ def _intercepted_watch(
     return interceptor(action, call_next)
 
 
+@functools.lru_cache(maxsize=1024)
+def _plain_kind(resource: AnyResource) -> _Kind:
+    return _Kind(**{field.name: getattr(resource, field.name) for field in dataclasses.fields(Resource)})
+
+
 def write_of(action: Action) -> Write:
     """Return the Write of a call."""
-    resource = _Kind(**{field.name: getattr(action.resource, field.name) for field in dataclasses.fields(Resource)})
+    resource = _plain_kind(action.resource)
     return Write(action.verb.value, resource, key_of(action), action.subresource)
 
 
@@ -296,7 +301,7 @@ def _place(resource: AnyResource) -> tuple[str, str, str, str]:
     return (resource.group, resource.version, resource.plural, resource.kind)
 
 
-def _copy(action: Action) -> Action:
+def wire_copy(action: Action) -> Action:
     """Copy an action, its body converted to plain JSON data as on the wire."""
     if action.body is None:
         return action

@@ -93,12 +93,12 @@ class Plugin(NamedTuple):
     name: str
     of_kinds: Mapping[Identity, str] = {}
     of_all: str = ""
-    needs: tuple[Identity, ...] = ()
+    needs: frozenset[Identity] = frozenset()
     """Kinds of which the plug-in needs an object to have anything to do; none: it always has."""
 
     def has_work(self, core: Core) -> bool:
         """Whether there is what the plug-in needs."""
-        return not self.needs or any(len(core.store.collection(identity)) for identity in self.needs)
+        return not self.needs or not self.needs.isdisjoint(core.store.populated)
 
 
 class Chain:
@@ -130,12 +130,12 @@ _SIGNING_REQUESTS: Identity = ("certificates.k8s.io", "certificatesigningrequest
 _GROUP = "admissionregistration.k8s.io"
 
 
-def _policies(kind: str) -> tuple[Identity, ...]:
-    return ((_GROUP, f"{kind}admissionpolicybindings"),)
+def _policies(kind: str) -> frozenset[Identity]:
+    return frozenset({(_GROUP, f"{kind}admissionpolicybindings")})
 
 
-def _webhooks(kind: str) -> tuple[Identity, ...]:
-    return ((_GROUP, f"{kind}webhookconfigurations"),)
+def _webhooks(kind: str) -> frozenset[Identity]:
+    return frozenset({(_GROUP, f"{kind}webhookconfigurations")})
 
 
 MUTATING: Final = Chain(
@@ -165,12 +165,12 @@ VALIDATING: Final = Chain(
     Plugin("ServiceAccount", {_PODS: "accounts:check_account"}),
     Plugin("PersistentVolumeClaimResize", {_CLAIMS: "storage:check_growth"}),
     Plugin("RuntimeClass", {_PODS: "pods:refuse_overhead"}),
-    Plugin("CertificateApproval", of_all="signers:check_approval", needs=(_SIGNING_REQUESTS,)),
-    Plugin("CertificateSigning", of_all="signers:check_signing", needs=(_SIGNING_REQUESTS,)),
+    Plugin("CertificateApproval", of_all="signers:check_approval", needs=frozenset({_SIGNING_REQUESTS})),
+    Plugin("CertificateSigning", of_all="signers:check_signing", needs=frozenset({_SIGNING_REQUESTS})),
     Plugin("CertificateSubjectRestriction", {_SIGNING_REQUESTS: "signers:check_subject"}),
     Plugin("ValidatingAdmissionPolicy", of_all="validating_policies:validate", needs=_policies("validating")),
     Plugin("ValidatingAdmissionWebhook", of_all="webhooks:validate", needs=_webhooks("validating")),
-    Plugin("ResourceQuota", of_all="quotas:check", needs=(("", "resourcequotas"),)),
+    Plugin("ResourceQuota", of_all="quotas:check", needs=frozenset({("", "resourcequotas")})),
 )
 """The plug-ins that may refuse a request whose object breaks no rule of its kind, in order."""
 

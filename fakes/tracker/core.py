@@ -18,7 +18,7 @@ from ctrlkit.fakes.tracker.tokens import Issuer
 from ctrlkit.model import AnyResource, ObjectKey
 
 _GROUP = "admissionregistration.k8s.io"
-_CONFIGURATIONS = ((_GROUP, "mutatingwebhookconfigurations"), (_GROUP, "validatingwebhookconfigurations"))
+_CONFIGURATIONS = frozenset({(_GROUP, "mutatingwebhookconfigurations"), (_GROUP, "validatingwebhookconfigurations")})
 
 
 class Core:
@@ -42,7 +42,7 @@ class Core:
     @property
     def asks(self) -> bool:
         """Whether there is a webhook that a request may have to wait for."""
-        is_configured = any(len(self.store.collection(identity)) for identity in _CONFIGURATIONS)
+        is_configured = not _CONFIGURATIONS.isdisjoint(self.store.populated)
         return is_configured or any(forms.asks for forms in self.registry.custom_forms.values())
 
     def foresee(self, served: Strategy, plain: Mapping[str, Any]) -> None:

@@ -207,6 +207,11 @@ class Collection:
             yield self.changes[index]
 
     @property
+    def version(self) -> int:
+        """The version of the newest change that is kept, 0 if none is."""
+        return self.changes[-1].version if self.changes else 0
+
+    @property
     def end(self) -> int:
         """The position in the log of the next change."""
         return self.dropped + len(self.changes)
@@ -289,6 +294,8 @@ class Store:
         self.version: int = begins_at
         self._floor = begins_at
         self._collections: dict[Identity, Collection] = {}
+        self.populated: set[Identity] = set()
+        """The kinds that have objects."""
         self._begun: dict[Identity, None] = {}
         self._followers: list[Callable[[Identity], None]] = []
 
@@ -332,6 +339,7 @@ class Store:
         collection = self.collection(identity)
         self.version = version  # from here on nothing can fail
         collection.put(Change(version, key, collection.find(key), stored))
+        self.populated.add(identity)
         if identity not in self._begun:
             self._begun[identity] = None
             for follower in self._followers:
@@ -346,10 +354,13 @@ class Store:
             raise KeyError(str(key))
         self.version += 1
         collection.put(Change(self.version, key, before, None))
+        if not len(collection):
+            self.populated.discard(identity)
         return before
 
     def drop(self, identity: Identity) -> None:
         """Close the collection of a kind and drop it with its history."""
+        self.populated.discard(identity)
         collection = self._collections.pop(identity, None)
         if collection is not None:
             collection.close()

@@ -18,9 +18,10 @@ from typing import Protocol, Self
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.errors import CtrlkitError, Unreachable
 from ctrlkit.failures import UNFORESEEN
-from ctrlkit.fakes.clientset.clientset import FakeClientset, write_of
+from ctrlkit.fakes.clientset.clientset import FakeClientset, wire_copy, write_of
 from ctrlkit.fakes.clientset.faults import Faults
 from ctrlkit.fakes.loop import SKEW, Skew
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User, act_as
 from ctrlkit.fakes.world.trace import PART, TEST, Changed, Trace, caller
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
@@ -89,6 +90,23 @@ class PartTransport:
     def _check(self) -> None:
         if self._is_cut:
             raise Unreachable("the part that calls has crashed")
+
+
+class ClusterTransport:
+    """The way of the cluster's own loops to the server: neither faults nor a record of calls are in it."""
+
+    streams_lists: bool = False
+
+    def __init__(self, tracker: Tracker, trace: Trace) -> None:
+        self.watch = tracker.watch
+        self.read = tracker.read
+        self.connect = tracker.connect
+        self._tracker = tracker
+        self._trace = trace
+
+    async def do(self, action: Action) -> bytes:
+        """Perform any verb but watch (Transport)."""
+        return await note_changes(self._trace, wire_copy(action), self._tracker.do)
 
 
 class TestClientTransport:

@@ -39,6 +39,8 @@ TEST: Final = "test"
 _CLUSTER: Final = "cluster"
 PART: ContextVar[str] = ContextVar("fakes_world_part", default=TEST)
 """The part of a world that the current task belongs to."""
+_RECONCILE: ContextVar[str] = ContextVar("fakes_world_reconcile", default="")
+"""The reconcile that the current task belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class Trace:
         """Add the beginning of a reconcile (Observer); CtrlkitError, which ends the part, for a key in a standstill."""
         self.catch_up()
         now, by = _now(), _by(run.controller, str(run.key))
+        _RECONCILE.set(by)
         self._entries.append(Began(now, by, run))
         if now != self._instant:
             self._instant = now
@@ -217,7 +220,8 @@ class Trace:
     def reconcile_ended(self, run: Run, verdict: Verdict | None) -> None:
         """Add the end of a reconcile (Observer)."""
         self.catch_up()
-        by = _by(run.controller, str(run.key))
+        by = _RECONCILE.get()
+        _RECONCILE.set("")
         if verdict is None:
             self._entries.append(Ended(_now(), by, run, "cut off"))
             return
@@ -255,10 +259,12 @@ class Trace:
 
 def caller() -> str:
     """Name the current part of the world, or its controller and key during a reconcile."""
-    values = get_contextvars()
-    if "controller" in values and "key" in values:
-        return _by(str(values["controller"]), str(values["key"]))
-    return PART.get()
+    part = _RECONCILE.get() or PART.get()
+    if part == TEST:  # perhaps a controller that the test runs by itself
+        values = get_contextvars()
+        if "controller" in values and "key" in values:
+            return _by(str(values["controller"]), str(values["key"]))
+    return part
 
 
 def _by(controller: str, key: str) -> str:

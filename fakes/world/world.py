@@ -45,6 +45,7 @@ from ctrlkit.fakes.world.definitions import apply_definition, established
 from ctrlkit.fakes.world.logs import plain_logs
 from ctrlkit.fakes.world.pending import CacheLag, pending_elections
 from ctrlkit.fakes.world.running import (
+    ClusterTransport,
     Part,
     PartTransport,
     RunningPart,
@@ -432,9 +433,7 @@ class World:
 
         self._runtime = await self._exits.enter_async_context(InProcessRuntime(images=AnyImage()))
         self.tracker.run_pods_with(self._runtime)
-        own = FakeClientset(self.tracker)  # its calls are not those under test
-        own.intercept(functools.partial(note_changes, self.trace))
-        transport = PartTransport(own, self.trace)
+        transport = PartTransport(ClusterTransport(self.tracker, self.trace), self.trace)
         kinds = [kind.of(Unstructured) for kind in self._kinds]
         client, server = Client(transport, field_manager="cluster"), self.tracker.registry.release
         cluster = Cluster(

@@ -146,13 +146,23 @@ class Sink:
         self._enqueuer.add(ObjectKey.of(key), CauseKind.SOURCE, cause, priority)
 
     def add_changed(
-        self, key: ObjectKey, kind: CauseKind, resource: AnyResource, change: Change[Any], priority: int
+        self,
+        key: ObjectKey,
+        kind: CauseKind,
+        resource: AnyResource,
+        change: Change[Any],
+        priority: int,
+        *,
+        batch_s: float = 0.0,
     ) -> None:
         """As `add`, for a change of a watched object; put into words when somebody reads them."""
         enqueuer = self._enqueuer
         if enqueuer.is_open and (enqueuer.owns is None or enqueuer.owns(key)):
             enqueuer.causes.note_change(key, kind, resource, change)
-            enqueuer.queue.add(key, priority=priority)
+            if batch_s:
+                enqueuer.queue.add_batched(key, batch_s, priority=priority)
+            else:
+                enqueuer.queue.add(key, priority=priority)
 
     def forget_failures(self, key: ObjectKey) -> None:
         """Reset the failures of a key: its next one counts as its first."""
@@ -195,9 +205,16 @@ class Replay(Sink):
         self.add(key, cause, priority=priority)
 
     def add_changed(
-        self, key: ObjectKey, kind: CauseKind, resource: AnyResource, change: Change[Any], priority: int
+        self,
+        key: ObjectKey,
+        kind: CauseKind,
+        resource: AnyResource,
+        change: Change[Any],
+        priority: int,
+        *,
+        batch_s: float = 0.0,
     ) -> None:
-        """As Sink.add_changed, if the key passes."""
+        """As Sink.add_changed, if the key passes; at once."""
         self.add(key, kind.value, priority=priority)
 
     def forget_failures(self, key: ObjectKey) -> None:

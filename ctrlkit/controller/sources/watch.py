@@ -44,9 +44,10 @@ class Watch(Generic[T]):
             however long the old one has failed. `priority` is that of all its keys; without one it is LOW for
             first lists, resyncs and objects that a new list found unchanged, else NORMAL. `delivery` says whether
             this watch, when it is behind, sees every change or the latest of each object.
-    Units   `resync_s` (at least 1): about so often every object is mapped again; 0 is never.
+    Units   `resync_s` (at least 1): about so often every object is mapped again; 0 is never. `batch_s`: a key is
+            reconciled so long after the first change that leads to it, once for all that come meanwhile; 0 is at once.
     Errors  TypeError for a kind in place of its informer, and for `to_owner` without a kind; ValueError for another
-            `resync_s`.
+            `resync_s`, and a negative `batch_s`.
     """
 
     informer: Informer[T]
@@ -55,6 +56,7 @@ class Watch(Generic[T]):
     forgets_failures: Callable[[Change[Any]], bool] | None = None
     priority: int | None = None
     resync_s: float = 0.0
+    batch_s: float = 0.0
     delivery: Delivery = Delivery.EVERY
 
     def __post_init__(self) -> None:
@@ -66,6 +68,8 @@ class Watch(Generic[T]):
             raise TypeError("Watch: to_owner makes a mapper; write to_owner(KIND), with the kind of the owner")
         if self.resync_s and not self.resync_s >= 1:
             raise ValueError(f"Watch of {self.name}: resync_s must be at least 1, or 0 for never; got {self.resync_s}")
+        if not self.batch_s >= 0:
+            raise ValueError(f"Watch of {self.name}: batch_s must be 0 or more seconds; got {self.batch_s}")
 
     @property
     def name(self) -> str:
@@ -102,7 +106,8 @@ class Watch(Generic[T]):
     def handler(self, sink: Sink) -> Callable[[Change[T]], None]:
         """Return a handler that puts the keys a change concerns into a sink."""
         resource, mapper, kind = self.informer.resource, self.mapper, _relation(self.mapper)
-        predicate, forgets, fixed, add = self.predicate, self.forgets_failures, self.priority, sink.add_changed
+        predicate, forgets, fixed, batch_s = self.predicate, self.forgets_failures, self.priority, self.batch_s
+        add = sink.add_changed
 
         def on_change(change: Change[T]) -> None:
             if predicate is not None and not _holds(predicate, change, sink):
@@ -117,7 +122,7 @@ class Watch(Generic[T]):
                     sink.forget_failures(key)
             priority = _priority(change) if fixed is None else fixed
             for key in keys:
-                add(key, kind, resource, change, priority)
+                add(key, kind, resource, change, priority, batch_s=batch_s)
 
         return on_change
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ctrlkit.cache import Informer, Lister
 from ctrlkit.client import Client
@@ -25,6 +25,9 @@ from ctrlkit.model import (
     Unstructured,
     to_plain,
 )
+
+BATCH_S: Final = 1e-6
+"""In this time a controller collects changes of what it claims: on virtual time, all that one moment leads to."""
 
 BY_CONTROLLER = "controller"
 _ORPHANS = "orphans"

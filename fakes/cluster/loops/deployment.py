@@ -17,7 +17,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_owner, to_self
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
-from ctrlkit.fakes.cluster.loops.claims import Claims, index_children, to_adopting
+from ctrlkit.fakes.cluster.loops.claims import BATCH_S, Claims, index_children, to_adopting
 from ctrlkit.fakes.cluster.loops.conditions import Condition, with_condition
 from ctrlkit.fakes.cluster.loops.deployment_plan import (
     HASH_LABEL,
@@ -305,9 +305,9 @@ def add_deployments(manager: Manager) -> None:
         manager.recorder("deployment-controller"),
     )
     watches: list[Watch[Any]] = [
-        Watch(deployments, to_self),
-        Watch(sets, to_owner(DEPLOYMENTS)),
-        Watch(sets, to_adopting(deployments.lister, selector_of)),
+        Watch(deployments, to_self, batch_s=BATCH_S),
+        Watch(sets, to_owner(DEPLOYMENTS), batch_s=BATCH_S),
+        Watch(sets, to_adopting(deployments.lister, selector_of), batch_s=BATCH_S),
         Watch(pods, recreated, predicate=lambda change: change.new is None),
     ]
     manager.add(Controller(name="deployments", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))

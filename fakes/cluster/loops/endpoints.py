@@ -11,7 +11,7 @@ from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_owner, to_self
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, NotFound
-from ctrlkit.fakes.cluster.loops.claims import Claims, index_children, to_selecting
+from ctrlkit.fakes.cluster.loops.claims import BATCH_S, Claims, index_children, to_selecting
 from ctrlkit.fakes.cluster.loops.endpoints_plan import (
     LAST_CHANGE,
     SLICE_MANAGED_BY,
@@ -176,7 +176,7 @@ def add_endpoints(manager: Manager) -> None:
     client, selecting = manager.client, to_selecting(services.lister, selector_of)
     loop = Endpoints(client, services.lister, pods.lister, endpoints.lister)
     gone: Watch[Any] = Watch(endpoints, to_self, predicate=lambda change: change.new is None)
-    watches: list[Watch[Any]] = [Watch(services, to_self), Watch(pods, selecting), gone]
+    watches: list[Watch[Any]] = [Watch(services, to_self), Watch(pods, selecting, batch_s=BATCH_S), gone]
     manager.add(Controller(name="endpoints", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))
     claims = Claims(client, SERVICES, ENDPOINT_SLICES, slices.lister)
     other = EndpointSlices(client, services.lister, pods.lister, nodes.lister, claims)
@@ -185,5 +185,10 @@ def add_endpoints(manager: Manager) -> None:
         lambda _node: [service.key for service in services.lister.list()],
         predicate=lambda change: change.old is None or change.new is None,
     )
-    watches = [Watch(services, to_self), Watch(pods, selecting), Watch(slices, to_owner(SERVICES)), come_and_go]
+    watches = [
+        Watch(services, to_self),
+        Watch(pods, selecting, batch_s=BATCH_S),
+        Watch(slices, to_owner(SERVICES)),
+        come_and_go,
+    ]
     manager.add(Controller(name="endpointslices", reconcile=other.reconcile, watches=watches, workers=_WORKERS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -70,7 +69,7 @@ def next_check_s(pods: Iterable[Unstructured], min_ready_s: float, now: datetime
 def pod_of_template(template: Mapping[str, Any], owner: ObjectMeta, owners: AnyResource) -> dict[str, Any]:
     """Build a pod of a template, with a name that the server chooses, controlled by an owner."""
     metadata = template.get("metadata") or {}
-    kept = {name: deepcopy(metadata[name]) for name in ("labels", "annotations", "finalizers") if metadata.get(name)}
+    kept = {name: to_plain(metadata[name]) for name in ("labels", "annotations", "finalizers") if metadata.get(name)}
     return {
         "metadata": {
             **kept,
@@ -78,5 +77,5 @@ def pod_of_template(template: Mapping[str, Any], owner: ObjectMeta, owners: AnyR
             "namespace": owner.namespace,
             "ownerReferences": [to_plain(owners.owner_reference(owner))],
         },
-        "spec": deepcopy(template.get("spec") or {}),
+        "spec": to_plain(template.get("spec") or {}),
     }

@@ -18,7 +18,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_owner, to_self
 from ctrlkit.errors import ApiError, Conflict, Forbidden, NotFound
 from ctrlkit.events import EventRecorder, EventType
-from ctrlkit.fakes.cluster.loops.claims import BY_CONTROLLER, Claims, index_children, to_adopting
+from ctrlkit.fakes.cluster.loops.claims import BATCH_S, BY_CONTROLLER, Claims, index_children, to_adopting
 from ctrlkit.fakes.cluster.loops.conditions import with_condition, without_condition
 from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
 from ctrlkit.fakes.cluster.loops.pods import (
@@ -182,8 +182,8 @@ def add_replica_sets(manager: Manager, kind: KindOfSet) -> None:
     claims = Claims(manager.client, resource, PODS, pods.lister)
     loop = ReplicaSets(kind, manager.client, sets.lister, claims, manager.recorder(kind.component))
     watches: list[Watch[Any]] = [
-        Watch(sets, to_self),
-        Watch(pods, to_owner(resource)),
-        Watch(pods, to_adopting(sets.lister, kind.selector_of)),
+        Watch(sets, to_self, batch_s=BATCH_S),
+        Watch(pods, to_owner(resource), batch_s=BATCH_S),
+        Watch(pods, to_adopting(sets.lister, kind.selector_of), batch_s=BATCH_S),
     ]
     manager.add(Controller(name=resource.plural, reconcile=loop.reconcile, watches=watches, workers=_WORKERS))

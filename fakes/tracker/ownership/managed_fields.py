@@ -11,6 +11,8 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from ctrlkit import clock
 from ctrlkit.errors import Conflict
 from ctrlkit.fakes.tracker import exchanges
@@ -175,7 +177,7 @@ def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
 
 def _with_emptied(served: Strategy, changed: FieldSet, body: Mapping[str, Any], plain: Mapping[str, Any]) -> FieldSet:
     """Add to what a body sets the lists that it has empty, and that are kept as null."""
-    if not may_be_null(served.types, served.resource):
+    if not may_be_null(served.types, served.resource) or b"null" not in msgspec.json.encode(plain):
         return changed
     return union(changed, emptied(body, plain, node_of(served)))
 

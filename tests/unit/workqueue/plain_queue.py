@@ -48,6 +48,7 @@ class PlainQueue:
     again: dict[str, tuple[float, int]] = field(default_factory=dict)  # since when, with which priority
     delays: dict[str, Delay] = field(default_factory=dict)
     retries: set[str] = field(default_factory=set)
+    batched: set[str] = field(default_factory=set)
     owed: dict[tuple[int, str], set[str]] = field(default_factory=dict)
     """By line and flow: the flows that have waited there, below their limits, since it had its last turn."""
     step: int = 0
@@ -87,6 +88,14 @@ class PlainQueue:
         self.delays[key] = Delay(chosen, number, max(priority, held.priority))
         return True
 
+    def add_batched(self, key: str, delay_s: float, priority: int) -> None:
+        if self.closed or key in self.ready or key in self.again:
+            self.add(key, priority)
+            return
+        self.requeues -= 1  # it is one change more, not a wish to come again
+        self.add_after(key, delay_s, DelayPolicy.EARLIEST, priority)
+        self.batched.add(key)
+
     def add_rate_limited(self, key: str, delay_s: float, priority: int | None) -> None:
         if self.closed:
             self.abandoned += 1
@@ -95,6 +104,7 @@ class PlainQueue:
 
     def cancel(self, key: str) -> bool:
         self.retries.discard(key)
+        self.batched.discard(key)
         return self.delays.pop(key, None) is not None
 
     def pass_time(self) -> None:
@@ -116,6 +126,7 @@ class PlainQueue:
             self.abandoned += len(self.delays)
             self.delays.clear()
             self.retries.clear()
+            self.batched.clear()
 
     def abandon(self) -> None:
         self.close()

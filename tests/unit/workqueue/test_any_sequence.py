@@ -89,6 +89,12 @@ class WorkQueueMachine(RuleBasedStateMachine):
         self.model.add_after(key, delay_s, policy, priority)
         self.settle()
 
+    @rule(key=KEYS, delay_s=DELAYS_S, priority=PRIORITIES)
+    def add_batched(self, key: str, delay_s: int, priority: int) -> None:
+        self.on_loop(lambda: self.queue.add_batched(key, delay_s, priority=priority))
+        self.model.add_batched(key, delay_s, priority)
+        self.settle()
+
     @rule(key=KEYS, priority=st.none() | PRIORITIES)
     def add_rate_limited(self, key: str, priority: int | None) -> None:
         failures = self.queue.failures(key)
@@ -190,6 +196,7 @@ class WorkQueueMachine(RuleBasedStateMachine):
         busy = [f"{key} ready" for key in model.ready]
         busy += [f"{key} running" + (", wanted again" if key in model.again else "") for key in model.running]
         busy += [f"{key} waits for a retry" for key in model.retries if key not in model.running]
+        busy += [f"{key} waits for more changes" for key in model.batched if key not in model.running]
         assert sorted(self.queue.busy()) == sorted(busy)
         assert bool(self.queue.busy()) == bool(busy)
 

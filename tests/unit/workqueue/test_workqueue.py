@@ -209,6 +209,17 @@ async def test_a_delay_can_be_cancelled(queue: WorkQueue[str]) -> None:
     assert ready(queue) == []
 
 
+async def test_a_batched_key_comes_once_for_all_that_is_added_meanwhile(queue: WorkQueue[str]) -> None:
+    """The time counts from the first add, the highest priority holds, and the queue is not idle until then."""
+    queue.add_batched("a", 10)
+    await asyncio.sleep(8)
+    queue.add_batched("a", 10, priority=5)
+    assert (run_all(queue), queue.busy()) == ([], ("a waits for more changes",))
+    queue.add("b", priority=1)
+    await asyncio.sleep(2)
+    assert (run_all(queue), queue.busy()) == (["a", "b"], ())
+
+
 @pytest.mark.behaviour("Q11", "Q16")
 async def test_a_failing_key_is_retried_at_growing_distance_until_forgotten(queue: WorkQueue[str]) -> None:
     """5, 10, 20 ms after each failure; after forget() from 5 ms again."""

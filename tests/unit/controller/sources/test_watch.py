@@ -234,6 +234,28 @@ async def test_a_key_that_comes_again_keeps_the_priority_it_ran_with(end: object
     assert begun == ["low", "high", "slow", "high", "low"]
 
 
+async def test_a_watch_may_collect_what_comes_in_a_burst() -> None:
+    """One reconcile answers all changes of a tenth of a second; the controller is busy meanwhile."""
+    script = Script(DONE)
+    informer = pods("d/a")
+    controller = Controller(name="test", reconcile=script, watches=[Watch(informer, to_self, batch_s=0.1)])
+    async with running(controller):
+        await asyncio.sleep(1)
+        for version in (2, 3, 4):
+            informer.apply([applied("d/a", version)])
+            await asyncio.sleep(0.03)
+            assert controller.busy() == ("controller:test d/a waits for more changes",)
+        await asyncio.sleep(0.02)
+        assert controller.busy() == ()
+    assert [request.merged for request in script.requests] == [1, 3]
+
+
+def test_a_watch_refuses_a_time_that_is_none() -> None:
+    """A negative batch_s is named."""
+    with pytest.raises(ValueError, match="batch_s must be 0 or more"):
+        Watch(pods(), to_self, batch_s=-1)
+
+
 @pytest.mark.behaviour("I10")
 async def test_a_watch_may_ask_for_resyncs() -> None:
     """Every object, about every so often, at low priority, for that cause."""
