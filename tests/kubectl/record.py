@@ -38,7 +38,8 @@ _FURNISHED = "kubectl wait --for=create sa/default --timeout=5s"
 
 
 @asynccontextmanager
-async def _node(kubeconfig: Path) -> AsyncIterator[None]:
+async def with_node(kubeconfig: Path) -> AsyncIterator[None]:
+    """Put the node of our own cluster beside a real control plane while the block lasts."""
     async with connect(kubeconfig=str(kubeconfig)) as client, InProcessRuntime(images=AnyImage()) as runtime:
         manager, stop = Manager(client, grace_s=0.0), asyncio.Event()
         add_node(manager)
@@ -54,7 +55,7 @@ async def _node(kubeconfig: Path) -> AsyncIterator[None]:
 async def _run(kubeconfig: Path) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kubectl-") as folder:
         runner = Runner(kubeconfig, KUBECTL, NODE, Path(folder), furnished=_FURNISHED)
-        async with _node(kubeconfig):
+        async with with_node(kubeconfig):
             found = await asyncio.to_thread(runner.run)
     return msgspec.json.encode([_without_prose(one) for one in found.values()])
 
