@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit import clock
@@ -20,7 +20,7 @@ from ctrlkit.errors import ApiError, Conflict, Forbidden, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import BATCH_S, BY_CONTROLLER, Claims, index_children, to_adopting
 from ctrlkit.fakes.cluster.loops.conditions import with_condition, without_condition
-from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
+from ctrlkit.fakes.cluster.loops.failures import Refusals, is_namespace_ending
 from ctrlkit.fakes.cluster.loops.pods import (
     condition,
     is_active,
@@ -34,7 +34,6 @@ from ctrlkit.model import AnyResource, LabelSelector, Resource, Unstructured
 from ctrlkit.model.kinds import PODS, REPLICASETS, REPLICATION_CONTROLLERS
 
 _WORKERS = 4
-_TRY_AGAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +67,13 @@ class ReplicaSets:
     sets: Lister[Unstructured]
     pods: Claims
     recorder: EventRecorder
+    refusals: Refusals = field(default_factory=Refusals)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Make or delete pods, then write the status."""
         one = self.sets.find(request.key)
         if one is None:
+            self.refusals.forget(request.key)
             return DONE
         selector = self.kind.selector_of(one)
         active = await self.pods.claim(one, selector, only=is_active)
@@ -86,7 +87,8 @@ class ReplicaSets:
         terminating = sum(selector.matches(pod.metadata.labels) for pod in ending)
         await self._write_status(one, active, terminating, failure)
         if isinstance(failure, Forbidden):
-            return RequeueAfter(_TRY_AGAIN_S)  # a quota, a policy: it may last for ever, and is told in the status
+            return self.refusals.again(request.key)
+        self.refusals.forget(request.key)
         if failure is not None:
             raise failure
         later_s = next_check_s(active, _min_ready_s(one), clock.now())
