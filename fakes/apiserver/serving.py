@@ -25,6 +25,7 @@ from ctrlkit.fakes.apiserver.server import ApiServer
 from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.clientset.clientset import seed
 from ctrlkit.fakes.cluster import ALL, Cluster, InProcessRuntime, Loop
+from ctrlkit.fakes.cluster.loops.provisioner import make_class
 from ctrlkit.fakes.cluster.node.declarations import Nodes
 from ctrlkit.fakes.cluster.node.scripts import AnyImage
 from ctrlkit.fakes.releases import NEWEST
@@ -116,6 +117,8 @@ async def _serve(
         loop.add_signal_handler(number, stopped.set)
     release = tracker.registry.release
     furnish(tracker)
+    if Loop.PROVISIONER in loops:
+        make_class(tracker)
     load_manifests(tracker, manifests)
     async with (
         make(made=_telling(loops)).serve(port=port) as server,

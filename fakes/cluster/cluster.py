@@ -22,16 +22,25 @@ from ctrlkit.fakes.cluster.loops.daemonset import add_daemon_sets
 from ctrlkit.fakes.cluster.loops.deployment import add_deployments
 from ctrlkit.fakes.cluster.loops.disruption import add_budgets
 from ctrlkit.fakes.cluster.loops.endpoints import add_endpoints
+from ctrlkit.fakes.cluster.loops.ephemeral_volumes import add_ephemeral_volumes
+from ctrlkit.fakes.cluster.loops.expansion import add_expansion
 from ctrlkit.fakes.cluster.loops.first_objects import AddLoop, add_when_used
 from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
 from ctrlkit.fakes.cluster.loops.job import add_jobs
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
 from ctrlkit.fakes.cluster.loops.policies import add_policy_types
+from ctrlkit.fakes.cluster.loops.protection import (
+    add_attributes_protection,
+    add_claim_protection,
+    add_volume_protection,
+)
+from ctrlkit.fakes.cluster.loops.provisioner import add_provisioner
 from ctrlkit.fakes.cluster.loops.quotas import add_quotas
 from ctrlkit.fakes.cluster.loops.replicaset import CONTROLLERS, REPLICA_SETS, add_replica_sets
 from ctrlkit.fakes.cluster.loops.scheduler import add_scheduler
 from ctrlkit.fakes.cluster.loops.statefulset import add_stateful_sets
+from ctrlkit.fakes.cluster.loops.volumes import add_volumes
 from ctrlkit.fakes.cluster.node.declarations import Nodes, declared
 from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
@@ -48,13 +57,17 @@ from ctrlkit.model.kinds import (
     DAEMONSETS,
     DEPLOYMENTS,
     JOBS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     POD_DISRUPTION_BUDGETS,
+    PODS,
     REPLICASETS,
     REPLICATION_CONTROLLERS,
     RESOURCE_QUOTAS,
     SERVICES,
     STATEFULSETS,
     VALIDATING_ADMISSION_POLICIES,
+    VOLUME_ATTRIBUTES_CLASSES,
 )
 
 
@@ -78,6 +91,10 @@ class Loop(Enum):
     ACCOUNTS = "accounts"
     AGGREGATION = "aggregation"
     POLICY_TYPES = "policytypes"
+    VOLUMES = "persistentvolumes"
+    VOLUME_PROTECTION = "volumeprotection"
+    EPHEMERAL_VOLUMES = "ephemeralvolumes"
+    PROVISIONER = "provisioner"
 
 
 ALL: frozenset[Loop] = frozenset(Loop)
@@ -111,11 +128,27 @@ _BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
     Loop.STATEFUL_SETS: (STATEFULSETS, add_stateful_sets),
     Loop.JOBS: (JOBS, add_jobs),
     Loop.CRON_JOBS: (CRON_JOBS, add_cron_jobs),
+    Loop.EPHEMERAL_VOLUMES: (PODS, add_ephemeral_volumes),
     Loop.DAEMON_SETS: (DAEMONSETS, add_daemon_sets),
     Loop.AGGREGATION: (CLUSTER_ROLES, add_aggregation),
     Loop.POLICY_TYPES: (VALIDATING_ADMISSION_POLICIES, add_policy_types),
 }
 """The loops that are about the objects of one kind, and begin with the first of them."""
+
+_BY_KINDS: Mapping[Loop, Sequence[tuple[AnyResource, AddLoop]]] = {
+    Loop.VOLUMES: (
+        (PERSISTENT_VOLUMES, add_volumes),
+        (PERSISTENT_VOLUME_CLAIMS, add_volumes),
+        (PERSISTENT_VOLUME_CLAIMS, add_expansion),
+    ),
+    Loop.VOLUME_PROTECTION: (
+        (PERSISTENT_VOLUME_CLAIMS, add_claim_protection),
+        (PERSISTENT_VOLUMES, add_volume_protection),
+        (VOLUME_ATTRIBUTES_CLASSES, add_attributes_protection),
+    ),
+    Loop.PROVISIONER: ((PERSISTENT_VOLUMES, add_provisioner), (PERSISTENT_VOLUME_CLAIMS, add_provisioner)),
+}
+"""Those that are about several kinds: what begins with the first object of each."""
 
 _OF_ANY_KIND: Mapping[Loop, tuple[AnyResource, Callable[..., None]]] = {
     Loop.QUOTAS: (RESOURCE_QUOTAS, add_quotas),
@@ -166,6 +199,7 @@ class Cluster:
         self.fleet: Fleet = Fleet(declared(nodes) if Loop.KUBELET in loops else ())
         """The nodes that are played, to lose and to recover them."""
         used = [(resource, add) for loop, (resource, add) in _BY_KIND.items() if loop in loops]
+        used += [each for loop, some in _BY_KINDS.items() if loop in loops for each in some]
         if loops & _ABOUT_ALL_KINDS:
             known = WatchedKinds(self._manager, more=kinds, server=server, tracker=tracker)
             used += [

@@ -39,8 +39,8 @@ DUTIES: Mapping[str, Duty] = {
     "namespaces": Duty("empties those that are being deleted", "namespaces", from_the_start=False),
     "networkpolicies.networking.k8s.io": Duty("lets through what they allow, where the network does so"),
     "nodes": Duty("runs pods on them, and says if they are ready", "kubelet"),
-    "persistentvolumeclaims": Duty("binds them to volumes, and makes volumes"),
-    "persistentvolumes": Duty("binds them to claims, and reclaims them"),
+    "persistentvolumeclaims": Duty("binds them to volumes, and makes volumes", "persistentvolumes"),
+    "persistentvolumes": Duty("binds them to claims, and reclaims them", "persistentvolumes"),
     "poddisruptionbudgets.policy": Duty("counts the pods that may be disrupted", "disruption"),
     "pods": Duty("schedules them and runs their containers", "kubelet"),
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": Duty("queues requests by them"),
@@ -54,10 +54,16 @@ DUTIES: Mapping[str, Duty] = {
     "servicecidrs.networking.k8s.io": Duty("takes addresses of Services from them"),
     "services": Duty("makes EndpointSlices and Endpoints of the pods they select", "endpoints"),
     "statefulsets.apps": Duty("makes pods in order", "statefulsets"),
+    "storageclasses.storage.k8s.io": Duty(
+        "makes volumes for their claims, where their provisioner is installed", "provisioner", from_the_start=False
+    ),
     "validatingadmissionpolicies.admissionregistration.k8s.io": Duty(
         "checks the types of their expressions", "policytypes"
     ),
     "volumeattachments.storage.k8s.io": Duty("attaches volumes, by a driver"),
+    "volumeattributesclasses.storage.k8s.io": Duty(
+        "keeps those in use from being deleted", "volumeprotection", from_the_start=False
+    ),
 }
 """By plural and group, with the values of `ctrlkit.fakes.cluster.Loop`. Garbage collection is for every kind."""
 

@@ -95,11 +95,13 @@ class World:
             controller plays the cluster itself and sees no writes but the controller's. `seed` determines all jitter
             and all generated names; tests with the same seed run the same way. `server` is the Kubernetes release whose
             API server it is, such as "1.36". With `furnished` there is from the start what a new cluster has: roles,
-            priority classes, flow control, the Service `kubernetes`. `plugins` are the admission plug-ins that are on.
-            With `rbac` managers may do what roles and bindings allow to the one they act as: `acting_as` is a username
-            such as "system:serviceaccount:demo:web", without it the service account that the seeded workloads have.
-            The test itself, its client and the cluster's loops are administrators. `nodes` are those of a cluster with
-            a kubelet: how many, or each by its name or as a ctrlkit.fakes.cluster.Node.
+            priority classes, flow control, the Service `kubernetes`, and the StorageClass `standard` of the cluster's
+            own provisioner if that is among the loops; else its first claim without a class makes it. `plugins` are the
+            admission plug-ins that are on. With `rbac` managers may do what roles and bindings allow to the one they
+            act as: `acting_as` is a username such as "system:serviceaccount:demo:web", without it the service account
+            that the seeded workloads have. The test itself, its client and the cluster's loops are administrators.
+            `nodes` are those of a cluster with a kubelet: how many, or each by its name or as a
+            ctrlkit.fakes.cluster.Node.
     Errors  NeverSettled from `settle`, and from every wait during which no virtual time passes; UnforeseenFailure, and
             the exception that ended a part, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError
             for a world that is entered twice, and for a part that is started outside of its block. CtrlkitError on
@@ -129,10 +131,11 @@ class World:
         """The webhooks that the server calls, as Python functions."""
         self.tracker.webhooks = self.webhooks
         self._acting_as = acting_as
-        if furnished:
-            furnish(self.tracker)
         self._loops = frozenset(cluster)
         self._nodes = nodes
+        if furnished:
+            furnish(self.tracker)
+            self._furnish_storage()
         self.trace: Trace = Trace(self.tracker, loops={loop.value for loop in self._loops})
         self.clientset.intercept(functools.partial(note_changes, self.trace))
         transport = PartTransport(TestClientTransport(self.clientset), self.trace)
@@ -426,6 +429,14 @@ class World:
         return f"what happened last in the world (virtual seconds, who, what):\n{self.trace.recent()}"
 
     # ---- tasks -------------------------------------------------------------------------------------------------------
+
+    def _furnish_storage(self) -> None:
+        """Make the class of the cluster's own provisioner, if it has one."""
+        from ctrlkit.fakes.cluster import Loop  # noqa: PLC0415
+        from ctrlkit.fakes.cluster.loops.provisioner import make_class  # noqa: PLC0415
+
+        if Loop.PROVISIONER in self._loops:
+            make_class(self.tracker)
 
     async def _start_cluster(self) -> None:
         from ctrlkit.fakes.cluster import Cluster, InProcessRuntime  # noqa: PLC0415  # worlds without one do not pay for it

@@ -60,17 +60,19 @@ def add_when_used(manager: Manager, tracker: Tracker | None, loops: Sequence[tup
     """
     Add loops to a manager, each once its kind has an object; without the server's tracker all of them at once.
 
-    A loop that is added late sees all objects: its informers list them.
+    A loop that is added late sees all objects: its informers list them. One that stands there with several kinds is
+    added with the first of them.
     """
     if tracker is None:
-        for _, add in loops:
+        for add in dict.fromkeys(add for _, add in loops):
             add(manager)
         return
-    waiting = {key_of(resource.identity): add for resource, add in loops}
+    waiting = [(key_of(resource.identity), add) for resource, add in loops]
 
     async def begin(request: Request) -> Outcome:
-        add = waiting.pop(request.key, None)
-        if add is not None:
+        begun = dict.fromkeys(add for key, add in waiting if key == request.key)
+        waiting[:] = [(key, add) for key, add in waiting if add not in begun]
+        for add in begun:
             add(manager)
         return DONE
 

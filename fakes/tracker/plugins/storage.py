@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctrlkit.fakes.tracker.core import Core
-from ctrlkit.fakes.tracker.kinds.storage.classes import is_default
+from ctrlkit.fakes.tracker.kinds.storage.classes import default_of
 from ctrlkit.fakes.tracker.kinds.storage.volumes import CLASS_ANNOTATION, class_of
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
 from ctrlkit.fakes.tracker.kinds.tables import name_of, section
@@ -45,11 +45,9 @@ def choose_class(core: Core, claim: Plain, old: Object | None) -> None:
     has_class = CLASS_ANNOTATION in section(claim["metadata"], "annotations") or "storageClassName" in claim["spec"]
     if old is not None or has_class:
         return
-    found = [stored for stored in core.store.collection(_CLASSES).all() if is_default(stored.plain)]
-    if found:
-        newest = max(stored.metadata["creationTimestamp"] for stored in found)
-        names = (stored.key.name for stored in found if stored.metadata["creationTimestamp"] == newest)
-        claim["spec"]["storageClassName"] = min(names)
+    chosen = default_of(stored.plain for stored in core.store.collection(_CLASSES).all())
+    if chosen:
+        claim["spec"]["storageClassName"] = chosen
 
 
 def check_growth(core: Core, claim: Plain, old: Object | None) -> None:

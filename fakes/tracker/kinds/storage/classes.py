@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,18 @@ def is_default(storage_class: Object) -> bool:
     """Whether claims that name no class get this one."""
     annotations = section(section(storage_class, "metadata"), "annotations")
     return any(annotations.get(name) == "true" for name in DEFAULT_ANNOTATIONS)
+
+
+def default_of(classes: Iterable[Object]) -> str:
+    """
+    Return the name of the class that claims get if they name none: the newest default one, "" if there is none.
+
+    >>> default_of([{"metadata": {"name": "slow"}}])
+    ''
+    """
+    found = [one["metadata"] for one in classes if is_default(one)]
+    newest = max((metadata["creationTimestamp"] for metadata in found), default="")
+    return min((metadata["name"] for metadata in found if metadata["creationTimestamp"] == newest), default="")
 
 
 def _fill_in(storage_class: Plain) -> None:
