@@ -2,24 +2,23 @@
 Plans the next steps of the StatefulSet controller from a set and its pods. Pure.
 
 The rules are the documented guarantees of StatefulSets: stable names, at most one pod for a name, creation from the
-lowest ordinal and removal from the highest, waiting for all lower pods to be ready (OrderedReady) or not (Parallel),
-and rolling updates from the highest ordinal.
+lowest ordinal and removal from the highest, waiting for all lower pods to be available (OrderedReady) or not
+(Parallel), and rolling updates from the highest ordinal.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ctrlkit.fakes.cluster.loops.hashes import json_hash
-
 PARALLEL_MAX = 500
-"""How many pods of a parallel set may be missing or not ready before it waits; a real controller bursts, too."""
+"""How many pods of a parallel set may be missing or not available before it waits; a real controller bursts, too."""
 
-_ORDINAL = re.compile(r"(?P<parent>.+)-(?P<ordinal>\d+)")
+_ORDINAL = re.compile(r"(?P<parent>.+)-(?P<ordinal>0|[1-9]\d{0,9})")
+_ORDINAL_MAX = 2**31 - 1
 
 
 class PodManagementPolicy(Enum):
@@ -38,51 +37,92 @@ class UpdateStrategy(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetSpec:
-    """The fields of a StatefulSet that its plan depends on; `partition` is the lowest ordinal to update."""
+    """
+    The fields of a StatefulSet that its plan depends on.
+
+    Shape   `revision` is the one to update to, `current` the one that updates come from. Pods below the `partition`
+            keep to the current one; without a partition, as many as still have it come back with it.
+            `max_unavailable` is None on servers that update one pod at a time.
+    """
 
     name: str
     replicas: int
     revision: str
+    current: str = ""
     start: int = 0
     management: PodManagementPolicy = PodManagementPolicy.ORDERED_READY
     update: UpdateStrategy = UpdateStrategy.ROLLING
-    partition: int = 0
+    partition: int | None = 0
+    max_unavailable: int | None = None
+
+    @property
+    def ordinals(self) -> range:
+        """The ordinals of the pods that the set wants."""
+        return range(self.start, self.start + self.replicas)
+
+    @property
+    def updated(self) -> range:
+        """Those of them that an update is about."""
+        return range(self.start + (self.partition or 0), self.start + self.replicas)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A pod of the set. One that is `finished` (Succeeded or Failed) is replaced."""
+    """
+    A pod of the set.
+
+    Shape   One that is `finished` (Succeeded or Failed) is replaced. One that is `available` has been ready for long
+            enough. One that is `amiss` has a label, a volume or a claim that is not as it should be; `pending` ones are
+            mended at once, others once it is their turn.
+    """
 
     name: str
     uid: str
     ordinal: int
     revision: str
     ready: bool = False
+    available: bool = False
     terminating: bool = False
     finished: bool = False
+    pending: bool = False
+    amiss: bool = False
 
     @property
     def healthy(self) -> bool:
-        """Whether the pod is ready and not terminating."""
-        return self.ready and not self.terminating
+        """Whether the pod is available and not terminating."""
+        return self.available and not self.terminating
+
+    @property
+    def settled(self) -> bool:
+        """Whether the pods above need not wait for it."""
+        return self.ready and self.healthy
 
 
 @dataclass(frozen=True, slots=True)
 class CreatePod:
-    """Create the pod of this ordinal."""
+    """Create the pod of this ordinal from the template of a revision."""
 
     ordinal: int
+    revision: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeletePod:
-    """Delete the pod with this name and uid."""
+    """Delete the pod with this name and uid, perhaps for an update."""
 
     name: str
     uid: str
+    for_update: bool = False
 
 
-PodStep = CreatePod | DeletePod
+@dataclass(frozen=True, slots=True)
+class MendPod:
+    """Give the pod of this ordinal the labels, volumes and claims that it should have."""
+
+    ordinal: int
+
+
+PodStep = CreatePod | DeletePod | MendPod
 
 
 def plan(spec: SetSpec, members: Iterable[Member]) -> list[PodStep]:
@@ -91,62 +131,92 @@ def plan(spec: SetSpec, members: Iterable[Member]) -> list[PodStep]:
 
     >>> spec = SetSpec(name="net", replicas=3, revision="net-1")
     >>> plan(spec, [])
-    [CreatePod(ordinal=0)]
-    >>> plan(spec, [Member(name="net-0", uid="a", ordinal=0, revision="net-1", ready=True)])
-    [CreatePod(ordinal=1)]
+    [CreatePod(ordinal=0, revision='net-1')]
+    >>> first = Member(name="net-0", uid="a", ordinal=0, revision="net-1", ready=True, available=True)
+    >>> plan(spec, [first])
+    [CreatePod(ordinal=1, revision='net-1')]
 
     A parallel set takes all steps at once, but an update replaces one pod at a time, and no more pods are created while
-    `PARALLEL_MAX` are missing or not ready. The cost depends on the number of pods, not on spec.replicas.
+    `PARALLEL_MAX` are missing or not available. The cost depends on the number of pods, not on spec.replicas.
     """
     by_ordinal = {member.ordinal: member for member in members}
-    ordinals = range(spec.start, spec.start + spec.replicas)
-    condemned = [by_ordinal[ordinal] for ordinal in sorted(by_ordinal, reverse=True) if ordinal not in ordinals]
+    condemned = [by_ordinal[ordinal] for ordinal in sorted(by_ordinal, reverse=True) if ordinal not in spec.ordinals]
     in_order = spec.management is PodManagementPolicy.ORDERED_READY
+    kept = spec.start + _kept(spec, by_ordinal.values())
     steps: list[PodStep] = []
-    unhealthy = 0
-    for ordinal in ordinals:
-        step = _fill(ordinal, by_ordinal.get(ordinal))
-        if step is not None:
-            steps.append(step)
-        unhealthy += not _is_healthy(by_ordinal.get(ordinal))
-        if unhealthy == (1 if in_order else PARALLEL_MAX):
+    waiting = 0
+    for ordinal in spec.ordinals:
+        member = by_ordinal.get(ordinal)
+        if member is None:
+            steps.append(CreatePod(ordinal, spec.current if ordinal < kept else spec.revision))
+        else:
+            steps += _visit(spec, member)
+        waiting += member is None or member.finished or not member.settled
+        if waiting == (1 if in_order else PARALLEL_MAX):
             break
-    if in_order and unhealthy:
+    if in_order and waiting:
         return steps
-    for member in condemned:
-        if not member.terminating:
-            steps.append(DeletePod(member.name, member.uid))
-        if in_order:
-            return steps
-    if steps or unhealthy == PARALLEL_MAX:
+    steps += [MendPod(member.ordinal) for member in condemned if member.amiss]
+    steps += _remove_first(condemned) if in_order else [_delete(one) for one in condemned if not one.terminating]
+    if (in_order and condemned) or spec.update is UpdateStrategy.ON_DELETE:
         return steps
-    return _update(spec, [by_ordinal[ordinal] for ordinal in reversed(ordinals)])
+    return [*steps, *_update(spec, by_ordinal)]
 
 
-def _fill(ordinal: int, member: Member | None) -> PodStep | None:
-    if member is None:
-        return CreatePod(ordinal)
-    if member.finished and not member.terminating:
-        return DeletePod(member.name, member.uid)
-    return None
-
-
-def _is_healthy(member: Member | None) -> bool:
-    return member is not None and member.healthy
-
-
-def _update(spec: SetSpec, from_top: Sequence[Member]) -> list[PodStep]:
-    """Replace the highest pod of another revision, once all above it are healthy."""
+def _kept(spec: SetSpec, members: Iterable[Member]) -> int:
+    """Return how many of the lowest pods are made with the current revision."""
+    if spec.partition is not None:
+        return spec.partition
     if spec.update is UpdateStrategy.ON_DELETE:
+        return 0
+    return sum(one.revision == spec.current and not one.terminating for one in members)
+
+
+def _visit(spec: SetSpec, member: Member) -> Iterator[PodStep]:
+    """Yield what a wanted pod needs."""
+    if member.finished:
+        if not member.terminating:
+            yield _delete(member)
+    elif member.amiss and (member.pending or member.settled or spec.management is PodManagementPolicy.PARALLEL):
+        yield MendPod(member.ordinal)
+
+
+def _remove_first(condemned: Sequence[Member]) -> list[PodStep]:
+    """Delete the highest pod, unless it is not healthy and a lower one is not, either."""
+    if not condemned or condemned[0].terminating:
         return []
-    for member in from_top:
-        if member.ordinal < spec.partition:
-            return []
-        if member.revision != spec.revision and not member.terminating:
-            return [DeletePod(member.name, member.uid)]
-        if not member.healthy:
+    first, *lower = condemned
+    if not first.settled and any(not one.healthy for one in lower):
+        return []
+    return [_delete(first)]
+
+
+def _update(spec: SetSpec, by_ordinal: dict[int, Member]) -> Sequence[PodStep]:
+    """Replace pods of another revision from the top, as many as may be unavailable at a time."""
+    if spec.max_unavailable is not None:
+        return _update_some(spec, by_ordinal, spec.max_unavailable)
+    for ordinal in reversed(spec.updated):
+        member = by_ordinal.get(ordinal)
+        if member is not None and member.revision != spec.revision and not member.terminating:
+            return [_delete(member, for_update=True)]
+        if member is None or not member.healthy:
             return []
     return []
+
+
+def _update_some(spec: SetSpec, by_ordinal: dict[int, Member], max_unavailable: int) -> Sequence[PodStep]:
+    healthy = sum(one.healthy for one in by_ordinal.values() if one.ordinal in spec.ordinals)
+    old = [
+        by_ordinal[ordinal]
+        for ordinal in sorted(by_ordinal, reverse=True)
+        if ordinal in spec.updated and by_ordinal[ordinal].revision != spec.revision
+    ]
+    room = max(0, max_unavailable - (spec.replicas - healthy))
+    return [_delete(one, for_update=True) for one in old if not one.terminating][:room]
+
+
+def _delete(member: Member, *, for_update: bool = False) -> DeletePod:
+    return DeletePod(member.name, member.uid, for_update)
 
 
 def ordinal_of(name: str, *, parent: str) -> int | None:
@@ -157,38 +227,26 @@ def ordinal_of(name: str, *, parent: str) -> int | None:
     (12, None)
     """
     found = _ORDINAL.fullmatch(name)
-    return int(found["ordinal"]) if found and found["parent"] == parent else None
+    ordinal = int(found["ordinal"]) if found and found["parent"] == parent else None
+    return ordinal if ordinal is not None and ordinal <= _ORDINAL_MAX else None
 
 
-def revision_of(name: str, template: Mapping[str, Any]) -> str:
+def counts(spec: SetSpec, members: Sequence[Member], *, updating: int = 0) -> dict[str, Any]:
     """
-    Return the revision name of a template: equal for equal templates, in letters that form no words.
+    Return the counts and revisions of a StatefulSet's status; `updating` pods are deleted just now for an update.
 
-    >>> revision_of("net", {"spec": {}}) == revision_of("net", {"spec": {}}) != revision_of("net", {})
-    True
+    An update is complete when every pod of the set is ready and has the new revision, which then becomes the current.
     """
-    return f"{name}-{json_hash(template)}"
-
-
-def counts(spec: SetSpec, members: Sequence[Member], current_revision: str) -> dict[str, Any]:
-    """
-    Return the counts and revisions of a StatefulSet's status.
-
-    An update is complete when every pod of the set is healthy and has the new revision, which then becomes the current.
-    """
-    staying = [member for member in members if not member.terminating]
-    updated = sum(member.revision == spec.revision for member in staying)
-    is_over = (
-        updated == spec.replicas == len(members) and all(member.healthy for member in members)
-    ) or not current_revision
-    current_revision = spec.revision if is_over else current_revision
+    staying = [member.revision for member in members if not member.terminating]
     ready = sum(member.ready for member in members)
+    updated = staying.count(spec.revision)
+    is_over = spec.update is UpdateStrategy.ROLLING and updated == ready == len(members) == spec.replicas
     return {
         "replicas": len(members),
         "readyReplicas": ready,
-        "availableReplicas": ready,
-        "currentReplicas": sum(member.revision == current_revision for member in staying),
+        "availableReplicas": sum(member.ready and member.available for member in members),
+        "currentReplicas": updated if is_over else max(0, staying.count(spec.current) - updating),
         "updatedReplicas": updated,
-        "currentRevision": current_revision,
+        "currentRevision": spec.revision if is_over else spec.current,
         "updateRevision": spec.revision,
     }

@@ -185,7 +185,7 @@ async def test_a_refused_pod_is_an_event_and_is_tried_again() -> None:
 
         world.clientset.prepend_reactor("create", PODS, refuse)
         await world.client.create(STATEFULSETS, a_set(replicas=1))
-        await world.settle()
+        await world.advance("1m")
         assert list(await pods_of(world)) == ["net-0"]
         messages = {event.at("message") for event in await world.client.list(EVENTS)}
         assert "Create Pod net-0 in StatefulSet net failed error: exceeded quota" in messages
