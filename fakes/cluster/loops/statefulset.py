@@ -21,7 +21,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_owner, to_self
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
 from ctrlkit.events import EventRecorder, EventType
-from ctrlkit.fakes.cluster.loops.claims import Claims, index_children, to_adopting
+from ctrlkit.fakes.cluster.loops.claims import BATCH_S, Claims, index_children, to_adopting
 from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
 from ctrlkit.fakes.cluster.loops.history import (
     DATA_HASH,
@@ -344,7 +344,7 @@ def add_stateful_sets(manager: Manager) -> None:
     )
     watches: list[Watch[Any]] = [
         Watch(sets, to_self),
-        Watch(pods, to_owner(STATEFULSETS)),
+        Watch(pods, to_owner(STATEFULSETS), batch_s=BATCH_S),
         Watch(pods, to_adopting(sets.lister, selector_of)),
         Watch(pods, namesake, predicate=lambda change: change.new is None),
         Watch(claims, claiming, predicate=lambda change: change.new is None),
