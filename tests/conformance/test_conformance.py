@@ -33,7 +33,6 @@ NAMES = (
     "deployments",
     "discovery",
     "discovery_deep",
-    "jobs",
     "list",
     "list_deep",
     "namespace_deletion",
@@ -71,8 +70,8 @@ NAMES = (
 )
 """The scenarios that are the same but for what is listed."""
 
-LONG = ("ours_policies", "ours_policy_expressions")
-"""Those that take longer."""
+LONG = ("jobs", "ours_jobs", "ours_policies", "ours_policy_expressions")
+"""Those that take longer, by the clock or by their number."""
 
 EXPECTED: list[dict[str, Any]] = json.loads((HERE / "expected_differences.json").read_text())
 

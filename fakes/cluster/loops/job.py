@@ -1,7 +1,7 @@
 """
 The Job controller: makes pods until enough have succeeded, as job_plan.py decides, and counts them by job_status.py.
 
-Difference from a real one: what happens to pods leads to a reconcile at once, not a second later.
+A new or changed spec is looked at at once, what happens to pods after a second, with what else happens until then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from typing import Any
 from ctrlkit import clock
 from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
-from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_owner, to_self
+from ctrlkit.controller import (
+    DONE,
+    Controller,
+    Outcome,
+    Request,
+    RequeueAfter,
+    Watch,
+    generation_changed,
+    to_owner,
+    to_self,
+)
 from ctrlkit.errors import ApiError, Forbidden, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import BY_CONTROLLER, Claims, index_children, to_adopting
@@ -41,6 +51,7 @@ from ctrlkit.model.kinds import JOBS, PODS
 
 _WORKERS = 5
 _TRY_AGAIN_S = 10.0
+_BATCH_S = 1.0
 _OURS = "kubernetes.io/job-controller"
 _PREFIX_MAX = 58
 """Letters of a generated name before the random ones."""
@@ -259,9 +270,10 @@ def add_jobs(manager: Manager) -> None:
     claims = Claims(manager.client, JOBS, PODS, pods.lister, finalizer=TRACKING)
     loop = Jobs(manager.client, jobs.lister, claims, manager.recorder("job-controller"))
     watches: list[Watch[Any]] = [
-        Watch(jobs, to_self),
-        Watch(pods, to_owner(JOBS)),
-        Watch(pods, to_adopting(jobs.lister, selector_of)),
+        Watch(jobs, to_self, predicate=generation_changed),
+        Watch(jobs, to_self, predicate=~generation_changed, batch_s=_BATCH_S),
+        Watch(pods, to_owner(JOBS), batch_s=_BATCH_S),
+        Watch(pods, to_adopting(jobs.lister, selector_of), batch_s=_BATCH_S),
     ]
     manager.add(Controller(name="jobs", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))
     orphans = Orphans(manager.client, jobs.lister, pods.lister)

@@ -87,11 +87,11 @@ async def test_a_pod_that_fails_is_replaced_after_a_back_off_until_the_limit() -
     async with World(job("false", backoffLimit=2), cluster=ALL) as world:
         await world.settle()
         assert (status(world)["failed"], len(world.tracker.list(PODS))) == (1, 1)
-        await world.advance("9s")
+        await world.advance("7s")
         assert len(world.tracker.list(PODS)) == 1
-        await world.advance("1s")
+        await world.advance("4s")
         assert status(world)["failed"] == 2
-        await world.advance("20s")
+        await world.advance("22s")
         assert conditions(world) == [
             ("FailureTarget", "True", "BackoffLimitExceeded"),
             ("Failed", "True", "BackoffLimitExceeded"),
