@@ -13,7 +13,7 @@ A field of a type is a word and attributes. The word is `s` text, `b` bool, `i32
 `q` quantity, `t`/`u` time in (micro)seconds, `x` integer or text, `?` anything, or the name of a type; with `[]` before
 it a list, with `{}` a map. `!` behind it says that the server always sends the field, `*` that it tells an empty value
 from none; with both a missing one is sent as null. Attributes: `merge=KEY` (a list under a strategic merge patch, by a
-key, or as a set), `retain` (`$retainKeys` is used), `keys=A,B`, `set` and `atomic` (under server-side apply),
+key, or as a set), `retain` (`$retainKeys` is used), `keys=A,B`, `set`, `atomic`, `granular` (under server-side apply),
 `required`, `enum=A|B`, `default=JSON`, `go=NAME` (the field's type in Go, where the word does not tell), `in=NAME` (the
 embedded structs that the field is in), `off` (the server reads the field and drops it, because a feature is off).
 """
@@ -207,6 +207,8 @@ def _merging(node: Mapping[str, Any]) -> Iterator[str]:
         yield "set"
     if list_type == "atomic" or node.get("x-kubernetes-map-type") == "atomic":
         yield "atomic"
+    if node.get("x-kubernetes-map-type") == "granular" and "allOf" in node:
+        yield "granular"
 
 
 def _resources(folder: Path, types: _Types) -> Iterator[dict[str, Any]]:

@@ -148,6 +148,8 @@ def _word_node(types: Types, word: str, field: Field) -> Node:
         return Node(Kind.MAP, other=_word_node(types, word[2:], Field()), is_atomic=field.atomic)
     if types.is_described(word):
         node = type_node(types, word)
+        if field.granular:
+            return _granular(node)
         return _atomic(node) if field.atomic and not node.is_leaf else node
     if word == "?":
         return _RAW if field.go_type == "runtime.RawExtension" else ANY
@@ -160,6 +162,12 @@ def _atomic(node: Node) -> Node:
     whole = Node(node.kind, is_atomic=True)
     whole.fields, whole.empty = node.fields, node.empty
     return whole
+
+
+def _granular(node: Node) -> Node:
+    parts = Node(node.kind)
+    parts.fields, parts.empty = node.fields, node.empty
+    return parts
 
 
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"

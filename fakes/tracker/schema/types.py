@@ -19,7 +19,8 @@ class Field(NamedTuple):
     Shape   `word` is its type without the mark, `mark` is "!", "*", "!*" or "". `merge_key` is the key of a list under
             a strategic merge patch, "" for a list of scalars that is merged as a set, None for one that is replaced.
             `map_keys` are the keys of a list under server-side apply; `is_set` and `atomic` say that it is a set there,
-            or that the value is replaced whole. `retains` says that a strategic merge patch may name the keys to keep.
+            or that the value is replaced whole, `granular` that it is not, whatever its type says. `retains` says that
+            a strategic merge patch may name the keys to keep.
             `enum` are the values that are allowed, if not all. `off` says that the server reads the field and drops it.
             `go_type` is the type's name in Go, "" where it follows from the word. `within` names the Go structs that
             the field is embedded with, "" for none.
@@ -31,6 +32,7 @@ class Field(NamedTuple):
     map_keys: tuple[str, ...] = ()
     is_set: bool = False
     atomic: bool = False
+    granular: bool = False
     retains: bool = False
     required: bool = False
     enum: tuple[str, ...] = ()
@@ -56,6 +58,7 @@ class Field(NamedTuple):
             map_keys=tuple(given["keys"].split(",")) if "keys" in given else (),
             is_set="set" in given,
             atomic="atomic" in given,
+            granular="granular" in given,
             retains="retain" in given,
             required="required" in given,
             enum=tuple(given["enum"].split("|")) if "enum" in given else (),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.fakes.releases import NEWEST, release
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.fieldsets import (
     FieldSet,
@@ -25,7 +26,7 @@ from ctrlkit.fakes.tracker.ownership.object_fields import applied, compare, ever
 from ctrlkit.fakes.tracker.ownership.typed_merge import merge, problems, remove
 from ctrlkit.fakes.tracker.schema.nodes import ANY, Node, built_in, custom
 from ctrlkit.fakes.tracker.schema.types import types_of
-from ctrlkit.model.kinds import PODS
+from ctrlkit.model.kinds import PERSISTENT_VOLUMES, PODS
 
 STEPS = st.sampled_from(["f:a", "f:b", 'k:{"name":"x"}', 'v:"y"'])
 TREES: st.SearchStrategy[Any] = st.recursive(
@@ -245,3 +246,11 @@ def test_merged_lists_keep_the_order_wanted(live: str, wanted: str, order: str) 
 )
 def test_what_cannot_be_applied_is_told_in_the_servers_words(spec: dict[str, Any], text: str) -> None:
     assert list(problems({"spec": spec}, NODE)) == [text]
+
+
+def test_a_volumes_claim_is_owned_field_by_field_though_other_references_are_owned_whole() -> None:
+    tracker = Tracker()
+    spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/mnt"}}
+    body = {"metadata": {"name": "a"}, "spec": {**spec, "claimRef": {"namespace": "demo", "name": "data"}}}
+    (entry,) = tracker.create(PERSISTENT_VOLUMES, body)["metadata"]["managedFields"]
+    assert entry["fieldsV1"]["f:spec"]["f:claimRef"] == {".": {}, "f:name": {}, "f:namespace": {}}
