@@ -48,6 +48,7 @@ NAMES = (
     "ours_policies_kinds",
     "ours_protocol",
     "ours_requests",
+    "ours_scheduling",
     "ours_small_kinds",
     "ours_statefulsets",
     "ours_storage",

@@ -15,8 +15,8 @@ from typing import Any
 from ctrlkit import clock
 from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
-from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_mapped
-from ctrlkit.errors import Conflict, CtrlkitError, NotFound
+from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped
+from ctrlkit.errors import Conflict, CtrlkitError, NotFound, RetryLater
 from ctrlkit.events import EventRecorder, EventsApi, EventType
 from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES
 from ctrlkit.fakes.cluster.loops.scheduling.cycle import Cycle
@@ -28,7 +28,17 @@ from ctrlkit.fakes.cluster.loops.scheduling.preemption import Budget, GiveWay, w
 from ctrlkit.fakes.cluster.loops.scheduling.scores import best
 from ctrlkit.fakes.cluster.loops.scheduling.siblings import sibling_selector
 from ctrlkit.fakes.cluster.loops.scheduling.state import ClusterState, NodeState
-from ctrlkit.fakes.cluster.loops.scheduling.verdicts import NO_NODES, Plugin, Verdict, no_fit, no_preemption
+from ctrlkit.fakes.cluster.loops.scheduling.verdicts import (
+    NO_NODES,
+    OF_VOLUMES,
+    Plugin,
+    Verdict,
+    no_fit,
+    refused,
+    without_help,
+)
+from ctrlkit.fakes.cluster.loops.scheduling.volume_needs import Choices, Refused
+from ctrlkit.fakes.cluster.loops.volume_binder import VolumeBinder
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Record, Resource, StrategicMergePatch, Unstructured, custom_resource
 from ctrlkit.model.kinds import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
@@ -56,7 +66,11 @@ class Scheduler:
     state: ClusterState = field(default_factory=ClusterState)
     pending: PendingPods = field(default_factory=PendingPods)
     wake: Callable[[], None] = lambda: None
+    binder: VolumeBinder = field(init=False)
     _knows_namespaces: bool = False
+
+    def __post_init__(self) -> None:
+        self.binder = VolumeBinder(self.manager, self.client, self._note_storage)
 
     # ---- what has changed --------------------------------------------------------------------------------------------
 
@@ -76,38 +90,59 @@ class Scheduler:
 
     def _note_placed(self, pod: PodFacts) -> bool:
         self.pending.remove(pod.uid)
+        self.binder.drop(pod.uid)
         self.state.nominate(pod, "")
         before = self.state.placed(pod.uid)
         self.state.place(pod, pod.node)
         if before is not None and before.has_same_needs(pod):
             return False
-        change = PodChange(before, pod)
-        return self.pending.retry(lambda plugins, one: pod_helps(plugins, one, change, self.state.namespace_labels))
+        return self._retry(PodChange(before, pod))
+
+    def _retry(self, change: PodChange, priority_max: int | None = None) -> bool:
+        """Let pods be tried again that a change of another one may help; return whether there are any."""
+        labels_of = self.state.namespace_labels
+        return self.pending.retry(
+            lambda plugins, pod: (
+                (priority_max is None or pod.priority <= priority_max) and pod_helps(plugins, pod, change, labels_of)
+            )
+        )
 
     def _note_waiting(self, pod: PodFacts) -> bool:
         if pod.spec.get("schedulerName") != SCHEDULER:
             return False
         if pod.is_ending or pod.spec.get("schedulingGates"):
             return self._forget(pod.uid)
-        self.state.nominate(pod, pod.nominated)
         if self.state.placed(pod.uid) is not None:
             return False  # assumed on a node; the binding is about to be seen
+        self.state.nominate(pod, pod.nominated)
         before = self.pending.find(pod.uid)
-        if before is not None and before.has_same_needs(pod):
-            self.pending.refresh(pod)
-            return False
-        self.pending.add(pod)
-        return True
+        if before is None or not before.has_same_needs(pod):
+            self.pending.add(pod)
+            return True
+        self.pending.refresh(pod)
+        frees = bool(before.nominated) and before.nominated != pod.nominated
+        return frees and self._retry(PodChange(before, None), pod.priority)
 
     def _forget(self, uid: str) -> bool:
         """Forget a pod that has ended or is gone; return whether that helps others."""
+        waiting = self.pending.find(uid)
         self.pending.remove(uid)
+        self.binder.drop(uid)
         self.state.forget_nominated(uid)
         gone = self.state.displace(uid)
-        if gone is None:
-            return False
-        change = PodChange(gone, None)
-        return self.pending.retry(lambda plugins, one: pod_helps(plugins, one, change, self.state.namespace_labels))
+        if gone is not None:
+            return self._retry(PodChange(gone, None))
+        frees = waiting is not None and bool(waiting.nominated)
+        return frees and waiting is not None and self._retry(PodChange(waiting, None), waiting.priority)
+
+    def _note_storage(self, claim: ObjectKey | None) -> None:
+        """Take note of a change of a claim, or of volumes or classes."""
+
+        def helps(plugins: frozenset[Plugin], pod: PodFacts) -> bool:
+            return not plugins.isdisjoint(OF_VOLUMES) and bool(pod.claims) and (claim is None or claim in pod.claims)
+
+        if self.pending.retry(helps) or self.binder.bindings:
+            self.wake()
 
     def note_node(self, change: Change[Unstructured]) -> bool:
         """Take note of a node."""
@@ -134,14 +169,16 @@ class Scheduler:
                 try:
                     await self._schedule(pod)
                 except CtrlkitError as error:
-                    self.state.displace(pod.uid)
+                    self._forget(pod.uid)
                     failed.append((pod, error))
+            failed += await self._finish_bindings()
         finally:
             for pod, _ in failed:
                 self.pending.add(pod)
         if failed:
             raise failed[0][1]
-        return DONE
+        later_s = self.binder.longest_wait_s()
+        return DONE if later_s is None else RequeueAfter(later_s)
 
     async def _schedule(self, pod: PodFacts) -> None:
         nodes = self.state.nodes()
@@ -150,15 +187,19 @@ class Scheduler:
             return
         await self._know_what_it_needs(pod)
         selector = await sibling_selector(self.manager, pod) if len(nodes) > 1 else None
+        volumes = await self.binder.needs(pod, self.state.pods)
         if self.pending.find(pod.uid) is not None:
             return  # it has changed meanwhile, and is tried as it is now
         nodes = self.state.nodes()
         names = nodes_named(pod.spec)
         if names is not None and not names:
-            await self._refuse(pod, len(nodes), _CONTRADICTION, Plugin.NODE_AFFINITY)
+            await self._refuse(pod, len(nodes), Refused(Plugin.NODE_AFFINITY, _CONTRADICTION))
+            return
+        if isinstance(volumes, Refused):
+            await self._refuse(pod, len(nodes), volumes)
             return
         looked_at = nodes if names is None else [node for node in nodes if node.name in names]
-        cycle = Cycle.begin(pod, nodes, self.state.namespace_labels)
+        cycle = Cycle.begin(pod, nodes, self.state.namespace_labels, volumes)
         verdicts: dict[str, Verdict] = {}
         fitting = self._fitting(cycle, looked_at, verdicts)
         if fitting:
@@ -166,16 +207,16 @@ class Scheduler:
             node = (
                 fitting[0] if len(fitting) == 1 else best(pod, fitting, nodes, selector=selector, labels_of=labels_of)
             )
-            await self._bind(pod, node)
+            choices = volumes.choices(node) if volumes is not None else None
+            await self._place(pod, node.name, choices)
             return
         reasons = [reason for verdict in verdicts.values() for reason in verdict.reasons]
         told = no_fit(len(nodes), [*reasons, *[_ELSEWHERE] * (len(nodes) - len(verdicts))])
         await self._make_room(pod, cycle, verdicts, told)
 
-    async def _refuse(self, pod: PodFacts, total: int, reason: str, plugin: Plugin) -> None:
+    async def _refuse(self, pod: PodFacts, total: int, why: Refused) -> None:
         """Say that a pod does not fit any node, for a reason that is not the nodes'."""
-        told = f"0/{total} nodes are available: {reason}. {no_preemption(total, ())}"
-        await self._fail(pod, told, frozenset({plugin}), nominate="")
+        await self._fail(pod, refused(total, why.reason), frozenset({why.plugin}), nominate=pod.nominated)
 
     def _fitting(self, cycle: Cycle, nodes: Sequence[NodeState], verdicts: dict[str, Verdict]) -> list[NodeState]:
         """Return the nodes that fit, the nominated one alone where it does; note what keeps the pod from the others."""
@@ -203,19 +244,39 @@ class Scheduler:
         namespaces = self.manager.informer(NAMESPACES)
         await namespaces.add_handler(self.note_namespace, name="scheduler:namespaces").wait_synced()
 
-    async def _bind(self, pod: PodFacts, node: NodeState) -> None:
-        self.state.place(pod, node.name)
+    async def _place(self, pod: PodFacts, node: str, choices: Choices | None) -> None:
+        """Put a pod on a node: at once, or when its volumes are bound."""
+        self.state.nominate(pod, "")
+        self.state.place(pod, node)
+        if choices is None or not (choices.bind or choices.make):
+            await self._bind(pod, node)
+            return
+        if pod.nominated != node:
+            await self._patch(pod.key, {"nominatedNodeName": node})
+        await self.binder.begin(pod, node, choices)
+
+    async def _finish_bindings(self) -> list[tuple[PodFacts, CtrlkitError]]:
+        """Bind the pods whose volumes are bound; return those where that has failed."""
+        failed: list[tuple[PodFacts, CtrlkitError]] = []
+        for binding, problem in self.binder.ended():
+            if not problem:
+                await self._bind(binding.pod, binding.node)
+                continue
+            self.state.displace(binding.pod.uid)
+            await self._fail(binding.pod, problem, frozenset(), nominate="", reason="SchedulerError")
+            failed.append((binding.pod, RetryLater(problem)))
+        return failed
+
+    async def _bind(self, pod: PodFacts, node: str) -> None:
         metadata = {"name": pod.key.name, "namespace": pod.key.namespace, "uid": pod.uid}
-        target = {"apiVersion": "v1", "kind": "Node", "name": node.name}
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
         try:
             await self.client.create(BINDINGS, {"metadata": metadata, "target": target})
         except (Conflict, NotFound):  # bound already, or gone: the cache is about to show it
             self.state.displace(pod.uid)
             return
-        self.state.nominate(pod, "")
-        seen = PodChange(None, pod)
-        self.pending.retry(lambda plugins, one: pod_helps(plugins, one, seen, self.state.namespace_labels))
-        told = f"Successfully assigned {pod.key} to {node.name}"
+        self._retry(PodChange(None, pod))
+        told = f"Successfully assigned {pod.key} to {node}"
         self.recorder.event(pod.metadata, PODS, EventType.NORMAL, "Scheduled", told, action="Binding")
 
     # ---- pods that do not fit ----------------------------------------------------------------------------------------
@@ -233,7 +294,7 @@ class Scheduler:
             await self._fail(pod, told, plugins, nominate=found.node)
         else:
             nominate = pod.nominated if found.keeps_nomination else ""
-            await self._fail(pod, f"{told} {found.told}", plugins, nominate=nominate)
+            await self._fail(pod, without_help(told, found.told), plugins, nominate=nominate)
 
     async def _lister(self, resource: Resource[Unstructured]) -> Lister[Unstructured]:
         informer = self.manager.informer(resource)
@@ -257,16 +318,15 @@ class Scheduler:
                 "message": f"{SCHEDULER}: preempting to accommodate a higher priority pod",
                 "lastTransitionTime": clock.timestamp(clock.now()),
             }
-            await self._patch(victim.key, {"conditions": [condition]})
+            await self._patch(victim.key, with_condition_patch(victim.conditions, condition))
             with suppress(NotFound, Conflict):
                 await self.client.delete(PODS, victim.key, uid=victim.uid)
             told = f"Preempted by pod {pod.uid} on node {found.node}"
-            related = (pod.metadata, PODS)
-            self.recorder.event(
-                victim.metadata, PODS, EventType.NORMAL, "Preempted", told, action="Preempting", related=related
-            )
+            self.recorder.event(victim.metadata, PODS, EventType.NORMAL, "Preempted", told, action="Preempting")
 
-    async def _fail(self, pod: PodFacts, told: str, plugins: frozenset[Plugin], *, nominate: str) -> None:
+    async def _fail(
+        self, pod: PodFacts, told: str, plugins: frozenset[Plugin], *, nominate: str, reason: str = "Unschedulable"
+    ) -> None:
         """Say that a pod does not fit, in an Event and a condition; keep it until a change may help."""
         self._park(pod, plugins, nominate)
         self.recorder.event(pod.metadata, PODS, EventType.WARNING, "FailedScheduling", told, action="Scheduling")
@@ -275,14 +335,14 @@ class Scheduler:
             "type": "PodScheduled",
             "observedGeneration": pod.metadata.generation,
             "status": "False",
-            "reason": "Unschedulable",
+            "reason": reason,
             "message": told,
         }
         status: dict[str, Any] = {}
         if any(old.get(name) != value for name, value in new.items()):
             was_false = old.get("status") == "False"
             moved = old["lastTransitionTime"] if was_false else clock.timestamp(clock.now())
-            status["conditions"] = [{**new, "lastTransitionTime": moved}]
+            status |= with_condition_patch(pod.conditions, {**new, "lastTransitionTime": moved})
         if nominate != pod.nominated:
             status["nominatedNodeName"] = nominate or None
         if status and not await self._patch(pod.key, status):
@@ -299,6 +359,17 @@ class Scheduler:
         except NotFound:
             return False
         return True
+
+
+def with_condition_patch(conditions: Sequence[Mapping[str, Any]], new: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Build the part of a strategic merge patch that sets a condition; one that is new stands last.
+
+    >>> with_condition_patch([{"type": "Ready"}], {"type": "PodScheduled"})["$setElementOrder/conditions"]
+    [{'type': 'Ready'}, {'type': 'PodScheduled'}]
+    """
+    types = dict.fromkeys([*(one["type"] for one in conditions), new["type"]])
+    return {"conditions": [new], "$setElementOrder/conditions": [{"type": name} for name in types]}
 
 
 def _to_queue(_record: Record[Any]) -> tuple[ObjectKey, ...]:

@@ -12,6 +12,7 @@ from ctrlkit.fakes.cluster.loops.scheduling.pod_facts import LabelsOf, PodFacts
 from ctrlkit.fakes.cluster.loops.scheduling.spread import Spread, constraints_of
 from ctrlkit.fakes.cluster.loops.scheduling.state import NodeState
 from ctrlkit.fakes.cluster.loops.scheduling.verdicts import Plugin, Verdict
+from ctrlkit.fakes.cluster.loops.scheduling.volume_needs import VolumeNeeds
 
 _FIXED = {
     node_fit.CORDONED: Plugin.UNSCHEDULABLE,
@@ -27,21 +28,23 @@ class Cycle:
     """
     What is known of all nodes for one pod.
 
-    Shape   `affinity` and `spread` are None where nothing of them can be in the way.
+    Shape   `affinity`, `spread` and `volumes` are None where nothing of them can be in the way.
     """
 
     pod: PodFacts
     affinity: PodAffinity | None
     spread: Spread | None
+    volumes: VolumeNeeds | None
 
     @classmethod
-    def begin(cls, pod: PodFacts, nodes: Sequence[NodeState], labels_of: LabelsOf) -> Cycle:
+    def begin(
+        cls, pod: PodFacts, nodes: Sequence[NodeState], labels_of: LabelsOf, volumes: VolumeNeeds | None = None
+    ) -> Cycle:
         """Look at all nodes once."""
         affinity = PodAffinity(pod, nodes, labels_of)
         constraints = constraints_of(pod, "DoNotSchedule")
-        return cls(
-            pod, None if affinity.is_idle else affinity, Spread(pod, constraints, nodes) if constraints else None
-        )
+        spread = Spread(pod, constraints, nodes) if constraints else None
+        return cls(pod, None if affinity.is_idle else affinity, spread, volumes)
 
     def copy(self) -> Cycle:
         """Return a copy in which pods may be moved."""
@@ -49,6 +52,7 @@ class Cycle:
             self.pod,
             self.affinity.copy() if self.affinity is not None else None,
             self.spread.copy() if self.spread is not None else None,
+            self.volumes,
         )
 
     def add(self, other: PodFacts, node: NodeState) -> None:
@@ -66,6 +70,8 @@ class Cycle:
             self.affinity.move(other, node, sign)
         if self.spread is not None:
             self.spread.move(other, node, sign)
+        if self.volumes is not None:
+            self.volumes = self.volumes.moved(other, sign)
 
     def verdict(self, node: NodeState, nominated: Iterable[PodFacts] = ()) -> Verdict | None:
         """
@@ -94,6 +100,8 @@ class Cycle:
         if short:
             is_hopeless = any(one.is_hopeless for one in short)
             yield Verdict(Plugin.FIT, tuple(one.reason for one in short), is_hopeless=is_hopeless)
+        if self.volumes is not None:
+            yield from self.volumes.verdicts(node)
         for part in (self.spread, self.affinity):
             found = part.verdict(node) if part is not None else None
             if found is not None:

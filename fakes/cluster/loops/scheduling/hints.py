@@ -22,10 +22,8 @@ from ctrlkit.fakes.cluster.loops.scheduling.node_fit import (
 )
 from ctrlkit.fakes.cluster.loops.scheduling.pod_facts import LabelsOf, PodFacts
 from ctrlkit.fakes.cluster.loops.scheduling.spread import constraints_of
-from ctrlkit.fakes.cluster.loops.scheduling.verdicts import Plugin
+from ctrlkit.fakes.cluster.loops.scheduling.verdicts import OF_VOLUMES, Plugin
 from ctrlkit.fakes.tracker.kinds.tables import section
-
-_VOLUMES = (Plugin.VOLUME_BINDING, Plugin.VOLUME_ZONE, Plugin.VOLUME_RESTRICTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ _BY_NODE: Mapping[Plugin, Callable[[PodFacts, NodeChange], bool]] = {
     Plugin.FIT: _grows,
     Plugin.SPREAD: _respreads,
     Plugin.AFFINITY: _moves_places,
-    **dict.fromkeys(_VOLUMES, _changes_place),
+    **dict.fromkeys(OF_VOLUMES, _changes_place),
 }
 
 

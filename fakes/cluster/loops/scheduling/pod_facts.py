@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ctrlkit.fakes.cluster.loops.pod_claims import claims_of
 from ctrlkit.fakes.cluster.loops.pods import condition
 from ctrlkit.fakes.cluster.loops.scheduling.node_fit import HostPort, Object, host_ports, sizes_of_pod
 from ctrlkit.fakes.tracker.kinds.tables import section
@@ -63,7 +64,8 @@ class PodFacts:
     One pod.
 
     Shape   `node` is "" until it is bound, `nominated` the node on which others make room for it. `labels` are {} for
-            none. `since` is when it started, or when it was made. `counted` is its `at_least`.
+            none. `since` is when it started, or when it was made. `counted` is its `at_least`. `claims` are those of
+            its volumes, and whether they are made for it alone.
     """
 
     key: ObjectKey
@@ -78,6 +80,7 @@ class PodFacts:
     counted: tuple[int, int]
     ports: frozenset[HostPort]
     terms: Terms
+    claims: Mapping[ObjectKey, bool] = field(default_factory=dict)
     is_preempted: bool = False
     conditions: tuple[Mapping[str, Any], ...] = field(default=())
 
@@ -119,9 +122,16 @@ def read_pod(pod: Unstructured) -> PodFacts:
         counted=at_least(spec),
         ports=host_ports(spec),
         terms=_terms_of(spec, metadata.namespace) if spec.get("affinity") else _NO_TERMS,
+        claims=_claims_of(pod),
         is_preempted=_is_preempted(pod),
         conditions=tuple(status.get("conditions") or ()),
     )
+
+
+def _claims_of(pod: Unstructured) -> dict[ObjectKey, bool]:
+    if not pod["spec"].get("volumes"):
+        return {}
+    return {ObjectKey(pod.key.namespace, name): "ephemeral" in volume for name, volume in claims_of(pod)}
 
 
 def _is_preempted(pod: Unstructured) -> bool:

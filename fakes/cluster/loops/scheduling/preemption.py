@@ -77,7 +77,7 @@ def who_gives_way(
         return NoneGivesWay(WAITS)
     nodes = state.nodes()
     candidates: list[GiveWay] = []
-    reasons: list[str] = []
+    tried: dict[str, tuple[str, ...]] = {}
     for node in nodes:
         verdict = verdicts.get(node.name)
         if verdict is None or verdict.is_hopeless:
@@ -86,9 +86,9 @@ def who_gives_way(
         if isinstance(found, GiveWay):
             candidates.append(found)
         else:
-            reasons += found
+            tried[node.name] = found
     if not candidates:
-        return NoneGivesWay(no_preemption(len(nodes), reasons), keeps_nomination=False)
+        return NoneGivesWay(no_preemption(len(nodes), tried), keeps_nomination=False)
     return min(candidates, key=_cost)
 
 

@@ -120,6 +120,10 @@ class ClusterState:
         at = self._placed.get(uid)
         return at.pods[uid] if at is not None else None
 
+    def pods(self) -> Iterator[PodFacts]:
+        """Yield all pods that are on nodes."""
+        return (pod for node in self._nodes.values() for pod in node.pods.values())
+
     def nominate(self, pod: PodFacts, node: str) -> None:
         """Take note for which node a pod is nominated; "" for none."""
         if node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -27,6 +27,10 @@ class Plugin(Enum):
     AFFINITY = "InterPodAffinity"
 
 
+OF_VOLUMES = frozenset({Plugin.VOLUME_RESTRICTIONS, Plugin.VOLUME_BINDING, Plugin.VOLUME_ZONE})
+"""Those that a change of claims, volumes or classes may satisfy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Why a pod does not fit a node; `is_hopeless` where it would not help that other pods give way."""
@@ -48,7 +52,21 @@ def no_fit(total: int, reasons: Iterable[str]) -> str:
     return f"0/{total} nodes are available:{f' {told}.' if told else ''}"
 
 
-def no_preemption(total: int, reasons: Iterable[str]) -> str:
-    """Tell that it would not help if other pods gave way; the reasons are of those nodes where it was tried."""
-    tried = list(reasons)
-    return "preemption: " + no_fit(total, [*tried, *[NOT_HELPFUL] * (total - len(tried))])
+def no_preemption(total: int, tried: Mapping[str, Iterable[str]]) -> str:
+    """Tell that it would not help if other pods gave way; `tried` has the reasons of the nodes where it was tried."""
+    reasons = [reason for of_node in tried.values() for reason in of_node]
+    return "preemption: " + no_fit(total, [*reasons, *[NOT_HELPFUL] * (total - len(tried))])
+
+
+def refused(total: int, reason: str) -> str:
+    """
+    Tell that a pod fits no node, whatever the nodes are.
+
+    A scheduler then asks its part for device claims for help, which was not told of the pod and finds nothing.
+    """
+    return f"0/{total} nodes are available: {reason}. not found"
+
+
+def without_help(told: str, preemption: str) -> str:
+    """Tell that no node fits, and that neither device claims nor other pods can give way."""
+    return f"{told} no new claims to deallocate, {preemption}"

@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from ctrlkit.controller import Controller
-from ctrlkit.errors import NotFound
+from ctrlkit.errors import ApiError, NotFound
 from ctrlkit.fakes.cluster.loops.scheduler import BINDINGS, add_scheduler
 from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, MergePatch, Options
-from ctrlkit.model.kinds import EVENTS, NODES, PODS, PRIORITY_CLASSES, SERVICES
+from ctrlkit.model.kinds import (
+    EVENTS,
+    NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    PRIORITY_CLASSES,
+    SERVICES,
+    STORAGE_CLASSES,
+)
 
 
 def a_pod(name: str, cpu: str = "", labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
@@ -42,11 +50,11 @@ def places(world: World) -> dict[str, str]:
     return {pod.key.name: pod.at("spec.nodeName") or "" for pod in world.tracker.list(PODS)}
 
 
-def told(world: World, name: str) -> str:
+def told(world: World, name: str, reason: str = "Unschedulable") -> str:
     """What the condition of a pod says."""
     conditions = world.tracker.get(PODS, f"default/{name}").at("status.conditions") or ()
     (found,) = (one for one in conditions if one["type"] == "PodScheduled")
-    assert (found["status"], found["reason"]) == ("False", "Unschedulable")
+    assert (found["status"], found["reason"]) == ("False", reason)
     return str(found["message"])
 
 
@@ -54,7 +62,9 @@ def events(world: World, reason: str) -> list[str]:
     return [event.at("message") for event in world.tracker.list(EVENTS) if event["reason"] == reason]
 
 
-NO_HELP = "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+NO_HELP = (
+    "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+)
 
 
 async def test_a_pod_that_is_gone_before_it_is_bound_harms_no_other() -> None:
@@ -102,8 +112,10 @@ async def test_pods_beyond_a_nodes_room_wait_until_others_have_ended() -> None:
             world.tracker.create(PODS, a_pod(name))
         await world.settle()
         assert places(world) == {"a": "n", "b": "n", "c": "", "d": ""}
-        no_victims = "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
-        assert told(world, "c") == f"0/1 nodes are available: 1 Too many pods. {no_victims}"
+        assert told(world, "c") == (
+            "0/1 nodes are available: 1 Too many pods. no new claims to deallocate, "
+            "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+        )
         world.tracker.delete(PODS, "default/a", Options(grace_period_s=0))
         await world.settle()
         assert places(world) == {"b": "n", "c": "n", "d": ""}
@@ -172,6 +184,88 @@ async def test_the_emptiest_node_is_best_and_pods_of_a_service_are_spread() -> N
         world.tracker.create(PODS, a_pod("small", cpu="50m"))
         await world.settle()
         assert (places(world)["large"], places(world)["small"]) == ("n1", "n2")
+
+
+async def test_a_claim_is_bound_where_its_pod_is_placed_and_the_pod_waits_for_it() -> None:
+    """Its node is written to the claim; only when the claim is bound, the pod is."""
+    async with World() as world:
+        world.manage(scheduler)
+        for name in ("n1", "n2"):
+            world.tracker.create(NODES, a_node(name))
+        in_class = {"storageClassName": "late", "accessModes": ["ReadWriteOnce"]}
+        late = {
+            "metadata": {"name": "late"},
+            "provisioner": "example.com/x",
+            "volumeBindingMode": "WaitForFirstConsumer",
+        }
+        world.tracker.create(STORAGE_CLASSES, late)
+        size = {"resources": {"requests": {"storage": "1Gi"}}}
+        claim = {"metadata": {"name": "data", "namespace": "default"}, "spec": {**in_class, **size}}
+        volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+        world.tracker.create(PODS, a_pod("a", volumes=volumes, nodeSelector={"kubernetes.io/hostname": "n2"}))
+        await world.settle()
+        assert told(world, "a") == '0/2 nodes are available: persistentvolumeclaim "data" not found. not found'
+        world.tracker.create(PERSISTENT_VOLUME_CLAIMS, claim)
+        await world.settle()
+        waiting = world.tracker.get(PERSISTENT_VOLUME_CLAIMS, "default/data")
+        assert (waiting.metadata.annotations or {})["volume.kubernetes.io/selected-node"] == "n2"
+        assert places(world) == {"a": ""}
+        assert world.tracker.get(PODS, "default/a").at("status.nominatedNodeName") == "n2"
+        done = {"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}, "spec": {"volumeName": "v"}}
+        world.tracker.patch(PERSISTENT_VOLUME_CLAIMS, "default/data", MergePatch(done))
+        await world.settle()
+        assert places(world) == {"a": "n2"}
+
+
+async def test_a_volume_that_cannot_be_made_lets_the_pod_be_placed_anew() -> None:
+    """A provisioner takes the node from the claim; a volume that is not made in ten minutes counts as failed too."""
+    async with World() as world:
+        world.manage(scheduler)
+        world.tracker.create(NODES, a_node("n"))
+        late = {
+            "metadata": {"name": "late"},
+            "provisioner": "example.com/x",
+            "volumeBindingMode": "WaitForFirstConsumer",
+        }
+        world.tracker.create(STORAGE_CLASSES, late)
+        spec = {
+            "storageClassName": "late",
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1"}},
+        }
+        claim = {"metadata": {"name": "data", "namespace": "default"}, "spec": spec}
+        world.tracker.create(PERSISTENT_VOLUME_CLAIMS, claim)
+        world.tracker.create(PODS, a_pod("a", volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]))
+        await world.settle()
+        node = "volume.kubernetes.io/selected-node"
+        nothing = MergePatch({"metadata": {"annotations": {node: None}}})
+        world.tracker.patch(PERSISTENT_VOLUME_CLAIMS, "default/data", nothing)
+        await world.settle()
+        problem = 'running PreBind plugin "VolumeBinding": binding volumes: '
+        assert events(world, "FailedScheduling") == [f'{problem}provisioning failed for PVC "data"']
+        await world.advance("5s")
+        annotations = world.tracker.get(PERSISTENT_VOLUME_CLAIMS, "default/data").metadata.annotations or {}
+        assert annotations[node] == "n"
+        await world.advance("601s")
+        assert told(world, "a", "SchedulerError") == f"{problem}context deadline exceeded"
+
+
+async def test_a_failed_call_is_made_again_and_no_pod_is_lost() -> None:
+    """What the pod would take of its node is free meanwhile."""
+    failures = ["once", "twice"]
+
+    def refuse(action: Action) -> None:
+        if failures:
+            failures.pop()
+            raise ApiError("no", code=500, reason="InternalError")
+
+    async with World() as world:
+        world.clientset.prepend_reactor("create", BINDINGS, refuse)
+        world.tracker.create(NODES, a_node("n"))
+        world.manage(scheduler)
+        world.tracker.create(PODS, a_pod("a", cpu="1"))
+        await world.advance("10s")
+        assert places(world) == {"a": "n"}
 
 
 async def test_a_more_important_pod_makes_others_give_way() -> None:
