@@ -27,7 +27,8 @@ def recorded() -> tuple[Outcome, ...]:
 
 
 @contextmanager
-def _served(kubeconfig: Path) -> Iterator[None]:
+def served(kubeconfig: Path) -> Iterator[None]:
+    """Run a new server of ours while the block lasts."""
     server = subprocess.Popen(
         [_SERVER, "apiserver", "--rbac", "--kubeconfig", kubeconfig], stdout=subprocess.PIPE, text=True
     )
@@ -43,5 +44,5 @@ def _served(kubeconfig: Path) -> Iterator[None]:
 def run_on_ours(folder: Path, numbers: list[int] | None = None) -> dict[int, Outcome]:
     """Run cases on a new server of ours; `folder` is for the kubeconfig and all that kubectl writes."""
     kubeconfig = folder / "kubeconfig"
-    with _served(kubeconfig):
+    with served(kubeconfig):
         return Runner(kubeconfig, KUBECTL, NODE, folder).run(numbers)

@@ -1,8 +1,8 @@
 """
 Record what the manifests become on a real control plane: `python -m tests.manifests.record --kubeconfig FILE`.
 
-It needs a new one, set up as for tests/kubectl/record.py. The node of our own cluster is put there, and volumes are
-made here for the claims that wait for somebody outside to do so.
+It needs a new one, set up as for tests/kubectl/record.py. The node of our own cluster is put there, and the class that
+claims get which name none; volumes are made here for the claims that wait for somebody outside to do so.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from ctrlkit.client import Client
+from ctrlkit.fakes.cluster.loops.provisioning import CLASS
 from ctrlkit.manager import connect
-from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
+from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES
 from ctrlkit.telemetry import LogLevel, configure_logging
 from tests.kubectl.record import with_node
 from tests.manifests.sitting import Outcomes, Sitting, batches, outcomes
+from tests.manifests.table import RECORDED
 
-RECORDED = Path(__file__).with_name("recorded.json")
 _PROVISIONER = "volume.kubernetes.io/storage-provisioner"
 _LOOK_EVERY_S = 4.0
 _CALM = 4
@@ -52,6 +53,7 @@ async def _run(kubeconfig: Path) -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         async with with_node(kubeconfig), connect(kubeconfig=str(kubeconfig)) as client:
             sitting = Sitting(kubeconfig, Path(folder), client)
+            await client.create(STORAGE_CLASSES, dict(CLASS))
             await sitting.define_networks()
             found = []
             for names in batches():
