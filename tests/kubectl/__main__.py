@@ -6,12 +6,11 @@ PATTERN, a regular expression, selects cases by `NUMBER GROUP: COMMAND`.
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.kubectl.battery import read_battery
+from tests.kubectl.battery import matching, read_battery
 from tests.kubectl.comparison import differences
 from tests.kubectl.serving import recorded, run_on_ours
 
@@ -22,9 +21,7 @@ def main() -> None:
     """Read the command line, run and print."""
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     cases = read_battery().cases
-    numbers = [
-        number for number, case in enumerate(cases) if re.search(pattern, f"{number} {case.group}: {case.command}")
-    ]
+    numbers = matching(pattern)
     with tempfile.TemporaryDirectory(prefix="kubectl-") as folder:
         found = run_on_ours(Path(folder), numbers)
     same = 0

@@ -75,6 +75,12 @@ def read_battery() -> Battery:
     return msgspec.json.decode(HERE.joinpath("cases.json").read_bytes(), type=Battery)
 
 
+def matching(pattern: str) -> list[int]:
+    """The numbers of the cases that a regular expression finds in `NUMBER GROUP: COMMAND`."""
+    cases = enumerate(read_battery().cases)
+    return [number for number, case in cases if re.search(pattern, f"{number} {case.group}: {case.command}")]
+
+
 @dataclass(frozen=True)
 class Runner:
     """

@@ -28,9 +28,9 @@ from ctrlkit.manager import Manager, connect
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import NODES
 from ctrlkit.telemetry import LogLevel, configure_logging
-from tests.kubectl.battery import Outcome, Runner
+from tests.kubectl.battery import Outcome, Runner, matching
 from tests.kubectl.comparison import without_prose
-from tests.kubectl.serving import RECORDED
+from tests.kubectl.serving import RECORDED, recorded
 from tests.support.kubectl import KUBECTL
 
 _NODE_THERE_S = 2.0
@@ -52,12 +52,15 @@ async def with_node(kubeconfig: Path) -> AsyncIterator[None]:
             stop.set()
 
 
-async def _run(kubeconfig: Path) -> bytes:
+async def _run(kubeconfig: Path, pattern: str) -> bytes:
+    numbers = matching(pattern)
     with tempfile.TemporaryDirectory(prefix="kubectl-") as folder:
         runner = Runner(kubeconfig, KUBECTL, NODE, Path(folder), furnished=_FURNISHED)
         async with with_node(kubeconfig):
-            found = await asyncio.to_thread(runner.run)
-    return msgspec.json.encode([_without_prose(one) for one in found.values()])
+            found = await asyncio.to_thread(runner.run, numbers)
+    outcomes = dict(enumerate(recorded())) if pattern else {}
+    outcomes |= {number: _without_prose(one) for number, one in found.items()}
+    return msgspec.json.encode([outcome for _, outcome in sorted(outcomes.items())])
 
 
 def _without_prose(outcome: Outcome) -> Outcome:
@@ -69,9 +72,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kubeconfig", type=Path, required=True, metavar="FILE")
     parser.add_argument("--into", type=Path, default=RECORDED, metavar="FILE")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="as for python -m tests.kubectl; the rest stays")
     given = parser.parse_args()
     configure_logging(level=LogLevel.WARNING)
-    found = asyncio.run(_run(given.kubeconfig.resolve()))
+    found = asyncio.run(_run(given.kubeconfig.resolve(), given.only))
     given.into.write_bytes(gzip.compress(found, mtime=0))
 
 
