@@ -13,9 +13,6 @@ NOT_YET = {
     "a_stateful_set_with_volumes",
     "a_stateful_set_is_updated",
     "a_daemon_set_runs_on_each_node",
-    "a_job_completes",
-    "a_job_fails",
-    "a_cron_job_is_due_each_minute",
     "a_claim_is_bound",
 }
 """Stories of what no loop of ours does yet, or does in another way."""

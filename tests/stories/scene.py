@@ -199,5 +199,6 @@ IMAGES: Mapping[str, InProcessProgramFactory] = {
     "web": lambda address, spec: AlwaysReady(),
     "done": lambda address, spec: Ends(0),
     "fails": lambda address, spec: Ends(1),
+    "by-index": lambda address, spec: Ends(int(spec.environment["JOB_COMPLETION_INDEX"])),
 }
 """Images by name; one that is not here cannot be pulled."""
