@@ -23,8 +23,8 @@ from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.callers import User
 from ctrlkit.fakes.tracker.rights import Attributes
 from ctrlkit.fakes.tracker.schema.depth import decode, encode
-from ctrlkit.model import Action, AnyResource, Lines, Resource, Verb, to_plain
-from ctrlkit.model.kinds import NAMESPACES
+from ctrlkit.model import Action, AnyResource, Lines, MergePatch, Resource, Verb, to_plain
+from ctrlkit.model.kinds import NAMESPACES, NODES
 from ctrlkit.model.streams import Connection
 
 if TYPE_CHECKING:
@@ -266,6 +266,8 @@ def seed(tracker: Tracker, item: Mapping[str, Any]) -> None:
         with contextlib.suppress(AlreadyExists):
             tracker.create(NAMESPACES, {"metadata": {"name": namespace}})
     made = tracker.create(resource, body)
+    if resource.identity == NODES.identity:  # it is no new one, of which nobody knows yet whether it is ready
+        made = tracker.patch(resource, made.key, MergePatch({"spec": {"taints": body.get("spec", {}).get("taints")}}))
     if served.has_status and body.get("status"):
         tracker.update(resource, made | {"status": body["status"]}, subresource="status")
 

@@ -29,6 +29,9 @@ from ctrlkit.fakes.cluster.loops.garbage import add_garbage_collector
 from ctrlkit.fakes.cluster.loops.job import add_jobs
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.namespaces import add_namespaces
+from ctrlkit.fakes.cluster.loops.node_lifecycle import add_node_lifecycle
+from ctrlkit.fakes.cluster.loops.node_ttl import add_node_ttl
+from ctrlkit.fakes.cluster.loops.pod_gc import add_pod_collector
 from ctrlkit.fakes.cluster.loops.policies import add_policy_types
 from ctrlkit.fakes.cluster.loops.protection import (
     add_attributes_protection,
@@ -40,6 +43,7 @@ from ctrlkit.fakes.cluster.loops.quotas import add_quotas
 from ctrlkit.fakes.cluster.loops.replicaset import CONTROLLERS, REPLICA_SETS, add_replica_sets
 from ctrlkit.fakes.cluster.loops.scheduler import add_scheduler
 from ctrlkit.fakes.cluster.loops.statefulset import add_stateful_sets
+from ctrlkit.fakes.cluster.loops.taint_eviction import add_taint_eviction
 from ctrlkit.fakes.cluster.loops.volumes import add_volumes
 from ctrlkit.fakes.cluster.node.declarations import Nodes, declared
 from ctrlkit.fakes.cluster.node.fleet import Fleet
@@ -86,6 +90,10 @@ class Loop(Enum):
     DAEMON_SETS = "daemonsets"
     SCHEDULER = "scheduler"
     KUBELET = "kubelet"
+    NODE_LIFECYCLE = "nodelifecycle"
+    NODE_TTL = "nodettl"
+    TAINT_EVICTION = "tainteviction"
+    POD_GC = "podgc"
     GARBAGE = "garbage"
     NAMESPACES = "namespaces"
     ACCOUNTS = "accounts"
@@ -156,6 +164,12 @@ _OF_ANY_KIND: Mapping[Loop, tuple[AnyResource, Callable[..., None]]] = {
 }
 """Those of them that look at objects of any kind besides."""
 
+_ABOUT_NODES: Mapping[Loop, AddLoop] = {
+    Loop.NODE_TTL: add_node_ttl,
+    Loop.TAINT_EVICTION: add_taint_eviction,
+    Loop.POD_GC: add_pod_collector,
+}
+
 _ABOUT_ALL_KINDS = frozenset({Loop.GARBAGE, Loop.NAMESPACES, *_OF_ANY_KIND})
 
 
@@ -215,10 +229,19 @@ class Cluster:
         if Loop.SCHEDULER in loops:
             add_scheduler(self._manager)
         if Loop.KUBELET in loops:
-            add_nodes(self._manager, self.fleet, server=server)
+            clears_taint = Loop.NODE_LIFECYCLE not in loops
+            add_nodes(self._manager, self.fleet, server=server, clears_taint=clears_taint)
             add_kubelet(self._manager, runtime, backoff=backoff or CrashBackoff(), fleet=self.fleet, stop_s=stop_s)
+        self._add_node_loops(loops)
         if Loop.ACCOUNTS in loops:
             add_accounts(self._manager, root_ca=root_ca)
+
+    def _add_node_loops(self, loops: frozenset[Loop]) -> None:
+        if Loop.NODE_LIFECYCLE in loops:
+            add_node_lifecycle(self._manager, self.fleet)
+        for loop, add in _ABOUT_NODES.items():
+            if loop in loops:
+                add(self._manager)
 
     async def run(self) -> None:
         """Run all loops until cancelled, or until the end of the block that entered the cluster."""

@@ -38,7 +38,7 @@ DUTIES: Mapping[str, Duty] = {
     "jobs.batch": Duty("makes pods until enough have succeeded", "jobs"),
     "namespaces": Duty("empties those that are being deleted", "namespaces", from_the_start=False),
     "networkpolicies.networking.k8s.io": Duty("lets through what they allow, where the network does so"),
-    "nodes": Duty("runs pods on them, and says if they are ready", "kubelet"),
+    "nodes": Duty("runs pods on them, says if they are ready, and drives pods away from those that are not", "kubelet"),
     "persistentvolumeclaims": Duty("binds them to volumes, and makes volumes", "persistentvolumes"),
     "persistentvolumes": Duty("binds them to claims, and reclaims them", "persistentvolumes"),
     "poddisruptionbudgets.policy": Duty("counts the pods that may be disrupted", "disruption"),

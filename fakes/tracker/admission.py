@@ -141,6 +141,7 @@ def _webhooks(kind: str) -> frozenset[Identity]:
 MUTATING: Final = Chain(
     Plugin("LimitRanger", {_PODS: "limits:fill_in_pod"}),
     Plugin("ServiceAccount", {_PODS: "accounts:admit_account"}),
+    Plugin("TaintNodesByCondition", {("", "nodes"): "nodes:taint_new"}),
     Plugin("Priority", {_PODS: "pods:set_priority"}),
     Plugin("DefaultTolerationSeconds", {_PODS: "pods:add_tolerations"}),
     Plugin("DefaultStorageClass", {_CLAIMS: "storage:choose_class"}),

@@ -62,8 +62,9 @@ from ctrlkit.manager.settings import OFF
 from ctrlkit.model import AnyResource, Unstructured
 
 if TYPE_CHECKING:
-    from ctrlkit.fakes.cluster import InProcessRuntime, Loop
+    from ctrlkit.fakes.cluster import Cluster, InProcessRuntime, Loop
     from ctrlkit.fakes.cluster.node.declarations import Nodes
+    from ctrlkit.fakes.cluster.node.fleet import Fleet
 
 PATIENCE_S: Final = 600.0
 
@@ -141,6 +142,7 @@ class World:
         transport = PartTransport(TestClientTransport(self.clientset), self.trace)
         self.client: Client = Client(transport, field_manager=TEST)
         self._runtime: InProcessRuntime | None = None
+        self._cluster: Cluster | None = None
         self._lag = CacheLag(self.tracker)
         self._parts: dict[Part, RunningPart] = {}
         self._gone: dict[Part, RunningPart] = {}
@@ -309,6 +311,28 @@ class World:
             )
         return transport.faults
 
+    def lose_node(self, name: str) -> None:
+        """
+        Lose a node of the world's cluster, as when its machine loses power.
+
+        Its containers vanish, and nothing more is heard of it. What follows takes its time: after 50 s the node is
+        unreachable, and 300 s later, unless they tolerate that for longer, its pods are to be deleted; they are gone
+        when the node recovers or is deleted. Errors: KeyError for a node that is not played, RuntimeError for one that
+        is lost.
+        """
+        self._nodes_played().lose(name)
+        self.trace.note(f"node {name} lost")
+
+    def recover_node(self, name: str) -> None:
+        """Boot a lost node: it registers if it has to, starts its pods anew, and removes those that are to go."""
+        self._nodes_played().recover(name)
+        self.trace.note(f"node {name} recovered")
+
+    def _nodes_played(self) -> Fleet:
+        if self._cluster is None:
+            raise RuntimeError("ask the world for its nodes: no cluster runs in it; give it cluster=ALL")
+        return self._cluster.fleet
+
     def allow_failures(self, *kinds: type[Exception]) -> None:
         """
         Permit reconcilers, mappers and other callbacks to raise these exceptions from now on; any, if none is named.
@@ -456,6 +480,7 @@ class World:
             tracker=self.tracker,
             nodes=self._nodes,
         )
+        self._cluster = cluster
         self._start(cluster, "cluster", transport)
 
     def _start(

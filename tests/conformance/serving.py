@@ -10,7 +10,7 @@ from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, Loop
 from ctrlkit.fakes.tracker import Tracker
 
-CONTROL_PLANE = ALL - {Loop.KUBELET, Loop.PROVISIONER}
+CONTROL_PLANE = ALL - {Loop.KUBELET, Loop.NODE_LIFECYCLE, Loop.PROVISIONER}
 ALONE = frozenset({"subresources"})
 """Scenarios whose server had no controllers beside it, or was asked before they had done anything."""
 

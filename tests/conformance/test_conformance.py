@@ -36,6 +36,7 @@ NAMES = (
     "list",
     "list_deep",
     "namespace_deletion",
+    "nodes",
     "ours_bitcoin_limits",
     "ours_cel",
     "ours_custom_columns",

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ctrlkit.model import AnyResource, ObjectMeta, Unstructured, to_plain
+from ctrlkit.cache import Lister
+from ctrlkit.model import AnyResource, ObjectMeta, StrategicMergePatch, Unstructured, to_plain
 
 FINAL_PHASES = frozenset({"Succeeded", "Failed"})
 
@@ -64,6 +65,23 @@ def available_in(pod: Unstructured, min_ready_s: float, now: datetime) -> float 
 def next_check_s(pods: Iterable[Unstructured], min_ready_s: float, now: datetime) -> float | None:
     """Return in how many seconds the next of some pods has been ready for long enough; None if none is about to."""
     return min((left for pod in pods if (left := available_in(pod, min_ready_s, now))), default=None)
+
+
+def status_patch(
+    pod: Unstructured, *, condition: Mapping[str, Any] | None = None, **fields: Any
+) -> StrategicMergePatch:
+    """Build the patch that sets fields of a pod's status, and a condition: a new one stands last, as from Go."""
+    status = dict(fields)
+    if condition is not None:
+        there = [one["type"] for one in pod.at("status.conditions") or ()]
+        order = [{"type": name} for name in dict.fromkeys([*there, condition["type"]])]
+        status |= {"$setElementOrder/conditions": order, "conditions": [condition]}
+    return StrategicMergePatch({"metadata": {"uid": pod.metadata.uid}, "status": status})
+
+
+def pods_on(pods: Lister[Unstructured], node: str) -> list[Unstructured]:
+    """Return the pods that are bound to a node. It looks at all pods, so it is for what is rare."""
+    return [pod for pod in pods.list() if pod.at("spec.nodeName") == node]
 
 
 def pod_of_template(template: Mapping[str, Any], owner: ObjectMeta, owners: AnyResource) -> dict[str, Any]:

@@ -25,14 +25,12 @@ from ctrlkit.fakes.cluster.node.declarations import NODE, Node
 from ctrlkit.fakes.cluster.node.fleet import LEASE_S, RENEW_EVERY_S, Fleet, Member
 from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.releases import NEWEST
+from ctrlkit.fakes.tracker.plugins.nodes import NOT_READY
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, ObjectKey, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import LEASES, NODES
 
 LEASE_NAMESPACE = "kube-node-lease"
-
-NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
-"""The taint that a server gives to each new Node."""
 
 _HEALTHY = {
     "MemoryPressure": ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),

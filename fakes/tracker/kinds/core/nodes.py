@@ -31,7 +31,9 @@ def _cells(node: Object, now: datetime) -> list[Any]:
         info.get("kubeletVersion", ""),
         _node_address(node, "InternalIP"),
         _node_address(node, "ExternalIP"),
-        *(info.get(key) or "<unknown>" for key in ("osImage", "kernelVersion", "containerRuntimeVersion")),
+        info.get("osImage") or "<unknown>",
+        (info.get("kernelVersion") or "<unknown>") + (f" ({machine})" if (machine := info.get("architecture")) else ""),
+        info.get("containerRuntimeVersion") or "<unknown>",
     ]
 
 
@@ -68,17 +70,19 @@ def _fill_in(node: Plain) -> None:
 
 
 def _causes(node: Object, old: Object | None) -> Iterator[Cause]:
-    spec, status = node["spec"], section(node, "status")
-    if old is None:
-        yield from _taint_causes(spec.get("taints") or ())
+    """Say what is wrong with a node; a change is asked what a new one is as well, so some is said twice."""
+    yield from _taint_causes(node["spec"].get("taints") or ())
+    yield from _size_causes(section(node, "status"))
+    yield from _range_causes(node["spec"].get("podCIDRs") or [])
+    if old is not None:
+        yield from _change_causes(node, old)
+
+
+def _size_causes(status: Object) -> Iterator[Cause]:
     for name in ("capacity", "allocatable"):
         for resource, size in section(status, name).items():
             if quantity_value(size) < 0:
                 yield Cause.wrong(f"status.{name}.{resource}", size, "must be greater than or equal to 0")
-    if old is None:
-        yield from _range_causes(spec.get("podCIDRs") or [])
-    else:
-        yield from _change_causes(spec, old["spec"], status.get("addresses") or ())
 
 
 def _range_causes(ranges: list[str]) -> Iterator[Cause]:
@@ -89,9 +93,11 @@ def _range_causes(ranges: list[str]) -> Iterator[Cause]:
         yield Cause.wrong("spec.podCIDRs", ranges, "may specify no more than one CIDR for each IP family")
 
 
-def _change_causes(spec: Object, old: Object, points: Sequence[Object]) -> Iterator[Cause]:
+def _change_causes(node: Object, before: Object) -> Iterator[Cause]:
+    spec, old, status = node["spec"], before["spec"], section(node, "status")
+    yield from _size_causes(status)
     seen: set[tuple[str, str]] = set()
-    for index, point in enumerate(points):
+    for index, point in enumerate(status.get("addresses") or ()):
         key = (point["type"], point["address"])
         if key in seen:
             shown = struct_text({"Type": key[0], "Address": key[1]})
@@ -139,6 +145,7 @@ NODES = Strategy(
     defaults=_fill_in,
     takes_status=True,
     validate=_causes,
+    validate_status=_change_causes,
     warn=_warnings,
     selectable_fields=("spec.unschedulable",),
     selected_value=_selected_value,

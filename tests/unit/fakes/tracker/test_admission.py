@@ -15,6 +15,7 @@ SERVER_ORDER = (
     "NamespaceLifecycle",
     "LimitRanger",
     "ServiceAccount",
+    "TaintNodesByCondition",
     "Priority",
     "DefaultTolerationSeconds",
     "DefaultStorageClass",

@@ -307,7 +307,7 @@ async def change(world: World, what: str, name: str) -> None:
                     set_status(world, pod, {"phase": "Failed"})
         case "add":
             with suppress(AlreadyExists):
-                world.tracker.create(NODES, node(name))
+                world.seed(node(name))
         case "select":
             selector = {"zone": "x"} if name == "a" else None
             world.tracker.patch(

@@ -35,6 +35,8 @@ def a_node(
     room = {"cpu": cpu, "memory": "1Gi", "pods": str(pods)}
     labels = {"kubernetes.io/hostname": name, **(labels or {})}
     return {
+        "apiVersion": "v1",
+        "kind": "Node",
         "metadata": {"name": name, "labels": labels},
         "spec": spec,
         "status": {"allocatable": room, "capacity": room, "conditions": [{"type": "Ready", "status": "True"}]},
@@ -79,7 +81,7 @@ async def test_a_pod_that_is_gone_before_it_is_bound_harms_no_other() -> None:
         return {"metadata": {"name": action.name}}
 
     async with World() as world:
-        world.tracker.create(NODES, a_node("a"))
+        world.seed(a_node("a"))
         world.clientset.prepend_reactor("create", BINDINGS, bind)
         world.manage(scheduler)
         await world.client.create(PODS, a_pod("early"))
@@ -97,7 +99,7 @@ async def test_without_nodes_a_pod_waits_for_one() -> None:
         await world.settle()
         assert told(world, "a") == "no nodes available to schedule pods"
         assert events(world, "FailedScheduling") == ["no nodes available to schedule pods"]
-        world.tracker.create(NODES, a_node("n"))
+        world.seed(a_node("n"))
         await world.settle()
         assert places(world) == {"a": "n"}
         assert events(world, "Scheduled") == ["Successfully assigned default/a to n"]
@@ -107,7 +109,7 @@ async def test_pods_beyond_a_nodes_room_wait_until_others_have_ended() -> None:
     """At once, without looking again from time to time."""
     async with World() as world:
         world.manage(scheduler)
-        world.tracker.create(NODES, a_node("n", pods=2))
+        world.seed(a_node("n", pods=2))
         for name in ("a", "b", "c", "d"):
             world.tracker.create(PODS, a_pod(name))
         await world.settle()
@@ -128,7 +130,7 @@ async def test_a_pod_waits_until_a_node_changes_in_what_keeps_it() -> None:
     """A change of something else is not tried."""
     async with World() as world:
         world.manage(scheduler)
-        world.tracker.create(NODES, a_node("n", labels={"disk": "slow"}))
+        world.seed(a_node("n", labels={"disk": "slow"}))
         world.tracker.create(PODS, a_pod("a", nodeSelector={"disk": "fast"}))
         await world.settle()
         assert (
@@ -150,7 +152,7 @@ async def test_pods_of_other_schedulers_and_with_gates_are_left_alone() -> None:
     """A pod whose gates are gone is placed."""
     async with World() as world:
         world.manage(scheduler)
-        world.tracker.create(NODES, a_node("n"))
+        world.seed(a_node("n"))
         world.tracker.create(PODS, a_pod("other", schedulerName="mine"))
         world.tracker.create(PODS, a_pod("gated", schedulingGates=[{"name": "example.com/wait"}]))
         await world.settle()
@@ -166,7 +168,7 @@ async def test_the_emptiest_node_is_best_and_pods_of_a_service_are_spread() -> N
     async with World() as world:
         world.manage(scheduler)
         for name in ("n1", "n2", "n3"):
-            world.tracker.create(NODES, a_node(name))
+            world.seed(a_node(name))
         world.tracker.create(
             SERVICES,
             {
@@ -272,7 +274,7 @@ async def test_a_more_important_pod_makes_others_give_way() -> None:
     """The least important of the smallest number goes; its place is kept for the pod that it was taken for."""
     async with World() as world:
         world.manage(scheduler)
-        world.tracker.create(NODES, a_node("n"))
+        world.seed(a_node("n"))
         for name, value in (("some", 1), ("much", 10)):
             world.tracker.create(PRIORITY_CLASSES, {"metadata": {"name": name}, "value": value})
         world.tracker.create(PODS, a_pod("low", cpu="600m", priorityClassName="some"))
