@@ -83,7 +83,7 @@ class Scheduler:
         value = new.value
         if value.at("status.phase") in FINAL_PHASES:
             return self._forget(new.meta.uid) or is_helpful
-        pod = read_pod(value)
+        pod = read_pod(value, self.state.placed(new.meta.uid) or self.pending.find(new.meta.uid))
         if pod.node:
             return self._note_placed(pod) or is_helpful
         return self._note_waiting(pod) or is_helpful

@@ -44,7 +44,8 @@ def requests_of(spec: Object) -> dict[str, str]:
     >>> requests_of({"containers": [container, container], "overhead": {"cpu": "10m"}})
     {'cpu': '1010m'}
     """
-    return added(of_pod(spec, "requests"), section(spec, "overhead"))
+    requests, overhead = of_pod(spec, "requests"), section(spec, "overhead")
+    return added(requests, overhead) if overhead else requests
 
 
 def shown(amounts: Amounts, names: Iterable[str]) -> str:

@@ -96,35 +96,43 @@ class PodFacts:
 
     def has_same_needs(self, other: PodFacts) -> bool:
         """Whether another state of the pod asks for the same: its spec and its labels have not changed."""
-        return self.metadata.generation == other.metadata.generation and self.labels == other.labels
+        return self.is_of_spec(other.metadata) and self.labels == other.labels
+
+    def is_of_spec(self, metadata: ObjectMeta) -> bool:
+        """Whether the pod's spec is that of another state, but for its node."""
+        return 0 < self.metadata.generation == metadata.generation
 
     def nominated_for(self, node: str) -> PodFacts:
         """Return the pod as it is once it is nominated for a node."""
         return replace(self, nominated=node)
 
 
-def read_pod(pod: Unstructured) -> PodFacts:
-    """Read a pod."""
+def read_pod(pod: Unstructured, before: PodFacts | None = None) -> PodFacts:
+    """Read a pod; what follows from its spec is taken from an earlier state, if that has the same one."""
     metadata = pod.metadata
     spec: Mapping[str, Any] = pod["spec"]
     status = section(pod, "status")
-    labels = metadata.labels or _NOTHING
+    now: dict[str, Any] = {
+        "metadata": metadata,
+        "labels": metadata.labels or _NOTHING,
+        "node": spec.get("nodeName") or "",
+        "nominated": status.get("nominatedNodeName") or "",
+        "since": status.get("startTime") or pod["metadata"].get("creationTimestamp") or "",
+        "is_preempted": _is_preempted(pod),
+        "conditions": tuple(status.get("conditions") or ()),
+    }
+    if before is not None and before.is_of_spec(metadata):
+        return replace(before, **now)
     return PodFacts(
         key=pod.key,
-        metadata=metadata,
-        labels=labels,
         spec=spec,
         priority=spec.get("priority") or 0,
-        node=spec.get("nodeName") or "",
-        nominated=status.get("nominatedNodeName") or "",
-        since=status.get("startTime") or pod["metadata"].get("creationTimestamp") or "",
         sizes=sizes_of_pod(spec),
         counted=at_least(spec),
         ports=host_ports(spec),
         terms=_terms_of(spec, metadata.namespace) if spec.get("affinity") else _NO_TERMS,
         claims=_claims_of(pod),
-        is_preempted=_is_preempted(pod),
-        conditions=tuple(status.get("conditions") or ()),
+        **now,
     )
 
 
