@@ -10,7 +10,8 @@ import platform
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+from weakref import WeakKeyDictionary
 
 from ctrlkit.clock import micro_timestamp, now, random_source, timestamp
 from ctrlkit.events.occurrence import Entry, Reference
@@ -118,8 +119,15 @@ class EventNames:
     Each is another one, though time may stand still between two.
     """
 
+    _by_client: ClassVar[WeakKeyDictionary[object, EventNames]] = WeakKeyDictionary()
+
     def __init__(self) -> None:
         self._last_stamp = 0
+
+    @classmethod
+    def of(cls, client: object) -> EventNames:
+        """The names that all recorders of one client choose from."""
+        return cls._by_client.setdefault(client, EventNames())
 
     def new(self, regarding: Reference) -> ObjectKey:
         """The key of a new Event about an object; of one without namespace, in `default`."""

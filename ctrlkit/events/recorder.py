@@ -101,7 +101,7 @@ class EventRecorder:
         self._correlator = Correlator()
         self._series = SeriesBook()
         self._form: EventForm = CoreForm(component) if api is EventsApi.CORE_V1 else SeriesForm(component)
-        self._names = EventNames()
+        self._names = EventNames.of(client)
         self._pending: deque[Entry] = deque()
         self._writing: Entry | None = None
         self._work = asyncio.Event()

@@ -207,11 +207,6 @@ class Collection:
             yield self.changes[index]
 
     @property
-    def version(self) -> int:
-        """The version of the newest change that is kept, 0 if none is."""
-        return self.changes[-1].version if self.changes else 0
-
-    @property
     def end(self) -> int:
         """The position in the log of the next change."""
         return self.dropped + len(self.changes)

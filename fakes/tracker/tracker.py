@@ -254,7 +254,7 @@ class Tracker:
         found = [
             (".".join(filter(None, (collection.identity[1], collection.identity[0]))), change)
             for collection in self._core.store.collections()
-            if collection.version > after
+            if collection.changes and collection.changes[-1].version > after
             for change in collection.since(collection.place_after(after))
         ]
         return sorted(found, key=lambda entry: entry[1].version)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit import clock
-from ctrlkit.cache import Lister
+from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import (
     DONE,
@@ -273,7 +273,10 @@ def add_kubelet(
     fleet, recorder = fleet or Fleet([Node(NODE)]), manager.recorder("kubelet")
     kubelet = Kubelet(manager.client, pods.lister, fleet, runtime, recorder, backoff, stop_s)
     controller = Controller(
-        name="kubelet", reconcile=kubelet.reconcile, watches=[Watch(pods, to_self)], workers=_WORKERS
+        name="kubelet",
+        reconcile=kubelet.reconcile,
+        watches=[Watch(pods, to_self, predicate=_concerns_a_node)],
+        workers=_WORKERS,
     )
 
     def wake(container: ContainerId) -> None:
@@ -288,6 +291,11 @@ def add_kubelet(
     runtime.on_exit(wake)
     fleet.on_change(wake_all)
     manager.add(controller)
+
+
+def _concerns_a_node(change: Change[Unstructured]) -> bool:
+    """Whether a pod is bound, or gone; before that it is the scheduler's."""
+    return change.new is None or bool(change.new.value.at("spec.nodeName"))
 
 
 def _containers(pod: Unstructured) -> list[dict[str, Any]]:

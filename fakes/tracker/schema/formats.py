@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -209,6 +210,7 @@ def config_key(text: str) -> Complaints:
     return tuple(complaints)
 
 
+@functools.lru_cache(maxsize=4096)
 def ip_address(text: str) -> Complaints:
     """An IPv4 or IPv6 address."""
     try:
@@ -218,6 +220,7 @@ def ip_address(text: str) -> Complaints:
     return ()
 
 
+@functools.lru_cache(maxsize=4096)
 def legacy_ip_address(text: str) -> Complaints:
     """
     An IPv4 or IPv6 address of an old field, which is refused in two forms that were allowed once.
@@ -236,6 +239,7 @@ def legacy_ip_address(text: str) -> Complaints:
     return ("must not be an IPv4-mapped IPv6 address",) if is_mapped else ()
 
 
+@functools.lru_cache(maxsize=4096)
 def ip_address_warning(text: str) -> str:
     """What the server warns about an address of an old field, "" if it is written as it should be."""
     plain = str(ipaddress.ip_address(text))

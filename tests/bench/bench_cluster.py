@@ -1,0 +1,150 @@
+"""
+What the simulated cluster costs a test: a Deployment's way to Available, many of them, a story of bitcoin nodes.
+
+Budget   5 ms for a Deployment of three from create to Available; 5 s for 1,000 of them, each the cost of the first
+         ones; 30 ms for the bitcoin story in a world with all loops.
+Sketch   A Deployment of three is 25 calls: its own, those for a ReplicaSet and three pods, three bindings and statuses,
+         four statuses of sets, ten Events; and 17 reconciles. A call is 100 us, a reconcile 50 us.
+Method   The median of a batch, logs kept as pytest keeps them, and the best of some batches, because what else the
+         machine does only adds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import statistics
+from collections.abc import Callable, Coroutine
+from time import perf_counter
+from typing import Any, TypeVar
+
+from ctrlkit.fakes import World
+from ctrlkit.fakes.cluster import ALL
+from ctrlkit.fakes.loop import VirtualTimeLoop
+from ctrlkit.model import ObjectKey
+from ctrlkit.model.kinds import DEPLOYMENTS
+from tests.bench.case import Case, Figure
+from tests.bitcoin.scene import KEY, NETWORKS, MemoryNodes, scene_with
+
+T = TypeVar("T")
+
+DEPLOYMENTS_OF_A_BATCH = 30
+STORIES = 15
+BATCHES = 3
+MANY = 1_000
+PART = 100
+NODES = 4
+"""A node has room for 1,000 pods."""
+
+
+def cases() -> list[Case | Figure]:
+    """The four of them."""
+    return [
+        Figure(name="cluster: a Deployment of three to Available", take=_deployment_ms, unit="ms", budget=5.0),
+        Figure(name="cluster: 1,000 Deployments of three", take=_many_ms, unit="ms", budget=5_000.0),
+        Figure(
+            name="cluster: a Deployment among 1,000, against one among 100",
+            take=_last_ms,
+            unit="ms each",
+            budget=1.25,
+            baseline=_first_ms,
+        ),
+        Figure(name="cluster: a story of the bitcoin controller, all loops", take=_story_ms, unit="ms", budget=30.0),
+    ]
+
+
+def deployment(name: str) -> dict[str, Any]:
+    """A Deployment of three pods."""
+    labels = {"app": name}
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "replicas": 3,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}},
+        },
+    }
+
+
+async def make(world: World, name: str) -> None:
+    """Make a Deployment, and wait until nothing is left to do."""
+    await world.client.create(DEPLOYMENTS, deployment(name))
+    await world.settle()
+    made = await world.client.get(DEPLOYMENTS, ObjectKey("default", name))
+    assert made.at("status.availableReplicas") == 3
+
+
+async def _batch() -> list[float]:
+    times = []
+    async with World(cluster=ALL) as world:
+        await make(world, "first")  # with which the loops begin
+        for number in range(DEPLOYMENTS_OF_A_BATCH):
+            began = perf_counter()
+            await make(world, f"web-{number}")
+            times.append(perf_counter() - began)
+    return times
+
+
+async def _many() -> list[float]:
+    """How long each hundred of them takes."""
+    times = []
+    async with World(cluster=ALL, nodes=NODES) as world:
+        for part in range(MANY // PART):
+            began = perf_counter()
+            for number in range(PART):
+                await world.client.create(DEPLOYMENTS, deployment(f"web-{part}-{number}"))
+            await world.settle()
+            times.append(perf_counter() - began)
+        found = await world.client.list(DEPLOYMENTS)
+        assert [one.at("status.availableReplicas") for one in found] == [3] * MANY
+    return times
+
+
+async def story() -> None:
+    """A network from its making to its end; the cluster runs its pods."""
+    nodes = MemoryNodes()
+    async with scene_with(nodes, nodes, cluster=ALL) as scene:
+        for count in (3, 4, 2):
+            scene.apply(count)
+            await scene.world.settle()
+        scene.world.tracker.delete(NETWORKS, KEY)
+        await scene.world.settle()
+
+
+def _run(body: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    with contextlib.redirect_stderr(io.StringIO()), asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(body())
+
+
+def _deployment_ms() -> float:
+    return min(statistics.median(_run(_batch)) for _ in range(BATCHES)) * 1e3
+
+
+_PARTS: list[list[float]] = []
+
+
+def _many_ms() -> float:
+    _PARTS.append(_run(_many))
+    return sum(_PARTS[-1]) * 1e3
+
+
+def _first_ms() -> float:
+    """What one of the first hundred costs."""
+    return min(parts[0] for parts in _PARTS) / PART * 1e3
+
+
+def _last_ms() -> float:
+    """What one of the last hundred costs."""
+    if not _PARTS:
+        _many_ms()
+    return min(parts[-1] for parts in _PARTS) / PART * 1e3
+
+
+def _story_ms() -> float:
+    def timed() -> float:
+        began = perf_counter()
+        _run(story)
+        return perf_counter() - began
+
+    return min(statistics.median(timed() for _ in range(STORIES)) for _ in range(BATCHES)) * 1e3
