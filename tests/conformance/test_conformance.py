@@ -53,6 +53,7 @@ NAMES = (
     "ours_small_kinds",
     "ours_statefulsets",
     "ours_storage",
+    "ours_storage_classes",
     "ours_workloads",
     "patch",
     "patch_deep",

@@ -28,6 +28,7 @@ _FINALIZERS = {
     VOLUME_ATTRIBUTES_CLASSES: "kubernetes.io/vac-protection",
 }
 _DELETING = "deleting"
+_WORKERS = 4
 _BY_ATTRIBUTES_CLASS = "attributesclass"
 
 
@@ -119,7 +120,7 @@ def add_claim_protection(manager: Manager) -> None:
         Watch(claims, to_self, predicate=loop.concerns),
         Watch(pods, to_deleting, predicate=may_free),
     ]
-    manager.add(Controller(name="claim-protection", reconcile=loop.reconcile, watches=watches))
+    manager.add(Controller(name="claim-protection", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))
 
 
 def add_volume_protection(manager: Manager) -> None:

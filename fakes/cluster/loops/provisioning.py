@@ -31,10 +31,12 @@ CLASS: Mapping[str, Any] = {
     "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
     "provisioner": OWN,
     "reclaimPolicy": "Delete",
-    "volumeBindingMode": "Immediate",
+    "volumeBindingMode": "WaitForFirstConsumer",
     "allowVolumeExpansion": True,
 }
-"""The class of the cluster's own provisioner."""
+"""
+The class of the cluster's own provisioner: its claims are bound when their first pod is placed, as on most clusters.
+"""
 
 FINALIZER = "external-provisioner.volume.kubernetes.io/finalizer"
 _HOSTNAME = "kubernetes.io/hostname"

@@ -257,11 +257,11 @@ class Volumes:
 
 
 def _waiting_values(record: Record[Unstructured]) -> list[str]:
-    """Return what a claim waits for that is not bound: a volume by its name, or of a class."""
+    """Return what a claim has or waits for: a volume by its name, or of a class."""
     claim = read_claim(record.value)
-    if claim.phase == Phase.BOUND:
-        return []
-    return [f"volume {claim.volume_name}"] if claim.volume_name else [f"class {claim.class_name or ''}"]
+    if claim.volume_name:
+        return [f"{'bound to' if claim.phase == Phase.BOUND else 'volume'} {claim.volume_name}"]
+    return [f"class {claim.class_name or ''}"]
 
 
 def _has_gone(change: Change[Any]) -> bool:
@@ -307,7 +307,8 @@ def add_volumes(manager: Manager) -> None:
         if volume.holder is not None:
             return [*named, *([] if volume.holder.uid else [volume.holder.key])]
         is_free = volume.phase == Phase.AVAILABLE
-        return [*named, *(waiting(f"class {volume.class_name}") if is_free else ())]
+        others = waiting(f"class {volume.class_name}") if is_free else ()
+        return [*named, *waiting(f"bound to {volume.name}"), *others]
 
     def of_class(record: Record[Any]) -> Iterable[ObjectKey]:
         return [*waiting(f"class {record.key.name}"), *(waiting("class ") if is_default(record.value) else ())]

@@ -119,15 +119,24 @@ async def test_a_class_that_comes_later_becomes_that_of_claims_without_one() -> 
         assert reasons(world, "a") == {"FailedBinding", "ExternalProvisioning"}
 
 
-async def test_a_claim_without_a_class_gets_a_volume_of_the_clusters_own_provisioner() -> None:
-    async with World(claim("a"), cluster=WITHOUT_NODE) as world:
+@pytest.mark.parametrize("furnished", [True, False])
+async def test_a_claim_without_a_class_gets_a_volume_of_the_clusters_own_provisioner_with_its_first_pod(
+    *, furnished: bool
+) -> None:
+    async with World(cluster=ALL, furnished=furnished) as world:
+        await world.client.create(PERSISTENT_VOLUME_CLAIMS, claim("a"))
         await world.settle()
+        assert (phases(world), "WaitForFirstConsumer" in reasons(world, "a")) == ({"a": "Pending"}, True)
+        await world.client.create(PODS, pod("p", {"persistentVolumeClaim": {"claimName": "a"}}))
+        await world.settle()
+        assert world.tracker.get(PODS, "default/p").at("status.phase") == "Running"
         made = found(world, "a")
         assert (made.at("status.phase"), made.at("spec.storageClassName")) == ("Bound", "standard")
         (own,) = world.tracker.list(PERSISTENT_VOLUMES)
         assert own.key.name == f"pvc-{made.metadata.uid}"
         assert own.metadata.finalizers == ("kubernetes.io/pv-protection",)
         assert reasons(world, "a") >= {"ExternalProvisioning", "Provisioning", "ProvisioningSucceeded"}
+        await world.client.delete(PODS, "default/p")
         await world.client.delete(PERSISTENT_VOLUME_CLAIMS, "default/a")
         await world.settle()
         assert phases(world) == {}
@@ -230,8 +239,9 @@ async def test_an_attributes_class_in_use_outlives_its_deletion() -> None:
 
 
 async def test_a_pod_gets_the_claims_that_it_brings_and_they_go_with_it() -> None:
-    template = {"spec": claim("x")["spec"], "metadata": {"labels": {"a": "b"}}}
-    async with World(cluster=WITHOUT_NODE) as world:
+    own = storage_class("own", "ctrlkit/local-path", reclaimPolicy="Delete", volumeBindingMode="Immediate")
+    template = {"spec": claim("x", storageClassName="own")["spec"], "metadata": {"labels": {"a": "b"}}}
+    async with World(own, cluster=WITHOUT_NODE) as world:
         await world.client.create(PODS, pod("p", {"ephemeral": {"volumeClaimTemplate": template}}))
         await world.settle()
         made = found(world, "p-v0")
