@@ -45,7 +45,8 @@ def internal_form(name: str, plain: Mapping[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for field in _fields(name):
         if field.shown == "metadata":
-            shown |= plain.get("metadata") or {}
+            metadata = plain.get("metadata") or {}
+            shown |= {key: dict(sorted(of.items())) if isinstance(of, dict) else of for key, of in metadata.items()}
         else:
             key = field.shown[:1].lower() + field.shown[1:] if field.name == "-" else field.name
             shown[field.shown] = _shown(field.word, plain.get(key))

@@ -25,6 +25,7 @@ from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema import formats
+from ctrlkit.fakes.tracker.schema.internal import internal_text
 from ctrlkit.model import value_at
 
 if TYPE_CHECKING:
@@ -168,11 +169,11 @@ def _template_change_causes(template: Object, old: Object) -> Iterator[Cause]:
     has_stopped = "startTime" not in status or conditions.get("Suspended") == "True"
     if not is_suspended or not has_stopped or status.get("active"):
         if template != had:
-            yield Cause.wrong("spec.template", template, IMMUTABLE)
+            yield Cause.invalid("spec.template", internal_text("PodTemplateSpec", template), IMMUTABLE)
         return
     pods = _with_changes(had["spec"], template["spec"])
     if template["spec"] != pods:
-        yield Cause.wrong("spec.template.spec", template["spec"], IMMUTABLE)
+        yield Cause.invalid("spec.template.spec", internal_text("PodSpec", template["spec"]), IMMUTABLE)
 
 
 def _with_changes(had: Object, pods: Object) -> dict[str, Any]:
