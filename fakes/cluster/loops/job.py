@@ -285,9 +285,16 @@ def add_jobs(manager: Manager) -> None:
         theirs = pods.lister.by_index(BY_CONTROLLER, record.meta.uid)
         return [pod.key for pod in theirs if TRACKING in (pod.metadata.finalizers or ())]
 
-    leave: list[Watch[Any]] = [Watch(pods, orphaned), Watch(jobs, left, predicate=_has_ended)]
+    leave: list[Watch[Any]] = [
+        Watch(pods, orphaned, predicate=_is_tracked_now),
+        Watch(jobs, left, predicate=_has_ended),
+    ]
     manager.add(Controller(name="joborphans", reconcile=orphans.reconcile, watches=leave))
     add_finished_jobs(manager)
+
+
+def _is_tracked_now(change: Change[Any]) -> bool:
+    return change.new is not None and TRACKING in (change.new.meta.finalizers or ())
 
 
 def _has_ended(change: Change[Any]) -> bool:
