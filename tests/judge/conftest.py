@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ctrlkit.fakes import ControlPlane, NoControlPlane
 from ctrlkit.fakes.controlplane import programs
+from tests.judge.controllers import programs as all_programs
 
 
 @pytest.fixture
@@ -19,3 +21,12 @@ def own_control_plane() -> Iterator[ControlPlane]:
         pytest.skip(str(missing))
     with ControlPlane() as plane:
         yield plane
+
+
+@pytest.fixture
+def kubernetes() -> Path:
+    """The folder of all four programs; skips where they are not."""
+    try:
+        return all_programs()
+    except NoControlPlane as missing:
+        pytest.skip(str(missing))

@@ -14,26 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from ctrlkit.fakes import ApiServer, ControlPlane, LiveWorld, NoControlPlane, Security, Tracker
+from ctrlkit.fakes import ApiServer, ControlPlane, LiveWorld, Security, Tracker
 from ctrlkit.fakes.cluster import Cluster, InProcessRuntime, Loop
 from ctrlkit.fakes.tracker.furniture import furnish
 from ctrlkit.manager import connect
-from tests.judge.controllers import controllers, programs
+from tests.judge.controllers import controllers
 from tests.stories import STORIES
 from tests.stories.scene import IMAGES, Scene, Story
 
 pytestmark = [pytest.mark.judge, pytest.mark.real_time, pytest.mark.timeout(600)]
 
 STORIES_AT_ONCE = 6
-
-
-@pytest.fixture
-def kubernetes() -> Path:
-    """The folder of all four programs; skips where they are not."""
-    try:
-        return programs()
-    except NoControlPlane as missing:
-        pytest.skip(str(missing))
 
 
 @asynccontextmanager

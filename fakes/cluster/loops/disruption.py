@@ -16,6 +16,7 @@ from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import to_selecting
 from ctrlkit.fakes.cluster.loops.disruption_plan import check_in_s, disrupted, expect, failed, needs_scale, status_of
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
+from ctrlkit.fakes.tracker.schema.go_text import selector_text
 from ctrlkit.manager import Manager
 from ctrlkit.model import AnyResource, LabelSelector, ObjectKey, OwnerReference, Unstructured
 from ctrlkit.model.kinds import DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS, REPLICASETS
@@ -81,7 +82,7 @@ class Budgets:
                 wanted[owner.uid] = 0 if uid in wanted else replicas
                 wanted.setdefault(uid, 0)
         if is_unmanaged:
-            text = _UNMANAGED.format(selector=budget.at("spec.selector"))
+            text = _UNMANAGED.format(selector=selector_text(budget.at("spec.selector")))
             self._tell(budget, EventType.WARNING, "UnmanagedPods", text)
         return sum(wanted.values())
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ctrlkit.fakes.cluster.loops.hashes import order_hash
 from ctrlkit.fakes.cluster.loops.pods import condition, is_final, moment_of, ready_since
 from ctrlkit.model import LabelSelector, Unstructured
 
@@ -72,11 +73,12 @@ def endpoints_of(service: Unstructured, pods: Sequence[Unstructured]) -> list[Pl
     """
     Return the subsets of a Service's Endpoints.
 
-    Shape   Pods that have the same ports stand together, with their addresses in order.
+    Shape   Ports that lead to the same pods stand together, in the order of their hashes, with addresses in order. A
+            pod that has other ports than another is in several subsets.
     """
     publishes = bool(service.at("spec.publishNotReadyAddresses"))
     family = _family(service)
-    by_ports: dict[tuple[tuple[Any, ...], ...], Plain] = {}
+    behind: dict[tuple[tuple[str, Any], ...], dict[tuple[str, bool], Plain]] = {}
     for pod in pods:
         is_leaving = pod.at("metadata.deletionTimestamp") and not publishes
         if not _has_endpoint(pod) or not pod.at("spec.nodeName") or is_leaving:
@@ -86,10 +88,13 @@ def endpoints_of(service: Unstructured, pods: Sequence[Unstructured]) -> list[Pl
         if address is None or (not ports and service.at("spec.ports")):
             continue
         entry = {"ip": address, **_place(service, pod)}
-        subset = by_ports.setdefault(_key(ports), {"addresses": [], "notReadyAddresses": [], "ports": ports})
         ready = publishes or ready_since(pod) is not None
-        subset["addresses" if ready else "notReadyAddresses"].append(entry)
-    return [_subset(one) for _, one in sorted(by_ports.items(), key=lambda item: repr(item[0]))]
+        for port in ports or ({},):
+            behind.setdefault(tuple(port.items()), {})[entry["targetRef"]["uid"], ready] = entry
+    subsets: dict[frozenset[tuple[str, bool]], tuple[list[Plain], Mapping[tuple[str, bool], Plain]]] = {}
+    for named, entries in behind.items():
+        subsets.setdefault(frozenset(entries), ([], entries))[0].extend([dict(named)] if named else [])
+    return sorted((_subset(ports, entries) for ports, entries in subsets.values()), key=repr)
 
 
 def truncated(subsets: list[Plain]) -> tuple[list[Plain], bool]:
@@ -163,7 +168,7 @@ def slices_of(service: Unstructured, pods: Sequence[Unstructured], nodes: Mappin
         for pod in placed:
             addresses = _addresses(pod, family)
             if addresses:
-                ports = [_slice_port(one) for one in ports_of(service, pod)]
+                ports = sorted(map(_slice_port, ports_of(service, pod)), key=_slice_order)
                 _, found = groups.setdefault((family, _key(ports)), (ports, []))
                 found.append(_endpoint(service, pod, addresses, nodes))
     return [Slice(family, tuple(ports), tuple(found)) for (family, _), (ports, found) in groups.items()]
@@ -280,6 +285,18 @@ def _slice_port(port: Mapping[str, Any]) -> Plain:
     return head | ({"appProtocol": port["appProtocol"]} if "appProtocol" in port else {})
 
 
+def _order(port: Mapping[str, Any]) -> int:
+    """The place of a port of an EndpointSubset: by its hash, as a controller that is written in Go takes it."""
+    head = f"Name:(string){port.get('name', '')} Port:(int32){port['port']} Protocol:(v1.Protocol){port['protocol']}"
+    return order_hash(f"(v1.EndpointPort){{{head} AppProtocol:(*string){port.get('appProtocol', '<nil>')}}}")
+
+
+def _slice_order(port: Mapping[str, Any]) -> int:
+    """The place of a port of an EndpointSlice."""
+    head = f"Name:(*string){port['name']} Protocol:(*v1.Protocol){port['protocol']} Port:(*int32){port['port']}"
+    return order_hash(f"(v1.EndpointPort){{{head} AppProtocol:(*string){port.get('appProtocol', '<nil>')}}}")
+
+
 def _has_endpoint(pod: Unstructured) -> bool:
     return not is_final(pod) and bool(pod.at("status.podIP") or pod.at("status.podIPs"))
 
@@ -325,13 +342,16 @@ def _who(endpoint: Mapping[str, Any]) -> str:
     return str((endpoint.get("targetRef") or {}).get("uid") or endpoint["addresses"])
 
 
-def _subset(subset: Plain) -> Plain:
+def _subset(ports: list[Plain], entries: Mapping[tuple[str, bool], Plain]) -> Plain:
+    def place(entry: Plain) -> tuple[bytes, str]:
+        return ipaddress.ip_address(entry["ip"]).packed, entry["targetRef"]["uid"]
+
     lists = {
-        name: sorted(subset[name], key=lambda one: (ipaddress.ip_address(one["ip"]).packed, one["targetRef"]["uid"]))
-        for name in ("addresses", "notReadyAddresses")
-        if subset[name]
+        name: sorted((entry for (_, ready), entry in entries.items() if ready is wanted), key=place)
+        for name, wanted in (("addresses", True), ("notReadyAddresses", False))
     }
-    return lists | ({"ports": subset["ports"]} if subset["ports"] else {})
+    filled = {name: addresses for name, addresses in lists.items() if addresses}
+    return filled | ({"ports": sorted(ports, key=_order)} if ports else {})
 
 
 def _is_headless(service: Unstructured) -> bool:

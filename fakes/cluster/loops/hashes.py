@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from typing import Any
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _FNV_START = 2166136261
 _FNV_PRIME = 16777619
+_LONG_FNV_START = 0x6C62272E07BB014262B821756295C58D
+_LONG_FNV_PRIME = 2**88 + 0x13B
 
 
 def template_hash(template: Mapping[str, Any], collisions: int | None = None) -> str:
@@ -39,3 +42,17 @@ def number_hash(content: bytes) -> str:
     for byte in content:
         value = value * _FNV_PRIME % 2**32 ^ byte
     return "".join(_LETTERS[ord(digit) % len(_LETTERS)] for digit in str(value))
+
+
+@functools.lru_cache(maxsize=4096)
+def order_hash(text: str) -> int:
+    """
+    Return the 128-bit FNV-1a hash of a text, by which controllers put things in order that have none.
+
+    >>> f"{order_hash('a'):x}"
+    'd228cb696f1a8caf78912b704e4a8964'
+    """
+    value = _LONG_FNV_START
+    for byte in text.encode():
+        value = (value ^ byte) * _LONG_FNV_PRIME % 2**128
+    return value

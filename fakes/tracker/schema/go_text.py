@@ -144,3 +144,24 @@ def shown(value: Any) -> str:
     if isinstance(value, (bool, int, float)):
         return go_text(value)
     return msgspec.json.encode(value, order="deterministic").decode()
+
+
+def selector_text(selector: Mapping[str, Any] | None) -> str:
+    """
+    A LabelSelector as Kubernetes' types print it.
+
+    >>> selector_text({"matchLabels": {"b": "2", "a": "1"}})
+    '&LabelSelector{MatchLabels:map[string]string{a: 1,b: 2,},MatchExpressions:[]LabelSelectorRequirement{},}'
+    >>> selector_text({"matchExpressions": [{"key": "c", "operator": "In", "values": ["x"]}]}).partition("Expr")[2]
+    'essions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:c,Operator:In,Values:[x],},},}'
+    """
+    if selector is None:
+        return "nil"
+    labels = "".join(f"{name}: {value}," for name, value in sorted((selector.get("matchLabels") or {}).items()))
+    rules = "".join(
+        f"LabelSelectorRequirement{{Key:{one['key']},Operator:{one['operator']},"
+        f"Values:{go_text(one.get('values') or [])},}},"
+        for one in selector.get("matchExpressions") or ()
+    )
+    given = f"MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{rules}}},"
+    return f"&LabelSelector{{{given}}}"

@@ -129,3 +129,35 @@ def test_an_endpoint_stays_in_its_slice_and_the_emptied_one_is_used_again() -> N
 
 def _uid(endpoint: Any) -> str:
     return str(endpoint["targetRef"]["uid"])
+
+
+def test_ports_are_in_the_order_of_their_hashes() -> None:
+    """The order that controllers written in Go find; that of a slice is another than that of Endpoints."""
+    ports = [{"name": name, "port": 80 + number, "targetPort": 8080} for number, name in enumerate("dcba")]
+    service = Unstructured({"metadata": {"name": "web", "namespace": "demo"}, "spec": {"ports": ports}})
+    pod = Unstructured(
+        {
+            "metadata": {"name": "p", "namespace": "demo", "uid": "u"},
+            "spec": {"nodeName": "n"},
+            "status": {"podIP": "10.0.0.1"},
+        }
+    )
+    (one,) = slices_of(service, [pod], {"n": ""})
+    (subset,) = endpoints_of(service, [pod])
+    assert [port["name"] for port in one.ports] == ["c", "b", "a", "d"]
+    assert [port["name"] for port in subset["ports"]] == ["c", "d", "b", "a"]
+
+
+def test_ports_that_lead_to_the_same_pods_stand_together() -> None:
+    """A pod without the named port is behind the other one only, beside the pods that have both."""
+    ports = [{"name": "a", "port": 80, "targetPort": "http"}, {"name": "b", "port": 81}]
+    bare = pod("bare", ip="10.0.0.2", ready=False, spec={"containers": [{"name": "c"}]})
+    found = endpoints_of(service(ports=ports), [pod("full"), bare])
+    assert sorted(
+        (
+            [port["name"] for port in one["ports"]],
+            [each["ip"] for each in one["addresses"]],
+            [each["ip"] for each in one.get("notReadyAddresses", ())],
+        )
+        for one in found
+    ) == [(["a"], ["10.0.0.1"], []), (["b"], ["10.0.0.1"], ["10.0.0.2"])]
