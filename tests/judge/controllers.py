@@ -23,6 +23,8 @@ EVERYWHERE = (
     r"is not as new as written version",
     r"the object has been modified; please apply your changes to the latest version",
     r"because it is being terminated",
+    r"exceeded quota",
+    r"ReplicaSet has no controller: .*map\[app:web\]",  # a pod without an owner, which a ReplicationController adopts
     r"Status after running PostFilter plugins for pod.*not found",
 )
 """What the programs say in their logs on a real API server too: at their start, when they are slowed down, at ends."""

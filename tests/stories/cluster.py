@@ -60,17 +60,19 @@ async def a_budget_guards_pods(scene: Scene) -> None:
 
 async def a_quota_is_used_up(scene: Scene) -> None:
     """It counts what there is, keeps a Deployment small, and lets it grow when it is raised."""
-    hard = {"pods": "2", "count/secrets": "5"}
+    hard = {"pods": "2", "count/secrets": "5", "requests.cpu": "1"}
     await scene.make(RESOURCE_QUOTAS, "few", {"hard": hard})
 
     async def used() -> dict[str, str]:
         found: dict[str, str] = (await scene.get(RESOURCE_QUOTAS, "few")).at("status.used", {})
         return found
 
-    await scene.becomes(used, {"pods": "0", "count/secrets": "0"})
+    await scene.becomes(used, {"pods": "0", "count/secrets": "0", "requests.cpu": "0"})
     await scene.make(SECRETS, "one")
-    await scene.make(DEPLOYMENTS, "web", deployment(3))
-    await scene.becomes(used, {"pods": "2", "count/secrets": "1"})
+    spec = deployment(3)
+    spec["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "100m"}}
+    await scene.make(DEPLOYMENTS, "web", spec)
+    await scene.becomes(used, {"pods": "2", "count/secrets": "1", "requests.cpu": "200m"})
 
     async def failure() -> tuple[str, str] | None:
         return conditions(await scene.get(DEPLOYMENTS, "web")).get("ReplicaFailure")
@@ -78,10 +80,10 @@ async def a_quota_is_used_up(scene: Scene) -> None:
     await scene.becomes(failure, ("True", "FailedCreate"))
     await scene.change(RESOURCE_QUOTAS, "few", {"spec": {"hard": {"pods": "4"}}})
     await scene.becomes(lambda: told(scene), (all_there(3, 1), AVAILABLE))
-    await scene.becomes(used, {"pods": "3", "count/secrets": "1"})
+    await scene.becomes(used, {"pods": "3", "count/secrets": "1", "requests.cpu": "300m"})
     await scene.delete(DEPLOYMENTS, "web")
     await scene.delete(SECRETS, "one")
-    await scene.becomes(used, {"pods": "0", "count/secrets": "0"})
+    await scene.becomes(used, {"pods": "0", "count/secrets": "0", "requests.cpu": "0"})
 
 
 async def a_service_knows_its_pods(scene: Scene) -> None:

@@ -272,6 +272,11 @@ async def images(scene: Scene) -> dict[str, str]:
 
 async def a_daemon_set_runs_on_each_node(scene: Scene) -> None:
     """A pod on every node, replaced by one of the new image, gone with the set."""
+
+    async def there_are_nodes() -> bool:
+        return bool(await scene.client.list(NODES))
+
+    await scene.becomes(there_are_nodes, True)
     nodes = len(await scene.client.list(NODES))
     await scene.make(DAEMONSETS, "web", {"selector": SELECTOR, "template": template("web:1")})
     fields = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "numberAvailable")
