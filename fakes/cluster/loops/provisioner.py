@@ -1,5 +1,5 @@
 """
-The cluster's provisioners: make the volumes of claims, delete them, and let them grow, as provisioning.py says.
+The cluster's provisioners: make the volumes of claims, delete them, let them grow and change, as provisioning.py says.
 
 The first claim without a class, in a cluster without any, makes the class `standard`, the default one. The step of
 growth that a kubelet does on its node is done here, once a pod that uses the claim runs.
@@ -15,7 +15,7 @@ from typing import Any
 from ctrlkit import clock
 from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
-from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
+from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.errors import AlreadyExists, NotFound
 from ctrlkit.events import EventType
 from ctrlkit.fakes.cluster.loops.pod_claims import BY_CLAIM, claims_of, index_by_claim
@@ -27,9 +27,12 @@ from ctrlkit.fakes.cluster.loops.provisioning import (
     grown,
     grown_on_server,
     is_to_be_deleted,
+    modified,
+    modifying,
     new_volume,
     provisioner_of,
     waits_for_node,
+    wanted_attributes,
     wants_growth,
 )
 from ctrlkit.fakes.cluster.loops.storage_objects import requested
@@ -38,9 +41,16 @@ from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.storage.volumes import class_of
 from ctrlkit.manager import Manager
 from ctrlkit.model import AnyResource, ObjectKey, Options, Record, Unstructured
-from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES
+from ctrlkit.model.kinds import (
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    STORAGE_CLASSES,
+    VOLUME_ATTRIBUTES_CLASSES,
+)
 
 _WORKERS = 4
+_LOOK_AGAIN_S = 15.0
 _GROWING = "growing"
 
 
@@ -63,9 +73,7 @@ class Provisioner:
         """Give a claim what it asks for, or delete a volume that nobody claims."""
         if request.key.namespace:
             claim = self.claims.find(request.key)
-            if claim is not None:
-                await self._serve(claim)
-            return DONE
+            return DONE if claim is None else await self._serve(claim)
         volume = self.volumes.find(request.key)
         if volume is not None:
             await self._reclaim(volume)
@@ -73,32 +81,68 @@ class Provisioner:
 
     # ---- claims --------------------------------------------------------------------------------------------------
 
-    async def _serve(self, claim: Unstructured) -> None:
+    async def _serve(self, claim: Unstructured) -> Outcome:
         name = class_of(claim)
         if not name and not len(self.classes) and "storageClassName" not in claim["spec"]:
             with suppress(AlreadyExists):
                 await self.client.create(STORAGE_CLASSES, dict(CLASS))
-            return
+            return DONE
         storage_class = self.classes.find(ObjectKey("", name)) if name else None
         provisioner = provisioner_of(claim, storage_class)
         if provisioner and storage_class is not None:
-            await self._provision(claim, storage_class, provisioner)
-            return
+            return await self._provision(claim, storage_class, provisioner)
         bound = claim.at("spec.volumeName")
         volume = self.volumes.find(ObjectKey("", bound)) if bound else None
-        if volume is not None and wants_growth(claim, volume):
+        if volume is None:
+            return DONE
+        if wants_growth(claim, volume):
             await self._grow(claim, volume)
+            return DONE
+        attributes = wanted_attributes(claim, volume)
+        return await self._modify(claim, volume, attributes) if attributes else DONE
 
-    async def _provision(self, claim: Unstructured, storage_class: Unstructured, provisioner: str) -> None:
+    async def _provision(self, claim: Unstructured, storage_class: Unstructured, provisioner: str) -> Outcome:
         volume = new_volume(claim, storage_class, provisioner)
         name = volume["metadata"]["name"]
         if self.volumes.find_record(ObjectKey("", name)) is not None:
-            return
+            return DONE
+        attributes = volume["spec"].get("volumeAttributesClassName")
+        if attributes and not await self._is_there(attributes):
+            missing = f'volumeattributesclass.storage.k8s.io "{attributes}" not found'
+            text = f'failed to provision volume with StorageClass "{storage_class.key.name}": {missing}'
+            recorder = self.manager.recorder(provisioner)
+            recorder.event(claim.metadata, PERSISTENT_VOLUME_CLAIMS, EventType.WARNING, "ProvisioningFailed", text)
+            return RequeueAfter(_LOOK_AGAIN_S)
         text = f'External provisioner is provisioning volume for claim "{claim.key}"'
         self._tell(provisioner, claim, "Provisioning", text)
         with suppress(AlreadyExists):  # the cache is about to show it
             await self.client.create(PERSISTENT_VOLUMES, volume)
         self._tell(provisioner, claim, "ProvisioningSucceeded", f"Successfully provisioned volume {name}")
+        return DONE
+
+    async def _is_there(self, attributes: str) -> bool:
+        try:
+            await self.client.get(VOLUME_ATTRIBUTES_CLASSES, attributes)
+        except NotFound:
+            return False
+        return True
+
+    async def _modify(self, claim: Unstructured, volume: Unstructured, attributes: str) -> Outcome:
+        """Give a volume the attributes of another class, once there is such a one."""
+        is_there = await self._is_there(attributes)
+        status = modifying(claim, attributes, is_there=is_there)
+        if status != claim["status"]:
+            claim = await self._write_status(claim, status)
+        if not is_there:
+            return RequeueAfter(_LOOK_AGAIN_S)
+        made_by, name = volume.at("spec.csi.driver"), volume.key.name
+        self._tell(made_by, claim, "VolumeModify", f"external resizer is modifying volume {name} with vac {attributes}")
+        spec = {**volume["spec"], "volumeAttributesClassName": attributes}
+        await self.client.update(PERSISTENT_VOLUMES, {**volume, "spec": spec})
+        claim = await self._write_status(claim, modified(claim, attributes))
+        text = f"external resizer modified volume {name} with vac {attributes} successfully"
+        self._tell(made_by, claim, "VolumeModifySuccessful", text)
+        return DONE
 
     async def _grow(self, claim: Unstructured, volume: Unstructured) -> None:
         """Let a volume grow, and with it the claim: at once, or when a pod uses the file system on it."""

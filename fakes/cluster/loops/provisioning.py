@@ -78,11 +78,17 @@ def provisioner_of(claim: Unstructured, storage_class: Unstructured | None) -> s
     """Return the provisioner that is to make a claim's volume now; "" if none of ours is."""
     annotations = claim.metadata.annotations or {}
     name = annotations.get(STORAGE_PROVISIONER, "")
-    if claim.at("spec.volumeName") or claim.metadata.deleting or storage_class is None or name not in DRIVERS:
+    if storage_class is None or name not in DRIVERS or claim.metadata.deleting or not _can_be_made(claim):
         return ""
     asked = storage_class["provisioner"]
     waits = storage_class.get("volumeBindingMode") == "WaitForFirstConsumer" and not annotations.get(SELECTED_NODE)
     return name if MIGRATED.get(asked, asked) == name and not waits else ""
+
+
+def _can_be_made(claim: Unstructured) -> bool:
+    """Whether a claim has no volume, and asks for an empty one or another claim's copy: snapshots are not played."""
+    source = claim.at("spec.dataSourceRef") or claim.at("spec.dataSource") or {}
+    return not claim.at("spec.volumeName") and source.get("kind", "PersistentVolumeClaim") == "PersistentVolumeClaim"
 
 
 def new_volume(claim: Unstructured, storage_class: Unstructured, provisioner: str) -> dict[str, Any]:
@@ -95,6 +101,8 @@ def new_volume(claim: Unstructured, storage_class: Unstructured, provisioner: st
         prefix = "volume.kubernetes.io/provisioner-deletion-secret"
         given |= {f"{prefix}-name": "", f"{prefix}-namespace": ""}
         source: dict[str, Any] = {"csi": {"driver": provisioner, "volumeHandle": name, "fsType": "ext4"}}
+        if spec.get("volumeAttributesClassName"):
+            source["volumeAttributesClassName"] = spec["volumeAttributesClassName"]
     else:
         path = f"{driver.path}/{name}_{metadata.namespace}_{metadata.name}"
         source = {"hostPath": {"path": path, "type": "DirectoryOrCreate"}}
@@ -189,3 +197,28 @@ def _with_growth(claim: Unstructured, word: str, condition: Mapping[str, Any], n
         _STATUSES: {**(status.get(_STATUSES) or {}), "storage": word},
         "conditions": [*others, {**condition, **told}],
     }
+
+
+# ---- attributes ------------------------------------------------------------------------------------------------------
+
+
+def wanted_attributes(claim: Unstructured, volume: Unstructured) -> str:
+    """Return the attributes class that a driver of ours is to give to a bound claim's volume; "" for none."""
+    made_by = (volume.metadata.annotations or {}).get(PROVISIONED_BY, "")
+    wanted = claim.at("spec.volumeAttributesClassName") or ""
+    is_mine = made_by in DRIVERS and DRIVERS[made_by].is_csi and volume.at("spec.claimRef.uid") == claim.metadata.uid
+    is_new = wanted != claim.at("status.currentVolumeAttributesClassName")
+    return wanted if is_mine and is_new and claim.at("status.phase") == Phase.BOUND else ""
+
+
+def modifying(claim: Unstructured, wanted: str, *, is_there: bool) -> dict[str, Any]:
+    """Return the status of a claim whose volume gets other attributes, or waits for a class of them to be made."""
+    progress = "InProgress" if is_there else "Pending"
+    told = {"targetVolumeAttributesClassName": wanted, "status": progress}
+    return {**claim["status"], "modifyVolumeStatus": told}
+
+
+def modified(claim: Unstructured, wanted: str) -> dict[str, Any]:
+    """Return the status of a claim whose volume has other attributes."""
+    status = {name: value for name, value in claim["status"].items() if name != "modifyVolumeStatus"}
+    return status | {"currentVolumeAttributesClassName": wanted}

@@ -292,6 +292,40 @@ async def test_a_claim_grows_at_once_or_when_a_pod_uses_its_file_system(provisio
         assert made.at("spec.capacity") == {"storage": "2Gi"}
 
 
+async def test_a_claim_gets_the_attributes_of_a_class_and_of_another_once_there_is_such_a_one() -> None:
+    def attributes(name: str) -> dict[str, Any]:
+        kind = {"apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttributesClass", "metadata": {"name": name}}
+        return kind | {"driverName": "ebs.csi.aws.com", "parameters": {"a": "b"}}
+
+    own = storage_class("slow", "ebs.csi.aws.com", reclaimPolicy="Delete", volumeBindingMode="Immediate")
+    asking = claim("a", storageClassName="slow", volumeAttributesClassName="silver")
+    async with World(own, asking, cluster=WITHOUT_NODE) as world:
+        await world.settle()
+        assert "ProvisioningFailed" in reasons(world, "a")
+        await world.client.create(VOLUME_ATTRIBUTES_CLASSES, attributes("silver"))
+        await world.advance("15s")
+        assert found(world, "a").at("status.currentVolumeAttributesClassName") == "silver"
+        patch = MergePatch({"spec": {"volumeAttributesClassName": "gold"}})
+        await world.client.patch(PERSISTENT_VOLUME_CLAIMS, "default/a", patch)
+        await world.settle()
+        assert found(world, "a").at("status.modifyVolumeStatus.status") == "Pending"
+        await world.client.create(VOLUME_ATTRIBUTES_CLASSES, attributes("gold"))
+        await world.advance("15s")
+        status = found(world, "a")["status"]
+        assert (status["currentVolumeAttributesClassName"], "modifyVolumeStatus" in status) == ("gold", False)
+        (made,) = world.tracker.list(PERSISTENT_VOLUMES)
+        assert made.at("spec.volumeAttributesClassName") == "gold"
+
+
+async def test_a_claim_for_the_content_of_a_snapshot_waits_for_those_who_have_snapshots() -> None:
+    own = storage_class("slow", "ebs.csi.aws.com", reclaimPolicy="Delete", volumeBindingMode="Immediate")
+    snapshot = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "s"}
+    asking = claim("a", storageClassName="slow", dataSource=snapshot)
+    async with World(own, asking, cluster=WITHOUT_NODE) as world:
+        await world.settle()
+        assert (phases(world), reasons(world, "a")) == ({"a": "Pending"}, {"ExternalProvisioning"})
+
+
 async def test_storage_costs_nothing_where_nobody_uses_it() -> None:
     async with World(cluster=ALL) as world:
         await world.client.create(PODS, pod("p"))
