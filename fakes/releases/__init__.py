@@ -170,3 +170,19 @@ def internal_types(name: str) -> Mapping[str, str]:
     if not file.is_file():
         return internal_types(NEWEST)
     return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+
+
+@functools.cache
+def template_types(name: str) -> Mapping[str, str]:
+    """
+    Return the Go types that a pod template of a release consists of, the fields of each in their order.
+
+    `templatetypes/main.go` says how a field is written. A release without such types has those of the newest.
+
+    >>> template_types("1.36")["v1.PodTemplateSpec"]
+    'ObjectMeta metadata v1.ObjectMeta, Spec spec v1.PodSpec'
+    """
+    file = _folder(name).joinpath("template.json")
+    if not file.is_file():
+        return template_types(NEWEST)
+    return msgspec.json.decode(file.read_bytes(), type=dict[str, str])

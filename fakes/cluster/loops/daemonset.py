@@ -1,8 +1,4 @@
-"""
-The DaemonSet controller: a pod on each node that fits, as daemonset_plan.py decides, and the history of its template.
-
-Difference from a real one: the names of ControllerRevisions have another hash of the template, in the same letters.
-"""
+"""The DaemonSet controller: a pod on each node that fits, as daemonset_plan.py decides, and its template's history."""
 
 from __future__ import annotations
 

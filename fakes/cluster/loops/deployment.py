@@ -1,8 +1,4 @@
-"""
-The Deployment controller: rolls ReplicaSets out as deployment_plan.py decides, and writes the status.
-
-Difference from a real one: the name of a ReplicaSet has another hash of the template, in the same letters.
-"""
+"""The Deployment controller: rolls ReplicaSets out as deployment_plan.py decides, and writes the status."""
 
 from __future__ import annotations
 

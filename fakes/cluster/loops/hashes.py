@@ -1,12 +1,12 @@
-"""Hashes for names and labels, in letters that form no words. Pure."""
+"""Hashes for names and labels, as controllers compute them, in letters that form no words. Pure."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from ctrlkit.fakes.cluster.loops.template_text import template_text
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _FNV_START = 2166136261
@@ -17,31 +17,29 @@ _LONG_FNV_PRIME = 2**88 + 0x13B
 
 def template_hash(template: Mapping[str, Any], collisions: int | None = None) -> str:
     """
-    Return ten letters that equal templates have in common; with `collisions`, others.
+    Return the hash of a pod template; with `collisions`, another.
 
     >>> template_hash({"spec": {}}) == template_hash({"spec": {}}) != template_hash({"spec": {}}, 1)
     True
     """
-    return json_hash([template, collisions])
+    suffix = b"" if collisions is None else collisions.to_bytes(8, "little")
+    value = _FNV_START  # the variant FNV-1a
+    for byte in template_text(template).encode() + suffix:
+        value = (value ^ byte) * _FNV_PRIME & 0xFFFFFFFF
+    return _in_letters(value)
 
 
-def json_hash(value: Any) -> str:
-    """Return ten letters that equal JSON values have in common."""
-    content = json.dumps(value, sort_keys=True).encode()
-    return "".join(_LETTERS[byte % len(_LETTERS)] for byte in hashlib.sha256(content).digest()[:10])
-
-
-def number_hash(content: bytes) -> str:
+def content_hash(content: bytes) -> str:
     """
-    Return the 32-bit FNV-1 hash of bytes, each digit as a letter.
+    Return the hash of the data of a ControllerRevision.
 
-    >>> number_hash(b"")
+    >>> content_hash(b"")
     '65bb57b6b5'
     """
-    value = _FNV_START
+    value = _FNV_START  # the variant FNV-1
     for byte in content:
-        value = value * _FNV_PRIME % 2**32 ^ byte
-    return "".join(_LETTERS[ord(digit) % len(_LETTERS)] for digit in str(value))
+        value = (value * _FNV_PRIME & 0xFFFFFFFF) ^ byte
+    return _in_letters(value)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -56,3 +54,8 @@ def order_hash(text: str) -> int:
     for byte in text.encode():
         value = (value ^ byte) * _LONG_FNV_PRIME % 2**128
     return value
+
+
+def _in_letters(number: int) -> str:
+    """Return a letter for each digit of a number."""
+    return "".join(_LETTERS[ord(digit) % len(_LETTERS)] for digit in str(number))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ctrlkit.fakes.cluster.loops.hashes import number_hash
+from ctrlkit.fakes.cluster.loops.hashes import content_hash
 from ctrlkit.model import AnyResource, ObjectMeta, Unstructured, to_plain
 
 DATA_HASH = "controller.kubernetes.io/hash"
@@ -100,7 +100,7 @@ def data_hash(data: Mapping[str, Any], collisions: int | None) -> str:
     'cccc864bc'
     """
     suffix = "" if collisions is None else str(collisions)
-    return number_hash(_encode(data) + suffix.encode())
+    return content_hash(_encode(data) + suffix.encode())
 
 
 def revision_name(owner: str, digest: str) -> str:
