@@ -16,6 +16,9 @@ LabelsOf = Callable[[str], Mapping[str, str]]
 """Returns the labels of a namespace."""
 
 _NOTHING: Mapping[str, str] = {}
+_LATER = "9"
+"""Comes before the time of pods that have not started: they count as younger than all that have."""
+
 _CPU_UNASKED = 100
 _MEMORY_UNASKED = 200 * 1024 * 1024
 
@@ -64,8 +67,8 @@ class PodFacts:
     One pod.
 
     Shape   `node` is "" until it is bound, `nominated` the node on which others make room for it. `labels` are {} for
-            none. `since` is when it started, or when it was made. `counted` is its `at_least`. `claims` are those of
-            its volumes, and whether they are made for it alone.
+            none. `since` is when it started, or a text that comes after all times. `counted` is its `at_least`.
+            `claims` are those of its volumes, and whether they are made for it alone.
     """
 
     key: ObjectKey
@@ -117,7 +120,7 @@ def read_pod(pod: Unstructured, before: PodFacts | None = None) -> PodFacts:
         "labels": metadata.labels or _NOTHING,
         "node": spec.get("nodeName") or "",
         "nominated": status.get("nominatedNodeName") or "",
-        "since": status.get("startTime") or pod["metadata"].get("creationTimestamp") or "",
+        "since": status.get("startTime") or f"{_LATER}{pod['metadata'].get('creationTimestamp') or ''}",
         "is_preempted": _is_preempted(pod),
         "conditions": tuple(status.get("conditions") or ()),
     }

@@ -29,8 +29,21 @@ def best(
     selector: LabelSelector | None,
     labels_of: LabelsOf,
 ) -> NodeState:
+    """Return the best of some nodes that all fit a pod; see `scores`."""
+    totals = scores(pod, nodes, every, selector=selector, labels_of=labels_of)
+    return min(zip(totals, nodes, strict=True), key=lambda one: (-one[0], len(one[1].pods), one[1].name))[1]
+
+
+def scores(
+    pod: PodFacts,
+    nodes: Sequence[NodeState],
+    every: Sequence[NodeState],
+    *,
+    selector: LabelSelector | None,
+    labels_of: LabelsOf,
+) -> list[int]:
     """
-    Return the best of some nodes that all fit a pod.
+    Return how good each of some nodes is for a pod that fits all of them.
 
     Shape   `every` are all nodes. `selector` is that of the Services and the controller of the pod, by which a pod
             without constraints of its own is spread; None for none.
@@ -55,7 +68,7 @@ def best(
         add(_SPREAD, spread_scores(pod, soft, nodes, every, needs_labels=own))
     if pod.terms.rather_near or pod.terms.rather_apart or any(node.with_terms for node in every):
         add(_PODS, affinity_scores(pod, nodes, every, labels_of))
-    return min(zip(totals, nodes, strict=True), key=lambda one: (-one[0], len(one[1].pods), one[1].name))[1]
+    return totals
 
 
 def _normalized(scores: Sequence[int], *, is_reverse: bool = False) -> list[int]:

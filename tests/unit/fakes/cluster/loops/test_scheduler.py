@@ -193,7 +193,7 @@ async def test_a_claim_is_bound_where_its_pod_is_placed_and_the_pod_waits_for_it
     async with World() as world:
         world.manage(scheduler)
         for name in ("n1", "n2"):
-            world.tracker.create(NODES, a_node(name))
+            world.seed(a_node(name))
         in_class = {"storageClassName": "late", "accessModes": ["ReadWriteOnce"]}
         late = {
             "metadata": {"name": "late"},
@@ -223,7 +223,7 @@ async def test_a_volume_that_cannot_be_made_lets_the_pod_be_placed_anew() -> Non
     """A provisioner takes the node from the claim; a volume that is not made in ten minutes counts as failed too."""
     async with World() as world:
         world.manage(scheduler)
-        world.tracker.create(NODES, a_node("n"))
+        world.seed(a_node("n"))
         late = {
             "metadata": {"name": "late"},
             "provisioner": "example.com/x",
@@ -263,7 +263,7 @@ async def test_a_failed_call_is_made_again_and_no_pod_is_lost() -> None:
 
     async with World() as world:
         world.clientset.prepend_reactor("create", BINDINGS, refuse)
-        world.tracker.create(NODES, a_node("n"))
+        world.seed(a_node("n"))
         world.manage(scheduler)
         world.tracker.create(PODS, a_pod("a", cpu="1"))
         await world.advance("10s")
