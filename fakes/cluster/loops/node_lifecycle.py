@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ctrlkit import clock
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
-from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped, to_self
+from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.node_health import (
@@ -47,27 +47,16 @@ _OTHER = {NOT_READY: UNREACHABLE, UNREACHABLE: NOT_READY}
 _BETA = {f"kubernetes.io/{name}": f"beta.kubernetes.io/{name}" for name in ("os", "arch")}
 
 
-@dataclass(slots=True)
-class NodeConditions:
-    """Reconciles single nodes: the taints for their conditions, and the old names of two labels."""
-
-    client: Client
-    nodes: Lister[Unstructured]
-
-    async def reconcile(self, request: Request) -> Outcome:
-        """Give a node the taints that keep pods away for its conditions, and take away those that do not hold."""
-        node = self.nodes.find(request.key)
-        if node is None:
-            return DONE
-        add, remove = wanted_for_conditions(node)
-        if add or remove:
-            await swap_taints(self.client, node.key, add, remove, NO_SCHEDULE)
-        labels = node.metadata.labels or {}
-        wrong = {old: labels[new] for new, old in _BETA.items() if new in labels and labels.get(old) != labels[new]}
-        if wrong:
-            with suppress(NotFound):
-                await self.client.patch(NODES, node.key, MergePatch({"metadata": {"labels": wrong}}))
-        return DONE
+async def correct_taints_and_labels(client: Client, node: Unstructured) -> None:
+    """Give a node the taints that keep pods away for its conditions and no others, and the old names of two labels."""
+    add, remove = wanted_for_conditions(node)
+    if add or remove:
+        await swap_taints(client, node.key, add, remove, NO_SCHEDULE)
+    labels = node.metadata.labels or {}
+    wrong = {old: labels[new] for new, old in _BETA.items() if new in labels and labels.get(old) != labels[new]}
+    if wrong:
+        with suppress(NotFound):
+            await client.patch(NODES, node.key, MergePatch({"metadata": {"labels": wrong}}))
 
 
 async def swap_taints(
@@ -136,6 +125,7 @@ class NodeLifecycle:
         if name not in self._known and not self._was_there(name):
             self._tell(node, "RegisteredNode", f"Registered Node {name} in Controller")
         self._known[name] = node
+        await correct_taints_and_labels(self.client, node)
         silent_at = await self._silent_at(node, status)
         if silent_at is not None and clock.monotonic() >= silent_at:
             await self._say_unknown(node)
@@ -229,7 +219,6 @@ def _age_s(text: str | None) -> float:
 def add_node_lifecycle(manager: Manager, fleet: Fleet) -> None:
     """Add the loop to a manager."""
     nodes, pods = manager.informer(NODES), manager.informer(PODS)
-    conditions = NodeConditions(manager.client, nodes.lister)
     lifecycle = NodeLifecycle(manager.client, nodes.lister, pods.lister, fleet, manager.recorder("node-controller"))
     health = Controller(
         name="node-lifecycle",
@@ -237,5 +226,4 @@ def add_node_lifecycle(manager: Manager, fleet: Fleet) -> None:
         watches=[Watch(nodes, to_mapped(lambda _node: [_ALL_NODES]))],
     )
     fleet.on_change(lambda _name: health.wake(_ALL_NODES))
-    manager.add(Controller(name="node-taints", reconcile=conditions.reconcile, watches=[Watch(nodes, to_self)]))
     manager.add(health)

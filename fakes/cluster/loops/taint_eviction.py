@@ -26,7 +26,6 @@ from ctrlkit.model.kinds import NODES, PODS
 
 Object = Mapping[str, Any]
 
-_WORKERS = 8
 _DISRUPTED = {
     "type": "DisruptionTarget",
     "status": "True",
@@ -136,7 +135,7 @@ def add_taint_eviction(manager: Manager) -> None:
         Watch(pods, to_self, predicate=concerns),
         Watch(nodes, to_pods, predicate=is_tainted_anew),
     ]
-    manager.add(Controller(name="taint-eviction", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))
+    manager.add(Controller(name="taint-eviction", reconcile=loop.reconcile, watches=watches))
 
 
 def _stands(pod: Unstructured) -> tuple[Any, Any]:
