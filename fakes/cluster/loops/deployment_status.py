@@ -43,6 +43,10 @@ class Observed:
     failure: Condition | None = None
 
 
+_NEVER_FAILS = ("ProgressDeadlineExceeded", "NewReplicaSetAvailable")
+"""Reasons that stay when the deadline is over: what failed has failed, and a rollout that succeeded does not fail."""
+
+
 def deadline_of(spec: Mapping[str, Any]) -> int | None:
     """Return after how many seconds without progress a rollout has failed; None for never."""
     seconds = spec.get("progressDeadlineSeconds")
@@ -78,7 +82,7 @@ def is_complete(replicas: int, generation: int, status: Mapping[str, Any]) -> bo
 def check_in_s(observed: Observed, status: Mapping[str, Any], now: datetime) -> float | None:
     """Return in how many seconds a rollout without progress has failed; None if there is nothing to wait for."""
     progressing = condition({"status": status}, _PROGRESSING)
-    if observed.deadline_s is None or progressing is None or progressing.get("reason") == "ProgressDeadlineExceeded":
+    if observed.deadline_s is None or progressing is None or progressing.get("reason") in _NEVER_FAILS:
         return None
     if observed.is_paused or is_complete(observed.replicas, observed.generation, status):
         return None
