@@ -107,7 +107,10 @@ async def story() -> None:
     async with scene_with(nodes, nodes, cluster=ALL) as scene:
         for count in (3, 4, 2):
             scene.apply(count)
-            await scene.world.settle()
+            await scene.world.advance(30)
+            ready = [node["ip"] for node in scene.network.at("status.nodes") if node["ready"]]
+            assert {own: nodes.lists[own] for own in ready} == {own: {*ready} - {own} for own in ready}
+            assert len(ready) == count
         scene.world.tracker.delete(NETWORKS, KEY)
         await scene.world.settle()
 
