@@ -15,7 +15,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_owner, to_self
 from ctrlkit.errors import ApiError, Conflict, Forbidden, NotFound
 from ctrlkit.events import EventRecorder, EventType
-from ctrlkit.fakes.cluster.loops.claims import Claims, index_children, to_adopting
+from ctrlkit.fakes.cluster.loops.claims import BATCH_S, Claims, index_children, to_adopting
 from ctrlkit.fakes.cluster.loops.daemonset_plan import (
     BURST,
     DaemonPod,
@@ -395,9 +395,12 @@ def add_daemon_sets(manager: Manager) -> None:
         manager.recorder("daemonset-controller"),
     )
     watches: list[Watch[Any]] = [
-        Watch(sets, to_self),
+        Watch(sets, to_self, batch_s=BATCH_S),
         Watch(nodes, affected, predicate=_matters),
     ]
     for children in (pods, revisions):
-        watches += [Watch(children, to_owner(DAEMONSETS)), Watch(children, to_adopting(sets.lister, selector_of))]
+        watches += [
+            Watch(children, to_owner(DAEMONSETS), batch_s=BATCH_S),
+            Watch(children, to_adopting(sets.lister, selector_of), batch_s=BATCH_S),
+        ]
     manager.add(Controller(name="daemonsets", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))

@@ -176,7 +176,11 @@ def add_endpoints(manager: Manager) -> None:
     client, selecting = manager.client, to_selecting(services.lister, selector_of)
     loop = Endpoints(client, services.lister, pods.lister, endpoints.lister)
     gone: Watch[Any] = Watch(endpoints, to_self, predicate=lambda change: change.new is None)
-    watches: list[Watch[Any]] = [Watch(services, to_self), Watch(pods, selecting, batch_s=BATCH_S), gone]
+    watches: list[Watch[Any]] = [
+        Watch(services, to_self, batch_s=BATCH_S),
+        Watch(pods, selecting, batch_s=BATCH_S),
+        gone,
+    ]
     manager.add(Controller(name="endpoints", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))
     claims = Claims(client, SERVICES, ENDPOINT_SLICES, slices.lister)
     other = EndpointSlices(client, services.lister, pods.lister, nodes.lister, claims)
@@ -186,9 +190,9 @@ def add_endpoints(manager: Manager) -> None:
         predicate=lambda change: change.old is None or change.new is None,
     )
     watches = [
-        Watch(services, to_self),
+        Watch(services, to_self, batch_s=BATCH_S),
         Watch(pods, selecting, batch_s=BATCH_S),
-        Watch(slices, to_owner(SERVICES)),
+        Watch(slices, to_owner(SERVICES), batch_s=BATCH_S),
         come_and_go,
     ]
     manager.add(Controller(name="endpointslices", reconcile=other.reconcile, watches=watches, workers=_WORKERS))

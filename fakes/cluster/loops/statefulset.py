@@ -343,9 +343,9 @@ def add_stateful_sets(manager: Manager) -> None:
         manager.recorder("statefulset-controller"),
     )
     watches: list[Watch[Any]] = [
-        Watch(sets, to_self),
+        Watch(sets, to_self, batch_s=BATCH_S),
         Watch(pods, to_owner(STATEFULSETS), batch_s=BATCH_S),
-        Watch(pods, to_adopting(sets.lister, selector_of)),
+        Watch(pods, to_adopting(sets.lister, selector_of), batch_s=BATCH_S),
         Watch(pods, namesake, predicate=lambda change: change.new is None),
         Watch(claims, claiming, predicate=lambda change: change.new is None),
     ]
