@@ -23,10 +23,15 @@ def template_hash(template: Mapping[str, Any], collisions: int | None = None) ->
     True
     """
     suffix = b"" if collisions is None else collisions.to_bytes(8, "little")
-    value = _FNV_START  # the variant FNV-1a
-    for byte in template_text(template).encode() + suffix:
-        value = (value ^ byte) * _FNV_PRIME & 0xFFFFFFFF
-    return _in_letters(value)
+    return _in_letters(_fnv_1a(template_text(template).encode() + suffix))
+
+
+@functools.lru_cache(maxsize=256)
+def _fnv_1a(content: bytes) -> int:
+    value, prime = _FNV_START, _FNV_PRIME
+    for byte in content:
+        value = (value ^ byte) * prime & 0xFFFFFFFF
+    return value
 
 
 def content_hash(content: bytes) -> str:

@@ -70,16 +70,35 @@ def _bare(kind: str, value: Any) -> str:
 def _struct(kind: str, value: Any) -> str:
     """Return the text of a struct; fields of a part without a name of its own stand in the object itself."""
     value = value if isinstance(value, Mapping) else {}
-    texts = (f"{name}:{_write(word, value.get(there) if there else value)}" for name, there, word in _fields(kind))
+    if not value:
+        return _empty(kind)
+    texts = (
+        f"{name}:{_write(word, value.get(there) if there else value)}"
+        if not there or there in value
+        else f"{name}:{_nothing(word)}"
+        for name, there, word in _fields(kind)
+    )
     return f"{{{' '.join(texts)}}}"
+
+
+@functools.cache
+def _empty(struct: str) -> str:
+    """Return the text of a struct with nothing in it."""
+    return f"{{{' '.join(f'{name}:{_nothing(word)}' for name, _, word in _fields(struct))}}}"
+
+
+@functools.cache
+def _nothing(word: str) -> str:
+    """Return the text of a field that is not there."""
+    return _write(word, None)
 
 
 def _quantity(text: str) -> str:
     """
     Return a quantity as it is kept after it was read: a number, a scale, and the text where that is the shortest.
 
-    >>> _quantity("100m")[:57]
-    '{i:(resource.int64Amount){value:(int64)100 scale:(resource'
+    >>> _quantity("100m")[26:42]
+    'value:(int64)100'
     """
     found = _QUANTITY.fullmatch(text)
     suffix = found["suffix"] if found else ""
@@ -109,6 +128,6 @@ def _number_or_text(value: int | str | None) -> str:
 _WRITERS: Mapping[str, Callable[[Any], str]] = {
     "string": lambda value: str(value or ""),
     "bool": lambda value: "true" if value else "false",
-    "resource.Quantity": lambda value: _quantity(str(value)),
+    "resource.Quantity": lambda value: _quantity(str(value or 0)),
     "intstr.IntOrString": _number_or_text,
 }
