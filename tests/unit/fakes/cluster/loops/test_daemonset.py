@@ -115,6 +115,19 @@ async def test_a_daemon_set_runs_on_the_node_and_goes_with_all_it_made() -> None
         assert world.tracker.list(PODS) == world.tracker.list(CONTROLLER_REVISIONS) == []
 
 
+async def test_each_declared_node_has_its_pod_and_a_cordoned_one_too() -> None:
+    async with World(daemon_set(), cluster=ALL, nodes=3) as world:
+        await world.settle()
+        names = {one.key.name for one in world.tracker.list(NODES)}
+        assert {pod.at("spec.nodeName") for pod in world.tracker.list(PODS)} == names
+        cordoned = min(names)
+        world.tracker.patch(NODES, cordoned, MergePatch({"spec": {"unschedulable": True}}))
+        world.tracker.patch(DAEMONSETS, KEY, image("img:2"))
+        await world.advance("3m")
+        assert images(world) == dict.fromkeys(names, "img:2")
+        assert (status(world)["numberAvailable"], status(world)["updatedNumberScheduled"]) == (3, 3)
+
+
 async def test_a_template_is_rolled_out_node_by_node_and_an_old_one_gets_the_newest_number() -> None:
     async with World(node("a"), node("b"), daemon_set(), cluster=ALONE) as world:
         await come_to_rest(world)
