@@ -23,7 +23,7 @@ _MASKS = tuple(
         (r"(?<![\w.-])\d+(h|m|s|d)(\d+[ms])?(?![\w])", "AGE"),
         (r"<(unknown|invalid)>(?= *$)", "AGE"),
         (rf"(?<=-)(?=[a-z]*[0-9])[{_LETTERS}]{{8,10}}(?![a-z0-9])", "HASH"),
-        (rf"\b(web-HASH|[jyx]|agent|rs|g)-[{_LETTERS}]{{5}}(?![a-z0-9])", r"\1-RANDOM"),
+        (rf"\b(web-HASH|[jyx]|web|agent|rs|g)-[{_LETTERS}]{{5}}(?![a-z0-9])", r"\1-RANDOM"),
         (r"((pod-template|controller-revision)-hash(\"?[:=] ?\"?))[a-z0-9]+", r"\1HASH"),
         (r"\b([nN]odePort\"?: +)\d{5}", r"\1PORT"),
         (r"(NodePort:\s+\S+\s+)\d{5}", r"\1PORT"),
