@@ -188,7 +188,7 @@ class Scheduler:
         await self._know_what_it_needs(pod)
         selector = await sibling_selector(self.manager, pod) if len(nodes) > 1 else None
         volumes = await self.binder.needs(pod, self.state.pods)
-        if self.pending.find(pod.uid) is not None:
+        if self.pending.find(pod.uid) is not None or self.state.placed(pod.uid) is not None:
             return  # it has changed meanwhile, and is tried as it is now
         nodes = self.state.nodes()
         names = nodes_named(pod.spec)
@@ -252,7 +252,7 @@ class Scheduler:
             await self._bind(pod, node)
             return
         if pod.nominated != node:
-            await self._patch(pod.key, {"nominatedNodeName": node})
+            await self._patch(pod, {"nominatedNodeName": node})
         await self.binder.begin(pod, node, choices)
 
     async def _finish_bindings(self) -> list[tuple[PodFacts, CtrlkitError]]:
@@ -272,12 +272,19 @@ class Scheduler:
         target = {"apiVersion": "v1", "kind": "Node", "name": node}
         try:
             await self.client.create(BINDINGS, {"metadata": metadata, "target": target})
-        except (Conflict, NotFound):  # bound already, or gone: the cache is about to show it
-            self.state.displace(pod.uid)
+        except (Conflict, NotFound):  # bound already, or gone: the cache shows it, or is about to
+            self._forget(pod.uid)
+            self._look_again(pod)
             return
         self._retry(PodChange(None, pod))
         told = f"Successfully assigned {pod.key} to {node}"
         self.recorder.event(pod.metadata, PODS, EventType.NORMAL, "Scheduled", told, action="Binding")
+
+    def _look_again(self, pod: PodFacts) -> None:
+        """Place a pod where the cache shows it, if it was bound by somebody else."""
+        found = self.manager.informer(PODS).lister.find(pod.key)
+        if found is not None and found.metadata.uid == pod.uid and found.at("spec.nodeName"):
+            self._note_placed(read_pod(found))
 
     # ---- pods that do not fit ----------------------------------------------------------------------------------------
 
@@ -306,7 +313,7 @@ class Scheduler:
         for other in list(self.state.nominated_for(found.node)):
             if other.priority < pod.priority and other.uid != pod.uid:
                 self.state.nominate(other, "")
-                await self._patch(other.key, {"nominatedNodeName": None})
+                await self._patch(other, {"nominatedNodeName": None})
         for victim in found.victims:
             if victim.is_ending:
                 continue
@@ -318,7 +325,7 @@ class Scheduler:
                 "message": f"{SCHEDULER}: preempting to accommodate a higher priority pod",
                 "lastTransitionTime": clock.timestamp(clock.now()),
             }
-            await self._patch(victim.key, with_condition_patch(victim.conditions, condition))
+            await self._patch(victim, with_condition_patch(victim.conditions, condition))
             with suppress(NotFound, Conflict):
                 await self.client.delete(PODS, victim.key, uid=victim.uid)
             told = f"Preempted by pod {pod.uid} on node {found.node}"
@@ -345,18 +352,19 @@ class Scheduler:
             status |= with_condition_patch(pod.conditions, {**new, "lastTransitionTime": moved})
         if nominate != pod.nominated:
             status["nominatedNodeName"] = nominate or None
-        if status and not await self._patch(pod.key, status):
+        if status and not await self._patch(pod, status):
             self._forget(pod.uid)
 
     def _park(self, pod: PodFacts, plugins: frozenset[Plugin], nominate: str) -> None:
         self.pending.park(pod.nominated_for(nominate), plugins)
         self.state.nominate(pod, nominate)
 
-    async def _patch(self, key: ObjectKey, status: Mapping[str, Any]) -> bool:
-        """Change a pod's status; return whether there is still such a pod."""
+    async def _patch(self, pod: PodFacts, status: Mapping[str, Any]) -> bool:
+        """Change a pod's status; return whether there is still such a pod, and not another one of its name."""
+        changes = {"metadata": {"uid": pod.uid}, "status": status}
         try:
-            await self.client.patch(PODS, key, StrategicMergePatch({"status": status}), subresource="status")
-        except NotFound:
+            await self.client.patch(PODS, pod.key, StrategicMergePatch(changes), subresource="status")
+        except (Conflict, NotFound):
             return False
         return True
 

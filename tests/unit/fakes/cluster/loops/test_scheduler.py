@@ -252,6 +252,26 @@ async def test_a_volume_that_cannot_be_made_lets_the_pod_be_placed_anew() -> Non
         assert told(world, "a", "SchedulerError") == f"{problem}context deadline exceeded"
 
 
+async def test_a_pod_that_somebody_else_has_bound_counts_where_it_is() -> None:
+    """A Binding that comes too late is refused; the place that it was for is free."""
+
+    def bind_elsewhere(action: Action) -> None:
+        if action.name == "a" and not places(world)["a"]:
+            target = {"apiVersion": "v1", "kind": "Node", "name": "n2"}
+            metadata = {"name": "a", "namespace": "default"}
+            world.tracker.create(BINDINGS, {"metadata": metadata, "target": target})
+
+    async with World() as world:
+        for name in ("n1", "n2"):
+            world.seed(a_node(name))
+        world.clientset.prepend_reactor("create", BINDINGS, bind_elsewhere)
+        world.manage(scheduler)
+        for name in ("a", "b", "c"):
+            world.tracker.create(PODS, a_pod(name, cpu="1"))
+            await world.settle()
+        assert places(world) == {"a": "n2", "b": "n1", "c": ""}
+
+
 async def test_a_failed_call_is_made_again_and_no_pod_is_lost() -> None:
     """What the pod would take of its node is free meanwhile."""
     failures = ["once", "twice"]
