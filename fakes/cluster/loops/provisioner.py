@@ -36,7 +36,7 @@ from ctrlkit.fakes.cluster.loops.provisioning import (
     wants_growth,
 )
 from ctrlkit.fakes.cluster.loops.storage_objects import requested
-from ctrlkit.fakes.cluster.loops.storage_plan import PROVISIONED_BY, Phase
+from ctrlkit.fakes.cluster.loops.storage_plan import PROVISIONED_BY, STORAGE_PROVISIONER, Phase
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.storage.volumes import class_of
 from ctrlkit.manager import Manager
@@ -219,13 +219,15 @@ def add_provisioner(manager: Manager) -> None:
             return []
         return waiting & {ObjectKey(record.key.namespace, name) for name, _ in claims_of(record.value)}
 
-    def was_made(change: Change[Any]) -> bool:
-        return change.new is not None and PROVISIONED_BY in (change.new.meta.annotations or {})
+    def asks(change: Change[Any]) -> bool:
+        """Whether a claim is a provisioner's, or may be the first without a class."""
+        annotations = change.new.meta.annotations or {} if change.new is not None else {}
+        return change.new is not None and (STORAGE_PROVISIONER in annotations or not len(classes.lister))
 
     loop = Provisioner(manager, claims.lister, volumes.lister, classes.lister, pods.lister)
     watches: list[Watch[Any]] = [
-        Watch(claims, to_self, predicate=lambda change: change.new is not None),
-        Watch(volumes, to_self, predicate=was_made),
+        Watch(claims, to_self, predicate=asks),
+        Watch(volumes, to_self, predicate=_is_to_go),
         Watch(pods, to_growing),
         Watch(classes, _to_none),
     ]
@@ -235,6 +237,14 @@ def add_provisioner(manager: Manager) -> None:
 def make_class(tracker: Tracker) -> None:
     """Make the class of the cluster's own provisioner, which claims have that name none."""
     tracker.create(STORAGE_CLASSES, dict(CLASS), Options(field_manager="cluster"))
+
+
+def _is_to_go(change: Change[Any]) -> bool:
+    """Whether a volume that a provisioner has made is being deleted, or has lost its claim."""
+    new = change.new
+    if new is None or PROVISIONED_BY not in (new.meta.annotations or {}):
+        return False
+    return new.meta.deleting or new.value.at("status.phase") == Phase.RELEASED
 
 
 def _to_none(_class: Record[Any]) -> Iterable[ObjectKey]:
