@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import EventDict
 
 from ctrlkit import clock
+from ctrlkit.fakes.world.trace import CLUSTER, PART
 
 
 @contextmanager
@@ -19,7 +20,8 @@ def plain_logs(*, shows_traceback: Callable[[BaseException], bool] = lambda _: T
     """
     Write one short line for each event to standard error, unless the user has configured structlog otherwise.
 
-    `shows_traceback` selects the errors whose traceback is printed; a test shows those that it fails with anyway.
+    `shows_traceback` selects the errors whose traceback is printed; a test shows those that it fails with anyway. What
+    a cluster's loops do stands in the trace: of their lines only warnings and errors are written.
     """
     if not _is_as_at_first():
         yield
@@ -36,7 +38,7 @@ def plain_logs(*, shows_traceback: Callable[[BaseException], bool] = lambda _: T
 
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, render],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        wrapper_class=_WithoutTheCluster,
         logger_factory=factory,
         cache_logger_on_first_use=False,
     )
@@ -45,6 +47,11 @@ def plain_logs(*, shows_traceback: Callable[[BaseException], bool] = lambda _: T
     finally:
         if structlog.get_config()["logger_factory"] is factory:  # nobody has configured it meanwhile
             structlog.reset_defaults()
+
+
+class _WithoutTheCluster(structlog.make_filtering_bound_logger("info")):  # type: ignore[misc]
+    def info(self, event: str, *args: Any, **values: Any) -> Any:
+        return None if PART.get() == CLUSTER else super().info(event, *args, **values)
 
 
 def _is_as_at_first() -> bool:

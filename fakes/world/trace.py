@@ -36,7 +36,8 @@ ERROR_MAX: Final = 160
 """Characters of an error message that an entry keeps."""
 
 TEST: Final = "test"
-_CLUSTER: Final = "cluster"
+CLUSTER: Final = "cluster"
+"""The name of the part that is a cluster's loops."""
 PART: ContextVar[str] = ContextVar("fakes_world_part", default=TEST)
 """The part of a world that the current task belongs to."""
 _RECONCILE: ContextVar[str] = ContextVar("fakes_world_reconcile", default="")
@@ -239,7 +240,7 @@ class Trace:
             does = self._left_undone.of(change.resource) if change.how == "created" else ""
             if does:
                 text = f"no loop of {change.resource} runs here: a cluster {does}; see docs/simulated.md"
-                self._entries.append(Noted(change.at_s, _CLUSTER, text))
+                self._entries.append(Noted(change.at_s, CLUSTER, text))
 
     def _describe_standstill(self, now: float, by: str) -> str:
         calls = Counter(str(entry.write) for entry in self._entries if isinstance(entry, Called) and entry.by == by)

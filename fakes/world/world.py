@@ -53,7 +53,7 @@ from ctrlkit.fakes.world.running import (
     default_field_manager,
     note_changes,
 )
-from ctrlkit.fakes.world.trace import TEST, Trace
+from ctrlkit.fakes.world.trace import CLUSTER, TEST, Trace
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailure, UnforeseenFailures
 from ctrlkit.fakes.world.webhooks import WorldWebhooks
 from ctrlkit.manager import Build, Manager, Settings, controllers_of, manager_from
@@ -481,7 +481,7 @@ class World:
             nodes=self._nodes,
         )
         self._cluster = cluster
-        self._start(cluster, "cluster", transport)
+        self._start(cluster, CLUSTER, transport)
 
     def _start(
         self,
