@@ -30,6 +30,6 @@ async def test_the_manifests_of_articles_come_to_life_as_on_a_real_cluster(tmp_p
 
 def test_every_manifest_is_applied_once_and_stands_in_the_docs() -> None:
     assert [batch.files for batch in recorded()] == batches()
-    page = Path(__file__).parents[2] / "docs" / "manifests.md"
-    assert page.read_text() == document(), "python -m tests.manifests > docs/manifests.md"
-    assert all(f"| {path.name} |" in document() for path in ARTICLES.glob("*.yaml"))
+    page = (Path(__file__).parents[2] / "docs" / "manifests.md").read_text()
+    assert page == document(), "python -m tests.manifests > docs/manifests.md"
+    assert all(f"| {path.name} |" in page for path in ARTICLES.glob("*.yaml"))
