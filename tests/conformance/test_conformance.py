@@ -52,7 +52,6 @@ NAMES = (
     "ours_scheduling",
     "ours_small_kinds",
     "ours_statefulsets",
-    "ours_storage",
     "ours_storage_classes",
     "ours_workloads",
     "patch",
@@ -73,7 +72,7 @@ NAMES = (
 )
 """The scenarios that are the same but for what is listed."""
 
-LONG = ("jobs", "ours_jobs", "ours_policies", "ours_policy_expressions")
+LONG = ("jobs", "ours_jobs", "ours_policies", "ours_policy_expressions", "ours_storage")
 """Those that take longer, by the clock or by their number."""
 
 EXPECTED: list[dict[str, Any]] = json.loads((HERE / "expected_differences.json").read_text())
