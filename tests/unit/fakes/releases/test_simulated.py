@@ -22,7 +22,8 @@ def test_the_page_is_what_the_command_writes() -> None:
 def test_what_loops_do_is_told_of_kinds_and_loops_there_are() -> None:
     served = {".".join(filter(None, (kind.plural, kind.group))) for name in NAMES for kind in release(name).kinds}
     assert DUTIES.keys() <= served
-    of_no_kind_alone = {Loop.GARBAGE, Loop.SCHEDULER, Loop.EPHEMERAL_VOLUMES}
+    of_no_kind_alone = {Loop.GARBAGE, Loop.SCHEDULER, Loop.EPHEMERAL_VOLUMES, Loop.POD_GC, Loop.TAINT_EVICTION}
+    of_no_kind_alone |= {Loop.NODE_LIFECYCLE, Loop.NODE_TTL}
     assert {duty.loop for duty in DUTIES.values() if duty.loop} == {loop.value for loop in ALL - of_no_kind_alone}
 
 
