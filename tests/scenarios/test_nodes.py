@@ -96,6 +96,10 @@ async def test_a_deployment_moves_from_a_lost_node_to_others_when_its_time_is_up
         gone = world.tracker.get(PODS, ObjectKey("demo", mine[0]))
         assert gone.at("metadata.deletionTimestamp")
         assert condition(gone, "DisruptionTarget")["reason"] == "DeletionByTaintManager"
+        assert [one["effect"] for one in world.tracker.get(NODES, "n1").at("spec.taints")] == [
+            "NoSchedule",
+            "NoExecute",
+        ]
         assert ("Normal", "NodeNotReady", "Node n1 status is now: NodeNotReady") in told(world, "n1")
         assert ("Warning", "NodeNotReady", "Node is not ready") in told(world, mine[0])
         text = f"Marking for deletion Pod demo/{mine[0]}"

@@ -36,7 +36,7 @@ from ctrlkit.fakes.cluster.loops.node_taints import (
 from ctrlkit.fakes.cluster.loops.pods import condition, moment_of, pods_on, status_patch
 from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.manager import Manager
-from ctrlkit.model import MergePatch, ObjectKey, StrategicMergePatch, Unstructured
+from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import LEASES, NODES, PODS
 
 _ALL_NODES = ObjectKey("", "nodes")
@@ -86,7 +86,6 @@ class NodeLifecycle:
     zones: Zones = field(default_factory=Zones)
     _healths: dict[str, Health] = field(default_factory=dict, init=False)
     _known: dict[str, Unstructured] = field(default_factory=dict, init=False)
-    _was_ready: dict[str, bool] = field(default_factory=dict, init=False)
 
     async def reconcile(self, _request: Request) -> Outcome:
         """Look at all nodes: which are silent, which are to be tainted, which are ready again."""
@@ -110,28 +109,27 @@ class NodeLifecycle:
 
     def _note_gone(self, there: set[str]) -> None:
         for name in self._known.keys() - there:
-            self._tell(self._known.pop(name), "RemovingNode", f"Removing Node {name} from Controller")
+            self._tell(self._known.pop(name), "RemovingNode", f"event: Removing Node {name} from Controller")
             self._healths.pop(name, None)
-            self._was_ready.pop(name, None)
             self.zones.forget(name)
 
     def _tell(self, node: Unstructured, reason: str, text: str) -> None:
-        message = f"Node {node.key.name} event: {text}"
-        self.recorder.event(node.metadata, NODES, EventType.NORMAL, reason, message)
+        about = ObjectMeta(name=node.key.name, uid=node.metadata.uid)
+        self.recorder.event(about, NODES, EventType.NORMAL, reason, f"Node {node.key.name} {text}")
 
     async def _look(self, node: Unstructured) -> tuple[str, float | None]:
         """Look at one node; returns its status of being ready, and when to look again, on the loop's clock."""
-        name, status = node.key.name, ready_status(node)
+        name, had_status = node.key.name, ready_status(node)
+        status = had_status
         if name not in self._known and not self._was_there(name):
-            self._tell(node, "RegisteredNode", f"Registered Node {name} in Controller")
+            self._tell(node, "RegisteredNode", f"event: Registered Node {name} in Controller")
         self._known[name] = node
-        await correct_taints_and_labels(self.client, node)
         silent_at = await self._silent_at(node, status)
         if silent_at is not None and clock.monotonic() >= silent_at:
-            await self._say_unknown(node)
-            status, silent_at = "Unknown", None
+            node, status, silent_at = await self._say_unknown(node), "Unknown", None
+        await correct_taints_and_labels(self.client, node)
         if status:
-            await self._follow(node, status)
+            await self._follow(node, status, had_status=had_status)
         return status, silent_at
 
     def _was_there(self, name: str) -> bool:
@@ -160,24 +158,23 @@ class NodeLifecycle:
             return Health(max(health.heard_at, renewed_at), health.heartbeat)
         return health
 
-    async def _say_unknown(self, node: Unstructured) -> None:
+    async def _say_unknown(self, node: Unstructured) -> Unstructured:
+        """Write that a node is silent; returns the node as it is then."""
         conditions = unknown_conditions(node, clock.timestamp(clock.now()))
         if conditions:
             patch = StrategicMergePatch({"status": {"conditions": conditions}})
             with suppress(NotFound):
-                await self.client.patch(NODES, node.key, patch, subresource="status")
+                return await self.client.patch(NODES, node.key, patch, subresource="status")
+        return node
 
-    async def _follow(self, node: Unstructured, status: str) -> None:
-        """Do what follows from the condition Ready of a node."""
+    async def _follow(self, node: Unstructured, status: str, *, had_status: str) -> None:
+        """Do what follows from the condition Ready of a node, and from a change of it."""
         name = node.key.name
-        was_ready = self._was_ready.get(name, ready_status(node) == "True")
-        self._was_ready[name] = status == "True"
         if status == "True":
             await self._untaint(node)
             return
-        if was_ready:
-            text = f"Node {name} status is now: NodeNotReady"
-            self.recorder.event(node.metadata, NODES, EventType.NORMAL, "NodeNotReady", text)
+        if had_status == "True":  # it is said here, and not by its kubelet, which speaks for its pods
+            self._tell(node, "NodeNotReady", "status is now: NodeNotReady")
             for pod in pods_on(self.pods, name):
                 await self._mark_not_ready(pod)
         key = _TAINT_OF[status]
