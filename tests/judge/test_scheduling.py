@@ -21,7 +21,7 @@ from ctrlkit.fakes.cluster.loops.scheduling.state import ClusterState
 from ctrlkit.fakes.cluster.loops.scheduling.verdicts import no_fit, without_help
 from ctrlkit.manager import connect
 from ctrlkit.model import MergePatch, ObjectKey, Unstructured
-from ctrlkit.model.kinds import NODES, PODS, PRIORITY_CLASSES
+from ctrlkit.model.kinds import NAMESPACES, NODES, PODS, PRIORITY_CLASSES
 from tests.judge.controllers import controllers, programs
 
 pytestmark = [pytest.mark.judge, pytest.mark.real_time, pytest.mark.timeout(600)]
@@ -30,6 +30,8 @@ ROUNDS, NODES_MAX, PODS_EACH = 10, 4, 14
 WITHIN_S = 20.0
 APPS, ZONES = ("web", "db"), ("a", "b")
 CLASSES = {"some": 10, "much": 1000}
+TEAMS = {"one": {"team": "one"}, "two": {"team": "two"}}
+"""Namespaces and their labels."""
 
 
 @pytest.fixture
@@ -65,6 +67,10 @@ def a_pod(name: str, dice: random.Random) -> dict[str, Any]:
         container["ports"] = [{"containerPort": 80, "hostPort": 8080}]
     spec: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": 0}
     if dice.random() < 0.3:
+        always = {"restartPolicy": "Always"} if dice.random() < 0.5 else {}
+        requests = {"requests": {"cpu": f"{dice.randint(1, 20)}00m"}}
+        spec["initContainers"] = [{"name": "i", "image": "web:1", "resources": requests, **always}]
+    if dice.random() < 0.3:
         spec["tolerations"] = [{"key": "gpu", "operator": "Exists"}]
     if dice.random() < 0.2:
         spec["priorityClassName"] = dice.choice(sorted(CLASSES))
@@ -77,19 +83,30 @@ def a_pod(name: str, dice: random.Random) -> dict[str, Any]:
             "whenUnsatisfiable": dice.choice(("DoNotSchedule", "ScheduleAnyway")),
             "labelSelector": {"matchLabels": {"app": other}},
             "nodeTaintsPolicy": dice.choice(("Honor", "Ignore")),
+            "nodeAffinityPolicy": dice.choice(("Honor", "Ignore")),
         }
+        if constraint["whenUnsatisfiable"] == "DoNotSchedule" and dice.random() < 0.3:
+            constraint["minDomains"] = dice.randint(1, 3)
+        if dice.random() < 0.3:
+            constraint["matchLabelKeys"] = ["rank"]
         spec["topologySpreadConstraints"] = [constraint]
-    metadata = {"name": name, "namespace": "default", "labels": {"app": app}}
+    labels = {"app": app, "rank": str(dice.randint(1, 2))}
+    metadata = {"name": name, "namespace": dice.choice(sorted(TEAMS)), "labels": labels}
     return {"metadata": metadata, "spec": spec}
 
 
 def an_affinity(app: str, dice: random.Random) -> dict[str, Any]:
     size = {"key": "size", "operator": dice.choice(("Gt", "Lt")), "values": ["2"]}
     nodes = {"matchExpressions": [size]}
-    pods = {
+    pods: dict[str, Any] = {
         "topologyKey": dice.choice(("zone", "kubernetes.io/hostname")),
         "labelSelector": {"matchLabels": {"app": app}},
     }
+    where = dice.choice((None, {}, {"matchLabels": {"team": "one"}}, {"matchLabels": {"team": "none"}}))
+    if where is not None:
+        pods["namespaceSelector"] = where
+    if dice.random() < 0.3:
+        pods["namespaces"] = ["two"]
     strict, soft = "requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution"
     weight = dice.randint(1, 100)
     return dice.choice(
@@ -117,11 +134,11 @@ async def decided(client: Client, key: ObjectKey) -> Unstructured:
 def expect(state: ClusterState, made: Unstructured) -> tuple[set[str], str, GiveWay | None]:
     """Where a pod may come to, what is told where it fits nowhere, and who gives way then."""
     pod, nodes = read_pod(made), state.nodes()
-    cycle = Cycle.begin(pod, nodes, lambda _: {})
+    cycle = Cycle.begin(pod, nodes, state.namespace_labels)
     found = {node.name: cycle.verdict(node) for node in nodes}
     fitting = [node for node in nodes if found[node.name] is None]
     if fitting:
-        totals = scores(pod, fitting, nodes, selector=None, labels_of=lambda _: {})
+        totals = scores(pod, fitting, nodes, selector=None, labels_of=state.namespace_labels)
         best = {node.name for node, total in zip(fitting, totals, strict=True) if total == max(totals)}
         return best if len(fitting) > 1 else {fitting[0].name}, "", None
     verdicts = {name: verdict for name, verdict in found.items() if verdict is not None}
@@ -134,6 +151,8 @@ def expect(state: ClusterState, made: Unstructured) -> tuple[set[str], str, Give
 
 async def seen(client: Client) -> ClusterState:
     state = ClusterState()
+    for name, labels in TEAMS.items():
+        state.set_namespace(name, labels)
     for node in await client.list(NODES):
         state.set_node(node.key.name, node)
     for pod in await client.list(PODS):
@@ -171,7 +190,10 @@ async def place(client: Client, seed: int) -> list[str]:
             wrong.append(f"{pod.key} is told {found.get('message')!r}, want {told or sorted(places)!r}")
         elif way is not None:
             wrong += await gives_way(client, pod, way)
-        if not node:
+        if node:  # by when they started it is decided which of equally important pods gives way
+            started = MergePatch({"status": {"startTime": f"2026-01-01T00:00:{index:02}Z"}})
+            await client.patch(PODS, pod.key, started, subresource="status")
+        else:
             await client.delete(PODS, pod.key, grace_period_s=0)
     await clear(client)
     return wrong
@@ -197,5 +219,7 @@ async def test_pods_come_where_a_real_scheduler_brings_them(kubernetes: Path) ->
         async with connect(kubeconfig=plane.kubeconfig) as client:
             for name, value in CLASSES.items():
                 await client.create(PRIORITY_CLASSES, {"metadata": {"name": name}, "value": value})
+            for name, labels in TEAMS.items():
+                await client.create(NAMESPACES, {"metadata": {"name": name, "labels": labels}})
             wrong = [line for seed in range(ROUNDS) for line in await place(client, seed)]
     assert not wrong, "\n".join(wrong)
