@@ -77,7 +77,7 @@ def a_pod(name: str, dice: random.Random) -> dict[str, Any]:
     if dice.random() < 0.5:
         spec["affinity"] = an_affinity(other, dice)
     if dice.random() < 0.3:
-        constraint = {
+        constraint: dict[str, Any] = {
             "maxSkew": dice.randint(1, 2),
             "topologyKey": dice.choice(("zone", "kubernetes.io/hostname")),
             "whenUnsatisfiable": dice.choice(("DoNotSchedule", "ScheduleAnyway")),
