@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from ctrlkit.client import Client
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.cluster import Cluster, InProcessRuntime
+from ctrlkit.fakes.cluster.node.scripts import AnyImage
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model.kinds import NODES, PODS
-from tests.scenarios.test_kubectl import DEADLINE_S, Kubectl
+from tests.scenarios.test_kubectl import DEADLINE_S, STATEFUL_SET, Kubectl
 from tests.support.kubectl import needs_kubectl
 from tests.support.pod_runtime import LINES, with_a_running_pod
 
@@ -83,3 +86,29 @@ async def test_a_node_is_drained(tmp_path: Path) -> None:
         assert tracker.get(NODES, "n").at("spec.unschedulable") is True
         with pytest.raises(NotFound):
             tracker.get(PODS, "default/p")
+
+
+@pytest.mark.long
+async def test_pods_move_from_a_drained_node_and_the_end_of_one_that_is_replaced_is_seen(tmp_path: Path) -> None:
+    """kubectl returns from both, because pods take a moment to stop."""
+    tracker = Tracker()
+    async with (
+        ApiServer(tracker, tracker.registry).serve() as server,
+        InProcessRuntime(images=AnyImage()) as runtime,
+        Cluster(Client(tracker), runtime, tracker=tracker, nodes=2, stop_s=1.0),
+    ):
+        server.write_kubeconfig(tmp_path / "kubeconfig")
+        kubectl = Kubectl(tmp_path / "kubeconfig", tmp_path)
+        await kubectl.create(STATEFUL_SET)
+        await kubectl("wait", "statefulset/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=15s")
+        await kubectl("delete", "pod", "web-0", "--timeout=15s")
+        await kubectl("wait", "pod/web-0", "--for=condition=Ready", "--timeout=15s")
+        await kubectl("drain", "n1", "--timeout=15s")
+        assert [line[1] for line in (await kubectl("get", "nodes", "--no-headers")).rows] == [
+            "Ready,SchedulingDisabled",
+            "Ready",
+        ]
+        await kubectl("wait", "statefulset/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=15s")
+        assert {pod.at("spec.nodeName") for pod in tracker.list(PODS)} == {"n2"}
+        await kubectl("uncordon", "n1")
+        assert not tracker.get(NODES, "n1").at("spec.unschedulable")
