@@ -44,6 +44,8 @@ _WRITTEN_OFTEN = ("endpointslices", "endpoints", "replicasets")
 _IN_ANY_ORDER = ("subsets", "addresses", "notReadyAddresses", "endpoints")
 _ADDRESS = re.compile(r"198\.18\.\d+\.\d+")
 """The address of a pod of our kubelet."""
+_SIZES = re.compile(r"(?<=>) from \d+ to \d+")
+"""In how many steps a ReplicaSet is scaled depends on what a controller sees at a time."""
 _GONE = re.compile(r"\bweb-[bcdfghjklmnpqrstvwxz2456789]{8,10}\b")
 _CHANGED = "endpoints.kubernetes.io/last-change-trigger-time"
 
@@ -81,6 +83,7 @@ def _described(found: Unstructured) -> str:
 def _renamed(text: str, hashes: Mapping[str, str]) -> str:
     for one, name in hashes.items():
         text = text.replace(one, name)
+    text = _SIZES.sub("", text)
     return _GONE.sub("web-<gone>", without_suffix(text)) if "web-" in text else without_suffix(text)
 
 
