@@ -180,6 +180,7 @@ async def a_stateful_set_with_volumes(scene: Scene) -> None:
     """Its pods come in order, each with a claim that is bound to a volume that was there; scaled down, claims stay."""
     for number in range(2):
         await scene.make(PERSISTENT_VOLUMES, f"{scene.namespace}-{number}", volume(scene))
+    await scene.becomes(lambda: volumes(scene), ["Available", "Available"])
     claim = {"metadata": {"name": "data"}, "spec": claim_of(scene)}
     mounts = [{"name": "c", "image": "web:1", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]
     spec = {"replicas": 2, "serviceName": "web", "selector": SELECTOR, "volumeClaimTemplates": [claim]}
