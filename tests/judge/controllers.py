@@ -24,6 +24,7 @@ EVERYWHERE = (
     r"the object has been modified; please apply your changes to the latest version",
     r"because it is being terminated",
     r"exceeded quota",
+    r"sync .* failed with \S+ .* not found",  # an object that went meanwhile
     r"Error finding provisioning plugin for claim.*not found",
     r"ReplicaSet has no controller: .*map\[app:web\]",  # a pod without an owner, which a ReplicationController adopts
     r"Status after running PostFilter plugins for pod.*not found",
