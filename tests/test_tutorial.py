@@ -44,6 +44,7 @@ def test_every_block_of_code_says_where_it_goes() -> None:
     assert len(steps()) == 11
 
 
+@pytest.mark.long
 def test_the_tests_pass_after_each_step_that_adds_some(tmp_path: Path) -> None:
     """One test at step 4, nine at the end."""
     said = ""
