@@ -26,15 +26,13 @@ from ctrlkit.fakes.cluster.loops.cronjob_plan import (
     with_active,
     without_active,
 )
-from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
+from ctrlkit.fakes.cluster.loops.failures import Refusals, is_namespace_ending
 from ctrlkit.fakes.cluster.loops.job_status import Status, Told
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Unstructured
 from ctrlkit.model.kinds import CRON_JOBS, JOBS
 
 _WORKERS = 5
-_TRY_AGAIN_S = 10.0
-
 _Timing = tuple[str, str, str | None]
 """A CronJob's uid, its schedule and its zone."""
 
@@ -47,6 +45,7 @@ class CronJobs:
     cron_jobs: Lister[Unstructured]
     jobs: Claims
     recorder: EventRecorder
+    refusals: Refusals = field(default_factory=Refusals)
     _timings: dict[ObjectKey, _Timing] = field(default_factory=dict, init=False)
 
     async def reconcile(self, request: Request) -> Outcome:
@@ -54,6 +53,7 @@ class CronJobs:
         cron_job = self.cron_jobs.find(request.key)
         if cron_job is None:
             self._timings.pop(request.key, None)
+            self.refusals.forget(request.key)
             return DONE
         old: Status = cron_job.get("status") or {}
         if self._is_new_schedule(cron_job):
@@ -73,7 +73,8 @@ class CronJobs:
         if status != old:
             await self.client.update_status(CRON_JOBS, {**cron_job, "status": status})
         if isinstance(failure, Forbidden):
-            return DONE if is_namespace_ending(failure) else RequeueAfter(_TRY_AGAIN_S)
+            return DONE if is_namespace_ending(failure) else self.refusals.again(request.key)
+        self.refusals.forget(request.key)
         if failure is not None:
             raise failure
         return _in(left_s)

@@ -8,9 +8,6 @@ from ctrlkit.controller import RequeueAfter
 from ctrlkit.errors import ApiError
 from ctrlkit.model import ObjectKey
 
-_FIRST_S = 0.005
-_MOST_S = 1000.0
-
 
 def is_namespace_ending(error: ApiError) -> bool:
     """Whether nothing can be made because the namespace is being deleted."""
@@ -20,7 +17,8 @@ def is_namespace_ending(error: ApiError) -> bool:
 @dataclass(frozen=True, slots=True)
 class Refusals:
     """
-    When what a quota or a policy refuses is tried again: after 5 ms, and then twice as long each time, up to 1,000 s.
+    When what a quota or a policy refuses is tried again: after `first_s`, and then twice as long each time, up to
+    `most_s`; without them as most controllers do.
 
     It is no failure to a World that settles: a refusal may last for ever, and is told in Events and conditions.
 
@@ -29,13 +27,15 @@ class Refusals:
     (RequeueAfter(delay_s=0.005), RequeueAfter(delay_s=0.01))
     """
 
-    _counts: dict[ObjectKey, int] = field(default_factory=dict)
+    first_s: float = 0.005
+    most_s: float = 1000.0
+    _counts: dict[ObjectKey, int] = field(default_factory=dict, init=False)
 
     def again(self, key: ObjectKey) -> RequeueAfter:
         """Take note of one more refusal."""
         count = self._counts.get(key, 0)
         self._counts[key] = count + 1
-        return RequeueAfter(min(_FIRST_S * 2.0 ** min(count, 64), _MOST_S))
+        return RequeueAfter(min(self.first_s * 2.0 ** min(count, 64), self.most_s))
 
     def forget(self, key: ObjectKey) -> None:
         """Begin anew with a key."""

@@ -28,7 +28,7 @@ from ctrlkit.controller import (
 from ctrlkit.errors import ApiError, Forbidden, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import BY_CONTROLLER, Claims, index_children, to_adopting
-from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
+from ctrlkit.fakes.cluster.loops.failures import Refusals, is_namespace_ending
 from ctrlkit.fakes.cluster.loops.finished_jobs import add_finished_jobs
 from ctrlkit.fakes.cluster.loops.job_plan import JobPlan, NewPod, is_finished, plan
 from ctrlkit.fakes.cluster.loops.job_pods import (
@@ -50,7 +50,6 @@ from ctrlkit.model import LabelSelector, ObjectKey, ObjectMeta, Record, Strategi
 from ctrlkit.model.kinds import JOBS, PODS
 
 _WORKERS = 5
-_TRY_AGAIN_S = 10.0
 _BATCH_S = 1.0
 _OURS = "kubernetes.io/job-controller"
 _PREFIX_MAX = 58
@@ -79,6 +78,7 @@ class Jobs:
     jobs: Lister[Unstructured]
     pods: Claims
     recorder: EventRecorder
+    refusals: Refusals = field(default_factory=lambda: Refusals(first_s=1.0, most_s=60.0))
     _backoffs: dict[ObjectKey, tuple[str, Backoff]] = field(default_factory=dict, init=False)
 
     async def reconcile(self, request: Request) -> Outcome:
@@ -86,6 +86,7 @@ class Jobs:
         one = self.jobs.find(request.key)
         if one is None or is_finished(one.get("status") or {}):
             self._backoffs.pop(request.key, None)
+            self.refusals.forget(request.key)
             return DONE
         if not is_ours(one):
             return DONE
@@ -99,7 +100,8 @@ class Jobs:
         taken = await self._take(one, job, planned)
         await self._write_status(one, job, status, pods, planned=planned, taken=taken)
         if isinstance(taken.failure, Forbidden):
-            return RequeueAfter(_TRY_AGAIN_S)  # a quota, a policy: it may last for ever
+            return self.refusals.again(request.key)
+        self.refusals.forget(request.key)
         if taken.failure is not None:
             raise taken.failure
         return DONE if planned.check_in_s is None else RequeueAfter(max(planned.check_in_s, 0.001))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit import clock
@@ -22,7 +22,7 @@ from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter,
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import BATCH_S, Claims, index_children, to_adopting
-from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
+from ctrlkit.fakes.cluster.loops.failures import Refusals, is_namespace_ending
 from ctrlkit.fakes.cluster.loops.history import (
     DATA_HASH,
     Create,
@@ -68,7 +68,6 @@ from ctrlkit.model import MergePatch, ObjectKey, Record, Unstructured
 from ctrlkit.model.kinds import CONTROLLER_REVISIONS, PERSISTENT_VOLUME_CLAIMS, PODS, STATEFULSETS
 
 _WORKERS = 4
-_TRY_AGAIN_S = 10.0
 
 
 class _ClaimsMissing(Exception):
@@ -89,11 +88,13 @@ class StatefulSets:
     revisions: Revisions
     claims: Lister[Unstructured]
     recorder: EventRecorder
+    refusals: Refusals = field(default_factory=Refusals)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Take the steps that are possible now, then write the status and shorten the history."""
         stateful_set = self.sets.find(request.key)
         if stateful_set is None:
+            self.refusals.forget(request.key)
             return DONE
         selector = selector_of(stateful_set)
         history = in_order(await self.revisions.of(stateful_set, selector, releases=False))
@@ -101,7 +102,7 @@ class StatefulSets:
         try:
             update, collisions = await self._update_revision(stateful_set, history)
         except Forbidden as error:
-            return _outcome(error, None)
+            return self._outcome(request.key, error, None)
         name = stateful_set.at("status.currentRevision")
         current = next((one for one in history if one.name == name), update)
         spec = read_spec(stateful_set, current=current.name, revision=update.name)
@@ -118,7 +119,17 @@ class StatefulSets:
         live = {current.name, update.name, *(member.revision for member in members)}
         past = surplus(history, live=live, limit=stateful_set.at("spec.revisionHistoryLimit"))
         await self.revisions.delete(stateful_set.key.namespace, past)
-        return _outcome(failure, _next_check_s(stateful_set, pods, status))
+        return self._outcome(request.key, failure, _next_check_s(stateful_set, pods, status))
+
+    def _outcome(self, key: ObjectKey, failure: ApiError | None, later_s: float | None) -> Outcome:
+        if failure is not None and is_namespace_ending(failure):
+            return DONE  # the set is to go, too
+        if isinstance(failure, Forbidden | Invalid):
+            return self.refusals.again(key)
+        self.refusals.forget(key)
+        if failure is not None:
+            raise failure
+        return RequeueAfter(later_s) if later_s else DONE
 
     # ---- history -------------------------------------------------------------------------------------------------
 
@@ -296,16 +307,6 @@ class StatefulSets:
             patch = MergePatch({"metadata": {"uid": stateful_set.metadata.uid}, "status": status})
             with suppress(NotFound):
                 await self.client.patch(STATEFULSETS, stateful_set.key, patch, subresource="status")
-
-
-def _outcome(failure: ApiError | None, later_s: float | None) -> Outcome:
-    if failure is not None and is_namespace_ending(failure):
-        return DONE  # the set is to go, too
-    if isinstance(failure, Forbidden | Invalid):
-        return RequeueAfter(_TRY_AGAIN_S)  # it may last for ever, and is told in an Event
-    if failure is not None:
-        raise failure
-    return RequeueAfter(later_s) if later_s else DONE
 
 
 def _next_check_s(stateful_set: Unstructured, pods: Iterable[Unstructured], status: Mapping[str, Any]) -> float | None:
