@@ -106,7 +106,8 @@ class World:
     Errors  NeverSettled from `settle`, and from every wait during which no virtual time passes; UnforeseenFailure, and
             the exception that ended a part, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError
             for a world that is entered twice, and for a part that is started outside of its block. CtrlkitError on
-            entering a world on a loop without virtual time.
+            entering a world on a loop without virtual time. ValueError for a `cluster` of anything but loops, and for
+            `nodes` where no kubelet plays them.
     Owner   The `async with` block. Its end cancels every part, the last one started first, and awaits it. An exception
             that leaves the block carries the end of the trace as a note.
     """
@@ -132,7 +133,7 @@ class World:
         """The webhooks that the server calls, as Python functions."""
         self.tracker.webhooks = self.webhooks
         self._acting_as = acting_as
-        self._loops = frozenset(cluster)
+        self._loops = _loops_of(cluster, nodes)
         self._nodes = nodes
         if furnished:
             furnish(self.tracker)
@@ -525,6 +526,19 @@ def _in_a_world(settings: Settings, *, identity: str) -> Settings:
         lease_namespace=settings.lease_namespace or LEASE_NAMESPACE,
         identity=settings.identity or identity,
     )
+
+
+def _loops_of(cluster: Iterable[Loop], nodes: Nodes) -> frozenset[Loop]:
+    if not cluster and nodes == 1:
+        return frozenset()
+    from ctrlkit.fakes.cluster import Loop  # noqa: PLC0415  # worlds without one do not pay for it
+
+    loops: frozenset[Any] = frozenset(cluster if isinstance(cluster, Iterable) else [None])
+    if not all(isinstance(loop, Loop) for loop in loops):
+        raise ValueError(f"run the loops {cluster!r} in a world: write ALL, or a list such as [Loop.GARBAGE]")
+    if nodes != 1 and Loop.KUBELET not in loops:
+        raise ValueError("play the nodes of a world: no kubelet runs in it; give it cluster=ALL, or Loop.KUBELET too")
+    return loops
 
 
 def _virtual_loop() -> VirtualTimeLoop:

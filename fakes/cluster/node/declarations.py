@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from ctrlkit.fakes.tracker.schema.quantities import quantity_value
+
 NODE = "ctrlkit-node"
 """The name of a cluster's only node, where nobody says otherwise."""
 
@@ -31,7 +33,7 @@ class Node:
 
     Shape   `taints` are written as kubectl takes them, `key=value:effect` or `key:effect`. Sizes are quantities; the
             defaults are generous. `extended` are more resources by their names, such as {"example.com/gpu": "4"}.
-    Errors  ValueError for a taint that is none, and for no name.
+    Errors  ValueError for a taint that is none, for a size that is no quantity or below 0, and for no name.
     """
 
     name: str
@@ -46,8 +48,12 @@ class Node:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("declare a node: it has no name; give it one, such as n1")
+        if isinstance(self.taints, str):
+            raise ValueError(f"declare node {self.name}: its taints are one text; write a list: [{self.taints!r}]")
         object.__setattr__(self, "taints", tuple(self.taints))
         self.taint_objects()
+        for resource, size in self.capacity().items():
+            self._check_size(resource, size)
 
     def taint_objects(self) -> list[dict[str, str]]:
         """Return the taints as the API has them."""
@@ -57,6 +63,14 @@ class Node:
         """Return what the node has of each resource."""
         sizes = {"cpu": self.cpu, "ephemeral-storage": self.ephemeral_storage, "memory": self.memory}
         return {**sizes, "pods": str(self.pods), **self.extended}
+
+    def _check_size(self, resource: str, size: str) -> None:
+        try:
+            fits = quantity_value(str(size)) >= 0
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"declare node {self.name}: {resource} cannot be {size!r}; write a quantity such as 4")
 
     def _taint(self, text: str) -> dict[str, str]:
         found = _TAINT.fullmatch(text)
@@ -79,13 +93,18 @@ def declared(nodes: Nodes) -> tuple[Node, ...]:
     >>> [node.name for node in declared(3)], [node.name for node in declared(1)], declared(["a"]) == (Node("a"),)
     (['n1', 'n2', 'n3'], ['ctrlkit-node'], True)
 
-    Errors  ValueError for a number below 0, for too many, and for two of one name.
+    Errors  ValueError for a number below 0, for too many, for two of one name, and for what declares no node.
     """
     if isinstance(nodes, int):
         if not 0 <= nodes <= NODES_MAX:
             raise ValueError(f"play {nodes} nodes: write a number from 0 to {NODES_MAX}")
         return (Node(NODE),) if nodes == 1 else tuple(Node(f"n{number + 1}") for number in range(nodes))
+    if isinstance(nodes, str):
+        raise ValueError(f"play the nodes {nodes!r}: write how many, or a list such as [{nodes!r}]")
     found = tuple(Node(node) if isinstance(node, str) else node for node in nodes)
+    strange = [node for node in found if not isinstance(node, Node)]
+    if strange:
+        raise ValueError(f"play the node {strange[0]!r}: write its name, or a Node(name, ...)")
     names = [node.name for node in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or len(found) > NODES_MAX:

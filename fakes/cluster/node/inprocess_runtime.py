@@ -153,7 +153,13 @@ class InProcessRuntime:
         Say what containers of an image run that start from now on.
 
             world.runtime.run_image("report", lambda address, spec: Exits(3, after_s=60))
+
+        Shape   `name` is the last part of the image's repository, as `report` of `example.com/report:1`; all its tags
+                are meant, and `spec.image` is the whole of it. What `make` refuses with ContainerRefused cannot start.
+        Errors  ValueError for a name with a registry, tag or digest, which no container would be found by.
         """
+        if name != image_name(name):
+            raise ValueError(f"run the image {name}: name it without registry and tag, {image_name(name)}")
         self._own_images[name] = make
 
     def end(self, pod_uid: str, code: int = 0, *, container: str = "") -> None:

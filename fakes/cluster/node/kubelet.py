@@ -148,10 +148,12 @@ class Kubelet:
         history.start_at = clock.monotonic() + delay_s
         if not restart_policy(pod).restarts(ended.exit_code):
             return
-        text = f"back-off {delay_s:g}s restarting failed container={name} pod={pod.key.name}_{pod.key.namespace}"
+        whole = f"{pod.key.name}_{pod.key.namespace}({pod.metadata.uid})"
+        text = f"back-off {delay_s:g}s restarting failed container={name} pod={whole}"
         history.waiting = Waiting("CrashLoopBackOff", text)
         if delay_s:
-            self.recorder.event(pod.metadata, PODS, EventType.WARNING, "BackOff", f"{text} ({ended.cause})")
+            told = f"Back-off restarting failed container {name} in pod {whole}"
+            self.recorder.event(pod.metadata, PODS, EventType.WARNING, "BackOff", told)
 
     async def _start(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any], history: _History) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -27,6 +27,19 @@ from tests.support.greetings import GREETINGS, greeter, greeting
 
 CREATED = Write("create", CONFIG_MAPS, "demo/hello")
 MAPS = Calls(resource=CONFIG_MAPS)
+
+
+@pytest.mark.parametrize("cluster", ["all", ["kubelet"], Loop.KUBELET])
+async def test_the_loops_of_a_cluster_are_given_as_such(cluster: Any) -> None:
+    """Their names are those of a command."""
+    with pytest.raises(ValueError, match=r"in a world: write ALL, or a list such as \[Loop.GARBAGE\]"):
+        World(cluster=cluster)
+
+
+async def test_nodes_need_a_kubelet() -> None:
+    """Else there would be none of them."""
+    with pytest.raises(ValueError, match="play the nodes of a world: no kubelet runs in it; give it cluster=ALL"):
+        World(cluster=[Loop.GARBAGE], nodes=3)
 
 
 async def test_a_world_settles_when_nothing_is_left_to_do() -> None:

@@ -126,6 +126,13 @@ async def test_closing_a_sandbox_forgets_the_pod() -> None:
         assert [runtime.open_sandbox(uid) for uid in ("uid-1", "uid-2")] == ["10.244.0.2", "10.244.0.1"]
 
 
+def test_what_an_image_runs_is_said_by_its_name_alone() -> None:
+    """No container would be found by the whole reference."""
+    runtime = InProcessRuntime(images={})
+    with pytest.raises(ValueError, match=r"run the image example\.com/web:1: name it without registry and tag, web"):
+        runtime.run_image("example.com/web:1", lambda address, spec: AlwaysReady())
+
+
 async def test_an_unknown_image_cannot_be_pulled() -> None:
     """As in a cluster."""
     async with InProcessRuntime(images={}) as runtime:

@@ -133,15 +133,16 @@ async def test_a_container_that_ends_is_restarted_at_once_and_then_with_growing_
         assert (pod.at("status.phase"), status["ready"], status["restartCount"]) == ("Running", False, 1)
         assert status["state"]["waiting"] == {
             "reason": "CrashLoopBackOff",
-            "message": "back-off 10s restarting failed container=main pod=web_default",
+            "message": f"back-off 10s restarting failed container=main pod=web_default({pod.metadata.uid})",
         }
         assert status["lastState"]["terminated"]["exitCode"] == 4
         await world.advance(9)
         assert main_of(await world.client.get(PODS, KEY))["restartCount"] == 1
         await world.advance(1)
         assert main_of(await world.client.get(PODS, KEY))["restartCount"] == 2
-        reasons = {event.at("reason") for event in await world.client.list(EVENTS)}
-        assert reasons == {"Scheduled", "Started", "BackOff"}
+        events = {event.at("reason"): event.at("message") for event in await world.client.list(EVENTS)}
+        assert events.keys() == {"Scheduled", "Started", "BackOff"}
+        assert events["BackOff"] == f"Back-off restarting failed container main in pod web_default({pod.metadata.uid})"
 
 
 async def test_a_pod_that_is_not_restarted_ends() -> None:

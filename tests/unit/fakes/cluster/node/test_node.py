@@ -83,6 +83,8 @@ async def test_a_node_says_what_was_declared_and_what_a_kubelet_says() -> None:
         (-1, "play -1 nodes: write a number from 0 to 254"),
         (255, "play 255 nodes: write a number from 0 to 254"),
         (["a", "b", "a"], "play the nodes a, b, a: a more than once; declare each once"),
+        ("abc", "play the nodes 'abc': write how many, or a list such as \\['abc'\\]"),
+        ([7], r"play the node 7: write its name, or a Node\(name, ...\)"),
     ],
 )
 def test_nodes_are_declared_once_and_not_too_many(given: Nodes, words: str) -> None:
@@ -90,7 +92,15 @@ def test_nodes_are_declared_once_and_not_too_many(given: Nodes, words: str) -> N
         declared(given)
 
 
+@pytest.mark.parametrize("sizes", [{"cpu": "four"}, {"memory": "-1"}, {"pods": -1}, {"extended": {"a.b/gpu": ""}}])
+def test_the_size_of_a_node_is_a_quantity(sizes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"declare node n1: [a-z./]+ cannot be '[^']*'; write a quantity such as 4"):
+        Node("n1", **sizes)
+
+
 def test_a_taint_is_written_as_kubectl_takes_it() -> None:
+    with pytest.raises(ValueError, match=r"its taints are one text; write a list: \['gpu=yes:NoSchedule'\]"):
+        Node("n1", taints="gpu=yes:NoSchedule")
     with pytest.raises(ValueError, match="declare node n1: 'gpu' is no taint; write key=value:NoSchedule"):
         Node("n1", taints=["gpu"])
 
