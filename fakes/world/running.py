@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -98,9 +98,9 @@ class ClusterTransport:
     streams_lists: bool = False
 
     def __init__(self, tracker: Tracker, trace: Trace) -> None:
-        self.watch = tracker.watch
-        self.read = tracker.read
-        self.connect = tracker.connect
+        self.watch: Callable[[Action], AbstractAsyncContextManager[Lines]] = tracker.watch
+        self.read: Callable[[Action], AbstractAsyncContextManager[AsyncIterator[bytes]]] = tracker.read
+        self.connect: Callable[[Action, Sequence[str]], AbstractAsyncContextManager[Connection]] = tracker.connect
         self._tracker = tracker
         self._trace = trace
 
