@@ -3,20 +3,22 @@ The garbage collector: background, foreground and orphaning deletion of dependen
 
 It watches every kind and maps each change to uids: the object's own and its owners'. garbage_plan.py decides what to
 delete, and which owner references and finalizers to remove. A cache may not show an owner yet, so an owner counts as
-gone only after a GET has returned 404; an owner of an unknown kind counts as existing.
+gone only after a GET has returned 404; an owner of an unknown kind counts as existing. A Warning tells of a dependent
+whose owner is in another namespace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit.cache import Change
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch
 from ctrlkit.errors import Conflict, NotFound
+from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.garbage_plan import (
     DeleteDependent,
     GarbageStep,
@@ -24,12 +26,14 @@ from ctrlkit.fakes.cluster.loops.garbage_plan import (
     OwnerState,
     RemoveFinalizer,
     RemoveOwners,
+    Tie,
     plan,
     state_of,
+    ties_of,
 )
 from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, wake_on_change
 from ctrlkit.manager import Manager
-from ctrlkit.model import MergePatch, ObjectKey, OwnerReference, Record, to_plain
+from ctrlkit.model import MergePatch, ObjectKey, Record, to_plain
 
 _BY_UID = "garbage-uid"
 _BY_OWNER = "garbage-owner"
@@ -42,6 +46,8 @@ class Garbage:
 
     client: Client
     kinds: WatchedKinds
+    recorder: EventRecorder
+    told: set[tuple[str, str]] = field(default_factory=set)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Take the next steps for the dependents of one owner."""
@@ -51,11 +57,13 @@ class Garbage:
         dependents = list(self._find(_BY_OWNER, uid))
         if not dependents and owner is None:
             return DONE
-        states: dict[OwnerReference, OwnerState] = {}
+        states: dict[Tie, OwnerState] = {}
         for thing in dependents:
-            for reference in thing.owners:
-                if reference not in states:
-                    states[reference] = await self._state(reference, thing.meta.namespace)
+            for tie in ties_of(thing):
+                if tie not in states:
+                    states[tie] = await self._state(tie)
+                if owner is not None and tie.reference.uid == uid and tie.leaves_namespace_for(owner):
+                    self._tell(thing, tie)
         parents = frozenset(thing.meta.uid for thing in dependents if any(self._find(_BY_OWNER, thing.meta.uid)))
         for step in plan(owner, dependents, states, parents=parents):
             await self._take(step)
@@ -68,18 +76,33 @@ class Garbage:
             uids.append(record.meta.uid)
         return [ObjectKey("", uid) for uid in uids if uid]
 
-    async def _state(self, reference: OwnerReference, namespace: str) -> OwnerState:
+    async def _state(self, tie: Tie) -> OwnerState:
+        reference = tie.reference
         cached = next(self._find(_BY_UID, reference.uid), None)
-        if cached is not None:
+        if cached is not None and tie.names(cached):
             return state_of(cached)
         resource = self.kinds.resource_of(reference)
         if resource is None:
             return OwnerState.EXISTS
+        if resource.namespaced and not tie.namespace:
+            return OwnerState.IMPOSSIBLE
         try:
-            live = await self.client.get(resource, ObjectKey(namespace if resource.namespaced else "", reference.name))
+            key = ObjectKey(tie.namespace if resource.namespaced else "", reference.name)
+            live = await self.client.get(resource, key)
         except NotFound:
             return OwnerState.GONE
         return state_of(ObjectRef(resource, live.metadata)) if live.metadata.uid == reference.uid else OwnerState.GONE
+
+    def _tell(self, thing: ObjectRef, tie: Tie) -> None:
+        """Tell once of a dependent whose owner is in another namespace."""
+        told = (thing.meta.uid, tie.reference.uid)
+        if told in self.told:
+            return
+        self.told.add(told)
+        one, namespace = tie.reference, tie.namespace
+        which = f"{one.api_version}/{one.kind}, namespace: {namespace}, name: {one.name}, uid: {one.uid}"
+        text = f'ownerRef [{which}] does not exist in namespace "{namespace}"'
+        self.recorder.event(thing.meta, thing.resource, EventType.WARNING, "OwnerRefInvalidNamespace", text)
 
     async def _take(self, step: GarbageStep) -> None:
         meta = step.thing.meta
@@ -118,7 +141,7 @@ def matters(change: Change[Any]) -> bool:
 
 def add_garbage_collector(manager: Manager, kinds: WatchedKinds) -> None:
     """Add the garbage collector to a manager."""
-    garbage = Garbage(manager.client, kinds)
+    garbage = Garbage(manager.client, kinds, manager.recorder("garbage-collector-controller"))
     built_in = kinds.informers
     controller = Controller(
         name="garbage",

@@ -3,7 +3,8 @@ Plans the next steps of the garbage collector for one owner. Pure.
 
 The rules are those of Kubernetes' documentation: a dependent is deleted when all its owners are gone. In a foreground
 deletion the dependents are deleted first, and the owner waits for those with blockOwnerDeletion. Orphaning removes the
-owner from the references of its dependents.
+owner from the references of its dependents. An owner is in the namespace of its dependent, or in none; what has the uid
+and another name or namespace is no owner. An object in no namespace that refers to one in a namespace is left alone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class OwnerState(Enum):
     EXISTS = "exists"
     WAITING = "waits for its dependents to go first"
     GONE = "gone"
+    IMPOSSIBLE = "in a namespace, of an object that is in none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,29 @@ class RemoveFinalizer:
 GarbageStep = DeleteDependent | RemoveOwners | RemoveFinalizer
 
 
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """An owner reference, as an object in a namespace has it, or one of the whole cluster with ""."""
+
+    reference: OwnerReference
+    namespace: str
+
+    def names(self, owner: ObjectRef) -> bool:
+        """Whether it means this object: the uid is not enough."""
+        given, meta = self.reference, owner.meta
+        is_the_kind = (given.group, given.kind) == (owner.resource.group, owner.resource.kind)
+        return is_the_kind and (given.name, given.uid) == (meta.name, meta.uid) and not self.leaves_namespace_for(owner)
+
+    def leaves_namespace_for(self, owner: ObjectRef) -> bool:
+        """Whether this object is in a namespace, and in another one."""
+        return bool(owner.meta.namespace) and owner.meta.namespace != self.namespace
+
+
+def ties_of(thing: ObjectRef) -> list[Tie]:
+    """Return the owner references of an object."""
+    return [Tie(reference, thing.meta.namespace) for reference in thing.owners]
+
+
 def state_of(owner: ObjectRef) -> OwnerState:
     """Return the state of an existing owner."""
     return OwnerState.WAITING if owner.held_by(FOREGROUND) else OwnerState.EXISTS
@@ -79,7 +104,7 @@ def state_of(owner: ObjectRef) -> OwnerState:
 def plan(
     owner: ObjectRef | None,
     dependents: Sequence[ObjectRef],
-    states: Mapping[OwnerReference, OwnerState],
+    states: Mapping[Tie, OwnerState],
     *,
     parents: frozenset[str],
 ) -> list[GarbageStep]:
@@ -93,24 +118,21 @@ def plan(
         if dependents:
             return [RemoveOwners(thing, frozenset({owner.meta.uid})) for thing in dependents]
         return [RemoveFinalizer(owner, ORPHAN)]
-    if owner is not None and not owner.held_by(FOREGROUND):
-        return []
     steps = [step for thing in dependents if (step := _judge(thing, states, parents)) is not None]
-    if owner is not None and not _blockers(owner.meta.uid, dependents):
+    if owner is not None and owner.held_by(FOREGROUND) and not _blockers(owner.meta.uid, dependents):
         steps.append(RemoveFinalizer(owner, FOREGROUND))
     return steps
 
 
-def _judge(
-    thing: ObjectRef, states: Mapping[OwnerReference, OwnerState], parents: frozenset[str]
-) -> GarbageStep | None:
+def _judge(thing: ObjectRef, states: Mapping[Tie, OwnerState], parents: frozenset[str]) -> GarbageStep | None:
     """Delete a dependent with its last owner; before that, remove the owners that are gone."""
-    going = frozenset(owner.uid for owner in thing.owners if states[owner] is not OwnerState.EXISTS)
-    if thing.meta.deleting or not going:
+    mine = {tie: states[tie] for tie in ties_of(thing)}
+    going = frozenset(tie.reference.uid for tie, state in mine.items() if state is not OwnerState.EXISTS)
+    if thing.meta.deleting or not going or OwnerState.IMPOSSIBLE in mine.values():
         return None
-    if any(states[owner] is OwnerState.EXISTS for owner in thing.owners):
+    if OwnerState.EXISTS in mine.values():
         return RemoveOwners(thing, going)
-    waits = any(states[owner] is OwnerState.WAITING for owner in thing.owners)
+    waits = OwnerState.WAITING in mine.values()
     return DeleteDependent(thing, Propagation.FOREGROUND if waits and thing.meta.uid in parents else _policy(thing))
 
 

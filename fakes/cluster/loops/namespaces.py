@@ -1,4 +1,4 @@
-"""The namespace controller: empties terminating namespaces, then finalizes them."""
+"""The namespace controller: empties terminating namespaces, pods first and then the rest, and finalizes them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, namespaced, wake_on_change
 from ctrlkit.fakes.cluster.loops.namespace_plan import Remains, conditions
 from ctrlkit.manager import Manager
-from ctrlkit.model import ObjectKey, Record, Unstructured
-from ctrlkit.model.kinds import EVENTS, NAMESPACES
+from ctrlkit.model import ObjectKey, Record, Resource, Unstructured
+from ctrlkit.model.kinds import EVENTS, NAMESPACES, PODS
 
 FINALIZER = "kubernetes"
 _LOOK_AGAIN_S = 5.0
@@ -38,8 +38,11 @@ class Namespaces:
         finalizers = namespace.at("spec.finalizers") or []
         if FINALIZER not in finalizers:
             return DONE
-        remains = await self._empty(request.key.name)
-        if remains.kinds:
+        has_pods = bool((await self._empty(request.key.name, [PODS.metadata_only()])).kinds)
+        others = (kind.metadata_only() for kind in (*namespaced(self.kinds.resources), EVENTS) if kind != PODS)
+        # While there are pods, all else is left to them, and the conditions do not count it.
+        remains = Remains() if has_pods else await self._empty(request.key.name, others)
+        if has_pods or remains.kinds:
             await self._tell(namespace, remains)
             return RequeueAfter(_LOOK_AGAIN_S)  # each end of an object brings us here earlier
         namespace["spec"] = namespace["spec"] | {"finalizers": [name for name in finalizers if name != FINALIZER]}
@@ -61,11 +64,10 @@ class Namespaces:
             with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
                 await self.client.update_status(NAMESPACES, {**namespace, "status": {**status, "conditions": now}})
 
-    async def _empty(self, name: str) -> Remains:
-        """Delete all objects in a namespace; returns what is left."""
+    async def _empty(self, name: str, kinds: Iterable[Resource[Any]]) -> Remains:
+        """Delete all objects of some kinds in a namespace; returns what is left."""
         remains = Remains()
-        kinds = [*namespaced(self.kinds.resources), EVENTS]
-        for resource in (kind.metadata_only() for kind in kinds):
+        for resource in kinds:
             with suppress(NotFound):  # a kind whose definition has gone has no objects
                 if await self.client.list(resource, namespace=name):
                     await self.client.delete_collection(resource, namespace=name)

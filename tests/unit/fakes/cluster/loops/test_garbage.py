@@ -16,7 +16,15 @@ from ctrlkit.errors import NotFound
 from ctrlkit.fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import Action, MergePatch, Unstructured, custom_resource, to_plain
-from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, PODS, SECRETS
+from ctrlkit.model.kinds import (
+    CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    EVENTS,
+    NAMESPACES,
+    PODS,
+    PRIORITY_CLASSES,
+    SECRETS,
+)
 
 NETWORKS = custom_resource(group="example.com", kind="Network", plural="networks")
 DEFINITION: dict[str, Any] = {
@@ -266,3 +274,59 @@ async def test_an_object_of_many_levels_is_collected_like_any_other() -> None:
         assert world.tracker.list(NETWORKS) == []
         with pytest.raises(NotFound):
             world.tracker.get(NAMESPACES, "gone")
+
+
+async def test_an_owner_elsewhere_or_of_another_name_is_none() -> None:
+    """What refers to it goes; an Event tells of an owner in another namespace, and the owner stays."""
+    async with cluster() as world:
+        await world.client.create(NAMESPACES, {"metadata": {"name": "other"}})
+        owner = await make(world, "owner")
+        await make(world, "elsewhere", owner, namespace="other")
+        alias = Unstructured({**owner, "metadata": {**owner["metadata"], "name": "alias"}})
+        await make(world, "renamed", alias)
+        await make(world, "kept", owner)
+        await world.settle()
+        names = {(one.metadata.namespace, one.metadata.name) for one in await world.client.list(CONFIG_MAPS)}
+        assert {("default", "owner"), ("default", "kept")} <= names
+        assert not {("other", "elsewhere"), ("default", "renamed")} & names
+        (event,) = [one for one in await world.client.list(EVENTS) if one["reason"] == "OwnerRefInvalidNamespace"]
+        assert event["involvedObject"]["name"] == "elsewhere"
+        which = f"v1/ConfigMap, namespace: other, name: owner, uid: {owner.metadata.uid}"
+        assert event["message"] == f'ownerRef [{which}] does not exist in namespace "other"'
+
+
+async def test_an_object_of_the_whole_cluster_with_an_owner_in_a_namespace_is_left_alone() -> None:
+    """Also when that owner goes; an Event in the namespace `default` tells of it."""
+    async with cluster() as world:
+        owner = await make(world, "owner")
+        references = [to_plain(CONFIG_MAPS.owner_reference(owner.metadata))]
+        metadata = {"name": "low", "ownerReferences": references}
+        await world.client.create(PRIORITY_CLASSES, {"metadata": metadata, "value": 1})
+        await world.settle()
+        (event,) = [one for one in await world.client.list(EVENTS) if one["reason"] == "OwnerRefInvalidNamespace"]
+        assert (event["involvedObject"]["kind"], event.metadata.namespace) == ("PriorityClass", "default")
+        assert event["message"].endswith('does not exist in namespace ""')
+        await world.client.delete(CONFIG_MAPS, owner.key)
+        await world.settle()
+        (left,) = [one for one in await world.client.list(PRIORITY_CLASSES) if one.metadata.name == "low"]
+        assert left["metadata"]["ownerReferences"] == references
+
+
+async def test_the_pods_of_a_namespace_go_before_all_else() -> None:
+    """Until then nothing else is deleted, and the conditions say that nothing is left."""
+    async with cluster() as world:
+        await world.client.create(NAMESPACES, {"metadata": {"name": "shop"}})
+        await make(world, "shelf", namespace="shop")
+        spec = {"containers": [{"name": "web", "image": "web"}]}
+        metadata = {"name": "till", "namespace": "shop", "finalizers": ["example.com/hold"]}
+        await world.client.create(PODS, {"metadata": metadata, "spec": spec})
+        await world.client.delete(NAMESPACES, "shop")
+        await world.advance(6.0)
+        shelf = await world.client.get(CONFIG_MAPS, "shop/shelf")
+        assert not shelf.metadata.deleting
+        conditions = {one["type"]: one for one in (await world.client.get(NAMESPACES, "shop"))["status"]["conditions"]}
+        assert conditions["NamespaceContentRemaining"]["message"] == "All content successfully removed"
+        await world.client.patch(PODS, "shop/till", MergePatch({"metadata": {"finalizers": None}}))
+        await world.settle()
+        with pytest.raises(NotFound):
+            await world.client.get(NAMESPACES, "shop")
