@@ -75,7 +75,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nodes",
         type=_count,
-        default=1,
+        default=None,
         metavar="NUMBER",
         help="how many nodes the cluster has: ctrlkit-node, the default, or n1, n2 and so on",
     )
@@ -123,7 +123,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from ctrlkit.fakes.apiserver.access import Security  # noqa: PLC0415 - who asks for help needs no server
     from ctrlkit.fakes.apiserver.clients import read_clients  # noqa: PLC0415
     from ctrlkit.fakes.apiserver.serving import serve  # noqa: PLC0415
-    from ctrlkit.fakes.cluster.cluster import loops_named  # noqa: PLC0415
+    from ctrlkit.fakes.cluster.cluster import Loop, loops_named  # noqa: PLC0415
     from ctrlkit.fakes.cluster.node.declarations import declared  # noqa: PLC0415
     from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, check_plugins  # noqa: PLC0415
 
@@ -131,7 +131,9 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         check_plugins(enabled | disabled)
         loops = loops_named(arguments.loops)
-        nodes = declared(arguments.nodes)
+        nodes = declared(1 if arguments.nodes is None else arguments.nodes)
+        if arguments.nodes and Loop.KUBELET not in loops:
+            raise ValueError(f"--nodes {arguments.nodes}: no kubelet runs that plays them; name kubelet in --loops too")
     except ValueError as error:
         raise ConfigError(str(error)) from None
     security = Security.INSECURE if arguments.insecure else Security.TLS

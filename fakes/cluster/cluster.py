@@ -116,16 +116,17 @@ def loops_named(names: Collection[str]) -> frozenset[Loop]:
     >>> loops_named({"garbage"}), loops_named({"none"}), loops_named({"all"}) == ALL
     (frozenset({<Loop.GARBAGE: 'garbage'>}), frozenset(), True)
 
-    Errors  ValueError for a name that there is not, and for none.
+    Errors  ValueError for a name that there is not, for none, and for one of those two with others.
     """
-    if "all" in names:
-        return ALL
-    known = {loop.value: loop for loop in Loop}
-    wrong = sorted(set(names) - known.keys() - {"none"})
-    if wrong or not names:
+    known = {loop.value: frozenset({loop}) for loop in Loop}
+    alone = {"all": ALL, "none": frozenset[Loop]()}
+    wrong = sorted(set(names) - known.keys() - alone.keys())
+    mixed = sorted(alone.keys() & set(names)) if len(set(names)) > 1 else []
+    if wrong or mixed or not names:
         fact = f"there is no {', '.join(wrong)}" if wrong else "none is named"
+        fact = f"{mixed[0]} is said together with others" if mixed and not wrong else fact
         raise ValueError(f"loops of the cluster: {fact}; write all, none, or some of {', '.join(sorted(known))}")
-    return frozenset(known[name] for name in names if name != "none")
+    return frozenset[Loop]().union(*((known | alone)[name] for name in names))
 
 
 _BY_KIND: Mapping[Loop, tuple[AnyResource, AddLoop]] = {
@@ -227,7 +228,7 @@ class Cluster:
                 add_namespaces(self._manager, known)
         add_when_used(self._manager, tracker, used)
         if Loop.SCHEDULER in loops:
-            add_scheduler(self._manager)
+            add_scheduler(self._manager, self.fleet)
         if Loop.KUBELET in loops:
             clears_taint = Loop.NODE_LIFECYCLE not in loops
             add_nodes(self._manager, self.fleet, server=server, clears_taint=clears_taint)

@@ -98,15 +98,24 @@ class ClusterTransport:
     streams_lists: bool = False
 
     def __init__(self, tracker: Tracker, trace: Trace) -> None:
-        self.watch: Callable[[Action], AbstractAsyncContextManager[Lines]] = tracker.watch
-        self.read: Callable[[Action], AbstractAsyncContextManager[AsyncIterator[bytes]]] = tracker.read
-        self.connect: Callable[[Action, Sequence[str]], AbstractAsyncContextManager[Connection]] = tracker.connect
         self._tracker = tracker
         self._trace = trace
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
         return await note_changes(self._trace, wire_copy(action), self._tracker.do)
+
+    def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
+        """Open a watch (Transport)."""
+        return self._tracker.watch(action)
+
+    def read(self, action: Action) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open a log (StreamTransport)."""
+        return self._tracker.read(action)
+
+    def connect(self, action: Action, protocols: Sequence[str]) -> AbstractAsyncContextManager[Connection]:
+        """Open a connection with channels (StreamTransport)."""
+        return self._tracker.connect(action, protocols)
 
 
 class TestClientTransport:

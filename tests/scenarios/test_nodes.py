@@ -338,3 +338,21 @@ async def test_a_pod_whose_node_is_gone_is_not_found_any_more() -> None:
         await world.advance(40)
         with pytest.raises(NotFound):
             world.tracker.get(PODS, "demo/web")
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+async def test_pods_that_are_there_from_the_start_find_nodes_that_are_ready(nodes: int) -> None:
+    """Nobody warns of nodes that are about to register."""
+    async with World(a_pod("first"), cluster=ALL, nodes=nodes) as world:
+        await world.settle()
+        assert {event.at("reason") for event in world.tracker.list(EVENTS)} == {"Scheduled", "Started"}
+
+
+async def test_nodes_that_are_lost_at_once_keep_no_pod_waiting() -> None:
+    """Those that are left are enough to begin with; where none is, that is said."""
+    for lost, reason in ((["n1"], "Scheduled"), (["n1", "n2"], "FailedScheduling")):
+        async with World(a_pod("first"), cluster=ALL, nodes=2) as world:
+            for name in lost:
+                world.lose_node(name)
+            await world.advance(1)
+            assert reason in {event.at("reason") for event in world.tracker.list(EVENTS)}

@@ -39,6 +39,8 @@ from ctrlkit.fakes.cluster.loops.scheduling.verdicts import (
 )
 from ctrlkit.fakes.cluster.loops.scheduling.volume_needs import Choices, Refused
 from ctrlkit.fakes.cluster.loops.volume_binder import VolumeBinder
+from ctrlkit.fakes.cluster.node.fleet import Fleet
+from ctrlkit.fakes.tracker.plugins.nodes import NOT_READY
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Record, Resource, StrategicMergePatch, Unstructured, custom_resource
 from ctrlkit.model.kinds import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
@@ -57,7 +59,8 @@ class Scheduler:
     Reconciles one key: places the pods that wait, one after the other, the most important first.
 
     Shape   `note_pod`, `note_node` and the like take note of a change, and return whether a pod is to be tried now.
-            `wake` has those tried that wait.
+            `wake` has those tried that wait. `awaited` are nodes that are about to be ready: no pod is placed before
+            they are, as on a cluster whose nodes are older than its pods.
     """
 
     manager: Manager
@@ -65,6 +68,7 @@ class Scheduler:
     recorder: EventRecorder
     state: ClusterState = field(default_factory=ClusterState)
     pending: PendingPods = field(default_factory=PendingPods)
+    awaited: set[str] = field(default_factory=set)
     wake: Callable[[], None] = lambda: None
     binder: VolumeBinder = field(init=False)
     _knows_namespaces: bool = False
@@ -150,7 +154,20 @@ class Scheduler:
         new = change.new.value if change.new is not None else None
         self.state.set_node(change.key.name, new)
         seen = NodeChange(old, new)
-        return self.pending.retry(lambda plugins, pod: node_helps(plugins, pod, seen))
+        is_ready = new is None or NOT_READY not in (new.at("spec.taints") or ())
+        begins = is_ready and self._stop_awaiting(change.key.name)
+        return self.pending.retry(lambda plugins, pod: node_helps(plugins, pod, seen)) or begins
+
+    def _stop_awaiting(self, node: str) -> bool:
+        """Return whether pods may be placed from now on."""
+        waited = bool(self.awaited)
+        self.awaited.discard(node)
+        return waited and not self.awaited
+
+    def note_fleet(self, node: str) -> None:
+        """Take note of a node that is lost, or back."""
+        if self._stop_awaiting(node):
+            self.wake()
 
     def note_namespace(self, change: Change[Unstructured]) -> None:
         """Take note of the labels of a namespace."""
@@ -163,6 +180,8 @@ class Scheduler:
 
     async def reconcile(self, _request: Request) -> Outcome:
         """Place all pods that wait. Errors: the first failure of a call, after all others were tried."""
+        if self.awaited:
+            return DONE
         failed: list[tuple[PodFacts, CtrlkitError]] = []
         try:
             while (pod := self.pending.pop()) is not None:
@@ -384,10 +403,13 @@ def _to_queue(_record: Record[Any]) -> tuple[ObjectKey, ...]:
     return (_QUEUE,)
 
 
-def add_scheduler(manager: Manager) -> None:
-    """Add the scheduler to a manager."""
+def add_scheduler(manager: Manager, fleet: Fleet | None = None) -> None:
+    """Add the scheduler to a manager; it begins when the nodes of the fleet are ready."""
     recorder = manager.recorder(SCHEDULER, api=EventsApi.EVENTS_V1)
     scheduler = Scheduler(manager, manager.client, recorder)
+    if fleet is not None:
+        scheduler.awaited.update(member.node.name for member in fleet)
+        fleet.on_change(scheduler.note_fleet)
     to_queue = to_mapped(_to_queue)
     watches = [
         Watch(manager.informer(NODES), to_queue, predicate=scheduler.note_node),

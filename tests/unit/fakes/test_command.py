@@ -190,6 +190,8 @@ def _ingress(name: str) -> dict[str, object]:
     [
         (("--loops", "garbage,nonsense"), "there is no nonsense; write all, none, or some of accounts, aggregation, "),
         (("--loops", ","), "none is named; write all, none, or some of "),
+        (("--loops", "none,kubelet"), "none is said together with others; write all, none, or some of "),
+        (("--nodes", "3", "--loops", "none"), "no kubelet runs that plays them; name kubelet in --loops too"),
         (("--nodes", "255"), "play 255 nodes: write a number from 0 to 254"),
     ],
 )
