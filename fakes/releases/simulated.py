@@ -32,6 +32,7 @@ DUTIES: Mapping[str, Duty] = {
     "cronjobs.batch": Duty("makes Jobs when they are due", "cronjobs"),
     "daemonsets.apps": Duty("makes a pod for each node", "daemonsets"),
     "deployments.apps": Duty("makes ReplicaSets and rolls them out", "deployments"),
+    "endpoints": Duty("mirrors those that a client writes in EndpointSlices", "endpoints"),
     "flowschemas.flowcontrol.apiserver.k8s.io": Duty("queues requests by them"),
     "horizontalpodautoscalers.autoscaling": Duty("scales by metrics"),
     "ingresses.networking.k8s.io": Duty("leads requests to Services, where a controller of Ingresses is installed"),

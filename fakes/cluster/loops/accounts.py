@@ -17,6 +17,12 @@ from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 
 ACCOUNT = "default"
 ROOT_CA = "kube-root-ca.crt"
+_DESCRIPTION = "kubernetes.io/description"
+_USE = (
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the "
+    "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes "
+    "clusters."
+)
 _NAMES = (ACCOUNT, ROOT_CA)
 
 
@@ -48,10 +54,13 @@ class Accounts:
         data = {"ca.crt": self.root_ca}
         found = self.config_maps.find(ObjectKey(namespace, ROOT_CA))
         if found is None:
-            metadata = {"name": ROOT_CA, "namespace": namespace}
+            metadata = {"name": ROOT_CA, "namespace": namespace, "annotations": {_DESCRIPTION: _USE}}
             await self.client.create(CONFIG_MAPS, {"metadata": metadata, "data": data})
-        elif found.get("data") != data:
-            await self.client.update(CONFIG_MAPS, found | {"data": data})
+            return
+        annotations = found.metadata.annotations or {}
+        if found.get("data") != data or not annotations.get(_DESCRIPTION):
+            metadata = found["metadata"] | {"annotations": {**annotations, _DESCRIPTION: _USE}}
+            await self.client.update(CONFIG_MAPS, found | {"metadata": metadata, "data": data})
 
 
 def _to_namespace(record: Record[Any]) -> Iterable[ObjectKey]:

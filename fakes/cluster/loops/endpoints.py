@@ -1,4 +1,8 @@
-"""The controllers of Endpoints and EndpointSlices say where the pods of a Service are, as endpoints_plan.py decides."""
+"""
+The controllers of Endpoints and EndpointSlices say where the pods of a Service are, as endpoints_plan.py decides.
+
+What a client writes as the Endpoints of a Service without selector is mirrored in EndpointSlices by mirroring.py.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,13 @@ from ctrlkit.fakes.cluster.loops.endpoints_plan import (
     plan_slices,
     read_slice,
     selector_of,
+    slice_body,
     slice_labels,
     slices_of,
     truncated,
 )
 from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
+from ctrlkit.fakes.cluster.loops.mirroring import add_mirroring
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Unstructured, to_plain
 from ctrlkit.model.kinds import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES
@@ -131,7 +137,7 @@ class EndpointSlices:
             **({"annotations": {LAST_CHANGE: last_change}} if last_change else {}),
         }
         with _not_while_ending():
-            await self.client.create(ENDPOINT_SLICES, {"metadata": metadata, **_body(wanted)})
+            await self.client.create(ENDPOINT_SLICES, {"metadata": metadata, **slice_body(wanted)})
 
     async def _update(self, old: Unstructured, labels: dict[str, str], last_change: str, wanted: Slice) -> None:
         kept = {name: value for name, value in old["metadata"].items() if name != "annotations"}
@@ -140,7 +146,7 @@ class EndpointSlices:
             annotations[LAST_CHANGE] = last_change
         metadata = kept | {"labels": labels} | ({"annotations": annotations} if annotations else {})
         with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
-            await self.client.update(ENDPOINT_SLICES, {"metadata": metadata, **_body(wanted)})
+            await self.client.update(ENDPOINT_SLICES, {"metadata": metadata, **slice_body(wanted)})
 
 
 @contextmanager
@@ -155,20 +161,12 @@ def _not_while_ending() -> Iterator[None]:
             raise
 
 
-def _body(wanted: Slice) -> dict[str, Any]:
-    return {
-        "addressType": wanted.address_type,
-        "endpoints": list(wanted.endpoints) or None,
-        "ports": list(wanted.ports) or None,
-    }
-
-
 def _is_ours(one: Unstructured) -> bool:
     return not one.metadata.deleting and (one.metadata.labels or {}).get(SLICE_MANAGED_BY) == SLICE_MANAGER
 
 
 def add_endpoints(manager: Manager) -> None:
-    """Add both controllers to a manager."""
+    """Add these controllers to a manager."""
     services, pods, endpoints, slices, nodes = (
         manager.informer(kind) for kind in (SERVICES, PODS, ENDPOINTS, ENDPOINT_SLICES, NODES)
     )
@@ -196,3 +194,4 @@ def add_endpoints(manager: Manager) -> None:
         come_and_go,
     ]
     manager.add(Controller(name="endpointslices", reconcile=other.reconcile, watches=watches, workers=_WORKERS))
+    add_mirroring(manager)

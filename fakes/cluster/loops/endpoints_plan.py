@@ -168,7 +168,7 @@ def slices_of(service: Unstructured, pods: Sequence[Unstructured], nodes: Mappin
         for pod in placed:
             addresses = _addresses(pod, family)
             if addresses:
-                ports = sorted(map(_slice_port, ports_of(service, pod)), key=_slice_order)
+                ports = sorted(map(slice_port, ports_of(service, pod)), key=_slice_order)
                 _, found = groups.setdefault((family, _key(ports)), (ports, []))
                 found.append(_endpoint(service, pod, addresses, nodes))
     return [Slice(family, tuple(ports), tuple(found)) for (family, _), (ports, found) in groups.items()]
@@ -253,6 +253,15 @@ def read_slice(one: Unstructured) -> Slice:
     return Slice(one.get("addressType") or "IPv4", tuple(one.get("ports") or ()), tuple(one.get("endpoints") or ()))
 
 
+def slice_body(wanted: Slice) -> Plain:
+    """Return what an EndpointSlice has beside its metadata."""
+    return {
+        "addressType": wanted.address_type,
+        "endpoints": list(wanted.endpoints) or None,
+        "ports": list(wanted.ports) or None,
+    }
+
+
 # ---- pods ----------------------------------------------------------------------------------------------------------
 
 
@@ -280,13 +289,14 @@ def _port_number(port: Mapping[str, Any], pod: Unstructured) -> int | None:
     return None
 
 
-def _slice_port(port: Mapping[str, Any]) -> Plain:
+def slice_port(port: Mapping[str, Any]) -> Plain:
+    """Return a port of an EndpointSubset as one of an EndpointSlice."""
     head = {"name": port.get("name", ""), "protocol": port["protocol"], "port": port["port"]}
     return head | ({"appProtocol": port["appProtocol"]} if "appProtocol" in port else {})
 
 
-def _order(port: Mapping[str, Any]) -> int:
-    """The place of a port of an EndpointSubset: by its hash, as a controller that is written in Go takes it."""
+def port_order(port: Mapping[str, Any]) -> int:
+    """Return the place of a port of an EndpointSubset: by its hash, as a controller that is written in Go takes it."""
     head = f"Name:(string){port.get('name', '')} Port:(int32){port['port']} Protocol:(v1.Protocol){port['protocol']}"
     return order_hash(f"(v1.EndpointPort){{{head} AppProtocol:(*string){port.get('appProtocol', '<nil>')}}}")
 
@@ -351,7 +361,7 @@ def _subset(ports: list[Plain], entries: Mapping[tuple[str, bool], Plain]) -> Pl
         for name, wanted in (("addresses", True), ("notReadyAddresses", False))
     }
     filled = {name: addresses for name, addresses in lists.items() if addresses}
-    return filled | ({"ports": sorted(ports, key=_order)} if ports else {})
+    return filled | ({"ports": sorted(ports, key=port_order)} if ports else {})
 
 
 def _is_headless(service: Unstructured) -> bool:

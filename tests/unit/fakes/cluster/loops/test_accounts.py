@@ -26,7 +26,12 @@ async def test_both_are_made_and_made_again() -> None:
 
         world.tracker.delete(SERVICE_ACCOUNTS, "demo/default")
         world.tracker.patch(CONFIG_MAPS, "demo/kube-root-ca.crt", MergePatch({"data": {"ca.crt": "other"}}))
+        undescribed = MergePatch({"metadata": {"annotations": None}})
+        world.tracker.patch(CONFIG_MAPS, "default/kube-root-ca.crt", undescribed)
         await world.settle()
+        for namespace in ("default", "demo"):
+            described = world.tracker.get(CONFIG_MAPS, f"{namespace}/kube-root-ca.crt").metadata.annotations or {}
+            assert described["kubernetes.io/description"].startswith("Contains a CA bundle")
         assert world.tracker.get(SERVICE_ACCOUNTS, "demo/default")
         assert world.tracker.get(CONFIG_MAPS, "demo/kube-root-ca.crt")["data"] == {"ca.crt": "PEM"}
 
