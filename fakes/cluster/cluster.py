@@ -15,6 +15,7 @@ from enum import Enum
 from types import TracebackType
 
 from ctrlkit.client import Client
+from ctrlkit.fakes.cluster.loops.account_tokens import add_account_tokens
 from ctrlkit.fakes.cluster.loops.accounts import add_accounts
 from ctrlkit.fakes.cluster.loops.aggregation import add_aggregation
 from ctrlkit.fakes.cluster.loops.cronjob import add_cron_jobs
@@ -68,6 +69,7 @@ from ctrlkit.model.kinds import (
     REPLICASETS,
     REPLICATION_CONTROLLERS,
     RESOURCE_QUOTAS,
+    SECRETS,
     SERVICES,
     STATEFULSETS,
     VALIDATING_ADMISSION_POLICIES,
@@ -226,6 +228,8 @@ class Cluster:
                 add_garbage_collector(self._manager, known)
             if Loop.NAMESPACES in loops:
                 add_namespaces(self._manager, known)
+        if Loop.ACCOUNTS in loops:
+            used.append((SECRETS, functools.partial(add_account_tokens, root_ca=root_ca)))
         add_when_used(self._manager, tracker, used)
         if Loop.SCHEDULER in loops:
             add_scheduler(self._manager, self.fleet)

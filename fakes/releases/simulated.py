@@ -49,6 +49,7 @@ DUTIES: Mapping[str, Duty] = {
     "replicationcontrollers": Duty("makes pods", "replicationcontrollers"),
     "resourceclaims.resource.k8s.io": Duty("allocates devices"),
     "resourcequotas": Duty("counts what is used", "resourcequotas"),
+    "secrets": Duty("puts tokens into those of ServiceAccounts", "accounts", from_the_start=False),
     "serviceaccounts": Duty(
         "makes one in each namespace, with the ConfigMap kube-root-ca.crt", "accounts", from_the_start=False
     ),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from typing import Any
+
 import pytest
 
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import Cluster, InProcessRuntime, Loop
 from ctrlkit.model import MergePatch
-from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
+from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS
 
 DEMO = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}
 
@@ -52,3 +55,45 @@ async def test_a_namespace_that_ends_is_left_empty() -> None:
         with pytest.raises(NotFound):
             world.tracker.get(NAMESPACES, "demo")
         assert world.tracker.list(SERVICE_ACCOUNTS, "demo") == []
+
+
+def token_secret(name: str, account: str, **annotations: str) -> dict[str, Any]:
+    named = {"kubernetes.io/service-account.name": account, **annotations}
+    metadata = {"name": name, "namespace": "default", "annotations": named}
+    return {"metadata": metadata, "type": "kubernetes.io/service-account-token"}
+
+
+async def test_a_secret_of_an_account_gets_its_token_and_goes_with_it() -> None:
+    """The server knows whom the token stands for; what is taken out of the Secret comes back."""
+    async with World() as world, InProcessRuntime(images={}) as runtime:
+        world.start(Cluster(world.client, runtime, loops=frozenset({Loop.ACCOUNTS}), root_ca="PEM"))
+        await world.settle()
+        account = await world.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": "bot", "namespace": "default"}})
+        await world.client.create(SECRETS, token_secret("bot-token", "bot"))
+        await world.settle()
+        secret = world.tracker.get(SECRETS, "default/bot-token")
+        held = {name: b64decode(value).decode() for name, value in secret["data"].items()}
+        assert (held["ca.crt"], held["namespace"]) == ("PEM", "default")
+        assert (secret.metadata.annotations or {})["kubernetes.io/service-account.uid"] == account.metadata.uid
+        user = world.tracker.authenticate(held["token"])
+        assert user is not None
+        assert user["username"] == "system:serviceaccount:default:bot"
+
+        world.tracker.patch(SECRETS, "default/bot-token", MergePatch({"data": {"ca.crt": None}}))
+        await world.settle()
+        assert "ca.crt" in world.tracker.get(SECRETS, "default/bot-token")["data"]
+        await world.client.delete(SERVICE_ACCOUNTS, "default/bot")
+        await world.settle()
+        assert world.tracker.list(SECRETS) == []
+
+
+async def test_a_secret_of_an_account_that_there_is_not_goes() -> None:
+    """Nor does one stay that means an earlier account of that name; Secrets of other types are nobody's."""
+    async with World(cluster=[Loop.ACCOUNTS]) as world:
+        await world.settle()
+        await world.client.create(SECRETS, token_secret("unknown", "nobody"))
+        earlier = token_secret("earlier", "default", **{"kubernetes.io/service-account.uid": "another"})
+        await world.client.create(SECRETS, earlier)
+        await world.client.create(SECRETS, {"metadata": {"name": "other", "namespace": "default"}})
+        await world.settle()
+        assert [one.key.name for one in world.tracker.list(SECRETS)] == ["other"]
