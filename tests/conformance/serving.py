@@ -11,8 +11,6 @@ from ctrlkit.fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, L
 from ctrlkit.fakes.tracker import Tracker
 
 CONTROL_PLANE = ALL - {Loop.KUBELET, Loop.NODE_LIFECYCLE, Loop.PROVISIONER}
-_ROOT_CA = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
-
 ALONE = frozenset({"subresources"})
 """Scenarios whose server had no controllers beside it, or was asked before they had done anything."""
 
@@ -30,6 +28,6 @@ async def served_as_recorded(loops: frozenset[Loop] = CONTROL_PLANE) -> AsyncIte
     async with (
         ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,
         InProcessRuntime(images=images) as runtime,
-        Cluster(Client(tracker, field_manager="kube-controller-manager"), runtime, loops=loops, root_ca=_ROOT_CA),
+        Cluster(Client(tracker, field_manager="kube-controller-manager"), runtime, loops=loops),
     ):
         yield server.url
