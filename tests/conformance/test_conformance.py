@@ -38,19 +38,15 @@ NAMES = (
     "namespace_deletion",
     "nodes",
     "ours_bitcoin_limits",
-    "ours_cel",
     "ours_custom_columns",
     "ours_custom_values",
     "ours_custom_versions",
     "ours_definitions",
     "ours_events",
-    "ours_pods",
     "ours_policies_kinds",
     "ours_protocol",
     "ours_requests",
     "ours_small_kinds",
-    "ours_statefulsets",
-    "ours_storage_classes",
     "ours_workloads",
     "patch",
     "patch_deep",
@@ -71,8 +67,8 @@ NAMES = (
 """The scenarios that are the same but for what is listed."""
 
 LONG = (
-    *("jobs", "ours_daemonsets", "ours_jobs", "ours_policies", "ours_policy_expressions", "ours_scheduling"),
-    "ours_storage",
+    *("jobs", "ours_cel", "ours_daemonsets", "ours_jobs", "ours_pods", "ours_policies", "ours_policy_expressions"),
+    *("ours_scheduling", "ours_statefulsets", "ours_storage", "ours_storage_classes"),
 )
 """Those that take longer, by the clock or by their number."""
 

@@ -35,7 +35,7 @@ MAY_GROW = 100
 
 
 @pytest.mark.behaviour("B20", "B14")
-@pytest.mark.parametrize("hours", [11, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("hours", [5, pytest.param(30, marks=pytest.mark.long)])
 async def test_hours_of_churn_leave_nothing_behind(hours: int) -> None:
     """Equal to the server at each rest, few requests, and no more objects at the end than in the morning."""
     chance = random.Random(4)

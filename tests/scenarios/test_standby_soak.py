@@ -115,6 +115,7 @@ def blocks() -> int:
     return sys.getallocatedblocks()
 
 
+@pytest.mark.long
 async def test_what_came_and_went_during_the_standby_is_not_kept() -> None:
     """Neither keys nor causes stay; on election what is there is reconciled, each once, and nothing that is gone."""
     async with standby() as subject:

@@ -69,7 +69,7 @@ DRAINS: History = [(("join", (LocalClock(0.0, FASTEST), 0.0, DRAIN_S)), 5.0), ((
 
 
 @pytest.mark.behaviour("L6", "L7", "L8", "L11", "B3")
-@settings(max_examples=tries(5, thorough=50), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(3, thorough=50), suppress_health_check=[HealthCheck.too_slow])
 @example(A_SLOW_AND_B_FAST, CUT_OFF_AND_BACK)
 @example([(LocalClock(0.0, SLOWEST), 0.0, DRAIN_S)], DRAINS)
 @given(first=st.lists(NEW, min_size=2, max_size=3), history=st.lists(STEPS, min_size=3, max_size=12))

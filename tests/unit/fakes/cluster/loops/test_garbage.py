@@ -252,6 +252,7 @@ async def test_one_bad_kind_stops_neither_the_collector_nor_the_end_of_a_namespa
             world.tracker.get(NAMESPACES, "gone")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="later interpreters have a limit of their own")
 async def test_an_object_of_many_levels_is_collected_like_any_other() -> None:
     """With its owner, and with its namespace."""
