@@ -50,10 +50,7 @@ class Constraint:
         """Return how many pods of a node it counts."""
         if self.selector is None or not self.selector.requirements:
             return 0
-        return sum(
-            not one.is_ending and one.key.namespace == namespace and self.selector.matches(one.labels)
-            for one in node.pods.values()
-        )
+        return sum(not one.is_ending for one in node.selected(namespace, self.selector))
 
 
 def constraints_of(pod: PodFacts, when_unsatisfiable: str) -> list[Constraint]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from ctrlkit.fakes.cluster.loops.scheduling.node_fit import HostPort, Object, sizes
 from ctrlkit.fakes.cluster.loops.scheduling.pod_facts import PodFacts
 from ctrlkit.fakes.tracker.kinds.tables import section
+from ctrlkit.model import LabelSelector
+from ctrlkit.model.selectors import Operator
 
 _PODS = "pods"
 
@@ -18,9 +20,10 @@ class NodeState:
 
     Shape   `node` is None where pods name a node that is not there. `used` are the sums of what the pods ask for, with
             their number as `pods`; `counted` those of `at_least`. `with_terms` are the pods that have an affinity.
+    Cost    selected() looks at the pods that have one of the labels that it asks for, not at all of them.
     """
 
-    __slots__ = ("allocatable", "counted", "labels", "name", "node", "pods", "ports", "used", "with_terms")
+    __slots__ = ("_labelled", "allocatable", "counted", "labels", "name", "node", "pods", "ports", "used", "with_terms")
 
     def __init__(self, name: str) -> None:
         self.name: str = name
@@ -32,6 +35,7 @@ class NodeState:
         self.counted: tuple[int, int] = (0, 0)
         self.ports: Counter[HostPort] = Counter()
         self.with_terms: dict[str, PodFacts] = {}
+        self._labelled: dict[tuple[str, str, str], dict[str, PodFacts]] = {}  # by namespace, label and value
 
     def set_node(self, node: Object | None) -> None:
         """Take note of the Node object, or that it is gone."""
@@ -44,6 +48,8 @@ class NodeState:
         self.remove(pod.uid)
         self.pods[pod.uid] = pod
         self._count(pod, 1)
+        for place in _places(pod):
+            self._labelled.setdefault(place, {})[pod.uid] = pod
         if pod.terms.near or pod.terms.apart or pod.terms.rather_near or pod.terms.rather_apart:
             self.with_terms[pod.uid] = pod
 
@@ -53,7 +59,22 @@ class NodeState:
         if pod is not None:
             self.with_terms.pop(uid, None)
             self._count(pod, -1)
+            for place in _places(pod):
+                del self._labelled[place][uid]
+                if not self._labelled[place]:
+                    del self._labelled[place]
         return pod
+
+    def selected(self, namespace: str, selector: LabelSelector) -> Iterator[PodFacts]:
+        """Yield the pods of a namespace that a selector matches."""
+        fixed = [
+            self._labelled.get((namespace, one.label, one.values[0]), {})
+            for one in selector.requirements
+            if one.operator is Operator.EQUALS
+        ]
+        for pod in min(fixed, key=len, default=self.pods).values():
+            if pod.key.namespace == namespace and selector.matches(pod.labels):
+                yield pod
 
     def _count(self, pod: PodFacts, sign: int) -> None:
         self.used[_PODS] += sign
@@ -71,8 +92,13 @@ class NodeState:
         other = NodeState(self.name)
         other.node, other.labels, other.allocatable = self.node, self.labels, self.allocatable
         other.pods, other.with_terms = dict(self.pods), dict(self.with_terms)
+        other._labelled = {place: dict(pods) for place, pods in self._labelled.items()}
         other.used, other.ports, other.counted = Counter(self.used), Counter(self.ports), self.counted
         return other
+
+
+def _places(pod: PodFacts) -> Iterator[tuple[str, str, str]]:
+    return ((pod.key.namespace, label, value) for label, value in pod.labels.items())
 
 
 class ClusterState:
