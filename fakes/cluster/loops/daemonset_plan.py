@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit.fakes.cluster.loops.percentages import of_total
+from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES
 from ctrlkit.fakes.cluster.loops.scheduling.node_fit import NO_EXECUTE, Object, is_selected, untolerated_taint
 from ctrlkit.fakes.tracker.kinds.tables import section
 
@@ -172,7 +173,7 @@ def by_node(pods: Iterable[DaemonPod]) -> dict[str, list[DaemonPod]]:
     """Sort pods by their nodes; those that have ended and are being deleted count no more."""
     found: dict[str, list[DaemonPod]] = {}
     for pod in pods:
-        if pod.node and not (pod.is_deleting and pod.phase in ("Succeeded", "Failed")):
+        if pod.node and not (pod.is_deleting and pod.phase in FINAL_PHASES):
             found.setdefault(pod.node, []).append(pod)
     for there in found.values():
         there.sort(key=_oldest_first)
@@ -239,7 +240,7 @@ def _tend(update: Update, place: Place, there: Sequence[DaemonPod], draft: _Draf
             continue
         if pod.phase == "Failed" and is_held:
             draft.waiting.append(place.name)
-        elif pod.phase in ("Failed", "Succeeded"):
+        elif pod.phase in FINAL_PHASES:
             is_held = is_held or pod.phase == "Failed"
             draft.ended.append(pod)
         else:

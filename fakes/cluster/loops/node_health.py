@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from ctrlkit.fakes.cluster.loops.pods import condition
+
 GRACE_S = 50.0
 """How long a node may be silent."""
 
@@ -40,13 +42,8 @@ Object = Mapping[str, Any]
 
 def ready_status(node: Object) -> str:
     """Return the status of a node's condition Ready; "" if it has none."""
-    ready = _condition(node, READY)
+    ready = condition(node, READY)
     return "" if ready is None else str(ready.get("status"))
-
-
-def _condition(node: Object, name: str) -> Object | None:
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return next((one for one in conditions if one.get("type") == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ def next_health(before: Health | None, node: Object, *, now: float, created_at: 
     >>> health.heard_at, next_health(health, node, now=9.0, created_at=0.0).heard_at, health.silent_at
     (7.0, 7.0, 57.0)
     """
-    ready = _condition(node, READY)
+    ready = condition(node, READY)
     if ready is None and (before is None or before.heartbeat is None):
         return Health(created_at, None)
     heartbeat = "" if ready is None else str(ready.get("lastHeartbeatTime"))
@@ -91,7 +88,7 @@ def unknown_conditions(node: Object, stamp: str) -> list[dict[str, Any]]:
         return []
     made: list[dict[str, Any]] = []
     for name in _OF_KUBELETS:
-        have = _condition(node, name)
+        have = condition(node, name)
         if have is None:
             text = ("NodeStatusNeverUpdated", "Kubelet never posted node status.")
             heartbeat = (node.get("metadata") or {}).get("creationTimestamp")

@@ -24,17 +24,15 @@ from ctrlkit.fakes.cluster.loops.node_health import (
     unknown_conditions,
 )
 from ctrlkit.fakes.cluster.loops.node_taints import (
-    NO_EXECUTE,
-    NO_SCHEDULE,
-    NOT_READY,
-    UNREACHABLE,
     has_taint,
     swapped,
     taints_of,
     wanted_for_conditions,
 )
 from ctrlkit.fakes.cluster.loops.pods import condition, moment_of, pods_on, status_patch
+from ctrlkit.fakes.cluster.loops.scheduling.node_fit import NO_EXECUTE, NO_SCHEDULE
 from ctrlkit.fakes.cluster.node.fleet import Fleet
+from ctrlkit.fakes.tracker.plugins.nodes import NOT_READY, UNREACHABLE
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import LEASES, NODES, PODS

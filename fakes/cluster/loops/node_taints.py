@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from ctrlkit.fakes.cluster.loops.scheduling.node_fit import NO_EXECUTE, NO_SCHEDULE
+from ctrlkit.fakes.tracker.plugins.nodes import NOT_READY, UNREACHABLE, UNSCHEDULABLE
+
 Object = Mapping[str, Any]
 Taint = dict[str, Any]
 
-NO_SCHEDULE = "NoSchedule"
-NO_EXECUTE = "NoExecute"
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
-UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 _OF_CONDITIONS: Mapping[tuple[str, str], str] = {

@@ -67,15 +67,24 @@ def next_check_s(pods: Iterable[Unstructured], min_ready_s: float, now: datetime
     return min((left for pod in pods if (left := available_in(pod, min_ready_s, now))), default=None)
 
 
+def condition_patch(conditions: Iterable[Mapping[str, Any]], new: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Build the part of a strategic merge patch of a status that sets a condition; one that is new stands last.
+
+    >>> condition_patch([{"type": "Ready"}], {"type": "PodScheduled"})["$setElementOrder/conditions"]
+    [{'type': 'Ready'}, {'type': 'PodScheduled'}]
+    """
+    types = dict.fromkeys([*(one["type"] for one in conditions), new["type"]])
+    return {"conditions": [new], "$setElementOrder/conditions": [{"type": name} for name in types]}
+
+
 def status_patch(
     pod: Unstructured, *, condition: Mapping[str, Any] | None = None, **fields: Any
 ) -> StrategicMergePatch:
     """Build the patch that sets fields of a pod's status, and a condition: a new one stands last, as from Go."""
     status = dict(fields)
     if condition is not None:
-        there = [one["type"] for one in pod.at("status.conditions") or ()]
-        order = [{"type": name} for name in dict.fromkeys([*there, condition["type"]])]
-        status |= {"$setElementOrder/conditions": order, "conditions": [condition]}
+        status |= condition_patch(pod.at("status.conditions") or (), condition)
     return StrategicMergePatch({"metadata": {"uid": pod.metadata.uid}, "status": status})
 
 

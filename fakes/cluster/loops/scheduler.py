@@ -18,7 +18,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped
 from ctrlkit.errors import Conflict, CtrlkitError, NotFound, RetryLater
 from ctrlkit.events import EventRecorder, EventsApi, EventType
-from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES
+from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES, condition_patch
 from ctrlkit.fakes.cluster.loops.scheduling.cycle import Cycle
 from ctrlkit.fakes.cluster.loops.scheduling.hints import NodeChange, PodChange, node_helps, pod_helps
 from ctrlkit.fakes.cluster.loops.scheduling.node_fit import nodes_named
@@ -40,7 +40,7 @@ from ctrlkit.fakes.cluster.loops.scheduling.verdicts import (
 from ctrlkit.fakes.cluster.loops.scheduling.volume_needs import Choices, Refused
 from ctrlkit.fakes.cluster.loops.volume_binder import VolumeBinder
 from ctrlkit.fakes.cluster.node.fleet import Fleet
-from ctrlkit.fakes.tracker.plugins.nodes import NOT_READY
+from ctrlkit.fakes.tracker.plugins.nodes import NEW_TAINT
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Record, Resource, StrategicMergePatch, Unstructured, custom_resource
 from ctrlkit.model.kinds import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
@@ -154,7 +154,7 @@ class Scheduler:
         new = change.new.value if change.new is not None else None
         self.state.set_node(change.key.name, new)
         seen = NodeChange(old, new)
-        is_ready = new is None or NOT_READY not in (new.at("spec.taints") or ())
+        is_ready = new is None or NEW_TAINT not in (new.at("spec.taints") or ())
         begins = is_ready and self._stop_awaiting(change.key.name)
         return self.pending.retry(lambda plugins, pod: node_helps(plugins, pod, seen)) or begins
 
@@ -344,7 +344,7 @@ class Scheduler:
                 "message": f"{SCHEDULER}: preempting to accommodate a higher priority pod",
                 "lastTransitionTime": clock.timestamp(clock.now()),
             }
-            await self._patch(victim, with_condition_patch(victim.conditions, condition))
+            await self._patch(victim, condition_patch(victim.conditions, condition))
             with suppress(NotFound, Conflict):
                 await self.client.delete(PODS, victim.key, uid=victim.uid)
             told = f"Preempted by pod {pod.uid} on node {found.node}"
@@ -368,7 +368,7 @@ class Scheduler:
         if any(old.get(name) != value for name, value in new.items()):
             was_false = old.get("status") == "False"
             moved = old["lastTransitionTime"] if was_false else clock.timestamp(clock.now())
-            status |= with_condition_patch(pod.conditions, {**new, "lastTransitionTime": moved})
+            status |= condition_patch(pod.conditions, {**new, "lastTransitionTime": moved})
         if nominate != pod.nominated:
             status["nominatedNodeName"] = nominate or None
         if status and not await self._patch(pod, status):
@@ -386,17 +386,6 @@ class Scheduler:
         except (Conflict, NotFound):
             return False
         return True
-
-
-def with_condition_patch(conditions: Sequence[Mapping[str, Any]], new: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Build the part of a strategic merge patch that sets a condition; one that is new stands last.
-
-    >>> with_condition_patch([{"type": "Ready"}], {"type": "PodScheduled"})["$setElementOrder/conditions"]
-    [{'type': 'Ready'}, {'type': 'PodScheduled'}]
-    """
-    types = dict.fromkeys([*(one["type"] for one in conditions), new["type"]])
-    return {"conditions": [new], "$setElementOrder/conditions": [{"type": name} for name in types]}
 
 
 def _to_queue(_record: Record[Any]) -> tuple[ObjectKey, ...]:

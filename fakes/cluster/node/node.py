@@ -25,7 +25,7 @@ from ctrlkit.fakes.cluster.node.declarations import NODE, Node
 from ctrlkit.fakes.cluster.node.fleet import LEASE_S, RENEW_EVERY_S, Fleet, Member
 from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.releases import NEWEST
-from ctrlkit.fakes.tracker.plugins.nodes import NOT_READY
+from ctrlkit.fakes.tracker.plugins.nodes import NEW_TAINT
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, ObjectKey, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import LEASES, NODES
@@ -99,8 +99,8 @@ class NodeKeeper:
                 await self.client.patch(NODES, node.key, StrategicMergePatch({"status": status}), subresource="status")
                 if ready:
                     self._tell_ready(node)
-            if self.clears_taint and NOT_READY in (node.at("spec.taints") or ()):
-                others = [taint for taint in node.at("spec.taints") if taint != NOT_READY]
+            if self.clears_taint and NEW_TAINT in (node.at("spec.taints") or ()):
+                others = [taint for taint in node.at("spec.taints") if taint != NEW_TAINT]
                 await self.client.patch(NODES, node.key, MergePatch({"spec": {"taints": others or None}}))
 
     def _tell_ready(self, node: Unstructured) -> None:

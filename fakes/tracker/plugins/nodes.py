@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from ctrlkit.fakes.tracker.admission import Object, Plain
-from ctrlkit.fakes.tracker.core import Core
+from typing import TYPE_CHECKING
 
-NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+if TYPE_CHECKING:
+    from ctrlkit.fakes.tracker.admission import Object, Plain
+    from ctrlkit.fakes.tracker.core import Core
+
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+
+NEW_TAINT = {"key": NOT_READY, "effect": "NoSchedule"}
+"""The taint that a new node has."""
 
 
 def taint_new(_core: Core, node: Plain, old: Object | None) -> None:
@@ -13,5 +21,5 @@ def taint_new(_core: Core, node: Plain, old: Object | None) -> None:
     if old is not None:
         return
     taints = node["spec"].get("taints") or []
-    if not any((one.get("key"), one.get("effect")) == tuple(NOT_READY.values()) for one in taints):
-        node["spec"]["taints"] = [*taints, dict(NOT_READY)]
+    if not any((one.get("key"), one.get("effect")) == tuple(NEW_TAINT.values()) for one in taints):
+        node["spec"]["taints"] = [*taints, dict(NEW_TAINT)]

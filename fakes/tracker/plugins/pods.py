@@ -9,6 +9,7 @@ from ctrlkit.errors import Forbidden
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import merged_tolerations
 from ctrlkit.fakes.tracker.kinds.metadata import BASE_MAX, SUFFIX_LENGTH
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
+from ctrlkit.fakes.tracker.plugins.nodes import NOT_READY, UNREACHABLE
 from ctrlkit.fakes.tracker.refusals import forbidden, plain_failure
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.model import ObjectKey, kinds
@@ -22,7 +23,7 @@ _SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critic
 """Priority classes that every server makes itself, and their values."""
 
 _NOT_READY_S = 300
-_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_TAINTS = (NOT_READY, UNREACHABLE)
 _TOPOLOGY = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.plugins.amounts import Amounts, requests_of
+from ctrlkit.fakes.tracker.plugins.nodes import UNSCHEDULABLE
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.model.selectors import Operator, Requirement
 
@@ -124,7 +125,7 @@ def _expression(one: Object) -> Requirement:
     return Requirement(one["key"], _OPERATORS[one["operator"]], tuple(one.get("values") or ()))
 
 
-_UNSCHEDULABLE: Object = {"key": "node.kubernetes.io/unschedulable", "effect": NO_SCHEDULE}
+_UNSCHEDULABLE: Object = {"key": UNSCHEDULABLE, "effect": NO_SCHEDULE}
 
 
 def untolerated_taint(spec: Object, taints: Iterable[Object], effects: Collection[str] = KEEPS_AWAY) -> Object | None:
