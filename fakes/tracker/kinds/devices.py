@@ -51,6 +51,7 @@ def list_causes(
 
 
 def named(item: Object) -> str:
+    """Return the name of an item of a list."""
     return str(item["name"])
 
 
@@ -88,6 +89,7 @@ def qualified_causes(name: str, path: str) -> Iterator[Cause]:
 
 
 def key_causes(key: str, path: str) -> list[Cause]:
+    """Return a cause for each rule of label keys that a key breaks."""
     return Cause.all_wrong(path, key, formats.label_key(key))
 
 
