@@ -8,6 +8,7 @@ programs, and nothing else, as the user of the runtime.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import ctrlkit
 from ctrlkit.fakes.bitcoind.binaries import cli_of, consensus_flags
-from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
+from ctrlkit.fakes.cluster.node.runtime import ContainerRefused, PulledImage
 from ctrlkit.fakes.files import write_private
 
 RPC_PORT = 18332
@@ -255,3 +256,9 @@ def find_image(images: Mapping[str, Image], reference: str) -> Image:
         known = ", ".join(sorted(images)) or "none"
         raise ContainerRefused("ErrImagePull", f"image {reference} has no program here; known are: {known}")
     return image
+
+
+def pulled(reference: str) -> PulledImage:
+    """Return the ID and size that an image of this reference has, the same each time."""
+    digest = hashlib.sha256(reference.encode())
+    return PulledImage(f"{image_name(reference)}@sha256:{digest.hexdigest()}", 1_000_000 + digest.digest()[0] * 100_000)

@@ -17,9 +17,10 @@ from typing import Protocol, runtime_checkable
 
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.addresses import Addresses
-from ctrlkit.fakes.cluster.node.images import image_name
+from ctrlkit.fakes.cluster.node.images import image_name, pulled
 from ctrlkit.fakes.cluster.node.runtime import (
     MESSAGE_LIMIT,
+    CommandResult,
     ContainerId,
     ContainerRefused,
     ContainerSpec,
@@ -27,10 +28,13 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Exited,
     ProbeAction,
     ProbeResult,
+    PulledImage,
+    PullFailed,
     Running,
+    Volume,
     without_secrets,
 )
-from ctrlkit.fakes.cluster.node.sandboxes import find, find_running
+from ctrlkit.fakes.cluster.node.sandboxes import KillTimer, find, find_running
 from ctrlkit.fakes.cluster.node.streams import (
     ContainerLog,
     LogLine,
@@ -108,6 +112,8 @@ class _Container:
     state: ContainerState
     previous: ContainerLog | None = None
     """The log of the run before this one."""
+    killing: KillTimer | None = None
+    is_killed: bool = False
 
     @property
     def log(self) -> ContainerLog | None:
@@ -120,6 +126,7 @@ class _Container:
 class _Sandbox:
     address: str
     containers: dict[str, _Container] = field(default_factory=dict)
+    volumes: dict[str, Volume] = field(default_factory=dict)
 
 
 class InProcessRuntime:
@@ -183,17 +190,30 @@ class InProcessRuntime:
         """See Runtime.on_exit."""
         self._callbacks.append(callback)
 
+    def preloaded(self, reference: str) -> PulledImage | None:
+        """See Runtime.preloaded: none is."""
+        return None
+
+    async def pull(self, reference: str) -> PulledImage:
+        """See Runtime.pull."""
+        if self._find(reference) is None:
+            raise PullFailed(f"image {reference} has no program here")
+        return pulled(reference)
+
     def open_sandbox(self, pod_uid: str) -> str:
         """See Runtime.open_sandbox."""
         if pod_uid not in self._sandboxes:
             self._sandboxes[pod_uid] = _Sandbox(self._addresses.take())
         return self._sandboxes[pod_uid].address
 
+    async def write_volume(self, pod_uid: str, volume: Volume) -> None:
+        """See Runtime.write_volume."""
+        self._sandboxes[pod_uid].volumes[volume.name] = volume
+
     async def start(self, spec: ContainerSpec) -> None:
         """See Runtime.start."""
         sandbox = self._sandboxes[spec.id.pod_uid]
-        name = image_name(spec.image)
-        make = self._own_images.get(name) or self._images.get(name)
+        make = self._find(spec.image)
         if make is None:
             raise ContainerRefused("ErrImagePull", f"image {spec.image} has no program here")
         program = make(sandbox.address, spec)
@@ -224,6 +244,21 @@ class InProcessRuntime:
                 return await found.program.probe(action)
         except TimeoutError:
             return ProbeResult(ok=False, output=f"timed out after {timeout_s:g} s")
+
+    async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:
+        """See Runtime.run: only programs that run commands have it."""
+        found = find(self._sandboxes, container)
+        if found is None or not isinstance(found.state, Running):
+            raise ContainerRefused("RunContainerError", "the container does not run")
+        if not isinstance(found.program, RunsCommands):
+            raise ContainerRefused("RunContainerError", f"a container of the image {found.spec.image} runs no commands")
+        output = bytearray()
+
+        async def collect(data: bytes) -> None:
+            output.extend(data)
+
+        code = await found.program.exec(tuple(command), Streams(stdin=None, stdout=collect, stderr=collect))
+        return CommandResult(code, without_secrets(output.decode(errors="replace"), found.spec.secrets))
 
     async def logs(self, pod: PodRef, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """See PodRuntime.logs: what the program wrote to a ContainerLog of its own; nothing if it has none."""
@@ -268,11 +303,22 @@ class InProcessRuntime:
             raise ConnectionRefusedError(f"no program listens at {where}, which is an address in this process only")
         await carry(sandbox.address, port, streams)
 
-    async def stop(self, container: ContainerId, *, grace_s: float) -> None:
-        """See Runtime.stop; to force a program is to cancel it again and to leave it."""
+    def stop(self, container: ContainerId, *, grace_s: float) -> None:
+        """See Runtime.stop: the program is cancelled; to kill it is to cancel it again and to leave it."""
         found = find(self._sandboxes, container)
-        if found is not None:
-            await _end(found.task, grace_s)
+        if found is None or not isinstance(found.state, Running):
+            return
+        if found.killing is None:
+            found.killing = KillTimer(lambda: self._kill(found))
+            if grace_s > 0:
+                found.task.cancel()
+        found.killing.set(grace_s)
+
+    def _kill(self, container: _Container) -> None:
+        container.task.cancel()
+        container.is_killed = True
+        container.killing = KillTimer(lambda: self._end(container, -signal.SIGKILL, ""))
+        container.killing.set(_FORCED_END_S)
 
     async def close_sandbox(self, pod_uid: str) -> None:
         """See Runtime.close_sandbox."""
@@ -280,18 +326,28 @@ class InProcessRuntime:
         if sandbox is None:
             return
         for container in sandbox.containers.values():
-            await _end(container.task, 0.0)
+            self.stop(container.spec.id, grace_s=0.0)
+            await asyncio.wait({container.task}, timeout=_FORCED_END_S)
         del self._sandboxes[pod_uid]
         self._addresses.release(sandbox.address)
 
+    def _find(self, reference: str) -> InProcessProgramFactory | None:
+        name = image_name(reference)
+        return self._own_images.get(name) or self._images.get(name)
+
     def _on_end(self, container: _Container, task: asyncio.Task[int]) -> None:
-        assert isinstance(container.state, Running)  # a task ends once
+        code = -signal.SIGKILL if task.cancelled() and container.is_killed else _return_code(task)
+        self._end(container, code, _message(task, container.spec.secrets))
+
+    def _end(self, container: _Container, code: int, message: str) -> None:
+        """Say that a container has ended; what goes on although it was killed is left alone."""
+        if not isinstance(container.state, Running):
+            return
         container.state = Exited.of_return_code(
-            _return_code(task),
-            started_at=container.state.started_at,
-            finished_at=clock.now(),
-            message=_message(task, container.spec.secrets),
+            code, started_at=container.state.started_at, finished_at=clock.now(), message=message
         )
+        if container.killing is not None:
+            container.killing.cancel()
         if container.log is not None:
             container.log.close()
         for callback in self._callbacks:
@@ -320,12 +376,3 @@ def _return_code(task: asyncio.Task[int]) -> int:
 def _message(task: asyncio.Task[int], secrets: frozenset[str]) -> str:
     error = None if task.cancelled() else task.exception()
     return without_secrets(repr(error), secrets)[-MESSAGE_LIMIT:] if error else ""
-
-
-async def _end(task: asyncio.Task[int], grace_s: float) -> None:
-    """Cancel a task, once more after the grace period if it goes on, then stop waiting for it."""
-    for limit_s in (max(grace_s, _FORCED_END_S), _FORCED_END_S):
-        if task.done():
-            return
-        task.cancel()
-        await asyncio.wait({task}, timeout=limit_s)

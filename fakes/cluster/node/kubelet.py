@@ -9,7 +9,6 @@ takes its containers with it, and nothing is said of its pods until it has boote
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -88,9 +87,8 @@ class Kubelet:
     _known: dict[ObjectKey, _Pod] = field(default_factory=dict, init=False)
 
     def key_to_wake(self, container: ContainerId) -> ObjectKey | None:
-        """Map a container that ended to its pod; None if the pod is being stopped."""
-        running = ((key, known) for key, known in self._known.items() if not known.ending)
-        return next((key for key, known in running if known.uid == container.pod_uid), None)
+        """Map a container that ended to its pod; None if the pod is forgotten."""
+        return next((key for key, known in self._known.items() if known.uid == container.pod_uid), None)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Start, probe, restart or stop the containers of a pod, and write its status."""
@@ -240,9 +238,11 @@ class Kubelet:
             if not known.ending:
                 known.ending = True
                 known.gone_at = clock.monotonic() + self.stop_s
-            async with asyncio.TaskGroup() as stops:
-                for container in _containers(pod):
-                    stops.create_task(self.runtime.stop(ContainerId(uid, container["name"]), grace_s=grace_s))
+            containers = [ContainerId(uid, container["name"]) for container in _containers(pod)]
+            for container in containers:
+                self.runtime.stop(container, grace_s=grace_s)
+            if any(isinstance(self.runtime.state(container), Running) for container in containers):
+                return DONE  # the last of them that ends wakes this pod
             if clock.monotonic() < known.gone_at:
                 return RequeueAfter(known.gone_at - clock.monotonic())
             if not self.fleet.works(known.node):
@@ -257,9 +257,8 @@ class Kubelet:
         return [pod.key for pod in self.pods.list() if pod.at("spec.nodeName") == node]
 
     async def _forget(self, key: ObjectKey, known: _Pod) -> None:
-        known.ending = True  # nobody is woken by the end of its containers
+        del self._known[key]  # nobody is woken by the end of its containers
         await self.runtime.close_sandbox(known.uid)
-        del self._known[key]
 
 
 def add_kubelet(

@@ -182,14 +182,13 @@ class OwnedProcess:
 
 
 async def run_command(
-    guard: ProcessGuard, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, timeout_s: float
+    guard: ProcessGuard, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path
 ) -> tuple[int, bytes]:
-    """Run a program; returns its return code and output. Errors: TimeoutError, after killing it."""
+    """Run a program; returns its return code and output. It is killed if the call is cancelled."""
     process = await OwnedProcess.start(guard, argv, environment=environment, folder=folder, output=PIPE)
     try:
-        async with asyncio.timeout(timeout_s):
-            output = await process.read_output()
-            return await process.wait(), output
+        output = await process.read_output()
+        return await process.wait(), output
     finally:
         process.kill()
         await process.wait()

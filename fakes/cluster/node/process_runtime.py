@@ -25,11 +25,12 @@ from typing import IO
 
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.addresses import Addresses, loopback_addresses
-from ctrlkit.fakes.cluster.node.images import Image, Place, find_image
+from ctrlkit.fakes.cluster.node.images import Image, Place, find_image, pulled
 from ctrlkit.fakes.cluster.node.probes import probe_network
 from ctrlkit.fakes.cluster.node.process import OwnedProcess, ProcessGuard, run_command
 from ctrlkit.fakes.cluster.node.runtime import (
     MESSAGE_LIMIT,
+    CommandResult,
     ContainerId,
     ContainerRefused,
     ContainerSpec,
@@ -38,10 +39,13 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Exited,
     ProbeAction,
     ProbeResult,
+    PulledImage,
+    PullFailed,
     Running,
+    Volume,
     without_secrets,
 )
-from ctrlkit.fakes.cluster.node.sandboxes import find, find_running
+from ctrlkit.fakes.cluster.node.sandboxes import KillTimer, find, find_running
 from ctrlkit.fakes.cluster.node.streams import (
     LogLine,
     carry,
@@ -72,6 +76,22 @@ class _Container:
     process: OwnedProcess
     state: ContainerState
     watcher: asyncio.Task[None] | None = None
+    killing: KillTimer | None = None
+
+    def stop(self, grace_s: float) -> None:
+        """Begin to end it, or end it sooner than it was to."""
+        if not isinstance(self.state, Running):
+            return
+        if self.killing is None:
+            self.killing = KillTimer(self.process.kill)
+            if grace_s > 0:
+                self.process.terminate()
+        self.killing.set(grace_s)
+
+    async def ended(self) -> None:
+        """Wait for its end."""
+        if self.watcher is not None:
+            await asyncio.wait({self.watcher})
 
 
 @dataclass(slots=True)
@@ -79,6 +99,7 @@ class _Sandbox:
     address: str
     folder: Path
     containers: dict[str, _Container] = field(default_factory=dict)
+    volumes: dict[str, Volume] = field(default_factory=dict)
 
 
 class ProcessRuntime:
@@ -112,9 +133,10 @@ class ProcessRuntime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            async with asyncio.TaskGroup() as stops:
-                for container in self._containers():
-                    stops.create_task(self._stop(container, _LAST_GRACE_S))
+            for container in self._containers():
+                container.stop(_LAST_GRACE_S)
+            for container in self._containers():
+                await container.ended()
         finally:
             for container in self._containers():
                 container.process.kill()
@@ -132,6 +154,18 @@ class ProcessRuntime:
         """See Runtime.on_exit."""
         self._callbacks.append(callback)
 
+    def preloaded(self, reference: str) -> PulledImage | None:
+        """See Runtime.preloaded: none is."""
+        return None
+
+    async def pull(self, reference: str) -> PulledImage:
+        """See Runtime.pull."""
+        try:
+            find_image(self._images, reference)
+        except ContainerRefused as refusal:
+            raise PullFailed(refusal.message) from None
+        return pulled(reference)
+
     def open_sandbox(self, pod_uid: str) -> str:
         """See Runtime.open_sandbox; the pod's folder is made."""
         sandbox = self._sandboxes.get(pod_uid)
@@ -141,6 +175,10 @@ class ProcessRuntime:
             folder.mkdir(mode=0o700)
             self._sandboxes[pod_uid] = sandbox
         return sandbox.address
+
+    async def write_volume(self, pod_uid: str, volume: Volume) -> None:
+        """See Runtime.write_volume."""
+        self._sandboxes[pod_uid].volumes[volume.name] = volume
 
     async def start(self, spec: ContainerSpec) -> None:
         """See Runtime.start."""
@@ -179,21 +217,24 @@ class ProcessRuntime:
         if not isinstance(action, Exec):
             return await probe_network(found.place.address, action, timeout_s=timeout_s)
         try:
-            command = action.command or ("",)  # an empty one is not the image's own
-            argv = _runnable(found.image, command, (), found.place, found.spec.secrets)
+            async with asyncio.timeout(timeout_s):
+                result = await self.run(container, action.command)
         except ContainerRefused as refusal:
             return ProbeResult(ok=False, output=refusal.message)
-        try:
-            code, output = await run_command(
-                self._running_guard,
-                argv,
-                environment=found.environment,
-                folder=found.place.folder,
-                timeout_s=timeout_s,
-            )
         except TimeoutError:
             return ProbeResult(ok=False, output=f"command timed out after {timeout_s:g} s")
-        return ProbeResult(ok=code == 0, output=_readable(output, found.spec.secrets))
+        return ProbeResult(ok=result.exit_code == 0, output=result.output)
+
+    async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:
+        """See Runtime.run: a command that the image declares."""
+        found = find(self._sandboxes, container)
+        if found is None or not isinstance(found.state, Running):
+            raise ContainerRefused("RunContainerError", "the container does not run")
+        argv = _runnable(found.image, command or ("",), (), found.place, found.spec.secrets)  # "" is not the default
+        code, output = await run_command(
+            self._running_guard, argv, environment=found.environment, folder=found.place.folder
+        )
+        return CommandResult(128 - code if code < 0 else code, _readable(output, found.spec.secrets))
 
     async def logs(self, pod: PodRef, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """See PodRuntime.logs: what the process wrote, without the times of its lines."""
@@ -253,11 +294,11 @@ class ProcessRuntime:
             raise ConnectionRefusedError(f"no container of pod {pod.name} runs")
         await carry(sandbox.address, port, streams)
 
-    async def stop(self, container: ContainerId, *, grace_s: float) -> None:
+    def stop(self, container: ContainerId, *, grace_s: float) -> None:
         """See Runtime.stop: SIGTERM to the program, SIGKILL to its whole group after the grace period."""
         found = find(self._sandboxes, container)
         if found is not None:
-            await self._stop(found, grace_s)
+            found.stop(grace_s)
 
     async def close_sandbox(self, pod_uid: str) -> None:
         """See Runtime.close_sandbox."""
@@ -265,21 +306,11 @@ class ProcessRuntime:
         if sandbox is None:
             return
         for container in sandbox.containers.values():
-            await self._stop(container, 0.0)
+            container.stop(0.0)
+            await container.ended()
         del self._sandboxes[pod_uid]
         shutil.rmtree(sandbox.folder, ignore_errors=True)
         self._addresses.release(sandbox.address)
-
-    async def _stop(self, container: _Container, grace_s: float) -> None:
-        watcher = container.watcher
-        assert watcher is not None  # set when it was started
-        if watcher.done():
-            return
-        if grace_s > 0:
-            container.process.terminate()
-            await asyncio.wait({watcher}, timeout=grace_s)
-        container.process.kill()
-        await asyncio.wait({watcher})
 
     async def _watch(self, container: _Container) -> None:
         code = await container.process.wait()
@@ -290,6 +321,8 @@ class ProcessRuntime:
             finished_at=clock.now(),
             message=_tail(container.log, container.spec.secrets) if code else "",
         )
+        if container.killing is not None:
+            container.killing.cancel()
         for callback in self._callbacks:
             callback(container.spec.id)
 

@@ -8,8 +8,8 @@ The state of a container that ended is kept until it is started again or the san
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -17,6 +17,9 @@ from ctrlkit.errors import CtrlkitError
 
 MESSAGE_LIMIT = 2048
 """Most characters of a container's output in a status."""
+
+TERMINATION_LOG = "/dev/termination-log"
+"""Where a container leaves its last words unless its spec names another file."""
 
 
 class ContainerId(NamedTuple):
@@ -27,12 +30,49 @@ class ContainerId(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A volume of the pod at an absolute path in a container; `sub_path` selects a folder or file of the volume."""
+
+    path: str
+    volume: str
+    sub_path: str = ""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeFile:
+    """A file that is written into a volume; the words of a secret one never appear in any output of the runtime."""
+
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """
+    A volume of a pod and the files that it is to hold.
+
+    Shape   `name` is the pod's name for it. Its folder belongs to the pod and goes with it, unless `kept_as` names a
+            folder that outlives pods, or `host_path` names a path below the root of the runtime. Paths in `files` are
+            relative to the folder.
+    """
+
+    name: str
+    files: Mapping[str, VolumeFile] = field(default_factory=dict)
+    kept_as: str = ""
+    host_path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
     """
     The container to run.
 
     Shape   `command` and `args` are as in a pod's spec. `secrets` are values of the environment, which never appear in
-            any output of the runtime.
+            any output of the runtime. `mounts` are of volumes that were written. The termination message is read from
+            a file at `termination_message_path`; with the policy FallbackToLogsOnError the end of the log stands in
+            for an empty one.
     """
 
     id: ContainerId
@@ -41,6 +81,12 @@ class ContainerSpec:
     args: tuple[str, ...] = ()
     environment: Mapping[str, str]
     secrets: frozenset[str] = frozenset()
+    working_dir: str = ""
+    mounts: tuple[Mount, ...] = ()
+    stdin: bool = False
+    tty: bool = False
+    termination_message_path: str = TERMINATION_LOG
+    termination_message_policy: str = "File"
 
     def __repr__(self) -> str:
         return f"ContainerSpec({self.id.name} of pod {self.id.pod_uid}, image {self.image})"
@@ -58,8 +104,8 @@ class Exited:
     """
     The container has ended.
 
-    Shape   `exit_code` is 128 + `signal` if a signal ended it; otherwise `signal` is 0. `message` is the end of its
-            output, without secrets.
+    Shape   `exit_code` is 128 + `signal` if a signal ended it; otherwise `signal` is 0. `message` is its termination
+            message, or the end of its output, without secrets. `reason` is empty where the exit code says everything.
     """
 
     exit_code: int
@@ -67,6 +113,7 @@ class Exited:
     started_at: datetime
     finished_at: datetime
     message: str = ""
+    reason: str = ""
 
     @classmethod
     def of_return_code(cls, code: int, *, started_at: datetime, finished_at: datetime, message: str = "") -> Exited:
@@ -134,6 +181,26 @@ class ProbeResult:
     output: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command in a container ended, and what it wrote to stdout and stderr, without secrets."""
+
+    exit_code: int
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PulledImage:
+    """An image that is on a node: its ID, as in `status.containerStatuses`, and its size."""
+
+    id: str
+    size_bytes: int
+
+
+class PullFailed(CtrlkitError):
+    """An image cannot be pulled; the text is that of the container runtime."""
+
+
 class ContainerRefused(CtrlkitError):
     """
     A container cannot be started; `reason` is the kubelet's, such as ErrImagePull.
@@ -160,8 +227,20 @@ class Runtime(Protocol):
         """Call `callback` whenever a container has ended, even if it was stopped."""
         ...
 
+    def preloaded(self, reference: str) -> PulledImage | None:
+        """Return an image that each node has from the start; None if it has to be pulled."""
+        ...
+
+    async def pull(self, reference: str) -> PulledImage:
+        """Pull an image, which may take its time. Errors: PullFailed."""
+        ...
+
     def open_sandbox(self, pod_uid: str) -> str:
         """Return the address of a pod, which stays the same until the sandbox is closed. Errors: NoAddress."""
+        ...
+
+    async def write_volume(self, pod_uid: str, volume: Volume) -> None:
+        """Make a volume of a pod, or bring its files up to date; those of earlier calls that are not given go."""
         ...
 
     async def start(self, spec: ContainerSpec) -> None:
@@ -176,8 +255,16 @@ class Runtime(Protocol):
         """Run a probe; it fails after `timeout_s`."""
         ...
 
-    async def stop(self, container: ContainerId, *, grace_s: float) -> None:
-        """Ask a container to end, kill it after `grace_s` seconds, and return when it has ended."""
+    async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:
+        """Run a command in a container that runs, until it ends or the call is cancelled. Errors: ContainerRefused."""
+        ...
+
+    def stop(self, container: ContainerId, *, grace_s: float) -> None:
+        """
+        Begin to stop a container: ask it to end, and kill it after `grace_s` seconds.
+
+        Returns at once; `on_exit` tells the end. A further call may bring the kill forward, never put it off.
+        """
         ...
 
     async def close_sandbox(self, pod_uid: str) -> None:

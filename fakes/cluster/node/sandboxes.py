@@ -1,8 +1,9 @@
-"""The pods of a runtime, by uid, and how their containers are found in them."""
+"""The pods of a runtime, by uid, how their containers are found in them, and when those are killed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerState, Running
@@ -44,3 +45,26 @@ def find_running(sandboxes: Mapping[str, Sandbox[C]], pod: PodRef, name: str) ->
     if found is None or not isinstance(found.state, Running):
         raise not_found(name)
     return found
+
+
+class KillTimer:
+    """Calls `kill` when the grace period of a container that is to end is over; a shorter one brings that forward."""
+
+    def __init__(self, kill: Callable[[], None]) -> None:
+        self._kill = kill
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, grace_s: float) -> None:
+        """Kill after `grace_s` seconds, unless that is later than what was said before."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + grace_s
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._kill)
+
+    def cancel(self) -> None:
+        """Kill nothing: the container has ended."""
+        if self._timer is not None:
+            self._timer.cancel()

@@ -36,7 +36,8 @@ async def test_a_ready_program_runs_until_it_is_stopped() -> None:
         await runtime.start(spec())
         assert isinstance(runtime.state(ID), Running)
         assert await runtime.probe(ID, PROBE, timeout_s=1) == ProbeResult(ok=True)
-        await runtime.stop(ID, grace_s=30)
+        runtime.stop(ID, grace_s=30)
+        await asyncio.sleep(30 + 2)
         ended = runtime.state(ID)
         assert isinstance(ended, Exited)
         assert (ended.exit_code, ended.cause, exits) == (143, "SIGTERM", [ID])
@@ -92,14 +93,15 @@ async def test_a_program_that_breaks_is_a_container_that_exits() -> None:
         assert (ended.exit_code, ended.message) == (1, "ValueError('cannot log in with ***')")
 
 
-@pytest.mark.parametrize(("grace_s", "code"), [(30.0, 5), (3.0, 143)])
+@pytest.mark.parametrize(("grace_s", "code"), [(30.0, 5), (3.0, 137)])
 async def test_a_program_has_its_grace_period_to_end(grace_s: float, code: int) -> None:
     """This one takes ten seconds."""
     async with InProcessRuntime(images={"web": lambda address, spec: Stubborn()}) as runtime:
         runtime.open_sandbox("uid-1")
         await runtime.start(spec())
         await asyncio.sleep(1)
-        await runtime.stop(ID, grace_s=grace_s)
+        runtime.stop(ID, grace_s=grace_s)
+        await asyncio.sleep(grace_s + 2)
         ended = runtime.state(ID)
         assert isinstance(ended, Exited)
         assert ended.exit_code == code
@@ -110,7 +112,8 @@ async def test_a_container_stopped_in_the_moment_of_its_start_has_ended() -> Non
     async with InProcessRuntime(images={"web": lambda address, spec: AlwaysReady()}) as runtime:
         runtime.open_sandbox("uid-1")
         await runtime.start(spec())
-        await runtime.stop(ID, grace_s=0)
+        runtime.stop(ID, grace_s=0)
+        await asyncio.sleep(0 + 2)
         assert isinstance(runtime.state(ID), Exited)
 
 
@@ -139,3 +142,20 @@ async def test_an_unknown_image_cannot_be_pulled() -> None:
         runtime.open_sandbox("uid-1")
         with pytest.raises(ContainerRefused, match="ErrImagePull: image nginx"):
             await runtime.start(spec("nginx"))
+
+
+async def test_stop_returns_at_once_and_a_second_one_may_only_shorten_the_grace() -> None:
+    """As a kubelet does it: a pod that is deleted again with a shorter grace period ends sooner, never later."""
+    async with InProcessRuntime(images={"web": lambda address, spec: Stubborn()}) as runtime:
+        loop, ends = asyncio.get_running_loop(), list[float]()
+        runtime.on_exit(lambda _: ends.append(loop.time() - began))
+        runtime.open_sandbox("uid-1")
+        await runtime.start(spec())
+        await asyncio.sleep(1)
+        began = loop.time()
+        runtime.stop(ID, grace_s=9)
+        runtime.stop(ID, grace_s=60)
+        runtime.stop(ID, grace_s=5)
+        assert isinstance(runtime.state(ID), Running)
+        await asyncio.sleep(60)
+        assert ends == [5]

@@ -93,7 +93,8 @@ async def test_stop_asks_first() -> None:
         runtime.open_sandbox("uid-1")
         await runtime.start(shell('trap "exit 7" TERM; echo up > up; while :; do sleep 0.01; done'))
         await until(runtime, Exec(("/bin/sh", "-c", "test -f up")))
-        await runtime.stop(ID, grace_s=60)
+        runtime.stop(ID, grace_s=60)
+        await ended_container(runtime)
         state = runtime.state(ID)
         assert isinstance(state, Exited)
         assert state.exit_code == 7
@@ -106,7 +107,8 @@ async def test_stop_forces_what_does_not_end_and_all_it_started() -> None:
         await runtime.start(shell('trap "" TERM; sleep 600 & echo $! > child; while :; do sleep 0.01; done'))
         await until(runtime, Exec(("/bin/sh", "-c", "test -s child")))
         child = int((runtime.folder / "uid-1" / "main" / "child").read_text())
-        await runtime.stop(ID, grace_s=0.01)
+        runtime.stop(ID, grace_s=0.01)
+        await ended_container(runtime)
         state = runtime.state(ID)
         assert isinstance(state, Exited)
         assert state.signal == 9
@@ -290,7 +292,8 @@ async def until_ready_node(runtime: ProcessRuntime) -> None:
     command = ("/usr/local/bin/bitcoin-cli", "-regtest", "-conf=/bitcoin.conf", "getnetworkinfo")
     await until(runtime, Exec(command))
     assert not any(b"hunter2" in line for line in command_lines().values())
-    await runtime.stop(ID, grace_s=60)
+    runtime.stop(ID, grace_s=60)
+    await ended_container(runtime)
     assert (await exits.next()).exit_code == 0
 
 
@@ -298,3 +301,9 @@ async def until(runtime: ProcessRuntime, action: Exec, container: ContainerId = 
     """Probe until it holds; the test's time limit bounds it, and each try takes the time of a process."""
     while not (await runtime.probe(container, action, timeout_s=60)).ok:
         assert isinstance(runtime.state(container), Running), runtime.state(container)
+
+
+async def ended_container(runtime: ProcessRuntime) -> None:
+    """Nothing but its state is asked, so this looks again and again; the test's time limit bounds it."""
+    while isinstance(runtime.state(ID), Running):  # noqa: ASYNC110  # see above
+        await asyncio.sleep(0.01)

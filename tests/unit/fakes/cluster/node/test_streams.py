@@ -72,7 +72,7 @@ async def test_the_log_of_a_program_in_this_process_is_what_it_writes() -> None:
         program.log.write("three")
         with pytest.raises(ApiError, match="is not supported by this runtime"):
             await runtime.exec(POD, "main", ("ls",), Written().streams())
-        await runtime.stop(ID, grace_s=0)
+        runtime.stop(ID, grace_s=0)
         assert await followed == b"three\n"
         with pytest.raises(InternalError, match='container not found \\("main"\\)'):
             await runtime.exec(POD, "main", ("ls",), Written().streams())
