@@ -12,9 +12,11 @@ from ctrlkit.fakes.apiserver.access import is_local
 _NAME = "ctrlkit"
 
 
-def kubeconfig_text(url: str, *, token: str | None = None, authority_pem: bytes | None = None) -> str:
+def kubeconfig_text(
+    url: str, *, token: str | None = None, authority_pem: bytes | None = None, namespace: str = "default"
+) -> str:
     """
-    Return a kubeconfig with one cluster, one user and one context, in namespace default.
+    Return a kubeconfig with one cluster, one user and one context, in a namespace.
 
     >>> print(kubeconfig_text("https://127.0.0.1:6443", token="secret", authority_pem=b"PEM"))
     apiVersion: v1
@@ -45,7 +47,7 @@ def kubeconfig_text(url: str, *, token: str | None = None, authority_pem: bytes 
         "kind": "Config",
         "clusters": [{"name": _NAME, "cluster": cluster}],
         "users": [{"name": _NAME, "user": {"token": token} if token else {}}],
-        "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME, "namespace": "default"}}],
+        "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME, "namespace": namespace}}],
         "current-context": _NAME,
     }
     return yaml.safe_dump(config, sort_keys=False)

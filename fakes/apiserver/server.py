@@ -140,16 +140,19 @@ class ApiServer:
         authority = self._access.authority
         return authority.pem.decode() if authority else ""
 
-    def kubeconfig(self) -> str:
-        """Return a kubeconfig for the running server as YAML; its user may do everything."""
+    def kubeconfig(self, *, namespace: str = "default") -> str:
+        """Return a kubeconfig for the running server as YAML; its user may do everything, in a namespace by default."""
         authority = self._access.authority
         return kubeconfig_text(
-            self.url, token=self._access.token, authority_pem=None if authority is None else authority.pem
+            self.url,
+            token=self._access.token,
+            authority_pem=None if authority is None else authority.pem,
+            namespace=namespace,
         )
 
-    def write_kubeconfig(self, path: str | Path) -> None:
+    def write_kubeconfig(self, path: str | Path, *, namespace: str = "default") -> None:
         """Write the kubeconfig to a file that only its owner can read."""
-        write_private(Path(path), self.kubeconfig())
+        write_private(Path(path), self.kubeconfig(namespace=namespace))
 
     @asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[ApiServer]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ctrlkit import clock
 from ctrlkit.fakes.bitcoind.flags import FlagError, Flags
 from ctrlkit.fakes.bitcoind.node import SimulatedNode
 from ctrlkit.fakes.bitcoind.p2p import P2P_PORT, parse_address
@@ -19,7 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     Serve until SIGTERM, SIGINT or the RPC method `stop`; returns the exit status.
 
     Flags   -bind=HOST[:PORT], -rpcbind=HOST[:PORT], -rpcuser, -rpcpassword, -datadir, -conf, as bitcoind has them;
-            and -warmup=SECONDS: how long calls are answered with error -28, by default 0.5.
+            -printtoconsole and -logtimestamps too, for the log on stdout; and -warmup=SECONDS: how long calls are
+            answered with error -28, by default 0.5.
     """
     try:
         node = _node(Flags(arguments))
@@ -46,7 +48,22 @@ def _node(flags: Flags) -> SimulatedNode:
         warmup_s=flags.number("warmup", 0.5),
         rpc_port=rpc_port,
         p2p_port=p2p_port,
+        write=_writer(flags),
     )
+
+
+def _writer(flags: Flags) -> Callable[[str], None]:
+    """Return what writes a line of the log, as the flags say."""
+    if flags.get("printtoconsole", "1") == "0":
+        return lambda _: None
+    has_times = flags.get("logtimestamps", "1") != "0"
+
+    def write(line: str) -> None:
+        time = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ ") if has_times else ""
+        sys.stdout.write(f"{time}{line}\n")
+        sys.stdout.flush()
+
+    return write
 
 
 async def _serve(node: SimulatedNode) -> None:

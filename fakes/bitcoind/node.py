@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +26,7 @@ class SimulatedNode:
             node.faults.fail_next(2, code=-28)
 
     Units   `warmup_s`: seconds after a start during which every call fails with -28.
+    Shape   `write` gets the lines of its log, without their times.
     Errors  OSError from `start` if a port is taken, RuntimeError if the node is running.
     """
 
@@ -39,6 +40,7 @@ class SimulatedNode:
         warmup_s: float = 0.0,
         rpc_port: int = RPC_PORT,
         p2p_port: int = P2P_PORT,
+        write: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.host: str = host
         self.faults: NodeFaults = NodeFaults()
@@ -49,6 +51,7 @@ class SimulatedNode:
         self._warmup_s = warmup_s
         self._rpc_port = rpc_port
         self._p2p_port = p2p_port
+        self._write = write
         self._cut_off: frozenset[str] = frozenset()
         self._peers: Peers | None = None
         self._rpc: RpcServer | None = None
@@ -74,14 +77,14 @@ class SimulatedNode:
         if self.is_running:
             raise RuntimeError(f"start the simulated node {self.host}: it runs; stop it first")
         self.chain = self._load()
-        peers = Peers((self.host, self._p2p_port), self.chain, self._save)
+        peers = Peers((self.host, self._p2p_port), self.chain, self._on_new_blocks, self._write)
         peers.cut_off(self._cut_off)
         methods = Methods(
             host=self.host,
             chain=self.chain,
             peers=peers,
             warm_s=asyncio.get_running_loop().time() + self._warmup_s,
-            on_new_blocks=self._save,
+            on_new_blocks=self._on_new_blocks,
             shut_down=self.shut_down,
         )
         rpc = RpcServer(
@@ -99,8 +102,12 @@ class SimulatedNode:
             peers.close()
             await rpc.close()
             raise
+        self._write("Simulated bitcoin node: its blocks are invented")
+        self._write(f"Loaded best chain: hashBestChain={self.chain.tip} height={self.chain.height}")
+        self._write(f"Bound to {self.host}:{self._p2p_port}")
+        self._write("init message: Done loading")
         self._peers, self._rpc = peers, rpc
-        self._running = asyncio.create_task(_serve(peers, rpc), name=f"simulated node {self.host}")
+        self._running = asyncio.create_task(_serve(peers, rpc, self._write), name=f"simulated node {self.host}")
         await asyncio.sleep(0)  # a task that was cancelled before its first step would never close anything
 
     def shut_down(self) -> None:
@@ -142,6 +149,10 @@ class SimulatedNode:
             return Chain()
         return Chain(json.loads(self._chain_file.read_text()))
 
+    def _on_new_blocks(self) -> None:
+        self._write(f"UpdateTip: new best={self.chain.tip} height={self.chain.height}")
+        self._save()
+
     def _save(self) -> None:
         if self._chain_file is None:
             return
@@ -151,11 +162,12 @@ class SimulatedNode:
         unfinished.replace(self._chain_file)
 
 
-async def _serve(peers: Peers, rpc: RpcServer) -> None:
+async def _serve(peers: Peers, rpc: RpcServer, write: Callable[[str], None]) -> None:
     try:
         await peers.run()
     finally:
         await rpc.close()
+        write("Shutdown: done")
 
 
 class SimulatedNetwork:

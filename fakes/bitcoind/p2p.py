@@ -87,12 +87,19 @@ class Peers:
     Owner   `run()` is awaited by the node and holds every task; cancelling it closes all links.
     """
 
-    def __init__(self, address: Address, chain: Chain, on_new_blocks: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        address: Address,
+        chain: Chain,
+        on_new_blocks: Callable[[], None],
+        write: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.added: list[str] = []
         self.links: list[Link] = []
         self._address = address
         self._chain = chain
         self._on_new_blocks = on_new_blocks
+        self._write = write
         self._cut_off: frozenset[str] = frozenset()
         self._numbers = itertools.count()
         self._look_again = asyncio.Event()
@@ -194,6 +201,7 @@ class Peers:
             while (message := await _next_message(reader)) is not None:
                 self._receive(link, message)
         finally:
+            self._write(f"Cleared nodestate for peer={link.number}")
             self.links.remove(link)
             asyncio.get_running_loop().call_later(RETRY_S, self._look_again.set)
             link.writer.transport.abort()
@@ -207,6 +215,8 @@ class Peers:
                 if host in self._cut_off:
                     link.writer.transport.abort()
                 else:
+                    kind = "inbound" if link.inbound else "manual"
+                    self._write(f"New {kind} peer connected: blocks={height}, peer={link.number}, peeraddr={link.name}")
                     self._ask_if_longer(link, height)
             case Tip(height=height):
                 self._ask_if_longer(link, height)

@@ -181,12 +181,15 @@ def _view(options: DemoOptions) -> View:
 def _hints(kubeconfig: str, context: str | None, network: str) -> list[str]:
     chosen = f"{kubeconfig} --context {context}" if context else kubeconfig
     kubectl = f"kubectl --kubeconfig {chosen} -n {NAMESPACE}"
+    node = f"{network}-sts-0"
     return [
         f"staying up with network {network} in namespace {NAMESPACE}, until Ctrl-C; try, in another terminal:",
         f"  {kubectl} get bitcoinnetworks,statefulsets,pods",
         f"  {kubectl} get pods -w",
         f"  {kubectl} describe bitcoinnetwork {network}",
         f"  {kubectl} scale bitcoinnetwork {network} --replicas 5",
-        f"  {kubectl} delete pod {network}-sts-0",
+        f"  {kubectl} logs {node}",
+        f"  {kubectl} exec {node} -- /usr/local/bin/bitcoin-cli -regtest -conf=/bitcoin.conf getpeerinfo",
+        f"  {kubectl} delete pod {node}",
         f"  {kubectl} delete bitcoinnetwork {network}",
     ]

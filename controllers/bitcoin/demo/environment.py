@@ -10,12 +10,13 @@ All clients, those of the cluster loops included, use HTTP with the kubeconfig w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from ctrlkit.bitcoin.demo.binary import Binary, NodeKind
+from ctrlkit.bitcoin.demo.installation import NAMESPACE
 from ctrlkit.client import Client
 from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, ConfigError, NotFound, Unauthorized
@@ -25,23 +26,27 @@ from ctrlkit.fakes.cluster.node.declarations import NODE
 from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
 from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.manager import connect
-from ctrlkit.model import Action, Lines, Transport, Verb
+from ctrlkit.model import Action, Lines, Verb
 from ctrlkit.model.kinds import LEASES, NAMESPACES, NODES, PODS
+from ctrlkit.model.streams import Connection, StreamTransport
 
 _REACH_LIMIT_S = 10.0
 
 
 @asynccontextmanager
 async def embedded(binary: Binary, *, port: int) -> AsyncIterator[str]:
-    """Run a cluster of our own; yields the path of its kubeconfig. Errors: PortTaken."""
+    """
+    Run a cluster of our own; yields the path of its kubeconfig, whose namespace is that of the demo. Errors: PortTaken.
+    """
     tracker = Tracker(begins_at=version_at(now()))
-    transport: Transport = EarlyProbes(tracker) if binary.kind is NodeKind.SIMULATED else tracker
+    transport: StreamTransport = EarlyProbes(tracker) if binary.kind is NodeKind.SIMULATED else tracker
     async with (
         ProcessRuntime(images={"bitcoind": binary.image}) as runtime,
         ApiServer(transport, tracker.registry).serve(port=port) as server,
     ):
         kubeconfig = runtime.folder / "kubeconfig"  # so that it goes with the processes, even after SIGKILL
-        server.write_kubeconfig(kubeconfig)
+        server.write_kubeconfig(kubeconfig, namespace=NAMESPACE)
+        tracker.run_pods_with(runtime)
         async with connect(kubeconfig=str(kubeconfig)) as client, Cluster(client, runtime):
             yield str(kubeconfig)
 
@@ -103,13 +108,13 @@ PROBE_S: Final = 1
 
 class EarlyProbes:
     """
-    A Transport that shortens the readiness probes of new pods, for simulated nodes, which are up at once.
+    A StreamTransport that shortens the readiness probes of new pods, for simulated nodes, which are up at once.
 
     The controller sets a first probe after 5 seconds. Like a mutating admission webhook, this changes each pod as it is
     created, to a probe every second; the StatefulSet that the controller wrote stays as it is.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: StreamTransport) -> None:
         self._transport = transport
 
     async def do(self, action: Action) -> bytes:
@@ -122,6 +127,14 @@ class EarlyProbes:
     def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
         """Open a watch."""
         return self._transport.watch(action)
+
+    def read(self, action: Action) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open a log."""
+        return self._transport.read(action)
+
+    def connect(self, action: Action, protocols: Sequence[str]) -> AbstractAsyncContextManager[Connection]:
+        """Open a connection to a container or a port of a pod."""
+        return self._transport.connect(action, protocols)
 
 
 def with_early_probes(pod: Mapping[str, Any]) -> dict[str, Any]:

@@ -176,14 +176,23 @@ _DAEMON_FLAGS = {
     "-server": "1?",
     "-txindex": _SWITCH,
 }
-_CLI_FLAGS = {"-conf": _CONFIGURATION, "-regtest": "1?", "-rpcclienttimeout": _NUMBER, "-rpcwait": "1?"}
+_CREDENTIAL = r"[!-~]{1,100}"
+_CLI_FLAGS = {
+    "-conf": _CONFIGURATION,
+    "-regtest": "1?",
+    "-rpcclienttimeout": _NUMBER,
+    "-rpcpassword": _CREDENTIAL,
+    "-rpcuser": _CREDENTIAL,
+    "-rpcwait": "1?",
+}
 _CLI_METHODS = (
     *("getaddednodeinfo", "getbestblockhash", "getblock", "getblockchaininfo", "getblockcount", "getblockhash"),
     *("getblockheader", "getchaintips", "getconnectioncount", "getdifficulty", "getinfo", "getmempoolinfo"),
     *("getmininginfo", "getnettotals", "getnetworkinfo", "getpeerinfo", "getrawmempool", "uptime", "help", "ping"),
     *("generate", "generatetoaddress", "stop"),
 )
-_CLI_COMMANDS = dict.fromkeys(_CLI_METHODS, "[0-9A-Za-z.:]{1,100}")
+_OWN_NODE = r"127(\.[0-9]{1,3}){3}(:[0-9]{1,5})?"
+_CLI_COMMANDS = dict.fromkeys(_CLI_METHODS, "[0-9A-Za-z.:]{1,100}") | {"addnode": f"{_OWN_NODE}|add|remove|onetry"}
 
 
 def bitcoind_image(
