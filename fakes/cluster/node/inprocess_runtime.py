@@ -18,6 +18,7 @@ from typing import Protocol, runtime_checkable
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.addresses import Addresses
 from ctrlkit.fakes.cluster.node.images import image_name, pulled
+from ctrlkit.fakes.cluster.node.probe_texts import timed_out
 from ctrlkit.fakes.cluster.node.runtime import (
     MESSAGE_LIMIT,
     CommandResult,
@@ -243,7 +244,7 @@ class InProcessRuntime:
             async with asyncio.timeout(timeout_s):
                 return await found.program.probe(action)
         except TimeoutError:
-            return ProbeResult(ok=False, output=f"timed out after {timeout_s:g} s")
+            return timed_out(action, self._sandboxes[container.pod_uid].address, timeout_s=timeout_s)
 
     async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:
         """See Runtime.run: only programs that run commands have it."""

@@ -1,16 +1,12 @@
-"""Readiness probes: reads their spec, says when the next one is due and what results mean, and probes a network."""
+"""Readiness probes: reads their spec, says when the next one is due and what results mean. Pure."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-from yarl import URL
-
-from ctrlkit.fakes.cluster.node.runtime import Exec, HttpGet, ProbeAction, ProbeResult, TcpSocket
+from ctrlkit.fakes.cluster.node.runtime import Exec, HttpGet, ProbeAction, TcpSocket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,36 +88,3 @@ def _port(container: Mapping[str, Any], port: int | str) -> int:
         return int(named.get(port, port))
     except ValueError:
         raise ValueError(f"readinessProbe of container {container.get('name')}: no port is named {port!r}") from None
-
-
-async def probe_network(address: str, action: TcpSocket | HttpGet, *, timeout_s: float) -> ProbeResult:
-    """Run a probe against an address; a failure is a result, not an exception."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            match action:
-                case TcpSocket(port):
-                    _, writer = await asyncio.open_connection(address, port)
-                    writer.close()
-                    return ProbeResult(ok=True)
-                case HttpGet(port, path):
-                    return await _get(_url(address, port, path))
-    except TimeoutError:
-        return ProbeResult(ok=False, output=f"timed out after {timeout_s:g} s")
-    except (OSError, OverflowError, ValueError, aiohttp.ClientError) as error:
-        return ProbeResult(ok=False, output=f"connect to {address}:{action.port}: {type(error).__name__}")
-
-
-def _url(address: str, port: int, path: str) -> URL:
-    """
-    Build the URL of a probe; nothing in the path can change host or port.
-
-    >>> print(_url("127.16.0.1", 8080, "/healthz?full=1"), _url("127.16.0.1", 8080, "@evil.example/"))
-    http://127.16.0.1:8080/healthz?full=1 http://127.16.0.1:8080/@evil.example/
-    """
-    path, _, query = path.removeprefix("/").partition("?")
-    return URL.build(scheme="http", host=address, port=port, path=f"/{path}", query_string=query)
-
-
-async def _get(url: URL) -> ProbeResult:
-    async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as answer:
-        return ProbeResult(ok=200 <= answer.status < 400, output=f"status {answer.status}")

@@ -26,7 +26,8 @@ from typing import IO
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.addresses import Addresses, loopback_addresses
 from ctrlkit.fakes.cluster.node.images import Image, Place, find_image, pulled
-from ctrlkit.fakes.cluster.node.probes import probe_network
+from ctrlkit.fakes.cluster.node.probe_network import probe_network
+from ctrlkit.fakes.cluster.node.probe_texts import timed_out
 from ctrlkit.fakes.cluster.node.process import OwnedProcess, ProcessGuard, run_command
 from ctrlkit.fakes.cluster.node.runtime import (
     MESSAGE_LIMIT,
@@ -222,7 +223,7 @@ class ProcessRuntime:
         except ContainerRefused as refusal:
             return ProbeResult(ok=False, output=refusal.message)
         except TimeoutError:
-            return ProbeResult(ok=False, output=f"command timed out after {timeout_s:g} s")
+            return timed_out(action, found.place.address, timeout_s=timeout_s)
         return ProbeResult(ok=result.exit_code == 0, output=result.output)
 
     async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:

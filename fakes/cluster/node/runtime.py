@@ -157,28 +157,55 @@ class Exec:
 
 @dataclass(frozen=True, slots=True)
 class TcpSocket:
-    """A probe that connects to a port of the pod."""
+    """A probe that connects to a port of a host, by default the pod."""
 
     port: int
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpGet:
-    """A probe that sends a GET to a port of the pod; it passes with status 200 to 399."""
+    """A probe that sends a GET to a port of a host, by default the pod; it passes with status 200 to 399."""
 
     port: int
     path: str = "/"
+    scheme: str = "http"
+    host: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-ProbeAction = Exec | TcpSocket | HttpGet
+@dataclass(frozen=True, slots=True)
+class Grpc:
+    """A probe that asks grpc.health.v1.Health for a service, at a port of the pod."""
+
+    port: int
+    service: str = ""
+
+
+ProbeAction = Exec | TcpSocket | HttpGet | Grpc
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """Whether a probe passed, and its output without secrets."""
+    """
+    Whether a probe passed, and its output without secrets.
+
+    Shape   `warns` is whether it passed with a warning, which is its output. `status` is that of the HTTP answer, 0 for
+            none.
+    """
 
     ok: bool
     output: str = ""
+    warns: bool = False
+    status: int = 0
+
+
+class ProbeErrored(CtrlkitError):
+    """A probe that shows nothing of its container; it is tried again, and then ignored until the next one."""
+
+    def __init__(self, message: str, *, state: str = "unknown") -> None:
+        super().__init__(message)
+        self.state: str = state
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +279,7 @@ class Runtime(Protocol):
         ...
 
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
-        """Run a probe; it fails after `timeout_s`."""
+        """Run a probe; it fails after `timeout_s`. Errors: ProbeErrored, or ContainerRefused if it cannot be run."""
         ...
 
     async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:

@@ -87,7 +87,8 @@ async def test_a_program_that_breaks_is_a_container_that_exits() -> None:
     async with InProcessRuntime(images={"web": lambda address, spec: Broken()}) as runtime:
         runtime.open_sandbox("uid-1")
         await runtime.start(spec())
-        assert await runtime.probe(ID, PROBE, timeout_s=2) == ProbeResult(ok=False, output="timed out after 2 s")
+        said = 'command timed out: "check" timed out after 2s'
+        assert await runtime.probe(ID, PROBE, timeout_s=2) == ProbeResult(ok=False, output=said)
         ended = runtime.state(ID)
         assert isinstance(ended, Exited)
         assert (ended.exit_code, ended.message) == (1, "ValueError('cannot log in with ***')")
