@@ -35,6 +35,7 @@ Ts = TypeVarTuple("Ts")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """The wall clock time at which every virtual loop starts."""
+_START_S = START.timestamp()
 
 _IO_CHANCE_S = 0.001
 """Real seconds to poll open sockets before a jump: loopback is usually, but not always, immediate."""
@@ -96,10 +97,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def wall_time(self) -> float:
         """Virtual seconds since the epoch, plus the SKEW of the current context."""
         skew = SKEW.get()
-        return START.timestamp() + self._now_s + (0.0 if skew is None else skew.seconds)
+        return _START_S + self._now_s + (0.0 if skew is None else skew.seconds)
 
     def next_deadline(self) -> float | None:
         """When, in terms of `time()`, the next timer is due; None if there is none."""
+        if self._scheduled and not self._scheduled[0].cancelled():
+            return float(self._scheduled[0].when())
         return min((float(timer.when()) for timer in self._scheduled if not timer.cancelled()), default=None)
 
     async def wait_all_blocked(self) -> None:

@@ -168,7 +168,7 @@ class Informer(Generic[T]):
 
         Handlers may still be behind: see Registration.has_synced.
         """
-        return self._have_synced()
+        return self._initial_ended or self._have_synced()
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -302,7 +302,7 @@ class Informer(Generic[T]):
     def busy(self) -> tuple[str, ...]:
         """Describe what is not done yet; empty when the informer and its handlers are idle."""
         lagging = [f"informer:{self.name} not synced"] if self._state == "running" and not self.has_synced() else []
-        return (*lagging, *(f"handler:{r.name} has {r.depth} changes to see" for r in self._registrations if r.depth))
+        return (*lagging, *[f"handler:{r.name} has {r.depth} changes to see" for r in self._registrations if r.depth])
 
     def statistics(self) -> InformerStatistics:
         """The statistics at this moment."""
@@ -403,9 +403,11 @@ class Informer(Generic[T]):
 
     def _mirrors(self, write: Write) -> bool:
         """Whether the write was to a collection that this informer watches."""
+        if write.resource.identity != self.resource.identity:
+            return False
         servers = {getattr(source, "server", None) for source in self.sources.values()}
         here = write.server is None or not servers.isdisjoint((None, write.server))
-        return here and write.resource.identity == self.resource.identity and bool(self._scopes_of(write.key.namespace))
+        return here and bool(self._scopes_of(write.key.namespace))
 
     def _scopes_of(self, namespace: str) -> list[Reflector[T]]:
         """The reflectors that see a namespace; all where none is given, but for what may not be read."""

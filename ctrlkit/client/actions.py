@@ -28,30 +28,54 @@ class Propagation(Enum):
 
 def named(verb: Verb, resource: AnyResource, key: ObjectKey | str, *, subresource: str = "") -> Action:
     """An Action on one object. Errors: BadRequest for a key in the wrong form, ValueError for what is no key."""
-    try:
-        namespace, name = ObjectKey.of(key)
-    except ValueError as error:
-        if not isinstance(key, str):
-            raise ValueError(f"{verb} {resource}: {error}") from None  # a slip of the program, not of a name
-        raise BadRequest(str(error), attempted=f"{verb} {resource}") from None
+    namespace, name = _read_key(verb, resource, key)
     options = Options(metadata_only=verb is Verb.GET and resource.is_metadata_only)
     return Action(
         verb=verb, resource=resource, namespace=namespace, name=name, subresource=subresource, options=options
     )
 
 
-def whole(verb: Verb, resource: AnyResource, plain: dict[str, Any], options: Options) -> Action:
+def _read_key(verb: Verb, resource: AnyResource, key: ObjectKey | str) -> ObjectKey:
+    try:
+        return ObjectKey.of(key)
+    except ValueError as error:
+        if not isinstance(key, str):
+            raise ValueError(f"{verb} {resource}: {error}") from None  # a slip of the program, not of a name
+        raise BadRequest(str(error), attempted=f"{verb} {resource}") from None
+
+
+def whole(
+    verb: Verb, resource: AnyResource, plain: dict[str, Any], options: Options, *, subresource: str = ""
+) -> Action:
     """An Action that sends a whole object."""
     metadata = plain.get("metadata") or {}
-    namespace, name = metadata.get("namespace") or "", metadata.get("name") or ""
-    return Action(verb=verb, resource=resource, namespace=namespace, name=name, body=plain, options=options)
+    return Action(
+        verb=verb,
+        resource=resource,
+        namespace=metadata.get("namespace") or "",
+        name=metadata.get("name") or "",
+        subresource=subresource,
+        body=plain,
+        options=options,
+    )
 
 
-def patching(resource: AnyResource, key: ObjectKey | str, patch: Patch, options: Options) -> Action:
+def patching(
+    resource: AnyResource, key: ObjectKey | str, patch: Patch, options: Options, *, subresource: str = ""
+) -> Action:
     """An Action that sends a patch."""
-    action = named(Verb.PATCH, resource, key)
-    body, patch_type, force = patch_body(resource, action.key, patch)
-    return replace(action, body=body, patch_type=patch_type, options=replace(options, force=force))
+    key = _read_key(Verb.PATCH, resource, key)
+    body, patch_type, force = patch_body(resource, key, patch)
+    return Action(
+        verb=Verb.PATCH,
+        resource=resource,
+        namespace=key.namespace,
+        name=key.name,
+        subresource=subresource,
+        body=body,
+        patch_type=patch_type,
+        options=replace(options, force=True) if force else options,
+    )
 
 
 def collection(

@@ -20,6 +20,18 @@ from ctrlkit.model import (
 )
 
 
+def _as_sent(body: object) -> Any:
+    """
+    Return a body as the server would read it, a copy: by way of JSON, which costs a quarter of `to_plain`.
+
+    What JSON does not know, such as a model of the kubernetes package, takes the longer way. Errors: as `to_plain`.
+    """
+    try:
+        return msgspec.json.decode(msgspec.json.encode(body))
+    except (TypeError, ValueError):
+        return to_plain(body)
+
+
 def whole_object(resource: AnyResource, body: object) -> dict[str, Any]:
     """
     An object to create: `apiVersion` and `kind` filled in.
@@ -35,7 +47,7 @@ def whole_object(resource: AnyResource, body: object) -> dict[str, Any]:
         raise TypeError(
             f"a whole object of {resource}: only its metadata is dealt with here; use the kind's own resource"
         )
-    plain = to_plain(body)
+    plain = _as_sent(body)
     if not isinstance(plain, dict):
         raise TypeError(f"an object of {resource} must be a mapping, got {type(body).__name__}")
     if not isinstance(plain.get("metadata") or {}, dict):
@@ -83,11 +95,11 @@ def patch_body(resource: AnyResource, key: ObjectKey, patch: object) -> tuple[An
     """
     match patch:
         case JsonPatch(operations):
-            return to_plain(operations), PatchType.JSON, False
+            return _as_sent(operations), PatchType.JSON, False
         case MergePatch(fields):
-            return to_plain(fields), PatchType.MERGE, False
+            return _as_sent(fields), PatchType.MERGE, False
         case StrategicMergePatch(fields):
-            return to_plain(fields), PatchType.STRATEGIC, False
+            return _as_sent(fields), PatchType.STRATEGIC, False
         case ApplyPatch(fields, on_conflict):
             return _applied(resource, key, fields), PatchType.APPLY, on_conflict is OnConflict.FORCE
     raise TypeError(

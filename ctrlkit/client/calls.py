@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Generic, TypeVar, cast
 
 from ctrlkit.client.spans import call_span
@@ -75,12 +75,12 @@ class Calls:
     async def list_page(self, action: Action) -> bytes:
         """Perform a list; the codec judges the page while it reads it."""
         check_action(action)
-        with attempting(action), call_span(action):
+        with Attempting(action), call_span(action):
             return await self._transport.do(action)
 
     async def _answer(self, action: Action) -> Answer:
         check_action(action)
-        with attempting(action), call_span(action):
+        with Attempting(action), call_span(action):
             answer = check_answer(action, await self._transport.do(action))
         note(action, answer, server=self._transport)
         return answer
@@ -95,7 +95,7 @@ class Calls:
         """Open a watch; the events come in the batches in which they arrive."""
         check_action(action)
         async with AsyncExitStack() as stack:
-            with attempting(action):
+            with Attempting(action):
                 lines = await stack.enter_async_context(self._transport.watch(action))
             yield EventBatches(lines, codec, action)
 
@@ -104,7 +104,7 @@ class Calls:
         """Open a text; its pieces come as they arrive."""
         check_action(action)
         async with AsyncExitStack() as stack:
-            with attempting(action):
+            with Attempting(action):
                 pieces = await stack.enter_async_context(self._streams(action).read(action))
             yield pieces
 
@@ -113,7 +113,7 @@ class Calls:
         """Open a connection with channels."""
         check_action(action)
         async with AsyncExitStack() as stack:
-            with attempting(action):
+            with Attempting(action):
                 connection = await stack.enter_async_context(self._streams(action).connect(action, protocols))
             yield connection
 
@@ -124,14 +124,20 @@ class Calls:
         return cast("StreamTransport", self._transport)
 
 
-@contextmanager
-def attempting(action: Action) -> Iterator[None]:
+class Attempting:
     """Write what was attempted on an ApiError that does not say so yet."""
-    try:
-        yield
-    except ApiError as error:
-        error.attempted = error.attempted or str(action)
-        raise
+
+    __slots__ = ("_action",)
+
+    def __init__(self, action: Action) -> None:
+        self._action = action
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, ApiError):
+            error.attempted = error.attempted or str(self._action)
 
 
 class EventBatches(Generic[T]):
@@ -151,7 +157,7 @@ class EventBatches(Generic[T]):
         return self
 
     async def __anext__(self) -> Sequence[WatchEvent[T]]:
-        with attempting(self._action):
+        with Attempting(self._action):
             return await self._next_batch()
 
     async def _next_batch(self) -> Sequence[WatchEvent[T]]:

@@ -187,9 +187,9 @@ class Client(PodVerbs):
 
         Errors besides the client's: TypeError for Structs and dataclasses, which hold part of the object only.
         """
-        action = whole(Verb.UPDATE, resource, replacement(resource, body), self._write_options(dry_run))
+        options = self._write_options(dry_run)
+        action = whole(Verb.UPDATE, resource, replacement(resource, body), options, subresource=subresource)
         del body  # as in create
-        action = replace(action, subresource=subresource)
         return await self._calls.do_for_object(resource, action)
 
     async def update_status(self, resource: Resource[T], body: object) -> T:
@@ -218,8 +218,7 @@ class Client(PodVerbs):
 
         Custom resources take JsonPatch, MergePatch and ApplyPatch; built-in kinds StrategicMergePatch as well.
         """
-        action = patching(resource, key, patch, self._write_options(dry_run))
-        action = replace(action, subresource=subresource)
+        action = patching(resource, key, patch, self._write_options(dry_run), subresource=subresource)
         return await self._calls.do_for_object(resource, action)
 
     async def apply(

@@ -219,6 +219,8 @@ class WorkQueue(ReadyKeys[K]):
 
         Empty when the queue is idle; a key that add_after() delays does not count.
         """
+        if not (self._running or self._ready or self._delayed.retries or self._delayed.batched):
+            return ()  # many are, each time that a test waits for all of them
         running = (f"{key} running{', wanted again' if key in self._again else ''}" for key in self._running)
         ready = (f"{key} ready" for key in self._ready)
         waiting = (f"{key} waits for a retry" for key in self._delayed.retries if key not in self._running)

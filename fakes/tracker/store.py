@@ -201,6 +201,13 @@ class Collection:
         """Return the position in the log of the first change after a version."""
         return self.dropped + bisect.bisect_right(self.changes, version, key=lambda change: change.version)
 
+    def after(self, version: int) -> list[Change]:
+        """Return the changes after a version that are kept, at the cost of these alone."""
+        start = len(self.changes)
+        while start and self.changes[start - 1].version > version:
+            start -= 1
+        return self.changes[start:]
+
     def since(self, place: int) -> Iterator[Change]:
         """Yield the changes from a position in the log on, without those compacted away."""
         for index in range(max(0, place - self.dropped), len(self.changes)):

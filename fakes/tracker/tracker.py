@@ -255,7 +255,7 @@ class Tracker:
             (".".join(filter(None, (collection.identity[1], collection.identity[0]))), change)
             for collection in self._core.store.collections()
             if collection.changes and collection.changes[-1].version > after
-            for change in collection.since(collection.place_after(after))
+            for change in collection.after(after)
         ]
         return sorted(found, key=lambda entry: entry[1].version)
 

@@ -18,7 +18,7 @@ from typing import Protocol, Self
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.errors import CtrlkitError, Unreachable
 from ctrlkit.failures import UNFORESEEN
-from ctrlkit.fakes.clientset.clientset import FakeClientset, wire_copy, write_of
+from ctrlkit.fakes.clientset.clientset import FakeClientset, write_of
 from ctrlkit.fakes.clientset.faults import Faults
 from ctrlkit.fakes.loop import SKEW, Skew
 from ctrlkit.fakes.tracker import Tracker
@@ -103,7 +103,7 @@ class ClusterTransport:
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
-        return await note_changes(self._trace, wire_copy(action), self._tracker.do)
+        return await note_changes(self._trace, action, self._tracker.do)  # the client has copied the body
 
     def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
         """Open a watch (Transport)."""

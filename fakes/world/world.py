@@ -20,7 +20,7 @@ import functools
 import inspect
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from enum import Enum
 from types import TracebackType
@@ -350,7 +350,7 @@ class World:
     async def settle(self, *, patience_s: float = PATIENCE_S) -> None:
         """Wait until nothing is left to do now; NeverSettled after `patience_s` virtual seconds."""
         __tracebackhide__ = True
-        if await self._run_until(lambda: not self.busy(), patience_s):
+        if await self._run_until(lambda: next(self._reports(), None) is None, patience_s):
             return
         busy = self.busy()
         raise NeverSettled(f"settle the world: {len(busy)} still busy {self._why(patience_s)}: {self._report(busy)}")
@@ -401,13 +401,17 @@ class World:
 
     def busy(self) -> tuple[str, ...]:
         """Name the parts that are not done yet, and what each still has to do."""
-        reports = [*self.tracker.busy()]
-        for part in self._parts:
-            reports.extend(part.busy())
-            if isinstance(part, Manager):
-                reports.extend(lag for informer in part.informers for lag in self._lag.of(informer))
+        return tuple(self._reports())
+
+    def _reports(self) -> Iterator[str]:
+        """Yield what `busy` returns, as far as it is asked for."""
+        yield from self.tracker.busy()
         managers = [part for part in self._parts if isinstance(part, Manager)]
-        return (*reports, *pending_elections(self.tracker, managers))
+        for part in self._parts:
+            yield from part.busy()
+        for manager in managers:
+            yield from (lag for informer in manager.informers for lag in self._lag.of(informer))
+        yield from pending_elections(self.tracker, managers)
 
     async def _run_until(self, holds: Callable[[], bool | Awaitable[bool]], patience_s: float) -> bool:
         """Move from timer to timer until `holds()` is true; False where it never was."""

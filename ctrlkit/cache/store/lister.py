@@ -150,7 +150,8 @@ class Lister(Generic[T]):
 
     def records_by_index(self, index: str, value: str) -> builtins.list[Record[T]]:
         """The records that an index has under a value."""
-        return self._store.records(self._store.keys_by(index, value))
+        keys = self._store.keys_by(index, value)
+        return self._store.records(keys) if keys else []
 
     def __len__(self) -> int:
         return len(self._store)

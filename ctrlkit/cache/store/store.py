@@ -78,7 +78,8 @@ class Index(Generic[T]):
 
     def keys(self, value: str) -> list[ObjectKey]:
         """The keys of a value, in order."""
-        return sorted(self._keys.get(value, ()))
+        keys = self._keys.get(value)
+        return sorted(keys) if keys else []
 
     def __len__(self) -> int:
         return len(self._keys)

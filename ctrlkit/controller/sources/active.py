@@ -42,6 +42,7 @@ class ActiveSources:
         self._owner_checks = owner_checks
         self._on_failure = on_failure
         self._all: list[ActiveSource] = []
+        self._late: list[ActiveSource] = []  # those that had not handed over all their keys when they were last asked
         self._replaying: set[asyncio.Task[None]] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self._context = copy_context()
@@ -60,6 +61,7 @@ class ActiveSources:
     async def remove(self, active: ActiveSource) -> None:
         """Return when it has ended."""
         self._all.remove(active)
+        self._late = [each for each in self._late if each is not active]
         if isinstance(active.source, Watch):
             self._gate.exclude(active.source.informer)
             self._owner_checks.exclude(active.source)
@@ -100,12 +102,13 @@ class ActiveSources:
 
     def busy(self) -> tuple[str, ...]:
         """Describe which of them have not handed over all their keys yet."""
-        late = (each for each in self._all if each.task is not None and not each.sink.has_synced())
-        reports = tuple(f"{each.source.name} not synced" for each in late)
+        self._late = [each for each in self._late if not each.sink.has_synced()]
+        reports = tuple([f"{each.source.name} not synced" for each in self._late])
         return (*reports, "enqueues what its sources know") if self._replaying else reports
 
     def _start(self, active: ActiveSource, tasks: asyncio.TaskGroup) -> None:
         active.task = self._context.run(tasks.create_task, self._run(active), name=active.sink.name)
+        self._late.append(active)
 
     async def _run(self, active: ActiveSource) -> None:
         try:

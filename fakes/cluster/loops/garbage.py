@@ -125,8 +125,8 @@ class Garbage:
 
     def _find(self, index: str, value: str) -> Iterator[ObjectRef]:
         for informer in self.kinds.informers:
-            for item in informer.lister.by_index(index, value):
-                yield ObjectRef(informer.resource, item.metadata)
+            for record in informer.lister.records_by_index(index, value):
+                yield ObjectRef(informer.resource, record.meta)
 
 
 def matters(change: Change[Any]) -> bool:

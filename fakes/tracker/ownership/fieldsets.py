@@ -58,18 +58,8 @@ def in_order(fields: FieldSet) -> FieldSet:
     >>> in_order({"f:b": {"k:{}": {}, "f:x": {}, ".": {}}, "f:a": {}})
     {'f:a': {}, 'f:b': {'.': {}, 'f:x': {}, 'k:{}': {}}}
     """
-    if _is_in_order(fields):
-        return fields
-    return {step: in_order(fields[step]) if fields[step] else fields[step] for step in sorted(fields)}
-
-
-def _is_in_order(fields: FieldSet) -> bool:
-    before = ""
-    for step, inner in fields.items():
-        if step < before or (inner and not _is_in_order(inner)):
-            return False
-        before = step
-    return True
+    ordered: FieldSet = msgspec.json.decode(msgspec.json.encode(fields, order="sorted"))
+    return ordered
 
 
 def difference(one: FieldSet, other: FieldSet) -> FieldSet:

@@ -8,6 +8,7 @@ Out      The entries of its new `metadata.managedFields`.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -175,9 +176,16 @@ def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
     return ""
 
 
+_EMPTY = re.compile(rb"\[\]|\{\}")
+_NULL = re.compile(rb'(?<!Time":)(?<!Timestamp":)null')
+"""Nulls, but those of times."""
+
+
 def _with_emptied(served: Strategy, changed: FieldSet, body: Mapping[str, Any], plain: Mapping[str, Any]) -> FieldSet:
     """Add to what a body sets the lists that it has empty, and that are kept as null."""
-    if not may_be_null(served.types, served.resource) or b"null" not in msgspec.json.encode(plain):
+    if not may_be_null(served.types, served.resource) or not _NULL.search(msgspec.json.encode(plain)):
+        return changed
+    if not _EMPTY.search(msgspec.json.encode(body)):
         return changed
     return union(changed, emptied(body, plain, node_of(served)))
 

@@ -19,7 +19,7 @@ class Unkeyed(Exception):
 
 def item_step(item: Any, node: Node) -> str:
     """Return the step to an item of a list that merges by item. Errors: Unkeyed."""
-    if node.is_set or not isinstance(item, Mapping):
+    if node.is_set or not isinstance(item, (dict, Mapping)):
         return "v:" + msgspec.json.encode(item).decode()
     try:
         keys = {key: item[key] if key in item else node.key_defaults[key] for key in node.keys}
@@ -30,7 +30,7 @@ def item_step(item: Any, node: Node) -> str:
 
 def as_map(value: Any, node: Node) -> Mapping[str, Any] | None:
     """Return the value if it merges by field, else None."""
-    return value if node.has_fields and isinstance(value, Mapping) else None
+    return value if node.has_fields and isinstance(value, (dict, Mapping)) else None
 
 
 def as_items(value: Any, node: Node) -> list[Any] | None:
@@ -80,8 +80,9 @@ def everything(value: Any, node: Node) -> FieldSet:
         return found
     if items := as_items(value, node):
         item_node = node.other or node
-        found = {SELF: LEAF} | {item_step(item, node): everything(item, item_node) for item in items}
-        return found | _repeated(items, node) if len(found) <= len(items) else found
+        steps = [item_step(item, node) for item in items]
+        found = {SELF: LEAF} | {step: everything(item, item_node) for step, item in zip(steps, items, strict=True)}
+        return found | _repeated(steps)
     return LEAF
 
 
@@ -110,10 +111,11 @@ def emptied(sent: Any, kept: Any, node: Node) -> FieldSet:
     return found
 
 
-def _repeated(items: list[Any], node: Node) -> FieldSet:
+def _repeated(steps: list[str]) -> FieldSet:
     """Return the items that a list has several times by their keys: what is below them is nobody's."""
-    counts = Counter(item_step(item, node) for item in items)
-    return {step: LEAF for step, count in counts.items() if count > 1}
+    if len(set(steps)) == len(steps):
+        return LEAF
+    return {step: LEAF for step, count in Counter(steps).items() if count > 1}
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], node: Node) -> tuple[FieldSet, FieldSet]:
@@ -173,10 +175,10 @@ def _compare_items(old: list[Any], new: list[Any], node: Node, found: _Found) ->
     item_node = node.other or node
     changed, removed = found
     before = {item_step(item, node): item for item in old}
-    repeated = _repeated(new, node) if len(new) > 1 else LEAF
+    steps = [item_step(item, node) for item in new]
+    repeated = _repeated(steps)
     changed.update(repeated)
-    for item in new:
-        step = item_step(item, node)
+    for step, item in zip(steps, new, strict=True):
         if step in repeated:
             before.pop(step, None)
         elif step not in before:

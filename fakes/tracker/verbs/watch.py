@@ -109,6 +109,8 @@ class WatchStream:
 
     def lag(self) -> str:
         """What this watch has not been handed yet, as text; "" where it has all that it selects."""
+        if self._place == self._collection.end and not self._first:
+            return ""
         try:
             newest = self._newest_selected()
         except Unanswered:
