@@ -53,9 +53,10 @@ class EventForm(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CoreForm:
-    """Events of core/v1, in the name of a component."""
+    """Events of core/v1, in the name of a component, and of the host that it is at work on; "" for none."""
 
     component: str
+    host: str = ""
     resource: Resource[Unstructured] = EVENTS
 
     def body(self, key: ObjectKey, entry: Entry) -> dict[str, Any]:
@@ -63,14 +64,15 @@ class CoreForm:
         about = entry.about
         return {
             "metadata": {"namespace": key.namespace, "name": key.name},
-            "involvedObject": _plain_reference(about.regarding, about.version),
+            "involvedObject": _plain_reference(about.regarding, about.version, about.field_path),
             **({"related": _plain_reference(about.related)} if about.related else {}),
             **({"action": about.action} if about.action else {}),
             "type": about.type.value,
             "reason": about.reason,
             "message": about.message,
-            "source": {"component": self.component},
+            "source": {"component": self.component, **({"host": self.host} if self.host else {})},
             "reportingComponent": self.component,
+            **({"reportingInstance": self.host} if self.host else {}),
             "firstTimestamp": timestamp(entry.first),
             "lastTimestamp": timestamp(entry.last),
             "count": entry.count,
@@ -85,9 +87,10 @@ class CoreForm:
 
 @dataclass(frozen=True, slots=True)
 class SeriesForm:
-    """Events of events.k8s.io/v1, in the name of a component at work on this machine."""
+    """Events of events.k8s.io/v1, in the name of a component at work on this machine, or on the host that is given."""
 
     component: str
+    host: str = ""
     resource: Resource[Unstructured] = EVENTS_V1
 
     def body(self, key: ObjectKey, entry: Entry) -> dict[str, Any]:
@@ -98,10 +101,10 @@ class SeriesForm:
             "eventTime": micro_timestamp(entry.first),
             **({"series": _series(entry)} if entry.count > 1 else {}),
             "reportingController": self.component,
-            "reportingInstance": f"{self.component}-{platform.node()}"[:INSTANCE_MAX],
+            "reportingInstance": f"{self.component}-{self.host or platform.node()}"[:INSTANCE_MAX],
             "action": about.action or about.reason,
             "reason": about.reason,
-            "regarding": _plain_reference(about.regarding, about.version),
+            "regarding": _plain_reference(about.regarding, about.version, about.field_path),
             **({"related": _plain_reference(about.related)} if about.related else {}),
             "note": about.message,
             "type": about.type.value,
@@ -138,7 +141,7 @@ class EventNames:
         return ObjectKey(regarding.namespace or "default", name)
 
 
-def _plain_reference(reference: Reference, version: str = "") -> dict[str, str]:
+def _plain_reference(reference: Reference, version: str = "", field_path: str = "") -> dict[str, str]:
     fields = {
         "apiVersion": reference.api_version,
         "kind": reference.kind,
@@ -146,6 +149,7 @@ def _plain_reference(reference: Reference, version: str = "") -> dict[str, str]:
         "name": reference.name,
         "uid": reference.uid,
         "resourceVersion": version,
+        "fieldPath": field_path,
     }
     return {name: value for name, value in fields.items() if value}
 

@@ -46,7 +46,8 @@ class Occurrence:
     """
     One thing that happened to an object. Two that are equal are one Event with a count.
 
-    Shape   `version` is the object's resourceVersion at the time; it does not count.
+    Shape   `version` is the object's resourceVersion at the time; it does not count. `field_path` is the part of the
+            object that is meant, as `spec.containers{web}`.
     """
 
     regarding: Reference
@@ -55,6 +56,7 @@ class Occurrence:
     message: str
     action: str = ""
     related: Reference | None = None
+    field_path: str = ""
     version: str = field(default="", compare=False)
 
 

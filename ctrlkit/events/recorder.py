@@ -90,17 +90,19 @@ class EventRecorder:
 
     Shape   At most PENDING_MAX Events wait to be written. A message is cut at 1024 bytes of UTF-8. Nothing secret
             belongs into one. `component` is the controller's name; servers take letters, digits, `-`, `_`, `.` and `/`.
+            `host` is for components that are at work on one node of many, as a kubelet.
     Errors  None. `statistics()` counts what was dropped, and why.
     Owner   One event loop. `Manager.recorder` makes it and runs it; what is recorded before waits.
     """
 
-    def __init__(self, client: Client, component: str, *, api: EventsApi = EventsApi.CORE_V1) -> None:
+    def __init__(self, client: Client, component: str, *, api: EventsApi = EventsApi.CORE_V1, host: str = "") -> None:
         self.component = component
+        self.host: str = host
         self.api = api
         self._client = client
         self._correlator = Correlator()
         self._series = SeriesBook()
-        self._form: EventForm = CoreForm(component) if api is EventsApi.CORE_V1 else SeriesForm(component)
+        self._form: EventForm = (CoreForm if api is EventsApi.CORE_V1 else SeriesForm)(component, host)
         self._names = EventNames.of(client)
         self._pending: deque[Entry] = deque()
         self._writing: Entry | None = None
@@ -124,6 +126,7 @@ class EventRecorder:
         *,
         action: str = "",
         related: tuple[ObjectMeta, AnyResource] | None = None,
+        field_path: str = "",
     ) -> None:
         """
         Record an Event about an object: `reason` in CamelCase for machines, `message` for people.
@@ -132,7 +135,8 @@ class EventRecorder:
                            related=(pod.metadata, PODS))
 
         `regarding` is the object's metadata, `resource` its kind. `action` is what the controller tried, the reason by
-        default; `related` is another object that is involved. It never waits and never raises.
+        default; `related` is another object that is involved; `field_path` the part of the object that is meant, as
+        `spec.containers{web}`. It never waits and never raises.
         """
         self._counts["recorded"] += 1
         about = Occurrence(
@@ -142,6 +146,7 @@ class EventRecorder:
             reason=cut(reason),
             action=cut(action),
             message=cut(message),
+            field_path=field_path,
             version=regarding.resource_version,
         )
         if not (regarding.name and reason and isinstance(event_type, EventType)):

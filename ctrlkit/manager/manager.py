@@ -117,7 +117,7 @@ class Manager:
             reflector=reflector or ReflectorOptions(),
         )
         self._controllers: list[Controller] = []
-        self._recorders: dict[tuple[str, EventsApi], EventRecorder] = {}
+        self._recorders: dict[tuple[str, EventsApi, str], EventRecorder] = {}
         self._state = _State.NEW
         self._ending = asyncio.Event()
         self._tasks = ManagedTasks(on_failure=self._ending.set)
@@ -190,12 +190,13 @@ class Manager:
         async with self._factory.borrow_informer(resource, options) as informer:
             yield informer
 
-    def recorder(self, component: str, *, api: EventsApi = EventsApi.CORE_V1) -> EventRecorder:
-        """Return the one recorder of Events of a component, which writes to one of the two APIs."""
-        recorder = self._recorders.get((component, api))
+    def recorder(self, component: str, *, api: EventsApi = EventsApi.CORE_V1, host: str = "") -> EventRecorder:
+        """Return the one recorder of Events of a component, on a host, which writes to one of the two APIs."""
+        recorder = self._recorders.get((component, api, host))
         if recorder is None:
             self._refuse_when_over(f"make a recorder for {component}")
-            recorder = self._recorders[component, api] = EventRecorder(self.client, component, api=api)
+            recorder = EventRecorder(self.client, component, api=api, host=host)
+            self._recorders[component, api, host] = recorder
             if self._state is _State.RUNNING:
                 self._start_recorder(recorder)
         return recorder

@@ -1,22 +1,29 @@
 """
 The kubelets of the nodes that are played here: run the containers of the pods that are bound to them in a Runtime.
 
-One loop does it for all nodes. It watches pods, and the runtime wakes a pod's key when one of its containers ends. It
-writes each pod's status, and deletes a terminating pod for good once its containers have ended. It keeps the history of
-each container; a new kubelet starts the containers of its pods again and counts that as a restart. A node that is lost
-takes its containers with it, and nothing is said of its pods until it has booted again.
+One loop does it for all nodes. Of each pod it looks at what its containers do, asks the plan (pod_plan.py) what comes
+next, takes the steps that are due, and writes the status (pod_status.py). Nothing in it waits long: what takes time is
+an activity, whose end wakes the pod, as does the end of a container.
+
+It keeps the history of each container; a new kubelet, as of a node that booted again, starts the containers of its pods
+again and counts that as a restart. A node that is lost takes its containers with it, and nothing is said of its pods
+until it has booted again. A pod that is over, or to be deleted, is ended: its containers are stopped in their order,
+its last status is written, and if it is to be deleted, it is deleted for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
+from ctrlkit.clock import timestamp
 from ctrlkit.controller import (
     DONE,
     Controller,
@@ -28,45 +35,111 @@ from ctrlkit.controller import (
 )
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.node.activities import Activities
 from ctrlkit.fakes.cluster.node.declarations import NODE, Node
+from ctrlkit.fakes.cluster.node.durations import go_duration
 from ctrlkit.fakes.cluster.node.environment import SourceKind, references, resolve_environment
 from ctrlkit.fakes.cluster.node.fleet import Fleet
-from ctrlkit.fakes.cluster.node.pod_status import ContainerView, Waiting, differs, pod_status, restart_policy
-from ctrlkit.fakes.cluster.node.probes import Probe, Readiness, read_probe
+from ctrlkit.fakes.cluster.node.pod_ending import grace_left_s, turn_of
+from ctrlkit.fakes.cluster.node.pod_plan import Container, Plan, Role, Seen, Stop, containers_of, plan_pod
+from ctrlkit.fakes.cluster.node.pod_status import (
+    FINAL_PHASES,
+    STATUSES,
+    ContainerView,
+    Failure,
+    PodView,
+    Waiting,
+    last_status,
+    pod_status,
+    status_patch,
+)
+from ctrlkit.fakes.cluster.node.prober import Prober
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
-from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerRefused, ContainerSpec, Exited, Running, Runtime
+from ctrlkit.fakes.cluster.node.runtime import (
+    ContainerId,
+    ContainerRefused,
+    ContainerSpec,
+    ContainerState,
+    Exited,
+    Running,
+    Runtime,
+)
 from ctrlkit.manager import Manager
-from ctrlkit.model import MergePatch, ObjectKey, Unstructured
+from ctrlkit.model import ObjectKey, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS
 
 _WORKERS = 32
-_FINAL_PHASES = ("Succeeded", "Failed")
+
+RETRY_S = 10.0
+"""After so long a kubelet tries again what kept a container from starting."""
+
+_TERMINATION_GRACE_S = 30.0
+_LOST_CODE = 255
+"""The exit code of a container that ended with its node."""
 
 
 @dataclass(slots=True)
-class _History:
-    """The history of one container."""
+class ContainerRecord:
+    """
+    What a kubelet remembers of a container.
+
+    `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
+    to try again, on the loop's clock. `ended` is how its last run ended, of those that have, and `ended_start` which
+    one it was; `ended_at` when that was noticed. `image` is that of its present run. `stops`: it was told to end.
+    """
 
     starts: int = 0
     crashes: int = 0
-    refusals: int = 0
     waiting: Waiting | None = None
     start_at: float = 0.0
     ended: Exited | None = None
     ended_start: int = 0
-    readiness: Readiness = field(default_factory=lambda: Readiness(due_at=0.0))
+    ended_at: float | None = None
+    image: str = ""
+    stops: bool = False
 
 
 @dataclass(slots=True)
-class _Pod:
+class Ending:
+    """The end of a pod: since when, on the loop's clock, how long its containers may take, and why it failed."""
+
+    began_at: float
+    grace_s: float
+    failure: Failure | None = None
+    is_over: bool = False
+    """Whether all has been stopped, and the last status was written."""
+
+
+@dataclass(slots=True)
+class KnownPod:
+    """
+    What a kubelet remembers of a pod.
+
+    `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `next_at`
+    when to look at it again, and `is_stirred` whether something has happened to it since.
+    """
+
+    key: ObjectKey
     uid: str
     node: str
     host: str
-    address: str
-    histories: dict[str, _History]
-    ending: bool = False
-    gone_at: float = 0.0
-    """When it has been stopped, on the loop's clock; 0 until its containers have ended."""
+    records: dict[str, ContainerRecord]
+    address: str = ""
+    ending: Ending | None = None
+    version: str = ""
+    next_at: float | None = None
+    is_stirred: bool = False
+
+    def record(self, container: Container) -> ContainerRecord:
+        """Return what is known of a container; an ephemeral one may be new."""
+        record = self.records.get(container.name)
+        if record is None:
+            record = self.records[container.name] = ContainerRecord()
+        return record
+
+    def id_of(self, container: Container) -> ContainerId:
+        """Return what the runtime knows a container by."""
+        return ContainerId(self.uid, container.name)
 
 
 @dataclass(slots=True)
@@ -81,184 +154,316 @@ class Kubelet:
     pods: Lister[Unstructured]
     fleet: Fleet
     runtime: Runtime
-    recorder: EventRecorder
+    recorder_of: Callable[[str], EventRecorder]
+    """Returns the recorder of Events of the kubelet of a node."""
     backoff: CrashBackoff
     stop_s: float = 0.0
-    _known: dict[ObjectKey, _Pod] = field(default_factory=dict, init=False)
+    activities: Activities = field(default_factory=Activities)
+    prober: Prober = field(init=False)
+    _known: dict[ObjectKey, KnownPod] = field(default_factory=dict, init=False)
+    _by_uid: dict[str, KnownPod] = field(default_factory=dict, init=False)
 
-    def key_to_wake(self, container: ContainerId) -> ObjectKey | None:
-        """Map a container that ended to its pod; None if the pod is forgotten."""
-        return next((key for key, known in self._known.items() if known.uid == container.pod_uid), None)
+    def __post_init__(self) -> None:
+        self.prober = Prober(self.runtime)
+
+    def stir(self, container: ContainerId) -> ObjectKey | None:
+        """Note that a container has ended; return the pod to look at, None if nobody looks after it."""
+        known = self._by_uid.get(container.pod_uid)
+        if known is None:
+            return None
+        known.is_stirred = True
+        return known.key
 
     async def reconcile(self, request: Request) -> Outcome:
-        """Start, probe, restart or stop the containers of a pod, and write its status."""
+        """Take the next steps for a pod: start, stop and probe its containers, write its status, end it."""
         pod = self.pods.find(request.key)
         uid = pod.at("metadata.uid") if pod is not None else ""
         known = self._known.get(request.key)
         if known is not None and (known.uid != uid or not self.fleet.works(known.node)):
-            await self._forget(request.key, known)
+            await self._forget(known)
+            known = None
         if pod is None or not self.fleet.works(pod.at("spec.nodeName") or ""):
             return DONE
-        if pod.at("metadata.deletionTimestamp"):
-            return await self._end(pod)
-        if pod.at("status.phase") in _FINAL_PHASES:
-            return DONE
-        return await self._run(pod)
-
-    async def _run(self, pod: Unstructured) -> Outcome:
-        known = self._known.get(pod.key)
+        if known is not None and self._is_as_left(pod, known):
+            return _until(known.next_at)
+        is_final, is_deleted = pod.at("status.phase") in FINAL_PHASES, bool(pod.at("metadata.deletionTimestamp"))
+        if is_final and (known is None or known.ending is None or known.ending.is_over):
+            return await self._delete(pod, known) if is_deleted else DONE
         if known is None:
-            known = self._known[pod.key] = self._first_seen(pod)
-        due = [await self._advance(pod, known, container) for container in _containers(pod)]
-        await self._write_status(pod, known)
-        next_s = min((moment for moment in due if moment is not None), default=None)
-        return DONE if next_s is None else RequeueAfter(max(next_s - clock.monotonic(), 0.001))
+            known = self._known[pod.key] = self._by_uid[uid] = self._first_seen(pod)
+        known.is_stirred, known.next_at = False, None
+        return await self._sync(pod, known)
 
-    def _first_seen(self, pod: Unstructured) -> _Pod:
-        uid, member = pod.at("metadata.uid"), self.fleet.find(pod.at("spec.nodeName"))
+    def _is_as_left(self, pod: Unstructured, known: KnownPod) -> bool:
+        """Whether nothing has happened since this kubelet wrote the pod's status."""
+        if known.is_stirred or not known.version or pod.at("metadata.resourceVersion") != known.version:
+            return False
+        return known.next_at is None or clock.monotonic() < known.next_at
+
+    def _first_seen(self, pod: Unstructured) -> KnownPod:
+        member = self.fleet.find(pod.at("spec.nodeName"))
         assert member is not None  # its kubelet works
-        histories = {container["name"]: _first_history(pod, container["name"]) for container in _containers(pod)}
-        return _Pod(uid, member.node.name, member.address, self.runtime.open_sandbox(uid), histories)
+        records = {container.name: _first_record(pod, container) for container in containers_of(pod)}
+        return KnownPod(pod.key, pod.at("metadata.uid"), member.node.name, member.address, records)
 
-    async def _advance(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any]) -> float | None:
-        """Take the next step for one container; returns when to look again, on the loop's clock."""
-        history, container_id = known.histories[container["name"]], ContainerId(known.uid, container["name"])
-        state = self.runtime.state(container_id)
-        if isinstance(state, Exited) and state is not history.ended:
-            self._note_end(pod, history, container["name"], state)
-        if not isinstance(state, Running):
-            if isinstance(state, Exited) and not restart_policy(pod).restarts(state.exit_code):
-                return None
-            if clock.monotonic() < history.start_at:
-                return history.start_at
-            await self._start(pod, known, container, history)
-            if not self.fleet.works(known.node):
-                return None
-            if history.waiting is not None:
-                return history.start_at
-        return await self._probe(pod, container_id, read_probe(container), history)
+    async def _sync(self, pod: Unstructured, known: KnownPod) -> Outcome:
+        containers = containers_of(pod)
+        for container in containers:
+            self._note_end(pod, known, container)
+        if pod.at("metadata.deletionTimestamp"):
+            grace_s = float(pod.at("metadata.deletionGracePeriodSeconds") or 0)
+            if known.ending is None or grace_s < known.ending.grace_s:
+                self._begin_end(pod, known, grace_s, known.ending.failure if known.ending else None)
+        moments: list[float] = []
+        if known.ending is None:
+            moments = await self._run(pod, known, containers)
+        if known.ending is not None:
+            moments = self._go_on_ending(pod, known, containers)
+        if not self.fleet.works(known.node):
+            return DONE
+        if known.ending is not None and known.ending.is_over and pod.at("metadata.deletionTimestamp"):
+            await self._write_status(pod, known, containers)
+            return await self._delete(pod, known)
+        await self._write_status(pod, known, containers)
+        known.next_at = min(moments, default=None)
+        return _until(known.next_at)
 
-    def _note_end(self, pod: Unstructured, history: _History, name: str, ended: Exited) -> None:
-        ran_s = (ended.finished_at - ended.started_at).total_seconds()
-        history.ended, history.ended_start = ended, history.starts
-        history.crashes = self.backoff.count(history.crashes, ran_s=ran_s)
-        delay_s = self.backoff.delay_s(history.crashes)
-        history.start_at = clock.monotonic() + delay_s
-        if not restart_policy(pod).restarts(ended.exit_code):
-            return
-        whole = f"{pod.key.name}_{pod.key.namespace}({pod.metadata.uid})"
-        text = f"back-off {delay_s:g}s restarting failed container={name} pod={whole}"
-        history.waiting = Waiting("CrashLoopBackOff", text)
-        if delay_s:
-            told = f"Back-off restarting failed container {name} in pod {whole}"
-            self.recorder.event(pod.metadata, PODS, EventType.WARNING, "BackOff", told)
+    # ---- running -----------------------------------------------------------------------------------------------------
 
-    async def _start(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any], history: _History) -> None:
+    async def _run(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> list[float]:
+        """Take the steps that are due; return when to look again, on the loop's clock."""
+        moments: list[float] = []
+        failure = _exceeded(pod, moments)
+        if failure is not None:
+            self.tell(pod, None, EventType.NORMAL, failure.reason, failure.message)
+            self._begin_end(pod, known, _grace_s(pod), failure)
+            return []
+        if not known.address:
+            known.address = self._open_sandbox(pod, known)
+        while True:
+            plan = plan_pod([self._seen(known, container) for container in containers])
+            if plan.ends:
+                self._begin_end(pod, known, _grace_s(pod), None)
+                return []
+            if not await self._take(pod, known, plan, moments):
+                break
+        for container in containers:
+            moment = await self.prober.look(known.id_of(container), container, self._teller(pod, container))
+            if moment is not None:
+                moments.append(moment)
+        return moments
+
+    def _open_sandbox(self, pod: Unstructured, known: KnownPod) -> str:
+        address = self.runtime.open_sandbox(known.uid)
+        return known.host if pod.at("spec.hostNetwork") else address
+
+    def _seen(self, known: KnownPod, container: Container) -> Seen:
+        record, container_id = known.record(container), known.id_of(container)
+        state = self._state(known, container)
+        changed = isinstance(state, Running) and record.image != container.image
+        return Seen(container, state, self.prober.health(container_id), changed)
+
+    def _state(self, known: KnownPod, container: Container) -> ContainerState | None:
+        return self.runtime.state(known.id_of(container)) or known.record(container).ended
+
+    async def _take(self, pod: Unstructured, known: KnownPod, plan: Plan, moments: list[float]) -> bool:
+        """Take the steps of a plan that are due; return whether that makes another plan."""
+        for stop in plan.stop:
+            self._stop(pod, known, stop)
+        has_started = False
+        for container in plan.start:
+            record = known.record(container)
+            if isinstance(self._state(known, container), Running):
+                continue  # it is to end first
+            if clock.monotonic() >= record.start_at:
+                await self._start(pod, known, container)
+                if not self.fleet.works(known.node):
+                    return False
+                has_started |= record.waiting is None
+            if record.waiting is not None:
+                moments.append(record.start_at)
+                if container.field_path.startswith("spec.initContainers"):
+                    break
+        return has_started and len(known.records) > 1
+
+    async def _start(self, pod: Unstructured, known: KnownPod, container: Container) -> None:
+        record = known.record(container)
         try:
             spec = await self._spec(pod, known, container)
             if not self.fleet.works(known.node):
                 return
             await self.runtime.start(spec)
         except ContainerRefused as refusal:
-            history.refusals += 1
-            history.start_at = clock.monotonic() + self.backoff.delay_s(history.refusals + 1)
-            history.waiting = Waiting(refusal.reason, refusal.message)
-            self.recorder.event(pod.metadata, PODS, EventType.WARNING, "Failed", str(refusal))
+            record.start_at = clock.monotonic() + RETRY_S
+            record.waiting = Waiting(refusal.reason, refusal.message)
+            self.tell(pod, container, EventType.WARNING, "Failed", f"Error: {refusal.message}")
             return
-        history.waiting, history.refusals = None, 0
-        history.starts += 1
-        probe = read_probe(container)
-        due_at = clock.monotonic() + (probe.initial_delay_s if probe else 0.0)
-        history.readiness = Readiness(due_at, ready=probe is None)
-        self.recorder.event(pod.metadata, PODS, EventType.NORMAL, "Started", f"Started container {container['name']}")
+        record.waiting, record.stops, record.image = None, False, container.image
+        record.starts += 1
+        self.prober.begin(known.id_of(container), container)
+        self.tell(pod, container, EventType.NORMAL, "Created", "Container created")
+        self.tell(pod, container, EventType.NORMAL, "Started", "Container started")
 
-    async def _spec(self, pod: Unstructured, known: _Pod, container: Mapping[str, Any]) -> ContainerSpec:
+    def _stop(self, pod: Unstructured, known: KnownPod, stop: Stop) -> None:
+        """Stop a container that is not to run on as it is."""
+        record = known.record(stop.container)
+        if not record.stops:
+            self.tell(pod, stop.container, EventType.NORMAL, "Killing", stop.message)
+            self._begin_stop(known, stop.container, _grace_s(pod))
+
+    def _begin_stop(self, known: KnownPod, container: Container, grace_s: float) -> None:
+        known.record(container).stops = True
+        self.runtime.stop(known.id_of(container), grace_s=grace_s)
+
+    def _note_end(self, pod: Unstructured, known: KnownPod, container: Container) -> None:
+        """Note that a run of a container has ended, and when it may be started again."""
+        state, record = self.runtime.state(known.id_of(container)), known.record(container)
+        if not isinstance(state, Exited) or state is record.ended:
+            return
+        now = clock.monotonic()
+        if record.stops:
+            since_s = now - record.ended_at if record.ended_at is not None else None
+            record.crashes, delay_s = self.backoff.after_stop(record.crashes, since_end_s=since_s)
+        else:
+            ran_s = (state.finished_at - state.started_at).total_seconds()
+            record.crashes = self.backoff.count(record.crashes, ran_s=ran_s)
+            delay_s = self.backoff.delay_s(record.crashes)
+        record.ended, record.ended_start, record.ended_at = state, record.starts, now
+        record.start_at, record.stops = now + delay_s, False
+        if delay_s and known.ending is None and container.rules.restarts(state.exit_code):
+            whole = f"{pod.key.name}_{pod.key.namespace}({known.uid})"
+            text = f"back-off {go_duration(delay_s)} restarting failed container={container.name} pod={whole}"
+            record.waiting = Waiting("CrashLoopBackOff", text)
+            told = f"Back-off restarting failed container {container.name} in pod {whole}"
+            self.tell(pod, container, EventType.WARNING, "BackOff", told)
+
+    async def _spec(self, pod: Unstructured, known: KnownPod, container: Container) -> ContainerSpec:
         namespace = pod.key.namespace
         found: dict[tuple[SourceKind, str], Unstructured] = {}
-        for kind, name in references(container):
+        for kind, name in references(container.spec):
             resource = SECRETS if kind is SourceKind.SECRET else CONFIG_MAPS
             with suppress(NotFound):
                 found[kind, name] = await self.client.get(resource, ObjectKey(namespace, name))
         environment = resolve_environment(
-            container, look_up=lambda kind, name: found.get((kind, name)), pod_fields=_fields(pod, known)
+            container.spec, look_up=lambda kind, name: found.get((kind, name)), pod_fields=_fields(pod, known)
         )
         return ContainerSpec(
-            id=ContainerId(known.uid, container["name"]),
-            image=container.get("image") or "",
-            command=environment.expand(container.get("command") or ()),
-            args=environment.expand(container.get("args") or ()),
+            id=known.id_of(container),
+            image=container.image,
+            command=environment.expand(container.spec.get("command") or ()),
+            args=environment.expand(container.spec.get("args") or ()),
             environment=environment.variables,
             secrets=environment.secrets,
         )
 
-    async def _probe(
-        self, pod: Unstructured, container: ContainerId, probe: Probe | None, history: _History
-    ) -> float | None:
-        if probe is None:
-            return None
-        if clock.monotonic() >= history.readiness.due_at:
-            result = await self.runtime.probe(container, probe.action, timeout_s=probe.timeout_s)
-            history.readiness = history.readiness.after(probe, held=result.ok, now=clock.monotonic())
-            if not result.ok:
-                text = f"Readiness probe failed: {result.output}"
-                self.recorder.event(pod.metadata, PODS, EventType.WARNING, "Unhealthy", text)
-        return history.readiness.due_at
+    # ---- ending ------------------------------------------------------------------------------------------------------
 
-    async def _write_status(self, pod: Unstructured, known: _Pod) -> None:
-        views = [self._view(known, container) for container in _containers(pod)]
-        status = pod_status(pod, views, address=known.address, host=known.host, now=clock.now())
-        if differs(pod.get("status") or {}, status) and self.fleet.works(known.node):
-            patch = MergePatch({"metadata": {"uid": known.uid}, "status": status})
-            with suppress(NotFound):
-                await self.client.patch(PODS, pod.key, patch, subresource="status")
+    def _begin_end(self, pod: Unstructured, known: KnownPod, grace_s: float, failure: Failure | None) -> None:
+        """Begin to end a pod, or have it end earlier."""
+        began_at = clock.monotonic()
+        if known.ending is None:
+            self.activities.cancel(known.uid)
+            for container in containers_of(pod):
+                if isinstance(self._state(known, container), Running):
+                    message = f"Stopping container {container.name}"
+                    self.tell(pod, container, EventType.NORMAL, "Killing", message)
+        for record in known.records.values():
+            record.stops = False
+        known.ending = Ending(began_at, grace_s, failure)
 
-    def _view(self, known: _Pod, container: Mapping[str, Any]) -> ContainerView:
-        name = container["name"]
-        history, state = known.histories[name], self.runtime.state(ContainerId(known.uid, name))
-        running = isinstance(state, Running)
-        waiting = history.waiting or (None if state else Waiting("ContainerCreating"))
-        shown = state if running or waiting is None else waiting
-        assert shown is not None  # without a state there is a reason to wait
-        return ContainerView(
-            name=name,
-            image=container.get("image") or "",
-            id=_run_id(known.uid, name, history.starts),
-            state=shown,
-            last=history.ended if shown is not history.ended else None,
-            last_id=_run_id(known.uid, name, history.ended_start),
-            ready=running and history.readiness.ready,
-            restarts=max(history.starts - 1, 0),
-        )
+    def _go_on_ending(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> list[float]:
+        """Stop the containers whose turn it is; return when to look again, on the loop's clock."""
+        ending = known.ending
+        assert ending is not None  # begun before
+        seen = [self._seen(known, container) for container in containers]
+        waited_s = clock.monotonic() - ending.began_at
+        is_late = waited_s >= ending.grace_s
+        turn = [one.container for one in seen if isinstance(one.state, Running)] if is_late else turn_of(seen)
+        for container in turn:
+            if not known.record(container).stops:
+                self._begin_stop(known, container, grace_left_s(ending.grace_s, waited_s))
+        if any(isinstance(one.state, Running) for one in seen):
+            return [] if is_late else [ending.began_at + ending.grace_s]
+        if pod.at("metadata.deletionTimestamp") and waited_s < self.stop_s:
+            return [ending.began_at + self.stop_s]
+        ending.is_over = True
+        return []
 
-    async def _end(self, pod: Unstructured) -> Outcome:
-        """Stop the containers within their grace period, then delete the pod for good."""
-        uid, grace_s = pod.at("metadata.uid"), float(pod.at("metadata.deletionGracePeriodSeconds") or 0)
-        known = self._known.get(pod.key)
+    async def _delete(self, pod: Unstructured, known: KnownPod | None) -> Outcome:
+        """Delete for good a pod that has ended."""
         if known is not None:
-            if not known.ending:
-                known.ending = True
-                known.gone_at = clock.monotonic() + self.stop_s
-            containers = [ContainerId(uid, container["name"]) for container in _containers(pod)]
-            for container in containers:
-                self.runtime.stop(container, grace_s=grace_s)
-            if any(isinstance(self.runtime.state(container), Running) for container in containers):
-                return DONE  # the last of them that ends wakes this pod
-            if clock.monotonic() < known.gone_at:
-                return RequeueAfter(known.gone_at - clock.monotonic())
-            if not self.fleet.works(known.node):
-                return DONE
-            await self._forget(pod.key, known)
+            await self._forget(known)
         with suppress(NotFound, Conflict):
-            await self.client.delete(PODS, pod.key, grace_period_s=0, uid=uid)
+            await self.client.delete(PODS, pod.key, grace_period_s=0, uid=pod.at("metadata.uid"))
         return DONE
 
     def keys_of(self, node: str) -> list[ObjectKey]:
         """Return the pods that are bound to a node."""
         return [pod.key for pod in self.pods.list() if pod.at("spec.nodeName") == node]
 
-    async def _forget(self, key: ObjectKey, known: _Pod) -> None:
-        del self._known[key]  # nobody is woken by the end of its containers
+    async def _forget(self, known: KnownPod) -> None:
+        del self._known[known.key], self._by_uid[known.uid]
+        self.activities.cancel(known.uid)
+        for name in known.records:
+            self.prober.forget(ContainerId(known.uid, name))
         await self.runtime.close_sandbox(known.uid)
+
+    # ---- what is told ------------------------------------------------------------------------------------------------
+
+    def tell(
+        self,
+        pod: Unstructured,
+        container: Container | None,
+        event_type: EventType,
+        reason: str,
+        message: str,
+    ) -> None:
+        """Record an Event about a pod, or about one of its containers."""
+        path = container.field_path if container is not None else ""
+        recorder = self.recorder_of(pod.at("spec.nodeName"))
+        recorder.event(pod.metadata, PODS, event_type, reason, message, field_path=path)
+
+    def _teller(self, pod: Unstructured, container: Container) -> Callable[[EventType, str, str], None]:
+        return lambda event_type, reason, message: self.tell(pod, container, event_type, reason, message)
+
+    async def _write_status(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> None:
+        ending = known.ending
+        is_over = ending is not None and ending.is_over
+        view = PodView(
+            containers=[self._view(known, container) for container in containers],
+            host=known.host,
+            address=known.address,
+            has_sandbox=bool(known.address) and not is_over,
+            is_over=is_over,
+            failure=ending.failure if ending else None,
+        )
+        status = pod_status(pod, view, now=clock.now())
+        if is_over:
+            status = last_status(pod, status)
+        patch = status_patch(pod.get("status") or {}, status)
+        if not patch or not self.fleet.works(known.node):
+            known.version = pod.at("metadata.resourceVersion")
+            return
+        with suppress(NotFound, Conflict):
+            whole = StrategicMergePatch({"metadata": {"uid": known.uid}, "status": patch})
+            written = await self.client.patch(PODS, pod.key, whole, subresource="status")
+            known.version = written.metadata.resource_version
+
+    def _view(self, known: KnownPod, container: Container) -> ContainerView:
+        record, state = known.record(container), self._state(known, container)
+        shown = state if isinstance(state, Running) or record.waiting is None else record.waiting
+        health = self.prober.health(known.id_of(container))
+        return ContainerView(
+            container=container,
+            state=shown or Waiting(),
+            id=_run_id(known.uid, container.name, record.starts),
+            image=record.image,
+            last=record.ended if shown is not record.ended else None,
+            last_id=_run_id(known.uid, container.name, record.ended_start),
+            started=health.started,
+            ready=health.ready,
+            restarts=max(record.starts - 1, 0),
+        )
 
 
 def add_kubelet(
@@ -271,17 +476,25 @@ def add_kubelet(
 ) -> None:
     """Add the kubelets of a fleet to a manager; without one there is that of the only node."""
     pods = manager.informer(PODS)
-    fleet, recorder = fleet or Fleet([Node(NODE)]), manager.recorder("kubelet")
-    kubelet = Kubelet(manager.client, pods.lister, fleet, runtime, recorder, backoff, stop_s)
+    fleet = fleet or Fleet([Node(NODE)])
+    kubelet = Kubelet(
+        manager.client,
+        pods.lister,
+        fleet,
+        runtime,
+        lambda node: manager.recorder("kubelet", host=node),
+        backoff,
+        stop_s,
+    )
     controller = Controller(
         name="kubelet",
         reconcile=kubelet.reconcile,
-        watches=[Watch(pods, to_self, predicate=_concerns_a_node)],
+        watches=[Watch(pods, to_self, predicate=_concerns_a_node), kubelet.activities],
         workers=_WORKERS,
     )
 
     def wake(container: ContainerId) -> None:
-        key = kubelet.key_to_wake(container)
+        key = kubelet.stir(container)
         if key is not None:
             controller.wake(key)
 
@@ -299,24 +512,60 @@ def _concerns_a_node(change: Change[Unstructured]) -> bool:
     return change.new is None or bool(change.new.value.at("spec.nodeName"))
 
 
-def _containers(pod: Unstructured) -> list[dict[str, Any]]:
-    return pod.at("spec.containers") or []
+def _until(moment: float | None) -> Outcome:
+    return DONE if moment is None else RequeueAfter(max(moment - clock.monotonic(), 0.001))
+
+
+def _grace_s(pod: Unstructured) -> float:
+    """How long a pod's containers may take to end."""
+    grace_s = pod.at("spec.terminationGracePeriodSeconds")
+    return _TERMINATION_GRACE_S if grace_s is None else float(grace_s)
+
+
+def _exceeded(pod: Unstructured, moments: list[float]) -> Failure | None:
+    """Return the failure of a pod that has been active for too long; else note when that will be."""
+    limit_s, since = pod.at("spec.activeDeadlineSeconds"), pod.at("status.startTime")
+    if limit_s is None or not since:
+        return None
+    left_s = float(limit_s) - (clock.now() - datetime.fromisoformat(since)).total_seconds()
+    if left_s <= 0:
+        return Failure("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+    moments.append(clock.monotonic() + left_s)
+    return None
 
 
 def _run_id(uid: str, name: str, start: int) -> str:
-    """Return the container ID of one run of a container."""
-    return f"process://{uid}/{name}/{start}" if start else ""
+    """Return the container ID of one run of a container; "" for none."""
+    return f"ctrlkit://{hashlib.sha256(f'{uid}/{name}/{start}'.encode()).hexdigest()}" if start else ""
 
 
-def _first_history(pod: Unstructured, name: str) -> _History:
-    """Read what an earlier kubelet wrote about a container, to continue its restart count."""
-    for status in pod.at("status.containerStatuses") or ():
-        if status.get("name") == name and status.get("containerID"):
-            return _History(starts=int(status.get("restartCount") or 0) + 1)
-    return _History()
+def _first_record(pod: Unstructured, container: Container) -> ContainerRecord:
+    """Read what an earlier kubelet wrote about a container, which has ended with its node."""
+    statuses = pod.at(f"status.{STATUSES[container.role]}") or ()
+    status = next((one for one in statuses if one.get("name") == container.name), None)
+    if status is None or not status.get("containerID"):
+        return ContainerRecord()
+    record = ContainerRecord(starts=int(status.get("restartCount") or 0) + 1)
+    if container.role is Role.REGULAR or pod.at("spec.restartPolicy") == "Never":
+        record.ended, record.ended_start = _earlier_end(status), record.starts
+    return record
 
 
-def _fields(pod: Unstructured, known: _Pod) -> dict[str, str]:
+def _earlier_end(status: Mapping[str, Any]) -> Exited:
+    state = status.get("state") or {}
+    end = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    if "running" in state:
+        end = {"exitCode": _LOST_CODE, "startedAt": state["running"].get("startedAt")}
+    now = timestamp(clock.now())
+    return Exited(
+        exit_code=int(end.get("exitCode", _LOST_CODE)),
+        started_at=datetime.fromisoformat(end.get("startedAt") or now),
+        finished_at=datetime.fromisoformat(end.get("finishedAt") or now),
+        message=end.get("message") or "",
+    )
+
+
+def _fields(pod: Unstructured, known: KnownPod) -> dict[str, str]:
     labels, annotations = (pod.at(f"metadata.{name}") or {} for name in ("labels", "annotations"))
     return {
         **{f"metadata.labels['{key}']": text for key, text in labels.items()},

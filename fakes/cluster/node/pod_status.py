@@ -1,23 +1,31 @@
-"""Computes a pod's status from the states of its containers. Pure."""
+"""
+Computes a pod's status from what is known of its containers, as a kubelet does, and what of it is to be written. Pure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ctrlkit.clock import timestamp
-from ctrlkit.fakes.cluster.node.restart import RestartPolicy
+from ctrlkit.fakes.cluster.node.pod_plan import Container, Role
 from ctrlkit.fakes.cluster.node.runtime import Exited, Running
 from ctrlkit.model import Unstructured
+
+FINAL_PHASES = ("Succeeded", "Failed")
+"""The phases that a pod does not leave."""
+
+LOST_CODE = 137
+"""The exit code of a container of which nothing is known but that it does not run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The container is not running, with the reason."""
+    """The container is not running, with the reason; "" says that it is about to start, as in a new pod."""
 
-    reason: str
+    reason: str = ""
     message: str = ""
 
 
@@ -26,18 +34,65 @@ class ContainerView:
     """
     A container as the kubelet sees it.
 
-    `last` is the end of the previous run; `id` and `last_id` are the container IDs of the two runs. `restarts` counts
-    the starts after the first.
+    `last` is the end of the previous run; `id` and `last_id` are the container IDs of the two runs, `image` and
+    `image_id` are of the present one; without it, `image` is what the spec says. `restarts` counts the starts after
+    the first. `started` and `ready` are what its probes say of a container that runs.
     """
 
-    name: str
-    image: str
-    id: str
+    container: Container
     state: Waiting | Running | Exited
+    id: str = ""
+    image: str = ""
+    image_id: str = ""
     last: Exited | None = None
     last_id: str = ""
-    ready: bool = False
+    started: bool = True
+    ready: bool = True
     restarts: int = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs and is ready; an init container is once it has succeeded."""
+        if self.container.role is Role.INIT:
+            return isinstance(self.state, Exited) and not self.state.exit_code
+        return self.is_started and self.ready and self.container.role is not Role.EPHEMERAL
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it runs and its startup probe has passed."""
+        return isinstance(self.state, Running) and self.started
+
+    @property
+    def end(self) -> Exited | None:
+        """How it ended, if it has ended and not been started again."""
+        if isinstance(self.state, Exited):
+            return self.state
+        return self.last if isinstance(self.state, Waiting) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a kubelet ends a pod: it has failed, whatever its containers say."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodView:
+    """
+    A pod as the kubelet sees it.
+
+    `host` is the node's address, `address` the pod's own, "" as long as it has no sandbox. `has_sandbox`: it has one
+    now. `is_over`: its containers have been stopped, and none will be started again. `failure`: why it is ended.
+    """
+
+    containers: Sequence[ContainerView]
+    host: str
+    address: str = ""
+    has_sandbox: bool = True
+    is_over: bool = False
+    failure: Failure | None = None
 
 
 def is_ready(pod: Unstructured) -> bool:
@@ -48,68 +103,272 @@ def is_ready(pod: Unstructured) -> bool:
     )
 
 
-def restart_policy(pod: Unstructured) -> RestartPolicy:
-    """Return the pod's restart policy, by default Always."""
-    return RestartPolicy(pod.at("spec.restartPolicy") or "Always")
+# ---- the phase -------------------------------------------------------------------------------------------------------
 
 
-def pod_phase(policy: RestartPolicy, containers: Sequence[ContainerView]) -> str:
+def pod_phase(containers: Sequence[ContainerView], *, is_over: bool = False) -> str:
     """
-    Return the phase of a pod.
+    Return the phase of a pod with these containers.
 
+    >>> from ctrlkit.fakes.cluster.node.pod_plan import containers_of
     >>> moment = datetime(2026, 1, 1)
     >>> ended = Exited(exit_code=0, started_at=moment, finished_at=moment)
-    >>> view = ContainerView(name="c", image="i", id="", state=ended)
-    >>> pod_phase(RestartPolicy.ALWAYS, [view]), pod_phase(RestartPolicy.NEVER, [view])
-    ('Running', 'Succeeded')
+    >>> for policy in ("Always", "Never"):
+    ...     (main,) = containers_of(Unstructured({"spec": {"restartPolicy": policy, "containers": [{"name": "c"}]}}))
+    ...     print(pod_phase([ContainerView(container=main, state=ended)]))
+    Running
+    Succeeded
     """
-    if any(isinstance(view.state, Waiting) and view.last is None for view in containers):
+    regular = [view for view in containers if view.container.role is Role.REGULAR]
+    if any(_has_failed_for_good(view) for view in containers if view.container.role is Role.INIT):
+        return "Failed"
+    was_initialized = any(view.id for view in regular)
+    if any(_holds_back(view, was_initialized=was_initialized) for view in containers):
         return "Pending"
-    ends = [view.state for view in containers if isinstance(view.state, Exited)]
-    if len(ends) < len(containers) or any(policy.restarts(end.exit_code) for end in ends):
+    if any(isinstance(view.state, Running) and view.container.role in _COUNTED for view in containers):
         return "Running"
-    return "Failed" if any(end.exit_code for end in ends) else "Succeeded"
+    ends = [view for view in regular if view.end is not None]
+    if not is_over and any(view.end and view.container.rules.restarts(view.end.exit_code) for view in ends):
+        return "Running"
+    has_succeeded = all(isinstance(view.state, Exited) and not view.state.exit_code for view in ends)
+    return "Succeeded" if has_succeeded else "Failed"
 
 
-def pod_status(
-    pod: Unstructured, containers: Sequence[ContainerView], *, address: str, host: str, now: datetime
-) -> dict[str, Any]:
+_COUNTED = (Role.REGULAR, Role.SIDECAR)
+
+
+def _has_failed_for_good(init: ContainerView) -> bool:
+    return init.end is not None and init.end.exit_code != 0 and not init.container.rules.restarts(init.end.exit_code)
+
+
+def _holds_back(view: ContainerView, *, was_initialized: bool) -> bool:
+    """Whether a pod is pending because of a container."""
+    match view.container.role, view.state:
+        case Role.INIT, Running():
+            return True
+        case Role.SIDECAR, Running():
+            return not view.started and not was_initialized
+        case Role.EPHEMERAL, _:
+            return False
+        case _, Waiting():
+            return view.last is None
+    return False
+
+
+# ---- the status ------------------------------------------------------------------------------------------------------
+
+
+def pod_status(pod: Unstructured, view: PodView, *, now: datetime) -> dict[str, Any]:
     """
-    Return the status to write; transition times stay where a condition has not changed. `host` is the node's address.
+    Return the status of a pod; transition times stay where a condition has not changed.
 
-    Other fields of the status stay, because it is sent as a merge patch.
+    It has no conditions of others, such as those of readiness gates, which are no business of a kubelet.
     """
-    phase = pod_phase(restart_policy(pod), containers)
-    unready = [view.name for view in containers if not view.ready]
-    if phase in ("Succeeded", "Failed"):
-        readiness = _condition("False", "PodCompleted" if phase == "Succeeded" else "PodFailed", "")
-    elif unready:
-        readiness = _condition("False", "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
-    else:
-        readiness = _condition("True", "", "")
-    done = _condition("True", "", "")
-    wanted = {"Initialized": done, "Ready": readiness, "ContainersReady": readiness, "PodScheduled": done}
+    have: Mapping[str, Any] = pod.get("status") or {}
     moment = timestamp(now)
-    return {
+    wanted, failure = pod_phase(view.containers, is_over=view.is_over), view.failure
+    if have.get("phase") in FINAL_PHASES:
+        wanted, failure = have["phase"], None
+    elif failure is not None:
+        wanted = "Failed"
+    generation = pod.at("metadata.generation") or 0
+    conditions = _conditions(pod, view, wanted, moment, generation)
+    phase = wanted
+    if wanted in FINAL_PHASES and have.get("phase") not in FINAL_PHASES and _runs(view.containers):
+        phase, failure = have.get("phase") or "Pending", None  # it is told once all have ended
+    status = {
+        **({"observedGeneration": generation} if generation else {}),
         "phase": phase,
-        "conditions": _conditions(pod.at("status.conditions") or (), wanted, moment),
-        "hostIP": host,
-        "hostIPs": [{"ip": host}],
-        "podIP": address,
-        "podIPs": [{"ip": address}],
-        "startTime": pod.at("status.startTime") or moment,
-        "containerStatuses": [_container_status(view) for view in containers],
+        **({"reason": failure.reason, "message": failure.message} if failure else {}),
+        "conditions": conditions,
+        "hostIP": view.host,
+        "hostIPs": [{"ip": view.host}],
+        "startTime": have.get("startTime") or moment,
     }
+    if view.address:
+        status |= {"podIP": view.address, "podIPs": [{"ip": view.address}]}
+    return status | _container_statuses(pod, view)
 
 
-def differs(have: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+def _runs(containers: Iterable[ContainerView]) -> bool:
+    return any(isinstance(view.state, Running) for view in containers)
+
+
+def _conditions(pod: Unstructured, view: PodView, phase: str, moment: str, generation: int) -> list[dict[str, Any]]:
+    have: Sequence[Mapping[str, Any]] = pod.at("status.conditions") or ()
+    before = {condition.get("type"): condition for condition in have}
+    containers_ready = _containers_ready(view.containers, phase)
+    wanted = {
+        "PodReadyToStartContainers": {"status": "True" if view.has_sandbox else "False"},
+        "Initialized": _initialized(view.containers, phase),
+        "Ready": _ready(pod, containers_ready, before),
+        "ContainersReady": containers_ready,
+        "PodScheduled": _TRUE,
+    }
+    result: list[dict[str, Any]] = []
+    for name, condition in wanted.items():
+        old = before.get(name) or {}
+        since = old.get("lastTransitionTime") if old.get("status") == condition["status"] else None
+        seen = {"observedGeneration": generation} if generation else {}
+        result.append({"type": name, **seen, "lastTransitionTime": since or moment, **condition})
+    return result
+
+
+_TRUE: Mapping[str, str] = {"status": "True"}
+
+
+def _false(reason: str, message: str = "") -> Mapping[str, str]:
+    return {"status": "False", "reason": reason, **({"message": message} if message else {})}
+
+
+def _initialized(containers: Sequence[ContainerView], phase: str) -> Mapping[str, str]:
+    if phase == "Succeeded":
+        return {"status": "True", "reason": "PodCompleted"} if containers else _TRUE
+    left = [view.container.name for view in containers if _is_left_to_initialize(view)]
+    regular = (view for view in containers if view.container.role is Role.REGULAR)
+    if not left or any(not isinstance(view.state, Waiting) for view in regular):
+        return _TRUE
+    return _false("ContainersNotInitialized", f"containers with incomplete status: [{' '.join(left)}]")
+
+
+def _is_left_to_initialize(view: ContainerView) -> bool:
+    if view.container.role is Role.INIT:
+        return not view.is_ready
+    return view.container.role is Role.SIDECAR and not view.is_started
+
+
+def _containers_ready(containers: Sequence[ContainerView], phase: str) -> Mapping[str, str]:
+    if phase in FINAL_PHASES:
+        return _false("PodCompleted" if phase == "Succeeded" else "PodFailed")
+    unready = [view.container.name for view in containers if view.container.role in _COUNTED and not view.is_ready]
+    if unready:
+        return _false("ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
+    return _TRUE
+
+
+def _ready(
+    pod: Unstructured, containers_ready: Mapping[str, str], conditions: Mapping[Any, Mapping[str, Any]]
+) -> Mapping[str, str]:
+    if containers_ready is not _TRUE:
+        return containers_ready
+    shut = [text for gate in pod.at("spec.readinessGates") or () if (text := _why_shut(gate, conditions))]
+    return _false("ReadinessGatesNotReady", ", ".join(shut)) if shut else _TRUE
+
+
+def _why_shut(gate: Mapping[str, Any], conditions: Mapping[Any, Mapping[str, Any]]) -> str:
+    name = gate.get("conditionType", "")
+    condition = conditions.get(name)
+    if condition is None:
+        return f'corresponding condition of pod readiness gate "{name}" does not exist.'
+    status = condition.get("status")
+    return "" if status == "True" else f'the status of pod readiness gate "{name}" is not "True", but {status}'
+
+
+# ---- the statuses of containers --------------------------------------------------------------------------------------
+
+
+def _container_statuses(pod: Unstructured, view: PodView) -> dict[str, Any]:
+    is_default = "PodInitializing" if pod.at("spec.initContainers") else "ContainerCreating"
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in view.containers:
+        found.setdefault(STATUSES[one.container.role], []).append(_container_status(one, is_default))
+    for name, statuses in found.items():
+        if name != "initContainerStatuses" and len(statuses) > 1:
+            statuses.sort(key=lambda status: str(status["name"]))
+    return found
+
+
+STATUSES = {
+    Role.INIT: "initContainerStatuses",
+    Role.SIDECAR: "initContainerStatuses",
+    Role.REGULAR: "containerStatuses",
+    Role.EPHEMERAL: "ephemeralContainerStatuses",
+}
+"""The field of a pod's status that says what became of containers."""
+
+
+def _container_status(view: ContainerView, waits_for: str) -> dict[str, Any]:
+    container = view.container
+    status: dict[str, Any] = {
+        "name": container.name,
+        "image": view.image or container.image,
+        "imageID": view.image_id,
+        "ready": view.is_ready,
+        "restartCount": view.restarts,
+        "state": _state(view.state, view.id, waits_for),
+        "lastState": _state(view.last, view.last_id, "") if view.last else {},
+    }
+    if container.role is not Role.EPHEMERAL:
+        status["started"] = view.is_started
+    if view.id:
+        status["containerID"] = view.id
+        status |= _resources(container.spec.get("resources") or {})
+    mounts = [_mount_status(mount) for mount in container.spec.get("volumeMounts") or ()]
+    if mounts:
+        status["volumeMounts"] = mounts
+    return status
+
+
+def _resources(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What a container was given, which is what it asks for."""
+    yield "resources", resources
+    if resources.get("requests"):
+        yield "allocatedResources", resources["requests"]
+
+
+def _mount_status(mount: Mapping[str, Any]) -> dict[str, Any]:
+    status = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    return status | ({"readOnly": True, "recursiveReadOnly": "Disabled"} if mount.get("readOnly") else {})
+
+
+def _state(state: Waiting | Running | Exited, container_id: str, waits_for: str) -> dict[str, Any]:
+    match state:
+        case Waiting(reason, message):
+            return {"waiting": {"reason": reason or waits_for, **({"message": message} if message else {})}}
+        case Running(started_at):
+            return {"running": {"startedAt": timestamp(started_at)}}
+        case Exited():
+            ended: dict[str, Any] = {
+                "exitCode": state.exit_code,
+                "reason": "Error" if state.exit_code else "Completed",
+                "startedAt": timestamp(state.started_at),
+                "finishedAt": timestamp(state.finished_at),
+            }
+            extra = {"message": state.message, "containerID": container_id}
+            return {"terminated": ended | {name: value for name, value in extra.items() if value}}
+
+
+# ---- what is written -------------------------------------------------------------------------------------------------
+
+
+def status_patch(have: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Whether a status has to be written. Nulls are ignored, because servers add them.
+    Return what a strategic merge patch of a status has to say; nothing where nothing differs.
 
-    >>> differs({"podIP": "10.0.0.1", "conditions": [{"lastProbeTime": None}]}, {"conditions": [{}]})
-    False
+    Nulls are ignored, because servers add them. Of the conditions only those are sent that differ.
+
+    >>> status_patch({"podIP": "10.0.0.1", "conditions": [{"type": "Ready", "lastProbeTime": None}]},
+    ...     {"phase": "Running", "conditions": [{"type": "Ready"}]})
+    {'phase': 'Running'}
     """
-    return any(_without_nulls(have.get(name)) != value for name, value in wanted.items())
+    patch = {
+        name: value
+        for name, value in wanted.items()
+        if name != "conditions" and _without_nulls(have.get(name)) != value
+    }
+    if "podIPs" in patch and have.get("podIPs"):
+        patch["podIPs"] = [{"$patch": "replace"}, *patch["podIPs"]]
+    before = {condition.get("type"): condition for condition in have.get("conditions") or ()}
+    changed = [
+        {**dict.fromkeys(before.get(one["type"]) or ()), **one}
+        for one in wanted["conditions"]
+        if _without_nulls(before.get(one["type"])) != one
+    ]
+    if changed:
+        own = [{"type": one["type"]} for one in wanted["conditions"]]
+        others = [{"type": name} for name in before if {"type": name} not in own]
+        patch |= {"conditions": changed, "$setElementOrder/conditions": [*others, *own]}
+    return patch
 
 
 def _without_nulls(value: Any) -> Any:
@@ -121,50 +380,35 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def _condition(status: str, reason: str, message: str) -> dict[str, str]:
-    said = {"reason": reason, "message": message}
-    return {"status": status, **{name: text for name, text in said.items() if text}}
+def last_status(pod: Unstructured, status: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return the last status of a pod whose containers have been stopped: its phase is final, and each container that
+    may have run has ended.
+    """
+    inits = status.get("initContainerStatuses") or []
+    started = [place for place, one in enumerate(inits) if "waiting" not in one["state"] or one["lastState"]]
+    ended = inits[: max(started, default=0) + 1]
+    if not inits or _was_initialized(pod, status):
+        ended = [*ended, *status.get("containerStatuses", ())]
+    for one in ended:
+        if "terminated" not in one["state"]:
+            one["state"] = {"terminated": dict(_LOST)}
+    phase = status["phase"]
+    return status | {"phase": phase if phase in FINAL_PHASES else "Failed"}
 
 
-def _conditions(
-    have: Sequence[Mapping[str, Any]], wanted: Mapping[str, Mapping[str, str]], moment: str
-) -> list[dict[str, Any]]:
-    before = {condition.get("type"): condition for condition in have}
-    result: list[dict[str, Any]] = []
-    for name, condition in wanted.items():
-        old = before.get(name) or {}
-        since = old.get("lastTransitionTime") if old.get("status") == condition["status"] else None
-        result.append({"type": name, "lastTransitionTime": since or moment, **condition})
-    return result + [dict(condition) for condition in have if condition.get("type") not in wanted]
+_LOST: Mapping[str, Any] = {
+    "exitCode": LOST_CODE,
+    "reason": "ContainerStatusUnknown",
+    "message": "The container could not be located when the pod was terminated",
+}
 
 
-def _container_status(view: ContainerView) -> dict[str, Any]:
-    return {
-        "name": view.name,
-        "image": view.image,
-        "imageID": "",
-        "containerID": view.id,
-        "ready": view.ready,
-        "started": isinstance(view.state, Running),
-        "restartCount": view.restarts,
-        "state": _state(view.state, view.id),
-        "lastState": _state(view.last, view.last_id) if view.last else {},
-    }
-
-
-def _state(state: Waiting | Running | Exited, container_id: str) -> dict[str, Any]:
-    match state:
-        case Waiting(reason, message):
-            return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
-        case Running(started_at):
-            return {"running": {"startedAt": timestamp(started_at)}}
-        case Exited():
-            ended: dict[str, Any] = {
-                "exitCode": state.exit_code,
-                "reason": "Error" if state.exit_code else "Completed",
-                "startedAt": timestamp(state.started_at),
-                "finishedAt": timestamp(state.finished_at),
-                "containerID": container_id,
-            }
-            extra = {"signal": state.signal, "message": state.message}
-            return {"terminated": ended | {name: value for name, value in extra.items() if value}}
+def _was_initialized(pod: Unstructured, status: Mapping[str, Any]) -> bool:
+    if any("waiting" not in one["state"] or one["lastState"] for one in status.get("containerStatuses", ())):
+        return True
+    last = status["initContainerStatuses"][-1]
+    if pod.at("spec.initContainers")[-1].get("restartPolicy") == "Always":
+        return "running" in last["state"] and bool(last.get("started"))
+    ends = (last["state"].get("terminated"), last["lastState"].get("terminated"))
+    return any(end is not None and not end["exitCode"] for end in ends)

@@ -203,9 +203,8 @@ async def test_of_a_pods_fields_nothing_else_reaches_the_machine(tmp_path: Path)
         "startupProbe": hook,
         "volumeMounts": [{"name": "host", "mountPath": "/host"}],
     }
-    init = {"name": "i", "image": "bitcoind:1", "command": ["touch", str(proof)]}
     volumes = [{"name": "host", "hostPath": {"path": str(tmp_path)}}]
-    spec = {"containers": [container], "initContainers": [init], "volumes": volumes}
+    spec = {"containers": [container], "volumes": volumes}
     clientset = FakeClientset()
     async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime, Cluster(clientset.client, runtime):
         await clientset.client.create(PODS, {"metadata": {"name": "net", "namespace": "default"}, "spec": spec})

@@ -141,7 +141,7 @@ async def test_a_container_that_ends_is_restarted_at_once_and_then_with_growing_
         await world.advance(1)
         assert main_of(await world.client.get(PODS, KEY))["restartCount"] == 2
         events = {event.at("reason"): event.at("message") for event in await world.client.list(EVENTS)}
-        assert events.keys() == {"Scheduled", "Started", "BackOff"}
+        assert events.keys() == {"Scheduled", "Created", "Started", "BackOff"}
         assert events["BackOff"] == f"Back-off restarting failed container main in pod web_default({pod.metadata.uid})"
 
 
@@ -206,7 +206,7 @@ async def test_a_missing_secret_holds_the_container_back_until_it_is_there() -> 
         waiting = {"reason": "CreateContainerConfigError", "message": "Secret login not found"}
         assert (pod.at("status.phase"), main_of(pod)["state"]) == ("Pending", {"waiting": waiting})
         events = [(event.at("type"), event.at("message")) for event in await world.client.list(EVENTS)]
-        assert ("Warning", "CreateContainerConfigError: Secret login not found") in events
+        assert ("Warning", "Error: Secret login not found") in events
         await world.client.create(SECRETS, {"metadata": {"name": "login", "namespace": "default"}})
         await world.advance(10)
         assert (await world.client.get(PODS, KEY)).at("status.phase") == "Running"
