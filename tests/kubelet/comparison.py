@@ -111,17 +111,16 @@ def _compare_rows(found: Comparison, pod: str, recorded: Sequence[Row], here: Se
 def _compare_facts(
     found: Comparison, where: str, recorded: tuple[Row, Row], here: tuple[Row, Row], clock: _Clock
 ) -> None:
-    before, now = (dict(facts(_without_time(row))) for row in recorded)
-    before_here, now_here = (dict(facts(_without_time(row))) for row in here)
+    before, now = dict(facts(_without_time(recorded[0]))), dict(facts(_without_time(recorded[1])))
+    before_here, now_here = dict(facts(_without_time(here[0]))), dict(facts(_without_time(here[1])))
     for path, value in now.items():
-        if value == VARIES or (path in before and before[path] == value and before_here.get(path) == now_here.get(path)):
-            continue
-        mine = now_here.get(path, "-")
-        found.note(f"{where} {path}", value, mine, same=_same(value, mine, clock))
-    unknown = {path.rpartition(".")[0] for path, value in now.items() if value == VARIES}
+        is_old = before.get(path, VARIES) == value and before_here.get(path) == now_here.get(path)
+        if value != VARIES and not is_old:
+            mine = now_here.get(path, "-")
+            found.note(f"{where} {path}", value, mine, same=_same(value, mine, clock))
+    unsure = tuple(path for path, value in now.items() if value == VARIES)
     for path, value in now_here.items():
-        is_new = path not in now and before_here.get(path) != value
-        if is_new and not any(path.startswith(one) for one in (p for p, v in now.items() if v == VARIES)) and unknown is not None:
+        if path not in now and before_here.get(path, VARIES) != value and not path.startswith(unsure):
             found.note(f"{where} {path}", "-", value, same=False)
 
 
@@ -132,7 +131,9 @@ def _same(recorded: Any, here: Any, clock: _Clock) -> bool:
     return abs(there - clock.recorded(mine)) <= SLACK_S + 1
 
 
-def _compare_events(found: Comparison, recorded: Sequence[Mapping[str, Any]], here: Sequence[Mapping[str, Any]]) -> None:
+def _compare_events(
+    found: Comparison, recorded: Sequence[Mapping[str, Any]], here: Sequence[Mapping[str, Any]]
+) -> None:
     known = {event_key(event): event for event in recorded}
     ours = {event_key(event): event for event in here}
     for key, event in known.items():
@@ -152,7 +153,9 @@ def _compare_events(found: Comparison, recorded: Sequence[Mapping[str, Any]], he
     for key, event in ours.items():
         if key not in known:
             found.note(f"{_event(event)} is one more", "-", event["message"], same=False)
-    _compare_order(found, [key for key, event in known.items() if not event.get("unordered") and key in ours], list(ours))
+    _compare_order(
+        found, [key for key, event in known.items() if not event.get("unordered") and key in ours], list(ours)
+    )
 
 
 def _compare_order(found: Comparison, known: Sequence[tuple[Any, ...]], ours: Sequence[tuple[Any, ...]]) -> None:

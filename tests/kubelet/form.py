@@ -3,8 +3,8 @@ The form in which stories are written and compared, on both sides: statuses and 
 
 What a watch shows becomes rows. A row says when it was seen, in seconds since the start of its story, and the whole
 object as far as a kubelet writes it: `status`, whether it is being deleted, its node. Lists with keys become mappings
-by them (conditions by type, containers by name). Times become seconds since the start (`T+3`), IDs and addresses are numbered
-as they come, durations and sizes of pulled images are left out.
+by them (conditions by type, containers by name). Times become seconds since the start (`T+3`), IDs of containers are
+numbered as they come, and what differs each time has a name (`podIP`, `UID`, `TIME`).
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Masks:
         for name, called in self.names.items():
             text = text.replace(name, called)
         text = _ADDRESS.sub(lambda found: self._addresses.setdefault(found[0], "podIP"), text)
-        return _PULLED.sub(" in TIME (TIME including waiting). Image size: SIZE bytes.", _HEX.sub("HEX", _UID.sub("UID", text)))
+        return _PULLED.sub(
+            " in TIME (TIME including waiting). Image size: SIZE bytes.", _HEX.sub("HEX", _UID.sub("UID", text))
+        )
 
 
 def moment(value: Any) -> float | None:
@@ -71,7 +73,9 @@ def keyed(status: Mapping[str, Any]) -> dict[str, Any]:
     """Turn the lists of a status that have keys into mappings."""
     found = dict(status)
     if "conditions" in found:
-        found["conditions"] = {one["type"]: {k: v for k, v in one.items() if k != "type"} for one in found["conditions"]}
+        found["conditions"] = {
+            one["type"]: {k: v for k, v in one.items() if k != "type"} for one in found["conditions"]
+        }
     for name in _CONTAINER_LISTS:
         if name in found:
             found[name] = {one["name"]: _container(one) for one in found[name]}
@@ -90,20 +94,27 @@ def signature(row: Row) -> str:
     if row.get("gone"):
         return "gone"
     status = row["status"]
-    containers = [
-        [kind, name, *_state(one)] for kind in _CONTAINER_LISTS for name, one in status.get(kind, {}).items()
-    ]
+    containers = [[kind, name, *_state(one)] for kind in _CONTAINER_LISTS for name, one in status.get(kind, {}).items()]
     conditions = [[name, one["status"]] for name, one in status.get("conditions", {}).items()]
     grace = row.get("deletion", {}).get("grace")
     ending = "" if grace is None else "now" if grace == 0 else "later"
-    return json.dumps([status["phase"], status.get("reason", ""), ending, bool(row.get("node")), containers, conditions])
+    return json.dumps(
+        [status["phase"], status.get("reason", ""), ending, bool(row.get("node")), containers, conditions]
+    )
 
 
 def _state(container: Mapping[str, Any]) -> list[Any]:
     kind, state = next(iter(container["state"].items()), ("", {}))
     last = container.get("lastState", {}).get("terminated", {})
     what = state.get("exitCode", state.get("reason", ""))
-    return [kind, what, container["ready"], bool(container.get("started")), container["restartCount"], last.get("exitCode")]
+    return [
+        kind,
+        what,
+        container["ready"],
+        bool(container.get("started")),
+        container["restartCount"],
+        last.get("exitCode"),
+    ]
 
 
 def facts(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:

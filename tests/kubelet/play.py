@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ctrlkit import clock
+from ctrlkit.client.actions import Propagation
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Cluster, Node
 from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.fakes.cluster.node.runtime import Runtime
-from ctrlkit.client.actions import Propagation
 from ctrlkit.model import JsonPatch, MergePatch, Patch, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import BUILT_IN, EVENTS, PODS
 from ctrlkit.model.watch import Deleted
@@ -44,19 +44,7 @@ class Stage:
         self._began = 0.0
         self._changes: list[tuple[float, Any]] = []
 
-    def _own_nodes(story: Story) -> list[Node]:
-    """The nodes of a story besides the one that all have."""
-    flags = {name: {} for name in story.nodes}
-    for step in story.steps:
-        if "node" in step:
-            flags[step["node"]["name"]] |= step["node"].get("flags", {})
-    return [
-        replace(HOST, name=name, cpu=str(of.get("cores", 8)), memory=of.get("memory", "16Gi"), pods=of.get("max-pods", 110))
-        for name, of in flags.items()
-    ]
-
-
-async def play(self) -> Seen:
+    async def play(self) -> Seen:
         """Carry out the steps, and tell what was seen."""
         name = self._story.name
         await self._client.create(KINDS["Namespace"], {"metadata": {"name": name}})
@@ -166,14 +154,13 @@ def _note_event(events: dict[str, dict[str, Any]], at: float, one: Any) -> None:
     found: dict[str, Any] = {"type": one["type"], "reason": one["reason"], "message": one["message"]}
     found["object"] = f"{about['kind']}/{about['name']}"
     found["source"] = source.get("component") or one.get("reportingComponent", "")
-    for key, value in (
-        ("fieldPath", about.get("fieldPath")),
-        ("host", source.get("host")),
-        ("reportingController", one.get("reportingComponent")),
-        ("reportingInstance", one.get("reportingInstance")),
-    ):
-        if value:
-            found[key] = value
+    more = {
+        "fieldPath": about.get("fieldPath"),
+        "host": source.get("host"),
+        "reportingController": one.get("reportingComponent"),
+        "reportingInstance": one.get("reportingInstance"),
+    }
+    found |= {key: value for key, value in more.items() if value}
     name = one["metadata"]["name"]
     first = events.get(name, {}).get("at", at)
     events[name] = {"at": first, **found, "count": one.get("count") or 1}
@@ -203,18 +190,25 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _patch(what: Mapping[str, Any]) -> Patch:
-    kinds = {"json": JsonPatch, "merge": MergePatch, "strategic-merge": StrategicMergePatch}
-    return kinds[what["type"]](what["body"])
+    match what["type"]:
+        case "json":
+            return JsonPatch(what["body"])
+        case "merge":
+            return MergePatch(what["body"])
+        case _:
+            return StrategicMergePatch(what["body"])
 
 
 def _own_nodes(story: Story) -> list[Node]:
     """The nodes of a story besides the one that all have."""
-    flags = {name: {} for name in story.nodes}
+    flags: dict[str, dict[str, Any]] = {name: {} for name in story.nodes}
     for step in story.steps:
         if "node" in step:
             flags[step["node"]["name"]] |= step["node"].get("flags", {})
     return [
-        replace(HOST, name=name, cpu=str(of.get("cores", 8)), memory=of.get("memory", "16Gi"), pods=of.get("max-pods", 110))
+        replace(
+            HOST, name=name, cpu=str(of.get("cores", 8)), memory=of.get("memory", "16Gi"), pods=of.get("max-pods", 110)
+        )
         for name, of in flags.items()
     ]
 

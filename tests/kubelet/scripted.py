@@ -115,8 +115,6 @@ class ScriptedRuntime:
                 answer = _answer(one, one.script.get("exec", {}).get(" ".join(command), [{}]))
             case TcpSocket(port=port) | HttpGet(port=port):
                 answer = _answer(one, one.script.get("ports", {}).get(str(port), [{"refuse": True}]))
-            case _:
-                answer = _answer(one, one.script.get("ports", {}).get(f"grpc:{action.port}", [{"refuse": True}]))
         if answer.get("takes"):
             await asyncio.sleep(min(answer["takes"], timeout_s))
         good = answer.get("code", 0) in (0, 200) and not answer.get("refuse") and answer.get("takes", 0) <= timeout_s
