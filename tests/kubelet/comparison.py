@@ -190,7 +190,7 @@ def _short(row: Row) -> str:
 
 
 def _container(name: str, status: Mapping[str, Any]) -> str:
-    kind, state = next(iter(status["state"].items()), ("", {}))
+    kind, state = next(iter(status["state"].items()), ("", dict[str, Any]()))
     what = state.get("reason", "") if kind != "running" else ""
     code = f" {state['exitCode']}" if "exitCode" in state else ""
     marks = ("ready " if status["ready"] else "") + ("started " if status.get("started") else "")

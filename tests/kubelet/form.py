@@ -104,7 +104,7 @@ def signature(row: Row) -> str:
 
 
 def _state(container: Mapping[str, Any]) -> list[Any]:
-    kind, state = next(iter(container["state"].items()), ("", {}))
+    kind, state = next(iter(container["state"].items()), ("", dict[str, Any]()))
     last = container.get("lastState", {}).get("terminated", {})
     what = state.get("exitCode", state.get("reason", ""))
     return [

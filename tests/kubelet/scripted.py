@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit import clock
+from ctrlkit.fakes.cluster.node import probe_texts
 from ctrlkit.fakes.cluster.node.runtime import (
     CommandResult,
     ContainerId,
@@ -17,8 +18,10 @@ from ctrlkit.fakes.cluster.node.runtime import (
     ContainerState,
     Exec,
     Exited,
+    Grpc,
     HttpGet,
     ProbeAction,
+    ProbeErrored,
     ProbeResult,
     PulledImage,
     PullFailed,
@@ -108,24 +111,29 @@ class ScriptedRuntime:
         return one.state if one else None
 
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
-        one = self._find(container)
-        assert one is not None
-        match action:
-            case Exec(command=command):
-                answer = _answer(one, one.script.get("exec", {}).get(" ".join(command), [{}]))
-            case TcpSocket(port=port) | HttpGet(port=port):
-                answer = _answer(one, one.script.get("ports", {}).get(str(port), [{"refuse": True}]))
-        if answer.get("takes"):
-            await asyncio.sleep(min(answer["takes"], timeout_s))
-        good = answer.get("code", 0) in (0, 200) and not answer.get("refuse") and answer.get("takes", 0) <= timeout_s
-        return ProbeResult(ok=good, output=answer.get("output", ""))
+        one = self._running(container)
+        address = self._sandboxes[container.pod_uid].address
+        if isinstance(action, Exec):
+            known = one.script.get("exec", {}).get(" ".join(action.command))
+            if known is None:
+                raise ProbeErrored(_no_such_command(action.command))
+        else:
+            port = f"grpc:{action.port}" if isinstance(action, Grpc) else str(action.port)
+            known = one.script.get("ports", {}).get(port, [{"refuse": True}])
+        answer = _answer(one, known)
+        if answer.get("refuse"):
+            return probe_texts.refused(action, address, timeout_s=timeout_s)
+        takes = answer.get("takes", 0)
+        await asyncio.sleep(min(takes, timeout_s))
+        if takes > timeout_s:
+            return probe_texts.timed_out(action, address, timeout_s=timeout_s)
+        return _result(action, answer)
 
     async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:
-        one = self._find(container)
-        assert one is not None
+        one = self._running(container)
         known = one.script.get("exec", {}).get(" ".join(command))
         if known is None:
-            raise ContainerRefused("RunContainerError", f"executable file not found in $PATH: {command[0]}")
+            raise ContainerRefused("RunContainerError", _no_such_command(command))
         answer = _answer(one, known)
         if answer.get("takes"):
             await asyncio.sleep(answer["takes"])
@@ -161,6 +169,12 @@ class ScriptedRuntime:
         sandbox = self._sandboxes.get(container.pod_uid)
         return sandbox.containers.get(container.name) if sandbox else None
 
+    def _running(self, container: ContainerId) -> _Container:
+        one = self._find(container)
+        if one is None or not isinstance(one.state, Running):
+            raise ContainerRefused("RunContainerError", "the container does not run")
+        return one
+
     def _message(self, one: _Container) -> str:
         run = one.run
         falls_back = one.spec.termination_message_policy == "FallbackToLogsOnError" and run.get("code", 0)
@@ -176,6 +190,27 @@ class ScriptedRuntime:
         one.state = Exited(exit_code=code, started_at=started, finished_at=clock.now(), message=message, reason=reason)
         for callback in self._callbacks:
             callback(one.spec.id)
+
+
+def _no_such_command(command: Sequence[str]) -> str:
+    return (
+        f'rpc error: code = Unknown desc = failed to exec in container: failed to start exec "{"0" * 64}": OCI runtime '
+        f'exec failed: exec failed: unable to start container process: exec: "{command[0]}": executable file not found '
+        "in $PATH"
+    )
+
+
+def _result(action: ProbeAction, answer: Mapping[str, Any]) -> ProbeResult:
+    code, output = answer.get("code", 0), answer.get("output", "")
+    match action:
+        case HttpGet():
+            return probe_texts.http_answer(code or 200, output)
+        case Grpc():
+            return probe_texts.grpc_answer("NOT_SERVING" if code else "SERVING")
+        case TcpSocket():
+            return ProbeResult(ok=True)
+        case _:
+            return ProbeResult(ok=code == 0, output=output)
 
 
 def _answer(one: _Container, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
