@@ -13,17 +13,14 @@ its last status is written, and if it is to be deleted, it is deleted for good.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
-from ctrlkit.clock import timestamp
 from ctrlkit.controller import (
     DONE,
     Controller,
@@ -41,15 +38,16 @@ from ctrlkit.fakes.cluster.node.durations import go_duration
 from ctrlkit.fakes.cluster.node.environment import SourceKind, references, resolve_environment
 from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.fakes.cluster.node.pod_ending import grace_left_s, turn_of
-from ctrlkit.fakes.cluster.node.pod_plan import Container, Plan, Role, Seen, Stop, containers_of, plan_pod
+from ctrlkit.fakes.cluster.node.pod_memory import Ending, KnownPod, first_seen
+from ctrlkit.fakes.cluster.node.pod_plan import Container, Plan, Seen, Stop, containers_of, plan_pod
 from ctrlkit.fakes.cluster.node.pod_status import (
     FINAL_PHASES,
-    STATUSES,
     ContainerView,
     Failure,
     PodView,
     Waiting,
     last_status,
+    pod_phase,
     pod_status,
     status_patch,
 )
@@ -74,72 +72,6 @@ RETRY_S = 10.0
 """After so long a kubelet tries again what kept a container from starting."""
 
 _TERMINATION_GRACE_S = 30.0
-_LOST_CODE = 255
-"""The exit code of a container that ended with its node."""
-
-
-@dataclass(slots=True)
-class ContainerRecord:
-    """
-    What a kubelet remembers of a container.
-
-    `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
-    to try again, on the loop's clock. `ended` is how its last run ended, of those that have, and `ended_start` which
-    one it was; `ended_at` when that was noticed. `image` is that of its present run. `stops`: it was told to end.
-    """
-
-    starts: int = 0
-    crashes: int = 0
-    waiting: Waiting | None = None
-    start_at: float = 0.0
-    ended: Exited | None = None
-    ended_start: int = 0
-    ended_at: float | None = None
-    image: str = ""
-    stops: bool = False
-
-
-@dataclass(slots=True)
-class Ending:
-    """The end of a pod: since when, on the loop's clock, how long its containers may take, and why it failed."""
-
-    began_at: float
-    grace_s: float
-    failure: Failure | None = None
-    is_over: bool = False
-    """Whether all has been stopped, and the last status was written."""
-
-
-@dataclass(slots=True)
-class KnownPod:
-    """
-    What a kubelet remembers of a pod.
-
-    `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `next_at`
-    when to look at it again, and `is_stirred` whether something has happened to it since.
-    """
-
-    key: ObjectKey
-    uid: str
-    node: str
-    host: str
-    records: dict[str, ContainerRecord]
-    address: str = ""
-    ending: Ending | None = None
-    version: str = ""
-    next_at: float | None = None
-    is_stirred: bool = False
-
-    def record(self, container: Container) -> ContainerRecord:
-        """Return what is known of a container; an ephemeral one may be new."""
-        record = self.records.get(container.name)
-        if record is None:
-            record = self.records[container.name] = ContainerRecord()
-        return record
-
-    def id_of(self, container: Container) -> ContainerId:
-        """Return what the runtime knows a container by."""
-        return ContainerId(self.uid, container.name)
 
 
 @dataclass(slots=True)
@@ -203,8 +135,7 @@ class Kubelet:
     def _first_seen(self, pod: Unstructured) -> KnownPod:
         member = self.fleet.find(pod.at("spec.nodeName"))
         assert member is not None  # its kubelet works
-        records = {container.name: _first_record(pod, container) for container in containers_of(pod)}
-        return KnownPod(pod.key, pod.at("metadata.uid"), member.node.name, member.address, records)
+        return first_seen(pod, node=member.node.name, host=member.address)
 
     async def _sync(self, pod: Unstructured, known: KnownPod) -> Outcome:
         containers = containers_of(pod)
@@ -238,6 +169,9 @@ class Kubelet:
             self.tell(pod, None, EventType.NORMAL, failure.reason, failure.message)
             self._begin_end(pod, known, _grace_s(pod), failure)
             return []
+        if any(record.is_gone for record in known.records.values()) and self._is_lost(known, containers):
+            self._begin_end(pod, known, 0.0, None)
+            return []
         if not known.address:
             known.address = self._open_sandbox(pod, known)
         while True:
@@ -253,6 +187,10 @@ class Kubelet:
                 moments.append(moment)
         return moments
 
+    def _is_lost(self, known: KnownPod, containers: tuple[Container, ...]) -> bool:
+        """Whether a pod is over as its containers are gone with an earlier kubelet, and are not restarted."""
+        return pod_phase([self._view(known, container) for container in containers]) in FINAL_PHASES
+
     def _open_sandbox(self, pod: Unstructured, known: KnownPod) -> str:
         address = self.runtime.open_sandbox(known.uid)
         return known.host if pod.at("spec.hostNetwork") else address
@@ -264,7 +202,7 @@ class Kubelet:
         return Seen(container, state, self.prober.health(container_id), changed)
 
     def _state(self, known: KnownPod, container: Container) -> ContainerState | None:
-        return self.runtime.state(known.id_of(container)) or known.record(container).ended
+        return self.runtime.state(known.id_of(container))
 
     async def _take(self, pod: Unstructured, known: KnownPod, plan: Plan, moments: list[float]) -> bool:
         """Take the steps of a plan that are due; return whether that makes another plan."""
@@ -298,7 +236,7 @@ class Kubelet:
             record.waiting = Waiting(refusal.reason, refusal.message)
             self.tell(pod, container, EventType.WARNING, "Failed", f"Error: {refusal.message}")
             return
-        record.waiting, record.stops, record.image = None, False, container.image
+        record.waiting, record.stops, record.is_gone, record.image = None, False, False, container.image
         record.starts += 1
         self.prober.begin(known.id_of(container), container)
         self.tell(pod, container, EventType.NORMAL, "Created", "Container created")
@@ -450,20 +388,8 @@ class Kubelet:
             known.version = written.metadata.resource_version
 
     def _view(self, known: KnownPod, container: Container) -> ContainerView:
-        record, state = known.record(container), self._state(known, container)
-        shown = state if isinstance(state, Running) or record.waiting is None else record.waiting
         health = self.prober.health(known.id_of(container))
-        return ContainerView(
-            container=container,
-            state=shown or Waiting(),
-            id=_run_id(known.uid, container.name, record.starts),
-            image=record.image,
-            last=record.ended if shown is not record.ended else None,
-            last_id=_run_id(known.uid, container.name, record.ended_start),
-            started=health.started,
-            ready=health.ready,
-            restarts=max(record.starts - 1, 0),
-        )
+        return known.view(container, self.runtime.state(known.id_of(container)), health)
 
 
 def add_kubelet(
@@ -532,37 +458,6 @@ def _exceeded(pod: Unstructured, moments: list[float]) -> Failure | None:
         return Failure("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
     moments.append(clock.monotonic() + left_s)
     return None
-
-
-def _run_id(uid: str, name: str, start: int) -> str:
-    """Return the container ID of one run of a container; "" for none."""
-    return f"ctrlkit://{hashlib.sha256(f'{uid}/{name}/{start}'.encode()).hexdigest()}" if start else ""
-
-
-def _first_record(pod: Unstructured, container: Container) -> ContainerRecord:
-    """Read what an earlier kubelet wrote about a container, which has ended with its node."""
-    statuses = pod.at(f"status.{STATUSES[container.role]}") or ()
-    status = next((one for one in statuses if one.get("name") == container.name), None)
-    if status is None or not status.get("containerID"):
-        return ContainerRecord()
-    record = ContainerRecord(starts=int(status.get("restartCount") or 0) + 1)
-    if container.role is Role.REGULAR or pod.at("spec.restartPolicy") == "Never":
-        record.ended, record.ended_start = _earlier_end(status), record.starts
-    return record
-
-
-def _earlier_end(status: Mapping[str, Any]) -> Exited:
-    state = status.get("state") or {}
-    end = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
-    if "running" in state:
-        end = {"exitCode": _LOST_CODE, "startedAt": state["running"].get("startedAt")}
-    now = timestamp(clock.now())
-    return Exited(
-        exit_code=int(end.get("exitCode", _LOST_CODE)),
-        started_at=datetime.fromisoformat(end.get("startedAt") or now),
-        finished_at=datetime.fromisoformat(end.get("finishedAt") or now),
-        message=end.get("message") or "",
-    )
 
 
 def _fields(pod: Unstructured, known: KnownPod) -> dict[str, str]:

@@ -29,6 +29,18 @@ class Waiting:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The end of a container of which only a status tells, that of an earlier kubelet."""
+
+    terminated: Mapping[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code."""
+        return int(self.terminated["exitCode"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerView:
     """
@@ -40,11 +52,11 @@ class ContainerView:
     """
 
     container: Container
-    state: Waiting | Running | Exited
+    state: Waiting | Running | Exited | Earlier
     id: str = ""
     image: str = ""
     image_id: str = ""
-    last: Exited | None = None
+    last: Exited | Earlier | None = None
     last_id: str = ""
     started: bool = True
     ready: bool = True
@@ -54,7 +66,7 @@ class ContainerView:
     def is_ready(self) -> bool:
         """Whether it runs and is ready; an init container is once it has succeeded."""
         if self.container.role is Role.INIT:
-            return isinstance(self.state, Exited) and not self.state.exit_code
+            return isinstance(self.state, Exited | Earlier) and not self.state.exit_code
         return self.is_started and self.ready and self.container.role is not Role.EPHEMERAL
 
     @property
@@ -63,9 +75,9 @@ class ContainerView:
         return isinstance(self.state, Running) and self.started
 
     @property
-    def end(self) -> Exited | None:
+    def end(self) -> Exited | Earlier | None:
         """How it ended, if it has ended and not been started again."""
-        if isinstance(self.state, Exited):
+        if isinstance(self.state, Exited | Earlier):
             return self.state
         return self.last if isinstance(self.state, Waiting) else None
 
@@ -130,7 +142,7 @@ def pod_phase(containers: Sequence[ContainerView], *, is_over: bool = False) -> 
     ends = [view for view in regular if view.end is not None]
     if not is_over and any(view.end and view.container.rules.restarts(view.end.exit_code) for view in ends):
         return "Running"
-    has_succeeded = all(isinstance(view.state, Exited) and not view.state.exit_code for view in ends)
+    has_succeeded = all(isinstance(view.state, Exited | Earlier) and not view.state.exit_code for view in ends)
     return "Succeeded" if has_succeeded else "Failed"
 
 
@@ -321,12 +333,14 @@ def _mount_status(mount: Mapping[str, Any]) -> dict[str, Any]:
     return status | ({"readOnly": True, "recursiveReadOnly": "Disabled"} if mount.get("readOnly") else {})
 
 
-def _state(state: Waiting | Running | Exited, container_id: str, waits_for: str) -> dict[str, Any]:
+def _state(state: Waiting | Running | Exited | Earlier, container_id: str, waits_for: str) -> dict[str, Any]:
     match state:
         case Waiting(reason, message):
             return {"waiting": {"reason": reason or waits_for, **({"message": message} if message else {})}}
         case Running(started_at):
             return {"running": {"startedAt": timestamp(started_at)}}
+        case Earlier(terminated):
+            return {"terminated": _without_nulls(terminated)}
         case Exited():
             ended: dict[str, Any] = {
                 "exitCode": state.exit_code,

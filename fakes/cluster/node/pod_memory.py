@@ -1,0 +1,143 @@
+"""
+What a kubelet remembers of its pods and their containers, and what it reads of them when it first sees them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ctrlkit.fakes.cluster.node.pod_plan import Container, Health, containers_of
+from ctrlkit.fakes.cluster.node.pod_status import LOST_CODE, STATUSES, ContainerView, Earlier, Failure, Waiting
+from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerState, Exited, Running
+from ctrlkit.model import ObjectKey, Unstructured
+
+
+@dataclass(slots=True)
+class ContainerRecord:
+    """
+    What a kubelet remembers of a container.
+
+    `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
+    to try again, on the loop's clock. `ended` is how its last run ended, of those that have, and `ended_start` which
+    one it was; `ended_at` when that was noticed. `image` is that of its present run. `stops`: it was told to end.
+    `is_gone`: an earlier kubelet ran it, and it is not there any more; `was_running` at that time.
+    """
+
+    starts: int = 0
+    crashes: int = 0
+    waiting: Waiting | None = None
+    start_at: float = 0.0
+    ended: Exited | Earlier | None = None
+    ended_start: int = 0
+    ended_at: float | None = None
+    image: str = ""
+    stops: bool = False
+    is_gone: bool = False
+    was_running: bool = False
+
+
+@dataclass(slots=True)
+class Ending:
+    """The end of a pod: since when, on the loop's clock, how long its containers may take, and why it failed."""
+
+    began_at: float
+    grace_s: float
+    failure: Failure | None = None
+    is_over: bool = False
+    """Whether all has been stopped, and the last status was written."""
+
+
+@dataclass(slots=True)
+class KnownPod:
+    """
+    What a kubelet remembers of a pod.
+
+    `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `next_at`
+    when to look at it again, and `is_stirred` whether something has happened to it since.
+    """
+
+    key: ObjectKey
+    uid: str
+    node: str
+    host: str
+    records: dict[str, ContainerRecord]
+    address: str = ""
+    ending: Ending | None = None
+    version: str = ""
+    next_at: float | None = None
+    is_stirred: bool = False
+
+    def record(self, container: Container) -> ContainerRecord:
+        """Return what is known of a container; an ephemeral one may be new."""
+        record = self.records.get(container.name)
+        if record is None:
+            record = self.records[container.name] = ContainerRecord()
+        return record
+
+    def id_of(self, container: Container) -> ContainerId:
+        """Return what the runtime knows a container by."""
+        return ContainerId(self.uid, container.name)
+
+    def view(self, container: Container, state: ContainerState | None, health: Health) -> ContainerView:
+        """Return what a pod's status shows of a container that the runtime has in this state."""
+        record = self.record(container)
+        if record.is_gone:
+            return _view_of_gone(container, record)
+        shown = state if isinstance(state, Running) or record.waiting is None else record.waiting
+        return ContainerView(
+            container=container,
+            state=shown or Waiting(),
+            id=_run_id(self.uid, container.name, record.starts),
+            image=record.image,
+            last=record.ended if shown is not record.ended else None,
+            last_id=_run_id(self.uid, container.name, record.ended_start),
+            started=health.started,
+            ready=health.ready,
+            restarts=max(record.starts - 1, 0),
+        )
+
+
+def _view_of_gone(container: Container, record: ContainerRecord) -> ContainerView:
+    if record.was_running or not isinstance(record.ended, Earlier):
+        waiting, restarts = record.waiting or Waiting(), record.starts if record.was_running else record.starts - 1
+        return ContainerView(container=container, state=waiting, last=record.ended, restarts=restarts)
+    return ContainerView(container=container, state=record.ended, restarts=record.starts - 1)
+
+
+def _run_id(uid: str, name: str, start: int) -> str:
+    """Return the container ID of one run of a container; "" for none."""
+    return f"ctrlkit://{hashlib.sha256(f'{uid}/{name}/{start}'.encode()).hexdigest()}" if start else ""
+
+
+def first_seen(pod: Unstructured, *, node: str, host: str) -> KnownPod:
+    """
+    Return what is known of a pod that a kubelet sees for the first time.
+
+    Containers that an earlier kubelet ran are gone, and are to be started anew, from the first init container on.
+    """
+    records = {container.name: _first_record(pod, container) for container in containers_of(pod)}
+    return KnownPod(pod.key, pod.at("metadata.uid"), node, host, records)
+
+
+def _first_record(pod: Unstructured, container: Container) -> ContainerRecord:
+    statuses = pod.at(f"status.{STATUSES[container.role]}") or ()
+    status = next((one for one in statuses if one.get("name") == container.name), None)
+    if status is None or not (status.get("containerID") or status.get("restartCount")):
+        return ContainerRecord()
+    state, last = status.get("state") or {}, (status.get("lastState") or {}).get("terminated")
+    record = ContainerRecord(starts=int(status.get("restartCount") or 0) + 1, is_gone=True)
+    if "running" in state:
+        record.ended, record.was_running = Earlier(_GONE), True
+    elif "terminated" in state or last:
+        record.ended = Earlier(state.get("terminated") or last)
+    return record
+
+
+_GONE: Mapping[str, Any] = {
+    "exitCode": LOST_CODE,
+    "reason": "ContainerStatusUnknown",
+    "message": "The container could not be located when the pod was deleted.  The container used to be Running",
+}
