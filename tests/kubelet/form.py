@@ -95,7 +95,7 @@ def signature(row: Row) -> str:
         return "gone"
     status = row["status"]
     containers = [[kind, name, *_state(one)] for kind in _CONTAINER_LISTS for name, one in status.get(kind, {}).items()]
-    conditions = [[name, one["status"]] for name, one in status.get("conditions", {}).items()]
+    conditions = sorted([name, one["status"]] for name, one in status.get("conditions", {}).items())
     grace = row.get("deletion", {}).get("grace")
     ending = "" if grace is None else "now" if grace == 0 else "later"
     return json.dumps(
