@@ -19,7 +19,8 @@ Row = dict[str, Any]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _MOMENT = re.compile(r"T([+-]\d+)")
-_ADDRESS = re.compile(r"\b(?:127|198)(?:\.\d{1,3}){3}\b")
+_NODE = re.compile(r"\b127\.0\.0\.\d+\b")
+_POD = re.compile(r"\b198(?:\.\d{1,3}){3}\b")
 _UID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _HEX = re.compile(r"\b[0-9a-f]{64}\b")
 _PULLED = re.compile(r" in \S+ \(\S+ including waiting\)\. Image size: \d+ bytes\.")
@@ -29,10 +30,9 @@ _CONTAINER_LISTS = ("initContainerStatuses", "containerStatuses", "ephemeralCont
 class Masks:
     """Names for what differs each time: addresses, IDs of containers and images, generated names."""
 
-    def __init__(self, start: float, addresses: Mapping[str, str] | None = None) -> None:
+    def __init__(self, start: float) -> None:
         self._start = start
         self._ids: dict[str, str] = {}
-        self._addresses = dict(addresses or {})
         self.names: dict[str, str] = {}
         """Generated names of objects -> what they are called in a story."""
 
@@ -57,7 +57,7 @@ class Masks:
             return "image" if text else ""
         for name, called in self.names.items():
             text = text.replace(name, called)
-        text = _ADDRESS.sub(lambda found: self._addresses.setdefault(found[0], "podIP"), text)
+        text = _POD.sub("podIP", _NODE.sub("hostIP", text))
         return _PULLED.sub(
             " in TIME (TIME including waiting). Image size: SIZE bytes.", _HEX.sub("HEX", _UID.sub("UID", text))
         )
@@ -73,6 +73,7 @@ def keyed(status: Mapping[str, Any]) -> dict[str, Any]:
     """Turn the lists of a status that have keys into mappings."""
     found = dict(status)
     if "conditions" in found:
+        found["conditionsInOrder"] = " ".join(one["type"] for one in found["conditions"])
         found["conditions"] = {
             one["type"]: {k: v for k, v in one.items() if k != "type"} for one in found["conditions"]
         }

@@ -94,6 +94,8 @@ class Stage:
                 await self._client.patch(
                     KINDS[what["kind"]], self._key(what), _patch(what), subresource=what.get("subresource", "")
                 )
+            case {"evict": what}:
+                await self._client.evict(f"{self._story.name}/{what['name']}")
             case {"node": what}:
                 self._switch(what["name"], what["do"])
             case _:
@@ -111,7 +113,7 @@ class Stage:
         return f"{self._story.name}/{what['name']}" if KINDS[what["kind"]].namespaced else what["name"]
 
     def _seen(self) -> Seen:
-        seen, masks = Seen(), Masks(self._start, {"127.0.0.1": "hostIP"})
+        seen, masks = Seen(), Masks(self._start)
         given = {step["apply"]["metadata"]["name"] for step in self._story.steps if "apply" in step}
         events: dict[str, dict[str, Any]] = {}
         for at, change in self._changes:
