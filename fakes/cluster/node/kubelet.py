@@ -146,6 +146,10 @@ class Kubelet:
             if known.ending is None or grace_s < known.ending.grace_s:
                 self._begin_end(pod, known, grace_s, known.ending.failure if known.ending else None)
         moments: list[float] = []
+        if known.has_gone and not known.version:
+            await self._write_status(pod, known, containers)
+            known.next_at = clock.monotonic()
+            return _until(known.next_at)
         if known.ending is None:
             moments = await self._run(pod, known, containers)
         if known.ending is not None:
@@ -169,7 +173,7 @@ class Kubelet:
             self.tell(pod, None, EventType.NORMAL, failure.reason, failure.message)
             self._begin_end(pod, known, _grace_s(pod), failure)
             return []
-        if any(record.is_gone for record in known.records.values()) and self._is_lost(known, containers):
+        if known.has_gone and self._is_lost(known, containers):
             self._begin_end(pod, known, 0.0, None)
             return []
         if not known.address:
@@ -268,7 +272,7 @@ class Kubelet:
             delay_s = self.backoff.delay_s(record.crashes)
         record.ended, record.ended_start, record.ended_at = state, record.starts, now
         record.start_at, record.stops = now + delay_s, False
-        if delay_s and known.ending is None and container.rules.restarts(state.exit_code):
+        if delay_s and known.ending is None and container.is_restarted(state.exit_code):
             whole = f"{pod.key.name}_{pod.key.namespace}({known.uid})"
             text = f"back-off {go_duration(delay_s)} restarting failed container={container.name} pod={whole}"
             record.waiting = Waiting("CrashLoopBackOff", text)
@@ -302,7 +306,9 @@ class Kubelet:
         if known.ending is None:
             self.activities.cancel(known.uid)
             for container in containers_of(pod):
-                if isinstance(self._state(known, container), Running):
+                state = self._state(known, container)
+                if isinstance(state, Running):
+                    known.record(container).ran = state
                     message = f"Stopping container {container.name}"
                     self.tell(pod, container, EventType.NORMAL, "Killing", message)
         for record in known.records.values():
@@ -451,9 +457,9 @@ def _grace_s(pod: Unstructured) -> float:
 def _exceeded(pod: Unstructured, moments: list[float]) -> Failure | None:
     """Return the failure of a pod that has been active for too long; else note when that will be."""
     limit_s, since = pod.at("spec.activeDeadlineSeconds"), pod.at("status.startTime")
-    if limit_s is None or not since:
+    if limit_s is None:
         return None
-    left_s = float(limit_s) - (clock.now() - datetime.fromisoformat(since)).total_seconds()
+    left_s = float(limit_s) - ((clock.now() - datetime.fromisoformat(since)).total_seconds() if since else 0.0)
     if left_s <= 0:
         return Failure("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
     moments.append(clock.monotonic() + left_s)

@@ -23,7 +23,8 @@ class ContainerRecord:
     `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
     to try again, on the loop's clock. `ended` is how its last run ended, of those that have, and `ended_start` which
     one it was; `ended_at` when that was noticed. `image` is that of its present run. `stops`: it was told to end.
-    `is_gone`: an earlier kubelet ran it, and it is not there any more; `was_running` at that time.
+    `is_gone`: an earlier kubelet ran it, and it is not there any more; `was_running` at that time. `ran` is its state
+    when the end of its pod began.
     """
 
     starts: int = 0
@@ -37,6 +38,7 @@ class ContainerRecord:
     stops: bool = False
     is_gone: bool = False
     was_running: bool = False
+    ran: Running | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +72,11 @@ class KnownPod:
     next_at: float | None = None
     is_stirred: bool = False
 
+    @property
+    def has_gone(self) -> bool:
+        """Whether containers of an earlier kubelet are to be started anew."""
+        return any(record.is_gone for record in self.records.values())
+
     def record(self, container: Container) -> ContainerRecord:
         """Return what is known of a container; an ephemeral one may be new."""
         record = self.records.get(container.name)
@@ -86,6 +93,8 @@ class KnownPod:
         record = self.record(container)
         if record.is_gone:
             return _view_of_gone(container, record)
+        if record.ran is not None and self.ending is not None and not self.ending.is_over:
+            state = record.ran  # of a pod that ends nothing is told until all have ended
         shown = state if isinstance(state, Running) or record.waiting is None else record.waiting
         return ContainerView(
             container=container,
@@ -131,8 +140,8 @@ def _first_record(pod: Unstructured, container: Container) -> ContainerRecord:
     record = ContainerRecord(starts=int(status.get("restartCount") or 0) + 1, is_gone=True)
     if "running" in state:
         record.ended, record.was_running = Earlier(_GONE), True
-    elif "terminated" in state or last:
-        record.ended = Earlier(state.get("terminated") or last)
+    elif end := state.get("terminated") or last:
+        record.ended = Earlier(end)
     return record
 
 

@@ -54,6 +54,15 @@ class Container:
         """The reference of its image."""
         return self.spec.get("image") or ""
 
+    def is_restarted(self, exit_code: int) -> bool:
+        """Whether it is started again after it ended with this exit code."""
+        match self.role:
+            case Role.INIT:
+                return exit_code != 0 and self.rules.restarts(exit_code)
+            case Role.EPHEMERAL:
+                return False
+        return self.rules.restarts(exit_code)
+
     @property
     def field_path(self) -> str:
         """The part of a pod that it is, as Events name it."""

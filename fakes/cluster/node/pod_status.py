@@ -4,7 +4,7 @@ Computes a pod's status from what is known of its containers, as a kubelet does,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from ctrlkit.clock import timestamp
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Role
 from ctrlkit.fakes.cluster.node.runtime import Exited, Running
+from ctrlkit.fakes.tracker.plugins.amounts import of_pod
 from ctrlkit.model import Unstructured
 
 FINAL_PHASES = ("Succeeded", "Failed")
@@ -186,7 +187,7 @@ def pod_status(pod: Unstructured, view: PodView, *, now: datetime) -> dict[str, 
     generation = pod.at("metadata.generation") or 0
     conditions = _conditions(pod, view, wanted, moment, generation)
     phase = wanted
-    if wanted in FINAL_PHASES and have.get("phase") not in FINAL_PHASES and _runs(view.containers):
+    if wanted in FINAL_PHASES and have.get("phase") not in FINAL_PHASES and not view.is_over:
         phase, failure = have.get("phase") or "Pending", None  # it is told once all have ended
     status = {
         **({"observedGeneration": generation} if generation else {}),
@@ -199,11 +200,7 @@ def pod_status(pod: Unstructured, view: PodView, *, now: datetime) -> dict[str, 
     }
     if view.address:
         status |= {"podIP": view.address, "podIPs": [{"ip": view.address}]}
-    return status | _container_statuses(pod, view)
-
-
-def _runs(containers: Iterable[ContainerView]) -> bool:
-    return any(isinstance(view.state, Running) for view in containers)
+    return status | _container_statuses(pod, view) | _pod_resources(pod.get("spec") or {})
 
 
 def _conditions(pod: Unstructured, view: PodView, phase: str, moment: str, generation: int) -> list[dict[str, Any]]:
@@ -280,10 +277,11 @@ def _why_shut(gate: Mapping[str, Any], conditions: Mapping[Any, Mapping[str, Any
 
 
 def _container_statuses(pod: Unstructured, view: PodView) -> dict[str, Any]:
-    is_default = "PodInitializing" if pod.at("spec.initContainers") else "ContainerCreating"
+    waits_for = "PodInitializing" if pod.at("spec.initContainers") else "ContainerCreating"
     found: dict[str, list[dict[str, Any]]] = {}
     for one in view.containers:
-        found.setdefault(STATUSES[one.container.role], []).append(_container_status(one, is_default))
+        user = _user(one.container.spec.get("securityContext") or {}, pod.at("spec.securityContext") or {})
+        found.setdefault(STATUSES[one.container.role], []).append(_container_status(one, waits_for, user))
     for name, statuses in found.items():
         if name != "initContainerStatuses" and len(statuses) > 1:
             statuses.sort(key=lambda status: str(status["name"]))
@@ -299,7 +297,7 @@ STATUSES = {
 """The field of a pod's status that says what became of containers."""
 
 
-def _container_status(view: ContainerView, waits_for: str) -> dict[str, Any]:
+def _container_status(view: ContainerView, waits_for: str, user: Mapping[str, Any]) -> dict[str, Any]:
     container = view.container
     status: dict[str, Any] = {
         "name": container.name,
@@ -315,17 +313,30 @@ def _container_status(view: ContainerView, waits_for: str) -> dict[str, Any]:
     if view.id:
         status["containerID"] = view.id
         status |= _resources(container.spec.get("resources") or {})
+        status["user"] = {"linux": user}
     mounts = [_mount_status(mount) for mount in container.spec.get("volumeMounts") or ()]
     if mounts:
         status["volumeMounts"] = mounts
     return status
 
 
-def _resources(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _resources(resources: Mapping[str, Any]) -> dict[str, Any]:
     """What a container was given, which is what it asks for."""
-    yield "resources", resources
-    if resources.get("requests"):
-        yield "allocatedResources", resources["requests"]
+    requests = resources.get("requests")
+    return {"resources": resources, **({"allocatedResources": requests} if requests else {})}
+
+
+def _pod_resources(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pod was given as a whole."""
+    whole = {kind: amounts for kind in ("limits", "requests") if (amounts := of_pod(spec, kind))}
+    return {"resources": whole, **({"allocatedResources": whole["requests"]} if "requests" in whole else {})}
+
+
+def _user(own: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """As whom a container runs; an image's own user is root here."""
+    uid, gid = (own.get(name, shared.get(name, 0)) for name in ("runAsUser", "runAsGroup"))
+    group, others = shared.get("fsGroup"), shared.get("supplementalGroups") or ()
+    return {"uid": uid, "gid": gid, "supplementalGroups": [gid, *([] if group is None else [group]), *others]}
 
 
 def _mount_status(mount: Mapping[str, Any]) -> dict[str, Any]:
