@@ -24,10 +24,9 @@ from ctrlkit.fakes.apiserver.kubeconfig import is_our_kubeconfig
 from ctrlkit.fakes.apiserver.server import ApiServer
 from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.clientset.clientset import seed
-from ctrlkit.fakes.cluster import ALL, Cluster, InProcessRuntime, Loop
+from ctrlkit.fakes.cluster import ALL, Cluster, ImageRuntime, Loop
 from ctrlkit.fakes.cluster.loops.provisioner import make_class
 from ctrlkit.fakes.cluster.node.declarations import Nodes
-from ctrlkit.fakes.cluster.node.scripts import AnyImage
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.releases.simulated import LeftUndone
 from ctrlkit.fakes.tracker import Tracker, version_at
@@ -122,7 +121,7 @@ async def _serve(
     load_manifests(tracker, manifests)
     async with (
         make(made=_telling(loops)).serve(port=port) as server,
-        InProcessRuntime(images=AnyImage()) as runtime,
+        ImageRuntime() as runtime,
         Cluster(
             Client(tracker, field_manager="cluster"),
             runtime,

@@ -44,7 +44,7 @@ _REAL = {"control_plane": "--control-plane", "cluster": "--kubeconfig"}
 _MARKERS = (
     "virtual_time: runs on a loop whose time jumps from timer to timer (ctrlkit.fakes.VirtualTimeLoop)",
     "real_time: runs on the real clock, because real processes or sockets set the pace",
-    "world(*objects, kinds=(), cluster=(), seed=None, server=..., furnished=...): what the world fixture is made of",
+    "world(*objects, kinds=(), cluster=(), images={}, seed=None, server=..., ...): what the world fixture is made of",
     "cluster: needs a real cluster; runs only with --kubeconfig",
 )
 

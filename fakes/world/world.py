@@ -62,9 +62,10 @@ from ctrlkit.manager.settings import OFF
 from ctrlkit.model import AnyResource, Unstructured
 
 if TYPE_CHECKING:
-    from ctrlkit.fakes.cluster import Cluster, InProcessRuntime, Loop
+    from ctrlkit.fakes.cluster import Cluster, ImageRuntime, Loop
     from ctrlkit.fakes.cluster.node.declarations import Nodes
     from ctrlkit.fakes.cluster.node.fleet import Fleet
+    from ctrlkit.fakes.cluster.node.images import Catalog, Images
 
 PATIENCE_S: Final = 600.0
 
@@ -102,12 +103,13 @@ class World:
             act as: `acting_as` is a username such as "system:serviceaccount:demo:web", without it the service account
             that the seeded workloads have. The test itself, its client and the cluster's loops are administrators.
             `nodes` are those of a cluster with a kubelet: how many, or each by its name or as a
-            ctrlkit.fakes.cluster.Node.
+            ctrlkit.fakes.cluster.Node. `images` says what its containers do, as ctrlkit.fakes.cluster.Image; more can
+            be said at any time with `world.images[name] = ...`. Containers of other images run until they are stopped.
     Errors  NeverSettled from `settle`, and from every wait during which no virtual time passes; UnforeseenFailure, and
             the exception that ended a part, from `settle`, `advance`, `pass_time`, `until` and at the end. RuntimeError
             for a world that is entered twice, and for a part that is started outside of its block. CtrlkitError on
             entering a world on a loop without virtual time. ValueError for a `cluster` of anything but loops, and for
-            `nodes` where no kubelet plays them.
+            `nodes` or `images` where no kubelet plays them.
     Owner   The `async with` block. Its end cancels every part, the last one started first, and awaits it. An exception
             that leaves the block carries the end of the trace as a note.
     """
@@ -124,6 +126,7 @@ class World:
         rbac: bool = False,
         acting_as: str = "",
         nodes: Nodes = 1,
+        images: Images | None = None,
     ) -> None:
         if seed is not None:
             _virtual_loop().random_source = random.Random(seed)
@@ -133,7 +136,7 @@ class World:
         """The webhooks that the server calls, as Python functions."""
         self.tracker.webhooks = self.webhooks
         self._acting_as = acting_as
-        self._loops = _loops_of(cluster, nodes)
+        self._loops = _loops_of(cluster, nodes, images)
         self._nodes = nodes
         if furnished:
             furnish(self.tracker)
@@ -142,7 +145,8 @@ class World:
         self.clientset.intercept(functools.partial(note_changes, self.trace))
         transport = PartTransport(TestClientTransport(self.clientset), self.trace)
         self.client: Client = Client(transport, field_manager=TEST)
-        self._runtime: InProcessRuntime | None = None
+        self._images = images
+        self._runtime: ImageRuntime | None = None
         self._cluster: Cluster | None = None
         self._lag = CacheLag(self.tracker)
         self._parts: dict[Part, RunningPart] = {}
@@ -173,11 +177,21 @@ class World:
         return self.clientset.faults
 
     @property
-    def runtime(self) -> InProcessRuntime:
+    def runtime(self) -> ImageRuntime:
         """The runtime of the cluster's containers; RuntimeError in a world without a kubelet."""
         if self._runtime is None:
             raise RuntimeError("ask the world for its runtime: no cluster runs in it; give it cluster=ALL")
         return self._runtime
+
+    @property
+    def images(self) -> Catalog:
+        """
+        The images that are declared, by name: `world.images["web:2"] = Image(pull=Pull(error="not found"))`.
+
+        What is said of an image counts for containers that start from then on. RuntimeError in a world without a
+        kubelet.
+        """
+        return self.runtime.images
 
     def serve(self, *kinds: AnyResource) -> None:
         """
@@ -468,10 +482,9 @@ class World:
             make_class(self.tracker)
 
     async def _start_cluster(self) -> None:
-        from ctrlkit.fakes.cluster import Cluster, InProcessRuntime  # noqa: PLC0415  # worlds without one do not pay for it
-        from ctrlkit.fakes.cluster.node.scripts import AnyImage  # noqa: PLC0415
+        from ctrlkit.fakes.cluster import Cluster, ImageRuntime  # noqa: PLC0415  # worlds without one do not pay for it
 
-        self._runtime = await self._exits.enter_async_context(InProcessRuntime(images=AnyImage()))
+        self._runtime = await self._exits.enter_async_context(ImageRuntime(images=self._images))
         self.tracker.run_pods_with(self._runtime)
         transport = PartTransport(ClusterTransport(self.tracker, self.trace), self.trace)
         kinds = [kind.of(Unstructured) for kind in self._kinds]
@@ -532,8 +545,8 @@ def _in_a_world(settings: Settings, *, identity: str) -> Settings:
     )
 
 
-def _loops_of(cluster: Iterable[Loop], nodes: Nodes) -> frozenset[Loop]:
-    if not cluster and nodes == 1:
+def _loops_of(cluster: Iterable[Loop], nodes: Nodes, images: Images | None) -> frozenset[Loop]:
+    if not cluster and nodes == 1 and not images:
         return frozenset()
     from ctrlkit.fakes.cluster import Loop  # noqa: PLC0415  # worlds without one do not pay for it
 
@@ -542,6 +555,8 @@ def _loops_of(cluster: Iterable[Loop], nodes: Nodes) -> frozenset[Loop]:
         raise ValueError(f"run the loops {cluster!r} in a world: write ALL, or a list such as [Loop.GARBAGE]")
     if nodes != 1 and Loop.KUBELET not in loops:
         raise ValueError("play the nodes of a world: no kubelet runs in it; give it cluster=ALL, or Loop.KUBELET too")
+    if images and Loop.KUBELET not in loops:
+        raise ValueError("run images in a world: no kubelet runs in it; give it cluster=ALL, or Loop.KUBELET too")
     return loops
 
 

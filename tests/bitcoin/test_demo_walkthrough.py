@@ -25,7 +25,8 @@ from ctrlkit.fakes.bitcoind.node import SimulatedNode
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
 from ctrlkit.fakes.cluster.node.addresses import loopback_addresses
-from ctrlkit.fakes.cluster.node.inprocess_runtime import InProcessProgramFactory, InProcessRuntime
+from ctrlkit.fakes.cluster.node.image_runtime import ImageRuntime
+from ctrlkit.fakes.cluster.node.images.declarations import InProcessProgramFactory
 from ctrlkit.fakes.cluster.node.runtime import ContainerSpec, ProbeAction, ProbeResult
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, Verb
@@ -108,7 +109,7 @@ async def a_stage(
     addresses = loopback_addresses(ports=(RPC_PORT, P2P_PORT))
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        runtime = await enter(InProcessRuntime(images={"bitcoind": image}, addresses=addresses))
+        runtime = await enter(ImageRuntime(images={"bitcoind": image}, addresses=addresses))
         await enter(Cluster(client, runtime, loops=loops))
         rpc = await enter(RpcClient())
         await enter(in_background(observer.run(), name="observer"))

@@ -18,12 +18,11 @@ from pathlib import Path
 
 import msgspec
 
-from ctrlkit.fakes.cluster import InProcessRuntime
+from ctrlkit.fakes.cluster import ImageRuntime
 from ctrlkit.fakes.cluster.node.declarations import NODE
 from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
 from ctrlkit.fakes.cluster.node.node import add_node
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
-from ctrlkit.fakes.cluster.node.scripts import AnyImage
 from ctrlkit.manager import Manager, connect
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import NODES
@@ -40,7 +39,7 @@ _FURNISHED = "kubectl wait --for=create sa/default --timeout=5s"
 @asynccontextmanager
 async def with_node(kubeconfig: Path) -> AsyncIterator[None]:
     """Put the node of our own cluster beside a real control plane while the block lasts."""
-    async with connect(kubeconfig=str(kubeconfig)) as client, InProcessRuntime(images=AnyImage()) as runtime:
+    async with connect(kubeconfig=str(kubeconfig)) as client, ImageRuntime() as runtime:
         manager, stop = Manager(client, grace_s=0.0), asyncio.Event()
         add_node(manager)
         add_kubelet(manager, runtime, backoff=CrashBackoff())

@@ -14,8 +14,7 @@ import pytest
 from ctrlkit.client import Client
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes.apiserver import ApiServer
-from ctrlkit.fakes.cluster import Cluster, InProcessRuntime
-from ctrlkit.fakes.cluster.node.scripts import AnyImage
+from ctrlkit.fakes.cluster import Cluster, ImageRuntime
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model.kinds import NODES, PODS
 from tests.scenarios.test_kubectl import DEADLINE_S, STATEFUL_SET, Kubectl
@@ -94,7 +93,7 @@ async def test_pods_move_from_a_drained_node_and_the_end_of_one_that_is_replaced
     tracker = Tracker()
     async with (
         ApiServer(tracker, tracker.registry).serve() as server,
-        InProcessRuntime(images=AnyImage()) as runtime,
+        ImageRuntime() as runtime,
         Cluster(Client(tracker), runtime, tracker=tracker, nodes=2, stop_s=1.0),
     ):
         server.write_kubeconfig(tmp_path / "kubeconfig")

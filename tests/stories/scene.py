@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from ctrlkit.client import Client
 from ctrlkit.errors import CtrlkitError, NotFound
-from ctrlkit.fakes.cluster.node.inprocess_runtime import AlwaysReady, InProcessProgramFactory
+from ctrlkit.fakes.cluster.node.images import Image, Images, Pull
+from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 from ctrlkit.fakes.cluster.node.runtime import ProbeAction, ProbeResult
 from ctrlkit.model import AnyResource, MergePatch, ObjectKey, Unstructured
 from ctrlkit.model.kinds import EVENTS, PODS
@@ -195,10 +196,11 @@ class Ends:
         return ProbeResult(ok=False, output="it has ended")
 
 
-IMAGES: Mapping[str, InProcessProgramFactory] = {
+IMAGES: Images = {
+    "missing": Image(pull=Pull(error="not found"), refuses="there is no such image"),
     "web": lambda address, spec: AlwaysReady(),
     "done": lambda address, spec: Ends(0),
     "fails": lambda address, spec: Ends(1),
     "by-index": lambda address, spec: Ends(int(spec.environment["JOB_COMPLETION_INDEX"])),
 }
-"""Images by name; one that is not here cannot be pulled."""
+"""Images by name."""

@@ -17,7 +17,7 @@ from ctrlkit.election import Elector, Sharding
 from ctrlkit.events import EventRecorder
 from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.clientset.clientset import FakeClientset
-from ctrlkit.fakes.cluster import Cluster, InProcessRuntime, ProcessRuntime
+from ctrlkit.fakes.cluster import Cluster, ImageRuntime
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
@@ -102,8 +102,8 @@ async def test_a_second_run_is_refused(made: Callable[[], Callable[[], Awaitable
     ("make", "message"),
     [
         (World, "enter the world: it was entered before"),
-        (lambda: Cluster(a_client(), InProcessRuntime(images={})), "enter the cluster: it was entered before"),
-        (lambda: ProcessRuntime(images={}), "enter the process runtime: it was entered before"),
+        (lambda: Cluster(a_client(), ImageRuntime(images={})), "enter the cluster: it was entered before"),
+        (lambda: ImageRuntime(images={}), "enter the runtime: it was entered before"),
         (lambda: InformerFactory(a_client()), "enter the informer factory: it was entered before"),
         (a_transport, "enter the transport to 127.0.0.1:1: it is entered already"),
         (RpcClient, "enter the RpcClient: it is entered already"),

@@ -23,7 +23,7 @@ from ctrlkit.errors import ApiError, ConfigError, NotFound, Unauthorized
 from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
 from ctrlkit.fakes.cluster.node.declarations import NODE
-from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
+from ctrlkit.fakes.cluster.node.image_runtime import ImageRuntime
 from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.manager import connect
 from ctrlkit.model import Action, Lines, Verb
@@ -41,7 +41,7 @@ async def embedded(binary: Binary, *, port: int) -> AsyncIterator[str]:
     tracker = Tracker(begins_at=version_at(now()))
     transport: StreamTransport = EarlyProbes(tracker) if binary.kind is NodeKind.SIMULATED else tracker
     async with (
-        ProcessRuntime(images={"bitcoind": binary.image}) as runtime,
+        ImageRuntime(images={"bitcoind": binary.image}) as runtime,
         ApiServer(transport, tracker.registry).serve(port=port) as server,
     ):
         kubeconfig = runtime.folder / "kubeconfig"  # so that it goes with the processes, even after SIGKILL
@@ -62,7 +62,7 @@ async def existing(kubeconfig: str, *, context: str | None, kubelet: Binary | No
         has_node = await _has_node(client)
         try:
             async with (
-                ProcessRuntime(images={"bitcoind": kubelet.image}) as runtime,
+                ImageRuntime(images={"bitcoind": kubelet.image}) as runtime,
                 Cluster(client, runtime, loops=await _missing_loops(client)),
             ):
                 yield kubeconfig

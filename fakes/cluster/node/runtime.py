@@ -116,7 +116,9 @@ class Exited:
     reason: str = ""
 
     @classmethod
-    def of_return_code(cls, code: int, *, started_at: datetime, finished_at: datetime, message: str = "") -> Exited:
+    def of_return_code(
+        cls, code: int, *, started_at: datetime, finished_at: datetime, message: str = "", reason: str = ""
+    ) -> Exited:
         """
         Convert the return code of a process, which is negative if a signal ended it.
 
@@ -132,6 +134,7 @@ class Exited:
             started_at=started_at,
             finished_at=finished_at,
             message=message,
+            reason=reason,
         )
 
     @property
@@ -218,10 +221,15 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True)
 class PulledImage:
-    """An image that is on a node: its ID, as in `status.containerStatuses`, and its size."""
+    """
+    An image that is on a node: its ID, as in `status.containerStatuses`, and its size.
+
+    `note` is what an Event is to say of it; '' for an image that is declared.
+    """
 
     id: str
     size_bytes: int
+    note: str = ""
 
 
 class PullFailed(CtrlkitError):

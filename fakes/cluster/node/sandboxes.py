@@ -3,43 +3,84 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerState, Running
+from ctrlkit.fakes.cluster.node.runtime import (
+    CommandResult,
+    ContainerId,
+    ContainerSpec,
+    ContainerState,
+    ProbeAction,
+    ProbeResult,
+    Running,
+    Volume,
+)
 from ctrlkit.fakes.cluster.node.streams import not_found
-from ctrlkit.fakes.tracker.runtime import PodRef
+from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 
-class HasState(Protocol):
-    """A container that was started."""
+class Container(Protocol):
+    """A container that was started: a process of this machine, or a program in this process."""
+
+    @property
+    def spec(self) -> ContainerSpec:
+        """What it was started with."""
+        ...
 
     @property
     def state(self) -> ContainerState:
         """Whether it runs, or how it ended."""
         ...
 
+    def stop(self, grace_s: float) -> None:
+        """See Runtime.stop."""
+        ...
 
-C = TypeVar("C", bound=HasState)
-C_co = TypeVar("C_co", bound=HasState, covariant=True)
+    async def close(self) -> None:
+        """Kill it, and wait for its end."""
+        ...
 
+    async def probe(self, action: ProbeAction) -> ProbeResult:
+        """Run a probe, until it ends or the call is cancelled; it runs."""
+        ...
 
-class Sandbox(Protocol[C_co]):
-    """What a runtime has of one pod."""
+    async def run(self, command: Sequence[str]) -> CommandResult:
+        """See Runtime.run; it runs."""
+        ...
 
-    @property
-    def containers(self) -> Mapping[str, C_co]:
-        """The containers that were started in it, by name."""
+    async def logs(self, pod: PodRef, options: LogOptions) -> AsyncIterator[bytes]:
+        """See PodRuntime.logs."""
+        ...
+
+    async def exec(self, command: tuple[str, ...], streams: Streams) -> int:
+        """See PodRuntime.exec; it runs."""
+        ...
+
+    async def attach(self, streams: Streams) -> int:
+        """See PodRuntime.attach; it runs."""
         ...
 
 
-def find(sandboxes: Mapping[str, Sandbox[C]], container: ContainerId) -> C | None:
+@dataclass(slots=True)
+class Sandbox:
+    """What a runtime has of one pod; `starts` counts those of each container."""
+
+    address: str
+    containers: dict[str, Container] = field(default_factory=dict)
+    starts: Counter[str] = field(default_factory=Counter)
+    volumes: dict[str, Volume] = field(default_factory=dict)
+
+
+def find(sandboxes: Mapping[str, Sandbox], container: ContainerId) -> Container | None:
     """Return a container that was started, None if there is none."""
     sandbox = sandboxes.get(container.pod_uid)
     return sandbox.containers.get(container.name) if sandbox else None
 
 
-def find_running(sandboxes: Mapping[str, Sandbox[C]], pod: PodRef, name: str) -> C:
+def find_running(sandboxes: Mapping[str, Sandbox], pod: PodRef, name: str) -> Container:
     """Return a container that runs. Errors: ApiError in a kubelet's words."""
     found = find(sandboxes, ContainerId(pod.uid, name))
     if found is None or not isinstance(found.state, Running):

@@ -157,7 +157,11 @@ MISUSED: dict[str, dict[str, Any]] = {
 @pytest.mark.real_time
 @pytest.mark.skipif(not HAS_PIDFD, reason="reads the processes of /proc (Linux)")
 async def test_a_pod_runs_nothing_but_what_its_image_declares(tmp_path: Path) -> None:
-    """Whoever may write pods: the containers wait, the reason is in status and Events, and no file is made."""
+    """
+    Whoever may write pods: the containers wait, the reason is in status and Events, and no file is made.
+
+    The command of a stand-in is carried out in this process, on files that are no files of this machine.
+    """
     proof = f"{tmp_path}/proof"
     clientset = FakeClientset()
     client = clientset.client
@@ -173,17 +177,19 @@ async def test_a_pod_runs_nothing_but_what_its_image_declares(tmp_path: Path) ->
                     case Applied(record):
                         for status in record.value.at("status.containerStatuses") or ():
                             waiting[record.key.name] = status["state"].get("waiting", {})
-                if [one.get("reason") for _, one in sorted(waiting.items())] == ["RunContainerError"] * 4 + [
-                    "ErrImagePull"
-                ]:
+                if len(waiting) == len(MISUSED) and not any(
+                    one.get("reason") == "ContainerCreating" for one in waiting.values()
+                ):
                     break
+        reasons = [one.get("reason") for _, one in sorted(waiting.items())]
+        assert reasons == ["RunContainerError"] * 4 + [None], "an image that nothing declares has a stand-in"
         assert (
             "is no program that a pod may run here; those are: /usr/local/bin/bitcoind, " in waiting["p-0"]["message"]
         )
         assert "'-blocknotify' is no flag that a pod may pass here; those are: -conf, " in waiting["p-1"]["message"]
         assert not [files for _, _, files in os.walk(runtime.folder) if files], "nothing was written for them"
     told = {event.at("involvedObject.name") for event in clientset.tracker.list(EVENTS) if event["reason"] == "Failed"}
-    assert told == set(waiting)
+    assert told == set(waiting) - {"p-4"}
     assert os.listdir(tmp_path) == []
 
 

@@ -212,13 +212,6 @@ async def test_a_missing_secret_holds_the_container_back_until_it_is_there() -> 
         assert (await world.client.get(PODS, KEY)).at("status.phase") == "Running"
 
 
-async def test_an_unknown_image_is_shown_as_one_that_cannot_be_pulled() -> None:
-    """As kubectl get pods shows it in a cluster."""
-    async with kubelet() as (world, _):
-        pod = await started(world, a_pod(image="nginx:1"))
-        assert main_of(pod)["state"]["waiting"]["reason"] == "ErrImagePull"
-
-
 async def test_a_kubelet_that_starts_anew_starts_its_pods_anew() -> None:
     """The containers of the one before ended with it; that counts as a restart."""
     async with World() as world:

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.real_time, pytest.mark.skipif(not HAS_PIDFD, reason="n
 
 OWNER = """
 import asyncio, os, sys
-from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
+from ctrlkit.fakes.cluster.node.image_runtime import ProcessRuntime
 from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerSpec, Exec
 from tests.support.any_command import ANY_COMMAND
 

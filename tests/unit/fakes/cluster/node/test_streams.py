@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ctrlkit.errors import ApiError, BadRequest, InternalError
-from ctrlkit.fakes.cluster.node.inprocess_runtime import AlwaysReady, InProcessRuntime
-from ctrlkit.fakes.cluster.node.process_runtime import ProcessRuntime
+from ctrlkit.fakes.cluster.node.image_runtime import InProcessRuntime, ProcessRuntime
+from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerSpec
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 from tests.support.any_command import ANY_COMMAND

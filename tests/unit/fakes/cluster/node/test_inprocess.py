@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from ctrlkit.fakes.cluster.node.addresses import Addresses
-from ctrlkit.fakes.cluster.node.inprocess_runtime import AlwaysReady, InProcessRuntime
+from ctrlkit.fakes.cluster.node.image_runtime import InProcessRuntime
+from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 from ctrlkit.fakes.cluster.node.runtime import (
     ContainerId,
-    ContainerRefused,
     ContainerSpec,
     Exec,
     Exited,
@@ -128,21 +128,6 @@ async def test_closing_a_sandbox_forgets_the_pod() -> None:
         assert runtime.state(ID) is None
         assert runtime.program(ID) is None
         assert [runtime.open_sandbox(uid) for uid in ("uid-1", "uid-2")] == ["10.244.0.2", "10.244.0.1"]
-
-
-def test_what_an_image_runs_is_said_by_its_name_alone() -> None:
-    """No container would be found by the whole reference."""
-    runtime = InProcessRuntime(images={})
-    with pytest.raises(ValueError, match=r"run the image example\.com/web:1: name it without registry and tag, web"):
-        runtime.run_image("example.com/web:1", lambda address, spec: AlwaysReady())
-
-
-async def test_an_unknown_image_cannot_be_pulled() -> None:
-    """As in a cluster."""
-    async with InProcessRuntime(images={}) as runtime:
-        runtime.open_sandbox("uid-1")
-        with pytest.raises(ContainerRefused, match="ErrImagePull: image nginx"):
-            await runtime.start(spec("nginx"))
 
 
 async def test_stop_returns_at_once_and_a_second_one_may_only_shorten_the_grace() -> None:

@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound
 from ctrlkit.fakes.cluster.node.images import (
-    Image,
     Place,
-    Program,
     bitcoind_image,
-    find_image,
     real_bitcoind,
     simulated_bitcoind,
 )
@@ -153,7 +150,7 @@ def test_for_any_command_only_declared_programs_and_arguments_run(command: list[
         argv = IMAGE.command_line(command, arguments, place())
     except ContainerRefused:
         return
-    program = next(one for one in IMAGE.programs.values() if one.argv[0] == argv[0])
+    program = next(one for one in (IMAGE.programs or {}).values() if one.argv[0] == argv[0])
     own = program.command_line((), place())
     assert argv[: len(own)] == own
     for added in argv[len(own) :]:
@@ -228,15 +225,3 @@ async def test_only_the_fork_gets_the_flags_of_the_fork(tmp_path: Path) -> None:
         image = await real_bitcoind(tmp_path / "bitcoind")
         argv = image.command_line((), (), place())
         assert list(argv[argv.index("-disablewallet") + 1 :]) == flags
-
-
-def test_an_image_that_stands_for_nothing_cannot_be_pulled() -> None:
-    """The reason is what kubectl shows for it in a cluster."""
-    sleep = Image(programs={"/bin/sleep": Program(argv=("sleep", "60"))}, entry="/bin/sleep")
-    images = {"bitcoind": IMAGE, "sleep": sleep}
-    assert find_image(images, "christianb93/bitcoind:v1.0") is IMAGE
-    with pytest.raises(
-        ContainerRefused, match="image nginx:1 has no program here; known are: bitcoind, sleep"
-    ) as refused:
-        find_image(images, "nginx:1")
-    assert refused.value.reason == "ErrImagePull"

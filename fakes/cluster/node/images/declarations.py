@@ -1,0 +1,224 @@
+"""
+What an image is: a program of this machine, or what its containers do in this process, without one.
+
+    world.images["web:2"] = Image(pull=Pull(error="not found"))
+    world.images["web"] = Image(probes=[True, False, ...])
+    world.images["report"] = Image(exits=Exits(3, after_s=60))
+
+All times are in seconds. `catalog.py` finds the declaration of a container's image, `scripted.py` beside this package
+plays it.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import EllipsisType
+
+from ctrlkit.fakes.cluster.node.images.programs import Place, Program, listed, refused, shown
+from ctrlkit.fakes.cluster.node.programs import InProcessProgram
+from ctrlkit.fakes.cluster.node.runtime import ContainerRefused, ContainerSpec, ProbeAction, ProbeResult
+from ctrlkit.fakes.files import write_private
+
+NEVER_S = math.inf
+"""So long that it never comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pull:
+    """
+    How an image is pulled: at once, unless this says otherwise.
+
+    >>> Pull(error="not found").fails(7), Pull(failures=2).fails(2), Pull(failures=2).fails(3)
+    (True, True, False)
+
+    Shape   `takes_s` is how long each pull takes. `error` is what the container runtime says of a failed one; by
+            default that the image is not found. `failures` is how many pulls fail before one succeeds; None for all of
+            them, if there is an `error`. A `preloaded` image is on every node from the start, and never pulled unless
+            a pod's imagePullPolicy is Always. `size_bytes` is what Events tell; by default one that hangs on the name.
+    """
+
+    takes_s: float = 0.0
+    error: str = ""
+    failures: int | None = None
+    preloaded: bool = False
+    size_bytes: int | None = None
+
+    def fails(self, number: int) -> bool:
+        """Whether the pull of this number, from 1, fails."""
+        return bool(self.error) if self.failures is None else number <= self.failures
+
+
+@dataclass(frozen=True, slots=True)
+class Exits:
+    """
+    How a container ends: with an exit code, after a time.
+
+    >>> Exits(3, after_s=60), Exits.by_signal(signal.SIGSEGV).return_code, Exits.oom().reason
+    (Exits(code=3, after_s=60, signal=0, reason='', message=''), -11, 'OOMKilled')
+
+    Shape   `message` is its termination message.
+    """
+
+    code: int = 0
+    after_s: float = field(default=0.0, kw_only=True)
+    signal: int = field(default=0, kw_only=True)
+    reason: str = field(default="", kw_only=True)
+    message: str = field(default="", kw_only=True)
+
+    @classmethod
+    def by_signal(cls, number: int, *, after_s: float = 0.0) -> Exits:
+        """By a signal, as `signal.SIGSEGV`."""
+        return cls(128 + number, after_s=after_s, signal=int(number))
+
+    @classmethod
+    def oom(cls, *, after_s: float = 0.0) -> Exits:
+        """Because it used more memory than its limit: exit code 137, reason OOMKilled."""
+        return cls(128 + signal.SIGKILL, after_s=after_s, signal=signal.SIGKILL, reason="OOMKilled")
+
+    @property
+    def return_code(self) -> int:
+        """Its exit code, or the signal as a negative number."""
+        return -self.signal or self.code
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a container's log, so long after its start, and again and again with `every_s`."""
+
+    text: str
+    after_s: float = field(default=0.0, kw_only=True)
+    every_s: float = field(default=0.0, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandAnswer:
+    """What a command in a container writes, how it ends, and how long it takes."""
+
+    output: str = ""
+    error: str = ""
+    exit_code: int = 0
+    takes_s: float = 0.0
+
+
+ProbeAnswer = bool | int | str
+"""
+Whether a probe passes; an HTTP status, or a command's exit code; or what a failed probe says.
+"""
+
+ProbeAnswers = (
+    ProbeAnswer
+    | Sequence[ProbeAnswer | EllipsisType]
+    | Callable[[ProbeAction], ProbeAnswer | ProbeResult | Awaitable[ProbeAnswer | ProbeResult]]
+)
+"""
+Answers one after another, of which the last stays; with `...` behind it they begin again: `[True, True, False, ...]`.
+"""
+
+ExecAnswer = str | int | CommandAnswer
+"""What a command writes to stdout, its exit code, or all of it."""
+
+ExecAnswers = Mapping[str, ExecAnswer] | Callable[[tuple[str, ...]], ExecAnswer | Awaitable[ExecAnswer]]
+"""Answers by command, or by the words that it begins with: `{"bitcoin-cli getpeerinfo": "[]", "bitcoin-cli": 1}`."""
+
+InProcessProgramFactory = Callable[[str, ContainerSpec], "InProcessProgram | Image | Exits"]
+"""
+Makes the program of a container from the pod's address and the container's spec, or says what it does or how it ends.
+"""
+
+_FOR_PROCESSES = ("entry", "settings", "files", "folders", "environment")
+_FOR_SCRIPTS = ("ready_after_s", "probes", "logs", "exits", "stops", "execs", "shell")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """
+    An image: what its containers run, and how it is pulled.
+
+    >>> Image(exits={1: Exits(1), 2: Exits(1)}).exits_at(3) is None
+    True
+
+    Without anything said, a container runs until it is stopped, is ready at once and passes every probe; if its command
+    is a small script of the shell in `shell/`, it does what that says.
+
+    Pulls   `pull` says how it is pulled. `refuses` is why its containers cannot be started: RunContainerError.
+    Script  `ready_after_s` is when probes begin to pass. `probes` are the answers to them, for all or by what they ask:
+            a path (`/healthz`), a port, the text of a command. `ports` are those that it listens on, by default all;
+            probes of others find the connection refused. `logs` are the lines of its log. `exits` says how it ends by
+            itself, always or by the number of the start, from 1. `stops` says how it ends when it is asked to; after
+            NEVER_S it has to be killed. `execs` are the answers to commands. With `shell` there are a shell and its
+            small commands in the image, as in busybox.
+    Own     `make` is a function that makes the program, from the pod's address and the container's spec.
+    Process `programs` maps paths in the image to programs of this machine; `entry` is the path of the default one.
+            `settings` maps the environment variables that are used to their defaults. `files` are written into the
+            container's folder, for their owner only, with `{NAME}` replaced by settings; `folders` are created there.
+            `ports` are those that it listens on at the pod's address. `environment` are additional variables of its
+            processes.
+    Errors  ValueError for fields that do not go together. ContainerRefused from its methods, with the kubelet's reason.
+    """
+
+    pull: Pull = field(default_factory=Pull)
+    refuses: str = ""
+    ports: tuple[int, ...] = ()
+    ready_after_s: float = 0.0
+    probes: ProbeAnswers | Mapping[str | int, ProbeAnswers] = True
+    logs: Sequence[str | Line] = ()
+    exits: Exits | Mapping[int, Exits] | None = None
+    stops: Exits | None = None
+    execs: ExecAnswers | None = None
+    shell: bool = False
+    make: InProcessProgramFactory | None = None
+    programs: Mapping[str, Program] | None = None
+    entry: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that its fields go together."""
+        defaults = {one.name: one.default for one in fields(self)}
+        given = {name for name in (*_FOR_SCRIPTS, "make") if getattr(self, name) != defaults[name]}
+        needless = given if self.programs is not None else {name for name in _FOR_PROCESSES if getattr(self, name)}
+        if self.programs is None and self.make is not None:
+            needless |= given - {"make"}
+        if needless:
+            ways = "programs of this machine, a program that `make` makes, or a script of what its containers do"
+            raise ValueError(f"declare an image: {', '.join(sorted(needless))} cannot be said here; choose {ways}")
+
+    def exits_at(self, start: int) -> Exits | None:
+        """Return how its container ends by itself after the start of this number, from 1; None if it does not."""
+        return self.exits.get(start) if isinstance(self.exits, Mapping) else self.exits
+
+    def settings_from(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Select the settings from a container's environment."""
+        settings = {name: variables.get(name) or default for name, default in self.settings.items()}
+        for name, value in settings.items():
+            if "#" in value or not value.isprintable() or value != value.strip():
+                raise ContainerRefused(
+                    "CreateContainerConfigError",
+                    f"{name} holds what a configuration file cannot carry (#, line breaks, blanks at its ends); "
+                    "choose another",
+                )
+        return settings
+
+    def command_line(self, command: Sequence[str], arguments: Sequence[str], place: Place) -> tuple[str, ...]:
+        """Return the command line for a container's command, or the image's default, and its arguments."""
+        path, *more = command or (self.entry,)
+        return self._program(path).command_line((*more, *arguments), place)
+
+    def prepare(self, place: Place) -> None:
+        """Write the files and create the folders of a container."""
+        for name in self.folders:
+            place.folder.joinpath(name).mkdir(exist_ok=True)
+        for name, text in self.files.items():
+            write_private(place.folder / name, text.format_map(place.settings))
+
+    def _program(self, path: str) -> Program:
+        programs = self.programs or {}
+        for known, program in programs.items():
+            if path == known or ("/" not in path and path == known.rpartition("/")[2]):
+                return program
+        raise refused(f"{shown(path)} is no program that a pod may run here; those are: {listed(programs)}")

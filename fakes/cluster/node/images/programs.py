@@ -1,0 +1,103 @@
+"""
+Programs of this machine that images run, and what pods may pass to them.
+
+Everything from a pod that reaches a process must be declared: an undeclared command, probe or argument keeps the
+container from starting, and the message names what is declared. So whoever may create pods on a server may run these
+programs, and nothing else, as the user of the runtime.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
+
+_SHOWN_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The address of a container's pod, the container's folder, and its settings."""
+
+    address: str
+    folder: Path
+    settings: Mapping[str, str]
+
+    def put_into(self, text: str) -> str:
+        """
+        Replace `{address}` and `{folder}`.
+
+        >>> Place("127.16.0.1", Path("/tmp/pod"), {}).put_into("-bind={address} -datadir={folder}/data")
+        '-bind=127.16.0.1 -datadir=/tmp/pod/data'
+        """
+        return text.replace("{address}", self.address).replace("{folder}", str(self.folder))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """
+    A program of an image, and everything that a pod may pass to it.
+
+    >>> echo = Program(argv=("/bin/echo",), own=("-n",), flags={"-e": ""}, commands={"hello": "[a-z]+"})
+    >>> echo.command_line(["-e", "hello", "world"], Place("127.16.0.1", Path("/tmp"), {}))
+    ('/bin/echo', '-n', '-e', 'hello', 'world')
+
+    Shape   `argv` starts the program on this machine; `own` are arguments that always come first, with `{address}` and
+            `{folder}` replaced. `flags` maps the flags that a pod may add to a regular expression for the whole value,
+            '' for a flag without one. `paths` maps paths in the image to paths on this machine. `commands` maps words
+            that may follow the flags to an expression for each word after them.
+    Errors  ContainerRefused from `command_line`; its message shows no values.
+    """
+
+    argv: tuple[str, ...]
+    own: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
+
+    def command_line(self, arguments: Sequence[str], place: Place) -> tuple[str, ...]:
+        """Return the command line to run for the arguments of a pod."""
+        count = next((i for i, text in enumerate(arguments) if not text.startswith("-")), len(arguments))
+        flags = [self._read_flag(flag, place) for flag in arguments[:count]]
+        words = arguments[count:]
+        self._check_words(words)
+        return (*self.argv, *map(place.put_into, self.own), *flags, *words)
+
+    def _read_flag(self, flag: str, place: Place) -> str:
+        name, separator, value = flag.partition("=")
+        if name not in self.flags:
+            raise refused(f"{shown(name)} is no flag that a pod may pass here; those are: {listed(self.flags)}")
+        if not re.fullmatch(self.flags[name], value):
+            raise refused(f"{name} may not have this value here; one has to match {self.flags[name]!r}")
+        return name + separator + place.put_into(self.paths[value]) if value in self.paths else flag
+
+    def _check_words(self, words: Sequence[str]) -> None:
+        if not words:
+            return
+        command, *more = words
+        if command not in self.commands:
+            raise refused(
+                f"{shown(command)} is no command that a pod may give here; those are: {listed(self.commands)}"
+            )
+        if not all(re.fullmatch(self.commands[command], word) for word in more):
+            raise refused(
+                f"{command} may not have these words behind it here; each has to match {self.commands[command]!r}"
+            )
+
+
+def refused(fact: str) -> ContainerRefused:
+    """A container that cannot run what its pod asks for."""
+    return ContainerRefused("RunContainerError", fact)
+
+
+def shown(text: str) -> str:
+    """Quote a text of a pod, cut off where it is long."""
+    return repr(text[:_SHOWN_MAX])
+
+
+def listed(names: Mapping[str, object]) -> str:
+    """Name what there is."""
+    return ", ".join(names) or "none"
