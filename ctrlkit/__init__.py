@@ -37,14 +37,20 @@ if TYPE_CHECKING:
     from ctrlkit.events import EventRecorder, EventType
     from ctrlkit.manager import Context, Manager, Settings, connect, reconciler, run
     from ctrlkit.model import (
+        NO_DEFAULT,
         ApplyPatch,
+        Column,
         Condition,
+        Definition,
         JsonPatch,
         MergePatch,
         ObjectKey,
         ObjectMeta,
         Record,
         Resource,
+        Rule,
+        ScaleFields,
+        Schema,
         Scope,
         StrategicMergePatch,
         Unstructured,
@@ -64,22 +70,25 @@ _HOMES = {
     "ctrlkit.events": "EventRecorder EventType",
     "ctrlkit.manager": "Context Manager Settings connect reconciler run",
     "ctrlkit.model": (
-        "ApplyPatch Condition JsonPatch MergePatch ObjectKey ObjectMeta Record "
-        "Resource Scope StrategicMergePatch Unstructured custom_resource kinds set_conditions"
+        "NO_DEFAULT ApplyPatch Column Condition Definition JsonPatch MergePatch ObjectKey ObjectMeta Record "
+        "Resource Rule ScaleFields Schema Scope StrategicMergePatch Unstructured custom_resource kinds set_conditions"
     ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "DONE",
+    "NO_DEFAULT",
     "ApiError",
     "Applier",
     "ApplyPatch",
     "Client",
+    "Column",
     "Condition",
     "Context",
     "Controller",
     "CtrlkitError",
+    "Definition",
     "Delivery",
     "EventRecorder",
     "EventType",
@@ -99,6 +108,9 @@ __all__ = [
     "RequeueAfter",
     "Resource",
     "RetryLater",
+    "Rule",
+    "ScaleFields",
+    "Schema",
     "Scope",
     "Settings",
     "StrategicMergePatch",

@@ -7,6 +7,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
         MissingExtra           extras: packages that an extra brings are not installed
         BuildError             manager: a build function that makes no controllers
         TargetError            cli: `ctrlkit run` was given what is no MODULE:ATTRIBUTE
+      SchemaError            crd: no schema can say a Python type
       DecodeError            what came is not what was asked for, or does not fit its Python type
       NotSynced              caches that did not fill in time
       TerminalError          raised by a reconciler: do not retry until the object changes

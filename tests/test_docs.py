@@ -22,6 +22,12 @@ def test_every_snippet_about_sources_passes(tmp_path: Path) -> None:
     assert "4 passed" in run_pytest(tmp_path)
 
 
+def test_every_snippet_about_definitions_passes(tmp_path: Path) -> None:
+    """As a user would run them: a type, and the test of its definition."""
+    write_files(files_of("docs/definitions.md"), tmp_path)
+    assert "2 passed" in run_pytest(tmp_path)
+
+
 def test_the_story_for_each_world_passes_on_a_cluster_too(tmp_path: Path) -> None:
     """As against a real cluster: another process, the real clock, and the command the guide names."""
     guide = files_of("docs/testing.md")

@@ -11,7 +11,16 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from ctrlkit.model import Condition, ObjectMeta, Resource, custom_resource
+from ctrlkit.model import (
+    Column,
+    Condition,
+    Definition,
+    ObjectMeta,
+    Resource,
+    ScaleFields,
+    Schema,
+    custom_resource,
+)
 from ctrlkit.model.kinds import PODS as ANY_PODS
 from ctrlkit.model.kinds import SECRETS as ANY_SECRETS
 from ctrlkit.model.kinds import SERVICES as ANY_SERVICES
@@ -22,36 +31,64 @@ NODES_MAX: Final = 100
 """Most nodes of a network: a full mesh has n x (n - 1) entries, and a node accepts about 125 connections."""
 
 
-class Spec(msgspec.Struct, frozen=True):
-    """The number of nodes, and the Secret with their credentials in the network's namespace."""
+_INT32: Final = Schema(format="int32")
+_INT64: Final = Schema(format="int64")
+_SECRET_NAME: Final = Schema(more={"maxLength": 253, "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"})
+_NETWORK_NAME: Final = Schema(
+    more={"properties": {"name": {"type": "string", "maxLength": 48, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"}}}
+)
+"""NAME-svc is a service's name, NAME-sts-0123456789 is the value of a label on each pod."""
 
-    nodes: Annotated[int, Meta(ge=0, le=NODES_MAX)]
-    secret: str | None = None
+
+class Spec(msgspec.Struct, frozen=True):
+    """What a user wants: how many nodes, and the Secret with their credentials."""
+
+    nodes: Annotated[int, Meta(ge=0, le=NODES_MAX), _INT32]
+    """How many nodes the network has. With 0 it rests: its objects stay, its nodes and their chains are gone."""
+
+    secret: Annotated[str | None, _SECRET_NAME] = None
+    """
+    The Secret in this namespace with the keys BC_RPC_USER and BC_RPC_PASSWORD. Without one the nodes use the defaults
+    of their image.
+    """
 
 
 class NodeStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """A node: its ordinal in the StatefulSet, whether its RPC server answers, and its pod's name and addresses."""
+    """What was last seen of one node."""
 
-    ordinal: int
+    ordinal: Annotated[int, _INT32]
+    """The node's number in the StatefulSet, from 0."""
+
     ready: bool
+    """Whether the node's RPC server answers."""
+
     ip: str
+    """The address of the node's pod; empty while it has none."""
+
     node_name: str
+    """The name of the node's pod."""
+
     dns_name: str
+    """The name of the node under the network's headless service."""
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The status of a network; `ready_nodes` is the value of the scale subresource."""
+    """What the controller found; written by nobody else."""
 
-    observed_generation: int = 0
-    ready_nodes: int = 0
+    observed_generation: Annotated[int, _INT64] = 0
+    """The generation of the spec that this status tells about."""
+
+    ready_nodes: Annotated[int, _INT32] = 0
+    """How many nodes are ready."""
+
     nodes: tuple[NodeStatus, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
 
 class BitcoinNetwork(msgspec.Struct, frozen=True, kw_only=True):
-    """A network of bitcoin nodes that are all connected with each other."""
+    """A network of bitcoin regtest nodes that are all connected with each other."""
 
-    metadata: ObjectMeta
+    metadata: Annotated[ObjectMeta, _NETWORK_NAME]
     spec: Spec
     status: Status = Status()
 
@@ -187,8 +224,24 @@ class Secret(msgspec.Struct, frozen=True):
         return []
 
 
+_AVAILABLE: Final = '.status.conditions[?(@.type=="Available")]'
+
 BITCOIN_NETWORKS: Resource[BitcoinNetwork] = custom_resource(
-    group=GROUP, version="v1", kind="BitcoinNetwork", plural="bitcoinnetworks"
+    group=GROUP,
+    version="v1",
+    kind="BitcoinNetwork",
+    plural="bitcoinnetworks",
+    definition=Definition(
+        short_names=("btcnet",),
+        columns=(
+            Column(name="Nodes", type="integer", json_path=".spec.nodes"),
+            Column(name="Ready", type="integer", json_path=".status.readyNodes"),
+            Column(name="Available", json_path=f"{_AVAILABLE}.status"),
+            Column(name="Reason", json_path=f"{_AVAILABLE}.reason", priority=1),
+            Column(name="Age", type="date", json_path=".metadata.creationTimestamp"),
+        ),
+        scale=ScaleFields(spec_replicas=".spec.nodes", status_replicas=".status.readyNodes"),
+    ),
 ).of(BitcoinNetwork)
 SERVICES: Resource[Service] = ANY_SERVICES.of(Service)
 STATEFULSETS: Resource[StatefulSet] = ANY_STATEFULSETS.of(StatefulSet)

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import importlib
 import inspect
-import os
-import sys
 from typing import Any, Final
 
 from msgspec import structs
 
 from ctrlkit.cli import Command
+from ctrlkit.cli.modules import import_named
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.manager.decorator import ReconcilerFunction
@@ -52,7 +50,7 @@ def load_builds(target: str) -> tuple[Build, ...]:
     module_name, _, attribute = target.partition(":")
     if not (module_name and attribute.isidentifier()):
         raise TargetError(f"run {target}: it is not of the form MODULE:ATTRIBUTE, such as greeting:greet")
-    module = _import(target, module_name)
+    module = import_named(module_name, tried=f"run {target}")
     if not hasattr(module, attribute):
         raise ConfigError(f"run {target}: module {module_name} has no {attribute}{_instead(module, attribute)}")
     found = getattr(module, attribute)
@@ -66,21 +64,6 @@ def load_builds(target: str) -> tuple[Build, ...]:
                 "manager, or a list of these"
             )
     return builds
-
-
-def _import(target: str, name: str) -> Any:
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise ConfigError(f"run {target}: {name} was found, and imports what is not there: {error}") from error
-        raise ConfigError(
-            f"run {target}: there is no module {error.name} in {here} or among the installed packages; name the file "
-            "without .py, with dots for folders"
-        ) from None
 
 
 def _instead(module: Any, attribute: str) -> str:

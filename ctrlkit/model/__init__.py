@@ -11,6 +11,7 @@ from ctrlkit.model.conditions import (
     remove_conditions,
     set_conditions,
 )
+from ctrlkit.model.definition import Column, Definition, ScaleFields
 from ctrlkit.model.immutable import is_immutable
 from ctrlkit.model.meta import ObjectKey, ObjectMeta, OwnerReference, PartialObjectMetadata, is_newer, meta_of
 from ctrlkit.model.patches import (
@@ -23,18 +24,22 @@ from ctrlkit.model.patches import (
     StrategicMergePatch,
 )
 from ctrlkit.model.resource import AnyResource, Resource, Scope, custom_resource
+from ctrlkit.model.schema import NO_DEFAULT, Rule, Schema
 from ctrlkit.model.selectors import FieldSelector, LabelSelector
 from ctrlkit.model.unstructured import Unstructured
 from ctrlkit.model.values import to_plain, value_at
 from ctrlkit.model.watch import Applied, Bookmark, Deleted, Record, Snapshot, Unusable, WatchEvent
 
 __all__ = [
+    "NO_DEFAULT",
     "Action",
     "AnyResource",
     "Applied",
     "ApplyPatch",
     "Bookmark",
+    "Column",
     "Condition",
+    "Definition",
     "Deleted",
     "Effect",
     "FieldSelector",
@@ -52,6 +57,9 @@ __all__ = [
     "PatchType",
     "Record",
     "Resource",
+    "Rule",
+    "ScaleFields",
+    "Schema",
     "Scope",
     "Snapshot",
     "StrategicMergePatch",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Generic, TypeVar, cast
 
+from ctrlkit.model.definition import Definition
 from ctrlkit.model.meta import ObjectMeta, OwnerReference, PartialObjectMetadata
 from ctrlkit.model.unstructured import Unstructured
 
@@ -33,6 +34,8 @@ class Resource(Generic[T]):
     Shape   `type` is Unstructured, or any type msgspec decodes (Struct, dataclass, TypedDict) with the fields its user
             needs; other fields are skipped and cost nothing. `list_kind` is what lists of the kind call themselves:
             the kind and `List`, unless a definition says otherwise. Two resources are equal when all of this is equal.
+            `definition` is for custom kinds whose CustomResourceDefinition is made of their type (ctrlkit.crd); it does
+            not count for equality.
     Errors  ValueError where version, kind or plural is empty.
     """
 
@@ -43,6 +46,7 @@ class Resource(Generic[T]):
     plural: str
     scope: Scope = Scope.NAMESPACED
     list_kind: str = ""
+    definition: Definition = field(default=Definition(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         missing = [word for word in ("version", "kind", "plural") if not getattr(self, word)]
@@ -108,6 +112,7 @@ def custom_resource(
     plural: str,
     scope: Scope = Scope.NAMESPACED,
     list_kind: str = "",
+    definition: Definition | None = None,
 ) -> Resource[Unstructured]:
     """
     Make the Resource of a custom kind; its objects are dict-like, unless `.of(Type)` gives it a Python type.
@@ -115,9 +120,18 @@ def custom_resource(
     >>> networks = custom_resource(group="example.com", kind="Network", plural="networks")
     >>> networks.api_version, str(networks)
     ('example.com/v1', 'networks.example.com')
+
+    `definition` says what the kind's CustomResourceDefinition has beside names and schema: columns, short names, scale.
     """
     return Resource(
-        type=Unstructured, group=group, version=version, kind=kind, plural=plural, scope=scope, list_kind=list_kind
+        type=Unstructured,
+        group=group,
+        version=version,
+        kind=kind,
+        plural=plural,
+        scope=scope,
+        list_kind=list_kind,
+        definition=definition or Definition(),
     )
 
 

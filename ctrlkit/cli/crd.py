@@ -1,0 +1,113 @@
+"""
+`ctrlkit crd MODULE[:KIND]`: CustomResourceDefinitions out of the Python types of a module's resources.
+
+It prints them as YAML, says where a file and the types disagree (`--check`), or what they would break of objects that
+exist under an older definition (`--against`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from ctrlkit.cli import Command
+from ctrlkit.cli.modules import import_named, meant
+from ctrlkit.crd import breaking_changes, definition_of, disagreements, outdated_parts, read_definition, to_yaml
+from ctrlkit.crd.fields import is_class_with_fields
+from ctrlkit.errors import ConfigError
+from ctrlkit.model import AnyResource, Resource
+
+Kinds = Mapping[tuple[str, str], Sequence[AnyResource]]
+"""The versions of each kind, by group and plural."""
+
+_EPILOG: Final = """\
+examples:
+  ctrlkit crd greeting > crd.yaml
+  ctrlkit crd greeting:Greeting --check deploy/crd.yaml
+  ctrlkit crd greeting --against deployed.yaml      # what `kubectl get crd greetings.demo.example.com -o yaml` printed
+
+A module's kinds are the resources in it that have a Python type: custom_resource(...).of(Greeting).
+exit status: 0, 1 where a file disagrees or something would break, 2 for bad arguments.
+"""
+
+
+def load_kinds(target: str) -> Kinds:
+    """
+    Return the custom kinds of `MODULE[:KIND]` that have a type, each with its versions in the order of the module.
+
+    Errors  ConfigError for a module that is not there or has none, and for a kind that is not among them.
+    """
+    module_name, _, wanted = target.partition(":")
+    tried = f"make the definition of {target}"
+    kinds: dict[tuple[str, str], list[AnyResource]] = {}
+    for resource in _resources(import_named(module_name, tried=tried)):
+        versions = kinds.setdefault(resource.identity, [])
+        if resource.version not in [one.version for one in versions]:
+            versions.append(resource)
+    if not kinds:
+        raise ConfigError(
+            f"{tried}: the module has no custom kind with a Python type; write custom_resource(...).of(YourType), and "
+            "assign it to a name"
+        )
+    found = {key: versions for key, versions in kinds.items() if wanted in ("", versions[0].kind)}
+    if not found:
+        known = [versions[0].kind for versions in kinds.values()]
+        raise ConfigError(f"{tried}: its kinds are {', '.join(known)}, not {wanted}{meant(wanted, known)}")
+    return found
+
+
+def _resources(module: Any) -> Iterable[AnyResource]:
+    """The resources of a module whose type is the program's own; others belong to somebody else."""
+    home = module.__name__.partition(".")[0]
+    for value in vars(module).values():
+        if not (isinstance(value, Resource) and is_class_with_fields(value.type)):
+            continue
+        is_custom = "." in value.group and not value.group.endswith(".k8s.io")
+        if is_custom and value.type.__module__.partition(".")[0] == home:
+            yield value
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.allow_abbrev = False
+    parser.add_argument("target", metavar="MODULE[:KIND]", help="the module whose kinds are meant, or one of them")
+    one_of = parser.add_mutually_exclusive_group()
+    one_of.add_argument("--check", metavar="FILE", help="say where the definition in a file and the types disagree")
+    one_of.add_argument("--against", metavar="OLD", help="say what the types would break of an older definition")
+    parser.add_argument("--exact", action="store_true", help="with --check: the file says no more and no less")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.exact and not arguments.check:
+        raise ConfigError("make definitions: --exact belongs to --check; name the file with it")
+    kinds = load_kinds(arguments.target)
+    if not (arguments.check or arguments.against):
+        sys.stdout.write(to_yaml(*(definition_of(*versions) for versions in kinds.values())))
+        return 0
+    lines: list[str] = []
+    for versions in kinds.values():
+        if arguments.check:
+            lines += _checked(arguments.check, versions, exact=arguments.exact)
+        else:
+            old = read_definition(arguments.against, versions[0])
+            lines += [f"{versions[0]} {change}" for change in breaking_changes(old, definition_of(*versions))]
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+    return 1 if lines else 0
+
+
+def _checked(path: str, versions: Sequence[AnyResource], *, exact: bool) -> list[str]:
+    definition = read_definition(path, versions[0])
+    found = [f"{one} {one.version} {difference}" for one in versions for difference in disagreements(one, definition)]
+    if exact:
+        parts = outdated_parts(definition, *versions)
+        found += [f"{versions[0]} {part}: not what the types give" for part in parts]
+    return found
+
+
+COMMAND: Final = Command(
+    name="crd", help="make CustomResourceDefinitions of a module's Python types", configure=_configure, run=_run
+)

@@ -1,0 +1,198 @@
+"""
+The fields of a class as they travel: of a msgspec Struct, a dataclass, an attrs class, a TypedDict or a pydantic model.
+
+No library is imported for it: a class of one that is not installed cannot be there.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, NotRequired, get_origin, get_type_hints, is_typeddict
+
+import msgspec
+
+
+class Missing(Enum):
+    """There is no default."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """
+    A field of a class: its name in Python and as it travels, its type with annotations, its default as JSON data.
+
+    `has_default` is also true for a default that cannot be told as data, such as one that is made anew each time.
+    """
+
+    name: str
+    wire_name: str
+    type: Any
+    default: Any = MISSING
+    has_default: bool = False
+    metadata: tuple[Any, ...] = ()
+    description: str = ""
+
+
+def is_class_with_fields(type_: object) -> bool:
+    """
+    Whether a type is a class of fields that this module reads.
+
+    >>> is_class_with_fields(msgspec.Struct), is_class_with_fields(dict)
+    (True, False)
+    """
+    return isinstance(type_, type) and _reader(type_) is not None
+
+
+def is_pydantic(type_: object) -> bool:
+    """Whether a type is a pydantic model."""
+    return isinstance(type_, type) and hasattr(type_, "__pydantic_fields__")
+
+
+def fields_of(cls: type) -> tuple[Field, ...]:
+    """
+    Return the fields of a class, in its order.
+
+    >>> class Spec(msgspec.Struct, rename="camel"):
+    ...     max_size: int = 3
+    >>> [(field.name, field.wire_name, field.default) for field in fields_of(Spec)]
+    [('max_size', 'maxSize', 3)]
+
+    Errors  TypeError for another class, and NameError for an annotation that names what is not there.
+    """
+    read = _reader(cls)
+    if read is None:
+        raise TypeError(f"fields of {cls.__qualname__}: it is no Struct, dataclass, attrs class, TypedDict or model")
+    said = {name: text for base in reversed(cls.__mro__) for name, text in _said_below(base).items()}
+    return tuple(dataclasses.replace(one, description=one.description or said.get(one.name, "")) for one in read(cls))
+
+
+def description_of(cls: type) -> str:
+    """
+    Return the first paragraph of a class's own docstring, on one line; "" if it has none.
+
+    >>> description_of(Field)
+    'A field of a class: its name in Python and as it travels, its type with annotations, its default as JSON data.'
+    """
+    text = vars(cls).get("__doc__") or ""
+    if dataclasses.is_dataclass(cls) and text.startswith(f"{cls.__name__}("):
+        return ""  # it was made of the fields
+    return _first_paragraph(text)
+
+
+def _first_paragraph(text: str) -> str:
+    return " ".join(inspect.cleandoc(text).partition("\n\n")[0].split())
+
+
+def _reader(cls: type) -> Callable[[type], Iterator[Field]] | None:
+    if issubclass(cls, msgspec.Struct):
+        return _of_struct
+    if is_pydantic(cls):
+        return _of_model
+    if dataclasses.is_dataclass(cls):
+        return _of_dataclass
+    if hasattr(cls, "__attrs_attrs__"):
+        return _of_attrs
+    return _of_typed_dict if is_typeddict(cls) else None
+
+
+def _of_struct(cls: Any) -> Iterator[Field]:
+    for field in msgspec.structs.fields(cls):
+        yield Field(
+            name=field.name,
+            wire_name=field.encode_name,
+            type=field.type,
+            default=_default(field.default, field.default_factory, msgspec.NODEFAULT),
+            has_default=not field.required,
+        )
+
+
+def _of_dataclass(cls: Any) -> Iterator[Field]:
+    hints = get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        default = _default(field.default, field.default_factory, dataclasses.MISSING)
+        has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        yield Field(
+            name=field.name, wire_name=field.name, type=hints[field.name], default=default, has_default=has_default
+        )
+
+
+def _of_attrs(cls: Any) -> Iterator[Field]:
+    import attrs  # noqa: PLC0415  # the class is one of it
+
+    hints = get_type_hints(cls, include_extras=True)
+    for field in attrs.fields(cls):
+        default: Any = field.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            default = attrs.NOTHING if default.takes_self else _as_data(default.factory())
+        yield Field(
+            name=field.name,
+            wire_name=field.name,
+            type=hints[field.name],
+            default=MISSING if default is attrs.NOTHING else _as_data(default),
+            has_default=field.default is not attrs.NOTHING,
+        )
+
+
+def _of_typed_dict(cls: Any) -> Iterator[Field]:
+    for name, type_ in get_type_hints(cls, include_extras=True).items():
+        is_required = name in cls.__required_keys__ and get_origin(type_) is not NotRequired  # where types are text
+        yield Field(name=name, wire_name=name, type=type_, has_default=not is_required)
+
+
+def _of_model(cls: Any) -> Iterator[Field]:
+    for name, field in cls.model_fields.items():
+        default: Any = MISSING
+        if not field.is_required() and not field.default_factory_takes_validated_data:
+            default = _as_data(field.get_default(call_default_factory=True))
+        yield Field(
+            name=name,
+            wire_name=field.alias or name,
+            type=field.annotation,
+            default=default,
+            has_default=not field.is_required(),
+            metadata=tuple(field.metadata),
+            description=field.description or "",
+        )
+
+
+def _default(value: Any, factory: Any, missing: object) -> Any:
+    if value is not missing:
+        return _as_data(value)
+    return MISSING if factory is missing else _as_data(factory())
+
+
+def _as_data(value: Any) -> Any:
+    """A default as JSON data; MISSING for what is none."""
+    if is_pydantic(type(value)):
+        return value.model_dump(mode="json", by_alias=True)
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value))
+    except (TypeError, ValueError):
+        return MISSING
+
+
+def _said_below(cls: type) -> Mapping[str, str]:
+    """The texts that stand below the fields in the class's source, by field; none where there is no source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    body = tree.body[0].body if tree.body and isinstance(tree.body[0], ast.ClassDef) else []
+    said: dict[str, str] = {}
+    for field, after in itertools.pairwise(body):
+        match field, after:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as text)):
+                said[name] = _first_paragraph(text)
+    return said

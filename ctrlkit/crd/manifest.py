@@ -1,0 +1,133 @@
+"""The CustomResourceDefinition of a kind, made from the Python types of its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import yaml
+
+from ctrlkit.crd.fields import fields_of, is_class_with_fields
+from ctrlkit.crd.schema import SchemaError, object_schema_of
+from ctrlkit.model import AnyResource
+from ctrlkit.model.definition import Column, Definition, ScaleFields
+
+Manifest = dict[str, Any]
+
+_WIDTH: Final = 120
+
+
+def definition_of(*versions: AnyResource) -> Manifest:
+    """
+    Return the CustomResourceDefinition of a kind as a plain dict; `versions` are its versions, each with its type.
+
+        GREETINGS = custom_resource(group="demo.example.com", kind="Greeting", plural="greetings").of(Greeting)
+        definition_of(GREETINGS)["metadata"]["name"]      # greetings.demo.example.com
+
+    Names, short names and categories are those of the stored version, which is the only one, or the one whose
+    `Definition` says `storage=True`.
+    Errors  SchemaError for a type that no schema can say, or without fields, and for versions of several kinds.
+    """
+    stored = _stored(versions)
+    said = stored.definition
+    names = {
+        "kind": stored.kind,
+        "listKind": stored.list_kind,
+        "plural": stored.plural,
+        "singular": said.singular or stored.kind.lower(),
+        "shortNames": list(said.short_names) or None,
+        "categories": list(said.categories) or None,
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": str(stored)},
+        "spec": {
+            "group": stored.group,
+            "scope": stored.scope.value,
+            "names": _said(names),
+            "versions": [_version(one, is_stored=one is stored) for one in versions],
+        },
+    }
+
+
+def to_yaml(*manifests: Manifest) -> str:
+    """Return manifests as YAML text, the parts in their own order; the same manifests give the same text."""
+    texts = [yaml.safe_dump(one, sort_keys=False, allow_unicode=True, width=_WIDTH) for one in manifests]
+    return "---\n".join(texts)
+
+
+def _stored(versions: Sequence[AnyResource]) -> AnyResource:
+    if not versions:
+        raise SchemaError("define a kind: none is named; give the Resource of each of its versions")
+    first = versions[0]
+    for one in versions:
+        if (one.identity, one.kind, one.scope) != (first.identity, first.kind, first.scope):
+            raise SchemaError(
+                f"define {first}: {one} ({one.kind}, {one.scope.value}) is another kind; define it by itself"
+            )
+        if not is_class_with_fields(one.type):
+            raise SchemaError(
+                f"define {one}: its objects are {one.type.__name__}, which names no fields; give it a type: .of(...)"
+            )
+    names = [one.version for one in versions]
+    if len(set(names)) < len(names):
+        raise SchemaError(f"define {first}: versions {', '.join(names)} are not all different")
+    stored = [
+        one for one in versions if one.definition.storage or (len(versions) == 1 and one.definition.storage is None)
+    ]
+    if len(stored) != 1:
+        said = ", ".join(one.version for one in stored) or "none"
+        raise SchemaError(
+            f"define {first}: {said} of {', '.join(names)} is stored; say Definition(storage=True) of one"
+        )
+    return stored[0]
+
+
+def _version(resource: AnyResource, *, is_stored: bool) -> Manifest:
+    said = resource.definition
+    version = {
+        "name": resource.version,
+        "served": said.served,
+        "storage": is_stored,
+        "deprecated": True if said.deprecated else None,
+        "deprecationWarning": said.deprecated or None,
+        "subresources": _subresources(resource, said) or None,
+        "additionalPrinterColumns": [_column(column) for column in said.columns] or None,
+        "selectableFields": [{"jsonPath": path} for path in said.selectable_fields] or None,
+        "schema": {"openAPIV3Schema": object_schema_of(resource.type)},
+    }
+    return _said(version)
+
+
+def _subresources(resource: AnyResource, said: Definition) -> Manifest:
+    has_status = any(field.wire_name == "status" for field in fields_of(resource.type))
+    status = has_status if said.status is None else said.status
+    return ({"status": {}} if status else {}) | ({"scale": _scale(said.scale)} if said.scale else {})
+
+
+def _scale(scale: ScaleFields) -> Manifest:
+    return _said(
+        {
+            "specReplicasPath": scale.spec_replicas,
+            "statusReplicasPath": scale.status_replicas,
+            "labelSelectorPath": scale.label_selector or None,
+        }
+    )
+
+
+def _column(column: Column) -> Manifest:
+    return _said(
+        {
+            "name": column.name,
+            "type": column.type,
+            "format": column.format or None,
+            "description": column.description or None,
+            "priority": column.priority or None,
+            "jsonPath": column.json_path,
+        }
+    )
+
+
+def _said(parts: Manifest) -> Manifest:
+    return {name: value for name, value in parts.items() if value is not None}

@@ -1,0 +1,439 @@
+"""
+The structural schema of a Python type, as it stands in a CustomResourceDefinition.
+
+Pure. Constraints are those of msgspec.Meta, annotated-types and pydantic's Field; what Python's annotations cannot say
+is said by `Schema`. A type that no schema can say is refused with the path of its field.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Final, Literal, NotRequired, Required, Union, get_args, get_origin
+from uuid import UUID
+
+import msgspec
+
+from ctrlkit.crd.fields import MISSING, Field, description_of, fields_of, is_class_with_fields
+from ctrlkit.errors import CtrlkitError
+from ctrlkit.model import Condition, ObjectMeta, Unstructured
+from ctrlkit.model.schema import Schema, said_of_class
+
+JsonSchema = dict[str, Any]
+
+_SCALARS: Final[Mapping[object, JsonSchema]] = {
+    str: {"type": "string"},
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bytes: {"type": "string", "format": "byte"},
+    datetime: {"type": "string", "format": "date-time"},
+    date: {"type": "string", "format": "date"},
+    time: {"type": "string"},
+    timedelta: {"type": "string"},
+    UUID: {"type": "string", "format": "uuid"},
+    Decimal: {"type": "string"},
+}
+
+_ANYTHING: Final[JsonSchema] = {"x-kubernetes-preserve-unknown-fields": True}
+_ANY_OBJECT: Final[JsonSchema] = {"type": "object", **_ANYTHING}
+
+_CONDITION: Final[JsonSchema] = {
+    "description": "What was last seen of one aspect of the object.",
+    "type": "object",
+    "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+    "properties": {
+        "type": {
+            "type": "string",
+            "maxLength": 316,
+            "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+            r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
+        },
+        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+        "reason": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 1024,
+            "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+        },
+        "message": {"type": "string", "maxLength": 32768},
+        "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
+        "lastTransitionTime": {"type": "string", "format": "date-time"},
+    },
+}
+"""The limits of metav1.Condition, which are the same in each kind."""
+
+_KNOWN: Final[Mapping[object, JsonSchema]] = {
+    ObjectMeta: _ANY_OBJECT,
+    Unstructured: _ANY_OBJECT,
+    Condition: _CONDITION,
+    Any: _ANYTHING,
+    object: _ANYTHING,
+    dict: _ANY_OBJECT,
+}
+
+_LIST_KEYS: Final[Mapping[object, tuple[str, ...]]] = {Condition: ("type",)}
+"""The keys of lists of some types, where nothing else is said."""
+
+_LISTS: Final = frozenset({list, tuple, Sequence})
+_SETS: Final = frozenset({set, frozenset, AbstractSet})
+_MAPPINGS: Final = frozenset({dict, Mapping})
+
+_EMPTY: Final[tuple[Any, ...]] = ("", None, [], {})
+"""Defaults that need not be written."""
+
+_BOUNDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "string": {"min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"},
+    "array": {"min_length": "minItems", "max_length": "maxItems"},
+    "object": {"min_length": "minProperties", "max_length": "maxProperties"},
+    "number": {"ge": "minimum", "le": "maximum", "multiple_of": "multipleOf"},
+}
+"""What constraints on Python types are called in a schema, by its type."""
+
+_ORDER: Final = (
+    *("description", "type", "format", "nullable", "default", "enum", "pattern"),
+    *("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"),
+    *("minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties"),
+    *("required", "properties", "additionalProperties", "items", "allOf", "anyOf", "oneOf", "not"),
+)
+
+
+class SchemaError(CtrlkitError):
+    """
+    No schema can say a Python type.
+
+    >>> class Node(msgspec.Struct):
+    ...     children: "list[Node]"
+    >>> schema_of(Node)
+    Traceback (most recent call last):
+      ...
+    ctrlkit.crd.schema.SchemaError: schema of Node, field children[]: Node contains itself, and a schema has an end; \
+keep what is below as Any, or write Annotated[..., Schema(unknown_fields=True)]
+    """
+
+
+def schema_of(type_: Any) -> JsonSchema:
+    """
+    Return the structural schema of a type.
+
+    >>> class Spec(msgspec.Struct, rename="camel"):
+    ...     max_size: Annotated[int, msgspec.Meta(ge=1)] = 3
+    >>> schema_of(Spec)
+    {'type': 'object', 'properties': {'maxSize': {'type': 'integer', 'default': 3, 'minimum': 1}}}
+
+    A field without a default is required. A default becomes the server's, unless it is empty ("", none, an empty list):
+    a field that is absent reads the same. `X | None` is optional, and nullable only without a default.
+    Errors  SchemaError names the field, the fact and the next step.
+    """
+    return _Builder(getattr(type_, "__name__", str(type_))).of(type_)
+
+
+def object_schema_of(type_: type, *, enforced: bool = False) -> JsonSchema:
+    """
+    Return the schema of the objects of a kind: schema_of, with apiVersion, kind and metadata as a definition has them.
+
+    Defaults in `status` are left out, for a new object has no status. With `enforced` it says no more than what
+    decoding to the type checks: what stands in `Schema` alone, a server checks.
+    """
+    builder = _Builder(type_.__name__, enforced=enforced)
+    fields = {field.wire_name: field for field in fields_of(type_)}
+    for name in ("apiVersion", "kind", "metadata"):
+        fields.setdefault(name, Field(name=name, wire_name=name, type=str, has_default=True))
+    schemas = {
+        name: _whole_metadata(field) if name == "metadata" else {"type": "string"}
+        for name, field in fields.items()
+        if name in ("apiVersion", "kind", "metadata")
+    }
+    inner = [field for name, field in fields.items() if name not in schemas]
+    schema = builder.of_fields(type_, inner)
+    if "status" in schema["properties"]:
+        schema["properties"]["status"] = without_defaults(schema["properties"]["status"])
+    schema["properties"] = {name: schemas[name] for name in ("apiVersion", "kind", "metadata")} | schema["properties"]
+    return schema
+
+
+def _whole_metadata(field: Field) -> JsonSchema:
+    _, annotations = _peeled(field.type)
+    more = next((one.more for one in annotations if isinstance(one, Schema)), {})
+    return {"type": "object", **more}
+
+
+def without_defaults(schema: JsonSchema) -> JsonSchema:
+    """Return a schema without the defaults in it."""
+    inner = {name: without_defaults(one) for name, one in schema.get("properties", {}).items()}
+    below = {
+        name: without_defaults(schema[name])
+        for name in ("items", "additionalProperties")
+        if isinstance(schema.get(name), dict)
+    }
+    kept = {name: value for name, value in schema.items() if name != "default"}
+    return kept | below | ({"properties": inner} if inner else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    root: str
+    path: tuple[str, ...] = ()
+    inside: tuple[type, ...] = ()
+    enforced: bool = False
+
+    def of(self, type_: Any, annotations: Sequence[Any] = ()) -> JsonSchema:
+        type_, own = _peeled(type_)
+        annotations = (*own, *annotations)
+        said = _merged(one for one in annotations if isinstance(one, Schema))
+        schema = self._bare(type_, said)
+        _constrain(schema, annotations)
+        if said is not None:
+            schema |= _open_parts(said) if self.enforced else said.to_schema()
+        return ordered(schema)
+
+    def _bare(self, type_: Any, said: Schema | None) -> JsonSchema:
+        known = _said_instead(type_, said)
+        if known is None and not (self.enforced and type_ is Condition):
+            known = next((schema for one, schema in (*_KNOWN.items(), *_SCALARS.items()) if type_ is one), None)
+        if known is not None:
+            return _copy(known)
+        members = _members(type_)
+        if members is not None:
+            return self._union(members)
+        if get_origin(type_) is Literal or (isinstance(type_, type) and issubclass(type_, Enum)):
+            return self._enum(type_)
+        if is_class_with_fields(type_):
+            return self._object(type_)
+        return self._container(type_)
+
+    def _container(self, type_: Any) -> JsonSchema:
+        origin, arguments = get_origin(type_) or type_, get_args(type_)
+        if origin in _MAPPINGS:
+            key, value = arguments or (str, Any)
+            if self._bare(key, None).get("type") != "string":
+                raise self._refusal(f"keys of a mapping are text, {_name(key)} is not", "write dict[str, ...]")
+            inner = self._below("{}").of(value)
+            return _copy(_ANY_OBJECT) if inner == _ANYTHING else {"type": "object", "additionalProperties": inner}
+        if origin in _LISTS or origin in _SETS:
+            if origin is tuple and (len(arguments) != 2 or arguments[1] is not ...):
+                raise self._refusal(
+                    f"the items of {_name(type_)} differ", "write a class with fields, or tuple[X, ...]"
+                )
+            item = arguments[0] if arguments else Any
+            keys = _LIST_KEYS.get(_peeled(item)[0], ())
+            more = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)} if keys else {}
+            if origin in _SETS:
+                more = {"x-kubernetes-list-type": "set"}
+            return {"type": "array", "items": self._below("[]").of(item), **more}
+        raise self._refusal(
+            f"no schema says {_name(type_)}",
+            "use text, numbers, lists, mappings, enums and classes of fields, or write what a schema shall say as "
+            "Annotated[..., Schema(type=...)]",
+        )
+
+    def _enum(self, type_: Any) -> JsonSchema:
+        values = list(get_args(type_)) or [member.value for member in type_]
+        kinds = {type(value) for value in values}
+        if len(kinds) != 1 or not kinds <= {str, int}:
+            raise self._refusal(
+                f"the values of {_name(type_)} are of several types", "use text, or whole numbers, only"
+            )
+        return {**_SCALARS[kinds.pop()], "enum": values}
+
+    # ---- unions ------------------------------------------------------------------------------------------------------
+
+    def _union(self, members: Sequence[Any]) -> JsonSchema:
+        plain = [_peeled(member)[0] for member in members]
+        if len(members) == 1:
+            return self.of(members[0])
+        if set(plain) == {int, str}:
+            return {"x-kubernetes-int-or-string": True}
+        if set(plain) == {int, float}:
+            return {"type": "number"}
+        if all(get_origin(one) is Literal for one in plain):
+            return self._enum(Literal[tuple(value for one in plain for value in get_args(one))])
+        if all(isinstance(one, type) and issubclass(one, msgspec.Struct) for one in plain):
+            return self._tagged(plain)
+        raise self._refusal(
+            f"no schema says {' or '.join(map(_name, plain))}",
+            "use tagged Structs, int | str, or write what a schema shall say as Annotated[..., Schema(type=...)]",
+        )
+
+    def _tagged(self, structs: Sequence[Any]) -> JsonSchema:
+        """The fields of all, and for each value of the tag the fields that one requires."""
+        configs = [struct.__struct_config__ for struct in structs]
+        tags = {config.tag_field for config in configs}
+        if len(tags) != 1 or None in tags:
+            raise self._refusal(
+                f"{' or '.join(map(_name, structs))} cannot be told from each other",
+                'give each of them tag=..., tag_field="type"',
+            )
+        tag = configs[0].tag_field
+        properties: dict[str, Any] = {tag: {"type": "string", "enum": [config.tag for config in configs]}}
+        branches = []
+        for struct, config in zip(structs, configs, strict=True):
+            schema = self._object(struct)
+            for name, value in schema["properties"].items():
+                if properties.setdefault(name, value) != value:
+                    raise self._refusal(f"field {name} differs in {_name(struct)}", "give it one type, or two names")
+            required = [name for name in schema.get("required", ()) if name != tag]
+            branches.append({"required": [tag, *required], "properties": {tag: {"enum": [config.tag]}}})
+        return {"type": "object", "required": [tag], "properties": properties, "oneOf": branches}
+
+    # ---- classes -----------------------------------------------------------------------------------------------------
+
+    def _object(self, cls: type) -> JsonSchema:
+        if cls in self.inside:
+            raise self._refusal(
+                f"{cls.__name__} contains itself, and a schema has an end",
+                "keep what is below as Any, or write Annotated[..., Schema(unknown_fields=True)]",
+            )
+        if issubclass(cls, msgspec.Struct) and cls.__struct_config__.array_like:
+            raise self._refusal(f"{cls.__name__} travels as a list", "leave out array_like=True")
+        return replace(self, inside=(*self.inside, cls)).of_fields(cls, fields_of(cls))
+
+    def of_fields(self, cls: type, fields: Sequence[Field]) -> JsonSchema:
+        """The schema of a class with these of its fields."""
+        required = [field.wire_name for field in fields if not field.has_default]
+        schema = {
+            "description": description_of(cls) or None,
+            "type": "object",
+            "required": required or None,
+            "properties": {field.wire_name: self._below(field.wire_name)._field(field) for field in fields},
+        }
+        said = said_of_class(cls)
+        more = said.to_schema() if said is not None and not self.enforced else {}
+        return ordered({name: value for name, value in schema.items() if value is not None} | more)
+
+    def _field(self, field: Field) -> JsonSchema:
+        type_, annotations = _peeled(field.type)
+        annotations = (*annotations, *field.metadata)
+        if type_ is None or type_ is type(None):
+            raise self._refusal("its only value is None", "leave it out")
+        schema = self.of(type_, annotations)
+        if field.description:
+            schema["description"] = field.description
+        if _may_be_none(type_) and not field.has_default:
+            schema["nullable"] = True
+        said = _merged(one for one in annotations if isinstance(one, Schema))
+        default = said.default if said is not None and said.has_default else field.default
+        if said is not None and said.has_default and isinstance(default, Enum):
+            default = MISSING
+        shown = _shown_default(default, schema, is_said=said is not None and said.has_default)
+        if shown is not MISSING:
+            schema["default"] = shown
+        return ordered(schema)
+
+    def _below(self, name: str) -> _Builder:
+        return replace(self, path=(*self.path, name))
+
+    def _refusal(self, fact: str, next_step: str) -> SchemaError:
+        where = ".".join(self.path).replace(".[]", "[]").replace(".{}", "{}")
+        return SchemaError(f"schema of {self.root}{f', field {where}' if where else ''}: {fact}; {next_step}")
+
+
+def _shown_default(default: Any, schema: JsonSchema, *, is_said: bool) -> Any:
+    """The default to write; MISSING for none. An object's is `{}` if there are defaults in it, so that they count."""
+    if default is MISSING or is_said:
+        return default
+    if isinstance(default, dict) and schema.get("type") == "object" and "properties" in schema:
+        inner = schema["properties"]
+        if schema.get("required"):
+            return default
+        own = {
+            name: value
+            for name, value in default.items()
+            if value not in _EMPTY and inner.get(name, {}).get("default", MISSING) != value
+        }
+        return own if own or any("default" in one for one in inner.values()) else MISSING
+    return default if default not in _EMPTY else MISSING
+
+
+def _said_instead(type_: Any, said: Schema | None) -> JsonSchema | None:
+    """What stands in place of a type's own schema where `said` says all of it; None where it does not."""
+    if said is None:
+        return None
+    if said.type or said.int_or_string:
+        return {}
+    if (said.embedded or said.unknown_fields) and not is_class_with_fields(type_):
+        return {"type": "object"} if said.embedded or get_origin(type_) in _MAPPINGS else {}
+    return None
+
+
+def _open_parts(said: Schema) -> JsonSchema:
+    """What is said that makes a schema wider, which decoding relies on."""
+    schema = said.to_schema()
+    return {name: schema[name] for name in ("type", "x-kubernetes-int-or-string", *_ANYTHING) if name in schema}
+
+
+def _peeled(type_: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type without Annotated, Required, NewType and aliases around it, and its annotations."""
+    annotations: tuple[Any, ...] = ()
+    while True:
+        origin = get_origin(type_)
+        if origin is Annotated:
+            annotations = (*type_.__metadata__, *annotations)
+            type_ = type_.__origin__
+        elif origin in (Required, NotRequired):
+            (type_,) = get_args(type_)
+        elif hasattr(type_, "__supertype__"):
+            type_ = type_.__supertype__
+        elif type(type_).__name__ == "TypeAliasType":
+            type_ = type_.__value__
+        else:
+            return type_, annotations
+
+
+def _members(type_: Any) -> list[Any] | None:
+    """The members of a union without None; None for another type."""
+    if get_origin(type_) not in (Union, types.UnionType):
+        return None
+    return [member for member in get_args(type_) if member not in (type(None), msgspec.UnsetType)]
+
+
+def _may_be_none(type_: Any) -> bool:
+    return get_origin(type_) in (Union, types.UnionType) and type(None) in get_args(type_)
+
+
+def _merged(said: Iterator[Schema]) -> Schema | None:
+    return next(said, None)
+
+
+def _constrain(schema: JsonSchema, annotations: Sequence[Any]) -> None:
+    """Add what msgspec.Meta, annotated-types and pydantic's Field say, which have their limits as attributes."""
+    kind = "number" if schema.get("type") == "integer" else schema.get("type", "")
+    for one in annotations:
+        if isinstance(one, (str, Schema)):
+            continue
+        for attribute, name in _BOUNDS.get(kind, {}).items():
+            limit = getattr(one, attribute, None)
+            if limit is not None and not (name == "minLength" and limit == 0):
+                schema[name] = limit
+        if kind == "number":
+            for attribute, bound in (("gt", "minimum"), ("lt", "maximum")):
+                limit = getattr(one, attribute, None)
+                if limit is not None:
+                    schema |= {bound: limit, f"exclusive{bound.capitalize()}": True}
+        description = getattr(one, "description", None)
+        if isinstance(description, str):
+            schema["description"] = description
+        if isinstance(one, msgspec.Meta) and one.extra_json_schema:
+            schema |= one.extra_json_schema
+
+
+def ordered(schema: JsonSchema) -> JsonSchema:
+    """Return a schema with its parts in one order."""
+    rest = sorted(schema.keys() - set(_ORDER))
+    return {name: schema[name] for name in (*_ORDER, *rest) if name in schema}
+
+
+def _copy(schema: JsonSchema) -> JsonSchema:
+    return {
+        name: _copy(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else value
+        for name, value in schema.items()
+    }
+
+
+def _name(type_: Any) -> str:
+    return getattr(type_, "__name__", None) or str(type_)

@@ -1,0 +1,102 @@
+"""`ctrlkit crd MODULE[:KIND]`: definitions out of types, checks of files, and what a change would break."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ctrlkit.cli import main
+
+MODULE = """
+import msgspec
+from ctrlkit.model import Definition, ObjectMeta, custom_resource
+from ctrlkit.model.kinds import CONFIG_MAPS
+
+class Spec(msgspec.Struct, rename="camel"):
+    max_size: int = 3
+
+class Site(msgspec.Struct):
+    metadata: ObjectMeta
+    spec: Spec
+
+class Page(msgspec.Struct):
+    metadata: ObjectMeta
+
+class Map(msgspec.Struct):
+    metadata: ObjectMeta
+
+SITES = custom_resource(group="example.com", kind="Site", plural="sites", definition=Definition(storage=True)).of(Site)
+OLD = custom_resource(group="example.com", version="v1alpha1", kind="Site", plural="sites").of(Site)
+PAGES = custom_resource(group="example.com", kind="Page", plural="pages").of(Page)
+MAPS = CONFIG_MAPS.of(Map)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A current directory with a module in it, which is forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "web.py").write_text(MODULE)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_all_kinds_of_a_module_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those with a type of the program's own; versions of one kind are one definition."""
+    assert main(["crd", "web"]) == 0
+    sites, pages = yaml.safe_load_all(capsys.readouterr().out)
+    assert [one["name"] for one in sites["spec"]["versions"]] == ["v1", "v1alpha1"]
+    assert pages["metadata"]["name"] == "pages.example.com"
+
+
+def test_one_kind_may_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """By its kind."""
+    assert main(["crd", "web:Page"]) == 0
+    assert [one["metadata"]["name"] for one in yaml.safe_load_all(capsys.readouterr().out)] == ["pages.example.com"]
+
+
+def test_a_file_is_checked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 0 and silence where it agrees, 1 and a line for each difference where it does not."""
+    main(["crd", "web"])
+    text = capsys.readouterr().out
+    (folder / "crd.yaml").write_text(text)
+    assert main(["crd", "web", "--check", "crd.yaml", "--exact"]) == 0
+    assert capsys.readouterr().out == ""
+    (folder / "crd.yaml").write_text(text.replace("maxSize", "max_size"))
+    assert main(["crd", "web", "--check", "crd.yaml"]) == 1
+    (line, *_) = capsys.readouterr().out.splitlines()
+    assert line == (
+        "sites.example.com v1 spec.maxSize: the class reads it, the definition does not have it; did you mean max_size?"
+    )
+
+
+def test_what_would_break_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Against what a cluster printed."""
+    main(["crd", "web:Site"])
+    old = capsys.readouterr().out.replace("maxSize", "minSize")
+    (folder / "old.yaml").write_text(old)
+    assert main(["crd", "web:Site", "--against", "old.yaml"]) == 1
+    assert "sites.example.com v1 spec.minSize: was a field, is dropped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["crd", "wep"], "there is no module wep"),
+        (["crd", "web:Sit"], "its kinds are Site, Page, not Sit; did you mean Site?"),
+        (["crd", "ctrlkit.clock"], "the module has no custom kind with a Python type"),
+        (["crd", "web", "--check", "none.yaml"], "No such file"),
+        (["crd", "web", "--exact"], "--exact belongs to --check"),
+    ],
+)
+def test_what_is_not_there_is_told(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line that names what was tried, the fact and the next step."""
+    assert main(argv) != 0
+    assert said in capsys.readouterr().err
