@@ -25,7 +25,7 @@ def test_every_snippet_about_sources_passes(tmp_path: Path) -> None:
 def test_every_snippet_about_definitions_passes(tmp_path: Path) -> None:
     """As a user would run them: a type, and the test of its definition."""
     write_files(files_of("docs/definitions.md"), tmp_path)
-    assert "2 passed" in run_pytest(tmp_path)
+    assert "3 passed" in run_pytest(tmp_path)
 
 
 def test_the_story_for_each_world_passes_on_a_cluster_too(tmp_path: Path) -> None:

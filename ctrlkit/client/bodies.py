@@ -18,6 +18,7 @@ from ctrlkit.model import (
     StrategicMergePatch,
     to_plain,
 )
+from ctrlkit.model.pydantic_models import is_model
 
 
 def _as_sent(body: object) -> Any:
@@ -76,9 +77,10 @@ def replacement(resource: AnyResource, body: object) -> dict[str, Any]:
     TypeError: update configmaps: a Slim holds only some of the object's fields and a PUT would erase the rest;
         patch or apply it, or update the whole object
 
-    Errors  TypeError for Structs and dataclasses, and as `whole_object`.
+    Errors  TypeError for Structs, dataclasses, attrs classes and the resource's own pydantic model, unless it keeps
+            extra fields, and as `whole_object`.
     """
-    if isinstance(body, msgspec.Struct) or (dataclasses.is_dataclass(body) and not isinstance(body, type)):
+    if _is_partial(resource, body):
         raise TypeError(
             f"update {resource}: a {type(body).__name__} holds only some of the object's fields and a PUT would erase "
             "the rest; patch or apply it, or update the whole object"
@@ -120,3 +122,13 @@ def _applied(resource: AnyResource, key: ObjectKey, fields: object) -> dict[str,
         raise ValueError(f"apply {resource} {key}: the fields name {str(metadata['name'])[:64]!r}; use one of the two")
     where = {"name": key.name, "namespace": key.namespace} if key.namespace else {"name": key.name}
     return {**plain, "metadata": {**metadata, **where}}
+
+
+def _is_partial(resource: AnyResource, body: Any) -> bool:
+    """Whether an object was decoded to some of its fields."""
+    kind = type(body)
+    if is_model(kind):
+        return kind is resource.type and kind.model_config.get("extra") != "allow"
+    if isinstance(body, type):
+        return False
+    return isinstance(body, msgspec.Struct) or dataclasses.is_dataclass(body) or hasattr(kind, "__attrs_attrs__")

@@ -18,6 +18,8 @@ from typing import Any, Final, NotRequired, get_origin, get_type_hints, is_typed
 
 import msgspec
 
+from ctrlkit.model.pydantic_models import is_model
+
 
 class Missing(Enum):
     """There is no default."""
@@ -53,11 +55,6 @@ def is_class_with_fields(type_: object) -> bool:
     (True, False)
     """
     return isinstance(type_, type) and _reader(type_) is not None
-
-
-def is_pydantic(type_: object) -> bool:
-    """Whether a type is a pydantic model."""
-    return isinstance(type_, type) and hasattr(type_, "__pydantic_fields__")
 
 
 def fields_of(cls: type) -> tuple[Field, ...]:
@@ -98,7 +95,7 @@ def _first_paragraph(text: str) -> str:
 def _reader(cls: type) -> Callable[[type], Iterator[Field]] | None:
     if issubclass(cls, msgspec.Struct):
         return _of_struct
-    if is_pydantic(cls):
+    if is_model(cls):
         return _of_model
     if dataclasses.is_dataclass(cls):
         return _of_dataclass
@@ -175,7 +172,7 @@ def _default(value: Any, factory: Any, missing: object) -> Any:
 
 def _as_data(value: Any) -> Any:
     """A default as JSON data; MISSING for what is none."""
-    if is_pydantic(type(value)):
+    if is_model(type(value)):
         return value.model_dump(mode="json", by_alias=True)
     try:
         return msgspec.json.decode(msgspec.json.encode(value))

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ctrlkit import clock
+from ctrlkit.model.pydantic_models import as_model_field
 
 
 class Condition(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -19,6 +20,11 @@ class Condition(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     message: str = ""
     observed_generation: int = 0
     last_transition_time: str = ""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Let it stand as a field in a pydantic model."""
+        return as_model_field(cls)
 
 
 def find_condition(conditions: Iterable[Condition], condition_type: str) -> Condition | None:

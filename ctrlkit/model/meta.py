@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ctrlkit.model.pydantic_models import as_model_field
+
 
 class ObjectKey(NamedTuple):
     """
@@ -83,6 +85,11 @@ class OwnerReference(msgspec.Struct, frozen=True, rename="camel", kw_only=True, 
         """The API group; empty for the core group."""
         return self.api_version.rpartition("/")[0]
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Let it stand as a field in a pydantic model."""
+        return as_model_field(cls)
+
 
 class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True, gc=False):
     """
@@ -128,6 +135,11 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit
         """Whether `owner`, by its uid, is the controller of this object."""
         controller = self.controller
         return controller is not None and controller.uid == owner.uid
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Let it stand as a field in a pydantic model."""
+        return as_model_field(cls)
 
 
 class PartialObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -31,11 +31,11 @@ class Resource(Generic[T]):
     >>> STATEFULSETS.api_version, str(STATEFULSETS)
     ('apps/v1', 'statefulsets.apps')
 
-    Shape   `type` is Unstructured, or any type msgspec decodes (Struct, dataclass, TypedDict) with the fields its user
-            needs; other fields are skipped and cost nothing. `list_kind` is what lists of the kind call themselves:
-            the kind and `List`, unless a definition says otherwise. Two resources are equal when all of this is equal.
-            `definition` is for custom kinds whose CustomResourceDefinition is made of their type (ctrlkit.crd); it does
-            not count for equality.
+    Shape   `type` is Unstructured, or any type msgspec decodes (Struct, dataclass, attrs class, TypedDict), or a
+            pydantic model, with the fields its user needs; other fields are skipped and cost nothing. `list_kind` is
+            what lists of the kind call themselves: the kind and `List`, unless a definition says otherwise. Two
+            resources are equal when all of this is equal. `definition` is for custom kinds whose definition is made of
+            their type (ctrlkit.crd); it does not count for equality.
     Errors  ValueError where version, kind or plural is empty.
     """
 
@@ -77,7 +77,16 @@ class Resource(Generic[T]):
         return (self.group, self.plural)
 
     def of(self, python_type: builtins.type[U]) -> Resource[U]:
-        """The same kind, decoded to another Python type."""
+        """
+        Return the same kind, decoded to another Python type.
+
+        Errors  TypeError for a class that no JSON is decoded to.
+        """
+        if not _is_decodable(python_type):
+            raise TypeError(
+                f"decode {self} to {python_type.__name__}: it declares no fields that JSON could be read into; make it "
+                "a msgspec Struct, a dataclass, an attrs class, a TypedDict or a pydantic model"
+            )
         return cast(Resource[U], replace(cast(Resource[Any], self), type=python_type))
 
     def metadata_only(self) -> Resource[PartialObjectMetadata]:
@@ -102,6 +111,14 @@ class Resource(Generic[T]):
 
     def __str__(self) -> str:
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+def _is_decodable(python_type: object) -> bool:
+    """Whether JSON objects are decoded to a type; of what is no class, the decoder says so itself."""
+    if not isinstance(python_type, type) or python_type is object:
+        return True
+    declares = ("__struct_fields__", "__dataclass_fields__", "__attrs_attrs__", "__pydantic_validator__")
+    return issubclass(python_type, dict) or any(hasattr(python_type, name) for name in declares)
 
 
 def custom_resource(

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
+from ctrlkit.model.pydantic_models import is_model, model_fields
+
 _SIMPLE: Final = frozenset({str, int, bool, float, NoneType})
 """Types of values that are plain as they are."""
 
@@ -74,7 +76,7 @@ def value_at(value: Any, path: str) -> Any:
     >>> value_at({"status": Status("10.0.0.1")}, "status.podIP"), value_at({"spec": None}, "spec.nodeName")
     ('10.0.0.1', None)
 
-    Shape   Works on dicts, msgspec Structs and dataclasses alike.
+    Shape   Works on dicts, msgspec Structs, dataclasses and pydantic models alike.
     Errors  ValueError where a type does not have the field, and so did not decode it.
     """
     for name in path.split("."):
@@ -83,7 +85,7 @@ def value_at(value: Any, path: str) -> Any:
                 return None
             case Mapping():
                 value = value.get(name)
-            case _ if isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value):
+            case _ if isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value) or is_model(type(value)):
                 python_type: type = type(value)
                 value = getattr(value, _attribute(python_type, name, path))
             case _:
@@ -95,6 +97,8 @@ def value_at(value: Any, path: str) -> Any:
 def _attribute(python_type: Any, name: str, path: str) -> str:
     if issubclass(python_type, msgspec.Struct):
         names = {field.encode_name: field.name for field in msgspec.structs.fields(python_type)}
+    elif is_model(python_type):
+        names = model_fields(python_type)
     else:
         names = {field.name: field.name for field in dataclasses.fields(python_type)}
     if name not in names:

@@ -35,6 +35,7 @@ from ctrlkit.model import (
     WatchEvent,
     is_immutable,
 )
+from ctrlkit.model.pydantic_models import is_model, model_decoder
 from ctrlkit.wire.answers import ListAnswers, WatchAnswers
 from ctrlkit.wire.documents import UNREADABLE, explain, read_loosely, salvage_metadata
 from ctrlkit.wire.list_parts import ListPage, parts_of
@@ -62,6 +63,7 @@ class _LineBody(msgspec.Struct, Generic[D], gc=False):
 _OBJECT = msgspec.json.Decoder(_Object)
 _LINE = msgspec.json.Decoder(_Line[_Object])
 _DICT = msgspec.json.Decoder(dict[str, Any])
+_LINE_RAW = msgspec.json.Decoder(_LineBody[msgspec.Raw])
 _LINE_DICT = msgspec.json.Decoder(_LineBody[dict[str, Any]])
 
 
@@ -94,6 +96,11 @@ class Codec(Generic[T]):
             self._of_object = self._guarded(lambda data: self._whole(_DICT.decode(data)))
             self._of_line = self._guarded(lambda line: self._whole(_LINE_DICT.decode(line).object))
             self._dict_like = True
+            return
+        if is_model(python_type):
+            of_model = model_decoder(python_type)
+            self._of_object = self._guarded(of_model)
+            self._of_line = self._guarded(lambda line: of_model(bytes(_LINE_RAW.decode(line).object)))
             return
         of_object = msgspec.json.Decoder(python_type)
         of_line = msgspec.json.Decoder(_LineBody[python_type])

@@ -1,4 +1,4 @@
-"""Pods as clusters send them, 4.5 KB each with managedFields, and the two Python types they are measured with."""
+"""Pods as clusters send them, 4.5 KB each with managedFields, and the Python types they are measured with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pydantic
 
 from ctrlkit.model import ObjectMeta, Resource
 from ctrlkit.model.kinds import PODS
@@ -28,8 +29,23 @@ class Pod(msgspec.Struct, frozen=True):
     status: PodStatus
 
 
+class ModelStatus(pydantic.BaseModel):
+    """The same fields, as a pydantic model."""
+
+    phase: str = ""
+    pod_ip: str = pydantic.Field(default="", alias="podIP")
+
+
+class ModelPod(pydantic.BaseModel):
+    """The same pod, as a pydantic model."""
+
+    metadata: ObjectMeta
+    status: ModelStatus
+
+
 DICT_LIKE: Resource[Any] = PODS
 STRUCT: Resource[Any] = PODS.of(Pod)
+MODEL: Resource[Any] = PODS.of(ModelPod)
 
 
 def pod(number: int, version: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 
 from ctrlkit.errors import DecodeError
 from ctrlkit.model import ObjectMeta, Record, Resource, Unstructured, Unusable, is_immutable, meta_of
+from ctrlkit.model.pydantic_models import dump_model, is_model, model_decoder
 
 T = TypeVar("T")
 
@@ -34,9 +35,12 @@ class Transform(Generic[T]):
         self._resource = resource
         python_type: Any = resource.type
         self._shared = is_immutable(python_type)
+        self._pack: Callable[[Any], bytes] = lambda value: msgspec.msgpack.encode(value, enc_hook=dict)
         self._unpack: Callable[[bytes], Any]
         if isinstance(python_type, type) and issubclass(python_type, Unstructured):
             self._unpack = lambda data: python_type(msgspec.msgpack.decode(data))
+        elif is_model(python_type):
+            self._pack, self._unpack = dump_model, model_decoder(python_type)
         else:
             self._unpack = msgspec.msgpack.Decoder(python_type).decode
 
@@ -53,7 +57,7 @@ class Transform(Generic[T]):
                 )
             if self._shared:
                 return Record(meta, value, _same_value)
-            return Record(meta, msgspec.msgpack.encode(value, enc_hook=dict), self._unpack)
+            return Record(meta, self._pack(value), self._unpack)
         except Exception as error:  # noqa: BLE001 - a user's function must not cost us the object
             text = (
                 str(error) if isinstance(error, DecodeError) else f"transform {self._resource} {record.key}: {error!r}"

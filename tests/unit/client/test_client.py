@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import pydantic
 import pytest
 from kubernetes.client import V1ConfigMap, V1ObjectMeta
 
@@ -39,6 +40,10 @@ class Slim(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass
 class SlimData:
+    metadata: ObjectMeta
+
+
+class SlimModel(pydantic.BaseModel):
     metadata: ObjectMeta
 
 
@@ -174,6 +179,21 @@ async def test_part_of_an_object_is_never_put(body: Any) -> None:
         with pytest.raises(TypeError, match=r"holds only some of the object's fields .*; patch or apply it"):
             await call
     assert transport.actions == []
+
+
+async def test_a_model_is_put_by_its_own_resource_only_if_it_keeps_all_fields() -> None:
+    """One that keeps extra fields holds the whole object."""
+    transport = ScriptedTransport(an_object())
+    models = CONFIG_MAPS.of(SlimModel)
+    with pytest.raises(TypeError, match="holds only some"):
+        await Client(transport).update(models, SlimModel(metadata=ObjectMeta(name="a", namespace="demo")))
+
+    class Open(SlimModel, extra="allow"):
+        pass
+
+    body = Open.model_validate({"metadata": {"name": "a", "namespace": "demo"}, "data": {"k": "v"}})
+    await Client(transport).update(CONFIG_MAPS.of(Open), body)
+    assert transport.action.body["data"] == {"k": "v"}
 
 
 async def test_update_status_goes_to_the_subresource() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import attrs
 import msgspec
+import pydantic
 import pytest
 
 from ctrlkit.errors import DecodeError, Expired
-from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, ObjectMeta, Unstructured
+from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, ObjectMeta, Unstructured, to_plain
 from ctrlkit.model.kinds import PODS
 from ctrlkit.wire.codec import Codec
 from tests.support.decoding import decode_list
@@ -43,7 +45,22 @@ class DictPod(TypedDict):
     spec: dict[str, str]
 
 
-TYPES: list[type[Any]] = [Unstructured, Pod, PodWithoutMeta, OpenPod, DataPod, DictPod]
+class ModelSpec(pydantic.BaseModel):
+    node_name: str = pydantic.Field(default="", alias="nodeName")
+
+
+class ModelPod(pydantic.BaseModel):
+    metadata: ObjectMeta
+    spec: ModelSpec = ModelSpec()
+
+
+@attrs.define
+class AttrsPod:
+    metadata: ObjectMeta
+    spec: Spec
+
+
+TYPES: list[type[Any]] = [Unstructured, Pod, PodWithoutMeta, OpenPod, DataPod, DictPod, ModelPod, AttrsPod]
 
 
 def _pod(name: str = "a", version: str = "7", node: object = "n1") -> dict[str, Any]:
@@ -73,7 +90,7 @@ def test_a_line_gives_metadata_and_value(python_type: type[Any]) -> None:
         assert isinstance(event, Applied | Deleted)
         assert (event.record.key, event.record.version) == (ObjectKey("demo", "a"), "7")
         value = event.record.value
-        node = value["spec"]["nodeName"] if isinstance(value, dict) else msgspec.to_builtins(value)["spec"]["nodeName"]
+        node = to_plain(value)["spec"]["nodeName"]
         assert node == "n1"
         assert isinstance(value, dict if python_type is DictPod else python_type)
 

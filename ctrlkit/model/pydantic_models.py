@@ -1,0 +1,66 @@
+"""
+Pydantic models as the types of kinds. Nothing here imports pydantic: where there is a model, it is loaded already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+def is_model(type_: object) -> bool:
+    """Whether a type is a pydantic model."""
+    return isinstance(type_, type) and hasattr(type_, "__pydantic_validator__")
+
+
+def model_decoder(model: type[T]) -> Callable[[bytes], T]:
+    """
+    Return the function that reads a model from JSON.
+
+    Its errors are msgspec.ValidationError, as those of other types: what is wrong first, where, and no value.
+    """
+    validate: Callable[[bytes], T] = model.model_validate_json  # type: ignore[attr-defined]
+
+    def decode(data: bytes) -> T:
+        try:
+            return validate(data)
+        except ValueError as error:
+            raise msgspec.ValidationError(_fact(error)) from None
+
+    return decode
+
+
+def _fact(error: Any) -> str:
+    if not hasattr(error, "errors"):
+        return f"{type(error).__name__} in a validator of the model"
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    first, more = found[0], len(found) - 1
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    return f"{first['msg']} - at `${path}`" + (f", and {more} more" if more else "")
+
+
+def dump_model(value: Any) -> bytes:
+    """Return a model as JSON, in the names in which it travels."""
+    data: bytes = value.model_dump_json(by_alias=True).encode()
+    return data
+
+
+def model_fields(model: Any) -> dict[str, str]:
+    """Return the names of a model's fields in Python, by those in which they travel."""
+    return {field.alias or name: name for name, field in model.model_fields.items()}
+
+
+def as_model_field(type_: Any) -> Any:
+    """Return how pydantic reads and writes a type of this package that stands as a field in a model."""
+    from pydantic_core import core_schema  # noqa: PLC0415  # a model asks
+
+    def read(value: Any) -> Any:
+        return value if isinstance(value, type_) else msgspec.convert(value, type_)
+
+    return core_schema.no_info_plain_validator_function(
+        read, serialization=core_schema.plain_serializer_function_ser_schema(msgspec.to_builtins)
+    )
