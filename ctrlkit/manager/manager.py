@@ -36,6 +36,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import Controller, Watch
 from ctrlkit.errors import NotSynced
 from ctrlkit.events import EventRecorder, EventsApi
+from ctrlkit.manager.definitions import tell_disagreements
 from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints
 from ctrlkit.manager.leadership import Leadership
 from ctrlkit.manager.tasks import GraceExceeded, ManagedTasks, StillRunning
@@ -73,7 +74,8 @@ class Manager:
             these as soon as they may be read. Informers, recorders and controllers
             may be asked for and added before the run and while it lasts; they then start at once. Of several
             replicas an `elector` lets one work, a `sharding` each on its share; a controller of Replicas.ALL works in
-            all of them. `elected` is set once this replica may work, by itself where it is the only one.
+            all of them. `elected` is set once this replica may work, by itself where it is the only one. With
+            `check_definitions` it logs where the types of custom kinds and the server's definitions disagree.
     Units   `grace_s`: how long running reconciles may go on after a stop; 0 cuts them off. `sync_timeout_s`: how long
             the first lists may take, counted anew for each controller that is added later.
     Errors  RuntimeError for a second run, and for additions to a manager that stops or has ended; ValueError for a
@@ -92,6 +94,7 @@ class Manager:
         sharding: Sharding | None = None,
         endpoints: Endpoints | None = None,
         reflector: ReflectorOptions | None = None,
+        check_definitions: bool = False,
     ) -> None:
         if grace_s < 0 or sync_timeout_s < 0:
             raise ValueError(f"Manager: times must not be negative, got {grace_s=} and {sync_timeout_s=}")
@@ -109,6 +112,7 @@ class Manager:
         }
         """What was set, for the debug page; nothing secret."""
         self._grace_s = grace_s
+        self._check_definitions = check_definitions
         self._sync_timeout_s = sync_timeout_s
         self._factory = InformerFactory(
             client,
@@ -301,6 +305,9 @@ class Manager:
     async def _begin(self, controllers: Sequence[Controller]) -> None:
         """Caches, then controllers that are ready to work, and only then the right to work."""
         own = _watched_by(controllers)
+        if self._check_definitions:
+            resources = [informer.resource for informer in self.informers]
+            self._tasks.start("definitions", tell_disagreements(self.client, resources))
         await self._fill(lambda informer: informer in own or self._factory.is_kept(informer))
         for controller in controllers:
             self._start_controller(controller)

@@ -94,6 +94,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     grace_s: Annotated[float, Meta(ge=0, description="how long running reconciles may go on after a stop")] = 30.0
     sync_timeout_s: Annotated[float, Meta(ge=0, description="how long the caches may take to fill")] = 120.0
 
+    check_definitions: Annotated[
+        bool, Meta(description="say at the start where types of custom kinds and the server's definitions disagree")
+    ] = True
+
     log_format: Annotated[LogFormat, Meta(description="log lines for eyes, or one JSON object each")] = (
         LogFormat.CONSOLE
     )

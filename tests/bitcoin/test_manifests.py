@@ -17,6 +17,7 @@ from ctrlkit.bitcoin.desired import service_name, statefulset_name
 from ctrlkit.bitcoin.manifests import NAMES, manifest, manifests, objects
 from ctrlkit.bitcoin.run import ANSWER_LIMIT_S
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, Status
+from ctrlkit.crd import definition_of, to_yaml
 from ctrlkit.errors import Invalid
 from ctrlkit.fakes.clientset.clientset import FakeClientset, seed
 from ctrlkit.fakes.tracker import Tracker
@@ -31,6 +32,9 @@ Permission = tuple[str, str, str]
 
 ASKED_FOR_BY_ADMISSION = {("update", BITCOIN_NETWORKS.group, "bitcoinnetworks/finalizers")}
 """No call of ours: clusters that check who may block an owner's deletion want the permission."""
+
+ASKED_FOR_AT_THE_START = {("get", "apiextensions.k8s.io", "customresourcedefinitions")}
+"""By the program, which holds the definition against the type; a World's managers do not ask."""
 
 
 def _definition() -> Tracker:
@@ -74,9 +78,10 @@ def test_a_server_takes_each_manifest(name: str) -> None:
     assert manifest(name).startswith("#")
 
 
-def test_the_definition_is_that_of_the_type() -> None:
-    """Group, version, plural and kind are what the controller asks for."""
+def test_the_definition_is_made_of_the_type() -> None:
+    """Group, version, plural and kind are what the controller asks for, and the text is that of `ctrlkit crd`."""
     (crd,) = objects("crd")
+    assert manifest("crd").partition("\n")[2] == to_yaml(definition_of(BITCOIN_NETWORKS))
     spec = crd["spec"]
     (version,) = spec["versions"]
     assert (spec["group"], version["name"]) == (BITCOIN_NETWORKS.group, BITCOIN_NETWORKS.version)
@@ -177,7 +182,7 @@ async def test_the_permissions_are_those_that_are_used_and_no_others() -> None:
     at_home = [action for action in actions if action.namespace == OWN_NAMESPACE]
     elsewhere = [action for action in actions if action.namespace != OWN_NAMESPACE]
     assert _used(at_home) == _granted("Role")
-    assert _used(elsewhere) == _granted("ClusterRole") - ASKED_FOR_BY_ADMISSION
+    assert _used(elsewhere) == _granted("ClusterRole") - ASKED_FOR_BY_ADMISSION - ASKED_FOR_AT_THE_START
 
 
 async def test_only_secrets_that_networks_name_can_be_read_one_by_one() -> None:

@@ -155,6 +155,7 @@ NO_LIMITS = {
     "exits.INTERRUPTED",
     "manager.signals.SIGNALS",
     "controller.runs.BUCKETS_S",  # how something is shown
+    "crd.manifest._WIDTH",
     "histogram.LATENCY_BUCKETS_S",
     "workqueue.statistics.BUCKETS_S",
     "cache.metrics.VERSION_DIGITS",
