@@ -12,7 +12,6 @@ import sys
 from ctrlkit.fakes.loop import VirtualTimeLoop
 from tests.kubelet.comparison import compare
 from tests.kubelet.play import play
-from tests.kubelet.scripted import ScriptedRuntime
 from tests.kubelet.story import names, read
 
 
@@ -29,7 +28,7 @@ def main() -> None:
         story = read(name)
         try:
             with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-                found = compare(story, runner.run(play(story, ScriptedRuntime(story.images))))
+                found = compare(story, runner.run(play(story)))
         except Exception as error:  # noqa: BLE001  # the other stories are worth being played
             say(f"{name}: cannot be played: {error!r}")
             continue

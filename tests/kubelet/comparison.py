@@ -128,7 +128,7 @@ def _same(recorded: Any, here: Any, clock: _Clock) -> bool:
     there, mine = moment(recorded), moment(here)
     if there is None or mine is None:
         return bool(recorded == here)
-    return abs(there - clock.recorded(mine)) <= SLACK_S + 1
+    return min(abs(there - mine), abs(there - clock.recorded(mine))) <= SLACK_S + 1
 
 
 def _compare_events(

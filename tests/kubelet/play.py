@@ -13,11 +13,11 @@ from ctrlkit.errors import CtrlkitError
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Cluster, Node
 from ctrlkit.fakes.cluster.node.fleet import Fleet
-from ctrlkit.fakes.cluster.node.runtime import Runtime
 from ctrlkit.model import JsonPatch, MergePatch, Patch, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import BUILT_IN, EVENTS, PODS
 from ctrlkit.model.watch import Deleted
 from tests.kubelet.form import Masks, Row, keyed
+from tests.kubelet.scripted import ScriptedRuntime
 from tests.kubelet.story import Story
 
 KINDS = {resource.kind: resource for resource in BUILT_IN}
@@ -215,9 +215,10 @@ def _own_nodes(story: Story) -> list[Node]:
     ]
 
 
-async def play(story: Story, runtime: Runtime) -> Seen:
-    """Play a story with a runtime that knows its images."""
+async def play(story: Story) -> Seen:
+    """Play a story."""
     async with World() as world:
+        runtime = ScriptedRuntime(story.images)
         cluster = Cluster(world.client, runtime, loops=ALL, tracker=world.tracker, nodes=[HOST, *_own_nodes(story)])
         world.start(cluster)
         return await Stage(story, world, cluster.fleet).play()
