@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ctrlkit import clock
 from ctrlkit.cache import Change, Lister
@@ -54,6 +54,7 @@ from ctrlkit.fakes.cluster.node.pod_status import (
 from ctrlkit.fakes.cluster.node.prober import Prober
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import (
+    START_ERROR,
     ContainerId,
     ContainerRefused,
     ContainerSpec,
@@ -72,6 +73,10 @@ RETRY_S = 10.0
 """After so long a kubelet tries again what kept a container from starting."""
 
 _TERMINATION_GRACE_S = 30.0
+_UNSTARTED_CODE = 128
+"""The exit code of a container whose program could not be started."""
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -143,8 +148,9 @@ class Kubelet:
             self._note_end(pod, known, container)
         if pod.at("metadata.deletionTimestamp"):
             grace_s = float(pod.at("metadata.deletionGracePeriodSeconds") or 0)
-            if known.ending is None or grace_s < known.ending.grace_s:
-                self._begin_end(pod, known, grace_s, known.ending.failure if known.ending else None)
+            if known.ending is None:
+                self._begin_end(pod, known, grace_s, None)
+            known.forget_waits()
         moments: list[float] = []
         if known.has_gone and not known.version:
             await self._write_status(pod, known, containers)
@@ -206,7 +212,7 @@ class Kubelet:
         return Seen(container, state, self.prober.health(container_id), changed)
 
     def _state(self, known: KnownPod, container: Container) -> ContainerState | None:
-        return self.runtime.state(known.id_of(container))
+        return known.record(container).unstarted or self.runtime.state(known.id_of(container))
 
     async def _take(self, pod: Unstructured, known: KnownPod, plan: Plan, moments: list[float]) -> bool:
         """Take the steps of a plan that are due; return whether that makes another plan."""
@@ -236,15 +242,33 @@ class Kubelet:
                 return
             await self.runtime.start(spec)
         except ContainerRefused as refusal:
-            record.start_at = clock.monotonic() + RETRY_S
-            record.waiting = Waiting(refusal.reason, refusal.message)
-            self.tell(pod, container, EventType.WARNING, "Failed", f"Error: {refusal.message}")
+            self._note_refusal(pod, known, container, refusal)
             return
-        record.waiting, record.stops, record.is_gone, record.image = None, False, False, container.image
-        record.starts += 1
+        record.begin(container)
         self.prober.begin(known.id_of(container), container)
         self.tell(pod, container, EventType.NORMAL, "Created", "Container created")
         self.tell(pod, container, EventType.NORMAL, "Started", "Container started")
+
+    def _note_refusal(
+        self, pod: Unstructured, known: KnownPod, container: Container, refusal: ContainerRefused
+    ) -> None:
+        """Note that a container was not started; one that was made, and whose program did not start, has ended."""
+        record = known.record(container)
+        if refusal.reason == START_ERROR:
+            self.tell(pod, container, EventType.NORMAL, "Created", "Container created")
+            record.begin(container)
+            record.unstarted = Exited(
+                exit_code=_UNSTARTED_CODE,
+                reason="StartError",
+                message=refusal.message,
+                started_at=_NEVER,
+                finished_at=clock.now(),
+            )
+            self._note_end(pod, known, container)
+        else:
+            record.start_at = clock.monotonic() + RETRY_S
+        record.waiting = Waiting(refusal.reason, refusal.message)
+        self.tell(pod, container, EventType.WARNING, "Failed", f"Error: {refusal.message}")
 
     def _stop(self, pod: Unstructured, known: KnownPod, stop: Stop) -> None:
         """Stop a container that is not to run on as it is."""
@@ -259,19 +283,10 @@ class Kubelet:
 
     def _note_end(self, pod: Unstructured, known: KnownPod, container: Container) -> None:
         """Note that a run of a container has ended, and when it may be started again."""
-        state, record = self.runtime.state(known.id_of(container)), known.record(container)
+        state, record = self._state(known, container), known.record(container)
         if not isinstance(state, Exited) or state is record.ended:
             return
-        now = clock.monotonic()
-        if record.stops:
-            since_s = now - record.ended_at if record.ended_at is not None else None
-            record.crashes, delay_s = self.backoff.after_stop(record.crashes, since_end_s=since_s)
-        else:
-            ran_s = (state.finished_at - state.started_at).total_seconds()
-            record.crashes = self.backoff.count(record.crashes, ran_s=ran_s)
-            delay_s = self.backoff.delay_s(record.crashes)
-        record.ended, record.ended_start, record.ended_at = state, record.starts, now
-        record.start_at, record.stops = now + delay_s, False
+        delay_s = record.end(container, state, self.backoff, now=clock.monotonic())
         if delay_s and known.ending is None and container.is_restarted(state.exit_code):
             whole = f"{pod.key.name}_{pod.key.namespace}({known.uid})"
             text = f"back-off {go_duration(delay_s)} restarting failed container={container.name} pod={whole}"
@@ -301,19 +316,17 @@ class Kubelet:
     # ---- ending ------------------------------------------------------------------------------------------------------
 
     def _begin_end(self, pod: Unstructured, known: KnownPod, grace_s: float, failure: Failure | None) -> None:
-        """Begin to end a pod, or have it end earlier."""
-        began_at = clock.monotonic()
-        if known.ending is None:
-            self.activities.cancel(known.uid)
-            for container in containers_of(pod):
-                state = self._state(known, container)
-                if isinstance(state, Running):
-                    known.record(container).ran = state
-                    message = f"Stopping container {container.name}"
-                    self.tell(pod, container, EventType.NORMAL, "Killing", message)
+        """Begin to end a pod: for good, and with this time, whatever is said later."""
+        self.activities.cancel(known.uid)
+        for container in containers_of(pod):
+            state = self._state(known, container)
+            if isinstance(state, Running):
+                known.record(container).ran = state
+                message = f"Stopping container {container.name}"
+                self.tell(pod, container, EventType.NORMAL, "Killing", message)
         for record in known.records.values():
             record.stops = False
-        known.ending = Ending(began_at, grace_s, failure)
+        known.ending = Ending(clock.monotonic(), grace_s, failure)
 
     def _go_on_ending(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> list[float]:
         """Stop the containers whose turn it is; return when to look again, on the loop's clock."""

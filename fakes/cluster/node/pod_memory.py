@@ -11,6 +11,7 @@ from typing import Any
 
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Health, containers_of
 from ctrlkit.fakes.cluster.node.pod_status import LOST_CODE, STATUSES, ContainerView, Earlier, Failure, Waiting
+from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerState, Exited, Running
 from ctrlkit.model import ObjectKey, Unstructured
 
@@ -22,9 +23,10 @@ class ContainerRecord:
 
     `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
     to try again, on the loop's clock. `ended` is how its last run ended, of those that have, and `ended_start` which
-    one it was; `ended_at` when that was noticed. `image` is that of its present run. `stops`: it was told to end.
-    `is_gone`: an earlier kubelet ran it, and it is not there any more; `was_running` at that time. `ran` is its state
-    when the end of its pod began.
+    one it was; `ended_at` when that was noticed; `before` is the end before that one. `image` is that of its present
+    run. `stops`: it was told to end. `unstarted` is the end of a run whose program did not start. `is_gone`: an earlier
+    kubelet ran it, and it is not there any more; `was_running` at that time. `ran` is its state when the end of its pod
+    began.
     """
 
     starts: int = 0
@@ -34,11 +36,35 @@ class ContainerRecord:
     ended: Exited | Earlier | None = None
     ended_start: int = 0
     ended_at: float | None = None
+    before: Exited | Earlier | None = None
     image: str = ""
     stops: bool = False
+    unstarted: Exited | None = None
     is_gone: bool = False
     was_running: bool = False
     ran: Running | None = None
+
+    def begin(self, container: Container) -> None:
+        """Note that a run has begun."""
+        self.starts += 1
+        self.image = container.image
+        self.waiting = self.unstarted = None
+        self.stops = self.is_gone = False
+
+    def end(self, container: Container, ended: Exited, backoff: CrashBackoff, *, now: float) -> float:
+        """Note that a run has ended; return how long to wait before the next one, in seconds."""
+        if self.image != container.image:
+            self.crashes, delay_s = 0, 0.0
+        elif self.stops:
+            since_s = None if self.ended_at is None else now - self.ended_at
+            self.crashes, delay_s = backoff.after_stop(self.crashes, since_end_s=since_s)
+        else:
+            ran_s = (ended.finished_at - ended.started_at).total_seconds() if self.unstarted is None else 0.0
+            self.crashes = backoff.count(self.crashes, ran_s=ran_s)
+            delay_s = backoff.delay_s(self.crashes)
+        self.before, self.ended, self.ended_start, self.ended_at = self.ended, ended, self.starts, now
+        self.start_at, self.stops = now + delay_s, False
+        return delay_s
 
 
 @dataclass(slots=True)
@@ -77,6 +103,11 @@ class KnownPod:
         """Whether containers of an earlier kubelet are to be started anew."""
         return any(record.is_gone for record in self.records.values())
 
+    def forget_waits(self) -> None:
+        """Forget why containers do not run, as they are not to run any more."""
+        for record in self.records.values():
+            record.waiting = None
+
     def record(self, container: Container) -> ContainerRecord:
         """Return what is known of a container; an ephemeral one may be new."""
         record = self.records.get(container.name)
@@ -95,14 +126,17 @@ class KnownPod:
             return _view_of_gone(container, record)
         if record.ran is not None and self.ending is not None and not self.ending.is_over:
             state = record.ran  # of a pod that ends nothing is told until all have ended
+        state = state or record.ended
         shown = state if isinstance(state, Running) or record.waiting is None else record.waiting
+        is_of_this_run = record.ended_start == record.starts
+        last = record.before if is_of_this_run and not isinstance(shown, Waiting) else record.ended
         return ContainerView(
             container=container,
             state=shown or Waiting(),
             id=_run_id(self.uid, container.name, record.starts),
             image=record.image,
-            last=record.ended if shown is not record.ended else None,
-            last_id=_run_id(self.uid, container.name, record.ended_start),
+            last=last,
+            last_id=_run_id(self.uid, container.name, record.ended_start - (last is record.before)),
             started=health.started,
             ready=health.ready,
             restarts=max(record.starts - 1, 0),

@@ -355,7 +355,7 @@ def _state(state: Waiting | Running | Exited | Earlier, container_id: str, waits
         case Exited():
             ended: dict[str, Any] = {
                 "exitCode": state.exit_code,
-                "reason": "Error" if state.exit_code else "Completed",
+                "reason": state.reason or ("Error" if state.exit_code else "Completed"),
                 "startedAt": timestamp(state.started_at),
                 "finishedAt": timestamp(state.finished_at),
             }

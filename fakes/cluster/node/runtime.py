@@ -236,6 +236,10 @@ class PullFailed(CtrlkitError):
     """An image cannot be pulled; the text is that of the container runtime."""
 
 
+START_ERROR = "RunContainerError"
+"""The reason of a container that was made, and whose program could not be started."""
+
+
 class ContainerRefused(CtrlkitError):
     """
     A container cannot be started; `reason` is the kubelet's, such as ErrImagePull.
