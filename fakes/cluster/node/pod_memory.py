@@ -126,8 +126,8 @@ class KnownPod:
             return _view_of_gone(container, record)
         if record.ran is not None and self.ending is not None and not self.ending.is_over:
             state = record.ran  # of a pod that ends nothing is told until all have ended
-        state = state or record.ended
-        shown = state if isinstance(state, Running) or record.waiting is None else record.waiting
+        there = state or record.ended
+        shown = there if isinstance(there, Running) or record.waiting is None else record.waiting
         is_of_this_run = record.ended_start == record.starts
         last = record.before if is_of_this_run and not isinstance(shown, Waiting) else record.ended
         return ContainerView(
