@@ -11,13 +11,13 @@ from ctrlkit import clock
 from ctrlkit.client.actions import Propagation
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.fakes import World
-from ctrlkit.fakes.cluster import ALL, Cluster, Node
+from ctrlkit.fakes.cluster import ALL, Cluster, ImageRuntime, Node
 from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.model import JsonPatch, MergePatch, Patch, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import BUILT_IN, EVENTS, PODS
 from ctrlkit.model.watch import Deleted
 from tests.kubelet.form import Masks, Row, keyed
-from tests.kubelet.scripted import ScriptedRuntime
+from tests.kubelet.images import images_of
 from tests.kubelet.story import Story
 
 KINDS = {resource.kind: resource for resource in BUILT_IN}
@@ -217,8 +217,7 @@ def _own_nodes(story: Story) -> list[Node]:
 
 async def play(story: Story) -> Seen:
     """Play a story."""
-    async with World() as world:
-        runtime = ScriptedRuntime(story.images)
+    async with ImageRuntime(images=images_of(story.images)) as runtime, World() as world:
         cluster = Cluster(world.client, runtime, loops=ALL, tracker=world.tracker, nodes=[HOST, *_own_nodes(story)])
         world.start(cluster)
         return await Stage(story, world, cluster.fleet).play()
