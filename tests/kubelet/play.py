@@ -13,6 +13,7 @@ from ctrlkit.errors import CtrlkitError
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Cluster, ImageRuntime, Node
 from ctrlkit.fakes.cluster.node.fleet import Fleet
+from ctrlkit.fakes.tracker.admission import PLUGINS
 from ctrlkit.model import JsonPatch, MergePatch, Patch, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import BUILT_IN, EVENTS, PODS
 from ctrlkit.model.watch import Deleted
@@ -217,7 +218,9 @@ def _own_nodes(story: Story) -> list[Node]:
 
 async def play(story: Story) -> Seen:
     """Play a story."""
-    async with ImageRuntime(images=images_of(story.images)) as runtime, World() as world:
-        cluster = Cluster(world.client, runtime, loops=ALL, tracker=world.tracker, nodes=[HOST, *_own_nodes(story)])
+    async with ImageRuntime(images=images_of(story.images)) as runtime, World(plugins=PLUGINS) as world:
+        cluster = Cluster(
+            world.client, runtime, loops=ALL, tracker=world.tracker, root_ca="PEM", nodes=[HOST, *_own_nodes(story)]
+        )
         world.start(cluster)
         return await Stage(story, world, cluster.fleet).play()
