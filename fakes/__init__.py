@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from ctrlkit.fakes.apiserver.access import Security
     from ctrlkit.fakes.apiserver.server import ApiServer
     from ctrlkit.fakes.clientset.calls import Calls
-    from ctrlkit.fakes.clientset.clientset import FakeClientset, Write, seed
+    from ctrlkit.fakes.clientset.clientset import FakeClientset, Write
     from ctrlkit.fakes.clientset.faults import Faults
+    from ctrlkit.fakes.clientset.seeding import seed
     from ctrlkit.fakes.controlplane import ControlPlane, NoControlPlane
     from ctrlkit.fakes.loop import Skew, VirtualTimeLoop
     from ctrlkit.fakes.tracker.tracker import Tracker
     from ctrlkit.fakes.world.live import LiveWorld
+    from ctrlkit.fakes.world.sync import SyncWorld
     from ctrlkit.fakes.world.trace import Began, Called, Changed, Ended
     from ctrlkit.fakes.world.unforeseen import UnforeseenFailure
     from ctrlkit.fakes.world.webhooks import allow, deny
@@ -24,12 +26,14 @@ _HOMES = {
     "ctrlkit.fakes.apiserver.access": ("Security",),
     "ctrlkit.fakes.apiserver.server": ("ApiServer",),
     "ctrlkit.fakes.clientset.calls": ("Calls",),
-    "ctrlkit.fakes.clientset.clientset": ("FakeClientset", "Write", "seed"),
+    "ctrlkit.fakes.clientset.clientset": ("FakeClientset", "Write"),
+    "ctrlkit.fakes.clientset.seeding": ("seed",),
     "ctrlkit.fakes.clientset.faults": ("Faults",),
     "ctrlkit.fakes.controlplane": ("ControlPlane", "NoControlPlane"),
     "ctrlkit.fakes.loop": ("Skew", "VirtualTimeLoop"),
     "ctrlkit.fakes.tracker.tracker": ("Tracker",),
     "ctrlkit.fakes.world.live": ("LiveWorld",),
+    "ctrlkit.fakes.world.sync": ("SyncWorld",),
     "ctrlkit.fakes.world.trace": ("Began", "Called", "Changed", "Ended"),
     "ctrlkit.fakes.world.unforeseen": ("UnforeseenFailure",),
     "ctrlkit.fakes.world.webhooks": ("allow", "deny"),
@@ -53,6 +57,7 @@ __all__ = [
     "NoControlPlane",
     "Security",
     "Skew",
+    "SyncWorld",
     "Tracker",
     "UnforeseenFailure",
     "VirtualTimeLoop",

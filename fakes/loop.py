@@ -23,6 +23,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +36,6 @@ Ts = TypeVarTuple("Ts")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """The wall clock time at which every virtual loop starts."""
-_START_S = START.timestamp()
 
 _IO_CHANCE_S = 0.001
 """Real seconds to poll open sockets before a jump: loopback is usually, but not always, immediate."""
@@ -82,6 +82,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self, *, seed: int = 0) -> None:
         self.random_source: random.Random = random.Random(seed)
         self._now_s = 0.0
+        self._began_s = START.timestamp()
         self._timers_set = itertools.count()
         self._jobs_outstanding = 0
         self._idle_waiters: deque[asyncio.Future[None]] = deque()
@@ -97,7 +98,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def wall_time(self) -> float:
         """Virtual seconds since the epoch, plus the SKEW of the current context."""
         skew = SKEW.get()
-        return _START_S + self._now_s + (0.0 if skew is None else skew.seconds)
+        return self._began_s + self._now_s + (0.0 if skew is None else skew.seconds)
+
+    def set_wall_time_after(self, moment: datetime) -> None:
+        """Set the wall clock to a moment that is still to come; a clock that is past it stays. Timers do not move."""
+        self._began_s = max(self._began_s, moment.timestamp() - self._now_s)
 
     def next_deadline(self) -> float | None:
         """When, in terms of `time()`, the next timer is due; None if there is none."""
@@ -189,6 +194,23 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _jump_to(self, deadline: float) -> None:
         self._now_s = max(self._now_s, float(deadline))
         self._clock_resolution = max(_RESOLUTION_S, math.ulp(self._now_s))
+
+
+@contextmanager
+def at_hand(loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
+    """
+    Let a loop that does not run count as running in the block, for plain code that asks for its time or sets timers.
+
+    With None, and where a loop counts as running already, it changes nothing.
+    """
+    if loop is None or asyncio._get_running_loop() is not None:
+        yield
+        return
+    asyncio._set_running_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(None)
 
 
 class _Poller(selectors.DefaultSelector):

@@ -11,28 +11,26 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ctrlkit.client import Client
 from ctrlkit.clock import now
-from ctrlkit.errors import ApiError, ConfigError
+from ctrlkit.errors import ConfigError
 from ctrlkit.fakes.apiserver.access import Security
 from ctrlkit.fakes.apiserver.clients import NO_CLIENTS, Clients
 from ctrlkit.fakes.apiserver.kubeconfig import is_our_kubeconfig
 from ctrlkit.fakes.apiserver.server import ApiServer
 from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
-from ctrlkit.fakes.clientset.clientset import seed
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.cluster import ALL, Cluster, ImageRuntime, Loop
 from ctrlkit.fakes.cluster.loops.provisioner import make_class
 from ctrlkit.fakes.cluster.node.declarations import Nodes
+from ctrlkit.fakes.manifests import read_manifests
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.releases.simulated import LeftUndone
 from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS
 from ctrlkit.fakes.tracker.furniture import furnish
-from ctrlkit.model import AnyResource, to_plain
+from ctrlkit.model import AnyResource
 from ctrlkit.telemetry import LogLevel, configure_logging, logger
 
 STOP_S = 1.0
@@ -171,46 +169,11 @@ def _remove(server: ApiServer, kubeconfig: Path) -> None:
             kubeconfig.unlink()
 
 
-def load_manifests(tracker: Tracker, paths: Iterable[Path]) -> int:
+def load_manifests(tracker: Tracker, paths: Iterable[Path]) -> None:
     """
-    Create the objects of YAML or JSON files in a tracker, in their order, as `kubectl create -f`; returns how many.
+    Put the objects of YAML or JSON files, and of folders of them, into a tracker; see ctrlkit.fakes.clientset.seeding.
 
-    Shape   A file holds objects separated by `---`. CustomResourceDefinitions must come before their custom resources.
-            Objects of namespaced kinds without a namespace go to `default`.
     Errors  ConfigError, naming the file and the object, for a file that cannot be read or does not hold objects, and
             for an object that a server would refuse.
     """
-    count = 0
-    for path in paths:
-        for number, item in enumerate(_documents(path), start=1):
-            what = f"create object {number} of {path}"
-            if not isinstance(item, dict):
-                fact = f"it is of type {type(item).__name__}"
-                raise ConfigError(f"{what}: {fact}; write a mapping with apiVersion and kind")
-            try:
-                seed(tracker, _placed(tracker, item))
-            except (ApiError, ValueError) as error:
-                raise ConfigError(f"{what}: {error}") from None
-            count += 1
-    return count
-
-
-def _documents(path: Path) -> Iterator[Any]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from (item for item in yaml.safe_load_all(file) if item is not None)
-    except OSError as error:
-        raise ConfigError(f"read the manifest {path}: {error.strerror}; name a file of YAML or JSON") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"read the manifest {path}: it is no YAML: {reason}") from None
-
-
-def _placed(tracker: Tracker, item: dict[str, Any]) -> dict[str, Any]:
-    """Set the namespace `default` in an object of a namespaced kind without one."""
-    served = tracker.registry.find_kind(str(item.get("apiVersion", "")), str(item.get("kind", "")))
-    body: dict[str, Any] = to_plain(item)
-    metadata = body.get("metadata")
-    if served is not None and served.resource.namespaced and isinstance(metadata, dict):
-        metadata.setdefault("namespace", "default")
-    return body
+    seed(tracker, *(manifest for path in paths for manifest in read_manifests(path)))

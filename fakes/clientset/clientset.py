@@ -7,7 +7,6 @@ the tracker's.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import inspect
@@ -16,15 +15,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ctrlkit.errors import AlreadyExists, ApiError
+from ctrlkit.errors import ApiError
 from ctrlkit.fakes.clientset.calls import Calls, key_of
 from ctrlkit.fakes.clientset.faults import Faults, Interceptor, WatchInterceptor
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.callers import User
 from ctrlkit.fakes.tracker.rights import Attributes
 from ctrlkit.fakes.tracker.schema.depth import decode, encode
-from ctrlkit.model import Action, AnyResource, Lines, MergePatch, Resource, Verb, to_plain
-from ctrlkit.model.kinds import NAMESPACES, NODES
+from ctrlkit.model import Action, AnyResource, Lines, Resource, Verb, to_plain
 from ctrlkit.model.streams import Connection
 
 if TYPE_CHECKING:
@@ -119,8 +118,7 @@ class FakeClientset:
         self.faults: Faults = Faults()
         self._interceptors: list[Interceptor] = [self.faults.intercept]
         self._watch_interceptors: list[WatchInterceptor] = [self.faults.intercept_watch]
-        for item in objects:
-            seed(self.tracker, item)
+        seed(self.tracker, *objects)
 
     @functools.cached_property
     def client(self) -> Client:
@@ -249,27 +247,6 @@ class FakeClientset:
                 if answer is not None:
                     return answer
         return self.tracker.watch(action)
-
-
-def seed(tracker: Tracker, item: Mapping[str, Any]) -> None:
-    """Create an object, its status included, and the namespace it needs in a tracker."""
-    body: dict[str, Any] = to_plain(item)
-    served = tracker.registry.find_kind(body.get("apiVersion", ""), body.get("kind", ""))
-    if served is None:
-        raise ValueError(
-            f"seed an object of {body.get('apiVersion') or 'no apiVersion'}, {body.get('kind') or 'no kind'}: "
-            "no such kind is registered; seed its CustomResourceDefinition first, or serve it: world.serve(KIND)"
-        )
-    resource = served.resource
-    namespace = (body.get("metadata") or {}).get("namespace") or ""
-    if resource.namespaced and namespace:
-        with contextlib.suppress(AlreadyExists):
-            tracker.create(NAMESPACES, {"metadata": {"name": namespace}})
-    made = tracker.create(resource, body)
-    if resource.identity == NODES.identity:  # it is no new one, of which nobody knows yet whether it is ready
-        made = tracker.patch(resource, made.key, MergePatch({"spec": {"taints": body.get("spec", {}).get("taints")}}))
-    if served.has_status and body.get("status"):
-        tracker.update(resource, made | {"status": body["status"]}, subresource="status")
 
 
 def _rule(verb: str, resource: AnyResource | str, fn: Callable[[Action], Any]) -> _Rule:

@@ -2,6 +2,7 @@
 The pytest plugin: fixtures, markers, and virtual time for the tests that use them.
 
     world        a World on virtual time; `@pytest.mark.world(...)` passes arguments to it
+    world_sync   the same for a test that is no coroutine
     clientset    a FakeClientset; in a test with a world, the world's
     api_server   an ApiServer for that clientset, on a free port of 127.0.0.1
     cluster      a LiveWorld: a new namespace on a real cluster; for tests marked `cluster`
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ctrlkit.fakes.clientset.clientset import FakeClientset
     from ctrlkit.fakes.controlplane import ControlPlane
     from ctrlkit.fakes.world.live import LiveWorld
+    from ctrlkit.fakes.world.sync import SyncWorld
     from ctrlkit.fakes.world.world import World
 
 _RUNNER = "_ctrlkit_runner"
@@ -44,7 +47,8 @@ _REAL = {"control_plane": "--control-plane", "cluster": "--kubeconfig"}
 _MARKERS = (
     "virtual_time: runs on a loop whose time jumps from timer to timer (ctrlkit.fakes.VirtualTimeLoop)",
     "real_time: runs on the real clock, because real processes or sockets set the pace",
-    "world(*objects, kinds=(), cluster=(), images={}, seed=None, server=..., ...): what the world fixture is made of",
+    "world(*objects, kinds=(), cluster=(), images={}, seed=None, server=..., ...): what world and world_sync are made "
+    "of; a text among the objects names a file or folder, beside the test",
     "cluster: needs a real cluster; runs only with --kubeconfig",
 )
 
@@ -163,12 +167,7 @@ def _runner_for(item: pytest.Item) -> asyncio.Runner:
 @pytest.fixture(name=_RUNNER)
 def runner_of_the_test(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
     """The runner of the test itself: pytest-asyncio's if it runs the test, else a new one."""
-    from ctrlkit.extras import MissingExtra, require  # noqa: PLC0415
-
-    try:
-        require("fakes", "a fixture of ctrlkit")
-    except MissingExtra as missing:
-        pytest.fail(str(missing), pytrace=False)
+    _require_fakes()
     for name in request.fixturenames:
         if name.endswith("_scoped_runner") and isinstance(runner := request.getfixturevalue(name), asyncio.Runner):
             yield runner
@@ -182,16 +181,46 @@ def world(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> It
     """A World: an API server on virtual time, and whatever the test runs against it."""
     from ctrlkit.fakes.world.world import World  # noqa: PLC0415
 
-    marker = request.node.get_closest_marker("world")
-    arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = (marker.args, marker.kwargs) if marker else ((), {})
+    objects, options = _world_arguments(request)
 
     async def enter() -> World:
-        return await World(*arguments[0], **arguments[1]).__aenter__()
+        return await World(*objects, **options).__aenter__()
 
     loop = _ctrlkit_runner.get_loop()
     entered = loop.run_until_complete(enter())
     yield entered
     loop.run_until_complete(entered.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def world_sync(request: pytest.FixtureRequest) -> Iterator[SyncWorld]:
+    """A SyncWorld, for a test that is no coroutine."""
+    _require_fakes()
+    from ctrlkit.fakes.world.sync import SyncWorld  # noqa: PLC0415
+
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        pytest.fail("use the fixture world_sync: the test is a coroutine; use the fixture world there", pytrace=False)
+    objects, options = _world_arguments(request)
+    with SyncWorld(*objects, **options) as made:
+        yield made
+
+
+def _world_arguments(request: pytest.FixtureRequest) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Return what the marker says; paths begin at the folder of the test."""
+    marker = request.node.get_closest_marker("world")
+    if marker is None:
+        return (), {}
+    folder = request.node.path.parent
+    return tuple(folder / one if isinstance(one, (str, os.PathLike)) else one for one in marker.args), marker.kwargs
+
+
+def _require_fakes() -> None:
+    from ctrlkit.extras import MissingExtra, require  # noqa: PLC0415
+
+    try:
+        require("fakes", "a fixture of ctrlkit")
+    except MissingExtra as missing:
+        pytest.fail(str(missing), pytrace=False)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
 from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.fakes.tracker.tokens import InvalidToken
 from ctrlkit.fakes.tracker.verbs.partial import metadata_lines, metadata_only
+from ctrlkit.fakes.tracker.verbs.restore import restore
 from ctrlkit.fakes.tracker.verbs.selection import Selection
 from ctrlkit.fakes.tracker.verbs.serve import checked, serve
 from ctrlkit.fakes.tracker.verbs.watch import WatchStream
@@ -127,12 +128,16 @@ class Tracker:
 
         Errors  also RuntimeError if a webhook is to be called that cannot answer without waiting.
         """
+        return self._in_exchange_now(action, lambda: self._perform(action))
+
+    def _in_exchange_now(self, action: Action, perform: Callable[[], T]) -> T:
+        """Do what a request asks for, and call the webhooks that it needs without waiting."""
         if not self._core.asks:
-            return self._perform(action)
+            return perform()
         exchange = Exchange()
         while True:
             try:
-                return self._run(exchange, action, lambda: self._perform(action))
+                return self._run(exchange, action, perform)
             except Unanswered as unanswered:
                 exchange.ask_now(unanswered.questions, self.webhooks)
 
@@ -305,6 +310,21 @@ class Tracker:
         plain = deeply(lambda: to_plain(body))
         key = _key_of(resource, plain)
         return self._object(Verb.CREATE, resource, ObjectKey(key.namespace, ""), body=plain, options=options)
+
+    def restore(self, resource: AnyResource, body: object) -> None:
+        """
+        Store an object as another server has shown it, with its uid, times, owners and status; nobody admits it.
+
+        Its version is new, and it takes the place of an object of the same name. Errors: ApiError for one that no
+        server has.
+        """
+        plain = deeply(lambda: to_plain(body))
+        key, strict = _key_of(resource, plain), Options(field_validation="Strict")
+        action = Action(
+            verb=Verb.CREATE, resource=resource, namespace=key.namespace, name=key.name, body=plain, options=strict
+        )
+        served = self._core.served(resource)
+        self._in_exchange_now(action, lambda: deeply(lambda: restore(self._core, served, action)))
 
     def update(
         self, resource: AnyResource, body: object, *, subresource: str = "", options: Options = _NO_OPTIONS

@@ -6,6 +6,8 @@ A cluster in a test: an API server, the managers under test and, if asked for, a
         await world.settle()
         assert world.clientset.writes == [...]
 
+Without coroutines it is `with World.sync(...) as world:`, and the same without `await`.
+
 A world is settled when no task can run, every cache has reached the newest version of what it selects, every handler
 has seen every change, and no key is ready, running or waiting for a retry. Until then, virtual time moves from timer to
 timer; after ten virtual minutes `NeverSettled` names the parts that are behind, and why. It also names a key that is
@@ -15,86 +17,27 @@ reconciled a thousand times while no time passes. A pending RequeueAfter counts 
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import inspect
-import random
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
-from enum import Enum
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, ClassVar, Self
 
-import msgspec
+from ctrlkit.fakes.manifests import Seeded
+from ctrlkit.fakes.world.common import PATIENCE_S, CommonWorld, NeverHeld, NeverSettled
+from ctrlkit.fakes.world.running import Part
+from ctrlkit.fakes.world.sync import SyncWorld
 
-from ctrlkit import clock
-from ctrlkit.client import Client
-from ctrlkit.errors import CtrlkitError, NotFound
-from ctrlkit.fakes.clientset.clientset import FakeClientset, seed
-from ctrlkit.fakes.clientset.faults import Faults
-from ctrlkit.fakes.durations import parse_duration
-from ctrlkit.fakes.loop import VirtualTimeLoop
-from ctrlkit.fakes.releases import NEWEST
-from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS
-from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User
-from ctrlkit.fakes.tracker.furniture import furnish
-from ctrlkit.fakes.world.accounts import acting_user
-from ctrlkit.fakes.world.definitions import apply_definition, established
-from ctrlkit.fakes.world.logs import plain_logs
-from ctrlkit.fakes.world.pending import CacheLag, pending_elections
-from ctrlkit.fakes.world.running import (
-    ClusterTransport,
-    Part,
-    PartTransport,
-    RunningPart,
-    TestClientTransport,
-    default_field_manager,
-    note_changes,
-)
-from ctrlkit.fakes.world.trace import CLUSTER, TEST, Trace
-from ctrlkit.fakes.world.unforeseen import UnforeseenFailure, UnforeseenFailures
-from ctrlkit.fakes.world.webhooks import WorldWebhooks
-from ctrlkit.manager import Build, Manager, Settings, controllers_of, manager_from
-from ctrlkit.manager.program import builds_in
-from ctrlkit.manager.settings import OFF
-from ctrlkit.model import AnyResource, Unstructured
-
-if TYPE_CHECKING:
-    from ctrlkit.fakes.cluster import Cluster, ImageRuntime, Loop
-    from ctrlkit.fakes.cluster.node.declarations import Nodes
-    from ctrlkit.fakes.cluster.node.fleet import Fleet
-    from ctrlkit.fakes.cluster.node.images import Catalog, Images
-
-PATIENCE_S: Final = 600.0
-
-LEASE_NAMESPACE: Final = "default"
-"""The namespace of Leases for managers whose settings name none."""
+__all__ = ["NeverHeld", "NeverSettled", "World"]
 
 
-class NeverSettled(CtrlkitError):
-    """Something stayed busy. The message names it, says what it was doing, and shows the last trace entries."""
-
-
-class NeverHeld(CtrlkitError):
-    """What a test waited for did not happen. The message names busy parts and shows the last trace entries."""
-
-
-class _State(Enum):
-    NEW = "was not entered"
-    ENTERED = "was entered before"
-    ENDED = "has ended"
-
-
-class World:
+class World(CommonWorld):
     """
     One API server and the parts that run against it.
 
-    Shape   `objects` are plain dicts with apiVersion and kind; they exist from the start and do not appear in
-            `clientset.actions`. `kinds` are custom kinds to serve without their CustomResourceDefinition. `cluster` are
-            the loops of a cluster to run (ctrlkit.fakes.cluster.Loop, or ALL). By default there are none: a test of one
-            controller plays the cluster itself and sees no writes but the controller's. `seed` determines all jitter
+    Shape   `objects` are plain dicts with apiVersion and kind, and paths of files, as `seed` takes them; they exist
+            from the start and do not appear in `clientset.actions`. `kinds` are custom kinds to serve without their
+            CustomResourceDefinition. `cluster` are the loops of a cluster to run (ctrlkit.fakes.cluster.Loop, or ALL).
+            By default there are none: a test of one controller plays the cluster itself and sees no writes but the
+            controller's. `seed` determines all jitter
             and all generated names; tests with the same seed run the same way. `server` is the Kubernetes release whose
             API server it is, such as "1.36". With `furnished` there is from the start what a new cluster has: roles,
             priority classes, flow control, the Service `kubernetes`, and the StorageClass `standard` of the cluster's
@@ -114,276 +57,44 @@ class World:
             that leaves the block carries the end of the trace as a note.
     """
 
-    def __init__(
-        self,
-        *objects: Mapping[str, Any],
-        kinds: Iterable[AnyResource] = (),
-        cluster: Iterable[Loop] = (),
-        seed: int | None = None,
-        server: str = NEWEST,
-        furnished: bool = False,
-        plugins: frozenset[str] = DEFAULT_PLUGINS,
-        rbac: bool = False,
-        acting_as: str = "",
-        nodes: Nodes = 1,
-        images: Images | None = None,
-    ) -> None:
-        if seed is not None:
-            _virtual_loop().random_source = random.Random(seed)
-        self._kinds: list[AnyResource] = []
-        self.clientset: FakeClientset = FakeClientset(Tracker(server=server, plugins=plugins, rbac=rbac))
-        self.webhooks: WorldWebhooks = WorldWebhooks(self.tracker)
-        """The webhooks that the server calls, as Python functions."""
-        self.tracker.webhooks = self.webhooks
-        self._acting_as = acting_as
-        self._loops = _loops_of(cluster, nodes, images)
-        self._nodes = nodes
-        if furnished:
-            furnish(self.tracker)
-            self._furnish_storage()
-        self.trace: Trace = Trace(self.tracker, loops={loop.value for loop in self._loops})
-        self.clientset.intercept(functools.partial(note_changes, self.trace))
-        transport = PartTransport(TestClientTransport(self.clientset), self.trace)
-        self.client: Client = Client(transport, field_manager=TEST)
-        self._images = images
-        self._runtime: ImageRuntime | None = None
-        self._cluster: Cluster | None = None
-        self._lag = CacheLag(self.tracker)
-        self._parts: dict[Part, RunningPart] = {}
-        self._gone: dict[Part, RunningPart] = {}
-        self._started: Counter[str] = Counter()
-        self._exits = AsyncExitStack()
-        self._raised_standstill = False
-        self._state = _State.NEW
-        self._unforeseen = UnforeseenFailures()
-        self.serve(*kinds)
-        self.seed(*objects)
-
-    @property
-    def namespace(self) -> str:
-        """A namespace for the test's objects, as LiveWorld has one."""
-        return "default"
-
-    # ---- objects -----------------------------------------------------------------------------------------------------
-
-    @property
-    def tracker(self) -> Tracker:
-        """The server's objects, to inspect and to change without a client; its calls are plain functions."""
-        return self.clientset.tracker
-
-    @property
-    def faults(self) -> Faults:
-        """The faults of the server, for all parts under test and for `client`, but not for the cluster's loops."""
-        return self.clientset.faults
-
-    @property
-    def runtime(self) -> ImageRuntime:
-        """The runtime of the cluster's containers; RuntimeError in a world without a kubelet."""
-        if self._runtime is None:
-            raise RuntimeError("ask the world for its runtime: no cluster runs in it; give it cluster=ALL")
-        return self._runtime
-
-    @property
-    def images(self) -> Catalog:
-        """
-        The images that are declared, by name: `world.images["web:2"] = Image(pull=Pull(error="not found"))`.
-
-        What is said of an image counts for containers that start from then on. RuntimeError in a world without a
-        kubelet.
-        """
-        return self.runtime.images
-
-    def serve(self, *kinds: AnyResource) -> None:
-        """
-        Serve custom kinds without their CustomResourceDefinition: without a schema, with a status subresource.
-
-        Built-in kinds are served already.
-        """
-        for kind in kinds:
-            if self.tracker.registry.register_custom(kind):
-                self._kinds.append(kind)
-
-    async def define(self, *definitions: Mapping[str, Any]) -> None:
-        """Apply CustomResourceDefinitions, and wait until their kinds are served."""
-        for definition in definitions:
-            name = await apply_definition(self.client, definition)
-            await self.until(functools.partial(established, self.client, name))
-
-    def seed(self, *objects: Mapping[str, Any]) -> None:
-        """Create objects, their status included, and the namespaces they need, without recording a call."""
-        for item in objects:
-            seed(self.tracker, item)
-
-    # ---- what runs ---------------------------------------------------------------------------------------------------
+    sync: ClassVar[type[SyncWorld]] = SyncWorld
+    """Makes a world for plain functions, of the same arguments."""
 
     async def __aenter__(self) -> Self:
-        _virtual_loop()
-        if self._state is not _State.NEW:
-            raise RuntimeError(f"enter the world: it {self._state.value}; make a new one")
-        self._state = _State.ENTERED
-        self._exits.enter_context(plain_logs(shows_traceback=self._unforeseen.allows))
-        if self._loops:
-            await self._start_cluster()
+        await self._enter()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception) and not isinstance(error, (NeverSettled, NeverHeld)) and len(self.trace):
-            error.add_note(self._recent())
-        self._state = _State.ENDED
-        await self._exits.aclose()
-        if self._raised_standstill:  # the test knows already that parts failed
-            for running in self._parts.values():
-                running.note_failure()
-        elif error is None:
-            try:
-                self._raise_failures()
-            except UnforeseenFailure as failure:
-                failure.add_note(self._recent())
-                raise
+        await self._leave(error)
 
-    def manage(
-        self,
-        build: Build | Iterable[Build],
-        *,
-        settings: Settings | None = None,
-        name: str = "manager",
-        acting_as: str = "",
-    ) -> Manager:
-        """
-        Run a manager with the controllers that `build` makes, as a separate process would.
-
-            world.manage(build, settings=Settings(leader_elect=True, lease_name="greeter"), name="first")
-
-        Several managers may run at once. `name` distinguishes them in the trace and in Leases: `first-1`, and `first-2`
-        after a restart. Settings of connections and endpoints have no effect: endpoints are not served. A Lease without
-        a namespace is in `default`. A candidate is settled while another manager of this world holds the Lease, but not
-        while it waits for the Lease of a crashed one to expire. Managers that share shards are settled when each holds
-        the shards planned for it. In a world with `rbac` the manager acts as `acting_as`, or as the world says.
-
-        Errors  ValueError in a world with `rbac` that does not say whom to act as, or has no such service account.
-        """
-        user = ADMINISTRATOR
-        if self.tracker.has_rbac or acting_as:
-            user = acting_user(self.tracker, acting_as or self._acting_as)
-        self._started[name] += 1
-        manager_settings = _in_a_world(settings or Settings(), identity=f"{name}-{self._started[name]}")
-        transport = PartTransport(self.clientset, self.trace)
-        builds = builds_in([build])
-        manager = manager_from(manager_settings, Client(transport, field_manager=default_field_manager(builds)))
-        for controller in controllers_of(builds, manager):
-            manager.add(controller)
-        restart = functools.partial(self.manage, builds, settings=settings, name=name, acting_as=acting_as)
-        self._start(manager, name, transport, restart, user)
-        return manager
-
-    def start(self, part: Part, *, name: str = "", acting_as: str = "") -> None:
-        """
-        Run a part of the test's own until the world ends it, or `stop` or `crash` does.
-
-        It acts as the user `acting_as`, an administrator if nobody is named.
-        """
-        user = acting_user(self.tracker, acting_as) if acting_as else ADMINISTRATOR
-        self._start(part, name or type(part).__name__.lower(), user=user)
+    async def define(self, *definitions: Seeded) -> None:
+        """Apply CustomResourceDefinitions, objects or files, and wait until their kinds are served."""
+        await self._define(*definitions)
 
     async def stop(self, part: Part) -> None:
         """End a part gracefully, as SIGTERM would; raises the exception that ended it before, if there is one."""
-        running = self._forget(part, "stopped")
-        await running.end()
-        running.raise_failure()
+        await self._stop(part)
 
     async def crash(self, part: Part) -> None:
         """End a part abruptly, as the loss of its machine would: it sends nothing more."""
-        running = self._forget(part, "crashed")
-        if running.transport is not None:
-            running.transport.cut()
-        running.task.cancel()
-        await asyncio.sleep(0)  # it sees the first cancellation, which asks; the second one orders
-        await running.end()
-
-    def restart(self, manager: Manager) -> Manager:
-        """Start a manager of the same build again after `stop` or `crash`; returns the new one."""
-        running = self._gone.get(manager)
-        if running is None or running.restart is None:
-            raise RuntimeError(
-                f"restart {type(manager).__name__}: it was not stopped or crashed, or not started by manage(); "
-                "end it first, or start another one"
-            )
-        self.trace.note(f"{running.name} restarted")
-        return running.restart()
-
-    def skew(self, part: Part, ahead_s: float) -> None:
-        """Set a part's wall clock ahead of the server's (negative: behind); timers are not affected."""
-        self._parts[part].skew.seconds = ahead_s
-
-    def faults_of(self, part: Part) -> Faults:
-        """The faults between one manager and the server; other parts do not meet them."""
-        transport = self._parts[part].transport
-        if transport is None:
-            raise RuntimeError(
-                f"ask for the faults of {type(part).__name__}: only a manager of manage() has its own way"
-            )
-        return transport.faults
-
-    def lose_node(self, name: str) -> None:
-        """
-        Lose a node of the world's cluster, as when its machine loses power.
-
-        Its containers vanish, and nothing more is heard of it. What follows takes its time: after 50 s the node is
-        unreachable, and 300 s later, unless they tolerate that for longer, its pods are to be deleted; they are gone
-        when the node recovers or is deleted. Errors: KeyError for a node that is not played, RuntimeError for one that
-        is lost.
-        """
-        self._nodes_played().lose(name)
-        self.trace.note(f"node {name} lost")
-
-    def recover_node(self, name: str) -> None:
-        """Boot a lost node: it registers if it has to, starts its pods anew, and removes those that are to go."""
-        self._nodes_played().recover(name)
-        self.trace.note(f"node {name} recovered")
-
-    def _nodes_played(self) -> Fleet:
-        if self._cluster is None:
-            raise RuntimeError("ask the world for its nodes: no cluster runs in it; give it cluster=ALL")
-        return self._cluster.fleet
-
-    def allow_failures(self, *kinds: type[Exception]) -> None:
-        """
-        Permit reconcilers, mappers and other callbacks to raise these exceptions from now on; any, if none is named.
-
-            world.allow_failures(ZeroDivisionError)
-
-        They are then counted, logged and retried, as in production; otherwise the first unforeseen exception ends the
-        test. Foreseen ones, such as ApiError, OSError and those of HTTP clients, never do.
-        """
-        self._unforeseen.allow(kinds or (Exception,))
-
-    # ---- time --------------------------------------------------------------------------------------------------------
+        await self._crash(part)
 
     async def settle(self, *, patience_s: float = PATIENCE_S) -> None:
         """Wait until nothing is left to do now; NeverSettled after `patience_s` virtual seconds."""
         __tracebackhide__ = True
-        if await self._run_until(lambda: next(self._reports(), None) is None, patience_s):
-            return
-        busy = self.busy()
-        raise NeverSettled(f"settle the world: {len(busy)} still busy {self._why(patience_s)}: {self._report(busy)}")
+        await self._settle(patience_s=patience_s)
 
     async def advance(self, duration: float | str) -> None:
         """Let virtual time pass ("30s", "1h30m", or seconds) and run all that falls due; then settle."""
         __tracebackhide__ = True
-        await self.pass_time(duration)
-        await self.settle()
+        await self._advance(duration)
 
     async def pass_time(self, duration: float | str) -> None:
         """Let virtual time pass and run all that falls due, without settling."""
         __tracebackhide__ = True
-        self.trace.catch_up()
-        mistake = asyncio.ensure_future(self._unforeseen.recorded.wait())
-        await asyncio.wait([mistake], timeout=parse_duration(duration))
-        mistake.cancel()
-        await _virtual_loop().wait_all_blocked()
-        self._raise_failures()
+        await self._pass_time(duration)
 
     async def until(
         self, predicate: Callable[[], object | Awaitable[object]], *, within: float | str = PATIENCE_S
@@ -396,176 +107,4 @@ class World:
         The predicate is called whenever no task can run; NotFound counts as false.
         """
         __tracebackhide__ = True
-        answers: list[object] = []
-
-        async def holds() -> bool:
-            try:
-                answer = predicate()
-                answers[:] = [await answer if inspect.isawaitable(answer) else answer]
-            except NotFound:
-                return False
-            return bool(answers[0])
-
-        patience_s = parse_duration(within)
-        if await self._run_until(holds, patience_s):
-            return answers[0]
-        busy = self.busy()
-        what = getattr(predicate, "__qualname__", repr(predicate))
-        raise NeverHeld(f"wait until {what}: not so {self._why(patience_s)}; {self._report(busy)}")
-
-    def busy(self) -> tuple[str, ...]:
-        """Name the parts that are not done yet, and what each still has to do."""
-        return tuple(self._reports())
-
-    def _reports(self) -> Iterator[str]:
-        """Yield what `busy` returns, as far as it is asked for."""
-        yield from self.tracker.busy()
-        managers = [part for part in self._parts if isinstance(part, Manager)]
-        for part in self._parts:
-            yield from part.busy()
-        for manager in managers:
-            yield from (lag for informer in manager.informers for lag in self._lag.of(informer))
-        yield from pending_elections(self.tracker, managers)
-
-    async def _run_until(self, holds: Callable[[], bool | Awaitable[bool]], patience_s: float) -> bool:
-        """Move from timer to timer until `holds()` is true; False where it never was."""
-        __tracebackhide__ = True
-        loop = _virtual_loop()
-        until = clock.monotonic() + patience_s
-        while True:
-            await loop.wait_all_blocked()
-            self.trace.catch_up()
-            self._raise_failures()
-            answer = holds()
-            if await answer if inspect.isawaitable(answer) else answer:
-                return True
-            deadline = loop.next_deadline()
-            if deadline is None or deadline > until:
-                return False
-            await loop.advance(max(0.0, deadline - clock.monotonic()))
-
-    # ---- words -------------------------------------------------------------------------------------------------------
-
-    def _why(self, patience_s: float) -> str:
-        if _virtual_loop().next_deadline() is None:
-            return "and nothing will wake them"
-        return f"after {patience_s:g} virtual seconds"
-
-    def _report(self, busy: Sequence[str]) -> str:
-        """Describe busy parts, pending retries, active faults, and the end of the trace."""
-        who = "; ".join([*busy, *self._retries()]) or "nobody is busy"
-        faults = "".join(f"\nfault at work: {fault}" for fault in self.faults.active())
-        return f"{who}{faults}\n{self._recent()}"
-
-    def _retries(self) -> list[str]:
-        now = clock.monotonic()
-        return [
-            f"retry of {controller.name} {retry.key} in {retry.due_at - now:.3g} s after {retry.failures} failures"
-            + (f", the last: {error}" if (error := self.trace.last_error(controller.name, str(retry.key))) else "")
-            for part in self._parts
-            if isinstance(part, Manager)
-            for controller in part.controllers
-            for retry in controller.retries()
-        ]
-
-    def _recent(self) -> str:
-        return f"what happened last in the world (virtual seconds, who, what):\n{self.trace.recent()}"
-
-    # ---- tasks -------------------------------------------------------------------------------------------------------
-
-    def _furnish_storage(self) -> None:
-        """Make the class of the cluster's own provisioner, if it has one."""
-        from ctrlkit.fakes.cluster import Loop  # noqa: PLC0415
-        from ctrlkit.fakes.cluster.loops.provisioner import make_class  # noqa: PLC0415
-
-        if Loop.PROVISIONER in self._loops:
-            make_class(self.tracker)
-
-    async def _start_cluster(self) -> None:
-        from ctrlkit.fakes.cluster import Cluster, ImageRuntime  # noqa: PLC0415  # worlds without one do not pay for it
-
-        self._runtime = await self._exits.enter_async_context(ImageRuntime(images=self._images))
-        self.tracker.run_pods_with(self._runtime)
-        transport = PartTransport(ClusterTransport(self.tracker, self.trace), self.trace)
-        kinds = [kind.of(Unstructured) for kind in self._kinds]
-        client, server = Client(transport, field_manager="cluster"), self.tracker.registry.release
-        cluster = Cluster(
-            client,
-            self._runtime,
-            loops=self._loops,
-            kinds=kinds,
-            server=server,
-            tracker=self.tracker,
-            nodes=self._nodes,
-        )
-        self._cluster = cluster
-        self._start(cluster, CLUSTER, transport)
-
-    def _start(
-        self,
-        part: Part,
-        name: str,
-        transport: PartTransport | None = None,
-        restart: Callable[[], Manager] | None = None,
-        user: User = ADMINISTRATOR,
-    ) -> None:
-        if self._state is not _State.ENTERED:
-            raise RuntimeError(f"start {name}: the world {self._state.value}; do it inside `async with World(...)`")
-        if name == TEST:
-            raise ValueError(f"start {name}: the trace calls the test itself so; choose another name")
-        if part in self._parts:
-            raise RuntimeError(f"start {name}: it runs in this world already; start another one")
-        running = RunningPart.begin(
-            part, name, self.trace, self._unforeseen, transport=transport, restart=restart, user=user
-        )
-        self._parts[part] = running
-        self._exits.push_async_callback(running.end)
-
-    def _forget(self, part: Part, how: str) -> RunningPart:
-        running = self._gone[part] = self._parts.pop(part)
-        self.trace.note(f"{running.name} {how}")
-        return running
-
-    def _raise_failures(self) -> None:
-        __tracebackhide__ = True
-        self._unforeseen.raise_first()
-        if self.trace.standstill:
-            self._raised_standstill = True
-            raise NeverSettled(f"settle the world: {self.trace.standstill}\n{self._recent()}")
-        for running in self._parts.values():
-            running.raise_failure()
-
-
-def _in_a_world(settings: Settings, *, identity: str) -> Settings:
-    return msgspec.structs.replace(
-        settings,
-        endpoints_address=OFF,
-        check_definitions=False,
-        lease_namespace=settings.lease_namespace or LEASE_NAMESPACE,
-        identity=settings.identity or identity,
-    )
-
-
-def _loops_of(cluster: Iterable[Loop], nodes: Nodes, images: Images | None) -> frozenset[Loop]:
-    if not cluster and nodes == 1 and not images:
-        return frozenset()
-    from ctrlkit.fakes.cluster import Loop  # noqa: PLC0415  # worlds without one do not pay for it
-
-    loops: frozenset[Any] = frozenset(cluster if isinstance(cluster, Iterable) else [None])
-    if not all(isinstance(loop, Loop) for loop in loops):
-        raise ValueError(f"run the loops {cluster!r} in a world: write ALL, or a list such as [Loop.GARBAGE]")
-    if nodes != 1 and Loop.KUBELET not in loops:
-        raise ValueError("play the nodes of a world: no kubelet runs in it; give it cluster=ALL, or Loop.KUBELET too")
-    if images and Loop.KUBELET not in loops:
-        raise ValueError("run images in a world: no kubelet runs in it; give it cluster=ALL, or Loop.KUBELET too")
-    return loops
-
-
-def _virtual_loop() -> VirtualTimeLoop:
-    loop = asyncio.get_running_loop()
-    if not isinstance(loop, VirtualTimeLoop):
-        raise CtrlkitError(
-            f"enter the world: it needs ctrlkit.fakes.loop.VirtualTimeLoop, this is {type(loop).__name__}; mark the "
-            "test virtual_time or use the world fixture, and do not mark it real_time"
-        )
-    return loop
+        return await self._until(predicate, within=within)

@@ -16,7 +16,7 @@ from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind, Credentials, NodeUnreachable
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, STATEFULSETS
 from ctrlkit.clock import monotonic
-from ctrlkit.fakes.clientset.clientset import seed
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.cluster import Loop
 from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager, Settings

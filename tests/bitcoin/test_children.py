@@ -8,7 +8,8 @@ import pytest
 
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, SERVICES, STATEFULSETS
 from ctrlkit.errors import AlreadyExists, Forbidden, InternalError
-from ctrlkit.fakes.clientset.clientset import Write, seed
+from ctrlkit.fakes.clientset.clientset import Write
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.model import Action, JsonPatch, MergePatch, Options, StrategicMergePatch
 from ctrlkit.model.kinds import PODS
 from tests.bitcoin.scene import KEY, NETWORKS, SERVICE_KEY, STATEFULSET_KEY, Scene

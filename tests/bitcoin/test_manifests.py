@@ -19,7 +19,8 @@ from ctrlkit.bitcoin.run import ANSWER_LIMIT_S
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, Status
 from ctrlkit.crd import definition_of, to_yaml
 from ctrlkit.errors import Invalid
-from ctrlkit.fakes.clientset.clientset import FakeClientset, seed
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager.endpoints.server import SHUTDOWN_S
 from ctrlkit.manager.manager import FLUSH_S

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ctrlkit import clock
-from ctrlkit.fakes.clientset.clientset import Write, seed
+from ctrlkit.fakes.clientset.clientset import Write
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import PODS, STATEFULSETS
 from tests.bitcoin.scene import CREDENTIALS, KEY, NETWORKS, Scene, address, mesh

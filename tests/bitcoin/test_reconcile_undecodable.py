@@ -9,7 +9,8 @@ import pytest
 
 from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, STATEFULSETS
-from ctrlkit.fakes.clientset.clientset import Write, seed
+from ctrlkit.fakes.clientset.clientset import Write
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.model import JsonPatch, MergePatch, Verb
 from tests.bitcoin.scene import KEY, NETWORKS, MemoryNodes, Scene, scene_with
 

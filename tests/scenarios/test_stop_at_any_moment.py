@@ -19,7 +19,8 @@ import pytest
 
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes.apiserver import ApiServer, Security
-from ctrlkit.fakes.clientset.clientset import FakeClientset, seed
+from ctrlkit.fakes.clientset.clientset import FakeClientset
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Action, Lines
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES

@@ -8,19 +8,22 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-_BLOCK = re.compile(r"^```python\n# (?P<name>\w+\.py)\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^```(?:python|yaml)\n# (?P<name>\w+\.(?P<kind>py|yaml))\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 _PYTHON = re.compile(r"^```python\n", flags=re.MULTILINE)
 
 
 def files_of(document: str) -> dict[str, str]:
     """
-    The files of a document below the root, by name: each Python block names its file in its first line.
+    The files of a document below the root, by name: each Python block names its file in its first line, YAML may.
 
     Errors  AssertionError for a Python block that names none, as nobody would run it.
     """
     text = (ROOT / document).read_text()
     blocks = list(_BLOCK.finditer(text))
-    assert len(blocks) == len(_PYTHON.findall(text)), f"a Python block of {document} does not name its file"
+    of_python = [block for block in blocks if block["kind"] == "py"]
+    assert len(of_python) == len(_PYTHON.findall(text)), f"a Python block of {document} does not name its file"
     files = {block["name"]: block["text"] for block in blocks}
     assert len(files) == len(blocks), f"two blocks of {document} have one name"
     return files

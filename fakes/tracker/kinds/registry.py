@@ -133,6 +133,11 @@ class Registry:
         path = self._by_kind.get((api_version, kind))
         return self.find(*path) if path else None
 
+    def versions_of(self, group: str, kind: str) -> tuple[str, ...]:
+        """Return the apiVersions at which a kind of a group is served; of the group extensions, of those it became."""
+        named = (version for version, name in self._by_kind if name == kind)
+        return tuple(version for version in named if group in (version.rpartition("/")[0], "extensions"))
+
     def find_stored(self, identity: Identity) -> Strategy | None:
         """Return the stored form of the kind with this group and plural, None if there is none."""
         paths = [path for path in self._by_path if (path[0], path[2]) == identity]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.apiserver.protobuf import ENVELOPES, wire
 from ctrlkit.fakes.apiserver.protobuf.openapi import encode
-from ctrlkit.fakes.clientset.clientset import seed
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.tracker import Tracker
 from tests.support.effort import tries
 

@@ -34,7 +34,7 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_the_objects_of_a_file_are_there(tmp_path: Path) -> None:
     """Each in its namespace, which is made; in `default` where it names none."""
     tracker = Tracker()
-    assert load_manifests(tracker, [written(tmp_path, TWO)]) == 2
+    load_manifests(tracker, [written(tmp_path, TWO)])
     assert tracker.get(CONFIG_MAPS, "default/first")["metadata"]["namespace"] == "default"
     assert tracker.get(CONFIG_MAPS, "demo/second")["data"] == {"text": "hello"}
 
@@ -42,11 +42,17 @@ def test_the_objects_of_a_file_are_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("- 1", "object 1 of .*manifest.yaml: it is of type list; write a mapping"),
+        ("- 1", "document 1 of .*manifest.yaml: it is of type list; write a mapping"),
         ("kind: [", "read the manifest .*: it is no YAML"),
-        ("{apiVersion: v1, kind: Nothing, metadata: {name: a}}", "object 1 of .*v1, Nothing: no such kind"),
-        ("{apiVersion: v1, kind: ConfigMap, metadata: {name: A_b}}", "object 1 of .*ConfigMap.*A_b.* is invalid"),
-        (f"{TWO}---\n5", "object 3 of .*: it is of type int"),
+        (
+            "{apiVersion: v1, kind: Nothing, metadata: {name: a}}",
+            "Nothing a: .*v1, Nothing: no such kind",
+        ),
+        (
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: A_b}}",
+            "1 of .*: ConfigMap default/A_b: .* invalid",
+        ),
+        (f"{TWO}---\n5", "document 3 of .*: it is of type int"),
     ],
 )
 def test_what_is_no_object_is_named(tmp_path: Path, text: str, complaint: str) -> None:

@@ -1,0 +1,169 @@
+"""
+Seeding: what is there from the start, as people write it, or as `kubectl get` has printed it on a cluster.
+
+Created   What has no uid is made as a user makes it: admitted, completed, with its status and the namespace it needs.
+Restored  What has a uid is there as it was on its cluster: uid, times, generation, owners, finalizers, managedFields
+          and status are kept, nobody admits it, and it takes the place of what has its name, such as the namespace
+          `default`. Its version is new: versions are this server's own, in the order of the old ones.
+Joined    An owner whose uid is left out in the file has the one by which the other objects name it.
+Order     Definitions first, then namespaces, what is restored, and what is created, as it comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ctrlkit.errors import AlreadyExists, ApiError, ConfigError
+from ctrlkit.fakes.manifests import Manifest, items_of
+from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.model import MergePatch, to_plain
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES
+
+_Owner = tuple[str, str, str, str]
+_PAST: Final = frozenset(
+    (
+        *("acquireTime", "completionTime", "creationTimestamp", "eventTime", "finishedAt", "firstTimestamp"),
+        *("lastHeartbeatTime", "lastProbeTime", "lastScheduleTime", "lastSuccessfulTime", "lastTimestamp"),
+        *("lastTransitionTime", "lastUpdateTime", "renewTime", "startTime", "startedAt"),
+    )
+)
+"""Fields of Kubernetes' own that say when something has happened."""
+
+
+def seed(tracker: Tracker, *objects: Mapping[str, Any] | Manifest) -> None:
+    """
+    Put objects into a tracker, lists item by item; objects of files go to `default` where they name no namespace.
+
+    Errors  ValueError for an object of a kind that is not registered, ApiError for one that a server would refuse; of a
+            file each is a ConfigError that names the document.
+    """
+    manifests = _items(objects)
+    uids = dict(_uids_of_owners(manifests))
+    for manifest in sorted((_joined(one, uids) for one in manifests), key=_place):
+        _seed_one(tracker, manifest)
+
+
+def newest_moment(objects: Iterable[Mapping[str, Any] | Manifest]) -> datetime | None:
+    """Return the newest moment that objects of a server tell of, None if there is none."""
+    return max((moment for body, _ in _items(objects) if _uid(body) for moment in _moments(body)), default=None)
+
+
+def _items(objects: Iterable[Mapping[str, Any] | Manifest]) -> list[Manifest]:
+    given = (one if isinstance(one, Manifest) else Manifest(one) for one in objects)
+    return [item for body, where in given for item in items_of(to_plain(body), where)]
+
+
+def _place(manifest: Manifest) -> tuple[int, float]:
+    body = manifest.body
+    if body.get("kind") == CUSTOM_RESOURCE_DEFINITIONS.kind:
+        return 0, 0
+    if (body.get("apiVersion"), body.get("kind")) == (NAMESPACES.api_version, NAMESPACES.kind):
+        return 1, 0
+    if not _uid(body):
+        return 3, 0
+    version = str(_metadata(body).get("resourceVersion") or "")
+    return 2, int(version) if version.isdecimal() else math.inf
+
+
+def _seed_one(tracker: Tracker, manifest: Manifest) -> None:
+    body, where = manifest
+    try:
+        served = _served(tracker, body)
+        if where and served.resource.namespaced and isinstance(body.get("metadata"), dict):
+            body["metadata"].setdefault("namespace", "default")
+        _make_namespace(tracker, served, body)
+        if _uid(body):
+            tracker.restore(served.resource, body)
+        else:
+            _create(tracker, served, body)
+    except (ApiError, ValueError) as error:
+        if not where:
+            raise
+        meta = _metadata(body)
+        key = "/".join(str(part) for part in (meta.get("namespace"), meta.get("name")) if part)
+        what = " ".join(filter(None, (f"seed {where}:", str(body.get("kind") or "an object"), key)))
+        raise ConfigError(f"{what}: {error}; mend the file, or leave the object out") from None
+
+
+def _served(tracker: Tracker, body: Mapping[str, Any]) -> Strategy:
+    """Return the kind of an object. Errors: ValueError."""
+    version, kind = str(body.get("apiVersion") or ""), str(body.get("kind") or "")
+    served = tracker.registry.find_kind(version, kind)
+    if served is not None:
+        return served
+    what = f"seed an object of {version or 'no apiVersion'}, {kind or 'no kind'}"
+    others = tracker.registry.versions_of(version.rpartition("/")[0], kind)
+    if others:
+        raise ValueError(f"{what}: here the kind is served as {' and '.join(others)}; print it, or write it, as such")
+    raise ValueError(
+        f"{what}: no such kind is registered; seed its CustomResourceDefinition first, or serve it: world.serve(KIND)"
+    )
+
+
+def _make_namespace(tracker: Tracker, served: Strategy, body: Mapping[str, Any]) -> None:
+    namespace = _metadata(body).get("namespace")
+    if served.resource.namespaced and namespace:
+        with contextlib.suppress(AlreadyExists):
+            tracker.create(NAMESPACES, {"metadata": {"name": namespace}})
+
+
+def _create(tracker: Tracker, served: Strategy, body: Mapping[str, Any]) -> None:
+    resource = served.resource
+    made = tracker.create(resource, body)
+    if resource.identity == NODES.identity:  # it is no new one, of which nobody knows yet whether it is ready
+        made = tracker.patch(resource, made.key, MergePatch({"spec": {"taints": body.get("spec", {}).get("taints")}}))
+    if served.has_status and body.get("status"):
+        tracker.update(resource, made | {"status": body["status"]}, subresource="status")
+
+
+# ---- owners ---------------------------------------------------------------------------------------------------------
+
+
+def _uids_of_owners(manifests: Iterable[Manifest]) -> Iterator[tuple[_Owner, str]]:
+    """Yield the owners that objects name, each where it may be, with its uid."""
+    for body, _ in manifests:
+        meta = _metadata(body)
+        for owner in meta.get("ownerReferences") or ():
+            for namespace in (meta.get("namespace") or "", ""):
+                yield _owner(owner, namespace, owner), str(owner.get("uid") or "")
+
+
+def _joined(manifest: Manifest, uids: Mapping[_Owner, str]) -> Manifest:
+    """Give an object the uid by which others name it, if it says none."""
+    body, meta = manifest.body, _metadata(manifest.body)
+    uid = "" if _uid(body) else uids.get(_owner(body, meta.get("namespace") or "", meta), "")
+    return manifest._replace(body={**body, "metadata": {**meta, "uid": uid}}) if uid else manifest
+
+
+def _owner(kind: Mapping[str, Any], namespace: str, named: Mapping[str, Any]) -> _Owner:
+    group = str(kind.get("apiVersion") or "").rpartition("/")[0]
+    return group, str(kind.get("kind") or ""), namespace, str(named.get("name") or "")
+
+
+# ---- what an object says of itself ----------------------------------------------------------------------------------
+
+
+def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    meta = body.get("metadata")
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def _uid(body: Mapping[str, Any]) -> str:
+    return str(_metadata(body).get("uid") or "")
+
+
+def _moments(value: Any) -> Iterator[datetime]:
+    """Yield the moments at which something has happened, wherever they stand."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        if name in _PAST and isinstance(item, str):
+            with contextlib.suppress(ValueError):
+                moment = datetime.fromisoformat(item)
+                yield moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        elif isinstance(item, (Mapping, list)):
+            yield from _moments(item)
