@@ -1,4 +1,4 @@
-"""The environment of a container, resolved from its spec, Secrets, ConfigMaps and fields of its pod."""
+"""The environment of a container, resolved from its spec, Secrets, ConfigMaps, Services, files and its pod. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from ctrlkit.fakes.cluster.node.pod_fields import Around, SourceError, field_value, variable_resource
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
+from ctrlkit.fakes.tracker.schema.go_text import quoted
 
 BYTES_MAX = 2 * 1024 * 1024
 """Largest size of a container's variables, command or arguments: Linux allows a process no more."""
 
-_SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['.*'\]")
-_REFERENCE = re.compile(r"\$(\$|\((?P<name>[^()]+)\))")
+VOLUMES_OF_POD = "/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~{plugin}/{volume}"
+"""Where a kubelet keeps a volume of a pod, as its messages say it."""
+
+_REFERENCE = re.compile(r"\$(\$|\((?P<name>[^)]*)\))")
 
 
 class SourceKind(Enum):
-    """A kind that variables can refer to."""
+    """A kind that variables and volumes can refer to."""
 
     SECRET = "Secret"
     CONFIG_MAP = "ConfigMap"
@@ -28,6 +32,24 @@ class SourceKind(Enum):
 
 LookUp = Callable[[SourceKind, str], Mapping[str, Any] | None]
 """Returns a Secret or ConfigMap of the pod's namespace by name, as plain JSON data; None if there is none."""
+
+ReadFile = Callable[[str, str], bytes | None]
+"""Returns a file of a volume of the pod by the volume's name and its path in it; None if there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """
+    What the variables of a pod's containers are made of, besides the containers.
+
+    Shape   `services` are the variables that tell of Services: what the container says itself goes before them.
+    """
+
+    pod: Mapping[str, Any]
+    around: Around
+    look_up: LookUp
+    services: Mapping[str, str] = field(default_factory=dict)
+    read_file: ReadFile = lambda volume, path: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,21 @@ class Environment:
         """
         budget = _SizeBudget()
         return tuple(_expand(text, self.variables, budget) for text in texts)
+
+    def expand_sub_path(self, text: str) -> str:
+        """
+        Replace the variables of a mount's subPathExpr, all of which need a value.
+
+        >>> Environment({"POD": "web-0"}).expand_sub_path("logs/$(POD)")
+        'logs/web-0'
+
+        Errors  ContainerRefused (CreateContainerConfigError).
+        """
+        names = {found["name"] for found in _REFERENCE.finditer(text) if found["name"] is not None}
+        missing = sorted(name for name in names if not self.variables.get(name))
+        if missing:
+            raise _refused(f"missing value for {', '.join(missing)}")
+        return self.expand([text])[0]
 
 
 @dataclass(slots=True)
@@ -93,35 +130,98 @@ def references(container: Mapping[str, Any]) -> set[tuple[SourceKind, str]]:
     return found
 
 
-def resolve_environment(container: Mapping[str, Any], *, look_up: LookUp, pod_fields: Mapping[str, str]) -> Environment:
+def environment_of(container: Mapping[str, Any], sources: Sources) -> Environment:
     """
     Build the environment of a container as the kubelet does: `envFrom`, then `env`; later ones win.
 
     >>> container = {"env": [{"name": "A", "value": "x"}, {"name": "B", "value": "$(A)y"}]}
-    >>> dict(resolve_environment(container, look_up=lambda kind, name: None, pod_fields={}).variables)
+    >>> sources = Sources(pod={}, around=Around(allocatable={}), look_up=lambda kind, name: None)
+    >>> dict(environment_of(container, sources).variables)
     {'A': 'x', 'B': 'xy'}
 
-    Shape   `pod_fields` are the values of `fieldRef` paths, such as `status.podIP`.
     Errors  ContainerRefused with reason CreateContainerConfigError for a missing reference that is not optional, and
             with RunContainerError for more than `BYTES_MAX`.
     """
-    budget = _SizeBudget()
-    variables: dict[str, str] = {}
-    secrets: set[str] = set()
-    for source in container.get("envFrom") or ():
+    try:
+        return _Resolving(container, sources).resolve()
+    except SourceError as error:
+        raise _refused(str(error)) from None
+
+
+@dataclass(slots=True)
+class _Resolving:
+    container: Mapping[str, Any]
+    sources: Sources
+    variables: dict[str, str] = field(default_factory=dict)
+    secrets: set[str] = field(default_factory=set)
+    budget: _SizeBudget = field(default_factory=_SizeBudget)
+
+    def resolve(self) -> Environment:
+        for source in self.container.get("envFrom") or ():
+            self._take_all(source)
+        for variable in self.container.get("env") or ():
+            for value, is_secret in self._values_of(variable):
+                self.variables[self.budget.take(variable["name"])] = self.budget.take(value)
+                if is_secret:
+                    self.secrets.add(value)
+        return Environment({**self.sources.services, **self.variables}, frozenset(self.secrets - {""}))
+
+    def _take_all(self, source: Mapping[str, Any]) -> None:
         kind, reference = _env_from(source)
-        data = _data_of(kind, reference, look_up)
         prefix = source.get("prefix") or ""
+        data = _data_of(kind, reference, self.sources.look_up) or {}
         for key, value in data.items():
-            variables[budget.take(prefix + key)] = budget.take(value)
+            self.variables[self.budget.take(prefix + key)] = self.budget.take(value)
         if kind is SourceKind.SECRET:
-            secrets.update(data.values())
-    for variable in container.get("env") or ():
-        for value, is_secret in _values_of(variable, look_up, pod_fields, variables, budget):
-            variables[budget.take(variable["name"])] = value
-            if is_secret:
-                secrets.add(value)
-    return Environment(variables, frozenset(secrets - {""}))
+            self.secrets.update(data.values())
+
+    def _values_of(self, variable: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+        """Yield the value of a variable and whether it is secret; nothing for an optional reference without a value."""
+        source, text = variable.get("valueFrom") or {}, variable.get("value") or ""
+        found: str | None
+        if text or not source:
+            found = _expand(text, {**self.sources.services, **self.variables}, self.budget) if "$" in text else text
+        elif "secretKeyRef" in source:
+            found = self._key_of(SourceKind.SECRET, source["secretKeyRef"])
+        elif "configMapKeyRef" in source:
+            found = self._key_of(SourceKind.CONFIG_MAP, source["configMapKeyRef"])
+        else:
+            found = self._fact(source)
+        if found is not None:
+            yield found, "secretKeyRef" in source
+
+    def _fact(self, source: Mapping[str, Any]) -> str | None:
+        pod, around = self.sources.pod, self.sources.around
+        match source:
+            case {"fieldRef": {"fieldPath": path}}:
+                return field_value(pod, path, around)
+            case {"resourceFieldRef": selector}:
+                return variable_resource(pod, self.container, selector, around)
+            case {"fileKeyRef": reference}:
+                return self._line_of(reference)
+        return ""
+
+    def _key_of(self, kind: SourceKind, reference: Mapping[str, Any]) -> str | None:
+        data = _data_of(kind, reference, self.sources.look_up)
+        name, key = reference.get("name") or "", reference.get("key") or ""
+        if data is not None and key not in data and not reference.get("optional"):
+            place = f"{self.sources.pod['metadata'].get('namespace')}/{name}"
+            raise SourceError(f"couldn't find key {key} in {kind.value} {place}")
+        return data.get(key) if data is not None else None
+
+    def _line_of(self, reference: Mapping[str, Any]) -> str | None:
+        volume, path, key = reference["volumeName"], reference["path"], reference["key"]
+        content = self.sources.read_file(volume, path)
+        found = None if content is None else read_line(content.decode(errors="replace"), key)
+        if found is None:
+            raise SourceError("couldn't parse env file")
+        if found:
+            return found
+        if reference.get("optional"):
+            return None
+        uid = self.sources.pod["metadata"]["uid"]
+        folder = VOLUMES_OF_POD.format(uid=uid, plugin="empty-dir", volume=volume)
+        raise SourceError(f"environment variable key {quoted(key)} not found in file {quoted(f'{folder}/{path}')}")
 
 
 def _env_from(source: Mapping[str, Any]) -> tuple[SourceKind, Mapping[str, Any]]:
@@ -130,59 +230,74 @@ def _env_from(source: Mapping[str, Any]) -> tuple[SourceKind, Mapping[str, Any]]
     return SourceKind.CONFIG_MAP, source.get("configMapRef") or {}
 
 
-def _values_of(
-    variable: Mapping[str, Any],
-    look_up: LookUp,
-    pod_fields: Mapping[str, str],
-    known: Mapping[str, str],
-    budget: _SizeBudget,
-) -> Iterator[tuple[str, bool]]:
-    """Yield the value of a variable and whether it is secret; nothing for an optional reference without a value."""
-    match variable.get("valueFrom"):
-        case {"secretKeyRef": reference}:
-            found = _key_of(SourceKind.SECRET, reference, look_up)
-            if found is not None:
-                yield budget.take(found), True
-        case {"configMapKeyRef": reference}:
-            found = _key_of(SourceKind.CONFIG_MAP, reference, look_up)
-            if found is not None:
-                yield budget.take(found), False
-        case {"fieldRef": {"fieldPath": path}}:
-            if path not in pod_fields and _SUBSCRIPT.fullmatch(path):
-                yield "", False  # a label or annotation that the pod does not have
-                return
-            if path not in pod_fields:
-                raise _refused(f"variable {variable['name']}: field {path} is not supported here")
-            yield pod_fields[path], False
-        case None:
-            yield _expand(variable.get("value") or "", known, budget), False
-        case _:
-            raise _refused(f"variable {variable['name']}: its valueFrom is not supported here")
+def not_found(kind: SourceKind, name: str) -> SourceError:
+    """Return the error for an object that is not there, in the words of a kubelet, which has them from its cache."""
+    return SourceError(f"{kind.value.lower()} {quoted(name)} not found")
 
 
-def _key_of(kind: SourceKind, reference: Mapping[str, Any], look_up: LookUp) -> str | None:
-    data = _data_of(kind, reference, look_up)
-    key = reference.get("key", "")
-    if key not in data and not reference.get("optional"):
-        raise _refused(f"{kind.value} {reference.get('name', '')} has no key {key}")
-    return data.get(key)
-
-
-def _data_of(kind: SourceKind, reference: Mapping[str, Any], look_up: LookUp) -> dict[str, str]:
+def _data_of(kind: SourceKind, reference: Mapping[str, Any], look_up: LookUp) -> dict[str, str] | None:
+    """Return what an object holds; None if it may be missing and is. Errors: SourceError, ContainerRefused."""
     name = reference.get("name") or ""
     found = look_up(kind, name)
     if found is None:
         if reference.get("optional"):
-            return {}
-        raise _refused(f"{kind.value} {name} not found")
+            return None
+        raise not_found(kind, name)
     data: Mapping[str, str] = found.get("data") or {}
     if kind is SourceKind.CONFIG_MAP:
         return dict(data)
     try:
         return {key: base64.b64decode(value or "").decode() for key, value in data.items()}
-    except (binascii.Error, UnicodeDecodeError):
-        raise _refused(f"Secret {name} holds a value that is no text") from None
+    except (binascii.Error, UnicodeDecodeError):  # as a kubelet fails to send it to its container runtime
+        text = "grpc: error while marshaling: string field contains invalid UTF-8"
+        raise ContainerRefused("CreateContainerError", text) from None
 
 
 def _refused(fact: str) -> ContainerRefused:
     return ContainerRefused("CreateContainerConfigError", fact)
+
+
+# ---- files of variables ----------------------------------------------------------------------------------------------
+
+
+def read_line(text: str, key: str) -> str | None:
+    """
+    Read a variable from a file of lines `NAME='value'`; "" if it is not in it, None if the file breaks a rule.
+
+    >>> read_line("# of the job\\nA='1'\\nB='two\\nlines' # more\\n", "B")
+    'two\\nlines'
+    >>> read_line("A='1'", "B"), read_line("A=1", "A")
+    ('', None)
+
+    A value stands in single quotation marks, between which all is kept as it is; a blank before it makes it empty.
+    """
+    lines = (line.removesuffix("\r") for line in text.split("\n"))
+    for whole in lines:
+        line = whole.lstrip(" \t")
+        if not line or line.startswith("#"):
+            continue
+        name, has_value, value = line.partition("=")
+        if not has_value or not name or name != name.rstrip(" \t"):
+            return None
+        if value != value.lstrip(" \t"):
+            found: str | None = ""
+        else:
+            found = _quoted_value(value, lines)
+        if found is None or name == key:
+            return found
+    return ""
+
+
+def _quoted_value(text: str, more: Iterator[str]) -> str | None:
+    """Read a value up to its second quotation mark, over as many lines as it takes."""
+    if not text.startswith("'"):
+        return None
+    whole = text[1:]
+    while "'" not in whole:
+        following = next(more, None)
+        if following is None:
+            return None
+        whole += f"\n{following}"
+    value, _, rest = whole.partition("'")
+    rest = rest.lstrip(" \t")
+    return value if not rest or rest.startswith("#") else None

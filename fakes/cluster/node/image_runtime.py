@@ -13,6 +13,7 @@ import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextvars import copy_context
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
@@ -37,11 +38,12 @@ from ctrlkit.fakes.cluster.node.runtime import (
     PulledImage,
     PullFailed,
     Running,
-    Volume,
 )
 from ctrlkit.fakes.cluster.node.sandboxes import Container, Sandbox, find, find_running
 from ctrlkit.fakes.cluster.node.scripted import ScriptedProgram, stand_in_note
 from ctrlkit.fakes.cluster.node.streams import ContainerLog, carry, waiting
+from ctrlkit.fakes.cluster.node.volumes.store import VolumeStore
+from ctrlkit.fakes.cluster.node.volumes.trees import FolderTree, MemoryTree
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 _LAST_GRACE_S = 5.0
@@ -72,6 +74,7 @@ class ImageRuntime:
         self._pulls: Counter[str] = Counter()
         self._callbacks: list[Callable[[ContainerId], None]] = []
         self._guard: ProcessGuard | None = None
+        self._volumes: VolumeStore | None = None
         self._is_entered = False
         self._context = copy_context()
 
@@ -182,16 +185,24 @@ class ImageRuntime:
             self._loopback_addresses = loopback_addresses(ports=self.images.ports)
         return self._loopback_addresses
 
-    async def write_volume(self, pod_uid: str, volume: Volume) -> None:
-        """See Runtime.write_volume."""
-        self._sandboxes[pod_uid].volumes[volume.name] = volume
+    @property
+    def volumes(self) -> VolumeStore:
+        """
+        See Runtime.volumes.
+
+        They are folders below `folder` if an image was a process when they were first asked for, else in memory.
+        """
+        if self._volumes is None:
+            self._volumes = VolumeStore(FolderTree(self.folder) if self.images.has_processes else MemoryTree())
+        return self._volumes
 
     async def start(self, spec: ContainerSpec) -> None:
         """See Runtime.start."""
-        sandbox, name = self._sandboxes[spec.id.pod_uid], spec.id.name
+        sandbox, name = self._sandboxes[spec.id.pod_uid], plain_name(spec.id.name)
         image = self.images.find(spec.image)
         if image is not None and image.refuses:
             raise ContainerRefused("RunContainerError", image.refuses)
+        spec = replace(spec, files=self.volumes.open(spec))
         if image is not None and image.programs is not None:
             sandbox.containers[name] = await self._start_process(spec, image, sandbox)
             return
@@ -261,10 +272,12 @@ class ImageRuntime:
         """See Runtime.close_sandbox."""
         sandbox = self._sandboxes.get(pod_uid)
         if sandbox is None:
+            self.volumes.forget(pod_uid)
             return
         for container in sandbox.containers.values():
             await container.close()
         del self._sandboxes[pod_uid]
+        self.volumes.forget(pod_uid)
         if self._guard is not None:
             shutil.rmtree(self._guard.folder / pod_uid, ignore_errors=True)
         for addresses in self._all_addresses():

@@ -141,6 +141,7 @@ class InProcessContainer:
             return
         said = self.program.ended if isinstance(self.program, ScriptedProgram) and not self._is_killed else None
         message, reason = (said.message, said.reason) if said is not None else (message, "")
+        message = self.spec.files.last_words() or message
         self.state = Exited.of_return_code(
             code,
             started_at=self.state.started_at,

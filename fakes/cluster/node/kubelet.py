@@ -35,8 +35,7 @@ from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.node.activities import Activities
 from ctrlkit.fakes.cluster.node.declarations import NODE, Node
 from ctrlkit.fakes.cluster.node.durations import go_duration
-from ctrlkit.fakes.cluster.node.environment import SourceKind, references, resolve_environment
-from ctrlkit.fakes.cluster.node.fleet import Fleet
+from ctrlkit.fakes.cluster.node.fleet import Fleet, Member
 from ctrlkit.fakes.cluster.node.pod_ending import grace_left_s, turn_of
 from ctrlkit.fakes.cluster.node.pod_memory import Ending, KnownPod, first_seen
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Plan, Seen, Stop, containers_of, plan_pod
@@ -57,17 +56,19 @@ from ctrlkit.fakes.cluster.node.runtime import (
     START_ERROR,
     ContainerId,
     ContainerRefused,
-    ContainerSpec,
     ContainerState,
     Exited,
     Running,
     Runtime,
 )
+from ctrlkit.fakes.cluster.node.specs import SpecMaker
+from ctrlkit.fakes.cluster.node.volumes.mounting import PodVolumes
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, StrategicMergePatch, Unstructured
-from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS
+from ctrlkit.model.kinds import PODS, SERVICES
 
 _WORKERS = 32
+_ATTACHING = "attachdetach-controller"
 
 RETRY_S = 10.0
 """After so long a kubelet tries again what kept a container from starting."""
@@ -94,6 +95,8 @@ class Kubelet:
     recorder_of: Callable[[str], EventRecorder]
     """Returns the recorder of Events of the kubelet of a node."""
     backoff: CrashBackoff
+    volumes: PodVolumes
+    specs: SpecMaker
     stop_s: float = 0.0
     activities: Activities = field(default_factory=Activities)
     prober: Prober = field(init=False)
@@ -105,7 +108,11 @@ class Kubelet:
 
     def stir(self, container: ContainerId) -> ObjectKey | None:
         """Note that a container has ended; return the pod to look at, None if nobody looks after it."""
-        known = self._by_uid.get(container.pod_uid)
+        return self.stir_pod(container.pod_uid)
+
+    def stir_pod(self, uid: str) -> ObjectKey | None:
+        """Note that something has happened to a pod; return it, None if nobody looks after it."""
+        known = self._by_uid.get(uid)
         if known is None:
             return None
         known.is_stirred = True
@@ -182,6 +189,8 @@ class Kubelet:
         if known.has_gone and self._is_lost(known, containers):
             self._begin_end(pod, known, 0.0, None)
             return []
+        if not await self._has_volumes(pod, known, moments):
+            return moments
         if not known.address:
             known.address = self._open_sandbox(pod, known)
         while True:
@@ -200,6 +209,18 @@ class Kubelet:
     def _is_lost(self, known: KnownPod, containers: tuple[Container, ...]) -> bool:
         """Whether a pod is over as its containers are gone with an earlier kubelet, and are not restarted."""
         return pod_phase([self._view(known, container) for container in containers]) in FINAL_PHASES
+
+    async def _has_volumes(self, pod: Unstructured, known: KnownPod, moments: list[float]) -> bool:
+        """Mount what is due of a pod's volumes; until all are there it gets no sandbox."""
+        volumes = await self.volumes.advance(pod, self._member(known))
+        if volumes.due_at is not None:
+            moments.append(volumes.due_at)
+        return volumes.ready
+
+    def _member(self, known: KnownPod) -> Member:
+        member = self.fleet.find(known.node)
+        assert member is not None  # pods of others are not known
+        return member
 
     def _open_sandbox(self, pod: Unstructured, known: KnownPod) -> str:
         address = self.runtime.open_sandbox(known.uid)
@@ -237,7 +258,7 @@ class Kubelet:
     async def _start(self, pod: Unstructured, known: KnownPod, container: Container) -> None:
         record = known.record(container)
         try:
-            spec = await self._spec(pod, known, container)
+            spec = await self.specs.make(pod, container.spec, self._member(known), known.address)
             if not self.fleet.works(known.node):
                 return
             await self.runtime.start(spec)
@@ -294,25 +315,6 @@ class Kubelet:
             told = f"Back-off restarting failed container {container.name} in pod {whole}"
             self.tell(pod, container, EventType.WARNING, "BackOff", told)
 
-    async def _spec(self, pod: Unstructured, known: KnownPod, container: Container) -> ContainerSpec:
-        namespace = pod.key.namespace
-        found: dict[tuple[SourceKind, str], Unstructured] = {}
-        for kind, name in references(container.spec):
-            resource = SECRETS if kind is SourceKind.SECRET else CONFIG_MAPS
-            with suppress(NotFound):
-                found[kind, name] = await self.client.get(resource, ObjectKey(namespace, name))
-        environment = resolve_environment(
-            container.spec, look_up=lambda kind, name: found.get((kind, name)), pod_fields=_fields(pod, known)
-        )
-        return ContainerSpec(
-            id=known.id_of(container),
-            image=container.image,
-            command=environment.expand(container.spec.get("command") or ()),
-            args=environment.expand(container.spec.get("args") or ()),
-            environment=environment.variables,
-            secrets=environment.secrets,
-        )
-
     # ---- ending ------------------------------------------------------------------------------------------------------
 
     def _begin_end(self, pod: Unstructured, known: KnownPod, grace_s: float, failure: Failure | None) -> None:
@@ -363,6 +365,7 @@ class Kubelet:
         self.activities.cancel(known.uid)
         for name in known.records:
             self.prober.forget(ContainerId(known.uid, name))
+        self.volumes.forget(known.uid)
         await self.runtime.close_sandbox(known.uid)
 
     # ---- what is told ------------------------------------------------------------------------------------------------
@@ -422,6 +425,16 @@ def add_kubelet(
     """Add the kubelets of a fleet to a manager; without one there is that of the only node."""
     pods = manager.informer(PODS)
     fleet = fleet or Fleet([Node(NODE)])
+    volumes = PodVolumes(
+        manager.client,
+        runtime,
+        tell=lambda pod, reason, text: kubelet.tell(pod, None, EventType.WARNING, reason, text),
+        tell_attaching=lambda pod, reason, text: manager.recorder(_ATTACHING).event(
+            pod.metadata, PODS, EventType.WARNING, reason, text
+        ),
+        follow=lambda resource, handler: manager.informer(resource).add_handler(handler, name="volumes of pods"),
+        wake=lambda uid: wake_pod(kubelet.stir_pod(uid)),
+    )
     kubelet = Kubelet(
         manager.client,
         pods.lister,
@@ -429,6 +442,8 @@ def add_kubelet(
         runtime,
         lambda node: manager.recorder("kubelet", host=node),
         backoff,
+        volumes,
+        SpecMaker(manager.client, volumes, manager.informer(SERVICES).lister),
         stop_s,
     )
     controller = Controller(
@@ -438,8 +453,7 @@ def add_kubelet(
         workers=_WORKERS,
     )
 
-    def wake(container: ContainerId) -> None:
-        key = kubelet.stir(container)
+    def wake_pod(key: ObjectKey | None) -> None:
         if key is not None:
             controller.wake(key)
 
@@ -447,7 +461,7 @@ def add_kubelet(
         for key in kubelet.keys_of(node):
             controller.wake(key)
 
-    runtime.on_exit(wake)
+    runtime.on_exit(lambda container: wake_pod(kubelet.stir(container)))
     fleet.on_change(wake_all)
     manager.add(controller)
 
@@ -477,17 +491,3 @@ def _exceeded(pod: Unstructured, moments: list[float]) -> Failure | None:
         return Failure("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
     moments.append(clock.monotonic() + left_s)
     return None
-
-
-def _fields(pod: Unstructured, known: KnownPod) -> dict[str, str]:
-    labels, annotations = (pod.at(f"metadata.{name}") or {} for name in ("labels", "annotations"))
-    return {
-        **{f"metadata.labels['{key}']": text for key, text in labels.items()},
-        **{f"metadata.annotations['{key}']": text for key, text in annotations.items()},
-        "metadata.name": pod.key.name,
-        "metadata.namespace": pod.key.namespace,
-        "metadata.uid": pod.at("metadata.uid"),
-        "spec.nodeName": known.node,
-        "status.podIP": known.address,
-        "status.hostIP": known.host,
-    }

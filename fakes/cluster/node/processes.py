@@ -1,9 +1,10 @@
 """
 A container that is a process of this machine: what an image declares, with what its pod may pass to it.
 
-From a pod come the declared flags, words and settings of a program (see images/programs.py). Volumes, working
-directories and other variables of a pod are ignored. Files, users and the network are not isolated: this runs trusted
-programs side by side. `process.py` sees to it that no process outlives this one.
+From a pod come the declared flags, words and settings of a program (see images/programs.py), and the volumes that are
+mounted at paths that the image declares. Working directories and other variables of a pod are ignored. Files, users and
+the network are not isolated: this runs trusted programs side by side. `process.py` sees to it that no process outlives
+this one.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from ctrlkit.fakes.cluster.node.streams import (
     selected,
     split_lines,
 )
+from ctrlkit.fakes.cluster.node.volumes.files import ContainerFiles
 from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
@@ -118,6 +120,7 @@ class ProcessContainer:
         installed = _Installed(guard, image, place, environment, spec.secrets)
         argv = installed.runnable(spec.command, spec.args)
         folder.mkdir(mode=0o700, exist_ok=True)
+        _mount(image, spec.files, folder)
         image.prepare(place)
         log = pod_folder / f"{spec.id.name}.log"
         if log.exists():
@@ -233,6 +236,15 @@ class ProcessContainer:
         if self._killing is not None:
             self._killing.cancel()
         self._on_end()
+
+
+def _mount(image: Image, files: ContainerFiles, folder: Path) -> None:
+    """Put links to volumes in the places that an image has for the paths where they are mounted."""
+    for path, name in image.mounts.items():
+        real, link = files.real(path), folder / name
+        if real is not None and not link.exists():
+            real.mkdir(mode=0o700, parents=True, exist_ok=True)
+            link.symlink_to(real)
 
 
 def plain_name(name: str) -> str:

@@ -11,9 +11,13 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ctrlkit.errors import CtrlkitError
+from ctrlkit.fakes.cluster.node.volumes.files import ContainerFiles, own_files
+
+if TYPE_CHECKING:
+    from ctrlkit.fakes.cluster.node.volumes.store import VolumeStore
 
 MESSAGE_LIMIT = 2048
 """Most characters of a container's output in a status."""
@@ -54,14 +58,15 @@ class Volume:
     A volume of a pod and the files that it is to hold.
 
     Shape   `name` is the pod's name for it. Its folder belongs to the pod and goes with it, unless `kept_as` names a
-            folder that outlives pods, or `host_path` names a path below the root of the runtime. Paths in `files` are
-            relative to the folder.
+            folder that outlives pods, or `host_path` names a node and a path on it, `n1/var/log`, which is to be of
+            the type `host_type`, such as Directory, or "" for any. Paths in `files` are relative to the folder.
     """
 
     name: str
     files: Mapping[str, VolumeFile] = field(default_factory=dict)
     kept_as: str = ""
     host_path: str = ""
+    host_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,7 @@ class ContainerSpec:
     Shape   `command` and `args` are as in a pod's spec. `secrets` are values of the environment, which never appear in
             any output of the runtime. `mounts` are of volumes that were written. The termination message is read from
             a file at `termination_message_path`; with the policy FallbackToLogsOnError the end of the log stands in
-            for an empty one.
+            for an empty one. `files` is what a program in this process sees of files; the runtime gives it.
     """
 
     id: ContainerId
@@ -87,6 +92,7 @@ class ContainerSpec:
     tty: bool = False
     termination_message_path: str = TERMINATION_LOG
     termination_message_policy: str = "File"
+    files: ContainerFiles = field(default_factory=own_files, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return f"ContainerSpec({self.id.name} of pod {self.id.pod_uid}, image {self.image})"
@@ -278,8 +284,9 @@ class Runtime(Protocol):
         """Return the address of a pod, which stays the same until the sandbox is closed. Errors: NoAddress."""
         ...
 
-    async def write_volume(self, pod_uid: str, volume: Volume) -> None:
-        """Make a volume of a pod, or bring its files up to date; those of earlier calls that are not given go."""
+    @property
+    def volumes(self) -> VolumeStore:
+        """The volumes of all pods; those of a pod alone go when its sandbox is closed."""
         ...
 
     async def start(self, spec: ContainerSpec) -> None:

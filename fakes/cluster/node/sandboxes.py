@@ -16,7 +16,6 @@ from ctrlkit.fakes.cluster.node.runtime import (
     ProbeAction,
     ProbeResult,
     Running,
-    Volume,
 )
 from ctrlkit.fakes.cluster.node.streams import not_found
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
@@ -71,7 +70,6 @@ class Sandbox:
     address: str
     containers: dict[str, Container] = field(default_factory=dict)
     starts: Counter[str] = field(default_factory=Counter)
-    volumes: dict[str, Volume] = field(default_factory=dict)
 
 
 def find(sandboxes: Mapping[str, Sandbox], container: ContainerId) -> Container | None:

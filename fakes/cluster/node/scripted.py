@@ -142,6 +142,7 @@ class ScriptedProgram(AlwaysReady):
             environment=self._spec.environment,
             stdout=stdout,
             stderr=stderr,
+            files=self._spec.files,
             stdin=stdin,
             hostname=self._spec.environment.get("HOSTNAME", "localhost"),
             working_dir=self._spec.working_dir or "/",

@@ -84,6 +84,7 @@ def bitcoind_image(
         settings={"BC_RPC_USER": "user", "BC_RPC_PASSWORD": "password"},
         files={"bitcoin.conf": "rpcuser={BC_RPC_USER}\nrpcpassword={BC_RPC_PASSWORD}\n"},
         folders=("data",),
+        mounts={"/root/.bitcoin": "data"},
         ports=(RPC_PORT, P2P_PORT),
         environment=environment or {},
     )

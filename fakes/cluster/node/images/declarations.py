@@ -128,7 +128,7 @@ InProcessProgramFactory = Callable[[str, ContainerSpec], "InProcessProgram | Ima
 Makes the program of a container from the pod's address and the container's spec, or says what it does or how it ends.
 """
 
-_FOR_PROCESSES = ("entry", "settings", "files", "folders", "environment")
+_FOR_PROCESSES = ("entry", "settings", "files", "folders", "mounts", "environment")
 _FOR_SCRIPTS = ("ready_after_s", "probes", "logs", "exits", "stops", "execs", "shell")
 
 
@@ -154,8 +154,9 @@ class Image:
     Process `programs` maps paths in the image to programs of this machine; `entry` is the path of the default one.
             `settings` maps the environment variables that are used to their defaults. `files` are written into the
             container's folder, for their owner only, with `{NAME}` replaced by settings; `folders` are created there.
-            `ports` are those that it listens on at the pod's address. `environment` are additional variables of its
-            processes.
+            `mounts` maps paths in the image to the names of folders that stand for them: the volume of a pod that is
+            mounted at such a path, or above it, takes the folder's place. `ports` are those that it listens on at the
+            pod's address. `environment` are additional variables of its processes.
     Errors  ValueError for fields that do not go together. ContainerRefused from its methods, with the kubelet's reason.
     """
 
@@ -175,6 +176,7 @@ class Image:
     settings: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
+    mounts: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

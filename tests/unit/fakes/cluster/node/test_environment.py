@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.fakes.cluster.node.environment import Environment, SourceKind, resolve_environment
+from ctrlkit.fakes.cluster.node.environment import Environment, SourceKind, Sources, environment_of, read_line
+from ctrlkit.fakes.cluster.node.pod_fields import Around
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused, without_secrets
 
 OBJECTS: dict[tuple[SourceKind, str], Mapping[str, Any]] = {
@@ -20,12 +21,29 @@ OBJECTS: dict[tuple[SourceKind, str], Mapping[str, Any]] = {
 }
 
 
-def resolve(**container: Any) -> Environment:
-    return resolve_environment(
-        container,
+POD: dict[str, Any] = {"metadata": {"name": "net-0", "namespace": "demo", "uid": "u1"}, "spec": {"nodeName": "n1"}}
+SERVICES = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+LINES = {
+    ("scratch", "made/env"): b"# made by the first one\nCOLOUR='dark blue'\nEMPTY=''\n",
+    ("scratch", "bad"): b"A=1",
+}
+
+
+def resolve(*, services: Mapping[str, str] | None = None, **container: Any) -> Environment:
+    sources = Sources(
+        pod=POD,
+        around=Around(host="10.0.0.7", address="10.244.0.7", allocatable={"cpu": "4"}),
         look_up=lambda kind, name: OBJECTS.get((kind, name)),
-        pod_fields={"status.podIP": "10.244.0.7", "metadata.name": "net-0"},
+        services=services or {},
+        read_file=lambda volume, path: LINES.get((volume, path)),
     )
+    return environment_of(container, sources)
+
+
+def file_key(key: str, path: str = "made/env", *, optional: bool = False) -> dict[str, Any]:
+    """A variable from a file that another container wrote."""
+    reference = {"volumeName": "scratch", "path": path, "key": key, "optional": optional}
+    return {"name": "FILE", "valueFrom": {"fileKeyRef": reference}}
 
 
 def test_a_whole_secret_becomes_variables_and_its_values_are_known_as_secret() -> None:
@@ -75,19 +93,87 @@ def test_an_optional_secret_that_is_missing_gives_nothing() -> None:
 @pytest.mark.parametrize(
     ("container", "fact"),
     [
-        ({"envFrom": [{"secretRef": {"name": "none"}}]}, "Secret none not found"),
-        ({"envFrom": [{"configMapRef": {"name": "none"}}]}, "ConfigMap none not found"),
-        ({"envFrom": [{"secretRef": {"name": "binary"}}]}, "Secret binary holds a value that is no text"),
-        ({"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "login", "key": "NO"}}}]}, "has no key NO"),
-        ({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.x"}}}]}, "field spec.x is not supported"),
-        ({"env": [{"name": "A", "valueFrom": {"resourceFieldRef": {}}}]}, "valueFrom is not supported"),
+        ({"envFrom": [{"secretRef": {"name": "none"}}]}, 'secret "none" not found'),
+        ({"envFrom": [{"configMapRef": {"name": "none"}}]}, 'configmap "none" not found'),
+        (
+            {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "login", "key": "NO"}}}]},
+            "couldn't find key NO in Secret demo/login",
+        ),
+        (
+            {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "NO"}}}]},
+            "couldn't find key NO in ConfigMap demo/settings",
+        ),
+        (
+            {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.x"}}}]},
+            "field label not supported: spec.x",
+        ),
+        ({"env": [file_key("A", "none")]}, "couldn't parse env file"),
+        ({"env": [file_key("A", "bad")]}, "couldn't parse env file"),
+        (
+            {"env": [file_key("SIZE")]},
+            'environment variable key "SIZE" not found in file '
+            '"/var/lib/kubelet/pods/u1/volumes/kubernetes.io~empty-dir/scratch/made/env"',
+        ),
     ],
 )
 def test_what_is_missing_keeps_the_container_from_starting(container: dict[str, Any], fact: str) -> None:
-    """The reason is the kubelet's, the message names what to make."""
-    with pytest.raises(ContainerRefused, match=fact) as refused:
+    """The reason and the text are the kubelet's."""
+    with pytest.raises(ContainerRefused) as refused:
         resolve(**container)
-    assert refused.value.reason == "CreateContainerConfigError"
+    assert (refused.value.reason, refused.value.message) == ("CreateContainerConfigError", fact)
+
+
+def test_a_secret_that_is_no_text_cannot_be_given_to_a_container_runtime() -> None:
+    """A kubelet takes it, and fails to send it."""
+    with pytest.raises(ContainerRefused, match="string field contains invalid UTF-8") as refused:
+        resolve(envFrom=[{"secretRef": {"name": "binary"}}])
+    assert refused.value.reason == "CreateContainerError"
+
+
+def test_the_variables_of_services_come_last_and_can_be_referred_to() -> None:
+    """What a container says itself goes before them."""
+    found = resolve(services=SERVICES, env=[{"name": "API", "value": "https://$(KUBERNETES_SERVICE_HOST)"}])
+    assert dict(found.variables) == {**SERVICES, "API": "https://10.0.0.1"}
+    own = resolve(services=SERVICES, env=[{"name": "KUBERNETES_SERVICE_HOST", "value": "mine"}])
+    assert dict(own.variables) == {"KUBERNETES_SERVICE_HOST": "mine"}
+
+
+def test_resources_and_lines_of_files_become_variables() -> None:
+    """A limit that is not set is what the node has; an optional line that is missing or empty sets nothing."""
+    cpu = {"name": "CPUS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}
+    found = resolve(env=[cpu, file_key("COLOUR")])
+    assert dict(found.variables) == {"CPUS": "4", "FILE": "dark blue"}
+    assert resolve(env=[file_key("EMPTY", optional=True)]) == Environment()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("A='1'", "1"),
+        ("  A='1' # one", "1"),
+        ("B='2'\r\nA='1'\r\n", "1"),
+        ("A='one\n\ntwo'", "one\n\ntwo"),
+        ("A= '1'", ""),
+        ("B='2'", ""),
+        ("A ='1'", None),
+        ('A="1"', None),
+        ("A='1' and more", None),
+        ("A='1", None),
+        ("='1'", None),
+        ("A", None),
+        ("A='1'\nB", "1"),
+    ],
+)
+def test_a_file_of_variables_is_read_by_its_strict_rules(text: str, value: str | None) -> None:
+    """Quotation marks around all values, nothing before the sign of equality; lines after the key are not looked at."""
+    assert read_line(text, "A") == value
+
+
+def test_a_sub_path_of_variables_needs_a_value_for_each() -> None:
+    environment = Environment({"POD": "web-0", "EMPTY": ""})
+    assert environment.expand_sub_path("logs/$(POD)/$$(POD)") == "logs/web-0/$(POD)"
+    with pytest.raises(ContainerRefused, match="missing value for EMPTY, NONE"):
+        environment.expand_sub_path("$(NONE)/$(EMPTY)/$(POD)")
 
 
 @given(st.text(alphabet="$)AB", max_size=12))

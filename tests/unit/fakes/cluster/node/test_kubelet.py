@@ -193,7 +193,8 @@ async def test_credentials_reach_the_container_and_no_status() -> None:
             world, a_pod(envFrom=[{"secretRef": {"name": "login"}}], env=env, args=["--at", "$(ADDRESS)"])
         )
         (spec,) = programs.specs
-        assert dict(spec.environment) == {"BC_RPC_PASSWORD": "hunter2", "ADDRESS": "198.18.0.1"}
+        wanted = {"BC_RPC_PASSWORD": "hunter2", "ADDRESS": "198.18.0.1", "HOSTNAME": "web"}
+        assert dict(spec.environment) == wanted
         assert spec.args == ("--at", "198.18.0.1")
         assert spec.secrets == {"hunter2"}
         assert "hunter2" not in str(pod)
@@ -203,10 +204,10 @@ async def test_a_missing_secret_holds_the_container_back_until_it_is_there() -> 
     """The status and an Event say what is missing."""
     async with kubelet() as (world, _):
         pod = await started(world, a_pod(envFrom=[{"secretRef": {"name": "login"}}]))
-        waiting = {"reason": "CreateContainerConfigError", "message": "Secret login not found"}
+        waiting = {"reason": "CreateContainerConfigError", "message": 'secret "login" not found'}
         assert (pod.at("status.phase"), main_of(pod)["state"]) == ("Pending", {"waiting": waiting})
         events = [(event.at("type"), event.at("message")) for event in await world.client.list(EVENTS)]
-        assert ("Warning", "Error: Secret login not found") in events
+        assert ("Warning", 'Error: secret "login" not found') in events
         await world.client.create(SECRETS, {"metadata": {"name": "login", "namespace": "default"}})
         await world.advance(10)
         assert (await world.client.get(PODS, KEY)).at("status.phase") == "Running"

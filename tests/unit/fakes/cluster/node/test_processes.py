@@ -213,7 +213,7 @@ async def test_a_name_that_is_a_path_makes_no_folder(name: str) -> None:
         runtime.open_sandbox("uid-1")
         with pytest.raises(ContainerRefused, match="CreateContainerError"):
             await runtime.start(shell("true", container=ContainerId("uid-1", name)))
-        assert [path.relative_to(runtime.folder).parts for path in runtime.folder.rglob("*")] == [("uid-1",)]
+        assert list(runtime.folder.rglob("*")) == []
 
 
 async def test_a_refusal_tells_no_secret() -> None:

@@ -1,0 +1,1 @@
+"""Volumes of pods: what they hold, when they are there, and how containers see them."""

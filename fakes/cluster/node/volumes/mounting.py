@@ -1,0 +1,404 @@
+"""
+When volumes of pods are there: mounted one by one, tried again at a kubelet's distances, renewed as long as pods run.
+
+A kubelet looks at a pod when something happens to it, and else about once a minute; then it renews the files of its
+volumes. Here that minute has sixty seconds. Nothing is looked at in vain: what a pod's files are made of is followed,
+and the pod is looked at when its minute is over after a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from ctrlkit import clock
+from ctrlkit.cache import Change
+from ctrlkit.client import Client
+from ctrlkit.errors import ApiError, NotFound
+from ctrlkit.fakes.cluster.node.environment import SourceKind
+from ctrlkit.fakes.cluster.node.fleet import Member
+from ctrlkit.fakes.cluster.node.pod_fields import Around, SourceError
+from ctrlkit.fakes.cluster.node.runtime import Runtime, Volume
+from ctrlkit.fakes.cluster.node.volumes import claims
+from ctrlkit.fakes.cluster.node.volumes.sources import (
+    Known,
+    TokenWish,
+    files_of,
+    folder_of,
+    is_renewed,
+    references,
+    token_wishes,
+    used_volumes,
+)
+from ctrlkit.fakes.tracker.schema.go_text import quoted
+from ctrlkit.model import ObjectKey, Resource, Unstructured
+from ctrlkit.model.kinds import (
+    CONFIG_MAPS,
+    NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
+
+Plain: TypeAlias = Mapping[str, Any]
+
+SYNC_S = 60.0
+"""How often a kubelet looks at a pod to which nothing happens."""
+
+RETRY_S = 10.0
+"""When it looks again at a pod that it could not go on with."""
+
+ATTACH_S = 120.0
+"""How long the control plane waits for a driver to attach a volume."""
+
+_FIRST_S, _LONGEST_S = 0.5, 122.0
+_TOKEN_MOST_S = 24 * 3600.0
+_LONG = 8
+"""From so many letters on a line of a secret file is a secret itself."""
+
+RESOURCES: Mapping[SourceKind, Resource[Unstructured]] = {
+    SourceKind.SECRET: SECRETS,
+    SourceKind.CONFIG_MAP: CONFIG_MAPS,
+}
+
+
+def mount_delay_s(failures: int) -> float:
+    """
+    Return the delay after so many failures to mount a volume.
+
+    >>> [mount_delay_s(failures) for failures in range(1, 11)]
+    [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 122.0, 122.0]
+    """
+    return min(_FIRST_S * 2.0 ** min(failures - 1, 16), _LONGEST_S)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumesState:
+    """Whether a pod's volumes are all there, and when to look again, on the loop's clock."""
+
+    ready: bool
+    due_at: float | None = None
+
+
+READY = VolumesState(ready=True)
+
+
+class _MountFailed(SourceError):
+    """A step of a mount that failed, with the volume's name as a kubelet says it."""
+
+    def __init__(self, step: str, volume: str, text: str) -> None:
+        super().__init__(f"{step} failed for volume {quoted(volume)} : {text}")
+
+
+@dataclass(slots=True)
+class _Mounting:
+    """How far one volume of a pod is; `due_at` is when it is tried again after a failure."""
+
+    is_mounted: bool = False
+    failures: int = 0
+    due_at: float = 0.0
+    persistent: str = ""
+    is_unattached: bool = False
+    is_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str = field(repr=False)
+    renew_at: float
+    expires_at: datetime
+
+
+@dataclass(slots=True)
+class _PodVolumes:
+    key: ObjectKey
+    node: str
+    facts: tuple[Plain | None, Plain | None]
+    volumes: dict[str, _Mounting]
+    synced_at: float
+    stale_at: float | None = None
+    """When its files are to be renewed after a change of what they are made of; None if nothing has changed."""
+    sources: dict[tuple[SourceKind, str], str] = field(default_factory=dict)
+    """The resource versions of what its files are made of; "" for what was not there."""
+    immutable: dict[tuple[SourceKind, str], Plain] = field(default_factory=dict)
+    tokens: dict[TokenWish, _Token] = field(default_factory=dict)
+    secrets: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def is_mounted(self) -> bool:
+        return all(one.is_mounted for one in self.volumes.values())
+
+    def next_sync(self, now: float) -> float:
+        """Return the end of the minute that it is in."""
+        return self.synced_at + SYNC_S * ((now - self.synced_at) // SYNC_S + 1)
+
+    def due_at(self) -> float | None:
+        """Return when its files are to be renewed; None if nothing asks for it."""
+        moments = [token.renew_at for token in self.tokens.values()]
+        failed = [one.due_at for one in self.volumes.values() if one.failures]
+        moments += [min(failed)] if failed else [] if self.stale_at is None else [self.stale_at]
+        return min(moments, default=None)
+
+
+Tell: TypeAlias = Callable[[Unstructured, str, str], None]
+"""Records a Warning about a pod, by its reason and text."""
+
+Follow: TypeAlias = Callable[[Resource[Unstructured], Callable[[Change[Unstructured]], None]], object]
+"""Has a function called with all changes of a kind, from now on."""
+
+
+@dataclass(slots=True)
+class PodVolumes:
+    """
+    The volumes of the pods of all nodes.
+
+    `tell` is the kubelets' voice, `tell_attaching` that of the controller that attaches volumes. `follow` is asked for
+    the kinds that files are made of when a pod has such files for the first time; `wake` looks at a pod, by its uid.
+    """
+
+    client: Client
+    runtime: Runtime
+    tell: Tell
+    tell_attaching: Tell
+    follow: Follow
+    wake: Callable[[str], None]
+    _pods: dict[str, _PodVolumes] = field(default_factory=dict, init=False)
+    _followed: set[str] = field(default_factory=set, init=False)
+    _used: dict[str, set[str]] = field(default_factory=dict, init=False)
+    """The nodes on which PersistentVolumes were mounted, by the uids of the volumes."""
+
+    async def advance(self, pod: Unstructured, member: Member) -> VolumesState:
+        """Mount what is due of a pod's volumes, and renew what is due of their files."""
+        wanted = used_volumes(pod)
+        if not wanted:
+            return READY
+        now, mine = clock.monotonic(), self._pods.get(pod.metadata.uid)
+        if mine is None:
+            mine = self._pods[pod.metadata.uid] = self._begin(pod, member, wanted)
+        missing = [volume for volume in wanted if not mine.volumes[volume["name"]].is_mounted]
+        if missing:
+            await self._mount_due(pod, member, mine, missing)
+            due_at = min((one.due_at for one in mine.volumes.values() if not one.is_mounted), default=None)
+            if due_at is not None:
+                return VolumesState(ready=False, due_at=due_at)
+            mine.synced_at = now
+        due_at = mine.due_at()
+        if mine.facts != _facts(pod) or (due_at is not None and now >= due_at):
+            await self.renew(pod, member)
+        return VolumesState(ready=True, due_at=mine.due_at())
+
+    async def renew(self, pod: Unstructured, member: Member) -> None:
+        """Renew the files of a pod's volumes that follow what they are made of, as whenever a kubelet looks at it."""
+        mine, now = self._pods.get(pod.metadata.uid), clock.monotonic()
+        if mine is None or (mine.due_at() is None and mine.facts == _facts(pod)):
+            return
+        mine.facts, mine.stale_at, mine.synced_at = _facts(pod), None, now
+        for volume in used_volumes(pod):
+            if is_renewed(volume) and now >= mine.volumes[volume["name"]].due_at:
+                await self._try(pod, member, mine, volume)
+
+    def forget(self, pod_uid: str) -> None:
+        """Let go of a pod that is gone; its folders go with its sandbox."""
+        self._pods.pop(pod_uid, None)
+
+    def changed(self, kind: SourceKind, change: Change[Unstructured]) -> None:
+        """Look again, when their minute is over, at the pods whose files are made of an object."""
+        source, version = (kind, change.key.name), change.new.version if change.new is not None else ""
+        for uid, mine in self._pods.items():
+            is_its = mine.key.namespace == change.key.namespace and mine.sources.get(source, version) != version
+            if is_its and source not in mine.immutable and mine.is_mounted and mine.stale_at is None:
+                mine.stale_at = mine.next_sync(clock.monotonic())
+                self.wake(uid)
+
+    def _volume_gone(self, change: Change[Unstructured]) -> None:
+        """Remove the folder of a volume that was deleted, where whoever made it does so."""
+        if change.new is not None or change.old is None:
+            return
+        gone = change.old.value
+        nodes = self._used.pop(gone.metadata.uid, set())
+        if claims.is_cleared(gone):
+            for node in nodes:
+                self.runtime.volumes.remove(self._folder("", gone["spec"], node))
+
+    def secrets_of(self, pod_uid: str, volumes: Iterable[str]) -> frozenset[str]:
+        """Return the texts in volumes of a pod that must not be shown."""
+        mine = self._pods.get(pod_uid)
+        return frozenset() if mine is None else frozenset().union(*(mine.secrets.get(name, ()) for name in volumes))
+
+    def is_read_only(self, pod_uid: str, volume: str) -> bool:
+        """Whether no container of a pod may write to a volume."""
+        mine = self._pods.get(pod_uid)
+        return mine is not None and volume in mine.volumes and mine.volumes[volume].is_read_only
+
+    def _begin(self, pod: Unstructured, member: Member, wanted: Iterable[Plain]) -> _PodVolumes:
+        mountings = {volume["name"]: _Mounting() for volume in wanted}
+        return _PodVolumes(pod.key, member.node.name, _facts(pod), mountings, clock.monotonic())
+
+    # ---- mounting ----------------------------------------------------------------------------------------------------
+
+    async def _mount_due(self, pod: Unstructured, member: Member, mine: _PodVolumes, wanted: Iterable[Plain]) -> None:
+        unprocessed: dict[str, str] = {}
+        for volume in wanted:
+            how = mine.volumes[volume["name"]]
+            if clock.monotonic() < how.due_at:
+                continue
+            try:
+                await self._try(pod, member, mine, volume)
+            except claims.NotProcessed as error:
+                unprocessed[volume["name"]] = str(error)
+                how.due_at = clock.monotonic() + RETRY_S
+        if unprocessed:
+            missing = sorted(name for name, one in mine.volumes.items() if not one.is_mounted)
+            unattached = sorted(name for name, one in mine.volumes.items() if one.is_unattached)
+            self.tell(
+                pod,
+                "FailedMount",
+                f"Unable to attach or mount volumes: unmounted volumes=[{' '.join(missing)}], unattached "
+                f"volumes=[{' '.join(unattached)}], failed to process volumes=[{' '.join(sorted(unprocessed))}]: "
+                + "; ".join(unprocessed.values()),
+            )
+
+    async def _try(self, pod: Unstructured, member: Member, mine: _PodVolumes, volume: Plain) -> None:
+        """Mount a volume, or renew its files; a failure is told and waited for. Errors: claims.NotProcessed."""
+        how = mine.volumes[volume["name"]]
+        try:
+            await self._mount(pod, member, mine, volume)
+        except _MountFailed as failure:
+            how.failures += 1
+            how.due_at = clock.monotonic() + mount_delay_s(how.failures)
+            self.tell(pod, "FailedMount", str(failure))
+        except claims.NotAttached as reason:
+            if how.failures:
+                text = f"AttachVolume.Attach failed for volume {quoted(how.persistent)} : {reason}"
+                self.tell_attaching(pod, "FailedAttachVolume", text)
+            how.failures, how.is_unattached = how.failures + 1, True
+            how.due_at = clock.monotonic() + ATTACH_S
+        else:
+            how.is_mounted, how.is_unattached, how.failures, how.due_at = True, False, 0, 0.0
+
+    async def _mount(self, pod: Unstructured, member: Member, mine: _PodVolumes, volume: Plain) -> None:
+        how, shown, spec = mine.volumes[volume["name"]], volume["name"], volume
+        if claims.claim_name(pod, volume):
+            persistent = await self._claimed(pod, volume)
+            shown, spec = persistent.key.name, persistent["spec"]
+            how.is_read_only = bool((volume.get("persistentVolumeClaim") or {}).get("readOnly"))
+            how.persistent = shown
+            self._used.setdefault(persistent.metadata.uid, set()).add(member.node.name)
+        claims.check_source(spec, shown)
+        obstacle = claims.mount_obstacle(spec, await self._labels(member, spec))
+        if obstacle is not None:
+            raise _MountFailed(obstacle[0], shown, obstacle[1])
+        if self._is_taken(pod.metadata.uid, mine, spec, how.persistent):
+            text = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
+            raise _MountFailed("MountVolume.SetUp", shown, text)
+        try:
+            await self._set_up(pod, member, mine, volume, spec)
+        except SourceError as error:
+            raise _MountFailed("MountVolume.SetUp", shown, str(error)) from None
+        how.is_read_only |= is_renewed(volume) or "image" in volume
+
+    async def _set_up(self, pod: Unstructured, member: Member, mine: _PodVolumes, volume: Plain, spec: Plain) -> None:
+        name, uid = volume["name"], pod.metadata.uid
+        if not is_renewed(volume):
+            self.runtime.volumes.write(uid, self._folder(name, spec, member.node.name))
+            return
+        around = Around(host=member.address, allocatable=member.node.capacity())
+        objects = {source: await self._look_up(mine, source) for source in references(volume)}
+        tokens = {wish: await self._token(pod, mine, wish) for wish in token_wishes(volume)}
+        files = files_of(volume, Known(pod=pod, around=around, objects=objects, tokens=tokens))
+        mine.secrets[name] = frozenset(text for file in files.values() if file.secret for text in _texts(file.content))
+        self.runtime.volumes.write(uid, Volume(name=name, files=files))
+
+    def _folder(self, name: str, spec: Plain, node: str) -> Volume:
+        kept = claims.kept_name(spec)
+        return Volume(name=name, kept_as=kept) if kept else folder_of(spec, node, name)
+
+    # ---- what is needed ----------------------------------------------------------------------------------------------
+
+    async def _look_up(self, mine: _PodVolumes, source: tuple[SourceKind, str]) -> Plain | None:
+        """Read a Secret or ConfigMap, and follow what becomes of it; one that never changes is read once."""
+        if source in mine.immutable:
+            return mine.immutable[source]
+        kind, name = source
+        self._follow(RESOURCES[kind], lambda change: self.changed(kind, change))
+        found = await self._find(RESOURCES[kind], ObjectKey(mine.key.namespace, name))
+        mine.sources[source] = "" if found is None else found.metadata.resource_version
+        if found is not None and found.get("immutable"):
+            mine.immutable[source] = found
+        return found
+
+    def _follow(self, resource: Resource[Unstructured], handler: Callable[[Change[Unstructured]], None]) -> None:
+        if resource.plural not in self._followed:
+            self._followed.add(resource.plural)
+            self.follow(resource, handler)
+
+    async def _find(self, resource: Resource[Unstructured], key: ObjectKey) -> Unstructured | None:
+        try:
+            return await self.client.get(resource, key)
+        except NotFound:
+            return None
+
+    async def _labels(self, member: Member, spec: Plain) -> Mapping[str, str]:
+        """Return the labels of a node, where a volume asks for some."""
+        node = await self._find(NODES, ObjectKey("", member.node.name)) if spec.get("nodeAffinity") else None
+        return (node.metadata.labels if node is not None else None) or {}
+
+    async def _claimed(self, pod: Unstructured, volume: Plain) -> Unstructured:
+        """Return the PersistentVolume of a pod's volume. Errors: claims.NotProcessed."""
+        key = ObjectKey(pod.key.namespace, claims.claim_name(pod, volume))
+        claim = await self._find(PERSISTENT_VOLUME_CLAIMS, key)
+        try:
+            name = claims.bound_volume(pod, volume, claim)
+            assert claim is not None  # it is bound
+            persistent = await self._find(PERSISTENT_VOLUMES, ObjectKey("", name))
+            claims.check_reference(claim, name, persistent)
+        except claims.NotProcessed as error:
+            raise claims.NotProcessed(f"error processing PVC {key}: {error}") from None
+        if "ephemeral" in volume:
+            claims.check_owner(pod, volume, claim)
+        assert persistent is not None  # as it was checked
+        claims.check_mode(pod, volume, persistent)
+        self._follow(PERSISTENT_VOLUMES, self._volume_gone)
+        return persistent
+
+    def _is_taken(self, uid: str, mine: _PodVolumes, spec: Plain, persistent: str) -> bool:
+        """Whether another pod of the node has a volume that one pod alone may have."""
+        if not persistent or list(spec.get("accessModes") or ()) != ["ReadWriteOncePod"]:
+            return False
+        others = (one for other, one in self._pods.items() if other != uid and one.node == mine.node)
+        return any(how.is_mounted and how.persistent == persistent for one in others for how in one.volumes.values())
+
+    async def _token(self, pod: Unstructured, mine: _PodVolumes, wish: TokenWish) -> str:
+        """Return a token for a pod, a new one when most of the last one's time is over. Errors: SourceError."""
+        have, now = mine.tokens.get(wish), clock.monotonic()
+        if have is not None and now < have.renew_at:
+            return have.text
+        account = ObjectKey(pod.key.namespace, pod.at("spec.serviceAccountName") or "default")
+        bound = {"apiVersion": "v1", "kind": "Pod", "name": pod.key.name, "uid": pod.metadata.uid}
+        spec: dict[str, Any] = {"boundObjectRef": bound, "expirationSeconds": wish.valid_s}
+        if wish.audience:
+            spec["audiences"] = [wish.audience]
+        try:
+            answer = await self.client.subresource(SERVICE_ACCOUNTS, account, "token").create({"spec": spec})
+        except ApiError as error:
+            if have is not None and clock.now() < have.expires_at:
+                return have.text
+            raise SourceError(f"failed to fetch token: {error.message}") from None
+        valid_s = float(answer.at("spec.expirationSeconds"))
+        expires_at = datetime.fromisoformat(answer.at("status.expirationTimestamp"))
+        renew_at = now + min(0.8 * valid_s, _TOKEN_MOST_S)
+        mine.tokens[wish] = _Token(answer.at("status.token"), renew_at, expires_at)
+        return mine.tokens[wish].text
+
+
+def _facts(pod: Unstructured) -> tuple[Plain | None, Plain | None]:
+    return pod.metadata.labels, pod.metadata.annotations
+
+
+def _texts(content: bytes) -> Iterable[str]:
+    """Yield the words of a secret file that no output may have: all of it, and its longer lines."""
+    text = content.decode(errors="ignore").strip()
+    return {text, *(line for line in text.splitlines() if len(line) >= _LONG)} - {""}
