@@ -124,6 +124,8 @@ class Kubelet:
         uid = pod.at("metadata.uid") if pod is not None else ""
         known = self._known.get(request.key)
         if known is not None and (known.uid != uid or not self.fleet.works(known.node)):
+            if self.fleet.works(known.node):
+                self._tell_killing(known.pod, known)  # it was deleted by force
             await self._forget(known)
             known = None
         if pod is None or not self.fleet.works(pod.at("spec.nodeName") or ""):
@@ -135,7 +137,7 @@ class Kubelet:
             return await self._delete(pod, known) if is_deleted else DONE
         if known is None:
             known = self._known[pod.key] = self._by_uid[uid] = self._first_seen(pod)
-        known.is_stirred, known.next_at = False, None
+        known.pod, known.is_stirred, known.next_at = pod, False, None
         return await self._sync(pod, known)
 
     def _is_as_left(self, pod: Unstructured, known: KnownPod) -> bool:
@@ -320,15 +322,20 @@ class Kubelet:
     def _begin_end(self, pod: Unstructured, known: KnownPod, grace_s: float, failure: Failure | None) -> None:
         """Begin to end a pod: for good, and with this time, whatever is said later."""
         self.activities.cancel(known.uid)
+        self._tell_killing(pod, known)
+        for record in known.records.values():
+            record.stops = False
+        known.ending = Ending(clock.monotonic(), grace_s, failure)
+
+    def _tell_killing(self, pod: Unstructured, known: KnownPod) -> None:
+        if known.ending is not None:
+            return
         for container in containers_of(pod):
             state = self._state(known, container)
             if isinstance(state, Running):
                 known.record(container).ran = state
                 message = f"Stopping container {container.name}"
                 self.tell(pod, container, EventType.NORMAL, "Killing", message)
-        for record in known.records.values():
-            record.stops = False
-        known.ending = Ending(clock.monotonic(), grace_s, failure)
 
     def _go_on_ending(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> list[float]:
         """Stop the containers whose turn it is; return when to look again, on the loop's clock."""
@@ -352,6 +359,8 @@ class Kubelet:
         """Delete for good a pod that has ended."""
         if known is not None:
             await self._forget(known)
+        if pod.at("metadata.deletionGracePeriodSeconds") == 0:
+            return DONE  # it waits for its finalizers alone
         with suppress(NotFound, Conflict):
             await self.client.delete(PODS, pod.key, grace_period_s=0, uid=pod.at("metadata.uid"))
         return DONE

@@ -81,12 +81,13 @@ class Ending:
 @dataclass(slots=True)
 class KnownPod:
     """
-    What a kubelet remembers of a pod.
+    What a kubelet remembers of a pod, which is `pod` as it was last seen.
 
     `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `next_at`
     when to look at it again, and `is_stirred` whether something has happened to it since.
     """
 
+    pod: Unstructured
     key: ObjectKey
     uid: str
     node: str
@@ -162,7 +163,7 @@ def first_seen(pod: Unstructured, *, node: str, host: str) -> KnownPod:
     Containers that an earlier kubelet ran are gone, and are to be started anew, from the first init container on.
     """
     records = {container.name: _first_record(pod, container) for container in containers_of(pod)}
-    return KnownPod(pod.key, pod.at("metadata.uid"), node, host, records)
+    return KnownPod(pod, pod.key, pod.at("metadata.uid"), node, host, records)
 
 
 def _first_record(pod: Unstructured, container: Container) -> ContainerRecord:

@@ -1,0 +1,297 @@
+"""Lives of pods from their first container to their last status, as kubectl would show them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from ctrlkit.errors import NotFound
+from ctrlkit.fakes import World
+from ctrlkit.fakes.cluster import ALL, Exits, Image
+from ctrlkit.fakes.cluster.node.runtime import ContainerId
+from ctrlkit.fakes.tracker.kinds.core.pod_table import pod_status
+from ctrlkit.model import MergePatch, StrategicMergePatch, Unstructured
+from ctrlkit.model.kinds import EVENTS, PODS
+
+KEY = "default/web"
+
+
+@asynccontextmanager
+async def cluster(**images: Image) -> AsyncIterator[World]:
+    async with World(cluster=ALL, nodes=["n1"], images=images) as world:
+        await world.settle()
+        yield world
+
+
+def a_pod(*containers: str, inits: tuple[str, ...] = (), sidecars: tuple[str, ...] = (), **spec: Any) -> dict[str, Any]:
+    """A pod whose containers are called as their images; sidecars come after the init containers."""
+    own = [{"name": name, "image": f"{name}:1"} for name in inits]
+    own += [{"name": name, "image": f"{name}:1", "restartPolicy": "Always"} for name in sidecars]
+    mains = [{"name": name, "image": f"{name}:1"} for name in containers or ("web",)]
+    more = {"initContainers": own} if own else {}
+    return {"metadata": {"name": "web", "namespace": "default"}, "spec": {"containers": mains, **more, **spec}}
+
+
+async def shown(world: World) -> str:
+    """What `kubectl get pods` shows as the status."""
+    return pod_status(await world.client.get(PODS, KEY))
+
+
+async def started(world: World, pod: dict[str, Any]) -> Unstructured:
+    await world.client.create(PODS, pod)
+    await world.settle()
+    return await world.client.get(PODS, KEY)
+
+
+def told(world: World, reason: str) -> list[str]:
+    """Messages of the Events of the pod, with the container they are about."""
+    return [
+        f"{event['involvedObject'].get('fieldPath', '')} {event['message']}".strip()
+        for event in world.tracker.list(EVENTS)
+        if event["reason"] == reason
+    ]
+
+
+def condition(pod: Unstructured, name: str) -> dict[str, Any]:
+    found = next(item for item in pod.at("status.conditions") if item["type"] == name)
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_init_containers_run_in_order_and_kubectl_counts_them() -> None:
+    """The pod is pending until the last one has succeeded."""
+    async with cluster(one=Image(exits=Exits(after_s=5)), two=Image(exits=Exits(after_s=5))) as world:
+        pod = await started(world, a_pod(inits=("one", "two")))
+        assert (pod.at("status.phase"), pod_status(pod)) == ("Pending", "Init:0/2")
+        initialized = condition(pod, "Initialized")
+        assert (initialized["reason"], initialized["message"]) == (
+            "ContainersNotInitialized",
+            "containers with incomplete status: [one two]",
+        )
+        assert pod.at("status.containerStatuses")[0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+        await world.advance(5)
+        assert await shown(world) == "Init:1/2"
+        await world.advance(5)
+        pod = await world.client.get(PODS, KEY)
+        assert pod_status(pod) == "Running"
+        assert condition(pod, "Initialized")["status"] == "True"
+        assert [one["state"]["terminated"]["reason"] for one in pod.at("status.initContainerStatuses")] == [
+            "Completed",
+            "Completed",
+        ]
+
+
+async def test_an_init_container_that_fails_is_tried_again_with_growing_waits() -> None:
+    """Then the pod goes on as if nothing had been."""
+    fails = {1: Exits(1, after_s=1), 2: Exits(1, after_s=1), 3: Exits(after_s=1)}
+    async with cluster(prepare=Image(exits=fails)) as world:
+        await started(world, a_pod(inits=("prepare",)))
+        await world.advance(2)
+        assert await shown(world) == "Init:CrashLoopBackOff"
+        await world.advance(11)
+        pod = await world.client.get(PODS, KEY)
+        assert pod_status(pod) == "Running"
+        (prepare,) = pod.at("status.initContainerStatuses")
+        assert (prepare["restartCount"], prepare["lastState"]["terminated"]["exitCode"]) == (2, 1)
+
+
+async def test_where_nothing_is_restarted_a_failed_init_container_is_the_end_of_its_pod() -> None:
+    """Its other containers never ran."""
+    async with cluster(prepare=Image(exits=Exits(3, after_s=1, message="no schema"))) as world:
+        await started(world, a_pod(inits=("prepare",), restartPolicy="Never"))
+        await world.advance(1)
+        pod = await world.client.get(PODS, KEY)
+        assert (pod.at("status.phase"), pod_status(pod)) == ("Failed", "Init:Error")
+        assert pod.at("status.initContainerStatuses")[0]["state"]["terminated"]["message"] == "no schema"
+        assert pod.at("status.containerStatuses")[0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+        assert condition(pod, "Ready")["reason"] == "PodFailed"
+
+
+async def test_sidecars_run_beside_the_others_and_end_after_them() -> None:
+    """In reverse order, and then the pod has succeeded."""
+    stops = Image(stops=Exits(after_s=2))
+    async with cluster(first=stops, second=stops, job=Image(exits=Exits(after_s=10))) as world:
+        pod = await started(world, a_pod("job", sidecars=("first", "second"), restartPolicy="Never"))
+        assert pod_status(pod) == "Running"
+        assert [one["ready"] for one in pod.at("status.initContainerStatuses")] == [True, True]
+        await world.advance(11)
+        assert (await world.client.get(PODS, KEY)).at("status.phase") == "Running"
+        await world.advance(3)
+        pod = await world.client.get(PODS, KEY)
+        assert pod.at("status.phase") == "Succeeded"
+        first, second = (one["state"]["terminated"]["finishedAt"] for one in pod.at("status.initContainerStatuses"))
+        assert second < first
+        assert condition(pod, "Initialized") | {"reason": "PodCompleted"} == condition(pod, "Initialized")
+
+
+async def test_a_pod_that_is_active_for_too_long_fails() -> None:
+    """Its containers get the time to end that they would get anyway."""
+    async with cluster(web=Image(stops=Exits(3, after_s=4))) as world:
+        await started(world, a_pod(activeDeadlineSeconds=60))
+        await world.advance(60)
+        pod = await world.client.get(PODS, KEY)
+        assert (pod.at("status.phase"), condition(pod, "Ready")["reason"]) == ("Running", "PodFailed")
+        await world.advance(4)
+        pod = await world.client.get(PODS, KEY)
+        assert (pod.at("status.phase"), pod.at("status.reason")) == ("Failed", "DeadlineExceeded")
+        message = "Pod was active on the node longer than the specified deadline"
+        assert pod.at("status.message") == message
+        assert told(world, "DeadlineExceeded") == [message]
+        assert pod.at("status.containerStatuses")[0]["state"]["terminated"]["exitCode"] == 3
+
+
+async def test_a_deleted_pod_has_the_time_to_end_that_it_asks_for() -> None:
+    """One that does not listen is killed; until then it is there, and ready."""
+    async with cluster(web=Image(stops=Exits(after_s=1000))) as world:
+        await started(world, a_pod(terminationGracePeriodSeconds=20))
+        await world.client.delete(PODS, KEY)
+        await world.advance(19)
+        pod = await world.client.get(PODS, KEY)
+        assert (pod_status(pod), condition(pod, "Ready")["status"]) == ("Terminating", "True")
+        assert told(world, "Killing") == ["spec.containers{web} Stopping container web"]
+        await world.advance(1)
+        assert await world.client.list(PODS) == []
+
+
+async def test_the_last_status_of_a_deleted_pod_says_how_it_ended() -> None:
+    """A finalizer keeps it to be read."""
+    async with cluster(web=Image(stops=Exits(after_s=1))) as world:
+        pod = a_pod()
+        pod["metadata"]["finalizers"] = ["example.com/keep"]
+        await started(world, pod)
+        await world.client.delete(PODS, KEY)
+        await world.advance(2)
+        last = await world.client.get(PODS, KEY)
+        assert last.at("status.phase") == "Succeeded"
+        assert last.at("status.containerStatuses")[0]["state"]["terminated"]["exitCode"] == 0
+        assert condition(last, "PodReadyToStartContainers")["status"] == "False"
+        assert condition(last, "Ready")["reason"] == "PodCompleted"
+
+
+async def test_a_pod_can_be_deleted_while_its_init_container_runs() -> None:
+    """What never ran is never started."""
+    async with cluster(prepare=Image(exits=Exits(after_s=100))) as world:
+        await started(world, a_pod(inits=("prepare",)))
+        await world.client.delete(PODS, KEY)
+        await world.settle()
+        assert await world.client.list(PODS) == []
+        assert told(world, "Killing") == ["spec.initContainers{prepare} Stopping container prepare"]
+        assert not [text for text in told(world, "Started") if "spec.containers" in text]
+
+
+async def test_the_end_of_a_deleted_pod_waits_for_no_back_off() -> None:
+    """Its containers show how they ended, not what they waited for."""
+    async with cluster(web=Image(exits=Exits(2, after_s=1))) as world:
+        pod = a_pod()
+        pod["metadata"]["finalizers"] = ["example.com/keep"]
+        await started(world, pod)
+        await world.advance(5)
+        assert await shown(world) == "CrashLoopBackOff"
+        await world.client.delete(PODS, KEY)
+        await world.settle()
+        last = await world.client.get(PODS, KEY)
+        assert last.at("status.phase") == "Failed"
+        assert last.at("status.containerStatuses")[0]["state"]["terminated"]["exitCode"] == 2
+
+
+async def test_a_pod_whose_image_is_changed_runs_the_new_one() -> None:
+    """Its container is stopped first, and started again at once."""
+    async with cluster() as world:
+        await started(world, a_pod())
+        patch = StrategicMergePatch({"spec": {"containers": [{"name": "web", "image": "web:2"}]}})
+        await world.client.patch(PODS, KEY, patch)
+        await world.settle()
+        (status,) = (await world.client.get(PODS, KEY)).at("status.containerStatuses")
+        assert (status["image"], status["restartCount"], "running" in status["state"]) == ("web:2", 1, True)
+        assert told(world, "Killing") == ["spec.containers{web} Container web definition changed, will be restarted"]
+
+
+async def test_an_ephemeral_container_runs_beside_the_others() -> None:
+    """As `kubectl debug` adds one; how it ends is nobody's business."""
+    async with cluster(debug=Image(exits=Exits(5, after_s=3))) as world:
+        await started(world, a_pod())
+        debug = {"name": "debug", "image": "debug:1"}
+        patch = StrategicMergePatch({"spec": {"ephemeralContainers": [debug]}})
+        await world.client.patch(PODS, KEY, patch, subresource="ephemeralcontainers")
+        await world.settle()
+        pod = await world.client.get(PODS, KEY)
+        assert "running" in pod.at("status.ephemeralContainerStatuses")[0]["state"]
+        await world.advance(3)
+        pod = await world.client.get(PODS, KEY)
+        assert pod.at("status.ephemeralContainerStatuses")[0]["state"]["terminated"]["exitCode"] == 5
+        assert condition(pod, "Ready")["status"] == "True"
+
+
+async def test_a_readiness_gate_keeps_a_pod_from_being_ready() -> None:
+    """Until somebody opens it; the kubelet takes nothing away from what others say."""
+    async with cluster() as world:
+        gate = {"conditionType": "example.com/open"}
+        pod = await started(world, a_pod(readinessGates=[gate]))
+        ready = condition(pod, "Ready")
+        assert (ready["reason"], ready["message"]) == (
+            "ReadinessGatesNotReady",
+            'corresponding condition of pod readiness gate "example.com/open" does not exist.',
+        )
+        opened = {"type": "example.com/open", "status": "True"}
+        patch = StrategicMergePatch({"status": {"conditions": [opened]}})
+        await world.client.patch(PODS, KEY, patch, subresource="status")
+        await world.settle()
+        pod = await world.client.get(PODS, KEY)
+        assert condition(pod, "Ready")["status"] == "True"
+        assert condition(pod, "example.com/open")["status"] == "True"
+
+
+async def test_restarts_are_kept_over_a_reboot_of_the_node() -> None:
+    """Containers that run once do not run again."""
+    async with cluster(prepare=Image(exits=Exits(after_s=1))) as world:
+        await started(world, a_pod(inits=("prepare",)))
+        once = a_pod(restartPolicy="Never")
+        once["metadata"]["name"] = "once"
+        await world.client.create(PODS, once)
+        await world.advance(2)
+        world.lose_node("n1")
+        await world.settle()
+        world.recover_node("n1")
+        await world.advance(2)
+        web, never = await world.client.get(PODS, KEY), await world.client.get(PODS, "default/once")
+        (status,) = web.at("status.containerStatuses")
+        assert (status["restartCount"], "running" in status["state"]) == (1, True)
+        assert status["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown"
+        assert web.at("status.initContainerStatuses")[0]["restartCount"] == 1
+        assert never.at("status.phase") == "Failed"
+
+
+async def test_a_pod_on_the_hosts_network_has_the_hosts_address() -> None:
+    """Its own is none of the cluster's."""
+    async with cluster() as world:
+        pod = await started(world, a_pod(hostNetwork=True))
+        assert pod.at("status.podIP") == pod.at("status.hostIP")
+        assert pod.at("status.podIPs") == pod.at("status.hostIPs")
+
+
+async def test_a_status_tells_which_generation_it_is_about() -> None:
+    """In the whole, and in each condition of the kubelet's."""
+    async with cluster() as world:
+        pod = await started(world, a_pod())
+        assert pod.at("status.observedGeneration") == 1
+        patch = MergePatch({"spec": {"activeDeadlineSeconds": 1000}})
+        await world.client.patch(PODS, KEY, patch)
+        await world.settle()
+        pod = await world.client.get(PODS, KEY)
+        assert pod.at("status.observedGeneration") == pod.at("metadata.generation") == 2
+        assert condition(pod, "Ready")["observedGeneration"] == 2
+
+
+async def test_a_forced_delete_leaves_no_container_behind() -> None:
+    """The pod is gone at once; its kubelet sees that, and stops what runs."""
+    async with cluster() as world:
+        pod = await started(world, a_pod())
+        await world.client.delete(PODS, KEY, grace_period_s=0)
+        await world.settle()
+        with pytest.raises(NotFound):
+            await world.client.get(PODS, KEY)
+        assert told(world, "Killing") == ["spec.containers{web} Stopping container web"]
+        assert world.runtime.state(ContainerId(pod.metadata.uid, "web")) is None
