@@ -38,7 +38,7 @@ from ctrlkit.fakes.cluster.node.durations import go_duration
 from ctrlkit.fakes.cluster.node.fleet import Fleet, Member
 from ctrlkit.fakes.cluster.node.pod_ending import grace_left_s, turn_of
 from ctrlkit.fakes.cluster.node.pod_memory import Ending, KnownPod, first_seen
-from ctrlkit.fakes.cluster.node.pod_plan import Container, Plan, Seen, Stop, containers_of, plan_pod
+from ctrlkit.fakes.cluster.node.pod_plan import Container, Plan, Role, Seen, Stop, containers_of, plan_pod
 from ctrlkit.fakes.cluster.node.pod_status import (
     FINAL_PHASES,
     ContainerView,
@@ -253,7 +253,7 @@ class Kubelet:
                 has_started |= record.waiting is None
             if record.waiting is not None:
                 moments.append(record.start_at)
-                if container.field_path.startswith("spec.initContainers"):
+                if container.role is Role.INIT:
                     break
         return has_started and len(known.records) > 1
 

@@ -37,7 +37,8 @@ def a_pod(*containers: str, inits: tuple[str, ...] = (), sidecars: tuple[str, ..
 
 async def shown(world: World) -> str:
     """What `kubectl get pods` shows as the status."""
-    return pod_status(await world.client.get(PODS, KEY))
+    pod = await world.client.get(PODS, KEY)
+    return pod_status(pod)
 
 
 async def started(world: World, pod: dict[str, Any]) -> Unstructured:
