@@ -159,12 +159,13 @@ def _compare_events(
 
 
 def _compare_order(found: Comparison, known: Sequence[tuple[Any, ...]], ours: Sequence[tuple[Any, ...]]) -> None:
-    for about in dict.fromkeys(key[0] for key in known):
-        there = [repr(key) for key in known if key[0] == about and key[-1] == "kubelet"]
+    """Those of one container come one after another; containers are started and stopped side by side."""
+    for about in dict.fromkeys((key[0], key[4]) for key in known if key[-1] == "kubelet"):
+        there = [repr(key) for key in known if (key[0], key[4], key[-1]) == (*about, "kubelet")]
         mine = [repr(key) for key in ours if repr(key) in there]
         together = {i for i, _ in common(there, mine)}
         for i, key in enumerate(there):
-            found.note(f"order of Events of {about}: {key}", i, "elsewhere", same=i in together)
+            found.note(f"order of the Events of {' '.join(about)}", key, "elsewhere", same=i in together)
 
 
 def _event(event: Mapping[str, Any]) -> str:

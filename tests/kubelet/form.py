@@ -50,7 +50,8 @@ class Masks:
 
     def _text(self, text: str, field: str) -> Any:
         if _TIME.fullmatch(text):
-            return f"T{datetime.fromisoformat(text).timestamp() - self._start:+.0f}"
+            moment = datetime.fromisoformat(text).timestamp()
+            return f"T{moment - self._start:+.0f}" if moment else "never"
         if field == "containerID":
             return self._ids.setdefault(text, f"container {len(self._ids) + 1}") if text else ""
         if field == "imageID":
