@@ -197,7 +197,7 @@ class Ends:
 
 
 IMAGES: Images = {
-    "missing": Image(pull=Pull(error="not found"), refuses="there is no such image"),
+    "missing": Image(pull=Pull(error="not found")),
     "web": lambda address, spec: AlwaysReady(),
     "done": lambda address, spec: Ends(0),
     "fails": lambda address, spec: Ends(1),

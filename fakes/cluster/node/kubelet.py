@@ -37,7 +37,7 @@ from ctrlkit.fakes.cluster.node.declarations import NODE, Node
 from ctrlkit.fakes.cluster.node.durations import go_duration
 from ctrlkit.fakes.cluster.node.fleet import Fleet, Member
 from ctrlkit.fakes.cluster.node.pod_ending import grace_left_s, turn_of
-from ctrlkit.fakes.cluster.node.pod_memory import Ending, KnownPod, first_seen
+from ctrlkit.fakes.cluster.node.pod_memory import ContainerRecord, Ending, KnownPod, first_seen
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Plan, Role, Seen, Stop, containers_of, plan_pod
 from ctrlkit.fakes.cluster.node.pod_status import (
     FINAL_PHASES,
@@ -51,6 +51,7 @@ from ctrlkit.fakes.cluster.node.pod_status import (
     status_patch,
 )
 from ctrlkit.fakes.cluster.node.prober import Prober
+from ctrlkit.fakes.cluster.node.pulls import Pulls, Tell
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import (
     START_ERROR,
@@ -58,6 +59,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
     ContainerRefused,
     ContainerState,
     Exited,
+    PulledImage,
     Running,
     Runtime,
 )
@@ -72,6 +74,9 @@ _ATTACHING = "attachdetach-controller"
 
 RETRY_S = 10.0
 """After so long a kubelet tries again what kept a container from starting."""
+
+RELIST_S = 1.0
+"""After so long a kubelet notices what has changed in the runtime, and looks at a pod once more."""
 
 _TERMINATION_GRACE_S = 30.0
 _UNSTARTED_CODE = 128
@@ -100,11 +105,13 @@ class Kubelet:
     stop_s: float = 0.0
     activities: Activities = field(default_factory=Activities)
     prober: Prober = field(init=False)
+    pulls: Pulls = field(init=False)
     _known: dict[ObjectKey, KnownPod] = field(default_factory=dict, init=False)
     _by_uid: dict[str, KnownPod] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.prober = Prober(self.runtime)
+        self.pulls = Pulls(self.runtime)
 
     def stir(self, container: ContainerId) -> ObjectKey | None:
         """Note that a container has ended; return the pod to look at, None if nobody looks after it."""
@@ -247,7 +254,11 @@ class Kubelet:
             if isinstance(self._state(known, container), Running):
                 continue  # it is to end first
             if clock.monotonic() >= record.start_at:
-                await self._start(pod, known, container)
+                image = await self._image(pod, known, container)
+                if self.activities.runs(known.uid, _pull_of(container)):
+                    break  # others are started after it
+                if image is not None:
+                    await self._start(pod, known, container, image)
                 if not self.fleet.works(known.node):
                     return False
                 has_started |= record.waiting is None
@@ -257,7 +268,38 @@ class Kubelet:
                     break
         return has_started and len(known.records) > 1
 
-    async def _start(self, pod: Unstructured, known: KnownPod, container: Container) -> None:
+    async def _image(self, pod: Unstructured, known: KnownPod, container: Container) -> PulledImage | None:
+        """Return the image of a container that is to start; None while it is pulled, or where it cannot be had."""
+        record, tell = known.record(container), self._teller(pod, container)
+        found, record.pulled = record.pulled, None
+        if found is None:
+            found = self.pulls.present(known.node, container.spec, tell)
+        if found is None and not self.activities.runs(known.uid, _pull_of(container)):
+            pull = self._pull(known, container, tell)
+            if await self.activities.try_now(known.uid, known.key, _pull_of(container), pull):
+                found, record.pulled = record.pulled, None
+        if isinstance(found, ContainerRefused):
+            self._note_image_refused(record, found)
+            tell(EventType.WARNING, "Failed", f"Error: {found.reason}")
+            return None
+        return found
+
+    async def _pull(self, known: KnownPod, container: Container, tell: Tell) -> None:
+        record = known.record(container)
+        try:
+            record.pulled = await self.pulls.ensure(known.node, known.uid, container.spec, tell)
+        except ContainerRefused as refusal:
+            record.pulled = refusal
+        known.is_stirred = True
+
+    def _note_image_refused(self, record: ContainerRecord, refusal: ContainerRefused) -> None:
+        """A kubelet shows at the next try how the one before ended, and tries again soon after the first."""
+        now = Waiting(refusal.reason, refusal.message)
+        record.waiting = record.refused or now
+        record.start_at = clock.monotonic() + (RETRY_S if record.refused else RELIST_S)
+        record.refused = now
+
+    async def _start(self, pod: Unstructured, known: KnownPod, container: Container, image: PulledImage) -> None:
         record = known.record(container)
         try:
             spec = await self.specs.make(pod, container.spec, self._member(known), known.address)
@@ -265,21 +307,23 @@ class Kubelet:
                 return
             await self.runtime.start(spec)
         except ContainerRefused as refusal:
-            self._note_refusal(pod, known, container, refusal)
+            self._note_refusal(pod, known, container, refusal, image)
             return
-        record.begin(container)
+        if image.note and not record.starts:
+            self.tell(pod, container, EventType.NORMAL, "StandIn", image.note)
+        record.begin(container, image.id)
         self.prober.begin(known.id_of(container), container)
         self.tell(pod, container, EventType.NORMAL, "Created", "Container created")
         self.tell(pod, container, EventType.NORMAL, "Started", "Container started")
 
     def _note_refusal(
-        self, pod: Unstructured, known: KnownPod, container: Container, refusal: ContainerRefused
+        self, pod: Unstructured, known: KnownPod, container: Container, refusal: ContainerRefused, image: PulledImage
     ) -> None:
         """Note that a container was not started; one that was made, and whose program did not start, has ended."""
         record = known.record(container)
         if refusal.reason == START_ERROR:
             self.tell(pod, container, EventType.NORMAL, "Created", "Container created")
-            record.begin(container)
+            record.begin(container, image.id)
             record.unstarted = Exited(
                 exit_code=_UNSTARTED_CODE,
                 reason="StartError",
@@ -375,6 +419,7 @@ class Kubelet:
         for name in known.records:
             self.prober.forget(ContainerId(known.uid, name))
         self.volumes.forget(known.uid)
+        self.pulls.backoff.forget(known.uid)
         await self.runtime.close_sandbox(known.uid)
 
     # ---- what is told ------------------------------------------------------------------------------------------------
@@ -421,6 +466,11 @@ class Kubelet:
     def _view(self, known: KnownPod, container: Container) -> ContainerView:
         health = self.prober.health(known.id_of(container))
         return known.view(container, self.runtime.state(known.id_of(container)), health)
+
+
+def _pull_of(container: Container) -> str:
+    """The name of the activity that pulls the image of a container."""
+    return f"pull {container.name}"
 
 
 def add_kubelet(

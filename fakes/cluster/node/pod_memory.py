@@ -12,7 +12,14 @@ from typing import Any
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Health, containers_of
 from ctrlkit.fakes.cluster.node.pod_status import LOST_CODE, STATUSES, ContainerView, Earlier, Failure, Waiting
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
-from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerState, Exited, Running
+from ctrlkit.fakes.cluster.node.runtime import (
+    ContainerId,
+    ContainerRefused,
+    ContainerState,
+    Exited,
+    PulledImage,
+    Running,
+)
 from ctrlkit.model import ObjectKey, Unstructured
 
 
@@ -22,11 +29,12 @@ class ContainerRecord:
     What a kubelet remembers of a container.
 
     `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
-    to try again, on the loop's clock. `ended` is how its last run ended, of those that have, and `ended_start` which
-    one it was; `ended_at` when that was noticed; `before` is the end before that one. `image` is that of its present
-    run. `stops`: it was told to end. `unstarted` is the end of a run whose program did not start. `is_gone`: an earlier
-    kubelet ran it, and it is not there any more; `was_running` at that time. `ran` is its state when the end of its pod
-    began.
+    to try again, on the loop's clock; `refused` is why its image could not be had at the last try, which is shown at
+    the next one, and `pulled` what became of a pull. `ended` is how its last run ended, of those that have, and
+    `ended_start` which one it was; `ended_at` when that was noticed; `before` is the end before that one. `image` and
+    `image_id` are those of its present run. `stops`: it was told to end. `unstarted` is the end of a run whose program
+    did not start. `is_gone`: an earlier kubelet ran it, and it is not there any more; `was_running` at that time. `ran`
+    is its state when the end of its pod began.
     """
 
     starts: int = 0
@@ -38,17 +46,20 @@ class ContainerRecord:
     ended_at: float | None = None
     before: Exited | Earlier | None = None
     image: str = ""
+    image_id: str = ""
+    refused: Waiting | None = None
+    pulled: PulledImage | ContainerRefused | None = None
     stops: bool = False
     unstarted: Exited | None = None
     is_gone: bool = False
     was_running: bool = False
     ran: Running | None = None
 
-    def begin(self, container: Container) -> None:
+    def begin(self, container: Container, image_id: str) -> None:
         """Note that a run has begun."""
         self.starts += 1
-        self.image = container.image
-        self.waiting = self.unstarted = None
+        self.image, self.image_id = container.image, image_id
+        self.waiting = self.refused = self.unstarted = None
         self.stops = self.is_gone = False
 
     def end(self, container: Container, ended: Exited, backoff: CrashBackoff, *, now: float) -> float:
@@ -136,6 +147,7 @@ class KnownPod:
             state=shown or Waiting(),
             id=_run_id(self.uid, container.name, record.starts),
             image=record.image,
+            image_id=record.image_id,
             last=last,
             last_id=_run_id(self.uid, container.name, record.ended_start - (last is record.before)),
             started=health.started,
