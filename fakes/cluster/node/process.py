@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -25,6 +25,7 @@ from ctrlkit.fakes.cluster.node import guardian
 
 _WAIT_FOR_GO = 'read -r go && exec "$@" </dev/null'
 _KEEP_STDIN = 'read -r go && exec "$@"'
+_ON_TERMINAL = 'read -r go && terminal=$1 && shift && exec "$@" <>"$terminal" >&0 2>&0'
 _GUARDIAN_LIMIT_S = 15.0
 
 
@@ -153,6 +154,31 @@ class OwnedProcess:
         assert process.stdin is not None  # asked for above
         process.stdin.write(b"go\n")
         return cls(process, guard), process
+
+    @classmethod
+    async def start_on_terminal(
+        cls, guard: ProcessGuard, argv: Sequence[str], terminal: str, *, environment: Mapping[str, str], folder: Path
+    ) -> OwnedProcess:
+        """Start a program whose streams are all a terminal, by its path, which controls its session."""
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh",
+            "-c",
+            _ON_TERMINAL,
+            "sh",
+            terminal,
+            *argv,
+            stdin=PIPE,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+        guard.add(process.pid)  # as above
+        assert process.stdin is not None  # asked for above
+        process.stdin.write(b"go\n")
+        process.stdin.close()
+        return cls(process, guard)
 
     async def read_output(self) -> bytes:
         """Read its output until it ends; requires `output` to be PIPE."""

@@ -89,6 +89,7 @@ class ContainerSpec:
     working_dir: str = ""
     mounts: tuple[Mount, ...] = ()
     stdin: bool = False
+    stdin_once: bool = False
     tty: bool = False
     termination_message_path: str = TERMINATION_LOG
     termination_message_policy: str = "File"

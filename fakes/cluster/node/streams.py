@@ -4,47 +4,72 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from ctrlkit import clock
 from ctrlkit.errors import ApiError, BadRequest
-from ctrlkit.fakes.cluster.node.runtime import without_secrets
+from ctrlkit.fakes.cluster.node.runtime import MESSAGE_LIMIT, without_secrets
 from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 _PIECE_BYTES = 32 * 1024
+_LOG_BYTES_MAX = 10 * 1024 * 1024
+_LINE_BYTES = 45
+"""What a line takes in a node's file besides its text: its time, its stream."""
+_LINE_PIECE = 16 * 1024
+_WORDS_LINES = 80
 
 
 class LogLine(NamedTuple):
-    """A line of a log, with its newline, and when it was written."""
+    """A line of a log, with its newline, or a piece of a very long one; when and to which stream it was written."""
 
     when: datetime
     text: bytes
+    stream: str = "stdout"
 
 
 class ContainerLog:
     """
-    What a program in this process writes, line by line, for `kubectl logs`.
+    What a program writes, line by line, for `kubectl logs`.
 
     >>> log = ContainerLog()
     >>> log.write("ready\\nlistening at 80\\n")
     >>> [line.text for line in log.lines]
     [b'ready\\n', b'listening at 80\\n']
 
-    A program that has one as its attribute `log` is read from by logs and attach.
+    A program of this process that has one as its attribute `log` is read from by logs and attach. When it holds more
+    than 10 MiB it begins anew, as the file of a kubelet's node does.
     """
 
     def __init__(self) -> None:
         self.lines: list[LogLine] = []
+        self._gone = 0
+        self._bytes = 0
         self._changed = asyncio.Event()
         self._is_over = False
+
+    @property
+    def end(self) -> int:
+        """The place behind the last line, from which `follow` tells what comes."""
+        return self._gone + len(self.lines)
 
     def write(self, text: str) -> None:
         """Add some lines; a last one without a newline gets one."""
         now = clock.now()
-        self.lines += [LogLine(now, line.encode() + b"\n") for line in text.splitlines()]
+        for line in text.splitlines():
+            self.add(LogLine(now, line.encode() + b"\n"))
+
+    def add(self, line: LogLine) -> None:
+        """Add a line."""
+        if self._bytes > _LOG_BYTES_MAX:
+            self._gone += len(self.lines)
+            self.lines, self._bytes = [], 0
+        self.lines.append(line)
+        self._bytes += len(line.text) + _LINE_BYTES
         self._wake()
 
     def close(self) -> None:
@@ -56,31 +81,78 @@ class ContainerLog:
         """Yield the lines from a place on, until the log is closed."""
         while True:
             changed = self._changed
-            while place < len(self.lines):
-                yield self.lines[place]
+            while place < self.end:
+                place = max(place, self._gone)
+                yield self.lines[place - self._gone]
                 place += 1
             if self._is_over:
                 return
             await changed.wait()
+
+    def last_words(self) -> str:
+        """Return the end of the log, as a container's status shows it: 80 lines and 2048 bytes at most."""
+        text = b"".join(line.text for line in self.lines[-_WORDS_LINES:])
+        return text[-MESSAGE_LIMIT:].decode(errors="replace")
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
 
+class LineWriter:
+    """
+    Writes what comes in pieces to a log, line by line.
+
+    >>> log = ContainerLog()
+    >>> writer = LineWriter(log, "stderr")
+    >>> writer.feed(b"one\\ntw"); writer.feed(b"o"); writer.end()
+    >>> [(line.text, line.stream) for line in log.lines]
+    [(b'one\\n', 'stderr'), (b'two\\n', 'stderr')]
+
+    A line longer than 16 KiB is kept in pieces, of which the last has the newline.
+    """
+
+    def __init__(self, log: ContainerLog, stream: str) -> None:
+        self._log = log
+        self._stream = stream
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take what was written."""
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            self._add(line + b"\n")
+        while len(self._rest) > _LINE_PIECE:
+            self._add(self._rest[:_LINE_PIECE])
+            self._rest = self._rest[_LINE_PIECE:]
+
+    def end(self) -> None:
+        """Write a last line that has no newline, with one."""
+        if self._rest:
+            self._add(self._rest + b"\n")
+            self._rest = b""
+
+    def _add(self, text: bytes) -> None:
+        now = clock.now()
+        for place in range(0, len(text), _LINE_PIECE):
+            self._log.add(LogLine(now, text[place : place + _LINE_PIECE], self._stream))
+
+
 def selected(lines: Sequence[LogLine], options: LogOptions) -> Sequence[LogLine]:
     """
     Return the lines of a log that its options ask for, besides their number of bytes.
+
+    As a kubelet does, the last lines are counted first, and those among them that are too old left out afterwards.
 
     >>> from datetime import UTC
     >>> lines = [LogLine(datetime(2026, 1, 1, hour, tzinfo=UTC), b"%d\\n" % hour) for hour in range(3)]
     >>> [line.text for line in selected(lines, LogOptions(since=lines[1].when))]
     [b'1\\n', b'2\\n']
     """
-    if options.since is not None:
-        lines = [line for line in lines if line.when >= options.since]
     if options.tail_lines is not None:
         lines = lines[max(0, len(lines) - options.tail_lines) :]
+    if options.since is not None:
+        lines = [line for line in lines if line.when >= options.since]
     return lines
 
 
@@ -88,11 +160,12 @@ async def pieces_of(
     lines: AsyncIterator[LogLine], options: LogOptions, secrets: frozenset[str]
 ) -> AsyncIterator[bytes]:
     """Yield lines as they are sent, without secrets, up to the number of bytes that is asked for."""
-    left = options.limit_bytes
-    async for when, text in lines:
+    left, begins = options.limit_bytes, True
+    async for when, text, _ in lines:
         shown = without_secrets(text.decode(errors="replace"), secrets).encode() if secrets else text
-        if options.timestamps:
-            shown = f"{clock.micro_timestamp(when)} ".encode() + shown
+        if options.timestamps and begins:
+            shown = f"{clock.micro_timestamp(when)[:-1]}000Z ".encode() + shown
+        begins = text.endswith(b"\n")
         if left is not None:
             shown = shown[:left]
             left -= len(shown)
@@ -147,21 +220,66 @@ async def _send(streams: Streams, writer: asyncio.StreamWriter) -> None:
 async def pump(
     reader: asyncio.StreamReader, write: Callable[[bytes], Awaitable[None]], secrets: frozenset[str] = frozenset()
 ) -> None:
-    """Pass on what a stream brings, until it ends; with secrets by whole lines, in which they are hidden."""
-    rest = b""
-    while piece := await reader.read(_PIECE_BYTES):
-        if not secrets:
-            await write(piece)
-            continue
-        whole, newline, rest = (rest + piece).rpartition(b"\n")
-        if newline:
-            await write(_hidden(whole + newline, secrets))
-    if rest:
-        await write(_hidden(rest, secrets))
+    """Pass on what a stream brings, without secrets, until it ends."""
+    hider = Hider(secrets)
+    async for piece in pieces(reader):
+        shown = hider.feed(piece)
+        if shown:
+            await write(shown)
+    if rest := hider.end():
+        await write(rest)
 
 
-def _hidden(text: bytes, secrets: frozenset[str]) -> bytes:
-    return without_secrets(text.decode(errors="replace"), secrets).encode()
+async def pieces(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield what a stream brings, until it ends."""
+    try:
+        while piece := await reader.read(_PIECE_BYTES):
+            yield piece
+    except OSError as error:
+        if error.errno != errno.EIO:  # the end of a terminal on Linux
+            raise
+
+
+class Hider:
+    """
+    Replaces secrets by stars in what comes in pieces; what may be the beginning of one is held back.
+
+    >>> hider = Hider(frozenset({"hunter2"}))
+    >>> hider.feed(b"bob:hunt"), hider.feed(b"er2 and hun"), hider.end()
+    (b'bob:', b'*** and ', b'hun')
+    """
+
+    def __init__(self, secrets: frozenset[str]) -> None:
+        self._secrets = sorted((secret.encode() for secret in secrets if secret), key=len, reverse=True)
+        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take a piece; return what can be shown."""
+        if not self._secrets:
+            return data
+        text, place, shown = self._rest + data, 0, b""
+        for found in self._pattern.finditer(text):
+            if found.start() >= self._held_from(text, place):
+                break
+            shown += text[place : found.start()] + b"***"
+            place = found.end()
+        held = self._held_from(text, place)
+        self._rest = text[held:]
+        return shown + text[place:held]
+
+    def end(self) -> bytes:
+        """Return what was held back."""
+        rest, self._rest = self._rest, b""
+        return self._pattern.sub(b"***", rest) if self._secrets else rest
+
+    def _held_from(self, text: bytes, place: int) -> int:
+        """Where the first beginning of a secret is at the end of a text."""
+        first = max(place, len(text) - len(self._secrets[0]) + 1)
+        for start in range(first, len(text)):
+            if any(len(secret) > len(text) - start and secret.startswith(text[start:]) for secret in self._secrets):
+                return start
+        return len(text)
 
 
 def split_lines(text: bytes, when: datetime) -> Iterator[LogLine]:
