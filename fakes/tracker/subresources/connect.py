@@ -11,6 +11,7 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -26,6 +27,7 @@ from ctrlkit.fakes.tracker.refusals import Cause, bad_request, internal_error, i
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.fakes.tracker.subresources.kubelets import Host, address_of
+from ctrlkit.fakes.tracker.subresources.log_choice import asks_run_before
 from ctrlkit.model import Action, custom_resource, kinds
 from ctrlkit.model.streams import V4, V5, Channel, Connection
 from ctrlkit.wire.parameters import read_flag, read_int64
@@ -74,7 +76,8 @@ async def read_log(core: Core, served: Strategy, action: Action) -> AsyncIterato
         query = urlencode(sorted(_log_query(given)))
         path = f"/containerLogs/{target.pod.namespace}/{target.pod.name}/{target.container}{query and f'?{query}'}"
         raise plain_failure(f'Get "https://{host.authority}{path}": {host.failure}')
-    return await core.runtime.logs(target.pod, target.container, options)
+    is_before = asks_run_before(core.get(served, action.key).plain, target.container, previous=options.previous)
+    return await core.runtime.logs(target.pod, target.container, replace(options, previous=is_before))
 
 
 def _log_options(name: str, given: Mapping[str, Sequence[str]]) -> LogOptions:
