@@ -109,6 +109,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         blocks=arguments.blocks,
         bitcoind=arguments.bitcoind,
         keep=arguments.keep,
+        empty=arguments.empty,
         output=Output(arguments.output),
         kubeconfig=arguments.kubeconfig,
         context=arguments.context,
@@ -197,6 +198,11 @@ def _add_demo(commands: Any) -> None:
     )
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, and say what to try with kubectl")
     parser.add_argument(
+        "--empty",
+        action="store_true",
+        help="play nothing: only run the cluster, whose pods run nodes and this controller, for somebody with kubectl",
+    )
+    parser.add_argument(
         "--output",
         choices=["text", "json"],
         default="text",
@@ -226,6 +232,8 @@ def _checked(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     """Arguments that fit each other; else argparse's own error."""
     if arguments.kubeconfig is None and (arguments.with_kubelet or arguments.context is not None):
         parser.error("--with-kubelet and --context are for a server that is there: add --kubeconfig FILE")
+    if arguments.empty and arguments.kubeconfig is not None:
+        parser.error("--empty is for the embedded cluster, which --kubeconfig replaces: leave one of them out")
     if arguments.kubeconfig is not None and arguments.port:
         parser.error("--port is for the embedded server, which --kubeconfig replaces: leave one of them out")
     return arguments

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from ctrlkit.bitcoin.demo.binary import Binary, choose
-from ctrlkit.bitcoin.demo.environment import embedded
+from ctrlkit.bitcoin.demo.environment import check_addresses, embedded
 from ctrlkit.bitcoin.demo.installation import NAMESPACE
 from ctrlkit.client import Client
+from ctrlkit.errors import ConfigError
 from ctrlkit.manager import connect
 from ctrlkit.model.kinds import NAMESPACES, PODS
 
@@ -72,3 +73,14 @@ async def test_nodes_tell_of_themselves_and_are_connected_by_hand() -> None:
         assert f"peeraddr={there}" in await client.logs(f"{NAMESPACE}/a")
         named = ("/usr/local/bin/bitcoin-cli", "-regtest", "-rpcuser=user", "-rpcpassword=password", "getnetworkinfo")
         assert json.loads(await _ask(client, "b", *named))["connections"] == 1
+
+
+def test_a_machine_with_one_loopback_address_is_told_what_to_type_before_anything_starts() -> None:
+    """As macOS is; where addresses were added, or all are there, the demo begins."""
+    with pytest.raises(ConfigError) as refused:
+        check_addresses(4, is_set_up=lambda address: address in ("127.0.0.1", "127.0.0.3"))
+    lines = str(refused.value).splitlines()
+    assert "lacks 2" in lines[0]
+    assert lines[1:] == ["  sudo ifconfig lo0 alias 127.0.0.2 up", "  sudo ifconfig lo0 alias 127.0.0.4 up"]
+    check_addresses(3, is_set_up=lambda address: address in ("127.0.0.1", "127.0.0.2", "127.0.0.3"))
+    check_addresses(100, is_set_up=lambda address: True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+import ctrlkit
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
-from ctrlkit.fakes.cluster.node.images import Image, real_bitcoind, simulated_bitcoind
+from ctrlkit.fakes.cluster.node.images import Image, Program, real_bitcoind, simulated_bitcoind
 
 AUTO: Final = "auto"
 _VERSION_LIMIT_S: Final = 10.0
@@ -41,6 +43,19 @@ class Binary:
     kind: NodeKind
     image: Image
     headline: str
+
+
+def controller_image() -> Image:
+    """
+    Return the image of this controller, for the manifests of articles that run it in a pod.
+
+    It works with the kubeconfig beside its pod's folder, which is the administrator's, and serves its endpoints at the
+    pod's address.
+    """
+    settings = ("--kubeconfig={folder}/../../kubeconfig", "--endpoints-address={address}:8080")
+    program = Program(argv=(sys.executable, "-m", "ctrlkit.bitcoin"), own=("run", *settings))
+    home = Path(ctrlkit.__file__).parent.parent
+    return Image(programs={"/controller": program}, entry="/controller", environment={"PYTHONPATH": str(home)})
 
 
 async def choose(wanted: str) -> Binary:

@@ -18,7 +18,7 @@ from rich.console import Console
 from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.demo.background import Interruption, in_background, interruptible
 from ctrlkit.bitcoin.demo.binary import Binary, NodeKind, choose
-from ctrlkit.bitcoin.demo.environment import embedded, existing
+from ctrlkit.bitcoin.demo.environment import check_addresses, embedded, existing
 from ctrlkit.bitcoin.demo.installation import NAMESPACE, Installation
 from ctrlkit.bitcoin.demo.live import LiveView
 from ctrlkit.bitcoin.demo.nodes import Nodes
@@ -31,6 +31,9 @@ from ctrlkit.manager import GraceExceeded, Manager, Settings, connect, manager_f
 from ctrlkit.manager.settings import OFF
 
 WORKERS = 5
+_MORE_PODS = 1
+"""The demo scales a network up by one node."""
+
 _GRACE_S = 5.0
 _SURVEY_EVERY_S = 1.0
 
@@ -44,12 +47,17 @@ class Output(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """The options; `kubeconfig` and `context` name an existing server, `port` is that of the embedded one."""
+    """
+    The options; `kubeconfig` and `context` name an existing server, `port` is that of the embedded one.
+
+    With `empty` nothing is played: the embedded cluster is there for somebody with kubectl.
+    """
 
     nodes: int
     blocks: int
     bitcoind: str
     keep: bool
+    empty: bool
     output: Output
     kubeconfig: str | None
     context: str | None
@@ -80,6 +88,10 @@ class _Demo:
     async def run(self) -> int:
         options = self._options
         binary = await self._binary()
+        if binary is not None:
+            check_addresses(options.nodes + _MORE_PODS)
+        if options.empty and binary is not None:
+            return await self._only_serve(binary)
         headline = binary.headline if binary else "the nodes that the cluster runs"
         report = Report(bitcoind=(binary.kind if binary else NodeKind.REAL).value, nodes=options.nodes)
         view = _view(options)
@@ -100,6 +112,23 @@ class _Demo:
                 sys.stdout.write(report.to_json() + "\n")
                 sys.stdout.flush()
         return 0 if report.ok else 1
+
+    async def _only_serve(self, binary: Binary) -> int:
+        """Run the cluster with nothing in it, until a signal."""
+        view = PlainView(sys.stdout)
+        async with view, embedded(binary, port=self._options.port, namespace="default") as kubeconfig:
+            view.begin(binary.headline, [])
+            view.hint(
+                [
+                    "a cluster with nothing in it, until Ctrl-C; its images are bitcoind and bitcoin-controller. Try:",
+                    f"  export KUBECONFIG={kubeconfig}",
+                    "  bitcoin-controller manifests crd rbac secret | kubectl apply -f -",
+                    "  kubectl run bitcoin-controller --image=christianb93/bitcoin-controller",
+                    "  bitcoin-controller manifests network | kubectl apply -f -",
+                ]
+            )
+            await self._interruption.wait()
+        return 0
 
     async def _binary(self) -> Binary | None:
         """Return the nodes to run; None if an existing cluster runs them."""

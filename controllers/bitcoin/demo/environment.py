@@ -10,18 +10,19 @@ All clients, those of the cluster loops included, use HTTP with the kubeconfig w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from ctrlkit.bitcoin.demo.binary import Binary, NodeKind
+from ctrlkit.bitcoin.demo.binary import Binary, NodeKind, controller_image
 from ctrlkit.bitcoin.demo.installation import NAMESPACE
 from ctrlkit.client import Client
 from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, ConfigError, NotFound, Unauthorized
 from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
+from ctrlkit.fakes.cluster.node.addresses import missing_addresses
 from ctrlkit.fakes.cluster.node.declarations import NODE
 from ctrlkit.fakes.cluster.node.image_runtime import ImageRuntime
 from ctrlkit.fakes.tracker import Tracker, version_at
@@ -34,18 +35,20 @@ _REACH_LIMIT_S = 10.0
 
 
 @asynccontextmanager
-async def embedded(binary: Binary, *, port: int) -> AsyncIterator[str]:
+async def embedded(binary: Binary, *, port: int, namespace: str = NAMESPACE) -> AsyncIterator[str]:
     """
-    Run a cluster of our own; yields the path of its kubeconfig, whose namespace is that of the demo. Errors: PortTaken.
+    Run a cluster of our own; yields the path of its kubeconfig, which has a namespace. Errors: PortTaken.
+
+    Its pods run bitcoin nodes, and this controller for the image `bitcoin-controller`.
     """
     tracker = Tracker(begins_at=version_at(now()))
     transport: StreamTransport = EarlyProbes(tracker) if binary.kind is NodeKind.SIMULATED else tracker
     async with (
-        ImageRuntime(images={"bitcoind": binary.image}) as runtime,
+        ImageRuntime(images={"bitcoind": binary.image, "bitcoin-controller": controller_image()}) as runtime,
         ApiServer(transport, tracker.registry).serve(port=port) as server,
     ):
         kubeconfig = runtime.folder / "kubeconfig"  # so that it goes with the processes, even after SIGKILL
-        server.write_kubeconfig(kubeconfig, namespace=NAMESPACE)
+        server.write_kubeconfig(kubeconfig, namespace=namespace)
         tracker.run_pods_with(runtime)
         async with connect(kubeconfig=str(kubeconfig)) as client, Cluster(client, runtime):
             yield str(kubeconfig)
@@ -104,6 +107,21 @@ async def _missing_loops(client: Client) -> frozenset[Loop]:
 
 
 PROBE_S: Final = 1
+
+
+def check_addresses(pods: int, *, is_set_up: Callable[[str], bool] | None = None) -> None:
+    """
+    See to it that so many nodes can run side by side.
+
+    Errors  ConfigError with the commands that set up what is missing: on macOS a machine has 127.0.0.1 alone.
+    """
+    missing = missing_addresses(pods, is_set_up=is_set_up)
+    if missing:
+        commands = "".join(f"\n  sudo ifconfig lo0 alias {address} up" for address in missing)
+        raise ConfigError(
+            f"run {pods} nodes side by side: each needs a loopback address of its own, because all use the same ports, "
+            f"and this machine lacks {len(missing)}; set them up (until it is started again):{commands}"
+        )
 
 
 class EarlyProbes:

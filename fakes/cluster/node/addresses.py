@@ -2,20 +2,25 @@
 Pod addresses: one for each pod, from a block of 65 000 in which no other program listens.
 
 On Linux all of 127.0.0.0/8 belongs to the loopback interface, so every pod can have its own address and use the same
-ports, as in a cluster.
+ports, as in a cluster. On macOS only 127.0.0.1 is set up, and what somebody has added to it: these few are handed out
+then, and the last of them is shared where more pods run; programs of two such pods cannot listen at the same port.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 from ctrlkit.clock import random_source
 from ctrlkit.errors import CtrlkitError
 
 _GIVE_UP_AFTER = 512
 """Addresses to try for one pod before giving up."""
+
+_FEW = tuple(f"127.0.0.{number}" for number in range(2, 255))
+"""Where addresses are added by hand, as 127.0.0.1 is everybody's."""
 
 
 class NoAddress(CtrlkitError):
@@ -55,22 +60,76 @@ class Addresses:
             if address not in self._held and self._is_free(address):
                 self._held.add(address)
                 return address
-        raise NoAddress(
-            f"take a pod address from {self._block}: none is free; where only 127.0.0.1 is set up (macOS), add others "
-            f"with `ifconfig lo0 alias` [{len(self._held)} in use]"
-        )
+        raise NoAddress(f"take a pod address from {self._block}: none is free [{len(self._held)} in use]")
 
     def release(self, address: str) -> None:
         """Release an address; unallocated ones are ignored."""
         self._held.discard(address)
 
 
-def loopback_addresses(*, ports: Iterable[int]) -> Addresses:
-    """Return addresses 127.R.x.y on which `ports` are free; R is random (16 to 254), so that runs rarely collide."""
-    wanted = tuple(ports)
-    return Addresses(
-        block=f"127.{random_source().randint(16, 254)}.0.0/16", is_free=lambda address: can_listen(address, wanted)
-    )
+class FewAddresses(Addresses):
+    """
+    Allocates the few addresses that a machine has; when all are held, the one with the fewest holders is shared.
+
+    >>> addresses = FewAddresses(["127.0.0.2", "127.0.0.1"])
+    >>> addresses.take(), addresses.take(), addresses.take()
+    ('127.0.0.2', '127.0.0.1', '127.0.0.2')
+
+    Errors  ValueError for none at all.
+    """
+
+    def __init__(self, addresses: Sequence[str], *, is_free: Callable[[str], bool] = lambda _: True) -> None:
+        super().__init__(block="127.0.0.0/8", is_free=is_free)
+        if not addresses:
+            raise ValueError("pod addresses: none is given")
+        self._holders = Counter(dict.fromkeys(addresses, 0))
+
+    def take(self) -> str:
+        """Allocate an address, if possible one that nobody holds and whose ports are free."""
+        address = min(self._holders, key=lambda one: (self._holders[one], not self._is_free(one)))
+        self._holders[address] += 1
+        return address
+
+    def release(self, address: str) -> None:
+        """Release an address; unallocated ones are ignored."""
+        if self._holders.get(address):
+            self._holders[address] -= 1
+
+
+def loopback_addresses(*, ports: Iterable[int], is_set_up: Callable[[str], bool] | None = None) -> Addresses:
+    """
+    Return addresses 127.R.x.y on which `ports` are free; R is random (16 to 254), so that runs rarely collide.
+
+    Where only few addresses are set up, as on macOS, they are these. `is_set_up` says whether this machine has one.
+    """
+    wanted, exists = tuple(ports), is_set_up or has_address
+    block = random_source().randint(16, 254)
+
+    def is_free(address: str) -> bool:
+        return exists(address) and can_listen(address, wanted)
+
+    if exists(f"127.{block}.0.1"):
+        return Addresses(block=f"127.{block}.0.0/16", is_free=is_free)
+    return FewAddresses([*filter(exists, _FEW), "127.0.0.1"], is_free=is_free)
+
+
+def missing_addresses(count: int, *, is_set_up: Callable[[str], bool] | None = None) -> list[str]:
+    """
+    Return which addresses are to be set up on this machine so that so many pods can listen at the same ports.
+
+    >>> missing_addresses(3, is_set_up=lambda address: address == "127.0.0.1")
+    ['127.0.0.2', '127.0.0.3']
+    """
+    exists = is_set_up or has_address
+    if exists("127.200.0.1"):
+        return []
+    lacking = [address for address in _FEW if not exists(address)]
+    return lacking[: max(0, count - 1 - (len(_FEW) - len(lacking)))]
+
+
+def has_address(address: str) -> bool:
+    """Whether this machine has an address."""
+    return can_listen(address, ())
 
 
 def can_listen(address: str, ports: Iterable[int]) -> bool:
