@@ -231,6 +231,7 @@ class ImageRuntime:
             guard=self._processes(),
             address=sandbox.address,
             pod_folder=folder,
+            previous=_log_of(sandbox.containers.get(spec.id.name)),
             on_end=lambda: self._tell_end(spec.id),
             context=self._context,
         )
@@ -332,9 +333,7 @@ ProcessRuntime = ImageRuntime
 
 def _log_of(container: Container | None) -> ContainerLog | None:
     """The log of the run before."""
-    if container is None:
-        return None
-    return container.log if isinstance(container, InProcessContainer) else ContainerLog()
+    return container.log if container is not None else None
 
 
 def _not_found(reference: str) -> str:

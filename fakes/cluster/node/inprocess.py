@@ -22,7 +22,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
 )
 from ctrlkit.fakes.cluster.node.sandboxes import KillTimer
 from ctrlkit.fakes.cluster.node.scripted import ScriptedProgram
-from ctrlkit.fakes.cluster.node.streams import ContainerLog, LogLine, no_previous, not_supported, pieces_of, selected
+from ctrlkit.fakes.cluster.node.streams import ContainerLog, no_previous, not_supported, pieces_of, read_log
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 _FORCED_END_S = 1.0
@@ -109,9 +109,7 @@ class InProcessContainer:
         if options.previous and self._previous is None:
             raise no_previous(pod, self.spec.id.name)
         log = self._previous if options.previous and self._previous is not None else self.log
-        lines = selected(log.lines, options)
-        is_followed = options.follow and log is self.log and isinstance(self.state, Running)
-        return pieces_of(_lines(lines, log.follow(len(log.lines)) if is_followed else None), options, self.spec.secrets)
+        return read_log(log, options, self.spec.secrets)
 
     async def exec(self, command: tuple[str, ...], streams: Streams) -> int:
         """See Container.exec: only programs that run commands have it."""
@@ -153,14 +151,6 @@ class InProcessContainer:
             self._killing.cancel()
         self.log.close()
         self._on_end()
-
-
-async def _lines(there: Sequence[LogLine], more: AsyncIterator[LogLine] | None) -> AsyncIterator[LogLine]:
-    for line in there:
-        yield line
-    if more is not None:
-        async for line in more:
-            yield line
 
 
 async def _show(lines: AsyncIterator[bytes], streams: Streams) -> None:

@@ -134,26 +134,33 @@ class OwnedProcess:
 
     @classmethod
     async def start_talking(
-        cls, guard: ProcessGuard, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path
-    ) -> tuple[OwnedProcess, Process]:
-        """Start a program with pipes to its stdin, stdout and stderr, which are those of the second one returned."""
+        cls,
+        guard: ProcessGuard,
+        argv: Sequence[str],
+        streams: tuple[int, int, int],
+        gate: int,
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+    ) -> OwnedProcess:
+        """Start a program whose stdin, stdout and stderr are these descriptors; `gate` is where stdin is written to."""
+        stdin, stdout, stderr = streams
         process = await asyncio.create_subprocess_exec(
             "/bin/sh",
             "-c",
             _KEEP_STDIN,
             "sh",
             *argv,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
             cwd=folder,
             env=environment,
             start_new_session=True,
         )
         guard.add(process.pid)  # as above
-        assert process.stdin is not None  # asked for above
-        process.stdin.write(b"go\n")
-        return cls(process, guard), process
+        os.write(gate, b"go\n")
+        return cls(process, guard)
 
     @classmethod
     async def start_on_terminal(

@@ -10,21 +10,19 @@ this one.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from ctrlkit import clock
+from ctrlkit.fakes.cluster.node.addresses import can_listen
 from ctrlkit.fakes.cluster.node.images.declarations import Image
 from ctrlkit.fakes.cluster.node.images.programs import Place
 from ctrlkit.fakes.cluster.node.probe_network import probe_network
-from ctrlkit.fakes.cluster.node.process import OwnedProcess, ProcessGuard, run_command
+from ctrlkit.fakes.cluster.node.process import ProcessGuard, run_command
 from ctrlkit.fakes.cluster.node.runtime import (
     MESSAGE_LIMIT,
     CommandResult,
@@ -39,21 +37,12 @@ from ctrlkit.fakes.cluster.node.runtime import (
     without_secrets,
 )
 from ctrlkit.fakes.cluster.node.sandboxes import KillTimer
-from ctrlkit.fakes.cluster.node.streams import (
-    LogLine,
-    no_previous,
-    not_supported,
-    pieces_of,
-    pump,
-    selected,
-    split_lines,
-)
+from ctrlkit.fakes.cluster.node.streams import ContainerLog, no_previous, read_log
+from ctrlkit.fakes.cluster.node.talks import Output, Talk, attach, run_with
 from ctrlkit.fakes.cluster.node.volumes.files import ContainerFiles
 from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
-_LOOK_EVERY_S = 0.1
-_TAIL_BYTES = 64 * 1024
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROBE_S = 3600.0
 """The limit of a probe itself: whoever asks for it sets its own."""
@@ -79,18 +68,34 @@ class _Installed:
             raise ContainerRefused("RunContainerError", f"{argv[0]} is no program to run here")
         return argv
 
+    async def begin(self, argv: Sequence[str], *, tty: bool) -> Talk:
+        """Start a program in the container's folder."""
+        return await Talk.begin(self.guard, argv, environment=self.environment, folder=self.place.folder, tty=tty)
+
 
 class ProcessContainer:
-    """A Container that is a process; made by `start`. `on_end` is told when it has ended."""
+    """
+    A Container that is a process; made by `start`.
+
+    Shape   `previous` is the log of the run before this one. `on_end` is told when it has ended.
+    """
 
     def __init__(
-        self, spec: ContainerSpec, installed: _Installed, log: Path, process: OwnedProcess, on_end: Callable[[], None]
+        self,
+        spec: ContainerSpec,
+        installed: _Installed,
+        talk: Talk,
+        *,
+        previous: ContainerLog | None,
+        on_end: Callable[[], None],
     ) -> None:
         self.spec: ContainerSpec = spec
         self.state: ContainerState = Running(clock.now())
+        self.log: ContainerLog = ContainerLog()
         self._installed = installed
-        self._log = log
-        self._process = process
+        self._talk = talk
+        self._output = Output(log=self.log, secrets=spec.secrets)
+        self._previous = previous
         self._on_end = on_end
         self._killing: KillTimer | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -104,11 +109,12 @@ class ProcessContainer:
         guard: ProcessGuard,
         address: str,
         pod_folder: Path,
+        previous: ContainerLog | None,
         on_end: Callable[[], None],
         context: Context,
     ) -> ProcessContainer:
         """
-        Start the process of a container.
+        Start the process of a container, at a terminal if its spec asks for one.
 
         Shape   `pod_folder` is the folder of its pod, in which it has one of its own. `context` is that of the runtime:
                 a program is no part of the reconcile that starts it.
@@ -119,15 +125,15 @@ class ProcessContainer:
         environment = {"PATH": _PATH, "HOME": str(folder), "TMPDIR": str(folder), **image.environment, **place.settings}
         installed = _Installed(guard, image, place, environment, spec.secrets)
         argv = installed.runnable(spec.command, spec.args)
+        if not can_listen(address, image.ports):
+            raise ContainerRefused("RunContainerError", _taken(address, image.ports))
         folder.mkdir(mode=0o700, exist_ok=True)
         _mount(image, spec.files, folder)
         image.prepare(place)
-        log = pod_folder / f"{spec.id.name}.log"
-        if log.exists():
-            log.replace(_previous(log))
-        with _begin(log) as output:
-            process = await OwnedProcess.start(guard, argv, environment=environment, folder=folder, output=output)
-        container = cls(spec, installed, log, process, on_end)
+        talk = await installed.begin(argv, tty=spec.tty)
+        if not spec.stdin:
+            await talk.feed(None)
+        container = cls(spec, installed, talk, previous=previous, on_end=on_end)
         container._watcher = context.run(asyncio.create_task, container._watch(), name=f"container {spec.id.name}")
         return container
 
@@ -136,9 +142,9 @@ class ProcessContainer:
         if not isinstance(self.state, Running):
             return
         if self._killing is None:
-            self._killing = KillTimer(self._process.kill)
+            self._killing = KillTimer(self.kill)
             if grace_s > 0:
-                self._process.terminate()
+                self._talk.process.terminate()
         self._killing.set(grace_s)
 
     async def ended(self) -> None:
@@ -148,7 +154,7 @@ class ProcessContainer:
 
     def kill(self) -> None:
         """Kill it with all that it has started."""
-        self._process.kill()
+        self._talk.process.kill()
 
     async def close(self) -> None:
         """See Container.close."""
@@ -177,61 +183,34 @@ class ProcessContainer:
         return CommandResult(128 - code if code < 0 else code, _readable(output, self.spec.secrets))
 
     async def logs(self, pod: PodRef, options: LogOptions) -> AsyncIterator[bytes]:
-        """See Container.logs: what the process wrote, without the times of its lines."""
-        if options.timestamps or options.since is not None:
-            raise not_supported("a log with the times of its lines")
-        path = _previous(self._log) if options.previous else self._log
-        if not path.exists():
+        """See Container.logs: what the process wrote, whose secrets are hidden already."""
+        if options.previous and self._previous is None:
             raise no_previous(pod, self.spec.id.name)
-        follows = self if options.follow and not options.previous else None
-        return pieces_of(_lines(path, options, follows), options, self.spec.secrets)
+        log = self._previous if options.previous and self._previous is not None else self.log
+        return read_log(log, options)
 
     async def exec(self, command: tuple[str, ...], streams: Streams) -> int:
-        """See Container.exec: a command that the image declares, without a terminal."""
-        if streams.tty:
-            raise not_supported("a terminal")
+        """See Container.exec: a command that the image declares, at a terminal if the client has one."""
         try:
             argv = self._installed.runnable(command)
         except ContainerRefused as refusal:
             raise internal_error(f"error executing command in container: {refusal.message}") from None
-        owned, process = await OwnedProcess.start_talking(
-            self._installed.guard,
-            argv,
-            environment=self._installed.environment,
-            folder=self._installed.place.folder,
-        )
-        assert process.stdin is not None  # it has pipes
-        assert process.stdout is not None
-        assert process.stderr is not None
-        feeding = asyncio.create_task(_feed(streams.stdin, process.stdin), name=f"stdin of {command[0]}")
-        try:
-            async with asyncio.TaskGroup() as pumps:
-                pumps.create_task(pump(process.stdout, streams.stdout, self.spec.secrets))
-                pumps.create_task(pump(process.stderr, streams.stderr, self.spec.secrets))
-            code = await owned.wait()
-        finally:
-            feeding.cancel()
-            owned.kill()
-            await owned.wait()
-        return 128 - code if code < 0 else code
+        talk = await self._installed.begin(argv, tty=streams.tty)
+        return await run_with(talk, streams, self.spec.secrets)
 
     async def attach(self, streams: Streams) -> int:
-        """See Container.attach: shows what the process writes from now on; it has no stdin."""
-        if streams.stdin is not None or streams.tty:
-            raise not_supported("the stdin of a container")
-        lines = _lines(self._log, LogOptions(tail_lines=0), self)
-        async for piece in pieces_of(lines, LogOptions(), self.spec.secrets):
-            await streams.stdout(piece)
+        """See Container.attach: shows what the process writes from now on, and hands on what is typed if it reads."""
+        await attach(self._output, self._talk, streams, stdin=self.spec.stdin, stdin_once=self.spec.stdin_once)
         return self.state.exit_code if isinstance(self.state, Exited) else 0
 
     async def _watch(self) -> None:
-        code = await self._process.wait()
+        code = await self._output.drain(self._talk)
         assert isinstance(self.state, Running)  # this task alone ends it
         self.state = Exited.of_return_code(
             code,
             started_at=self.state.started_at,
             finished_at=clock.now(),
-            message=_tail(self._log, self.spec.secrets) if code else "",
+            message=self.log.last_words().strip() if code else "",
         )
         if self._killing is not None:
             self._killing.cancel()
@@ -247,6 +226,15 @@ def _mount(image: Image, files: ContainerFiles, folder: Path) -> None:
             link.symlink_to(real)
 
 
+def _taken(address: str, ports: Sequence[int]) -> str:
+    """Say that programs cannot listen where others do."""
+    return (
+        f"{' and '.join(map(str, ports))} of {address} cannot be listened at: another program does, or the machine "
+        "lacks this address. Pods that listen at the same ports need addresses of their own; where only 127.0.0.1 is "
+        "set up (macOS), add some with `sudo ifconfig lo0 alias 127.0.0.2 up`"
+    )
+
+
 def plain_name(name: str) -> str:
     """
     Return a pod's uid or a container's name, if it can be one part of a path, as those that a server lets through are.
@@ -256,54 +244,6 @@ def plain_name(name: str) -> str:
     if not re.fullmatch(r"[0-9A-Za-z]([-0-9A-Za-z]{0,251}[0-9A-Za-z])?", name):
         raise ContainerRefused("CreateContainerError", f"no folder of a container can be called {name[:64]!r}")
     return name
-
-
-async def _lines(path: Path, options: LogOptions, container: ProcessContainer | None) -> AsyncIterator[LogLine]:
-    """Yield the lines of a log file that are asked for, and, with a container, those that follow until it ends."""
-    with path.open("rb") as file:
-        for line in selected(tuple(split_lines(file.read(), clock.now())), options):
-            yield line
-        rest = b""
-        while container is not None:
-            is_over = isinstance(container.state, Exited)
-            whole, newline, rest = (rest + file.read()).rpartition(b"\n")
-            for line in split_lines(whole + newline, clock.now()):
-                yield line
-            if is_over:
-                break
-            await asyncio.sleep(_LOOK_EVERY_S)  # nothing tells of a file that grows
-        if rest:
-            yield LogLine(clock.now(), rest)
-
-
-def _previous(log: Path) -> Path:
-    """The log of the run before the last one."""
-    return log.with_suffix(".previous.log")
-
-
-async def _feed(stdin: AsyncIterator[bytes] | None, pipe: asyncio.StreamWriter) -> None:
-    """Write what comes to a command's stdin, and end it; a command that reads no more is no failure."""
-    with suppress(OSError):
-        if stdin is not None:
-            async for data in stdin:
-                pipe.write(data)
-                await pipe.drain()
-        pipe.close()
-
-
-def _begin(log: Path) -> IO[bytes]:
-    return open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-
-
-def _tail(log: Path, secrets: frozenset[str]) -> str:
-    """The end of a log, from the start of a line where it is long, so that no secret is cut in two."""
-    with log.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL_BYTES))
-        tail = file.read()
-    if size > _TAIL_BYTES:
-        tail = tail.partition(b"\n")[2]
-    return _readable(tail, secrets)
 
 
 def _readable(output: bytes, secrets: frozenset[str]) -> str:

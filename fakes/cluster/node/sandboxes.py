@@ -17,7 +17,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
     ProbeResult,
     Running,
 )
-from ctrlkit.fakes.cluster.node.streams import not_found
+from ctrlkit.fakes.cluster.node.streams import ContainerLog, not_found
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 
@@ -32,6 +32,11 @@ class Container(Protocol):
     @property
     def state(self) -> ContainerState:
         """Whether it runs, or how it ended."""
+        ...
+
+    @property
+    def log(self) -> ContainerLog:
+        """What it has written."""
         ...
 
     def stop(self, grace_s: float) -> None:

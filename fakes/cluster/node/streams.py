@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -156,6 +156,21 @@ def selected(lines: Sequence[LogLine], options: LogOptions) -> Sequence[LogLine]
     return lines
 
 
+def read_log(log: ContainerLog, options: LogOptions, secrets: frozenset[str] = frozenset()) -> AsyncIterator[bytes]:
+    """Return what is asked for of a log, in pieces; one that is followed ends when nothing more is written."""
+    lines = selected(log.lines, options)
+    more = log.follow(log.end) if options.follow else None
+    return pieces_of(_joined(lines, more), options, secrets)
+
+
+async def _joined(there: Sequence[LogLine], more: AsyncIterator[LogLine] | None) -> AsyncIterator[LogLine]:
+    for line in there:
+        yield line
+    if more is not None:
+        async for line in more:
+            yield line
+
+
 async def pieces_of(
     lines: AsyncIterator[LogLine], options: LogOptions, secrets: frozenset[str]
 ) -> AsyncIterator[bytes]:
@@ -280,9 +295,3 @@ class Hider:
             if any(len(secret) > len(text) - start and secret.startswith(text[start:]) for secret in self._secrets):
                 return start
         return len(text)
-
-
-def split_lines(text: bytes, when: datetime) -> Iterator[LogLine]:
-    """Yield the lines of a text, all of one time."""
-    for line in text.splitlines(keepends=True):
-        yield LogLine(when, line)

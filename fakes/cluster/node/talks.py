@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from ctrlkit.fakes.cluster.node.process import OwnedProcess, ProcessGuard
 from ctrlkit.fakes.cluster.node.streams import ContainerLog, Hider, LineWriter, pieces, pump
-from ctrlkit.fakes.cluster.node.terminals import Terminal
+from ctrlkit.fakes.cluster.node.terminals import Terminal, reader_of, writer_of
 from ctrlkit.fakes.tracker.runtime import Streams, TerminalSize
 
 _DRAIN_S = 1.0
@@ -32,11 +33,7 @@ class Talk:
     ) -> Talk:
         """Start a program, with a terminal or with pipes."""
         if not tty:
-            owned, process = await OwnedProcess.start_talking(guard, argv, environment=environment, folder=folder)
-            assert process.stdin is not None  # it has pipes
-            assert process.stdout is not None
-            assert process.stderr is not None
-            return cls(owned, process.stdin, {"stdout": process.stdout, "stderr": process.stderr})
+            return await cls._with_pipes(guard, argv, environment=environment, folder=folder)
         terminal = await Terminal.open()
         settings = {"TERM": "xterm", **environment}
         try:
@@ -47,6 +44,27 @@ class Talk:
             terminal.close()
             raise
         return cls(owned, terminal.writer, {"stdout": terminal.reader}, terminal)
+
+    @classmethod
+    async def _with_pipes(
+        cls, guard: ProcessGuard, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path
+    ) -> Talk:
+        """Start a program with pipes that are not asyncio's: its end is told though others have them open."""
+        (stdin, our_stdin), (our_stdout, stdout), (our_stderr, stderr) = os.pipe(), os.pipe(), os.pipe()
+        theirs = (stdin, stdout, stderr)
+        try:
+            owned = await OwnedProcess.start_talking(
+                guard, argv, theirs, our_stdin, environment=environment, folder=folder
+            )
+        except BaseException:
+            for descriptor in (our_stdin, our_stdout, our_stderr):
+                os.close(descriptor)
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        outputs = {"stdout": await reader_of(our_stdout), "stderr": await reader_of(our_stderr)}
+        return cls(owned, await writer_of(our_stdin), outputs)
 
     async def wait(self) -> int:
         """Wait for the end of the program; its return code is negative if a signal ended it."""
@@ -74,6 +92,7 @@ class Talk:
     def close(self) -> None:
         """Kill the program if it runs, and close its streams."""
         self.process.kill()
+        self.stdin.close()
         if self.terminal is not None:
             self.terminal.close()
 

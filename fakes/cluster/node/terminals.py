@@ -14,6 +14,24 @@ from ctrlkit.fakes.tracker.runtime import TerminalSize
 _LIMIT_BYTES = 64 * 1024
 
 
+async def reader_of(descriptor: int) -> asyncio.StreamReader:
+    """Read from a pipe or terminal, and close it when it ends."""
+    reader = asyncio.StreamReader(limit=_LIMIT_BYTES)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+    )
+    return reader
+
+
+async def writer_of(descriptor: int) -> asyncio.StreamWriter:
+    """Write to a pipe or terminal; whoever closes the writer closes it."""
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(
+        lambda: asyncio.streams.FlowControlMixin(loop), os.fdopen(descriptor, "wb", buffering=0)
+    )
+    return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
 class Terminal:
     """
     A terminal, in whose place this process reads and writes.
@@ -35,14 +53,8 @@ class Terminal:
         """Open one."""
         ours, theirs = os.openpty()
         terminal = cls(ours, theirs)
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=_LIMIT_BYTES)
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", buffering=0))
-        transport, protocol = await loop.connect_write_pipe(
-            lambda: asyncio.streams.FlowControlMixin(loop), os.fdopen(os.dup(ours), "wb", buffering=0)
-        )
-        terminal._reader = reader
-        terminal._writer = asyncio.StreamWriter(transport, protocol, None, loop)
+        terminal._writer = await writer_of(os.dup(ours))
+        terminal._reader = await reader_of(ours)
         return terminal
 
     async def __aenter__(self) -> Terminal:

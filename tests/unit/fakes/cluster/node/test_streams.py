@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
+from ctrlkit import clock
 from ctrlkit.errors import ApiError, BadRequest, InternalError
 from ctrlkit.fakes.cluster.node.image_runtime import InProcessRuntime, ProcessRuntime
 from ctrlkit.fakes.cluster.node.programs import AlwaysReady
@@ -81,15 +84,17 @@ async def test_the_log_of_a_program_in_this_process_is_what_it_writes() -> None:
 @needs_pidfd
 @pytest.mark.real_time
 async def test_the_log_of_a_process_is_what_it_wrote() -> None:
-    """Also of the run before; what needs the times of lines is refused."""
+    """Also of the run before, and with the time of each line."""
     async with ProcessRuntime(images={"program": ANY_COMMAND}) as runtime:
         runtime.open_sandbox("uid-1")
         for word in ("first", "second"):
             await runtime.start(spec("/bin/sh", "-c", f"echo {word} hunter2", secrets=frozenset({"hunter2"})))
             assert await whole(await runtime.logs(POD, "main", LogOptions(follow=True))) == f"{word} ***\n".encode()
         assert await whole(await runtime.logs(POD, "main", LogOptions(previous=True))) == b"first ***\n"
-        with pytest.raises(ApiError, match="the times of its lines is not supported"):
-            await runtime.logs(POD, "main", LogOptions(timestamps=True))
+        timed = (await whole(await runtime.logs(POD, "main", LogOptions(timestamps=True)))).decode()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z second \*\*\*\n", timed)
+        later = LogOptions(since=clock.now() + timedelta(hours=1))
+        assert await whole(await runtime.logs(POD, "main", later)) == b""
 
 
 @needs_pidfd
