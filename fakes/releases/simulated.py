@@ -70,6 +70,48 @@ DUTIES: Mapping[str, Duty] = {
 """By plural and group, with the values of `ctrlkit.fakes.cluster.Loop`. Garbage collection is for every kind."""
 
 
+_RENEWED = "files, renewed when the minute of the pod is over in which what they are made of changes"
+_OF_OTHERS = "holds the pod up: FailedMount, no volume plugin matched"
+_OF_MACHINES = "holds the pod up: FailedMount, there is no such disk here"
+_TAKEN_OVER = "a folder of its own, kept for good, as if its driver were installed"
+
+VOLUMES: Mapping[str, str] = {
+    "awsElasticBlockStore": _TAKEN_OVER,
+    "azureDisk": _TAKEN_OVER,
+    "azureFile": _TAKEN_OVER,
+    "cephfs": _OF_OTHERS,
+    "cinder": _TAKEN_OVER,
+    "configMap": _RENEWED,
+    "csi": "of a claim and a driver that makes volumes here: a folder, kept by its handle; else it holds the pod up: "
+    "FailedAttachVolume, and FailedMount where it stands in a pod",
+    "downwardAPI": "files, renewed as soon as the pod changes",
+    "emptyDir": "an empty folder of the pod, without a limit of its size",
+    "ephemeral": "its claim, which is made for the pod",
+    "fc": _OF_MACHINES,
+    "flexVolume": _OF_OTHERS,
+    "flocker": _OF_OTHERS,
+    "gcePersistentDisk": _TAKEN_OVER,
+    "gitRepo": "holds the pod up: FailedMount, disabled as on a default kubelet",
+    "glusterfs": _OF_OTHERS,
+    "hostPath": "a folder or file of a node that is played, never of this machine; all types but devices",
+    "image": "an empty folder that is read only; its image is not pulled",
+    "iscsi": _OF_MACHINES,
+    "local": "of a claim: a folder of its node, which is there from the start",
+    "nfs": "a folder, kept by server and path, as if a server had it",
+    "persistentVolumeClaim": "the folder of its volume, which outlives the pod; unbound, it holds the pod up",
+    "photonPersistentDisk": _OF_OTHERS,
+    "portworxVolume": _TAKEN_OVER,
+    "projected": f"{_RENEWED}; tokens after four fifths of their time. Without cluster trust bundles and certificates",
+    "quobyte": _OF_OTHERS,
+    "rbd": _OF_OTHERS,
+    "scaleIO": _OF_OTHERS,
+    "secret": _RENEWED,
+    "storageos": _OF_OTHERS,
+    "vsphereVolume": _TAKEN_OVER,
+}
+"""What becomes of a pod's volume here, by the field that says what it is made of."""
+
+
 class LeftUndone:
     """
     What is left undone about new objects of each kind, told once.
@@ -114,9 +156,22 @@ cluster itself. Finalizers and garbage collection work for every kind.
 """
 
 
+_VOLUMES = """
+## Volumes of pods
+
+What a pod finds where it mounts a volume, in memory or, for containers that are processes, as folders. What is missing
+holds the pod up with a kubelet's Events, and is tried again at a kubelet's distances. Owners of files, SELinux, quotas
+and block devices are not played.
+
+| volume | here |
+|---|---|
+"""
+
+
 def document() -> str:
     """Return the text of docs/simulated.md."""
-    return _HEAD + "".join(_rows())
+    volumes = (f"| {source} | {text} |\n" for source, text in VOLUMES.items())
+    return "".join([_HEAD, *_rows(), _VOLUMES, *volumes])
 
 
 def _rows() -> Iterator[str]:

@@ -42,6 +42,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
 from ctrlkit.fakes.cluster.node.sandboxes import Container, Sandbox, find, find_running
 from ctrlkit.fakes.cluster.node.scripted import ScriptedProgram, stand_in_note
 from ctrlkit.fakes.cluster.node.streams import ContainerLog, carry, waiting
+from ctrlkit.fakes.cluster.node.volumes.files import ContainerFiles
 from ctrlkit.fakes.cluster.node.volumes.store import VolumeStore
 from ctrlkit.fakes.cluster.node.volumes.trees import FolderTree, MemoryTree
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
@@ -140,6 +141,20 @@ class ImageRuntime:
         """Return the program of a container that was started; None if it is a process."""
         found = find(self._sandboxes, container)
         return found.program if isinstance(found, InProcessContainer) else None
+
+    def files(self, pod_uid: str, container: str = "") -> ContainerFiles:
+        """
+        Return what a container of a pod, by default the first that was started, sees of files.
+
+            assert world.runtime.files(pod.metadata.uid).read("/etc/web/port") == b"80"
+
+        Errors  LookupError for a container that was not started.
+        """
+        sandbox = self._sandboxes.get(pod_uid)
+        there = [one for name, one in (sandbox.containers if sandbox else {}).items() if container in ("", name)]
+        if not there:
+            raise LookupError(f"read files of pod {pod_uid}: no such container was started; settle the world first")
+        return there[0].spec.files
 
     # ---- the kubelet's -----------------------------------------------------------------------------------------------
 

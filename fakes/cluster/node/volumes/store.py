@@ -36,6 +36,7 @@ class VolumeStore:
     """
     The volumes of all pods of a runtime.
 
+    >>> from ctrlkit.fakes.cluster.node.volumes.trees import MemoryTree
     >>> store = VolumeStore(MemoryTree())
     >>> store.write("u1", Volume(name="scratch"))
     >>> mounts = (Mount(path="/tmp", volume="scratch"),)
@@ -78,6 +79,19 @@ class VolumeStore:
             return None if place is None else self._tree.read(f"{place}/{path}")
         except OSError:
             return None
+
+    def node(self, name: str) -> ContainerFiles:
+        """
+        Return the files of a node, by absolute paths, as volumes of type hostPath show them.
+
+        >>> from ctrlkit.fakes.cluster.node.volumes.trees import MemoryTree
+        >>> store = VolumeStore(MemoryTree())
+        >>> store.node("n1").write("/etc/hostname", b"one")
+        >>> store.node("n2").read("/etc/hostname")
+        b'n2\\n'
+        """
+        self._furnish(name)
+        return ContainerFiles(self._tree, f"{_HOSTS}/.own", [Bound("/", _hosted(name))])
 
     def open(self, spec: ContainerSpec) -> ContainerFiles:
         """

@@ -7,7 +7,7 @@ from pathlib import Path
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Loop
 from ctrlkit.fakes.releases import NAMES, release
-from ctrlkit.fakes.releases.simulated import DUTIES, document
+from ctrlkit.fakes.releases.simulated import DUTIES, VOLUMES, document
 from ctrlkit.fakes.world.trace import Noted
 from ctrlkit.model.kinds import JOBS
 
@@ -25,6 +25,13 @@ def test_what_loops_do_is_told_of_kinds_and_loops_there_are() -> None:
     of_no_kind_alone = {Loop.GARBAGE, Loop.SCHEDULER, Loop.EPHEMERAL_VOLUMES, Loop.POD_GC, Loop.TAINT_EVICTION}
     of_no_kind_alone |= {Loop.NODE_LIFECYCLE, Loop.NODE_TTL}
     assert {duty.loop for duty in DUTIES.values() if duty.loop} == {loop.value for loop in ALL - of_no_kind_alone}
+
+
+def test_each_source_of_a_volume_is_told_of() -> None:
+    """Of pods, and those that PersistentVolumes alone have."""
+    types = release(NAMES[-1]).types
+    of_claims = {name for name, text in types["PersistentVolumeSpec"].items() if "in=PersistentVolumeSource" in text}
+    assert VOLUMES.keys() == (types["Volume"].keys() - {"name"}) | of_claims
 
 
 def job(name: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -17,9 +18,12 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Exec,
     Exited,
     HttpGet,
+    Mount,
     ProbeResult,
     Running,
     TcpSocket,
+    Volume,
+    VolumeFile,
 )
 from tests.support.any_command import ANY_COMMAND
 from tests.support.processes import HAS_PIDFD, command_lines, process_ended
@@ -308,3 +312,40 @@ async def ended_container(runtime: ProcessRuntime) -> None:
     """Nothing but its state is asked, so this looks again and again; the test's time limit bounds it."""
     while isinstance(runtime.state(ID), Running):  # noqa: ASYNC110  # see above
         await asyncio.sleep(0.01)
+
+
+async def test_a_mounted_path_that_the_image_declares_is_the_folder_of_the_volume() -> None:
+    """What is projected into it is read, what the program writes stays; other paths of a pod do not reach it."""
+    image = replace(ANY_COMMAND, mounts={"/srv/data": "data", "/etc/app": "etc"})
+    async with ProcessRuntime(images={"program": image}) as runtime:
+        exits = Exits(runtime)
+        runtime.volumes.write("uid-1", Volume(name="etc", files={"port": VolumeFile(content=b"80")}))
+        runtime.volumes.write("uid-1", Volume(name="disk", kept_as="pv-1"))
+        runtime.open_sandbox("uid-1")
+        mounts = (Mount(path="/etc/app", volume="etc", read_only=True), Mount(path="/srv", volume="disk"))
+        await runtime.start(replace(shell("cat etc/port > data/seen && ls etc > data/names"), mounts=mounts))
+        assert (await exits.next()).exit_code == 0
+        assert runtime.volumes.read("uid-1", "disk", "data/seen") == b"80"
+        assert runtime.volumes.read("uid-1", "disk", "data/names") == b"port\n"
+        await runtime.close_sandbox("uid-1")
+        assert "uid-1" not in {path.name for path in runtime.folder.iterdir()}
+        runtime.volumes.write("uid-2", Volume(name="disk", kept_as="pv-1"))
+        assert runtime.volumes.read("uid-2", "disk", "data/seen") == b"80"
+
+
+@pytest.mark.long
+async def test_the_chain_of_a_node_outlives_its_pod_on_a_claim() -> None:
+    """The data directory of a bitcoin node is where the articles' image has it."""
+    cli = ("bitcoin-cli", "-regtest", "-conf=/bitcoin.conf")
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime:
+        for number, pod in enumerate(("uid-1", "uid-2")):
+            container = ContainerId(pod, "main")
+            runtime.volumes.write(pod, Volume(name="chain", kept_as="pv-net-sts-0"))
+            runtime.open_sandbox(pod)
+            mounts = (Mount(path="/root/.bitcoin", volume="chain"),)
+            await runtime.start(ContainerSpec(id=container, image="bitcoind", environment=LOGIN, mounts=mounts))
+            await until(runtime, Exec((*cli, "getnetworkinfo")), container)
+            count = await runtime.run(container, (*cli, "getblockcount"))
+            assert count.output.strip() == str(3 * number)
+            assert (await runtime.run(container, (*cli, "generate", "3"))).exit_code == 0
+            await runtime.close_sandbox(pod)
