@@ -4,7 +4,7 @@ The form in which stories are written and compared, on both sides: statuses and 
 What a watch shows becomes rows. A row says when it was seen, in seconds since the start of its story, and the whole
 object as far as a kubelet writes it: `status`, whether it is being deleted, its node. Lists with keys become mappings
 by them (conditions by type, containers by name). Times become seconds since the start (`T+3`), IDs of containers are
-numbered as they come, and what differs each time has a name (`podIP`, `UID`, `TIME`).
+numbered by pod, and what differs each time has a name (`podIP`, `UID`, `TIME`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ class Masks:
 
     def __init__(self, start: float) -> None:
         self._start = start
-        self._ids: dict[str, str] = {}
         self.names: dict[str, str] = {}
         """Generated names of objects -> what they are called in a story."""
 
@@ -53,7 +52,7 @@ class Masks:
             moment = datetime.fromisoformat(text).timestamp()
             return f"T{moment - self._start:+.0f}" if moment else "never"
         if field == "containerID":
-            return self._ids.setdefault(text, f"container {len(self._ids) + 1}") if text else ""
+            return text
         if field == "imageID":
             return "image" if text else ""
         for name, called in self.names.items():
@@ -62,6 +61,21 @@ class Masks:
         return _PULLED.sub(
             " in TIME (TIME including waiting). Image size: SIZE bytes.", _HEX.sub("HEX", _UID.sub("UID", text))
         )
+
+
+def with_numbered_ids(rows: list[Row]) -> list[Row]:
+    """Number the containers of a pod as they come."""
+    ids: dict[str, str] = {}
+
+    def numbered(value: Any, field: str = "") -> Any:
+        if isinstance(value, dict):
+            return {key: numbered(each, key) for key, each in value.items()}
+        if isinstance(value, list):
+            return [numbered(each) for each in value]
+        return ids.setdefault(value, f"container {len(ids) + 1}") if field == "containerID" and value else value
+
+    found: list[Row] = numbered(rows)
+    return found
 
 
 def moment(value: Any) -> float | None:

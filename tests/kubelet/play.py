@@ -17,7 +17,7 @@ from ctrlkit.fakes.tracker.admission import PLUGINS
 from ctrlkit.model import JsonPatch, MergePatch, Patch, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import BUILT_IN, EVENTS, PODS
 from ctrlkit.model.watch import Deleted
-from tests.kubelet.form import Masks, Row, keyed
+from tests.kubelet.form import Masks, Row, keyed, with_numbered_ids
 from tests.kubelet.images import images_of
 from tests.kubelet.story import Story
 
@@ -127,6 +127,7 @@ class Stage:
                 _note_event(events, at, one)
             elif is_mine and not about:
                 _note_pod(seen, masks, given, at, one, is_gone=isinstance(change, Deleted))
+        seen.pods = {pod: with_numbered_ids(rows) for pod, rows in seen.pods.items()}
         seen.events = _merged(masks.of(list(events.values())))
         return seen
 
@@ -216,11 +217,22 @@ def _own_nodes(story: Story) -> list[Node]:
     ]
 
 
+def _that_start_later(story: Story) -> set[str]:
+    """The nodes that are not there at the beginning."""
+    first: dict[str, float] = {}
+    for step in story.steps:
+        if "node" in step:
+            first.setdefault(step["node"]["name"], step["at"])
+    return {node for node, at in first.items() if at > 0}
+
+
 async def play(story: Story) -> Seen:
     """Play a story."""
     async with ImageRuntime(images=images_of(story.images)) as runtime, World(plugins=PLUGINS) as world:
         cluster = Cluster(
             world.client, runtime, loops=ALL, tracker=world.tracker, root_ca="PEM", nodes=[HOST, *_own_nodes(story)]
         )
+        for node in _that_start_later(story):
+            cluster.fleet.lose(node)
         world.start(cluster)
         return await Stage(story, world, cluster.fleet).play()

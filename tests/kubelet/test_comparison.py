@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.kubelet.comparison import compare
-from tests.kubelet.form import Masks, facts, signature
+from tests.kubelet.form import Masks, facts, signature, with_numbered_ids
 from tests.kubelet.play import Seen
 from tests.kubelet.story import VARIES, Story, names, read
 
@@ -76,9 +76,23 @@ def test_what_differs_each_time_has_a_name() -> None:
     }
     assert masks.of(told) == {
         "message": "pod web-#1 at podIP of hostIP, UID",
-        "containerID": "container 1",
+        "containerID": "ctrlkit://a",
         "imageID": "image",
         "startedAt": "T+7",
         "times": ["never", 3],
     }
-    assert masks.of({"containerID": "ctrlkit://b"}) == {"containerID": "container 2"}
+
+
+def test_containers_of_a_pod_are_numbered_as_they_come() -> None:
+    rows = [
+        {"state": {"containerID": "b"}},
+        {"containerID": ""},
+        {"containerID": "a"},
+        {"list": [{"containerID": "b"}]},
+    ]
+    assert with_numbered_ids(rows) == [
+        {"state": {"containerID": "container 1"}},
+        {"containerID": ""},
+        {"containerID": "container 2"},
+        {"list": [{"containerID": "container 1"}]},
+    ]
