@@ -7,7 +7,7 @@ What the loops of a cluster do about the objects of each kind, and which of thes
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ctrlkit.fakes.releases import NEWEST, release
@@ -112,6 +112,45 @@ VOLUMES: Mapping[str, str] = {
 """What becomes of a pod's volume here, by the field that says what it is made of."""
 
 
+class Part(NamedTuple):
+    """A part of what a kubelet does, and what of it is done here."""
+
+    does: str
+    here: str
+
+
+KUBELET: Sequence[Part] = (
+    Part("runs init containers in order, sidecars beside the others, ephemeral containers at any time", "yes"),
+    Part(
+        "restarts containers by the pod's restartPolicy, their own, and their restartPolicyRules",
+        "yes; the action RestartAllContainers restarts the one container",
+    ),
+    Part(
+        "waits between restarts: 10 s, doubling to 5 minutes, from the start again after a run of 10 minutes",
+        "yes, to the second; CrashLoopBackOff is shown from the beginning of the wait, by a real one some time later",
+    ),
+    Part("starts containers again on a node that has booted, and counts that", "yes"),
+    Part("runs a changed image: `kubectl set image pod`", "yes"),
+    Part("ends pods: hooks, SIGTERM, SIGKILL after the grace period, sidecars last, a last status", "yes"),
+    Part("ends pods after their activeDeadlineSeconds", "yes"),
+    Part("probes containers, and runs their hooks", "yes"),
+    Part("pulls images by their policy, with its back-off", "yes, from no registry: declarations say how it goes"),
+    Part("mounts volumes, and holds pods whose sources are missing", "yes, see below"),
+    Part("refuses pods that its node has no room for, or that do not belong there", "yes"),
+    Part("writes phases, conditions, the statuses of containers, Events", "yes, a status once where nothing waits"),
+    Part(
+        "changes resources of running containers",
+        "the status follows the spec at once, without Events and restarts",
+    ),
+    Part("enforces limits, ends containers by memory, evicts pods of a node that runs out", "no; an image says `oom`"),
+    Part("gives pods a network: DNS, Services, policies", "no; pods of processes reach one another's addresses"),
+    Part("isolates containers: users, capabilities, namespaces, cgroups, seccomp", "no"),
+    Part("gives pods devices (resourceClaims)", "no"),
+    Part("runs static pods, checkpoints containers, shuts a node down gracefully", "no"),
+)
+"""What a kubelet does, and whether those do that are played here."""
+
+
 class LeftUndone:
     """
     What is left undone about new objects of each kind, told once.
@@ -156,6 +195,13 @@ cluster itself. Finalizers and garbage collection work for every kind.
 """
 
 
+_KUBELET_HEAD = """
+## What a kubelet does
+
+| a kubelet | here |
+|---|---|
+"""
+
 _VOLUMES = """
 ## Volumes of pods
 
@@ -170,8 +216,9 @@ and block devices are not played.
 
 def document() -> str:
     """Return the text of docs/simulated.md."""
+    parts = (f"| {part.does} | {part.here} |\n" for part in KUBELET)
     volumes = (f"| {source} | {text} |\n" for source, text in VOLUMES.items())
-    return "".join([_HEAD, *_rows(), _VOLUMES, *volumes])
+    return "".join([_HEAD, *_rows(), _KUBELET_HEAD, *parts, _VOLUMES, *volumes])
 
 
 def _rows() -> Iterator[str]:
