@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ctrlkit import kinds
     from ctrlkit.cache import Delivery, Informer, InformerOptions, Lister, ReflectorOptions
     from ctrlkit.client import Client
     from ctrlkit.controller import (
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
         StrategicMergePatch,
         Unstructured,
         custom_resource,
-        kinds,
         set_conditions,
     )
 
@@ -137,7 +137,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "kinds":
-        return importlib.import_module("ctrlkit.model.kinds")
+        return importlib.import_module("ctrlkit.kinds")
     return getattr(importlib.import_module(_HOME[name]), name)
 
 

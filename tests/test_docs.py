@@ -28,6 +28,12 @@ def test_every_snippet_about_definitions_passes(tmp_path: Path) -> None:
     assert "3 passed" in run_pytest(tmp_path)
 
 
+def test_every_snippet_about_kinds_passes(tmp_path: Path) -> None:
+    """A controller with typed children, and its test in a cluster."""
+    write_files(files_of("docs/kinds.md"), tmp_path)
+    assert "1 passed" in run_pytest(tmp_path)
+
+
 def test_the_story_for_each_world_passes_on_a_cluster_too(tmp_path: Path) -> None:
     """As against a real cluster: another process, the real clock, and the command the guide names."""
     guide = files_of("docs/testing.md")

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import inspect
 
-from ctrlkit.model.meta import ObjectMeta
+from ctrlkit.model.read_only import read_only_fields
 
 _SCALARS = (
     inspect.NoneType,
@@ -53,12 +53,13 @@ def _of_type(python_type: Any) -> bool:
 def _is_immutable(shape: inspect.Type, seen: frozenset[type]) -> bool:
     match shape:
         case inspect.StructType(cls=python_type, fields=fields):
-            if python_type is ObjectMeta or python_type in seen:
-                return True  # its mappings are read-only views; a type inside itself is judged once
+            if python_type in seen:
+                return True  # a type inside itself is judged once
             if not python_type.__struct_config__.frozen:
                 return False
             seen |= {python_type}
-            inner = tuple(field.type for field in fields)
+            shown = read_only_fields(python_type)
+            inner = tuple(_values(field.type) if field.name in shown else field.type for field in fields)
         case inspect.UnionType(types=inner) | inspect.TupleType(item_types=inner):
             pass
         case inspect.VarTupleType(item_type=item) | inspect.FrozenSetType(item_type=item) | inspect.Metadata(type=item):
@@ -66,3 +67,13 @@ def _is_immutable(shape: inspect.Type, seen: frozenset[type]) -> bool:
         case _:
             return isinstance(shape, _SCALARS)
     return all(_is_immutable(each, seen) for each in inner)
+
+
+def _values(shape: inspect.Type) -> inspect.Type:
+    """What a mapping that is shown as a read-only view holds, or a union of it with None."""
+    match shape:
+        case inspect.UnionType(types=types):
+            return inspect.UnionType(types=tuple(map(_values, types)))
+        case inspect.DictType(value_type=value):
+            return value
+    return shape

@@ -8,12 +8,12 @@ would have to look at each cached object again and again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ctrlkit.model.pydantic_models import as_model_field
+from ctrlkit.model.read_only import show_read_only
 
 
 class ObjectKey(NamedTuple):
@@ -148,27 +148,10 @@ class PartialObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, gc=False)
     metadata: ObjectMeta
 
 
-def _show_read_only(*fields: str) -> None:
-    """
-    Have reads of a mapping field give a read-only view of it.
-
-    The decoder fills a Struct's slots in C and does not look at the class, so decoding costs what it did; a view costs
-    0.1 us when somebody asks for it. Freezing the mapping while it is decoded would cost every object more than that.
-    """
-    for field in fields:
-        slot = ObjectMeta.__dict__[field]
-
-        def view(meta: ObjectMeta, read: Any = slot.__get__) -> Mapping[str, str] | None:
-            value = read(meta)
-            return None if value is None else MappingProxyType(value)
-
-        setattr(ObjectMeta, field, property(view, doc=f"The {field} as a read-only view; None if there are none."))
-
-
 read_labels: Callable[[ObjectMeta], Mapping[str, str] | None] = ObjectMeta.__dict__["labels"].__get__
 """The labels without the read-only view, for code that reads those of many objects and changes none."""
 
-_show_read_only("labels", "annotations")
+show_read_only(ObjectMeta, "labels", "annotations")
 
 
 def meta_of(body: Mapping[str, Any]) -> ObjectMeta:

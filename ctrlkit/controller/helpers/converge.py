@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from ctrlkit.client import Client
 from ctrlkit.errors import NotFound
+from ctrlkit.kinds.base import TypedKind
 from ctrlkit.model import AnyResource, MergePatch, ObjectKey, Resource, Unstructured, to_plain
 from ctrlkit.model.values import lacking, same
 
@@ -89,7 +90,7 @@ async def create_or_update(
 
 
 async def create_or_patch(
-    client: Client, resource: AnyResource, wanted: object, *, current: Current = FROM_SERVER
+    client: Client, resource: AnyResource, wanted: object, *, current: Current | TypedKind = FROM_SERVER
 ) -> Converged:
     """
     Create or patch the object that `wanted` names so that it has the fields of `wanted`; the status goes through the
@@ -99,7 +100,8 @@ async def create_or_patch(
         result, network = await create_or_patch(client, NETWORKS, wanted)
 
     Shape   `wanted` is any body that `Client.create` takes. Fields given as None are removed, fields not given are left
-            alone, lists are replaced whole (see model/values.py). The status is written after the rest.
+            alone, lists are replaced whole (see model/values.py). The status is written after the rest. `current` may
+            also be an object of a type of ctrlkit.kinds, which has all fields.
     Errors  ValueError for a body without a name. The client's: AlreadyExists where it
             exists although `current` is None.
     """
@@ -108,7 +110,7 @@ async def create_or_patch(
     if not key.name:
         raise ValueError(f"converge {resource}: the body has no metadata.name; give it one")
     status = fields.pop("status", None)
-    before = await _read(client, whole, key, current)
+    before = await _read(client, whole, key, to_plain(current) if isinstance(current, TypedKind) else current)
     if before is None:
         made = await client.create(whole, _given(fields if status is None else fields | {"status": status}))
         return Converged(Convergence.CREATED, await _with_status(client, whole, made, status))
