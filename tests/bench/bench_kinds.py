@@ -89,7 +89,8 @@ class _Echo:
     async def do(self, action: Action) -> bytes:
         """Encode the body, as a transport does, and answer with an object."""
         msgspec.json.encode(action.body)
-        return b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"demo","resourceVersion":"7"}}'
+        metadata = {"name": action.name, "namespace": action.namespace, "resourceVersion": "7"}
+        return encode({"kind": "Pod", "apiVersion": "v1", "metadata": metadata})
 
 
 def _writes(value: Any) -> Callable[[], None]:
