@@ -80,6 +80,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="how many nodes the cluster has: ctrlkit-node, the default, or n1, n2 and so on",
     )
     parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="FILE",
+        help="what the containers of images do, in YAML or JSON; those of other images run until they are stopped, or "
+        "run the small script of their command",
+    )
+    parser.add_argument(
         "--loops",
         type=_names,
         default=frozenset({"all"}),
@@ -125,6 +132,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from ctrlkit.fakes.apiserver.serving import serve  # noqa: PLC0415
     from ctrlkit.fakes.cluster.cluster import Loop, loops_named  # noqa: PLC0415
     from ctrlkit.fakes.cluster.node.declarations import declared  # noqa: PLC0415
+    from ctrlkit.fakes.cluster.node.images.files import read_images  # noqa: PLC0415
     from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, check_plugins  # noqa: PLC0415
 
     enabled, disabled = arguments.enable_admission_plugins, arguments.disable_admission_plugins
@@ -134,6 +142,8 @@ def _run(arguments: argparse.Namespace) -> int:
         nodes = declared(1 if arguments.nodes is None else arguments.nodes)
         if arguments.nodes and Loop.KUBELET not in loops:
             raise ValueError(f"--nodes {arguments.nodes}: no kubelet runs that plays them; name kubelet in --loops too")
+        if arguments.images and Loop.KUBELET not in loops:
+            raise ValueError(f"--images {arguments.images}: no kubelet runs them; name kubelet in --loops too")
     except ValueError as error:
         raise ConfigError(str(error)) from None
     security = Security.INSECURE if arguments.insecure else Security.TLS
@@ -150,6 +160,7 @@ def _run(arguments: argparse.Namespace) -> int:
         services=dict(arguments.service_address),
         loops=loops,
         nodes=nodes,
+        images=read_images(arguments.images) if arguments.images else None,
     )
     return 0
 
@@ -157,7 +168,7 @@ def _run(arguments: argparse.Namespace) -> int:
 COMMAND = Command(
     name="apiserver",
     help="run an API server in memory, for kubectl and for trying controllers; StatefulSets, pods, garbage collection "
-    "and namespaces work as in a cluster, but no container runs a process",
+    "and namespaces work as in a cluster; of containers only declared images run processes",
     configure=_configure,
     run=_run,
 )

@@ -80,7 +80,7 @@ def read_manifests(path: str | os.PathLike[str]) -> Iterator[Manifest]:
     if not files:
         raise ConfigError(f"read the manifests in {place}: it has no file whose name ends with {', '.join(SUFFIXES)}")
     for file in files:
-        for number, document in enumerate(_documents(file), start=1):
+        for number, document in enumerate(read_documents(file), start=1):
             where = f"document {number} of {file}"
             if not isinstance(document, Mapping):
                 fact = f"it is of type {type(document).__name__}"
@@ -110,14 +110,14 @@ def items_of(body: Mapping[str, Any], where: str = "") -> Iterator[Manifest]:
         yield from items_of({**said, **item}, here)
 
 
-def _documents(path: Path) -> Iterable[Any]:
-    """Read the documents of a file; empty ones are left out."""
+def read_documents(path: Path, *, what: str = "manifest") -> Iterable[Any]:
+    """Read the documents of a file, which is called `what` in errors; empty ones are left out. Errors: ConfigError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"read the manifest {path}: {error.strerror}; name a file of YAML or JSON") from None
+        raise ConfigError(f"read the {what} {path}: {error.strerror}; name a file of YAML or JSON") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"read the manifest {path}: it is no YAML: {error}") from None
+        raise ConfigError(f"read the {what} {path}: it is no YAML: {error}") from None
     found = _json_documents(text) if text.lstrip().startswith("{") else None
     if found is not None:
         return found
@@ -125,7 +125,7 @@ def _documents(path: Path) -> Iterable[Any]:
         return [document for document in yaml.load_all(text, _Loader) if document is not None]
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"read the manifest {path}: it is no YAML: {reason}") from None
+        raise ConfigError(f"read the {what} {path}: it is no YAML: {reason}") from None
 
 
 def _json_documents(text: str) -> list[Any] | None:

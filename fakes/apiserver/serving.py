@@ -24,6 +24,7 @@ from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.cluster import ALL, Cluster, ImageRuntime, Loop
 from ctrlkit.fakes.cluster.loops.provisioner import make_class
 from ctrlkit.fakes.cluster.node.declarations import Nodes
+from ctrlkit.fakes.cluster.node.images import Images
 from ctrlkit.fakes.manifests import read_manifests
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.releases.simulated import LeftUndone
@@ -52,12 +53,13 @@ def serve(
     services: Mapping[str, str] = {},
     loops: frozenset[Loop] = ALL,
     nodes: Nodes = 1,
+    images: Images | None = None,
 ) -> None:
     """
     Serve a Kubernetes release until SIGTERM or SIGINT, with the objects of the manifests from the start.
 
     With `rbac` it is asked who may do what; `clients` are users besides the administrator and service accounts.
-    `loops` are those of the cluster, `nodes` those that it has.
+    `loops` are those of the cluster, `nodes` those that it has; `images` says what containers do.
     Shape   `services` leads from the `namespace/name:port` of Services that webhooks name to the `host:port` of what
             listens.
     Errors  ConfigError for a kubeconfig or manifests that cannot be used.
@@ -69,7 +71,7 @@ def serve(
         tracker = Tracker(begins_at=version_at(now()), server=release, plugins=plugins, rbac=rbac)
         tracker.webhooks = HttpsWebhooks(services)
         with_clients = functools.partial(ApiServer, tracker, tracker.registry, security=security, clients=clients)
-        asyncio.run(_serve(port, path, manifests, with_clients, tracker, loops=loops, nodes=nodes))
+        asyncio.run(_serve(port, path, manifests, with_clients, tracker, loops=loops, nodes=nodes, images=images))
 
 
 @contextmanager
@@ -106,6 +108,7 @@ async def _serve(
     *,
     loops: frozenset[Loop],
     nodes: Nodes,
+    images: Images | None,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopped = asyncio.Event()
@@ -119,7 +122,7 @@ async def _serve(
     load_manifests(tracker, manifests)
     async with (
         make(made=_telling(loops)).serve(port=port) as server,
-        ImageRuntime() as runtime,
+        ImageRuntime(images=images) as runtime,
         Cluster(
             Client(tracker, field_manager="cluster"),
             runtime,

@@ -1,0 +1,117 @@
+"""Declarations of images are read from files, and what is wrong in one is named with the next step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ctrlkit.errors import ConfigError
+from ctrlkit.fakes.cluster.node.images import NEVER_S, CommandAnswer, Exits, Image, Line, Program, Pull
+from ctrlkit.fakes.cluster.node.images.files import read_images
+
+EVERYTHING = """
+web:2: {pull: {error: not found, failures: 2, takes_s: 1.5, size_bytes: 9, preloaded: true}, refuses: "no"}
+example.com/web:
+  ready_after_s: 20
+  ports: [80, 8080]
+  probes: {/healthz: [true, 503, ...], 8080: false, check: 1}
+  logs: [starting, {text: ready, after_s: 20, every_s: 60}]
+  exits: {1: {code: 1, message: lost}, 2: {oom: true, after_s: 30}, 3: {signal: 11}}
+  stops: {after_s: never}
+  execs: {ls: "a b", "ls -l": 2, df: {output: x, error: y, exit_code: 1, takes_s: 3}}
+  shell: true
+"*": {probes: [true, false, "..."], exits: {code: 3, after_s: 60, reason: Error}}
+echo:
+  entry: /bin/echo
+  programs: {/bin/echo: {argv: [/bin/echo], own: [-n], flags: {-e: ""}, paths: {/a: /b}, commands: {hello: "[a-z]*"}}}
+  settings: {USER: bob}
+  files: {a.conf: "user={USER}"}
+  folders: [data]
+  environment: {LANG: C}
+"""
+
+READ = {
+    "web:2": Image(
+        pull=Pull(error="not found", failures=2, takes_s=1.5, size_bytes=9, preloaded=True),
+        refuses="no",
+    ),
+    "example.com/web": Image(
+        ready_after_s=20,
+        ports=(80, 8080),
+        probes={"/healthz": [True, 503, ...], 8080: False, "check": 1},
+        logs=("starting", Line("ready", after_s=20, every_s=60)),
+        exits={1: Exits(1, message="lost"), 2: Exits.oom(after_s=30), 3: Exits.by_signal(11)},
+        stops=Exits(after_s=NEVER_S),
+        execs={"ls": "a b", "ls -l": 2, "df": CommandAnswer(output="x", error="y", exit_code=1, takes_s=3)},
+        shell=True,
+    ),
+    "*": Image(probes=[True, False, ...], exits=Exits(3, after_s=60, reason="Error")),
+    "echo": Image(
+        entry="/bin/echo",
+        programs={
+            "/bin/echo": Program(
+                argv=("/bin/echo",), own=("-n",), flags={"-e": ""}, paths={"/a": "/b"}, commands={"hello": "[a-z]*"}
+            )
+        },
+        settings={"USER": "bob"},
+        files={"a.conf": "user={USER}"},
+        folders=("data",),
+        environment={"LANG": "C"},
+    ),
+}
+
+
+def test_a_file_says_all_that_needs_no_python(tmp_path: Path) -> None:
+    """With the fields of Image and of what it holds."""
+    file = tmp_path / "images.yaml"
+    file.write_text(EVERYTHING)
+    assert dict(read_images(file)) == READ
+
+
+def test_a_file_may_be_json(tmp_path: Path) -> None:
+    """Whose keys are texts."""
+    file = tmp_path / "images.json"
+    file.write_text(json.dumps({"web": {"exits": {"3": {"code": 1}}, "probes": {"8080": ["x", "..."]}}}))
+    assert dict(read_images(file)) == {"web": Image(exits={3: Exits(1)}, probes={8080: ["x", ...]})}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[web]", "read the images FILE: it is ['web']; write a mapping of names to declarations"),
+        ("web: [", "read the images FILE: it is no YAML: "),
+        ("web: 3", "image web: it is 3; write a mapping, with some of pull, refuses, "),
+        ("web: {pul: {}}", "image web, field pul: there is no such field; those are: pull, refuses, "),
+        ("web: {pull: {eror: x}}", "image web, field pull.eror: there is no such field; those are: takes_s, error, "),
+        ("web: {pull: {takes_s: soon}}", "field pull.takes_s: it is 'soon'; write a number of seconds, or never"),
+        ("web: {pull: {failures: -1}}", "field pull.failures: it is -1; write 0 or more"),
+        ("web: {ports: 80}", "field ports: it is 80; write a list"),
+        ("web: {ports: [0]}", "field ports[0]: it is 0; write a port, from 1 to 65535"),
+        ("web: {probes: {/a: [{}]}}", "field probes./a[0]: it is {}; write true, false, an HTTP status or exit code"),
+        ("web: {logs: [{after_s: 1}]}", "field logs[0]: it has after_s alone; say the others too"),
+        ("web: {logs: [1]}", "field logs[0]: it is 1; write a mapping, with some of text, after_s, every_s"),
+        ("web: {exits: {1: {oom: 1}}}", "field exits.1.oom: it is 1; write true or false"),
+        ("web: {execs: {ls: [1]}}", "field execs.ls: it is [1]; write a mapping, with some of output, error, "),
+        ("web: {entry: /x}", "image web: declare an image: entry cannot be said here; choose programs of this machine"),
+        ("web: {programs: {/x: {}}}", "field programs./x: it has nothing alone; say the others too"),
+        ("Web: {}", "image Web: declare the image 'Web': invalid reference format: "),
+        ("web: {}\nweb: {}", "read the images FILE: it is no YAML: "),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
+    """The file, the image, the field, the fact, and what to write."""
+    file = tmp_path / "images.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        read_images(file)
+    told = str(refused.value)
+    assert told.startswith(f"read the images {file}: ")
+    assert said.replace("FILE", str(file)) in told
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """And what to do."""
+    with pytest.raises(ConfigError, match=r"read the images .*none\.yaml: No such file or directory; name a file"):
+        read_images(tmp_path / "none.yaml")
