@@ -85,7 +85,8 @@ VOLUMES: Mapping[str, str] = {
     "csi": "of a claim and a driver that makes volumes here: a folder, kept by its handle; else it holds the pod up: "
     "FailedAttachVolume, and FailedMount where it stands in a pod",
     "downwardAPI": "files, renewed as soon as the pod changes",
-    "emptyDir": "an empty folder of the pod, without a limit of its size",
+    "emptyDir": "an empty folder of the pod; one in memory takes no more than its limit, and a pod that puts more into "
+    "another one is evicted, unless it is a process that does so",
     "ephemeral": "its claim, which is made for the pod",
     "fc": _OF_MACHINES,
     "flexVolume": _OF_OTHERS,
@@ -206,8 +207,8 @@ _VOLUMES = """
 ## Volumes of pods
 
 What a pod finds where it mounts a volume, in memory or, for containers that are processes, as folders. What is missing
-holds the pod up with a kubelet's Events, and is tried again at a kubelet's distances. Owners of files, SELinux, quotas
-and block devices are not played.
+holds the pod up with a kubelet's Events, and is tried again at a kubelet's distances. Owners of files, SELinux and
+block devices are not played.
 
 | volume | here |
 |---|---|

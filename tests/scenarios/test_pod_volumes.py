@@ -158,6 +158,31 @@ async def test_containers_of_a_pod_share_an_empty_folder() -> None:
         assert programs.read("/scratch/x", "c1") == "1"
 
 
+async def test_a_pod_that_puts_too_much_into_a_volume_is_evicted() -> None:
+    """When a kubelet looks the next time; a volume in memory takes no more than it is to hold."""
+    cache = {"name": "cache", "emptyDir": {"sizeLimit": "1Ki"}}
+    memory = {"name": "shm", "emptyDir": {"sizeLimit": "1Ki", "medium": "Memory"}}
+    async with World(cluster=ALL) as world:
+        programs = Programs(world)
+        world.seed(pod("web", cache, memory))
+        await world.settle()
+        files = programs.specs["c0"].files
+        files.write("/shm/x", b"x" * 1024)
+        with pytest.raises(OSError, match="No space left on device"):
+            files.write("/shm/x", b"y", append=True)
+        files.write("/cache/x", b"x" * 1024)
+        await world.advance("1m")
+        assert phase(world) == "Running"
+        files.write("/cache/y", b"y")
+        await world.advance("9s")
+        assert phase(world) == "Running"
+        await world.advance("2s")
+        text = 'Usage of EmptyDir volume "cache" exceeds the limit "1Ki". '
+        status = world.tracker.get(PODS, "default/web").at("status")
+        assert (status["phase"], status["reason"], status["message"]) == ("Failed", "Evicted", text)
+        assert told(world, "Evicted") == [(text, 1)]
+
+
 async def test_labels_in_a_file_follow_the_pod_at_once() -> None:
     """A change of the pod itself is something that happens to it."""
     facts = [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]

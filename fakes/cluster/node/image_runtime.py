@@ -76,6 +76,7 @@ class ImageRuntime:
         self._callbacks: list[Callable[[ContainerId], None]] = []
         self._guard: ProcessGuard | None = None
         self._volumes: VolumeStore | None = None
+        self._has_folders = False
         self._is_entered = False
         self._context = copy_context()
 
@@ -205,10 +206,11 @@ class ImageRuntime:
         """
         See Runtime.volumes.
 
-        They are folders below `folder` if an image was a process when they were first asked for, else in memory.
+        They are folders below `folder` if an image was a process when the first of them was made, else in memory.
         """
-        if self._volumes is None:
-            self._volumes = VolumeStore(FolderTree(self.folder) if self.images.has_processes else MemoryTree())
+        if self._volumes is None or (self._volumes.is_empty and not self._has_folders and self.images.has_processes):
+            self._has_folders = self.images.has_processes
+            self._volumes = VolumeStore(FolderTree(self.folder) if self._has_folders else MemoryTree())
         return self._volumes
 
     async def start(self, spec: ContainerSpec) -> None:

@@ -71,6 +71,7 @@ from ctrlkit.model.kinds import PODS, SERVICES
 
 _WORKERS = 32
 _ATTACHING = "attachdetach-controller"
+_EVICTED, _EVICTION_GRACE_S = "Evicted", 1.0
 
 RETRY_S = 10.0
 """After so long a kubelet tries again what kept a container from starting."""
@@ -224,7 +225,10 @@ class Kubelet:
         volumes = await self.volumes.advance(pod, self._member(known))
         if volumes.due_at is not None:
             moments.append(volumes.due_at)
-        return volumes.ready
+        if volumes.overfull:
+            self.tell(pod, None, EventType.WARNING, _EVICTED, volumes.overfull)
+            self._begin_end(pod, known, _EVICTION_GRACE_S, Failure(_EVICTED, volumes.overfull))
+        return volumes.ready and not volumes.overfull
 
     def _member(self, known: KnownPod) -> Member:
         member = self.fleet.find(known.node)

@@ -60,6 +60,7 @@ class Volume:
     Shape   `name` is the pod's name for it. Its folder belongs to the pod and goes with it, unless `kept_as` names a
             folder that outlives pods, or `host_path` names a node and a path on it, `n1/var/log`, which is to be of
             the type `host_type`, such as Directory, or "" for any. Paths in `files` are relative to the folder.
+    Units   `size_limit` is in bytes, 0 for none. A volume `in_memory` takes no more, any other one says that it has.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Volume:
     kept_as: str = ""
     host_path: str = ""
     host_type: str = ""
+    size_limit: int = 0
+    in_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,27 @@ MESSAGE_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """
+    How much a volume is to hold, in bytes; `place` is where it is in the tree.
+
+    One that is strict takes no more, as memory does; of any other one `exceeded` is called.
+    """
+
+    place: str
+    size: int
+    is_strict: bool
+    exceeded: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """A place in a tree that is mounted at an absolute path of a container."""
 
     path: str
     place: str
     is_read_only: bool = False
+    limit: Limit | None = None
 
 
 class ContainerFiles:
@@ -80,10 +95,19 @@ class ContainerFiles:
 
     def write(self, path: str, content: bytes, *, append: bool = False) -> None:
         """Write a file, or add to it; its folder must be there."""
-        place = self._writable(path)
+        place, bound = self._place(path)
+        self._check_writable(path, place, bound)
         with _named(path):
-            before = self._tree.read(place) if append and self._tree.find(place) is not None else b""
+            found = self._tree.find(place)
+            before = self._tree.read(place) if append and found is not None else b""
+            limit = bound.limit if bound is not None else None
+            if limit is not None and limit.is_strict:
+                grows = len(before) + len(content) - (found.size if found is not None else 0)
+                if size_of(self._tree, limit.place) + grows > limit.size:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
             self._tree.write(place, Written(before + content))
+            if limit is not None and size_of(self._tree, limit.place) > limit.size:
+                limit.exceeded()
 
     def make_folder(self, path: str) -> None:
         """Make a folder and those above it."""
@@ -135,13 +159,24 @@ class ContainerFiles:
 
     def _writable(self, path: str) -> str:
         place, bound = self._place(path)
+        self._check_writable(path, place, bound)
+        return place
+
+    def _check_writable(self, path: str, place: str, bound: Bound | None) -> None:
         if bound is None:
             above = posixpath.dirname(place)
             if any(self._below(posixpath.dirname(path))) and self._tree.find(above) is None:
                 self._tree.make_folder(above)
         elif bound.is_read_only:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
-        return place
+
+
+def size_of(tree: Tree, path: str) -> int:
+    """Return the size of a file, or of all files in a folder, in bytes."""
+    found = tree.find(path)
+    if found is None or not found.is_folder:
+        return found.size if found is not None else 0
+    return sum(size_of(tree, f"{path}/{name}") for name in tree.names(path))
 
 
 def own_files() -> ContainerFiles:

@@ -33,6 +33,7 @@ from ctrlkit.fakes.cluster.node.volumes.sources import (
     used_volumes,
 )
 from ctrlkit.fakes.tracker.schema.go_text import quoted
+from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.model import ObjectKey, Resource, Unstructured
 from ctrlkit.model.kinds import (
     CONFIG_MAPS,
@@ -50,6 +51,9 @@ SYNC_S = 60.0
 
 RETRY_S = 10.0
 """When it looks again at a pod that it could not go on with."""
+
+MEASURE_S = 10.0
+"""How often a kubelet measures what is in volumes."""
 
 ATTACH_S = 120.0
 """How long the control plane waits for a driver to attach a volume."""
@@ -77,10 +81,15 @@ def mount_delay_s(failures: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class VolumesState:
-    """Whether a pod's volumes are all there, and when to look again, on the loop's clock."""
+    """
+    Whether a pod's volumes are all there, and when to look again, on the loop's clock.
+
+    `overfull` says why the pod cannot stay: it has put too much into a volume.
+    """
 
     ready: bool
     due_at: float | None = None
+    overfull: str = ""
 
 
 READY = VolumesState(ready=True)
@@ -121,6 +130,8 @@ class _PodVolumes:
     synced_at: float
     stale_at: float | None = None
     """When its files are to be renewed after a change of what they are made of; None if nothing has changed."""
+    sizes_at: float | None = None
+    """When its volumes are to be measured, as one has held too much; None if none has."""
     sources: dict[tuple[SourceKind, str], str] = field(default_factory=dict)
     """The resource versions of what its files are made of; "" for what was not there."""
     immutable: dict[tuple[SourceKind, str], Plain] = field(default_factory=dict)
@@ -188,7 +199,27 @@ class PodVolumes:
         due_at = mine.due_at()
         if mine.facts != _facts(pod) or (due_at is not None and now >= due_at):
             await self.renew(pod, member)
-        return VolumesState(ready=True, due_at=mine.due_at())
+        overfull = ""
+        if mine.sizes_at is not None and now >= mine.sizes_at:
+            mine.sizes_at, overfull = None, self._overfull(pod, wanted)
+        moments = [moment for moment in (mine.due_at(), mine.sizes_at) if moment is not None]
+        return VolumesState(ready=True, due_at=min(moments, default=None), overfull=overfull)
+
+    def _overfull(self, pod: Unstructured, wanted: Iterable[Plain]) -> str:
+        """Say which volume holds more than it is to hold; "" for none."""
+        for volume in wanted:
+            limit = (volume.get("emptyDir") or {}).get("sizeLimit")
+            name = volume["name"]
+            if limit and self.runtime.volumes.size(pod.metadata.uid, name) > quantity_value(limit) > 0:
+                return f"Usage of EmptyDir volume {quoted(name)} exceeds the limit {quoted(limit)}. "
+        return ""
+
+    def exceeded(self, pod_uid: str) -> None:
+        """Measure a pod's volumes, when a kubelet would look the next time."""
+        mine = self._pods.get(pod_uid)
+        if mine is not None and mine.sizes_at is None:
+            mine.sizes_at = clock.monotonic() + MEASURE_S
+            self.wake(pod_uid)
 
     async def renew(self, pod: Unstructured, member: Member) -> None:
         """Renew the files of a pod's volumes that follow what they are made of, as whenever a kubelet looks at it."""
@@ -235,6 +266,7 @@ class PodVolumes:
 
     def _begin(self, pod: Unstructured, member: Member, wanted: Iterable[Plain]) -> _PodVolumes:
         mountings = {volume["name"]: _Mounting() for volume in wanted}
+        self.runtime.volumes.on_exceeded(self.exceeded)
         return _PodVolumes(pod.key, member.node.name, _facts(pod), mountings, clock.monotonic())
 
     # ---- mounting ----------------------------------------------------------------------------------------------------

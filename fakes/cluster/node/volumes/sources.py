@@ -14,6 +14,7 @@ from typing import Any
 from ctrlkit.fakes.cluster.node.environment import SourceKind, not_found
 from ctrlkit.fakes.cluster.node.pod_fields import Around, SourceError, file_resource, metadata_value
 from ctrlkit.fakes.cluster.node.runtime import Volume, VolumeFile
+from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 
 Plain = Mapping[str, Any]
 Objects = Mapping[tuple[SourceKind, str], "Plain | None"]
@@ -237,7 +238,7 @@ def folder_of(spec: Plain, node: str, name: str) -> Volume:
     Return the folder that stands for a volume: of a pod, or, by the spec of a PersistentVolume, of its claim.
 
     >>> folder_of({"name": "cache", "emptyDir": {}}, "n1", "cache")
-    Volume(name='cache', files={}, kept_as='', host_path='', host_type='')
+    Volume(name='cache', files={}, kept_as='', host_path='', host_type='', size_limit=0, in_memory=False)
     >>> folder_of({"hostPath": {"path": "/var/log"}}, "n1", "log").host_path
     'n1/var/log'
 
@@ -266,7 +267,8 @@ def folder_of(spec: Plain, node: str, name: str) -> Volume:
     medium = source.get("medium") or ""
     if medium not in ("", "Memory") and not medium.startswith("HugePages"):
         raise SourceError(f'unknown storage medium "{medium}"')
-    return Volume(name=name)
+    size = int(quantity_value(source.get("sizeLimit") or "0")) if kind == "emptyDir" else 0
+    return Volume(name=name, size_limit=size, in_memory=medium == "Memory")
 
 
 _FOLDERS = ("hostPath", "local", "csi", "nfs", "emptyDir")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+from collections.abc import Callable
 from urllib.parse import quote
 
 from ctrlkit.fakes.cluster.node.pod_fields import SourceError
 from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerRefused, ContainerSpec, Mount, Volume
-from ctrlkit.fakes.cluster.node.volumes.files import Bound, ContainerFiles, absolute
+from ctrlkit.fakes.cluster.node.volumes.files import Bound, ContainerFiles, Limit, absolute, size_of
 from ctrlkit.fakes.cluster.node.volumes.trees import Entry, Tree, Written, parts_of
 
 _KEPT, _HOSTS = "volumes", "nodes"
@@ -50,6 +51,22 @@ class VolumeStore:
         self._tree = tree
         self._places: dict[tuple[str, str], str] = {}
         self._projected: set[str] = set()
+        self._limits: dict[str, Limit] = {}
+        self._on_exceeded: Callable[[str], None] = lambda pod_uid: None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pod has a volume."""
+        return not self._places
+
+    def on_exceeded(self, callback: Callable[[str], None]) -> None:
+        """Call `callback` with the uid of a pod that has put more into a volume than the volume is to hold."""
+        self._on_exceeded = callback
+
+    def size(self, pod_uid: str, volume: str) -> int:
+        """Return how much is in a pod's volume, in bytes."""
+        place = self._places.get((pod_uid, volume))
+        return 0 if place is None else size_of(self._tree, place)
 
     def write(self, pod_uid: str, volume: Volume) -> None:
         """
@@ -64,6 +81,8 @@ class VolumeStore:
             place = _kept(volume.kept_as) if volume.kept_as else f"{pod_uid}/{_VOLUMES}/{volume.name}"
             self._tree.make_folder(place)
         self._places[pod_uid, volume.name] = place
+        if volume.size_limit:
+            self._limits[place] = Limit(place, volume.size_limit, volume.in_memory, lambda: self._on_exceeded(pod_uid))
         if volume.files or place in self._projected:
             self._projected.add(place)
             files = {path: Written(file.content, file.mode) for path, file in volume.files.items()}
@@ -108,7 +127,9 @@ class VolumeStore:
     def forget(self, pod_uid: str) -> None:
         """Remove what belongs to a pod alone."""
         for key in [key for key in self._places if key[0] == pod_uid]:
-            self._projected.discard(self._places.pop(key))
+            place = self._places.pop(key)
+            self._projected.discard(place)
+            self._limits.pop(place, None)
         self._tree.remove(pod_uid)
 
     def remove(self, volume: Volume) -> None:
@@ -121,9 +142,10 @@ class VolumeStore:
         if place is None:
             text = f'cannot find volume "{mount.volume}" to mount into container "{container.name}"'
             raise ContainerRefused("CreateContainerConfigError", text)
+        limit = self._limits.get(place)
         if mount.sub_path:
             place = self._below(container, index, mount, place)
-        return Bound(absolute(mount.path), place, mount.read_only)
+        return Bound(absolute(mount.path), place, mount.read_only, limit)
 
     def _below(self, container: ContainerId, index: int, mount: Mount, volume: str) -> str:
         """Return the place of a subPath, which is made if it is not there; what is projected does not change there."""

@@ -110,7 +110,9 @@ MOMENTS = st.integers(min_value=0, max_value=1600).map(lambda number: number / 4
 
 
 @given(st.lists(MOMENTS, min_size=1, max_size=3))
-def test_for_any_moments_at_which_objects_come_the_pod_has_all_at_the_next_try_of_the_last(moments: list[float]) -> None:
+def test_for_any_moments_at_which_objects_come_the_pod_has_all_at_the_next_try_of_the_last(
+    moments: list[float],
+) -> None:
     """Each volume is tried by itself: no other one holds it up, and nothing is missed."""
 
     async def act() -> None:

@@ -181,7 +181,7 @@ def test_a_volume_says_what_it_needs() -> None:
 @pytest.mark.parametrize(
     ("source", "folder"),
     [
-        ({"emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}, Volume(name="v")),
+        ({"emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}, Volume(name="v", size_limit=2**20, in_memory=True)),
         ({}, Volume(name="v")),
         ({"image": {"reference": "web:2"}}, Volume(name="v")),
         (
