@@ -21,11 +21,16 @@ from ctrlkit.model import ObjectKey
 
 
 class Activities:
-    """The works of a kubelet that go on, by their pods and names; one of a name at a time."""
+    """
+    The works of a kubelet that go on, by their pods and names; one of a name at a time.
+
+    `on_end` is told the uid of the pod whose work has ended, before the pod is woken.
+    """
 
     name: str = "activities"
 
     def __init__(self) -> None:
+        self.on_end: Callable[[str], object] = lambda pod_uid: None
         self._tasks: dict[str, dict[str, asyncio.Task[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._context = copy_context()
@@ -88,6 +93,7 @@ class Activities:
     def _note_end(self, pod_uid: str, key: ObjectKey, name: str, task: asyncio.Task[None]) -> None:
         if self._tasks.get(pod_uid, {}).get(name) is task:
             self._drop(pod_uid, name)
+            self.on_end(pod_uid)
             self._ended(key, name)
 
     def _drop(self, pod_uid: str, name: str) -> asyncio.Task[None] | None:

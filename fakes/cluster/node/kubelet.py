@@ -13,6 +13,8 @@ its last status is written, and if it is to be deleted, it is deleted for good.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,7 +38,8 @@ from ctrlkit.fakes.cluster.node.activities import Activities
 from ctrlkit.fakes.cluster.node.declarations import NODE, Node
 from ctrlkit.fakes.cluster.node.durations import go_duration
 from ctrlkit.fakes.cluster.node.fleet import Fleet, Member
-from ctrlkit.fakes.cluster.node.pod_ending import grace_left_s, turn_of
+from ctrlkit.fakes.cluster.node.hooks import HookFailed, Hooks, has_hook
+from ctrlkit.fakes.cluster.node.pod_ending import LEAST_GRACE_S, grace_left_s, turn_of
 from ctrlkit.fakes.cluster.node.pod_memory import ContainerRecord, Ending, KnownPod, first_seen
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Plan, Role, Seen, Stop, containers_of, plan_pod
 from ctrlkit.fakes.cluster.node.pod_status import (
@@ -51,6 +54,7 @@ from ctrlkit.fakes.cluster.node.pod_status import (
     status_patch,
 )
 from ctrlkit.fakes.cluster.node.prober import Prober
+from ctrlkit.fakes.cluster.node.probes import grace_of
 from ctrlkit.fakes.cluster.node.pulls import Pulls, Tell
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import (
@@ -107,12 +111,15 @@ class Kubelet:
     activities: Activities = field(default_factory=Activities)
     prober: Prober = field(init=False)
     pulls: Pulls = field(init=False)
+    hooks: Hooks = field(init=False)
     _known: dict[ObjectKey, KnownPod] = field(default_factory=dict, init=False)
     _by_uid: dict[str, KnownPod] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.prober = Prober(self.runtime)
+        self.prober = Prober(self.runtime, self.activities)
         self.pulls = Pulls(self.runtime)
+        self.hooks = Hooks(self.runtime)
+        self.activities.on_end = self.stir_pod
 
     def stir(self, container: ContainerId) -> ObjectKey | None:
         """Note that a container has ended; return the pod to look at, None if nobody looks after it."""
@@ -177,6 +184,7 @@ class Kubelet:
             moments = await self._run(pod, known, containers)
         if known.ending is not None:
             moments = self._go_on_ending(pod, known, containers)
+            moments += await self._probe(pod, known, containers, ending=True) or ()
         if not self.fleet.works(known.node):
             return DONE
         if known.ending is not None and known.ending.is_over and pod.at("metadata.deletionTimestamp"):
@@ -208,13 +216,26 @@ class Kubelet:
             if plan.ends:
                 self._begin_end(pod, known, _grace_s(pod), None)
                 return []
-            if not await self._take(pod, known, plan, moments):
-                break
+            if await self._take(pod, known, plan, moments):
+                continue
+            due = await self._probe(pod, known, containers)
+            if due is not None:
+                return moments + due
+
+    async def _probe(
+        self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...], *, ending: bool = False
+    ) -> list[float] | None:
+        """Run the probes that are due; return when the next ones are, None if what they found makes another plan."""
+        due: list[float] = []
+        is_changed = False
         for container in containers:
-            moment = await self.prober.look(known.id_of(container), container, self._teller(pod, container))
+            container_id = known.id_of(container)
+            before = self.prober.health(container_id)
+            moment = await self.prober.look(known.key, container_id, self._teller(pod, container), ending=ending)
             if moment is not None:
-                moments.append(moment)
-        return moments
+                due.append(moment)
+            is_changed |= self.prober.health(container_id) != before
+        return None if is_changed and not ending else due
 
     def _is_lost(self, known: KnownPod, containers: tuple[Container, ...]) -> bool:
         """Whether a pod is over as its containers are gone with an earlier kubelet, and are not restarted."""
@@ -253,6 +274,8 @@ class Kubelet:
         for stop in plan.stop:
             self._stop(pod, known, stop)
         has_started = False
+        if any(record.begins for record in known.records.values()):
+            return False  # the others are started after it
         for container in plan.start:
             record = known.record(container)
             if isinstance(self._state(known, container), Running):
@@ -265,6 +288,8 @@ class Kubelet:
                     await self._start(pod, known, container, image)
                 if not self.fleet.works(known.node):
                     return False
+                if record.begins:
+                    break
                 has_started |= record.waiting is None
             if record.waiting is not None:
                 moments.append(record.start_at)
@@ -315,10 +340,30 @@ class Kubelet:
             return
         if image.note and not record.starts:
             self.tell(pod, container, EventType.NORMAL, "StandIn", image.note)
+        waited_for = record.waiting
         record.begin(container, image.id)
-        self.prober.begin(known.id_of(container), container)
         self.tell(pod, container, EventType.NORMAL, "Created", "Container created")
         self.tell(pod, container, EventType.NORMAL, "Started", "Container started")
+        record.begins = has_hook(container.spec, "postStart")
+        if record.begins:
+            record.waiting = waited_for
+            work = self._finish_start(pod, known, container, began_at=clock.monotonic())
+            await self.activities.try_now(known.uid, known.key, f"start {container.name}", work)
+        else:
+            self.prober.begin(known.id_of(container), container, began_at=clock.monotonic())
+
+    async def _finish_start(self, pod: Unstructured, known: KnownPod, container: Container, *, began_at: float) -> None:
+        """Run the postStart hook of a container, which is stopped if that fails."""
+        record = known.record(container)
+        try:
+            await self.hooks.after_start(pod, container, self._teller(pod, container))
+        except HookFailed as failure:
+            record.hook_failure = Waiting("PostStartHookError", str(failure))
+            self.tell(pod, container, EventType.NORMAL, "Killing", "FailedPostStartHook")
+            self._begin_stop(pod, known, container, _grace_s(pod))
+            return
+        record.begins, record.waiting = False, None
+        self.prober.begin(known.id_of(container), container, began_at=began_at)
 
     def _note_refusal(
         self, pod: Unstructured, known: KnownPod, container: Container, refusal: ContainerRefused, image: PulledImage
@@ -346,17 +391,36 @@ class Kubelet:
         record = known.record(stop.container)
         if not record.stops:
             self.tell(pod, stop.container, EventType.NORMAL, "Killing", stop.message)
-            self._begin_stop(known, stop.container, _grace_s(pod))
+            grace_s = grace_of(stop.container.spec, stop.probe)
+            self._begin_stop(pod, known, stop.container, _grace_s(pod) if grace_s is None else grace_s)
 
-    def _begin_stop(self, known: KnownPod, container: Container, grace_s: float) -> None:
+    def _begin_stop(self, pod: Unstructured, known: KnownPod, container: Container, grace_s: float) -> None:
+        """Stop a container of a pod that goes on, after its preStop hook."""
         known.record(container).stops = True
-        self.runtime.stop(known.id_of(container), grace_s=grace_s)
+        if grace_s > 0 and has_hook(container.spec, "preStop"):
+            work = self._stop_after_hook(pod, known, container, grace_s)
+            self.activities.begin(known.uid, known.key, f"stop {container.name}", work)
+        else:
+            self.runtime.stop(known.id_of(container), grace_s=grace_left_s(grace_s, 0.0))
+
+    async def _stop_after_hook(self, pod: Unstructured, known: KnownPod, container: Container, grace_s: float) -> None:
+        container_id, began_at = known.id_of(container), clock.monotonic()
+        late = asyncio.get_running_loop().call_later(
+            grace_s, functools.partial(self.runtime.stop, container_id, grace_s=LEAST_GRACE_S)
+        )
+        try:
+            await self.hooks.before_stop(pod, container, self._teller(pod, container))
+        finally:
+            late.cancel()
+        self.runtime.stop(container_id, grace_s=grace_left_s(grace_s, clock.monotonic() - began_at))
 
     def _note_end(self, pod: Unstructured, known: KnownPod, container: Container) -> None:
         """Note that a run of a container has ended, and when it may be started again."""
         state, record = self._state(known, container), known.record(container)
         if not isinstance(state, Exited) or state is record.ended:
             return
+        if record.begins and record.hook_failure is None:
+            return  # its hook is about to fail
         delay_s = record.end(container, state, self.backoff, now=clock.monotonic())
         if delay_s and known.ending is None and container.is_restarted(state.exit_code):
             whole = f"{pod.key.name}_{pod.key.namespace}({known.uid})"
@@ -364,6 +428,9 @@ class Kubelet:
             record.waiting = Waiting("CrashLoopBackOff", text)
             told = f"Back-off restarting failed container {container.name} in pod {whole}"
             self.tell(pod, container, EventType.WARNING, "BackOff", told)
+        if record.hook_failure is not None and container.is_restarted(state.exit_code):
+            record.waiting = record.hook_failure
+        record.hook_failure = None
 
     # ---- ending ------------------------------------------------------------------------------------------------------
 
@@ -372,7 +439,7 @@ class Kubelet:
         self.activities.cancel(known.uid)
         self._tell_killing(pod, known)
         for record in known.records.values():
-            record.stops = False
+            record.stops = record.begins = False
         known.ending = Ending(clock.monotonic(), grace_s, failure)
 
     def _tell_killing(self, pod: Unstructured, known: KnownPod) -> None:
@@ -392,16 +459,29 @@ class Kubelet:
         seen = [self._seen(known, container) for container in containers]
         waited_s = clock.monotonic() - ending.began_at
         is_late = waited_s >= ending.grace_s
-        turn = [one.container for one in seen if isinstance(one.state, Running)] if is_late else turn_of(seen)
-        for container in turn:
-            if not known.record(container).stops:
-                self._begin_stop(known, container, grace_left_s(ending.grace_s, waited_s))
+        running = [one.container for one in seen if isinstance(one.state, Running)]
+        for container in running:
+            self._begin_hook(pod, known, container, ending)
+        for container in running if is_late else turn_of(seen):
+            record, has_time = known.record(container), not is_late
+            if record.stops or (has_time and self.activities.runs(known.uid, f"preStop {container.name}")):
+                continue
+            record.stops = True
+            self.runtime.stop(known.id_of(container), grace_s=grace_left_s(ending.grace_s, waited_s))
         if any(isinstance(one.state, Running) for one in seen):
             return [] if is_late else [ending.began_at + ending.grace_s]
         if pod.at("metadata.deletionTimestamp") and waited_s < self.stop_s:
             return [ending.began_at + self.stop_s]
         ending.is_over = True
         return []
+
+    def _begin_hook(self, pod: Unstructured, known: KnownPod, container: Container, ending: Ending) -> None:
+        """Begin the preStop hook of a container once, of a pod that ends; there has to be time for it."""
+        if container.name in ending.hooked or ending.grace_s <= 0 or not has_hook(container.spec, "preStop"):
+            return
+        ending.hooked.add(container.name)
+        work = self.hooks.before_stop(pod, container, self._teller(pod, container))
+        self.activities.begin(known.uid, known.key, f"preStop {container.name}", work)
 
     async def _delete(self, pod: Unstructured, known: KnownPod | None) -> Outcome:
         """Delete for good a pod that has ended."""

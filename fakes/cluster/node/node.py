@@ -1,7 +1,8 @@
 """
 The Node objects of the nodes that are played here: registered when a kubelet starts, and kept ready while it works.
 
-As a real kubelet, it registers once: a Node that somebody deletes stays away until its machine boots again.
+As a real kubelet, it registers once: a Node that somebody deletes stays away until its machine boots again. Its Events
+name the Node without a uid, as those of a real one do since 1.36; they are in the namespace `default`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,7 +28,7 @@ from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker.plugins.nodes import NEW_TAINT
 from ctrlkit.manager import Manager
-from ctrlkit.model import MergePatch, ObjectKey, StrategicMergePatch, Unstructured
+from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import LEASES, NODES
 
 LEASE_NAMESPACE = "kube-node-lease"
@@ -38,6 +39,12 @@ _HEALTHY = {
     "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     "Ready": ("True", "KubeletReady", "kubelet is posting ready status"),
 }
+_HEALTHY_EVENTS = {
+    "MemoryPressure": "NodeHasSufficientMemory",
+    "DiskPressure": "NodeHasNoDiskPressure",
+    "PIDPressure": "NodeHasSufficientPID",
+}
+"""What a kubelet tells when a condition becomes False."""
 
 
 @dataclass(slots=True)
@@ -53,11 +60,13 @@ class NodeKeeper:
     client: Client
     nodes: Lister[Unstructured]
     fleet: Fleet
-    recorder: EventRecorder
+    recorder_of: Callable[[str], EventRecorder]
+    """Returns the recorder of Events of the kubelet of a node."""
     server: str
     clears_taint: bool
     _registered: dict[str, int] = field(default_factory=dict, init=False)
     _renewed_at: dict[str, float] = field(default_factory=dict, init=False)
+    _cordoned: set[str] = field(default_factory=set, init=False)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Register a node, set its status to ready if it is not, and renew its Lease."""
@@ -80,32 +89,61 @@ class NodeKeeper:
 
     async def _register(self, member: Member, node: Unstructured | None) -> Unstructured:
         """Create the Node, or take the one that is there for one's own."""
-        wanted = _object(member, self.server)
+        name, wanted = member.node.name, _object(member, self.server)
+        self._cordoned.discard(name)
+        self._tell(name, "Starting", "Starting kubelet.")
+        self._tell_healthy(name, ())
+        self._tell(name, "NodeAllocatableEnforced", "Updated Node Allocatable limit across pods")
         if node is None:
             with suppress(AlreadyExists):
-                return await self.client.create(NODES, wanted)
-            node = await self.client.get(NODES, ObjectKey("", member.node.name))
+                node = await self.client.create(NODES, wanted)
+                self._tell_status(name, "NodeReady")
+                return node
+            node = await self.client.get(NODES, ObjectKey("", name))
         labels = wanted["metadata"]["labels"]
         if not labels.items() <= (node.metadata.labels or {}).items():
             node = await self.client.patch(NODES, node.key, MergePatch({"metadata": {"labels": labels}}))
         return node
 
     async def _keep_ready(self, member: Member, node: Unstructured) -> None:
-        conditions = node.at("status.conditions") or ()
+        conditions, name = node.at("status.conditions") or (), node.key.name
         ready = next((one for one in conditions if one.get("type") == "Ready"), None) or {}
+        boot, last_boot = _boot_id(member), node.at("status.nodeInfo.bootID") or ""
         with suppress(NotFound):
-            if ready.get("status") != "True":
+            if ready.get("status") != "True" or boot != last_boot:
                 status = _status(member, self.server, conditions)
                 await self.client.patch(NODES, node.key, StrategicMergePatch({"status": status}), subresource="status")
-                if ready:
-                    self._tell_ready(node)
+                if boot != last_boot != "":
+                    self._tell(name, "Rebooted", f"Node {name} has been rebooted, boot id: {boot}", EventType.WARNING)
+                self._tell_healthy(name, conditions)
+                if ready and ready.get("status") != "True":
+                    self._tell_status(name, "NodeReady")
             if self.clears_taint and NEW_TAINT in (node.at("spec.taints") or ()):
                 others = [taint for taint in node.at("spec.taints") if taint != NEW_TAINT]
                 await self.client.patch(NODES, node.key, MergePatch({"spec": {"taints": others or None}}))
+        self._tell_if_cordoned(node)
 
-    def _tell_ready(self, node: Unstructured) -> None:
-        text = f"Node {node.key.name} status is now: NodeReady"
-        self.recorder.event(node.metadata, NODES, EventType.NORMAL, "NodeReady", text)
+    # ---- Events ------------------------------------------------------------------------------------------------------
+
+    def _tell_if_cordoned(self, node: Unstructured) -> None:
+        name = node.key.name
+        if bool(node.at("spec.unschedulable")) is (name in self._cordoned):
+            return
+        self._cordoned ^= {name}
+        self._tell_status(name, "NodeNotSchedulable" if name in self._cordoned else "NodeSchedulable")
+
+    def _tell_healthy(self, name: str, before: Iterable[Mapping[str, Any]]) -> None:
+        """Tell of what the node has enough of, where that was not known before."""
+        known = {condition.get("type") for condition in before if condition.get("status") == "False"}
+        for condition, reason in _HEALTHY_EVENTS.items():
+            if condition not in known:
+                self._tell_status(name, reason)
+
+    def _tell_status(self, name: str, reason: str) -> None:
+        self._tell(name, reason, f"Node {name} status is now: {reason}")
+
+    def _tell(self, name: str, reason: str, message: str, event_type: EventType = EventType.NORMAL) -> None:
+        self.recorder_of(name).event(ObjectMeta(name=name), NODES, event_type, reason, message)
 
     # ---- the Lease ---------------------------------------------------------------------------------------------------
 
@@ -180,7 +218,7 @@ def _info(member: Member, server: str) -> dict[str, str]:
     name = member.node.name
     return {
         "architecture": "amd64",
-        "bootID": _uuid(f"{name}/boot/{member.boots}"),
+        "bootID": _boot_id(member),
         "containerRuntimeVersion": "ctrlkit://1",
         "kernelVersion": "6.12.0",
         "kubeProxyVersion": "",
@@ -192,6 +230,10 @@ def _info(member: Member, server: str) -> dict[str, str]:
     }
 
 
+def _boot_id(member: Member) -> str:
+    return _uuid(f"{member.node.name}/boot/{member.boots}")
+
+
 def _uuid(text: str) -> str:
     return str(uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16]))
 
@@ -199,8 +241,9 @@ def _uuid(text: str) -> str:
 def add_nodes(manager: Manager, fleet: Fleet, *, server: str = NEWEST, clears_taint: bool = False) -> None:
     """Add the keeper of the fleet's Node objects to a manager."""
     nodes = manager.informer(NODES)
-    recorder = manager.recorder("kubelet")
-    keeper = NodeKeeper(manager.client, nodes.lister, fleet, recorder, server, clears_taint)
+    keeper = NodeKeeper(
+        manager.client, nodes.lister, fleet, lambda name: manager.recorder("kubelet", host=name), server, clears_taint
+    )
     controller = Controller(name="node", reconcile=keeper.reconcile, watches=[Watch(nodes, to_self)])
 
     def wake(name: str) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Health, containers_of
@@ -34,7 +34,8 @@ class ContainerRecord:
     `ended_start` which one it was; `ended_at` when that was noticed; `before` is the end before that one. `image` and
     `image_id` are those of its present run. `stops`: it was told to end. `unstarted` is the end of a run whose program
     did not start. `is_gone`: an earlier kubelet ran it, and it is not there any more; `was_running` at that time. `ran`
-    is its state when the end of its pod began.
+    is its state when the end of its pod began. `begins`: its postStart hook runs, or has failed as `hook_failure` says;
+    the run does not count until then.
     """
 
     starts: int = 0
@@ -54,6 +55,8 @@ class ContainerRecord:
     is_gone: bool = False
     was_running: bool = False
     ran: Running | None = None
+    begins: bool = False
+    hook_failure: Waiting | None = None
 
     def begin(self, container: Container, image_id: str) -> None:
         """Note that a run has begun."""
@@ -66,7 +69,7 @@ class ContainerRecord:
         """Note that a run has ended; return how long to wait before the next one, in seconds."""
         if self.image != container.image:
             self.crashes, delay_s = 0, 0.0
-        elif self.stops:
+        elif self.stops and self.hook_failure is None:
             since_s = None if self.ended_at is None else now - self.ended_at
             self.crashes, delay_s = backoff.after_stop(self.crashes, since_end_s=since_s)
         else:
@@ -74,7 +77,8 @@ class ContainerRecord:
             self.crashes = backoff.count(self.crashes, ran_s=ran_s)
             delay_s = backoff.delay_s(self.crashes)
         self.before, self.ended, self.ended_start, self.ended_at = self.ended, ended, self.starts, now
-        self.start_at, self.stops = now + delay_s, False
+        self.start_at = now + delay_s
+        self.stops = self.begins = False
         return delay_s
 
 
@@ -87,6 +91,8 @@ class Ending:
     failure: Failure | None = None
     is_over: bool = False
     """Whether all has been stopped, and the last status was written."""
+    hooked: set[str] = field(default_factory=set)
+    """The containers whose preStop hooks have begun."""
 
 
 @dataclass(slots=True)
@@ -136,23 +142,26 @@ class KnownPod:
         record = self.record(container)
         if record.is_gone:
             return _view_of_gone(container, record)
+        starts = record.starts
         if record.ran is not None and self.ending is not None and not self.ending.is_over:
             state = record.ran  # of a pod that ends nothing is told until all have ended
+        elif record.begins:
+            state, starts = None, starts - 1
         there = state or record.ended
         shown = there if isinstance(there, Running) or record.waiting is None else record.waiting
-        is_of_this_run = record.ended_start == record.starts
+        is_of_this_run = record.ended_start == starts
         last = record.before if is_of_this_run and not isinstance(shown, Waiting) else record.ended
         return ContainerView(
             container=container,
             state=shown or Waiting(),
-            id=_run_id(self.uid, container.name, record.starts),
+            id=_run_id(self.uid, container.name, starts),
             image=record.image,
             image_id=record.image_id,
             last=last,
             last_id=_run_id(self.uid, container.name, record.ended_start - (last is record.before)),
             started=health.started,
             ready=health.ready,
-            restarts=max(record.starts - 1, 0),
+            restarts=max(starts - 1, 0),
         )
 
 

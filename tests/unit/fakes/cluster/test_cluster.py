@@ -196,17 +196,12 @@ async def test_a_pod_runs_nothing_but_what_its_image_declares(tmp_path: Path) ->
 @pytest.mark.real_time
 @pytest.mark.skipif(not HAS_PIDFD, reason="reads the processes of /proc (Linux)")
 async def test_of_a_pods_fields_nothing_else_reaches_the_machine(tmp_path: Path) -> None:
-    """Variables of the loader, folders, volumes and hooks are not looked at; the node runs as without them."""
-    proof = tmp_path / "proof"
+    """Variables of the loader and folders are not looked at; the node runs as without them."""
     variables = {"LD_PRELOAD": "/x.so", "PATH": str(tmp_path), "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}
-    hook = {"exec": {"command": ["touch", str(proof)]}}
     container = {
         **BITCOIND,
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "workingDir": str(tmp_path),
-        "lifecycle": {"postStart": hook, "preStop": hook},
-        "livenessProbe": hook,
-        "startupProbe": hook,
         "volumeMounts": [{"name": "host", "mountPath": "/host"}],
     }
     volumes = [{"name": "host", "hostPath": {"path": str(tmp_path)}}]
@@ -222,4 +217,34 @@ async def test_of_a_pods_fields_nothing_else_reaches_the_machine(tmp_path: Path)
         assert not environment.keys() & {"LD_PRELOAD"}
         assert not [name for name, value in environment.items() if str(tmp_path) in value]
         assert os.readlink(f"/proc/{node}/cwd").startswith(str(runtime.folder))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.real_time
+@pytest.mark.skipif(not HAS_PIDFD, reason="ends processes by their pidfd (Linux)")
+async def test_hooks_and_probes_run_nothing_that_the_image_does_not_declare(tmp_path: Path) -> None:
+    """The hook has failed, the probe shows nothing, and both are told."""
+    command = {"exec": {"command": ["touch", str(tmp_path / "proof")]}}
+    refused = "'touch' is no program that a pod may run here; those are: /usr/local/bin/bitcoind, "
+    pods = {
+        "hooked": {**BITCOIND, "lifecycle": {"postStart": command}},
+        "probed": {**BITCOIND, "startupProbe": {**command, "periodSeconds": 1}},
+    }
+    told: dict[str, str] = {}
+    clientset = FakeClientset()
+    client = clientset.client
+    async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime, Cluster(client, runtime):
+        for name, container in pods.items():
+            await client.create(
+                PODS, {"metadata": {"name": name, "namespace": "default"}, "spec": {"containers": [container]}}
+            )
+        async with client.watch(EVENTS, namespace="default") as events:
+            async for event in events:
+                match event:
+                    case Applied(record):
+                        told[record.value["reason"]] = record.value["message"]
+                if {"FailedPostStartHook", "Unhealthy"} <= told.keys():
+                    break
+    assert told["FailedPostStartHook"] == "PostStartHook failed"
+    assert told["Unhealthy"].startswith(f"Startup probe errored and resulted in unknown state: {refused}")
     assert os.listdir(tmp_path) == []

@@ -140,7 +140,8 @@ async def test_a_container_that_ends_is_restarted_at_once_and_then_with_growing_
         assert main_of(await world.client.get(PODS, KEY))["restartCount"] == 1
         await world.advance(1)
         assert main_of(await world.client.get(PODS, KEY))["restartCount"] == 2
-        events = {event.at("reason"): event.at("message") for event in await world.client.list(EVENTS)}
+        about_pods = [one for one in world.tracker.list(EVENTS) if one.at("involvedObject.kind") == "Pod"]
+        events = {event.at("reason"): event.at("message") for event in about_pods}
         assert events.keys() == {"Scheduled", "Pulling", "Pulled", "Created", "Started", "BackOff"}
         assert events["BackOff"] == f"Back-off restarting failed container main in pod web_default({pod.metadata.uid})"
 

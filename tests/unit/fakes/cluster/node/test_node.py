@@ -39,6 +39,18 @@ def a_pod(name: str, node: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
 
 
+def told(world: World) -> dict[str, int]:
+    """How often each Event was told, by reason and message, in the order of their first times."""
+    return {f"{one.at('reason')}: {one.at('message')}": one.at("count") for one in world.tracker.list(EVENTS)}
+
+
+HEALTHY = ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID"]
+
+
+def statuses(*reasons: str, node: str = "n1") -> list[str]:
+    return [f"{reason}: Node {node} status is now: {reason}" for reason in reasons]
+
+
 def condition(thing: Unstructured, name: str) -> dict[str, Any]:
     found = next(item for item in thing.at("status.conditions") if item["type"] == name)
     assert isinstance(found, dict)
@@ -135,6 +147,7 @@ async def test_a_node_that_is_said_not_to_be_ready_says_that_it_is() -> None:
     """With an Event, and since now; conditions of others and what is there besides stay."""
     async with nodes(1) as (world, _):
         await world.advance(60)
+        before = told(world)
         gone = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "lastTransitionTime": None}
         other = {"type": "NetworkUnavailable", "status": "False"}
         sizes = {"x/gpu": "1", "cpu": "64"}
@@ -145,9 +158,35 @@ async def test_a_node_that_is_said_not_to_be_ready_says_that_it_is() -> None:
         assert {one["type"] for one in node.at("status.conditions")} > {"Ready", "NetworkUnavailable"}
         assert condition(node, "Ready")["lastTransitionTime"] > node.at("metadata.creationTimestamp")
         assert node.at("status.capacity")["x/gpu"] == "1"
-        assert [event.at("message") for event in world.tracker.list(EVENTS)] == [
-            "Node ctrlkit-node status is now: NodeReady"
-        ]
+        again = [text for text, count in told(world).items() if count > before[text]]
+        assert again == statuses(*HEALTHY, "NodeReady", node="ctrlkit-node")
+
+
+async def test_a_kubelet_tells_of_its_start_and_of_a_reboot() -> None:
+    """Once each time, in a kubelet's order, about a Node without a uid."""
+    start = ["Starting: Starting kubelet.", *statuses(*HEALTHY)]
+    start.append("NodeAllocatableEnforced: Updated Node Allocatable limit across pods")
+    async with nodes(["n1"]) as (world, cluster):
+        assert told(world) == dict.fromkeys([*start, *statuses("NodeReady")], 1)
+        for event in world.tracker.list(EVENTS):
+            assert event.at("involvedObject") == {"apiVersion": "v1", "kind": "Node", "name": "n1"}
+        cluster.fleet.lose("n1")
+        await world.advance(20)
+        cluster.fleet.recover("n1")
+        await world.advance(1)
+        boot = world.tracker.get(NODES, "n1").at("status.nodeInfo.bootID")
+        rebooted = {f"Rebooted: Node n1 has been rebooted, boot id: {boot}": 1}
+        assert told(world) == dict.fromkeys(start, 2) | dict.fromkeys(statuses("NodeReady"), 1) | rebooted
+
+
+async def test_a_kubelet_tells_that_its_node_is_cordoned_and_that_it_is_not_any_more() -> None:
+    """Only when that changes."""
+    async with nodes(["n1"]) as (world, _):
+        before = told(world)
+        for unschedulable in (True, True, None):
+            world.tracker.patch(NODES, "n1", MergePatch({"spec": {"unschedulable": unschedulable}}))
+            await world.settle()
+        assert told(world) == before | dict.fromkeys(statuses("NodeNotSchedulable", "NodeSchedulable"), 1)
 
 
 async def test_a_lost_node_says_no_more_and_its_containers_vanish() -> None:
@@ -223,7 +262,12 @@ async def test_in_real_time_a_lease_is_to_be_renewed_every_ten_seconds() -> None
     manager, fleet = Manager(Client(Tracker())), Fleet([Node("n1")])
     add_nodes(manager, fleet)
     keeper = NodeKeeper(
-        manager.client, manager.informer(NODES).lister, fleet, manager.recorder("kubelet"), "1.36", clears_taint=False
+        manager.client,
+        manager.informer(NODES).lister,
+        fleet,
+        lambda name: manager.recorder("kubelet", host=name),
+        "1.36",
+        clears_taint=False,
     )
     outcome = await keeper.reconcile(Request(ObjectKey("", "n1")))
     assert isinstance(outcome, RequeueAfter)
