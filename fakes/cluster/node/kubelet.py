@@ -273,29 +273,31 @@ class Kubelet:
         """Take the steps of a plan that are due; return whether that makes another plan."""
         for stop in plan.stop:
             self._stop(pod, known, stop)
-        has_started = False
         if any(record.begins for record in known.records.values()):
             return False  # the others are started after it
+        has_started = False
         for container in plan.start:
             record = known.record(container)
             if isinstance(self._state(known, container), Running):
                 continue  # it is to end first
             if clock.monotonic() >= record.start_at:
-                image = await self._image(pod, known, container)
-                if self.activities.runs(known.uid, _pull_of(container)):
-                    break  # others are started after it
-                if image is not None:
-                    await self._start(pod, known, container, image)
-                if not self.fleet.works(known.node):
+                if not await self._try_start(pod, known, container):
                     return False
-                if record.begins:
-                    break
                 has_started |= record.waiting is None
             if record.waiting is not None:
                 moments.append(record.start_at)
                 if container.role is Role.INIT:
                     break
         return has_started and len(known.records) > 1
+
+    async def _try_start(self, pod: Unstructured, known: KnownPod, container: Container) -> bool:
+        """Start a container if its image is there; return whether others may be started, which wait for that."""
+        image = await self._image(pod, known, container)
+        if self.activities.runs(known.uid, _pull_of(container)):
+            return False
+        if image is not None:
+            await self._start(pod, known, container, image)
+        return self.fleet.works(known.node) and not known.record(container).begins
 
     async def _image(self, pod: Unstructured, known: KnownPod, container: Container) -> PulledImage | None:
         """Return the image of a container that is to start; None while it is pulled, or where it cannot be had."""
