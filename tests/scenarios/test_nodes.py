@@ -345,7 +345,9 @@ async def test_pods_that_are_there_from_the_start_find_nodes_that_are_ready(node
     """Nobody warns of nodes that are about to register."""
     async with World(a_pod("first"), cluster=ALL, nodes=nodes) as world:
         await world.settle()
-        assert {reason for _, reason, _ in told(world, "first")} == {"Scheduled", "Created", "Started"}
+        events = told(world, "first")
+        assert {"Scheduled", "Started"} <= {reason for _, reason, _ in events}
+        assert not [event for event in events if event[0] == "Warning"]
 
 
 async def test_nodes_that_are_lost_at_once_keep_no_pod_waiting() -> None:
