@@ -140,8 +140,8 @@ KUBELET: Sequence[Part] = (
     Part("refuses pods that its node has no room for, or that do not belong there", "yes"),
     Part("writes phases, conditions, the statuses of containers, Events", "yes, a status once where nothing waits"),
     Part(
-        "changes resources of running containers",
-        "the status follows the spec at once, without Events and restarts",
+        "resizes running containers: `kubectl patch --subresource resize`",
+        "yes, without a look at what is free on the node",
     ),
     Part("enforces limits, ends containers by memory, evicts pods of a node that runs out", "no; an image says `oom`"),
     Part("gives pods a network: DNS, Services, policies", "no; pods of processes reach one another's addresses"),

@@ -12,7 +12,7 @@ the controller, as a failure of the kubelet would.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextvars import copy_context
 from typing import Any
 
@@ -82,6 +82,10 @@ class Activities:
         """Whether a work goes on."""
         tasks = self._tasks.get(pod_uid)
         return tasks is not None and name in tasks
+
+    def names(self, pod_uid: str) -> Collection[str]:
+        """Return the names of the works of a pod that go on."""
+        return self._tasks.get(pod_uid, {}).keys()
 
     def cancel(self, pod_uid: str, name: str = "") -> None:
         """Cancel the works of a pod, or one of them; they wake nobody."""

@@ -56,6 +56,7 @@ from ctrlkit.fakes.cluster.node.pod_status import (
 from ctrlkit.fakes.cluster.node.prober import Prober
 from ctrlkit.fakes.cluster.node.probes import grace_of
 from ctrlkit.fakes.cluster.node.pulls import Pulls, Tell
+from ctrlkit.fakes.cluster.node.resizes import is_resized, needs_restart, resize_text
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import (
     START_ERROR,
@@ -74,6 +75,8 @@ from ctrlkit.model import ObjectKey, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import PODS, SERVICES
 
 _WORKERS = 32
+_OF_STARTS = ("pull ", "start ")
+"""How the names of activities begin that are parts of starts."""
 _ATTACHING = "attachdetach-controller"
 _EVICTED, _EVICTION_GRACE_S = "Evicted", 1.0
 
@@ -170,11 +173,9 @@ class Kubelet:
         containers = containers_of(pod)
         for container in containers:
             self._note_end(pod, known, container)
-        if pod.at("metadata.deletionTimestamp"):
-            grace_s = float(pod.at("metadata.deletionGracePeriodSeconds") or 0)
-            if known.ending is None:
-                self._begin_end(pod, known, grace_s, None)
-            known.forget_waits()
+        is_deleted = bool(pod.at("metadata.deletionTimestamp"))
+        if is_deleted and not known.is_starting:
+            self._end_deleted(pod, known)
         moments: list[float] = []
         if known.has_gone and not known.version:
             await self._write_status(pod, known, containers)
@@ -182,6 +183,9 @@ class Kubelet:
             return _until(known.next_at)
         if known.ending is None:
             moments = await self._run(pod, known, containers)
+            known.is_starting = any(name.startswith(_OF_STARTS) for name in self.activities.names(known.uid))
+            if is_deleted and not known.is_starting:
+                self._end_deleted(pod, known)
         if known.ending is not None:
             moments = self._go_on_ending(pod, known, containers)
             moments += await self._probe(pod, known, containers, ending=True) or ()
@@ -211,6 +215,16 @@ class Kubelet:
             return moments
         if not known.address:
             known.address = self._open_sandbox(pod, known)
+        resized = self._resize(pod, known, containers)
+        moments += await self._follow(pod, known, containers)
+        if known.is_resizing and not any(self._seen(known, container).resized for container in resized):
+            known.is_resizing = False
+            self.tell(pod, None, EventType.NORMAL, "ResizeCompleted", resize_text("completed", pod))
+        return moments
+
+    async def _follow(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> list[float]:
+        """Follow the plan as far as it goes now; return when to look again, on the loop's clock."""
+        moments: list[float] = []
         while True:
             plan = plan_pod([self._seen(known, container) for container in containers])
             if plan.ends:
@@ -256,6 +270,24 @@ class Kubelet:
         assert member is not None  # pods of others are not known
         return member
 
+    def _resize(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> list[Container]:
+        """Give running containers the resources they ask for by now; return those that have to be restarted for it."""
+        restarted: list[Container] = []
+        for container in containers:
+            record = known.record(container)
+            if not record.starts or not is_resized(container.spec, record.given):
+                continue
+            if not isinstance(self._state(known, container), Running):
+                continue
+            if not known.is_resizing:
+                known.is_resizing = True
+                self.tell(pod, None, EventType.NORMAL, "ResizeStarted", resize_text("started", pod))
+            if needs_restart(container.spec, record.given):
+                restarted.append(container)
+            else:
+                record.given = container.spec.get("resources") or {}
+        return restarted
+
     def _open_sandbox(self, pod: Unstructured, known: KnownPod) -> str:
         address = self.runtime.open_sandbox(known.uid)
         return known.host if pod.at("spec.hostNetwork") else address
@@ -263,8 +295,11 @@ class Kubelet:
     def _seen(self, known: KnownPod, container: Container) -> Seen:
         record, container_id = known.record(container), known.id_of(container)
         state = self._state(known, container)
-        changed = isinstance(state, Running) and record.image != container.image
-        return Seen(container, state, self.prober.health(container_id), changed)
+        if not isinstance(state, Running):
+            return Seen(container, state)
+        resized = container.spec.get("resources") is not None and needs_restart(container.spec, record.given)
+        health = self.prober.health(container_id)
+        return Seen(container, state, health, changed=record.image != container.image, resized=resized)
 
     def _state(self, known: KnownPod, container: Container) -> ContainerState | None:
         return known.record(container).unstarted or self.runtime.state(known.id_of(container))
@@ -436,6 +471,12 @@ class Kubelet:
 
     # ---- ending ------------------------------------------------------------------------------------------------------
 
+    def _end_deleted(self, pod: Unstructured, known: KnownPod) -> None:
+        """Begin to end a pod that is deleted; where the start of a container goes on, it comes to its end first."""
+        if known.ending is None:
+            self._begin_end(pod, known, float(pod.at("metadata.deletionGracePeriodSeconds") or 0), None)
+        known.forget_waits()
+
     def _begin_end(self, pod: Unstructured, known: KnownPod, grace_s: float, failure: Failure | None) -> None:
         """Begin to end a pod: for good, and with this time, whatever is said later."""
         self.activities.cancel(known.uid)
@@ -532,7 +573,7 @@ class Kubelet:
         view = PodView(
             containers=[self._view(known, container) for container in containers],
             host=known.host,
-            address=known.address,
+            address=known.shown_address,
             has_sandbox=bool(known.address) and not is_over,
             is_over=is_over,
             failure=ending.failure if ending else None,

@@ -29,13 +29,12 @@ class ContainerRecord:
     What a kubelet remembers of a container.
 
     `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
-    to try again, on the loop's clock; `refused` is why its image could not be had at the last try, which is shown at
-    the next one, and `pulled` what became of a pull. `ended` is how its last run ended, of those that have, and
-    `ended_start` which one it was; `ended_at` when that was noticed; `before` is the end before that one. `image` and
-    `image_id` are those of its present run. `stops`: it was told to end. `unstarted` is the end of a run whose program
-    did not start. `is_gone`: an earlier kubelet ran it, and it is not there any more; `was_running` at that time. `ran`
-    is its state when the end of its pod began. `begins`: its postStart hook runs, or has failed as `hook_failure` says;
-    the run does not count until then.
+    to try again, on the loop's clock; `pulled` and `refused` are how its last pulls went. `ended` is how its last run
+    ended, of those that have, and `ended_start` which one it was; `ended_at` when that was noticed; `before` is the end
+    before that one. `image` and `image_id` are those of its present run, `given` its resources. `stops`: it was told to
+    end. `unstarted` is the end of a run whose program did not start. `is_gone`: an earlier kubelet ran it, and it is
+    not there any more; `was_running` at that time. `ran` is its state when the end of its pod began. `begins`:
+    its postStart hook runs, or has failed as `hook_failure` says; the run does not count until then.
     """
 
     starts: int = 0
@@ -48,6 +47,7 @@ class ContainerRecord:
     before: Exited | Earlier | None = None
     image: str = ""
     image_id: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
     refused: Waiting | None = None
     pulled: PulledImage | ContainerRefused | None = None
     stops: bool = False
@@ -61,7 +61,7 @@ class ContainerRecord:
     def begin(self, container: Container, image_id: str) -> None:
         """Note that a run has begun."""
         self.starts += 1
-        self.image, self.image_id = container.image, image_id
+        self.image, self.image_id, self.given = container.image, image_id, container.spec.get("resources") or {}
         self.waiting = self.refused = self.unstarted = None
         self.stops = self.is_gone = False
 
@@ -101,7 +101,8 @@ class KnownPod:
     What a kubelet remembers of a pod, which is `pod` as it was last seen.
 
     `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `next_at`
-    when to look at it again, and `is_stirred` whether something has happened to it since.
+    when to look at it again, and `is_stirred` whether something has happened to it since. `is_starting`: the start of
+    a container goes on. `is_resizing`: a resize was told.
     """
 
     pod: Unstructured
@@ -115,6 +116,13 @@ class KnownPod:
     version: str = ""
     next_at: float | None = None
     is_stirred: bool = False
+    is_starting: bool = False
+    is_resizing: bool = False
+
+    @property
+    def shown_address(self) -> str:
+        """The address, once a kubelet tells of it: when it has tried to start a container."""
+        return self.address if any(record.starts or record.waiting for record in self.records.values()) else ""
 
     @property
     def has_gone(self) -> bool:

@@ -9,7 +9,7 @@ asked for, and never again. Who runs and should not (a probe has failed, its ima
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -89,12 +89,23 @@ HEALTHY = Health()
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A container, and what is known of it now; `changed`: its image is another one than that it was started with."""
+    """
+    A container, and what is known of it now.
+
+    `changed`: its image is another one than that it was started with. `resized`: it has to be restarted to get other
+    amounts of resources.
+    """
 
     container: Container
     state: ContainerState | None = None
     health: Health = HEALTHY
     changed: bool = False
+    resized: bool = False
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether it runs, and nothing is to be changed about that."""
+        return isinstance(self.state, Running) and not (self.changed or self.resized or self.health.failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +180,14 @@ def _plan_regular(one: Seen, plan: Plan) -> bool:
         if one.state is None or container.rules.restarts(one.state.exit_code):
             plan.start.append(container)
         return False
-    if not one.changed and one.health.failed is None:
+    if one.runs_on:
         return True
-    restarts = one.changed or container.rules.policy is not RestartPolicy.NEVER
-    why = "definition changed" if one.changed else f"failed {_name(one.health.failed)} probe"
-    message = f"Container {container.name} {why}" + (", will be restarted" if restarts else "")
-    plan.stop.append(Stop(container, message, None if one.changed else one.health.failed))
+    by_probe = one.health.failed is not None and not one.changed
+    restarts = not by_probe or container.rules.policy is not RestartPolicy.NEVER
+    stop = _stop(one)
+    if restarts and (by_probe or one.changed):
+        stop = replace(stop, message=f"{stop.message}, will be restarted")
+    plan.stop.append(stop)
     if restarts:
         plan.start.append(container)
     return False
@@ -230,13 +243,19 @@ def _is_sidecar_up(one: Seen, plan: Plan) -> bool:
 def _keep_sidecar(one: Seen, plan: Plan) -> None:
     """Have a sidecar run: start it again after any end, and stop it first if it must be."""
     container = one.container
+    if one.runs_on:
+        return
     if isinstance(one.state, Running):
-        if not one.changed and one.health.failed is None:
-            return
-        why = "definition changed" if one.changed else f"failed {_name(one.health.failed)} probe"
-        plan.stop.append(Stop(container, f"Init container {container.name} {why}", one.health.failed))
+        plan.stop.append(_stop(one))
     plan.start.append(container)
 
 
-def _name(probe: ProbeKind | None) -> str:
-    return probe.value if probe else ""
+def _stop(one: Seen) -> Stop:
+    """Return why a container that runs is to be stopped."""
+    container, failed = one.container, one.health.failed
+    whose = "Init container" if container.role is Role.SIDECAR else "Container"
+    if one.changed:
+        return Stop(container, f"{whose} {container.name} definition changed")
+    if failed is not None:
+        return Stop(container, f"{whose} {container.name} failed {failed.value} probe", failed)
+    return Stop(container, f"Container {container.name} resize requires restart")
