@@ -25,6 +25,7 @@ from ctrlkit.fakes.cluster import ALL, Cluster, ImageRuntime, Loop
 from ctrlkit.fakes.cluster.loops.provisioner import make_class
 from ctrlkit.fakes.cluster.node.declarations import Nodes
 from ctrlkit.fakes.cluster.node.images import Images
+from ctrlkit.fakes.cluster.node.images.common import COMMON_IMAGES
 from ctrlkit.fakes.manifests import read_manifests
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.releases.simulated import LeftUndone
@@ -122,7 +123,7 @@ async def _serve(
     load_manifests(tracker, manifests)
     async with (
         make(made=_telling(loops)).serve(port=port) as server,
-        ImageRuntime(images=images) as runtime,
+        ImageRuntime(images={**COMMON_IMAGES, **(images or {})}) as runtime,
         Cluster(
             Client(tracker, field_manager="cluster"),
             runtime,

@@ -333,8 +333,13 @@ class ImageRuntime:
         return await find_running(self._sandboxes, pod, container).attach(streams)
 
     async def port_forward(self, pod: PodRef, port: int, streams: Streams) -> None:
-        """See PodRuntime.port_forward: only pods with loopback addresses can be reached."""
+        """See PodRuntime.port_forward: pages of this process, and pods with loopback addresses can be reached."""
         sandbox = self._sandboxes.get(pod.uid)
+        for container in sandbox.containers.values() if sandbox is not None else ():
+            program = container.program if isinstance(container, InProcessContainer) else None
+            if isinstance(program, ScriptedProgram) and program.has_pages_at(port):
+                await program.serve(streams)
+                return
         if sandbox is None or not ip_address(sandbox.address).is_loopback:
             where = sandbox.address if sandbox else pod.name
             raise ConnectionRefusedError(f"no program listens at {where}, which is an address in this process only")

@@ -119,8 +119,12 @@ class InProcessContainer:
 
     async def attach(self, streams: Streams) -> int:
         """See Container.attach: shows what the program writes from now on."""
+        if isinstance(self.program, ScriptedProgram) and self.program.has_script:
+            await self.program.attach(streams)
+            await asyncio.wait([self._task])
+            return self.state.exit_code if isinstance(self.state, Exited) else 0
         log = self.log
-        lines = pieces_of(log.follow(len(log.lines)), LogOptions(), self.spec.secrets)
+        lines = pieces_of(log.follow(log.end), LogOptions(), self.spec.secrets)
         showing = asyncio.create_task(_show(lines, streams), name=f"attached to {self.spec.id.name}")
         try:
             await asyncio.wait([self._task])

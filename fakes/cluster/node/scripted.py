@@ -35,7 +35,8 @@ from ctrlkit.fakes.cluster.node.runtime import (
     ProbeResult,
 )
 from ctrlkit.fakes.cluster.node.shell import Context, find_command, read_script
-from ctrlkit.fakes.cluster.node.streams import ContainerLog
+from ctrlkit.fakes.cluster.node.talks import Output, show
+from ctrlkit.fakes.cluster.node.web_pages import serve_pages
 from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.runtime import Streams
 
@@ -71,9 +72,15 @@ class ScriptedProgram(AlwaysReady):
         self._spec = spec
         self._address = address
         self._exits = image.exits_at(start)
-        self._script = read_script((*spec.command, *spec.args)) if image.exits is None else None
+        self._script = read_script((*spec.command, *spec.args) or image.command) if image.exits is None else None
+        self._output = Output(log=self.log, secrets=spec.secrets)
+        self._typed = asyncio.Queue[bytes | None]() if spec.stdin and self._script is not None else None
         self._has_shell = image.shell or self._script is not None
         self._ready_at = clock.monotonic() + image.ready_after_s
+        path = image.access_log
+        self._access_log = path if any(path.startswith(f"{mount}/") for mount, _ in spec.files.mounts()) else ""
+        if self._access_log:
+            spec.files.write(self._access_log, b"", append=True)
         self._asked: dict[object, int] = {}
 
     async def run(self) -> int:
@@ -97,6 +104,7 @@ class ScriptedProgram(AlwaysReady):
         finally:
             for task in background:
                 task.cancel()
+            self._output.close()
 
     def _writing(self, lines: Sequence[str | Line]) -> list[_Work]:
         """Write the first lines; what is left is to be written later."""
@@ -129,10 +137,54 @@ class ScriptedProgram(AlwaysReady):
 
     async def _run_script(self) -> None:
         assert self._script is not None  # otherwise this is not run
-        lines = _Lines(self.log)
-        code = await self._script.run(self._context(lines.write, lines.write))
-        lines.close()
+        stdin = self._stdin(self._typed) if self._typed is not None else None
+        stdout, stderr = self._output.writer("stdout"), self._output.writer("stderr")
+        code = await self._script.run(self._context(stdout, stderr, stdin, tty=self._spec.tty))
+        self._output.close()
         self.exit(code)
+
+    async def _stdin(self, typed: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
+        while (data := await typed.get()) is not None:
+            yield data
+
+    async def attach(self, streams: Streams) -> None:
+        """Connect streams to what its script writes from now on, and what it reads, until it ends."""
+        typing = asyncio.create_task(self._type(streams.stdin), name=f"stdin of {self._spec.id.name}")
+        try:
+            await show(self._output, streams)
+        finally:
+            typing.cancel()
+
+    async def _type(self, stdin: AsyncIterator[bytes] | None) -> None:
+        if self._typed is None or stdin is None:
+            return
+        try:
+            async for data in stdin:
+                self._typed.put_nowait(data)
+        finally:
+            if self._spec.stdin_once:
+                self._typed.put_nowait(None)
+
+    def has_pages_at(self, port: int) -> bool:
+        """Whether it serves pages at a port now."""
+        image = self._image
+        is_ready = self.ready and clock.monotonic() >= self._ready_at
+        return bool(image.pages) and is_ready and port in (image.ports or (port,))
+
+    async def serve(self, streams: Streams) -> None:
+        """Answer the requests of one connection."""
+        await serve_pages(self._image.pages, streams, self._note_request)
+
+    def _note_request(self, line: str) -> None:
+        if self._access_log:
+            self._spec.files.write(self._access_log, f"{line}\n".encode(), append=True)
+        else:
+            self.log.write(line)
+
+    @property
+    def has_script(self) -> bool:
+        """Whether it runs a script, to which streams can be attached."""
+        return self._script is not None
 
     def _context(
         self, stdout: Write, stderr: Write, stdin: AsyncIterator[bytes] | None = None, *, tty: bool = False
@@ -254,23 +306,6 @@ async def _pass(duration_s: float) -> None:
     if math.isinf(duration_s):
         await asyncio.get_running_loop().create_future()
     await asyncio.sleep(duration_s)
-
-
-class _Lines:
-    """Writes what a script prints into a log, by whole lines."""
-
-    def __init__(self, log: ContainerLog) -> None:
-        self._log = log
-        self._rest = b""
-
-    async def write(self, data: bytes) -> None:
-        whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
-        if newline:
-            self._log.write(whole.decode(errors="replace") + "\n")
-
-    def close(self) -> None:
-        if self._rest:
-            self._log.write(self._rest.decode(errors="replace"))
 
 
 async def _value(given: Any) -> Any:

@@ -59,6 +59,7 @@ class SpecMaker:
             working_dir=container.get("workingDir") or "",
             mounts=mounts,
             stdin=bool(container.get("stdin")),
+            stdin_once=bool(container.get("stdinOnce")),
             tty=bool(container.get("tty")),
             termination_message_path=container.get("terminationMessagePath") or TERMINATION_LOG,
             termination_message_policy=container.get("terminationMessagePolicy") or "File",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +138,7 @@ class Output:
     log: ContainerLog
     secrets: frozenset[str] = frozenset()
     _attached: set[asyncio.Queue[tuple[str, bytes] | None]] = field(default_factory=set)
+    _is_over: bool = False
 
     async def drain(self, talk: Talk) -> int:
         """Take all that a program writes until it ends; return its return code."""
@@ -152,10 +153,24 @@ class Output:
             for task in tasks:
                 task.cancel()
             talk.close()
-            self.log.close()
-            for queue in self._attached:
-                queue.put_nowait(None)
+            self.close()
         return code
+
+    def close(self) -> None:
+        """Say that nothing more is written."""
+        self.log.close()
+        self._is_over = True
+        for queue in self._attached:
+            queue.put_nowait(None)
+
+    def writer(self, stream: str) -> Callable[[bytes], Awaitable[None]]:
+        """Return a function for a program of this process that writes."""
+        hider, lines = Hider(self.secrets), LineWriter(self.log, stream)
+
+        async def write(data: bytes) -> None:
+            self._tell(lines, stream, hider.feed(data))
+
+        return write
 
     async def _take(self, reader: asyncio.StreamReader, stream: str) -> None:
         hider, writer = Hider(self.secrets), LineWriter(self.log, stream)
@@ -176,11 +191,21 @@ class Output:
     async def attached(self) -> AsyncIterator[asyncio.Queue[tuple[str, bytes] | None]]:
         """Give what is written from now on, with its stream; None at the end of the program."""
         queue = asyncio.Queue[tuple[str, bytes] | None]()
+        if self._is_over:
+            queue.put_nowait(None)
         self._attached.add(queue)
         try:
             yield queue
         finally:
             self._attached.discard(queue)
+
+
+async def show(output: Output, streams: Streams) -> None:
+    """Pass on what is written from now on, until nothing more is."""
+    async with output.attached() as queue:
+        while (told := await queue.get()) is not None:
+            stream, data = told
+            await (streams.stdout if stream == "stdout" else streams.stderr)(data)
 
 
 async def attach(output: Output, talk: Talk, streams: Streams, *, stdin: bool, stdin_once: bool) -> None:
@@ -190,10 +215,7 @@ async def attach(output: Output, talk: Talk, streams: Streams, *, stdin: bool, s
         typing = _type(talk, streams.stdin, stdin_once=stdin_once)
         feeding.append(asyncio.create_task(typing, name="stdin of a container"))
     try:
-        async with output.attached() as queue:
-            while (told := await queue.get()) is not None:
-                stream, data = told
-                await (streams.stdout if stream == "stdout" else streams.stderr)(data)
+        await show(output, streams)
     finally:
         for task in feeding:
             task.cancel()

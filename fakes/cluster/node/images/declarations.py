@@ -129,7 +129,7 @@ Makes the program of a container from the pod's address and the container's spec
 """
 
 _FOR_PROCESSES = ("entry", "settings", "files", "folders", "mounts", "environment")
-_FOR_SCRIPTS = ("ready_after_s", "probes", "logs", "exits", "stops", "execs", "shell")
+_FOR_SCRIPTS = ("ready_after_s", "probes", "logs", "exits", "stops", "execs", "shell", "command", "access_log")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,9 @@ class Image:
             probes of others find the connection refused. `logs` are the lines of its log. `exits` says how it ends by
             itself, always or by the number of the start, from 1. `stops` says how it ends when it is asked to; after
             NEVER_S it has to be killed. `execs` are the answers to commands. With `shell` there are a shell and its
-            small commands in the image, as in busybox.
+            small commands in the image, as in busybox; `command` is what its containers run where a pod names
+            nothing. `pages` are bodies by path, which it serves by HTTP at its `ports` to `kubectl port-forward`;
+            `access_log` is the file for its requests, where that is in a volume, otherwise they are in its log.
     Own     `make` is a function that makes the program, from the pod's address and the container's spec.
     Process `programs` maps paths in the image to programs of this machine; `entry` is the path of the default one.
             `settings` maps the environment variables that are used to their defaults. `files` are written into the
@@ -170,6 +172,9 @@ class Image:
     stops: Exits | None = None
     execs: ExecAnswers | None = None
     shell: bool = False
+    command: tuple[str, ...] = ()
+    pages: Mapping[str, str] = field(default_factory=dict)
+    access_log: str = ""
     make: InProcessProgramFactory | None = None
     programs: Mapping[str, Program] | None = None
     entry: str = ""
@@ -183,6 +188,7 @@ class Image:
         """Check that its fields go together."""
         defaults = {one.name: one.default for one in fields(self)}
         given = {name for name in (*_FOR_SCRIPTS, "make") if getattr(self, name) != defaults[name]}
+        given |= {"pages"} if self.pages else set()
         needless = given if self.programs is not None else {name for name in _FOR_PROCESSES if getattr(self, name)}
         if self.programs is None and self.make is not None:
             needless |= given - {"make"}

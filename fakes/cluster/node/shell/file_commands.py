@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import re
+import tarfile
 from collections.abc import AsyncIterator, Sequence
+from io import BytesIO
 
 from ctrlkit.fakes.cluster.node.shell.context import Files, Input, Io
 from ctrlkit.fakes.cluster.node.shell.interpreter import Shell
-from ctrlkit.fakes.cluster.node.shell.registry import Options, with_options
+from ctrlkit.fakes.cluster.node.shell.registry import Options, command, split_options, with_options
 
 _LOOK_EVERY_S = 1.0
 _MISSING = "No such file or directory"
@@ -193,6 +195,67 @@ async def _basename(shell: Shell, io: Io, options: Options, rest: Sequence[str])
 @with_options("dirname")
 async def _dirname(shell: Shell, io: Io, options: Options, rest: Sequence[str]) -> int:
     await io.say(f"{posixpath.dirname(rest[0].rstrip('/')) or '.'}\n")
+    return 0
+
+
+# ---- archives: what `kubectl cp` runs --------------------------------------------------------------------------------
+
+
+@command("tar")
+async def _tar(shell: Shell, io: Io, words: Sequence[str]) -> int:
+    """`tar cf - PATH...` and `tar xf - -C FOLDER`, through stdout and stdin."""
+    given = [words[1] if words[1:2] and words[1].startswith("-") else f"-{''.join(words[1:2])}", *words[2:]]
+    given = [word for word in given if not word.startswith("--")]
+    options, names = split_options(given, "cxmopzv", "fC")
+    if options.get("f", "-") != "-" or ("c" in options) == ("x" in options):
+        await io.complain("tar: only `tar cf -` and `tar xf -` are known here")
+        return 2
+    folder = shell.path(options.get("C", "."))
+    files = shell.context.files
+    if "x" in options:
+        return await _extract(files, folder, await io.stdin.all(), io)
+    archive = BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name in names:
+            path = posixpath.normpath(posixpath.join(folder, name))
+            if files.find(path) is None:
+                await io.complain(f"tar: {name}: {_MISSING}")
+                return 1
+            _put_into(tar, files, path)
+    await io.stdout(archive.getvalue())
+    return 0
+
+
+def _put_into(tar: tarfile.TarFile, files: Files, path: str) -> None:
+    entry = files.find(path)
+    if entry is None:
+        return
+    info = tarfile.TarInfo(path.lstrip("/"))
+    info.mode = entry.mode
+    if not entry.is_folder:
+        content = files.read(path)
+        info.size = len(content)
+        tar.addfile(info, BytesIO(content))
+        return
+    info.type = tarfile.DIRTYPE
+    tar.addfile(info)
+    for name in files.names(path):
+        _put_into(tar, files, posixpath.join(path, name))
+
+
+async def _extract(files: Files, folder: str, content: bytes, io: Io) -> int:
+    try:
+        with tarfile.open(fileobj=BytesIO(content)) as tar:
+            for member in tar:
+                path = posixpath.normpath(posixpath.join(folder, member.name.lstrip("/")))
+                if member.isdir():
+                    files.make_folder(path)
+                elif (source := tar.extractfile(member)) is not None:
+                    files.make_folder(posixpath.dirname(path))
+                    files.write(path, source.read())
+    except tarfile.TarError as error:
+        await io.complain(f"tar: {error}")
+        return 1
     return 0
 
 
