@@ -82,8 +82,8 @@ VOLUMES: Mapping[str, str] = {
     "cephfs": _OF_OTHERS,
     "cinder": _TAKEN_OVER,
     "configMap": _RENEWED,
-    "csi": "of a claim and a driver that makes volumes here: a folder, kept by its handle; else it holds the pod up: "
-    "FailedAttachVolume, and FailedMount where it stands in a pod",
+    "csi": "of a claim and a driver that makes volumes here: a folder, kept by its handle and attached to one node "
+    "at a time, unless many may have it; else it holds the pod up: FailedAttachVolume, in a pod's own spec FailedMount",
     "downwardAPI": "files, renewed as soon as the pod changes",
     "emptyDir": "an empty folder of the pod; one in memory takes no more than its limit, and a pod that puts more into "
     "another one is evicted, unless it is a process that does so",

@@ -388,6 +388,44 @@ async def test_a_disk_of_a_driver_that_nobody_runs_is_waited_for() -> None:
         assert (told(world, "FailedAttachVolume"), told(world, "FailedMount")) == ([(text, 1)], [])
 
 
+async def test_a_disk_follows_the_pod_of_a_lost_node_six_minutes_after_that_pod_is_gone() -> None:
+    """A claim of a cloud's driver; until then the new pod says which disk it waits for."""
+    fast = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "fast"},
+        "provisioner": "ebs.csi.aws.com",
+    }
+    async with World(cluster=ALL, nodes=2) as world:
+        programs = Programs(world)
+        world.seed(fast, stateful({"storageClassName": "fast"}))
+        await world.settle()
+        programs.specs["c0"].files.write("/data/chain", b"1")
+        found = world.tracker.get(PODS, "default/net-0")
+        node, uid = found.at("spec.nodeName"), found.metadata.uid
+        assert [text for text, _ in told(world, "SuccessfulAttachVolume")] == [
+            f'AttachVolume.Attach succeeded for volume "pvc-{claim_uid(world)}" '
+        ]
+        world.lose_node(node)
+        await world.advance("1m")
+        await world.client.delete(PODS, "default/net-0", grace_period_s=0)
+        await world.advance("5m")
+        assert phase(world, "net-0") == "Pending ContainerCreating"
+        text = "Volume is already exclusively attached to one node and can't be attached to another"
+        assert told(world, "FailedAttachVolume") == [
+            (f'Multi-Attach error for volume "pvc-{claim_uid(world)}" {text}', 1)
+        ]
+        await world.advance("2m")
+        found = world.tracker.get(PODS, "default/net-0")
+        assert (found.at("status.phase"), found.metadata.uid == uid) == ("Running", False)
+        assert programs.read("/data/chain") == "1"
+
+
+def claim_uid(world: World) -> str:
+    """The uid of the claim of a StatefulSet's pod."""
+    return world.tracker.get(PERSISTENT_VOLUME_CLAIMS, "default/data-net-0").metadata.uid
+
+
 async def test_variables_tell_of_the_pod_its_services_and_its_host_name() -> None:
     service = {
         "apiVersion": "v1",
@@ -411,3 +449,43 @@ async def test_variables_tell_of_the_pod_its_services_and_its_host_name() -> Non
         assert {name: found[name] for name in wanted} == wanted
         assert SECRETS.kind == "Secret"
         assert isinstance(world.tracker.get(PODS, "default/web"), Unstructured)
+
+
+def scripted(name: str, script: str, **fields: Any) -> dict[str, Any]:
+    """A container of a small script."""
+    return {"name": name, "image": "busybox", "command": ["sh", "-c", script], **fields}
+
+
+async def test_scripts_read_and_write_volumes_and_what_they_print_of_secrets_is_hidden() -> None:
+    """An init container makes a file, from which the next one has a variable; the last words are those of the file."""
+    out = {"volumeMounts": [{"name": "out", "mountPath": "/out"}]}
+    reference = {"volumeName": "out", "path": "made", "key": "COLOUR"}
+    variable = {"name": "COLOUR", "valueFrom": {"fileKeyRef": reference}}
+    key = {"volumeMounts": [{"name": "key", "mountPath": "/key"}], "env": [variable]}
+    script = "echo $COLOUR; cat /key/password; echo done > /dev/termination-log; exit 3"
+    body = pod("web", {"name": "out", "emptyDir": {}}, {"name": "key", "secret": {"secretName": "login"}})
+    body["spec"]["initContainers"] = [scripted("first", "echo \"COLOUR='blue'\" > /out/made", **out)]
+    body["spec"]["containers"] = [scripted("app", script, **key)]
+    body["spec"]["restartPolicy"] = "Never"
+    async with World(cluster=ALL) as world:
+        world.seed(secret("login", password="hunter2"), body)
+        await world.advance("10s")
+        (status,) = world.tracker.get(PODS, "default/web").at("status.containerStatuses")
+        ended = status["state"]["terminated"]
+        assert (ended["exitCode"], ended["message"].strip()) == (3, "done")
+        assert (await world.client.logs("default/web")).split() == ["blue", "***"]
+        assert "hunter2" not in str(world.tracker.list(EVENTS))
+
+
+async def test_a_command_in_a_container_sees_its_volumes() -> None:
+    """As `kubectl exec web -- cat /etc/port` does; nothing is written through a mount that is read only."""
+    body = pod("web", SETTINGS)
+    body["spec"]["containers"][0] |= {"image": "busybox", "command": ["sleep", "3600"]}
+    async with World(cluster=ALL) as world:
+        world.seed(config_map(port="80"), body)
+        await world.settle()
+        read = await world.client.exec("default/web", ["cat", "/etc/port"])
+        assert (read.exit_code, read.stdout) == (0, b"80")
+        written = await world.client.exec("default/web", ["sh", "-c", "echo 81 > /etc/port"])
+        assert written.exit_code != 0
+        assert b"Read-only file system" in written.stderr

@@ -69,6 +69,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Runtime,
 )
 from ctrlkit.fakes.cluster.node.specs import SpecMaker
+from ctrlkit.fakes.cluster.node.volumes.attachments import Attachments
 from ctrlkit.fakes.cluster.node.volumes.mounting import PodVolumes
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, StrategicMergePatch, Unstructured
@@ -545,7 +546,7 @@ class Kubelet:
         self.activities.cancel(known.uid)
         for name in known.records:
             self.prober.forget(ContainerId(known.uid, name))
-        self.volumes.forget(known.uid)
+        self.volumes.forget(known.uid, is_lost=not self.fleet.works(known.node))
         self.pulls.backoff.forget(known.uid)
         await self.runtime.close_sandbox(known.uid)
 
@@ -614,9 +615,10 @@ def add_kubelet(
     volumes = PodVolumes(
         manager.client,
         runtime,
-        tell=lambda pod, reason, text: kubelet.tell(pod, None, EventType.WARNING, reason, text),
-        tell_attaching=lambda pod, reason, text: manager.recorder(_ATTACHING).event(
-            pod.metadata, PODS, EventType.WARNING, reason, text
+        Attachments(fleet.works, lambda key, uid: _uses_volumes(pods.lister.find(key), uid)),
+        tell=lambda pod, kind, reason, text: kubelet.tell(pod, None, kind, reason, text),
+        tell_attaching=lambda pod, kind, reason, text: manager.recorder(_ATTACHING).event(
+            pod.metadata, PODS, kind, reason, text
         ),
         follow=lambda resource, handler: manager.informer(resource).add_handler(handler, name="volumes of pods"),
         wake=lambda uid: wake_pod(kubelet.stir_pod(uid)),
@@ -650,6 +652,11 @@ def add_kubelet(
     runtime.on_exit(lambda container: wake_pod(kubelet.stir(container)))
     fleet.on_change(wake_all)
     manager.add(controller)
+
+
+def _uses_volumes(pod: Unstructured | None, uid: str) -> bool:
+    """Whether a pod is the one of a uid, and not over."""
+    return pod is not None and pod.metadata.uid == uid and pod.at("status.phase") not in FINAL_PHASES
 
 
 def _concerns_a_node(change: Change[Unstructured]) -> bool:

@@ -136,6 +136,11 @@ def check_source(spec: Plain, name: str) -> None:
         raise NotAttached(f"timed out waiting for external-attacher of {driver} CSI driver to attach volume {handle}")
 
 
+def is_attached(spec: Plain) -> bool:
+    """Whether a volume is a disk that has to be attached to a node: that of a driver."""
+    return "volumeHandle" in (spec.get("csi") or ())
+
+
 def mount_obstacle(spec: Plain, labels: Mapping[str, str]) -> tuple[str, str] | None:
     """
     Return the step that fails and why, of a volume that no node or not this one can mount; None if nothing is wrong.

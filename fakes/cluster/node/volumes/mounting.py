@@ -17,11 +17,13 @@ from ctrlkit import clock
 from ctrlkit.cache import Change
 from ctrlkit.client import Client
 from ctrlkit.errors import ApiError, NotFound
+from ctrlkit.events import EventType
 from ctrlkit.fakes.cluster.node.environment import SourceKind
 from ctrlkit.fakes.cluster.node.fleet import Member
 from ctrlkit.fakes.cluster.node.pod_fields import Around, SourceError
 from ctrlkit.fakes.cluster.node.runtime import Runtime, Volume
 from ctrlkit.fakes.cluster.node.volumes import claims
+from ctrlkit.fakes.cluster.node.volumes.attachments import Attachments, Held
 from ctrlkit.fakes.cluster.node.volumes.sources import (
     Known,
     TokenWish,
@@ -102,6 +104,14 @@ class _MountFailed(SourceError):
         super().__init__(f"{step} failed for volume {quoted(volume)} : {text}")
 
 
+class _Taken(SourceError):
+    """A disk that another node has; `due_at` is when to try again, unless it is given up before."""
+
+    def __init__(self, held: Held, now: float) -> None:
+        super().__init__(held.text)
+        self.due_at = now + ATTACH_S if held.due_at is None else held.due_at
+
+
 @dataclass(slots=True)
 class _Mounting:
     """How far one volume of a pod is; `due_at` is when it is tried again after a failure."""
@@ -154,8 +164,8 @@ class _PodVolumes:
         return min(moments, default=None)
 
 
-Tell: TypeAlias = Callable[[Unstructured, str, str], None]
-"""Records a Warning about a pod, by its reason and text."""
+Tell: TypeAlias = Callable[[Unstructured, EventType, str, str], None]
+"""Records an Event about a pod, by its reason and text."""
 
 Follow: TypeAlias = Callable[[Resource[Unstructured], Callable[[Change[Unstructured]], None]], object]
 """Has a function called with all changes of a kind, from now on."""
@@ -172,6 +182,7 @@ class PodVolumes:
 
     client: Client
     runtime: Runtime
+    attachments: Attachments
     tell: Tell
     tell_attaching: Tell
     follow: Follow
@@ -231,9 +242,16 @@ class PodVolumes:
             if is_renewed(volume) and now >= mine.volumes[volume["name"]].due_at:
                 await self._try(pod, member, mine, volume)
 
-    def forget(self, pod_uid: str) -> None:
-        """Let go of a pod that is gone; its folders go with its sandbox."""
-        self._pods.pop(pod_uid, None)
+    def forget(self, pod_uid: str, *, is_lost: bool = False) -> None:
+        """Let go of a pod that is gone, or lost with its node; its folders go with its sandbox."""
+        if self._pods.pop(pod_uid, None) is None:
+            return
+        freed = self.attachments.leave(pod_uid, is_lost=is_lost)
+        for uid, mine in self._pods.items() if freed else ():
+            for how in mine.volumes.values():
+                if how.is_unattached and how.persistent in freed:
+                    how.due_at = 0.0
+                    self.wake(uid)
 
     def changed(self, kind: SourceKind, change: Change[Unstructured]) -> None:
         """Look again, when their minute is over, at the pods whose files are made of an object."""
@@ -287,6 +305,7 @@ class PodVolumes:
             unattached = sorted(name for name, one in mine.volumes.items() if one.is_unattached)
             self.tell(
                 pod,
+                EventType.WARNING,
                 "FailedMount",
                 f"Unable to attach or mount volumes: unmounted volumes=[{' '.join(missing)}], unattached "
                 f"volumes=[{' '.join(unattached)}], failed to process volumes=[{' '.join(sorted(unprocessed))}]: "
@@ -301,13 +320,18 @@ class PodVolumes:
         except _MountFailed as failure:
             how.failures += 1
             how.due_at = clock.monotonic() + mount_delay_s(how.failures)
-            self.tell(pod, "FailedMount", str(failure))
+            self.tell(pod, EventType.WARNING, "FailedMount", str(failure))
         except claims.NotAttached as reason:
             if how.failures:
                 text = f"AttachVolume.Attach failed for volume {quoted(how.persistent)} : {reason}"
-                self.tell_attaching(pod, "FailedAttachVolume", text)
+                self.tell_attaching(pod, EventType.WARNING, "FailedAttachVolume", text)
             how.failures, how.is_unattached = how.failures + 1, True
             how.due_at = clock.monotonic() + ATTACH_S
+        except _Taken as reason:
+            if not how.is_unattached:
+                text = f"Multi-Attach error for volume {quoted(how.persistent)} {reason}"
+                self.tell_attaching(pod, EventType.WARNING, "FailedAttachVolume", text)
+            how.is_unattached, how.due_at = True, reason.due_at
         else:
             how.is_mounted, how.is_unattached, how.failures, how.due_at = True, False, 0, 0.0
 
@@ -320,6 +344,8 @@ class PodVolumes:
             how.persistent = shown
             self._used.setdefault(persistent.metadata.uid, set()).add(member.node.name)
         claims.check_source(spec, shown)
+        if how.persistent and claims.is_attached(spec):
+            self._attach(pod, mine, how, spec)
         obstacle = claims.mount_obstacle(spec, await self._labels(member, spec))
         if obstacle is not None:
             raise _MountFailed(obstacle[0], shown, obstacle[1])
@@ -331,6 +357,17 @@ class PodVolumes:
         except SourceError as error:
             raise _MountFailed("MountVolume.SetUp", shown, str(error)) from None
         how.is_read_only |= is_renewed(volume) or "image" in volume
+
+    def _attach(self, pod: Unstructured, mine: _PodVolumes, how: _Mounting, spec: Plain) -> None:
+        """Have the disk of a volume attached to a pod's node. Errors: _Taken."""
+        disk, now, has = how.persistent, clock.monotonic(), self.attachments.nodes(how.persistent)
+        modes = spec.get("accessModes") or ()
+        held = self.attachments.attach(disk, modes, mine.node, pod.key, pod.metadata.uid, now=now)
+        if held is not None:
+            raise _Taken(held, now)
+        if mine.node not in has:
+            text = f"AttachVolume.Attach succeeded for volume {quoted(disk)} "
+            self.tell_attaching(pod, EventType.NORMAL, "SuccessfulAttachVolume", text)
 
     async def _set_up(self, pod: Unstructured, member: Member, mine: _PodVolumes, volume: Plain, spec: Plain) -> None:
         name, uid = volume["name"], pod.metadata.uid

@@ -18,6 +18,7 @@ from ctrlkit.fakes.cluster.node.declarations import Node
 from ctrlkit.fakes.cluster.node.environment import SourceKind
 from ctrlkit.fakes.cluster.node.fleet import Member
 from ctrlkit.fakes.cluster.node.runtime import Runtime
+from ctrlkit.fakes.cluster.node.volumes.attachments import Attachments
 from ctrlkit.fakes.cluster.node.volumes.mounting import SYNC_S, PodVolumes
 from ctrlkit.fakes.cluster.node.volumes.store import VolumeStore
 from ctrlkit.fakes.cluster.node.volumes.trees import MemoryTree
@@ -43,8 +44,9 @@ class Scene:
         self.volumes = PodVolumes(
             Client(self.tracker),
             cast("Runtime", SimpleNamespace(volumes=store)),
-            tell=lambda pod, reason, text: self.told.append((clock.monotonic(), text)),
-            tell_attaching=lambda pod, reason, text: self.told.append((clock.monotonic(), text)),
+            Attachments(lambda node: True, lambda key, uid: True),
+            tell=lambda pod, kind, reason, text: self.told.append((clock.monotonic(), text)),
+            tell_attaching=lambda pod, kind, reason, text: self.told.append((clock.monotonic(), text)),
             follow=lambda resource, handler: self.followed.update({resource.plural: handler}),
             wake=self.woken.append,
         )
