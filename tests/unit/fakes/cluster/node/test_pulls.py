@@ -137,13 +137,16 @@ async def test_an_image_that_nothing_declares_is_named_as_a_stand_in() -> None:
         assert [one for one in told(world) if one[0] == "StandIn"] == [("StandIn", note, 1)]
 
 
-async def test_a_pod_is_deleted_while_its_image_is_pulled() -> None:
-    """Nobody waits for the pull."""
-    async with World(cluster=ALL, images={"web": Image(pull=Pull(takes_s=3600))}) as world:
+async def test_a_pod_that_is_deleted_while_its_image_is_pulled_ends_after_that() -> None:
+    """A kubelet does not break off a pull; its container is started, and stopped."""
+    async with World(cluster=ALL, images={"web": Image(pull=Pull(takes_s=10))}) as world:
         await run(world, a_pod("web:1"))
         await world.client.delete(PODS, "default/web")
-        await world.settle()
+        await world.advance("9s")
+        assert len(world.tracker.list(PODS)) == 1
+        await world.advance("2s")
         assert world.tracker.list(PODS) == []
+        assert [reason for reason, _, _ in told(world)] == ["Pulling", "Pulled", "Created", "Started", "Killing"]
 
 
 def test_a_back_off_begins_anew_after_a_long_time() -> None:
