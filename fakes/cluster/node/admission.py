@@ -1,5 +1,5 @@
 """
-What a kubelet refuses: pods that were bound to its node, by hand or by another scheduler, and do not fit there. Pure.
+What a kubelet refuses: pods that were bound to its node, by hand or by another scheduler, and do not fit there.
 
 A pod that was let in takes its room until it has ended; a pod that is refused takes none. AppArmor counts as being
 there, as on most machines, and a node is never short of memory, disk or processes.
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ctrlkit.cache import Lister
 from ctrlkit.fakes.cluster.loops.scheduling.node_fit import (
     CPU,
     NO_EXECUTE,
@@ -28,15 +29,26 @@ from ctrlkit.fakes.cluster.loops.scheduling.node_fit import (
     sizes_of_pod,
     untolerated_taint,
 )
+from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.fakes.tracker.schema.go_text import quoted
+from ctrlkit.model import ObjectKey, Unstructured
 
 Object = Mapping[str, Any]
+
+AFFINITY = "NodeAffinity"
+"""The reason for which a kubelet looks at its Node once more: its labels may just have changed."""
 
 _OS = "kubernetes.io/os"
 _NOT_TOLERATED = "node(s) had taints that the pod didn't tolerate"
 _ROOM = (PODS, CPU, "memory", "ephemeral-storage")
 """Resources in the order in which a kubelet looks at them, before all others."""
+
+OWN_CONDITIONS = frozenset({
+    "PodScheduled", "Ready", "Initialized", "ContainersReady", "PodReadyToStartContainers", "PodResizeInProgress",
+    "PodResizePending", "AllContainersRestarting",
+})  # fmt: skip
+"""The conditions of a pod that are a kubelet's to say."""
 
 _SAFE_SYSCTLS = {
     "kernel.shm_rmid_forced": "IPC",
@@ -121,7 +133,7 @@ def _refusals(pod: Object, node: Object, guests: Guests) -> Iterator[Refusal]:
         _too_little(short[name]) for name in (*_ROOM, *(name for name in short if name not in _ROOM)) if name in short
     )
     if not is_selected(spec, node):
-        yield _predicate("NodeAffinity", NOT_SELECTED)
+        yield _predicate(AFFINITY, NOT_SELECTED)
     ports = host_ports(spec)
     if ports and ports_conflict(ports, guests.ports):
         yield _predicate("NodePorts", NO_PORTS)
@@ -162,3 +174,53 @@ def _too_little(short: Shortage) -> Refusal:
 
 def _predicate(name: str, why: str) -> Refusal:
     return Refusal(name, f"Predicate {name} failed: {why}")
+
+
+@dataclass(slots=True)
+class Admission:
+    """Lets pods in on the nodes of a fleet, and remembers what they take; `nodes` are the Nodes that are there."""
+
+    nodes: Lister[Unstructured]
+    fleet: Fleet
+    _guests: dict[str, Guests] = field(default_factory=dict, init=False)
+
+    def admit(self, pod: Unstructured, *, node: Unstructured | None = None) -> Refusal | None:
+        """
+        Let a pod in that is bound to a node of the fleet, or return why not.
+
+        Shape   `node` is its Node, where that is known better than it is cached.
+        """
+        name, uid = pod.at("spec.nodeName"), pod.metadata.uid
+        guests = self._guests.setdefault(name, Guests())
+        guests.let_out(uid)
+        found = refusal(pod, node or self.nodes.find(ObjectKey("", name)) or self._declared(name), guests)
+        if found is None:
+            guests.let_in(uid, pod["spec"])
+        return found
+
+    def let_out(self, node: str, uid: str) -> None:
+        """Note that a pod has ended."""
+        guests = self._guests.get(node)
+        if guests is not None:
+            guests.let_out(uid)
+
+    def _declared(self, name: str) -> Object:
+        """Return what a node will say of itself, or has said, while there is no Node."""
+        member = self.fleet.find(name)
+        assert member is not None  # its kubelet asks
+        return {"metadata": {"labels": member.node.labels}, "status": {"allocatable": member.node.capacity()}}
+
+
+def status_of(refused: Refusal, pod: Unstructured, *, now: str) -> dict[str, Any]:
+    """Return what a merge patch makes of the status of a pod that is refused; conditions of others stay."""
+    status = section(pod, "status")
+    others = [one for one in status.get("conditions") or () if one.get("type") not in OWN_CONDITIONS]
+    return {
+        **dict.fromkeys(name for name in status if name not in ("qosClass", "startTime")),
+        "conditions": others or None,
+        "phase": "Failed",
+        "reason": refused.reason,
+        "message": f"Pod was rejected: {refused.message}",
+        "startTime": status.get("startTime") or now,
+        "observedGeneration": pod.metadata.generation,
+    }

@@ -83,7 +83,11 @@ class InProcessContainer:
     async def close(self) -> None:
         """See Container.close."""
         self.stop(0.0)
-        await asyncio.wait({self._task}, timeout=_FORCED_END_S)
+        for _ in range(2):  # a program may take the first request to end for one that it may ignore
+            await asyncio.wait({self._task}, timeout=_FORCED_END_S)
+            if self._task.done():
+                return
+            self._task.cancel()
 
     async def probe(self, action: ProbeAction) -> ProbeResult:
         """See Container.probe."""

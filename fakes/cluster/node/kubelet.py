@@ -35,6 +35,7 @@ from ctrlkit.controller import (
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.node.activities import Activities
+from ctrlkit.fakes.cluster.node.admission import AFFINITY, Admission, Refusal, status_of
 from ctrlkit.fakes.cluster.node.declarations import NODE, Node
 from ctrlkit.fakes.cluster.node.durations import go_duration
 from ctrlkit.fakes.cluster.node.fleet import Fleet, Member
@@ -72,8 +73,8 @@ from ctrlkit.fakes.cluster.node.specs import SpecMaker
 from ctrlkit.fakes.cluster.node.volumes.attachments import Attachments
 from ctrlkit.fakes.cluster.node.volumes.mounting import PodVolumes
 from ctrlkit.manager import Manager
-from ctrlkit.model import ObjectKey, StrategicMergePatch, Unstructured
-from ctrlkit.model.kinds import PODS, SERVICES
+from ctrlkit.model import MergePatch, ObjectKey, StrategicMergePatch, Unstructured
+from ctrlkit.model.kinds import NODES, PODS, SERVICES
 
 _WORKERS = 32
 _OF_STARTS = ("pull ", "start ")
@@ -111,6 +112,7 @@ class Kubelet:
     backoff: CrashBackoff
     volumes: PodVolumes
     specs: SpecMaker
+    admission: Admission
     stop_s: float = 0.0
     activities: Activities = field(default_factory=Activities)
     prober: Prober = field(init=False)
@@ -155,6 +157,9 @@ class Kubelet:
         if is_final and (known is None or known.ending is None or known.ending.is_over):
             return await self._delete(pod, known) if is_deleted else DONE
         if known is None:
+            refused = None if is_deleted else await self._refusal(pod)
+            if refused is not None:
+                return await self._refuse(pod, refused)
             known = self._known[pod.key] = self._by_uid[uid] = self._first_seen(pod)
         known.pod, known.is_stirred, known.next_at = pod, False, None
         return await self._sync(pod, known)
@@ -164,6 +169,23 @@ class Kubelet:
         if known.is_stirred or not known.version or pod.at("metadata.resourceVersion") != known.version:
             return False
         return known.next_at is None or clock.monotonic() < known.next_at
+
+    async def _refusal(self, pod: Unstructured) -> Refusal | None:
+        """Return why a pod is not let in, by the newest Node if it is a matter of labels; None if it may run."""
+        refused = self.admission.admit(pod)
+        if refused is not None and refused.reason == AFFINITY:
+            with suppress(NotFound):
+                node = await self.client.get(NODES, ObjectKey("", pod.at("spec.nodeName")))
+                return self.admission.admit(pod, node=node)
+        return refused
+
+    async def _refuse(self, pod: Unstructured, refused: Refusal) -> Outcome:
+        self.tell(pod, None, EventType.WARNING, refused.reason, refused.message)
+        status = status_of(refused, pod, now=clock.timestamp(clock.now()))
+        with suppress(NotFound, Conflict):
+            patch = MergePatch({"metadata": {"uid": pod.metadata.uid}, "status": status})
+            await self.client.patch(PODS, pod.key, patch, subresource="status")
+        return DONE
 
     def _first_seen(self, pod: Unstructured) -> KnownPod:
         member = self.fleet.find(pod.at("spec.nodeName"))
@@ -517,6 +539,7 @@ class Kubelet:
         if pod.at("metadata.deletionTimestamp") and waited_s < self.stop_s:
             return [ending.began_at + self.stop_s]
         ending.is_over = True
+        self.admission.let_out(known.node, known.uid)
         return []
 
     def _begin_hook(self, pod: Unstructured, known: KnownPod, container: Container, ending: Ending) -> None:
@@ -538,14 +561,16 @@ class Kubelet:
         return DONE
 
     def keys_of(self, node: str) -> list[ObjectKey]:
-        """Return the pods that are bound to a node."""
-        return [pod.key for pod in self.pods.list() if pod.at("spec.nodeName") == node]
+        """Return the pods that are bound to a node, the oldest first: so they are let in when it boots."""
+        bound = [pod for pod in self.pods.list() if pod.at("spec.nodeName") == node]
+        return [pod.key for pod in sorted(bound, key=lambda pod: pod.at("metadata.creationTimestamp") or "")]
 
     async def _forget(self, known: KnownPod) -> None:
         del self._known[known.key], self._by_uid[known.uid]
         self.activities.cancel(known.uid)
         for name in known.records:
             self.prober.forget(ContainerId(known.uid, name))
+        self.admission.let_out(known.node, known.uid)
         self.volumes.forget(known.uid, is_lost=not self.fleet.works(known.node))
         self.pulls.backoff.forget(known.uid)
         await self.runtime.close_sandbox(known.uid)
@@ -632,6 +657,7 @@ def add_kubelet(
         backoff,
         volumes,
         SpecMaker(manager.client, volumes, manager.informer(SERVICES).lister),
+        Admission(manager.informer(NODES).lister, fleet),
         stop_s,
     )
     controller = Controller(
