@@ -95,7 +95,7 @@ VOLUMES: Mapping[str, str] = {
     "gitRepo": "holds the pod up: FailedMount, disabled as on a default kubelet",
     "glusterfs": _OF_OTHERS,
     "hostPath": "a folder or file of a node that is played, never of this machine; all types but devices",
-    "image": "an empty folder that is read only; its image is not pulled",
+    "image": "an empty folder that is read only; its image is pulled",
     "iscsi": _OF_MACHINES,
     "local": "of a claim: a folder of its node, which is there from the start",
     "nfs": "a folder, kept by server and path, as if a server had it",

@@ -9,6 +9,7 @@ import pytest
 
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL
+from ctrlkit.fakes.cluster.node.images.declarations import Image, Pull
 from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 from ctrlkit.fakes.cluster.node.runtime import ContainerSpec
 from ctrlkit.model import MergePatch, Unstructured
@@ -424,6 +425,22 @@ async def test_a_disk_follows_the_pod_of_a_lost_node_six_minutes_after_that_pod_
 def claim_uid(world: World) -> str:
     """The uid of the claim of a StatefulSet's pod."""
     return world.tracker.get(PERSISTENT_VOLUME_CLAIMS, "default/data-net-0").metadata.uid
+
+
+async def test_a_volume_that_is_an_image_is_pulled_before_the_container_that_mounts_it() -> None:
+    """What is told of it is told of the pod; a pull that fails holds the container up, as one of its own image."""
+    async with World(cluster=ALL) as world:
+        programs = Programs(world)
+        world.images["model:1"] = Image(pull=Pull(error="no such model", failures=1))
+        world.seed(pod("web", {"name": "model", "image": {"reference": "model:1", "pullPolicy": "IfNotPresent"}}))
+        await world.settle()
+        assert phase(world) == "Pending ErrImagePull"
+        assert ('Failed to pull image "model:1": no such model', 1) in told(world, "Failed")
+        await world.advance("30s")
+        assert phase(world) == "Running"
+        assert programs.specs["c0"].files.names("/model") == []
+        with pytest.raises(OSError, match="Read-only"):
+            programs.specs["c0"].files.write("/model/x", b"")
 
 
 async def test_variables_tell_of_the_pod_its_services_and_its_host_name() -> None:

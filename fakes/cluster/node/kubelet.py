@@ -56,7 +56,7 @@ from ctrlkit.fakes.cluster.node.pod_status import (
 )
 from ctrlkit.fakes.cluster.node.prober import Prober
 from ctrlkit.fakes.cluster.node.probes import grace_of
-from ctrlkit.fakes.cluster.node.pulls import Pulls, Tell
+from ctrlkit.fakes.cluster.node.pulls import Pulls
 from ctrlkit.fakes.cluster.node.resizes import is_resized, needs_restart, resize_text
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import (
@@ -72,6 +72,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
 from ctrlkit.fakes.cluster.node.specs import SpecMaker
 from ctrlkit.fakes.cluster.node.volumes.attachments import Attachments
 from ctrlkit.fakes.cluster.node.volumes.mounting import PodVolumes
+from ctrlkit.fakes.cluster.node.volumes.sources import Plain, mounted_images
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, ObjectKey, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import NODES, PODS, SERVICES
@@ -361,10 +362,11 @@ class Kubelet:
         """Return the image of a container that is to start; None while it is pulled, or where it cannot be had."""
         record, tell = known.record(container), self._teller(pod, container)
         found, record.pulled = record.pulled, None
-        if found is None:
+        volumes = mounted_images(pod, container.spec)
+        if found is None and not volumes:
             found = self.pulls.present(known.node, container.spec, tell)
         if found is None and not self.activities.runs(known.uid, _pull_of(container)):
-            pull = self._pull(known, container, tell)
+            pull = self._pull(pod, known, container, volumes)
             if await self.activities.try_now(known.uid, known.key, _pull_of(container), pull):
                 found, record.pulled = record.pulled, None
         if isinstance(found, ContainerRefused):
@@ -373,9 +375,13 @@ class Kubelet:
             return None
         return found
 
-    async def _pull(self, known: KnownPod, container: Container, tell: Tell) -> None:
+    async def _pull(self, pod: Unstructured, known: KnownPod, container: Container, volumes: list[Plain]) -> None:
+        """Pull the images that a container has as volumes, then its own."""
         record = known.record(container)
         try:
+            for volume in volumes:
+                await self.pulls.ensure(known.node, known.uid, volume, self._teller(pod, None))
+            tell = self._teller(pod, container)
             record.pulled = await self.pulls.ensure(known.node, known.uid, container.spec, tell)
         except ContainerRefused as refusal:
             record.pulled = refusal
@@ -590,7 +596,7 @@ class Kubelet:
         recorder = self.recorder_of(pod.at("spec.nodeName"))
         recorder.event(pod.metadata, PODS, event_type, reason, message, field_path=path)
 
-    def _teller(self, pod: Unstructured, container: Container) -> Callable[[EventType, str, str], None]:
+    def _teller(self, pod: Unstructured, container: Container | None) -> Callable[[EventType, str, str], None]:
         return lambda event_type, reason, message: self.tell(pod, container, event_type, reason, message)
 
     async def _write_status(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> None:

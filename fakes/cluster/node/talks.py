@@ -139,6 +139,7 @@ class Output:
     secrets: frozenset[str] = frozenset()
     _attached: set[asyncio.Queue[tuple[str, bytes] | None]] = field(default_factory=set)
     _is_over: bool = False
+    _ends: list[Callable[[], None]] = field(default_factory=list)
 
     async def drain(self, talk: Talk) -> int:
         """Take all that a program writes until it ends; return its return code."""
@@ -157,7 +158,10 @@ class Output:
         return code
 
     def close(self) -> None:
-        """Say that nothing more is written."""
+        """Say that nothing more is written; a last line without a newline is written now."""
+        for end in self._ends:
+            end()
+        self._ends.clear()
         self.log.close()
         self._is_over = True
         for queue in self._attached:
@@ -170,6 +174,11 @@ class Output:
         async def write(data: bytes) -> None:
             self._tell(lines, stream, hider.feed(data))
 
+        def end() -> None:
+            self._tell(lines, stream, hider.end())
+            lines.end()
+
+        self._ends.append(end)
         return write
 
     async def _take(self, reader: asyncio.StreamReader, stream: str) -> None:

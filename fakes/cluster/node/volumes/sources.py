@@ -74,6 +74,24 @@ def used_volumes(pod: Plain) -> list[Plain]:
     return [volume for volume in volumes if volume["name"] in used]
 
 
+def mounted_images(pod: Plain, container: Plain) -> list[Plain]:
+    """
+    Return the images that a container has as volumes, in the form of a container's own.
+
+    >>> pod = {"spec": {"volumes": [{"name": "model", "image": {"reference": "model:1"}}]}}
+    >>> mounted_images(pod, {"volumeMounts": [{"name": "model", "mountPath": "/model"}]})
+    [{'image': 'model:1'}]
+    """
+    images = {one["name"]: one["image"] for one in pod["spec"].get("volumes") or () if one.get("image") is not None}
+    found: list[Plain] = []
+    for name in dict.fromkeys(mount["name"] for mount in container.get("volumeMounts") or ()) if images else ():
+        if name in images:
+            policy = images[name].get("pullPolicy")
+            own = {"image": images[name].get("reference") or ""}
+            found.append({**own, "imagePullPolicy": policy} if policy else own)
+    return found
+
+
 def source_of(volume: Plain) -> str:
     """Return the name of a volume's source, such as `configMap`; a volume without one is an emptyDir."""
     return next((field for field in volume if field != "name" and volume[field] is not None), "emptyDir")
