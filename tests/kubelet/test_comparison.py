@@ -84,7 +84,7 @@ def test_what_differs_each_time_has_a_name() -> None:
 
 
 def test_containers_of_a_pod_are_numbered_as_they_come() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"state": {"containerID": "b"}},
         {"containerID": ""},
         {"containerID": "a"},
