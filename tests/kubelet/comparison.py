@@ -55,8 +55,8 @@ class Comparison:
 def compare(story: Story, seen: Seen) -> Comparison:
     """Compare what was recorded with what is seen here."""
     found = Comparison()
-    for pod, rows in story.pods.items():
-        _compare_rows(found, pod, rows, seen.pods.get(pod, []), set(story.sometimes.get(pod, ())))
+    for pod in story.pods:
+        _compare_rows(found, story, pod, seen.pods.get(pod, []))
     for pod in seen.pods.keys() - story.pods.keys():
         found.note(f"{pod}", "no such pod", "a pod", same=False)
     _compare_events(found, story.events, seen.events)
@@ -74,6 +74,11 @@ class _Clock:
                 self._here.append(here)
                 self._there.append(there)
 
+    def latest(self, here: float) -> float:
+        """Return when at last something happens there that happens here at a time."""
+        there = self.recorded(here)
+        return there + max(0.0, there - self._there[-1]) * DRAWN + SLACK_S
+
     def recorded(self, here: float) -> float:
         """Return the recorded time that one of ours corresponds to."""
         i = bisect_left(self._here, here)
@@ -85,7 +90,8 @@ class _Clock:
         return self._there[i - 1] + share * (self._there[i] - self._there[i - 1])
 
 
-def _compare_rows(found: Comparison, pod: str, recorded: Sequence[Row], here: Sequence[Row], allowed: set[str]) -> None:
+def _compare_rows(found: Comparison, story: Story, pod: str, here: Sequence[Row]) -> None:
+    recorded, allowed = story.pods[pod], set(story.sometimes.get(pod, ()))
     there, ours = [signature(row) for row in recorded], [signature(row) for row in here]
     pairs = dict(common(there, ours))
     clock = _Clock((here[j]["at"], recorded[i]["at"]) for i, j in pairs.items())
@@ -104,7 +110,8 @@ def _compare_rows(found: Comparison, pod: str, recorded: Sequence[Row], here: Se
         _compare_facts(found, where, (previous, row), (row_here, mine), clock)
         previous, row_here, at, at_here = row, mine, row["at"], mine["at"]
     for j, row in enumerate(here):
-        if j not in pairs.values() and ours[j] not in allowed and ours[j] not in there:
+        is_late = clock.latest(row["at"]) > story.until
+        if j not in pairs.values() and ours[j] not in allowed and ours[j] not in there and not is_late:
             found.note(f"{pod} has a row more", "-", _short(row), same=False)
 
 

@@ -89,6 +89,9 @@ RETRY_S = 10.0
 RELIST_S = 1.0
 """After so long a kubelet notices what has changed in the runtime, and looks at a pod once more."""
 
+RESYNC_S = 60.0
+"""After so long a kubelet looks at a pod at which nothing seems to happen."""
+
 _TERMINATION_GRACE_S = 30.0
 _UNSTARTED_CODE = 128
 """The exit code of a container whose program could not be started."""
@@ -195,9 +198,12 @@ class Kubelet:
 
     async def _sync(self, pod: Unstructured, known: KnownPod) -> Outcome:
         containers = containers_of(pod)
+        is_due = known.show_back_offs()
         for container in containers:
             self._note_end(pod, known, container)
         is_deleted = bool(pod.at("metadata.deletionTimestamp"))
+        if is_due and not is_deleted:
+            pod = known.pod = await self._write_status(pod, known, containers)
         if is_deleted and not known.is_starting:
             self._end_deleted(pod, known)
         moments: list[float] = []
@@ -343,8 +349,8 @@ class Kubelet:
                 if not await self._try_start(pod, known, container):
                     return False
                 has_started |= record.waiting is None
-            if record.waiting is not None:
-                moments.append(record.start_at)
+            if record.waiting is not None or record.backs_off is not None:
+                moments.append(self._next_look(record))
                 if container.role is Role.INIT:
                     break
         return has_started and len(known.records) > 1
@@ -357,6 +363,11 @@ class Kubelet:
         if image is not None:
             await self._start(pod, known, container, image)
         return self.fleet.works(known.node) and not known.record(container).begins
+
+    def _next_look(self, record: ContainerRecord) -> float:
+        """Return when to look at a container that waits, on the loop's clock; after a while kubelets look anyway."""
+        is_shown = record.backs_off is None
+        return record.start_at if is_shown else min(record.start_at, clock.monotonic() + RESYNC_S)
 
     async def _image(self, pod: Unstructured, known: KnownPod, container: Container) -> PulledImage | None:
         """Return the image of a container that is to start; None while it is pulled, or where it cannot be had."""
@@ -491,7 +502,7 @@ class Kubelet:
         if delay_s and known.ending is None and container.is_restarted(state.exit_code):
             whole = f"{pod.key.name}_{pod.key.namespace}({known.uid})"
             text = f"back-off {go_duration(delay_s)} restarting failed container={container.name} pod={whole}"
-            record.waiting = Waiting("CrashLoopBackOff", text)
+            record.backs_off = Waiting("CrashLoopBackOff", text)
             told = f"Back-off restarting failed container {container.name} in pod {whole}"
             self.tell(pod, container, EventType.WARNING, "BackOff", told)
         if record.hook_failure is not None and container.is_restarted(state.exit_code):
@@ -599,7 +610,10 @@ class Kubelet:
     def _teller(self, pod: Unstructured, container: Container | None) -> Callable[[EventType, str, str], None]:
         return lambda event_type, reason, message: self.tell(pod, container, event_type, reason, message)
 
-    async def _write_status(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> None:
+    async def _write_status(
+        self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]
+    ) -> Unstructured:
+        """Write what has changed in a pod's status; return the pod as it is then."""
         ending = known.ending
         is_over = ending is not None and ending.is_over
         view = PodView(
@@ -616,11 +630,12 @@ class Kubelet:
         patch = status_patch(pod.get("status") or {}, status)
         if not patch or not self.fleet.works(known.node):
             known.version = pod.at("metadata.resourceVersion")
-            return
+            return pod
         with suppress(NotFound, Conflict):
             whole = StrategicMergePatch({"metadata": {"uid": known.uid}, "status": patch})
-            written = await self.client.patch(PODS, pod.key, whole, subresource="status")
-            known.version = written.metadata.resource_version
+            pod = await self.client.patch(PODS, pod.key, whole, subresource="status")
+            known.version = pod.metadata.resource_version
+        return pod
 
     def _view(self, known: KnownPod, container: Container) -> ContainerView:
         health = self.prober.health(known.id_of(container))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Health, containers_of
 from ctrlkit.fakes.cluster.node.pod_status import LOST_CODE, STATUSES, ContainerView, Earlier, Failure, Waiting
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
@@ -29,18 +30,20 @@ class ContainerRecord:
     What a kubelet remembers of a container.
 
     `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
-    to try again, on the loop's clock; `pulled` and `refused` are how its last pulls went. `ended` is how its last run
-    ended, of those that have, and `ended_start` which one it was; `ended_at` when that was noticed; `before` is the end
-    before that one. `image` and `image_id` are those of its present run, `given` its resources. `stops`: it was told to
-    end. `unstarted` is the end of a run whose program did not start. `is_gone`: an earlier kubelet ran it, and it is
-    not there any more; `was_running` at that time. `ran` is its state when the end of its pod began. `begins`:
-    its postStart hook runs, or has failed as `hook_failure` says; the run does not count until then.
+    to try again, on the loop's clock; `backs_off` is that it waits after a crash, which is shown at the next look;
+    `pulled` and `refused` are how its last pulls went. `ended` is how its last run ended, of those that have, and
+    `ended_start` which one it was; `ended_at` when that was noticed; `before` is the end before that one. `image` and
+    `image_id` are those of its present run, `given` its resources. `stops`: it was told to end. `unstarted` is the end
+    of a run whose program did not start. `is_gone`: an earlier kubelet ran it, and it is not there any more;
+    `was_running` at that time. `ran` is its state when the end of its pod began. `begins`: its postStart hook runs, or
+    has failed as `hook_failure` says; the run does not count until then.
     """
 
     starts: int = 0
     crashes: int = 0
     waiting: Waiting | None = None
     start_at: float = 0.0
+    backs_off: Waiting | None = None
     ended: Exited | Earlier | None = None
     ended_start: int = 0
     ended_at: float | None = None
@@ -62,7 +65,7 @@ class ContainerRecord:
         """Note that a run has begun."""
         self.starts += 1
         self.image, self.image_id, self.given = container.image, image_id, container.spec.get("resources") or {}
-        self.waiting = self.refused = self.unstarted = None
+        self.waiting = self.backs_off = self.refused = self.unstarted = None
         self.stops = self.is_gone = False
 
     def end(self, container: Container, ended: Exited, backoff: CrashBackoff, *, now: float) -> float:
@@ -132,7 +135,16 @@ class KnownPod:
     def forget_waits(self) -> None:
         """Forget why containers do not run, as they are not to run any more."""
         for record in self.records.values():
-            record.waiting = None
+            record.waiting = record.backs_off = None
+
+    def show_back_offs(self) -> bool:
+        """Show from now on that containers wait after a crash; return whether that is new of one that is to start."""
+        is_due = False
+        for record in self.records.values():
+            if record.backs_off is not None:
+                record.waiting, record.backs_off = record.backs_off, None
+                is_due |= clock.monotonic() >= record.start_at
+        return is_due
 
     def record(self, container: Container) -> ContainerRecord:
         """Return what is known of a container; an ephemeral one may be new."""

@@ -10,7 +10,7 @@ from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.fakes.cluster import AlwaysReady, Cluster, InProcessRuntime, Loop
 from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerSpec
 from ctrlkit.fakes.world.world import World
-from ctrlkit.model import Unstructured
+from ctrlkit.model import MergePatch, Unstructured
 from ctrlkit.model.kinds import EVENTS, NODES, PODS, SECRETS
 
 KEY = "default/web"
@@ -117,7 +117,7 @@ async def test_readiness_follows_the_probe_in_its_times() -> None:
 
 
 async def test_a_container_that_ends_is_restarted_at_once_and_then_with_growing_waits() -> None:
-    """Its status counts the restarts, says how the last run ended, and why it waits."""
+    """Its status counts the restarts, says how the last run ended, and at the next look why it waits."""
     async with kubelet() as (world, programs):
         await started(world, a_pod())
         programs.running[-1].exit(3)
@@ -131,13 +131,17 @@ async def test_a_container_that_ends_is_restarted_at_once_and_then_with_growing_
         pod = await world.client.get(PODS, KEY)
         status = main_of(pod)
         assert (pod.at("status.phase"), status["ready"], status["restartCount"]) == ("Running", False, 1)
+        assert (status["state"]["terminated"]["exitCode"], status["lastState"]["terminated"]["exitCode"]) == (4, 3)
+        await world.advance(9)
+        assert main_of(await world.client.get(PODS, KEY))["restartCount"] == 1
+        await world.client.patch(PODS, KEY, MergePatch({"metadata": {"labels": {"seen": "yes"}}}))
+        await world.settle()
+        status = main_of(await world.client.get(PODS, KEY))
         assert status["state"]["waiting"] == {
             "reason": "CrashLoopBackOff",
             "message": f"back-off 10s restarting failed container=main pod=web_default({pod.metadata.uid})",
         }
         assert status["lastState"]["terminated"]["exitCode"] == 4
-        await world.advance(9)
-        assert main_of(await world.client.get(PODS, KEY))["restartCount"] == 1
         await world.advance(1)
         assert main_of(await world.client.get(PODS, KEY))["restartCount"] == 2
         about_pods = [one for one in world.tracker.list(EVENTS) if one.at("involvedObject.kind") == "Pod"]

@@ -91,7 +91,7 @@ async def test_an_init_container_that_fails_is_tried_again_with_growing_waits() 
     async with cluster(prepare=Image(exits=fails)) as world:
         await started(world, a_pod(inits=("prepare",)))
         await world.advance(2)
-        assert await shown(world) == "Init:CrashLoopBackOff"
+        assert await shown(world) == "Init:Error"
         await world.advance(11)
         pod = await world.client.get(PODS, KEY)
         assert pod_status(pod) == "Running"
@@ -190,7 +190,7 @@ async def test_the_end_of_a_deleted_pod_waits_for_no_back_off() -> None:
         pod["metadata"]["finalizers"] = ["example.com/keep"]
         await started(world, pod)
         await world.advance(5)
-        assert await shown(world) == "CrashLoopBackOff"
+        assert await shown(world) == "Error"
         await world.client.delete(PODS, KEY)
         await world.settle()
         last = await world.client.get(PODS, KEY)
