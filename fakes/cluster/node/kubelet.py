@@ -498,11 +498,14 @@ class Kubelet:
             return
         if record.begins and record.hook_failure is None:
             return  # its hook is about to fail
+        was_stopped = record.stops
         delay_s = record.end(container, state, self.backoff, now=clock.monotonic())
         if delay_s and known.ending is None and container.is_restarted(state.exit_code):
             whole = f"{pod.key.name}_{pod.key.namespace}({known.uid})"
             text = f"back-off {go_duration(delay_s)} restarting failed container={container.name} pod={whole}"
             record.backs_off = Waiting("CrashLoopBackOff", text)
+            if was_stopped and record.hook_failure is None:
+                known.show_back_offs()  # a kubelet that has stopped it looks once more when it has ended
             told = f"Back-off restarting failed container {container.name} in pod {whole}"
             self.tell(pod, container, EventType.WARNING, "BackOff", told)
         if record.hook_failure is not None and container.is_restarted(state.exit_code):
