@@ -15,8 +15,11 @@ commands are data (`tests/articles/walks.yaml`); `make test-all` types them all 
 `port-forward` among them, and looks for what the articles show. `python -m tests.articles > docs/articles.md` makes the
 page.
 
-The images of the articles are declared in `tests/articles/images.yaml`: a shell for `busybox`, a page for `httpd`. An
-image that nobody declares is a stand-in: its pod runs and is ready, and `kubectl exec` says that nothing is there.
+`ctrlkit apiserver` knows three images from the start (`fakes/cluster/node/images/common.py`): `busybox` has a shell
+with its small commands, `httpd` and `nginx` serve a page to `kubectl port-forward` and have the shell too.
+`--images FILE` declares more. An image that nobody declares is a stand-in: its pod runs and is ready, an Event names
+it, and `kubectl exec` ends with status 126 and a sentence. On the demo's cluster `bitcoind` and `bitcoin-controller`
+are processes of this machine, with their own logs, commands, terminals and ports.
 
 | article | where | commands | as printed | in today's spelling | out of scope |
 |---|---|---|---|---|---|
@@ -27,7 +30,7 @@ def document() -> str:
     """Return the text of docs/articles.md."""
     all_walks = read_walks()
     rows = "".join(map(_row, all_walks.walks))
-    return _HEAD + rows + "".join(_today()) + "".join(_scopes())
+    return _HEAD + rows + "".join(_today()) + "".join(_scopes()) + _MACOS
 
 
 def _row(walk: Walk) -> str:
@@ -45,6 +48,29 @@ def _today() -> Iterator[str]:
     for why, text in all_walks.reasons.items():
         if counts[why]:
             yield f"| {text} | {counts[why]} |\n"
+
+
+_MACOS = """
+## On macOS
+
+A pod whose image is a process listens at a loopback address of its own, and all bitcoin nodes use the same ports. Linux
+has all of 127.0.0.0/8; macOS has 127.0.0.1 until somebody adds more, so `bitcoin-controller demo` looks at its start
+whether there are enough, and prints the commands that are missing:
+
+    sudo ifconfig lo0 alias 127.0.0.2 up
+    sudo ifconfig lo0 alias 127.0.0.3 up
+    sudo ifconfig lo0 alias 127.0.0.4 up
+
+They last until the machine is started again. With these three the demo of three nodes does all that it does on Linux:
+127.0.0.1 serves the fourth. Without them:
+
+| what | on macOS with 127.0.0.1 alone |
+|---|---|
+| `ctrlkit apiserver`, tests with a World, all articles on them | work whole: stand-ins need no addresses |
+| images that are processes and listen at different ports | work: their pods share 127.0.0.1 |
+| a second pod that listens at a taken port | its container waits: RunContainerError, with the command to type |
+| `bitcoin-controller demo` | ends at once, with the commands to type |
+"""
 
 
 def _scopes() -> Iterator[str]:

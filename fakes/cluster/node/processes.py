@@ -226,9 +226,9 @@ def _mount(image: Image, files: ContainerFiles, folder: Path) -> None:
 def _taken(address: str, ports: Sequence[int]) -> str:
     """Say that programs cannot listen where others do."""
     return (
-        f"{' and '.join(map(str, ports))} of {address} cannot be listened at: another program does, or the machine "
-        "lacks this address. Pods that listen at the same ports need addresses of their own; where only 127.0.0.1 is "
-        "set up (macOS), add some with `sudo ifconfig lo0 alias 127.0.0.2 up`"
+        f"listen at ports {' and '.join(map(str, ports))} of {address}: another program does, or the machine lacks "
+        "this address; pods that listen at the same ports need addresses of their own: where only 127.0.0.1 is set up "
+        "(macOS), add some with `sudo ifconfig lo0 alias 127.0.0.2 up`"
     )
 
 

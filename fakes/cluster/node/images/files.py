@@ -247,6 +247,9 @@ _image = _object(
         "stops": _one_exit,
         "execs": _by_name(_exec_answer),
         "shell": _flag,
+        "command": _several(_text),
+        "pages": _by_name(_text),
+        "access_log": _text,
         "programs": _by_name(
             _object(
                 Program,

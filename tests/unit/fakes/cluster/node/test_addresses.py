@@ -74,10 +74,14 @@ def test_where_few_addresses_are_set_up_they_are_handed_out_and_then_shared() ->
     taken = [addresses.take() for _ in range(4)]
     assert sorted(taken[:3]) == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
     assert taken[3] in taken[:3]
-    addresses.release("127.0.0.2")
-    addresses.release("127.0.0.2")
     addresses.release("10.0.0.1")
-    assert addresses.take() == "127.0.0.2"
+    addresses.release("127.0.0.2")
+    addresses.release("127.0.0.2")
+    addresses.release("127.0.0.3")
+    assert [addresses.take(), addresses.take()] == ["127.0.0.2", "127.0.0.3"]
+    addresses.release("127.0.0.2")
+    addresses.release("127.0.0.3")
+    assert addresses.take() == "127.0.0.2", "the one that has been free for longest"
 
 
 def test_of_few_addresses_one_whose_ports_are_free_is_preferred() -> None:

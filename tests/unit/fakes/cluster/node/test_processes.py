@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
+from ctrlkit.fakes.cluster.node.addresses import FewAddresses
 from ctrlkit.fakes.cluster.node.image_runtime import ProcessRuntime
 from ctrlkit.fakes.cluster.node.images import real_bitcoind, simulated_bitcoind
 from ctrlkit.fakes.cluster.node.runtime import (
@@ -26,6 +27,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
     VolumeFile,
 )
 from tests.support.any_command import ANY_COMMAND
+from tests.support.loopback import own_address
 from tests.support.processes import HAS_PIDFD, command_lines, process_ended
 
 pytestmark = [pytest.mark.real_time, pytest.mark.skipif(not HAS_PIDFD, reason="needs pidfd_open (Linux)")]
@@ -197,6 +199,30 @@ async def test_pods_have_addresses_and_folders_of_their_own() -> None:
         await runtime.close_sandbox("uid-1")
         assert runtime.state(ID) is None
         assert sorted(path.name for path in runtime.folder.iterdir()) == ["uid-2"]
+
+
+async def _until_listening(runtime: ProcessRuntime, port: int) -> None:
+    while True:
+        if (await runtime.probe(ID, TcpSocket(port), timeout_s=60)).ok:
+            return
+        await asyncio.sleep(0.05)
+
+
+async def test_pods_that_share_an_address_cannot_listen_at_one_port() -> None:
+    """As on macOS with 127.0.0.1 alone: the second is told what to type, and runs when the first has gone."""
+    address = own_address(7)
+    node = simulated_bitcoind()
+    images = {"bitcoind": node, "program": ANY_COMMAND}
+    other = ContainerId("uid-2", "main")
+    async with ProcessRuntime(images=images, addresses=FewAddresses([address])) as runtime:
+        assert [runtime.open_sandbox("uid-1"), runtime.open_sandbox("uid-2")] == [address, address]
+        await runtime.start(ContainerSpec(id=ID, image="bitcoind", environment=LOGIN))
+        await _until_listening(runtime, node.ports[0])
+        with pytest.raises(ContainerRefused, match=f"ports 18332 and 18444 of {address}: .*sudo ifconfig lo0"):
+            await runtime.start(ContainerSpec(id=other, image="bitcoind", environment=LOGIN))
+        await runtime.start(shell("sleep 600", container=other))
+        await runtime.close_sandbox("uid-1")
+        await runtime.start(ContainerSpec(id=ContainerId("uid-2", "node"), image="bitcoind", environment=LOGIN))
 
 
 async def test_what_cannot_run_is_refused_with_the_kubelets_reason() -> None:
