@@ -10,6 +10,7 @@ from contextvars import Context
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.programs import InProcessProgram, RunsCommands
 from ctrlkit.fakes.cluster.node.runtime import (
+    FALLBACK_TO_LOGS,
     MESSAGE_LIMIT,
     CommandResult,
     ContainerSpec,
@@ -148,6 +149,8 @@ class InProcessContainer:
         said = self.program.ended if isinstance(self.program, ScriptedProgram) and not self._is_killed else None
         message, reason = (said.message, said.reason) if said is not None else (message, "")
         message = self.spec.files.last_words() or message
+        if not message and code and self.spec.termination_message_policy == FALLBACK_TO_LOGS:
+            message = self.log.last_words()
         self.state = Exited.of_return_code(
             code,
             started_at=self.state.started_at,

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 2048
 """Most characters of a container's output in a status."""
 
+FALLBACK_TO_LOGS = "FallbackToLogsOnError"
+"""The policy with which the end of a log stands in for a termination message that a failed container did not leave."""
+
 TERMINATION_LOG = "/dev/termination-log"
 """Where a container leaves its last words unless its spec names another file."""
 

@@ -193,7 +193,7 @@ class Shell:
             for command in node.commands[:-1]:
                 pipe = asyncio.Queue[bytes | None]()
                 inner = io._replace(stdin=stdin, stdout=pipe.put)
-                tasks.append(asyncio.create_task(_into(self.fork().finish(command, inner), pipe), name="a pipe"))
+                tasks.append(asyncio.create_task(_into(self.fork(), command, inner, pipe), name="a pipe"))
                 stdin = Input(_from(pipe))
             if tasks:
                 status = await self.fork().finish(node.commands[-1], io._replace(stdin=stdin))
@@ -383,9 +383,10 @@ async def _nowhere(data: bytes) -> None:
     """`/dev/null`."""
 
 
-async def _into(work: Awaitable[int], pipe: asyncio.Queue[bytes | None]) -> int:
+async def _into(shell: Shell, command: Node, io: Io, pipe: asyncio.Queue[bytes | None]) -> int:
+    """Run a command whose output goes into a pipe; one that is cancelled before its turn has not begun."""
     try:
-        return await work
+        return await shell.finish(command, io)
     finally:
         pipe.put_nowait(None)
 

@@ -299,3 +299,16 @@ async def test_secrets_of_a_container_are_not_shown() -> None:
     async with running(image, secrets=frozenset({"hunter2"})) as runtime:
         assert await log(runtime) == "bob:***\n"
         assert (await runtime.run(ID, ["env"])).output == "PASSWORD=***\n"
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "message"),
+    [("File", 1, ""), ("FallbackToLogsOnError", 1, "no database\n"), ("FallbackToLogsOnError", 0, "")],
+)
+async def test_the_log_stands_in_for_a_termination_message_if_the_pod_says_so(
+    policy: str, code: int, message: str
+) -> None:
+    """Of a container that failed."""
+    image = Image(logs=["no database"], exits=Exits(code))
+    async with running(image, termination_message_policy=policy) as runtime:
+        assert (await ended(runtime)).message == message
