@@ -120,7 +120,7 @@ class InformerFactory:
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
         """All informers of this factory at this moment."""
-        return tuple(entry.informer for entry in self._entries.values())
+        return tuple([entry.informer for entry in self._entries.values()])
 
     async def __aenter__(self) -> Self:
         if self._was_entered:

@@ -131,7 +131,8 @@ class Registration(Generic[T]):
         self.name = name
         self.failures: int = 0
         self._handler = handler
-        self._pending: deque[Change[T]] | LatestByKey[T] = LatestByKey() if delivery is Delivery.LATEST else deque()
+        self.pending: deque[Change[T]] | LatestByKey[T] = LatestByKey() if delivery is Delivery.LATEST else deque()
+        """The changes that were published and are not handled yet; `depth` of them."""
         self._on_remove = on_remove
         self._scheduled: asyncio.Handle | None = None
         self._initial_left: int | None = None
@@ -158,12 +159,12 @@ class Registration(Generic[T]):
     @property
     def depth(self) -> int:
         """Changes published and not yet handled."""
-        return len(self._pending)
+        return len(self.pending)
 
     @property
     def oldest_s(self) -> float:
         """How long the oldest of them has waited; 0 where none waits."""
-        return monotonic() - self._arrivals[0][1] if self._pending and self._arrivals else 0.0
+        return monotonic() - self._arrivals[0][1] if self.pending and self._arrivals else 0.0
 
     def statistics(self) -> HandlerStatistics:
         """The statistics at this moment."""
@@ -184,22 +185,22 @@ class Registration(Generic[T]):
             return
         if not self._marked:
             self._marked = True
-            self._arrivals.append((self._handled + len(self._pending), monotonic()))
-        self._pending.extend(changes)
+            self._arrivals.append((self._handled + len(self.pending), monotonic()))
+        self.pending.extend(changes)
         if self._scheduled is None:
             self._schedule()
 
     def end_of_initial(self) -> None:
         """Mark what was published so far as the first list; `has_synced` waits for it."""
-        self._initial_left = len(self._pending)
+        self._initial_left = len(self.pending)
         if self._scheduled is None:
             self._schedule()
 
     def remove(self) -> int:
         """Stop handling; returns how many changes were dropped unhandled. Removing twice drops nothing more."""
         self._leave()
-        dropped = len(self._pending)
-        self._pending.clear()
+        dropped = len(self.pending)
+        self.pending.clear()
         if self._scheduled is not None:
             self._scheduled.cancel()
             self._scheduled = None
@@ -210,7 +211,7 @@ class Registration(Generic[T]):
     async def drain(self) -> None:
         """Take no more changes, and return once those that wait were handled, or `remove` dropped them."""
         self._leave()
-        if self._pending:
+        if self.pending:
             self._drained = self._drained or asyncio.Event()
             await self._drained.wait()
 
@@ -225,7 +226,7 @@ class Registration(Generic[T]):
     def _take_slice(self) -> None:
         self._scheduled = None
         self._marked = False
-        pending = self._pending
+        pending = self.pending
         self._high_water = max(self._high_water, len(pending))
         for _ in range(min(len(pending), SLICE)):
             if not pending:
@@ -251,13 +252,13 @@ class Registration(Generic[T]):
         arrivals, now = self._arrivals, monotonic()
         if arrivals:
             self._latency.observe(now - arrivals[0][1])
-        if not self._pending:
+        if not self.pending:
             arrivals.clear()
             self._warn_at = BEHIND_DEPTH
             return
         while len(arrivals) > 1 and arrivals[1][0] <= self._handled:
             arrivals.popleft()
-        oldest_s, depth = now - arrivals[0][1], len(self._pending)
+        oldest_s, depth = now - arrivals[0][1], len(self.pending)
         if depth >= self._warn_at and oldest_s >= BEHIND_S:
             self._warn_at = 2 * depth
             self._log.warning("handler_fell_behind", handler=self.name, depth=depth, oldest_s=round(oldest_s, 3))

@@ -302,7 +302,7 @@ class Informer(Generic[T]):
     def busy(self) -> tuple[str, ...]:
         """Describe what is not done yet; empty when the informer and its handlers are idle."""
         lagging = [f"informer:{self.name} not synced"] if self._state == "running" and not self.has_synced() else []
-        return (*lagging, *[f"handler:{r.name} has {r.depth} changes to see" for r in self._registrations if r.depth])
+        return (*lagging, *[f"handler:{r.name} has {r.depth} changes to see" for r in self._registrations if r.pending])
 
     def statistics(self) -> InformerStatistics:
         """The statistics at this moment."""

@@ -268,9 +268,9 @@ class Controller:
                 return (f"controller:{self.name} waits for its caches",)
             case _State.WAITING:
                 return ()
-        held = [f"{key} waits to see what it wrote" for key in self._workers.held]
+        held = [f"{key} waits to see what it wrote" for key in self._workers.held] if self._workers.held else ()
         reports = (*self.queue.busy(), *self._retries.busy(), *held, *self._sources.busy())
-        return tuple([f"controller:{self.name} {report}" for report in reports])
+        return tuple([f"controller:{self.name} {report}" for report in reports]) if reports else ()
 
     def retries(self, *, first: int | None = None) -> tuple[Retry, ...]:
         """The keys that wait for a retry; with `first` only so many, those that come due next, in order."""

@@ -115,4 +115,4 @@ class PendingRetries:
 
     def busy(self) -> tuple[str, ...]:
         """The retries that the queue does not know as such, in its words."""
-        return tuple([f"{key} waits for a retry" for key in self._waiting])
+        return tuple([f"{key} waits for a retry" for key in self._waiting]) if self._waiting else ()

@@ -47,6 +47,12 @@ class Resource(Generic[T]):
     scope: Scope = Scope.NAMESPACED
     list_kind: str = ""
     definition: Definition = field(default=Definition(), compare=False, repr=False)
+    api_version: str = field(init=False, repr=False, compare=False)
+    """`group/version`, or `version` alone for the core group."""
+    identity: tuple[str, str] = field(init=False, repr=False, compare=False)
+    """Group and plural, which are the same for all versions and Python types."""
+    namespaced: bool = field(init=False, repr=False, compare=False)
+    """Whether the kind is namespaced."""
 
     def __post_init__(self) -> None:
         missing = [word for word in ("version", "kind", "plural") if not getattr(self, word)]
@@ -57,24 +63,12 @@ class Resource(Generic[T]):
             )
         if not self.list_kind:
             object.__setattr__(self, "list_kind", f"{self.kind}List")
+        object.__setattr__(self, "api_version", f"{self.group}/{self.version}" if self.group else self.version)
+        object.__setattr__(self, "identity", (self.group, self.plural))
+        object.__setattr__(self, "namespaced", self.scope is Scope.NAMESPACED)
 
     def __hash__(self) -> int:
         return hash((self.group, self.plural))  # the same for each Python type
-
-    @property
-    def api_version(self) -> str:
-        """`group/version`, or `version` alone for the core group."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def namespaced(self) -> bool:
-        """Whether the kind is namespaced."""
-        return self.scope is Scope.NAMESPACED
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """Group and plural, which are the same for all versions and Python types."""
-        return (self.group, self.plural)
 
     def of(self, python_type: builtins.type[U]) -> Resource[U]:
         """

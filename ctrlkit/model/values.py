@@ -83,7 +83,7 @@ def value_at(value: Any, path: str) -> Any:
         match value:
             case None:
                 return None
-            case Mapping():
+            case dict() | Mapping():
                 value = value.get(name)
             case _ if isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value) or is_model(type(value)):
                 python_type: type = type(value)

@@ -23,7 +23,8 @@ class Record(Generic[T]):
     >>> record.value
     '{"X": 1}'
 
-    Each read of `value` gives a private copy, or the one frozen value: nothing done to it reaches the cache.
+    Each read of `value` gives a private copy, or the one frozen value: nothing done to it reaches the cache. `shared` is
+    one value for all who only look, such as predicates.
     Errors  DecodeError from `value` where the object does not fit the resource's type.
     """
 
@@ -44,12 +45,34 @@ class Record(Generic[T]):
         return self._decode(self._data)
 
     @property
+    def shared(self) -> T:
+        """The object, decoded for the first who asks and then kept with the record; it must not be changed."""
+        decode = self._decode
+        if not isinstance(decode, _Kept):
+            decode = self._decode = _Kept(decode, decode(self._data))
+        value: T = decode.value
+        return value
+
+    @property
     def version(self) -> str:
         """The object's resourceVersion."""
         return self.meta.resource_version
 
     def __repr__(self) -> str:
         return f"Record({self.key} at {self.version})"
+
+
+class _Kept:
+    """Decodes an object anew, as `decode` does, and has it decoded."""
+
+    __slots__ = ("decode", "value")
+
+    def __init__(self, decode: Callable[[Any], Any], value: Any) -> None:
+        self.decode = decode
+        self.value = value
+
+    def __call__(self, data: Any) -> Any:
+        return self.decode(data)
 
 
 class Unusable(Record[T]):

@@ -267,7 +267,8 @@ def _intercepted_watch(
 
 @functools.lru_cache(maxsize=1024)
 def _plain_kind(resource: AnyResource) -> _Kind:
-    return _Kind(**{field.name: getattr(resource, field.name) for field in dataclasses.fields(Resource)})
+    given = [field.name for field in dataclasses.fields(Resource) if field.init]
+    return _Kind(**{name: getattr(resource, name) for name in given})
 
 
 def write_of(action: Action) -> Write:

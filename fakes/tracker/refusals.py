@@ -59,7 +59,7 @@ class Cause:
     @staticmethod
     def all_wrong(field: str, value: str, complaints: Iterable[str]) -> list[Cause]:
         """A cause for each complaint about one text."""
-        return [Cause.wrong(field, value, text) for text in complaints]
+        return [Cause.wrong(field, value, text) for text in complaints] if complaints else []
 
     @staticmethod
     def duplicate(field: str, value: Any) -> Cause:

@@ -102,6 +102,8 @@ class ActiveSources:
 
     def busy(self) -> tuple[str, ...]:
         """Describe which of them have not handed over all their keys yet."""
+        if not (self._late or self._replaying):
+            return ()
         self._late = [each for each in self._late if not each.sink.has_synced()]
         reports = tuple([f"{each.source.name} not synced" for each in self._late])
         return (*reports, "enqueues what its sources know") if self._replaying else reports

@@ -99,8 +99,8 @@ class Claims:
     finalizer: str = ""
 
     def controlled_by(self, uid: str) -> Sequence[Unstructured]:
-        """Return what an owner controls, whatever its selector says."""
-        return self.lister.by_index(BY_CONTROLLER, uid)
+        """Return what an owner controls, whatever its selector says; not to be changed."""
+        return self._under(BY_CONTROLLER, uid)
 
     async def claim(
         self,
@@ -111,14 +111,14 @@ class Claims:
         fits: Callable[[Unstructured], bool] = _any,
     ) -> list[Unstructured]:
         """
-        Adopt and release what has to be, and return what is the owner's then.
+        Adopt and release what has to be, and return what is the owner's then; not to be changed.
 
         `only` selects what is looked at; what does not fit is taken for one that the selector does not match.
 
         An owner that has gone or changed its uid adopts nothing: the server is asked before the first adoption.
         """
         metadata = owner.metadata
-        candidates = [*self.controlled_by(metadata.uid), *self.lister.by_index(_ORPHANS, metadata.namespace)]
+        candidates = [*self.controlled_by(metadata.uid), *self._under(_ORPHANS, metadata.namespace)]
         claimed = claim(metadata, selector, filter(only, candidates), fits=fits)
         for child in claimed.release:
             await self._release(child, metadata.uid)
@@ -127,6 +127,9 @@ class Claims:
         reference = to_plain(self.owners.owner_reference(metadata))
         adopted = [await self._adopt(child, reference) for child in claimed.adopt]
         return [*claimed.keep, *filter(None, adopted)]
+
+    def _under(self, index: str, value: str) -> list[Unstructured]:
+        return [record.shared for record in self.lister.records_by_index(index, value)]
 
     async def _may_adopt(self, owner: ObjectMeta) -> bool:
         try:

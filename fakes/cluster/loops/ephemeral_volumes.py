@@ -84,7 +84,7 @@ def add_ephemeral_volumes(manager: Manager) -> None:
     begun: list[bool] = []
 
     def begin(change: Change[Unstructured]) -> None:
-        if not begun and change.old is None and change.new is not None and _has_own(change.new.value):
+        if not begun and change.old is None and change.new is not None and _has_own(change.new.shared):
             begun.append(True)
             _add(manager)
 

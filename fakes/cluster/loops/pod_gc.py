@@ -70,10 +70,13 @@ class PodCollector:
         name, is_ending = pod.at("spec.nodeName"), bool(pod.at("metadata.deletionTimestamp"))
         if not name:
             return "unscheduled" if is_ending else ""
-        node = self.nodes.find(ObjectKey("", name))
-        if node is None:
+        record = self.nodes.find_record(ObjectKey("", name))
+        if record is None:
             return "orphaned"
-        if is_ending and ready_status(node) != "True" and any(one["key"] == OUT_OF_SERVICE for one in taints_of(node)):
+        if not is_ending:
+            return ""
+        node = record.value
+        if ready_status(node) != "True" and any(one["key"] == OUT_OF_SERVICE for one in taints_of(node)):
             return "out of service"
         return ""
 
@@ -104,7 +107,7 @@ def add_pod_collector(manager: Manager) -> None:
     loop = PodCollector(manager.client, pods.lister, nodes.lister)
 
     def concerns(change: Change[Unstructured]) -> bool:
-        return change.new is not None and bool(loop.reason_to_collect(change.new.value))
+        return change.new is not None and bool(loop.reason_to_collect(change.new.shared))
 
     def is_gone_or_not_ready(change: Change[Unstructured]) -> bool:
         return change.new is None or ready_status(change.new.value) != "True"

@@ -84,7 +84,7 @@ class Scheduler:
         is_helpful = old is not None and (new is None or new.meta.uid != old.meta.uid) and self._forget(old.meta.uid)
         if new is None:
             return is_helpful
-        value = new.value
+        value = new.shared
         if value.at("status.phase") in FINAL_PHASES:
             return self._forget(new.meta.uid) or is_helpful
         pod = read_pod(value, self.state.placed(new.meta.uid) or self.pending.find(new.meta.uid))

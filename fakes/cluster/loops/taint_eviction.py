@@ -117,12 +117,12 @@ def add_taint_eviction(manager: Manager) -> None:
         """Whether a pod is new on a tainted node, is going, or tolerates other taints than before."""
         if change.new is None:
             return change.key in loop._due
-        pod, old = change.new.value, change.old.value if change.old is not None else None
+        pod, old = change.new.shared, change.old.shared if change.old is not None else None
         name = pod.at("spec.nodeName")
         if not name or (old is not None and _stands(old) == _stands(pod)):
             return False
-        node = nodes.lister.find(ObjectKey("", name))
-        return node is not None and bool(no_execute_taints(node))
+        node = nodes.lister.find_record(ObjectKey("", name))
+        return node is not None and bool(no_execute_taints(node.shared))
 
     def is_tainted_anew(change: Change[Unstructured]) -> bool:
         if change.new is None:

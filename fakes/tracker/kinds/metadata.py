@@ -108,7 +108,7 @@ def updated(metadata: Plain, current: Plain) -> dict[str, Any]:
 def of(resource: AnyResource, body: Plain) -> Plain:
     """Return a body's metadata. Errors: BadRequest if it is not an object."""
     metadata = body.get("metadata") or {}
-    if not isinstance(metadata, Mapping):
+    if not isinstance(metadata, (dict, Mapping)):
         kind = resource.kind
         raise bad_request(
             f'{kind} in version "{resource.version}" cannot be handled as a {kind}: json: cannot unmarshal '
@@ -265,6 +265,8 @@ def _versions_known(resource: AnyResource) -> Iterator[str]:
 
 def check_kind(resource: AnyResource, body: Plain, *, custom: bool) -> None:
     """Refuse a body of another kind; kind and apiVersion may be missing."""
+    if body.get("kind") == resource.kind and body.get("apiVersion") == resource.api_version:
+        return
     for name in ("apiVersion", "kind"):
         if not isinstance(body.get(name, ""), (str, NoneType)):
             found = f"cannot unmarshal {json_type(body[name])} into Go struct field .{name} of type string"

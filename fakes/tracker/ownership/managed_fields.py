@@ -177,15 +177,15 @@ def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
 
 
 _EMPTY = re.compile(rb"\[\]|\{\}")
-_NULL = re.compile(rb'(?<!Time":)(?<!Timestamp":)null')
-"""Nulls, but those of times."""
 
 
 def _with_emptied(served: Strategy, changed: FieldSet, body: Mapping[str, Any], plain: Mapping[str, Any]) -> FieldSet:
     """Add to what a body sets the lists that it has empty, and that are kept as null."""
-    if not may_be_null(served.types, served.resource) or not _NULL.search(msgspec.json.encode(plain)):
+    if not may_be_null(served.types, served.resource):
         return changed
-    if not _EMPTY.search(msgspec.json.encode(body)):
+    kept = msgspec.json.encode(plain)
+    of_times = kept.count(b'Time":null') + kept.count(b'Timestamp":null')
+    if kept.count(b"null") == of_times or not _EMPTY.search(msgspec.json.encode(body)):
         return changed
     return union(changed, emptied(body, plain, node_of(served)))
 

@@ -345,7 +345,7 @@ def _struct_reader(types: Types, word: str) -> _Reader:
     struct = struct_named(types, word)
 
     def read_struct(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, (dict, Mapping)):
             _refuse(Word(word), value, path, owner, unknown)
         return struct.read(value, path, unknown)
 
@@ -372,7 +372,7 @@ def _map_reader(types: Types, word: str, go_name: str) -> _Reader:
     whole = Word(word, go_name)
 
     def read_map(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, (dict, Mapping)):
             _refuse(whole, value, path, owner, unknown)
         return {
             name: one if type(one) is item.scalar else item.read_item(one, (path, (name,)), owner, unknown)

@@ -130,7 +130,7 @@ def _is_taken(served: Strategy, taken: Stored, meta: Mapping[str, Any]) -> ApiEr
 
 def _checked_body(served: Strategy, action: Action) -> Mapping[str, Any]:
     body = action.body
-    if not isinstance(body, Mapping):
+    if not isinstance(body, (dict, Mapping)):
         raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
     metadata.check_kind(served.resource, body, custom=served.custom)
     metadata.of(served.resource, body)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 
@@ -13,9 +12,9 @@ def merge(target: Any, patch: Any) -> Any:
     >>> merge({"a": 1, "b": {"c": 2, "d": 3}}, {"a": None, "b": {"c": 4}})
     {'b': {'c': 4, 'd': 3}}
     """
-    if not isinstance(target, (dict, Mapping)):
+    if not isinstance(target, dict):
         return without_nulls(patch)
-    if not isinstance(patch, (dict, Mapping)):
+    if not isinstance(patch, dict):
         return patch
     merged = dict(target)
     for name, value in patch.items():
@@ -33,6 +32,6 @@ def without_nulls(value: Any) -> Any:
     >>> without_nulls({"a": None, "b": [None, {"c": None}]})
     {'b': [None, {}]}
     """
-    if isinstance(value, (dict, Mapping)):
+    if isinstance(value, dict):
         return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value

@@ -72,11 +72,11 @@ def check_metadata(served: Strategy, action: Action) -> None:
     The refusal is about the first field that does not fit.
     """
     if (
-        isinstance(action.body, Mapping)
+        isinstance(action.body, (dict, Mapping))
         and action.verb is not Verb.PATCH
         and SUBRESOURCES[action.subresource].is_object
     ):
-        if not served.custom and not isinstance(action.body.get("metadata") or {}, Mapping):
+        if not served.custom and not isinstance(action.body.get("metadata") or {}, (dict, Mapping)):
             decode(served, action, action.body)
         metadata.of(action.resource, action.body)
 

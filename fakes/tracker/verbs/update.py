@@ -41,7 +41,7 @@ def update(core: Core, served: Strategy, action: Action) -> Stored:
     Errors  BadRequest (wrong kind, name or namespace), NotFound, Conflict (stale version, other uid), Invalid.
     """
     body = action.body
-    if not isinstance(body, Mapping):
+    if not isinstance(body, (dict, Mapping)):
         raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
     current = core.find(served, action.key)
     if current is None:
