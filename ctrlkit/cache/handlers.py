@@ -240,6 +240,7 @@ class Registration(Generic[T]):
             if self._initial_left:
                 self._initial_left -= 1
         if self._initial_left == 0:
+            self._initial_left = None
             self._synced.set()
         self._account()
         if pending:

@@ -129,7 +129,10 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit
     @property
     def controller(self) -> OwnerReference | None:
         """The owner reference with `controller: true`, if any."""
-        return next((owner for owner in self.owner_references or () if owner.controller), None)
+        for owner in self.owner_references or ():
+            if owner.controller:
+                return owner
+        return None
 
     def is_controlled_by(self, owner: ObjectMeta) -> bool:
         """Whether `owner`, by its uid, is the controller of this object."""

@@ -23,8 +23,8 @@ class Record(Generic[T]):
     >>> record.value
     '{"X": 1}'
 
-    Each read of `value` gives a private copy, or the one frozen value: nothing done to it reaches the cache. `shared` is
-    one value for all who only look, such as predicates.
+    Each read of `value` gives a private copy, or the one frozen value: nothing done to it reaches the cache. `shared`
+    is one value for all who only look, such as predicates.
     Errors  DecodeError from `value` where the object does not fit the resource's type.
     """
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Final, Self
 
 import msgspec
@@ -62,7 +62,7 @@ _EVENT_TYPES: Final = (b"ADDED", b"MODIFIED", b"DELETED")
 _WHO: Final = "see what answers at this address: a proxy, perhaps, or another server"
 
 
-class AnswerKind(Enum):
+class AnswerKind(StrEnum):
     """What an answer is, by its `kind` and `apiVersion`."""
 
     FAILURE = "a Status of failure"
@@ -75,7 +75,7 @@ class AnswerKind(Enum):
     NOTHING = "nothing that says what it is"
 
 
-class Expected(Enum):
+class Expected(StrEnum):
     """What a verb asks for."""
 
     OBJECT = "an object"
@@ -162,13 +162,13 @@ class Answer:
 class Question:
     """What was asked for; decides whether a document answers it."""
 
-    attempted: str
+    attempted: str | Action
     want: Expected
     form: ExpectedType
     next_step: str
 
     @classmethod
-    def about(cls, resource: AnyResource, verb: Verb, subresource: str = "", *, attempted: str = "") -> Self:
+    def about(cls, resource: AnyResource, verb: Verb, subresource: str = "", *, attempted: str | Action = "") -> Self:
         """What a verb asks of a resource."""
         form, want = ExpectedType(resource.api_version, resource.kind, resource.list_kind), _OF_VERB[verb]
         if subresource == "scale":
@@ -239,22 +239,21 @@ def check_answer(action: Action, data: bytes) -> Answer:
 
     Errors  ApiError for a Status of failure; DecodeError for what was not asked for.
     """
-    attempted = str(action)
-    question = Question.about(action.resource, action.verb, action.subresource, attempted=attempted)
+    question = Question.about(action.resource, action.verb, action.subresource, attempted=action)
     head, fault = read_head(data)
     came = question.accept(head, data)
     if came in (AnswerKind.OBJECT, AnswerKind.METADATA) and question.want is not Expected.OTHER_FORM:
         if head.metadata is None:
-            raise DecodeError(f"{attempted}: what came is a {head.kind} without metadata; {question.next_step}")
+            raise DecodeError(f"{action}: what came is a {head.kind} without metadata; {question.next_step}")
         if not _is_about(action, head.metadata):
             raise DecodeError(
-                f"{attempted}: what came is the {head.kind} {_shown(head.metadata.key)}; {question.next_step}"
+                f"{action}: what came is the {head.kind} {_shown(head.metadata.key)}; {question.next_step}"
             )
     if came is AnswerKind.SUCCESS and action.name and (other := head.name_in_details()) not in ("", action.name):
-        raise DecodeError(f"{attempted}: what came is a Status about {other[:64]!r}; {question.next_step}")
+        raise DecodeError(f"{action}: what came is a Status about {other[:64]!r}; {question.next_step}")
     if fault is None:
         return Answer(head, data)
-    told = DecodeError(f"{attempted}: the {head.kind} that came cannot be read: {explain(fault)}; correct the object")
+    told = DecodeError(f"{action}: the {head.kind} that came cannot be read: {explain(fault)}; correct the object")
     return Answer(head, data, told)
 
 

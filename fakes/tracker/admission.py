@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -96,10 +96,6 @@ class Plugin(NamedTuple):
     needs: frozenset[Identity] = frozenset()
     """Kinds of which the plug-in needs an object to have anything to do; none: it always has."""
 
-    def has_work(self, core: Core) -> bool:
-        """Whether there is what the plug-in needs."""
-        return not self.needs or not self.needs.isdisjoint(core.store.populated)
-
 
 class Chain:
     """Plug-ins in the order in which a request passes them."""
@@ -108,20 +104,23 @@ class Chain:
         self.plugins: tuple[Plugin, ...] = plugins
         self._steps: dict[tuple[frozenset[str], Identity | None], tuple[tuple[Plugin, str], ...]] = {}
 
-    def steps(self, core: Core, identity: Identity | None) -> Iterator[tuple[Plugin, Callable[..., Any]]]:
-        """Yield the plug-ins that are on and have work with objects of a kind, None for no object, and what they do."""
+    def steps(self, core: Core, identity: Identity | None) -> list[tuple[Plugin, Callable[..., Any]]]:
+        """Return the plug-ins that are on and have work with a kind, None for no object, each with what it does."""
         steps = self._steps.get((core.plugins, identity))
         if steps is None:
             on = [plugin for plugin in self.plugins if plugin.name in core.plugins]
             places = [(plugin, plugin.of_all or plugin.of_kinds.get(identity or ("", ""), "")) for plugin in on]
             steps = self._steps[core.plugins, identity] = tuple(step for step in places if step[1])
-        for plugin, place in steps:
-            if plugin.has_work(core):
-                yield plugin, _function(place)
+        there = core.store.populated
+        return [
+            (plugin, _function(place))
+            for plugin, place in steps
+            if not plugin.needs or not plugin.needs.isdisjoint(there)
+        ]
 
     def sees_all(self, core: Core) -> bool:
         """Whether one that looks at all requests has anything to do."""
-        return any(True for _ in self.steps(core, None))
+        return bool(self.steps(core, None))
 
 
 _PODS: Identity = ("", "pods")

@@ -16,6 +16,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_owner, to_self
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, NotFound
 from ctrlkit.fakes.cluster.loops.claims import BATCH_S, Claims, index_children, to_selecting
+from ctrlkit.fakes.cluster.loops.echoes import Echoes
 from ctrlkit.fakes.cluster.loops.endpoints_plan import (
     LAST_CHANGE,
     SLICE_MANAGED_BY,
@@ -97,6 +98,7 @@ class EndpointSlices:
     nodes: Lister[Unstructured]
     slices: Claims
     triggers: dict[ObjectKey, Triggers] = field(default_factory=dict)
+    echoes: Echoes = field(default_factory=Echoes)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Make, change and delete EndpointSlices; those of a Service that has gone are collected."""
@@ -137,7 +139,7 @@ class EndpointSlices:
             **({"annotations": {LAST_CHANGE: last_change}} if last_change else {}),
         }
         with _not_while_ending():
-            await self.client.create(ENDPOINT_SLICES, {"metadata": metadata, **slice_body(wanted)})
+            self.echoes.wrote(await self.client.create(ENDPOINT_SLICES, {"metadata": metadata, **slice_body(wanted)}))
 
     async def _update(self, old: Unstructured, labels: dict[str, str], last_change: str, wanted: Slice) -> None:
         kept = {name: value for name, value in old["metadata"].items() if name != "annotations"}
@@ -146,7 +148,7 @@ class EndpointSlices:
             annotations[LAST_CHANGE] = last_change
         metadata = kept | {"labels": labels} | ({"annotations": annotations} if annotations else {})
         with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
-            await self.client.update(ENDPOINT_SLICES, {"metadata": metadata, **slice_body(wanted)})
+            self.echoes.wrote(await self.client.update(ENDPOINT_SLICES, {"metadata": metadata, **slice_body(wanted)}))
 
 
 @contextmanager
@@ -190,7 +192,7 @@ def add_endpoints(manager: Manager) -> None:
     watches = [
         Watch(services, to_self, batch_s=BATCH_S),
         Watch(pods, selecting, batch_s=BATCH_S),
-        Watch(slices, to_owner(SERVICES), batch_s=BATCH_S),
+        Watch(slices, to_owner(SERVICES), predicate=other.echoes.is_new, batch_s=BATCH_S),
         come_and_go,
     ]
     manager.add(Controller(name="endpointslices", reconcile=other.reconcile, watches=watches, workers=_WORKERS))

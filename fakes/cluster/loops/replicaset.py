@@ -20,6 +20,7 @@ from ctrlkit.errors import ApiError, Conflict, Forbidden, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import BATCH_S, BY_CONTROLLER, Claims, index_children, to_adopting
 from ctrlkit.fakes.cluster.loops.conditions import with_condition, without_condition
+from ctrlkit.fakes.cluster.loops.echoes import Echoes
 from ctrlkit.fakes.cluster.loops.failures import Refusals, is_namespace_ending
 from ctrlkit.fakes.cluster.loops.pods import (
     condition,
@@ -68,6 +69,7 @@ class ReplicaSets:
     pods: Claims
     recorder: EventRecorder
     refusals: Refusals = field(default_factory=Refusals)
+    echoes: Echoes = field(default_factory=Echoes)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Make or delete pods, then write the status."""
@@ -149,7 +151,7 @@ class ReplicaSets:
             status["conditions"] = conditions
         if status != old:
             with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
-                await self.client.update_status(self.kind.resource, {**one, "status": status})
+                self.echoes.wrote(await self.client.update_status(self.kind.resource, {**one, "status": status}))
 
     def _conditions(self, one: Unstructured, active: int, failure: ApiError | None) -> list[dict[str, Any]]:
         conditions = list(one.at("status.conditions") or ())
@@ -184,7 +186,7 @@ def add_replica_sets(manager: Manager, kind: KindOfSet) -> None:
     claims = Claims(manager.client, resource, PODS, pods.lister)
     loop = ReplicaSets(kind, manager.client, sets.lister, claims, manager.recorder(kind.component))
     watches: list[Watch[Any]] = [
-        Watch(sets, to_self, batch_s=BATCH_S),
+        Watch(sets, to_self, predicate=loop.echoes.is_new, batch_s=BATCH_S),
         Watch(pods, to_owner(resource), batch_s=BATCH_S),
         Watch(pods, to_adopting(sets.lister, kind.selector_of), batch_s=BATCH_S),
     ]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from ctrlkit.fakes.tracker.schema.formats import Complaints
+from ctrlkit.fakes.tracker.schema.remembering import remembered
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -22,6 +23,7 @@ _MAPPED_BITS = 96  # of the prefix of IPv4 addresses in IPv6 form
 _LEADING_ZEROS = re.compile(r"(?<![\d])0+(?=\d)")
 
 
+@remembered
 def parsed(text: str) -> Address | None:
     """
     Read an address, leading zeros allowed; None if it is none. An IPv4 address in IPv6 form is the IPv4 address.
@@ -49,6 +51,7 @@ def parsed_range(text: str) -> Network | None:
     return ipaddress.ip_network(f"{found}/{length}", strict=False) if 0 <= length <= found.max_prefixlen else None
 
 
+@remembered
 def address(text: str) -> Complaints:
     """An address in an old field."""
     if parsed(text) is None:
@@ -110,6 +113,7 @@ def range_warnings(path: str, text: str) -> Iterator[str]:
         yield f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{network}")'
 
 
+@remembered
 def endpoint_address(text: str) -> Complaints:
     """An address that packets can be sent to."""
     found = parsed(text)

@@ -152,18 +152,25 @@ def untyped(value: Any) -> Any:
 
 
 def _converted(value: Any, read_number: Callable[[float], float]) -> Any:
-    match value:
-        case dict():
-            read: Any = {name: _converted(inner, read_number) for name, inner in value.items()}
-            is_changed = any(read[name] is not inner for name, inner in value.items())
-        case list():
-            read = [_converted(item, read_number) for item in value]
-            is_changed = any(one is not other for one, other in zip(read, value, strict=True))
-        case int() | float() if not isinstance(value, bool):
-            return read_number(value)
-        case _:
-            return value
-    return read if is_changed else value
+    kind = type(value)
+    if kind is dict:
+        places: Any = value.items()
+    elif kind is list:
+        places = enumerate(value)
+    else:
+        return read_number(value) if kind is int or kind is float else value
+    converted: Any = None
+    for place, inner in places:
+        if type(inner) in _UNCONVERTED:
+            continue
+        read = _converted(inner, read_number)
+        if read is not inner:
+            converted = copy.copy(value) if converted is None else converted
+            converted[place] = read
+    return value if converted is None else converted
+
+
+_UNCONVERTED = frozenset({str, bool, type(None)})
 
 
 def in_range(value: Any) -> Any:

@@ -143,9 +143,13 @@ class ValueRules:
             self._check_null(found, path)
             return found
         found.count += 3  # that the value was looked at: as itself, by combinations, by its options
-        if self.types or self.format:
+        if _KINDS.get(type(value)) in self.types:
+            found.count += 2
+        elif self.types or self.format:
             self._check_type(found, value, path)
-        self._check_combinations(found, value, path)
+        found.count += 1
+        if self._combined or self._not is not None:
+            self._check_combinations(found, value, path)
         check = _CHECKS.get(type(value))
         if check is not None:
             check(self, found, value, path, old)
@@ -191,7 +195,6 @@ class ValueRules:
         return ",".join(types), kind
 
     def _check_combinations(self, found: Found, value: Any, path: str) -> None:
-        found.count += 1
         for check, rules in self._combined:
             check(found, value, path, rules)
         if self._not is not None and not self._not.check(value, path).causes:
@@ -287,11 +290,8 @@ class ValueRules:
                 found.add(Cause.required(f"{path}.{name}"), f"{path}.{name} in body is required")
 
     def ratcheted(self, value: Any, path: str, old: Correlated | None) -> Found:
-        """The same as `check`, without causes for a value that is what it was."""
-        found = self.check(value, path, old)
-        if found.causes and old is not None and old.unchanged():
-            found.causes.clear()
-        return found
+        """The same as `check`, but that nothing is found of a value that is what it was."""
+        return Found() if old is not None and old.unchanged() else self.check(value, path, old)
 
 
 _CHECKS: Mapping[type, Callable[[ValueRules, Found, Any, str, Correlated | None], None]] = {
