@@ -74,7 +74,8 @@ def decoded_type(value: Any) -> str:
     >>> decoded_type([1]), decoded_type("a")
     ('[]interface {}', 'string')
     """
-    return next((name for type_, name in _TYPES if isinstance(value, type_)), "[]interface {}")
+    known = _EXACT.get(type(value))
+    return known or next((name for type_, name in _TYPES if isinstance(value, type_)), "[]interface {}")
 
 
 _TYPES: tuple[tuple[type, str], ...] = (
@@ -85,6 +86,7 @@ _TYPES: tuple[tuple[type, str], ...] = (
     (dict, "map[string]interface {}"),
     (type(None), "%!s(<nil>)"),
 )
+_EXACT: dict[type, str] = dict(_TYPES)
 
 
 def go_syntax(value: Any) -> str:

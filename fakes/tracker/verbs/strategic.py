@@ -75,7 +75,7 @@ def _merge_field(merged: Plain, name: str, value: Any, shape: Shape) -> None:
     have = merged.get(name)
     if value is None:
         merged.pop(name, None)
-    elif name in merged and isinstance(have, Mapping) and isinstance(value, Mapping) and not is_removal:
+    elif name in merged and isinstance(have, dict) and isinstance(value, dict) and not is_removal:
         merged[name] = strategic_merge(have, value, child(shape, name))
     elif name in merged and isinstance(have, list) and isinstance(value, list):
         merged[name] = _merge_values(have, value, name, shape, is_removal=is_removal)
@@ -97,10 +97,14 @@ _NOTHING = object()
 
 def _bare(value: Any) -> Any:
     """A new value without nulls in its objects, and without what has a directive."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         if _DIRECTIVE in value:
             return _NOTHING
-        kept = {name: _bare(inner) for name, inner in value.items() if inner is not None}
+        kept = {
+            name: _bare(inner) if isinstance(inner, (dict, list)) else inner
+            for name, inner in value.items()
+            if inner is not None
+        }
         return {name: inner for name, inner in kept.items() if inner is not _NOTHING}
     if isinstance(value, list):
         return [one for one in map(_bare, value) if one is not _NOTHING]
@@ -178,10 +182,7 @@ def _put_in_order(merged: Plain, patch: Mapping[str, Any], shape: Shape) -> list
         else:
             continue
         _kind_of(merged.get(name, []), patch.get(name, []), must_have_one=True)
-        if (
-            key
-            and (place := next((at for at, one in enumerate(order) if not isinstance(one, Mapping)), None)) is not None
-        ):
+        if key and (place := next((at for at, one in enumerate(order) if not isinstance(one, dict)), None)) is not None:
             raise plain_failure(f"value for key {place} is not a map")
         live = _as_left(merged.get(name, []), patch.get(name, []), key) if key else merged.get(name, [])
         merged[name] = _ordered(found, order, live, key or "")
@@ -225,7 +226,7 @@ def _check_order(items: list[Any], order: list[Any], key: str) -> None:
     """Refuse items of a patch that its order does not name, or in another order."""
     if not items or not order:
         return
-    wanted = [item for item in items if not (isinstance(item, Mapping) and _DIRECTIVE in item)]
+    wanted = [item for item in items if not (isinstance(item, dict) and _DIRECTIVE in item)]
     place = 0
     for one in order:
         if place < len(wanted) and _name_of(wanted[place], key) == _name_of(one, key):
@@ -245,16 +246,16 @@ def _ordered(items: list[Any], order: Sequence[Any], live: Sequence[Any], key: s
     """
     wanted = _places(order, key)
     known = _places(live, key)
-    named = sorted((one for one in items if _name_of(one, key) in wanted), key=lambda one: wanted[_name_of(one, key)])
-    others = [one for one in items if _name_of(one, key) not in wanted]
-    others.sort(key=lambda one: known.get(_name_of(one, key), len(known)))
-    merged: list[Any] = []
-    left, right = deque(others), deque(named)
-    while left and right:
-        place, other = known.get(_name_of(left[0], key)), known.get(_name_of(right[0], key))
+    pairs = [(_name_of(one, key), one) for one in items]
+    named = deque(sorted([pair for pair in pairs if pair[0] in wanted], key=lambda pair: wanted[pair[0]]))
+    last = len(known)
+    others = deque(sorted([pair for pair in pairs if pair[0] not in wanted], key=lambda pair: known.get(pair[0], last)))
+    merged: list[tuple[Any, Any]] = []
+    while others and named:
+        place, other = known.get(others[0][0]), known.get(named[0][0])
         is_first = place is not None and other is not None and place < other
-        merged.append((left if is_first else right).popleft())
-    return [*merged, *right, *left]
+        merged.append((others if is_first else named).popleft())
+    return [one for _, one in (*merged, *named, *others)]
 
 
 def _places(items: Sequence[Any], key: str) -> dict[Any, int]:
@@ -269,11 +270,12 @@ def _name_of(item: Any, key: str) -> Any:
 
 
 def _key_of(item: Any, key: str) -> Any:
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         raise plain_failure(f"expected a map[string]interface {{}}, but received a {decoded_type(item)}")
     if key not in item:
         raise plain_failure(f"map: {go_text(item)} does not contain declared merge key: {key}")
-    return _hashable(item[key])
+    value = item[key]
+    return (str, value) if type(value) is str else _hashable(value)
 
 
 def _is_named(item: Any, key: str, name: Any) -> bool:
