@@ -184,6 +184,28 @@ async def test_a_pod_that_puts_too_much_into_a_volume_is_evicted() -> None:
         assert told(world, "Evicted") == [(text, 1)]
 
 
+async def test_what_is_in_an_empty_dir_is_there_when_its_node_has_booted() -> None:
+    """Not what was in memory, nor a container's own files."""
+    memory = {"name": "shm", "emptyDir": {"medium": "Memory"}}
+    async with World(cluster=ALL) as world:
+        programs = Programs(world)
+        world.seed(pod("web", {"name": "cache", "emptyDir": {}}, memory))
+        await world.settle()
+        for path in ("/cache/x", "/shm/x", "/tmp/x"):
+            programs.specs["c0"].files.write(path, b"1")
+        world.lose_node(NODE)
+        await world.advance("10s")
+        world.recover_node(NODE)
+        await world.advance("20s")
+        assert phase(world) == "Running"
+        files = programs.specs["c0"].files
+        assert [files.find(path) is not None for path in ("/cache/x", "/shm/x", "/tmp/x")] == [True, False, False]
+        uid = world.tracker.get(PODS, "default/web").metadata.uid
+        world.tracker.delete(PODS, "default/web")
+        await world.settle()
+        assert world.runtime.volumes.read(uid, "cache", "x") is None
+
+
 async def test_labels_in_a_file_follow_the_pod_at_once() -> None:
     """A change of the pod itself is something that happens to it."""
     facts = [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]

@@ -296,7 +296,7 @@ class ImageRuntime:
             await container.close()
         del self._sandboxes[pod_uid]
         self.volumes.forget(pod_uid)
-        if self._guard is not None:
+        if self._guard is not None and not self._has_folders:  # otherwise it went with the volumes
             shutil.rmtree(self._guard.folder / pod_uid, ignore_errors=True)
         for addresses in self._all_addresses():
             addresses.release(sandbox.address)

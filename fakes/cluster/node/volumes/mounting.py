@@ -188,6 +188,8 @@ class PodVolumes:
     follow: Follow
     wake: Callable[[str], None]
     _pods: dict[str, _PodVolumes] = field(default_factory=dict, init=False)
+    _lost: dict[str, _PodVolumes] = field(default_factory=dict, init=False)
+    """The pods of nodes that were lost, until these boot."""
     _followed: set[str] = field(default_factory=set, init=False)
     _used: dict[str, set[str]] = field(default_factory=dict, init=False)
     """The nodes on which PersistentVolumes were mounted, by the uids of the volumes."""
@@ -244,11 +246,15 @@ class PodVolumes:
 
     def forget(self, pod_uid: str, *, is_lost: bool = False) -> None:
         """Let go of a pod that is gone, or lost with its node; its folders go with its sandbox."""
-        if self._pods.pop(pod_uid, None) is None:
+        mine = self._pods.pop(pod_uid, None)
+        if mine is None:
             return
+        if is_lost:
+            self.runtime.volumes.keep(pod_uid)
+            self._lost[pod_uid] = mine
         freed = self.attachments.leave(pod_uid, is_lost=is_lost)
-        for uid, mine in self._pods.items() if freed else ():
-            for how in mine.volumes.values():
+        for uid, other in self._pods.items() if freed else ():
+            for how in other.volumes.values():
                 if how.is_unattached and how.persistent in freed:
                     how.due_at = 0.0
                     self.wake(uid)
@@ -285,6 +291,10 @@ class PodVolumes:
     def _begin(self, pod: Unstructured, member: Member, wanted: Iterable[Plain]) -> _PodVolumes:
         mountings = {volume["name"]: _Mounting() for volume in wanted}
         self.runtime.volumes.on_exceeded(self.exceeded)
+        for uid, lost in [one for one in self._lost.items() if one[1].node == member.node.name]:
+            del self._lost[uid]
+            if not self.attachments.exists(lost.key, uid):
+                self.runtime.volumes.forget(uid)  # its node has booted, and it is gone
         return _PodVolumes(pod.key, member.node.name, _facts(pod), mountings, clock.monotonic())
 
     # ---- mounting ----------------------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ class VolumeStore:
         self._places: dict[tuple[str, str], str] = {}
         self._projected: set[str] = set()
         self._limits: dict[str, Limit] = {}
+        self._in_memory: set[str] = set()
+        self._lost: set[str] = set()
         self._on_exceeded: Callable[[str], None] = lambda pod_uid: None
 
     @property
@@ -81,6 +83,8 @@ class VolumeStore:
             place = _kept(volume.kept_as) if volume.kept_as else f"{pod_uid}/{_VOLUMES}/{volume.name}"
             self._tree.make_folder(place)
         self._places[pod_uid, volume.name] = place
+        if volume.in_memory:
+            self._in_memory.add(place)
         if volume.size_limit:
             self._limits[place] = Limit(place, volume.size_limit, volume.in_memory, lambda: self._on_exceeded(pod_uid))
         if volume.files or place in self._projected:
@@ -124,13 +128,32 @@ class VolumeStore:
         own = f"{spec.id.pod_uid}/{_CONTAINERS}/{spec.id.name}"
         return ContainerFiles(self._tree, own, bound, message_path=spec.termination_message_path)
 
+    def keep(self, pod_uid: str) -> None:
+        """Let the next `forget` of a pod leave its volumes, but for those in memory: its node is to boot again."""
+        self._lost.add(pod_uid)
+
     def forget(self, pod_uid: str) -> None:
         """Remove what belongs to a pod alone."""
+        if pod_uid in self._lost:
+            self._lost.discard(pod_uid)
+            self._power_off(pod_uid)
+            return
         for key in [key for key in self._places if key[0] == pod_uid]:
             place = self._places.pop(key)
             self._projected.discard(place)
             self._limits.pop(place, None)
+            self._in_memory.discard(place)
         self._tree.remove(pod_uid)
+
+    def _power_off(self, pod_uid: str) -> None:
+        """Remove what a pod has of its own and does not survive the end of its node."""
+        found = self._tree.find(pod_uid)
+        for name in self._tree.names(pod_uid) if found is not None else ():
+            if name != _VOLUMES:
+                self._tree.remove(f"{pod_uid}/{name}")
+        for (uid, _), place in self._places.items():
+            if uid == pod_uid and place in self._in_memory:
+                self._tree.remove(place)
 
     def remove(self, volume: Volume) -> None:
         """Remove a volume that outlives pods, as whoever provided it does in the end."""
