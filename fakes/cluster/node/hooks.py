@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.events import EventType
 from ctrlkit.fakes.cluster.node.pod_plan import Container
-from ctrlkit.fakes.cluster.node.prober import Tell
 from ctrlkit.fakes.cluster.node.probes import Impossible, read_action
 from ctrlkit.fakes.cluster.node.runtime import (
     ContainerId,
@@ -27,6 +26,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Running,
     Runtime,
 )
+from ctrlkit.fakes.cluster.node.telling import Tell
 from ctrlkit.fakes.tracker.schema.go_text import quoted
 from ctrlkit.model import Unstructured
 

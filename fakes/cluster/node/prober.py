@@ -6,7 +6,6 @@ A probe is an activity of its pod: it may take its time, and its end wakes the p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ctrlkit import clock
@@ -34,10 +33,8 @@ from ctrlkit.fakes.cluster.node.runtime import (
     Running,
     Runtime,
 )
+from ctrlkit.fakes.cluster.node.telling import Tell
 from ctrlkit.model import ObjectKey
-
-Tell = Callable[[EventType, str, str], None]
-"""Records an Event about a container: its type, reason and message."""
 
 _TRIES = 3
 _SOON_S = 1e-6

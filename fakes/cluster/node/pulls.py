@@ -8,7 +8,7 @@ runtime serves all nodes. Images stay on a node that is lost, or whose machine b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from ctrlkit.events import EventType
 from ctrlkit.fakes.cluster.node.durations import go_duration
 from ctrlkit.fakes.cluster.node.images.references import InvalidImageName, parse_image, with_default_tag
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused, PulledImage, PullFailed, Runtime
+from ctrlkit.fakes.cluster.node.telling import Tell
 
 PULL_BASE_S = 10.0
 PULL_CAP_S = 300.0
@@ -24,9 +25,6 @@ _REGISTRY_ERRORS = {
     "RegistryUnavailable": "the registry is unavailable",
     "SignatureValidationFailed": "the signature validation failed",
 }
-
-Tell = Callable[[EventType, str, str], None]
-"""Tells an Event of a container: its type, reason and message."""
 
 
 class ImageRefused(ContainerRefused):
