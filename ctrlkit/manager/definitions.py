@@ -21,7 +21,7 @@ async def tell_disagreements(client: Client, resources: Iterable[AnyResource]) -
     """
     from ctrlkit.crd.differences import disagreements  # noqa: PLC0415 - a program without custom types does not pay for it
 
-    for resource in dict.fromkeys(one for one in resources if _has_a_definition(one)):
+    for resource in dict.fromkeys(one for one in resources if has_a_definition(one)):
         try:
             definition = await client.get(CUSTOM_RESOURCE_DEFINITIONS, str(resource))
         except NotFound:
@@ -38,8 +38,8 @@ async def tell_disagreements(client: Client, resources: Iterable[AnyResource]) -
             )
 
 
-def _has_a_definition(resource: AnyResource) -> bool:
-    """Whether a kind is a custom one with a type of fields."""
+def has_a_definition(resource: AnyResource) -> bool:
+    """Return whether a kind is a custom one with a type of fields."""
     from ctrlkit.crd.fields import is_class_with_fields  # noqa: PLC0415
 
     is_custom = "." in resource.group and not resource.group.endswith(".k8s.io")

@@ -52,11 +52,19 @@ _MARKERS = (
     "cluster: needs a real cluster; runs only with --kubeconfig",
 )
 
+_RIGHTS_OPTIONS = (
+    ("--rbac-write", "FILE", "write the least roles for what the managers of all worlds did"),
+    ("--rbac-check", "FILE", "fail if the roles in FILE lack what the managers of all worlds did"),
+    ("--rbac-name", "NAME", "what the written roles are called [controller]"),
+    ("--rbac-namespace", "NAME", "the program's own namespace [default]"),
+    ("--rbac-manager", "NAME", "look at those of world.manage(..., name=NAME) alone"),
+)
+
 _Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options --kubeconfig and --control-plane."""
+    """Add the options."""
     group = parser.getgroup("ctrlkit", "tests of Kubernetes controllers")
     group.addoption(
         "--kubeconfig",
@@ -68,12 +76,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the tests that use each_world on real etcd and kube-apiserver too, from $KUBEBUILDER_ASSETS",
     )
+    for name, metavar, text in _RIGHTS_OPTIONS:
+        group.addoption(name, metavar=metavar, default="", help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    if config.getoption("--rbac-write") or config.getoption("--rbac-check"):
+        from ctrlkit.fakes.pytest.rights import RightsGatherer  # noqa: PLC0415
+
+        config.pluginmanager.register(RightsGatherer(config))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from enum import Enum
@@ -16,7 +16,7 @@ import msgspec
 
 from ctrlkit import clock
 from ctrlkit.client import Client
-from ctrlkit.errors import CtrlkitError, NotFound
+from ctrlkit.errors import CtrlkitError, Forbidden, NotFound
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.clientset.faults import Faults
 from ctrlkit.fakes.clientset.seeding import newest_moment, seed
@@ -24,10 +24,12 @@ from ctrlkit.fakes.durations import parse_duration
 from ctrlkit.fakes.loop import VirtualTimeLoop, at_hand
 from ctrlkit.fakes.manifests import Seeded, read_objects
 from ctrlkit.fakes.releases import NEWEST
+from ctrlkit.fakes.rights import Permission, asked_at_the_start, gather, line_of, rules_of
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS
 from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User
 from ctrlkit.fakes.tracker.furniture import furnish
+from ctrlkit.fakes.tracker.rights.attributes import Attributes
 from ctrlkit.fakes.world.accounts import acting_user
 from ctrlkit.fakes.world.definitions import apply_definition, established
 from ctrlkit.fakes.world.logs import plain_logs
@@ -128,6 +130,7 @@ class CommonWorld:
         self._parts: dict[Part, RunningPart] = {}
         self._gone: dict[Part, RunningPart] = {}
         self._started: Counter[str] = Counter()
+        self._transports: defaultdict[str, list[PartTransport]] = defaultdict(list)
         self._exits = AsyncExitStack()
         self._raised_standstill = False
         self._state = _State.NEW
@@ -219,6 +222,8 @@ class CommonWorld:
             error.add_note(self._recent())
         self._state = _State.ENDED
         await self._exits.aclose()
+        for name, transports in self._transports.items():
+            gather(name, (one for each in transports for one in each.asked))
         if self._raised_standstill:  # the test knows already that parts failed
             for running in self._parts.values():
                 running.note_failure()
@@ -228,6 +233,7 @@ class CommonWorld:
             except UnforeseenFailure as failure:
                 failure.add_note(self._recent())
                 raise
+            self._raise_lacking()
 
     def manage(
         self,
@@ -255,14 +261,29 @@ class CommonWorld:
             user = acting_user(self.tracker, acting_as or self._acting_as)
         self._started[name] += 1
         manager_settings = _in_a_world(settings or Settings(), identity=f"{name}-{self._started[name]}")
-        transport = PartTransport(self.clientset, self.trace)
+        transport = PartTransport(self.clientset, self.trace, kinds=self.tracker.registry)
+        self._transports[name].append(transport)
         builds = builds_in([build])
         manager = manager_from(manager_settings, Client(transport, field_manager=default_field_manager(builds)))
         for controller in controllers_of(builds, manager):
             manager.add(controller)
+        transport.asked.update(asked_at_the_start(manager))
         restart = functools.partial(self.manage, builds, settings=settings, name=name, acting_as=acting_as)
         self._start(manager, name, transport, restart, user)
         return manager
+
+    def rights_used(self, name: str = "manager") -> frozenset[Attributes]:
+        """
+        Return what the managers of a name have asked the server for so far, as servers that know roles see it.
+
+            least_roles(world.rights_used(), home="greeter")
+
+        What a program asks for at its start besides, which a world's managers do not, is among it.
+        Errors  KeyError for a name that no manager has.
+        """
+        if name not in self._transports:
+            raise KeyError(f"rights used by {name}: no manager has that name; there are {', '.join(self._transports)}")
+        return frozenset().union(*(transport.asked for transport in self._transports[name]))
 
     def start(self, part: Part, *, name: str = "", acting_as: str = "") -> None:
         """
@@ -441,7 +462,24 @@ class CommonWorld:
         """Describe busy parts, pending retries, active faults, and the end of the trace."""
         who = "; ".join([*busy, *self._retries()]) or "nobody is busy"
         faults = "".join(f"\nfault at work: {fault}" for fault in self.faults.active())
-        return f"{who}{faults}\n{self._recent()}"
+        return f"{who}{faults}{self._lacking()}\n{self._recent()}"
+
+    def _raise_lacking(self) -> None:
+        """Fail for a right that a manager lacked, and did without, unless the test allows that."""
+        lacking = self._lacking()
+        if lacking and not self._unforeseen.allows(Forbidden("")):
+            raise UnforeseenFailure(
+                f"a manager asked for what its roles do not allow, and went on:{lacking}\nadd it, or say "
+                "world.allow_failures(Forbidden) where that is what the test is about"
+            )
+
+    def _lacking(self) -> str:
+        """Say which rules the roles of managers lack."""
+        return "".join(
+            f"\nits roles lack, for {name}: {line_of(rule)}"
+            for name, transports in self._transports.items()
+            for rule in rules_of({Permission.of(one) for each in transports for one in each.refused})
+        )
 
     def _retries(self) -> list[str]:
         now = clock.monotonic()

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from ctrlkit.controller.observer import OBSERVER
-from ctrlkit.errors import CtrlkitError, Unreachable
+from ctrlkit.errors import CtrlkitError, Forbidden, Unreachable
 from ctrlkit.failures import UNFORESEEN
 from ctrlkit.fakes.clientset.clientset import FakeClientset, write_of
 from ctrlkit.fakes.clientset.faults import Faults
 from ctrlkit.fakes.loop import SKEW, Skew
+from ctrlkit.fakes.rights import asked_by
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User, act_as
+from ctrlkit.fakes.tracker.kinds.registry import Registry
+from ctrlkit.fakes.tracker.rights.attributes import Attributes, of_action
 from ctrlkit.fakes.world.trace import PART, TEST, Changed, Trace, caller
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
 from ctrlkit.manager import Build, Manager
@@ -33,14 +36,22 @@ _CHANGES: ContextVar[list[Changed] | None] = ContextVar("fakes_changes_of_a_call
 
 
 class PartTransport:
-    """A Transport between one part of a world and its server; `faults` affect this part alone."""
+    """
+    A Transport between one part of a world and its server; `faults` affect this part alone.
 
-    def __init__(self, server: StreamTransport, trace: Trace) -> None:
+    With the `kinds` of the server it notes what the part asked for, in `asked`, and what roles do not allow it, in
+    `refused`.
+    """
+
+    def __init__(self, server: StreamTransport, trace: Trace, *, kinds: Registry | None = None) -> None:
         self.faults: Faults = Faults()
         self.streams_lists: bool = bool(getattr(server, "streams_lists", True))  # as the client asks its Transport
         self._server = server
         self._trace = trace
         self._is_cut = False
+        self._kinds = kinds
+        self.asked: set[Attributes] = set()
+        self.refused: dict[Attributes, None] = {}
 
     def cut(self) -> None:
         """Fail every call from now on."""
@@ -59,6 +70,7 @@ class PartTransport:
         finally:
             _CHANGES.reset(token)
             SKEW.reset(skew)
+            self._note(action, made=any(change.how == "created" for change in changes))
             if error is not None or action.verb.writes:
                 self._trace.called(write_of(action), error, changes=tuple(changes))
 
@@ -66,13 +78,15 @@ class PartTransport:
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
         self._check()
-        async with self.faults.intercept_watch(action, self._server.watch) as lines:
+        self._note(action)
+        async with self.faults.intercept_watch(action, self._watch) as lines:
             yield lines
 
     @asynccontextmanager
     async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a log (StreamTransport)."""
         self._check()
+        self._note(action)
         async with self._server.read(action) as pieces:
             yield pieces
 
@@ -80,12 +94,37 @@ class PartTransport:
     async def connect(self, action: Action, protocols: Sequence[str]) -> AsyncIterator[Connection]:
         """Open a connection with channels (StreamTransport)."""
         self._check()
+        self._note(action)
         async with self._server.connect(action, protocols) as connection:
             yield connection
 
     async def _perform(self, action: Action) -> bytes:
         self._check()
-        return await self._server.do(action)
+        with self._noting_refusals(action):
+            return await self._server.do(action)
+
+    @asynccontextmanager
+    async def _watch(self, action: Action) -> AsyncIterator[Lines]:
+        with self._noting_refusals(action):
+            async with self._server.watch(action) as lines:
+                yield lines
+
+    def _note(self, action: Action, *, made: bool = False) -> None:
+        if self._kinds is not None:
+            self.asked.update(asked_by(action, made=made, find_plural=self._find_plural))
+
+    def _find_plural(self, api_version: str, kind: str) -> tuple[str, str] | None:
+        served = self._kinds.find_kind(api_version, kind) if self._kinds is not None else None
+        return None if served is None else served.resource.identity
+
+    @contextmanager
+    def _noting_refusals(self, action: Action) -> Iterator[None]:
+        try:
+            yield
+        except Forbidden:
+            if self._kinds is not None and getattr(self._server, "has_rbac", False):
+                self.refused[of_action(action)] = None
+            raise
 
     def _check(self) -> None:
         if self._is_cut:
