@@ -134,10 +134,16 @@ KUBELET: Sequence[Part] = (
     Part("runs a changed image: `kubectl set image pod`", "yes"),
     Part("ends pods: hooks, SIGTERM, SIGKILL after the grace period, sidecars last, a last status", "yes"),
     Part("ends pods after their activeDeadlineSeconds", "yes"),
-    Part("probes containers, and runs their hooks", "yes"),
+    Part(
+        "probes containers, and runs their hooks",
+        "yes, to the moment; a container that is a process is asked at loopback addresses alone",
+    ),
     Part("pulls images by their policy, with its back-off", "yes, from no registry: declarations say how it goes"),
     Part("mounts volumes, and holds pods whose sources are missing", "yes, see below"),
-    Part("refuses pods that its node has no room for, or that do not belong there", "yes"),
+    Part(
+        "refuses pods that its node has no room for, or that do not belong there",
+        "yes; it makes no room for critical pods",
+    ),
     Part("writes phases, conditions, the statuses of containers, Events", "yes, a status once where nothing waits"),
     Part(
         "resizes running containers: `kubectl patch --subresource resize`",
