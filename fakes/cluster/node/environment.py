@@ -161,7 +161,7 @@ class _Resolving:
             self._take_all(source)
         for variable in self.container.get("env") or ():
             for value, is_secret in self._values_of(variable):
-                self.variables[self.budget.take(variable["name"])] = self.budget.take(value)
+                self.variables[self.budget.take(variable["name"])] = value
                 if is_secret:
                     self.secrets.add(value)
         return Environment({**self.sources.services, **self.variables}, frozenset(self.secrets - {""}))
@@ -178,17 +178,18 @@ class _Resolving:
     def _values_of(self, variable: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
         """Yield the value of a variable and whether it is secret; nothing for an optional reference without a value."""
         source, text = variable.get("valueFrom") or {}, variable.get("value") or ""
-        found: str | None
         if text or not source:
-            found = _expand(text, {**self.sources.services, **self.variables}, self.budget) if "$" in text else text
-        elif "secretKeyRef" in source:
+            known = {**self.sources.services, **self.variables} if "$" in text else {}
+            yield _expand(text, known, self.budget), False
+            return
+        if "secretKeyRef" in source:
             found = self._key_of(SourceKind.SECRET, source["secretKeyRef"])
         elif "configMapKeyRef" in source:
             found = self._key_of(SourceKind.CONFIG_MAP, source["configMapKeyRef"])
         else:
             found = self._fact(source)
         if found is not None:
-            yield found, "secretKeyRef" in source
+            yield self.budget.take(found), "secretKeyRef" in source
 
     def _fact(self, source: Mapping[str, Any]) -> str | None:
         pod, around = self.sources.pod, self.sources.around

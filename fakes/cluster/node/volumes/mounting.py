@@ -148,6 +148,10 @@ class _PodVolumes:
     tokens: dict[TokenWish, _Token] = field(default_factory=dict)
     secrets: dict[str, frozenset[str]] = field(default_factory=dict)
 
+    def volume(self, name: str) -> _Mounting:
+        """Return what is known of a volume; one that an ephemeral container is the first to mount is new."""
+        return self.volumes.setdefault(name, _Mounting())
+
     @property
     def is_mounted(self) -> bool:
         return all(one.is_mounted for one in self.volumes.values())
@@ -202,7 +206,7 @@ class PodVolumes:
         now, mine = clock.monotonic(), self._pods.get(pod.metadata.uid)
         if mine is None:
             mine = self._pods[pod.metadata.uid] = self._begin(pod, member, wanted)
-        missing = [volume for volume in wanted if not mine.volumes[volume["name"]].is_mounted]
+        missing = [volume for volume in wanted if not mine.volume(volume["name"]).is_mounted]
         if missing:
             await self._mount_due(pod, member, mine, missing)
             due_at = min((one.due_at for one in mine.volumes.values() if not one.is_mounted), default=None)
@@ -241,7 +245,7 @@ class PodVolumes:
             return
         mine.facts, mine.stale_at, mine.synced_at = _facts(pod), None, now
         for volume in used_volumes(pod):
-            if is_renewed(volume) and now >= mine.volumes[volume["name"]].due_at:
+            if is_renewed(volume) and now >= mine.volume(volume["name"]).due_at:
                 await self._try(pod, member, mine, volume)
 
     def forget(self, pod_uid: str, *, is_lost: bool = False) -> None:

@@ -188,7 +188,7 @@ def _from_secret(reference: Plain, mode: int, known: Known) -> Mapping[str, Volu
 def _from_config_map(reference: Plain, mode: int, known: Known) -> Mapping[str, VolumeFile]:
     found = _find(SourceKind.CONFIG_MAP, reference, known)
     data = {key: base64.b64decode(value or "") for key, value in (found.get("binaryData") or {}).items()}
-    data |= {key: value.encode() for key, value in (found.get("data") or {}).items()}
+    data |= {key: (value or "").encode() for key, value in (found.get("data") or {}).items()}
     return _select(data, reference, mode, "configmap references non-existent config key")
 
 

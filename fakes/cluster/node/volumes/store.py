@@ -77,23 +77,27 @@ class VolumeStore:
         Errors  SourceError where a path of a node is not of the type that is asked for, and for paths that no file can
                 have.
         """
-        if volume.host_path:
-            place = self._on_node(volume)
-        else:
-            place = _kept(volume.kept_as) if volume.kept_as else f"{pod_uid}/{_VOLUMES}/{volume.name}"
-            self._tree.make_folder(place)
+        try:
+            place = self._write(pod_uid, volume)
+        except OSError as error:
+            path = f"/{volume.host_path.partition('/')[2]}" if volume.host_path else volume.name
+            raise SourceError(f"mkdir {path}: {(error.strerror or str(error)).lower()}") from None
         self._places[pod_uid, volume.name] = place
         if volume.in_memory:
             self._in_memory.add(place)
         if volume.size_limit:
             self._limits[place] = Limit(place, volume.size_limit, volume.in_memory, lambda: self._on_exceeded(pod_uid))
+
+    def _write(self, pod_uid: str, volume: Volume) -> str:
+        """Make a volume and write its files; return its place."""
+        if volume.host_path:
+            return self._on_node(volume)
+        place = _kept(volume.kept_as) if volume.kept_as else f"{pod_uid}/{_VOLUMES}/{volume.name}"
+        self._tree.make_folder(place)
         if volume.files or place in self._projected:
             self._projected.add(place)
-            files = {path: Written(file.content, file.mode) for path, file in volume.files.items()}
-            try:
-                self._tree.project(place, files)
-            except OSError as error:
-                raise SourceError(f"{error.strerror}: {error.filename}") from None
+            self._tree.project(place, {path: Written(file.content, file.mode) for path, file in volume.files.items()})
+        return place
 
     def read(self, pod_uid: str, volume: str, path: str) -> bytes | None:
         """Return a file of a pod's volume; None if there is none."""
@@ -123,7 +127,11 @@ class VolumeStore:
         Errors  ContainerRefused (CreateContainerConfigError) for a volume that was not written and a subPath that
                 cannot be had.
         """
-        self._tree.remove(_mounts_of(spec.id))
+        try:
+            self._tree.remove(_mounts_of(spec.id))
+        except OSError:  # a program has put a link there
+            text = f'failed to prepare mounts of container "{spec.id.name}"'
+            raise ContainerRefused("CreateContainerError", text) from None
         bound = [self._bind(spec.id, index, mount) for index, mount in enumerate(spec.mounts)]
         own = f"{spec.id.pod_uid}/{_CONTAINERS}/{spec.id.name}"
         return ContainerFiles(self._tree, own, bound, message_path=spec.termination_message_path)

@@ -157,11 +157,13 @@ class MemoryTree:
 
     def make_folder(self, path: str) -> None:
         """See Tree.make_folder."""
-        here = self._root
-        for name in parts_of(path):
+        here, names = self._root, parts_of(path)
+        for number, name in enumerate(names, start=1):
             there = here.entries.setdefault(name, _Folder())
             if not isinstance(there, _Folder):
-                raise _error(FileExistsError, errno.EEXIST, path)
+                if number == len(names):
+                    raise _error(FileExistsError, errno.EEXIST, path)
+                raise _error(NotADirectoryError, errno.ENOTDIR, path)
             here = there
 
     def names(self, path: str) -> list[str]:

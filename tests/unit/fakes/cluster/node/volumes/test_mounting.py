@@ -179,6 +179,24 @@ def test_nothing_is_looked_at_as_long_as_nothing_changes() -> None:
     play(act)
 
 
+def test_a_volume_that_an_ephemeral_container_mounts_is_mounted_when_it_comes() -> None:
+    """It was none of the pod's concern before; one that is missing holds the others up no more."""
+
+    async def act() -> None:
+        scene = Scene("web")
+        scene.put("web", port="80")
+        scene.pod["spec"]["volumes"].append({"name": "late", "configMap": {"name": "late"}})
+        assert await scene.until(clock.monotonic())
+        debugger = {"name": "debug", "volumeMounts": [{"name": "late", "mountPath": "/late"}]}
+        scene.pod["spec"]["ephemeralContainers"] = [debugger]
+        assert not await scene.until(clock.monotonic())
+        scene.put("late", key="1")
+        assert await scene.until(clock.monotonic() + 0.5)
+        assert scene.read("late", "key") == "1"
+
+    play(act)
+
+
 def test_the_words_of_mounted_secrets_are_known_as_such() -> None:
     """All of a file, and its longer lines; those of files that are no text are not looked for."""
 

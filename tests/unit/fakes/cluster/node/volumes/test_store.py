@@ -147,6 +147,7 @@ def test_a_volume_that_was_not_written_cannot_be_mounted(store: VolumeStore) -> 
         ("/etc", "Socket", "hostPath type check failed: /etc is not a socket file"),
         ("/dev/sda", "BlockDevice", "hostPath type check failed: /dev/sda is not a block device"),
         ("/none/new", "FileOrCreate", "open /none/new: no such file or directory"),
+        ("/etc/hosts/x", "", "mkdir /etc/hosts/x: not a directory"),
     ],
 )
 def test_a_path_of_a_node_is_of_its_type_or_made_so_or_refused(

@@ -150,7 +150,7 @@ def _outcome(tree: Tree, step: str, path: str, content: bytes) -> str:
             case _:
                 tree.remove(path)
     except OSError as error:
-        return "exists" if isinstance(error, (FileExistsError, NotADirectoryError)) else type(error).__name__
+        return type(error).__name__
     return "done"
 
 
