@@ -22,8 +22,8 @@ from tests.kubelet.story import VARIES, Story
 
 SLACK_S = 2.0
 DRAWN = 0.5
-COUNTS = 0.25
-"""A count may be off by one and a quarter, for it depends on times that are drawn."""
+COUNTS = 0.5
+"""A count may be off by one and by half, for it depends on times that are drawn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ Row = dict[str, Any]
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _MOMENT = re.compile(r"T([+-]\d+)")
 _NODE = re.compile(r"\b127\.0\.0\.\d+\b")
+_BOOT = re.compile(r"boot id: \S+")
 _POD = re.compile(r"\b198(?:\.\d{1,3}){3}\b")
 _UID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _HEX = re.compile(r"\b[0-9a-f]{64}\b")
@@ -57,7 +58,7 @@ class Masks:
             return "image" if text else ""
         for name, called in self.names.items():
             text = text.replace(name, called)
-        text = _POD.sub("podIP", _NODE.sub("hostIP", text))
+        text = _BOOT.sub("boot id: BOOT", _POD.sub("podIP", _NODE.sub("hostIP", text)))
         return _PULLED.sub(
             " in TIME (TIME including waiting). Image size: SIZE bytes.", _HEX.sub("HEX", _UID.sub("UID", text))
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.fakes.cluster import NEVER_S, CommandAnswer, ContainerRefused, Exits, Image, Pull
-from ctrlkit.fakes.cluster.node.probe_texts import grpc_answer, http_answer, refused
+from ctrlkit.fakes.cluster.node.probe_texts import grpc_answer, http_answer, no_answer, refused
 from ctrlkit.fakes.cluster.node.runtime import (
     ContainerSpec,
     Exec,
@@ -87,6 +87,8 @@ class _Run:
         await asyncio.sleep(answer.get("takes", 0.0))
         code, output = answer.get("code", 0), answer.get("output", "")
         match action:
+            case HttpGet(scheme="https"):
+                return no_answer(action, self.address, "http: server gave HTTP response to HTTPS client")
             case HttpGet():
                 return http_answer(code or 200, output)
             case Grpc():

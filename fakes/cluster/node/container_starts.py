@@ -196,7 +196,7 @@ class Starter:
             )
             self.note_end(pod, known, container)
         else:
-            record.start_at = clock.monotonic() + RETRY_S
+            record.start_at = clock.monotonic() + (RETRY_S if record.waiting is not None else RELIST_S)
         if record.unstarted is None or container.is_restarted(_UNSTARTED_CODE):
             record.waiting = Waiting(refusal.reason, refusal.message)
         self.teller.tell(pod, container, EventType.WARNING, "Failed", f"Error: {refusal.message}")

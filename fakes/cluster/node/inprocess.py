@@ -72,7 +72,7 @@ class InProcessContainer:
         if self._killing is None:
             self._killing = KillTimer(self._kill)
             if grace_s > 0:
-                self._task.cancel()
+                asyncio.get_running_loop().call_soon(self._task.cancel)  # after it has begun, if that was just now
         self._killing.set(grace_s)
 
     def _kill(self) -> None:
