@@ -20,6 +20,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from ctrlkit.fakes.cluster.node import grpc_health
 from ctrlkit.fakes.cluster.node.probe_texts import (
     BODY_LIMIT,
     http_answer,
@@ -39,6 +40,8 @@ async def probe_network(address: str, action: TcpSocket | HttpGet | Grpc, *, tim
     host = address if isinstance(action, Grpc) else action.host or address
     if not _is_loopback(host):
         return no_connection(action, address, "connect: network is unreachable", timeout_s=timeout_s)
+    if isinstance(action, Grpc):
+        return await grpc_health.check(host, action, timeout_s=timeout_s)
     try:
         async with asyncio.timeout(timeout_s):
             match action:
@@ -46,8 +49,6 @@ async def probe_network(address: str, action: TcpSocket | HttpGet | Grpc, *, tim
                     return await _connect(action, host, port)
                 case HttpGet():
                     return await _get(action, address)
-                case Grpc():
-                    raise ProbeErrored("gRPC is not spoken here")
     except TimeoutError:
         return timed_out(action, address, timeout_s=timeout_s)
 

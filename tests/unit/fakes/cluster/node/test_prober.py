@@ -27,7 +27,7 @@ from ctrlkit.model import ObjectKey, Unstructured
 
 KEY, ID = ObjectKey("default", "web"), ContainerId("u-1", "app")
 GOOD, BAD = ProbeResult(ok=True), ProbeResult(ok=False, output="no")
-Answer = ProbeResult | Exception | float
+Answer = ProbeResult | Exception | int
 
 
 class Sink:
@@ -58,7 +58,7 @@ class Answers(InProcessRuntime):
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
         self.asked += 1
         answer = self.answers.pop(0) if self.answers else GOOD
-        if isinstance(answer, float):
+        if isinstance(answer, int):
             await asyncio.sleep(answer)
             return GOOD
         if isinstance(answer, Exception):
@@ -132,7 +132,7 @@ async def test_a_probe_is_asked_after_its_delay_and_then_each_period() -> None:
 async def test_an_answer_that_takes_its_time_wakes_the_pod_and_is_not_asked_for_again_meanwhile() -> None:
     """A moment that has passed is made up for at once."""
     async with probing(readinessProbe={**EXEC, "periodSeconds": 2}) as one:
-        one.runtime.answers = [5.0]
+        one.runtime.answers = [5]
         assert await one.look() is None
         await asyncio.sleep(4)
         assert (await one.look(), one.runtime.asked, one.sink.woken) == (None, 1, [])
@@ -187,7 +187,7 @@ async def test_a_port_that_there_is_not_is_told_and_asked_for_nobody() -> None:
 async def test_a_pod_that_ends_is_asked_only_whether_it_is_ready() -> None:
     """And a container that does not run is asked nothing; what was asked of it does not count."""
     async with probing(readinessProbe=EXEC, livenessProbe=EXEC) as one:
-        one.runtime.answers = [ProbeResult(ok=True, output="elsewhere", warns=True), 5.0]
+        one.runtime.answers = [ProbeResult(ok=True, output="elsewhere", warns=True), 5]
         assert await one.look(ending=True) == 10
         assert one.told == ["Warning ProbeWarning: Readiness probe warning: elsewhere"]
         await asyncio.sleep(10)
