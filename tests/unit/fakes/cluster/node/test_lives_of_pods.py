@@ -10,7 +10,7 @@ import pytest
 
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes import World
-from ctrlkit.fakes.cluster import ALL, Exits, Image
+from ctrlkit.fakes.cluster import ALL, Exits, Image, Pull
 from ctrlkit.fakes.cluster.node.runtime import ContainerId
 from ctrlkit.fakes.tracker.kinds.core.pod_table import pod_status
 from ctrlkit.model import MergePatch, StrategicMergePatch, Unstructured
@@ -296,3 +296,54 @@ async def test_a_forced_delete_leaves_no_container_behind() -> None:
             await world.client.get(PODS, KEY)
         assert told(world, "Killing") == ["spec.containers{web} Stopping container web"]
         assert world.runtime.state(ContainerId(pod.metadata.uid, "web")) is None
+
+
+async def test_a_program_that_cannot_be_started_is_a_crash() -> None:
+    """The container was made, so it has an end, and is tried again with growing waits."""
+    async with cluster(web=Image(refuses="no such file")) as world:
+        await started(world, a_pod())
+        await world.advance(2)
+        pod = await world.client.get(PODS, KEY)
+        (status,) = pod.at("status.containerStatuses")
+        assert status["state"]["waiting"]["reason"] == "RunContainerError"
+        assert (status["lastState"]["terminated"]["exitCode"], status["restartCount"]) == (128, 1)
+        assert status["lastState"]["terminated"]["reason"] == "StartError"
+        assert pod.at("status.phase") == "Running"
+
+
+async def test_where_nothing_is_restarted_a_program_that_cannot_be_started_is_the_end() -> None:
+    """Its status says why."""
+    async with cluster(web=Image(refuses="no such file")) as world:
+        pod = await started(world, a_pod(restartPolicy="Never"))
+        assert pod.at("status.phase") == "Failed"
+        assert pod.at("status.containerStatuses")[0]["state"]["terminated"]["reason"] == "StartError"
+
+
+async def test_a_container_gets_more_without_a_restart_unless_it_asks_for_one() -> None:
+    """As `kubectl patch --subresource resize` has it."""
+    policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+    async with cluster() as world:
+        pod = a_pod()
+        amounts = {"requests": {"cpu": "1", "memory": "1Gi"}}
+        pod["spec"]["containers"][0] |= {"resources": amounts, "resizePolicy": policy}
+        await started(world, pod)
+        for resource, size, restarts in (("cpu", "2", 0), ("memory", "2Gi", 1)):
+            patch = {"spec": {"containers": [{"name": "web", "resources": {"requests": {resource: size}}}]}}
+            await world.client.patch(PODS, KEY, StrategicMergePatch(patch), subresource="resize")
+            await world.settle()
+            (status,) = (await world.client.get(PODS, KEY)).at("status.containerStatuses")
+            assert (status["restartCount"], status["allocatedResources"][resource]) == (restarts, size)
+        assert len(told(world, "ResizeStarted")) == len(told(world, "ResizeCompleted")) == 2
+        assert told(world, "Killing") == ["spec.containers{web} Container web resize requires restart"]
+
+
+async def test_a_pod_that_is_deleted_while_its_image_is_pulled_ends_after_that() -> None:
+    """As a kubelet does not give up what it has begun."""
+    async with cluster(web=Image(pull=Pull(takes_s=60))) as world:
+        await started(world, a_pod())
+        await world.client.delete(PODS, KEY)
+        await world.advance(59)
+        assert await shown(world) == "Terminating"
+        await world.advance(1)
+        assert await world.client.list(PODS) == []
+        assert told(world, "Started") == ["spec.containers{web} Container started"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.fakes.cluster.node.restart import CrashBackoff, RestartPolicy
+from ctrlkit.fakes.cluster.node.restart import CrashBackoff, RestartPolicy, rules_of
 
 
 @given(st.integers(1, 2000), st.floats(0.01, 100), st.floats(100, 1000))
@@ -34,3 +34,29 @@ def test_for_any_short_runs_all_of_them_count(runs: list[float]) -> None:
 def test_the_policy_says_which_ends_lead_to_a_restart(policy: str, code: int, *, restarts: bool) -> None:
     """As a pod's restartPolicy is documented."""
     assert RestartPolicy(policy).restarts(code) is restarts
+
+
+@pytest.mark.parametrize(
+    ("operator", "restarts"), [("In", [False, True, True, False]), ("NotIn", [True, False, False, True])]
+)
+def test_rules_of_a_container_are_about_exit_codes(operator: str, restarts: list[bool]) -> None:
+    """Those that are listed, or all others; the rest is for its own policy to say."""
+    rule = {"action": "Restart", "exitCodes": {"operator": operator, "values": [1, 2]}}
+    rules = rules_of({"restartPolicy": "Never", "restartPolicyRules": [rule]}, RestartPolicy.ALWAYS)
+    assert [rules.restarts(code) for code in range(4)] == restarts
+
+
+def test_a_container_without_a_policy_of_its_own_has_its_pods() -> None:
+    """As most have."""
+    assert [rules_of({}, policy).restarts(1) for policy in RestartPolicy] == [True, True, False]
+
+
+@given(st.integers(1, 50), st.floats(0, 1000))
+def test_for_any_stop_the_wait_is_counted_from_the_end_before(crashes: int, since_end_s: float) -> None:
+    """A container that its kubelet stops and starts again waits only where it ended shortly before."""
+    backoff = CrashBackoff()
+    count, delay_s = backoff.after_stop(crashes, since_end_s=since_end_s)
+    due_s = backoff.delay_s(crashes + 1)
+    assert count == crashes + 1
+    assert delay_s == (due_s if since_end_s < due_s else 0)
+    assert backoff.after_stop(crashes, since_end_s=None) == (crashes, 0)
