@@ -155,7 +155,7 @@ class Kubelet:
         if known is not None and self._is_as_left(pod, known):
             return _until(known.next_at)
         is_final, is_deleted = pod.at("status.phase") in FINAL_PHASES, bool(pod.at("metadata.deletionTimestamp"))
-        if is_final and (known is None or known.ending is None or known.ending.is_over):
+        if is_final and (known is None or (known.ending is not None and known.ending.is_over)):
             return await self._delete(pod, known) if is_deleted else DONE
         if known is None:
             refused = None if is_deleted else await self._refusal(pod)
@@ -195,19 +195,37 @@ class Kubelet:
 
     async def _sync(self, pod: Unstructured, known: KnownPod) -> Outcome:
         containers = containers_of(pod)
-        is_due = known.show_back_offs()
-        for container in containers:
-            self.starter.note_end(pod, known, container)
-        is_deleted = bool(pod.at("metadata.deletionTimestamp"))
-        if is_due and not is_deleted:
-            pod = known.pod = await self._write_status(pod, known, containers)
-        if is_deleted and not known.is_starting:
-            self._end_deleted(pod, known)
-        moments: list[float] = []
+        pod = await self._catch_up(pod, known, containers)
         if known.has_gone and not known.version:
             await self._write_status(pod, known, containers)
             known.next_at = clock.monotonic()
             return _until(known.next_at)
+        moments = await self._advance(pod, known, containers)
+        if not self.fleet.works(known.node):
+            return DONE
+        await self._write_status(pod, known, containers)
+        if known.ending is not None and known.ending.is_over and pod.at("metadata.deletionTimestamp"):
+            return await self._delete(pod, known)
+        known.next_at = min(moments, default=None)
+        return _until(known.next_at)
+
+    async def _catch_up(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> Unstructured:
+        """Note what has happened to containers; return the pod, whose status tells of back-offs that are over now."""
+        is_due = known.show_back_offs()
+        for container in containers:
+            self.starter.note_end(pod, known, container)
+        if is_due and not pod.at("metadata.deletionTimestamp"):
+            known.pod = await self._write_status(pod, known, containers)
+        return known.pod
+
+    async def _advance(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> list[float]:
+        """Run a pod, or go on with its end; return when to look again, on the loop's clock."""
+        is_deleted = bool(pod.at("metadata.deletionTimestamp"))
+        if is_deleted and not known.is_starting:
+            self._end_deleted(pod, known)
+        if known.ending is None and pod.at("status.phase") in FINAL_PHASES:
+            self._begin_end(pod, known, grace_s(pod), None)  # somebody else says that it is over
+        moments: list[float] = []
         if known.ending is None:
             moments = await self._run(pod, known, containers)
             known.is_starting = any(name.startswith(OF_STARTS) for name in self.activities.names(known.uid))
@@ -216,14 +234,7 @@ class Kubelet:
         if known.ending is not None:
             moments = self.stopper.go_on_ending(pod, known, containers)
             moments += await self._probe(pod, known, containers, ending=True) or ()
-        if not self.fleet.works(known.node):
-            return DONE
-        if known.ending is not None and known.ending.is_over and pod.at("metadata.deletionTimestamp"):
-            await self._write_status(pod, known, containers)
-            return await self._delete(pod, known)
-        await self._write_status(pod, known, containers)
-        known.next_at = min(moments, default=None)
-        return _until(known.next_at)
+        return moments
 
     # ---- running -----------------------------------------------------------------------------------------------------
 

@@ -347,3 +347,16 @@ async def test_a_pod_that_is_deleted_while_its_image_is_pulled_ends_after_that()
         await world.advance(1)
         assert await world.client.list(PODS) == []
         assert told(world, "Started") == ["spec.containers{web} Container started"]
+
+
+async def test_a_pod_of_which_somebody_says_that_it_has_failed_is_ended() -> None:
+    """As one that is evicted by hand: its phase and reason stay, and nothing of it runs on."""
+    async with cluster(web=Image(stops=Exits(after_s=2))) as world:
+        await started(world, a_pod())
+        failed = {"status": {"phase": "Failed", "reason": "Evicted", "message": "by hand"}}
+        await world.client.patch(PODS, KEY, MergePatch(failed), subresource="status")
+        await world.advance(3)
+        pod = await world.client.get(PODS, KEY)
+        assert (pod.at("status.phase"), pod.at("status.reason")) == ("Failed", "Evicted")
+        assert "terminated" in pod.at("status.containerStatuses")[0]["state"]
+        assert condition(pod, "Ready")["reason"] == "PodFailed"
