@@ -82,7 +82,7 @@ class Starter:
             record = known.record(container)
             if isinstance(self.observed.state(known, container), Running):
                 continue  # it is to end first
-            if clock.monotonic() >= record.start_at:
+            if clock.monotonic() >= record.start_at or record.refused_image not in ("", container.image):
                 if not await self._try_start(pod, known, container):
                     return False
                 has_started |= record.waiting is None
@@ -118,7 +118,7 @@ class Starter:
             if await self.activities.try_now(known.uid, known.key, _pull_of(container), pull):
                 found, record.pulled = record.pulled, None
         if isinstance(found, ContainerRefused):
-            self._note_image_refused(record, found)
+            self._note_image_refused(record, container, found)
             tell(EventType.WARNING, "Failed", f"Error: {found.reason}")
             return None
         return found
@@ -135,9 +135,11 @@ class Starter:
             record.pulled = refusal
         known.is_stirred = True
 
-    def _note_image_refused(self, record: ContainerRecord, refusal: ContainerRefused) -> None:
+    def _note_image_refused(self, record: ContainerRecord, container: Container, refusal: ContainerRefused) -> None:
         """A kubelet shows at the next try how the one before ended, and tries again soon after the first."""
         now = Waiting(refusal.reason, refusal.message)
+        if record.refused_image != container.image:
+            record.refused, record.refused_image = None, container.image
         record.waiting = record.refused or now
         record.start_at = clock.monotonic() + (RETRY_S if record.refused else RELIST_S)
         record.refused = now

@@ -31,12 +31,12 @@ class ContainerRecord:
 
     `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
     to try again, on the loop's clock; `backs_off` is that it waits after a crash, which is shown at the next look;
-    `pulled` and `refused` are how its last pulls went. `ended` is how its last run ended, of those that have, and
-    `ended_start` which one it was; `ended_at` when that was noticed; `before` is the end before that one. `image` and
-    `image_id` are those of its present run, `given` its resources. `stops`: it was told to end. `unstarted` is the end
-    of a run whose program did not start. `is_gone`: an earlier kubelet ran it, and it is not there any more;
-    `was_running` at that time. `ran` is its state when the end of its pod began. `begins`: its postStart hook runs, or
-    has failed as `hook_failure` says; the run does not count until then.
+    `pulled` and `refused` are how its last pulls went, of `refused_image` if that was refused. `ended` is how its last
+    run ended, of those that have, and `ended_start` which one it was; `ended_at` when that was noticed; `before` is the
+    end before that one. `image` and `image_id` are those of its present run, `given` its resources. `stops`: it was
+    told to end. `unstarted` is the end of a run whose program did not start. `is_gone`: an earlier kubelet ran it, and
+    it is not there any more; `was_running` at that time. `ran` is its state when the end of its pod began. `begins`:
+    its postStart hook runs, or has failed as `hook_failure` says; the run does not count until then.
     """
 
     starts: int = 0
@@ -52,6 +52,7 @@ class ContainerRecord:
     image_id: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
     refused: Waiting | None = None
+    refused_image: str = ""
     pulled: PulledImage | ContainerRefused | None = None
     stops: bool = False
     unstarted: Exited | None = None
@@ -67,6 +68,7 @@ class ContainerRecord:
         self.image, self.image_id, self.given = container.image, image_id, container.spec.get("resources") or {}
         self.waiting = self.backs_off = self.refused = self.unstarted = None
         self.stops = self.is_gone = False
+        self.refused_image = ""
 
     def end(self, container: Container, ended: Exited, backoff: CrashBackoff, *, now: float) -> float:
         """Note that a run has ended; return how long to wait before the next one, in seconds."""

@@ -225,6 +225,22 @@ async def test_pods_that_share_an_address_cannot_listen_at_one_port() -> None:
         await runtime.start(ContainerSpec(id=ContainerId("uid-2", "node"), image="bitcoind", environment=LOGIN))
 
 
+async def test_processes_and_stand_ins_live_side_by_side() -> None:
+    """In one pod, too: what is declared as a process is one, all else lives in this process."""
+    async with programs() as runtime:
+        exits = Exits(runtime)
+        address = runtime.open_sandbox("uid-1")
+        other = ContainerId("uid-1", "other")
+        await runtime.start(shell("echo from a process; exit 4"))
+        script = ("sh", "-c", "sleep 86243")
+        await runtime.start(ContainerSpec(id=other, image="busybox:1", command=script, environment={}))
+        assert (await exits.next()).exit_code == 4
+        assert isinstance(runtime.state(other), Running)
+        assert address.startswith("127."), "as soon as an image is a process"
+        assert runtime.program(other) is not None
+        assert not any(b"86243" in line for line in command_lines().values())
+
+
 async def test_what_cannot_run_is_refused_with_the_kubelets_reason() -> None:
     """Before any process is made."""
     async with programs() as runtime:

@@ -9,6 +9,7 @@ import pytest
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Image, Node, Pull
 from ctrlkit.fakes.cluster.node.pulls import PullBackoff
+from ctrlkit.model import StrategicMergePatch
 from ctrlkit.model.kinds import EVENTS, PODS
 
 
@@ -71,6 +72,17 @@ async def test_a_pull_that_fails_twice_and_takes_its_time() -> None:
         assert status["imageID"].startswith("docker.io/library/web@sha256:")
         pulled = 'Successfully pulled image "web:2" in 3s (3s including waiting). Image size: 5000000 bytes.'
         assert ("Pulled", pulled, 1) in told(world)
+
+
+async def test_another_image_is_pulled_at_once() -> None:
+    """The back-off is that of an image; a pod that is mended does not wait for its end."""
+    async with World(cluster=ALL, images={"web:2": Image(pull=Pull(error="denied"))}) as world:
+        await run(world, a_pod("web:2"))
+        await world.advance("35s")
+        containers = [{"name": "c0", "image": "web:3"}]
+        await world.client.patch(PODS, "default/web", StrategicMergePatch({"spec": {"containers": containers}}))
+        await world.settle()
+        assert waiting(world) == [None]
 
 
 async def test_a_node_pulls_one_image_after_another_and_each_once() -> None:
