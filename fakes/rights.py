@@ -109,7 +109,8 @@ def least_roles(used: Iterable[Attributes], *, home: str) -> Roles:
     >>> [one.resource for one in roles.everywhere], [one.resource for one in roles.at_home]
     (['pods'], ['leases'])
     """
-    everywhere, at_home = set(), set()
+    everywhere: set[Permission] = set()
+    at_home: set[Permission] = set()
     elsewhere = {(one.group, one.resource) for one in used if one.namespace != home}
     for one in used:
         identity = (one.group, one.resource)

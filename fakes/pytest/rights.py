@@ -86,7 +86,7 @@ class RightsGatherer:
                 terminalreporter.write_line(line)
 
 
-def _write(path: Path, manifests: Sequence[Mapping[str, Any]]) -> None:
+def _write(path: Path, manifests: Sequence[dict[str, Any]]) -> None:
     """Write manifests to a file; what it has besides, and the comment at its head, stay."""
     before = path.read_text(encoding="utf-8") if path.exists() else HEAD
     head = "".join(itertools.takewhile(lambda line: line.startswith("#"), before.splitlines(keepends=True)))
