@@ -26,6 +26,18 @@ NEVER_S = math.inf
 """So long that it never comes."""
 
 
+def _require(holds: bool, what: str, value: object, want: str) -> None:  # noqa: FBT001  # read as a sentence
+    """Refuse a value that can mean nothing."""
+    if not holds:
+        raise ValueError(f"declare an image: {what} is {value!r}; write {want}")
+
+
+def _require_seconds(owner: object, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        _require(value >= 0, name, value, "0 seconds or more")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pull:
     """
@@ -45,6 +57,11 @@ class Pull:
     failures: int | None = None
     preloaded: bool = False
     size_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what it says."""
+        _require_seconds(self, "takes_s")
+        _require(self.failures is None or self.failures >= 0, "failures", self.failures, "how many pulls fail")
 
     def fails(self, number: int) -> bool:
         """Whether the pull of this number, from 1, fails."""
@@ -67,6 +84,12 @@ class Exits:
     signal: int = field(default=0, kw_only=True)
     reason: str = field(default="", kw_only=True)
     message: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check what it says."""
+        _require_seconds(self, "after_s")
+        _require(0 <= self.code <= 255, "code", self.code, "an exit code, from 0 to 255")
+        _require(0 <= self.signal <= 64, "signal", self.signal, "a signal, as signal.SIGSEGV")
 
     @classmethod
     def by_signal(cls, number: int, *, after_s: float = 0.0) -> Exits:
@@ -92,6 +115,10 @@ class Line:
     after_s: float = field(default=0.0, kw_only=True)
     every_s: float = field(default=0.0, kw_only=True)
 
+    def __post_init__(self) -> None:
+        """Check what it says."""
+        _require_seconds(self, "after_s", "every_s")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandAnswer:
@@ -101,6 +128,10 @@ class CommandAnswer:
     error: str = ""
     exit_code: int = 0
     takes_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check what it says."""
+        _require_seconds(self, "takes_s")
 
 
 ProbeAnswer = bool | int | str
@@ -185,7 +216,16 @@ class Image:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that its fields go together."""
+        """Check what its fields say, and that they go together."""
+        _require_seconds(self, "ready_after_s")
+        for port in self.ports:
+            _require(0 < port < 65536, "one of the ports", port, "a number from 1 to 65535")
+        for start in self.exits if isinstance(self.exits, Mapping) else ():
+            _require(start >= 1, "the start at which it exits", start, "the number of one, from 1")
+        for answers in self.probes.values() if isinstance(self.probes, Mapping) else [self.probes]:
+            if isinstance(answers, Sequence) and not isinstance(answers, str):
+                is_good = any(one is not ... for one in answers) and ... not in answers[:-1]
+                _require(is_good, "probes", answers, "answers, and `...` at most behind them")
         defaults = {one.name: one.default for one in fields(self)}
         given = {name for name in (*_FOR_SCRIPTS, "make") if getattr(self, name) != defaults[name]}
         given |= {"pages"} if self.pages else set()

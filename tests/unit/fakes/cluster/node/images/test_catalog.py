@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ctrlkit.fakes.cluster.node.images import OTHERS, Catalog, Exits, Image, Program, Pull
+from ctrlkit.fakes.cluster.node.images import OTHERS, Catalog, Exits, Image, Line, Program, Pull
 from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 
 DIGEST = "sha256:" + "a" * 64
@@ -89,6 +91,26 @@ def test_fields_that_do_not_go_together_are_refused(fields: dict[str, Any]) -> N
     """A process is no script, and a script no process."""
     with pytest.raises(ValueError, match=r"declare an image: [a-z, ]+ cannot be said here; choose"):
         Image(**fields)
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (lambda: Exits(-1), "code is -1; write an exit code, from 0 to 255"),
+        (lambda: Exits(after_s=-1), "after_s is -1; write 0 seconds or more"),
+        (lambda: Exits(signal=99), "signal is 99; write a signal"),
+        (lambda: Pull(failures=-1), "failures is -1; write how many pulls fail"),
+        (lambda: Line("x", every_s=-1), "every_s is -1; write 0 seconds or more"),
+        (lambda: Image(exits={0: Exits()}), "the start at which it exits is 0; write the number of one, from 1"),
+        (lambda: Image(ports=(0,)), "one of the ports is 0; write a number from 1 to 65535"),
+        (lambda: Image(probes=[]), "probes is []; write answers"),
+        (lambda: Image(probes={"/a": [True, ..., False]}), "probes is [True, Ellipsis, False]; write answers"),
+    ],
+)
+def test_what_can_mean_nothing_is_refused(declare: Callable[[], object], said: str) -> None:
+    """Where it is written, not when a container starts."""
+    with pytest.raises(ValueError, match=re.escape(f"declare an image: {said}")):
+        declare()
 
 
 def test_what_all_ways_have_in_common_goes_with_each() -> None:

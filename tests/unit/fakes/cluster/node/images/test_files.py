@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ example.com/web:
   stops: {after_s: never}
   execs: {ls: "a b", "ls -l": 2, df: {output: x, error: y, exit_code: 1, takes_s: 3}}
   shell: true
+  command: [sh]
+  pages: {/: hello}
+  access_log: /logs/a
 "*": {probes: [true, false, "..."], exits: {code: 3, after_s: 60, reason: Error}}
 echo:
   entry: /bin/echo
@@ -29,6 +33,7 @@ echo:
   settings: {USER: bob}
   files: {a.conf: "user={USER}"}
   folders: [data]
+  mounts: {/data: data}
   environment: {LANG: C}
 """
 
@@ -46,6 +51,9 @@ READ = {
         stops=Exits(after_s=NEVER_S),
         execs={"ls": "a b", "ls -l": 2, "df": CommandAnswer(output="x", error="y", exit_code=1, takes_s=3)},
         shell=True,
+        command=("sh",),
+        pages={"/": "hello"},
+        access_log="/logs/a",
     ),
     "*": Image(probes=[True, False, ...], exits=Exits(3, after_s=60, reason="Error")),
     "echo": Image(
@@ -58,6 +66,7 @@ READ = {
         settings={"USER": "bob"},
         files={"a.conf": "user={USER}"},
         folders=("data",),
+        mounts={"/data": "data"},
         environment={"LANG": "C"},
     ),
 }
@@ -68,6 +77,14 @@ def test_a_file_says_all_that_needs_no_python(tmp_path: Path) -> None:
     file = tmp_path / "images.yaml"
     file.write_text(EVERYTHING)
     assert dict(read_images(file)) == READ
+
+
+def test_every_field_can_be_said_in_a_file() -> None:
+    """Besides what is a function; the test above has each of them."""
+    said = {
+        field.name for field in fields(Image) if any(getattr(one, field.name) != field.default for one in READ.values())
+    }
+    assert said == {field.name for field in fields(Image)} - {"make"}
 
 
 def test_a_file_may_be_json(tmp_path: Path) -> None:
