@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ctrlkit.fakes.cluster.node.process import ProcessGuard
+from tests.articles.reader import Reader
 from tests.articles.servers import serving
 from tests.scenarios.test_kubectl import DEADLINE_S, Kubectl
 from tests.support.kubectl import needs_kubectl
@@ -133,7 +135,7 @@ async def test_commands_run_in_containers_and_stand_ins_say_what_they_are(tmp_pa
 
 
 async def test_processes_have_logs_with_times_and_ports(tmp_path: Path) -> None:
-    """A node of the demo: its log survives its restart, its RPC port is forwarded."""
+    """A node of the demo: its log survives its restart, its RPC port is forwarded, commands have terminals."""
     async with a_cluster("demo", tmp_path) as kubectl:
         await run(kubectl, "node", "christianb93/bitcoind:v1.0")
         log = await until_logged(kubectl, "node", "init message: Done loading")
@@ -142,12 +144,21 @@ async def test_processes_have_logs_with_times_and_ports(tmp_path: Path) -> None:
             assert forwarding.stdout is not None
             found = re.search(r"127\.0\.0\.1:(\d+) -> 18332", (await forwarding.stdout.readline()).decode())
             assert found is not None
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(found[1]))
+            answers, writer = await asyncio.open_connection("127.0.0.1", int(found[1]))
             writer.write(b"POST / HTTP/1.0\r\n\r\n")
-            assert b" 401 " in await reader.readline()
+            assert b" 401 " in await answers.readline()
             writer.close()
         mined = await kubectl("exec", "-i", "node", "--", *_CLI, "generate", "2")
         assert len(json.loads(mined.out)) == 2
+        window = tmp_path / "window" / "folder"
+        window.mkdir(parents=True)
+        guard = ProcessGuard()
+        try:
+            async with Reader.at(guard, kubectl.kubeconfig, window) as reader:
+                typed = f"kubectl exec -it node -- {' '.join(_CLI)} getblockcount"
+                assert await reader.run(typed) == "2\n"
+        finally:
+            guard.close()
         await kubectl("exec", "node", "--", *_CLI, "stop")
         await kubectl(
             "wait", "pod/node", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "--timeout=30s"

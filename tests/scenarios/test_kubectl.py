@@ -109,6 +109,7 @@ class Kubectl:
     """Runs kubectl with a kubeconfig, and with a home of its own so that nothing is remembered between tests."""
 
     def __init__(self, kubeconfig: Path, home: Path) -> None:
+        self.kubeconfig: Path = kubeconfig
         self._arguments = ("--kubeconfig", str(kubeconfig), "--cache-dir", str(home / "cache"))
         self._environment = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ctrlkit.fakes.cluster.node.shell.context import Context, Input
 
 _END, _INTERRUPT, _ERASE, _ERASE_LINE = 4, 3, (8, 127), 21
@@ -19,6 +21,24 @@ class Keyboard:
         self._context = context
         self._prompt = prompt
         self._rest = b""
+        self._pieces = asyncio.Queue[bytes | None]()
+
+    async def read(self) -> None:
+        """Take what is typed at a terminal, until it ends; this runs beside the shell."""
+        try:
+            if self._context.tty and self._context.stdin is not None:
+                async for piece in self._context.stdin:
+                    self._pieces.put_nowait(piece)
+        finally:
+            self._pieces.put_nowait(None)
+
+    async def interrupted(self) -> None:
+        """Return when Ctrl-C is typed; what is typed before it is forgotten, as a terminal does."""
+        while bytes((_INTERRUPT,)) not in self._rest:
+            if not await self._more():
+                await asyncio.get_running_loop().create_future()
+        self._rest = self._rest.rpartition(bytes((_INTERRUPT,)))[2]
+        await self._context.stdout(b"^C\r\n")
 
     async def write(self, data: bytes) -> None:
         """Show what a command writes."""
@@ -67,8 +87,9 @@ class Keyboard:
             await self._context.stdout(bytes((letter,)))
 
     async def _more(self) -> bool:
-        if self._context.stdin is not None:
-            async for piece in self._context.stdin:
-                self._rest += piece
-                return True
-        return False
+        piece = await self._pieces.get()
+        if piece is None:
+            self._pieces.put_nowait(None)
+            return False
+        self._rest += piece
+        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from ctrlkit.fakes.cluster.node.shell.syntax import Commands, ShellSyntaxError, 
 
 SHELLS: Final = frozenset({"sh", "bash", "ash", "dash"})
 _HAVE_COMMANDS = (builtins, file_commands)
+_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +101,41 @@ async def _converse(shell: Shell, context: Context) -> int:
     """Run what is typed, or sent, line by line."""
     keyboard = Keyboard(context, prompt=f"{context.name}-5.2# " if context.name == "bash" else "/ # ")
     io = Io(Input(context.stdin) if not context.tty else Input(), keyboard.write, keyboard.complain)
+    reading = asyncio.create_task(keyboard.read(), name="what is typed")
     text = ""
-    while True:
-        line = await keyboard.line(io.stdin, goes_on=bool(text))
-        if line is None:
-            return shell.status
-        text += line
-        try:
-            body = parse(text)
-        except ShellSyntaxError as error:
-            if "end of file" in str(error) and line:
-                continue
-            await io.complain(f"{context.name}: {error}")
-            text, shell.status = "", 2
-            continue
-        text = ""
-        end = await _run_line(shell, body, io)
-        if end is not None:
-            return end
-
-
-async def _run_line(shell: Shell, body: Commands, io: Io) -> int | None:
-    """Run one line; return the exit code if it ends the shell."""
     try:
-        await shell.run(body, io)
+        while (line := await keyboard.line(io.stdin, goes_on=bool(text))) is not None:
+            text += line
+            try:
+                body = parse(text)
+            except ShellSyntaxError as error:
+                if "end of file" in str(error) and line:
+                    continue
+                await io.complain(f"{context.name}: {error}")
+                text, shell.status = "", 2
+                continue
+            text = ""
+            await _run_line(shell, body, io, keyboard if context.tty else None)
     except Exit as end:
         return end.code
+    finally:
+        reading.cancel()
+    return shell.status
+
+
+async def _run_line(shell: Shell, body: Commands, io: Io, keyboard: Keyboard | None) -> None:
+    """Run one line, which Ctrl-C ends at a terminal. Errors: Exit."""
+    work = asyncio.create_task(shell.run(body, io), name="a line of a shell")
+    watching = {asyncio.create_task(keyboard.interrupted(), name="Ctrl-C")} if keyboard is not None else set()
+    try:
+        await asyncio.wait({work, *watching}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+        else:
+            shell.status = _INTERRUPTED
     except Leave:
         pass
-    return None
+    finally:
+        for task in (work, *watching):
+            task.cancel()
+        await asyncio.wait({work, *watching})

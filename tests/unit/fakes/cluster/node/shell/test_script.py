@@ -18,7 +18,11 @@ DEADLINE_S = 10.0
 
 
 async def run(
-    *command: str, files: MemoryFiles | None = None, typed: Sequence[bytes] | None = None, tty: bool = False
+    *command: str,
+    files: MemoryFiles | None = None,
+    typed: Sequence[bytes] | None = None,
+    tty: bool = False,
+    pause_s: float = 0.0,
 ) -> tuple[int, str]:
     """Run a command line in a container; return its exit code and all that it wrote."""
     script = find_command(command)
@@ -30,6 +34,7 @@ async def run(
 
     async def pieces() -> AsyncIterator[bytes]:
         for piece in typed or ():
+            await asyncio.sleep(pause_s)
             yield piece
 
     context = Context(
@@ -124,10 +129,19 @@ async def test_a_shell_reads_what_it_is_sent() -> None:
 async def test_a_shell_at_a_terminal_prompts_and_echoes() -> None:
     """What is typed appears, can be taken back and interrupted; Ctrl-D ends it."""
     typed = [b"ec", b"ho a\x7fb\r", b"nonsense\x03", b"false\r\x04"]
-    assert await run("bash", typed=typed, tty=True) == (
+    assert await run("bash", typed=typed, tty=True, pause_s=1.0) == (
         1,
         "bash-5.2# echo a\b \bb\r\nb\r\nbash-5.2# nonsense^C\r\nbash-5.2# false\r\nbash-5.2# exit\r\n",
     )
+
+
+@pytest.mark.virtual_time
+async def test_ctrl_c_ends_what_runs_at_a_terminal_and_not_the_shell() -> None:
+    """What never ends by itself too; the status is 130."""
+    typed = [b"tail -f /dev/null; echo never\r", b"\x03", b"echo $?\r", b"exit\r"]
+    code, shown = await run("sh", typed=typed, tty=True, pause_s=1.0)
+    assert (code, "never\r\n^C" in shown, shown.count("never")) == (0, True, 1)
+    assert "130\r\n" in shown
 
 
 @pytest.mark.parametrize(
