@@ -13,7 +13,7 @@ import ctrlkit
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
-from ctrlkit.fakes.cluster.node.images import Image, Program, real_bitcoind, simulated_bitcoind
+from ctrlkit.fakes.cluster.node.images import Image, Program, Pull, real_bitcoind, simulated_bitcoind
 
 AUTO: Final = "auto"
 _VERSION_LIMIT_S: Final = 10.0
@@ -55,7 +55,12 @@ def controller_image() -> Image:
     settings = ("--kubeconfig={folder}/../../kubeconfig", "--endpoints-address={address}:8080")
     program = Program(argv=(sys.executable, "-m", "ctrlkit.bitcoin"), own=("run", *settings))
     home = Path(ctrlkit.__file__).parent.parent
-    return Image(programs={"/controller": program}, entry="/controller", environment={"PYTHONPATH": str(home)})
+    return Image(
+        pull=Pull(preloaded=True),  # as after a build on the node: articles run it with the pull policy Never
+        programs={"/controller": program},
+        entry="/controller",
+        environment={"PYTHONPATH": str(home)},
+    )
 
 
 async def choose(wanted: str) -> Binary:
