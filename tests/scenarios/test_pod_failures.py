@@ -217,6 +217,23 @@ async def test_a_container_that_does_not_live_any_more_is_restarted() -> None:
         assert status["lastState"]["terminated"]["exitCode"] == 137
 
 
+async def test_a_hook_that_outlives_its_container_leaves_the_next_run_alone() -> None:
+    """The container ends by itself while its preStop hook still sleeps."""
+    probe = {"exec": {"command": ["alive"]}, "periodSeconds": 10, "failureThreshold": 1}
+    hook = {"preStop": {"sleep": {"seconds": 40}}}
+    async with World(cluster=ALL) as world:
+        world.images["web"] = Image(probes=False, exits=Exits(1, after_s=15))
+        container = app(livenessProbe=probe, lifecycle=hook)
+        await world.client.create(PODS, a_pod("web", container, terminationGracePeriodSeconds=60))
+        await world.advance(10)
+        assert told(world)["Killing: Container app failed liveness probe, will be restarted"] == 1
+        world.images["web"] = Image()
+        await world.advance(110)
+        assert (restarts(world), state(world)) == (1, ("running", ""))
+        (status,) = pod(world).at("status.containerStatuses")
+        assert status["lastState"]["terminated"]["exitCode"] == 1
+
+
 async def test_a_slow_start_is_waited_for_and_nothing_else_is_asked_meanwhile() -> None:
     """The container would be killed by its liveness probe, if that did not wait for the startup probe."""
     asked = {"httpGet": {"port": 80}}

@@ -210,6 +210,7 @@ class Starter:
             return
         if record.begins and record.hook_failure is None:
             return  # its hook is about to fail
+        self.activities.cancel(known.uid, f"stop {container.name}")  # its hook must not stop the next run
         was_stopped = record.stops
         delay_s = record.end(container, state, self.backoff, now=clock.monotonic())
         if delay_s and known.ending is None and container.is_restarted(state.exit_code):

@@ -116,7 +116,8 @@ class Hooks:
         except HookFailed:
             tell(EventType.WARNING, "FailedPreStopHook", "PreStopHook failed")
         except asyncio.CancelledError:
-            if not isinstance(self.runtime.state(_id(pod, container)), Running):
+            is_interrupted = not isinstance(read_hook(container.spec, "preStop"), Sleep)
+            if is_interrupted and not isinstance(self.runtime.state(_id(pod, container)), Running):
                 tell(EventType.WARNING, "FailedPreStopHook", "PreStopHook failed")
             raise
 

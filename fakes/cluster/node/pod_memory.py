@@ -127,7 +127,11 @@ class KnownPod:
     @property
     def shown_address(self) -> str:
         """The address, once a kubelet tells of it: when it has tried to start a container."""
-        return self.address if any(record.starts or record.waiting for record in self.records.values()) else ""
+        return (
+            self.address
+            if any(record.starts > record.begins or record.waiting for record in self.records.values())
+            else ""
+        )
 
     @property
     def has_gone(self) -> bool:
@@ -178,7 +182,7 @@ class KnownPod:
             state=shown or Waiting(),
             id=_run_id(self.uid, container.name, starts),
             image=record.image,
-            image_id=record.image_id,
+            image_id=record.image_id if starts else "",
             last=last,
             last_id=_run_id(self.uid, container.name, record.ended_start - (last is record.before)),
             started=health.started,
