@@ -124,7 +124,7 @@ KUBELET: Sequence[Part] = (
     Part("runs init containers in order, sidecars beside the others, ephemeral containers at any time", "yes"),
     Part(
         "restarts containers by the pod's restartPolicy, their own, and their restartPolicyRules",
-        "yes; the action RestartAllContainers restarts the one container",
+        "yes",
     ),
     Part(
         "waits between restarts: 10 s, doubling to 5 minutes, from the start again after a run of 10 minutes",

@@ -246,7 +246,7 @@ class Kubelet:
             self.teller.tell(pod, None, EventType.NORMAL, failure.reason, failure.message)
             self._begin_end(pod, known, grace_s(pod), failure)
             return []
-        if known.has_gone and self._is_lost(known, containers):
+        if known.has_gone and not known.address and self._is_lost(known, containers):
             self._begin_end(pod, known, 0.0, None)
             return []
         if not await self._has_volumes(pod, known, moments):
@@ -269,6 +269,9 @@ class Kubelet:
                 self._begin_end(pod, known, grace_s(pod), None)
                 return []
             if await self.starter.take(pod, known, plan, moments):
+                continue
+            if plan.restarts_all and not plan.stop:
+                known.start_anew()
                 continue
             due = await self._probe(pod, known, containers)
             if due is not None:
@@ -383,6 +386,7 @@ class Kubelet:
             address=known.shown_address,
             has_sandbox=bool(known.address) and not is_over,
             is_over=is_over,
+            restarts_all=any(one.rules.rules and self.observed.seen(known, one).restarts_all for one in containers),
             failure=ending.failure if ending else None,
         )
         status = pod_status(pod, view, now=clock.now())

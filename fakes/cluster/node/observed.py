@@ -23,7 +23,8 @@ class Observed:
 
     def state(self, known: KnownPod, container: Container) -> ContainerState | None:
         """Return the state of a container; None if it has never run."""
-        return known.record(container).unstarted or self.runtime.state(known.id_of(container))
+        record = known.record(container)
+        return None if record.is_gone else record.unstarted or self.runtime.state(known.id_of(container))
 
     def seen(self, known: KnownPod, container: Container) -> Seen:
         """Return what the plan has to know of a container."""

@@ -11,7 +11,15 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Health, containers_of
-from ctrlkit.fakes.cluster.node.pod_status import LOST_CODE, STATUSES, ContainerView, Earlier, Failure, Waiting
+from ctrlkit.fakes.cluster.node.pod_status import (
+    LOST_CODE,
+    RESTARTING_ALL,
+    STATUSES,
+    ContainerView,
+    Earlier,
+    Failure,
+    Waiting,
+)
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
 from ctrlkit.fakes.cluster.node.runtime import (
     ContainerId,
@@ -138,6 +146,14 @@ class KnownPod:
         """Whether containers of an earlier kubelet are to be started anew."""
         return any(record.is_gone for record in self.records.values())
 
+    def start_anew(self) -> None:
+        """Forget the runs of all containers, which have ended: they start from the first init container on."""
+        for record in self.records.values():
+            if record.starts and record.waiting is None:
+                record.ended, record.is_gone, record.was_running = Earlier(_REMOVED), True, True
+                record.waiting = Waiting(RESTARTING_ALL, _REMOVED["message"])
+            record.start_at, record.unstarted, record.backs_off = 0.0, None, None
+
     def forget_waits(self) -> None:
         """Forget why containers do not run, as they are not to run any more."""
         for record in self.records.values():
@@ -226,6 +242,12 @@ def _first_record(pod: Unstructured, container: Container) -> ContainerRecord:
         record.ended = Earlier(end)
     return record
 
+
+_REMOVED: Mapping[str, Any] = {
+    "exitCode": LOST_CODE,
+    "reason": RESTARTING_ALL,
+    "message": "The container is removed because RestartAllContainers in place",
+}
 
 _GONE: Mapping[str, Any] = {
     "exitCode": LOST_CODE,

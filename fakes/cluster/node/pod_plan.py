@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from ctrlkit.fakes.cluster.node.restart import RestartPolicy, RestartRules, rules_of
+from ctrlkit.fakes.cluster.node.restart import RestartPolicy, RestartRules, RuleAction, rules_of
 from ctrlkit.fakes.cluster.node.runtime import ContainerState, Exited, Running
 from ctrlkit.model import Unstructured
 
@@ -103,6 +103,13 @@ class Seen:
     resized: bool = False
 
     @property
+    def restarts_all(self) -> bool:
+        """Whether it has ended so that all containers of its pod are to start anew."""
+        if not isinstance(self.state, Exited):
+            return False
+        return self.container.rules.action(self.state.exit_code) is RuleAction.RESTART_ALL
+
+    @property
     def runs_on(self) -> bool:
         """Whether it runs, and nothing is to be changed about that."""
         return isinstance(self.state, Running) and not (self.changed or self.resized or self.health.failed)
@@ -110,11 +117,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A container to stop, what the Event about it says, and the probe that asks for it, if one does."""
+    """
+    A container to stop, what the Event about it says, and the probe that asks for it, if one does.
+
+    `at_once`: it gets no time to end.
+    """
 
     container: Container
     message: str
     probe: ProbeKind | None = None
+    at_once: bool = False
 
 
 @dataclass(slots=True)
@@ -124,11 +136,13 @@ class Plan:
 
     `start` are those to start, one after another, in this order, each as soon as its back-off is over. One that is also
     in `stop` is started when it has ended. `ends`: no container of the pod runs on or is to run, so the pod is over.
+    `restarts_all`: all containers are to start anew, from the first init container on, once those in `stop` have ended.
     """
 
     start: list[Container] = field(default_factory=list)
     stop: list[Stop] = field(default_factory=list)
     ends: bool = False
+    restarts_all: bool = False
 
 
 def containers_of(pod: Unstructured) -> tuple[Container, ...]:
@@ -159,6 +173,9 @@ _NEVER = RestartRules(RestartPolicy.NEVER)
 
 def plan_pod(seen: Sequence[Seen]) -> Plan:
     """Return what to do next about the containers of a pod that is to run."""
+    if any(one.restarts_all for one in seen):
+        running = [one.container for one in seen if isinstance(one.state, Running)]
+        return Plan(stop=[Stop(container, "killing", at_once=True) for container in running], restarts_all=True)
     plan = Plan([one.container for one in seen if one.container.role is Role.EPHEMERAL and one.state is None])
     inits = [one for one in seen if one.container.role in (Role.INIT, Role.SIDECAR)]
     regular = [one for one in seen if one.container.role is Role.REGULAR]

@@ -11,12 +11,16 @@ from typing import Any
 
 from ctrlkit.clock import timestamp
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Role
+from ctrlkit.fakes.cluster.node.restart import RuleAction
 from ctrlkit.fakes.cluster.node.runtime import Exited, Running
 from ctrlkit.fakes.tracker.plugins.amounts import of_pod
 from ctrlkit.model import Unstructured
 
 FINAL_PHASES = ("Succeeded", "Failed")
 """The phases that a pod does not leave."""
+
+RESTARTING_ALL = "RestartingAllContainers"
+"""The reason of containers that start anew as one of their pod has ended."""
 
 LOST_CODE = 137
 """The exit code of a container of which nothing is known but that it does not run."""
@@ -82,6 +86,14 @@ class ContainerView:
             return self.state
         return self.last if isinstance(self.state, Waiting) else None
 
+    @property
+    def is_restarted(self) -> bool:
+        """Whether it has ended and is started again."""
+        end = self.end
+        if isinstance(end, Earlier) and end.terminated.get("reason") == RESTARTING_ALL:
+            return True
+        return end is not None and self.container.rules.restarts(end.exit_code)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -97,7 +109,8 @@ class PodView:
     A pod as the kubelet sees it.
 
     `host` is the node's address, `address` the pod's own, "" as long as it has no sandbox. `has_sandbox`: it has one
-    now. `is_over`: its containers have been stopped, and none will be started again. `failure`: why it is ended.
+    now. `is_over`: its containers have been stopped, and none will be started again. `restarts_all`: they are stopped
+    to start anew. `failure`: why it is ended.
     """
 
     containers: Sequence[ContainerView]
@@ -105,6 +118,7 @@ class PodView:
     address: str = ""
     has_sandbox: bool = True
     is_over: bool = False
+    restarts_all: bool = False
     failure: Failure | None = None
 
 
@@ -141,7 +155,7 @@ def pod_phase(containers: Sequence[ContainerView], *, is_over: bool = False) -> 
     if any(isinstance(view.state, Running) and view.container.role in _COUNTED for view in containers):
         return "Running"
     ends = [view for view in regular if view.end is not None]
-    if not is_over and any(view.end and view.container.rules.restarts(view.end.exit_code) for view in ends):
+    if not is_over and any(view.is_restarted for view in ends):
         return "Running"
     has_succeeded = all(isinstance(view.state, Exited | Earlier) and not view.state.exit_code for view in ends)
     return "Succeeded" if has_succeeded else "Failed"
@@ -151,7 +165,7 @@ _COUNTED = (Role.REGULAR, Role.SIDECAR)
 
 
 def _has_failed_for_good(init: ContainerView) -> bool:
-    return init.end is not None and init.end.exit_code != 0 and not init.container.rules.restarts(init.end.exit_code)
+    return init.end is not None and init.end.exit_code != 0 and not init.is_restarted
 
 
 def _holds_back(view: ContainerView, *, was_initialized: bool) -> bool:
@@ -214,11 +228,13 @@ def _conditions(pod: Unstructured, view: PodView, phase: str, moment: str, gener
         "ContainersReady": containers_ready,
         "PodScheduled": _TRUE,
     }
+    if any(rule.action is RuleAction.RESTART_ALL for one in view.containers for rule in one.container.rules.rules):
+        wanted["AllContainersRestarting"] = _restarting(phase, restarts_all=view.restarts_all)
     result: list[dict[str, Any]] = []
     for name, condition in wanted.items():
         old = before.get(name) or {}
         since = old.get("lastTransitionTime") if old.get("status") == condition["status"] else None
-        seen = {"observedGeneration": generation} if generation else {}
+        seen = {"observedGeneration": generation} if generation and name != "AllContainersRestarting" else {}
         result.append({"type": name, **seen, "lastTransitionTime": since or moment, **condition})
     return result
 
@@ -228,6 +244,15 @@ _TRUE: Mapping[str, str] = {"status": "True"}
 
 def _false(reason: str, message: str = "") -> Mapping[str, str]:
     return {"status": "False", "reason": reason, **({"message": message} if message else {})}
+
+
+def _restarting(phase: str, *, restarts_all: bool) -> Mapping[str, str]:
+    if phase in FINAL_PHASES:
+        return _false(f"Pod{'Completed' if phase == 'Succeeded' else 'Failed'}")
+    if not restarts_all:
+        return {"status": "False"}
+    message = "container exited with restart policy rule"
+    return {"status": "True", "reason": "RestartAllContainersStarted", "message": message}
 
 
 def _initialized(containers: Sequence[ContainerView], phase: str) -> Mapping[str, str]:

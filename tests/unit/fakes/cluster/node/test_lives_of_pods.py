@@ -360,3 +360,21 @@ async def test_a_pod_of_which_somebody_says_that_it_has_failed_is_ended() -> Non
         assert (pod.at("status.phase"), pod.at("status.reason")) == ("Failed", "Evicted")
         assert "terminated" in pod.at("status.containerStatuses")[0]["state"]
         assert condition(pod, "Ready")["reason"] == "PodFailed"
+
+
+async def test_a_rule_of_a_container_can_have_all_of_its_pod_start_anew() -> None:
+    """From the first init container on, in the same pod, which goes on running."""
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [88]}}
+    ends = {1: Exits(88, after_s=5), 2: Exits(0, after_s=500)}
+    async with cluster(prepare=Image(exits=Exits(after_s=1)), trainer=Image(exits=ends)) as world:
+        pod = a_pod("trainer", "web", inits=("prepare",), restartPolicy="Never")
+        pod["spec"]["containers"][0] |= {"restartPolicy": "Never", "restartPolicyRules": [rule]}
+        before = await started(world, pod)
+        await world.advance(10)
+        after = await world.client.get(PODS, KEY)
+        statuses = [*after.at("status.initContainerStatuses"), *after.at("status.containerStatuses")]
+        assert [(one["name"], one["restartCount"]) for one in statuses] == [("prepare", 1), ("trainer", 1), ("web", 1)]
+        assert {one["lastState"]["terminated"]["reason"] for one in statuses} == {"RestartingAllContainers"}
+        assert (after.at("status.phase"), after.at("status.podIP")) == ("Running", before.at("status.podIP"))
+        assert condition(after, "AllContainersRestarting")["status"] == "False"
+        assert told(world, "Killing") == ["spec.containers{web} killing"]
