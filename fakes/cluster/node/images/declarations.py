@@ -26,7 +26,7 @@ NEVER_S = math.inf
 """So long that it never comes."""
 
 
-def _require(holds: bool, what: str, value: object, want: str) -> None:  # noqa: FBT001  # read as a sentence
+def _require(what: str, value: object, want: str, *, holds: bool) -> None:
     """Refuse a value that can mean nothing."""
     if not holds:
         raise ValueError(f"declare an image: {what} is {value!r}; write {want}")
@@ -35,7 +35,7 @@ def _require(holds: bool, what: str, value: object, want: str) -> None:  # noqa:
 def _require_seconds(owner: object, *names: str) -> None:
     for name in names:
         value = getattr(owner, name)
-        _require(value >= 0, name, value, "0 seconds or more")
+        _require(name, value, "0 seconds or more", holds=value >= 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,8 @@ class Pull:
     def __post_init__(self) -> None:
         """Check what it says."""
         _require_seconds(self, "takes_s")
-        _require(self.failures is None or self.failures >= 0, "failures", self.failures, "how many pulls fail")
+        is_count = self.failures is None or self.failures >= 0
+        _require("failures", self.failures, "how many pulls fail", holds=is_count)
 
     def fails(self, number: int) -> bool:
         """Whether the pull of this number, from 1, fails."""
@@ -88,8 +89,8 @@ class Exits:
     def __post_init__(self) -> None:
         """Check what it says."""
         _require_seconds(self, "after_s")
-        _require(0 <= self.code <= 255, "code", self.code, "an exit code, from 0 to 255")
-        _require(0 <= self.signal <= 64, "signal", self.signal, "a signal, as signal.SIGSEGV")
+        _require("code", self.code, "an exit code, from 0 to 255", holds=0 <= self.code <= 255)
+        _require("signal", self.signal, "a signal, as signal.SIGSEGV", holds=0 <= self.signal <= 64)
 
     @classmethod
     def by_signal(cls, number: int, *, after_s: float = 0.0) -> Exits:
@@ -219,13 +220,13 @@ class Image:
         """Check what its fields say, and that they go together."""
         _require_seconds(self, "ready_after_s")
         for port in self.ports:
-            _require(0 < port < 65536, "one of the ports", port, "a number from 1 to 65535")
+            _require("one of the ports", port, "a number from 1 to 65535", holds=0 < port < 65536)
         for start in self.exits if isinstance(self.exits, Mapping) else ():
-            _require(start >= 1, "the start at which it exits", start, "the number of one, from 1")
+            _require("the start at which it exits", start, "the number of one, from 1", holds=start >= 1)
         for answers in self.probes.values() if isinstance(self.probes, Mapping) else [self.probes]:
             if isinstance(answers, Sequence) and not isinstance(answers, str):
                 is_good = any(one is not ... for one in answers) and ... not in answers[:-1]
-                _require(is_good, "probes", answers, "answers, and `...` at most behind them")
+                _require("probes", answers, "answers, and `...` at most behind them", holds=is_good)
         defaults = {one.name: one.default for one in fields(self)}
         given = {name for name in (*_FOR_SCRIPTS, "make") if getattr(self, name) != defaults[name]}
         given |= {"pages"} if self.pages else set()
