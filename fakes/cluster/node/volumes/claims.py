@@ -69,11 +69,11 @@ def bound_volume(pod: Plain, volume: Plain, claim: Plain | None) -> str:
     """
     Return the name of the PersistentVolume that a claim is bound to.
 
-    >>> bound_volume({"metadata": {}}, {"persistentVolumeClaim": {"claimName": "data"}},
-    ...     {"metadata": {}, "spec": {}, "status": {"phase": "Pending"}})
-    Traceback (most recent call last):
-    ...
-    ctrlkit.fakes.cluster.node.volumes.claims.NotProcessed: PVC is not bound
+    >>> claim = {"metadata": {}, "spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}}
+    >>> bound_volume({}, {"persistentVolumeClaim": {"claimName": "data"}}, claim)
+    'pv-1'
+
+    Errors  NotProcessed for a claim that is missing, is not bound or goes.
     """
     name = claim_name(pod, volume)
     if claim is None:

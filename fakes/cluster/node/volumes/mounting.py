@@ -24,6 +24,14 @@ from ctrlkit.fakes.cluster.node.pod_fields import Around, SourceError
 from ctrlkit.fakes.cluster.node.runtime import Runtime, Volume
 from ctrlkit.fakes.cluster.node.volumes import claims
 from ctrlkit.fakes.cluster.node.volumes.attachments import Attachments, Held
+from ctrlkit.fakes.cluster.node.volumes.records import (
+    Mounting,
+    PodRecord,
+    Token,
+    facts_of,
+    mount_delay_s,
+    secret_texts,
+)
 from ctrlkit.fakes.cluster.node.volumes.sources import (
     Known,
     TokenWish,
@@ -48,9 +56,6 @@ from ctrlkit.model.kinds import (
 
 Plain: TypeAlias = Mapping[str, Any]
 
-SYNC_S = 60.0
-"""How often a kubelet looks at a pod to which nothing happens."""
-
 RETRY_S = 10.0
 """When it looks again at a pod that it could not go on with."""
 
@@ -60,25 +65,12 @@ MEASURE_S = 10.0
 ATTACH_S = 120.0
 """How long the control plane waits for a driver to attach a volume."""
 
-_FIRST_S, _LONGEST_S = 0.5, 122.0
 _TOKEN_MOST_S = 24 * 3600.0
-_LONG = 8
-"""From so many letters on a line of a secret file is a secret itself."""
 
 RESOURCES: Mapping[SourceKind, Resource[Unstructured]] = {
     SourceKind.SECRET: SECRETS,
     SourceKind.CONFIG_MAP: CONFIG_MAPS,
 }
-
-
-def mount_delay_s(failures: int) -> float:
-    """
-    Return the delay after so many failures to mount a volume.
-
-    >>> [mount_delay_s(failures) for failures in range(1, 11)]
-    [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 122.0, 122.0]
-    """
-    return min(_FIRST_S * 2.0 ** min(failures - 1, 16), _LONGEST_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,62 +104,6 @@ class _Taken(SourceError):
         self.due_at = now + ATTACH_S if held.due_at is None else held.due_at
 
 
-@dataclass(slots=True)
-class _Mounting:
-    """How far one volume of a pod is; `due_at` is when it is tried again after a failure."""
-
-    is_mounted: bool = False
-    failures: int = 0
-    due_at: float = 0.0
-    persistent: str = ""
-    is_unattached: bool = False
-    is_read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    text: str = field(repr=False)
-    renew_at: float
-    expires_at: datetime
-
-
-@dataclass(slots=True)
-class _PodVolumes:
-    key: ObjectKey
-    node: str
-    facts: tuple[Plain | None, Plain | None]
-    volumes: dict[str, _Mounting]
-    synced_at: float
-    stale_at: float | None = None
-    """When its files are to be renewed after a change of what they are made of; None if nothing has changed."""
-    sizes_at: float | None = None
-    """When its volumes are to be measured, as one has held too much; None if none has."""
-    sources: dict[tuple[SourceKind, str], str] = field(default_factory=dict)
-    """The resource versions of what its files are made of; "" for what was not there."""
-    immutable: dict[tuple[SourceKind, str], Plain] = field(default_factory=dict)
-    tokens: dict[TokenWish, _Token] = field(default_factory=dict)
-    secrets: dict[str, frozenset[str]] = field(default_factory=dict)
-
-    def volume(self, name: str) -> _Mounting:
-        """Return what is known of a volume; one that an ephemeral container is the first to mount is new."""
-        return self.volumes.setdefault(name, _Mounting())
-
-    @property
-    def is_mounted(self) -> bool:
-        return all(one.is_mounted for one in self.volumes.values())
-
-    def next_sync(self, now: float) -> float:
-        """Return the end of the minute that it is in."""
-        return self.synced_at + SYNC_S * ((now - self.synced_at) // SYNC_S + 1)
-
-    def due_at(self) -> float | None:
-        """Return when its files are to be renewed; None if nothing asks for it."""
-        moments = [token.renew_at for token in self.tokens.values()]
-        failed = [one.due_at for one in self.volumes.values() if one.failures]
-        moments += [min(failed)] if failed else [] if self.stale_at is None else [self.stale_at]
-        return min(moments, default=None)
-
-
 Tell: TypeAlias = Callable[[Unstructured, EventType, str, str], None]
 """Records an Event about a pod, by its reason and text."""
 
@@ -191,8 +127,8 @@ class PodVolumes:
     tell_attaching: Tell
     follow: Follow
     wake: Callable[[str], None]
-    _pods: dict[str, _PodVolumes] = field(default_factory=dict, init=False)
-    _lost: dict[str, _PodVolumes] = field(default_factory=dict, init=False)
+    _pods: dict[str, PodRecord] = field(default_factory=dict, init=False)
+    _lost: dict[str, PodRecord] = field(default_factory=dict, init=False)
     """The pods of nodes that were lost, until these boot."""
     _followed: set[str] = field(default_factory=set, init=False)
     _used: dict[str, set[str]] = field(default_factory=dict, init=False)
@@ -214,7 +150,7 @@ class PodVolumes:
                 return VolumesState(ready=False, due_at=due_at)
             mine.synced_at = now
         due_at = mine.due_at()
-        if mine.facts != _facts(pod) or (due_at is not None and now >= due_at):
+        if mine.facts != facts_of(pod) or (due_at is not None and now >= due_at):
             await self.renew(pod, member)
         overfull = ""
         if mine.sizes_at is not None and now >= mine.sizes_at:
@@ -241,9 +177,9 @@ class PodVolumes:
     async def renew(self, pod: Unstructured, member: Member) -> None:
         """Renew the files of a pod's volumes that follow what they are made of, as whenever a kubelet looks at it."""
         mine, now = self._pods.get(pod.metadata.uid), clock.monotonic()
-        if mine is None or (mine.due_at() is None and mine.facts == _facts(pod)):
+        if mine is None or (mine.due_at() is None and mine.facts == facts_of(pod)):
             return
-        mine.facts, mine.stale_at, mine.synced_at = _facts(pod), None, now
+        mine.facts, mine.stale_at, mine.synced_at = facts_of(pod), None, now
         for volume in used_volumes(pod):
             if is_renewed(volume) and now >= mine.volume(volume["name"]).due_at:
                 await self._try(pod, member, mine, volume)
@@ -292,18 +228,18 @@ class PodVolumes:
         mine = self._pods.get(pod_uid)
         return mine is not None and volume in mine.volumes and mine.volumes[volume].is_read_only
 
-    def _begin(self, pod: Unstructured, member: Member, wanted: Iterable[Plain]) -> _PodVolumes:
-        mountings = {volume["name"]: _Mounting() for volume in wanted}
+    def _begin(self, pod: Unstructured, member: Member, wanted: Iterable[Plain]) -> PodRecord:
+        mountings = {volume["name"]: Mounting() for volume in wanted}
         self.runtime.volumes.on_exceeded(self.exceeded)
         for uid, lost in [one for one in self._lost.items() if one[1].node == member.node.name]:
             del self._lost[uid]
             if not self.attachments.exists(lost.key, uid):
                 self.runtime.volumes.forget(uid)  # its node has booted, and it is gone
-        return _PodVolumes(pod.key, member.node.name, _facts(pod), mountings, clock.monotonic())
+        return PodRecord(pod.key, member.node.name, facts_of(pod), mountings, clock.monotonic())
 
     # ---- mounting ----------------------------------------------------------------------------------------------------
 
-    async def _mount_due(self, pod: Unstructured, member: Member, mine: _PodVolumes, wanted: Iterable[Plain]) -> None:
+    async def _mount_due(self, pod: Unstructured, member: Member, mine: PodRecord, wanted: Iterable[Plain]) -> None:
         unprocessed: dict[str, str] = {}
         for volume in wanted:
             how = mine.volumes[volume["name"]]
@@ -326,7 +262,7 @@ class PodVolumes:
                 + "; ".join(unprocessed.values()),
             )
 
-    async def _try(self, pod: Unstructured, member: Member, mine: _PodVolumes, volume: Plain) -> None:
+    async def _try(self, pod: Unstructured, member: Member, mine: PodRecord, volume: Plain) -> None:
         """Mount a volume, or renew its files; a failure is told and waited for. Errors: claims.NotProcessed."""
         how = mine.volumes[volume["name"]]
         try:
@@ -349,7 +285,7 @@ class PodVolumes:
         else:
             how.is_mounted, how.is_unattached, how.failures, how.due_at = True, False, 0, 0.0
 
-    async def _mount(self, pod: Unstructured, member: Member, mine: _PodVolumes, volume: Plain) -> None:
+    async def _mount(self, pod: Unstructured, member: Member, mine: PodRecord, volume: Plain) -> None:
         how, shown, spec = mine.volumes[volume["name"]], volume["name"], volume
         if claims.claim_name(pod, volume):
             persistent = await self._claimed(pod, volume)
@@ -372,7 +308,7 @@ class PodVolumes:
             raise _MountFailed("MountVolume.SetUp", shown, str(error)) from None
         how.is_read_only |= is_renewed(volume) or "image" in volume
 
-    def _attach(self, pod: Unstructured, mine: _PodVolumes, how: _Mounting, spec: Plain) -> None:
+    def _attach(self, pod: Unstructured, mine: PodRecord, how: Mounting, spec: Plain) -> None:
         """Have the disk of a volume attached to a pod's node. Errors: _Taken."""
         disk, now, has = how.persistent, clock.monotonic(), self.attachments.nodes(how.persistent)
         modes = spec.get("accessModes") or ()
@@ -383,7 +319,7 @@ class PodVolumes:
             text = f"AttachVolume.Attach succeeded for volume {quoted(disk)} "
             self.tell_attaching(pod, EventType.NORMAL, "SuccessfulAttachVolume", text)
 
-    async def _set_up(self, pod: Unstructured, member: Member, mine: _PodVolumes, volume: Plain, spec: Plain) -> None:
+    async def _set_up(self, pod: Unstructured, member: Member, mine: PodRecord, volume: Plain, spec: Plain) -> None:
         name, uid = volume["name"], pod.metadata.uid
         if not is_renewed(volume):
             self.runtime.volumes.write(uid, self._folder(name, spec, member.node.name))
@@ -392,7 +328,9 @@ class PodVolumes:
         objects = {source: await self._look_up(mine, source) for source in references(volume)}
         tokens = {wish: await self._token(pod, mine, wish) for wish in token_wishes(volume)}
         files = files_of(volume, Known(pod=pod, around=around, objects=objects, tokens=tokens))
-        mine.secrets[name] = frozenset(text for file in files.values() if file.secret for text in _texts(file.content))
+        mine.secrets[name] = frozenset(
+            text for file in files.values() if file.secret for text in secret_texts(file.content)
+        )
         self.runtime.volumes.write(uid, Volume(name=name, files=files))
 
     def _folder(self, name: str, spec: Plain, node: str) -> Volume:
@@ -401,7 +339,7 @@ class PodVolumes:
 
     # ---- what is needed ----------------------------------------------------------------------------------------------
 
-    async def _look_up(self, mine: _PodVolumes, source: tuple[SourceKind, str]) -> Plain | None:
+    async def _look_up(self, mine: PodRecord, source: tuple[SourceKind, str]) -> Plain | None:
         """Read a Secret or ConfigMap, and follow what becomes of it; one that never changes is read once."""
         if source in mine.immutable:
             return mine.immutable[source]
@@ -447,14 +385,14 @@ class PodVolumes:
         self._follow(PERSISTENT_VOLUMES, self._volume_gone)
         return persistent
 
-    def _is_taken(self, uid: str, mine: _PodVolumes, spec: Plain, persistent: str) -> bool:
+    def _is_taken(self, uid: str, mine: PodRecord, spec: Plain, persistent: str) -> bool:
         """Whether another pod of the node has a volume that one pod alone may have."""
         if not persistent or list(spec.get("accessModes") or ()) != ["ReadWriteOncePod"]:
             return False
         others = (one for other, one in self._pods.items() if other != uid and one.node == mine.node)
         return any(how.is_mounted and how.persistent == persistent for one in others for how in one.volumes.values())
 
-    async def _token(self, pod: Unstructured, mine: _PodVolumes, wish: TokenWish) -> str:
+    async def _token(self, pod: Unstructured, mine: PodRecord, wish: TokenWish) -> str:
         """Return a token for a pod, a new one when most of the last one's time is over. Errors: SourceError."""
         have, now = mine.tokens.get(wish), clock.monotonic()
         if have is not None and now < have.renew_at:
@@ -473,15 +411,5 @@ class PodVolumes:
         valid_s = float(answer.at("spec.expirationSeconds"))
         expires_at = datetime.fromisoformat(answer.at("status.expirationTimestamp"))
         renew_at = now + min(0.8 * valid_s, _TOKEN_MOST_S)
-        mine.tokens[wish] = _Token(answer.at("status.token"), renew_at, expires_at)
+        mine.tokens[wish] = Token(answer.at("status.token"), renew_at, expires_at)
         return mine.tokens[wish].text
-
-
-def _facts(pod: Unstructured) -> tuple[Plain | None, Plain | None]:
-    return pod.metadata.labels, pod.metadata.annotations
-
-
-def _texts(content: bytes) -> Iterable[str]:
-    """Yield the words of a secret file that no output may have: all of it, and its longer lines."""
-    text = content.decode(errors="ignore").strip()
-    return {text, *(line for line in text.splitlines() if len(line) >= _LONG)} - {""}

@@ -19,7 +19,8 @@ from ctrlkit.fakes.cluster.node.environment import SourceKind
 from ctrlkit.fakes.cluster.node.fleet import Member
 from ctrlkit.fakes.cluster.node.runtime import Runtime
 from ctrlkit.fakes.cluster.node.volumes.attachments import Attachments
-from ctrlkit.fakes.cluster.node.volumes.mounting import SYNC_S, PodVolumes
+from ctrlkit.fakes.cluster.node.volumes.mounting import PodVolumes
+from ctrlkit.fakes.cluster.node.volumes.records import SYNC_S
 from ctrlkit.fakes.cluster.node.volumes.store import VolumeStore
 from ctrlkit.fakes.cluster.node.volumes.trees import MemoryTree
 from ctrlkit.fakes.loop import VirtualTimeLoop
