@@ -4,9 +4,10 @@ An asyncio event loop on virtual time: waiting takes no real time, and every run
 Time     `time()` starts at 0.0 and moves only when no callback is ready: it jumps to the next timer. Timers that are
          due at the same moment run in the order in which they were set.
 Outside  Sockets are polled before a jump, so a client and a server on the same loop exchange data at their own pace
-         while their timeouts and back-offs cost nothing. A job in an executor takes no virtual time: the loop waits for
-         it, so a job must not wait for a timer of the loop. A peer in another thread or process runs on real time and
-         needs asyncio's own loop; starting a child process is refused.
+         while their timeouts and back-offs cost nothing. What works outside of the loop takes no virtual time: jobs in
+         executors, threads, peers of pipes and sockets (ctrlkit.fakes.foreign says what is seen). Time stands while
+         there is such work, for `foreign_work_s` real seconds in which it does not call in; then a ForeignWorkWarning
+         names it, and time moves on. So it must not wait for a timer of the loop. Starting a child process is refused.
 Idle     `wait_all_blocked()` returns when everything else waits, before time jumps. When nothing can wake the loop any
          more, running it raises `DeadlockError`, which names the waiting tasks and where they wait.
 Owner    One thread, as any asyncio loop. `ctrlkit.clock` finds `wall_time` and `random_source` on it.
@@ -15,21 +16,26 @@ Owner    One thread, as any asyncio loop. `ctrlkit.clock` finds `wall_time` and 
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import math
 import random
 import selectors
 import threading
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from types import CoroutineType, FrameType, GeneratorType
 from typing import Any, Never, TypeVar, TypeVarTuple
+
+from ctrlkit.fakes.foreign import ForeignWork, Work
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -39,6 +45,12 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 _IO_CHANCE_S = 0.001
 """Real seconds to poll open sockets before a jump: loopback is usually, but not always, immediate."""
+
+_LOOK_S = 0.01
+"""Real seconds between two looks at work outside of the loop; what calls in is seen at once."""
+
+FOREIGN_WORK_S = 10.0
+"""For how many real seconds time stands while work outside of the loop is not heard of."""
 
 _RESOLUTION_S = 1e-9
 """A timer less than this ahead is due, as with asyncio's own loop on Linux: ten times 0.1 s is then 1 s."""
@@ -55,6 +67,10 @@ class Skew:
 
 SKEW: ContextVar[Skew | None] = ContextVar("fakes_clock_skew", default=None)
 """The offset of the wall clock for tasks in this context; timers are not affected."""
+
+
+class ForeignWorkWarning(RuntimeWarning):
+    """Virtual time moves on although threads, executors, pipes or sockets outside of the loop have not answered."""
 
 
 class DeadlockError(RuntimeError):
@@ -84,11 +100,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._now_s = 0.0
         self._began_s = START.timestamp()
         self._timers_set = itertools.count()
-        self._jobs_outstanding = 0
+        self.foreign_work_s: float = FOREIGN_WORK_S
+        """For how many real seconds time stands while work outside of the loop is not heard of."""
+        self._jobs: dict[object, str] = {}
+        self._let_go: set[Hashable] = set()
+        self._foreign = ForeignWork()
         self._idle_waiters: deque[asyncio.Future[None]] = deque()
         self._poller = _Poller(self._wait)
         super().__init__(self._poller)
-        self._own_fds = len(self._poller.get_map())
+        self._own_fds = frozenset(self._poller.get_map())
         self._clock_resolution = _RESOLUTION_S
 
     def time(self) -> float:
@@ -141,20 +161,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Run a job as asyncio does; no virtual time passes until it is done or its future is cancelled."""
         job = super().run_in_executor(executor, func, *args)
-        self._jobs_outstanding += 1
-        job.add_done_callback(self._job_done)
+        self._jobs[job] = f"the job {_name_of(func)} of an executor"
+        job.add_done_callback(self._jobs.pop)
         return job
-
-    def _job_done(self, _job: asyncio.Future[Any]) -> None:
-        self._jobs_outstanding -= 1
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Shut down as asyncio does, ignoring `timeout`: a virtual one would be over before any thread ends."""
-        self._jobs_outstanding += 1
+        end = object()
+        self._jobs[end] = "the last jobs of asyncio's executor"
         try:
             await super().shutdown_default_executor()
         finally:
-            self._jobs_outstanding -= 1
+            del self._jobs[end]
 
     async def subprocess_exec(self, *args: Any, **_kwargs: Any) -> Never:
         """Refuse with RuntimeError, as `subprocess_shell` does."""
@@ -168,20 +186,41 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Stand in for `select()`: wait for what comes from outside, else let go who waits for idleness, else jump."""
         events = self._poller.poll(0)
         if events or (timeout is not None and timeout <= 0):
-            return events
-        if self._jobs_outstanding:
-            return self._poller.poll(None)
-        has_sockets = len(self._poller.get_map()) > self._own_fds
+            return self._came(events)
+        has_sockets = len(self._poller.get_map()) > len(self._own_fds)
+        if (timeout is not None or self._idle_waiters) and (events := self._stand()):
+            return self._came(events)
         if has_sockets and (events := self._poller.poll(_IO_CHANCE_S)):
-            return events
+            return self._came(events)
         if self._release_idle_waiter():
             return []
         if timeout is not None:
             self._jump_to(self._scheduled[0].when())  # asyncio has just dropped cancelled timers from the top
             return []
-        if has_sockets or _other_threads():
-            return self._poller.poll(None)
+        if has_sockets or self._jobs or _other_threads():
+            return self._came(self._poller.poll(None))
         raise DeadlockError(_deadlock_message(asyncio.all_tasks(self)))
+
+    def _stand(self) -> _Events:
+        """Wait while there is work outside that was not let go; what it leads to is returned."""
+        until = monotonic() + self.foreign_work_s
+        while work := self._outstanding():
+            if events := self._poller.poll(_LOOK_S):
+                return events
+            if monotonic() >= until:
+                self._let_go.update(one.token for one in work)
+                warnings.warn(_moved_on(work, self.foreign_work_s), ForeignWorkWarning, stacklevel=2)
+        return []
+
+    def _outstanding(self) -> list[Work]:
+        jobs = (Work(what, job) for job, what in self._jobs.items())
+        fds = [fd for fd in self._poller.get_map() if isinstance(fd, int) and fd not in self._own_fds]
+        work = [*jobs, *self._foreign.outstanding(fds)]
+        return [one for one in work if one.token not in self._let_go] if self._let_go else work
+
+    def _came(self, events: _Events) -> _Events:
+        self._foreign.came(key.fd for key, _ in events)
+        return events
 
     def _release_idle_waiter(self) -> bool:
         while self._idle_waiters:
@@ -269,6 +308,23 @@ def _deadlock_message(tasks: set[asyncio.Task[Any]]) -> str:
         "move virtual time: no timer is set, and no socket, executor job or thread is left that could wake the loop; "
         "let something end these waits, or give them a timeout [" + "; ".join(places) + "]"
     )
+
+
+def _moved_on(work: Sequence[Work], after_s: float) -> str:
+    named = "; ".join(sorted(one.what for one in work))
+    return (
+        f"move virtual time on: nothing was heard for {after_s:g} real seconds of {named}; a timeout around it may be "
+        "over at once. Give it more with `asyncio.get_running_loop().foreign_work_s = 60`, begin what serves all tests "
+        "before the world, or mark the test real_time"
+    )
+
+
+def _name_of(func: Callable[..., object]) -> str:
+    """Name a job, also one of asyncio.to_thread, which is wrapped twice."""
+    named: object = func
+    while isinstance(named, functools.partial):
+        named = named.args[0] if getattr(named.func, "__name__", "") == "run" and named.args else named.func
+    return str(getattr(named, "__qualname__", repr(named)))
 
 
 def _other_threads() -> bool:
