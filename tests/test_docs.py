@@ -13,7 +13,7 @@ def test_every_snippet_of_the_testing_guide_passes(tmp_path: Path) -> None:
     """With the README's controller beside them, and no configuration at all."""
     write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/testing.md")}, tmp_path)
     said = run_pytest(tmp_path)
-    assert "34 passed" in said
+    assert "36 passed" in said
 
 
 def test_every_snippet_about_sources_passes(tmp_path: Path) -> None:

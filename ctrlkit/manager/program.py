@@ -155,8 +155,16 @@ def controllers_of(builds: Build | Iterable[Build], manager: Manager) -> Iterabl
 
 
 def builds_in(builds: Iterable[Build | Iterable[Build]]) -> tuple[Build, ...]:
-    """Build functions, with those in lists among them."""
-    return tuple(build for each in builds for build in ((each,) if callable(each) else each))
+    """Build functions, with those in lists among them; BuildError, a TypeError, for what is none."""
+    return tuple(build for each in builds for build in ((each,) if callable(each) else _listed(each)))
+
+
+def _listed(builds: object) -> Iterable[Build]:
+    found = tuple(builds) if isinstance(builds, Iterable) and not isinstance(builds, str) else (builds,)
+    for each in found:
+        if not callable(each):
+            raise BuildError(f"make controllers of {each!r}: give a function build(manager), a @reconciler, or a list")
+    return found
 
 
 def _made(build: Build, manager: Manager) -> Iterable[Controller]:

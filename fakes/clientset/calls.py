@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
 
 from ctrlkit.model import Action, AnyResource, ObjectKey, Verb
+
+if TYPE_CHECKING:
+    from ctrlkit.fakes.tracker.kinds.registry import Registry
+    from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+
+
+_VERBS: Final = frozenset(verb.value for verb in Verb)
+_OTHER_VERBS: Final[Mapping[str, str]] = {
+    "apply": "patch",
+    "replace": "update",
+    "read": "get",
+    "add": "create",
+    "remove": "delete",
+}
+_LISTED_MAX: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +36,7 @@ class Calls:
     >>> scaling.matches(Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a")), str(scaling)
     (False, 'update statefulsets/scale demo/*')
 
+    Errors  ValueError for a verb that there is not; `check` for the rest, where it is known what is served.
     Shape   `resource` is a Resource, a plural, or a plural and a subresource such as `pods/status`. A bare plural
             matches the kind and all its subresources; a Resource matches by group and plural. `key` is a glob over
             `namespace/name`, or over `name` for a cluster-scoped kind; a call for a collection has the key
@@ -28,6 +46,48 @@ class Calls:
     verb: str = "*"
     resource: AnyResource | str = "*"
     key: str = "*"
+
+    def __post_init__(self) -> None:
+        if self.verb != "*" and self.verb not in _VERBS:
+            raise ValueError(f"choose calls by {self.verb!r}: {_instead(self.verb, _VERBS, 'verb')}")
+
+    def check(self, registry: Registry) -> None:
+        """
+        Refuse what no call can fit at a server that serves these kinds.
+
+        Errors  ValueError for a plural, subresource, verb of a kind, or key that there cannot be.
+        """
+        plural, _, subresource = str(self.resource).partition("/")
+        if isinstance(self.resource, str):
+            kinds = registry.of_plural(plural) if plural != "*" else ()
+        else:
+            found = registry.find(self.resource.group, self.resource.version, self.resource.plural)
+            kinds, subresource = (() if found is None else (found,)), ""
+        if isinstance(self.resource, str) and plural != "*" and not kinds:
+            meant = _instead(plural, registry.plurals(), "plural", registry.other_names())
+            raise ValueError(f"choose calls of {self.resource!r}: {meant}")
+        if kinds:
+            self._check_kinds(kinds, plural, subresource)
+
+    def _check_kinds(self, kinds: Sequence[Strategy], plural: str, subresource: str) -> None:
+        parts = {part for kind in kinds for part in kind.subresources}
+        if subresource and subresource not in parts:
+            raise ValueError(f"choose calls of {plural}/{subresource}: {_instead(subresource, parts, 'subresource')}")
+        among = {subresource} if subresource else {"", *parts}
+        if self.verb != "*" and not any(kind.answers(Verb(self.verb), part) for kind in kinds for part in among):
+            what = f"{plural}/{subresource}" if subresource else plural
+            raise ValueError(
+                f"choose calls to {self.verb} {what}: a server answers none; leave out the verb, or mend it"
+            )
+        scopes = {kind.resource.namespaced for kind in kinds}
+        if scopes == {True} and self.key and "/" not in self.key and self.key[0] not in "*?[":
+            raise ValueError(
+                f"choose calls of {plural} {self.key!r}: they are in namespaces; write 'demo/{self.key}', or "
+                f"'*/{self.key}' for all namespaces"
+            )
+        if scopes == {False} and "/" in self.key:
+            name = self.key.rpartition("/")[2]
+            raise ValueError(f"choose calls of {plural} {self.key!r}: they are in no namespace; write {name!r}")
 
     def matches(self, action: Action) -> bool:
         """Whether a call fits this pattern."""
@@ -41,6 +101,17 @@ class Calls:
             return self.resource.identity == action.resource.identity
         plural, _, subresource = self.resource.partition("/")
         return plural in ("*", action.resource.plural) and subresource in ("", action.subresource)
+
+
+def _instead(wrong: str, right: Collection[str], what: str, other_names: Mapping[str, str] = _OTHER_VERBS) -> str:
+    """Say that there is no such thing, and what may be meant."""
+    word = wrong.lower()
+    meant = other_names.get(word) or next(iter(get_close_matches(word, sorted(right), 1)), "")
+    if meant in right:
+        return f"that is no {what}; did you mean {meant!r}?"
+    if len(right) > _LISTED_MAX:
+        return f"that is no {what} of a kind that is served; serve a custom kind first"
+    return f"that is no {what}; there are {', '.join(sorted(right)) or 'none'}"
 
 
 def key_of(action: Action) -> str:

@@ -104,7 +104,7 @@ class FakeClientset:
             What a reactor changes in the body of its Action, later reactors and the tracker see. A reactor may use the
             client; those calls are recorded, too, and no lock is held. A failure Status that a reactor returns is
             raised as its ApiError. `faults` scripts failures of the server.
-    Errors  ValueError for an object of a kind that is not registered.
+    Errors  ValueError for an object of a kind that is not registered, and for a reactor to calls that there cannot be.
     """
 
     streams_lists: bool = False
@@ -115,7 +115,7 @@ class FakeClientset:
         self._log: list[Action] = []
         self._rules: list[_Rule] = []
         self._watch_rules: list[_Rule] = []
-        self.faults: Faults = Faults()
+        self.faults: Faults = Faults(self.tracker.registry)
         self._interceptors: list[Interceptor] = [self.faults.intercept]
         self._watch_interceptors: list[WatchInterceptor] = [self.faults.intercept_watch]
         seed(self.tracker, *objects)
@@ -143,19 +143,24 @@ class FakeClientset:
 
     def add_reactor(self, verb: str, resource: AnyResource | str, fn: Reactor) -> None:
         """Call `fn` after the existing reactors; verb and resource may be "*", a resource also "pods/status"."""
-        self._rules.append(_rule(verb, resource, fn))
+        self._rules.append(self._rule(verb, resource, fn))
 
     def prepend_reactor(self, verb: str, resource: AnyResource | str, fn: Reactor) -> None:
         """Call `fn` before the existing reactors."""
-        self._rules.insert(0, _rule(verb, resource, fn))
+        self._rules.insert(0, self._rule(verb, resource, fn))
 
     def add_watch_reactor(self, resource: AnyResource | str, fn: WatchReactor) -> None:
         """Call `fn` for watches after the existing watch reactors; the tracker serves what none answers."""
-        self._watch_rules.append(_rule("watch", resource, fn))
+        self._watch_rules.append(self._rule("watch", resource, fn))
 
     def prepend_watch_reactor(self, resource: AnyResource | str, fn: WatchReactor) -> None:
         """Call `fn` for watches before the existing watch reactors."""
-        self._watch_rules.insert(0, _rule("watch", resource, fn))
+        self._watch_rules.insert(0, self._rule("watch", resource, fn))
+
+    def _rule(self, verb: str, resource: AnyResource | str, fn: Callable[[Action], Any]) -> _Rule:
+        calls = Calls(verb, resource)
+        calls.check(self.tracker.registry)
+        return _Rule(calls, fn)
 
     def intercept(self, fn: Interceptor) -> None:
         """
@@ -247,10 +252,6 @@ class FakeClientset:
                 if answer is not None:
                     return answer
         return self.tracker.watch(action)
-
-
-def _rule(verb: str, resource: AnyResource | str, fn: Callable[[Action], Any]) -> _Rule:
-    return _Rule(Calls(verb, resource), fn)
 
 
 async def _intercepted(

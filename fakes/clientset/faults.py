@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType, UnionType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
@@ -29,7 +30,10 @@ from ctrlkit.errors import (
 )
 from ctrlkit.fakes.clientset.calls import Calls
 from ctrlkit.fakes.durations import parse_duration
-from ctrlkit.model import Action, Lines
+from ctrlkit.model import Action, Lines, Verb
+
+if TYPE_CHECKING:
+    from ctrlkit.fakes.tracker.kinds.registry import Registry
 
 Interceptor = Callable[[Action, Callable[[Action], Awaitable[bytes]]], Awaitable[bytes]]
 """Wraps a call: `fn(action, call_next)` answers itself, or awaits `call_next(action)`."""
@@ -42,6 +46,10 @@ WatchInterceptor = Callable[
 _EVIDENCE: Final = "scripted fault"
 _TOO_MANY: Final = "Too many requests, please try again later."
 _DOWN: Final = "the server is currently unable to handle the request"
+
+
+class UnusedFaultWarning(UserWarning):
+    """A fault met no call, so that a test of it shows nothing."""
 
 
 class Overloaded(TooManyRequests):
@@ -80,7 +88,8 @@ class Fault:
     """
     An active fault: it ends after its number of calls, after its time, by `end()`, or at the end of a `with` block.
 
-    `hits` counts the calls that it affected.
+    `hits` counts the calls that it affected, and the watches that it held back. One that has none at the end of a world
+    is told by a warning, unless it is `optional`.
     """
 
     def __init__(self, calls: Calls, effect: _Effect, *, times: int | None, on_end: Callable[[Fault], None]) -> None:
@@ -89,6 +98,17 @@ class Fault:
         self.effect: _Effect = effect
         self._left = times
         self._on_end = on_end
+        self._may_be_unused = False
+
+    def optional(self) -> Self:
+        """Let this fault meet nothing, without a warning; returns the fault."""
+        self._may_be_unused = True
+        return self
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it should have met something and has not."""
+        return not self.hits and not self._may_be_unused
 
     def end(self) -> None:
         """Stop the fault; stopping twice has no effect."""
@@ -126,10 +146,15 @@ class Faults:
     ('fail with Conflict (update pods demo/*, 2 more)',)
 
     Shape   `times` is how many calls a fault affects; with None it lasts until its `end()`. `lasts` is a duration such
-            as "30s", after which it ends. All faults that match a call take effect, oldest first.
+            as "30s", after which it ends. All faults that match a call take effect, oldest first. `registry` has the
+            kinds that are served, if that is known: then Calls that none of its calls can fit are refused.
+    Errors  ValueError for such Calls, for a fault of watches that is to meet other calls, and for `times` below 1;
+            TypeError for what is no error of the framework.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, registry: Registry | None = None) -> None:
+        self._registry = registry
+        self._made: list[Fault] = []
         self._faults: list[Fault] = []
         self._taps: dict[_Tap, None] = {}
 
@@ -137,7 +162,7 @@ class Faults:
 
     def fail(self, calls: Calls, error: CtrlkitError, *, times: int | None = 1) -> Fault:
         """Fail calls before they are performed: with an ApiError, or with a TransportError if no answer should come."""
-        return self._add(calls, _Fail(error), times)
+        return self._add(calls, _Fail(_checked(error)), times)
 
     def lose_reply(self, calls: Calls, *, times: int | None = 1) -> Fault:
         """Perform calls and lose the reply: the caller gets Unreachable although a write was carried out."""
@@ -154,8 +179,9 @@ class Faults:
             with world.faults.outage(Calls(resource=CONFIG_MAPS)):
                 await world.pass_time("5m")
         """
-        fault = self._add(calls, _Fail(error or ServiceUnavailable(_DOWN)), None, lasts)
-        self.cut_watches(calls)
+        fault = self._add(calls, _Fail(_checked(error or ServiceUnavailable(_DOWN))), None, lasts)
+        if calls.verb in ("*", Verb.WATCH):
+            self.cut_watches(calls)
         return fault
 
     def overload(self, calls: Calls = Calls(), *, times: int | None = 1, retry_after_s: int = 1) -> Fault:  # noqa: B008
@@ -182,19 +208,33 @@ class Faults:
 
     def stall_watches(self, calls: Calls = Calls(), *, lasts: float | str | None = None) -> Fault:  # noqa: B008
         """Hold back all watch events until the fault ends; then they are delivered."""
-        fault = self._add(calls, _Stall(), None, lasts)
-        self._poke()
+        fault = self._add(_of_watches(calls), _Stall(), None, lasts)
+        self._poke(calls)
         return fault
 
     def repeat_events(self, calls: Calls = Calls(), *, times: int | None = 1) -> Fault:  # noqa: B008
         """Deliver batches of watch events twice."""
-        return self._add(calls, _Repeat(), times)
+        return self._add(_of_watches(calls), _Repeat(), times)
 
     # ---- all of them ------------------------------------------------------------------------------------------------
 
     def active(self) -> tuple[str, ...]:
         """Describe the active faults."""
         return tuple(str(fault) for fault in self._faults)
+
+    def unused(self) -> tuple[str, ...]:
+        """Describe the faults that have met nothing, but for those that are optional."""
+        return tuple(str(fault) for fault in self._made if fault.is_missing)
+
+    def tell_unused(self) -> None:
+        """Warn about each fault that has met nothing, once."""
+        unused, self._made = self.unused(), []
+        if unused:
+            warnings.warn(
+                f"end the faults: no call met {'; '.join(unused)}; mend the Calls, or say `.optional()` if that may be",
+                UnusedFaultWarning,
+                stacklevel=2,
+            )
 
     def clear(self) -> None:
         """End all faults."""
@@ -233,7 +273,10 @@ class Faults:
 
     def stalls(self, action: Action) -> bool:
         """Whether the events of a watch are held back now."""
-        return any(isinstance(fault.effect, _Stall) and fault.calls.matches(action) for fault in self._faults)
+        holding = [one for one in self._faults if isinstance(one.effect, _Stall) and one.calls.matches(action)]
+        for fault in holding:
+            fault.hit()
+        return bool(holding)
 
     async def _reply_is_lost(self, action: Action) -> bool:
         """Apply delays and failures; whether the reply is to be lost."""
@@ -260,7 +303,12 @@ class Faults:
         return met
 
     def _add(self, calls: Calls, effect: _Effect, times: int | None, lasts: float | str | None = None) -> Fault:
+        if times is not None and times < 1:
+            raise ValueError(f"add a fault for {times} calls: write how many it affects, or None for all until its end")
+        if self._registry is not None:
+            calls.check(self._registry)
         fault = Fault(calls, effect, times=times, on_end=self._end)
+        self._made.append(fault)
         self._faults.append(fault)
         if lasts is not None:
             asyncio.get_running_loop().call_later(parse_duration(lasts), fault.end)
@@ -270,17 +318,22 @@ class Faults:
         if fault in self._faults:
             self._faults.remove(fault)
             if isinstance(fault.effect, _Stall):
-                self._poke()
+                self._poke(fault.calls)
 
     def _end_watches(self, calls: Calls, error: CtrlkitError | None) -> int:
+        _of_watches(calls)
+        if self._registry is not None:
+            calls.check(self._registry)
         met = [tap for tap in self._taps if calls.matches(tap.action)]
         for tap in met:
             tap.end(error)
         return len(met)
 
-    def _poke(self) -> None:
+    def _poke(self, calls: Calls) -> None:
+        """Wake the readers of the watches that a fault is about."""
         for tap in self._taps:
-            tap.look_up()
+            if calls.matches(tap.action):
+                tap.look_up()
 
 
 class _Tap:
@@ -335,6 +388,20 @@ class _Tap:
                 return [b'{"type":"ERROR","object":%b}' % msgspec.json.encode(error.to_status())]
             case _:
                 raise error
+
+
+def _checked(error: CtrlkitError) -> CtrlkitError:
+    if not isinstance(error, CtrlkitError):
+        raise TypeError(f"fail calls with {error!r}: write an error of ctrlkit.errors, such as Conflict('it changed')")
+    return error
+
+
+def _of_watches(calls: Calls) -> Calls:
+    if calls.verb not in ("*", Verb.WATCH):
+        raise ValueError(
+            f"disturb watches by calls to {calls.verb}: these have no events; leave out the verb, or write 'watch'"
+        )
+    return calls
 
 
 def _anew(error: CtrlkitError) -> CtrlkitError:

@@ -40,6 +40,11 @@ _RUNNER = "_ctrlkit_runner"
 _SET_UP = pytest.StashKey[pytest.Item]()
 """The test that is set up, or was last."""
 
+_FAILURE = pytest.StashKey[BaseException]()
+"""With what a test failed."""
+
+_WHAT_HAPPENED = "what happened last in the world"
+
 _EACH_WORLD = "each_world"
 _REAL = {"control_plane": "--control-plane", "cluster": "--kubeconfig"}
 """The real servers on which such a test runs, each if its option is given."""
@@ -128,8 +133,15 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> _Factories | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Remember which test is set up."""
+    """Remember which test is set up; fail one that another plugin runs on a loop of its own."""
     item.config.stash[_SET_UP] = item
+    is_coroutine = inspect.iscoroutinefunction(getattr(item, "obj", None))
+    if is_coroutine and _is_ours(item) and "anyio_backend" in getattr(item, "fixturenames", ()):
+        pytest.fail(
+            "run the test on virtual time: it is marked anyio, which runs it on a loop of its own; remove the mark, so "
+            "that ctrlkit's plugin runs it",
+            pytrace=False,
+        )
 
 
 @pytest.hookimpl(trylast=True, optionalhook=True, specname="pytest_asyncio_loop_factories")
@@ -203,7 +215,8 @@ def world(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> It
     loop = _ctrlkit_runner.get_loop()
     entered = loop.run_until_complete(enter())
     yield entered
-    loop.run_until_complete(entered.__aexit__(None, None, None))
+    error = request.node.stash.get(_FAILURE, None)
+    loop.run_until_complete(entered.__aexit__(None if error is None else type(error), error, None))
 
 
 @pytest.fixture
@@ -215,8 +228,10 @@ def world_sync(request: pytest.FixtureRequest) -> Iterator[SyncWorld]:
     if inspect.iscoroutinefunction(getattr(request, "function", None)):
         pytest.fail("use the fixture world_sync: the test is a coroutine; use the fixture world there", pytrace=False)
     objects, options = _world_arguments(request)
-    with SyncWorld(*objects, **options) as made:
-        yield made
+    made = SyncWorld(*objects, **options).__enter__()
+    yield made
+    error = request.node.stash.get(_FAILURE, None)
+    made.__exit__(None if error is None else type(error), error, None)
 
 
 def _world_arguments(request: pytest.FixtureRequest) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
@@ -238,18 +253,20 @@ def _require_fakes() -> None:
 
 
 @pytest.fixture
-def clientset(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> FakeClientset:
+def clientset(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> Iterator[FakeClientset]:
     """A FakeClientset; in a test with a world, the world's."""
     from ctrlkit.fakes.clientset.clientset import FakeClientset  # noqa: PLC0415
 
     if "world" in request.fixturenames:
-        of_world: FakeClientset = request.getfixturevalue("world").clientset
-        return of_world
+        yield request.getfixturevalue("world").clientset
+        return
 
     async def make() -> FakeClientset:
         return FakeClientset()
 
-    return _ctrlkit_runner.get_loop().run_until_complete(make())
+    made = _ctrlkit_runner.get_loop().run_until_complete(make())
+    yield made
+    made.faults.tell_unused()
 
 
 @pytest.fixture
@@ -332,8 +349,14 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the last trace entries of the world fixture to a failure; a world in a with block adds them itself."""
     report = yield
-    module = sys.modules.get("ctrlkit.fakes.world.world")
-    world = getattr(item, "funcargs", {}).get("world")
-    if call.when == "call" and report.failed and module is not None and isinstance(world, module.World):
-        report.sections.append(("what happened last in the world (virtual seconds, who, what)", world.trace.recent()))
+    if call.when != "call" or not report.failed:
+        return report
+    if call.excinfo is not None:
+        item.stash[_FAILURE] = call.excinfo.value
+    module, values = sys.modules.get("ctrlkit.fakes.world.common"), getattr(item, "funcargs", {})
+    world = values.get("world", values.get("world_sync"))
+    if module is None or not isinstance(world, module.CommonWorld):
+        return report
+    if _WHAT_HAPPENED not in report.longreprtext:
+        report.sections.append((f"{_WHAT_HAPPENED} (virtual seconds, who, what)", world.trace.recent()))
     return report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from ctrlkit.errors import ApiError
@@ -25,7 +25,7 @@ from ctrlkit.fakes.tracker.store import Change, Identity
 from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
 from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.fakes.tracker.tokens import InvalidToken
-from ctrlkit.fakes.tracker.verbs.partial import metadata_lines, metadata_only
+from ctrlkit.fakes.tracker.verbs.partial import MetadataLines, metadata_only
 from ctrlkit.fakes.tracker.verbs.restore import restore
 from ctrlkit.fakes.tracker.verbs.selection import Selection
 from ctrlkit.fakes.tracker.verbs.serve import checked, serve
@@ -174,11 +174,7 @@ class Tracker:
         stream = await self._in_exchange(action, lambda: WatchStream(self._core, served, action, self.webhooks))
         self._watches[stream] = None
         try:
-            if action.options.metadata_only:
-                async with aclosing(metadata_lines(stream)) as lines:
-                    yield lines
-            else:
-                yield stream
+            yield MetadataLines(stream) if action.options.metadata_only else stream
         finally:
             del self._watches[stream]
             stream.close()

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import random
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -46,7 +47,7 @@ from ctrlkit.fakes.world.running import (
 from ctrlkit.fakes.world.trace import CLUSTER, TEST, Trace
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailure, UnforeseenFailures
 from ctrlkit.fakes.world.webhooks import WorldWebhooks
-from ctrlkit.manager import Build, Manager, Settings, controllers_of, manager_from
+from ctrlkit.manager import Build, GraceExceeded, Manager, Settings, controllers_of, manager_from
 from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
 from ctrlkit.model import AnyResource, Unstructured
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from ctrlkit.fakes.cluster.node.images import Catalog, Images
 
 PATIENCE_S: Final = 600.0
+_FIRST: Final = asyncio.FIRST_COMPLETED
 
 LEASE_NAMESPACE: Final = "default"
 """The namespace of Leases for managers whose settings name none."""
@@ -65,6 +67,10 @@ LEASE_NAMESPACE: Final = "default"
 
 class NeverSettled(CtrlkitError):
     """Something stayed busy. The message names it, says what it was doing, and shows the last trace entries."""
+
+
+class RushedReconcileWarning(UserWarning):
+    """A key is reconciled so often that virtual time hardly passes; the message names it and says how often."""
 
 
 class NeverHeld(CtrlkitError):
@@ -98,7 +104,8 @@ class CommonWorld:
         with at_hand(self._time):
             if seed is not None:
                 _virtual_loop().random_source = random.Random(seed)
-            self._make(Tracker(server=server, plugins=plugins, rbac=rbac), _loops_of(cluster, nodes, images), nodes)
+            loops = _loops_of(cluster, nodes, images)
+            self._make(Tracker(server=server, plugins=plugins, rbac=rbac), loops, _checked(nodes) if loops else nodes)
             self._acting_as = acting_as
             self._images = images
             if furnished:
@@ -133,6 +140,7 @@ class CommonWorld:
         self._transports: defaultdict[str, list[PartTransport]] = defaultdict(list)
         self._exits = AsyncExitStack()
         self._raised_standstill = False
+        self._told_busy = False
         self._state = _State.NEW
         self._unforeseen = UnforeseenFailures()
 
@@ -224,16 +232,22 @@ class CommonWorld:
         await self._exits.aclose()
         for name, transports in self._transports.items():
             gather(name, (one for each in transports for one in each.asked))
-        if self._raised_standstill:  # the test knows already that parts failed
+        if self._raised_standstill or error is not None:  # the test knows already what failed
             for running in self._parts.values():
                 running.note_failure()
-        elif error is None:
+        else:
             try:
                 self._raise_failures()
             except UnforeseenFailure as failure:
                 failure.add_note(self._recent())
                 raise
             self._raise_lacking()
+            self._tell_unused_faults()
+
+    def _tell_unused_faults(self) -> None:
+        transports = (each for several in self._transports.values() for each in several)
+        for faults in (self.faults, *(each.faults for each in transports)):
+            faults.tell_unused()
 
     def manage(
         self,
@@ -374,6 +388,7 @@ class CommonWorld:
         if await self._run_until(lambda: next(self._reports(), None) is None, patience_s):
             return
         busy = self.busy()
+        self._told_busy = True
         raise NeverSettled(f"settle the world: {len(busy)} still busy {self._why(patience_s)}: {self._report(busy)}")
 
     async def _advance(self, duration: float | str) -> None:
@@ -386,9 +401,17 @@ class CommonWorld:
         """Let virtual time pass and run all that falls due, without settling."""
         __tracebackhide__ = True
         self.trace.catch_up()
+        until = clock.monotonic() + parse_duration(duration)
         mistake = asyncio.ensure_future(self._unforeseen.recorded.wait())
-        await asyncio.wait([mistake], timeout=parse_duration(duration))
-        mistake.cancel()
+        rush = asyncio.ensure_future(self.trace.rushed.wait())
+        try:
+            while clock.monotonic() < until and not mistake.done():
+                left_s = until - clock.monotonic()
+                await asyncio.wait([mistake, *([] if rush.done() else [rush])], timeout=left_s, return_when=_FIRST)
+                self._tell_rush()
+        finally:
+            mistake.cancel()
+            rush.cancel()
         await _virtual_loop().wait_all_blocked()
         self._raise_failures()
 
@@ -417,6 +440,7 @@ class CommonWorld:
         if await self._run_until(holds, patience_s):
             return answers[0]
         busy = self.busy()
+        self._told_busy = True
         what = getattr(predicate, "__qualname__", repr(predicate))
         raise NeverHeld(f"wait until {what}: not so {self._why(patience_s)}; {self._report(busy)}")
 
@@ -442,6 +466,7 @@ class CommonWorld:
         while True:
             await loop.wait_all_blocked()
             self.trace.catch_up()
+            self._tell_rush()
             self._raise_failures()
             answer = holds()
             if await answer if inspect.isawaitable(answer) else answer:
@@ -450,6 +475,11 @@ class CommonWorld:
             if deadline is None or deadline > until:
                 return False
             await loop.advance(max(0.0, deadline - clock.monotonic()))
+
+    def _tell_rush(self) -> None:
+        if self.trace.rushed.is_set() and self.trace.rush:
+            text, self.trace.rush = self.trace.rush, ""
+            warnings.warn(text, RushedReconcileWarning, stacklevel=2)
 
     # ---- words -------------------------------------------------------------------------------------------------------
 
@@ -539,6 +569,9 @@ class CommonWorld:
             raise ValueError(f"start {name}: the trace calls the test itself so; choose another name")
         if part in self._parts:
             raise RuntimeError(f"start {name}: it runs in this world already; start another one")
+        if not all(callable(getattr(part, name, None)) for name in ("run", "busy")):
+            fact = f"{part!r} has no run() and busy()"
+            raise TypeError(f"start {name}: {fact}; give a Manager, a Cluster, or a class of your own with both")
         running = RunningPart.begin(
             part, name, self.trace, self._unforeseen, transport=transport, restart=restart, user=user
         )
@@ -556,8 +589,9 @@ class CommonWorld:
         if self.trace.standstill:
             self._raised_standstill = True
             raise NeverSettled(f"settle the world: {self.trace.standstill}\n{self._recent()}")
+        known = GraceExceeded if self._told_busy else ()  # what is busy for good is cut off at the end
         for running in self._parts.values():
-            running.raise_failure()
+            running.raise_failure(known=known)
 
 
 def _in_a_world(settings: Settings, *, identity: str) -> Settings:
@@ -585,11 +619,18 @@ def _loops_of(cluster: Iterable[Loop], nodes: Nodes, images: Images | None) -> f
     return loops
 
 
+def _checked(nodes: Nodes) -> Nodes:
+    """Return declared nodes as such. Errors: ValueError for what declares none."""
+    from ctrlkit.fakes.cluster.node.declarations import declared  # noqa: PLC0415
+
+    return declared(nodes)
+
+
 def _virtual_loop() -> VirtualTimeLoop:
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualTimeLoop):
         raise CtrlkitError(
             f"enter the world: it needs ctrlkit.fakes.loop.VirtualTimeLoop, this is {type(loop).__name__}; mark the "
-            "test virtual_time or use the world fixture, and do not mark it real_time"
+            "test virtual_time or use the world fixture, and do not mark it real_time, nor anyio, which has its own"
         )
     return loop

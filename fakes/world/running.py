@@ -17,7 +17,7 @@ from typing import Protocol, Self
 
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.errors import CtrlkitError, Forbidden, Unreachable
-from ctrlkit.failures import UNFORESEEN
+from ctrlkit.failures import UNFORESEEN, leaves
 from ctrlkit.fakes.clientset.clientset import FakeClientset, write_of
 from ctrlkit.fakes.clientset.faults import Faults
 from ctrlkit.fakes.loop import SKEW, Skew
@@ -44,7 +44,7 @@ class PartTransport:
     """
 
     def __init__(self, server: StreamTransport, trace: Trace, *, kinds: Registry | None = None) -> None:
-        self.faults: Faults = Faults()
+        self.faults: Faults = Faults(kinds)
         self.streams_lists: bool = bool(getattr(server, "streams_lists", True))  # as the client asks its Transport
         self._server = server
         self._trace = trace
@@ -268,10 +268,11 @@ class RunningPart:
         if self.task.done() and not self.task.cancelled():
             self.task.exception()
 
-    def raise_failure(self) -> None:
-        """Raise the exception that ended the part, if there is one."""
+    def raise_failure(self, *, known: type[Exception] | tuple[()] = ()) -> None:
+        """Raise the exception that ended the part, if there is one, and it is not of a kind that is known."""
         task = self.task
-        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+        error = task.exception() if task.done() and not task.cancelled() else None
+        if error is not None and not all(isinstance(leaf, known) for leaf in leaves(error)):
             raise error
 
 

@@ -29,6 +29,9 @@ KEPT_ENTRIES: Final = 10_000
 SHOWN_ENTRIES: Final = 30
 """How many of the last entries a failure shows."""
 
+RUSH_MAX: Final = 200
+"""Reconciles of one key within a virtual second, after which a warning names it."""
+
 RECONCILES_MAX: Final = 1000
 """Reconciles of one key at one virtual instant, after which the world counts as stuck."""
 
@@ -126,7 +129,8 @@ class Trace:
     The timeline of one world; `str()` of it is the whole text.
 
     Shape   `entries` are the last 10,000, oldest first; `at_s` is virtual time since the loop began. `standstill`
-            describes a key that is reconciled over and over while no time passes; "" if there is none. `loops` are
+            describes a key that is reconciled over and over while no time passes; "" if there is none. `rush` describes
+            the first one that is while hardly any passes, and `rushed` is set then, until that is told. `loops` are
             those of a cluster that run in the world: what others would do is noted once for each kind.
     """
 
@@ -138,7 +142,11 @@ class Trace:
         self._lost = 0
         self._instant = 0.0
         self._begun: Counter[str] = Counter()  # reconciles at this instant
+        self._second = 0
+        self._begun_in_second: Counter[str] = Counter()
         self.standstill: str = ""
+        self.rush: str = ""
+        self.rushed: asyncio.Event = asyncio.Event()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -214,9 +222,25 @@ class Trace:
             self._instant = now
             self._begun.clear()
         self._begun[by] += 1
+        if not self.rushed.is_set():
+            self._count_in_second(now, by, run)
         if self._begun[by] > RECONCILES_MAX:
             self.standstill = self.standstill or self._describe_standstill(now, by)
             raise CtrlkitError(self.standstill)
+
+    def _count_in_second(self, now: float, by: str, run: Run) -> None:
+        """Notice the first key that is reconciled too often while a second passes."""
+        if int(now) != self._second:
+            self._second = int(now)
+            self._begun_in_second.clear()
+        self._begun_in_second[by] += 1
+        if self._begun_in_second[by] > RUSH_MAX and self._begun[by] <= RUSH_MAX:  # else it is a standstill
+            causes = "; ".join(_IN_A_SENTENCE.get(cause, cause) for cause in run.causes) or "nothing that was noted"
+            self.rush = (
+                f"pass time: {by} was reconciled {RUSH_MAX} times within one virtual second, the last time because of "
+                f"{causes}; an hour of that takes minutes, so let it wait longer"
+            )
+            self.rushed.set()
 
     def reconcile_ended(self, run: Run, verdict: Verdict | None) -> None:
         """Add the end of a reconcile (Observer)."""

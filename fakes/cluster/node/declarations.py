@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from ctrlkit.fakes.tracker.schema import formats
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 
 NODE = "ctrlkit-node"
@@ -33,7 +34,8 @@ class Node:
 
     Shape   `taints` are written as kubectl takes them, `key=value:effect` or `key:effect`. Sizes are quantities; the
             defaults are generous. `extended` are more resources by their names, such as {"example.com/gpu": "4"}.
-    Errors  ValueError for a taint that is none, for a size that is no quantity or below 0, and for no name.
+    Errors  ValueError for a name, label or resource that no server takes, for a taint that is none, and for a size that
+            is no quantity or below 0.
     """
 
     name: str
@@ -46,14 +48,32 @@ class Node:
     extended: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ValueError(f"declare a node: its name is {self.name!r}; write a text such as 'n1'")
         if not self.name:
             raise ValueError("declare a node: it has no name; give it one, such as n1")
+        self._check_texts()
         if isinstance(self.taints, str):
             raise ValueError(f"declare node {self.name}: its taints are one text; write a list: [{self.taints!r}]")
         object.__setattr__(self, "taints", tuple(self.taints))
         self.taint_objects()
         for resource, size in self.capacity().items():
             self._check_size(resource, size)
+
+    def _check_texts(self) -> None:
+        """Refuse names and labels that a server would refuse, in its words."""
+        if not isinstance(self.labels, Mapping):
+            raise ValueError(f"declare node {self.name}: its labels are {self.labels!r}; write a dict of texts")
+        texts = [
+            ("its name", self.name, formats.subdomain),
+            *(("the label", key, formats.label_key) for key in self.labels),
+            *((f"the label {key} =", value, formats.label_value) for key, value in self.labels.items()),
+            *(("the resource", name, formats.label_key) for name in self.extended),
+        ]
+        for what, text, rule in texts:
+            complaints = tuple(rule(text)) if isinstance(text, str) else ("it is no text",)
+            if complaints:
+                raise ValueError(f"declare node {self.name}: {what} {text!r} is not valid: {complaints[0]}")
 
     def taint_objects(self) -> list[dict[str, str]]:
         """Return the taints as the API has them."""
@@ -79,6 +99,9 @@ class Node:
                 f"declare node {self.name}: {text!r} is no taint; write key=value:NoSchedule, with one of the effects "
                 "NoSchedule, PreferNoSchedule and NoExecute"
             )
+        complaints = [*formats.label_key(found["key"]), *formats.label_value(found["value"] or "")]
+        if complaints:
+            raise ValueError(f"declare node {self.name}: the taint {text!r} is not valid: {complaints[0]}")
         return {name: value for name, value in found.groupdict().items() if value}
 
 
@@ -101,6 +124,8 @@ def declared(nodes: Nodes) -> tuple[Node, ...]:
         return (Node(NODE),) if nodes == 1 else tuple(Node(f"n{number + 1}") for number in range(nodes))
     if isinstance(nodes, str):
         raise ValueError(f"play the nodes {nodes!r}: write how many, or a list such as [{nodes!r}]")
+    if not isinstance(nodes, Iterable):
+        raise ValueError(f"play the nodes {nodes!r}: write how many, or a list of names and Nodes")
     found = tuple(Node(node) if isinstance(node, str) else node for node in nodes)
     strange = [node for node in found if not isinstance(node, Node)]
     if strange:

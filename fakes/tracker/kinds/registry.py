@@ -138,6 +138,24 @@ class Registry:
         named = (version for version, name in self._by_kind if name == kind)
         return tuple(version for version in named if group in (version.rpartition("/")[0], "extensions"))
 
+    def of_plural(self, plural: str) -> tuple[Strategy, ...]:
+        """Return the kinds of all groups that have a plural."""
+        paths = [path for path in self._by_path if path[2] == plural]
+        return tuple(found for path in paths if (found := self.find(*path)))
+
+    def plurals(self) -> frozenset[str]:
+        """Return the plurals of all kinds that are served."""
+        return frozenset(plural for _, _, plural in self._by_path)
+
+    def other_names(self) -> dict[str, str]:
+        """Map kinds, singulars and short names, in lower case, to plurals."""
+        kinds = {path: kind for (_, kind), path in self._by_kind.items()}
+        return {
+            name.lower(): path[2]
+            for path, one in self._by_path.items()
+            for name in (kinds.get(path, ""), one.singular, f"{path[2]}.{path[0]}", *one.short_names)
+        }
+
     def find_stored(self, identity: Identity) -> Strategy | None:
         """Return the stored form of the kind with this group and plural, None if there is none."""
         paths = [path for path in self._by_path if (path[0], path[2]) == identity]

@@ -248,6 +248,10 @@ class Strategy:
             subresources=frozenset(facts.subresources),
         )
 
+    def answers(self, verb: Verb, subresource: str = "") -> bool:
+        """Whether there are calls with a verb to the kind, or to a subresource, which it may not have."""
+        return (not subresource or subresource in self.subresources) and self.supports(verb, subresource)
+
     def supports(self, verb: Verb, subresource: str = "") -> bool:
         """Whether the kind, or a subresource that it has, can be called with a verb."""
         if self.facts is None:

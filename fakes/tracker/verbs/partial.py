@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 import msgspec
 
@@ -61,10 +61,17 @@ def _cut_event(line: bytes, cut: _Cut) -> bytes:
     return msgspec.json.encode({"type": event["type"], "object": cut(event["object"])})
 
 
-async def metadata_lines(lines: Lines) -> AsyncGenerator[Sequence[bytes], None]:
-    """Yield the lines of a watch, reduced to metadata."""
-    async for batch in lines:
-        yield [metadata_event(line) for line in batch]
+class MetadataLines:
+    """The lines of a watch, reduced to metadata; whoever waits for them may be cancelled, and wait again."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[bytes]:
+        return [metadata_event(line) for line in await anext(self._lines)]
 
 
 def partial_object(thing: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -14,13 +15,15 @@ import pytest
 from ctrlkit import clock
 from ctrlkit.client import Client
 from ctrlkit.errors import Conflict, NotFound, ServiceUnavailable, StreamBroken, TooManyRequests, Unreachable
-from ctrlkit.fakes import FakeClientset
+from ctrlkit.fakes import FakeClientset, World
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.clientset.calls import Calls
-from ctrlkit.model import Action, MergePatch, Verb
+from ctrlkit.fakes.clientset.faults import UnusedFaultWarning
+from ctrlkit.model import Action, MergePatch, Options, Verb, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS, STATEFULSETS
 from ctrlkit.wire.config import Endpoint
 from ctrlkit.wire.transport import RestTransport
+from tests.support.greetings import GREETINGS, greeter
 
 SEED = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": "demo"}, "data": {"a": "1"}}
 GET = Calls("get", CONFIG_MAPS)
@@ -240,3 +243,137 @@ async def test_an_overloaded_server_turns_calls_away_as_priority_and_fairness_do
             assert answer.headers["X-Kubernetes-PF-FlowSchema-UID"]
         async with RestTransport(Endpoint(server=running.url)) as transport:
             assert (await Client(transport).get(CONFIG_MAPS, "demo/one"))["data"] == {"a": "1"}
+
+
+# ---- mistakes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("craete",), "choose calls by 'craete': that is no verb; did you mean 'create'?"),
+        (("apply",), "that is no verb; did you mean 'patch'?"),
+        (("xyz",), "that is no verb; there are create, delete, "),
+        (("get", "configmap"), "choose calls of 'configmap': that is no plural; did you mean 'configmaps'?"),
+        (("get", "ConfigMap"), "did you mean 'configmaps'?"),
+        (("get", "cm"), "did you mean 'configmaps'?"),
+        (("get", "deployments.apps"), "did you mean 'deployments'?"),
+        (("get", "confgmaps"), "did you mean 'configmaps'?"),
+        (("get", "zebras"), "that is no plural of a kind that is served; serve a custom kind first"),
+        (("update", "pods/sttaus"), "choose calls of pods/sttaus: that is no subresource; did you mean 'status'?"),
+        (("get", "configmaps/status"), "that is no subresource; there are none"),
+        (("delete", "pods/status"), "choose calls to delete pods/status: a server answers none"),
+        (("update", "tokenreviews"), "choose calls to update tokenreviews: a server answers none"),
+        (("get", "configmaps", "hello"), "they are in namespaces; write 'demo/hello', or '*/hello' for all"),
+        (("get", CONFIG_MAPS, "hello"), "choose calls of configmaps 'hello': they are in namespaces"),
+        (("get", "nodes", "demo/n1"), "choose calls of nodes 'demo/n1': they are in no namespace; write 'n1'"),
+    ],
+)
+async def test_calls_that_cannot_be_are_refused_at_once(
+    clientset: FakeClientset, arguments: tuple[Any, ...], complaint: str
+) -> None:
+    """For faults and for reactors, with what may be meant."""
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        clientset.faults.fail(Calls(*arguments), Conflict("never"))
+    if len(arguments) == 2:
+        with pytest.raises(ValueError, match=re.escape(complaint)):
+            clientset.add_reactor(*arguments, lambda _: None)
+    assert clientset.faults.active() == ()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            ("create", "pods/eviction"),
+            ("create", "pods"),
+            ("watch", "*"),
+            ("*", "*", "anything"),
+            ("patch", "*/status"),
+        ),
+        *(
+            ("get", "configmaps", "*-1"),
+            ("list", "configmaps", ""),
+            ("list", "configmaps", "demo/"),
+            ("get", "nodes", "n*"),
+        ),
+        ("get", custom_resource(group="example.com", kind="Widget", plural="widgets"), "demo/w"),
+    ],
+)
+async def test_calls_that_can_be_are_not(clientset: FakeClientset, arguments: tuple[Any, ...]) -> None:
+    """Subresources of a bare plural, globs, collections, and kinds whose definition is still to come."""
+    clientset.faults.fail(Calls(*arguments), Conflict("later")).optional()
+    assert len(clientset.faults.active()) == 1
+
+
+async def test_a_fault_that_cannot_work_is_refused(clientset: FakeClientset) -> None:
+    """Events are those of watches, an error is one of ours, and a fault affects at least one call."""
+    for disturb in (clientset.faults.stall_watches, clientset.faults.repeat_events, clientset.faults.cut_watches):
+        with pytest.raises(ValueError, match="by calls to list: these have no events; leave out the verb"):
+            disturb(Calls("list", CONFIG_MAPS))
+    with pytest.raises(TypeError, match=r"fail calls with 'no': write an error of ctrlkit\.errors"):
+        clientset.faults.fail(GET, "no")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="add a fault for 0 calls"):
+        clientset.faults.delay(GET, "1s", times=0)
+    assert clientset.faults.active() == ()
+
+
+async def test_a_fault_that_met_nothing_is_told_at_the_end_of_the_world() -> None:
+    """Whether it is over or not, of the server and of one manager; a test that knows it says so."""
+    other = Calls("delete", CONFIG_MAPS)
+    world = World(SEED, kinds=[GREETINGS])
+    await world.__aenter__()
+    manager = world.manage(greeter())
+    world.faults.fail(GET, Conflict("once"))
+    with pytest.raises(Conflict):
+        await world.client.get(CONFIG_MAPS, "demo/one")
+    world.faults.fail(other, Conflict("never")).optional()
+    world.faults.stall_watches(Calls(resource=SECRETS)).end()
+    world.faults_of(manager).lose_reply(other)
+    with pytest.warns(UnusedFaultWarning) as told:
+        await world.__aexit__(None, None, None)
+    assert [str(one.message).partition("; mend")[0] for one in told] == [
+        "end the faults: no call met hold back events (secrets)",
+        "end the faults: no call met lose the reply (delete configmaps, 1 more)",
+    ]
+
+
+async def test_a_test_that_fails_is_not_told_of_its_faults() -> None:
+    """It knows something better."""
+    world = await World().__aenter__()
+    world.faults.fail(GET, Conflict("never"))
+    error = KeyError("first")
+    await world.__aexit__(KeyError, error, None)
+
+
+async def test_a_stalled_watch_counts_as_met(clientset: FakeClientset) -> None:
+    """If it is read; a stall of another kind's is told."""
+    clientset.faults.stall_watches(Calls(resource=CONFIG_MAPS))
+    clientset.faults.stall_watches(Calls(resource=SECRETS))
+    async with clientset.client.watch(CONFIG_MAPS, namespace="demo") as events:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await anext(aiter(events))
+    assert clientset.faults.unused() == ("hold back events (secrets)",)
+
+
+async def test_a_stall_touches_only_the_watches_that_it_names(clientset: FakeClientset) -> None:
+    """Those of metadata only, too: of another kind they go on, and what is held back comes when the stall is over."""
+    options = Options(metadata_only=True)
+    other = Action(verb=Verb.WATCH, resource=CONFIG_MAPS, namespace="demo", options=options)
+    async with clientset.watch(other) as lines:
+        waiting = asyncio.ensure_future(anext(lines))
+        await asyncio.sleep(1)
+        assert b'"ADDED"' in (await waiting)[0]
+        waiting = asyncio.ensure_future(anext(lines))
+        await asyncio.sleep(1)
+        with clientset.faults.stall_watches(Calls(resource=SECRETS)).optional():
+            clientset.tracker.create(CONFIG_MAPS, config_map("two"))
+            assert b'"two"' in (await waiting)[0]
+        waiting = asyncio.ensure_future(anext(lines))
+        await asyncio.sleep(1)
+        with clientset.faults.stall_watches(Calls(resource=CONFIG_MAPS)):
+            clientset.tracker.create(CONFIG_MAPS, config_map("three"))
+            await asyncio.sleep(1)
+            assert not waiting.done()
+        assert b'"three"' in (await waiting)[0]

@@ -176,3 +176,128 @@ def test_each_world_without_a_real_one_says_what_is_missing(
     result.stdout.fnmatch_lines(
         ["*start a real control plane: $KUBEBUILDER_ASSETS is not set; set $KUBEBUILDER_ASSETS*"]
     )
+
+
+def test_plain_functions_have_a_world_too(pytester: pytest.Pytester) -> None:
+    """With the marker's arguments, whose paths begin at the folder of the test; a coroutine is told which to use."""
+    pytester.makefile(".yaml", state="{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: demo}}")
+    pytester.makepyfile("""
+        import pytest
+        from ctrlkit import clock
+        from ctrlkit.model.kinds import CONFIG_MAPS
+
+        @pytest.mark.world("state.yaml", seed=7)
+        def test_plain(world_sync):
+            world_sync.advance("1h")
+            assert clock.monotonic() == 3600.0
+            assert world_sync.tracker.get(CONFIG_MAPS, "demo/a")
+
+        @pytest.mark.world("state.yaml")
+        async def test_coroutine(world):
+            assert world.tracker.get(CONFIG_MAPS, "demo/a")
+
+        async def test_wrong(world_sync):
+            pass
+    """)
+    result = pytester.runpytest_inprocess(*AUTO)
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["use the fixture world_sync: the test is a coroutine; use the fixture world there"])
+
+
+def test_a_failing_test_tells_its_story_once(pytester: pytest.Pytester) -> None:
+    """Whatever it fails with; its end adds neither what the manager says of being cut off, nor unused faults."""
+    pytester.makepyfile("""
+        import asyncio
+        from ctrlkit import reconciler
+        from ctrlkit.errors import Conflict
+        from ctrlkit.fakes import Calls
+        from ctrlkit.model.kinds import CONFIG_MAPS
+
+        @reconciler(CONFIG_MAPS)
+        async def hangs(config_map, context):
+            await asyncio.Event().wait()
+
+        def prepare(world):
+            world.seed({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "demo"}})
+            world.faults.fail(Calls("delete", "secrets"), Conflict("never"))
+            world.manage(hangs)
+
+        async def test_never_settled(world):
+            prepare(world)
+            await world.settle()
+
+        def test_assertion(world_sync):
+            prepare(world_sync)
+            world_sync.pass_time("1s")
+            assert False
+    """)
+    result = pytester.runpytest_inprocess(*AUTO)
+    result.assert_outcomes(failed=2)
+    assert str(result.stdout).count("what happened last in the world") == 2
+
+
+def test_faults_that_met_nothing_are_told_at_the_end_of_a_fixture(pytester: pytest.Pytester) -> None:
+    """As a warning, which is an error where warnings are."""
+    pytester.makepyfile("""
+        from ctrlkit.errors import Conflict
+        from ctrlkit.fakes import Calls
+
+        async def test_world(world):
+            world.faults.fail(Calls("delete", "secrets"), Conflict("never"))
+
+        async def test_clientset(clientset):
+            clientset.faults.fail(Calls("delete", "secrets"), Conflict("never"))
+    """)
+    pytester.runpytest_inprocess(*AUTO).assert_outcomes(passed=2, errors=2)
+    result = pytester.runpytest_inprocess(*AUTO, "-W", "default::UserWarning")
+    result.assert_outcomes(passed=2, warnings=2)
+    result.stdout.fnmatch_lines(
+        ["*UnusedFaultWarning: end the faults: no call met fail with Conflict (delete secrets, 1 *"]
+    )
+
+
+def test_a_test_that_another_plugin_runs_on_its_own_loop_is_told_so(pytester: pytest.Pytester) -> None:
+    """As anyio's does for those with its mark, which have its fixture."""
+    pytester.makeconftest("""
+        import pytest
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+    """)
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.usefixtures("anyio_backend")
+        async def test_with_a_world(world):
+            pass
+
+        @pytest.mark.usefixtures("anyio_backend")
+        @pytest.mark.virtual_time
+        async def test_marked():
+            pass
+
+        @pytest.mark.usefixtures("anyio_backend")
+        async def test_of_its_own():
+            pass
+    """)
+    result = pytester.runpytest_inprocess(*AUTO)
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        ["run the test on virtual time: it is marked anyio, which runs it on a loop of its own;*"]
+    )
+
+
+@pytest.mark.long
+def test_tests_run_in_several_processes_and_in_any_order(pytester: pytest.Pytester) -> None:
+    """
+    Each process collects the same ids, which pytest-xdist insists on.
+
+    The other tests of the project run in that way themselves.
+    """
+    pytester.makepyfile(test_a=TESTS, test_b=TESTS)
+    pytester.makeconftest("""
+        def pytest_collection_modifyitems(items):
+            items.reverse()
+    """)
+    pytester.runpytest_subprocess(*AUTO, "-n", "4").assert_outcomes(passed=14)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 import msgspec
 import pytest
 
-from ctrlkit import clock
+from ctrlkit import clock, reconciler
 from ctrlkit.cache import InformerOptions
 from ctrlkit.controller import DONE, Controller, Every, Outcome, Request, Schedule, Watch, to_mapped, to_self
 from ctrlkit.errors import CtrlkitError, RetryLater, ServiceUnavailable, TerminalError
 from ctrlkit.fakes import World, Write
 from ctrlkit.fakes.clientset.calls import Calls
-from ctrlkit.fakes.cluster import ALL, Loop
+from ctrlkit.fakes.cluster import ALL, Loop, Node
+from ctrlkit.fakes.world.common import RushedReconcileWarning
 from ctrlkit.fakes.world.trace import Changed
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailure
 from ctrlkit.fakes.world.world import NeverHeld, NeverSettled
-from ctrlkit.manager import Build, Manager, Settings
+from ctrlkit.manager import Build, GraceExceeded, Manager, Settings
+from ctrlkit.manager.program import BuildError
 from ctrlkit.model import MergePatch, Options
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, PODS, SERVICES, STATEFULSETS
 from tests.support.greetings import GREETINGS, greeter, greeting
@@ -653,3 +656,143 @@ def test_a_kind_that_is_not_known_is_seeded_or_served() -> None:
     """The error names both ways."""
     with pytest.raises(ValueError, match=r"seed its CustomResourceDefinition first, or serve it: world\.serve\(KIND\)"):
         World(greeting())
+
+
+# ---- what a test may get wrong --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("build", [object(), None, [1], "build"], ids=str)
+async def test_what_makes_no_controllers_is_named(build: Any) -> None:
+    """Before anything runs."""
+    async with World() as world:
+        with pytest.raises(BuildError, match=r"^make controllers of .*: give a function build\(manager\)"):
+            world.manage(build)
+
+
+async def test_what_is_no_part_is_named() -> None:
+    async with World() as world:
+        with pytest.raises(TypeError, match=r"^start object: .* has no run\(\) and busy\(\); give a Manager"):
+            world.start(object())  # type: ignore[arg-type]
+
+
+async def test_a_test_that_expects_a_world_to_stay_busy_is_not_told_again_at_its_end() -> None:
+    """What is busy for good is cut off there; without that expectation the end tells it."""
+
+    @reconciler(CONFIG_MAPS)
+    async def hangs(_config_map: Any, _context: Any) -> Outcome:
+        await asyncio.Event().wait()
+        return DONE
+
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "demo"}}
+    async with World(config_map) as world:
+        world.manage(hangs)
+        with pytest.raises(NeverSettled, match="demo/a running"):
+            await world.settle()
+    world = await World(config_map).__aenter__()
+    world.manage(hangs)
+    await world.pass_time("1s")
+    with pytest.raises(GraceExceeded):
+        await world.__aexit__(None, None, None)
+
+
+async def test_a_key_that_is_reconciled_all_the_time_is_told_of() -> None:
+    """Once, by the wait during which it is; an hour of it would take minutes."""
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        world.manage(greeter(every_s=0.001))
+        with pytest.warns(RushedReconcileWarning, match="greetings demo/hello was reconciled 200 times within"):
+            await world.pass_time("1s")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            await world.pass_time("1s")
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        world.manage(greeter(every_s=0.01))
+        await world.pass_time("2s")
+
+
+# ---- what a world promises ------------------------------------------------------------------------------------------
+
+
+class Breaks:
+    """A part that ends by an exception after so many seconds."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_s = after_s
+
+    async def run(self) -> None:
+        """Break."""
+        await asyncio.sleep(self._after_s)
+        raise LookupError("broken")
+
+    def busy(self) -> tuple[str, ...]:
+        """Never."""
+        return ()
+
+
+async def test_a_part_that_broke_is_told_at_the_end_although_nothing_settled_after_it() -> None:
+    world = await World().__aenter__()
+    world.start(Breaks(1.0))
+    await asyncio.sleep(2.0)
+    with pytest.raises(LookupError, match="broken"):
+        await world.__aexit__(None, None, None)
+
+
+async def test_a_part_that_breaks_while_time_passes_is_told_by_that() -> None:
+    async with World() as world:
+        world.start(Breaks(1.0))
+        with pytest.raises(LookupError, match="broken"):
+            await world.pass_time("2s")
+        world._parts.clear()  # else the end tells it again
+
+
+async def test_candidates_are_told_apart_by_name_and_number() -> None:
+    """One that starts again is another one."""
+    async with World(kinds=[GREETINGS]) as world:
+        leads = Settings(leader_elect=True, lease_name="greeter")
+        manager = world.manage(greeter(), settings=leads, name="first")
+        await world.settle()
+        assert world.tracker.get(LEASES, "default/greeter").at("spec.holderIdentity") == "first-1"
+        await world.crash(manager)
+        world.restart(manager)
+        await world.settle()
+        assert world.tracker.get(LEASES, "default/greeter").at("spec.holderIdentity") == "first-2"
+
+
+async def test_a_change_of_the_tests_own_stands_in_the_trace_at_its_time() -> None:
+    """Though nobody calls for a while after it."""
+    async with World() as world:
+        await world.pass_time("5s")
+        world.tracker.create(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "default"}})
+        await world.pass_time("5s")
+        (changed,) = [entry for entry in world.trace.entries if isinstance(entry, Changed) and "a" in entry.key[-1:]]
+        assert (changed.at_s, changed.by) == (5.0, "test")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "complaint"),
+    [
+        ([7], "play the node 7: write its name, or a Node"),
+        (7.5, "play the nodes 7.5: write how many, or a list of names and Nodes"),
+        (["A_B"], "declare node A_B: its name 'A_B' is not valid: a lowercase RFC 1123 subdomain"),
+        (["a", "a"], "a more than once; declare each once"),
+    ],
+)
+async def test_nodes_that_cannot_be_are_refused_at_once(nodes: Any, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        World(cluster=ALL, nodes=nodes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"name": 7}, "declare a node: its name is 7; write a text such as 'n1'"),
+        ({"name": "n", "labels": {"a b": "c"}}, "the label 'a b' is not valid"),
+        ({"name": "n", "labels": {"a": "b c"}}, "the label a = 'b c' is not valid"),
+        ({"name": "n", "labels": {"a": 1}}, "the label a = 1 is not valid: it is no text"),
+        ({"name": "n", "labels": ["a"]}, r"its labels are \['a'\]; write a dict"),
+        ({"name": "n", "taints": ["a b:NoSchedule"]}, "the taint 'a b:NoSchedule' is not valid"),
+        ({"name": "n", "extended": {"gp u": "1"}}, "the resource 'gp u' is not valid"),
+    ],
+)
+def test_a_node_says_what_is_wrong_with_it(arguments: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Node(**arguments)

@@ -135,7 +135,6 @@ async def test_a_cache_that_is_behind_says_why() -> None:
         broken = {**greeting("broken"), "spec": {"text": 7}}
         world.seed(broken)
         fault = world.faults.fail(Calls("list", SECRETS), Forbidden("no secrets"), times=None)
-        world.faults.fail(Calls("watch", SECRETS), Forbidden("no secrets"), times=None)
         manager = Manager(world.client)
         manager.informer(SECRETS)
         typed = manager.informer(GREETINGS.of(Greeting))
