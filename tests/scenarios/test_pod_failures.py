@@ -315,6 +315,28 @@ async def test_a_prestop_takes_too_long_and_the_container_is_killed() -> None:
         assert events["FailedPreStopHook: PreStopHook failed"] == 1
 
 
+async def test_a_pod_that_drains_is_asked_on_whether_it_is_ready_and_not_whether_it_lives() -> None:
+    """So it can take itself out of a Service before it ends, and is not killed for that."""
+    probes: Object = {
+        "readinessProbe": {"exec": {"command": ["ready"]}, "periodSeconds": 5, "failureThreshold": 1},
+        "livenessProbe": {"exec": {"command": ["alive"]}, "periodSeconds": 5, "failureThreshold": 1},
+    }
+    hook = {"preStop": {"sleep": {"seconds": 20}}}
+    async with World(cluster=ALL) as world:
+        world.images["web"] = Image(probes={"ready": [True, True, False], "alive": [True, False]})
+        await world.client.create(PODS, a_pod("web", app(**probes, lifecycle=hook)))
+        await world.advance(6)
+        await world.client.delete(PODS, "default/web")
+        await world.settle()
+        assert (phase(world), is_ready(world)) == ("Running", True)
+        await world.advance(4)
+        assert (phase(world), is_ready(world)) == ("Running", False)
+        await world.advance(15.9)
+        assert phase(world) == "Running"
+        await until_gone(world)
+        assert not any("Liveness" in text for text in told(world))
+
+
 async def test_a_poststart_that_fails_keeps_the_container_from_running() -> None:
     """It is killed and begun again at growing distances, and its status says what the hook said."""
     hook = {"postStart": {"exec": {"command": ["register"]}}}
