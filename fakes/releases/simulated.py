@@ -128,7 +128,7 @@ KUBELET: Sequence[Part] = (
     ),
     Part(
         "waits between restarts: 10 s, doubling to 5 minutes, from the start again after a run of 10 minutes",
-        "yes, to the second; CrashLoopBackOff is shown from the beginning of the wait, by a real one some time later",
+        "yes, to the second, where a real one draws up to half more; CrashLoopBackOff is shown from the next look on",
     ),
     Part("starts containers again on a node that has booted, and counts that", "yes"),
     Part("runs a changed image: `kubectl set image pod`", "yes"),
