@@ -20,8 +20,8 @@ says, and what each object has become when nothing moves any more, was recorded 
 node (`tests/manifests/record.py`); `tests/manifests/test_manifests.py` compares. The page is made by
 `python -m tests.manifests > docs/manifests.md`, and a test holds it.
 
-Images run as stand-ins: programs that are ready and do nothing. No traffic flows, nothing is mounted, and there is no
-cloud: a load balancer stays pending, an Ingress has no address, and a volume of a cloud is as good as any other. A
+Images run as stand-ins: programs that are ready and do nothing. No traffic flows, and there is no cloud: a load
+balancer stays pending, an Ingress has no address, and a volume of a cloud is as good as any other, a folder. A
 claim that names no class has that of the server's own provisioner, as in most clusters; volumes for claims of other
 provisioners are made as these would make them.
 
