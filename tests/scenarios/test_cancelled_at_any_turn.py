@@ -122,11 +122,12 @@ def test_cancelled_once_it_finishes_what_runs_and_gives_the_lease_back(way: str)
 
 
 @pytest.mark.behaviour("M4")
+@pytest.mark.parametrize("times", [40, pytest.param(150, marks=pytest.mark.long)])
 @pytest.mark.parametrize("way", WAYS)
-def test_cancelled_again_and_again_it_ends_all_the_same(way: str) -> None:
+def test_cancelled_again_and_again_it_ends_all_the_same(way: str, times: int) -> None:
     """M4: whatever it is in the middle of, the end included; no task is left behind and no error is made of it."""
     chance = Random(1)
-    for _ in range(150):
+    for _ in range(times):
         turns = [chance.randrange(1, 75)]
         for _ in range(chance.choice([1, 2, 4, 8])):
             turns.append(turns[-1] + chance.choice([1, 1, 2, 3, 5, 8, 13, 20, 40]))
