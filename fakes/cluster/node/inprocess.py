@@ -23,7 +23,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
 )
 from ctrlkit.fakes.cluster.node.sandboxes import KillTimer
 from ctrlkit.fakes.cluster.node.scripted import ScriptedProgram
-from ctrlkit.fakes.cluster.node.streams import ContainerLog, no_previous, not_supported, pieces_of, read_log
+from ctrlkit.fakes.cluster.node.streams import ContainerLog, hidden, no_previous, not_supported, pieces_of, read_log
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 _FORCED_END_S = 1.0
@@ -120,7 +120,8 @@ class InProcessContainer:
         """See Container.exec: only programs that run commands have it."""
         if not isinstance(self.program, RunsCommands):
             raise not_supported(f"a command in a container of the image {self.spec.image}")
-        return await self.program.exec(command, streams)
+        async with hidden(streams, self.spec.secrets) as shown:
+            return await self.program.exec(command, shown)
 
     async def attach(self, streams: Streams) -> int:
         """See Container.attach: shows what the program writes from now on."""

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -253,6 +254,25 @@ async def pieces(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     except OSError as error:
         if error.errno != errno.EIO:  # the end of a terminal on Linux
             raise
+
+
+@contextlib.asynccontextmanager
+async def hidden(streams: Streams, secrets: frozenset[str]) -> AsyncIterator[Streams]:
+    """Give the streams of a command that writes without secrets; what was held back is written in the end."""
+    if not secrets:
+        yield streams
+        return
+    out, err = Hider(secrets), Hider(secrets)
+
+    async def stdout(data: bytes) -> None:
+        await streams.stdout(out.feed(data))
+
+    async def stderr(data: bytes) -> None:
+        await streams.stderr(err.feed(data))
+
+    yield replace(streams, stdout=stdout, stderr=stderr)
+    await streams.stdout(out.end())
+    await streams.stderr(err.end())
 
 
 class Hider:

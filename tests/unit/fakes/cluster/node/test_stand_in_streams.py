@@ -121,3 +121,21 @@ async def test_requests_are_noted_in_a_volume_where_another_container_reads_them
         await asyncio.sleep(2)
         assert '"GET / HTTP/1.1" 200' in await log_of(runtime, "reader")
         assert await log_of(runtime) == ""
+
+
+async def test_secrets_do_not_appear_in_what_commands_write() -> None:
+    """As with processes; also where they come in pieces."""
+    secret = ContainerSpec(
+        id=ID,
+        image="busybox",
+        command=("sleep", "3600"),
+        environment={"PASSWORD": "hunter2"},
+        secrets=frozenset({"hunter2"}),
+    )
+    async with ImageRuntime(images=COMMON_IMAGES) as runtime:
+        runtime.open_sandbox(POD.uid)
+        await runtime.start(secret)
+        client = Client()
+        script = ("sh", "-c", "env | grep PASS; echo -n hun; echo ter2; echo -n hunt >&2")
+        assert await runtime.exec(POD, "main", script, client.streams()) == 0
+        assert (client.out, client.err) == (b"PASSWORD=***\n***\n", b"hunt")
