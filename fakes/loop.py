@@ -188,7 +188,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if events or (timeout is not None and timeout <= 0):
             return self._came(events)
         has_sockets = len(self._poller.get_map()) > len(self._own_fds)
-        if (timeout is not None or self._idle_waiters) and (events := self._stand()):
+        is_alone = not (has_sockets or self._jobs or threading.active_count() > 1)
+        if not is_alone and (timeout is not None or self._idle_waiters) and (events := self._stand()):
             return self._came(events)
         if has_sockets and (events := self._poller.poll(_IO_CHANCE_S)):
             return self._came(events)

@@ -355,7 +355,7 @@ def pytest_runtest_makereport(
         item.stash[_FAILURE] = call.excinfo.value
     module, values = sys.modules.get("ctrlkit.fakes.world.common"), getattr(item, "funcargs", {})
     world = values.get("world", values.get("world_sync"))
-    if module is None or not isinstance(world, module.CommonWorld):
+    if module is None or world is None or not isinstance(world, module.CommonWorld):
         return report
     if _WHAT_HAPPENED not in report.longreprtext:
         report.sections.append((f"{_WHAT_HAPPENED} (virtual seconds, who, what)", world.trace.recent()))
