@@ -180,7 +180,7 @@ class Cluster:
     """
     A cluster of one node, `ctrlkit-node`, or of as many as are declared.
 
-        async with InProcessRuntime(images=...) as runtime, Cluster(client, runtime):
+        async with ImageRuntime(images=...) as runtime, Cluster(client, runtime):
             ...
 
     Shape   `loops` are the controllers to run; leave out those that the server's control plane runs itself. `kinds` are
