@@ -41,7 +41,7 @@ def definition_of(*versions: AnyResource) -> Manifest:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": str(stored)},
+        "metadata": _said({"name": str(stored), "annotations": dict(said.annotations) or None}),
         "spec": {
             "group": stored.group,
             "scope": stored.scope.value,

@@ -137,10 +137,10 @@ def object_schema_of(type_: type, *, enforced: bool = False) -> JsonSchema:
     """
     Return the schema of the objects of a kind: schema_of, with apiVersion, kind and metadata as a definition has them.
 
-    Defaults in `status` are left out, for a new object has no status. With `enforced` it says no more than what
-    decoding to the type checks: what stands in `Schema` alone, a server checks.
+    Defaults that classes have are left out in `status`, for a new object has no status. With `enforced` it says no more
+    than what decoding to the type checks: what stands in `Schema` alone, a server checks.
     """
-    builder = _Builder(type_.__name__, enforced=enforced)
+    builder = _Builder(type_.__name__, enforced=enforced, of_status="status")
     fields = {field.wire_name: field for field in fields_of(type_)}
     for name in ("apiVersion", "kind", "metadata"):
         fields.setdefault(name, Field(name=name, wire_name=name, type=str, has_default=True))
@@ -151,8 +151,6 @@ def object_schema_of(type_: type, *, enforced: bool = False) -> JsonSchema:
     }
     inner = [field for name, field in fields.items() if name not in schemas]
     schema = builder.of_fields(type_, inner)
-    if "status" in schema["properties"]:
-        schema["properties"]["status"] = without_defaults(schema["properties"]["status"])
     schema["properties"] = {name: schemas[name] for name in ("apiVersion", "kind", "metadata")} | schema["properties"]
     return schema
 
@@ -163,24 +161,14 @@ def _whole_metadata(field: Field) -> JsonSchema:
     return {"type": "object", **more}
 
 
-def without_defaults(schema: JsonSchema) -> JsonSchema:
-    """Return a schema without the defaults in it."""
-    inner = {name: without_defaults(one) for name, one in schema.get("properties", {}).items()}
-    below = {
-        name: without_defaults(schema[name])
-        for name in ("items", "additionalProperties")
-        if isinstance(schema.get(name), dict)
-    }
-    kept = {name: value for name, value in schema.items() if name != "default"}
-    return kept | below | ({"properties": inner} if inner else {})
-
-
 @dataclass(frozen=True, slots=True)
 class _Builder:
     root: str
     path: tuple[str, ...] = ()
     inside: tuple[type, ...] = ()
     enforced: bool = False
+    of_status: str = ""
+    """The field below which the defaults of classes are left out, "*" for each."""
 
     def of(self, type_: Any, annotations: Sequence[Any] = ()) -> JsonSchema:
         type_, own = _peeled(type_)
@@ -213,7 +201,7 @@ class _Builder:
             key, value = arguments or (str, Any)
             if self._bare(key, None).get("type") != "string":
                 raise self._refusal(f"keys of a mapping are text, {_name(key)} is not", "write dict[str, ...]")
-            inner = self._below("{}").of(value)
+            inner = self._below("{}")._value(value)
             return _copy(_ANY_OBJECT) if inner == _ANYTHING else {"type": "object", "additionalProperties": inner}
         if origin in _LISTS or origin in _SETS:
             if origin is tuple and (len(arguments) != 2 or arguments[1] is not ...):
@@ -225,12 +213,17 @@ class _Builder:
             more = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)} if keys else {}
             if origin in _SETS:
                 more = {"x-kubernetes-list-type": "set"}
-            return {"type": "array", "items": self._below("[]").of(item), **more}
+            return {"type": "array", "items": self._below("[]")._value(item), **more}
         raise self._refusal(
             f"no schema says {_name(type_)}",
             "use text, numbers, lists, mappings, enums and classes of fields, or write what a schema shall say as "
             "Annotated[..., Schema(type=...)]",
         )
+
+    def _value(self, type_: Any) -> JsonSchema:
+        """The schema of what a list or a mapping holds."""
+        schema = self.of(type_)
+        return ordered(schema | {"nullable": True}) if _may_be_none(_peeled(type_)[0]) else schema
 
     def _enum(self, type_: Any) -> JsonSchema:
         values = list(get_args(type_)) or [member.value for member in type_]
@@ -314,10 +307,12 @@ class _Builder:
         schema = self.of(type_, annotations)
         if field.description:
             schema["description"] = field.description
-        if _may_be_none(type_) and not field.has_default:
+        if _may_be_none(type_) and (self.enforced or not field.has_default):
             schema["nullable"] = True
         said = _merged(one for one in annotations if isinstance(one, Schema))
-        default = said.default if said is not None and said.has_default else field.default
+        default = MISSING if self.of_status == "*" else field.default
+        if said is not None and said.has_default:
+            default = said.default
         if said is not None and said.has_default and isinstance(default, Enum):
             default = MISSING
         shown = _shown_default(default, schema, is_said=said is not None and said.has_default)
@@ -326,7 +321,8 @@ class _Builder:
         return ordered(schema)
 
     def _below(self, name: str) -> _Builder:
-        return replace(self, path=(*self.path, name))
+        of_status = "*" if self.of_status in ("*", name) else ""
+        return replace(self, path=(*self.path, name), of_status=of_status)
 
     def _refusal(self, fact: str, next_step: str) -> SchemaError:
         where = ".".join(self.path).replace(".[]", "[]").replace(".{}", "{}")

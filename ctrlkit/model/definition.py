@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Definition:
     Shape   `status` is whether there is a status subresource; by default there is one if the type has a field `status`.
             `selectable_fields` are paths for field selectors. `storage` is for kinds with several versions, of which
             one is stored; `served` is whether the version is served, `deprecated` the warning for those who use it.
+            `annotations` are the definition's own.
     """
 
     singular: str = ""
@@ -53,3 +55,4 @@ class Definition:
     served: bool = True
     storage: bool | None = None
     deprecated: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)

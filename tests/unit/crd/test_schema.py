@@ -107,6 +107,7 @@ def test_classes_of_each_library_give_the_same_schema(type_: type) -> None:
         (list[str], {"type": "array", "items": {"type": "string"}}),
         (tuple[str, ...], {"type": "array", "items": {"type": "string"}}),
         (Sequence[str], {"type": "array", "items": {"type": "string"}}),
+        (list[int | None], {"type": "array", "items": {"type": "integer", "nullable": True}}),
         (set[str], {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"}),
         (Protocol, {"type": "string", "enum": ["TCP", "UDP"]}),
         (Level, {"type": "integer", "enum": [1, 2]}),

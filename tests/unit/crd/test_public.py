@@ -1,0 +1,56 @@
+"""
+Ten public definitions written as classes: what comes out of the classes says what the definitions say.
+
+`public/sources.json` says where each is from, and has a digest of its schemas, their prose and their rules in CEL
+apart; the definitions themselves are not here. `python -m tests.judge.public_crds.same FOLDER` asks servers about
+objects under both.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ctrlkit.crd import definition_of, disagreements
+from ctrlkit.fakes import FakeClientset
+from tests.judge.public_crds.classes import digest_of, fields_in, normal_versions
+
+FOLDER = Path(__file__).parent / "public"
+SOURCES: list[dict[str, Any]] = json.loads((FOLDER / "sources.json").read_text())
+DEFINITIONS = {
+    one["name"]: definition_of(*importlib.import_module(f"tests.unit.crd.public.{one['module']}").VERSIONS)
+    for one in SOURCES
+}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda one: str(one["name"]))
+def test_the_classes_say_what_the_definition_says(source: dict[str, Any]) -> None:
+    """The same fields, types, limits, defaults and lists, in each version."""
+    assert digest_of(DEFINITIONS[source["name"]]) == source["digest"]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda one: str(one["name"]))
+def test_a_server_takes_what_comes_out_of_the_classes(source: dict[str, Any]) -> None:
+    """And the classes agree with it, and can be decoded to."""
+    definition = DEFINITIONS[source["name"]]
+    FakeClientset(None, definition)
+    for resource in importlib.import_module(f"tests.unit.crd.public.{source['module']}").VERSIONS:
+        assert disagreements(resource, definition) == []
+        msgspec.json.Decoder(resource.type)
+
+
+def test_there_are_large_ones_and_all_sorts_of_schemas() -> None:
+    """Three above 300 fields, some with oneOf, with integers or texts, with several versions that differ."""
+    versions = [normal_versions(one) for one in DEFINITIONS.values()]
+    sizes = [max(fields_in(schema) for schema in schemas.values()) for schemas in versions]
+    assert len(versions) == 10
+    assert sum(size > 300 for size in sizes) >= 3
+    text = json.dumps(versions)
+    assert '"oneOf"' in text
+    assert '"x-kubernetes-int-or-string"' in text
+    assert any(len({json.dumps(schema) for schema in schemas.values()}) > 1 for schemas in versions)
