@@ -46,9 +46,8 @@ def _type_of(name: str, value: Any) -> Any:
             union = {field: one for item in value for field, one in item.items()}
             item = by_hand(name, union)
             optional = [(f.name, f.type | None, None) for f in msgspec.structs.fields(item)]
-            return tuple[
-                msgspec.defstruct(name, optional, frozen=True, kw_only=True, omit_defaults=True, gc=False), ...
-            ]
+            made: Any = msgspec.defstruct(name, optional, frozen=True, kw_only=True, omit_defaults=True, gc=False)
+            return tuple[made, ...]
         case list():
             return tuple[type(value[0]) if value else str, ...]  # type: ignore[misc]
     return type(value) | None
