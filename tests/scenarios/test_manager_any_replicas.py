@@ -105,9 +105,11 @@ class Story:
                 del self.alive[name]
                 await self.world.crash(manager)
             case "cut off":
-                self.world.faults_of(manager).outage(Calls(), lasts=seconds, error=Unreachable("the network is down"))
+                faults = self.world.faults_of(manager)
+                faults.outage(Calls(), lasts=seconds, error=Unreachable("the network is down")).optional()
             case "lose replies":
-                self.world.faults_of(manager).lose_reply(Calls(resource=LEASES), times=int(seconds))
+                faults = self.world.faults_of(manager)
+                faults.lose_reply(Calls(resource=LEASES), times=max(1, int(seconds))).optional()
             case "skew":
                 self.world.skew(manager, 100 * (seconds - 5))
 
