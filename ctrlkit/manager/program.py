@@ -15,7 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 from msgspec import structs
@@ -159,8 +159,8 @@ def builds_in(builds: Iterable[Build | Iterable[Build]]) -> tuple[Build, ...]:
     return tuple(build for each in builds for build in ((each,) if callable(each) else _listed(each)))
 
 
-def _listed(builds: object) -> Iterable[Build]:
-    found = tuple(builds) if isinstance(builds, Iterable) and not isinstance(builds, str) else (builds,)
+def _listed(builds: Any) -> Iterable[Build]:
+    found: tuple[Any, ...] = (builds,) if isinstance(builds, str) or not isinstance(builds, Iterable) else (*builds,)
     for each in found:
         if not callable(each):
             raise BuildError(f"make controllers of {each!r}: give a function build(manager), a @reconciler, or a list")
