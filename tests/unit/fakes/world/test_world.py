@@ -661,7 +661,7 @@ def test_a_kind_that_is_not_known_is_seeded_or_served() -> None:
 # ---- what a test may get wrong --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("build", [object(), None, [1], "build"], ids=str)
+@pytest.mark.parametrize("build", [object(), None, [1], "build"], ids=["object", "none", "list", "text"])
 async def test_what_makes_no_controllers_is_named(build: Any) -> None:
     """Before anything runs."""
     async with World() as world:
