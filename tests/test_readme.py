@@ -17,7 +17,7 @@ from tests.support.snippets import ROOT, files_of, run_pytest, write_files
 def test_the_readmes_controller_passes_the_readmes_test(tmp_path: Path) -> None:
     """Each block goes into the file its first line names; pytest is called as the text says."""
     files = files_of("README.md")
-    assert list(files) == ["greeting.py", "test_greeting.py"]
+    assert list(files) == ["greeting.py", "test_greeting.py", "crd.yaml"]
     assert "`pytest`" in (ROOT / "README.md").read_text()
     write_files(files, tmp_path)
     assert "1 passed" in run_pytest(tmp_path)

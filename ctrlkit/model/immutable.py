@@ -36,7 +36,6 @@ def is_immutable(python_type: Any) -> bool:
     ...     nodes: int
     ...     peers: tuple[str, ...] = ()
     >>> class Labelled(msgspec.Struct, frozen=True):
-    ...     metadata: ObjectMeta
     ...     labels: dict[str, str]
     >>> is_immutable(Spec), is_immutable(Labelled)
     (True, False)

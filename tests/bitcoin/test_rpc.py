@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -404,10 +403,18 @@ def _with_variables(error: BaseException) -> list[str]:
 
 async def test_nor_does_a_call_that_is_cancelled() -> None:
     """A cancellation passes through the frames in which they are sent."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        async with RpcClient(port=silent.getsockname()[1]) as bitcoind:
+    asked = asyncio.Event()
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as silent:
+        async with RpcClient(port=silent.sockets[0].getsockname()[1]) as bitcoind:
             call = asyncio.create_task(bitcoind.node("127.0.0.1", CREDENTIALS).block_count())
-            await asyncio.sleep(0.1)
+            await asked.wait()
             call.cancel()
             with pytest.raises(asyncio.CancelledError) as raised:
                 await call

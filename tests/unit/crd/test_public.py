@@ -34,6 +34,7 @@ def test_the_classes_say_what_the_definition_says(source: dict[str, Any]) -> Non
     assert digest_of(DEFINITIONS[source["name"]]) == source["digest"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", SOURCES, ids=lambda one: str(one["name"]))
 def test_a_server_takes_what_comes_out_of_the_classes(source: dict[str, Any]) -> None:
     """And the classes agree with it, and can be decoded to."""

@@ -153,6 +153,7 @@ def test_fields_have_names_as_python_writes_them(name: str, expected: str) -> No
     assert snake_case(name) == expected
 
 
+@pytest.mark.long
 def test_type_checkers_find_typos_in_children(tmp_path: Path) -> None:
     """A misspelt field of a child is an error of mypy, not of a cluster."""
     (tmp_path / "child.py").write_text(
