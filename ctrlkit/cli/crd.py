@@ -44,7 +44,13 @@ def load_kinds(target: str) -> Kinds:
     kinds: dict[tuple[str, str], list[AnyResource]] = {}
     for resource in _resources(import_named(module_name, tried=tried)):
         versions = kinds.setdefault(resource.identity, [])
-        if resource.version not in [one.version for one in versions]:
+        same = next((one for one in versions if one.version == resource.version), None)
+        if same is not None and same.type is not resource.type:
+            raise ConfigError(
+                f"{tried}: {resource} {resource.version} has two types, {same.type.__name__} and "
+                f"{resource.type.__name__}; leave the whole one in the module, and the other one elsewhere"
+            )
+        if same is None:
             versions.append(resource)
     if not kinds:
         raise ConfigError(

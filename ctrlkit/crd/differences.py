@@ -215,7 +215,9 @@ def _list(values: Sequence[Any]) -> str:
 
 # ---- a class and a definition ----------------------------------------------------------------------------------------
 
-_MATTERS_FOR_READING: Final = frozenset({Aspect.TYPE, Aspect.REQUIRED, Aspect.NULL, Aspect.VALUES, Aspect.LIMIT})
+_MATTERS_FOR_READING: Final = frozenset(
+    {Aspect.TYPE, Aspect.REQUIRED, Aspect.NULL, Aspect.VALUES, Aspect.LIMIT, Aspect.FORMAT}
+)
 
 
 def disagreements(resource: AnyResource, definition: Mapping[str, Any]) -> list[Difference]:

@@ -18,7 +18,12 @@ from typing import Any, Final, NotRequired, get_origin, get_type_hints, is_typed
 
 import msgspec
 
-from ctrlkit.model.pydantic_models import is_model
+from ctrlkit.errors import CtrlkitError
+from ctrlkit.model.pydantic_models import dump_plain, is_model
+
+
+class SchemaError(CtrlkitError):
+    """No schema can say a Python type, or not as it is written; the message names the field, if it is one."""
 
 
 class Missing(Enum):
@@ -66,13 +71,21 @@ def fields_of(cls: type) -> tuple[Field, ...]:
     >>> [(field.name, field.wire_name, field.default) for field in fields_of(Spec)]
     [('max_size', 'maxSize', 3)]
 
-    Errors  TypeError for another class, and NameError for an annotation that names what is not there.
+    Errors  TypeError for another class; SchemaError for an annotation that names what is not there, and for a pydantic
+            model that is read under another name than it is written, or is no object.
     """
     read = _reader(cls)
     if read is None:
         raise TypeError(f"fields of {cls.__qualname__}: it is no Struct, dataclass, attrs class, TypedDict or model")
     said = {name: text for base in reversed(cls.__mro__) for name, text in _said_below(base).items()}
-    return tuple(dataclasses.replace(one, description=one.description or said.get(one.name, "")) for one in read(cls))
+    try:
+        found = tuple(read(cls))
+    except NameError as error:
+        raise SchemaError(
+            f"fields of {cls.__qualname__}: {error}; import what annotations name where the class is, not under "
+            "TYPE_CHECKING alone"
+        ) from error
+    return tuple(dataclasses.replace(one, description=one.description or said.get(one.name, "")) for one in found)
 
 
 def description_of(cls: type) -> str:
@@ -132,12 +145,12 @@ def _of_attrs(cls: Any) -> Iterator[Field]:
     for field in attrs.fields(cls):
         default: Any = field.default
         if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-            default = attrs.NOTHING if default.takes_self else _as_data(default.factory())
+            default = attrs.NOTHING if default.takes_self else _made_twice(default.factory)
         yield Field(
             name=field.name,
             wire_name=field.name,
             type=hints[field.name],
-            default=MISSING if default is attrs.NOTHING else _as_data(default),
+            default=MISSING if default is attrs.NOTHING or default is MISSING else _as_data(default),
             has_default=field.default is not attrs.NOTHING,
         )
 
@@ -149,13 +162,20 @@ def _of_typed_dict(cls: Any) -> Iterator[Field]:
 
 
 def _of_model(cls: Any) -> Iterator[Field]:
+    if getattr(cls, "__pydantic_root_model__", False):
+        raise SchemaError(f"fields of {cls.__qualname__}: a RootModel is no object; write its type where it is used")
     for name, field in cls.model_fields.items():
+        names = {one for one in (field.alias, field.validation_alias, field.serialization_alias) if one is not None}
+        if len(names) > 1:
+            raise SchemaError(
+                f"fields of {cls.__qualname__}: {name} is read and written under different names; give it one alias"
+            )
         default: Any = MISSING
         if not field.is_required() and not field.default_factory_takes_validated_data:
-            default = _as_data(field.get_default(call_default_factory=True))
+            default = _made_twice(lambda field=field: _as_text(field.get_default(call_default_factory=True)))
         yield Field(
             name=name,
-            wire_name=field.alias or name,
+            wire_name=str(next(iter(names), name)),
             type=field.annotation,
             default=default,
             has_default=not field.is_required(),
@@ -164,16 +184,30 @@ def _of_model(cls: Any) -> Iterator[Field]:
         )
 
 
+def _as_text(value: Any) -> Any:
+    """Bytes as a model writes them."""
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def _default(value: Any, factory: Any, missing: object) -> Any:
     if value is not missing:
         return _as_data(value)
-    return MISSING if factory is missing else _as_data(factory())
+    return MISSING if factory is missing else _made_twice(factory)
+
+
+def _made_twice(factory: Callable[[], Any]) -> Any:
+    """What a factory makes, as data; MISSING if it makes something else each time, or cannot be asked."""
+    try:
+        first, second = _as_data(factory()), _as_data(factory())
+    except Exception:  # noqa: BLE001 - a user's function, which may ask for what is not there now
+        return MISSING
+    return first if first == second else MISSING
 
 
 def _as_data(value: Any) -> Any:
     """A default as JSON data; MISSING for what is none."""
     if is_model(type(value)):
-        return value.model_dump(mode="json", by_alias=True)
+        value = dump_plain(value)
     try:
         return msgspec.json.decode(msgspec.json.encode(value))
     except (TypeError, ValueError):

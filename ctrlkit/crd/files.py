@@ -28,10 +28,46 @@ def read_definition(path: str | Path, resource: AnyResource) -> dict[str, Any]:
     items = [item for one in documents if isinstance(one, dict) for item in (one.get("items") or [one])]
     found = [item for item in items if isinstance(item, dict) and item.get("kind") == "CustomResourceDefinition"]
     for item in found:
-        if (item.get("metadata") or {}).get("name") == str(resource):
+        if _name(item) == str(resource):
+            _check_form(item, f"read the definition of {resource} from {path}")
             return item
-    names = ", ".join(str((item.get("metadata") or {}).get("name")) for item in found) or "no definition"
+    names = ", ".join(map(_name, found)) or "no definition"
     raise ConfigError(f"read the definition of {resource} from {path}: the file has {names}; name the file that has it")
+
+
+def _name(item: dict[str, Any]) -> str:
+    metadata = item.get("metadata")
+    return str(metadata.get("name") if isinstance(metadata, dict) else None)
+
+
+def _check_form(item: dict[str, Any], tried: str) -> None:
+    """Refuse what is no definition in the form of apiextensions.k8s.io/v1. Errors: ConfigError."""
+    spec = item.get("spec")
+    versions = spec.get("versions") if isinstance(spec, dict) else None
+    if not isinstance(versions, list) or not all(isinstance(one, dict) and one.get("name") for one in versions):
+        raise ConfigError(f"{tried}: it has no list of versions with names; it must be of apiextensions.k8s.io/v1")
+    for one in versions:
+        schema = one.get("schema")
+        if not isinstance(schema, dict) or not _is_schema(schema.get("openAPIV3Schema")):
+            raise ConfigError(
+                f"{tried}: version {one['name']} has no schema that could be read; look at openAPIV3Schema"
+            )
+
+
+def _is_schema(schema: Any) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    below = [
+        schema[name]
+        for name in ("items", "additionalProperties")
+        if name in schema and not isinstance(schema[name], bool)
+    ]
+    return (
+        isinstance(properties, dict)
+        and isinstance(required, list)
+        and all(map(_is_schema, [*properties.values(), *below]))
+    )
 
 
 def assert_definition(path: str | Path, *versions: AnyResource, exact: bool = False) -> None:

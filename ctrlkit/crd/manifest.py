@@ -7,14 +7,22 @@ from typing import Any, Final
 
 import yaml
 
-from ctrlkit.crd.fields import fields_of, is_class_with_fields
-from ctrlkit.crd.schema import SchemaError, object_schema_of
+from ctrlkit.crd.fields import SchemaError, fields_of, is_class_with_fields
+from ctrlkit.crd.schema import object_schema_of
 from ctrlkit.model import AnyResource
 from ctrlkit.model.definition import Column, Definition, ScaleFields
 
 Manifest = dict[str, Any]
 
 _WIDTH: Final = 120
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """Writes a part out wherever it stands, though it may be the same as another."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Have no anchors."""
+        return True
 
 
 def definition_of(*versions: AnyResource) -> Manifest:
@@ -53,7 +61,9 @@ def definition_of(*versions: AnyResource) -> Manifest:
 
 def to_yaml(*manifests: Manifest) -> str:
     """Return manifests as YAML text, the parts in their own order; the same manifests give the same text."""
-    texts = [yaml.safe_dump(one, sort_keys=False, allow_unicode=True, width=_WIDTH) for one in manifests]
+    texts = [
+        yaml.dump(one, Dumper=_WithoutAliases, sort_keys=False, allow_unicode=True, width=_WIDTH) for one in manifests
+    ]
     return "---\n".join(texts)
 
 

@@ -7,6 +7,8 @@ is said by `Schema`. A type that no schema can say is refused with the path of i
 
 from __future__ import annotations
 
+import functools
+import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -19,10 +21,10 @@ from uuid import UUID
 
 import msgspec
 
-from ctrlkit.crd.fields import MISSING, Field, description_of, fields_of, is_class_with_fields
-from ctrlkit.errors import CtrlkitError
+from ctrlkit.crd.fields import MISSING, Field, SchemaError, description_of, fields_of, is_class_with_fields
 from ctrlkit.model import Condition, ObjectMeta, Unstructured
-from ctrlkit.model.schema import Schema, said_of_class
+from ctrlkit.model.pydantic_models import is_model
+from ctrlkit.model.schema import NO_DEFAULT, Schema, said_of_class
 
 JsonSchema = dict[str, Any]
 
@@ -103,17 +105,6 @@ _ORDER: Final = (
 )
 
 
-class SchemaError(CtrlkitError):
-    """
-    No schema can say a Python type.
-
-    >>> schema_of(dict[int, str])
-    Traceback (most recent call last):
-      ...
-    ctrlkit.crd.schema.SchemaError: schema of dict: keys of a mapping are text, int is not; write dict[str, ...]
-    """
-
-
 def schema_of(type_: Any) -> JsonSchema:
     """
     Return the structural schema of a type.
@@ -175,7 +166,22 @@ class _Builder:
         _constrain(schema, annotations)
         if said is not None:
             schema |= _open_parts(said) if self.enforced else said.to_schema()
+        self._check_list(schema)
         return ordered(schema)
+
+    def _check_list(self, schema: JsonSchema) -> None:
+        """Refuse a list whose items cannot be told from each other, as servers do."""
+        items = schema.get("items") or {}
+        is_whole = "atomic" in (items.get("x-kubernetes-list-type"), items.get("x-kubernetes-map-type"))
+        if schema.get("x-kubernetes-list-type") == "set" and items.get("type") in ("object", "array") and not is_whole:
+            raise self._refusal("the items of a set are plain values", "write a list, or a list with list_map_keys")
+        known, required = items.get("properties") or {}, items.get("required") or ()
+        for key in schema.get("x-kubernetes-list-map-keys") or ():
+            if key not in known or (key not in required and "default" not in known[key]):
+                raise self._refusal(
+                    f"{key} is a key of its items, and they need not have it",
+                    "make it a required field of their class, or give it a default",
+                )
 
     def _bare(self, type_: Any, said: Schema | None) -> JsonSchema:
         known = _said_instead(type_, said)
@@ -196,6 +202,7 @@ class _Builder:
         origin, arguments = get_origin(type_) or type_, get_args(type_)
         if origin in _MAPPINGS:
             key, value = arguments or (str, Any)
+            key = _peeled(key)[0]
             if self._bare(key, None).get("type") != "string":
                 raise self._refusal(f"keys of a mapping are text, {_name(key)} is not", "write dict[str, ...]")
             inner = self._below("{}")._value(value)
@@ -220,7 +227,17 @@ class _Builder:
     def _value(self, type_: Any) -> JsonSchema:
         """The schema of what a list or a mapping holds."""
         schema = self.of(type_)
-        return ordered(schema | {"nullable": True}) if _may_be_none(_peeled(type_)[0]) else schema
+        if _may_be_none(_peeled(type_)[0]):
+            self._allow_null(schema)
+        return ordered(schema)
+
+    def _allow_null(self, schema: JsonSchema) -> None:
+        schema["nullable"] = True
+        if "enum" in schema and not self.enforced:
+            raise self._refusal(
+                "it may be None, which servers refuse for a value that is one of some",
+                "make None its default, so that it is left out, or give it a value that means nothing",
+            )
 
     def _enum(self, type_: Any) -> JsonSchema:
         values = list(get_args(type_)) or [member.value for member in type_]
@@ -260,12 +277,14 @@ class _Builder:
                 'give each of them tag=..., tag_field="type"',
             )
         tag = configs[0].tag_field
-        properties: dict[str, Any] = {tag: {"type": "string", "enum": [config.tag for config in configs]}}
+        tag_type = "integer" if all(isinstance(config.tag, int) for config in configs) else "string"
+        properties: dict[str, Any] = {tag: {"type": tag_type, "enum": [config.tag for config in configs]}}
         branches = []
         for struct, config in zip(structs, configs, strict=True):
             schema = self._object(struct)
-            for name, value in schema["properties"].items():
-                if properties.setdefault(name, value) != value:
+            for name, whole in schema["properties"].items():
+                value = {part: one for part, one in whole.items() if part != "default"}  # that is of one branch alone
+                if name != tag and properties.setdefault(name, value) != value:
                     raise self._refusal(f"field {name} differs in {_name(struct)}", "give it one type, or two names")
             required = [name for name in schema.get("required", ()) if name != tag]
             branches.append({"required": [tag, *required], "properties": {tag: {"enum": [config.tag]}}})
@@ -285,15 +304,22 @@ class _Builder:
 
     def of_fields(self, cls: type, fields: Sequence[Field]) -> JsonSchema:
         """The schema of a class with these of its fields."""
-        required = [field.wire_name for field in fields if not field.has_default]
+        required = [field.wire_name for field in fields if not field.has_default and field.wire_name != self.of_status]
         schema = {
             "description": description_of(cls) or None,
             "type": "object",
             "required": required or None,
             "properties": {field.wire_name: self._below(field.wire_name)._field(field) for field in fields},
         }
+        config = getattr(cls, "__struct_config__", None)
+        if config is not None and config.tag_field is not None:
+            kind = "integer" if isinstance(config.tag, int) else "string"
+            schema["properties"] = {config.tag_field: {"type": kind, "enum": [config.tag]}, **schema["properties"]}
+            schema["required"] = [config.tag_field, *required]
         said = said_of_class(cls)
         more = said.to_schema() if said is not None and not self.enforced else {}
+        if is_model(cls) and getattr(cls, "model_config", {}).get("extra") == "allow":
+            more = {**more, **_ANYTHING}
         return ordered({name: value for name, value in schema.items() if value is not None} | more)
 
     def _field(self, field: Field) -> JsonSchema:
@@ -304,14 +330,18 @@ class _Builder:
         schema = self.of(type_, annotations)
         if field.description:
             schema["description"] = field.description
-        if _may_be_none(type_) and (self.enforced or not field.has_default):
-            schema["nullable"] = True
+        if _may_be_none(type_) and (self.enforced or not field.has_default or field.default is not None):
+            self._allow_null(schema)
+        if self.inside and is_model(self.inside[-1]) and schema.get("format") == "byte":
+            del schema["format"]  # a model writes bytes as text
         said = _merged(one for one in annotations if isinstance(one, Schema))
         default = MISSING if self.of_status == "*" else field.default
         if said is not None and said.has_default:
             default = said.default
-        if said is not None and said.has_default and isinstance(default, Enum):
+        if said is not None and said.default is NO_DEFAULT:
             default = MISSING
+        elif said is not None and said.has_default:
+            default = msgspec.to_builtins(default)
         shown = _shown_default(default, schema, is_said=said is not None and said.has_default)
         if shown is not MISSING:
             schema["default"] = shown
@@ -390,7 +420,8 @@ def _may_be_none(type_: Any) -> bool:
 
 
 def _merged(said: Iterator[Schema]) -> Schema | None:
-    return next(said, None)
+    found = list(said)
+    return functools.reduce(Schema.with_more, found) if found else None
 
 
 def _constrain(schema: JsonSchema, annotations: Sequence[Any]) -> None:
@@ -402,17 +433,23 @@ def _constrain(schema: JsonSchema, annotations: Sequence[Any]) -> None:
         for attribute, name in _BOUNDS.get(kind, {}).items():
             limit = getattr(one, attribute, None)
             if limit is not None and not (name == "minLength" and limit == 0):
-                schema[name] = limit
+                schema[name] = _plain_limit(limit)
         if kind == "number":
             for attribute, bound in (("gt", "minimum"), ("lt", "maximum")):
                 limit = getattr(one, attribute, None)
                 if limit is not None:
-                    schema |= {bound: limit, f"exclusive{bound.capitalize()}": True}
+                    schema |= {bound: _plain_limit(limit), f"exclusive{bound.capitalize()}": True}
         description = getattr(one, "description", None)
         if isinstance(description, str):
             schema["description"] = description
         if isinstance(one, msgspec.Meta) and one.extra_json_schema:
             schema |= one.extra_json_schema
+
+
+def _plain_limit(limit: Any) -> Any:
+    if isinstance(limit, re.Pattern):
+        return limit.pattern
+    return float(limit) if isinstance(limit, Decimal) else limit
 
 
 def ordered(schema: JsonSchema) -> JsonSchema:

@@ -366,7 +366,7 @@ show_read_only(LimitRangeItem, "default", "default_request", "max", "max_limit_r
 class LimitRangeSpec(TypedKind, frozen=True, kw_only=True):
     """The fields of a LimitRangeSpec."""
 
-    limits: tuple[LimitRangeItem, ...]
+    limits: tuple[LimitRangeItem, ...] | None
 
 
 class LimitRange(TypedKind, frozen=True, kw_only=True):

@@ -85,7 +85,7 @@ class CSINodeDriver(TypedKind, frozen=True, kw_only=True):
 class CSINodeSpec(TypedKind, frozen=True, kw_only=True):
     """The fields of a CSINodeSpec."""
 
-    drivers: tuple[CSINodeDriver, ...]
+    drivers: tuple[CSINodeDriver, ...] | None
 
 
 class CSINode(TypedKind, frozen=True, kw_only=True):

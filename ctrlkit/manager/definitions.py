@@ -19,7 +19,8 @@ async def tell_disagreements(client: Client, resources: Iterable[AnyResource]) -
 
     It never raises: whether the program can work does not hang on it.
     """
-    from ctrlkit.crd.differences import disagreements  # noqa: PLC0415 - a program without custom types does not pay for it
+    from ctrlkit.crd.differences import disagreements  # noqa: PLC0415 - a program without custom types does not pay
+    from ctrlkit.crd.fields import SchemaError  # noqa: PLC0415
 
     for resource in dict.fromkeys(one for one in resources if has_a_definition(one)):
         try:
@@ -32,7 +33,12 @@ async def tell_disagreements(client: Client, resources: Iterable[AnyResource]) -
         except (ApiError, TransportError, DecodeError) as error:
             _log.info("definition_unchecked", kind=resource.kind, error=str(error))
             continue
-        for one in disagreements(resource, definition):
+        try:
+            found = disagreements(resource, definition)
+        except (SchemaError, TypeError, ValueError, LookupError, AttributeError) as error:  # of another form than ours
+            _log.info("definition_unchecked", kind=resource.kind, error=str(error))
+            continue
+        for one in found:
             _log.warning(
                 "definition_disagrees", kind=resource.kind, version=resource.version, field=one.path, fact=one.fact
             )

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+_COLUMN_TYPES: Final = ("string", "integer", "number", "boolean", "date")
+
+
+def _check_path(what: str, path: str, begins: str) -> None:
+    if not path.startswith(begins):
+        raise ValueError(f"{what}: path {path!r}: it begins with {begins!r}, such as {begins.rstrip('.')}.replicas")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +32,11 @@ class Column:
     description: str = ""
     priority: int = 0
 
+    def __post_init__(self) -> None:
+        if self.type not in _COLUMN_TYPES:
+            raise ValueError(f"column {self.name}: type {self.type!r}: write {', '.join(_COLUMN_TYPES)}")
+        _check_path(f"column {self.name}", self.json_path, ".")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleFields:
@@ -32,6 +45,12 @@ class ScaleFields:
     spec_replicas: str
     status_replicas: str
     label_selector: str = ""
+
+    def __post_init__(self) -> None:
+        _check_path("spec_replicas of the scale", self.spec_replicas, ".spec.")
+        _check_path("status_replicas of the scale", self.status_replicas, ".status.")
+        if self.label_selector:
+            _check_path("label_selector of the scale", self.label_selector, ".")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,19 @@ Pydantic models as the types of kinds. Nothing here imports pydantic: where ther
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 
+_ENCODED_LATER: Final = frozenset({"kubernetes", "kubernetes_asyncio"})
+"""Packages whose models hold bytes that whoever sends them encodes."""
+
 
 def is_model(type_: object) -> bool:
     """Whether a type is a pydantic model."""
-    return isinstance(type_, type) and hasattr(type_, "__pydantic_validator__")
+    return isinstance(type_, type) and hasattr(type_, "__pydantic_validator__") and hasattr(type_, "model_fields")
 
 
 def model_decoder(model: type[T]) -> Callable[[bytes], T]:
@@ -49,9 +52,36 @@ def dump_model(value: Any) -> bytes:
     return data
 
 
+def dump_plain(value: Any) -> Any:
+    """
+    Return a model as plain data, in the names in which it travels.
+
+    A field that is None is left out if that is its default, as it is for what is absent. Bytes are as the model writes
+    them in JSON; models of the package `kubernetes` have them encoded, as they travel.
+    """
+    mode = "python" if type(value).__module__.partition(".")[0] in _ENCODED_LATER else "json"
+    return _without_nothing(value, value.model_dump(mode=mode, by_alias=True))
+
+
+def _without_nothing(value: Any, dumped: Any) -> Any:
+    if is_model(type(value)) and isinstance(dumped, dict):
+        names = {attribute: name for name, attribute in model_fields(type(value)).items()}
+        for attribute, field in type(value).model_fields.items():
+            inner, name = getattr(value, attribute), names[attribute]
+            if inner is None and not field.is_required() and field.default is None:
+                dumped.pop(name, None)
+            elif name in dumped:
+                dumped[name] = _without_nothing(inner, dumped[name])
+    elif isinstance(value, list | tuple) and isinstance(dumped, list):
+        return [_without_nothing(one, plain) for one, plain in zip(value, dumped, strict=True)]
+    elif isinstance(value, dict) and isinstance(dumped, dict):
+        return {name: _without_nothing(value.get(name), plain) for name, plain in dumped.items()}
+    return dumped
+
+
 def model_fields(model: Any) -> dict[str, str]:
     """Return the names of a model's fields in Python, by those in which they travel."""
-    return {field.alias or name: name for name, field in model.model_fields.items()}
+    return {field.serialization_alias or field.alias or name: name for name, field in model.model_fields.items()}
 
 
 def as_model_field(type_: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, Final, TypeVar
 
@@ -81,6 +81,20 @@ class Schema:
     int_or_string: bool = False
     rules: tuple[Rule, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if self.list_type not in ("", "atomic", "set", "map") or (self.list_type == "map" and not self.list_map_keys):
+            raise ValueError(f"Schema: list_type {self.list_type!r}: write atomic, set, or map with list_map_keys")
+        if self.map_type not in ("", "granular", "atomic"):
+            raise ValueError(f"Schema: map_type {self.map_type!r}: write granular or atomic")
+        if isinstance(self.list_map_keys, str):
+            raise TypeError(f"Schema: list_map_keys {self.list_map_keys!r}: write a tuple of names")
+
+    def with_more(self, other: Schema) -> Schema:
+        """Return what both say; where they differ, the other one counts."""
+        said = {one.name: getattr(other, one.name) for one in fields(self) if getattr(other, one.name) != one.default}
+        rules = (*self.rules, *(rule for rule in other.rules if rule not in self.rules))
+        return replace(self, **said | {"rules": rules, "more": {**self.more, **other.more}})
 
     def __call__(self, cls: C) -> C:
         """Say it of a class, and return the class."""

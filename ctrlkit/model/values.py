@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ctrlkit.model.pydantic_models import is_model, model_fields
+from ctrlkit.model.pydantic_models import dump_plain, is_model, model_fields
 
 _SIMPLE: Final = frozenset({str, int, bool, float, NoneType})
 """Types of values that are plain as they are."""
@@ -51,9 +51,8 @@ def to_plain(body: object) -> Any:
 
 
 def _model_to_plain(body: object) -> Any:
-    model_dump = getattr(body, "model_dump", None)
-    if callable(model_dump):
-        return to_plain(model_dump(by_alias=True, exclude_none=True))
+    if is_model(type(body)):
+        return to_plain(dump_plain(body))
     attribute_map = getattr(body, "attribute_map", None)
     if isinstance(attribute_map, Mapping):
         values = ((wire_name, getattr(body, name)) for name, wire_name in attribute_map.items())

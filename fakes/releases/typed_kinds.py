@@ -52,6 +52,9 @@ _SCALARS: Final = {
 }
 """The Python type and the default of each word."""
 
+_NULL_THOUGH_REQUIRED: Final = frozenset({("CSINodeSpec", "drivers"), ("LimitRangeSpec", "limits")})
+"""Lists that are required, and may be empty: a server then sends null."""
+
 _OURS: Final = {"ObjectMeta": "ObjectMeta", "OwnerReference": "OwnerReference", "Condition": "Condition"}
 """Types that the framework has."""
 
@@ -172,7 +175,8 @@ class _Types:
             python_type, default = f"Mapping[str, {python_type}]", "{}"
         if found["list"]:
             python_type, default = f"tuple[{python_type}, ...]", "()"
-            if "!" in marks and not is_required:  # none is sent as null
+            may_be_null = not is_required or (owner, wire_name) in _NULL_THOUGH_REQUIRED
+            if "!" in marks and may_be_null:  # none is sent as null
                 python_type, default = f"{python_type} | None", "None"
         if "*" in marks and not python_type.endswith("None") and python_type != "Any":
             python_type, default = f"{python_type} | None", "None"

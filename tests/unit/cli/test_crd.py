@@ -42,6 +42,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "web.py").write_text(MODULE)
+    twice = "class Slim(msgspec.Struct):\n    metadata: ObjectMeta\n\nSLIM = SITES.of(Slim)\n"
+    (tmp_path / "twice.py").write_text(f"{MODULE}\n{twice}")
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
@@ -94,6 +96,7 @@ def test_what_would_break_is_told(folder: Path, capsys: pytest.CaptureFixture[st
         (["crd", "ctrlkit.clock"], "the module has no custom kind with a Python type"),
         (["crd", "web", "--check", "none.yaml"], "No such file"),
         (["crd", "web", "--exact"], "--exact belongs to --check"),
+        (["crd", "twice"], "sites.example.com v1 has two types, Site and Slim"),
     ],
 )
 def test_what_is_not_there_is_told(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

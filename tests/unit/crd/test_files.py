@@ -51,7 +51,18 @@ def test_lists_as_kubectl_prints_them_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "the file has no definition"), ("a: [", "it is no YAML"), (None, "No such file")],
+    [
+        ("", "the file has no definition"),
+        ("a: [", "it is no YAML"),
+        (None, "No such file"),
+        ("kind: CustomResourceDefinition\nmetadata: x", "the file has None"),
+        (f"kind: CustomResourceDefinition\nmetadata: {{name: {BITCOIN_NETWORKS}}}\nspec: 3", "no list of versions"),
+        (
+            f"kind: CustomResourceDefinition\nmetadata: {{name: {BITCOIN_NETWORKS}}}\n"
+            "spec: {versions: [{name: v1, schema: {openAPIV3Schema: {properties: {a: {items: 3}}}}}]}",
+            "version v1 has no schema that could be read",
+        ),
+    ],
 )
 def test_a_file_without_the_definition_is_told(tmp_path: Path, text: str | None, said: str) -> None:
     """With its name, and what is in it."""

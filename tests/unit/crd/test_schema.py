@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
+from uuid import uuid4
 
 import attrs
 import msgspec
@@ -15,9 +16,10 @@ import pytest
 from msgspec import Meta
 
 from ctrlkit.crd import SchemaError, object_schema_of, schema_of
-from ctrlkit.model import NO_DEFAULT, Condition, ObjectMeta, Rule, Schema, Unstructured
+from ctrlkit.model import NO_DEFAULT, Column, Condition, ObjectMeta, Rule, ScaleFields, Schema, Unstructured
 
 Port = NewType("Port", int)
+NewName = NewType("NewName", str)
 
 
 class Protocol(enum.Enum):
@@ -298,3 +300,101 @@ def test_what_no_schema_can_say_is_refused(type_: Any, said: str) -> None:
         schema_of(type_)
     assert said in str(caught.value)
     assert ";" in str(caught.value)
+
+
+class Optional3(msgspec.Struct):
+    text: str | None = "some"
+    size: int | None = None
+
+
+def test_none_beside_another_default_is_a_value_of_its_own() -> None:
+    """It has to be stored, or it would read as the default."""
+    properties = schema_of(Optional3)["properties"]
+    assert (properties["text"]["nullable"], properties["text"]["default"]) == (True, "some")
+    assert "nullable" not in properties["size"]
+
+
+def test_a_default_that_differs_each_time_is_not_the_servers() -> None:
+    """It would be the same for all objects; nor is one whose factory cannot be asked."""
+
+    class Made(msgspec.Struct):
+        id: str = msgspec.field(default_factory=lambda: uuid4().hex)
+        size: float = msgspec.field(default_factory=lambda: 1 / 0)
+
+    assert [one for one in schema_of(Made)["properties"].values() if "default" in one] == []
+
+
+def test_a_status_is_never_required_and_a_lone_tagged_struct_has_its_tag() -> None:
+    """A server takes the status of a new object away."""
+
+    class Whole(msgspec.Struct):
+        metadata: ObjectMeta
+        status: Inner
+        pet: Cat | None = None
+
+    schema = object_schema_of(Whole)
+    assert "required" not in schema
+    assert schema["properties"]["pet"]["properties"]["kind"] == {"type": "string", "enum": ["cat"]}
+    assert schema["properties"]["pet"]["required"] == ["kind", "lives"]
+
+
+def test_what_several_say_of_one_value_is_said_together() -> None:
+    """Rules are all kept; of a format the outermost counts."""
+    positive = Annotated[int, Schema(rules=(Rule(rule="self > 0"),), format="int64")]
+    schema = schema_of(Annotated[positive, Schema(format="int32", rules=(Rule(rule="self < 9"),))])
+    assert schema["format"] == "int32"
+    assert [rule["rule"] for rule in schema["x-kubernetes-validations"]] == ["self > 0", "self < 9"]
+
+
+class OpenModel(pydantic.BaseModel, extra="allow"):
+    data: bytes = b"hi"
+    name: NewName = NewName("a")
+
+
+def test_models_are_as_pydantic_reads_and_writes_them() -> None:
+    """Bytes as text, extra fields kept."""
+    schema = schema_of(OpenModel)
+    assert schema["x-kubernetes-preserve-unknown-fields"] is True
+    assert schema["properties"]["data"] == {"type": "string", "default": "hi"}
+
+
+class Split(pydantic.BaseModel):
+    size: int = pydantic.Field(default=1, validation_alias="in", serialization_alias="out")
+
+
+class Lost(msgspec.Struct):
+    there: Nowhere  # type: ignore[name-defined]  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: schema_of(list[Literal["a"] | None]), "it may be None, which servers refuse"),
+        (lambda: schema_of(set[dict[str, str]]), "the items of a set are plain values"),
+        (lambda: schema_of(Annotated[list[Inner], Schema(list_map_keys=("name",))]), "name is a key of its items"),
+        (lambda: schema_of(pydantic.RootModel[list[int]]), "a RootModel is no object"),
+        (lambda: schema_of(Split), "read and written under different names"),
+        (lambda: schema_of(Lost), "name 'Nowhere' is not defined"),
+    ],
+)
+def test_what_servers_would_refuse_is_refused(make: Any, said: str) -> None:
+    """Where it is made, with the reason."""
+    with pytest.raises(SchemaError, match=said):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Schema(list_type="bogus"),
+        lambda: Schema(list_type="map"),
+        lambda: Schema(map_type="map"),
+        lambda: Column(name="A", json_path=".spec.a", type="text"),
+        lambda: Column(name="A", json_path="spec.a"),
+        lambda: ScaleFields(spec_replicas=".spec.replicas", status_replicas="status.replicas"),
+    ],
+)
+def test_words_that_no_server_knows_are_refused_where_they_are_written(make: Any) -> None:
+    """With those that there are."""
+    with pytest.raises(ValueError, match=r"write|it begins with"):
+        make()

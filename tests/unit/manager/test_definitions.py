@@ -79,3 +79,15 @@ async def test_what_cannot_be_read_is_told_once(error: Exception, key: str) -> N
     (line,) = await _told(clientset, SITES)
     assert (line["event"], line["log_level"]) == ("definition_unchecked", "info")
     assert key in line
+
+
+class Tree(msgspec.Struct):
+    metadata: ObjectMeta
+    children: list[Tree] = []
+
+
+async def test_a_type_that_no_schema_can_say_is_told_and_ends_nothing() -> None:
+    """It can be decoded all the same."""
+    (line,) = await _told(FakeClientset(None, definition_of(SITES)), KIND.of(Tree))
+    assert line["event"] == "definition_unchecked"
+    assert "contains itself" in line["error"]

@@ -73,3 +73,16 @@ def test_a_transform_keeps_models() -> None:
     slim = Transform(CONFIG_MAPS.of(Site), lambda site: site.model_copy(update={"conditions": []}))
     record = Record(ObjectMeta(name="a"), Site(metadata=ObjectMeta(name="a"), specs=[Spec(maxSize=3)]), lambda one: one)
     assert slim(record).value.specs[0].max_size == 3
+
+
+class Optional(pydantic.BaseModel):
+    needed: int | None
+    other: str | None = "some"
+    absent: str | None = None
+    inner: list[Spec] = []
+
+
+def test_none_is_sent_where_it_is_no_default() -> None:
+    """What is absent by default stays absent."""
+    value = Optional(needed=None, other=None, inner=[Spec(maxSize=1)])
+    assert to_plain(value) == {"needed": None, "other": None, "inner": [{"maxSize": 1}]}
