@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import inspect
 import itertools
 import textwrap
@@ -165,14 +166,16 @@ def _of_model(cls: Any) -> Iterator[Field]:
     if getattr(cls, "__pydantic_root_model__", False):
         raise SchemaError(f"fields of {cls.__qualname__}: a RootModel is no object; write its type where it is used")
     for name, field in cls.model_fields.items():
-        names = {one for one in (field.alias, field.validation_alias, field.serialization_alias) if one is not None}
+        names = {
+            str(one) for one in (field.alias, field.validation_alias, field.serialization_alias) if one is not None
+        }
         if len(names) > 1:
             raise SchemaError(
                 f"fields of {cls.__qualname__}: {name} is read and written under different names; give it one alias"
             )
         default: Any = MISSING
         if not field.is_required() and not field.default_factory_takes_validated_data:
-            default = _made_twice(lambda field=field: _as_text(field.get_default(call_default_factory=True)))
+            default = _made_twice(functools.partial(_model_default, field))
         yield Field(
             name=name,
             wire_name=str(next(iter(names), name)),
@@ -184,8 +187,9 @@ def _of_model(cls: Any) -> Iterator[Field]:
         )
 
 
-def _as_text(value: Any) -> Any:
-    """Bytes as a model writes them."""
+def _model_default(field: Any) -> Any:
+    """The default of a model's field, bytes as a model writes them."""
+    value = field.get_default(call_default_factory=True)
     return value.decode() if isinstance(value, bytes) else value
 
 

@@ -305,7 +305,7 @@ class _Builder:
     def of_fields(self, cls: type, fields: Sequence[Field]) -> JsonSchema:
         """The schema of a class with these of its fields."""
         required = [field.wire_name for field in fields if not field.has_default and field.wire_name != self.of_status]
-        schema = {
+        schema: JsonSchema = {
             "description": description_of(cls) or None,
             "type": "object",
             "required": required or None,

@@ -87,8 +87,6 @@ class Schema:
             raise ValueError(f"Schema: list_type {self.list_type!r}: write atomic, set, or map with list_map_keys")
         if self.map_type not in ("", "granular", "atomic"):
             raise ValueError(f"Schema: map_type {self.map_type!r}: write granular or atomic")
-        if isinstance(self.list_map_keys, str):
-            raise TypeError(f"Schema: list_map_keys {self.list_map_keys!r}: write a tuple of names")
 
     def with_more(self, other: Schema) -> Schema:
         """Return what both say; where they differ, the other one counts."""
