@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.snippets import ROOT, files_of, run_pytest, write_files
 
 
@@ -28,6 +30,7 @@ def test_every_snippet_about_definitions_passes(tmp_path: Path) -> None:
     assert "3 passed" in run_pytest(tmp_path)
 
 
+@pytest.mark.long
 def test_every_snippet_about_kinds_passes(tmp_path: Path) -> None:
     """A controller with typed children, and its test in a cluster."""
     write_files(files_of("docs/kinds.md"), tmp_path)

@@ -72,6 +72,7 @@ def assert_nothing_is_left(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.long
 async def test_the_walk_through_holds_with_simulated_nodes_and_leaves_nothing(tmp_path: Path) -> None:
     """Every step holds; stdout has the one object, progress is on stderr, its first line says what nodes."""
     async with a_demo(tmp_path, "--bitcoind", "simulated", "--output", "json") as process:

@@ -157,6 +157,7 @@ async def result(host: str, method: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", Kind)
+@pytest.mark.long
 async def test_nodes_mesh_mine_and_keep_their_blocks(kind: Kind, tmp_path: Path) -> None:
     """What the controller and the demo do with nodes, through the client; then a restart with the same data."""
     first_host, second_host = own_address(1), own_address(2)
@@ -188,6 +189,7 @@ async def test_nodes_mesh_mine_and_keep_their_blocks(kind: Kind, tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", Kind)
+@pytest.mark.long
 async def test_a_node_that_ends_in_order_keeps_its_blocks_and_forgets_its_list(kind: Kind, tmp_path: Path) -> None:
     """SIGTERM and the method `stop` both end it with status 0, as soon as its data is on disk."""
     host = own_address(1)
@@ -292,6 +294,7 @@ async def test_a_simulated_node_tells_nothing_that_a_real_one_does_not(tmp_path:
 
 
 @pytest.mark.parametrize("kind", Kind)
+@pytest.mark.long
 async def test_the_command_line_client_ends_with_the_code_of_the_error(kind: Kind, tmp_path: Path) -> None:
     """What a readiness probe by exec goes by; the credentials may come from a file, as in the original's image."""
     host = own_address(8)

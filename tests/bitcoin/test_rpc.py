@@ -411,13 +411,15 @@ async def test_nor_does_a_call_that_is_cancelled() -> None:
         await reader.read()
         writer.close()
 
-    async with await asyncio.start_server(hear, "127.0.0.1", 0) as silent:
-        async with RpcClient(port=silent.sockets[0].getsockname()[1]) as bitcoind:
-            call = asyncio.create_task(bitcoind.node("127.0.0.1", CREDENTIALS).block_count())
-            await asked.wait()
-            call.cancel()
-            with pytest.raises(asyncio.CancelledError) as raised:
-                await call
+    async with (
+        await asyncio.start_server(hear, "127.0.0.1", 0) as silent,
+        RpcClient(port=silent.sockets[0].getsockname()[1]) as bitcoind,
+    ):
+        call = asyncio.create_task(bitcoind.node("127.0.0.1", CREDENTIALS).block_count())
+        await asked.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await call
     shown = "".join(_with_variables(raised.value))
     assert not any(secret in shown for secret in (CREDENTIALS.password, CREDENTIALS.authorization()))
 

@@ -89,6 +89,7 @@ def test_a_field_selector_compares_text() -> None:
         FieldSelector.parse("metadata.name")
 
 
+@pytest.mark.long
 def test_a_long_label_selector_is_read_in_linear_time() -> None:
     """Time that grows with the square of it would be minutes here."""
     many = 100_000

@@ -75,6 +75,7 @@ def test_roles_are_written_and_pass_their_check(folder: Path, processes: tuple[s
     assert (status, "lacks" in said, "nobody used" in said) == (0, False, False)
 
 
+@pytest.mark.long
 def test_a_right_that_lacks_fails_the_run_with_the_line_to_add(folder: Path) -> None:
     """Those that nobody used are told, and fail nothing: perhaps only some of the tests ran."""
     run(folder, "--rbac-write", "rbac.yaml")

@@ -198,6 +198,7 @@ def test_a_json_patch_that_doubles_a_document_ends_at_the_size_of_a_request() ->
     assert tracker.version == before
 
 
+@pytest.mark.long
 def test_a_service_that_wants_more_node_ports_than_there_are_is_refused() -> None:
     """And takes none of them."""
     tracker = Tracker()

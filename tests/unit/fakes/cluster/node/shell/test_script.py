@@ -98,6 +98,7 @@ async def test_a_script_does_what_it_says(text: str, code: int, output: str) -> 
 
 
 @pytest.mark.virtual_time
+@pytest.mark.long
 async def test_time_passes_in_scripts_that_wait_and_in_those_that_never_do() -> None:
     """A sleep takes its time; a loop that does nothing else does not stop the clock."""
     loop = asyncio.get_running_loop()
