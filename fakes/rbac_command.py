@@ -24,7 +24,8 @@ examples:
 The tests run with pytest; what they print goes to standard error. Leases, and Events in the program's own namespace,
 are in a Role there, all else is in a ClusterRole: bind it by RoleBindings for a program that is limited to some
 namespaces.
-exit status: that of pytest; 1 too where the roles of the file lack something.
+exit status: that of pytest; 1 too where the roles of the file lack something, or there are none to print.
+Where tests fail nothing is printed to standard output.
 """
 
 
@@ -52,8 +53,13 @@ def _run(arguments: argparse.Namespace) -> int:
         ]
         command = [sys.executable, "-m", "pytest", "-q", *options, *arguments.tests]
         status = subprocess.run(command, stdout=sys.stderr.fileno(), check=False).returncode
-        if target.exists():
-            sys.stdout.write(target.read_text(encoding="utf-8"))
+        if arguments.check:
+            return status
+        if status or not target.exists():
+            why = "the run failed" if status else "no manager asked for anything"
+            sys.stderr.write(f"ctrlkit rbac: no roles are printed: {why}, as told above\n")
+            return status or 1
+        sys.stdout.write(target.read_text(encoding="utf-8"))
     return status
 
 

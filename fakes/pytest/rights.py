@@ -7,15 +7,23 @@ With pytest-xdist each process gathers for itself, and hands over at its end.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ctrlkit.crd.manifest import to_yaml
-from ctrlkit.fakes.rights import Roles, begin_to_gather, compare, least_roles, line_of, manifests_of
+from ctrlkit.fakes.rights import (
+    Roles,
+    begin_to_gather,
+    compare,
+    least_roles,
+    line_of,
+    manifests_in,
+    manifests_of,
+    merge,
+)
 from ctrlkit.fakes.tracker.rights.attributes import Attributes
 
 HEAD = "# What the program may do, and no more: made of what it did in its tests.\n"
@@ -48,18 +56,32 @@ class RightsGatherer:
                 for name, asked in self._gathered.items()
             }
             return
-        used = self._used()
+        try:
+            lacks = self._report()
+        except _Failure as failure:
+            self._lines.append(str(failure))
+            lacks = True
+        if lacks and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _report(self) -> bool:
+        """Write, or check, or both; returns whether something lacks."""
+        used, source = self._used(), self._option("check")
         if not used:
-            self._lines.append("no manager of a world asked for anything: nothing is written or checked")
-            return
+            self._lines.append(self._nothing())
+            return bool(source or self._option("manager"))
         home = self._option("namespace") or "default"
         roles = least_roles(used, home=home)
         if target := self._option("write"):
-            manifests = manifests_of(roles, name=self._option("name") or "controller", namespace=home)
-            _write(Path(target), manifests)
+            _write(Path(target), manifests_of(roles, name=self._option("name") or "controller", namespace=home), home)
             self._lines.append(f"wrote {target}")
-        if source := self._option("check"):
-            self._check(Path(source), roles, session)
+        return bool(source) and self._check(Path(source), roles)
+
+    def _nothing(self) -> str:
+        there = f"there were {', '.join(sorted(self._gathered))}" if self._gathered else "there was no manager"
+        if part := self._option("manager"):
+            return f"--rbac-manager {part}: no manager of that name asked for anything: {there}"
+        return f"no manager of a world asked for anything: nothing is written or checked; {there}"
 
     def _used(self) -> set[Attributes]:
         part = self._option("manager")
@@ -68,15 +90,13 @@ class RightsGatherer:
     def _option(self, name: str) -> str:
         return str(self._config.getoption(f"--rbac-{name}"))
 
-    def _check(self, path: Path, roles: Roles, session: pytest.Session) -> None:
-        manifests = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if isinstance(one, dict)]
-        found = compare(roles, manifests)
+    def _check(self, path: Path, roles: Roles) -> bool:
+        found = compare(roles, _read(f"--rbac-check {path}", path, "give it a file of roles, as --rbac-write makes it"))
         for kind, rules in found.lacking.items():
             self._lines += [f"{path}: the {kind} lacks {line_of(rule)}" for rule in rules]
         for kind, rules in found.unused.items():
             self._lines += [f"{path}: in these tests nobody used, of the {kind}, {line_of(rule)}" for rule in rules]
-        if found.lacking and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return bool(found.lacking)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was found."""
@@ -86,14 +106,28 @@ class RightsGatherer:
                 terminalreporter.write_line(line)
 
 
-def _write(path: Path, manifests: Sequence[dict[str, Any]]) -> None:
-    """Write manifests to a file; what it has besides, and the comment at its head, stay."""
-    before = path.read_text(encoding="utf-8") if path.exists() else HEAD
-    head = "".join(itertools.takewhile(lambda line: line.startswith("#"), before.splitlines(keepends=True)))
-    made = [(one["kind"], one["metadata"]["name"]) for one in manifests]
-    kept = [one for one in yaml.safe_load_all(before) if isinstance(one, dict) and _identity(one) not in made]
-    path.write_text(head + to_yaml(*kept, *manifests), encoding="utf-8")
+class _Failure(Exception):
+    """What was tried, why it failed, and what to do, on one line."""
 
 
-def _identity(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
-    return manifest.get("kind"), (manifest.get("metadata") or {}).get("name")
+def _read(tried: str, path: Path, next_step: str) -> list[dict[str, Any]]:
+    try:
+        return manifests_in(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _Failure(f"{tried}: {_fact(error)}; {next_step}") from error
+
+
+def _write(path: Path, made: Sequence[dict[str, Any]], home: str) -> None:
+    """Write manifests to a file; the comment at its head stays, and what it has besides their rules."""
+    tried = f"--rbac-write {path}"
+    there = _read(tried, path, "write to another file, and copy the rules from there") if path.exists() else []
+    try:
+        before = path.read_text(encoding="utf-8") if path.exists() else HEAD
+        head = "".join(itertools.takewhile(lambda line: line.startswith("#"), before.splitlines(keepends=True)))
+        path.write_text(head + to_yaml(*merge(there, made, home=home)), encoding="utf-8")
+    except OSError as error:
+        raise _Failure(f"{tried}: {_fact(error)}; make its folder, or name a file that may be written") from error
+
+
+def _fact(error: OSError | ValueError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from ctrlkit.fakes.rights import (
     compare,
     least_roles,
     line_of,
+    manifests_in,
     manifests_of,
+    merge,
     rules_of,
 )
 from ctrlkit.fakes.tracker.rights.attributes import Attributes
@@ -28,6 +31,8 @@ from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS
 from tests.support.greetings import GREETINGS, greeter, greeting
 
 HELLO = greeting()
+
+VERBS_AT_HOME = [("get", "me"), ("update", "me")]
 
 WANTED = st.builds(
     Attributes,
@@ -105,6 +110,115 @@ def test_wildcards_allow_what_they_stand_for() -> None:
         "rules": [{"apiGroups": ["*"], "resources": ["*/status"], "verbs": ["*"]}],
     }
     assert compare(roles, [role]) == ({}, {})
+
+
+def _lacking(used: Iterable[Attributes], *manifests: dict[str, Any]) -> dict[str, list[str]]:
+    found = compare(least_roles(used, home="me"), manifests)
+    return {kind: [line_of(rule) for rule in rules] for kind, rules in found.lacking.items()}
+
+
+def _role(kind: str, rule: dict[str, Any], **metadata: str) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": "web", **metadata}, "rules": [rule]}
+
+
+@pytest.mark.parametrize("namespace", ["", "demo"])
+def test_leases_elsewhere_are_for_the_whole_cluster(namespace: str) -> None:
+    """A Role at home would not allow to list all of them."""
+    used = [Attributes(verb, "coordination.k8s.io", "leases", namespace=place) for verb, place in VERBS_AT_HOME]
+    roles = least_roles([*used, Attributes("list", "coordination.k8s.io", "leases", namespace=namespace)], home="me")
+    assert {one.verb for one in roles.at_home} == {"get", "update"}
+    assert {one.verb for one in roles.everywhere} == {"list"}
+
+
+@pytest.mark.parametrize("group", ["", "events.k8s.io"])
+def test_events_at_home_are_for_the_cluster_too_unless_it_is_known_what_that_needs(group: str) -> None:
+    """Tests whose objects are all at home say nothing of Events about others."""
+    at_home = Attributes("create", group, "events", namespace="me")
+    roles = least_roles([at_home, Attributes("list", group, "events")], home="me")
+    assert roles.at_home == {Permission(group, "events", "create")}
+    assert {one.verb for one in roles.everywhere} == {"create", "list"}
+    roles = least_roles([at_home, Attributes("patch", group, "events", namespace="demo")], home="me")
+    assert roles.at_home == {Permission(group, "events", "create")}
+    assert roles.everywhere == {Permission(group, "events", "patch")}
+    other = Attributes("patch", "events.k8s.io" if group == "" else "", "events", namespace="demo")
+    assert Permission(group, "events", "create") in least_roles([at_home, other], home="me").everywhere
+
+
+def test_a_role_counts_at_home_alone() -> None:
+    """There it allows what was used only there."""
+    used = Attributes("list", resource="pods", namespace="me")
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
+    assert _lacking([used], _role("Role", rule, namespace="me")) == {}
+    assert _lacking([used], _role("Role", rule)) == {}
+    line = '- {apiGroups: [""], resources: [pods], verbs: [list]}'
+    assert _lacking([used], _role("Role", rule, namespace="other")) == {"ClusterRole": [line]}
+    elsewhere = Attributes("list", resource="pods", namespace="demo")
+    assert _lacking([used, elsewhere], _role("Role", rule, namespace="me")) == {"ClusterRole": [line]}
+
+
+@pytest.mark.parametrize("verb", ["get", "update", "patch", "delete"])
+def test_a_rule_of_names_suffices_if_all_names_that_were_used_are_among_its_names(verb: str) -> None:
+    """As a server answers; one use that has another name, or none, asks for all objects."""
+    role = _role(
+        "ClusterRole", {"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"], "resourceNames": ["a", "b"]}
+    )
+    used = [Attributes(verb, resource="secrets", namespace="demo", name=name) for name in ("a", "b")]
+    line = f'- {{apiGroups: [""], resources: [secrets], verbs: [{verb}]}}'
+    assert _lacking(used, role) == {}
+    for name in ("c", ""):
+        other = Attributes(verb, resource="secrets", namespace="demo", name=name)
+        assert _lacking([*used, other], role) == {"ClusterRole": [line]}
+    assert _lacking([Attributes("create", resource="secrets", namespace="demo", name="a")], role) != {}
+
+
+def test_what_is_there_stays_but_for_the_rules_of_its_roles() -> None:
+    """Objects are told apart by kind, namespace and name."""
+    roles = least_roles([Attributes("get", "coordination.k8s.io", "leases", namespace="me")], home="me")
+    made = manifests_of(roles, name="web", namespace="me")
+    account = {**made[0], "imagePullSecrets": [{"name": "s"}]}
+    other = _role("Role", {"verbs": ["get"]}, namespace="other")
+    role = {**_role("Role", {"verbs": ["get"]}, namespace="me"), "immutable": True}
+    binding = {"kind": "RoleBinding", "metadata": {"name": "web", "namespace": "me"}, "subjects": ["more"]}
+    assert merge([account, other, role], made, home="me") == [
+        account,
+        other,
+        {**role, "rules": made[1]["rules"]},
+        made[2],
+    ]
+    assert merge([binding], made, home="me") == [binding, *made[:2]]
+
+
+def test_lists_are_opened() -> None:
+    """Also those of one kind, whose items need not say it; what is named so and has no items is an object."""
+    roles = "{kind: RoleList, apiVersion: v1, items: [{metadata: {name: a}}]}"
+    assert manifests_in(f"{{kind: List, items: [{roles}, {{kind: Role}}]}}\n---\n{{kind: AllowList}}\n") == [
+        {"apiVersion": "v1", "kind": "Role", "metadata": {"name": "a"}},
+        {"kind": "Role"},
+        {"kind": "AllowList"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("kind: Role\nmetadata: {name: {{ .Release.Name }}}", "it is no YAML: .* in line 2"),
+        ("a: [", "it is no YAML: .* in line 1"),
+        ("\x00", "it is no YAML: "),
+        ("text", "it has what is no object: 'text'"),
+        ("{kind: Role, metadata: web}", "it has what is no object"),
+        ("{kind: List, items: {a: b}}", "the items of a List are no list"),
+        ("{kind: List, items: [a]}", "it has what is no object: 'a'"),
+        ("{kind: Role, metadata: {name: web}, rules: {a: b}}", "the rules of the Role web are no list"),
+        ("{kind: ClusterRole, rules: [a]}", "the ClusterRole None has a rule that is no object: 'a'"),
+        ("{kind: Role, rules: [{verbs: get}]}", "the Role None has a rule whose verbs are no list of strings: 'get'"),
+        ("{kind: Role, rules: [{apiGroups: [{}]}]}", "whose apiGroups are no list of strings"),
+    ],
+)
+def test_what_is_no_role_is_told_on_one_line(text: str, fact: str) -> None:
+    """In place of a traceback."""
+    with pytest.raises(ValueError, match=fact) as raised:
+        manifests_in(text)
+    assert "\n" not in str(raised.value)
 
 
 async def test_a_world_knows_what_its_managers_asked_for() -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
 from ctrlkit.cli import main
+from ctrlkit.fakes.pytest.rights import RightsGatherer
+from ctrlkit.fakes.rights import gather
+from ctrlkit.fakes.tracker.rights.attributes import Attributes
 from tests.support.snippets import files_of, write_files
 
 TESTS = """
@@ -113,3 +119,110 @@ def test_the_command_prints_what_the_tests_gave(
     manifests = list(yaml.safe_load_all(printed.out))
     assert [one["metadata"]["name"] for one in manifests] == ["greeter"] * len(manifests)
     assert "2 passed" in printed.err
+
+
+PODS = Attributes("list", resource="pods", namespace="demo")
+
+
+@pytest.fixture
+def finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """Ends a session in which managers asked for something, with options; returns the status and what is said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ctrlkit.fakes.rights._gathered", None)
+
+    def ended(asked: dict[str, list[Attributes]], **options: str) -> tuple[int, str]:
+        config: Any = SimpleNamespace(getoption=lambda name: options.get(name.removeprefix("--rbac-"), ""))
+        session: Any = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+        said: list[str] = []
+        gatherer = RightsGatherer(config)
+        for name, ones in asked.items():
+            gather(name, ones)
+        gatherer.pytest_sessionfinish(session)
+        gatherer.pytest_terminal_summary(SimpleNamespace(section=lambda _: None, write_line=said.append))
+        return int(session.exitstatus), "\n".join(said)
+
+    return ended
+
+
+def test_what_a_file_has_stays(finish: Callable[..., tuple[int, str]]) -> None:
+    """Annotations, secrets, further subjects, roles of the same name elsewhere."""
+    finish({"m": [PODS]}, write="rbac.yaml")
+    account, role, binding = yaml.safe_load_all(Path("rbac.yaml").read_text())
+    account["imagePullSecrets"] = [{"name": "registry"}]
+    account["metadata"]["annotations"] = {"iam": "role"}
+    binding["subjects"].append({"kind": "User", "name": "ada", "apiGroup": "rbac.authorization.k8s.io"})
+    other = {**role, "kind": "Role", "metadata": {"name": "controller", "namespace": "other"}}
+    Path("rbac.yaml").write_text(yaml.safe_dump_all([account, other, {**role, "rules": []}, binding]))
+    assert finish({"m": [PODS]}, write="rbac.yaml") == (0, "wrote rbac.yaml")
+    assert list(yaml.safe_load_all(Path("rbac.yaml").read_text())) == [account, other, role, binding]
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "text", "fact"),
+    [
+        ("check", "absent.yaml", None, "No such file or directory"),
+        ("check", "rbac.yaml", "a: {{ .Values.a }}", "it is no YAML"),
+        ("check", "rbac.yaml", "{kind: Role, rules: [{verbs: get}]}", "no list of strings"),
+        ("check", ".", None, "Is a directory"),
+        ("write", "absent/rbac.yaml", None, "No such file or directory"),
+        ("write", "rbac.yaml", "a: {{ .Values.a }}", "it is no YAML"),
+        ("write", ".", None, "Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_used_fails_the_run_with_one_line(
+    finish: Callable[..., tuple[int, str]], option: str, path: str, text: str | None, fact: str
+) -> None:
+    """What was tried, the fact, and the next step; and leaves the file as it was."""
+    if text is not None:
+        Path(path).write_text(text)
+    status, said = finish({"m": [PODS]}, **{option: path})
+    assert (status, said.count("\n")) == (1, 0)
+    assert said.startswith(f"--rbac-{option} {path}: ")
+    assert fact in said
+    assert said.count("; ") == 1
+    assert text is None or Path(path).read_text() == text
+
+
+def test_a_list_is_opened(finish: Callable[..., tuple[int, str]]) -> None:
+    """As kubectl does it."""
+    finish({"m": [PODS]}, write="rbac.yaml")
+    items = list(yaml.safe_load_all(Path("rbac.yaml").read_text()))
+    Path("rbac.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}))
+    assert finish({"m": [PODS]}, check="rbac.yaml") == (0, "")
+
+
+@pytest.mark.parametrize("options", [{"check": "rbac.yaml", "manager": "grete"}, {"write": "a", "manager": "grete"}])
+def test_a_manager_that_was_not_there_fails_the_run(
+    finish: Callable[..., tuple[int, str]], options: dict[str, str]
+) -> None:
+    """The line names those that were."""
+    status, said = finish({"other": [PODS], "greeter": [PODS]}, **options)
+    assert (status, said) == (
+        1,
+        "--rbac-manager grete: no manager of that name asked for anything: there were greeter, other",
+    )
+
+
+def test_a_check_of_nothing_fails_the_run(finish: Callable[..., tuple[int, str]]) -> None:
+    """A green run would say that the roles suffice."""
+    status, said = finish({}, check="rbac.yaml")
+    assert (status, "there was no manager" in said) == (1, True)
+
+
+@pytest.mark.parametrize(("status", "why"), [(1, "the run failed"), (0, "no manager asked for anything")])
+def test_the_command_prints_no_roles_of_tests_that_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: int, why: str
+) -> None:
+    """A file that it is redirected to would look like the whole."""
+
+    def tests(command: list[str], **_: Any) -> Any:
+        (target,) = [one.removeprefix("--rbac-write=") for one in command if one.startswith("--rbac-write=")]
+        if status:
+            Path(target).write_text("half: true\n")
+        return SimpleNamespace(returncode=status)
+
+    monkeypatch.setattr("ctrlkit.fakes.rbac_command.subprocess", SimpleNamespace(run=tests))
+    monkeypatch.setattr("sys.stderr.fileno", lambda: 2, raising=False)
+    assert main(["rbac", "tests"]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, why in printed.err) == ("", True)
