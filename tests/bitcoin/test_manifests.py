@@ -21,6 +21,7 @@ from ctrlkit.crd import definition_of, to_yaml
 from ctrlkit.errors import Invalid
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.clientset.seeding import seed
+from ctrlkit.fakes.rights import least_roles, rules_of
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager.endpoints.server import SHUTDOWN_S
 from ctrlkit.manager.manager import FLUSH_S
@@ -184,6 +185,9 @@ async def test_the_permissions_are_those_that_are_used_and_no_others() -> None:
     elsewhere = [action for action in actions if action.namespace != OWN_NAMESPACE]
     assert _used(at_home) == _granted("Role")
     assert _used(elsewhere) == _granted("ClusterRole") - ASKED_FOR_BY_ADMISSION - ASKED_FOR_AT_THE_START
+    roles = least_roles(scene.world.rights_used("first"), home=OWN_NAMESPACE)
+    rules = [item["rules"] for item in objects("rbac") if item["kind"] in ("ClusterRole", "Role")]
+    assert rules == [rules_of(roles.everywhere), rules_of(roles.at_home)]
 
 
 async def test_only_secrets_that_networks_name_can_be_read_one_by_one() -> None:
