@@ -119,6 +119,9 @@ class PodVerbs:
             async with client.attach("demo/web-0") as session:
                 async for output in session:
                     print(output.data)
+
+        The result's exit code is 0 however the program ends: servers tell that in the pod's status alone, as
+        `state.terminated.exitCode` of the container.
         """
         parameters = exec_parameters((), container=container, tty=tty)
         action = named(Verb.CREATE, PODS, key, subresource="attach")

@@ -76,8 +76,8 @@ class PodRuntime(Protocol):
         """Run a command in a running container; return its exit code."""
         ...
 
-    async def attach(self, pod: PodRef, container: str, streams: Streams) -> int:
-        """Connect the streams to the program of a running container until it ends; return its exit code."""
+    async def attach(self, pod: PodRef, container: str, streams: Streams) -> None:
+        """Connect the streams to the program of a running container until it ends, whatever its exit code."""
         ...
 
     async def port_forward(self, pod: PodRef, port: int, streams: Streams) -> None:

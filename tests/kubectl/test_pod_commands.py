@@ -121,6 +121,11 @@ async def test_commands_run_in_containers_and_stand_ins_say_what_they_are(tmp_pa
         )
         assert ran.out.startswith("typed\nover\n")
         assert (await kubectl.try_to("get", "pod", "t")).status == 1
+        ended = await kubectl.try_to(
+            "run", "-i", "--restart=Never", "u", "--image=busybox", "--", "sh", "-c", "cat; exit 3", stdin="typed\n"
+        )
+        assert (ended.status, ended.out) == (3, "typed\n")
+        assert "pod default/u terminated (Error)" in ended.err
 
         await kubectl("debug", "box", "--image=busybox", "-c", "dbg", "--", "sh", "-c", "echo looking; sleep 60")
         await kubectl(

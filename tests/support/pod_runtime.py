@@ -48,11 +48,10 @@ class TalkingRuntime:
                 return 0
         raise not_supported(" ".join(command))
 
-    async def attach(self, pod: PodRef, container: str, streams: Streams) -> int:
+    async def attach(self, pod: PodRef, container: str, streams: Streams) -> None:
         """Says one word and ends."""
         self.calls.append(("attach", pod.name, container))
         await streams.stdout(b"attached\n")
-        return 0
 
     async def port_forward(self, pod: PodRef, port: int, streams: Streams) -> None:
         """Answers in capitals at port 80, and is not there at others."""

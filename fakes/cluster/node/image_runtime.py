@@ -328,9 +328,9 @@ class ImageRuntime:
         """See PodRuntime.exec."""
         return await find_running(self._sandboxes, pod, container).exec(command, streams)
 
-    async def attach(self, pod: PodRef, container: str, streams: Streams) -> int:
+    async def attach(self, pod: PodRef, container: str, streams: Streams) -> None:
         """See PodRuntime.attach."""
-        return await find_running(self._sandboxes, pod, container).attach(streams)
+        await find_running(self._sandboxes, pod, container).attach(streams)
 
     async def port_forward(self, pod: PodRef, port: int, streams: Streams) -> None:
         """See PodRuntime.port_forward: pages of this process, and pods with loopback addresses can be reached."""

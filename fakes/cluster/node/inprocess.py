@@ -123,12 +123,12 @@ class InProcessContainer:
         async with hidden(streams, self.spec.secrets) as shown:
             return await self.program.exec(command, shown)
 
-    async def attach(self, streams: Streams) -> int:
+    async def attach(self, streams: Streams) -> None:
         """See Container.attach: shows what the program writes from now on."""
         if isinstance(self.program, ScriptedProgram) and self.program.has_script:
             await self.program.attach(streams)
             await asyncio.wait([self._task])
-            return self.state.exit_code if isinstance(self.state, Exited) else 0
+            return
         log = self.log
         lines = pieces_of(log.follow(log.end), LogOptions(), self.spec.secrets)
         showing = asyncio.create_task(_show(lines, streams), name=f"attached to {self.spec.id.name}")
@@ -138,7 +138,6 @@ class InProcessContainer:
             await showing
         finally:
             showing.cancel()
-        return self.state.exit_code if isinstance(self.state, Exited) else 0
 
     def _finish(self, task: asyncio.Task[int]) -> None:
         self._end(-signal.SIGKILL if task.cancelled() and self._is_killed else _return_code(task), _message(task))

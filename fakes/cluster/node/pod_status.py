@@ -391,6 +391,10 @@ def _state(state: Waiting | Running | Exited | Earlier, container_id: str, waits
 # ---- what is written -------------------------------------------------------------------------------------------------
 
 
+_MERGED_BY_ADDRESS = ("hostIPs", "podIPs")
+"""The lists that a strategic merge adds to by address, where an address that no longer holds would stay."""
+
+
 def status_patch(have: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return what a strategic merge patch of a status has to say; nothing where nothing differs.
@@ -406,8 +410,9 @@ def status_patch(have: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str
         for name, value in wanted.items()
         if name != "conditions" and _without_nulls(have.get(name)) != value
     }
-    if "podIPs" in patch and have.get("podIPs"):
-        patch["podIPs"] = [{"$patch": "replace"}, *patch["podIPs"]]
+    for name in _MERGED_BY_ADDRESS:
+        if name in patch and have.get(name):
+            patch[name] = [{"$patch": "replace"}, *patch[name]]
     before = {condition.get("type"): condition for condition in have.get("conditions") or ()}
     changed = [
         {**dict.fromkeys(before.get(one["type"]) or ()), **one}

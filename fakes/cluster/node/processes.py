@@ -195,10 +195,9 @@ class ProcessContainer:
         talk = await self._installed.begin(argv, tty=streams.tty)
         return await run_with(talk, streams, self.spec.secrets)
 
-    async def attach(self, streams: Streams) -> int:
+    async def attach(self, streams: Streams) -> None:
         """See Container.attach: shows what the process writes from now on, and hands on what is typed if it reads."""
         await attach(self._output, self._talk, streams, stdin=self.spec.stdin, stdin_once=self.spec.stdin_once)
-        return self.state.exit_code if isinstance(self.state, Exited) else 0
 
     async def _watch(self) -> None:
         code = await self._output.drain(self._talk)

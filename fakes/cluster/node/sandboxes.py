@@ -63,7 +63,7 @@ class Container(Protocol):
         """See PodRuntime.exec; it runs."""
         ...
 
-    async def attach(self, streams: Streams) -> int:
+    async def attach(self, streams: Streams) -> None:
         """See PodRuntime.attach; it runs."""
         ...
 

@@ -24,7 +24,7 @@ from ctrlkit.fakes.tracker.channels import Inputs, Pipe
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.refusals import Cause, bad_request, internal_error, invalid, plain_failure, upgrade_required
-from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
+from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, PodRuntime, Streams
 from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.fakes.tracker.subresources.kubelets import Host, address_of
 from ctrlkit.fakes.tracker.subresources.log_choice import asks_run_before
@@ -209,7 +209,7 @@ def _command_work(core: Core, served: Strategy, action: Action, protocol: str) -
     if not any(_flag(given, name) for name in ("stdin", "stdout", "stderr")):
         raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
     if action.subresource == "attach":
-        return functools.partial(_run_command, functools.partial(runtime.attach, *target[:2]), given)
+        return functools.partial(_run_command, functools.partial(_attach, runtime, *target[:2]), given)
     command = tuple(given.get("command", ()))
     if not command:
         raise bad_request("exec needs a command")
@@ -218,6 +218,12 @@ def _command_work(core: Core, served: Strategy, action: Action, protocol: str) -
 
 async def _refuse(error: ApiError, connection: Pipe, _inputs: Inputs) -> None:
     await connection.send(Channel.ERROR, _status(error))
+
+
+async def _attach(runtime: PodRuntime, pod: PodRef, container: str, streams: Streams) -> int:
+    """Talk to a container's program; its end is no failure of the call, whatever its exit code."""
+    await runtime.attach(pod, container, streams)
+    return 0
 
 
 async def _run_command(

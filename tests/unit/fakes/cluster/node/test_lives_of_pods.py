@@ -378,3 +378,32 @@ async def test_a_rule_of_a_container_can_have_all_of_its_pod_start_anew() -> Non
         assert (after.at("status.phase"), after.at("status.podIP")) == ("Running", before.at("status.podIP"))
         assert condition(after, "AllContainersRestarting")["status"] == "False"
         assert told(world, "Killing") == ["spec.containers{web} killing"]
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running"])
+async def test_a_pod_that_was_read_from_a_real_cluster_gets_the_addresses_of_this_one(phase: str) -> None:
+    """Those of the other cluster are replaced, of its node too; a strategic merge would keep them beside the new."""
+    theirs = {"phase": phase, "hostIP": "10.0.0.9", "hostIPs": [{"ip": "10.0.0.9"}]}
+    if phase == "Running":
+        theirs |= {"podIP": "10.9.0.7", "podIPs": [{"ip": "10.9.0.7"}, {"ip": "fd00::7"}]}
+    pod = a_pod(nodeName="n1") | {"apiVersion": "v1", "kind": "Pod", "status": theirs}
+    pod["metadata"] |= {"uid": "6f0b2a3e-4a53-4f0e-9a5a-0c4d5a1d2b11"}
+    async with World(pod, cluster=ALL, nodes=["n1"]) as world:
+        await world.settle()
+        status = (await world.client.get(PODS, KEY))["status"]
+        assert (status["phase"], status["hostIPs"]) == ("Running", [{"ip": status["hostIP"]}])
+        assert status["podIPs"] == [{"ip": status["podIP"]}]
+        assert "10.0.0.9" not in str(status)
+
+
+async def test_who_is_attached_to_a_program_is_not_told_how_it_ended() -> None:
+    """As with a kubelet: attaching succeeds when the output ends; the exit code is in the pod's status."""
+    async with cluster(web=Image(shell=True)) as world:
+        pod = a_pod(restartPolicy="Never")
+        pod["spec"]["containers"][0]["command"] = ["sh", "-c", "sleep 5; echo over; exit 3"]
+        await started(world, pod)
+        result = await world.client.attach(KEY)
+        assert (result.stdout, result.exit_code) == (b"over\n", 0)
+        await world.settle()
+        (container,) = (await world.client.get(PODS, KEY)).at("status.containerStatuses")
+        assert container["state"]["terminated"]["exitCode"] == 3

@@ -10,7 +10,7 @@ import pytest
 from ctrlkit.fakes.cluster.node.image_runtime import ImageRuntime
 from ctrlkit.fakes.cluster.node.images import Image
 from ctrlkit.fakes.cluster.node.images.common import COMMON_IMAGES
-from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerSpec, Mount, Volume
+from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerSpec, Exited, Mount, Volume
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 pytestmark = pytest.mark.virtual_time
@@ -59,7 +59,10 @@ async def test_a_shell_at_a_terminal_is_attached_to_until_it_ends() -> None:
         )
         await asyncio.sleep(0.1)
         client = Client(b"echo hi\r", b"exit 3\r", stays=True)
-        assert await runtime.attach(POD, "main", client.streams(tty=True)) == 3
+        await runtime.attach(POD, "main", client.streams(tty=True))
+        ended = runtime.state(ID)
+        assert isinstance(ended, Exited)
+        assert ended.exit_code == 3
         assert client.out == b"echo hi\r\nhi\r\n/ # exit 3\r\n"
         assert "hi\r\n" in await log_of(runtime)
 
@@ -73,7 +76,7 @@ async def test_stdin_that_is_read_once_ends_with_the_one_who_typed() -> None:
             ContainerSpec(id=ID, image="busybox", command=command, environment={}, stdin=True, stdin_once=True)
         )
         client = Client(b"one\n", b"two\n")
-        assert await runtime.attach(POD, "main", client.streams()) == 0
+        await runtime.attach(POD, "main", client.streams())
         assert (client.out, client.err) == (b"one\ntwo\n", b"over\n")
 
 
