@@ -6,7 +6,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
         SettingsError          manager: a flag, a variable or a line of the file
         MissingExtra           extras: packages that an extra brings are not installed
         BuildError             manager: a build function that makes no controllers
-        TargetError            cli: `ctrlkit run` was given what is no MODULE:ATTRIBUTE
+        TargetError            cli: a command was given a module, or a name in it, that is not there
       SchemaError            crd: no schema can say a Python type
       DecodeError            what came is not what was asked for, or does not fit its Python type
       NotSynced              caches that did not fill in time

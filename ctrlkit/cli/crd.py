@@ -13,10 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ctrlkit.cli import Command
-from ctrlkit.cli.modules import import_named, meant
+from ctrlkit.cli.modules import TargetError, import_named, meant
 from ctrlkit.crd import breaking_changes, definition_of, disagreements, outdated_parts, read_definition, to_yaml
 from ctrlkit.crd.fields import is_class_with_fields
-from ctrlkit.errors import ConfigError
 from ctrlkit.model import AnyResource, Resource
 
 Kinds = Mapping[tuple[str, str], Sequence[AnyResource]]
@@ -29,7 +28,7 @@ examples:
   ctrlkit crd greeting --against deployed.yaml      # what `kubectl get crd greetings.demo.example.com -o yaml` printed
 
 A module's kinds are the resources in it that have a Python type: custom_resource(...).of(Greeting).
-exit status: 0, 1 where a file disagrees or something would break, 2 for bad arguments.
+exit status: 0; 1 where a file disagrees, something would break, or for an error; 2 for bad arguments.
 """
 
 
@@ -37,7 +36,7 @@ def load_kinds(target: str) -> Kinds:
     """
     Return the custom kinds of `MODULE[:KIND]` that have a type, each with its versions in the order of the module.
 
-    Errors  ConfigError for a module that is not there or has none, and for a kind that is not among them.
+    Errors  TargetError for a module that is not there or has none, and for a kind that is not among them.
     """
     module_name, _, wanted = target.partition(":")
     tried = f"make the definition of {target}"
@@ -53,14 +52,14 @@ def load_kinds(target: str) -> Kinds:
         if same is None:
             versions.append(resource)
     if not kinds:
-        raise ConfigError(
+        raise TargetError(
             f"{tried}: the module has no custom kind with a Python type; write custom_resource(...).of(YourType), and "
             "assign it to a name"
         )
     found = {key: versions for key, versions in kinds.items() if wanted in ("", versions[0].kind)}
     if not found:
         known = [versions[0].kind for versions in kinds.values()]
-        raise ConfigError(f"{tried}: its kinds are {', '.join(known)}, not {wanted}{meant(wanted, known)}")
+        raise TargetError(f"{tried}: its kinds are {', '.join(known)}, not {wanted}{meant(wanted, known)}")
     return found
 
 
@@ -88,7 +87,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.exact and not arguments.check:
-        raise ConfigError("make definitions: --exact belongs to --check; name the file with it")
+        raise TargetError("make definitions: --exact belongs to --check; name the file with it")
     kinds = load_kinds(arguments.target)
     if not (arguments.check or arguments.against):
         sys.stdout.write(to_yaml(*(definition_of(*versions) for versions in kinds.values())))

@@ -15,9 +15,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from ctrlkit.cli import Command
-from ctrlkit.cli.modules import import_named
-from ctrlkit.errors import ConfigError
-from ctrlkit.exits import BAD_ARGUMENTS
+from ctrlkit.cli.modules import TargetError, import_named
 from ctrlkit.manager.decorator import ReconcilerFunction
 from ctrlkit.manager.program import Build, run_program
 from ctrlkit.manager.settings import Settings, settings_known
@@ -34,17 +32,11 @@ exit status: 0 after SIGTERM or Ctrl-C, 1 for an error, 2 for bad arguments.
 """
 
 
-class TargetError(ConfigError):
-    """The argument is not of the form MODULE:ATTRIBUTE."""
-
-    exit_status = BAD_ARGUMENTS
-
-
 def load_builds(target: str) -> tuple[Build, ...]:
     """
     What `MODULE:ATTRIBUTE` names.
 
-    Errors  ConfigError for a module or an attribute that is not there, or is something else. What goes wrong inside the
+    Errors  TargetError for a module or an attribute that is not there, or is something else. What goes wrong inside the
             module passes.
     """
     module_name, _, attribute = target.partition(":")
@@ -52,14 +44,14 @@ def load_builds(target: str) -> tuple[Build, ...]:
         raise TargetError(f"run {target}: it is not of the form MODULE:ATTRIBUTE, such as greeting:greet")
     module = import_named(module_name, tried=f"run {target}")
     if not hasattr(module, attribute):
-        raise ConfigError(f"run {target}: module {module_name} has no {attribute}{_instead(module, attribute)}")
+        raise TargetError(f"run {target}: module {module_name} has no {attribute}{_instead(module, attribute)}")
     found = getattr(module, attribute)
     builds = tuple(found) if isinstance(found, list | tuple) else (found,)
     if not builds:
-        raise ConfigError(f"run {target}: the list is empty; put a build function or an @reconciler function into it")
+        raise TargetError(f"run {target}: the list is empty; put a build function or an @reconciler function into it")
     for build in builds:
         if (why_not := _objection(build)) is not None:
-            raise ConfigError(
+            raise TargetError(
                 f"run {target}: {why_not}; name a function decorated with @reconciler, a build function that takes the "
                 "manager, or a list of these"
             )

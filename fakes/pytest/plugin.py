@@ -204,9 +204,11 @@ def runner_of_the_test(request: pytest.FixtureRequest) -> Iterator[asyncio.Runne
 
 @pytest.fixture
 def world(_ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest) -> Iterator[World]:
-    """A World: an API server on virtual time, and whatever the test runs against it."""
+    """A World: an API server on virtual time, and whatever the test, a coroutine, runs against it."""
     from ctrlkit.fakes.world.world import World  # noqa: PLC0415
 
+    if _is_plain_with_a_world(getattr(request, "function", None)):
+        pytest.fail("use the fixture world: the test is no coroutine; use the fixture world_sync there", pytrace=False)
     objects, options = _world_arguments(request)
 
     async def enter() -> World:
@@ -232,6 +234,19 @@ def world_sync(request: pytest.FixtureRequest) -> Iterator[SyncWorld]:
     yield made
     error = request.node.stash.get(_FAILURE, None)
     made.__exit__(None if error is None else type(error), error, None)
+
+
+def _is_plain_with_a_world(test: Any) -> bool:
+    """
+    Whether a test that asks for the world itself is a plain function, which can await nothing.
+
+    One that hypothesis or a decorator made of a coroutine is run by whoever made it.
+    """
+    inner = inspect.unwrap(getattr(getattr(test, "hypothesis", None), "inner_test", test))
+    if not inspect.isroutine(inner) or "world" not in inspect.signature(test).parameters:
+        return False
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return not any(is_kind(each) for is_kind in kinds for each in (test, inner))
 
 
 def _world_arguments(request: pytest.FixtureRequest) -> tuple[tuple[Any, ...], Mapping[str, Any]]:

@@ -103,3 +103,12 @@ def test_what_is_not_there_is_told(argv: list[str], said: str, capsys: pytest.Ca
     """In one line that names what was tried, the fact and the next step."""
     assert main(argv) != 0
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["nowhere", "web:Sight", "./web.py", "web.py", ".", "", ":Site", "os"])
+def test_what_is_no_module_with_kinds_is_a_bad_argument(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, with status 2 as the help says, a path too."""
+    assert main(["crd", target]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"ctrlkit: make the definition of {target}: ")
+    assert said.count("\n") == 1

@@ -73,6 +73,10 @@ def test_short_forms_build_functions_and_lists_of_them_are_found() -> None:
         ("forms.greet:x", "run forms.greet:x: there is no module forms.greet in "),
         ("broken:greet", "broken was found, and imports what is not there: No module named 'nothing_of_this_name'"),
         ("forms:gret", "run forms:gret: module forms has no gret; did you mean greet?"),
+        ("./forms.py:greet", "run ./forms.py:greet: a module is named as it is imported, not as a file; write forms"),
+        ("forms.py:greet", "run forms.py:greet: a module is named as it is imported, not as a file; write forms"),
+        ("a/b/__init__.py:greet", "not as a file; write a.b"),
+        ("../my-forms.py:greet", "not as a file; write its name, with dots for folders, in a folder from which"),
         ("forms:x", "run forms:x: module forms has no x; did you mean greet?"),
         ("forms:DONE", "run forms:DONE: it is a Done; name a function decorated with @reconciler"),
         ("forms:bare", "run forms:bare: bare is an async function without @reconciler; name"),
@@ -114,7 +118,7 @@ def test_it_takes_every_setting_and_tells_errors_in_one_line(capsys: pytest.Capt
     assert capsys.readouterr().err == "ctrlkit: --grace-s abc: grace_s takes seconds, 0 or more, such as 30\n"
     assert main(["run", "nonsense"]) == 2
     assert "it is not of the form MODULE:ATTRIBUTE" in capsys.readouterr().err
-    assert main(["run", "nowhere:greet"]) == 1
+    assert main(["run", "nowhere:greet"]) == 2
     assert "there is no module nowhere" in capsys.readouterr().err
 
 

@@ -198,10 +198,69 @@ def test_plain_functions_have_a_world_too(pytester: pytest.Pytester) -> None:
 
         async def test_wrong(world_sync):
             pass
+
+        def test_wrong_too(world):
+            world.settle()
+
+        class TestWrong:
+            def test_in_a_class(self, world):
+                world.settle()
     """)
     result = pytester.runpytest_inprocess(*AUTO)
-    result.assert_outcomes(passed=2, errors=1)
+    result.assert_outcomes(passed=2, errors=3)
     result.stdout.fnmatch_lines(["use the fixture world_sync: the test is a coroutine; use the fixture world there"])
+    said = "use the fixture world: the test is no coroutine; use the fixture world_sync there"
+    assert str(result.stdout).count(f"\n{said}\n") == 2
+
+
+def test_coroutines_of_any_make_have_a_world(pytester: pytest.Pytester) -> None:
+    """Methods, those of hypothesis and of decorators; a plain test may use a fixture over ours."""
+    pytester.makepyfile("""
+        import functools
+        import pytest
+        from hypothesis import HealthCheck, given, settings, strategies
+
+        def decorated(test):
+            @functools.wraps(test)
+            async def wrapper(*args, **kwargs):
+                await test(*args, **kwargs)
+            return wrapper
+
+        def run_by_itself(test):
+            @functools.wraps(test)
+            def wrapper(*args, **kwargs):
+                test(*args, **kwargs).close()
+            return wrapper
+
+        class TestInAClass:
+            async def test_method(self, world):
+                await world.settle()
+
+            @staticmethod
+            async def test_static(world):
+                await world.settle()
+
+        @decorated
+        async def test_decorated(world):
+            await world.settle()
+
+        @run_by_itself
+        async def test_run_by_itself(world):
+            await world.settle()
+
+        @pytest.fixture
+        def prepared(world):
+            return world
+
+        def test_of_a_fixture(prepared):
+            assert prepared.tracker
+
+        @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @given(number=strategies.integers())
+        async def test_for_any(world, number):
+            await world.settle()
+    """)
+    pytester.runpytest_inprocess(*AUTO).assert_outcomes(passed=6)
 
 
 def test_a_failing_test_tells_its_story_once(pytester: pytest.Pytester) -> None:
