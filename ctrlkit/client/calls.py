@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 from ctrlkit.client.spans import call_span
 from ctrlkit.client.writes import note
 from ctrlkit.clock import monotonic
-from ctrlkit.errors import ApiError, CtrlkitError
+from ctrlkit.errors import ApiError, CtrlkitError, DecodeError
 from ctrlkit.model import Action, Bookmark, Lines, Resource, Transport, WatchEvent
 from ctrlkit.model.streams import Connection, StreamTransport
 from ctrlkit.wire.answers import Answer, check_answer, wrong_namespace
@@ -70,7 +70,12 @@ class Calls:
         answer = await self._answer(action)
         if answer.fault is not None:
             raise answer.fault
-        return self.codec(resource).decode_object(answer.data)
+        try:
+            return self.codec(resource).decode_object(answer.data)
+        except DecodeError as error:
+            if action.subresource != "scale":
+                raise
+            raise DecodeError(f"{error}; what came is a Scale: get_scale and set_scale read and write it") from error
 
     async def list_page(self, action: Action) -> bytes:
         """Perform a list; the codec judges the page while it reads it."""

@@ -243,6 +243,8 @@ class CommonWorld:
                 raise
             self._raise_lacking()
             self._tell_unused_faults()
+            if self._runtime is not None:
+                self._runtime.images.tell_unused()
 
     def _tell_unused_faults(self) -> None:
         transports = (each for several in self._transports.values() for each in several)

@@ -303,6 +303,13 @@ async def test_scale_is_read_and_set() -> None:
     assert (transport.actions[1].body, transport.actions[1].patch_type) == ({"spec": {"replicas": 3}}, PatchType.MERGE)
 
 
+async def test_a_scale_that_a_type_cannot_hold_is_told_how_to_be_read() -> None:
+    """By the calls that are made for it; errors of other subresources say nothing of them."""
+    client = Client(ScriptedTransport({**SCALE, "data": 5}))
+    with pytest.raises(DecodeError, match="what came is a Scale: get_scale and set_scale read and write it"):
+        await client.get(STATEFULSETS.of(Slim), "demo/a", subresource="scale")
+
+
 async def test_no_replicas_at_all_is_zero() -> None:
     """Servers leave zeros out."""
     body: dict[str, object] = {"kind": "Scale", "metadata": {"name": "a"}, "spec": {}, "status": {}}

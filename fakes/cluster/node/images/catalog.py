@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping, MutableMapping
 
 from ctrlkit.fakes.cluster.node.images.declarations import Image, InProcessProgramFactory
@@ -16,6 +17,10 @@ _REMEMBERED_MAX = 1000
 
 Images = Mapping[str, Image | InProcessProgramFactory]
 """Declarations of images by name; a function that makes a program stands for `Image(make=...)`."""
+
+
+class UnusedImageWarning(UserWarning):
+    """What was declared of an image counted for no container, so that a test of it shows nothing."""
 
 
 class Catalog(MutableMapping[str, Image]):
@@ -34,8 +39,11 @@ class Catalog(MutableMapping[str, Image]):
     def __init__(self, images: Images | None = None) -> None:
         self._images: dict[str, Image] = {}
         self._found: dict[str, Image | None] = {}
+        self._met: set[str] = set()
+        self._unmet: dict[str, str] = {}
         for name, image in (images or {}).items():
             self[name] = image
+        self._unmet.clear()
 
     def __setitem__(self, name: str, image: Image | InProcessProgramFactory) -> None:
         """Declare an image, for containers that start from now on."""
@@ -43,7 +51,10 @@ class Catalog(MutableMapping[str, Image]):
         if not isinstance(given, Image) and not callable(given):
             what = f"declare the image {name}: it is of type {type(given).__name__}"
             raise TypeError(f"{what}; give an Image, or a function that makes a program")
-        self._images[_key(name)] = image if isinstance(image, Image) else Image(make=image)
+        key = _key(name)
+        self._images[key] = image if isinstance(image, Image) else Image(make=image)
+        if key not in self._met and key != OTHERS:
+            self._unmet[key] = name
         self._found.clear()
 
     def __getitem__(self, name: str) -> Image:
@@ -53,6 +64,7 @@ class Catalog(MutableMapping[str, Image]):
     def __delitem__(self, name: str) -> None:
         """Take a declaration back."""
         del self._images[_key(name)]
+        self._unmet.pop(_key(name), None)
         self._found.clear()
 
     def __iter__(self) -> Iterator[str]:
@@ -68,8 +80,32 @@ class Catalog(MutableMapping[str, Image]):
         if len(self._found) > _REMEMBERED_MAX:
             self._found.clear()
         if name not in self._found:
-            self._found[name] = next((self._images[key] for key in _keys(name) if key in self._images), None)
+            fitting = [key for key in _keys(name) if key in self._images]
+            self._met.update(fitting)
+            for key in fitting:
+                self._unmet.pop(key, None)
+            self._found[name] = self._images[fitting[0]] if fitting else None
         return self._found[name]
+
+    def unused(self) -> tuple[str, ...]:
+        """
+        Return the names that were declared one by one, and that no container's image had since.
+
+        Those that a catalog is made with may be unused, and so may `OTHERS`.
+        """
+        return tuple(self._unmet.values())
+
+    def tell_unused(self) -> None:
+        """Warn about the names of `unused`, once."""
+        unused = self.unused()
+        self._unmet.clear()
+        if unused:
+            warnings.warn(
+                f"end the images: no container had {', '.join(unused)}; mend the name, or declare what may be unused "
+                "where the world is made, in World(images={...})",
+                UnusedImageWarning,
+                stacklevel=2,
+            )
 
     @property
     def ports(self) -> set[int]:

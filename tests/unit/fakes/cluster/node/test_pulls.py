@@ -8,6 +8,7 @@ import pytest
 
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Image, Node, Pull
+from ctrlkit.fakes.cluster.node.images.catalog import UnusedImageWarning
 from ctrlkit.fakes.cluster.node.pulls import PullBackoff
 from ctrlkit.model import StrategicMergePatch
 from ctrlkit.model.kinds import EVENTS, PODS
@@ -170,3 +171,26 @@ def test_a_back_off_begins_anew_after_a_long_time() -> None:
     assert backoff.error("uid", "web", now=640.0) == "no"
     backoff.forget("uid")
     assert backoff.error("uid", "web", now=640.0) is None
+
+
+async def run_with(*names: str, fails: bool = False) -> None:
+    """A world with a pod of web:2, in which these images are declared, and `gone` for a while."""
+    async with World(cluster=ALL, images={"db": Image()}) as world:
+        for name in (*names, "gone"):
+            world.images[name] = Image()
+        del world.images["gone"]
+        await run(world, a_pod("web:2"))
+        assert not fails
+
+
+async def test_a_declared_image_that_no_container_had_is_told_when_the_world_ends() -> None:
+    """As a mistyped name is; not one that is less exact than what counts, nor those of the beginning, nor `*`."""
+    with pytest.warns(UnusedImageWarning, match="no container had wbe, other:3; mend the name") as told:
+        await run_with("wbe", "web", "web:2", "other:3", "*")
+    assert len(told) == 1
+
+
+async def test_a_world_that_fails_says_nothing_of_images() -> None:
+    """What the test did not come to is no mistake."""
+    with pytest.raises(AssertionError):
+        await run_with("wbe", fails=True)
