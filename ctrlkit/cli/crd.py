@@ -16,6 +16,7 @@ from ctrlkit.cli import Command
 from ctrlkit.cli.modules import TargetError, import_named, meant
 from ctrlkit.crd import breaking_changes, definition_of, disagreements, outdated_parts, read_definition, to_yaml
 from ctrlkit.crd.fields import is_class_with_fields
+from ctrlkit.errors import ConfigError
 from ctrlkit.model import AnyResource, Resource
 
 Kinds = Mapping[tuple[str, str], Sequence[AnyResource]]
@@ -36,7 +37,8 @@ def load_kinds(target: str) -> Kinds:
     """
     Return the custom kinds of `MODULE[:KIND]` that have a type, each with its versions in the order of the module.
 
-    Errors  TargetError for a module that is not there or has none, and for a kind that is not among them.
+    Errors  TargetError for a module that is not there or has none, and for a kind that is not among them;
+            ConfigError for a kind with two types.
     """
     module_name, _, wanted = target.partition(":")
     tried = f"make the definition of {target}"

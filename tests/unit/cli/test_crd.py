@@ -112,3 +112,12 @@ def test_what_is_no_module_with_kinds_is_a_bad_argument(target: str, capsys: pyt
     said = capsys.readouterr().err
     assert said.startswith(f"ctrlkit: make the definition of {target}: ")
     assert said.count("\n") == 1
+
+
+def test_two_types_of_one_kind_are_an_error_of_the_module(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, with status 1: nothing is wrong with the argument."""
+    (folder / "twice.py").write_text(
+        f"{MODULE}AGAIN = custom_resource(group='example.com', kind='Page', plural='pages').of(Map)\n"
+    )
+    assert main(["crd", "twice"]) == 1
+    assert "pages.example.com v1 has two types, Page and Map; leave" in capsys.readouterr().err
