@@ -35,7 +35,8 @@ Verdict = tuple[int, str]
 async def verdicts(server: Server, definition: Mapping[str, Any], bodies: Sequence[Mapping[str, Any]]) -> list[Verdict]:
     """Define a kind, try objects of it, and undefine it; returns what the server said of each."""
     name, spec = definition["metadata"]["name"], definition["spec"]
-    plain = {**definition, "spec": {**spec, "conversion": {"strategy": "None"}}}
+    versions = [{**one, "subresources": _without_scale(one)} for one in spec["versions"]]
+    plain = {**definition, "spec": {**spec, "versions": versions, "conversion": {"strategy": "None"}}}
     version = next(one["name"] for one in spec["versions"] if one["storage"])
     within = f"/namespaces/{NAMESPACE}" if spec["scope"] == "Namespaced" else ""
     path = f"/apis/{spec['group']}/{version}{within}/{spec['names']['plural']}?dryRun=All"
@@ -47,15 +48,29 @@ async def verdicts(server: Server, definition: Mapping[str, Any], bodies: Sequen
         probe = {**head, "metadata": {"name": "probe"}}
         while (await server.ask("POST", path, probe)).get("status") == 404:  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0.1)
-    found = [_verdict(await server.ask("POST", path, {**head, **body})) for body in bodies]
+    found = [_verdict(await _ask(server, path, {**head, **body})) for body in bodies]
     await server.ask("DELETE", f"{_CRDS}/{name}")
     return found
+
+
+def _without_scale(version: Mapping[str, Any]) -> dict[str, Any]:
+    """The subresources that the schema is about."""
+    return {name: one for name, one in (version.get("subresources") or {}).items() if name != "scale"}
+
+
+async def _ask(server: Server, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Try an object; a server that has just learned of a kind may not find it everywhere yet."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while (answer := await server.ask("POST", path, body)).get("status") == 404:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    return answer
 
 
 def _verdict(answer: Mapping[str, Any]) -> Verdict:
     body = answer.get("body") or {}
     if answer["status"] != 201:
-        return answer["status"], json.dumps(body.get("details", {}).get("causes"), sort_keys=True)
+        causes = body.get("details", {}).get("causes") or ()  # a real server has them in an order of chance
+        return answer["status"], "\n".join(sorted(json.dumps(cause, sort_keys=True) for cause in causes))
     return 201, json.dumps({k: v for k, v in body.items() if k != "metadata"}, sort_keys=True)
 
 
