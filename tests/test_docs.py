@@ -37,6 +37,7 @@ def test_every_snippet_about_kinds_passes(tmp_path: Path) -> None:
     assert "1 passed" in run_pytest(tmp_path)
 
 
+@pytest.mark.long
 def test_the_story_for_each_world_passes_on_a_cluster_too(tmp_path: Path) -> None:
     """As against a real cluster: another process, the real clock, and the command the guide names."""
     guide = files_of("docs/testing.md")

@@ -56,6 +56,7 @@ def test_the_tests_pass_after_each_step_that_adds_some(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_time
+@pytest.mark.long
 async def test_the_commands_of_the_last_step_work(tmp_path: Path) -> None:
     """The server knows the kind, the controller runs, and a Greeting gets its ConfigMap."""
     for step in steps():

@@ -176,6 +176,7 @@ async def test_a_server_that_is_there_is_used_and_left_as_it_was(tmp_path: Path)
     assert_nothing_is_left(folder)
 
 
+@pytest.mark.long
 async def test_a_demo_that_cannot_begin_says_so_in_its_object_too(tmp_path: Path) -> None:
     """One line on stderr for people, one object on stdout for programs, no step played."""
     arguments = ("--kubeconfig", str(tmp_path / "none"), "--output", "json", "--nodes", "2")

@@ -272,6 +272,7 @@ async def test_requests_are_answered_alike(kind: Kind, tmp_path: Path) -> None:
             assert answered.headers["WWW-Authenticate"] == 'Basic realm="jsonrpc"'
 
 
+@pytest.mark.long
 async def test_a_simulated_node_tells_nothing_that_a_real_one_does_not(tmp_path: Path) -> None:
     """Each field of its longer answers is one of a real node, of the same type."""
     answers: dict[Kind, list[dict[str, Any]]] = {}

@@ -9,6 +9,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import ctrlkit
 from tests.support.production import ROOT
 
@@ -32,6 +34,7 @@ def test_two_links_are_all_it_takes() -> None:
     assert found == LINKS
 
 
+@pytest.mark.long
 def test_no_module_is_imported_twice(tmp_path: Path) -> None:
     """With all of them imported, no file has two names, and none is called by its folder's."""
     names = [info.name for info in pkgutil.walk_packages(ctrlkit.__path__, "ctrlkit.") if "__main__" not in info.name]

@@ -212,6 +212,7 @@ WRITES = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["first", "
 
 @given(before=WRITES, lost=WRITES, after=WRITES, down_s=st.sampled_from([0.0, 2.0]), seed=st.integers(0, 2**16))
 @settings(max_examples=tries(20, thorough=60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.long
 def test_for_any_backup_the_cache_is_equal_to_what_was_restored(
     before: Writes, lost: Writes, after: Writes, down_s: float, seed: int
 ) -> None:

@@ -304,6 +304,7 @@ def test_the_lease_of_a_replica_that_is_gone_for_good_is_removed_by_one_of_the_o
     scene(play)
 
 
+@pytest.mark.long
 def test_without_the_right_to_delete_nothing_else_is_worse() -> None:
     """Who leaves then says so in its Lease, and what is gone for good stays, and is passed over."""
 
@@ -325,6 +326,7 @@ def test_without_the_right_to_delete_nothing_else_is_worse() -> None:
 
 
 @pytest.mark.parametrize("error", [Forbidden("no"), Conflict("changed")])
+@pytest.mark.long
 def test_whatever_is_answered_to_the_removal_of_a_lease_one_replica_tries_it_once(error: ApiError) -> None:
     """Another was faster, it has come back, or it may not be done: the others do not even try, and all go on."""
 

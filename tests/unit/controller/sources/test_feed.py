@@ -46,6 +46,7 @@ async def test_what_is_pushed_is_reconciled_and_merged_by_key() -> None:
 
 
 @pytest.mark.behaviour("H6")
+@pytest.mark.long
 async def test_what_is_pushed_early_waits_for_the_first_controller_and_is_bounded() -> None:
     """It is there at the beginning; more keys than anybody could mean are refused, and none of those kept is lost."""
     feed = Feed("keys")
@@ -85,6 +86,7 @@ async def test_what_is_pushed_at_a_standby_waits_for_its_election() -> None:
     ]
 
 
+@pytest.mark.long
 async def test_keys_pushed_at_a_standby_are_bounded() -> None:
     """The latest are kept; that some are not is told once."""
     feed, script, may_work = Feed("keys"), Script(DONE), asyncio.Event()

@@ -289,6 +289,7 @@ async def test_the_log_keeps_no_more_than_its_size_and_who_is_behind_is_told(mon
 @pytest.mark.parametrize(
     ("selector", "code"), [("a," * 100_000, 400), ("a in (" + "b," * 100_000, 400), ("(" * 400_000, 400)], ids=range(3)
 )
+@pytest.mark.long
 async def test_a_selector_as_long_as_a_request_may_be_takes_linear_time(selector: str, code: int) -> None:
     """Where it took the square of that, this test would not end within its time limit."""
     async with serving() as (_, host, port):

@@ -116,6 +116,7 @@ BITCOIND = {
 
 @pytest.mark.real_time
 @pytest.mark.skipif(not HAS_PIDFD, reason="reads the processes of /proc (Linux)")
+@pytest.mark.long
 async def test_a_set_of_nodes_runs_as_processes() -> None:
     """They become ready one by one, each on an address of its own, and end with their set."""
     clientset = FakeClientset()

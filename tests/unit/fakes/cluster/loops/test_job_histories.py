@@ -13,6 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import Loop
 from ctrlkit.model import MergePatch, ObjectKey, StrategicMergePatch, Unstructured
@@ -106,6 +108,7 @@ async def move(world: World, history: dict[str, Any], what: str, number: int, wh
     await world.client.patch(PODS, pod.key, end, subresource="status")
 
 
+@pytest.mark.long
 async def test_jobs_made_by_chance_fare_as_under_the_real_controller() -> None:
     template = {
         "spec": {"schedulerName": "by-hand", "restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}

@@ -194,6 +194,7 @@ def test_a_thread_that_cannot_be_started_leaves_the_limits_as_they_were(monkeypa
     assert deeply(lambda: msgspec.json.encode(msgspec.json.decode(document))) == document
 
 
+@pytest.mark.long
 def test_work_without_an_end_is_refused() -> None:
     """A body that holds itself."""
 
