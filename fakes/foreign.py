@@ -38,6 +38,8 @@ _SPARED: Final = ("asyncio_", "pytest_timeout ")
 """How names of threads begin that are counted elsewhere, or guard a test: asyncio's executor, pytest-timeout."""
 
 _WORKERS: Final = frozenset({getattr(pool, "_worker").__code__})  # noqa: B009 - it is no public name
+_PROCESSES: Final = getattr(process, "_ExecutorManagerThread")  # noqa: B009
+_RESULTS: Final = _PROCESSES.wait_result_broken_or_wakeup.__code__
 _SERVING: Final = frozenset(
     (base_events.BaseEventLoop.run_forever.__code__, socketserver.BaseServer.serve_forever.__code__)
 )
@@ -101,9 +103,9 @@ class ForeignWork:
 
     def _works(self, thread: threading.Thread, frame: FrameType) -> bool:
         jobs = getattr(thread, "pending_work_items", None)
-        if isinstance(thread, getattr(process, "_ExecutorManagerThread")):  # noqa: B009
-            return bool(jobs)
         codes = {one.f_code: one for one in _outwards(frame)}
+        if isinstance(thread, _PROCESSES):  # it has taken a result from the list before it hands it over
+            return bool(jobs) or _RESULTS not in codes
         if not _SERVING.isdisjoint(codes) or (_ANSWERING in codes and frame.f_globals.get("__name__") in _SOCKETS):
             return False
         worker = next((codes[code] for code in _WORKERS if code in codes), None)

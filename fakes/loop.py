@@ -211,7 +211,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             if monotonic() >= until:
                 self._let_go.update(one.token for one in work)
                 warnings.warn(_moved_on(work, self.foreign_work_s), ForeignWorkWarning, stacklevel=2)
-        return []
+        return self._poller.poll(0)  # work may have ended since the last look, and have woken the loop
 
     def _outstanding(self) -> list[Work]:
         jobs = (Work(what, job) for job, what in self._jobs.items())
