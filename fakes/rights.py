@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from ctrlkit.crd.fields import has_a_definition
 from ctrlkit.fakes.tracker.rights.attributes import Attributes, of_action
 from ctrlkit.manager import Manager
-from ctrlkit.manager.definitions import has_a_definition
 from ctrlkit.model import Action, Verb
 
 Manifest = dict[str, Any]

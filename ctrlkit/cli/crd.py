@@ -15,7 +15,7 @@ from typing import Any, Final
 from ctrlkit.cli import Command
 from ctrlkit.cli.modules import TargetError, import_named, meant
 from ctrlkit.crd import breaking_changes, definition_of, disagreements, outdated_parts, read_definition, to_yaml
-from ctrlkit.crd.fields import is_class_with_fields
+from ctrlkit.crd.fields import has_a_definition
 from ctrlkit.errors import ConfigError
 from ctrlkit.model import AnyResource, Resource
 
@@ -69,10 +69,8 @@ def _resources(module: Any) -> Iterable[AnyResource]:
     """The resources of a module whose type is the program's own; others belong to somebody else."""
     home = module.__name__.partition(".")[0]
     for value in vars(module).values():
-        if not (isinstance(value, Resource) and is_class_with_fields(value.type)):
-            continue
-        is_custom = "." in value.group and not value.group.endswith(".k8s.io")
-        if is_custom and value.type.__module__.partition(".")[0] == home:
+        is_meant = isinstance(value, Resource) and has_a_definition(value)
+        if is_meant and value.type.__module__.partition(".")[0] == home:
             yield value
 
 

@@ -8,14 +8,13 @@ current directory are found, as with `python -m`.
 from __future__ import annotations
 
 import argparse
-import difflib
 import inspect
 from typing import Any, Final
 
 from msgspec import structs
 
 from ctrlkit.cli import Command
-from ctrlkit.cli.modules import TargetError, import_named
+from ctrlkit.cli.modules import TargetError, import_named, meant
 from ctrlkit.manager.decorator import ReconcilerFunction
 from ctrlkit.manager.program import Build, run_program
 from ctrlkit.manager.settings import Settings, settings_known
@@ -61,10 +60,8 @@ def load_builds(target: str) -> tuple[Build, ...]:
 def _instead(module: Any, attribute: str) -> str:
     """What could have been meant."""
     public = [name for name in vars(module) if not name.startswith("_")]
-    near = difflib.get_close_matches(attribute, public, n=1)
     short_forms = [name for name in public if isinstance(getattr(module, name), ReconcilerFunction)]
-    meant = near or short_forms
-    return f"; did you mean {' or '.join(meant)}?" if meant else ""
+    return meant(attribute, public) or (f"; did you mean {' or '.join(short_forms)}?" if short_forms else "")
 
 
 def _objection(build: object) -> str | None:

@@ -11,10 +11,10 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ctrlkit.crd.manifest import definition_of
-from ctrlkit.crd.schema import object_schema_of
+from ctrlkit.crd.schema import OF_EACH_OBJECT, object_schema_of
 from ctrlkit.model import AnyResource
 
 JsonSchema = Mapping[str, Any]
@@ -62,15 +62,20 @@ class Difference:
         return f"{self.path}: {self.fact}" if self.path else self.fact
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """How the two sides are called in a fact."""
+class Words(NamedTuple):
+    """How a fact calls the two sides, and what it says of a field that only the first one has."""
 
-    wide: str
-    narrow: str
+    wide: str = "was"
+    narrow: str = "is"
+    dropped: str = "was a field, is dropped"
 
 
-def narrowings(wide: JsonSchema, narrow: JsonSchema, *, words: tuple[str, str] = ("was", "is")) -> list[Difference]:
+_CHANGED: Final = Words()
+_LOST: Final = Words(dropped="the class reads it, the definition does not have it")
+_UNREAD: Final = Words("the definition says", "the class")
+
+
+def narrowings(wide: JsonSchema, narrow: JsonSchema, *, words: Words = _CHANGED) -> list[Difference]:
     """
     Return where something that the first schema accepts is refused or dropped by the second one.
 
@@ -78,10 +83,10 @@ def narrowings(wide: JsonSchema, narrow: JsonSchema, *, words: tuple[str, str] =
     ...     print(one.fact)
     maximum was 9, is 5
     """
-    return list(_narrowings(wide, narrow, "", _Words(*words)))
+    return list(_narrowings(wide, narrow, "", words))
 
 
-def _narrowings(wide: JsonSchema, narrow: JsonSchema, path: str, words: _Words) -> Iterator[Difference]:
+def _narrowings(wide: JsonSchema, narrow: JsonSchema, path: str, words: Words) -> Iterator[Difference]:
     if _accepts_anything(narrow):
         return
     if not _types(wide) <= _types(narrow):
@@ -99,7 +104,7 @@ def _narrowings(wide: JsonSchema, narrow: JsonSchema, path: str, words: _Words) 
         yield from _narrowings(wide["items"], narrow["items"], f"{path}[]", words)
 
 
-def _values(wide: JsonSchema, narrow: JsonSchema, path: str, words: _Words) -> Iterator[Difference]:
+def _values(wide: JsonSchema, narrow: JsonSchema, path: str, words: Words) -> Iterator[Difference]:
     if "enum" not in narrow:
         return
     if "enum" not in wide:
@@ -111,7 +116,7 @@ def _values(wide: JsonSchema, narrow: JsonSchema, path: str, words: _Words) -> I
         yield Difference(path, Aspect.VALUES, f"{words.wide} {_list(gone)} too, {words.narrow} {_list(narrow['enum'])}")
 
 
-def _limits(wide: JsonSchema, narrow: JsonSchema, path: str, words: _Words) -> Iterator[Difference]:
+def _limits(wide: JsonSchema, narrow: JsonSchema, path: str, words: Words) -> Iterator[Difference]:
     for name in (*_UPPER, *_LOWER):
         limit, before = narrow.get(name), wide.get(name)
         if limit is None or (name in ("minLength", "minItems", "minProperties") and limit == 0):
@@ -134,7 +139,7 @@ def _is_wider_format(wide: JsonSchema, narrow: JsonSchema) -> bool:
     return narrow["format"] in ("int64", "double") or (wide.get("format"), narrow["format"]) == ("float", "double")
 
 
-def _lists(wide: JsonSchema, narrow: JsonSchema, path: str, words: _Words) -> Iterator[Difference]:
+def _lists(wide: JsonSchema, narrow: JsonSchema, path: str, words: Words) -> Iterator[Difference]:
     had, has = (one.get("x-kubernetes-list-type", "atomic") for one in (wide, narrow))
     if has not in ("atomic", had):
         yield Difference(
@@ -156,7 +161,7 @@ def _rules(wide: JsonSchema, narrow: JsonSchema, path: str) -> Iterator[Differen
             yield Difference(path, Aspect.RULE, f"has another {name}, which may refuse what was accepted")
 
 
-def _fields(wide: JsonSchema, narrow: JsonSchema, path: str, words: _Words) -> Iterator[Difference]:
+def _fields(wide: JsonSchema, narrow: JsonSchema, path: str, words: Words) -> Iterator[Difference]:
     inner, known = wide.get("properties", {}), narrow.get("properties", {})
     others = narrow.get("additionalProperties")
     for name, schema in inner.items():
@@ -166,7 +171,7 @@ def _fields(wide: JsonSchema, narrow: JsonSchema, path: str, words: _Words) -> I
         elif isinstance(others, Mapping):
             yield from _narrowings(schema, others, where, words)
         elif not others and not narrow.get(_UNKNOWN):
-            yield Difference(where, Aspect.FIELD, f"{words.wide} a field, {words.narrow} dropped{_near(name, known)}")
+            yield Difference(where, Aspect.FIELD, words.dropped + _near(name, known))
     values = wide.get("additionalProperties")
     if isinstance(values, Mapping) and isinstance(others, Mapping):
         yield from _narrowings(values, others, f"{path}{{}}", words)
@@ -241,26 +246,17 @@ def disagreements(resource: AnyResource, definition: Mapping[str, Any]) -> list[
 def schema_disagreements(resource: AnyResource, served: JsonSchema) -> list[Difference]:
     """Return where the type of a resource and the schema of its objects that a server has disagree."""
     read, served = (_without_metadata(one) for one in (object_schema_of(resource.type, enforced=True), served))
-    lost = [one for one in narrowings(read, served) if one.aspect is Aspect.FIELD]
-    unread = narrowings(served, read, words=("the definition says", "the class"))
     return [
-        *(replace(one, fact=_drop_said(one.fact)) for one in lost),
-        *(one for one in unread if one.aspect in _MATTERS_FOR_READING),
+        *(one for one in narrowings(read, served, words=_LOST) if one.aspect is Aspect.FIELD),
+        *(one for one in narrowings(served, read, words=_UNREAD) if one.aspect in _MATTERS_FOR_READING),
         *_defaults(read, served, ""),
     ]
 
 
-def _drop_said(fact: str) -> str:
-    return "the class reads it, the definition does not have it" + (fact[fact.index(";") :] if ";" in fact else "")
-
-
 def _without_metadata(schema: JsonSchema) -> JsonSchema:
-    kept = {name: one for name, one in (schema.get("properties") or {}).items() if name not in _OF_EACH_OBJECT}
-    required = [name for name in schema.get("required") or () if name not in _OF_EACH_OBJECT]
+    kept = {name: one for name, one in (schema.get("properties") or {}).items() if name not in OF_EACH_OBJECT}
+    required = [name for name in schema.get("required") or () if name not in OF_EACH_OBJECT]
     return {**schema, "properties": kept, "required": required}
-
-
-_OF_EACH_OBJECT: Final = ("apiVersion", "kind", "metadata")
 
 
 def _defaults(read: JsonSchema, served: JsonSchema, path: str) -> Iterator[Difference]:

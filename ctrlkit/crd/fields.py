@@ -20,6 +20,7 @@ from typing import Any, Final, NotRequired, get_origin, get_type_hints, is_typed
 import msgspec
 
 from ctrlkit.errors import CtrlkitError
+from ctrlkit.model import AnyResource
 from ctrlkit.model.pydantic_models import dump_plain, is_model
 
 
@@ -63,9 +64,14 @@ def is_class_with_fields(type_: object) -> bool:
     return isinstance(type_, type) and _reader(type_) is not None
 
 
-def fields_of(cls: type) -> tuple[Field, ...]:
+def has_a_definition(resource: AnyResource) -> bool:
+    """Return whether a kind is a custom one with a type of fields, of which a definition can be made."""
+    return resource.is_custom and not resource.is_metadata_only and is_class_with_fields(resource.type)
+
+
+def fields_of(cls: type, *, described: bool = True) -> tuple[Field, ...]:
     """
-    Return the fields of a class, in its order.
+    Return the fields of a class, in its order; without the texts that stand in its source if it is not `described`.
 
     >>> class Spec(msgspec.Struct, rename="camel"):
     ...     max_size: int = 3
@@ -78,7 +84,6 @@ def fields_of(cls: type) -> tuple[Field, ...]:
     read = _reader(cls)
     if read is None:
         raise TypeError(f"fields of {cls.__qualname__}: it is no Struct, dataclass, attrs class, TypedDict or model")
-    said = {name: text for base in reversed(cls.__mro__) for name, text in _said_below(base).items()}
     try:
         found = tuple(read(cls))
     except NameError as error:
@@ -86,6 +91,9 @@ def fields_of(cls: type) -> tuple[Field, ...]:
             f"fields of {cls.__qualname__}: {error}; import what annotations name where the class is, not under "
             "TYPE_CHECKING alone"
         ) from error
+    if not described:
+        return found
+    said = {name: text for base in reversed(cls.__mro__) for name, text in _said_below(base).items()}
     return tuple(dataclasses.replace(one, description=one.description or said.get(one.name, "")) for one in found)
 
 

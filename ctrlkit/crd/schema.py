@@ -12,6 +12,7 @@ import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -41,6 +42,9 @@ _SCALARS: Final[Mapping[object, JsonSchema]] = {
     UUID: {"type": "string", "format": "uuid"},
     Decimal: {"type": "string"},
 }
+
+OF_EACH_OBJECT: Final = ("apiVersion", "kind", "metadata")
+"""The fields of each object, of which a definition says nothing of its own."""
 
 _ANYTHING: Final[JsonSchema] = {"x-kubernetes-preserve-unknown-fields": True}
 _ANY_OBJECT: Final[JsonSchema] = {"type": "object", **_ANYTHING}
@@ -129,24 +133,13 @@ def object_schema_of(type_: type, *, enforced: bool = False) -> JsonSchema:
     than what decoding to the type checks: what stands in `Schema` alone, a server checks.
     """
     builder = _Builder(type_.__name__, enforced=enforced, of_status="status")
-    fields = {field.wire_name: field for field in fields_of(type_)}
-    for name in ("apiVersion", "kind", "metadata"):
-        fields.setdefault(name, Field(name=name, wire_name=name, type=str, has_default=True))
-    schemas = {
-        name: _whole_metadata(field) if name == "metadata" else {"type": "string"}
-        for name, field in fields.items()
-        if name in ("apiVersion", "kind", "metadata")
-    }
-    inner = [field for name, field in fields.items() if name not in schemas]
-    schema = builder.of_fields(type_, inner)
-    schema["properties"] = {name: schemas[name] for name in ("apiVersion", "kind", "metadata")} | schema["properties"]
+    fields = fields_of(type_, described=not enforced)
+    schema = builder.of_fields(type_, [field for field in fields if field.wire_name not in OF_EACH_OBJECT])
+    metadata = next((field.type for field in fields if field.wire_name == "metadata"), ObjectMeta)
+    more = next((one.more for one in _peeled(metadata)[1] if isinstance(one, Schema)), {})
+    whole = dict(zip(OF_EACH_OBJECT, ({"type": "string"}, {"type": "string"}, {"type": "object", **more}), strict=True))
+    schema["properties"] = whole | schema["properties"]
     return schema
-
-
-def _whole_metadata(field: Field) -> JsonSchema:
-    _, annotations = _peeled(field.type)
-    more = next((one.more for one in annotations if isinstance(one, Schema)), {})
-    return {"type": "object", **more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +181,7 @@ class _Builder:
         if known is None and not (self.enforced and type_ is Condition):
             known = next((schema for one, schema in (*_KNOWN.items(), *_SCALARS.items()) if type_ is one), None)
         if known is not None:
-            return _copy(known)
+            return deepcopy(known)
         members = _members(type_)
         if members is not None:
             return self._union(members)
@@ -206,7 +199,7 @@ class _Builder:
             if self._bare(key, None).get("type") != "string":
                 raise self._refusal(f"keys of a mapping are text, {_name(key)} is not", "write dict[str, ...]")
             inner = self._below("{}")._value(value)
-            return _copy(_ANY_OBJECT) if inner == _ANYTHING else {"type": "object", "additionalProperties": inner}
+            return deepcopy(_ANY_OBJECT) if inner == _ANYTHING else {"type": "object", "additionalProperties": inner}
         if origin in _LISTS or origin in _SETS:
             if origin is tuple and (len(arguments) != 2 or arguments[1] is not ...):
                 raise self._refusal(
@@ -300,7 +293,7 @@ class _Builder:
             )
         if issubclass(cls, msgspec.Struct) and cls.__struct_config__.array_like:
             raise self._refusal(f"{cls.__name__} travels as a list", "leave out array_like=True")
-        return replace(self, inside=(*self.inside, cls)).of_fields(cls, fields_of(cls))
+        return replace(self, inside=(*self.inside, cls)).of_fields(cls, fields_of(cls, described=not self.enforced))
 
     def of_fields(self, cls: type, fields: Sequence[Field]) -> JsonSchema:
         """The schema of a class with these of its fields."""
@@ -456,13 +449,6 @@ def ordered(schema: JsonSchema) -> JsonSchema:
     """Return a schema with its parts in one order."""
     rest = sorted(schema.keys() - set(_ORDER))
     return {name: schema[name] for name in (*_ORDER, *rest) if name in schema}
-
-
-def _copy(schema: JsonSchema) -> JsonSchema:
-    return {
-        name: _copy(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else value
-        for name, value in schema.items()
-    }
 
 
 def _name(type_: Any) -> str:

@@ -88,6 +88,11 @@ class Resource(Generic[T]):
         return self.of(PartialObjectMetadata)
 
     @property
+    def is_custom(self) -> bool:
+        """Whether the group is one of somebody's own, and not of Kubernetes."""
+        return "." in self.group and not self.group.endswith(".k8s.io")
+
+    @property
     def is_metadata_only(self) -> bool:
         """Whether only metadata is asked for."""
         return self.type is PartialObjectMetadata

@@ -31,6 +31,7 @@ from ctrlkit.controller import (
 )
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventType
+from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES, is_final
 from ctrlkit.fakes.cluster.node.activities import Activities
 from ctrlkit.fakes.cluster.node.admission import AFFINITY, Admission, Refusal, status_of
 from ctrlkit.fakes.cluster.node.container_starts import OF_STARTS, Starter
@@ -42,7 +43,6 @@ from ctrlkit.fakes.cluster.node.observed import Observed
 from ctrlkit.fakes.cluster.node.pod_memory import Ending, KnownPod, first_seen
 from ctrlkit.fakes.cluster.node.pod_plan import Container, containers_of, plan_pod
 from ctrlkit.fakes.cluster.node.pod_status import (
-    FINAL_PHASES,
     Failure,
     PodView,
     last_status,
@@ -154,8 +154,8 @@ class Kubelet:
             return DONE
         if known is not None and self._is_as_left(pod, known):
             return _until(known.next_at)
-        is_final, is_deleted = pod.at("status.phase") in FINAL_PHASES, bool(pod.at("metadata.deletionTimestamp"))
-        if is_final and (known is None or (known.ending is not None and known.ending.is_over)):
+        is_deleted = bool(pod.at("metadata.deletionTimestamp"))
+        if is_final(pod) and (known is None or (known.ending is not None and known.ending.is_over)):
             return await self._delete(pod, known) if is_deleted else DONE
         if known is None:
             refused = None if is_deleted else await self._refusal(pod)
@@ -223,7 +223,7 @@ class Kubelet:
         is_deleted = bool(pod.at("metadata.deletionTimestamp"))
         if is_deleted and not known.is_starting:
             self._end_deleted(pod, known)
-        if known.ending is None and pod.at("status.phase") in FINAL_PHASES:
+        if known.ending is None and is_final(pod):
             self._begin_end(pod, known, grace_s(pod), None)  # somebody else says that it is over
         moments: list[float] = []
         if known.ending is None:
@@ -459,7 +459,7 @@ def add_kubelet(
 
 def _uses_volumes(pod: Unstructured | None, uid: str) -> bool:
     """Whether a pod is the one of a uid, and not over."""
-    return pod is not None and pod.metadata.uid == uid and pod.at("status.phase") not in FINAL_PHASES
+    return pod is not None and pod.metadata.uid == uid and not is_final(pod)
 
 
 def _concerns_a_node(change: Change[Unstructured]) -> bool:

@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.clock import timestamp
+from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Role
 from ctrlkit.fakes.cluster.node.restart import RuleAction
 from ctrlkit.fakes.cluster.node.runtime import Exited, Running
 from ctrlkit.fakes.tracker.plugins.amounts import of_pod
 from ctrlkit.model import Unstructured
 
-FINAL_PHASES = ("Succeeded", "Failed")
 """The phases that a pod does not leave."""
 
 RESTARTING_ALL = "RestartingAllContainers"

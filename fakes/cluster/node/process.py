@@ -94,6 +94,37 @@ def start_guarded(
     return process
 
 
+async def _start_waiting(
+    guard: ProcessGuard,
+    script: str,
+    argv: Sequence[str],
+    streams: tuple[IO[bytes] | int, IO[bytes] | int, IO[bytes] | int],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+) -> Process:
+    """Start a shell that waits for a line on its stdin, and is known to the guard before it can run anything."""
+    stdin, stdout, stderr = streams
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", script, "sh", *argv),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+    )
+    guard.add(process.pid)  # nothing between the start and this waits
+    return process
+
+
+def _let_go(process: Process) -> None:
+    """Send the line to a shell whose stdin is a pipe."""
+    assert process.stdin is not None  # asked for by who started it
+    process.stdin.write(b"go\n")
+    process.stdin.close()
+
+
 class OwnedProcess:
     """A running program and its children, as one process group under a ProcessGuard; made by `start`."""
 
@@ -113,23 +144,10 @@ class OwnedProcess:
         output: IO[bytes] | int,
     ) -> OwnedProcess:
         """Start a program with exactly this environment; `output` is a file for stdout and stderr, or PIPE."""
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh",
-            "-c",
-            _WAIT_FOR_GO,
-            "sh",
-            *argv,
-            stdin=PIPE,
-            stdout=output,
-            stderr=STDOUT,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
+        process = await _start_waiting(
+            guard, _WAIT_FOR_GO, argv, (PIPE, output, STDOUT), environment=environment, folder=folder
         )
-        guard.add(process.pid)  # nothing from here on waits: the process is known before it can run anything
-        assert process.stdin is not None  # asked for above
-        process.stdin.write(b"go\n")
-        process.stdin.close()
+        _let_go(process)
         return cls(process, guard)
 
     @classmethod
@@ -144,21 +162,7 @@ class OwnedProcess:
         folder: Path,
     ) -> OwnedProcess:
         """Start a program whose stdin, stdout and stderr are these descriptors; `gate` is where stdin is written to."""
-        stdin, stdout, stderr = streams
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh",
-            "-c",
-            _KEEP_STDIN,
-            "sh",
-            *argv,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-        )
-        guard.add(process.pid)  # as above
+        process = await _start_waiting(guard, _KEEP_STDIN, argv, streams, environment=environment, folder=folder)
         os.write(gate, b"go\n")
         return cls(process, guard)
 
@@ -167,24 +171,11 @@ class OwnedProcess:
         cls, guard: ProcessGuard, argv: Sequence[str], terminal: str, *, environment: Mapping[str, str], folder: Path
     ) -> OwnedProcess:
         """Start a program whose streams are all a terminal, by its path, which controls its session."""
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh",
-            "-c",
-            _ON_TERMINAL,
-            "sh",
-            terminal,
-            *argv,
-            stdin=PIPE,
-            stdout=DEVNULL,
-            stderr=DEVNULL,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
+        streams = (PIPE, DEVNULL, DEVNULL)
+        process = await _start_waiting(
+            guard, _ON_TERMINAL, (terminal, *argv), streams, environment=environment, folder=folder
         )
-        guard.add(process.pid)  # as above
-        assert process.stdin is not None  # asked for above
-        process.stdin.write(b"go\n")
-        process.stdin.close()
+        _let_go(process)
         return cls(process, guard)
 
     async def read_output(self) -> bytes:

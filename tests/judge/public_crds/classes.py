@@ -217,13 +217,6 @@ def digest_of(definition: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(normal_versions(definition), sort_keys=True).encode()).hexdigest()
 
 
-def fields_in(schema: Schema) -> int:
-    """Return how many fields a schema has, on all levels."""
-    inner = [one for one in (schema.get("items"), schema.get("additionalProperties")) if isinstance(one, Mapping)]
-    below = [*(schema.get("properties") or {}).values(), *inner]
-    return len(schema.get("properties") or {}) + sum(map(fields_in, below))
-
-
 def write(definition: Mapping[str, Any]) -> str:
     """Return the text of a module with the classes of a definition and its resources."""
     spec, writer = definition["spec"], Writer()

@@ -18,7 +18,8 @@ import pytest
 
 from ctrlkit.crd import definition_of, disagreements
 from ctrlkit.fakes import FakeClientset
-from tests.judge.public_crds.classes import digest_of, fields_in, normal_versions
+from tests.judge.public_crds.classes import digest_of, normal_versions
+from tests.judge.public_crds.sources import count_fields
 
 FOLDER = Path(__file__).parent / "public"
 SOURCES: list[dict[str, Any]] = json.loads((FOLDER / "sources.json").read_text())
@@ -48,7 +49,7 @@ def test_a_server_takes_what_comes_out_of_the_classes(source: dict[str, Any]) ->
 def test_there_are_large_ones_and_all_sorts_of_schemas() -> None:
     """Three above 300 fields, some with oneOf, with integers or texts, with several versions that differ."""
     versions = [normal_versions(one) for one in DEFINITIONS.values()]
-    sizes = [max(fields_in(schema) for schema in schemas.values()) for schemas in versions]
+    sizes = [max(count_fields(schema) for schema in schemas.values()) for schemas in versions]
     assert len(versions) == 10
     assert sum(size > 300 for size in sizes) >= 3
     text = json.dumps(versions)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES
 from ctrlkit.fakes.cluster.node.pod_ending import turn_of
 from ctrlkit.fakes.cluster.node.pod_plan import (
     Container,
@@ -21,7 +22,7 @@ from ctrlkit.fakes.cluster.node.pod_plan import (
     containers_of,
     plan_pod,
 )
-from ctrlkit.fakes.cluster.node.pod_status import FINAL_PHASES, ContainerView, PodView, Waiting, pod_status
+from ctrlkit.fakes.cluster.node.pod_status import ContainerView, PodView, Waiting, pod_status
 from ctrlkit.fakes.cluster.node.runtime import ContainerState, Exited, Running
 from ctrlkit.model import Unstructured
 
