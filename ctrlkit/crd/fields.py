@@ -11,7 +11,8 @@ import dataclasses
 import functools
 import inspect
 import itertools
-import textwrap
+import linecache
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -229,13 +230,38 @@ def _as_data(value: Any) -> Any:
 def _said_below(cls: type) -> Mapping[str, str]:
     """The texts that stand below the fields in the class's source, by field; none where there is no source."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    except (OSError, TypeError, SyntaxError):
+        file = inspect.getsourcefile(cls) or ""
+    except (OSError, TypeError):  # it is of no file
         return {}
-    body = tree.body[0].body if tree.body and isinstance(tree.body[0], ast.ClassDef) else []
-    said: dict[str, str] = {}
+    linecache.checkcache(file)
+    source = "".join(linecache.getlines(file, vars(sys.modules[cls.__module__])))
+    return _said_in(source).get(cls.__qualname__, {})
+
+
+@functools.lru_cache(maxsize=16)  # a module of many classes is read once
+def _said_in(source: str) -> Mapping[str, Mapping[str, str]]:
+    """The texts below fields of all classes in a module's source, by the class's qualified name, then by field."""
+    try:
+        left: list[tuple[str, ast.AST]] = [("", ast.parse(source))]
+    except SyntaxError:
+        return {}
+    said: dict[str, Mapping[str, str]] = {}
+    while left:
+        prefix, node = left.pop()
+        match node:
+            case ast.ClassDef(name=name, body=body):
+                said.setdefault(prefix + name, dict(_said_between(body)))
+                prefix += f"{name}."
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                prefix += f"{name}.<locals>."
+            case ast.expr():
+                continue
+        left.extend((prefix, child) for child in reversed(list(ast.iter_child_nodes(node))))
+    return said
+
+
+def _said_between(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
     for field, after in itertools.pairwise(body):
         match field, after:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as text)):
-                said[name] = _first_paragraph(text)
-    return said
+                yield name, _first_paragraph(text)

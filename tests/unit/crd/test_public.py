@@ -18,37 +18,39 @@ import pytest
 
 from ctrlkit.crd import definition_of, disagreements
 from ctrlkit.fakes import FakeClientset
+from ctrlkit.model import AnyResource
 from tests.judge.public_crds.classes import digest_of, normal_versions
 from tests.judge.public_crds.sources import count_fields
 
 FOLDER = Path(__file__).parent / "public"
 SOURCES: list[dict[str, Any]] = json.loads((FOLDER / "sources.json").read_text())
-DEFINITIONS = {
-    one["name"]: definition_of(*importlib.import_module(f"tests.unit.crd.public.{one['module']}").VERSIONS)
-    for one in SOURCES
-}
+
+
+def versions_of(source: dict[str, Any]) -> list[AnyResource]:
+    """The kind at each of its versions, as classes."""
+    return list(importlib.import_module(f"tests.unit.crd.public.{source['module']}").VERSIONS)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda one: str(one["name"]))
 def test_the_classes_say_what_the_definition_says(source: dict[str, Any]) -> None:
     """The same fields, types, limits, defaults and lists, in each version."""
-    assert digest_of(DEFINITIONS[source["name"]]) == source["digest"]
+    assert digest_of(definition_of(*versions_of(source))) == source["digest"]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("source", SOURCES, ids=lambda one: str(one["name"]))
 def test_a_server_takes_what_comes_out_of_the_classes(source: dict[str, Any]) -> None:
     """And the classes agree with it, and can be decoded to."""
-    definition = DEFINITIONS[source["name"]]
+    definition = definition_of(*versions_of(source))
     FakeClientset(None, definition)
-    for resource in importlib.import_module(f"tests.unit.crd.public.{source['module']}").VERSIONS:
+    for resource in versions_of(source):
         assert disagreements(resource, definition) == []
         msgspec.json.Decoder(resource.type)
 
 
 def test_there_are_large_ones_and_all_sorts_of_schemas() -> None:
     """Three above 300 fields, some with oneOf, with integers or texts, with several versions that differ."""
-    versions = [normal_versions(one) for one in DEFINITIONS.values()]
+    versions = [normal_versions(definition_of(*versions_of(one))) for one in SOURCES]
     sizes = [max(count_fields(schema) for schema in schemas.values()) for schemas in versions]
     assert len(versions) == 10
     assert sum(size > 300 for size in sizes) >= 3

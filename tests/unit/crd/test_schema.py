@@ -16,6 +16,7 @@ import pytest
 from msgspec import Meta
 
 from ctrlkit.crd import SchemaError, object_schema_of, schema_of
+from ctrlkit.crd.fields import fields_of
 from ctrlkit.model import NO_DEFAULT, Column, Condition, ObjectMeta, Rule, ScaleFields, Schema, Unstructured
 
 Port = NewType("Port", int)
@@ -398,3 +399,27 @@ def test_words_that_no_server_knows_are_refused_where_they_are_written(make: Any
     """With those that there are."""
     with pytest.raises(ValueError, match=r"write|it begins with"):
         make()
+
+
+def test_texts_below_fields_are_those_of_the_class_itself() -> None:
+    """Of one in a class, in a function, and of a base class; a source is read once for all of them."""
+
+    class Size(msgspec.Struct):
+        disk: str = ""
+        """In a function."""
+
+        class Limit(msgspec.Struct):
+            disk: str = ""
+            """In a class."""
+
+    class Larger(Size):
+        memory: str = ""
+        """Its own."""
+
+    said = {one: {field.name: field.description for field in fields_of(one)} for one in (Size, Size.Limit, Larger)}
+    assert said == {
+        Size: {"disk": "In a function."},
+        Size.Limit: {"disk": "In a class."},
+        Larger: {"disk": "In a function.", "memory": "Its own."},
+    }
+    assert fields_of(type("Made", (msgspec.Struct,), {"__annotations__": {"disk": str}}))[0].description == ""
