@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         DONE,
         Applier,
         Controller,
+        Cron,
+        Every,
         Finalizers,
         Outcome,
         Request,
@@ -29,14 +31,16 @@ if TYPE_CHECKING:
         controller_reference,
         create_or_patch,
         create_or_update,
+        generation_changed,
         set_controller_reference,
+        set_status,
         to_mapped,
         to_owner,
         to_self,
     )
     from ctrlkit.errors import ApiError, CtrlkitError, RetryLater, TerminalError
     from ctrlkit.events import EventRecorder, EventType
-    from ctrlkit.manager import Context, Manager, Settings, connect, reconciler, run
+    from ctrlkit.manager import Context, Manager, Settings, connect, dependency, reconciler, run
     from ctrlkit.model import (
         NO_DEFAULT,
         ApplyPatch,
@@ -63,12 +67,13 @@ _HOMES = {
     "ctrlkit.cache": "Delivery Informer InformerOptions Lister ReflectorOptions",
     "ctrlkit.client": "Client",
     "ctrlkit.controller": (
-        "DONE Applier Controller Finalizers Outcome Request RequeueAfter Watch "
-        "controller_reference create_or_patch create_or_update set_controller_reference to_mapped to_owner to_self"
+        "DONE Applier Controller Cron Every Finalizers Outcome Request RequeueAfter Watch "
+        "controller_reference create_or_patch create_or_update generation_changed set_controller_reference set_status "
+        "to_mapped to_owner to_self"
     ),
     "ctrlkit.errors": "ApiError CtrlkitError RetryLater TerminalError",
     "ctrlkit.events": "EventRecorder EventType",
-    "ctrlkit.manager": "Context Manager Settings connect reconciler run",
+    "ctrlkit.manager": "Context Manager Settings connect dependency reconciler run",
     "ctrlkit.model": (
         "NO_DEFAULT ApplyPatch Column Condition Definition JsonPatch MergePatch ObjectKey ObjectMeta Record "
         "Resource Rule ScaleFields Schema Scope StrategicMergePatch Unstructured custom_resource kinds set_conditions"
@@ -87,11 +92,13 @@ __all__ = [
     "Condition",
     "Context",
     "Controller",
+    "Cron",
     "CtrlkitError",
     "Definition",
     "Delivery",
     "EventRecorder",
     "EventType",
+    "Every",
     "Finalizers",
     "Informer",
     "InformerOptions",
@@ -122,11 +129,14 @@ __all__ = [
     "create_or_patch",
     "create_or_update",
     "custom_resource",
+    "dependency",
+    "generation_changed",
     "kinds",
     "reconciler",
     "run",
     "set_conditions",
     "set_controller_reference",
+    "set_status",
     "to_mapped",
     "to_owner",
     "to_self",

@@ -19,6 +19,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
       FeedFull               controller.sources: a feed was given more keys than it keeps
       QueueClosed            workqueue: there is nothing to take any more
       LeadershipLost         election: the lease is another's, or may be
+      DependencyFailed       manager: what a program needs from outside could not be opened, or closed
       GraceExceeded          manager: reconciles did not end in time, and were cut off
       StillRunning           manager: what was cut off for a lost lease goes on
       TransportError         no answer came

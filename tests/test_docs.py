@@ -21,7 +21,7 @@ def test_every_snippet_of_the_testing_guide_passes(tmp_path: Path) -> None:
 def test_every_snippet_about_sources_passes(tmp_path: Path) -> None:
     """With the README's controller beside them, for its kind."""
     write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/sources.md")}, tmp_path)
-    assert "4 passed" in run_pytest(tmp_path)
+    assert "5 passed" in run_pytest(tmp_path)
 
 
 def test_every_snippet_about_definitions_passes(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ctrlkit.controller.controller import Controller, Replicas
 from ctrlkit.controller.helpers.apply import Applier
+from ctrlkit.controller.helpers.children import Children
 from ctrlkit.controller.helpers.converge import FROM_SERVER, Converged, Convergence, create_or_patch, create_or_update
 from ctrlkit.controller.helpers.finalizers import Cleanup, Finalizers, add_finalizer, remove_finalizer
 from ctrlkit.controller.helpers.owners import (
@@ -13,6 +14,7 @@ from ctrlkit.controller.helpers.owners import (
     remove_owner_reference,
     set_controller_reference,
 )
+from ctrlkit.controller.helpers.status import set_status
 from ctrlkit.controller.reconcile import (
     DONE,
     Done,
@@ -49,6 +51,7 @@ __all__ = [
     "FROM_SERVER",
     "AlreadyOwned",
     "Applier",
+    "Children",
     "Cleanup",
     "Controller",
     "ControllerStatistics",
@@ -90,6 +93,7 @@ __all__ = [
     "resource_version_changed",
     "seeing_writes",
     "set_controller_reference",
+    "set_status",
     "to_mapped",
     "to_owner",
     "to_self",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ctrlkit.manager.decorator import Context, ReconcilerFunction, reconciler
+from ctrlkit.manager.context import Context
+from ctrlkit.manager.decorator import ReconcilerFunction, reconciler
+from ctrlkit.manager.dependencies import Dependency, DependencyFailed, Provided, dependency
 from ctrlkit.manager.endpoints import CheckKind, Endpoints
 from ctrlkit.manager.manager import Manager
 from ctrlkit.manager.program import (
@@ -22,15 +24,19 @@ __all__ = [
     "Build",
     "CheckKind",
     "Context",
+    "Dependency",
+    "DependencyFailed",
     "Endpoints",
     "GraceExceeded",
     "Manager",
+    "Provided",
     "ReconcilerFunction",
     "Settings",
     "SettingsError",
     "StillRunning",
     "connect",
     "controllers_of",
+    "dependency",
     "manager_from",
     "reconciler",
     "run",

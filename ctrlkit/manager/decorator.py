@@ -7,8 +7,12 @@ A controller as one decorated function.
         ...
         return DONE
 
-Thin: it makes the informers, the watches and the Controller that a build function would make, and looks the object up
-before each call. What needs more (predicates, feeds, several informers of a kind) is written as a build function.
+    @greet.finalizer("demo.example.com/page")
+    async def take_down(greeting: Greeting, context: Context) -> Outcome:
+        ...
+
+Thin: it makes the informers, the watches, the Finalizers and the Controller that a build function would make, and looks
+the object up before each call. There is no other way from it to work than theirs.
 """
 
 from __future__ import annotations
@@ -17,61 +21,100 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from structlog.typing import FilteringBoundLogger
-
-from ctrlkit.cache import Lister
-from ctrlkit.client import Client
-from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch, to_owner, to_self
-from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.cache import Change, Informer
+from ctrlkit.controller import (
+    DONE,
+    Children,
+    Controller,
+    Cron,
+    Every,
+    Finalizers,
+    Mapper,
+    Outcome,
+    Replicas,
+    Request,
+    Schedule,
+    Source,
+    Watch,
+    to_owner,
+    to_self,
+)
+from ctrlkit.manager.context import Context
+from ctrlkit.manager.dependencies import Dependency
 from ctrlkit.manager.manager import Manager
-from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta, Resource
+from ctrlkit.model import AnyResource, ObjectMeta, Resource
 from ctrlkit.telemetry import logger
 
 T = TypeVar("T")
-U = TypeVar("U")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """
-    What a function decorated with @reconciler gets beside the object itself.
-
-    Shape   `meta` is the object's metadata, whatever fields its Python type has. `log` carries the controller, the key
-            and the attempt. `listers` and `recorder` are behind `lister` and `event`.
-    """
-
-    request: Request
-    meta: ObjectMeta
-    resource: AnyResource
-    client: Client
-    listers: Mapping[AnyResource, Lister[Any]]
-    recorder: EventRecorder
-    log: FilteringBoundLogger
-
-    @property
-    def key(self) -> ObjectKey:
-        """The object's key."""
-        return self.request.key
-
-    def lister(self, resource: Resource[U]) -> Lister[U]:
-        """The lister of a kind that the decorator names; LookupError for any other."""
-        found = self.listers.get(resource)
-        if found is None:
-            raise LookupError(
-                f"look up {resource} for {self.resource} {self.key}: no cache has it in this form; name it in "
-                "@reconciler(..., owns=[...]) or watches={...}"
-            )
-        return found
-
-    def event(self, event_type: EventType, reason: str, message: str) -> None:
-        """Record an Event about the object; never waits, never fails."""
-        self.recorder.event(self.meta, self.resource, event_type, reason, message)
+ChangePredicate = Callable[[Change[Any]], bool]
+"""Says whether a change matters, as `generation_changed` does."""
 
 
 Function = Callable[[T, Context], Awaitable[Outcome]]
 """Makes the world look as one object says it should. The object may be one that is being deleted."""
+
+AnySource = Source | Callable[[Manager], Source]
+"""A source of keys, or what makes one with a manager's informers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the keys of a decorated function come from; see `reconciler`."""
+
+    owns: Sequence[AnyResource] = ()
+    watches: Mapping[AnyResource, Mapper[Any]]
+    predicates: Mapping[AnyResource, ChangePredicate]
+    schedules: Sequence[Every | Cron] = ()
+    more: Sequence[AnySource] = ()
+
+    def check(self, resource: AnyResource) -> None:
+        """TypeError, ValueError for what makes no source."""
+        for name, example in (("watches", "KIND: function"), ("predicates", "KIND: generation_changed")):
+            given: object = getattr(self, name)
+            if not isinstance(given, Mapping):
+                raise TypeError(
+                    f"@reconciler({resource.kind}): {name} is {given!r:.80}; write {name}={{{example}}}, whose "
+                    f"function {_ANSWERS[name]}"
+                )
+        known = {resource, *self.owns, *self.watches}
+        if unknown := [str(kind) for kind in self.predicates if kind not in known]:
+            raise ValueError(
+                f"@reconciler({resource.kind}): predicates are about {', '.join(unknown)}, which it does not watch; "
+                "name the kind in owns or watches as well, in the same form"
+            )
+
+    def made(self, manager: Manager, resource: AnyResource) -> list[Source]:
+        """The sources that a build function would make; the first is the watch of the kind itself."""
+
+        def watch(kind: AnyResource, mapper: Mapper[Any]) -> Source:
+            return Watch(manager.informer(kind), mapper, predicate=self.predicates.get(kind))
+
+        keys = manager.informer(resource).lister.keys
+        return [
+            watch(resource, to_self),
+            *(watch(kind, to_owner(resource)) for kind in self.owns),
+            *(watch(kind, mapper) for kind, mapper in self.watches.items()),
+            *(Schedule(_name_of(when), keys, when) for when in self.schedules),
+            *(source(manager) if callable(source) else source for source in self.more),
+        ]
+
+
+_ANSWERS: Final = {
+    "watches": "returns the keys that an object leads to, or owns=[KIND] for objects that it owns",
+    "predicates": "says whether a change matters",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject(Generic[T]):
+    """An object and its context, as Finalizers want one: with metadata, which its type need not have."""
+
+    metadata: ObjectMeta
+    object: T
+    context: Context
 
 
 class ReconcilerFunction(Generic[T]):
@@ -89,41 +132,69 @@ class ReconcilerFunction(Generic[T]):
         resource: Resource[T],
         *,
         name: str,
-        owns: Sequence[AnyResource],
-        watches: Mapping[AnyResource, Mapper[Any]],
+        sources: Sources,
+        uses: Sequence[Dependency[Any]],
         workers: int,
         timeout_s: float | None,
+        replicas: Replicas,
     ) -> None:
-        _check(function)
-        if not isinstance(watches, Mapping):
-            raise TypeError(
-                f"@reconciler({resource.kind}): watches is {watches!r:.80}; write watches={{KIND: function}}, whose "
-                "function returns the keys that an object leads to, or owns=[KIND] for objects that it owns"
-            )
+        _check(function, "@reconciler")
+        sources.check(resource)
         functools.update_wrapper(self, function)
         self.function = function
         self.resource = resource
         self.name: str = name or function.__name__
-        self.owns: tuple[AnyResource, ...] = tuple(owns)
-        self.watches: dict[AnyResource, Mapper[Any]] = dict(watches)
+        self.owns: tuple[AnyResource, ...] = tuple(sources.owns)
+        self.watches: dict[AnyResource, Mapper[Any]] = dict(sources.watches)
+        self.uses: tuple[Dependency[Any], ...] = tuple(uses)
+        self._sources = sources
+        self._finalizers: dict[str, Function[T]] = {}
         self._workers = workers
         self._timeout_s = timeout_s
+        self._replicas = replicas
+
+    def finalizer(self, name: str) -> Callable[[Function[T]], Function[T]]:
+        """
+        Add a cleanup that the deletion of an object waits for, behind a finalizer of this name.
+
+            @caches.finalizer("example.com/registry")
+            async def forget(cache: Cache, context: Context) -> Outcome:
+                await context.use(registry).forget(cache.metadata.name)
+                return DONE
+
+        Shape   The same as Finalizers.register: every object has the finalizer before the reconciler is called for it,
+                and of one that is being deleted the cleanups are called instead, in the order in which they stand in
+                the module, each until it returns DONE. The function stays as it is.
+        Errors  ValueError for a name without a domain, and for one that is taken.
+        """
+        if not all(name.partition("/")[::2]):
+            raise ValueError(
+                f"@{self.name}.finalizer: {name!r} has no domain; write it as example.com/{name or 'name'}"
+            )
+        if name in self._finalizers:
+            raise ValueError(f"@{self.name}.finalizer: there is a {name} already; use another name")
+
+        def add(function: Function[T]) -> Function[T]:
+            _check(function, f"@{self.name}.finalizer")
+            self._finalizers[name] = function
+            return function
+
+        return add
 
     def __call__(self, manager: Manager) -> Controller:
         """Make the controller; each manager needs its own."""
-        primary = manager.informer(self.resource)
-        watches = [
-            Watch(primary, to_self),
-            *(Watch(manager.informer(child), to_owner(self.resource)) for child in self.owns),
-            *(Watch(manager.informer(kind), to_keys) for kind, to_keys in self.watches.items()),
-        ]
-        listers = {watch.informer.resource: watch.informer.lister for watch in watches}
-        recorder = manager.recorder(self.name)
+        primary: Informer[T] = manager.informer(self.resource)
+        sources = self._sources.made(manager, self.resource)
+        listers = {watch.informer.resource: watch.informer.lister for watch in sources if isinstance(watch, Watch)}
+        recorder, children = manager.recorder(self.name), Children(manager.client, self.resource)
+        provided = {wanted: manager.use(wanted) for wanted in self.uses}
+        finalizers = self._finalizers_of(manager)
 
         async def reconcile(request: Request) -> Outcome:
             record = primary.lister.find_record(request.key)
             if record is None:
                 return DONE  # K18
+            thing = record.value
             context = Context(
                 request=request,
                 meta=record.meta,
@@ -132,12 +203,32 @@ class ReconcilerFunction(Generic[T]):
                 listers=listers,
                 recorder=recorder,
                 log=logger(self.name),
+                instances={wanted: each.value for wanted, each in provided.items()},
+                children=children,
+                object=thing,
             )
-            return await self.function(record.value, context)
+            if finalizers is not None:
+                ending = await finalizers.handle(_Subject(record.meta, thing, context))
+                if ending is not None:
+                    return ending
+            return await self.function(thing, context)
 
         return Controller(
-            name=self.name, reconcile=reconcile, watches=watches, workers=self._workers, timeout_s=self._timeout_s
+            name=self.name,
+            reconcile=reconcile,
+            watches=sources,
+            workers=self._workers,
+            timeout_s=self._timeout_s,
+            replicas=self._replicas,
         )
+
+    def _finalizers_of(self, manager: Manager) -> Finalizers[_Subject[T]] | None:
+        if not self._finalizers:
+            return None
+        finalizers: Finalizers[_Subject[T]] = Finalizers(manager.client, self.resource)
+        for name, function in self._finalizers.items():
+            finalizers.register(name, functools.partial(_clean_up, function))
+        return finalizers
 
     def __repr__(self) -> str:
         return f"<reconciler {self.name} of {self.resource}>"
@@ -149,14 +240,19 @@ def reconciler(
     name: str = "",
     owns: Sequence[AnyResource] = (),
     watches: Mapping[AnyResource, Mapper[Any]] | None = None,
+    predicates: Mapping[AnyResource, ChangePredicate] | None = None,
+    schedules: Sequence[Every | Cron] = (),
+    sources: Sequence[AnySource] = (),
+    uses: Sequence[Dependency[Any]] = (),
     workers: int = 1,
     timeout_s: float | None = None,
+    replicas: Replicas = Replicas.LEADER,
 ) -> Callable[[Function[T]], ReconcilerFunction[T]]:
     """
     Turn an async function that takes an object of a kind, and a Context, into a controller.
 
     >>> from ctrlkit.model.kinds import CONFIG_MAPS, PODS
-    >>> @reconciler(PODS, owns=[CONFIG_MAPS], workers=4)
+    >>> @reconciler(PODS, owns=[CONFIG_MAPS], schedules=[Every(600)], workers=4)
     ... async def describe(pod, context):
     ...     return DONE
     >>> describe
@@ -164,33 +260,59 @@ def reconciler(
 
     Shape   `name` is the function's, unless given. `owns` are kinds of children: a change of one leads to the object
             that controls it. `watches` are other kinds, each with what maps a state of it to keys of ours. Of all of
-            them `Context.lister` reads the cache. `workers` and `timeout_s` as for Controller.
-    Calls   The function is called with what the cache has of the object, also when that is being deleted, and not when
-            it is gone.
+            them `Context.lister` reads the cache. `predicates` say of a watched kind, the object's own included, which
+            changes matter. `schedules` say when all objects are looked at again. `sources` are others, such as a
+            Feed, or functions that make one, such as a Watch with more to it, with the manager. `uses` are
+            dependencies, which `Context.use` gives. `workers`, `timeout_s` and `replicas` as for Controller.
+    Calls   The function is called with what the cache has of the object, and not when it is gone. With finalizers
+            (`@describe.finalizer("example.com/x")`) it is not called for an object that is being deleted; without any
+            it is.
     Errors  TypeError for a function that is not async, or does not take two arguments, and for @reconciler without a
-            kind.
+            kind; ValueError for predicates of a kind that is not watched.
     """
     given: object = resource
     if not isinstance(given, Resource):
         name = getattr(given, "__name__", repr(given))
         raise TypeError(f"@reconciler takes a kind first, and got {name}; write @reconciler(KIND) above {name}")
+    places = Sources(
+        owns=tuple(owns),
+        watches={} if watches is None else watches,
+        predicates={} if predicates is None else predicates,
+        schedules=tuple(schedules),
+        more=tuple(sources),
+    )
 
     def decorate(function: Function[T]) -> ReconcilerFunction[T]:
         return ReconcilerFunction(
-            function, resource, name=name, owns=owns, watches=watches or {}, workers=workers, timeout_s=timeout_s
+            function,
+            resource,
+            name=name,
+            sources=places,
+            uses=uses,
+            workers=workers,
+            timeout_s=timeout_s,
+            replicas=replicas,
         )
 
     return decorate
 
 
-def _check(function: Callable[..., object]) -> None:
+async def _clean_up(function: Function[T], subject: _Subject[T]) -> Outcome:
+    return await function(subject.object, subject.context)
+
+
+def _name_of(when: Every | Cron) -> str:
+    return f"every {when.seconds:g} s" if isinstance(when, Every) else f"cron {when.text}"
+
+
+def _check(function: Callable[..., object], what: str) -> None:
     name = getattr(function, "__qualname__", repr(function))
     if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"@reconciler: {name} is no async function; write `async def {name}(object, context)`")
+        raise TypeError(f"{what}: {name} is no async function; write `async def {name}(object, context)`")
     try:
         inspect.signature(function).bind(None, None)
     except TypeError:
         raise TypeError(
-            f"@reconciler: {name}{inspect.signature(function)} cannot be called with an object and a context; write "
+            f"{what}: {name}{inspect.signature(function)} cannot be called with an object and a context; write "
             f"`async def {name}(object, context)`"
         ) from None

@@ -1,9 +1,10 @@
 """
 Lifetimes: what runs, from when to when, and how it ends.
 
-    start    endpoints ⇒ caches filled ⇒ controllers warm, those of Replicas.ALL at work ⇒ lease taken ⇒ all at work
-    stop     no new reconciles ⇒ those that run end, in time or cut off ⇒ Events written ⇒ recorders, caches
-             ⇒ lease given back, and the Event that says so ⇒ endpoints
+    start    endpoints ⇒ dependencies open, caches filled ⇒ controllers warm, those of Replicas.ALL at work
+             ⇒ lease taken ⇒ all at work
+    stop     no new reconciles ⇒ those that run end, in time or cut off ⇒ Events written ⇒ dependencies closed
+             ⇒ recorders, caches ⇒ lease given back, and the Event that says so ⇒ endpoints
 
 In       Controllers, and the informers and recorders they ask for; an Elector or a Sharding where there are replicas.
 Out      run() returns when it was asked to stop and all has ended; a part that fails ends the others and raises.
@@ -37,6 +38,7 @@ from ctrlkit.controller import Controller, Watch
 from ctrlkit.errors import NotSynced
 from ctrlkit.events import EventRecorder, EventsApi
 from ctrlkit.manager.definitions import tell_disagreements
+from ctrlkit.manager.dependencies import Dependencies, Dependency, Provided
 from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints
 from ctrlkit.manager.leadership import Leadership
 from ctrlkit.manager.tasks import GraceExceeded, ManagedTasks, StillRunning
@@ -125,6 +127,7 @@ class Manager:
         self._state = _State.NEW
         self._ending = asyncio.Event()
         self._tasks = ManagedTasks(on_failure=self._ending.set)
+        self._dependencies = Dependencies(self, self._tasks, grace_s=grace_s)
         self._caches: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
         self._last_writers: list[asyncio.Task[None]] = []
@@ -194,6 +197,25 @@ class Manager:
         async with self._factory.borrow_informer(resource, options) as informer:
             yield informer
 
+    def use(self, wanted: Dependency[T]) -> Provided[T]:
+        """
+        Return this manager's one instance of a dependency; its `value` is there while controllers work.
+
+            names = manager.use(name_service)
+
+            async def reconcile(request: Request) -> Outcome:
+                await names.value.take(request.name)
+        """
+        self._refuse_when_over(f"use {wanted}")
+        provided = self._dependencies.use(wanted)
+        if self._state is _State.RUNNING:
+            self._dependencies.start()
+        return provided
+
+    def provide(self, wanted: Dependency[T], instance: T) -> None:
+        """Put an instance in place of the one that would be opened, for tests; before anybody uses it."""
+        self._dependencies.provide(wanted, instance)
+
     def recorder(self, component: str, *, api: EventsApi = EventsApi.CORE_V1, host: str = "") -> EventRecorder:
         """Return the one recorder of Events of a component, on a host, which writes to one of the two APIs."""
         recorder = self._recorders.get((component, api, host))
@@ -223,6 +245,7 @@ class Manager:
         admitting = any(not admission.done() for admission in self._admissions)
         return (
             *(("manager waits for its caches",) if admitting else ()),
+            *(f"dependency {name} is not open" for name in self._dependencies.opening()),
             *self._factory.busy(),
             *self._leadership.busy(),
             *(report for controller in self._controllers for report in controller.busy()),
@@ -263,6 +286,7 @@ class Manager:
                 ends.push_async_exit(self._give_lease_back)
                 ends.push_async_callback(self._tasks.end, self._caches)
                 ends.push_async_callback(self._tasks.end, self._writers)
+                ends.push_async_callback(self._dependencies.close)
                 ends.push_async_callback(self._tasks.end, self._working)
                 ends.push_async_callback(self._tasks.end, self._admissions)
                 self._start(stop)
@@ -282,6 +306,7 @@ class Manager:
         self._caches.append(self._tasks.start("caches", self._factory.run()))
         for recorder in self.recorders:
             self._start_recorder(recorder)
+        self._dependencies.start()
         self._admissions.append(self._tasks.start("start", self._begin(self.controllers)))
         if stop is not None:
             self._tasks.start("stop", self._end_when(stop))
@@ -327,6 +352,7 @@ class Manager:
         self._start_controller(controller)
 
     async def _fill(self, needed: Callable[[Informer[Any]], bool]) -> None:
+        await self._dependencies.wait_open(timeout_s=self._sync_timeout_s)
         await self._factory.wait_synced(timeout_s=self._sync_timeout_s, needed=needed)
 
     def _start_controller(self, controller: Controller) -> None:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -47,7 +47,7 @@ from ctrlkit.fakes.world.running import (
 from ctrlkit.fakes.world.trace import CLUSTER, TEST, Trace
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailure, UnforeseenFailures
 from ctrlkit.fakes.world.webhooks import WorldWebhooks
-from ctrlkit.manager import Build, GraceExceeded, Manager, Settings, controllers_of, manager_from
+from ctrlkit.manager import Build, Dependency, GraceExceeded, Manager, Settings, controllers_of, manager_from
 from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
 from ctrlkit.model import AnyResource, Unstructured
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from ctrlkit.fakes.cluster.node.declarations import Nodes
     from ctrlkit.fakes.cluster.node.fleet import Fleet
     from ctrlkit.fakes.cluster.node.images import Catalog, Images
+
+T = TypeVar("T")
 
 PATIENCE_S: Final = 600.0
 _FIRST: Final = asyncio.FIRST_COMPLETED
@@ -138,6 +140,7 @@ class CommonWorld:
         self._gone: dict[Part, RunningPart] = {}
         self._started: Counter[str] = Counter()
         self._transports: defaultdict[str, list[PartTransport]] = defaultdict(list)
+        self._provided: dict[Dependency[Any], Any] = {}
         self._exits = AsyncExitStack()
         self._raised_standstill = False
         self._told_busy = False
@@ -281,12 +284,24 @@ class CommonWorld:
         self._transports[name].append(transport)
         builds = builds_in([build])
         manager = manager_from(manager_settings, Client(transport, field_manager=default_field_manager(builds)))
+        for wanted, instance in self._provided.items():
+            manager.provide(wanted, instance)
         for controller in controllers_of(builds, manager):
             manager.add(controller)
         transport.asked.update(asked_at_the_start(manager))
         restart = functools.partial(self.manage, builds, settings=settings, name=name, acting_as=acting_as)
         self._start(manager, name, transport, restart, user)
         return manager
+
+    def provide(self, wanted: Dependency[T], instance: T) -> None:
+        """
+        Put an instance in place of a dependency, for the managers that are started from now on.
+
+            world.provide(registry, FakeRegistry())
+
+        They all get this one; it is neither opened nor closed.
+        """
+        self._provided[wanted] = instance
 
     def rights_used(self, name: str = "manager") -> frozenset[Attributes]:
         """

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from contextvars import copy_context
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -31,10 +31,12 @@ from ctrlkit.fakes.durations import parse_duration
 from ctrlkit.fakes.world.definitions import apply_definition, established
 from ctrlkit.fakes.world.running import default_field_manager
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
-from ctrlkit.manager import Build, Manager, Settings, connect, controllers_of, manager_from
+from ctrlkit.manager import Build, Dependency, Manager, Settings, connect, controllers_of, manager_from
 from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
 from ctrlkit.model.kinds import NAMESPACES
+
+T = TypeVar("T")
 
 PATIENCE_S = 60.0
 _POLL_S = 0.2
@@ -55,6 +57,7 @@ class LiveWorld:
         self.namespace: str = f"ctrlkit-test-{secrets.token_hex(4)}"
         self._kubeconfig = kubeconfig
         self._managers: list[asyncio.Task[None]] = []
+        self._provided: dict[Dependency[Any], Any] = {}
         self._exits = AsyncExitStack()
         self._was_entered = False
         self._unforeseen = UnforeseenFailures()
@@ -101,6 +104,8 @@ class LiveWorld:
             "field_manager": name,
         }
         manager = manager_from(msgspec.structs.replace(settings, **ours), self.client)
+        for wanted, instance in self._provided.items():
+            manager.provide(wanted, instance)
         for controller in controllers_of(builds, manager):
             manager.add(controller)
         context = copy_context()
@@ -109,6 +114,10 @@ class LiveWorld:
         self._managers.append(task)
         self._exits.push_async_callback(_end, task)
         return manager
+
+    def provide(self, wanted: Dependency[T], instance: T) -> None:
+        """Put an instance in place of a dependency, as World.provide does."""
+        self._provided[wanted] = instance
 
     async def until(
         self, predicate: Callable[[], object | Awaitable[object]], *, within: float | str = PATIENCE_S
