@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         custom_resource,
         set_conditions,
     )
+    from ctrlkit.webhooks import Denied, Review, conversion, mutating, validating
 
 _HOMES = {
     "ctrlkit.cache": "Delivery Informer InformerOptions Lister ReflectorOptions",
@@ -78,6 +79,7 @@ _HOMES = {
         "NO_DEFAULT ApplyPatch Column Condition Definition JsonPatch MergePatch ObjectKey ObjectMeta Record "
         "Resource Rule ScaleFields Schema Scope StrategicMergePatch Unstructured custom_resource kinds set_conditions"
     ),
+    "ctrlkit.webhooks": "Denied Review conversion mutating validating",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -96,6 +98,7 @@ __all__ = [
     "CtrlkitError",
     "Definition",
     "Delivery",
+    "Denied",
     "EventRecorder",
     "EventType",
     "Every",
@@ -115,6 +118,7 @@ __all__ = [
     "RequeueAfter",
     "Resource",
     "RetryLater",
+    "Review",
     "Rule",
     "ScaleFields",
     "Schema",
@@ -126,12 +130,14 @@ __all__ = [
     "Watch",
     "connect",
     "controller_reference",
+    "conversion",
     "create_or_patch",
     "create_or_update",
     "custom_resource",
     "dependency",
     "generation_changed",
     "kinds",
+    "mutating",
     "reconciler",
     "run",
     "set_conditions",
@@ -140,6 +146,7 @@ __all__ = [
     "to_mapped",
     "to_owner",
     "to_self",
+    "validating",
 ]
 
 

@@ -35,6 +35,14 @@ def reader() -> Callable[[], float]:
     return time.monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time
 
 
+def is_in_task() -> bool:
+    """Return whether a task runs this, which can wait and be cancelled; not so in plain synchronous code."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
+
+
 def now() -> datetime:
     """Return the wall time in UTC: that of the loop where it keeps one (virtual time), else the machine's."""
     try:

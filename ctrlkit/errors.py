@@ -16,6 +16,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
       ReconcilerExit         controller.reconcile: a reconciler asked the process to end
       AlreadyOwned           controller.helpers: another object manages the child
       WritesNotSeen          controller.writes: caches did not show in time what was written
+      Denied                 webhooks: an admission webhook refuses a request
       FeedFull               controller.sources: a feed was given more keys than it keeps
       QueueClosed            workqueue: there is nothing to take any more
       LeadershipLost         election: the lease is another's, or may be

@@ -44,6 +44,7 @@ from ctrlkit.manager.leadership import Leadership
 from ctrlkit.manager.tasks import GraceExceeded, ManagedTasks, StillRunning
 from ctrlkit.model import Resource
 from ctrlkit.telemetry import logger
+from ctrlkit.webhooks import Webhook, Webhooks
 
 if TYPE_CHECKING:
     from ctrlkit.election import Elector, Sharding
@@ -122,6 +123,8 @@ class Manager:
             forbidden_namespaces=forbidden_namespaces,
             reflector=reflector or ReflectorOptions(),
         )
+        self.webhooks: Webhooks = Webhooks(informer=self.informer)
+        """The webhooks of the program. They answer in every replica, whether it leads or not."""
         self._controllers: list[Controller] = []
         self._recorders: dict[tuple[str, EventsApi, str], EventRecorder] = {}
         self._state = _State.NEW
@@ -235,6 +238,11 @@ class Manager:
         self._controllers.append(controller)
         if self._state is _State.RUNNING:
             self._admissions.append(self._tasks.start("admission", self._admit(controller)))
+
+    def add_webhook(self, webhook: Webhook) -> None:
+        """Add a function decorated with @mutating, @validating or @conversion; see `webhooks`."""
+        self._refuse_when_over(f"add {webhook}")
+        self.webhooks.add(webhook)
 
     def add_check(self, name: str, check: Callable[[], str], *, kind: CheckKind) -> None:
         """Add a health check: it returns "" when all is well, and else the reason."""

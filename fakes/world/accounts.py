@@ -29,6 +29,12 @@ def acting_user(tracker: Tracker, username: str) -> User:
     return service_account(username, found.metadata.uid)
 
 
+def namespace_of(user: User) -> str:
+    """Return the namespace of a user that is a service account; empty for any other."""
+    account = account_of(user.get("username", ""))
+    return "" if account is None else account[0]
+
+
 def _account_of_workloads(tracker: Tracker) -> str:
     named = {
         f"system:serviceaccount:{workload.metadata.namespace}:{account}"

@@ -31,7 +31,7 @@ from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS
 from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User
 from ctrlkit.fakes.tracker.furniture import furnish
 from ctrlkit.fakes.tracker.rights.attributes import Attributes
-from ctrlkit.fakes.world.accounts import acting_user
+from ctrlkit.fakes.world.accounts import acting_user, namespace_of
 from ctrlkit.fakes.world.definitions import apply_definition, established
 from ctrlkit.fakes.world.logs import plain_logs
 from ctrlkit.fakes.world.pending import CacheLag, pending_elections
@@ -46,7 +46,7 @@ from ctrlkit.fakes.world.running import (
 )
 from ctrlkit.fakes.world.trace import CLUSTER, TEST, Trace
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailure, UnforeseenFailures
-from ctrlkit.fakes.world.webhooks import WorldWebhooks
+from ctrlkit.fakes.world.webhooks import WorldWebhooks, service_name
 from ctrlkit.manager import Build, Dependency, GraceExceeded, Manager, Settings, controllers_of, manager_from
 from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
@@ -63,6 +63,8 @@ T = TypeVar("T")
 PATIENCE_S: Final = 600.0
 _FIRST: Final = asyncio.FIRST_COMPLETED
 
+OPERATORS: Final = "operators"
+"""The namespace in which programs with webhooks run, unless they act as a service account of another one."""
 LEASE_NAMESPACE: Final = "default"
 """The namespace of Leases for managers whose settings name none."""
 
@@ -194,6 +196,7 @@ class CommonWorld:
     async def _define(self, *definitions: Seeded) -> None:
         for definition, _ in read_objects(definitions):
             name = await apply_definition(self.client, definition)
+            self.webhooks.convert_definitions()
             await self._until(functools.partial(established, self.client, name))
 
     def seed(self, *objects: Seeded) -> None:
@@ -291,6 +294,13 @@ class CommonWorld:
         transport.asked.update(asked_at_the_start(manager))
         restart = functools.partial(self.manage, builds, settings=settings, name=name, acting_as=acting_as)
         self._start(manager, name, transport, restart, user)
+        if len(manager.webhooks):
+            self.webhooks.install(
+                manager.webhooks,
+                name=service_name(default_field_manager(builds)),
+                namespace=namespace_of(user) or OPERATORS,
+                part=self._parts[manager],
+            )
         return manager
 
     def provide(self, wanted: Dependency[T], instance: T) -> None:

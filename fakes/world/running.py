@@ -228,6 +228,7 @@ class RunningPart:
     name: str
     task: asyncio.Task[None]
     skew: Skew
+    context: contextvars.Context
     transport: PartTransport | None = None
     restart: Callable[[], Manager] | None = None
 
@@ -256,7 +257,7 @@ class RunningPart:
         context.run(UNFORESEEN.set, unforeseen.record)
         context.run(act_as, user)
         task = asyncio.get_running_loop().create_task(_run(part), name=f"world:{name}", context=context)
-        return cls(name, task, skew, transport, restart)
+        return cls(name, task, skew, context, transport, restart)
 
     async def end(self) -> None:
         """Cancel the part and wait for its end."""

@@ -15,19 +15,34 @@ from __future__ import annotations
 import asyncio
 import base64
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import count
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from ctrlkit.errors import AlreadyExists, NotFound
 from ctrlkit.fakes.durations import parse_duration
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.exchanges import TOO_LATE, Question, Reply
-from ctrlkit.fakes.tracker.plugins.replies import address_of
-from ctrlkit.model import Action, to_plain
-from ctrlkit.model.kinds import MUTATING_WEBHOOK_CONFIGURATIONS, VALIDATING_WEBHOOK_CONFIGURATIONS
+from ctrlkit.fakes.tracker.plugins.replies import address_of, query_of
+from ctrlkit.fakes.world.running import RunningPart
+from ctrlkit.model import Action, MergePatch, to_plain
+from ctrlkit.model.kinds import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    MUTATING_WEBHOOK_CONFIGURATIONS,
+    VALIDATING_WEBHOOK_CONFIGURATIONS,
+)
+from ctrlkit.names import LABEL_MAX, NO_NAME
+from ctrlkit.webhooks import Answer, ServiceAddress, Webhooks
+
+_CONFIGURATIONS: Final = {
+    kind.kind: kind for kind in (MUTATING_WEBHOOK_CONFIGURATIONS, VALIDATING_WEBHOOK_CONFIGURATIONS)
+}
+_REFUSED: Final = Reply(failure="dial tcp 10.0.0.1:443: connect: connection refused")
 
 Handler = Callable[[dict[str, Any]], object | Awaitable[object]]
 """
@@ -76,9 +91,18 @@ class _Trouble:
     reply: Reply | None = None
 
 
+class _Program(NamedTuple):
+    """The webhooks of a program, and what runs it."""
+
+    webhooks: Webhooks
+    part: RunningPart
+
+
 class WorldWebhooks:
     """
     The webhooks of a World.
+
+    Those of programs under test, which `manage` runs, answer as long as one of their replicas runs.
 
     Shape   `where` is the name of a webhook, the Service that its configuration names (`namespace/name`, or
             `namespace/name:port/path`), or its URL. What nothing answers for cannot be reached, as in a cluster.
@@ -88,6 +112,7 @@ class WorldWebhooks:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self._handlers: dict[str, Handler] = {}
+        self._programs: dict[ServiceAddress, list[_Program]] = {}
         self._troubles: list[_Trouble] = []
         self.calls: list[Call] = []
         """The calls so far, oldest first."""
@@ -97,6 +122,40 @@ class WorldWebhooks:
     def answer(self, where: str, handler: Handler) -> None:
         """Let a function answer for the webhooks at a place."""
         self._handlers[where] = handler
+
+    def install(self, webhooks: Webhooks, *, name: str, namespace: str, part: RunningPart) -> None:
+        """
+        Let the webhooks of a program answer while it runs, and tell the server of them, in configurations of a name.
+
+        Several programs may have the same webhooks, as replicas do. They are behind a Service of that name.
+        """
+        service = self._service_for(webhooks, name, namespace)
+        self._programs[service].append(_Program(webhooks, part))
+        for configuration in webhooks.configurations(service, name=service.name):
+            kind = _CONFIGURATIONS[configuration["kind"]]
+            with suppress(AlreadyExists):
+                self._tracker.create(kind, configuration)
+        self.convert_definitions()
+
+    def _service_for(self, webhooks: Webhooks, name: str, namespace: str) -> ServiceAddress:
+        """Return the Service of the replicas of a program, or a new one."""
+        for number in count(1):
+            service = ServiceAddress(namespace=namespace, name=name if number == 1 else f"{name}-{number}")
+            programs = self._programs.setdefault(service, [])
+            if not programs or [repr(each) for each in programs[0].webhooks] == [repr(each) for each in webhooks]:
+                return service
+        raise AssertionError
+
+    def convert_definitions(self) -> None:
+        """Tell the definitions that there are of the programs that convert their kinds."""
+        for service, programs in self._programs.items():
+            webhooks = programs[0].webhooks
+            for name in webhooks.converted:
+                conversion = webhooks.conversion(service)
+                with suppress(NotFound):
+                    self._tracker.patch(
+                        CUSTOM_RESOURCE_DEFINITIONS, name, MergePatch({"spec": {"conversion": conversion}})
+                    )
 
     def validating(
         self,
@@ -137,9 +196,7 @@ class WorldWebhooks:
     @contextmanager
     def unreachable(self, where: str) -> Iterator[None]:
         """Let nothing listen at a place in this block."""
-        with self._in_trouble(
-            _Trouble(where, reply=Reply(failure="dial tcp 10.0.0.1:443: connect: connection refused"))
-        ):
+        with self._in_trouble(_Trouble(where, reply=_REFUSED)):
             yield
 
     @contextmanager
@@ -171,6 +228,8 @@ class WorldWebhooks:
             await asyncio.sleep(trouble.delay_s)
         if trouble.reply is not None:
             return trouble.reply
+        if (programs := self._programs_of(question)) is not None:
+            return await self._answered(programs, question, body)
         answer, request = self._called(question, body)
         if inspect.isawaitable(answer):
             answer = await answer
@@ -183,6 +242,8 @@ class WorldWebhooks:
             return TOO_LATE
         if trouble.reply is not None:
             return trouble.reply
+        if (programs := self._programs_of(question)) is not None:
+            return self._answered_now(programs, question, body)
         answer, request = self._called(question, body)
         if inspect.isawaitable(answer):
             if inspect.iscoroutine(answer):
@@ -203,9 +264,59 @@ class WorldWebhooks:
         self.calls.append(Call(question.name, request))
         return handler(msgspec.json.decode(msgspec.json.encode(request))), request
 
+    # ---- programs ----------------------------------------------------------------------------------------------------
+
+    def _programs_of(self, question: Question) -> list[_Program] | None:
+        """Return those programs that a question is for which run; None if it is for none."""
+        service = question.client.get("service") or {}
+        address = ServiceAddress(namespace=service.get("namespace", ""), name=service.get("name", ""))
+        if address not in self._programs or any(where in self._handlers for where in _places(question)):
+            return None
+        return [program for program in self._programs[address] if not program.part.task.done()]
+
+    async def _answered(self, programs: list[_Program], question: Question, body: bytes) -> Reply:
+        if not programs:
+            return _REFUSED
+        self._note(question, body)
+        answering = programs[0].webhooks.answer(_path_of(question), body)
+        context = programs[0].part.context.copy()
+        answer = await asyncio.get_running_loop().create_task(answering, context=context)
+        return Reply(answer.status, answer.body)
+
+    def _answered_now(self, programs: list[_Program], question: Question, body: bytes) -> Reply:
+        if not programs:
+            return _REFUSED
+        self._note(question, body)
+        answering = programs[0].webhooks.answer(_path_of(question), body)
+        try:
+            programs[0].part.context.copy().run(answering.send, None)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return Reply(answer.status, answer.body)
+        answering.close()
+        raise RuntimeError(f"call the webhook {question.name}: it waits for something, so use world.client")
+
+    def _note(self, question: Question, body: bytes) -> None:
+        self.calls.append(Call(question.name, msgspec.json.decode(body)["request"]))
+
     def _trouble_of(self, question: Question) -> _Trouble:
         places = tuple(_places(question))
         return next((one for one in reversed(self._troubles) if one.where in places), _Trouble(""))
+
+
+def _path_of(question: Question) -> str:
+    service = question.client["service"]
+    return f"{service.get('path') or '/'}{query_of(question)}"
+
+
+def service_name(program: str) -> str:
+    """
+    Return the name of the Service of a program's webhooks.
+
+    >>> service_name("my_operator.cache_controller")
+    'cache-controller'
+    """
+    return re.sub("[^a-z0-9]+", "-", program.rpartition(".")[2].lower())[-LABEL_MAX:].strip("-") or NO_NAME
 
 
 def _hook(name: str, resources: Sequence[str], operations: Sequence[str], more: Mapping[str, Any]) -> dict[str, Any]:

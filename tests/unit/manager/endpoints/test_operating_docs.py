@@ -156,6 +156,9 @@ NO_LIMITS = {
     "manager.signals.SIGNALS",
     "controller.runs.BUCKETS_S",  # how something is shown
     "crd.manifest._WIDTH",
+    "webhooks.denied._FORBIDDEN",
+    "webhooks.denied._INVALID",
+    "webhooks.admission._INVALID",
     "histogram.LATENCY_BUCKETS_S",
     "workqueue.statistics.BUCKETS_S",
     "cache.metrics.VERSION_DIGITS",

@@ -1,0 +1,187 @@
+"""
+What a mutating function changed, as a JSON patch for the object as it came. Pure.
+
+A function sees an object as its type knows it. What it changed is found by comparing the object before and after, both
+as their type writes them, and is then made on the object as it came: fields that the type does not know stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any, Final
+
+import msgspec
+
+from ctrlkit.model import value_at
+
+Plain = dict[str, Any]
+Operation = dict[str, Any]
+
+_MISSING: Final = object()
+_NAMES: Final = ("name", "key", "id", "ip", "type")
+"""Fields by which an item of a list is known when others of its fields change."""
+
+
+def with_changes(raw: Any, before: Any, after: Any, value: object = None) -> Any:
+    """
+    Return `raw` with what differs between `before` and `after`; none of them is changed.
+
+    >>> raw = {"size": 1, "unknown": True, "ports": [{"port": 80, "weight": 3}]}
+    >>> with_changes(raw, {"size": 1, "ports": [{"port": 80}]}, {"size": 2, "ports": [{"port": 81}]})
+    {'size': 2, 'unknown': True, 'ports': [{'port': 81, 'weight': 3}]}
+
+    Shape   `value` is the object that `after` was made of: where that leaves a part out, it tells one that is as by
+            default, and keeps what its type does not know, from one that is gone.
+    """
+    if equal(before, after):
+        return raw
+    if isinstance(after, Mapping) and isinstance(raw, Mapping):
+        return _mapping(raw, before if isinstance(before, Mapping) else {}, after, value)
+    if isinstance(after, list) and isinstance(raw, list) and isinstance(before, list) and len(raw) == len(before):
+        return _list(raw, before, after, value)
+    return after
+
+
+def _mapping(raw: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any], value: object) -> Plain:
+    changed = dict(raw)
+    for name in before:
+        if name not in after:
+            left = _left(raw.get(name), before[name], _part(value, name))
+            if left:
+                changed[name] = left
+            else:
+                changed.pop(name, None)
+    for name, wanted in after.items():
+        if not equal(before.get(name, _MISSING), wanted):
+            changed[name] = with_changes(raw.get(name), before.get(name), wanted, _part(value, name))
+    return changed
+
+
+def _left(raw: Any, before: Any, value: object) -> Any:
+    """Return what stays of a part that its type does not write: what the type does not know, if the part is there."""
+    if value is None or not isinstance(raw, Mapping) or not isinstance(before, Mapping):
+        return None
+    return _mapping(raw, before, {}, value)
+
+
+def _part(value: object, name: str) -> object:
+    if isinstance(value, Mapping):
+        return value.get(name)
+    try:
+        return value_at(value, name) if "." not in name else None
+    except ValueError:
+        return None
+
+
+def _list(raw: list[Any], before: list[Any], after: list[Any], value: object) -> list[Any]:
+    if not any(isinstance(item, Mapping | list) for item in after):
+        return after
+    found = dict(_pairs(before, after))
+    values = value if isinstance(value, Sequence) and len(value) == len(after) else [None] * len(after)
+    return [
+        with_changes(raw[found[at]], before[found[at]], item, values[at]) if at in found else item
+        for at, item in enumerate(after)
+    ]
+
+
+def _pairs(before: list[Any], after: list[Any]) -> Iterator[tuple[int, int]]:
+    """Yield which item of `after` was which of `before`: the same ones, those of one name, those in one place."""
+    old_texts, new_texts = map(_texts, (before, after))
+    for tag, old, old_end, new, new_end in SequenceMatcher(None, old_texts, new_texts, autojunk=False).get_opcodes():
+        if tag == "equal":
+            yield from zip(range(new, new_end), range(old, old_end), strict=True)
+        elif tag == "replace":
+            yield from _changed_pairs(before, after, range(old, old_end), range(new, new_end))
+
+
+def _texts(items: list[Any]) -> list[bytes]:
+    return [msgspec.json.encode(item, order="sorted") for item in items]
+
+
+def _changed_pairs(before: list[Any], after: list[Any], old: range, new: range) -> Iterator[tuple[int, int]]:
+    by_name: dict[Any, int] = {}
+    for at in old:
+        by_name.setdefault(_name(before[at]), at)
+    for at in new:
+        name = _name(after[at])
+        if name is not None:
+            if name in by_name:
+                yield at, by_name.pop(name)
+        elif len(old) == len(new) and _name(before[old[at - new.start]]) is None:
+            yield at, old[at - new.start]
+
+
+def _name(item: Any) -> tuple[str, Any] | None:
+    if isinstance(item, Mapping):
+        for field in _NAMES:
+            if isinstance(item.get(field), str):
+                return field, item[field]
+    return None
+
+
+def equal(one: Any, other: Any) -> bool:
+    """
+    Whether two plain values are the same JSON; `True` is not 1, and null is not nothing.
+
+    >>> equal({"a": [1]}, {"a": [1]}), equal(True, 1), equal({"a": None}, {})
+    (True, False, False)
+    """
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(equal(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
+
+
+def merged(raw: Any, patch: Any) -> Any:
+    """
+    Return a value with a merge patch (RFC 7386) applied.
+
+    >>> merged({"a": 1, "b": {"c": 1, "d": 2}}, {"a": None, "b": {"c": 3}})
+    {'b': {'c': 3, 'd': 2}}
+    """
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(raw) if isinstance(raw, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def operations(raw: Any, wanted: Any, path: str = "") -> list[Operation]:
+    """
+    Return the JSON patch (RFC 6902) that makes `wanted` of `raw`; empty where they are the same.
+
+    >>> operations({"a/b": 1, "c": [1, 2]}, {"a/b": 2, "c": [1, 2, 3]})
+    [{'op': 'replace', 'path': '/a~1b', 'value': 2}, {'op': 'add', 'path': '/c/2', 'value': 3}]
+    """
+    return list(_operations(raw, wanted, path))
+
+
+def _operations(raw: Any, wanted: Any, path: str) -> Iterator[Operation]:
+    if equal(raw, wanted):
+        return
+    if isinstance(raw, Mapping) and isinstance(wanted, Mapping):
+        for name in raw.keys() - wanted.keys():
+            yield {"op": "remove", "path": f"{path}/{_escaped(name)}"}
+        for name, value in wanted.items():
+            here = f"{path}/{_escaped(name)}"
+            if name in raw:
+                yield from _operations(raw[name], value, here)
+            else:
+                yield {"op": "add", "path": here, "value": value}
+    elif isinstance(raw, list) and isinstance(wanted, list) and len(raw) <= len(wanted):
+        for at, value in enumerate(raw):
+            yield from _operations(value, wanted[at], f"{path}/{at}")
+        for at in range(len(raw), len(wanted)):
+            yield {"op": "add", "path": f"{path}/{at}", "value": wanted[at]}
+    else:
+        yield {"op": "replace", "path": path, "value": wanted}
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
