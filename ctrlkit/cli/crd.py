@@ -42,17 +42,7 @@ def load_kinds(target: str) -> Kinds:
     """
     module_name, _, wanted = target.partition(":")
     tried = f"make the definition of {target}"
-    kinds: dict[tuple[str, str], list[AnyResource]] = {}
-    for resource in _resources(import_named(module_name, tried=tried)):
-        versions = kinds.setdefault(resource.identity, [])
-        same = next((one for one in versions if one.version == resource.version), None)
-        if same is not None and same.type is not resource.type:
-            raise ConfigError(
-                f"{tried}: {resource} {resource.version} has two types, {same.type.__name__} and "
-                f"{resource.type.__name__}; leave the whole one in the module, and the other one elsewhere"
-            )
-        if same is None:
-            versions.append(resource)
+    kinds = kinds_in(import_named(module_name, tried=tried), tried=tried)
     if not kinds:
         raise TargetError(
             f"{tried}: the module has no custom kind with a Python type; write custom_resource(...).of(YourType), and "
@@ -63,6 +53,26 @@ def load_kinds(target: str) -> Kinds:
         known = [versions[0].kind for versions in kinds.values()]
         raise TargetError(f"{tried}: its kinds are {', '.join(known)}, not {wanted}{meant(wanted, known)}")
     return found
+
+
+def kinds_in(module: Any, *, tried: str) -> Kinds:
+    """
+    Return the custom kinds of a module that have a type; none is no error.
+
+    Errors  ConfigError for a kind with two types; `tried` begins the message.
+    """
+    kinds: dict[tuple[str, str], list[AnyResource]] = {}
+    for resource in _resources(module):
+        versions = kinds.setdefault(resource.identity, [])
+        same = next((one for one in versions if one.version == resource.version), None)
+        if same is not None and same.type is not resource.type:
+            raise ConfigError(
+                f"{tried}: {resource} {resource.version} has two types, {same.type.__name__} and "
+                f"{resource.type.__name__}; leave the whole one in the module, and the other one elsewhere"
+            )
+        if same is None:
+            versions.append(resource)
+    return kinds
 
 
 def _resources(module: Any) -> Iterable[AnyResource]:

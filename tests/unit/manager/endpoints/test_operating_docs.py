@@ -159,6 +159,9 @@ NO_LIMITS = {
     "webhooks.denied._FORBIDDEN",
     "webhooks.denied._INVALID",
     "webhooks.admission._INVALID",
+    "deploy.places._WIDTH",
+    "deploy.values._WIDTH",
+    "deploy.program.METRICS_PORT",  # a port, as the setting has it
     "histogram.LATENCY_BUCKETS_S",
     "workqueue.statistics.BUCKETS_S",
     "cache.metrics.VERSION_DIGITS",

@@ -1,0 +1,98 @@
+"""A description of a program as the objects that run it in a cluster: the one source of kustomize base and chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ctrlkit.deploy.description import Description
+from ctrlkit.deploy.names import Names
+from ctrlkit.deploy.places import ABSENT, Place, Tree, When, plain
+from ctrlkit.deploy.roles import account_and_roles
+from ctrlkit.deploy.workload import (
+    deployment,
+    disruption_budget,
+    metrics_service,
+    network_policy,
+    service_monitor,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    Some objects that belong together, and stand in one file.
+
+    Shape   `option` is the value of a chart that turns the part on, and the component of kustomize that has it; "" for
+            a part that is always there.
+    """
+
+    name: str
+    objects: tuple[Tree, ...]
+    option: str = ""
+
+    @property
+    def plain_objects(self) -> list[dict[str, Any]]:
+        """The objects as they are without a chart."""
+        found: list[dict[str, Any]] = plain(self.objects)
+        return found
+
+
+def namespace_of(described: Description) -> dict[str, Any]:
+    """Return the Namespace, which holds pods to the strictest standard; a chart has none, as helm makes it."""
+    labels = {
+        **Names(described.program).labels.plain,
+        "pod-security.kubernetes.io/enforce": "restricted",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": described.program.own_namespace, "labels": labels},
+    }
+
+
+def parts_of(described: Description) -> list[Part]:
+    """Return all that runs a program, in the order in which a server takes it."""
+    parts = [
+        Part("crds", tuple(_definitions(described))),
+        Part("rbac", tuple(account_and_roles(described))),
+        Part("service", (metrics_service(described),)),
+        Part("deployment", (deployment(described), disruption_budget(described))),
+        Part("service-monitor", (service_monitor(described),), option="serviceMonitor"),
+        Part("network-policy", (network_policy(described),), option="networkPolicy"),
+    ]
+    return [part for part in parts if part.objects]
+
+
+def objects_of(described: Description, *, options: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """
+    Return the objects of a program, its Namespace first, and those of options: `serviceMonitor`, `networkPolicy`.
+    """
+    chosen = {"", *options}
+    parts = [part for part in parts_of(described) if part.option in chosen]
+    return [namespace_of(described), *(one for part in parts for one in part.plain_objects)]
+
+
+def _definitions(described: Description) -> Iterator[Tree]:
+    names = Names(described.program)
+    for definition in described.definitions:
+        annotations = definition["metadata"].get("annotations")
+        keep: Tree = Place('"keep"', "keep")
+        metadata = {
+            "name": definition["metadata"]["name"],
+            "labels": names.labels,
+            "annotations": _kept(annotations, keep),
+        }
+        yield When(
+            "if $.Values.crds.install",
+            {**definition, "metadata": metadata},
+            plain={**definition, "metadata": {**metadata, "annotations": annotations or ABSENT}},
+        )
+
+
+def _kept(annotations: dict[str, str] | None, keep: Tree) -> Tree:
+    """Annotations of which helm reads that the object stays when the release goes."""
+    if annotations:
+        return {**annotations, "helm.sh/resource-policy": When("if $.Values.crds.keep", keep)}
+    return When("if $.Values.crds.keep", {"helm.sh/resource-policy": keep})

@@ -1,0 +1,263 @@
+"""The Deployment of a program, and what stands around its pods."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ctrlkit.deploy.description import Description
+from ctrlkit.deploy.names import Names
+from ctrlkit.deploy.places import ABSENT, Block, Place, Tree, When
+from ctrlkit.deploy.program import METRICS_PORT, Program, as_text, seconds_to_end
+from ctrlkit.manager.settings_sources import variable_of
+
+CONTAINER: Final = "controller"
+STARTS_WITHIN_S: Final = 150
+"""Longer than the caches may take to fill by default, and a slow machine to start Python."""
+_PROBE_EVERY_S: Final = 5
+
+NAMED_BY_RELEASE: Final = {"lease_name": ""}
+"""Settings that a chart's release says where its values do not, with the suffix to its name."""
+
+
+def deployment(described: Description) -> Tree:
+    """Return the Deployment."""
+    program = described.program
+    names = Names(program)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": names.metadata(),
+        "spec": {
+            "replicas": Place("$.Values.replicas", program.replicas),
+            "strategy": Block(names.included("strategy"), _strategy(program)),
+            "selector": {"matchLabels": names.selector},
+            "template": {
+                "metadata": {
+                    "labels": names.pod_labels,
+                    "annotations": When(
+                        f"if {names.included('podAnnotations')}",
+                        Block(names.included("podAnnotations")),
+                        plain=_annotations(program),
+                    ),
+                },
+                "spec": _pod(program, names),
+            },
+        },
+    }
+
+
+def _strategy(program: Program) -> dict[str, Any]:
+    settings = program.loaded
+    if settings.leader_elect or settings.shards:
+        return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    return {"type": "Recreate"}
+
+
+def _annotations(program: Program) -> dict[str, str]:
+    return {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(program.metrics_port),
+        "prometheus.io/path": "/metrics",
+    }
+
+
+def _pod(program: Program, names: Names) -> Tree:
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": names.selector},
+        "matchLabelKeys": ["pod-template-hash"],
+    }
+    return {
+        "serviceAccountName": names.account,
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": False,
+        "imagePullSecrets": _with_values("imagePullSecrets"),
+        "priorityClassName": When("with $.Values.priorityClassName", Place(".", "")),
+        "terminationGracePeriodSeconds": Place(names.included("secondsToEnd"), seconds_to_end(program.loaded)),
+        "securityContext": Block("toYaml $.Values.podSecurityContext", pod_security(program)),
+        "topologySpreadConstraints": When(
+            "with $.Values.topologySpreadConstraints", Block("toYaml ."), plain=[spread], otherwise=[spread]
+        ),
+        "nodeSelector": _with_values("nodeSelector"),
+        "affinity": _with_values("affinity"),
+        "tolerations": _with_values("tolerations"),
+        "containers": [_container(program, names)],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}},
+            When("with $.Values.extraVolumes", Block("toYaml .")),
+        ],
+    }
+
+
+def _with_values(name: str) -> When:
+    """What values say, where they say something."""
+    return When(f"with $.Values.{name}", Block("toYaml ."))
+
+
+def pod_security(program: Program) -> dict[str, Any]:
+    """What all containers of the pod are held to."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": program.user,
+        "runAsGroup": program.user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+CONTAINER_SECURITY: Final[dict[str, Any]] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def _container(program: Program, names: Names) -> Tree:
+    return {
+        "name": CONTAINER,
+        "image": Place(f"{names.included('image')} | quote", f"{program.image_name}:{program.version}"),
+        "imagePullPolicy": Place("$.Values.image.pullPolicy", "IfNotPresent"),
+        **({"args": program.arguments} if program.arguments else {}),
+        "env": [
+            *_environment(program, names),
+            When("with $.Values.extraEnv", Block("toYaml .")),
+        ],
+        "ports": [
+            {
+                "name": "metrics",
+                "containerPort": Place(names.included("metricsPort"), program.metrics_port),
+                "protocol": "TCP",
+            }
+        ],
+        "startupProbe": _probe(program, "/healthz", failureThreshold=STARTS_WITHIN_S // _PROBE_EVERY_S),
+        "livenessProbe": _probe(program, "/healthz", failureThreshold=6),
+        "readinessProbe": _probe(program, "/readyz", failureThreshold=2),
+        "resources": Block("toYaml $.Values.resources", resources(program)),
+        "securityContext": Block("toYaml $.Values.securityContext", CONTAINER_SECURITY),
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},
+            When("with $.Values.extraVolumeMounts", Block("toYaml .")),
+        ],
+    }
+
+
+def resources(program: Program) -> dict[str, Any]:
+    """What the container asks for, and what it may use."""
+    return {"requests": program.resources.requests, "limits": program.resources.limits}
+
+
+def _environment(program: Program, names: Names) -> list[Tree]:
+    """The settings as variables: those that a release names first, then all others by their names."""
+    deployed = program.settings_deployed
+    named = [
+        {
+            "name": variable_of(name),
+            "value": Place(
+                f"$.Values.settings.{name} | default ({names.of(suffix).expression}) | quote", as_text(deployed[name])
+            ),
+        }
+        for name, suffix in NAMED_BY_RELEASE.items()
+        if name in deployed
+    ]
+    omitted = " ".join(f'"{name}"' for name in NAMED_BY_RELEASE)
+    others = When(
+        f"range $name, $value := omit $.Values.settings {omitted}",
+        {
+            "name": Place('printf "CTRLKIT_%s" (upper $name)', ""),
+            "value": Place(f"{names.included('setting', '$value')} | quote", ""),
+        },
+        plain=[
+            {"name": variable_of(name), "value": as_text(value)}
+            for name, value in deployed.items()
+            if name not in NAMED_BY_RELEASE
+        ],
+    )
+    return [*named, others]
+
+
+def _probe(program: Program, path: str, **more: int) -> Tree:
+    return {
+        "httpGet": {"path": path, "port": "metrics", "scheme": _scheme(program, "HTTPS", "HTTP")},
+        "periodSeconds": _PROBE_EVERY_S,
+        "timeoutSeconds": 5,
+        **more,
+    }
+
+
+def _scheme(program: Program, tls: str, otherwise: str) -> Place:
+    """How the endpoints are asked."""
+    expression = f'ternary "{tls}" "{otherwise}" (not (empty $.Values.settings.tls_cert))'
+    return Place(expression, tls if program.loaded.tls_cert else otherwise)
+
+
+def disruption_budget(described: Description) -> Tree:
+    """Return the PodDisruptionBudget: of several replicas one at a time may be evicted."""
+    names = Names(described.program)
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": names.metadata(),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": names.selector}},
+    }
+    return When(
+        "if and $.Values.podDisruptionBudget.enabled (gt (int $.Values.replicas) 1)",
+        budget,
+        plain=budget if described.program.replicas > 1 else ABSENT,
+    )
+
+
+def metrics_service(described: Description) -> Tree:
+    """Return the Service under which metrics are found."""
+    names = Names(described.program)
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": names.metadata("-metrics"),
+        "spec": {
+            "selector": names.selector,
+            "ports": [{"name": "metrics", "port": METRICS_PORT, "targetPort": "metrics", "protocol": "TCP"}],
+        },
+    }
+    return When("if $.Values.metrics.service", service, plain=service)
+
+
+def service_monitor(described: Description) -> Tree:
+    """Return the ServiceMonitor, which tells a Prometheus operator of the metrics of each pod."""
+    names = Names(described.program)
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "metadata": {**names.metadata(), "labels": Block(names.included("monitorLabels"), names.labels.plain)},
+        "spec": {
+            "selector": {"matchLabels": names.selector},
+            "endpoints": [
+                {
+                    "port": "metrics",
+                    "path": "/metrics",
+                    "scheme": _scheme(described.program, "https", "http"),
+                    "interval": When("with $.Values.serviceMonitor.interval", Place(".", "")),
+                }
+            ],
+        },
+    }
+
+
+def network_policy(described: Description) -> Tree:
+    """Return the NetworkPolicy: nothing comes in but what asks for metrics, health or webhooks."""
+    names = Names(described.program)
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": names.metadata(),
+        "spec": {
+            "podSelector": {"matchLabels": names.selector},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {
+                    "ports": [{"port": "metrics", "protocol": "TCP"}],
+                    "from": _with_values("networkPolicy.metricsFrom"),
+                }
+            ],
+        },
+    }
