@@ -92,12 +92,19 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     one_of = parser.add_mutually_exclusive_group()
     one_of.add_argument("--check", metavar="FILE", help="say where the definition in a file and the types disagree")
     one_of.add_argument("--against", metavar="OLD", help="say what the types would break of an older definition")
-    parser.add_argument("--exact", action="store_true", help="with --check: the file says no more and no less")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--exact", action="store_true", help="with --check: the file says no more and no less")
+    how.add_argument(
+        "--reader",
+        action="store_true",
+        help="with --check: only what is read wrongly, for types of kinds that are somebody else's",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.exact and not arguments.check:
-        raise TargetError("make definitions: --exact belongs to --check; name the file with it")
+    for option in ("exact", "reader"):
+        if getattr(arguments, option) and not arguments.check:
+            raise TargetError(f"make definitions: --{option} belongs to --check; name the file with it")
     kinds = load_kinds(arguments.target)
     if not (arguments.check or arguments.against):
         sys.stdout.write(to_yaml(*(definition_of(*versions) for versions in kinds.values())))
@@ -105,7 +112,7 @@ def _run(arguments: argparse.Namespace) -> int:
     lines: list[str] = []
     for versions in kinds.values():
         if arguments.check:
-            lines += _checked(arguments.check, versions, exact=arguments.exact)
+            lines += _checked(arguments.check, versions, exact=arguments.exact, reader=arguments.reader)
         else:
             old = read_definition(arguments.against, versions[0])
             lines += [f"{versions[0]} {change}" for change in breaking_changes(old, definition_of(*versions))]
@@ -114,9 +121,13 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1 if lines else 0
 
 
-def _checked(path: str, versions: Sequence[AnyResource], *, exact: bool) -> list[str]:
+def _checked(path: str, versions: Sequence[AnyResource], *, exact: bool, reader: bool) -> list[str]:
     definition = read_definition(path, versions[0])
-    found = [f"{one} {one.version} {difference}" for one in versions for difference in disagreements(one, definition)]
+    found = [
+        f"{one} {one.version} {difference}"
+        for one in versions
+        for difference in disagreements(one, definition, owned=not reader)
+    ]
     if exact:
         parts = outdated_parts(definition, *versions)
         found += [f"{versions[0]} {part}: not what the types give" for part in parts]

@@ -10,10 +10,12 @@ Column and ScaleFields, and Schema with Rule. A program that runs does not need 
 
 from __future__ import annotations
 
-from ctrlkit.crd.differences import Aspect, Difference, breaking_changes, disagreements, narrowings, outdated_parts
+from ctrlkit.crd.changes import breaking_changes
+from ctrlkit.crd.differences import disagreements, outdated_parts
 from ctrlkit.crd.fields import SchemaError
 from ctrlkit.crd.files import assert_definition, read_definition
 from ctrlkit.crd.manifest import definition_of, to_yaml
+from ctrlkit.crd.narrowing import Aspect, Difference, narrowings
 from ctrlkit.crd.schema import object_schema_of, schema_of
 
 __all__ = [

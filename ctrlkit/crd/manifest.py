@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import yaml
 
 from ctrlkit.crd.fields import SchemaError, fields_of, is_class_with_fields
 from ctrlkit.crd.schema import object_schema_of
-from ctrlkit.model import AnyResource
+from ctrlkit.model import AnyResource, to_plain
 from ctrlkit.model.definition import Column, Definition, ScaleFields
 
 Manifest = dict[str, Any]
 
 _WIDTH: Final = 120
+
+_PROTECTED: Final = (".k8s.io", ".kubernetes.io")
+_APPROVED: Final = "api-approved.kubernetes.io"
 
 
 class _WithoutAliases(yaml.SafeDumper):
@@ -25,7 +28,7 @@ class _WithoutAliases(yaml.SafeDumper):
         return True
 
 
-def definition_of(*versions: AnyResource) -> Manifest:
+def definition_of(*versions: AnyResource, conversion: Mapping[str, Any] | None = None) -> Manifest:
     """
     Return the CustomResourceDefinition of a kind as a plain dict; `versions` are its versions, each with its type.
 
@@ -33,11 +36,18 @@ def definition_of(*versions: AnyResource) -> Manifest:
         definition_of(GREETINGS)["metadata"]["name"]      # greetings.demo.example.com
 
     Names, short names and categories are those of the stored version, which is the only one, or the one whose
-    `Definition` says `storage=True`.
-    Errors  SchemaError for a type that no schema can say, or without fields, and for versions of several kinds.
+    `Definition` says `storage=True`. `conversion` is how objects of one version become those of another, as it stands
+    in the manifest; without it they stay as they are.
+    Errors  SchemaError for a type that no schema can say, or without fields, for versions of several kinds, and for a
+            group of the Kubernetes project without the annotation that servers ask for.
     """
     stored = _stored(versions)
     said = stored.definition
+    if f".{stored.group}".endswith(_PROTECTED) and _APPROVED not in said.annotations:
+        raise SchemaError(
+            f"define {stored}: its group is of the Kubernetes project, and servers ask for the annotation "
+            f"{_APPROVED}; say it in Definition(annotations=...), or leave the definition to who made the kind"
+        )
     names = {
         "kind": stored.kind,
         "listKind": stored.list_kind,
@@ -55,7 +65,8 @@ def definition_of(*versions: AnyResource) -> Manifest:
             "scope": stored.scope.value,
             "names": _said(names),
             "versions": [_version(one, is_stored=one is stored) for one in versions],
-        },
+        }
+        | ({"conversion": to_plain(conversion)} if conversion else {}),
     }
 
 

@@ -139,6 +139,11 @@ def object_schema_of(type_: type, *, enforced: bool = False) -> JsonSchema:
     more = next((one.more for one in _peeled(metadata)[1] if isinstance(one, Schema)), {})
     whole = dict(zip(OF_EACH_OBJECT, ({"type": "string"}, {"type": "string"}, {"type": "object", **more}), strict=True))
     schema["properties"] = whole | schema["properties"]
+    if _forbids_others(type_) and not {field.wire_name for field in fields} >= set(OF_EACH_OBJECT):
+        raise SchemaError(
+            f"schema of {type_.__name__}: it refuses fields that it does not name, and each object has apiVersion, "
+            "kind and metadata; name them in it, or forbid unknown fields in the classes of spec and status alone"
+        )
     return schema
 
 
@@ -313,6 +318,10 @@ class _Builder:
         more = said.to_schema() if said is not None and not self.enforced else {}
         if is_model(cls) and getattr(cls, "model_config", {}).get("extra") == "allow":
             more = {**more, **_ANYTHING}
+        if said is not None and said.unknown_fields and _forbids_others(cls):
+            raise self._refusal(f"{_name(cls)} keeps unknown fields and refuses them", "say one of the two")
+        if self.enforced and _forbids_others(cls):
+            more = {**more, "additionalProperties": False}
         return ordered({name: value for name, value in schema.items() if value is not None} | more)
 
     def _field(self, field: Field) -> JsonSchema:
@@ -328,7 +337,7 @@ class _Builder:
         if self.inside and is_model(self.inside[-1]) and schema.get("format") == "byte":
             del schema["format"]  # a model writes bytes as text
         said = _merged(one for one in annotations if isinstance(one, Schema))
-        default = MISSING if self.of_status == "*" else field.default
+        default = MISSING if self.of_status == "*" and not self.enforced else field.default
         if said is not None and said.has_default:
             default = said.default
         if said is not None and said.default is NO_DEFAULT:
@@ -449,6 +458,14 @@ def ordered(schema: JsonSchema) -> JsonSchema:
     """Return a schema with its parts in one order."""
     rest = sorted(schema.keys() - set(_ORDER))
     return {name: schema[name] for name in (*_ORDER, *rest) if name in schema}
+
+
+def _forbids_others(cls: type) -> bool:
+    """Whether a class refuses fields that it does not name."""
+    config = getattr(cls, "__struct_config__", None)
+    return bool(config and config.forbid_unknown_fields) or (
+        is_model(cls) and getattr(cls, "model_config", {}).get("extra") == "forbid"
+    )
 
 
 def _name(type_: Any) -> str:

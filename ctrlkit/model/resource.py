@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from ctrlkit.model.definition import Definition
 from ctrlkit.model.meta import ObjectMeta, OwnerReference, PartialObjectMetadata
@@ -13,6 +13,17 @@ from ctrlkit.model.unstructured import Unstructured
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+_GROUPS_OF_KUBERNETES: Final = frozenset(
+    {
+        *("admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "authentication.k8s.io"),
+        *("authorization.k8s.io", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io"),
+        *("flowcontrol.apiserver.k8s.io", "imagepolicy.k8s.io", "internal.apiserver.k8s.io", "networking.k8s.io"),
+        *("node.k8s.io", "rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io"),
+        *("storagemigration.k8s.io", "metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"),
+    }
+)
+"""Groups with a dot that an API server has itself, or that servers beside it bring; the others are of definitions."""
 
 
 class Scope(Enum):
@@ -89,8 +100,13 @@ class Resource(Generic[T]):
 
     @property
     def is_custom(self) -> bool:
-        """Whether the group is one of somebody's own, and not of Kubernetes."""
-        return "." in self.group and not self.group.endswith(".k8s.io")
+        """
+        Whether kinds of the group come from CustomResourceDefinitions, and not with Kubernetes.
+
+        >>> custom_resource(group="gateway.networking.k8s.io", kind="Gateway", plural="gateways").is_custom
+        True
+        """
+        return "." in self.group and self.group not in _GROUPS_OF_KUBERNETES
 
     @property
     def is_metadata_only(self) -> bool:

@@ -140,6 +140,22 @@ def test_versions_that_do_not_belong_together_are_refused(versions: tuple[Any, .
         definition_of(*versions)
 
 
+def test_a_group_of_the_kubernetes_project_needs_its_annotation() -> None:
+    """A server refuses the definition without."""
+    named: dict[str, Any] = {"group": "stable.k8s.io", "kind": "Site", "plural": "sites"}
+    with pytest.raises(SchemaError, match="annotation api-approved"):
+        definition_of(custom_resource(**named).of(OldSite))
+    approved = Definition(annotations={"api-approved.kubernetes.io": "unapproved, for a test"})
+    FakeClientset(None, definition_of(custom_resource(**named, definition=approved).of(OldSite)))
+
+
+def test_how_versions_are_converted_stands_in_the_definition() -> None:
+    """As it is given; without it they stay as they are."""
+    conversion = {"strategy": "None"}
+    assert definition_of(SITES, OLD_SITES, conversion=conversion)["spec"]["conversion"] == conversion
+    assert "conversion" not in definition_of(SITES, OLD_SITES)["spec"]
+
+
 # ---- any type --------------------------------------------------------------------------------------------------------
 
 SCALARS = st.sampled_from(
