@@ -34,7 +34,7 @@ lint: $(READY)  ## style, types (ours, and what an editor shows of each public n
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@PATH="$(CURDIR)/$(BIN):$$PATH" pyright ctrlkit
+	@PATH="$(CURDIR)/$(BIN):$$PATH" pyright ctrlkit examples tests/examples
 	@mkdir -p build
 	@PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes ctrlkit --ignoreexternal > build/types.txt 2>&1 \
 	|| { grep -A3 'error:' build/types.txt; tail -3 build/types.txt; exit 1; }

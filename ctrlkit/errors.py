@@ -34,8 +34,9 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
         TooManyRequests (DisruptionBudgetViolated) InternalError StoreReadError ServerTimeout Timeout ServiceUnavailable
 
 A message says what was tried on what, the fact, the next step, and in brackets the evidence. It never holds a body or
-a secret; the server's text is cut at 256 characters. What code needs is on the class and its attributes, never in the
-text.
+a secret. Of a server's text that is no Status 256 characters are kept; of a long refusal its causes are shown one by
+one, each with its beginning and its end, and the rest are counted. What code needs is on the class and its attributes,
+never in the text.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 SERVER_TEXT_LIMIT = 256
+REFUSAL_TEXT_LIMIT = 1024
+"""A Status's message up to this length is shown as it is."""
+CAUSES_SHOWN = 12
 RETRY_AFTER_MAX_S = 180.0
 """The longest `retry_after_s`: what a gateway asks for in an outage is no promise of its length."""
 
@@ -206,7 +210,7 @@ class ApiError(CtrlkitError):
     def __str__(self) -> str:
         tried = f"{self.attempted}: " if self.attempted else ""
         evidence = " -> ".join(part for part in (self.evidence, f"{self.code} {self.reason}".strip()) if part)
-        return f"{tried}{self.message[:SERVER_TEXT_LIMIT]}; {self._advice()} [{evidence}]"
+        return f"{tried}{_readable(self.message, self.details)}; {self._advice()} [{evidence}]"
 
     def _advice(self) -> str:
         """What to do next; some classes know better than their `next_step` what a refusal is about."""
@@ -221,6 +225,35 @@ def patience_s(asked_s: float | None) -> float | None:
     (4.0, 180.0, None, None, 180.0)
     """
     return float(min(asked_s, RETRY_AFTER_MAX_S)) if asked_s is not None and asked_s >= 0 else None
+
+
+def _readable(message: str, details: Mapping[str, Any]) -> str:
+    """A refusal's message; of a long one its beginning and its causes, so that no cause is lost behind another one."""
+    if len(message) <= REFUSAL_TEXT_LIMIT:
+        return message
+    causes = [
+        ": ".join(part for part in (_text(cause.get("field")), _text(cause.get("message"))) if part)
+        for cause in details.get("causes") or ()
+    ]
+    if len(causes) < 2:
+        return _without_its_middle(message, REFUSAL_TEXT_LIMIT)
+    head = _without_its_middle(message.partition(": [")[0].partition("\n")[0].rstrip(":"), SERVER_TEXT_LIMIT)
+    shown = [_without_its_middle(cause, SERVER_TEXT_LIMIT) for cause in causes[:CAUSES_SHOWN]]
+    more = len(causes) - len(shown)
+    return f"{head}: [{', '.join(shown)}{f', and {more} more' if more else ''}]"
+
+
+def _without_its_middle(text: str, limit: int) -> str:
+    """
+    Cut out the middle of a text that is too long: a value that is shown stands there, what is wrong with it at the end.
+
+    >>> _without_its_middle("spec: Invalid value: " + "x" * 99 + ": field is immutable", 44)
+    'spec: Invalid ...xxxxxxx: field is immutable'
+    """
+    if len(text) <= limit:
+        return text
+    end = (limit - 3) * 2 // 3
+    return f"{text[: limit - 3 - end]}...{text[-end:]}"
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 @asynccontextmanager
-async def ctrlkit(folder: Path, arguments: list[str], exported: Mapping[str, str]) -> AsyncIterator[Process]:
+async def ctrlkit(folder: Path, arguments: list[str], exported: Mapping[str, str]) -> AsyncGenerator[Process]:
     """Run the command where `kc` is in a folder, for as long as the block lasts; it must end well."""
     paths = [f"{ROOT}/{each}" if each.endswith(".yaml") else each for each in arguments]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", **exported}

@@ -12,6 +12,7 @@ import pytest
 import ctrlkit
 from ctrlkit import errors
 from ctrlkit.errors import (
+    CAUSES_SHOWN,
     ApiError,
     Conflict,
     CtrlkitError,
@@ -80,11 +81,11 @@ def test_retry_after_travels_both_ways() -> None:
 
 def test_a_message_says_what_was_tried_the_fact_the_next_step_and_the_evidence() -> None:
     """And the server's text is cut."""
-    error = Conflict("x" * 1000, attempted="update pods demo/a", evidence="PUT /api/v1/...")
+    error = Conflict("x" * 5000, attempted="update pods demo/a", evidence="PUT /api/v1/...")
     text = str(error)
     assert text.startswith("update pods demo/a: xxx")
     assert text.endswith("; re-read the cache and reconcile again [PUT /api/v1/... -> 409 Conflict]")
-    assert len(text) < 400
+    assert len(text) < 1200
     assert str(InternalError("boom")) == "boom; see the server's log [500 InternalError]"
 
 
@@ -113,3 +114,41 @@ def test_a_conflict_of_an_apply_is_not_cured_by_reading_again() -> None:
     assert isinstance(error, Conflict)
     assert (error.over_fields, Conflict("it was modified").over_fields) == (True, False)
     assert str(error) == "Apply failed; leave these fields out, or take them with OnConflict.FORCE [409 Conflict]"
+
+
+def refusal(count: int, value: str) -> ApiError:
+    """As a server refuses an object that is wrong in many places, each of which it repeats."""
+    causes = [
+        {"field": f"spec.items[{n}]", "message": f"Invalid value: {value}: must be a number"} for n in range(count)
+    ]
+    said = ", ".join(f"{cause['field']}: {cause['message']}" for cause in causes)
+    message = f'Web "shop" is invalid: [{said}]' if count > 1 else f'Web "shop" is invalid: {said}'
+    return ApiError.of_status({"code": 422, "reason": "Invalid", "message": message, "details": {"causes": causes}})
+
+
+def test_a_refusal_of_usual_length_is_shown_as_it_came() -> None:
+    """Several causes are longer than a line."""
+    error = refusal(8, '"some text"')
+    assert str(error) == f"{error.message}; correct the named fields [422 Invalid]"
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_of_a_long_refusal_each_cause_is_shown_with_its_field_and_its_reason(count: int) -> None:
+    """What is cut out is in the middle, where values are; those that are too many are counted."""
+    text = str(refusal(count, "x" * 5000))
+    shown = min(count, CAUSES_SHOWN)
+    assert text.startswith('Web "shop" is invalid: ')
+    assert all(f"spec.items[{n}]: Invalid value: xx" in text for n in range(shown))
+    assert text.count("xx: must be a number") == shown
+    assert text.endswith(
+        f"{f', and {count - shown} more' if count > shown else ''}{']' if count > 1 else ''}; "
+        "correct the named fields [422 Invalid]"
+    )
+    assert len(text) < 4096
+
+
+def test_a_long_text_without_causes_keeps_its_end() -> None:
+    """Where a webhook says at last why."""
+    error = ApiError.of_status({"code": 403, "reason": "Forbidden", "message": f"denied: {'x' * 5000} is too large"})
+    assert str(error).startswith("denied: xx")
+    assert "xx is too large; grant" in str(error)

@@ -145,7 +145,7 @@ def test_one_leaves_and_gives_everything_back(drain_s: float) -> None:
 
 
 @pytest.mark.behaviour("L6", "L7")
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))])
 def test_the_shards_of_one_that_crashed_are_soon_served_by_others(seed: int) -> None:
     """In little more than the lease: others have watched its shards' Leases all the time."""
 
@@ -243,7 +243,7 @@ def test_a_shard_that_is_wanted_back_while_it_drains_is_begun_again() -> None:
 # ---- price -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [1, 2, 4])
+@pytest.mark.parametrize("size", [1, pytest.param(2, marks=pytest.mark.long), 4])
 def test_at_rest_a_replica_sends_no_more_than_the_stated_requests(size: int) -> None:
     """(ceil(S / n) + 2) / retry_s a second: a renewal for each shard and for itself, and one list. No watch, no get."""
 
@@ -286,7 +286,7 @@ def test_one_selector_finds_all_leases_of_the_group_and_one_deleted_by_hand_come
     scene(play)
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_the_lease_of_a_replica_that_is_gone_for_good_is_removed_by_one_of_the_others(size: int) -> None:
     """After ten times its duration, at the version that was seen; the others do not even try."""
 
@@ -369,7 +369,7 @@ def test_a_replica_that_was_asked_to_end_ends_as_one_that_was() -> None:
     scene(play)
 
 
-@pytest.mark.parametrize("shards", [SHARDS - 1, SHARDS + 1])
+@pytest.mark.parametrize("shards", [SHARDS - 1, pytest.param(SHARDS + 1, marks=pytest.mark.long)])
 def test_a_replica_with_another_number_of_shards_is_refused_before_it_takes_any(shards: int) -> None:
     """A key would have two shards."""
 

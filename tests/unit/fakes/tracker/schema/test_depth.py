@@ -55,7 +55,7 @@ def shape(document: bytes) -> bytes:
     return document[document.index(b'"spec":') :]
 
 
-@pytest.mark.parametrize("levels", [300, 1_100, 9_990, 10_000])
+@pytest.mark.parametrize("levels", [300, 1_100, pytest.param(9_990, marks=pytest.mark.long), 10_000])
 async def test_an_object_of_many_levels_is_stored_listed_watched_and_deleted(levels: int) -> None:
     """As it came, to the last bracket."""
     tracker = serving()
@@ -72,7 +72,7 @@ async def test_an_object_of_many_levels_is_stored_listed_watched_and_deleted(lev
     assert b'"items":[]' in call(tracker, Verb.LIST)
 
 
-@pytest.mark.parametrize("levels", [10_001, 20_000])
+@pytest.mark.parametrize("levels", [10_001, pytest.param(20_000, marks=pytest.mark.long)])
 def test_more_levels_are_refused_and_leave_no_trace(levels: int) -> None:
     tracker = serving()
     before = tracker.version
@@ -111,7 +111,7 @@ def test_patches_may_be_as_deep_as_objects(patch_type: PatchType, body: Any) -> 
     assert made.count(b"{") > 4_900
 
 
-@pytest.mark.parametrize("path", ["/spec/a/a", "/spec/a"])
+@pytest.mark.parametrize("path", ["/spec/a/a", pytest.param("/spec/a", marks=pytest.mark.long)])
 def test_a_patch_that_makes_an_object_too_deep_is_refused(path: str) -> None:
     """Neither the object nor the patch are too deep by themselves."""
     tracker = serving()
