@@ -14,7 +14,11 @@ from typing import Final
 from ctrlkit.errors import ConfigError
 
 _FAKES: Final = ("cryptography", "re2")
-MODULES: Final[Mapping[str, tuple[str, ...]]] = {"fakes": _FAKES, "bitcoin": (*_FAKES, "rich")}
+MODULES: Final[Mapping[str, tuple[str, ...]]] = {
+    "fakes": _FAKES,
+    "bitcoin": (*_FAKES, "rich"),
+    "init": (*_FAKES, "jinja2", "mypy", "pytest", "ruff"),
+}
 """The modules that an extra's packages install, for the extras that `require` knows."""
 
 

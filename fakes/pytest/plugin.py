@@ -250,12 +250,14 @@ def _is_plain_with_a_world(test: Any) -> bool:
 
 
 def _world_arguments(request: pytest.FixtureRequest) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-    """Return what the marker says; paths begin at the folder of the test."""
+    """Return what the marker says; paths begin at the folder of the test. Rights that are to be written do not lack."""
     marker = request.node.get_closest_marker("world")
     if marker is None:
         return (), {}
     folder = request.node.path.parent
-    return tuple(folder / one if isinstance(one, (str, os.PathLike)) else one for one in marker.args), marker.kwargs
+    objects = tuple(folder / one if isinstance(one, (str, os.PathLike)) else one for one in marker.args)
+    is_written = bool(request.config.getoption("--rbac-write"))
+    return objects, {**marker.kwargs, **({"rbac": False} if is_written else {})}
 
 
 def _require_fakes() -> None:

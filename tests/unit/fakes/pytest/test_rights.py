@@ -226,3 +226,25 @@ def test_the_command_prints_no_roles_of_tests_that_failed(
     assert main(["rbac", "tests"]) == 1
     printed = capsys.readouterr()
     assert (printed.out, why in printed.err) == ("", True)
+
+
+RIGHTS = """
+import pytest
+from test_it import GREETINGS, HELLO, build
+
+ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "greeter", "namespace": "demo"}}
+
+@pytest.mark.world(ACCOUNT, HELLO, kinds=[GREETINGS], rbac=True, acting_as="system:serviceaccount:demo:greeter")
+async def test_rights(world):
+    world.manage(build)
+    await world.settle()
+"""
+
+
+@pytest.mark.long
+def test_rights_that_lack_are_used_while_they_are_written(folder: Path) -> None:
+    """Or the first one that lacks would hide all that come after it."""
+    (folder / "test_rights.py").write_text(RIGHTS)
+    assert run(folder, "test_rights.py")[0] == 1
+    assert run(folder, "test_rights.py", "--rbac-write", "rbac.yaml", "--rbac-namespace", "demo")[0] == 0
+    assert verbs_in(folder / "rbac.yaml", "configmaps") == ["list", "watch", "create"]
