@@ -9,6 +9,6 @@ from tests.support.effort import THOROUGH
 
 __all__ = ["pytest_asyncio_loop_factories", "pytest_pyfunc_call"]
 
-settings.register_profile("no-clock", deadline=None, max_examples=20)  # how fast an example ran says nothing
+settings.register_profile("no-clock", deadline=None, max_examples=12)  # how fast an example ran says nothing
 settings.register_profile(THOROUGH, deadline=None)
 settings.load_profile("no-clock")

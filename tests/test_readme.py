@@ -31,9 +31,10 @@ def test_the_readmes_controller_is_about_thirty_lines() -> None:
 
 
 def test_the_readmes_controller_passes_mypy_strict(tmp_path: Path) -> None:
-    """As a reader's own project would check it."""
+    """As a reader's own project would check it; with the settings of `make lint`, whose cache it finds then."""
     write_files({"greeting.py": files_of("README.md")["greeting.py"]}, tmp_path)
-    command = [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={ROOT / '.mypy_cache'}", "greeting.py"]
+    settings = [f"--config-file={ROOT / 'pyproject.toml'}", f"--cache-dir={ROOT / '.mypy_cache'}"]
+    command = [sys.executable, "-m", "mypy", "--strict", *settings, "greeting.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
 

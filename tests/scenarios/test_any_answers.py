@@ -166,7 +166,7 @@ SEEN_LATE: Story = [
 @pytest.mark.behaviour("B14", "R6", "R15")
 @given(story=STORIES, resource=KINDS, streams=st.booleans())
 @example(story=SEEN_LATE, resource=CONFIG_MAPS, streams=False)
-@settings(max_examples=tries(40, thorough=60), deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=tries(20, thorough=60), deadline=None, suppress_health_check=SLOW)
 def test_for_any_lies_the_cache_is_what_the_server_truthfully_said(
     story: Story,
     resource: Resource[Any],

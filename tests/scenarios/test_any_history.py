@@ -127,7 +127,7 @@ DEAF: History = [("pause", 200.0), ("stall",), ("put", "a", "x"), ("pause", 1.0)
 @example(history=CUT_LISTS, manner=Manner.STREAMS, seed=0)
 @example(history=ENDED_AT_ONCE, manner=Manner.STREAMS, seed=0)
 @example(history=DEAF, manner=Manner.NO_BOOKMARKS, seed=0)
-@settings(max_examples=tries(40, thorough=200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(20, thorough=200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_for_any_history_the_mirror_ends_equal_to_the_server(history: History, manner: Manner, seed: int) -> None:
     """Over bytes in this process."""
     on_virtual_time(lambda: play(history, manner), seed=seed)
@@ -135,7 +135,7 @@ def test_for_any_history_the_mirror_ends_equal_to_the_server(history: History, m
 
 @pytest.mark.behaviour("I12")
 @given(history=histories(), seed=st.integers(0, 2**16))
-@settings(max_examples=tries(8, thorough=30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(5, thorough=30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_for_any_history_over_http_too(history: History, seed: int) -> None:
     """Through sockets; of the faults those that a TCP proxy can play."""
     on_virtual_time(lambda: play_over_http(history), seed=seed)

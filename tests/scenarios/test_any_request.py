@@ -122,7 +122,7 @@ def fuzz(server: Server, examples: int) -> None:
 def test_for_any_requests_the_server_answers_as_a_server_and_goes_on() -> None:
     """A Status for every failure, no trace of what was refused, no traceback."""
     with serving() as server:
-        fuzz(server, 60)
+        fuzz(server, 30)
         assert server.ask(Asked("GET", "/api/v1/namespaces/default"))[0] == 200
 
 

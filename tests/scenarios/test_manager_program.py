@@ -173,7 +173,10 @@ async def test_a_program_that_goes_on_although_its_lease_is_lost_is_ended(server
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("command", ["ctrlkit run", "run()", "bitcoin-controller run"])
+@pytest.mark.parametrize(
+    "command",
+    ["ctrlkit run", *(pytest.param(name, marks=pytest.mark.long) for name in ("run()", "bitcoin-controller run"))],
+)
 async def test_a_signal_ends_a_program_whose_credential_plugin_hangs(server: Server, command: str) -> None:
     """In order and with status 0; the plugin ends too."""
     fifo = server.folder / "fifo"

@@ -17,7 +17,7 @@ from ctrlkit.manager import Manager, Settings
 from ctrlkit.model import MergePatch, ObjectKey
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES
 
-OBJECTS = 100
+OBJECTS = 60
 SHARDS = 12
 SETTINGS = Settings(shards=SHARDS, lease_name="net", grace_s=60.0)
 RECONCILE_S = 0.4

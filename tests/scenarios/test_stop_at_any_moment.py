@@ -27,7 +27,7 @@ from ctrlkit.model.kinds import CONFIG_MAPS, LEASES
 from tests.support.busy_program import OBJECTS
 from tests.support.effort import tries
 
-TIMES = tries(8, thorough=50)
+TIMES = tries(4, thorough=50)
 AT_A_TIME = 4
 GRACE_S = 5
 DEADLINE_S = 60

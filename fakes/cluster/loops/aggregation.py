@@ -36,12 +36,12 @@ class Aggregation:
 
     def to_aggregated(self, _: Record[Any]) -> Iterable[ObjectKey]:
         """Map any role to all that gather rules: which of them gather its rules is not looked at."""
-        return [ObjectKey("", role.at("metadata.name")) for role in self.roles.list() if role.get("aggregationRule")]
+        return [record.key for record in self.roles.records() if record.shared.get("aggregationRule")]
 
     def _gathered(self, role: Unstructured) -> list[Any]:
         found: list[Any] = []
         others = sorted(
-            (other for other in self.roles.list() if other.metadata.name != role.metadata.name),
+            (other.shared for other in self.roles.records() if other.key.name != role.metadata.name),
             key=lambda other: other.metadata.name,
         )
         for selector in role.at("aggregationRule.clusterRoleSelectors") or ():

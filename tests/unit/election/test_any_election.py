@@ -57,7 +57,7 @@ GLIMPSE = [("answers lost", 5.0), ("none", 1.0), ("cut", 30.0)]
 
 
 @pytest.mark.behaviour("L3", "L6", "L7", "L8", "L11", "L12", "B3")
-@settings(max_examples=tries(15, thorough=120), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(8, thorough=120), suppress_health_check=[HealthCheck.too_slow])
 @example(SLOW_AND_FAST, 6 * [("trouble leader", LATE_ANSWERS, 30.0)])
 @example(SLOW_AND_FAST, 6 * [("trouble leader", GLIMPSE, 30.0)])
 @given(clocks=CLOCKS, history=st.lists(EVENTS, min_size=6, max_size=20))
@@ -136,7 +136,7 @@ async def all_heals(election: Election) -> None:
 
 
 @pytest.mark.behaviour("L2", "L3", "L6", "L8")
-@settings(max_examples=tries(25, thorough=150), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(15, thorough=150), suppress_health_check=[HealthCheck.too_slow])
 @given(clocks=CLOCKS, after_s=st.floats(0.0, 6.0), how=st.sampled_from(["crash", "release"]))
 def test_another_leads_in_time(clocks: list[LocalClock], after_s: float, how: str) -> None:
     """After a crash within lease_s + 2.2 x retry_s, after a release within 2.2 x retry_s; and a few calls."""

@@ -273,8 +273,8 @@ _ROWS = (
     "K12",
 )
 TestAnySequence = pytest.mark.behaviour(*_ROWS)(WorkQueueMachine.TestCase)
-TestAnySequence.settings = settings(max_examples=tries(30, thorough=150), stateful_step_count=40, deadline=None)
+TestAnySequence.settings = settings(max_examples=tries(15, thorough=150), stateful_step_count=40, deadline=None)
 TestAnySequenceWithFlows = pytest.mark.behaviour(*_ROWS, "B32")(FlowsMachine.TestCase)
 TestAnySequenceWithFlows.settings = settings(
-    max_examples=tries(30, thorough=150), stateful_step_count=40, deadline=None
+    max_examples=tries(15, thorough=150), stateful_step_count=40, deadline=None
 )

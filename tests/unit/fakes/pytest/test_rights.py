@@ -63,7 +63,8 @@ def verbs_in(path: Path, resource: str) -> list[str]:
     return [verb for role in roles for rule in role["rules"] if resource in rule["resources"] for verb in rule["verbs"]]
 
 
-@pytest.mark.parametrize("processes", [(), pytest.param(("-n", "2"), marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("processes", [(), ("-n", "2")])
 def test_roles_are_written_and_pass_their_check(folder: Path, processes: tuple[str, ...]) -> None:
     """What the file has besides stays."""
     target = folder / "rbac.yaml"

@@ -142,7 +142,7 @@ def kinds() -> list[tuple[str, str]]:
     return [(version, kind) for version, kind in table.kinds() if kind.endswith("List") is False]
 
 
-@settings(max_examples=tries(12, thorough=1000))
+@settings(max_examples=tries(6, thorough=1000))
 @given(st.data())
 def test_what_is_written_of_any_kind_is_read_as_it_was(data: st.DataObject) -> None:
     """For any object of any kind of the release."""

@@ -245,7 +245,7 @@ ANYTHING = st.tuples(
 ROLLOUTS = st.tuples(st.sampled_from(["template", "ready", "end"]), NODE)
 
 
-@settings(max_examples=tries(60, thorough=1000))
+@settings(max_examples=tries(20, thorough=1000))
 @given(UPDATES, st.lists(ANYTHING, max_size=25))
 def test_for_any_changes_each_node_ends_with_the_one_pod_that_belongs_there(
     update: Update, changes: list[tuple[str, str]]
@@ -262,7 +262,7 @@ def test_for_any_changes_each_node_ends_with_the_one_pod_that_belongs_there(
         assert all(found.is_updated and found.is_available for found in there if one.runs)
 
 
-@settings(max_examples=tries(60, thorough=1000))
+@settings(max_examples=tries(20, thorough=1000))
 @given(UPDATES, st.lists(ROLLOUTS, max_size=25))
 def test_for_any_changes_of_the_template_no_more_nodes_are_without_an_available_pod_than_may_be(
     update: Update, changes: list[tuple[str, str]]

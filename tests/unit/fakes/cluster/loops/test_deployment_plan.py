@@ -101,7 +101,7 @@ ROLLOUTS = st.builds(
 
 
 @given(st.lists(st.tuples(ROLLOUTS, st.integers(0, 6)), min_size=1, max_size=6))
-@settings(max_examples=tries(60, thorough=1000))
+@settings(max_examples=tries(20, thorough=1000))
 def test_for_any_changes_a_rollout_ends_where_the_spec_says(changes: list[tuple[Rollout, int]]) -> None:
     """However the spec changes on the way: in the end one ReplicaSet has all the pods, and it is the template's."""
     simulation = Simulation()
@@ -119,7 +119,7 @@ def test_for_any_changes_a_rollout_ends_where_the_spec_says(changes: list[tuple[
 
 
 @given(ROLLOUTS, st.integers(0, 2), st.data())
-@settings(max_examples=tries(60, thorough=1000))
+@settings(max_examples=tries(20, thorough=1000))
 def test_for_any_rollout_bounds_hold_at_each_step(rollout: Rollout, template: int, data: st.DataObject) -> None:
     """From a settled state a new template never brings more pods than the surge, nor fewer available than allowed."""
     simulation = Simulation()
