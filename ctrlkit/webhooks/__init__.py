@@ -14,6 +14,7 @@ from ctrlkit.webhooks.declarations import (
 )
 from ctrlkit.webhooks.denied import Cause, Denied
 from ctrlkit.webhooks.review import Operation, Review, User
+from ctrlkit.webhooks.round_trips import Loss, round_trip_losses
 from ctrlkit.webhooks.statistics import WebhookStatistics
 from ctrlkit.webhooks.webhooks import Answer, Webhooks
 
@@ -24,6 +25,7 @@ __all__ = [
     "ConversionFunction",
     "Conversions",
     "Denied",
+    "Loss",
     "Operation",
     "Review",
     "ServiceAddress",
@@ -33,5 +35,6 @@ __all__ = [
     "Webhooks",
     "conversion",
     "mutating",
+    "round_trip_losses",
     "validating",
 ]

@@ -11,13 +11,13 @@ import msgspec
 
 from ctrlkit.cache import Lister
 from ctrlkit.errors import DecodeError
-from ctrlkit.model import AnyResource, JsonPatch, MergePatch, ObjectKey, is_immutable, to_plain
-from ctrlkit.webhooks.changes import equal, merged, operations, with_changes
+from ctrlkit.model import AnyResource, JsonPatch, MergePatch, ObjectKey, is_immutable
+from ctrlkit.webhooks.changes import equal, merged, operations, plain_of, with_changes
 from ctrlkit.webhooks.declarations import AdmissionWebhook
 from ctrlkit.webhooks.denied import Cause, Denied
 from ctrlkit.webhooks.review import Operation, Review, User
 from ctrlkit.wire.codec import Codec
-from ctrlkit.wire.documents import explain
+from ctrlkit.wire.documents import UNREADABLE, explain
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class AdmissionCall(Generic[T]):
         self.review: Review[T] = Review(
             resource=webhook.resource,
             operation=request.operation,
-            key=ObjectKey(request.namespace, request.name or _name_in(self._raw)),
+            key=ObjectKey(request.namespace, request.name or _head_of(self._raw).name),
             user=User(
                 name=user.username,
                 uid=user.uid,
@@ -100,11 +100,21 @@ class AdmissionCall(Generic[T]):
         self.value: T | None = None
 
     def begin(self) -> Any:
-        """Call the function; returns its result, or an awaitable."""
+        """
+        Call the function; returns its result, or an awaitable.
+
+        It is not called for an object that is going and does not fit: who removes a finalizer is not kept from it.
+        """
         webhook = self._webhook
-        self.value = value = self._read(self._raw, "")
+        try:
+            self.value = value = self._read(self._raw, "")
+        except Denied as unfit:
+            if self._request.operation != "UPDATE" or not _head_of(self._raw).deletion_timestamp:
+                raise
+            self.review.warn(f"webhook {webhook.name} passed over an object that is being deleted: {unfit.message}")
+            return None
         if webhook.verb == "mutating" and not self._is_shared:
-            self._before = to_plain(value)
+            self._before = plain_of(value)
         return webhook.function(value, self.review)
 
     def patch(self, result: Any) -> list[dict[str, Any]]:
@@ -113,10 +123,10 @@ class AdmissionCall(Generic[T]):
             return []
         match result:
             case JsonPatch(given):
-                return cast(list[dict[str, Any]], to_plain(given))
+                return cast(list[dict[str, Any]], plain_of(given))
             case MergePatch(fields):
                 raw = msgspec.json.decode(self._raw)
-                return operations(raw, merged(raw, to_plain(fields)))
+                return operations(raw, merged(raw, plain_of(fields)))
         return self._patch_of_object(self.value if result is None else result)
 
     def _patch_of_object(self, result: Any) -> list[dict[str, Any]]:
@@ -128,22 +138,24 @@ class AdmissionCall(Generic[T]):
                 f"webhook {self._webhook.name} returned a {kind}; return None, a MergePatch, a JsonPatch, or a "
                 f"{type(self.value).__name__}"
             )
-        before = to_plain(self.value) if self._before is None else self._before
-        after = to_plain(result)
+        before = plain_of(self.value) if self._before is None else self._before
+        after = plain_of(result)
         if equal(before, after):
             return []
         raw = msgspec.json.decode(self._raw)
         wanted = with_changes(raw, before, after, result)
-        if not self._says(wanted, after):
+        if not self._says(wanted, result, after):
             whole = {name: value for name, value in after.items() if not equal(before.get(name), value)}
             wanted = {name: value for name, value in raw.items() if name in after or name not in before} | whole
         return operations(raw, wanted)
 
-    def _says(self, wanted: Any, after: Any) -> bool:
+    def _says(self, wanted: Any, result: Any, after: Any) -> bool:
+        """Whether the type reads from an object what the function returned."""
         try:
-            return equal(to_plain(self._codec.decode_object(msgspec.json.encode(wanted))), after)
+            read = self._codec.decode_object(msgspec.json.encode(wanted))
         except DecodeError:
             return False
+        return bool(read == result) or equal(plain_of(read), after)
 
     def _old(self) -> T | None:
         raw = bytes(self._request.old_object)
@@ -189,20 +201,20 @@ class _Lazily(Mapping[str, Any]):
         return len(self._fields)
 
 
-class _Named(msgspec.Struct):
+class _Head(msgspec.Struct, rename="camel"):
     name: str = ""
+    deletion_timestamp: str | None = None
 
 
-class _WithName(msgspec.Struct):
-    metadata: _Named | None = None
+class _Object(msgspec.Struct):
+    metadata: _Head | None = None
 
 
-def _name_in(raw: bytes) -> str:
+def _head_of(raw: bytes) -> _Head:
     try:
-        metadata = msgspec.json.decode(raw, type=_WithName).metadata
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    return metadata.name if metadata else ""
+        return msgspec.json.decode(raw, type=_Object).metadata or _Head()
+    except UNREADABLE:
+        return _Head()
 
 
 def allowed(review: Review[Any], patch: list[dict[str, Any]]) -> dict[str, Any]:

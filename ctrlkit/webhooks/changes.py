@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ctrlkit.model import value_at
+from ctrlkit.model import to_plain, value_at
 
 Plain = dict[str, Any]
 Operation = dict[str, Any]
@@ -21,6 +21,18 @@ Operation = dict[str, Any]
 _MISSING: Final = object()
 _NAMES: Final = ("name", "key", "id", "ip", "type")
 """Fields by which an item of a list is known when others of its fields change."""
+
+
+def plain_of(value: object) -> Any:
+    """
+    Return an object as it would travel, a copy: dicts, lists, texts, numbers, booleans and None.
+
+    Errors  TypeError for what is no object.
+    """
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value))
+    except (TypeError, ValueError):
+        return to_plain(value)  # a type that msgspec does not know, such as a pydantic model
 
 
 def with_changes(raw: Any, before: Any, after: Any, value: object = None) -> Any:
@@ -86,7 +98,12 @@ def _list(raw: list[Any], before: list[Any], after: list[Any], value: object) ->
 
 
 def _pairs(before: list[Any], after: list[Any]) -> Iterator[tuple[int, int]]:
-    """Yield which item of `after` was which of `before`: the same ones, those of one name, those in one place."""
+    """Yield which item of `after` was which of `before`: by their names; else the same ones, and those in one place."""
+    old_names, new_names = ([_name(item) for item in items] for items in (before, after))
+    if None not in old_names and len(set(old_names)) == len(old_names) and len(set(new_names)) == len(new_names):
+        places = {name: at for at, name in enumerate(old_names)}
+        yield from ((at, places[name]) for at, name in enumerate(new_names) if name in places)
+        return
     old_texts, new_texts = map(_texts, (before, after))
     for tag, old, old_end, new, new_end in SequenceMatcher(None, old_texts, new_texts, autojunk=False).get_opcodes():
         if tag == "equal":
@@ -100,16 +117,8 @@ def _texts(items: list[Any]) -> list[bytes]:
 
 
 def _changed_pairs(before: list[Any], after: list[Any], old: range, new: range) -> Iterator[tuple[int, int]]:
-    by_name: dict[Any, int] = {}
-    for at in old:
-        by_name.setdefault(_name(before[at]), at)
-    for at in new:
-        name = _name(after[at])
-        if name is not None:
-            if name in by_name:
-                yield at, by_name.pop(name)
-        elif len(old) == len(new) and _name(before[old[at - new.start]]) is None:
-            yield at, old[at - new.start]
+    if len(old) == len(new):
+        yield from ((at, was) for at, was in zip(new, old, strict=True) if _name(after[at]) == _name(before[was]))
 
 
 def _name(item: Any) -> tuple[str, Any] | None:

@@ -17,6 +17,7 @@ from ctrlkit.controller.metrics import ControllerCollector
 from ctrlkit.election.metrics import ElectionCollector
 from ctrlkit.events.metrics import EventCollector
 from ctrlkit.samples import COUNTER, HISTOGRAM, Family, Sample, SampleCollector
+from ctrlkit.webhooks.metrics import WebhookCollector
 from ctrlkit.wire.metrics import RestCollector
 from ctrlkit.wire.transport import RestTransport
 from ctrlkit.workqueue.metrics import QueueCollector
@@ -38,6 +39,7 @@ def registry(
         ControllerCollector(lambda: manager.controllers),
         EventCollector(lambda: manager.recorders),
         ElectionCollector(lambda: manager.electors),
+        WebhookCollector(lambda: manager.webhooks),
         RestCollector(lambda: _transports(manager)),
         LoopCollector(heartbeat),
         CertificateCollector(certificate),

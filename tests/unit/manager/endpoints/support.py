@@ -13,6 +13,7 @@ from ctrlkit.cache import Informer
 from ctrlkit.client import Client
 from ctrlkit.fakes import FakeClientset
 from ctrlkit.manager.endpoints import Checks, Endpoints, serve
+from ctrlkit.webhooks import Webhooks
 
 ANY = Endpoints(address="127.0.0.1:0")
 
@@ -27,6 +28,7 @@ class _Standing:
     recorders: tuple[Any, ...] = ()
     elector: Any = None
     sharding: Any = None
+    webhooks: Webhooks = field(default_factory=Webhooks)
     settings: dict[str, object] = field(default_factory=dict)
     checks: Checks = field(default_factory=Checks)
     electors: tuple[Any, ...] = ()
