@@ -18,6 +18,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "fakes": _FAKES,
     "bitcoin": (*_FAKES, "rich"),
     "init": (*_FAKES, "jinja2", "mypy", "pytest", "ruff"),
+    "cli": ("shtab", "watchfiles"),
 }
 """The modules that an extra's packages install, for the extras that `require` knows."""
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from ctrlkit.cli import Command
+from ctrlkit.cli.parent import OPTION, end_with_parent
 from ctrlkit.errors import ConfigError
 from ctrlkit.extras import require
 from ctrlkit.fakes.releases import NAMES, NEWEST
@@ -99,6 +100,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="plain HTTP without a token: every user and program of this machine may do everything on the server",
     )
+    parser.add_argument(OPTION, action="store_true", help=argparse.SUPPRESS)  # of `ctrlkit run --apiserver`
 
 
 def _port(text: str) -> int:
@@ -127,6 +129,8 @@ def _names(text: str) -> frozenset[str]:
 
 def _run(arguments: argparse.Namespace) -> int:
     require("fakes", "apiserver")
+    if arguments.with_parent:
+        end_with_parent()
     from ctrlkit.fakes.apiserver.access import Security  # noqa: PLC0415 - who asks for help needs no server
     from ctrlkit.fakes.apiserver.clients import read_clients  # noqa: PLC0415
     from ctrlkit.fakes.apiserver.serving import serve  # noqa: PLC0415

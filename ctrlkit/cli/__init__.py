@@ -6,7 +6,7 @@ A package contributes one through an entry point of the group `ctrlkit.commands`
     [project.entry-points."ctrlkit.commands"]
     apiserver = "ctrlkit.fakes.command:COMMAND"
 
-Only the command that is called is imported; for `--help` all are.
+Only the command that is called is imported; for the list of commands all are: `ctrlkit` alone, `ctrlkit --help`.
 
 Exit status: what the command returns; 1 for an error, told in one line on stderr; 2 for bad arguments; 130 for Ctrl-C.
 """
@@ -14,10 +14,12 @@ Exit status: what the command returns; 1 for an error, told in one line on stder
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
+from typing import NoReturn
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import exit_status
@@ -45,17 +47,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    given = sys.argv[1:] if argv is None else argv
-    arguments = _parser(_load_commands(given[0] if given else "")).parse_args(given)
+    given = list(sys.argv[1:] if argv is None else argv)
+    called = next(iter(given), "")
+    if called and not called.startswith("-") and called not in (names := _points()):
+        _parser(()).refuse(f"there is no command {called!r}{meant(called, names)} ('ctrlkit --help' lists them)")
+    parser = _parser(_load_commands(called))
+    if not given:
+        parser.print_help()
+        return 0
+    arguments = parser.parse_args(given)
+    arguments.given = tuple(given)
     command: Command = arguments.command
     return command.run(arguments)
 
 
+def all_commands() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line, for which every command is imported."""
+    return _parser(_load_commands(""))
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """Return what could have been meant, as the end of a message; "" for nothing like it."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _points() -> dict[str, Callable[[], object]]:
+    return {point.name: point.load for point in entry_points(group=COMMANDS_GROUP)}
+
+
 def _load_commands(called: str) -> list[Command]:
     """The command of that name, or all where there is none."""
-    points = {point.name: point for point in entry_points(group=COMMANDS_GROUP)}
+    points = _points()
     names = [called] if called in points else sorted(points)
-    return [_load(name, points[name].load) for name in names]
+    return [_load(name, points[name]) for name in names]
 
 
 def _load(name: str, load: Callable[[], object]) -> Command:
@@ -68,8 +93,25 @@ def _load(name: str, load: Callable[[], object]) -> Command:
     return command
 
 
-def _parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """A parser that says of an option it does not know which one may be meant."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """As argparse does; what is left over has no place anywhere, so the parser that left it says so."""
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            known = [name for name in self._option_string_actions if name.startswith("--")]
+            words = " ".join(left)
+            self.error(f"unrecognized arguments: {words}{meant(left[0].partition('=')[0], known)}")
+        return found, left
+
+    def refuse(self, message: str) -> NoReturn:
+        """End the program: one line of usage, and what is wrong."""
+        self.exit(2, f"usage: {self.prog} COMMAND ...\n{self.prog}: {message}\n")
+
+
+def _parser(commands: Sequence[Command]) -> _Parser:
+    parser = _Parser(
         prog="ctrlkit",
         description="Tools for people who write Kubernetes controllers with ctrlkit.",
         epilog="'ctrlkit COMMAND --help' tells what a command does and takes.",

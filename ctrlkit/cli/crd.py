@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from ctrlkit.cli import Command
-from ctrlkit.cli.modules import TargetError, import_named, meant
+from ctrlkit.cli import Command, meant
+from ctrlkit.cli.modules import TargetError, import_named
 from ctrlkit.crd import breaking_changes, definition_of, disagreements, outdated_parts, read_definition, to_yaml
 from ctrlkit.crd.fields import has_a_definition
 from ctrlkit.errors import ConfigError
@@ -88,7 +88,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.allow_abbrev = False
-    parser.add_argument("target", metavar="MODULE[:KIND]", help="the module whose kinds are meant, or one of them")
+    parser.add_argument(
+        "target", metavar="MODULE[:KIND]", help="the module or file whose kinds are meant, or one of them"
+    )
     one_of = parser.add_mutually_exclusive_group()
     one_of.add_argument("--check", metavar="FILE", help="say where the definition in a file and the types disagree")
     one_of.add_argument("--against", metavar="OLD", help="say what the types would break of an older definition")

@@ -1,14 +1,17 @@
-"""Modules that a command is told by name, those of the current directory included, as with `python -m`."""
+"""Modules and files that a command is told by name: modules of the current directory too, as with `python -m`."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
+import importlib.util
 import os
+import re
 import sys
-from collections.abc import Collection
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from ctrlkit.cli import meant
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
 
@@ -19,45 +22,121 @@ class TargetError(ConfigError):
     exit_status = BAD_ARGUMENTS
 
 
+def is_file(name: str) -> bool:
+    """
+    Whether a target is a path, and not a module's name.
+
+    >>> is_file("greeting.py"), is_file("./greeting"), is_file("shop.caches")
+    (True, True, False)
+    """
+    return os.sep in name or name.startswith(".") or name.endswith(".py")
+
+
 def import_named(name: str, *, tried: str) -> Any:
     """
-    Import a module; `tried` begins the message, such as `run greeting:greet`.
+    Import a module, `shop.caches`, or a file, `shop/caches.py`; `tried` begins messages, such as `run greeting:greet`.
 
-    Errors  TargetError for a module that is not there, and for a path; ConfigError for a module that imports what is
-            not there. What else goes wrong inside the module passes.
+    A file in a package is the package's module; another one is what `python FILE.py` would run, under its own name.
+
+    Errors  TargetError for a module or a file that is not there; ConfigError for one that imports what is not there,
+            and for a file whose imports need a package around it. What else goes wrong inside the module passes.
     """
+    if not name:
+        raise TargetError(f"{tried}: no module is named; write its name, or its file, such as greeting.py")
+    try:
+        return _import_file(name, tried) if is_file(name) else _import_module(name, tried)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{tried}: {name} was found, and imports what is not there: {error}") from error
+
+
+def root_of(target: str) -> tuple[Path, str]:
+    """
+    Return the folder from which a target is imported, and its name there: the current one for what is no file.
+
+    >>> root_of("greeting")[1]
+    'greeting'
+    """
+    if not is_file(target):
+        return Path.cwd(), target
+    path = Path(target).resolve()
+    parts = [] if path.stem == "__init__" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return folder, ".".join(parts)
+
+
+def _import_module(name: str, tried: str) -> Any:
     here = os.getcwd()
-    if not name or os.sep in name or name.startswith(".") or (name.endswith(".py") and os.path.isfile(name)):
-        raise TargetError(f"{tried}: a module is named as it is imported, not as a file; {_instead(name)}")
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise ConfigError(f"{tried}: {name} was found, and imports what is not there: {error}") from error
+            raise
         raise TargetError(
-            f"{tried}: there is no module {error.name} in {here} or among the installed packages; name the file "
-            "without .py, with dots for folders"
+            f"{tried}: there is no module {error.name} in {here} or among the installed packages; name it with dots "
+            "for folders, or its file, with .py"
         ) from None
 
 
-def _instead(path: str) -> str:
+def _import_file(name: str, tried: str) -> Any:
+    path = Path(name)
+    if not path.is_file():
+        raise TargetError(f"{tried}: {_not_there(path)}")
+    root, module = root_of(name)
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    if "." in module or path.name == "__init__.py":
+        return importlib.import_module(module)
+    there = next((each for each in tuple(sys.modules.values()) if _is_of(each, path.resolve())), None)
+    return there or _run_file(path, _free_name(module), tried)
+
+
+def _is_of(module: ModuleType, path: Path) -> bool:
+    spec = getattr(module, "__spec__", None)
+    return spec is not None and spec.origin == str(path)
+
+
+def _run_file(path: Path, name: str, tried: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{tried}: {path} is no Python source; name a file that ends with .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        del sys.modules[name]
+        if "no known parent package" not in str(error):
+            raise
+        folder = path.resolve().parent
+        raise ConfigError(
+            f"{tried}: {path} imports from a package around it (from . import ...), and {folder} has no __init__.py "
+            f"that makes it one; add that file, or name the module in the folder above: {folder.name}.{path.stem}"
+        ) from None
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _free_name(stem: str) -> str:
     """
-    Return what to write instead of a path.
+    A module's name for a file, which takes nobody else's place: `operator` is the standard library's.
 
-    >>> _instead("./shop/caches.py")
-    'write shop.caches'
+    >>> _free_name("operator"), _free_name("my-cache"), _free_name("greeting")
+    ('operator_py', 'my_cache', 'greeting')
     """
-    parts = os.path.relpath(path or ".").removesuffix(".py").split(os.sep)
-    if parts[-1] == "__init__":
-        del parts[-1]
-    if not parts or not all(part.isidentifier() for part in parts):
-        return "write its name, with dots for folders, in a folder from which it can be imported"
-    return f"write {'.'.join(parts)}"
+    name = re.sub(r"\W", "_", stem)
+    return f"{name}_py" if name in sys.stdlib_module_names or name in sys.modules else name
 
 
-def meant(name: str, known: Collection[str]) -> str:
-    """Return what could have been meant, as the end of a message; "" for nothing like it."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def _not_there(path: Path) -> str:
+    if path.is_dir():
+        where = "." if path == Path() else str(path)
+        return f"{where} is a folder; name a file in it, such as {path / 'operator.py'}, or a package by its name"
+    near = [str(each) for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    return f"there is no file {path}{meant(str(path), near) or '; name one that is there, or a module by its name'}"

@@ -32,11 +32,13 @@ class Calls:
     """
     Performs Actions on one Transport.
 
-    A Transport that does not want to be asked for streamed lists has an attribute `streams_lists` that is False.
+    A Transport that does not want to be asked for streamed lists has an attribute `streams_lists` that is False, one
+    that carries out no writes has `is_dry_run`.
     """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._is_dry_run: bool = getattr(transport, "is_dry_run", False)
         self._codecs: dict[Resource[Any], Codec[Any]] = {}
         self._streams_from_s = -math.inf if getattr(transport, "streams_lists", True) else math.inf
 
@@ -87,7 +89,8 @@ class Calls:
         check_action(action)
         with Attempting(action), call_span(action):
             answer = check_answer(action, await self._transport.do(action))
-        note(action, answer, server=self._transport)
+        if not self._is_dry_run:
+            note(action, answer, server=self._transport)
         return answer
 
     @property

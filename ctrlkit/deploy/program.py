@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ctrlkit.cli.modules import meant
+from ctrlkit.cli import meant
 from ctrlkit.errors import ConfigError
 from ctrlkit.manager.endpoints.server import SHUTDOWN_S
 from ctrlkit.manager.manager import FLUSH_S

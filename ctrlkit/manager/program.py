@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -28,7 +28,7 @@ from ctrlkit.exits import exit_status
 from ctrlkit.manager.manager import Manager
 from ctrlkit.manager.settings import Settings, tell_unknown_variables
 from ctrlkit.manager.signals import stop_on_signals, unless_stopped
-from ctrlkit.model import ObjectKey
+from ctrlkit.model import ObjectKey, Transport
 from ctrlkit.telemetry import configure_logging
 
 if TYPE_CHECKING:
@@ -39,6 +39,13 @@ Build = Callable[[Manager], Controller | Iterable[Controller]]
 Makes the controllers of a program, with the manager's informers, recorders and client; a function decorated with
 @reconciler is one.
 """
+
+
+Way = Callable[[Transport], Transport]
+"""Puts something between a program's client and what carries its calls, such as a dry run."""
+
+Preparation = Callable[[Client, Manager], Coroutine[Any, Any, None]]
+"""Is done before a manager runs."""
 
 
 class BuildError(ConfigError, TypeError):
@@ -73,16 +80,20 @@ def run(*builds: Build | Iterable[Build], settings: Settings | None = None) -> N
     sys.exit(exit_status(Path(sys.argv[0]).name or "ctrlkit", main))
 
 
-def run_program(*builds: Build, settings: Settings) -> int:
-    """Run controllers until a signal; returns the exit status 0, and raises what `Manager.run` and `connect` raise."""
+def run_program(*builds: Build, settings: Settings, way: Way | None = None, before: Preparation | None = None) -> int:
+    """
+    Run controllers until a signal; returns the exit status 0, and raises what `Manager.run` and `connect` raise.
+
+    The program's calls go by `way`, if there is one; `before` is done before the manager runs.
+    """
     if not structlog.is_configured():
         configure_logging(settings.log_format, settings.log_level)
     tell_unknown_variables()
-    asyncio.run(_serve(builds, settings))
+    asyncio.run(_serve(builds, settings, way, before))
     return 0
 
 
-async def _serve(builds: Iterable[Build], settings: Settings) -> None:
+async def _serve(builds: Iterable[Build], settings: Settings, way: Way | None, before: Preparation | None) -> None:
     """A signal that comes while this connects is an order to stop like any other."""
     with stop_on_signals() as stop:
         async with AsyncExitStack() as stack:
@@ -92,9 +103,12 @@ async def _serve(builds: Iterable[Build], settings: Settings) -> None:
             client = await unless_stopped(stop, stack.enter_async_context(connection))
             if client is None:
                 return
-            manager = manager_from(settings, client)
+            used = client if way is None else Client(way(client.transport), field_manager=client.field_manager)
+            manager = manager_from(settings, used)
             for controller in controllers_of(builds, manager):
                 manager.add(controller)
+            if before is not None:
+                await unless_stopped(stop, before(client, manager))
             await manager.run(stop)
 
 

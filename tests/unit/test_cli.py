@@ -28,7 +28,7 @@ def contribute(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
         def load() -> cli.Command:
             return command
 
-        monkeypatch.setattr(cli, "_load_commands", lambda _called: [cli._load("greet", load)])
+        monkeypatch.setattr(cli, "_points", lambda: {"greet": load})
 
     return install
 
@@ -52,7 +52,7 @@ def test_a_command_gets_its_arguments_and_its_result_is_the_exit_status(contribu
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["nonsense"], ["greet"], ["greet", "Ada", "--unknown"], ["greet", "Ada", "--loud", "x"]]
+    "argv", [["nonsense"], ["greet"], ["greet", "Ada", "--unknown"], ["greet", "Ada", "--loud", "x"]]
 )
 def test_bad_arguments_end_with_status_2_and_a_usage_line(
     argv: list[str], contribute: Callable[[Run], None], capsys: pytest.CaptureFixture[str]
@@ -112,6 +112,34 @@ def test_help_lists_the_commands_and_tells_of_each(
     assert "greet somebody" in capsys.readouterr().out
     assert cli.main(["greet", "--help"]) == 0
     assert "Greet somebody." in capsys.readouterr().out
+
+
+def test_alone_it_shows_its_help(contribute: Callable[[Run], None], capsys: pytest.CaptureFixture[str]) -> None:
+    """A stranger types the name first."""
+    contribute(_refuse)
+
+    assert cli.main([]) == 0
+    assert "greet somebody" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["great"], "there is no command 'great'; did you mean greet? ('ctrlkit --help' lists them)"),
+        (["serve"], "there is no command 'serve' ('ctrlkit --help' lists them)"),
+        (["greet", "Ada", "--luod", "3"], "unrecognized arguments: --luod 3; did you mean --loud?"),
+        (["greet", "Ada", "--luod=3"], "unrecognized arguments: --luod=3; did you mean --loud?"),
+        (["greet", "Ada", "Bob"], "unrecognized arguments: Bob\n"),
+    ],
+)
+def test_a_typo_gets_a_suggestion(
+    argv: list[str], said: str, contribute: Callable[[Run], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a command and of an option."""
+    contribute(_refuse)
+
+    assert cli.main(argv) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_version_is_printed(contribute: Callable[[Run], None], capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,7 @@ def test_what_is_not_there_is_told(argv: list[str], said: str, capsys: pytest.Ca
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("target", ["nowhere", "web:Sight", "./web.py", "web.py", ".", "", ":Site", "os"])
+@pytest.mark.parametrize("target", ["nowhere", "web:Sight", "./wab.py", "wab.py", ".", "", ":Site", "os"])
 def test_what_is_no_module_with_kinds_is_a_bad_argument(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In one line, with status 2 as the help says, a path too."""
     assert main(["crd", target]) == 2

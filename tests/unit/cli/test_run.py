@@ -1,4 +1,4 @@
-"""`ctrlkit run MODULE:ATTRIBUTE`: what is found, and what is said of what is not."""
+"""`ctrlkit run TARGET`: what is found, and what is said of what is not."""
 
 from __future__ import annotations
 
@@ -48,6 +48,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "forms.py").write_text(textwrap.dedent(MODULE))
     (tmp_path / "broken.py").write_text("import nothing_of_this_name")
     (tmp_path / "wrong.py").write_text("1 / 0")
+    (tmp_path / "lists.py").write_text("from forms import greet\nseveral = (greet,)")
+    (tmp_path / "loose.py").write_text("from . import forms")
+    (tmp_path / "operator.py").write_text(
+        "from forms import greet as theirs\ndef build(manager): return theirs(manager)"
+    )
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "__init__.py").write_text("")
+    (shop / "caches.py").write_text(textwrap.dedent(MODULE).partition("def build")[0] + "from .more import second\n")
+    (shop / "more.py").write_text(textwrap.dedent(MODULE).partition("async def bare")[0].replace("greet", "second"))
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "__init__.py").write_text(
+        "from .caches import greet\nfrom .more import second, CONFIG_MAPS\n"
+    )
+    (tmp_path / "whole" / "caches.py").write_text((shop / "caches.py").read_text())
+    (tmp_path / "whole" / "more.py").write_text((shop / "more.py").read_text())
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
@@ -64,19 +80,41 @@ def test_short_forms_build_functions_and_lists_of_them_are_found() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_file_is_run_as_python_would_and_a_file_of_a_package_as_its_module() -> None:
+    """Relative imports work there; a name of the standard library stays the library's."""
+    (greet,) = load_builds("./forms.py:greet")
+    assert load_builds("forms.py:both")[0] is greet  # the file was run once
+    (found,) = load_builds("shop/caches.py")
+    assert found is load_builds("shop.caches:greet")[0]
+    (build,) = load_builds("operator.py")
+    assert (build.__name__, build.__module__) == ("build", "operator_py")
+
+
+@pytest.mark.usefixtures("folder")
+def test_without_an_attribute_all_decorated_functions_of_the_target_run() -> None:
+    """Of a module those that it defines, of a package also those of its modules, in their order."""
+    assert [repr(each) for each in load_builds("shop.caches")] == ["<reconciler greet of configmaps>"]
+    assert [each.__name__ for each in load_builds("whole")] == ["greet", "second"]
+
+
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("forms", "run forms: it is not of the form MODULE:ATTRIBUTE, such as greeting:greet"),
-        ("forms:", "run forms:: it is not of the form"),
+        ("forms", "it has decorated functions, and build; name what is meant: forms:greet, forms:build"),
+        ("forms:", "run forms:: it is not of the form FILE.py or MODULE, with :ATTRIBUTE or without"),
+        ("lists", "no decorated function of its own, as with @reconciler, and no build(manager); name lists:several"),
+        ("./lists.py", "and no build(manager); name ./lists.py:several"),
         ("formz:greet", "run formz:greet: there is no module formz in "),
         ("forms.greet:x", "run forms.greet:x: there is no module forms.greet in "),
         ("broken:greet", "broken was found, and imports what is not there: No module named 'nothing_of_this_name'"),
         ("forms:gret", "run forms:gret: module forms has no gret; did you mean greet?"),
-        ("./forms.py:greet", "run ./forms.py:greet: a module is named as it is imported, not as a file; write forms"),
-        ("forms.py:greet", "run forms.py:greet: a module is named as it is imported, not as a file; write forms"),
-        ("a/b/__init__.py:greet", "not as a file; write a.b"),
-        ("../my-forms.py:greet", "not as a file; write its name, with dots for folders, in a folder from which"),
+        ("./form.py:greet", "run ./form.py:greet: there is no file form.py; did you mean forms.py?"),
+        ("./forms.py:gret", "run ./forms.py:gret: module forms has no gret; did you mean greet?"),
+        ("shop", "run shop: module shop has no decorated function"),
+        (".", "run .: . is a folder; name a file in it, such as operator.py, or a package by its name"),
+        ("loose.py", "loose.py imports from a package around it (from . import ...), and "),
+        ("broken.py", "broken.py was found, and imports what is not there: No module named 'nothing_of_this_name'"),
         ("forms:x", "run forms:x: module forms has no x; did you mean greet?"),
         ("forms:DONE", "run forms:DONE: it is a Done; name a function decorated with @reconciler"),
         ("forms:bare", "run forms:bare: bare is an async function without @reconciler; name"),
@@ -117,7 +155,7 @@ def test_it_takes_every_setting_and_tells_errors_in_one_line(capsys: pytest.Capt
     assert main(["run", "forms:greet", "--grace-s", "abc"]) == 2
     assert capsys.readouterr().err == "ctrlkit: --grace-s abc: grace_s takes seconds, 0 or more, such as 30\n"
     assert main(["run", "nonsense"]) == 2
-    assert "it is not of the form MODULE:ATTRIBUTE" in capsys.readouterr().err
+    assert "there is no module nonsense" in capsys.readouterr().err
     assert main(["run", "nowhere:greet"]) == 2
     assert "there is no module nowhere" in capsys.readouterr().err
 
@@ -127,11 +165,28 @@ def test_what_it_runs_is_called_as_its_module(monkeypatch: pytest.MonkeyPatch) -
     """As `python forms.py` is; a setting comes first."""
     named: list[str] = []
 
-    def note(*_: object, settings: Settings) -> int:
+    def note(*_: object, settings: Settings, before: None) -> int:
         named.append(settings.field_manager)
         return 0
 
     monkeypatch.setattr("ctrlkit.cli.run.run_program", note)
     assert main(["run", "forms:greet"]) == 0
+    assert main(["run", "./forms.py:greet"]) == 0
+    assert main(["run", "shop/caches.py"]) == 0
     assert main(["run", "forms:greet", "--field-manager", "greeter"]) == 0
-    assert named == ["forms", "greeter"]
+    assert named == ["forms", "forms", "shop.caches", "greeter"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_options_that_do_not_fit_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A typo with what may be meant."""
+    assert main(["run", "forms:greet", "--seed", "a.yaml"]) == 2
+    assert "--seed belongs to --apiserver" in capsys.readouterr().err
+    assert main(["run", "--dry-run", "forms:greet"]) == 2
+    assert "'forms:greet' is neither client nor server; write --dry-run=server, and what is to run before it" in (
+        capsys.readouterr().err
+    )
+    assert main(["run", "forms:greet", "--reloda"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: ctrlkit run")
+    assert said.endswith("unrecognized arguments: --reloda; did you mean --reload?\n")

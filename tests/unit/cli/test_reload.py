@@ -1,0 +1,87 @@
+"""`ctrlkit run --reload`: when the program is stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ctrlkit.cli.reload import Supervisor, _next_change, source_folders
+
+PROGRAM = """
+import pathlib, signal, sys
+log = pathlib.Path("log").open("a")
+def say(*words): print(*words, file=log, flush=True)
+def stop(*_): say("stopped in order"); sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+text = pathlib.Path("text").read_text()
+if text == "broken": say("broken"); sys.exit(1)
+say("started", text)
+signal.pause()
+"""
+
+
+class Sources:
+    """Tells of changes when it is asked to, once the log says what it has to."""
+
+    def __init__(self, *states: str) -> None:
+        self.states = [*states]
+        self.seen: list[str] = []
+
+    async def next_change(self) -> Sequence[str]:
+        """The next state, when the program has come to where the last one leads."""
+        lines = len(self.seen) + 1
+        while len(self.seen) < lines or self.seen[-1] == "stopped in order":
+            await asyncio.sleep(0.01)
+            self.seen = lines_of_log()
+        if not self.states:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+        write_text(self.states.pop(0))
+        return ["text"]
+
+
+def lines_of_log() -> list[str]:
+    """What the programs have said so far."""
+    return Path("log").read_text().splitlines() if Path("log").exists() else []
+
+
+def write_text(text: str) -> None:
+    """Change the source."""
+    Path("text").write_text(text)
+
+
+@pytest.mark.real_time
+async def test_the_old_program_ends_in_order_before_the_new_one_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ended by itself is started again by the next change; a signal ends both."""
+    monkeypatch.chdir(tmp_path)
+    write_text("one")
+    sources = Sources("broken", "two")
+    await asyncio.wait_for(Supervisor([sys.executable, "-c", PROGRAM], sources.next_change).run(), 60)
+    assert lines_of_log() == [
+        *("started one", "stopped in order", "broken"),
+        *("started two", "stopped in order"),
+    ]
+
+
+@pytest.mark.real_time
+async def test_a_change_of_a_source_is_told_by_the_system(tmp_path: Path) -> None:
+    """Of a module below, too; other files and those of a virtual environment are not looked at."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "venv" / "lib").mkdir(parents=True)
+    (tmp_path / "venv" / "pyvenv.cfg").touch()
+    assert [each.name for each in source_folders(tmp_path)] == [tmp_path.name, "shop"]
+    waiting = asyncio.ensure_future(_next_change(tmp_path))
+    await asyncio.sleep(0)
+    (tmp_path / "venv" / "lib" / "a.py").touch()
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "shop" / "caches.py").write_text("x = 1")
+    changed = await asyncio.wait_for(waiting, 30)
+    assert changed == [f"{tmp_path.name}/shop/caches.py"]
