@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import trustme
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from ctrlkit import Review, conversion, validating
 from ctrlkit.cache import InformerOptions, handlers
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
@@ -32,7 +33,7 @@ from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.manager import Manager
 from ctrlkit.manager.endpoints import Endpoints
 from ctrlkit.manager.endpoints.metrics import registry
-from ctrlkit.model import MergePatch, ObjectKey
+from ctrlkit.model import MergePatch, ObjectKey, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, SECRETS, SERVICES
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.transport import RestTransport
@@ -268,6 +269,34 @@ async def trouble_with_work(on: Scene) -> None:
     await on.world.pass_time(2)
 
 
+async def trouble_with_webhooks(on: Scene) -> None:
+    """A function that waits while it is looked at, and two that raise."""
+
+    @validating(GREETINGS)
+    async def fail(_greeting: object, _review: Review[Unstructured]) -> None:
+        on.look()
+        raise ZeroDivisionError
+
+    @conversion(GREETINGS, to=replace(GREETINGS, version="v9"))
+    def forth(_greeting: object) -> Unstructured:
+        raise ZeroDivisionError
+
+    @conversion(replace(GREETINGS, version="v9"), to=GREETINGS)
+    def back(_greeting: object) -> Unstructured:
+        raise AssertionError
+
+    webhooks = on.manager.webhooks
+    for each in (fail, forth, back):
+        webhooks.add(each)
+    head = {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1"}
+    body = msgspec.json.encode({**head, "request": {"uid": "1", "operation": "CREATE", "object": {}}})
+    await webhooks.answer(fail.path, body)
+    obj = {"apiVersion": GREETINGS.api_version, "kind": GREETINGS.kind}
+    request = {"uid": "1", "desiredAPIVersion": f"{GREETINGS.group}/v9", "objects": [obj]}
+    head = {"kind": "ConversionReview", "apiVersion": "apiextensions.k8s.io/v1"}
+    await webhooks.answer("/convert", msgspec.json.encode({**head, "request": request}))
+
+
 @pytest.mark.behaviour("B19", "K15", "Q17", "L15", "C7", "R26", "W11")
 async def test_each_metric_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every family of a live registry is in every scrape, and none is dead."""
@@ -280,6 +309,7 @@ async def test_each_metric_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await trouble_with_events(on)
         await trouble_with_the_lease(on)
         await trouble_with_work(on)
+        await trouble_with_webhooks(on)
         on.pair[1].write_text("no key")
         await on.scrape()
         text = await on.scrape()
