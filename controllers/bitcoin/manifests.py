@@ -1,4 +1,8 @@
-"""The manifests that install the controller, from the folder deploy/ beside this module."""
+"""
+The manifests that install the controller, from the folder deploy/ beside this module.
+
+Kustomize base and chart there are made by `ctrlkit manifests`; here the base is read, and the samples beside it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,15 @@ from typing import Any, Final
 
 import yaml
 
-NAMES: Final = ("crd", "rbac", "secret", "deployment", "network")
+_BASE: Final = "kustomize/base"
+_FILES: Final = {
+    "crd": (f"{_BASE}/crds.yaml",),
+    "rbac": (f"{_BASE}/namespace.yaml", f"{_BASE}/rbac.yaml"),
+    "secret": ("secret.yaml",),
+    "deployment": (f"{_BASE}/service.yaml", f"{_BASE}/deployment.yaml"),
+    "network": ("network.yaml",),
+}
+NAMES: Final = tuple(_FILES)
 """The manifests, in the order of installation."""
 
 
@@ -19,7 +31,11 @@ def manifest(name: str) -> str:
     >>> manifest("network").splitlines()[0]
     '# A network of three nodes.'
     """
-    return files(__package__).joinpath("deploy", f"{name}.yaml").read_text(encoding="utf-8")
+    return "---\n".join(_text(path) for path in _FILES[name])
+
+
+def _text(path: str) -> str:
+    return files(__package__).joinpath("deploy", *path.split("/")).read_text(encoding="utf-8")
 
 
 def manifests(names: Sequence[str] = NAMES) -> str:
@@ -31,7 +47,7 @@ def objects(name: str) -> list[dict[str, Any]]:
     """
     Return the objects of a manifest.
 
-    >>> [item["kind"] for item in objects("rbac")]
-    ['Namespace', 'ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']
+    >>> [item["kind"] for item in objects("deployment")]
+    ['Service', 'Deployment', 'PodDisruptionBudget']
     """
     return list(yaml.safe_load_all(manifest(name)))

@@ -6,30 +6,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from ctrlkit.cli.crd import kinds_in
-from ctrlkit.cli.modules import import_named
+from ctrlkit.cli.modules import TargetError, import_named, meant
 from ctrlkit.crd import definition_of
-from ctrlkit.deploy.program import Program
-from ctrlkit.deploy.rights import Manifest, Rights, asked_by_settings, read_roles, rights_of
+from ctrlkit.deploy.names import WEBHOOKS_SUFFIX
+from ctrlkit.deploy.program import Program, Setting
+from ctrlkit.deploy.rights import Manifest, Rights, asked_by_settings, asked_by_webhooks, read_roles, rights_of
 from ctrlkit.errors import ConfigError
+from ctrlkit.manager.decorator import ReconcilerFunction
 from ctrlkit.model import AnyResource
 from ctrlkit.model.resource import Scope
+from ctrlkit.webhooks import AdmissionWebhook, ConversionFunction, Webhook, Webhooks
+
+WEBHOOKS_SERVICE: Final = "webhooks_service"
+"""The setting that names the Service by which a server reaches webhooks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """
-    A program, its kinds and its rights.
+    A program, its kinds, its webhooks and its rights.
 
     Shape   `definitions` are the CustomResourceDefinitions of its kinds. `rights` hold what the file of roles says, and
-            what settings ask for.
+            what settings and webhooks ask for; what only a release names is a mark in them.
     """
 
     program: Program
     definitions: tuple[Manifest, ...] = ()
+    webhooks: Webhooks = field(default_factory=Webhooks)
     rights: Rights = field(default_factory=Rights)
+
+    @property
+    def has_webhooks(self) -> bool:
+        """Whether the program answers a server's questions."""
+        return len(self.webhooks) > 0
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """The settings it runs with, by name: what is usual in a cluster, and what its author says."""
+        more: dict[str, Setting] = (
+            {WEBHOOKS_SERVICE: f"{self.program.name}{WEBHOOKS_SUFFIX}"} if self.has_webhooks else {}
+        )
+        return dict(sorted({**more, **self.program.settings_deployed}.items()))
 
 
 def describe(program: Program, folder: str | Path = ".") -> Description:
@@ -39,39 +59,74 @@ def describe(program: Program, folder: str | Path = ".") -> Description:
     Errors  TargetError for a module that is not there; ConfigError for a file of roles that cannot be used, and for
             kinds that have no definition.
     """
-    modules = [_module(program, name) for name in _module_names(program)]
-    return description_of(program, *modules, roles=read_roles(Path(folder) / program.rights))
+    tried = f"describe {program.name}"
+    name, _, attribute = program.run.partition(":")
+    modules = [import_named(each, tried=tried) for each in dict.fromkeys([name, *program.modules]) if each]
+    found = getattr(modules[0], attribute, None) if name and attribute else None
+    if attribute and found is None:
+        raise TargetError(f"{tried}: module {name} has no {attribute}{meant(attribute, vars(modules[0]))}")
+    return description_of(program, *modules, runs=found, roles=read_roles(Path(folder) / program.rights))
 
 
-def description_of(program: Program, *modules: ModuleType, roles: Sequence[Manifest]) -> Description:
+def description_of(
+    program: Program, *modules: ModuleType, roles: Sequence[Manifest], runs: object = None
+) -> Description:
     """
     Return what is known of a program, of modules and roles that have been read.
 
+    Shape   `runs` is what is run of the first module, where that is not all of it.
     Errors  ConfigError.
     """
     versions = _versions_of(program, modules)
     definitions = tuple(definition_of(*each) for each in versions)
     cluster_kinds = {each[0].identity for each in versions if each[0].scope is Scope.CLUSTER}
+    webhooks = Webhooks(_webhooks_of(modules, runs), informer=_no_cache)
+    _check(program, webhooks, definitions)
+    more = [asked_by_settings(program.loaded, definitions), asked_by_webhooks(webhooks)]
     return Description(
         program=program,
         definitions=definitions,
-        rights=rights_of(
-            roles,
-            namespace=program.own_namespace,
-            cluster_kinds=cluster_kinds,
-            more=asked_by_settings(program.loaded, definitions),
-        ),
+        webhooks=webhooks,
+        rights=rights_of(roles, namespace=program.own_namespace, cluster_kinds=cluster_kinds, more=more),
     )
 
 
-def _module_names(program: Program) -> list[str]:
-    names = [program.run.partition(":")[0], *program.modules]
-    return list(dict.fromkeys(name for name in names if name))
+def _no_cache(_: AnyResource) -> Any:
+    """Nothing is read here, so what webhooks read needs no cache."""
 
 
-def _module(program: Program, name: str) -> ModuleType:
-    module: Any = import_named(name, tried=f"describe {program.name}")
-    return module  # type: ignore[no-any-return]
+def _check(program: Program, webhooks: Webhooks, definitions: Sequence[Manifest]) -> None:
+    """Errors: ConfigError where conversions lead nowhere, or are of a kind whose definition is not the program's."""
+    _ = webhooks.conversions
+    known = {one["metadata"]["name"] for one in definitions}
+    for name in webhooks.converted:
+        if name not in known:
+            raise ConfigError(
+                f"describe {program.name}: {name} is converted, and the definition is not the program's; import the "
+                "kind's versions into a module that the program names"
+            )
+
+
+def _webhooks_of(modules: Sequence[ModuleType], runs: object) -> list[Webhook]:
+    """
+    The webhooks that are run: those among what is named, or those of the module, where all of it is run or a build
+    function is named, which may add any.
+    """
+    named = list(runs) if isinstance(runs, list | tuple) else [runs]
+    is_known = all(isinstance(one, ReconcilerFunction | AdmissionWebhook | ConversionFunction) for one in named)
+    whole = modules[1:] if is_known else modules
+    values = [*named, *(value for module in whole for value in _own_values(module))]
+    return list({id(one): one for one in values if isinstance(one, AdmissionWebhook | ConversionFunction)}.values())
+
+
+def _own_values(module: ModuleType) -> list[object]:
+    """What a module has of its own package."""
+    home = module.__name__.partition(".")[0]
+    return [value for value in vars(module).values() if str(_home(value)).partition(".")[0] == home]
+
+
+def _home(value: object) -> object:
+    return getattr(getattr(value, "function", value), "__module__", "")
 
 
 def _versions_of(program: Program, modules: Sequence[ModuleType]) -> list[tuple[AnyResource, ...]]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from ctrlkit.deploy.places import Block, Place
+from ctrlkit.deploy.places import Block, Place, Tree
 from ctrlkit.deploy.program import Program
+
+WEBHOOKS_SUFFIX: Final = "-webhooks"
+NAMESPACE_MARK: Final = "@namespace@"
+WEBHOOKS_MARK: Final = "@webhooks@"
+"""What stands in data for the namespace of a release, and for the one name of all that belongs to its webhooks."""
 
 
 class Names(NamedTuple):
@@ -73,3 +78,16 @@ class Names(NamedTuple):
     def cluster_metadata(self, suffix: str = "", **more: Any) -> dict[str, Any]:
         """The metadata of an object that is in no namespace."""
         return {"name": self.of(suffix), "labels": self.labels, **more}
+
+    def placed(self, tree: Any) -> Tree:
+        """A tree with places where its marks are."""
+        match tree:
+            case dict():
+                return {key: self.placed(value) for key, value in tree.items()}
+            case list() | tuple():
+                return [self.placed(value) for value in tree]
+            case str() if tree == NAMESPACE_MARK:
+                return self.namespace
+            case str() if tree == WEBHOOKS_MARK:
+                return self.of(WEBHOOKS_SUFFIX)
+        return tree

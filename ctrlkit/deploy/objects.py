@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ctrlkit.deploy.description import Description
-from ctrlkit.deploy.names import Names
+from ctrlkit.deploy.names import NAMESPACE_MARK, WEBHOOKS_MARK, WEBHOOKS_SUFFIX, Names
 from ctrlkit.deploy.places import ABSENT, Place, Tree, When, plain
 from ctrlkit.deploy.roles import account_and_roles
 from ctrlkit.deploy.workload import (
@@ -16,7 +16,9 @@ from ctrlkit.deploy.workload import (
     metrics_service,
     network_policy,
     service_monitor,
+    webhooks_service,
 )
+from ctrlkit.webhooks import ServiceAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,13 @@ def namespace_of(described: Description) -> dict[str, Any]:
 
 def parts_of(described: Description) -> list[Part]:
     """Return all that runs a program, in the order in which a server takes it."""
+    has_webhooks = described.has_webhooks
     parts = [
         Part("crds", tuple(_definitions(described))),
         Part("rbac", tuple(account_and_roles(described))),
-        Part("service", (metrics_service(described),)),
+        Part("service", (metrics_service(described), *([webhooks_service(described)] if has_webhooks else []))),
         Part("deployment", (deployment(described), disruption_budget(described))),
+        Part("webhooks", tuple(_configurations(described))),
         Part("service-monitor", (service_monitor(described),), option="serviceMonitor"),
         Part("network-policy", (network_policy(described),), option="networkPolicy"),
     ]
@@ -84,10 +88,11 @@ def _definitions(described: Description) -> Iterator[Tree]:
             "labels": names.labels,
             "annotations": _kept(annotations, keep),
         }
+        whole = {**definition, "metadata": metadata, "spec": _spec(described, definition)}
         yield When(
             "if $.Values.crds.install",
-            {**definition, "metadata": metadata},
-            plain={**definition, "metadata": {**metadata, "annotations": annotations or ABSENT}},
+            whole,
+            plain={**whole, "metadata": {**metadata, "annotations": annotations or ABSENT}},
         )
 
 
@@ -96,3 +101,27 @@ def _kept(annotations: dict[str, str] | None, keep: Tree) -> Tree:
     if annotations:
         return {**annotations, "helm.sh/resource-policy": When("if $.Values.crds.keep", keep)}
     return When("if $.Values.crds.keep", {"helm.sh/resource-policy": keep})
+
+
+def _spec(described: Description, definition: dict[str, Any]) -> Tree:
+    """A definition's spec, with who converts its objects."""
+    webhooks = described.webhooks
+    if definition["metadata"]["name"] not in webhooks.converted:
+        return definition["spec"]
+    return {**definition["spec"], "conversion": Names(described.program).placed(webhooks.conversion(_ADDRESS))}
+
+
+# ---- webhooks -------------------------------------------------------------------------------------------------------
+
+_ADDRESS: Final = ServiceAddress(namespace=NAMESPACE_MARK, name=WEBHOOKS_MARK)
+
+
+def _configurations(described: Description) -> Iterator[Tree]:
+    """
+    The configurations of admission webhooks. There is no caBundle in them: the program owns that field, and whatever
+    applies these objects again leaves it as it is.
+    """
+    program, names = described.program, Names(described.program)
+    own = {"app.kubernetes.io/name": program.name}
+    for one in described.webhooks.configurations(_ADDRESS, name=_ADDRESS.name, own_labels=own):
+        yield {**names.placed(one), "metadata": names.cluster_metadata(WEBHOOKS_SUFFIX)}

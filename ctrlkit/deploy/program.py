@@ -35,6 +35,7 @@ FILE: Final = "pyproject.toml"
 TABLE: Final = "tool.ctrlkit"
 
 METRICS_PORT: Final = 8080
+WEBHOOKS_PORT: Final = 9443
 PRE_STOP_S: Final = 5
 """A pod that is to end goes on serving for so long: whoever has its address still calls it."""
 SPARE_S: Final = 8
@@ -172,11 +173,6 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return dict(sorted({**usual, **self.settings}.items()))
 
     @property
-    def environment(self) -> dict[str, str]:
-        """The variables of the container."""
-        return {variable_of(name): as_text(value) for name, value in self.settings_deployed.items()}
-
-    @property
     def loaded(self) -> Settings:
         """
         The settings as the program reads them.
@@ -188,7 +184,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if name not in known:
                 raise ConfigError(f"describe {self.name}: there is no setting {name}{meant(name, known)}")
         try:
-            return _load(tuple(self.environment.items()))
+            return _load(tuple((variable_of(name), as_text(value)) for name, value in self.settings_deployed.items()))
         except SettingsError as error:
             raise ConfigError(f"describe {self.name}: {error}") from None
 

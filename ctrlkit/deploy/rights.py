@@ -14,15 +14,19 @@ from typing import Any, Final
 
 import yaml
 
+from ctrlkit.deploy.names import WEBHOOKS_MARK
 from ctrlkit.errors import ConfigError
 from ctrlkit.manager.settings import Settings
 from ctrlkit.model.kinds import BUILT_IN
 from ctrlkit.model.resource import Scope
+from ctrlkit.webhooks import Webhooks
 
 Rule = dict[str, Any]
 Manifest = dict[str, Any]
 
 _VERBS: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+_ADMISSION: Final = "admissionregistration.k8s.io"
+_PATCHED: Final = ("list", "watch", "patch")
 _ROLES: Final = ("ClusterRole", "Role")
 
 
@@ -75,20 +79,20 @@ def _check(role: Manifest, tried: str) -> None:
 
 
 def rights_of(
-    roles: Iterable[Manifest], *, namespace: str, cluster_kinds: Iterable[tuple[str, str]], more: Rights
+    roles: Iterable[Manifest], *, namespace: str, cluster_kinds: Iterable[tuple[str, str]], more: Sequence[Rights] = ()
 ) -> Rights:
     """
     Sort the rules of roles, and add more; `cluster_kinds` are group and plural of custom kinds without namespaces.
 
     >>> role = {"kind": "ClusterRole", "rules": [{"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get"]}]}
-    >>> rights = rights_of([role], namespace="me", cluster_kinds=(), more=Rights())
+    >>> rights = rights_of([role], namespace="me", cluster_kinds=())
     >>> rights.cluster[0]["resources"], rights.everywhere[0]["resources"]
     (['nodes'], ['pods'])
     """
     without_namespaces = {one.identity for one in BUILT_IN if one.scope is Scope.CLUSTER} | set(cluster_kinds)
     cluster: list[Rule] = []
     everywhere: list[Rule] = []
-    by_namespace: dict[str, list[Rule]] = {namespace: list(more.home)}
+    by_namespace: dict[str, list[Rule]] = {namespace: [rule for one in more for rule in one.home]}
     for role in roles:
         rules = list(role.get("rules") or ())
         if role["kind"] == "Role":
@@ -101,8 +105,8 @@ def rights_of(
             everywhere += apart[1]
     home = by_namespace.pop(namespace)
     return Rights(
-        cluster=merged([*cluster, *more.cluster]),
-        everywhere=merged([*everywhere, *more.everywhere]),
+        cluster=merged([*cluster, *(rule for one in more for rule in one.cluster)]),
+        everywhere=merged([*everywhere, *(rule for one in more for rule in one.everywhere)]),
         home=merged(home),
         elsewhere=tuple((where, merged(rules)) for where, rules in sorted(by_namespace.items())),
     )
@@ -176,3 +180,26 @@ def asked_by_settings(settings: Settings, definitions: Sequence[Mapping[str, Any
         for name in names
     ]
     return Rights(cluster=tuple(cluster), home=tuple(home))
+
+
+def asked_by_webhooks(webhooks: Webhooks) -> Rights:
+    """
+    Return what certificates ask for: the Secret that holds them, and the caBundles of configurations and definitions.
+
+    Secret and configurations have the one name for which WEBHOOKS_MARK stands. Who makes an object is not asked its
+    name by roles.
+    """
+    if not len(webhooks):
+        return Rights()
+    one = {"resourceNames": [WEBHOOKS_MARK]}
+    secrets = {"apiGroups": [""], "resources": ["secrets"]}
+    configurations = [
+        {"apiGroups": [_ADMISSION], "resources": [f"{sort}webhookconfigurations"], **one, "verbs": list(_PATCHED)}
+        for sort in ("mutating", "validating")
+    ]
+    definitions = {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"]}
+    converted = [{**definitions, "resourceNames": [each], "verbs": list(_PATCHED)} for each in webhooks.converted]
+    return Rights(
+        cluster=(*configurations, *converted),
+        home=({**secrets, "verbs": ["create"]}, {**secrets, **one, "verbs": ["list", "watch", "update"]}),
+    )

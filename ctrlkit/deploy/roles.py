@@ -32,13 +32,13 @@ def account_and_roles(described: Description) -> Iterator[Tree]:
 def _roles(described: Description, names: Names) -> Iterator[Tree]:
     rights = described.rights
     if rights.cluster:
-        yield _role("ClusterRole", names.cluster_metadata("-cluster"), rights.cluster)
+        yield _role("ClusterRole", names.cluster_metadata("-cluster"), names.placed(rights.cluster))
         yield _binding("ClusterRole", names, names.cluster_metadata("-cluster"))
     if rights.everywhere:
         yield _role("ClusterRole", names.cluster_metadata(), rights.everywhere)
         yield _bound_where_it_works(described, names)
     if rights.home:
-        yield _role("Role", names.metadata(), rights.home)
+        yield _role("Role", names.metadata(), names.placed(rights.home))
         yield _binding("Role", names, names.metadata())
     for where, rules in rights.elsewhere:
         metadata = {**names.metadata(), "namespace": where}

@@ -64,7 +64,7 @@ def values_of(described: Description) -> list[Value]:
     return [
         *image,
         replicas,
-        *_settings(program),
+        *_settings(described),
         Value("extraEnv", [], "More variables of the container: [{name: ..., value: ...}].", _LIST),
         Value("resources", resources(program), "What the container asks for, and what it may use.", _MAP),
         *_names(),
@@ -73,15 +73,16 @@ def values_of(described: Description) -> list[Value]:
     ]
 
 
-def _settings(program: Program) -> Iterator[Value]:
+def _settings(described: Description) -> Iterator[Value]:
     """The settings that are set, and the schema of all that could be."""
     known = settings_known()
-    for name, value in program.settings_deployed.items():
-        default = "" if name in NAMED_BY_RELEASE and value == program.name else value
-        comment = known[name].help
+    for name, value in described.settings.items():
+        usual = f"{described.program.name}{NAMED_BY_RELEASE.get(name, '')}"
+        default = "" if name in NAMED_BY_RELEASE and value == usual else value
+        comment = known[name].help if name in known else ""
         if name in NAMED_BY_RELEASE:
             comment += "; by default the name of the release's objects"
-        yield Value(f"settings.{name}", default, comment, _setting_schema(known[name]))
+        yield Value(f"settings.{name}", default, comment, _setting_schema(known[name]) if name in known else _TEXT)
 
 
 def _setting_schema(setting: Setting) -> Schema:
@@ -183,7 +184,7 @@ def schema_of(values: Sequence[Value], program: Program) -> Schema:
         said = {"description": value.comment} if value.comment else {}
         place["properties"][name] = {**value.schema, **said}
     settings = {name: _setting_schema(one) for name, one in settings_known().items()}
-    top["properties"]["settings"]["properties"] = settings
+    top["properties"]["settings"]["properties"] |= settings
     top["properties"]["global"] = _MAP
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": f"Values of {program.name}", **top}
 

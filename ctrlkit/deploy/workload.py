@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ctrlkit.deploy.description import Description
-from ctrlkit.deploy.names import Names
+from ctrlkit.deploy.description import WEBHOOKS_SERVICE, Description
+from ctrlkit.deploy.names import WEBHOOKS_SUFFIX, Names
 from ctrlkit.deploy.places import ABSENT, Block, Place, Tree, When
-from ctrlkit.deploy.program import METRICS_PORT, Program, as_text, seconds_to_end
+from ctrlkit.deploy.program import METRICS_PORT, PRE_STOP_S, WEBHOOKS_PORT, Program, as_text, seconds_to_end
 from ctrlkit.manager.settings_sources import variable_of
 
 CONTAINER: Final = "controller"
@@ -15,8 +15,10 @@ STARTS_WITHIN_S: Final = 150
 """Longer than the caches may take to fill by default, and a slow machine to start Python."""
 _PROBE_EVERY_S: Final = 5
 
-NAMED_BY_RELEASE: Final = {"lease_name": ""}
+NAMED_BY_RELEASE: Final = {"lease_name": "", WEBHOOKS_SERVICE: WEBHOOKS_SUFFIX}
 """Settings that a chart's release says where its values do not, with the suffix to its name."""
+
+WEBHOOKS: Final = {"name": "webhooks", "containerPort": WEBHOOKS_PORT, "protocol": "TCP"}
 
 
 def deployment(described: Description) -> Tree:
@@ -40,7 +42,7 @@ def deployment(described: Description) -> Tree:
                         plain=_annotations(program),
                     ),
                 },
-                "spec": _pod(program, names),
+                "spec": _pod(described, names),
             },
         },
     }
@@ -61,7 +63,8 @@ def _annotations(program: Program) -> dict[str, str]:
     }
 
 
-def _pod(program: Program, names: Names) -> Tree:
+def _pod(described: Description, names: Names) -> Tree:
+    program = described.program
     spread = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -83,7 +86,7 @@ def _pod(program: Program, names: Names) -> Tree:
         "nodeSelector": _with_values("nodeSelector"),
         "affinity": _with_values("affinity"),
         "tolerations": _with_values("tolerations"),
-        "containers": [_container(program, names)],
+        "containers": [_container(described, names)],
         "volumes": [
             {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}},
             When("with $.Values.extraVolumes", Block("toYaml .")),
@@ -113,14 +116,15 @@ CONTAINER_SECURITY: Final[dict[str, Any]] = {
 }
 
 
-def _container(program: Program, names: Names) -> Tree:
+def _container(described: Description, names: Names) -> Tree:
+    program = described.program
     return {
         "name": CONTAINER,
         "image": Place(f"{names.included('image')} | quote", f"{program.image_name}:{program.version}"),
         "imagePullPolicy": Place("$.Values.image.pullPolicy", "IfNotPresent"),
         **({"args": program.arguments} if program.arguments else {}),
         "env": [
-            *_environment(program, names),
+            *_environment(described, names),
             When("with $.Values.extraEnv", Block("toYaml .")),
         ],
         "ports": [
@@ -128,8 +132,10 @@ def _container(program: Program, names: Names) -> Tree:
                 "name": "metrics",
                 "containerPort": Place(names.included("metricsPort"), program.metrics_port),
                 "protocol": "TCP",
-            }
+            },
+            *([WEBHOOKS] if described.has_webhooks else []),
         ],
+        **({"lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_S}}}} if described.has_webhooks else {}),
         "startupProbe": _probe(program, "/healthz", failureThreshold=STARTS_WITHIN_S // _PROBE_EVERY_S),
         "livenessProbe": _probe(program, "/healthz", failureThreshold=6),
         "readinessProbe": _probe(program, "/readyz", failureThreshold=2),
@@ -147,9 +153,9 @@ def resources(program: Program) -> dict[str, Any]:
     return {"requests": program.resources.requests, "limits": program.resources.limits}
 
 
-def _environment(program: Program, names: Names) -> list[Tree]:
+def _environment(described: Description, names: Names) -> list[Tree]:
     """The settings as variables: those that a release names first, then all others by their names."""
-    deployed = program.settings_deployed
+    deployed = described.settings
     named = [
         {
             "name": variable_of(name),
@@ -243,6 +249,20 @@ def service_monitor(described: Description) -> Tree:
     }
 
 
+def webhooks_service(described: Description) -> Tree:
+    """Return the Service by which a server reaches webhooks."""
+    names = Names(described.program)
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": names.metadata(WEBHOOKS_SUFFIX),
+        "spec": {
+            "selector": names.selector,
+            "ports": [{"name": "webhooks", "port": 443, "targetPort": "webhooks", "protocol": "TCP"}],
+        },
+    }
+
+
 def network_policy(described: Description) -> Tree:
     """Return the NetworkPolicy: nothing comes in but what asks for metrics, health or webhooks."""
     names = Names(described.program)
@@ -257,7 +277,8 @@ def network_policy(described: Description) -> Tree:
                 {
                     "ports": [{"port": "metrics", "protocol": "TCP"}],
                     "from": _with_values("networkPolicy.metricsFrom"),
-                }
+                },
+                *([{"ports": [{"port": "webhooks", "protocol": "TCP"}]}] if described.has_webhooks else []),
             ],
         },
     }

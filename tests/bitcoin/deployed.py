@@ -13,15 +13,21 @@ from ctrlkit.manager import Settings
 OWN_NAMESPACE = "bitcoin-controller"
 
 
+def the_deployment() -> dict[str, Any]:
+    """The one Deployment."""
+    (deployment,) = (item for item in objects("deployment") if item["kind"] == "Deployment")
+    return deployment
+
+
 def pods_of_the_deployment() -> tuple[dict[str, Any], dict[str, Any]]:
     """The template of its pods, and the one container in it."""
-    (deployment,) = objects("deployment")
-    template: dict[str, Any] = deployment["spec"]["template"]
+    template: dict[str, Any] = the_deployment()["spec"]["template"]
     (container,) = template["spec"]["containers"]
     return template, container
 
 
 def deployed(**changes: Any) -> Settings:
-    """The settings that its arguments come to, and changes to them; nothing else is set."""
+    """The settings that its arguments and variables come to, and changes to them; nothing else is set."""
     _, container = pods_of_the_deployment()
-    return msgspec.structs.replace(Settings.load(command_line().parse_args(container["args"]), {}), **changes)
+    variables = {one["name"]: one["value"] for one in container["env"]}
+    return msgspec.structs.replace(Settings.load(command_line().parse_args(container["args"]), variables), **changes)

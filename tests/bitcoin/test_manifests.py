@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,9 @@ from ctrlkit.bitcoin.desired import service_name, statefulset_name
 from ctrlkit.bitcoin.manifests import NAMES, manifest, manifests, objects
 from ctrlkit.bitcoin.run import ANSWER_LIMIT_S
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, Status
-from ctrlkit.crd import definition_of, to_yaml
+from ctrlkit.crd import definition_of
+from ctrlkit.deploy import describe, differences, files_of, load_program
+from ctrlkit.deploy.rights import read_roles
 from ctrlkit.errors import Invalid
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.clientset.seeding import seed
@@ -27,7 +31,7 @@ from ctrlkit.manager.endpoints.server import SHUTDOWN_S
 from ctrlkit.manager.manager import FLUSH_S
 from ctrlkit.model import Action, MergePatch, to_plain
 from ctrlkit.telemetry import LogFormat
-from tests.bitcoin.deployed import OWN_NAMESPACE, deployed, pods_of_the_deployment
+from tests.bitcoin.deployed import OWN_NAMESPACE, deployed, pods_of_the_deployment, the_deployment
 from tests.bitcoin.scene import NETWORKS, MemoryNodes, scene_with, whole_life
 
 Permission = tuple[str, str, str]
@@ -37,6 +41,21 @@ ASKED_FOR_BY_ADMISSION = {("update", BITCOIN_NETWORKS.group, "bitcoinnetworks/fi
 
 ASKED_FOR_AT_THE_START = {("get", "apiextensions.k8s.io", "customresourcedefinitions")}
 """By the program, which holds the definition against the type; a World's managers do not ask."""
+
+
+REPEATED_EVENTS = ("patch", "", "events")
+"""An Event that is told again, such as of a Lease that went and came, is patched; here that does not happen."""
+
+REPOSITORY = Path(__file__).parents[2]
+DEPLOY = REPOSITORY / "controllers" / "bitcoin" / "deploy"
+
+
+def test_base_and_chart_are_what_the_code_says() -> None:
+    """`ctrlkit manifests`, in the repository's folder, writes them."""
+    program = load_program(REPOSITORY)
+    assert differences(files_of(describe(program, REPOSITORY)), REPOSITORY / program.folder) == []
+    assert REPOSITORY / program.folder == DEPLOY
+    assert program.version == version("ctrlkit")
 
 
 def _definition() -> Tracker:
@@ -62,10 +81,14 @@ def test_the_stream_holds_all_objects_in_the_order_a_cluster_takes_them() -> Non
         "ServiceAccount",
         "ClusterRole",
         "ClusterRoleBinding",
+        "ClusterRole",
+        "ClusterRoleBinding",
         "Role",
         "RoleBinding",
         "Secret",
+        "Service",
         "Deployment",
+        "PodDisruptionBudget",
         "BitcoinNetwork",
     ]
 
@@ -81,9 +104,10 @@ def test_a_server_takes_each_manifest(name: str) -> None:
 
 
 def test_the_definition_is_made_of_the_type() -> None:
-    """Group, version, plural and kind are what the controller asks for, and the text is that of `ctrlkit crd`."""
+    """Group, version, plural and kind are what the controller asks for, and all is that of `ctrlkit crd`."""
     (crd,) = objects("crd")
-    assert manifest("crd").partition("\n")[2] == to_yaml(definition_of(BITCOIN_NETWORKS))
+    made = definition_of(BITCOIN_NETWORKS)
+    assert {**crd, "metadata": {"name": crd["metadata"]["name"]}} == made
     spec = crd["spec"]
     (version,) = spec["versions"]
     assert (spec["group"], version["name"]) == (BITCOIN_NETWORKS.group, BITCOIN_NETWORKS.version)
@@ -148,10 +172,11 @@ async def test_the_definition_serves_status_and_scale() -> None:
 
 
 def _granted(kind: str) -> set[Permission]:
-    """What the ClusterRole, or the Role in the controller's own namespace, allows."""
-    (role,) = (item for item in objects("rbac") if item["kind"] == kind)
+    """What the ClusterRoles, or the Role in the controller's own namespace, allow."""
     return {
         (verb, group, resource)
+        for role in objects("rbac")
+        if role["kind"] == kind
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -183,10 +208,10 @@ async def test_the_permissions_are_those_that_are_used_and_no_others() -> None:
         actions = scene.world.clientset.actions
     at_home = [action for action in actions if action.namespace == OWN_NAMESPACE]
     elsewhere = [action for action in actions if action.namespace != OWN_NAMESPACE]
-    assert _used(at_home) == _granted("Role")
+    assert _used(at_home) == _granted("Role") - {REPEATED_EVENTS}
     assert _used(elsewhere) == _granted("ClusterRole") - ASKED_FOR_BY_ADMISSION - ASKED_FOR_AT_THE_START
     roles = least_roles(scene.world.rights_used("first"), home=OWN_NAMESPACE)
-    rules = [item["rules"] for item in objects("rbac") if item["kind"] in ("ClusterRole", "Role")]
+    rules = [item["rules"] for item in read_roles(DEPLOY / "rbac.yaml")]
     assert rules == [rules_of(roles.everywhere), rules_of(roles.at_home)]
 
 
@@ -198,14 +223,14 @@ async def test_only_secrets_that_networks_name_can_be_read_one_by_one() -> None:
 def test_every_binding_binds_a_role_that_is_there_to_the_account_that_the_pods_use() -> None:
     """All in the one namespace."""
     there = {(item["kind"], item["metadata"]["name"]) for item in objects("rbac")}
-    (deployment,) = objects("deployment")
+    deployment = the_deployment()
     account = deployment["spec"]["template"]["spec"]["serviceAccountName"]
     bindings = [item for item in objects("rbac") if item["kind"].endswith("Binding")]
     for binding in bindings:
         assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in there
         assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": OWN_NAMESPACE}]
     namespaces = {item["metadata"]["namespace"] for item in objects("rbac") if "namespace" in item["metadata"]}
-    assert (len(bindings), namespaces, deployment["metadata"]["namespace"]) == (2, {OWN_NAMESPACE}, OWN_NAMESPACE)
+    assert (len(bindings), namespaces, deployment["metadata"]["namespace"]) == (3, {OWN_NAMESPACE}, OWN_NAMESPACE)
 
 
 def test_the_deployment_serves_metrics_and_health_where_probes_and_scrapers_look() -> None:
@@ -215,8 +240,8 @@ def test_the_deployment_serves_metrics_and_health_where_probes_and_scrapers_look
     endpoints = deployed().endpoints
     assert endpoints is not None
     assert (endpoints.host, endpoints.port, port["name"]) == ("", port["containerPort"], "metrics")
-    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
-    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"], "scheme": "HTTP"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"], "scheme": "HTTP"}
     annotations = template["metadata"]["annotations"]
     told = tuple(annotations[f"prometheus.io/{name}"] for name in ("scrape", "port", "path"))
     assert told == ("true", str(port["containerPort"]), "/metrics")
@@ -224,9 +249,10 @@ def test_the_deployment_serves_metrics_and_health_where_probes_and_scrapers_look
 
 def test_the_deployment_has_two_replicas_of_which_one_leads_and_logs_that_programs_read() -> None:
     """So a rolling update leaves nobody without a controller, and never with two that work."""
-    (deployment,) = objects("deployment")
+    deployment = the_deployment()
     settings = deployed()
-    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (2, {"type": "RollingUpdate"})
+    assert deployment["spec"]["replicas"] == 2
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert (settings.leader_elect, settings.lease_name) == (True, "bitcoin-controller")
     assert settings.log_format is LogFormat.JSON
 
@@ -242,5 +268,6 @@ def test_a_pod_is_given_the_time_that_an_orderly_end_takes() -> None:
 def test_probes_do_not_kill_a_pod_that_asks_a_slow_server_first() -> None:
     """Endpoints are served after that."""
     _, container = pods_of_the_deployment()
-    probe = container["livenessProbe"]
-    assert probe["initialDelaySeconds"] > ANSWER_LIMIT_S
+    probe = container["startupProbe"]
+    assert probe["httpGet"]["path"] == "/healthz"
+    assert probe["periodSeconds"] * probe["failureThreshold"] > ANSWER_LIMIT_S

@@ -58,7 +58,7 @@ def test_a_wheel_carries_one_package(wheel: Path) -> None:
     """Beside it stands what describes it; the framework, the fakes and the controller are all inside, and typed."""
     assert _packages(wheel) == {"ctrlkit", "ctrlkit-0.1.0.dist-info"}
     files = set(zipfile.ZipFile(wheel).namelist())
-    assert {"ctrlkit/py.typed", "ctrlkit/fakes/__init__.py", "ctrlkit/bitcoin/deploy/crd.yaml"} <= files
+    assert {"ctrlkit/py.typed", "ctrlkit/fakes/__init__.py", "ctrlkit/bitcoin/deploy/kustomize/base/crds.yaml"} <= files
     for folder, name in (("fakes", "fakes"), ("controllers/bitcoin", "bitcoin")):
         written = {path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*.py")}
         assert {Path("ctrlkit", name) / path for path in written} <= {Path(each) for each in files}

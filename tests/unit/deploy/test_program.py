@@ -28,12 +28,12 @@ def test_name_version_and_description_are_those_of_the_project(tmp_path: Path) -
         "cache-operator",
         ["run", "caches"],
     )
-    assert program.environment == {
-        "CTRLKIT_ENDPOINTS_ADDRESS": ":8080",
-        "CTRLKIT_LEADER_ELECT": "true",
-        "CTRLKIT_LEASE_NAME": "cache-operator",
-        "CTRLKIT_LOG_FORMAT": "json",
-        "CTRLKIT_LOG_LEVEL": "debug",
+    assert program.settings_deployed == {
+        "endpoints_address": ":8080",
+        "leader_elect": True,
+        "lease_name": "cache-operator",
+        "log_format": "json",
+        "log_level": "debug",
     }
     assert (program.loaded.leader_elect, program.loaded.log_level.value) == (True, "debug")
 
