@@ -112,8 +112,9 @@ class Names:
 
     @property
     def article(self) -> str:
-        """The article that the kind takes in prose: `a` or `an`."""
-        return "an" if self.kind[0] in "AEIO" else "a"
+        """The article that the kind takes in prose: an Alias, an HTTPRoute, a Unit."""
+        is_spelt = len(self.kind) > 1 and self.kind[1].isupper()
+        return "an" if self.kind[0] in ("AEFHILMNORSX" if is_spelt else "AEIO") else "a"
 
 
 def names_of(project: str, *, kind: str = "", group: str = GROUP, plural: str = "") -> Names:

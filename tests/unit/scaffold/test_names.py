@@ -110,3 +110,11 @@ def test_what_is_refused(arguments: dict[str, str], said: str) -> None:
 def test_plurals(one: str, many: str) -> None:
     """By the rules of English, and for irregular words by the list."""
     assert pluralize(one) == many
+
+
+@pytest.mark.parametrize(
+    ("kind", "article"), [("Cache", "a"), ("Alias", "an"), ("Unit", "a"), ("HTTPRoute", "an"), ("DNSName", "a")]
+)
+def test_articles(kind: str, article: str) -> None:
+    """For what is said of an object of the kind; an acronym is spelt."""
+    assert names_of("project", kind=kind).article == article
