@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from tests.support.snippets import ROOT, files_of, run_pytest, write_files
+from tests.support.transcripts import played, transcripts
 
 
 def test_the_readmes_controller_passes_the_readmes_test(tmp_path: Path) -> None:
@@ -48,3 +51,18 @@ def test_the_readmes_definition_is_taken_by_a_server() -> None:
     served = tracker.registry.find("demo.example.com", "v1", "greetings")
     assert served is not None
     assert served.resource.kind == "Greeting"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_walk_to_an_operator_is_as_printed(tmp_path: Path) -> None:
+    """Both terminals, each command with what it shows, but for times: from an empty folder to objects and back."""
+    first, second = transcripts((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert first[0].command == "ctrlkit init cache-operator"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(tmp_path), "CTRLKIT_ENDPOINTS_ADDRESS": "127.0.0.1:0"}
+    with (
+        played(first, tmp_path, environment, within_s=100),
+        played(second, tmp_path / "cache-operator", environment, within_s=60),
+    ):
+        assert yaml.safe_load((tmp_path / "cache-operator" / ".kubeconfig").read_text())["kind"] == "Config"
