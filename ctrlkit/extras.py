@@ -14,11 +14,12 @@ from typing import Final
 from ctrlkit.errors import ConfigError
 
 _FAKES: Final = ("cryptography", "re2")
+_CLI: Final = ("shtab", "watchfiles")
 MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "fakes": _FAKES,
     "bitcoin": (*_FAKES, "rich"),
-    "init": (*_FAKES, "jinja2", "mypy", "pytest", "ruff"),
-    "cli": ("shtab", "watchfiles"),
+    "init": (*_FAKES, *_CLI, "jinja2", "mypy", "pytest", "ruff"),
+    "cli": _CLI,
 }
 """The modules that an extra's packages install, for the extras that `require` knows."""
 

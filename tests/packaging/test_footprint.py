@@ -38,8 +38,9 @@ def test_extras_are_what_the_metadata_says() -> None:
     """The modules that `require` looks for belong to the packages that pip installs for the extra, and to no others."""
     asked = PROJECT["optional-dependencies"]
     for extra, modules in extras.MODULES.items():
-        fakes = asked["fakes"] if "ctrlkit[fakes]" in asked[extra] else []
-        packages = {_name(each) for each in (*asked[extra], *fakes)} - {"ctrlkit[fakes]"}
+        others = {name: asked[name] for name in ("cli", "fakes") if f"ctrlkit[{name}]" in asked[extra]}
+        wanted = {*asked[extra], *(each for other in others.values() for each in other)}
+        packages = {_name(each) for each in wanted if each not in {f"ctrlkit[{name}]" for name in others}}
         assert {module for package in packages for module in _modules(package)} >= set(modules)
         assert len(packages) == len(modules)
     core = {_name(each) for each in PROJECT["dependencies"]}

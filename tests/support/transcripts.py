@@ -104,7 +104,7 @@ class _Screen:
                 assert found[1] == b"0", f"{step.command} ended with status {found[1].decode()}:\n{shown}"
                 assert self._fits(step.shown, shown), f"{step.command} showed\n{shown}\nand not\n{step.shown}"
                 return found.end()
-            if may_go_on and self._fits(f"{step.shown}...", shown):
+            if may_go_on and self._fits(f"{step.shown.rstrip()}...", shown):
                 return len(there)
             time.sleep(_LOOK_S)
         raise AssertionError(f"{step.command} showed within {within_s} s\n{shown}\nand not\n{step.shown}")
