@@ -14,10 +14,19 @@ from typing import Any, Final
 
 from ctrlkit.cli import Command, meant
 from ctrlkit.cli.modules import TargetError, import_named
-from ctrlkit.crd import breaking_changes, definition_of, disagreements, outdated_parts, read_definition, to_yaml
+from ctrlkit.crd import (
+    breaking_changes,
+    check_definition,
+    definition_of,
+    disagreements,
+    outdated_parts,
+    read_definition,
+    to_yaml,
+)
 from ctrlkit.crd.fields import has_a_definition
 from ctrlkit.errors import ConfigError
 from ctrlkit.model import AnyResource, Resource
+from ctrlkit.webhooks import ConversionFunction
 
 Kinds = Mapping[tuple[str, str], Sequence[AnyResource]]
 """The versions of each kind, by group and plural."""
@@ -65,7 +74,7 @@ def kinds_in(module: Any, *, tried: str) -> Kinds:
     for resource in _resources(module):
         versions = kinds.setdefault(resource.identity, [])
         same = next((one for one in versions if one.version == resource.version), None)
-        if same is not None and same.type is not resource.type:
+        if same is not None and same.type != resource.type:
             raise ConfigError(
                 f"{tried}: {resource} {resource.version} has two types, {same.type.__name__} and "
                 f"{resource.type.__name__}; leave the whole one in the module, and the other one elsewhere"
@@ -109,18 +118,39 @@ def _run(arguments: argparse.Namespace) -> int:
             raise TargetError(f"make definitions: --{option} belongs to --check; name the file with it")
     kinds = load_kinds(arguments.target)
     if not (arguments.check or arguments.against):
-        sys.stdout.write(to_yaml(*(definition_of(*versions) for versions in kinds.values())))
+        sys.stdout.write(to_yaml(*map(_made, kinds.values())))
         return 0
     lines: list[str] = []
     for versions in kinds.values():
         if arguments.check:
             lines += _checked(arguments.check, versions, exact=arguments.exact, reader=arguments.reader)
         else:
-            old = read_definition(arguments.against, versions[0])
-            lines += [f"{versions[0]} {change}" for change in breaking_changes(old, definition_of(*versions))]
+            lines += _broken(arguments.against, versions, convert=_converted(arguments.target, versions))
     for line in lines:
         sys.stdout.write(f"{line}\n")
     return 1 if lines else 0
+
+
+def _made(versions: Sequence[AnyResource]) -> dict[str, Any]:
+    """The definition of a kind, which servers take as far as can be told here."""
+    definition = definition_of(*versions)
+    check_definition(definition)
+    return definition
+
+
+def _broken(path: str, versions: Sequence[AnyResource], *, convert: bool) -> list[str]:
+    old = read_definition(path, versions[0])
+    new = _made(versions)
+    if convert:
+        new["spec"]["conversion"] = {"strategy": "Webhook"}
+    return [f"{versions[0]} {change}" for change in breaking_changes(old, new)]
+
+
+def _converted(target: str, versions: Sequence[AnyResource]) -> bool:
+    """Whether the module has functions that convert objects of one version to another."""
+    module = import_named(target.partition(":")[0], tried=f"make the definition of {target}")
+    identity = versions[0].identity
+    return any(isinstance(one, ConversionFunction) and one.source.identity == identity for one in vars(module).values())
 
 
 def _checked(path: str, versions: Sequence[AnyResource], *, exact: bool, reader: bool) -> list[str]:

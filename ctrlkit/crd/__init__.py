@@ -11,6 +11,7 @@ Column and ScaleFields, and Schema with Rule. A program that runs does not need 
 from __future__ import annotations
 
 from ctrlkit.crd.changes import breaking_changes
+from ctrlkit.crd.checks import check_definition
 from ctrlkit.crd.differences import disagreements, outdated_parts
 from ctrlkit.crd.fields import SchemaError
 from ctrlkit.crd.files import assert_definition, read_definition
@@ -24,6 +25,7 @@ __all__ = [
     "SchemaError",
     "assert_definition",
     "breaking_changes",
+    "check_definition",
     "definition_of",
     "disagreements",
     "narrowings",

@@ -13,13 +13,16 @@ import inspect
 import itertools
 import linecache
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NotRequired, get_origin, get_type_hints, is_typeddict
 
 import msgspec
 
+from ctrlkit.crd.annotated import hints_of, origin_of
+from ctrlkit.crd.limits import limits_of_validator
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.model import AnyResource
 from ctrlkit.model.pydantic_models import dump_plain, is_model
@@ -62,7 +65,8 @@ def is_class_with_fields(type_: object) -> bool:
     >>> is_class_with_fields(msgspec.Struct), is_class_with_fields(dict)
     (True, False)
     """
-    return isinstance(type_, type) and _reader(type_) is not None
+    cls = origin_of(type_)
+    return isinstance(cls, type) and _reader(cls) is not None
 
 
 def has_a_definition(resource: AnyResource) -> bool:
@@ -70,7 +74,7 @@ def has_a_definition(resource: AnyResource) -> bool:
     return resource.is_custom and not resource.is_metadata_only and is_class_with_fields(resource.type)
 
 
-def fields_of(cls: type, *, described: bool = True) -> tuple[Field, ...]:
+def fields_of(cls: Any, *, described: bool = True) -> tuple[Field, ...]:
     """
     Return the fields of a class, in its order; without the texts that stand in its source if it is not `described`.
 
@@ -82,19 +86,20 @@ def fields_of(cls: type, *, described: bool = True) -> tuple[Field, ...]:
     Errors  TypeError for another class; SchemaError for an annotation that names what is not there, and for a pydantic
             model that is read under another name than it is written, or is no object.
     """
-    read = _reader(cls)
+    origin = origin_of(cls)
+    read = _reader(origin)
     if read is None:
-        raise TypeError(f"fields of {cls.__qualname__}: it is no Struct, dataclass, attrs class, TypedDict or model")
+        raise TypeError(f"fields of {origin.__qualname__}: it is no Struct, dataclass, attrs class, TypedDict or model")
     try:
         found = tuple(read(cls))
     except NameError as error:
         raise SchemaError(
-            f"fields of {cls.__qualname__}: {error}; import what annotations name where the class is, not under "
+            f"fields of {origin.__qualname__}: {error}; import what annotations name where the class is, not under "
             "TYPE_CHECKING alone"
         ) from error
     if not described:
         return found
-    said = {name: text for base in reversed(cls.__mro__) for name, text in _said_below(base).items()}
+    said = {name: text for base in reversed(origin.__mro__) for name, text in _said_below(base).items()}
     return tuple(dataclasses.replace(one, description=one.description or said.get(one.name, "")) for one in found)
 
 
@@ -120,6 +125,8 @@ def _reader(cls: type) -> Callable[[type], Iterator[Field]] | None:
         return _of_struct
     if is_model(cls):
         return _of_model
+    if hasattr(cls, "__pydantic_fields__"):
+        return _of_pydantic_dataclass
     if dataclasses.is_dataclass(cls):
         return _of_dataclass
     if hasattr(cls, "__attrs_attrs__"):
@@ -139,8 +146,8 @@ def _of_struct(cls: Any) -> Iterator[Field]:
 
 
 def _of_dataclass(cls: Any) -> Iterator[Field]:
-    hints = get_type_hints(cls, include_extras=True)
-    for field in dataclasses.fields(cls):
+    hints = hints_of(cls)
+    for field in filter(_is_written, dataclasses.fields(origin_of(cls))):
         default = _default(field.default, field.default_factory, dataclasses.MISSING)
         has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         yield Field(
@@ -148,11 +155,20 @@ def _of_dataclass(cls: Any) -> Iterator[Field]:
         )
 
 
+def _is_written(field: Any) -> bool:
+    """Whether msgspec writes a field of a dataclass or an attrs class: not one whose name begins with an underscore."""
+    if not field.name.startswith("_"):
+        return True
+    if not getattr(field, "default_factory", None) and type(field.default).__name__ in ("_MISSING_TYPE", "_Nothing"):
+        raise SchemaError(f"field {field.name}: it is needed and never written; give it a default, or another name")
+    return False
+
+
 def _of_attrs(cls: Any) -> Iterator[Field]:
     import attrs  # noqa: PLC0415  # the class is one of it
 
-    hints = get_type_hints(cls, include_extras=True)
-    for field in attrs.fields(cls):
+    hints = hints_of(cls)
+    for field in filter(_is_written, attrs.fields(origin_of(cls))):
         default: Any = field.default
         if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
             default = attrs.NOTHING if default.takes_self else _made_twice(default.factory)
@@ -162,44 +178,92 @@ def _of_attrs(cls: Any) -> Iterator[Field]:
             type=hints[field.name],
             default=MISSING if default is attrs.NOTHING or default is MISSING else _as_data(default),
             has_default=field.default is not attrs.NOTHING,
+            metadata=tuple(limits_of_validator(field.validator)),
         )
 
 
 def _of_typed_dict(cls: Any) -> Iterator[Field]:
-    for name, type_ in get_type_hints(cls, include_extras=True).items():
-        is_required = name in cls.__required_keys__ and get_origin(type_) is not NotRequired  # where types are text
+    for name, type_ in hints_of(cls).items():
+        is_required = (
+            name in origin_of(cls).__required_keys__ and get_origin(type_) is not NotRequired
+        )  # where types are text
         yield Field(name=name, wire_name=name, type=type_, has_default=not is_required)
 
 
 def _of_model(cls: Any) -> Iterator[Field]:
     if getattr(cls, "__pydantic_root_model__", False):
         raise SchemaError(f"fields of {cls.__qualname__}: a RootModel is no object; write its type where it is used")
-    for name, field in cls.model_fields.items():
-        names = {
-            str(one) for one in (field.alias, field.validation_alias, field.serialization_alias) if one is not None
-        }
-        if len(names) > 1:
+    if cls.__pydantic_decorators__.model_serializers:
+        raise SchemaError(
+            f"fields of {cls.__qualname__}: a model_serializer writes something else than its fields; write those"
+        )
+    yield from _of_pydantic(cls, cls.model_fields, cls.model_config)
+
+
+def _of_pydantic_dataclass(cls: Any) -> Iterator[Field]:
+    yield from _of_pydantic(cls, cls.__pydantic_fields__, getattr(cls, "__pydantic_config__", None) or {})
+
+
+def _of_pydantic(cls: Any, fields: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Field]:
+    own = _functions_of(cls)
+    for name, field in fields.items():
+        by_name = config.get("validate_by_alias") is False
+        read = name if by_name else (field.validation_alias or field.alias or name)
+        written = field.serialization_alias or field.alias or name
+        if field.exclude and field.is_required():
+            raise SchemaError(f"fields of {cls.__qualname__}: {name} is needed and never written; give it a default")
+        if field.exclude:
+            continue
+        if read != written:
             raise SchemaError(
                 f"fields of {cls.__qualname__}: {name} is read and written under different names; give it one alias"
             )
         default: Any = MISSING
         if not field.is_required() and not field.default_factory_takes_validated_data:
-            default = _made_twice(functools.partial(_model_default, field))
+            default = _made_twice(functools.partial(_model_default, cls, name, field))
         yield Field(
             name=name,
-            wire_name=str(next(iter(names), name)),
+            wire_name=str(written),
             type=field.annotation,
             default=default,
             has_default=not field.is_required(),
-            metadata=tuple(field.metadata),
+            metadata=(*field.metadata, *own.get(name, ())),
             description=field.description or "",
         )
 
 
-def _model_default(field: Any) -> Any:
-    """The default of a model's field, bytes as a model writes them."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An annotation: a function writes the field as a value of this type; None where it does not say which."""
+
+    return_type: Any
+
+
+class BeforeValidator:
+    """An annotation, as pydantic's: a function makes the value of the field of what is there."""
+
+
+def _functions_of(cls: Any) -> Mapping[str, Sequence[Any]]:
+    """What a model's own functions do with its fields, as annotations."""
+    decorators, found = cls.__pydantic_decorators__, defaultdict[str, list[Any]](list)
+    for one in decorators.field_validators.values():
+        for name in one.info.fields if one.info.mode != "after" else ():
+            found[name].append(BeforeValidator())
+    for one in decorators.field_serializers.values():
+        said = one.info.return_type
+        hint = said if isinstance(said, type) else get_type_hints(inspect.unwrap(one.func)).get("return")
+        for name in one.info.fields:
+            found[name].append(Written(hint))
+    return found
+
+
+def _model_default(cls: Any, name: str, field: Any) -> Any:
+    """The default of a model's field as the model writes it."""
     value = field.get_default(call_default_factory=True)
-    return value.decode() if isinstance(value, bytes) else value
+    if is_model(type(value)) or not is_model(cls):
+        return value
+    written = cls.model_construct(**{name: value}).model_dump(mode="json", include={name}, warnings=False)
+    return written[name]
 
 
 def _default(value: Any, factory: Any, missing: object) -> Any:

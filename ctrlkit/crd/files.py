@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ctrlkit.crd.checks import refusals
 from ctrlkit.crd.differences import disagreements, outdated_parts
 from ctrlkit.errors import ConfigError
 from ctrlkit.model import AnyResource
@@ -78,7 +79,8 @@ def assert_definition(path: str | Path, *versions: AnyResource, exact: bool = Fa
             assert_definition("deploy/crd.yaml", GREETINGS)
 
     With `exact` the file says no more and no less than definition_of makes. A `reader` is a class that does not own the
-    kind: what the definition refuses beyond the class is no difference to it.
+    kind: what the definition refuses beyond the class is no difference to it. A definition that a server would refuse,
+    for a rule in CEL or a default beyond its limits, is told where the extra `fakes` is installed.
     Errors  AssertionError with a line for each difference; ConfigError as read_definition.
     """
     __tracebackhide__ = True
@@ -86,6 +88,9 @@ def assert_definition(path: str | Path, *versions: AnyResource, exact: bool = Fa
     for one in versions:
         told = disagreements(one, read_definition(path, one), owned=not reader)
         found += [f"{one.version}: {difference}" for difference in told]
+    if not found:
+        refused = refusals(read_definition(path, versions[0]))
+        found += [f"a server refuses the definition: {one}" for one in refused]
     if exact and not found:
         outdated = outdated_parts(read_definition(path, versions[0]), *versions)
         found += [f"{part} is not what the class gives; write the file anew with `ctrlkit crd`" for part in outdated]

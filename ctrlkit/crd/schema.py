@@ -2,111 +2,48 @@
 The structural schema of a Python type, as it stands in a CustomResourceDefinition.
 
 Pure. Constraints are those of msgspec.Meta, annotated-types and pydantic's Field; what Python's annotations cannot say
-is said by `Schema`. A type that no schema can say is refused with the path of its field.
+is said by `Schema`. A type that no schema can say, or that its library does not read, is refused with the path of its
+field.
 """
 
 from __future__ import annotations
 
-import functools
-import re
-import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, is_dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
-from enum import Enum
-from typing import Annotated, Any, Final, Literal, NotRequired, Required, Union, get_args, get_origin
-from uuid import UUID
+from enum import Enum, Flag
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
+from ctrlkit.crd.annotated import may_be_none, meant_by, merged, name_of, origin_of, peeled, union_of
 from ctrlkit.crd.fields import MISSING, Field, SchemaError, description_of, fields_of, is_class_with_fields
-from ctrlkit.model import Condition, ObjectMeta, Unstructured
+from ctrlkit.crd.limits import constrain, decimal_rules, ordered
+from ctrlkit.crd.scalars import ANY_OBJECT, ANYTHING, KNOWN, SCALARS, JsonSchema, NoSchema, scalar_of_pydantic
+from ctrlkit.crd.unions import one_of, undescribed
+from ctrlkit.model import Condition, ObjectMeta
 from ctrlkit.model.pydantic_models import is_model
 from ctrlkit.model.schema import NO_DEFAULT, Schema, said_of_class
-
-JsonSchema = dict[str, Any]
-
-_SCALARS: Final[Mapping[object, JsonSchema]] = {
-    str: {"type": "string"},
-    bool: {"type": "boolean"},
-    int: {"type": "integer"},
-    float: {"type": "number"},
-    bytes: {"type": "string", "format": "byte"},
-    datetime: {"type": "string", "format": "date-time"},
-    date: {"type": "string", "format": "date"},
-    time: {"type": "string"},
-    timedelta: {"type": "string"},
-    UUID: {"type": "string", "format": "uuid"},
-    Decimal: {"type": "string"},
-}
 
 OF_EACH_OBJECT: Final = ("apiVersion", "kind", "metadata")
 """The fields of each object, of which a definition says nothing of its own."""
 
-_ANYTHING: Final[JsonSchema] = {"x-kubernetes-preserve-unknown-fields": True}
-_ANY_OBJECT: Final[JsonSchema] = {"type": "object", **_ANYTHING}
-
-_CONDITION: Final[JsonSchema] = {
-    "description": "What was last seen of one aspect of the object.",
-    "type": "object",
-    "required": ["lastTransitionTime", "message", "reason", "status", "type"],
-    "properties": {
-        "type": {
-            "type": "string",
-            "maxLength": 316,
-            "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
-            r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
-        },
-        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-        "reason": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 1024,
-            "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
-        },
-        "message": {"type": "string", "maxLength": 32768},
-        "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
-        "lastTransitionTime": {"type": "string", "format": "date-time"},
-    },
-}
-"""The limits of metav1.Condition, which are the same in each kind."""
-
-_KNOWN: Final[Mapping[object, JsonSchema]] = {
-    ObjectMeta: _ANY_OBJECT,
-    Unstructured: _ANY_OBJECT,
-    Condition: _CONDITION,
-    Any: _ANYTHING,
-    object: _ANYTHING,
-    dict: _ANY_OBJECT,
-}
-
 _LIST_KEYS: Final[Mapping[object, tuple[str, ...]]] = {Condition: ("type",)}
 """The keys of lists of some types, where nothing else is said."""
 
-_LISTS: Final = frozenset({list, tuple, Sequence})
+_LISTS: Final = frozenset({list, tuple, Sequence, MutableSequence, Collection})
 _SETS: Final = frozenset({set, frozenset, AbstractSet})
-_MAPPINGS: Final = frozenset({dict, Mapping})
+_MAPPINGS: Final = frozenset({dict, Mapping, MutableMapping})
 
 _EMPTY: Final[tuple[Any, ...]] = ("", None, [], {})
 """Defaults that need not be written."""
 
-_BOUNDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "string": {"min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"},
-    "array": {"min_length": "minItems", "max_length": "maxItems"},
-    "object": {"min_length": "minProperties", "max_length": "maxProperties"},
-    "number": {"ge": "minimum", "le": "maximum", "multiple_of": "multipleOf"},
-}
-"""What constraints on Python types are called in a schema, by its type."""
-
-_ORDER: Final = (
-    *("description", "type", "format", "nullable", "default", "enum", "pattern"),
-    *("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"),
-    *("minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties"),
-    *("required", "properties", "additionalProperties", "items", "allOf", "anyOf", "oneOf", "not"),
-)
+_PARSERS: Final = ("BeforeValidator", "PlainValidator", "WrapValidator")
+_WRITERS: Final = ("PlainSerializer", "WrapSerializer")
+"""Annotations of pydantic whose functions make a value of another one."""
 
 
 def schema_of(type_: Any) -> JsonSchema:
@@ -114,54 +51,76 @@ def schema_of(type_: Any) -> JsonSchema:
     Return the structural schema of a type.
 
     >>> class Spec(msgspec.Struct, rename="camel"):
-    ...     max_size: Annotated[int, msgspec.Meta(ge=1)] = 3
-    >>> schema_of(Spec)
-    {'type': 'object', 'properties': {'maxSize': {'type': 'integer', 'default': 3, 'minimum': 1}}}
+    ...     host: str
+    ...     max_size: int = 3
+    >>> schema_of(Spec)["required"], schema_of(Spec)["properties"]
+    (['host'], {'host': {'type': 'string'}, 'maxSize': {'type': 'integer', 'default': 3}})
 
     A field without a default is required. A default becomes the server's, unless it is empty ("", none, an empty list):
     a field that is absent reads the same. `X | None` is optional, and nullable only without a default.
     Errors  SchemaError names the field, the fact and the next step.
     """
-    return _Builder(getattr(type_, "__name__", str(type_))).of(type_)
+    return _Builder(name_of(type_)).of(type_)
 
 
-def object_schema_of(type_: type, *, enforced: bool = False) -> JsonSchema:
+def object_schema_of(type_: Any, *, enforced: bool = False) -> JsonSchema:
     """
     Return the schema of the objects of a kind: schema_of, with apiVersion, kind and metadata as a definition has them.
 
     Defaults that classes have are left out in `status`, for a new object has no status. With `enforced` it says no more
     than what decoding to the type checks: what stands in `Schema` alone, a server checks.
+    Errors  SchemaError as schema_of, and for a type that its library does not decode objects to.
     """
-    builder = _Builder(type_.__name__, enforced=enforced, of_status="status")
+    name = name_of(type_)
+    builder = _Builder(name, enforced=enforced, of_status="status")
     fields = fields_of(type_, described=not enforced)
-    schema = builder.of_fields(type_, [field for field in fields if field.wire_name not in OF_EACH_OBJECT])
+    own = [field for field in fields if field.wire_name not in OF_EACH_OBJECT]
+    schema = builder.entered(type_).of_fields(type_, own)
     metadata = next((field.type for field in fields if field.wire_name == "metadata"), ObjectMeta)
-    more = next((one.more for one in _peeled(metadata)[1] if isinstance(one, Schema)), {})
+    more = next((one.more for one in peeled(metadata)[1] if isinstance(one, Schema)), {})
     whole = dict(zip(OF_EACH_OBJECT, ({"type": "string"}, {"type": "string"}, {"type": "object", **more}), strict=True))
     schema["properties"] = whole | schema["properties"]
     if _forbids_others(type_) and not {field.wire_name for field in fields} >= set(OF_EACH_OBJECT):
         raise SchemaError(
-            f"schema of {type_.__name__}: it refuses fields that it does not name, and each object has apiVersion, "
+            f"schema of {name}: it refuses fields that it does not name, and each object has apiVersion, "
             "kind and metadata; name them in it, or forbid unknown fields in the classes of spec and status alone"
         )
+    _check_decoded(type_, name)
     return schema
+
+
+def _check_decoded(type_: Any, name: str) -> None:
+    """Refuse a type that msgspec cannot decode. Errors: SchemaError."""
+    if is_model(origin_of(type_)):
+        return
+    try:
+        msgspec.json.Decoder(type_)
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"schema of {name}: msgspec cannot read it: {error}; write the type otherwise") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Builder:
     root: str
     path: tuple[str, ...] = ()
-    inside: tuple[type, ...] = ()
+    inside: tuple[Any, ...] = ()
     enforced: bool = False
     of_status: str = ""
     """The field below which the defaults of classes are left out, "*" for each."""
+    config: Mapping[str, Any] | None = None
+    """The configuration of the pydantic model that values are read by; None where msgspec reads them."""
 
     def of(self, type_: Any, annotations: Sequence[Any] = ()) -> JsonSchema:
-        type_, own = _peeled(type_)
+        type_, own = peeled(type_)
         annotations = (*own, *annotations)
-        said = _merged(one for one in annotations if isinstance(one, Schema))
+        said = merged(annotations)
         schema = self._bare(type_, said)
-        _constrain(schema, annotations)
+        constrain(schema, annotations)
+        if type_ is Decimal and not self.enforced and (rules := decimal_rules(annotations)):
+            said = Schema(rules=rules).with_more(said or Schema())
+        if any(type(one).__name__ in _PARSERS for one in annotations):
+            schema = _as_parsed(schema)
+        self._check_written(schema, annotations)
         if said is not None:
             schema |= _open_parts(said) if self.enforced else said.to_schema()
         self._check_list(schema)
@@ -181,51 +140,115 @@ class _Builder:
                     "make it a required field of their class, or give it a default",
                 )
 
+    def _check_written(self, schema: JsonSchema, annotations: Sequence[Any]) -> None:
+        """Refuse a value that is written as another type than it is read, or is read from JSON in a text."""
+        for one in annotations:
+            if type(one).__name__ in _WRITERS or type(one).__name__ == "Written":
+                written = self.of(one.return_type) if isinstance(one.return_type, type) else {}
+                if not written or written.get("type") != schema.get("type"):
+                    raise self._refusal(
+                        f"it is read as {schema.get('type', 'any value')} and written as "
+                        f"{written.get('type', 'something that is not said')}",
+                        "give its serializer the return type of what is read",
+                    )
+            if type(one).__name__ == "Json" or getattr(one, "__name__", "") == "Json":
+                raise self._refusal("it is read from JSON in a text and not written so", "write the type inside alone")
+            if getattr(one, "tz", None) is False:
+                raise self._refusal(
+                    "a server takes times with a zone, and it reads those without", "leave out tz=False"
+                )
+
     def _bare(self, type_: Any, said: Schema | None) -> JsonSchema:
-        known = _said_instead(type_, said)
+        known = self._said_instead(type_, said)
         if known is None and not (self.enforced and type_ is Condition):
-            known = next((schema for one, schema in (*_KNOWN.items(), *_SCALARS.items()) if type_ is one), None)
+            known = next((schema for one, schema in (*KNOWN.items(), *SCALARS.items()) if type_ is one), None)
         if known is not None:
-            return deepcopy(known)
-        members = _members(type_)
-        if members is not None:
-            return self._union(members)
+            return deepcopy(known) if self.config is None else self._as_pydantic_has_it(type_, deepcopy(known))
+        found = union_of(type_)
+        if found is not None:
+            return self._union(found[0])
+        if isinstance(type_, TypeVar):
+            return self.of(meant_by(type_))
         if get_origin(type_) is Literal or (isinstance(type_, type) and issubclass(type_, Enum)):
             return self._enum(type_)
         if is_class_with_fields(type_):
             return self._object(type_)
-        return self._container(type_)
+        return self._container(type_, said)
 
-    def _container(self, type_: Any) -> JsonSchema:
-        origin, arguments = get_origin(type_) or type_, get_args(type_)
+    def _as_pydantic_has_it(self, type_: Any, schema: JsonSchema) -> JsonSchema:
+        config = self.config or {}
+        if type_ in (bytes, bytearray):
+            if config.get("ser_json_bytes", "utf8") != config.get("val_json_bytes", "utf8"):
+                raise self._refusal("bytes are written otherwise than they are read", "give both ..._json_bytes")
+            return {"type": "string"}
+        if type_ is timedelta and config.get("ser_json_timedelta") == "float":
+            return {"type": "number"}
+        if type_ is str:
+            limits = {"minLength": config.get("str_min_length"), "maxLength": config.get("str_max_length")}
+            return schema | {name: limit for name, limit in limits.items() if limit}
+        return schema
+
+    def _said_instead(self, type_: Any, said: Schema | None) -> JsonSchema | None:
+        """What stands in place of a type's own schema where `said` says all of it; None where it does not."""
+        if said is None:
+            return None
+        if said.type or said.int_or_string:
+            if self.config is None and isinstance(msgspec.inspect.type_info(type_), msgspec.inspect.CustomType):
+                raise self._refusal(
+                    f"msgspec does not read {name_of(type_)}", "write a type that it reads, such as str"
+                )
+            return {}
+        if (said.embedded or said.unknown_fields) and not is_class_with_fields(type_):
+            return {"type": "object"} if said.embedded or get_origin(type_) in _MAPPINGS else {}
+        return None
+
+    def _container(self, type_: Any, said: Schema | None) -> JsonSchema:
+        origin, arguments = origin_of(type_), get_args(type_)
         if origin in _MAPPINGS:
-            key, value = arguments or (str, Any)
-            key = _peeled(key)[0]
-            if self._bare(key, None).get("type") != "string":
-                raise self._refusal(f"keys of a mapping are text, {_name(key)} is not", "write dict[str, ...]")
-            inner = self._below("{}")._value(value)
-            return deepcopy(_ANY_OBJECT) if inner == _ANYTHING else {"type": "object", "additionalProperties": inner}
+            return self._mapping(*(arguments or (str, Any)), said=said)
         if origin in _LISTS or origin in _SETS:
             if origin is tuple and (len(arguments) != 2 or arguments[1] is not ...):
                 raise self._refusal(
-                    f"the items of {_name(type_)} differ", "write a class with fields, or tuple[X, ...]"
+                    f"the items of {name_of(type_)} differ", "write a class with fields, or tuple[X, ...]"
                 )
             item = arguments[0] if arguments else Any
-            keys = _LIST_KEYS.get(_peeled(item)[0], ())
+            keys = _LIST_KEYS.get(peeled(item)[0], ())
             more = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)} if keys else {}
             if origin in _SETS:
                 more = {"x-kubernetes-list-type": "set"}
             return {"type": "array", "items": self._below("[]")._value(item), **more}
+        if hasattr(origin, "_fields") and issubclass(origin, tuple):
+            raise self._refusal(f"{name_of(type_)} travels as a list of different items", "make it a class of fields")
+        if self.config is not None:
+            try:
+                return scalar_of_pydantic(type_)
+            except NoSchema as error:
+                raise self._refusal(f"no schema says {name_of(type_)}: {error.args[0]}", error.args[1]) from error
         raise self._refusal(
-            f"no schema says {_name(type_)}",
+            f"no schema says {name_of(type_)}",
             "use text, numbers, lists, mappings, enums and classes of fields, or write what a schema shall say as "
             "Annotated[..., Schema(type=...)]",
         )
 
+    def _mapping(self, key: Any, value: Any, *, said: Schema | None) -> JsonSchema:
+        keys = self.of(key)
+        if keys.get("type") != "string":
+            raise self._refusal(f"keys of a mapping are text, {name_of(peeled(key)[0])} is not", "write dict[str, ...]")
+        if "enum" in keys:
+            fields = {name: self._below(name)._value(value) for name in keys["enum"]}
+            return {"type": "object", "properties": fields} | ({"additionalProperties": False} if self.enforced else {})
+        if keys.keys() - {"type", "description"} and not self.enforced and not (said is not None and said.rules):
+            raise self._refusal(
+                "no schema limits the keys of a mapping",
+                "write a rule of what they are, such as Schema(rules=(Rule(rule='self.all(key, size(key) < 64)'),))",
+            )
+        inner = self._below("{}")._value(value)
+        return deepcopy(ANY_OBJECT) if inner == ANYTHING else {"type": "object", "additionalProperties": inner}
+
     def _value(self, type_: Any) -> JsonSchema:
         """The schema of what a list or a mapping holds."""
         schema = self.of(type_)
-        if _may_be_none(_peeled(type_)[0]):
+        if may_be_none(type_):
             self._allow_null(schema)
         return ordered(schema)
 
@@ -238,105 +261,147 @@ class _Builder:
             )
 
     def _enum(self, type_: Any) -> JsonSchema:
-        values = list(get_args(type_)) or [member.value for member in type_]
+        if isinstance(type_, type) and issubclass(type_, Flag):
+            raise self._refusal(f"{name_of(type_)} is a flag, whose values add up", "write a list of an Enum's values")
+        values = [one.value if isinstance(one, Enum) else one for one in get_args(type_) or type_]
         kinds = {type(value) for value in values}
-        if len(kinds) != 1 or not kinds <= {str, int}:
+        if len(kinds) != 1 or not kinds <= {str, int, bool, float}:
             raise self._refusal(
-                f"the values of {_name(type_)} are of several types", "use text, or whole numbers, only"
+                f"the values of {name_of(type_)} are of several types", "use text, or whole numbers, only"
             )
-        return {**_SCALARS[kinds.pop()], "enum": values}
+        return {**SCALARS[kinds.pop()], "enum": values}
 
     # ---- unions ------------------------------------------------------------------------------------------------------
 
     def _union(self, members: Sequence[Any]) -> JsonSchema:
-        plain = [_peeled(member)[0] for member in members]
+        plain = [peeled(member)[0] for member in members]
         if len(members) == 1:
             return self.of(members[0])
-        if set(plain) == {int, str}:
-            return {"x-kubernetes-int-or-string": True}
-        if set(plain) == {int, float}:
-            return {"type": "number"}
-        if all(get_origin(one) is Literal for one in plain):
-            return self._enum(Literal[tuple(value for one in plain for value in get_args(one))])
-        if all(isinstance(one, type) and issubclass(one, msgspec.Struct) for one in plain):
+        if all(map(is_class_with_fields, plain)):
             return self._tagged(plain)
+        found = None
+        if not any(is_class_with_fields(one) or origin_of(one) in (*_LISTS, *_SETS, *_MAPPINGS) for one in plain):
+            found = one_of([self.of(member) for member in members])
+        if found is not None:
+            return found
         raise self._refusal(
-            f"no schema says {' or '.join(map(_name, plain))}",
+            f"no schema says {' or '.join(map(name_of, plain))}",
             "use tagged Structs, int | str, or write what a schema shall say as Annotated[..., Schema(type=...)]",
         )
 
-    def _tagged(self, structs: Sequence[Any]) -> JsonSchema:
+    def _tagged(self, classes: Sequence[Any]) -> JsonSchema:
         """The fields of all, and for each value of the tag the fields that one requires."""
-        configs = [struct.__struct_config__ for struct in structs]
-        tags = {config.tag_field for config in configs}
-        if len(tags) != 1 or None in tags:
-            raise self._refusal(
-                f"{' or '.join(map(_name, structs))} cannot be told from each other",
-                'give each of them tag=..., tag_field="type"',
-            )
-        tag = configs[0].tag_field
-        tag_type = "integer" if all(isinstance(config.tag, int) for config in configs) else "string"
-        properties: dict[str, Any] = {tag: {"type": tag_type, "enum": [config.tag for config in configs]}}
+        tag, tags = self._tags(classes)
+        kind = "integer" if all(isinstance(value, int) for values in tags for value in values) else "string"
+        values = [value for each in tags for value in each]
+        properties: dict[str, Any] = {tag: {"type": kind, "enum": values}}
         branches = []
-        for struct, config in zip(structs, configs, strict=True):
-            schema = self._object(struct)
+        for cls, own in zip(classes, tags, strict=True):
+            schema = self._object(cls)
             for name, whole in schema["properties"].items():
                 value = {part: one for part, one in whole.items() if part != "default"}  # that is of one branch alone
-                if name != tag and properties.setdefault(name, value) != value:
-                    raise self._refusal(f"field {name} differs in {_name(struct)}", "give it one type, or two names")
+                there = properties.setdefault(name, value)
+                if name != tag and undescribed(there) != undescribed(value):
+                    raise self._refusal(f"field {name} differs in {name_of(cls)}", "give it one type, or two names")
             required = [name for name in schema.get("required", ()) if name != tag]
-            branches.append({"required": [tag, *required], "properties": {tag: {"enum": [config.tag]}}})
-        return {"type": "object", "required": [tag], "properties": properties, "oneOf": branches}
+            branches.append((cls, {"required": [tag, *required], "properties": {tag: {"enum": list(own)}}}, schema))
+        whole = {"type": "object", "required": [tag], "properties": properties}
+        return {**whole, "oneOf": [self._branch(*branch, properties) for branch in branches]} | (
+            {"additionalProperties": False} if self.enforced and all(map(_forbids_others, classes)) else {}
+        )
+
+    def _branch(self, cls: Any, branch: JsonSchema, schema: JsonSchema, properties: JsonSchema) -> JsonSchema:
+        """What one of several classes asks for; one that refuses fields refuses those of the others."""
+        others = [name for name in properties if name not in schema["properties"] and name not in branch["required"]]
+        if _forbids_others(cls) and others:
+            return {**branch, "not": {"anyOf": [{"required": [name]} for name in others]}}
+        return branch
+
+    def _tags(self, classes: Sequence[Any]) -> tuple[str, list[list[Any]]]:
+        """The field that tells classes from each other, and its values in each."""
+        configs = [getattr(origin_of(cls), "__struct_config__", None) for cls in classes]
+        names = {str(config.tag_field or "") if config is not None else "" for config in configs}
+        if len(names) == 1 and "" not in names:
+            return names.pop(), [[config.tag] for config in configs if config is not None]
+        values = [self._literals(cls) for cls in classes] if self.config is not None else [{}]
+        for name in values[0]:
+            own = [one.get(name, []) for one in values]
+            if all(own) and len({value for each in own for value in each}) == sum(map(len, own)):
+                return name, own
+        field = "a field of type Literal" if self.config is not None else 'each of them tag=..., tag_field="type"'
+        raise self._refusal(f"{' or '.join(map(name_of, classes))} cannot be told from each other", f"give {field}")
+
+    def _literals(self, cls: Any) -> dict[str, list[Any]]:
+        """The fields of a class that have one of some values, and those values."""
+        fields = [(field.wire_name, peeled(field.type)[0]) for field in fields_of(cls, described=False)]
+        return {name: self._enum(type_)["enum"] for name, type_ in fields if get_origin(type_) is Literal}
 
     # ---- classes -----------------------------------------------------------------------------------------------------
 
-    def _object(self, cls: type) -> JsonSchema:
+    def _object(self, cls: Any) -> JsonSchema:
         if cls in self.inside:
             raise self._refusal(
-                f"{cls.__name__} contains itself, and a schema has an end",
+                f"{name_of(cls)} contains itself, and a schema has an end",
                 "keep what is below as Any, or write Annotated[..., Schema(unknown_fields=True)]",
             )
-        if issubclass(cls, msgspec.Struct) and cls.__struct_config__.array_like:
-            raise self._refusal(f"{cls.__name__} travels as a list", "leave out array_like=True")
-        return replace(self, inside=(*self.inside, cls)).of_fields(cls, fields_of(cls, described=not self.enforced))
+        config = getattr(origin_of(cls), "__struct_config__", None)
+        if config is not None and config.array_like:
+            raise self._refusal(f"{name_of(cls)} travels as a list", "leave out array_like=True")
+        below = replace(self.entered(cls), inside=(*self.inside, cls))
+        return below.of_fields(cls, fields_of(cls, described=not self.enforced))
 
-    def of_fields(self, cls: type, fields: Sequence[Field]) -> JsonSchema:
+    def entered(self, cls: Any) -> _Builder:
+        """The builder for the fields of a class, which one library reads with all that is in it."""
+        origin, name = origin_of(cls), name_of(cls)
+        if is_model(origin) or hasattr(origin, "__pydantic_fields__"):
+            if self.config is None and (self.path or self.inside or not is_model(origin)):
+                raise self._refusal(
+                    f"{name} is pydantic's, and msgspec reads what it stands in",
+                    "make the class of the whole object a BaseModel, or this one a Struct or a dataclass",
+                )
+            return replace(self, config=getattr(origin, "model_config", None) or {})
+        if self.config is None or is_dataclass(origin) or issubclass(origin, dict):
+            return self
+        if not hasattr(origin, "__get_pydantic_core_schema__"):
+            raise self._refusal(f"pydantic does not read {name}", "make it a BaseModel, or a dataclass")
+        return replace(self, config=None)
+
+    def of_fields(self, cls: Any, fields: Sequence[Field]) -> JsonSchema:
         """The schema of a class with these of its fields."""
+        origin = origin_of(cls)
         required = [field.wire_name for field in fields if not field.has_default and field.wire_name != self.of_status]
         schema: JsonSchema = {
-            "description": description_of(cls) or None,
+            "description": description_of(origin) or None,
             "type": "object",
             "required": required or None,
             "properties": {field.wire_name: self._below(field.wire_name)._field(field) for field in fields},
         }
-        config = getattr(cls, "__struct_config__", None)
+        config = getattr(origin, "__struct_config__", None)
         if config is not None and config.tag_field is not None:
             kind = "integer" if isinstance(config.tag, int) else "string"
             schema["properties"] = {config.tag_field: {"type": kind, "enum": [config.tag]}, **schema["properties"]}
             schema["required"] = [config.tag_field, *required]
-        said = said_of_class(cls)
+        said = said_of_class(origin)
         more = said.to_schema() if said is not None and not self.enforced else {}
-        if is_model(cls) and getattr(cls, "model_config", {}).get("extra") == "allow":
-            more = {**more, **_ANYTHING}
+        if is_model(origin) and origin.model_config.get("extra") == "allow":
+            more = {**more, **ANYTHING}
         if said is not None and said.unknown_fields and _forbids_others(cls):
-            raise self._refusal(f"{_name(cls)} keeps unknown fields and refuses them", "say one of the two")
+            raise self._refusal(f"{name_of(cls)} keeps unknown fields and refuses them", "say one of the two")
         if self.enforced and _forbids_others(cls):
             more = {**more, "additionalProperties": False}
         return ordered({name: value for name, value in schema.items() if value is not None} | more)
 
     def _field(self, field: Field) -> JsonSchema:
-        type_, annotations = _peeled(field.type)
+        type_, annotations = peeled(field.type)
         annotations = (*annotations, *field.metadata)
         if type_ is None or type_ is type(None):
             raise self._refusal("its only value is None", "leave it out")
         schema = self.of(type_, annotations)
         if field.description:
             schema["description"] = field.description
-        if _may_be_none(type_) and (self.enforced or not field.has_default or field.default is not None):
+        if may_be_none(type_) and (self.enforced or not field.has_default or field.default is not None):
             self._allow_null(schema)
-        if self.inside and is_model(self.inside[-1]) and schema.get("format") == "byte":
-            del schema["format"]  # a model writes bytes as text
-        said = _merged(one for one in annotations if isinstance(one, Schema))
+        said = merged(annotations)
         default = MISSING if self.of_status == "*" and not self.enforced else field.default
         if said is not None and said.has_default:
             default = said.default
@@ -362,6 +427,7 @@ def _shown_default(default: Any, schema: JsonSchema, *, is_said: bool) -> Any:
     """The default to write; MISSING for none. An object's is `{}` if there are defaults in it, so that they count."""
     if default is MISSING or is_said:
         return default
+    default = _without_nulls(default, schema)
     if isinstance(default, dict) and schema.get("type") == "object" and "properties" in schema:
         inner = schema["properties"]
         if schema.get("required"):
@@ -375,98 +441,37 @@ def _shown_default(default: Any, schema: JsonSchema, *, is_said: bool) -> Any:
     return default if default not in _EMPTY else MISSING
 
 
-def _said_instead(type_: Any, said: Schema | None) -> JsonSchema | None:
-    """What stands in place of a type's own schema where `said` says all of it; None where it does not."""
-    if said is None:
-        return None
-    if said.type or said.int_or_string:
-        return {}
-    if (said.embedded or said.unknown_fields) and not is_class_with_fields(type_):
-        return {"type": "object"} if said.embedded or get_origin(type_) in _MAPPINGS else {}
-    return None
+def _without_nulls(value: Any, schema: JsonSchema) -> Any:
+    """A default without fields that are None where a server takes no null: absent ones read the same."""
+    if isinstance(value, list):
+        return [_without_nulls(one, schema.get("items") or {}) for one in value]
+    if not isinstance(value, dict):
+        return value
+    known: JsonSchema = schema.get("properties") or {}
+    others: JsonSchema = schema.get("additionalProperties") or {}
+    inner: dict[str, tuple[Any, JsonSchema]] = {name: (one, known.get(name, others)) for name, one in value.items()}
+    return {
+        name: _without_nulls(one, below)
+        for name, (one, below) in inner.items()
+        if one is not None or below.get("nullable") or not below
+    }
+
+
+def _as_parsed(schema: JsonSchema) -> JsonSchema:
+    """What is left of a schema where a function of somebody's own makes the value of what is there."""
+    return {name: one for name, one in schema.items() if name not in ("format", "pattern", "minLength", "maxLength")}
 
 
 def _open_parts(said: Schema) -> JsonSchema:
     """What is said that makes a schema wider, which decoding relies on."""
     schema = said.to_schema()
-    return {name: schema[name] for name in ("type", "x-kubernetes-int-or-string", *_ANYTHING) if name in schema}
+    return {name: schema[name] for name in ("type", "x-kubernetes-int-or-string", *ANYTHING) if name in schema}
 
 
-def _peeled(type_: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A type without Annotated, Required, NewType and aliases around it, and its annotations."""
-    annotations: tuple[Any, ...] = ()
-    while True:
-        origin = get_origin(type_)
-        if origin is Annotated:
-            annotations = (*type_.__metadata__, *annotations)
-            type_ = type_.__origin__
-        elif origin in (Required, NotRequired):
-            (type_,) = get_args(type_)
-        elif hasattr(type_, "__supertype__"):
-            type_ = type_.__supertype__
-        elif type(type_).__name__ == "TypeAliasType":
-            type_ = type_.__value__
-        else:
-            return type_, annotations
-
-
-def _members(type_: Any) -> list[Any] | None:
-    """The members of a union without None; None for another type."""
-    if get_origin(type_) not in (Union, types.UnionType):
-        return None
-    return [member for member in get_args(type_) if member not in (type(None), msgspec.UnsetType)]
-
-
-def _may_be_none(type_: Any) -> bool:
-    return get_origin(type_) in (Union, types.UnionType) and type(None) in get_args(type_)
-
-
-def _merged(said: Iterator[Schema]) -> Schema | None:
-    found = list(said)
-    return functools.reduce(Schema.with_more, found) if found else None
-
-
-def _constrain(schema: JsonSchema, annotations: Sequence[Any]) -> None:
-    """Add what msgspec.Meta, annotated-types and pydantic's Field say, which have their limits as attributes."""
-    kind = "number" if schema.get("type") == "integer" else schema.get("type", "")
-    for one in annotations:
-        if isinstance(one, (str, Schema)):
-            continue
-        for attribute, name in _BOUNDS.get(kind, {}).items():
-            limit = getattr(one, attribute, None)
-            if limit is not None and not (name == "minLength" and limit == 0):
-                schema[name] = _plain_limit(limit)
-        if kind == "number":
-            for attribute, bound in (("gt", "minimum"), ("lt", "maximum")):
-                limit = getattr(one, attribute, None)
-                if limit is not None:
-                    schema |= {bound: _plain_limit(limit), f"exclusive{bound.capitalize()}": True}
-        description = getattr(one, "description", None)
-        if isinstance(description, str):
-            schema["description"] = description
-        if isinstance(one, msgspec.Meta) and one.extra_json_schema:
-            schema |= one.extra_json_schema
-
-
-def _plain_limit(limit: Any) -> Any:
-    if isinstance(limit, re.Pattern):
-        return limit.pattern
-    return float(limit) if isinstance(limit, Decimal) else limit
-
-
-def ordered(schema: JsonSchema) -> JsonSchema:
-    """Return a schema with its parts in one order."""
-    rest = sorted(schema.keys() - set(_ORDER))
-    return {name: schema[name] for name in (*_ORDER, *rest) if name in schema}
-
-
-def _forbids_others(cls: type) -> bool:
+def _forbids_others(cls: Any) -> bool:
     """Whether a class refuses fields that it does not name."""
+    cls = origin_of(cls)
     config = getattr(cls, "__struct_config__", None)
     return bool(config and config.forbid_unknown_fields) or (
-        is_model(cls) and getattr(cls, "model_config", {}).get("extra") == "forbid"
+        is_model(cls) and cls.model_config.get("extra") == "forbid"
     )
-
-
-def _name(type_: Any) -> str:
-    return getattr(type_, "__name__", None) or str(type_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, get_origin
 
 from msgspec import inspect
 
@@ -51,7 +51,8 @@ def _of_type(python_type: Any) -> bool:
 
 def _is_immutable(shape: inspect.Type, seen: frozenset[type]) -> bool:
     match shape:
-        case inspect.StructType(cls=python_type, fields=fields):
+        case inspect.StructType(cls=named, fields=fields):
+            python_type = get_origin(named) or named  # of a generic one, its class
             if python_type in seen:
                 return True  # a type inside itself is judged once
             if not python_type.__struct_config__.frozen:

@@ -4,7 +4,9 @@ Pydantic models as the types of kinds. Nothing here imports pydantic: where ther
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import cache
+from inspect import signature
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -48,16 +50,26 @@ def _fact(error: Any) -> str:
 
 def dump_model(value: Any) -> bytes:
     """Return a model as JSON, in the names in which it travels."""
-    data: bytes = value.model_dump_json(by_alias=True).encode()
+    model: Any = type(value)
+    data: bytes = value.model_dump_json(by_alias=True, **_without_computed(model)).encode()
     return data
+
+
+@cache
+def _without_computed(model: Hashable) -> dict[str, bool]:
+    """How a model is asked to leave out what it computes of other fields; older ones know no way."""
+    option = "exclude_computed_fields"
+    dump: Callable[..., Any] = model.model_dump  # type: ignore[attr-defined]
+    return {option: True} if option in signature(dump).parameters else {}
 
 
 def dump_plain(value: Any) -> Any:
     """
     Return a model as plain data, in the names in which it travels.
 
-    A field that is None is left out if that is its default, as it is for what is absent. Bytes are as the model writes
-    them in JSON; models of the package `kubernetes` have them encoded, as they travel.
+    A field that is None is left out if that is its default, as it is for what is absent; so is what is computed of
+    other fields, which no definition has. Bytes are as the model writes them in JSON; models of the package
+    `kubernetes` have them encoded, as they travel.
     """
     mode = "python" if type(value).__module__.partition(".")[0] in _ENCODED_LATER else "json"
     return _without_nothing(value, value.model_dump(mode=mode, by_alias=True))
@@ -66,6 +78,8 @@ def dump_plain(value: Any) -> Any:
 def _without_nothing(value: Any, dumped: Any) -> Any:
     if is_model(type(value)) and isinstance(dumped, dict):
         names = {attribute: name for name, attribute in model_fields(type(value)).items()}
+        for attribute, computed in type(value).model_computed_fields.items():
+            dumped.pop(computed.alias or attribute, None)
         for attribute, field in type(value).model_fields.items():
             inner, name = getattr(value, attribute), names[attribute]
             if inner is None and not field.is_required() and field.default is None:

@@ -41,16 +41,20 @@ async def verdicts(server: Server, definition: Mapping[str, Any], bodies: Sequen
     within = f"/namespaces/{NAMESPACE}" if spec["scope"] == "Namespaced" else ""
     path = f"/apis/{spec['group']}/{version}{within}/{spec['names']['plural']}?dryRun=All"
     head = {"apiVersion": f"{spec['group']}/{version}", "kind": spec["names"]["kind"]}
-    async with asyncio.timeout(_PATIENCE_S):
-        while (answer := await server.ask("POST", _CRDS, plain)).get("status") not in (201, 422):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-        assert answer["status"] == 201, answer
-        probe = {**head, "metadata": {"name": "probe"}}
-        while (await server.ask("POST", path, probe)).get("status") == 404:  # noqa: ASYNC110  # nothing tells of it
-            await asyncio.sleep(0.1)
-    found = [_verdict(await _ask(server, path, {**head, **body})) for body in bodies]
+    await defined(server, plain, path, {**head, "metadata": {"name": "probe"}})
+    found = [verdict(await _ask(server, path, {**head, **body})) for body in bodies]
     await server.ask("DELETE", f"{_CRDS}/{name}")
     return found
+
+
+async def defined(server: Server, definition: Mapping[str, Any], path: str, probe: Mapping[str, Any]) -> None:
+    """Define a kind, and wait until it is served at a path."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while (answer := await server.ask("POST", _CRDS, definition)).get("status") not in (201, 422):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        assert answer["status"] == 201, answer
+        while (await server.ask("POST", path, probe)).get("status") == 404:  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.1)
 
 
 def _without_scale(version: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +70,8 @@ async def _ask(server: Server, path: str, body: Mapping[str, Any]) -> Mapping[st
     return answer
 
 
-def _verdict(answer: Mapping[str, Any]) -> Verdict:
+def verdict(answer: Mapping[str, Any]) -> Verdict:
+    """Return what a server said of an object, without what differs each time."""
     body = answer.get("body") or {}
     if answer["status"] != 201:
         causes = body.get("details", {}).get("causes") or ()  # a real server has them in an order of chance

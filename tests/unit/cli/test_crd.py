@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from ctrlkit.cli import main
+from ctrlkit.crd import checks
+from ctrlkit.fakes.definition_checks import refusals
 
 MODULE = """
 import msgspec
@@ -121,3 +123,60 @@ def test_two_types_of_one_kind_are_an_error_of_the_module(folder: Path, capsys: 
     )
     assert main(["crd", "twice"]) == 1
     assert "pages.example.com v1 has two types, Page and Map; leave" in capsys.readouterr().err
+
+
+REFUSED = """
+from typing import Annotated
+import msgspec
+from msgspec import Meta
+from ctrlkit.model import ObjectMeta, Rule, Schema, custom_resource
+
+class Site(msgspec.Struct):
+    metadata: ObjectMeta
+    size: FIELD
+
+SITES = custom_resource(group="example.com", kind="Site", plural="sites").of(Site)
+"""
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("Annotated[int, Meta(ge=1)] = 0", "properties[size].default: Invalid value: 0"),
+        ("Annotated[str, Schema(rules=(Rule(rule='self.size( > 3'),))]", "Syntax error"),
+        ("Annotated[str, Schema(rules=(Rule(rule='self > 3'),))]", "found no matching overload"),
+        ("Annotated[str, Meta(pattern='^(?=a)')]", "must be a valid regular expression"),
+    ],
+)
+def test_what_a_server_refuses_of_a_definition_is_refused_where_it_is_made(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, field: str, said: str
+) -> None:
+    """A default beyond its limits, a rule that is no CEL, in the server's words."""
+    monkeypatch.setattr(checks, "entry_points", lambda group: [Point()])
+    (folder / "bad.py").write_text(REFUSED.replace("FIELD", field))
+    assert main(["crd", "bad"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("ctrlkit: define sites.example.com: a server refuses it: ")
+    assert said in told.err
+    assert told.err.count("\n") == 1
+
+
+class Point:
+    """The entry point of the fakes, as it is installed with them."""
+
+    def load(self) -> checks.Check:
+        return refusals
+
+
+def test_functions_that_convert_are_a_conversion(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Types know of none; a module whose versions lead to each other has not lost it."""
+    main(["crd", "web:Site"])
+    old = yaml.safe_load(capsys.readouterr().out)
+    old["spec"]["conversion"] = {"strategy": "Webhook"}
+    (folder / "old.yaml").write_text(yaml.safe_dump(old))
+    assert main(["crd", "web:Site", "--against", "old.yaml"]) == 1
+    assert "conversion: was Webhook, is None" in capsys.readouterr().out
+    convert = "from ctrlkit import conversion\n@conversion(OLD, to=SITES)\ndef up(old: Site) -> Site:\n    return old\n"
+    (folder / "converts.py").write_text(f"{MODULE}\n{convert}")
+    assert main(["crd", "converts:Site", "--against", "old.yaml"]) == 0
