@@ -20,6 +20,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "bitcoin": (*_FAKES, "rich"),
     "init": (*_FAKES, *_CLI, "jinja2", "mypy", "pytest", "ruff"),
     "cli": _CLI,
+    "webhooks": ("cryptography",),
 }
 """The modules that an extra's packages install, for the extras that `require` knows."""
 

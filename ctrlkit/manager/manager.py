@@ -1,10 +1,10 @@
 """
 Lifetimes: what runs, from when to when, and how it ends.
 
-    start    endpoints ⇒ dependencies open, caches filled ⇒ controllers warm, those of Replicas.ALL at work
-             ⇒ lease taken ⇒ all at work
+    start    endpoints ⇒ webhooks can be called ⇒ dependencies open, caches filled
+             ⇒ controllers warm, those of Replicas.ALL at work ⇒ lease taken ⇒ all at work
     stop     no new reconciles ⇒ those that run end, in time or cut off ⇒ Events written ⇒ dependencies closed
-             ⇒ recorders, caches ⇒ lease given back, and the Event that says so ⇒ endpoints
+             ⇒ recorders, caches ⇒ lease given back, and the Event that says so ⇒ webhooks ⇒ endpoints
 
 In       Controllers, and the informers and recorders they ask for; an Elector or a Sharding where there are replicas.
 Out      run() returns when it was asked to stop and all has ended; a part that fails ends the others and raises.
@@ -19,8 +19,10 @@ M-c  Nothing that needs the lease is started after the end of its term, whatever
 M-d  Once a stop has begun no controller starts to work, whatever the election says.
 M-e  With shards, M-b holds for the reconciles of each by itself: a replica that stops gives each away as soon as none
      of it runs, whatever goes on elsewhere and whichever Events are still to be written.
+M-f  Webhooks are served before the first list of a cache, and until the last watch has ended: a conversion of our own
+     may stand between a cache and its objects.
 
-Rows M1, M3 to M8; K5, K17, L15, B2, B12, B15.
+Rows M1 to M8; K5, K17, L15, B2, B12, B15.
 """
 
 from __future__ import annotations
@@ -48,6 +50,8 @@ from ctrlkit.webhooks import Webhook, Webhooks
 
 if TYPE_CHECKING:
     from ctrlkit.election import Elector, Sharding
+    from ctrlkit.manager.webhooks.options import WebhookServing
+    from ctrlkit.manager.webhooks.server import WebhookServer
 
 T = TypeVar("T")
 
@@ -79,6 +83,7 @@ class Manager:
             replicas an `elector` lets one work, a `sharding` each on its share; a controller of Replicas.ALL works in
             all of them. `elected` is set once this replica may work, by itself where it is the only one. With
             `check_definitions` it logs where the types of custom kinds and the server's definitions disagree.
+            `webhook_serving` says where webhooks are served, if there are any; without it they are not.
     Units   `grace_s`: how long running reconciles may go on after a stop; 0 cuts them off. `sync_timeout_s`: how long
             the first lists may take, counted anew for each controller that is added later.
     Errors  RuntimeError for a second run, and for additions to a manager that stops or has ended; ValueError for a
@@ -96,6 +101,7 @@ class Manager:
         elector: Elector | None = None,
         sharding: Sharding | None = None,
         endpoints: Endpoints | None = None,
+        webhook_serving: WebhookServing | None = None,
         reflector: ReflectorOptions | None = None,
         check_definitions: bool = False,
     ) -> None:
@@ -105,6 +111,9 @@ class Manager:
         self.elector = elector
         self.sharding = sharding
         self.endpoints = endpoints
+        self.webhook_serving = webhook_serving
+        self.webhook_server: WebhookServer | None = None
+        """What serves the webhooks, while they are served."""
         self.address: str = ""
         self.checks: Checks = Checks()
         self.settings: Mapping[str, object] = {
@@ -132,6 +141,7 @@ class Manager:
         self._tasks = ManagedTasks(on_failure=self._ending.set)
         self._dependencies = Dependencies(self, self._tasks, grace_s=grace_s)
         self._caches: list[asyncio.Task[None]] = []
+        self._caches_may_start = asyncio.Event()
         self._writers: list[asyncio.Task[None]] = []
         self._last_writers: list[asyncio.Task[None]] = []
         self._admissions: list[asyncio.Task[None]] = []
@@ -242,6 +252,8 @@ class Manager:
     def add_webhook(self, webhook: Webhook) -> None:
         """Add a function decorated with @mutating, @validating or @conversion; see `webhooks`."""
         self._refuse_when_over(f"add {webhook}")
+        if self.webhook_serving is not None and self._state is not _State.NEW:
+            raise RuntimeError(f"add {webhook}: the manager {self._state.value}; add webhooks before its run")
         self.webhooks.add(webhook)
 
     def add_check(self, name: str, check: Callable[[], str], *, kind: CheckKind) -> None:
@@ -254,6 +266,7 @@ class Manager:
         return (
             *(("manager waits for its caches",) if admitting else ()),
             *(f"dependency {name} is not open" for name in self._dependencies.opening()),
+            *(self.webhook_server.busy() if self.webhook_server is not None else ()),
             *self._factory.busy(),
             *self._leadership.busy(),
             *(report for controller in self._controllers for report in controller.busy()),
@@ -290,6 +303,7 @@ class Manager:
         try:
             async with AsyncExitStack() as ends:
                 await self._open_endpoints(ends)
+                await self._open_webhooks(ends)
                 ends.push_async_callback(self._tasks.end, self._last_writers)
                 ends.push_async_exit(self._give_lease_back)
                 ends.push_async_callback(self._tasks.end, self._caches)
@@ -311,7 +325,7 @@ class Manager:
     def _start(self, stop: asyncio.Event | None) -> None:
         """What was added so far; what is added from now on starts at once."""
         self._state = _State.RUNNING
-        self._caches.append(self._tasks.start("caches", self._factory.run()))
+        self._caches.append(self._tasks.start("caches", self._run_caches()))
         for recorder in self.recorders:
             self._start_recorder(recorder)
         self._dependencies.start()
@@ -325,6 +339,20 @@ class Manager:
 
             self.address = await ends.enter_async_context(serve(self, self.endpoints))
 
+    async def _open_webhooks(self, ends: AsyncExitStack) -> None:
+        if self.webhook_serving is None or not len(self.webhooks):
+            self._caches_may_start.set()
+            return
+        from ctrlkit.manager.webhooks.server import serve  # noqa: PLC0415 - who has no webhooks does not pay for them
+
+        server = await ends.enter_async_context(serve(self.webhooks, self.client, self.webhook_serving))
+        self.webhook_server = server
+        ends.push_async_callback(self._tasks.end, [self._tasks.start("webhooks", server.run())])
+
+    async def _run_caches(self) -> None:
+        await self._caches_may_start.wait()
+        await self._factory.run()
+
     async def _end_when(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._ending.set()
@@ -336,7 +364,10 @@ class Manager:
     # ---- the way to work --------------------------------------------------------------------------------------------
 
     async def _begin(self, controllers: Sequence[Controller]) -> None:
-        """Caches, then controllers that are ready to work, and only then the right to work."""
+        """Webhooks, caches, then controllers that are ready to work, and only then the right to work."""
+        if self.webhook_server is not None:
+            await self.webhook_server.wait_ready(timeout_s=self._sync_timeout_s)
+        self._caches_may_start.set()
         own = _watched_by(controllers)
         if self._check_definitions:
             resources = [informer.resource for informer in self.informers]

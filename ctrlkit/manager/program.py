@@ -129,6 +129,7 @@ def manager_from(settings: Settings, client: Client) -> Manager:
         elector=_elector(settings, client) if settings.leader_elect else None,
         sharding=_sharding(settings, client) if settings.shards else None,
         endpoints=settings.endpoints,
+        webhook_serving=settings.webhook_serving,
         check_definitions=settings.check_definitions,
     )
     manager.settings = structs.asdict(settings)

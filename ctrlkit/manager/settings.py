@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from ctrlkit.cache import ForbiddenNamespaces
+from ctrlkit.election import pod_namespace
 from ctrlkit.election.lease import LeaseTimes
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
@@ -34,6 +35,7 @@ from ctrlkit.manager.settings_sources import (
     parse,
     unknown_variables,
 )
+from ctrlkit.manager.webhooks.options import WebhookServing
 from ctrlkit.names import check_no_text, is_field_manager, is_label, is_subdomain
 from ctrlkit.telemetry import LogFormat, LogLevel, logger
 
@@ -130,6 +132,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         str, Meta(description="ask for this bearer token where metrics and debug are read", extra=_FILE)
     ] = ""
 
+    webhooks_address: Annotated[
+        str,
+        Meta(
+            description="where webhooks are served, if the program has any; off for nowhere",
+            extra={"metavar": "HOST:PORT"},
+        ),
+    ] = ":9443"
+    webhooks_service: Annotated[
+        str,
+        Meta(
+            description="the Service that leads there in a cluster, in this pod's namespace unless said; it gives its "
+            "name to the configurations and to the Secret of the certificates",
+            extra={"metavar": "[NAMESPACE/]NAME"},
+        ),
+    ] = ""
+    webhooks_url: Annotated[
+        str,
+        Meta(
+            description="how the server gets there where there is no Service; without it this machine's address",
+            extra={"metavar": "https://HOST[:PORT]"},
+        ),
+    ] = ""
+    webhooks_cert_dir: Annotated[
+        str,
+        Meta(
+            description="serve webhooks with the tls.crt and tls.key in this folder; without it certificates are made",
+            extra={"metavar": "FOLDER"},
+        ),
+    ] = ""
+    webhooks_client_ca: Annotated[
+        str, Meta(description="let those alone call webhooks who have a certificate of these authorities", extra=_FILE)
+    ] = ""
+
     def __post_init__(self) -> None:
         for settings, check in _TOGETHER:
             try:
@@ -153,6 +188,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
             tls_key=self.tls_key,
             token_file=self.metrics_token_file,
         )
+
+    @property
+    def webhook_serving(self) -> WebhookServing | None:
+        """Where to serve webhooks; None for nowhere."""
+        if self.webhooks_address == OFF:
+            return None
+        namespace, _, name = self.webhooks_service.rpartition("/")
+        if name and not namespace:
+            namespace = self._own_namespace()
+        return WebhookServing(
+            address=self.webhooks_address,
+            service=f"{namespace}/{name}" if name else "",
+            url=self.webhooks_url,
+            cert_dir=self.webhooks_cert_dir,
+            client_ca=self.webhooks_client_ca,
+        )
+
+    def _own_namespace(self) -> str:
+        try:
+            return pod_namespace()
+        except ConfigError as error:
+            raise ConfigError(
+                f"find the namespace of Service {self.webhooks_service}: this is no pod that could tell; write "
+                f"NAMESPACE/{self.webhooks_service} as webhooks_service [{error}]"
+            ) from None
 
     @classmethod
     def load(
@@ -335,6 +395,14 @@ def _one_way_to_share(settings: Settings) -> None:
         raise ValueError(f"{way} is set without lease_name: name the Lease that all replicas of this program share")
 
 
+def _webhook_serving(settings: Settings) -> None:
+    """A Service without a namespace is looked for when it is needed: that is no mistake in the settings."""
+    if "/" in settings.webhooks_service or not settings.webhooks_service:
+        _ = settings.webhook_serving
+    elif not is_label(settings.webhooks_service):
+        raise ValueError(f"{settings.webhooks_service!r} is no Service; write NAME, or NAMESPACE/NAME")
+
+
 _TOGETHER: Final[tuple[tuple[tuple[str, ...], Callable[[Settings], object]], ...]] = (
     (("namespaces",), _namespaces),
     (("field_manager",), _field_manager),
@@ -343,4 +411,5 @@ _TOGETHER: Final[tuple[tuple[tuple[str, ...], Callable[[Settings], object]], ...
     (("leader_elect", "shards", "lease_name"), _one_way_to_share),
     (("lease_s", "renew_s", "retry_s"), lambda settings: settings.lease_times),
     (("endpoints_address", "tls_cert", "tls_key"), lambda settings: settings.endpoints),
+    (("webhooks_address", "webhooks_service", "webhooks_url"), _webhook_serving),
 )

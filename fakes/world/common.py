@@ -625,6 +625,7 @@ def _in_a_world(settings: Settings, *, identity: str) -> Settings:
     return msgspec.structs.replace(
         settings,
         endpoints_address=OFF,
+        webhooks_address=OFF,
         check_definitions=False,
         lease_namespace=settings.lease_namespace or LEASE_NAMESPACE,
         identity=settings.identity or identity,

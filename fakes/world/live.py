@@ -101,6 +101,7 @@ class LiveWorld:
             "namespaces": (self.namespace,),
             "lease_namespace": self.namespace,
             "endpoints_address": OFF,
+            "webhooks_address": OFF,
             "field_manager": name,
         }
         manager = manager_from(msgspec.structs.replace(settings, **ours), self.client)

@@ -21,6 +21,7 @@ import hmac
 import os
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -148,21 +149,30 @@ class CertificateStatistics:
     failures: int
 
 
+def new_context() -> ssl.SSLContext:
+    """A TLS context of a server, without a certificate."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+
 class Certificate:
     """
     What a TLS server is given: `context` stands for the pair of files as it is now.
 
+    Shape   `make` makes the context that each pair is loaded into; `part` is whose log says so.
     Errors  ConfigError where the pair cannot be used at the start.
     """
 
-    def __init__(self, cert: str, key: str) -> None:
+    def __init__(
+        self, cert: str, key: str, *, make: Callable[[], ssl.SSLContext] = new_context, part: str = "endpoints"
+    ) -> None:
         self._cert = cert
         self._key = key
+        self._make = make
         self._reads = 1
         self._failures = 0
         self._stamp = stamp_of(cert, key)
-        self._log = logger("endpoints")
-        self._current = _load(cert, key)
+        self._log = logger(part)
+        self._current = _load(cert, key, make())
         self.context: ssl.SSLContext = self._current
         self.context.sni_callback = self._choose  # asked at each handshake, also where the client sends no name
 
@@ -182,7 +192,7 @@ class Certificate:
         self._stamp = stamp
         self._reads += 1
         try:
-            self._current = _load(self._cert, self._key)
+            self._current = _load(self._cert, self._key, self._make())
         except ConfigError as error:
             self._failures += 1
             self._log.warning("certificate_not_renewed", error=str(error))
@@ -190,8 +200,7 @@ class Certificate:
             self._log.info("certificate_renewed", file=self._cert)
 
 
-def _load(cert: str, key: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _load(cert: str, key: str, context: ssl.SSLContext) -> ssl.SSLContext:
     try:
         context.load_cert_chain(cert, key, password=_refuse_password)
     except ssl.SSLError as error:

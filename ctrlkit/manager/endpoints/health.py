@@ -2,7 +2,8 @@
 Health checks of a manager, and the heartbeat of its event loop. No HTTP here: server.py does that.
 
     healthz     ping, and that a leader renews its lease in time
-    readyz      ping, each informer with its cause, each controller, and that the event loop is not held up
+    readyz      ping, that the event loop is not held up, that webhooks can be called, each informer with its cause,
+                each controller
 
 A check is a function that returns "" when all is well, and else the reason. Whether the process should be restarted is
 asked at /healthz, whether it is ready at /readyz. An informer that has filled once is ready, and stays so while its
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ctrlkit.cache import Informer
     from ctrlkit.controller import Controller
     from ctrlkit.manager.manager import Manager
+    from ctrlkit.manager.webhooks.server import WebhookServer
 
 
 BEAT_S: Final = 1.0
@@ -225,6 +227,8 @@ def checks_of(manager: Manager, heartbeat: Heartbeat, kind: CheckKind) -> Mappin
                 own["sharding"] = worded(manager.sharding.check)
         case CheckKind.READYZ:
             own["event-loop"] = worded(lambda: loop_lag(heartbeat))
+            if manager.webhook_server is not None:
+                own["webhooks"] = _webhooks_check(manager.webhook_server)
             for name, informer in unique_names((f"informer:{each.name}", each) for each in manager.informers):
                 own[name] = _informer_check(informer)
             for name, controller in unique_names((f"controller:{each.name}", each) for each in manager.controllers):
@@ -244,6 +248,14 @@ def _informer_check(informer: Informer[Any]) -> Check:
         if not informer.has_synced():
             return Finding(failed=True, note=informer.lag())
         return Finding(failed=False, note="; ".join(_behind(informer)))
+
+    return ask
+
+
+def _webhooks_check(server: WebhookServer) -> Check:
+    def ask() -> Finding:
+        problem = server.check()
+        return Finding(failed=True, note=problem) if problem else Finding(failed=False, note=server.note())
 
     return ask
 

@@ -36,7 +36,7 @@ class Endpoints:
     token_file: str = ""
 
     def __post_init__(self) -> None:
-        _split(self.address)
+        split_address(self.address, "endpoints")
         if bool(self.tls_cert) != bool(self.tls_key):
             given, missing = ("certificate", "key") if self.tls_cert else ("key", "certificate")
             raise ConfigError(
@@ -47,12 +47,12 @@ class Endpoints:
     @property
     def host(self) -> str:
         """The interface's name or address; empty for all."""
-        return _split(self.address)[0]
+        return split_address(self.address, "endpoints")[0]
 
     @property
     def port(self) -> int:
         """0 to 65535."""
-        return _split(self.address)[1]
+        return split_address(self.address, "endpoints")[1]
 
     @property
     def is_local(self) -> bool:
@@ -75,11 +75,19 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _split(address: str) -> tuple[str, int]:
+def split_address(address: str, served: str) -> tuple[str, int]:
+    """
+    Return host and port of HOST:PORT, [HOST]:PORT or :PORT.
+
+    >>> split_address("[::1]:9443", "webhooks")
+    ('::1', 9443)
+
+    Errors  ConfigError, naming what was to be served there.
+    """
     host, colon, port = address.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in host and not bracketed):
         raise ConfigError(
-            f"serve endpoints at {address[:256]!r}: that is no address; write HOST:PORT, or :PORT for all interfaces"
+            f"serve {served} at {address[:256]!r}: that is no address; write HOST:PORT, or :PORT for all interfaces"
         )
     return host.strip("[]") if bracketed else host, int(port)

@@ -84,6 +84,11 @@ def test_each_setting_is_read_from_all_three(tmp_path: Path) -> None:
         "tls_cert": ("c.pem", "c.pem"),
         "tls_key": ("k.pem", "k.pem"),
         "metrics_token_file": ("token", "token"),
+        "webhooks_address": (":9444", ":9444"),
+        "webhooks_service": ("demo/web", "demo/web"),
+        "webhooks_url": ("", ""),
+        "webhooks_cert_dir": ("certs", "certs"),
+        "webhooks_client_ca": ("ca.pem", "ca.pem"),
     }
     known = settings_known()
     assert list(written) == list(known)

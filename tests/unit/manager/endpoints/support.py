@@ -29,6 +29,7 @@ class _Standing:
     elector: Any = None
     sharding: Any = None
     webhooks: Webhooks = field(default_factory=Webhooks)
+    webhook_server: Any = None
     settings: dict[str, object] = field(default_factory=dict)
     checks: Checks = field(default_factory=Checks)
     electors: tuple[Any, ...] = ()

@@ -111,7 +111,7 @@ async def test_debug_as_page_and_as_json() -> None:
 
 async def test_an_answer_that_fails_is_told_and_the_next_one_comes() -> None:
     class Broken:
-        elector = sharding = None
+        elector = sharding = webhook_server = None
         checks, settings = Checks(), dict[str, object]()
 
         @property

@@ -1,0 +1,83 @@
+"""Where caBundles stand: configurations of webhooks, and definitions of kinds that are converted. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ctrlkit.manager.webhooks.certificates import pem_of, read_bundle
+from ctrlkit.manager.webhooks.rotation import Authority, Place
+from ctrlkit.model import AnyResource, ObjectKey
+from ctrlkit.model.kinds import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    MUTATING_WEBHOOK_CONFIGURATIONS,
+    VALIDATING_WEBHOOK_CONFIGURATIONS,
+)
+from ctrlkit.webhooks import Webhooks
+
+Plain = dict[str, Any]
+
+CONFIGURATIONS: Final = {
+    "mutating": MUTATING_WEBHOOK_CONFIGURATIONS,
+    "validating": VALIDATING_WEBHOOK_CONFIGURATIONS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An object that has caBundles: a configuration, or a definition."""
+
+    resource: AnyResource
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.resource.plural}/{self.name}"
+
+    @property
+    def key(self) -> ObjectKey:
+        """Its key: neither kind is in a namespace."""
+        return ObjectKey("", self.name)
+
+    def place(self, found: Mapping[str, Any]) -> Place:
+        """Return what the caBundles of the object hold, as it was read."""
+        configs = dict(self._client_configs(found))
+        return Place(str(self), {name: read_bundle(_decoded(config)) for name, config in configs.items()})
+
+    def body(self, version: str, bundles: Mapping[str, Iterable[Authority]]) -> Plain:
+        """Return what to apply: the caBundles alone, if the object is still the version that was read."""
+        metadata = {"name": self.name, "resourceVersion": version}
+        texts = {name: base64.b64encode(pem_of(bundle)).decode() for name, bundle in bundles.items()}
+        if self.resource == CUSTOM_RESOURCE_DEFINITIONS:
+            webhook = {"clientConfig": {"caBundle": texts[""]}}
+            return {"metadata": metadata, "spec": {"conversion": {"webhook": webhook}}}
+        hooks = [{"name": name, "clientConfig": {"caBundle": text}} for name, text in texts.items()]
+        return {"metadata": metadata, "webhooks": hooks}
+
+    def _client_configs(self, found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        if self.resource != CUSTOM_RESOURCE_DEFINITIONS:
+            for hook in found.get("webhooks") or ():
+                yield hook["name"], hook.get("clientConfig") or {}
+            return
+        conversion = (found.get("spec") or {}).get("conversion") or {}
+        config = (conversion.get("webhook") or {}).get("clientConfig")
+        if conversion.get("strategy") == "Webhook" and config:
+            yield "", config
+
+
+def targets_of(webhooks: Webhooks, name: str) -> tuple[Target, ...]:
+    """Return the objects that tell a server of webhooks: configurations of a name, and definitions."""
+    verbs = {getattr(each, "verb", "") for each in webhooks}
+    return (
+        *(Target(resource, name) for verb, resource in CONFIGURATIONS.items() if verb in verbs),
+        *(Target(CUSTOM_RESOURCE_DEFINITIONS, converted) for converted in webhooks.converted),
+    )
+
+
+def _decoded(config: Mapping[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(config.get("caBundle") or "")
+    except (binascii.Error, ValueError):
+        return b""

@@ -1,0 +1,109 @@
+"""
+Webhooks of a program outside of its cluster, on a developer's machine: a server calls them by a URL.
+
+The configurations are applied by the program itself when it serves, and deleted when it ends.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from ctrlkit.client import Client
+from ctrlkit.errors import ApiError, ConfigError, Invalid, NotFound, TransportError
+from ctrlkit.manager.endpoints.options import is_loopback
+from ctrlkit.manager.webhooks.bundles import CONFIGURATIONS
+from ctrlkit.manager.webhooks.options import WebhookServing
+from ctrlkit.model import MergePatch, OnConflict
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
+from ctrlkit.names import LABEL_MAX
+from ctrlkit.telemetry import logger
+from ctrlkit.webhooks import Webhooks
+from ctrlkit.wire.transport import RestTransport
+
+LOCAL: Final = "127.0.0.1"
+
+
+def url_of(options: WebhookServing, client: Client, port: int) -> str:
+    """Return the URL by which the server of a client gets to a port here: the one that is set, or one that is found."""
+    if options.url:
+        return options.url.rstrip("/")
+    host = options.host if options.host not in ("", "0.0.0.0", "::") else _own_address(client)
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def name_of(program: str) -> str:
+    """
+    Return the name of the configurations of a program.
+
+    >>> name_of("my_operator.main")
+    'my-operator-main-webhooks'
+    """
+    name = re.sub("[^a-z0-9]+", "-", program.lower()).strip("-") or "program"
+    return f"{name[: LABEL_MAX - 9]}-webhooks"
+
+
+def _own_address(client: Client) -> str:
+    """The address of this machine from which the server is reached, and so most likely reaches us."""
+    if not isinstance(client.transport, RestTransport):
+        return LOCAL
+    host, _, port = client.transport.statistics().host.rpartition(":")
+    host = host.strip("[]")
+    if host == "localhost" or is_loopback(host):
+        return LOCAL
+    try:
+        family, _, _, _, target = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(target)  # sends nothing: it only chooses the way
+            return str(probe.getsockname()[0])
+    except OSError:
+        return LOCAL
+
+
+@asynccontextmanager
+async def installed(
+    webhooks: Webhooks, client: Client, *, url: str, name: str, ca_bundle: bytes
+) -> AsyncIterator[None]:
+    """
+    Tell the server of webhooks at a URL, for as long as this lasts.
+
+    Definitions keep their conversion: without one, objects of other versions could not be read.
+
+    Errors  ConfigError where the server does not take it, or not from this user.
+    """
+    log = logger("webhooks")
+    applying = Client(client.transport, field_manager=name)
+    made = []
+    for body in webhooks.configurations(url, name=name, ca_bundle=ca_bundle):
+        resource = CONFIGURATIONS["mutating" if body["kind"].startswith("Mutating") else "validating"]
+        try:
+            await applying.apply(resource, name, body, on_conflict=OnConflict.FORCE)
+        except (ApiError, TransportError) as error:
+            raise ConfigError(f"tell the server of webhooks at {url}: {error}{_hint(error)}") from error
+        made.append(resource)
+    for definition in webhooks.converted:
+        conversion = webhooks.conversion(url, ca_bundle=ca_bundle)
+        conversion["webhook"]["clientConfig"]["service"] = None
+        patch = MergePatch({"spec": {"conversion": conversion}})
+        try:
+            await applying.patch(CUSTOM_RESOURCE_DEFINITIONS, definition, patch)
+        except NotFound:
+            log.warning("definition_missing", definition=definition)
+        except (ApiError, TransportError) as error:
+            raise ConfigError(f"tell the server of the conversion of {definition} at {url}: {error}") from error
+    log.info("webhooks_installed", url=url, configuration=name, conversions=list(webhooks.converted))
+    try:
+        yield
+    finally:
+        for resource in made:
+            with suppress(ApiError, TransportError):
+                await applying.delete(resource, name)
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, Invalid):
+        return "; the program is installed in that cluster, as a Service: take its configurations away first"
+    return ""

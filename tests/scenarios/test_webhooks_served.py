@@ -1,0 +1,46 @@
+"""A program serves its webhooks over HTTPS, and a server calls them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ctrlkit import connect
+from ctrlkit.client import Client
+from ctrlkit.errors import Forbidden
+from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
+from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.manager.webhooks.options import WebhookServing
+from tests.support.webhooked import CACHES, CACHES_V2, cache_object, define, running
+
+pytestmark = [pytest.mark.real_time]
+LOCAL = WebhookServing(address="127.0.0.1:0")
+
+
+@asynccontextmanager
+async def a_server(tmp_path: Path) -> AsyncIterator[Client]:
+    """A client of an embedded server that calls webhooks."""
+    tracker = Tracker()
+    tracker.webhooks = HttpsWebhooks({})
+    async with ApiServer(tracker, tracker.registry).serve() as server:
+        path = tmp_path / "kubeconfig"
+        server.write_kubeconfig(path)
+        async with connect(kubeconfig=str(path)) as client:
+            yield client
+
+
+@pytest.mark.behaviour("M2")
+async def test_a_server_calls_the_webhooks_of_a_program_on_the_developers_machine(tmp_path: Path) -> None:
+    """Defaults are filled in, what is wrong is refused with the reason, and other versions are read through us."""
+    async with a_server(tmp_path) as client, running(client, LOCAL) as replica:
+        await define(client)
+        await replica.ready()
+        made = await client.create(CACHES, cache_object("a"))
+        assert made.spec.image == "redis:7"
+        with pytest.raises(Forbidden, match="0 is too small; write 1 or more"):
+            await client.create(CACHES, cache_object("b", size=0))
+        assert (await client.get(CACHES_V2, "default/a")).spec.replicas == 1
