@@ -80,12 +80,16 @@ def read_manifests(path: str | os.PathLike[str]) -> Iterator[Manifest]:
     if not files:
         raise ConfigError(f"read the manifests in {place}: it has no file whose name ends with {', '.join(SUFFIXES)}")
     for file in files:
-        for number, document in enumerate(read_documents(file), start=1):
-            where = f"document {number} of {file}"
-            if not isinstance(document, Mapping):
-                fact = f"it is of type {type(document).__name__}"
-                raise ConfigError(f"read {where}: {fact}; write a mapping with apiVersion and kind")
-            yield from items_of(document, where)
+        yield from objects_of(read_documents(file), str(file))
+
+
+def objects_of(documents: Iterable[Any], name: str) -> Iterator[Manifest]:
+    """Yield the objects of documents, lists item by item. Errors: ConfigError for what is no object."""
+    for number, document in enumerate(documents, start=1):
+        where = f"document {number} of {name}"
+        if not isinstance(document, Mapping):
+            raise _no_object(where, document)
+        yield from items_of(document, where)
 
 
 def items_of(body: Mapping[str, Any], where: str = "") -> Iterator[Manifest]:
@@ -98,6 +102,8 @@ def items_of(body: Mapping[str, Any], where: str = "") -> Iterator[Manifest]:
     """
     version, kind, items = str(body.get("apiVersion", "")), str(body.get("kind", "")), body.get("items")
     is_object = kind != "List" and (not kind.endswith("List") or "name" in (body.get("metadata") or {}))
+    if kind == "List" and not (items is None or isinstance(items, list)):
+        raise ConfigError(f"read {where or 'a List'}: its items are no list; write them as one")
     if is_object or not (items is None or isinstance(items, list)):
         yield Manifest(body, where)
         return
@@ -105,9 +111,13 @@ def items_of(body: Mapping[str, Any], where: str = "") -> Iterator[Manifest]:
     for number, item in enumerate(items or (), start=1):
         here = f"item {number} of {where or f'a {kind}'}"
         if not isinstance(item, Mapping):
-            fact = f"it is of type {type(item).__name__}"
-            raise ConfigError(f"read {here}: {fact}; write a mapping with apiVersion and kind")
+            raise _no_object(here, item)
         yield from items_of({**said, **item}, here)
+
+
+def _no_object(where: str, value: Any) -> ConfigError:
+    fact = f"it is of type {type(value).__name__}"
+    return ConfigError(f"read {where}: {fact}; write a mapping with apiVersion and kind")
 
 
 def read_documents(path: Path, *, what: str = "manifest") -> Iterable[Any]:
@@ -118,14 +128,23 @@ def read_documents(path: Path, *, what: str = "manifest") -> Iterable[Any]:
         raise ConfigError(f"read the {what} {path}: {error.strerror}; name a file of YAML or JSON") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"read the {what} {path}: it is no YAML: {error}") from None
+    return documents_in(text, f"read the {what} {path}")
+
+
+def documents_in(text: str, tried: str) -> Iterable[Any]:
+    """Return the documents in a text, without empty ones; errors begin with what was tried. Errors: ConfigError."""
     found = _json_documents(text) if text.lstrip().startswith("{") else None
     if found is not None:
         return found
     try:
         return [document for document in yaml.load_all(text, _Loader) if document is not None]
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"read the {what} {path}: it is no YAML: {reason}") from None
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{tried}: it is no YAML: {error.problem}{line}") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number of thousands of digits
+        raise ConfigError(f"{tried}: it is no YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"{tried}: it is nested too deep; no object of a cluster is") from None
 
 
 def _json_documents(text: str) -> list[Any] | None:
@@ -134,7 +153,7 @@ def _json_documents(text: str) -> list[Any] | None:
     while at < len(text) and (rest := text[at:].lstrip()):
         try:
             value, end = decoder.raw_decode(rest)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return None
         found.append(value)
         at = len(text) - len(rest) + end

@@ -21,8 +21,8 @@ examples:
   ctrlkit rbac tests --name greeter --namespace greeter > rbac.yaml
   ctrlkit rbac tests --check deploy/rbac.yaml
 
-The tests run with pytest; what they print goes to standard error. Leases, and Events in the program's own namespace,
-are in a Role there, all else is in a ClusterRole: bind it by RoleBindings for a program that is limited to some
+The tests run with pytest; what they print goes to standard error. What the program does in its own namespace
+alone is in a Role there, all else is in a ClusterRole: bind it by RoleBindings for a program that is limited to some
 namespaces.
 exit status: that of pytest; 1 too where the roles of the file lack something, or there are none to print.
 Where tests fail nothing is printed to standard output.

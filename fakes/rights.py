@@ -7,14 +7,16 @@ A World remembers what each of its managers asks for (`world.rights_used(manager
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-import yaml
-
 from ctrlkit.crd.fields import has_a_definition
+from ctrlkit.errors import ConfigError
+from ctrlkit.fakes.manifests import documents_in, objects_of
 from ctrlkit.fakes.tracker.rights.attributes import Attributes, of_action
+from ctrlkit.fakes.tracker.rights.rules import rules_of as rules_in
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, Verb
 
@@ -23,14 +25,34 @@ Manifest = dict[str, Any]
 _VERBS: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 _KINDS: Final = ("ClusterRole", "Role")
 _SHOWN: Final = 60
+_GRANTING: Final = (Verb.CREATE, Verb.UPDATE, Verb.PATCH)
 _RBAC: Final = "rbac.authorization.k8s.io"
 _LEASES: Final = ("coordination.k8s.io", "leases")
 _BY_NAME: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
 """Of these a program reads those that it knows by name."""
 
 _EVENTS: Final = (("", "events"), ("events.k8s.io", "events"))
+_OF_EVERYBODY: Final = (
+    ("authorization.k8s.io", "selfsubjectaccessreviews"),
+    ("authorization.k8s.io", "selfsubjectrulesreviews"),
+    ("authentication.k8s.io", "selfsubjectreviews"),
+)
+"""What the role system:basic-user of each cluster lets every user create."""
+
 _OF_ONE: Final = ("get", "update", "patch", "delete")
 """What is asked for an object by its name, so that roles with resourceNames may allow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOn(Attributes):
+    """
+    What a role allows that was written: whoever writes it holds that, or may `escalate` roles of its kind.
+
+    Shape   `by` is the plural of its kind, `role` its name; for all objects, as names in it are those of the tests.
+    """
+
+    by: str = ""
+    role: str = ""
 
 
 class Permission(NamedTuple):
@@ -44,20 +66,31 @@ class Permission(NamedTuple):
 
     @classmethod
     def of(cls, wanted: Attributes) -> Permission:
-        """Return the permission for what was asked for, on all objects; of definitions on the one that was read."""
+        """
+        Return the permission for what was asked for, on all objects.
+
+        Only of definitions it is on the one that was read, and of roles on the one that was bound.
+        """
         resource = f"{wanted.resource}/{wanted.subresource}" if wanted.subresource else wanted.resource
-        is_by_name = (wanted.group, wanted.resource, wanted.verb) == (*_BY_NAME, "get")
+        is_by_name = (wanted.group, wanted.resource, wanted.verb) == (*_BY_NAME, "get") or _is_bound(wanted)
         return cls(wanted.group, resource, wanted.verb, wanted.name if is_by_name else "")
+
+
+def _is_bound(wanted: Attributes) -> bool:
+    return wanted.group == _RBAC and wanted.verb == "bind"
 
 
 FindPlural = Callable[[str, str], tuple[str, str] | None]
 """Returns group and plural of a kind that is named by apiVersion and kind; None for an unknown one."""
 
 
-def asked_by(action: Action, *, made: bool, find_plural: FindPlural) -> Iterator[Attributes]:
+def asked_by(
+    action: Action, *, made: bool, find_plural: FindPlural, written: Mapping[str, Any] | None = None
+) -> Iterator[Attributes]:
     """
     Yield what servers ask of the caller of an action: the verb, `create` for an apply or an update that made the
-    object, and the right to keep owners from being deleted, which some clusters ask for.
+    object, the right to keep owners from being deleted, which some clusters ask for, and what a role or binding hands
+    on; `written` is the object as it is then, where the action is more than its body.
 
     >>> from ctrlkit.model.kinds import PODS
     >>> apply = Action(verb=Verb.PATCH, resource=PODS, namespace="demo", name="a")
@@ -73,6 +106,27 @@ def asked_by(action: Action, *, made: bool, find_plural: FindPlural) -> Iterator
         found = find_plural(owner.get("apiVersion", ""), owner.get("kind", ""))
         if owner.get("blockOwnerDeletion") and found is not None:
             yield Attributes("update", *found, "finalizers", action.namespace, owner.get("name", ""))
+    if action.resource.group == _RBAC and action.verb in _GRANTING:
+        yield from _granting(action, action.body if written is None else written)
+
+
+def _granting(action: Action, written: Any) -> Iterator[Attributes]:
+    """What a server asks of whoever writes a role, or binds one."""
+    kind, place = action.resource.plural, action.namespace
+    if not isinstance(written, Mapping):
+        return
+    name = str((written.get("metadata") or {}).get("name") or action.name)
+    if reference := written.get("roleRef"):
+        yield Attributes("bind", _RBAC, f"{reference['kind'].lower()}s", "", place, reference["name"])
+    if kind not in ("roles", "clusterroles"):
+        return
+    rules = rules_in(written)
+    if written.get("aggregationRule") or any(rule.urls for rule in rules):  # of which no rule for resources says it
+        yield Attributes("escalate", _RBAC, kind, "", place, name)
+    for rule in rules:
+        for group, resource, verb in itertools.product(rule.groups, rule.resources, rule.verbs):
+            plural, _, subresource = resource.partition("/")
+            yield HandedOn(verb, group, plural, subresource, place, by=kind, role=name)
 
 
 def asked_at_the_start(manager: Manager) -> Iterator[Attributes]:
@@ -106,6 +160,8 @@ class Use(NamedTuple):
     name: str
     """The object that it was asked for; "" where no role can tell objects by their names."""
     is_at_home: bool
+    escalated: str = ""
+    """The plural of the roles that hand it on: `escalate` on them allows that too."""
 
 
 class Roles(NamedTuple):
@@ -127,8 +183,11 @@ class Roles(NamedTuple):
 
 def least_roles(used: Iterable[Attributes], *, home: str) -> Roles:
     """
-    Divide what was used: Leases and Events in the program's own namespace are for that alone, all else for the whole
-    cluster, since the objects of tests are in namespaces that say nothing of those of a cluster. So Events are for the
+    Divide what was used into the program's own namespace and the whole cluster.
+
+    In its own are Leases there, and kinds that it lists and watches there alone: then it is the program that keeps to
+    its namespace, not its tests. So are kinds that it never lists, if it lists all others there. All else is for the
+    cluster, since the objects of tests are in namespaces that say nothing of those of a cluster. Events are for the
     cluster too, as they were used in other namespaces, or else as at home.
 
     >>> used = [Attributes("list", resource="pods"), Attributes("get", "coordination.k8s.io", "leases", namespace="me")]
@@ -136,23 +195,53 @@ def least_roles(used: Iterable[Attributes], *, home: str) -> Roles:
     >>> [one.resource for one in roles.everywhere], [one.resource for one in roles.at_home]
     (['pods'], ['leases'])
     """
-    asked = list(used)
-    elsewhere = {(one.group, one.resource) for one in asked if one.namespace not in ("", home)}
-    uses = {_use(kind, one, home) for one in asked for kind in _kinds_for(one, home, elsewhere)}
-    return Roles(frozenset(uses), home)
+    asked = [one for one in used if not _is_of_everybody(one)]
+    written = {(one.by, one.namespace, one.role) for one in asked if isinstance(one, HandedOn)}
+    asked = [one for one in asked if not (_is_bound(one) and (one.resource, one.namespace, one.name) in written)]
+    places = _Places(asked, home)
+    return Roles(frozenset(_use(kind, one, home) for one in asked for kind in places.kinds_for(one)), home)
 
 
-def _kinds_for(wanted: Attributes, home: str, elsewhere: Container[tuple[str, str]]) -> tuple[str, ...]:
-    identity = (wanted.group, wanted.resource)
-    if wanted.namespace != home or identity not in (_LEASES, *_EVENTS):
+def _is_of_everybody(wanted: Attributes) -> bool:
+    return wanted.verb == "create" and (wanted.group, wanted.resource) in _OF_EVERYBODY
+
+
+class _Places:
+    """Where kinds were used, and which roles that asks for."""
+
+    def __init__(self, asked: Iterable[Attributes], home: str) -> None:
+        self._home = home
+        self._used: dict[tuple[str, str], set[str]] = {}
+        self._listed: dict[tuple[str, str], set[str]] = {}
+        for one in asked:
+            identity = (one.group, one.resource)
+            self._used.setdefault(identity, set()).add(one.namespace)
+            if one.verb in ("list", "watch") and not isinstance(one, HandedOn) and identity != _LEASES:
+                self._listed.setdefault(identity, set()).add(one.namespace)
+        self._keeps_home = bool(self._listed) and all(places == {home} for places in self._listed.values())
+
+    def kinds_for(self, wanted: Attributes) -> tuple[str, ...]:
+        """The kinds of the roles that are to allow it."""
+        identity, home = (wanted.group, wanted.resource), self._home
+        if wanted.namespace != home:
+            return ("ClusterRole",)
+        if identity == _LEASES or self._is_kept_home(identity):
+            return ("Role",)
+        if identity in _EVENTS:
+            return ("Role",) if self._used[identity] - {"", home} else ("ClusterRole", "Role")
         return ("ClusterRole",)
-    return ("Role",) if identity == _LEASES or identity in elsewhere else ("ClusterRole", "Role")
+
+    def _is_kept_home(self, identity: tuple[str, str]) -> bool:
+        listed = self._listed.get(identity)
+        is_listed_here = self._keeps_home if listed is None else listed == {self._home}
+        return is_listed_here and self._used[identity] == {self._home}
 
 
 def _use(kind: str, wanted: Attributes, home: str) -> Use:
     permission = Permission.of(wanted)
     name = wanted.name if wanted.verb in _OF_ONE else permission.name
-    return Use(kind, permission, name, is_at_home=wanted.namespace == home)
+    by = wanted.by if isinstance(wanted, HandedOn) else ""
+    return Use(kind, permission, name, wanted.namespace == home, by)
 
 
 def rules_of(permissions: Iterable[Permission]) -> list[Manifest]:
@@ -226,7 +315,7 @@ def compare(roles: Roles, manifests: Iterable[Mapping[str, Any]]) -> Findings:
     }
     missing = [one for one in roles.uses if not _allowed(one, everywhere | at_home if one.is_at_home else everywhere)]
     lacking = {kind: rules_of({one.permission for one in missing if one.kind == kind}) for kind in _KINDS}
-    used = roles.everywhere | roles.at_home
+    used = roles.everywhere | roles.at_home | {_escalating(one.escalated) for one in roles.uses if one.escalated}
     unused = {
         kind: rules_of(one for one in granted if not _is_used(one, used))
         for kind, granted in zip(_KINDS, (everywhere, at_home), strict=True)
@@ -243,8 +332,14 @@ def _granted(role: Mapping[str, Any]) -> Iterator[Permission]:
                         yield Permission(group, resource, verb, name)
 
 
-def _allowed(use: Use, granted: Iterable[Permission]) -> bool:
+def _allowed(use: Use, granted: Collection[Permission]) -> bool:
+    if use.escalated and any(_covers(one, _escalating(use.escalated)) for one in granted):
+        return True
     return any(_covers(one, use.permission) for one in granted if one.name in ("", use.name))
+
+
+def _escalating(roles: str) -> Permission:
+    return Permission(_RBAC, roles, "escalate")
 
 
 def _is_used(granted: Permission, used: Iterable[Permission]) -> bool:
@@ -283,53 +378,38 @@ def merge(there: Iterable[Manifest], made: Iterable[Manifest], *, home: str) -> 
     return [*merged, *lacking.values()]
 
 
-def manifests_in(text: str) -> list[Manifest]:
+def manifests_in(text: str, name: str = "the text") -> list[Manifest]:
     """
     Return the objects in a YAML text, those of Lists one by one.
 
     >>> manifests_in("{kind: List, items: [{kind: Role, metadata: {name: web}}]}")
     [{'kind': 'Role', 'metadata': {'name': 'web'}}]
 
-    Errors  ValueError, on one line, for what is no YAML, no object, or a role whose rules have another shape.
+    Errors  ConfigError, on one line, for what is no YAML, no object, or a role whose rules have another shape.
     """
-    try:
-        documents = [one for one in yaml.safe_load_all(text) if one is not None]
-    except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"it is no YAML: {error.problem}{line}") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"it is no YAML: {' '.join(str(error).split())}") from error
-    return [one for document in documents for one in _opened(document)]
+    found = [dict(one.body) for one in objects_of(documents_in(text, f"read {name}"), name)]
+    for one in found:
+        if not isinstance(one.get("metadata") or {}, dict):
+            raise ConfigError(f"read {name}: the metadata of a {one.get('kind')} is no mapping")
+        if one.get("kind") in _KINDS:
+            _check_rules(one, name)
+    return found
 
 
-def _opened(document: Any) -> Iterator[Manifest]:
-    if not isinstance(document, dict) or not isinstance(document.get("metadata") or {}, dict):
-        raise ValueError(f"it has what is no object: {_shortened(document)}")
-    kind, items = str(document.get("kind") or ""), document.get("items")
-    if kind == "List" or (kind.endswith("List") and isinstance(items, list)):
-        if not isinstance(items or [], list):
-            raise ValueError(f"the items of a List are no list: {_shortened(items)}")
-        head = {} if kind == "List" else {"apiVersion": document.get("apiVersion"), "kind": kind.removesuffix("List")}
-        for item in items or ():
-            yield from _opened({**head, **item} if isinstance(item, dict) else item)
-        return
-    if kind in _KINDS:
-        _check_rules(document)
-    yield document
-
-
-def _check_rules(role: Manifest) -> None:
+def _check_rules(role: Manifest, where: str) -> None:
+    tried = f"read {where}"
     name = f"{role['kind']} {(role.get('metadata') or {}).get('name')}"
     rules = role.get("rules") or []
     if not isinstance(rules, list):
-        raise ValueError(f"the rules of the {name} are no list: {_shortened(rules)}")
+        raise ConfigError(f"{tried}: the rules of the {name} are no list: {_shortened(rules)}")
     for rule in rules:
         if not isinstance(rule, dict):
-            raise ValueError(f"the {name} has a rule that is no object: {_shortened(rule)}")
+            raise ConfigError(f"{tried}: the {name} has a rule that is no object: {_shortened(rule)}")
         for key in ("apiGroups", "resources", "verbs", "resourceNames"):
             values = rule.get(key) or []
             if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
-                raise ValueError(f"the {name} has a rule whose {key} are no list of strings: {_shortened(values)}")
+                fact = f"the {name} has a rule whose {key} are no list of strings: {_shortened(values)}"
+                raise ConfigError(f"{tried}: {fact}")
 
 
 def _shortened(value: Any) -> str:

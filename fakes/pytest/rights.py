@@ -7,14 +7,16 @@ With pytest-xdist each process gathers for itself, and hands over at its end.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ctrlkit.crd.manifest import to_yaml
+from ctrlkit.errors import ConfigError
 from ctrlkit.fakes.rights import (
+    HandedOn,
     Roles,
     begin_to_gather,
     compare,
@@ -31,6 +33,10 @@ HEAD = "# What the program may do, and no more: made of what it did in its tests
 
 _KEY = "ctrlkit_rights"
 _FIELDS = ("verb", "group", "resource", "subresource", "namespace", "name")
+_HANDED_ON = ("by", "role")
+_PART_SHORT = ("-k", "-m")
+_PART_LONG = ("--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--stepwise-skip", "--sw-skip")
+"""What asks for a part of the tests that there are."""
 
 
 class RightsGatherer:
@@ -40,29 +46,51 @@ class RightsGatherer:
         self._config = config
         self._gathered: dict[str, set[Attributes]] = begin_to_gather()
         self._lines: list[str] = []
+        self._part = _asked_for_a_part(config)
 
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what a process of pytest-xdist has gathered."""
         for name, rows in getattr(node, "workeroutput", {}).get(_KEY, {}).items():
-            self._gathered.setdefault(name, set()).update(Attributes(*row) for row in rows)
+            self._gathered.setdefault(name, set()).update(_of_row(row) for row in rows)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Hand over, write, or check; what lacks makes the run fail."""
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
-            output[_KEY] = {
-                name: [[getattr(one, field) for field in _FIELDS] for one in asked]
-                for name, asked in self._gathered.items()
-            }
+            output[_KEY] = {name: [_row_of(one) for one in asked] for name, asked in self._gathered.items()}
             return
         try:
+            self._refuse_a_part(session)
             lacks = self._report()
         except _Failure as failure:
             self._lines.append(str(failure))
             lacks = True
         if lacks and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _refuse_a_part(self, session: pytest.Session) -> None:
+        """
+        Write nothing out of a run that shows a part of what the program does.
+
+        Errors  _Failure, which says so.
+        """
+        if not self._option("write"):
+            return
+        fact = "tests failed, or did not run to the end" if session.exitstatus != pytest.ExitCode.OK else self._part
+        if fact and session.exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED:
+            step = "run all tests of the program, in a run that passes"
+            raise _Failure(f"--rbac-write {self._option('write')}: {fact}: the file is left as it is; {step}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Expect nothing of a test of refusals while there are none, because what lacks is to be used and written."""
+        report = yield
+        marker = item.get_closest_marker("world")
+        if self._option("write") and report.failed and marker is not None and marker.kwargs.get("rbac"):
+            report.outcome = "skipped"
+            report.wasxfail = "its world lets managers do everything, for --rbac-write"
+        return report
 
     def _report(self) -> bool:
         """Write, or check, or both; returns whether something lacks."""
@@ -73,9 +101,20 @@ class RightsGatherer:
         home = self._option("namespace") or "default"
         roles = least_roles(used, home=home)
         if target := self._option("write"):
-            _write(Path(target), manifests_of(roles, name=self._option("name") or "controller", namespace=home), home)
-            self._lines.append(f"wrote {target}")
+            self._write(target, roles, home)
         return bool(source) and self._check(Path(source), roles)
+
+    def _write(self, target: str, roles: Roles, home: str) -> None:
+        """Write, and say which rights the file had and has not any more."""
+        tried, path = f"--rbac-write {target}", Path(target)
+        there = _read(tried, path, "write to another file, and copy the rules from there") if path.exists() else []
+        before = compare(roles, there)
+        _write(path, there, manifests_of(roles, name=self._option("name") or "controller", namespace=home), home)
+        self._lines.append(f"wrote {target}")
+        after = compare(roles, manifests_in(path.read_text(encoding="utf-8"), target))
+        for kind, rules in before.unused.items():
+            gone = (rule for rule in rules if rule not in after.unused.get(kind, ()))
+            self._lines += [f"{target}: taken from the {kind}, as nobody used it: {line_of(rule)}" for rule in gone]
 
     def _nothing(self) -> str:
         there = f"there were {', '.join(sorted(self._gathered))}" if self._gathered else "there was no manager"
@@ -106,28 +145,44 @@ class RightsGatherer:
                 terminalreporter.write_line(line)
 
 
+def _row_of(asked: Attributes) -> list[str]:
+    fields = (*_FIELDS, *_HANDED_ON) if isinstance(asked, HandedOn) else _FIELDS
+    return [getattr(asked, field) for field in fields]
+
+
+def _of_row(row: Sequence[str]) -> Attributes:
+    if len(row) == len(_FIELDS):
+        return Attributes(*row)
+    return HandedOn(**dict(zip((*_FIELDS, *_HANDED_ON), row, strict=True)))
+
+
+def _asked_for_a_part(config: pytest.Config) -> str:
+    """How a part of the tests was asked for on the command line; "" for all that there are in its folders and files."""
+    said = [str(one) for one in config.invocation_params.args]
+    options = [one for one in said if one.startswith(_PART_SHORT) or one.partition("=")[0] in _PART_LONG]
+    named = [one for one in said if "::" in one and not one.startswith("-")]
+    return f"only a part of the tests was asked for ({' '.join([*options, *named])})" if options or named else ""
+
+
 class _Failure(Exception):
     """What was tried, why it failed, and what to do, on one line."""
 
 
 def _read(tried: str, path: Path, next_step: str) -> list[dict[str, Any]]:
     try:
-        return manifests_in(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _Failure(f"{tried}: {_fact(error)}; {next_step}") from error
+        return manifests_in(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise _Failure(f"{tried}: {error.strerror}; {next_step}") from error
+    except (ConfigError, UnicodeDecodeError) as error:
+        raise _Failure(f"{tried}: {str(error).partition('; ')[0]}; {next_step}") from error
 
 
-def _write(path: Path, made: Sequence[dict[str, Any]], home: str) -> None:
+def _write(path: Path, there: Sequence[dict[str, Any]], made: Sequence[dict[str, Any]], home: str) -> None:
     """Write manifests to a file; the comment at its head stays, and what it has besides their rules."""
-    tried = f"--rbac-write {path}"
-    there = _read(tried, path, "write to another file, and copy the rules from there") if path.exists() else []
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else HEAD
         head = "".join(itertools.takewhile(lambda line: line.startswith("#"), before.splitlines(keepends=True)))
         path.write_text(head + to_yaml(*merge(there, made, home=home)), encoding="utf-8")
     except OSError as error:
-        raise _Failure(f"{tried}: {_fact(error)}; make its folder, or name a file that may be written") from error
-
-
-def _fact(error: OSError | ValueError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        step = "make its folder, or name a file that may be written"
+        raise _Failure(f"--rbac-write {path}: {error.strerror}; {step}") from error

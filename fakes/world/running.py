@@ -15,6 +15,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+import msgspec
+
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.errors import CtrlkitError, Forbidden, Unreachable
 from ctrlkit.failures import UNFORESEEN, leaves
@@ -24,6 +26,7 @@ from ctrlkit.fakes.loop import SKEW, Skew
 from ctrlkit.fakes.rights import asked_by
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User, act_as
+from ctrlkit.fakes.tracker.callers import caller as server_caller
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.rights.attributes import Attributes, of_action
 from ctrlkit.fakes.world.trace import PART, TEST, Changed, Trace, caller
@@ -32,6 +35,7 @@ from ctrlkit.manager import Build, Manager
 from ctrlkit.model import Action, Lines
 from ctrlkit.model.streams import Connection, StreamTransport
 
+_RBAC = "rbac.authorization.k8s.io"
 _CHANGES: ContextVar[list[Changed] | None] = ContextVar("fakes_changes_of_a_call", default=None)
 
 
@@ -61,16 +65,18 @@ class PartTransport:
         """Perform any verb but watch (Transport)."""
         changes: list[Changed] = []
         error: CtrlkitError | None = None
+        answer = b""
         token, skew = _CHANGES.set(changes), SKEW.set(None)  # the server has a clock of its own
         try:
-            return await self.faults.intercept(action, self._perform)
+            answer = await self.faults.intercept(action, self._perform)
+            return answer
         except CtrlkitError as caught:
             error = caught
             raise
         finally:
             _CHANGES.reset(token)
             SKEW.reset(skew)
-            self._note(action, made=any(change.how == "created" for change in changes))
+            self._note(action, made=any(change.how == "created" for change in changes), answer=answer)
             if error is not None or action.verb.writes:
                 self._trace.called(write_of(action), error, changes=tuple(changes))
 
@@ -109,9 +115,14 @@ class PartTransport:
             async with self._server.watch(action) as lines:
                 yield lines
 
-    def _note(self, action: Action, *, made: bool = False) -> None:
+    def _note(self, action: Action, *, made: bool = False, answer: bytes = b"") -> None:
         if self._kinds is not None:
-            self.asked.update(asked_by(action, made=made, find_plural=self._find_plural))
+            self.asked.update(self._asked_by(action, made=made, answer=answer))
+
+    def _asked_by(self, action: Action, *, made: bool, answer: bytes = b"") -> Iterator[Attributes]:
+        is_role = answer and action.resource.group == _RBAC and action.verb.writes
+        written = msgspec.json.decode(answer) if is_role else None
+        return asked_by(action, made=made, find_plural=self._find_plural, written=written)
 
     def _find_plural(self, api_version: str, kind: str) -> tuple[str, str] | None:
         served = self._kinds.find_kind(api_version, kind) if self._kinds is not None else None
@@ -121,10 +132,19 @@ class PartTransport:
     def _noting_refusals(self, action: Action) -> Iterator[None]:
         try:
             yield
-        except Forbidden:
-            if self._kinds is not None and getattr(self._server, "has_rbac", False):
-                self.refused[of_action(action)] = None
+        except Forbidden as refusal:
+            if self._kinds is not None and isinstance(self._server, FakeClientset) and self._server.has_rbac:
+                self.refused.update(dict.fromkeys(self._not_allowed(action, refusal.message, self._server)))
             raise
+
+    def _not_allowed(self, action: Action, said: str, server: FakeClientset) -> list[Attributes]:
+        """What roles do not allow of what the action asks for: nothing if it was refused for another reason."""
+        user, call = server_caller(), of_action(action)
+        if server.refusal(user, call) is not None:
+            return [call]
+        besides = self._asked_by(action, made=True)
+        asked = (one for one in besides if one.subresource != "finalizers" or "blockOwnerDeletion" in said)
+        return [one for one in asked if server.refusal(user, one) is not None]
 
     def _check(self) -> None:
         if self._is_cut:

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.errors import Forbidden
+from ctrlkit.errors import ConfigError, Forbidden
 from ctrlkit.fakes import NeverSettled, UnforeseenFailure, World
 from ctrlkit.fakes.rights import (
     Permission,
@@ -151,7 +151,7 @@ def test_a_role_counts_at_home_alone() -> None:
     assert _lacking([used], _role("Role", rule, namespace="me")) == {}
     assert _lacking([used], _role("Role", rule)) == {}
     line = '- {apiGroups: [""], resources: [pods], verbs: [list]}'
-    assert _lacking([used], _role("Role", rule, namespace="other")) == {"ClusterRole": [line]}
+    assert _lacking([used], _role("Role", rule, namespace="other")) == {"Role": [line]}
     elsewhere = Attributes("list", resource="pods", namespace="demo")
     assert _lacking([used, elsewhere], _role("Role", rule, namespace="me")) == {"ClusterRole": [line]}
 
@@ -191,10 +191,12 @@ def test_what_is_there_stays_but_for_the_rules_of_its_roles() -> None:
 def test_lists_are_opened() -> None:
     """Also those of one kind, whose items need not say it; what is named so and has no items is an object."""
     roles = "{kind: RoleList, apiVersion: v1, items: [{metadata: {name: a}}]}"
-    assert manifests_in(f"{{kind: List, items: [{roles}, {{kind: Role}}]}}\n---\n{{kind: AllowList}}\n") == [
+    assert manifests_in(
+        f"{{kind: List, items: [{roles}, {{kind: Role}}]}}\n---\n{{kind: AllowList, metadata: {{name: a}}}}\n"
+    ) == [
         {"apiVersion": "v1", "kind": "Role", "metadata": {"name": "a"}},
         {"kind": "Role"},
-        {"kind": "AllowList"},
+        {"kind": "AllowList", "metadata": {"name": "a"}},
     ]
 
 
@@ -202,12 +204,12 @@ def test_lists_are_opened() -> None:
     ("text", "fact"),
     [
         ("kind: Role\nmetadata: {name: {{ .Release.Name }}}", "it is no YAML: .* in line 2"),
-        ("a: [", "it is no YAML: .* in line 1"),
+        ("a: [", "it is no YAML: .* in line 2"),
         ("\x00", "it is no YAML: "),
-        ("text", "it has what is no object: 'text'"),
-        ("{kind: Role, metadata: web}", "it has what is no object"),
-        ("{kind: List, items: {a: b}}", "the items of a List are no list"),
-        ("{kind: List, items: [a]}", "it has what is no object: 'a'"),
+        ("text", "it is of type str; write a mapping"),
+        ("{kind: Role, metadata: web}", "the metadata of a Role is no mapping"),
+        ("{kind: List, items: {a: b}}", "its items are no list"),
+        ("{kind: List, items: [a]}", "item 1 of document 1 of the text: it is of type str"),
         ("{kind: Role, metadata: {name: web}, rules: {a: b}}", "the rules of the Role web are no list"),
         ("{kind: ClusterRole, rules: [a]}", "the ClusterRole None has a rule that is no object: 'a'"),
         ("{kind: Role, rules: [{verbs: get}]}", "the Role None has a rule whose verbs are no list of strings: 'get'"),
@@ -216,7 +218,7 @@ def test_lists_are_opened() -> None:
 )
 def test_what_is_no_role_is_told_on_one_line(text: str, fact: str) -> None:
     """In place of a traceback."""
-    with pytest.raises(ValueError, match=fact) as raised:
+    with pytest.raises(ConfigError, match=fact) as raised:
         manifests_in(text)
     assert "\n" not in str(raised.value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,8 @@ import pytest
 import yaml
 
 from ctrlkit.cli import main
-from ctrlkit.fakes.pytest.rights import RightsGatherer
-from ctrlkit.fakes.rights import gather
+from ctrlkit.fakes.pytest.rights import RightsGatherer, _of_row, _row_of
+from ctrlkit.fakes.rights import HandedOn, gather
 from ctrlkit.fakes.tracker.rights.attributes import Attributes
 from tests.support.snippets import files_of, write_files
 
@@ -40,6 +41,10 @@ async def test_nothing(world):
     world.serve(GREETINGS)
     world.manage(build, name="other")
     await world.settle()
+
+@pytest.mark.world(rbac=True)
+async def test_refused(world):
+    assert world.tracker.has_rbac
 """
 
 
@@ -119,7 +124,7 @@ def test_the_command_prints_what_the_tests_gave(
     printed = capfd.readouterr()
     manifests = list(yaml.safe_load_all(printed.out))
     assert [one["metadata"]["name"] for one in manifests] == ["greeter"] * len(manifests)
-    assert "2 passed" in printed.err
+    assert "2 passed, 1 xfailed" in printed.err  # a test of a refusal, while nothing is refused
 
 
 PODS = Attributes("list", resource="pods", namespace="demo")
@@ -131,9 +136,14 @@ def finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("ctrlkit.fakes.rights._gathered", None)
 
-    def ended(asked: dict[str, list[Attributes]], **options: str) -> tuple[int, str]:
-        config: Any = SimpleNamespace(getoption=lambda name: options.get(name.removeprefix("--rbac-"), ""))
-        session: Any = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+    def ended(
+        asked: dict[str, list[Attributes]], *said_to_pytest: str, failed: bool = False, **options: str
+    ) -> tuple[int, str]:
+        config: Any = SimpleNamespace(
+            getoption=lambda name: options.get(name.removeprefix("--rbac-"), ""),
+            invocation_params=SimpleNamespace(args=said_to_pytest),
+        )
+        session: Any = SimpleNamespace(exitstatus=pytest.ExitCode.TESTS_FAILED if failed else pytest.ExitCode.OK)
         said: list[str] = []
         gatherer = RightsGatherer(config)
         for name, ones in asked.items():
@@ -182,6 +192,56 @@ def test_a_file_that_cannot_be_used_fails_the_run_with_one_line(
     assert fact in said
     assert said.count("; ") == 1
     assert text is None or Path(path).read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("said", "failed", "fact"),
+    [
+        ((), True, "tests failed, or did not run to the end"),
+        (("tests", "-k", "mesh"), False, "only a part of the tests was asked for (-k)"),
+        (("-kmesh",), False, "(-kmesh)"),
+        (("-m", "not slow"), False, "(-m)"),
+        (("--lf",), False, "(--lf)"),
+        (("--deselect=tests/test_a.py",), False, "(--deselect=tests/test_a.py)"),
+        (("tests/test_a.py::test_one", "-q"), False, "(tests/test_a.py::test_one)"),
+    ],
+)
+def test_a_run_that_shows_a_part_writes_nothing(
+    finish: Callable[..., tuple[int, str]], said: tuple[str, ...], fact: str, *, failed: bool
+) -> None:
+    """Rights of what did not run would be lost; the file is as it was, and the run fails with a line."""
+    for text in (None, "# Ours.\nkind: Role\nmetadata: {name: controller}\n"):
+        if text is not None:
+            Path("rbac.yaml").write_text(text)
+        status, told = finish({"m": [PODS]}, *said, failed=failed, write="rbac.yaml")
+        assert (status, told.count("\n")) == (1, 0)
+        assert told.startswith("--rbac-write rbac.yaml: ")
+        assert fact in told
+        assert (Path("rbac.yaml").read_text() if text is not None else None) == text
+        assert Path("rbac.yaml").exists() is (text is not None)
+
+
+def test_a_part_is_checked(finish: Callable[..., tuple[int, str]]) -> None:
+    """What it lacks is lacking, whatever else there is."""
+    assert finish({"m": [PODS]}, "tests", "-v", write="rbac.yaml")[0] == 0
+    assert finish({"m": [PODS]}, "-k", "mesh", check="rbac.yaml")[0] == 0
+    assert finish({"m": [PODS, replace(PODS, verb="watch")]}, "-k", "mesh", check="rbac.yaml")[0] == 1
+
+
+def test_what_is_taken_away_is_told(finish: Callable[..., tuple[int, str]]) -> None:
+    """As perhaps a folder of tests was left out."""
+    finish({"m": [PODS, replace(PODS, resource="secrets")]}, write="rbac.yaml")
+    status, said = finish({"m": [PODS]}, write="rbac.yaml")
+    rule = '- {apiGroups: [""], resources: [secrets], verbs: [list]}'
+    assert (status, said) == (
+        0,
+        f"wrote rbac.yaml\nrbac.yaml: taken from the ClusterRole, as nobody used it: {rule}",
+    )
+
+
+@pytest.mark.parametrize("asked", [PODS, HandedOn("get", "apps", "deployments", "scale", "demo", by="roles", role="a")])
+def test_what_another_process_gathered_is_the_same_here(asked: Attributes) -> None:
+    assert _of_row(_row_of(asked)) == asked
 
 
 def test_a_list_is_opened(finish: Callable[..., tuple[int, str]]) -> None:
