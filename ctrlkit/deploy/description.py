@@ -9,13 +9,13 @@ from types import ModuleType
 from typing import Any, Final
 
 from ctrlkit.cli.crd import kinds_in
-from ctrlkit.cli.modules import TargetError, import_named, meant
+from ctrlkit.cli.modules import import_named
+from ctrlkit.cli.run import DECORATED, load_builds
 from ctrlkit.crd import definition_of
 from ctrlkit.deploy.names import WEBHOOKS_SUFFIX
 from ctrlkit.deploy.program import Program, Setting
 from ctrlkit.deploy.rights import Manifest, Rights, asked_by_settings, asked_by_webhooks, read_roles, rights_of
 from ctrlkit.errors import ConfigError
-from ctrlkit.manager.decorator import ReconcilerFunction
 from ctrlkit.model import AnyResource
 from ctrlkit.model.resource import Scope
 from ctrlkit.webhooks import AdmissionWebhook, ConversionFunction, Webhook, Webhooks
@@ -60,27 +60,25 @@ def describe(program: Program, folder: str | Path = ".") -> Description:
             kinds that have no definition.
     """
     tried = f"describe {program.name}"
-    name, _, attribute = program.run.partition(":")
-    modules = [import_named(each, tried=tried) for each in dict.fromkeys([name, *program.modules]) if each]
-    found = getattr(modules[0], attribute, None) if name and attribute else None
-    if attribute and found is None:
-        raise TargetError(f"{tried}: module {name} has no {attribute}{meant(attribute, vars(modules[0]))}")
-    return description_of(program, *modules, runs=found, roles=read_roles(Path(folder) / program.rights))
+    place = program.run.partition(":")[0]
+    modules = [import_named(each, tried=tried) for each in dict.fromkeys([place, *program.modules]) if each]
+    builds = load_builds(program.run) if program.run else None
+    return description_of(program, *modules, builds=builds, roles=read_roles(Path(folder) / program.rights))
 
 
 def description_of(
-    program: Program, *modules: ModuleType, roles: Sequence[Manifest], runs: object = None
+    program: Program, *modules: ModuleType, roles: Sequence[Manifest], builds: Sequence[object] | None = None
 ) -> Description:
     """
     Return what is known of a program, of modules and roles that have been read.
 
-    Shape   `runs` is what is run of the first module, where that is not all of it.
+    Shape   `builds` are what is run, as `ctrlkit run` finds it; None where nobody says, so that it may be all.
     Errors  ConfigError.
     """
     versions = _versions_of(program, modules)
     definitions = tuple(definition_of(*each) for each in versions)
     cluster_kinds = {each[0].identity for each in versions if each[0].scope is Scope.CLUSTER}
-    webhooks = Webhooks(_webhooks_of(modules, runs), informer=_no_cache)
+    webhooks = Webhooks(_webhooks_of(modules, builds), informer=_no_cache)
     _check(program, webhooks, definitions)
     more = [asked_by_settings(program.loaded, definitions), asked_by_webhooks(webhooks)]
     return Description(
@@ -107,15 +105,10 @@ def _check(program: Program, webhooks: Webhooks, definitions: Sequence[Manifest]
             )
 
 
-def _webhooks_of(modules: Sequence[ModuleType], runs: object) -> list[Webhook]:
-    """
-    The webhooks that are run: those among what is named, or those of the module, where all of it is run or a build
-    function is named, which may add any.
-    """
-    named = list(runs) if isinstance(runs, list | tuple) else [runs]
-    is_known = all(isinstance(one, ReconcilerFunction | AdmissionWebhook | ConversionFunction) for one in named)
-    whole = modules[1:] if is_known else modules
-    values = [*named, *(value for module in whole for value in _own_values(module))]
+def _webhooks_of(modules: Sequence[ModuleType], builds: Sequence[object] | None) -> list[Webhook]:
+    """The webhooks that are run: those among decorated functions, or all of the modules where a program may add any."""
+    is_known = builds is not None and all(isinstance(one, DECORATED) for one in builds)
+    values = builds if builds is not None and is_known else [value for one in modules for value in _own_values(one)]
     return list({id(one): one for one in values if isinstance(one, AdmissionWebhook | ConversionFunction)}.values())
 
 

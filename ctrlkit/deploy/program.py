@@ -76,10 +76,10 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One line; by default the project's."""
 
     run: str = ""
-    """`MODULE[:ATTRIBUTE]`, as `ctrlkit run` takes it; kinds and webhooks are those of the module."""
+    """`MODULE[:ATTRIBUTE]`, as `ctrlkit run` takes it: its kinds are those of the module, its webhooks what is run."""
 
     modules: list[str] = []
-    """More modules whose kinds and webhooks belong to the program."""
+    """More modules whose kinds belong to the program; and their webhooks, where `run` does not say what is run."""
 
     args: list[str] | None = None
     """What the image's entry point is given; by default `run` and what is run."""

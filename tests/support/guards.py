@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -94,8 +95,8 @@ ROLES: list[dict[str, Any]] = [
 ]
 
 
-def described(*, runs: object = None, **said: Any) -> Description:
-    """The program, with other words of its author; `runs` is what is run of it, where that is not all."""
+def described(*, builds: Sequence[object] | None = None, **said: Any) -> Description:
+    """The program, with other words of its author; `builds` is what is run of it, where that is not all."""
     usual = {"name": "guards", "version": "2.0.0", "namespace": "tower", "run": "tests.support.guards"}
     program = msgspec.convert({**usual, **said}, Program)
-    return description_of(program, sys.modules[__name__], runs=runs, roles=ROLES)
+    return description_of(program, sys.modules[__name__], builds=builds, roles=ROLES)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ctrlkit.deploy import Description, files_of, objects_of, write
+from ctrlkit.deploy import Description, Program, files_of, objects_of, write
 from ctrlkit.deploy.chart import chart_files
 from tests.support.caches import ROLES, described
 from tests.support.helm import HELM, needs_helm
@@ -19,6 +19,7 @@ from tests.support.kubectl import KUBECTL, needs_kubectl
 
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 
+PAGE = (Path(__file__).parents[3] / "docs" / "deploying.md").read_text(encoding="utf-8")
 OF_HELM = ("helm.sh/chart", "app.kubernetes.io/managed-by", "helm.sh/resource-policy")
 
 
@@ -87,7 +88,7 @@ def test_options_of_the_chart_are_the_components_of_kustomize(tmp_path: Path) ->
 @needs_kubectl
 def test_kustomize_makes_the_objects_of_base_and_components(tmp_path: Path) -> None:
     """With an overlay that names another image, another namespace and both components."""
-    description = described(ROLES[:1])
+    description = described(ROLES[:1], image="registry.example.com/cache-operator")
     write(files_of(description), tmp_path)
     assert by_name(printed(KUBECTL, "kustomize", tmp_path / "kustomize/base")) == by_name(
         yaml.safe_dump_all(objects_of(description))
@@ -95,18 +96,35 @@ def test_kustomize_makes_the_objects_of_base_and_components(tmp_path: Path) -> N
     overlay = tmp_path / "kustomize/overlays/test"
     overlay.mkdir(parents=True)
     (overlay / "kustomization.yaml").write_text(
-        "resources: [../../base]\n"
-        "components: [../../components/service-monitor, ../../components/network-policy]\n"
-        "namespace: elsewhere\n"
-        "images: [{name: cache-operator, newName: registry.example.com/caches, newTag: '2'}]\n"
+        "namespace: elsewhere\n" + overlay_of_the_page("greeter", "cache-operator")
     )
     made = by_name(printed(KUBECTL, "kustomize", overlay))
     assert {key[1] for key in made} == {"", "elsewhere"}
     assert ("ServiceMonitor", "elsewhere", "cache-operator") in made
-    (container,) = made["Deployment", "elsewhere", "cache-operator"]["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "registry.example.com/caches:2"
+    deployment = made["Deployment", "elsewhere", "cache-operator"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert deployment["spec"]["replicas"] == 1
+    assert {"name": "CTRLKIT_LOG_LEVEL", "value": "debug"} in container["env"]
+    assert container["image"] == "registry.example.com/cache-operator:1.3.0-rc1"
     subjects = made["ClusterRoleBinding", "", "cache-operator"]["subjects"]
     assert subjects == [{"kind": "ServiceAccount", "name": "cache-operator", "namespace": "elsewhere"}]
+
+
+def overlay_of_the_page(name: str, other: str) -> str:
+    """The overlay that docs/deploying.md shows, for another program."""
+    _, _, text = PAGE.partition("# deploy/kustomize/overlays/test/kustomization.yaml\n")
+    return text.partition("```")[0].replace(f"namespace: {name}", "namespace: caches").replace(name, other)
+
+
+def test_the_page_has_each_key_of_the_description() -> None:
+    """With the default that it has."""
+    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", PAGE.partition("## What comes out")[0], re.MULTILINE)
+    assert [key for key, _ in rows] == sorted((key for key, _ in rows), key=list(Program.__struct_fields__).index)
+    assert {key for key, _ in rows} == set(Program.__struct_fields__)
+    shown = {key: default.strip().strip("`") for key, default in rows}
+    usual = Program(name="greeter")
+    for key in ("replicas", "user", "rights", "folder", "kube_version"):
+        assert shown[key] == str(getattr(usual, key))
 
 
 @needs_helm

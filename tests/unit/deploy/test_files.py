@@ -16,7 +16,7 @@ PROJECT = """
 name = "cache-operator"
 version = "1.2.0"
 [tool.ctrlkit]
-run = "tests.support.caches"
+modules = ["tests.support.caches"]
 """
 ROLES = """
 apiVersion: rbac.authorization.k8s.io/v1

@@ -86,11 +86,11 @@ def test_only_webhooks_that_are_run_are_configured() -> None:
     def build(manager: Any) -> list[Any]:
         return []
 
-    alone = described(runs=guards.guard)
+    alone = described(builds=[guards.guard])
     assert not alone.has_webhooks
     assert "webhook" not in yaml.safe_dump_all(objects_of(alone)).lower().replace("webhooks_", "")
-    assert [one.name for one in described(runs=[guards.guard, guards.check]).webhooks] == [guards.check.name]
-    assert len(described(runs=build).webhooks) == 5
+    assert [one.name for one in described(builds=[guards.guard, guards.check]).webhooks] == [guards.check.name]
+    assert len(described(builds=[build]).webhooks) == 5
 
 
 def test_a_server_takes_all_of_it() -> None:
@@ -121,4 +121,4 @@ def test_a_conversion_of_a_kind_that_is_not_the_programs_is_refused(tmp_path: Pa
     assert len(describe(program, tmp_path).webhooks) == 5
     lonely = described().program
     with pytest.raises(ConfigError, match=r"guards\.example\.com is converted, and the definition is not"):
-        description_of(lonely, runs=[guards.upgrade, guards.downgrade], roles=guards.ROLES)
+        description_of(lonely, builds=[guards.upgrade, guards.downgrade], roles=guards.ROLES)
