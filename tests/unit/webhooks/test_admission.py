@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -214,6 +215,40 @@ async def test_built_in_kinds_come_as_their_types_and_keep_what_these_do_not_kno
     pod = {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "image": "i", "new": {"field": 1}}]}}
     response = await ask(Webhooks([always]), admission(pod))
     assert response["patch"] == [{"op": "add", "path": "/spec/containers/0/imagePullPolicy", "value": "Always"}]
+
+
+REVIEWS = [
+    review
+    for step in msgspec.json.decode(Path(__file__).parents[2].joinpath("scenarios/webhook_reviews.json").read_bytes())
+    for _, review in step.get("reviews", ())
+]
+"""What a kube-apiserver 1.36 sent for requests of every sort."""
+
+
+async def test_every_review_of_a_real_server_is_read() -> None:
+    """Creates, updates, deletes and connections, of objects and of subresources, in v1 and v1beta1."""
+    seen: list[Review[Unstructured]] = []
+
+    @validating(PODS, operations=["CREATE", "UPDATE", "DELETE", "CONNECT"])
+    def look(thing: Unstructured, review: Review[Unstructured]) -> None:
+        assert thing["kind"] or review.request["object"] is None
+        assert (review.old is None) is (review.request["oldObject"] is None)
+        seen.append(review)
+
+    webhooks = Webhooks([look])
+    for recorded in REVIEWS:
+        answer = await webhooks.answer(look.path, msgspec.json.encode(recorded))
+        review = msgspec.json.decode(answer.body)
+        assert {name: review[name] for name in ("kind", "apiVersion")}.items() <= recorded.items()
+        assert review["response"] == {"uid": recorded["request"]["uid"], "allowed": True}
+    requests = [recorded["request"] for recorded in REVIEWS]
+    assert [each.operation for each in seen] == [each["operation"] for each in requests]
+    assert [each.dry_run for each in seen] == [each.get("dryRun") or False for each in requests]
+    assert [each.user.name for each in seen] == [each["userInfo"].get("username", "") for each in requests]
+    assert [each.key.namespace for each in seen] == [each.get("namespace", "") for each in requests]
+    for review, request in zip(seen, requests, strict=True):
+        assert review.key.name == request.get("name", review.key.name)
+    assert {each.operation for each in seen} == {"CREATE", "UPDATE", "DELETE", "CONNECT"}
 
 
 # ---- what does not fit -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -22,11 +23,16 @@ from ctrlkit import (
     reconciler,
     validating,
 )
+from ctrlkit.client import DryRun
 from ctrlkit.crd import definition_of
-from ctrlkit.errors import ApiError, Forbidden, InternalError
+from ctrlkit.errors import ApiError, ConfigError, Forbidden, InternalError, Invalid, ServiceUnavailable, Timeout
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.tracker.notices import noticed
+from ctrlkit.fakes.world.unforeseen import UnforeseenFailure
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import Definition, Unstructured
-from ctrlkit.model.kinds import CONFIG_MAPS, PODS
+from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS, PODS, SECRETS
+from ctrlkit.webhooks import Cause
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,6 +53,14 @@ class SpecV2(msgspec.Struct, frozen=True, omit_defaults=True):
 class CacheV2(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: ObjectMeta
     spec: SpecV2 = SpecV2()
+
+
+class ScaleSpec(msgspec.Struct, frozen=True):
+    replicas: int = 0
+
+
+class Scale(msgspec.Struct, frozen=True):
+    spec: ScaleSpec = ScaleSpec()
 
 
 CACHES = custom_resource(group="example.com", kind="Cache", plural="caches", definition=Definition(storage=False)).of(
@@ -154,3 +168,121 @@ async def test_a_patch_or_an_object_changed_in_place_will_do(world: World) -> No
     )
     assert made.at("data") == {"a": "1", "seen": "yes"}
     assert made.at("metadata.labels") == {"made-by": "admin"}
+
+
+async def test_a_webhook_reads_caches_and_waits_until_they_are_filled(world: World) -> None:
+    """From the first moment of its program on: the request waits, and not in vain."""
+
+    @validating(CONFIG_MAPS, reads=[SECRETS], operations=["CREATE"])
+    def known(config_map: Unstructured, review: Review[Unstructured]) -> None:
+        if review.lister(SECRETS).find(config_map.key) is None:
+            raise Denied("there is no such secret")
+
+    world.tracker.create(SECRETS, {"metadata": {"name": "a", "namespace": "default"}})
+    world.manage(known)
+    for name in ("a", "b"):
+        obj = {"metadata": {"name": name, "namespace": "default"}}
+        if name == "a":
+            await world.client.create(CONFIG_MAPS, obj)
+        else:
+            with pytest.raises(Forbidden, match="there is no such secret"):
+                await world.client.create(CONFIG_MAPS, obj)
+
+
+async def test_a_webhook_whose_caches_do_not_fill_says_what_it_waits_for(world: World) -> None:
+    @validating(CONFIG_MAPS, reads=[SECRETS], timeout_s=2)
+    def never(_config_map: Unstructured, _review: Review[Unstructured]) -> None:
+        raise AssertionError
+
+    world.faults.fail(Calls("list", SECRETS), ServiceUnavailable("later"), times=None)
+    world.manage(never)
+    with pytest.raises(Timeout, match=r"did not answer within 1.8 s: it waits for the caches that it reads"):
+        await world.client.create(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "default"}})
+
+
+async def test_subresources_dry_runs_and_other_versions_come_as_declared(world: World) -> None:
+    """A scale has its own type; with matchPolicy Equivalent a request at v2 is shown as the v1 that is declared."""
+    seen: list[tuple[str, object, bool]] = []
+
+    @validating(DEPLOYMENTS, subresource="scale", body=Scale)
+    def scaled(scale: Scale, review: Review[Scale]) -> None:
+        seen.append((review.subresource, scale.spec.replicas, review.dry_run))
+        if scale.spec.replicas > 5:
+            raise Denied("too many")
+
+    @validating(CACHES)
+    def old_version(cache: Cache, review: Review[Cache]) -> None:
+        seen.append(("", cache.spec.size, review.dry_run))
+
+    await world.define(definition_of(CACHES, CACHES_V2))
+    world.manage([scaled, old_version, upgrade, downgrade])
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    await world.client.create(DEPLOYMENTS, {"metadata": {"name": "a", "namespace": "default"}, "spec": spec})
+    await world.client.set_scale(DEPLOYMENTS, "default/a", 3)
+    with pytest.raises(Forbidden, match="too many"):
+        await world.client.set_scale(DEPLOYMENTS, "default/a", 9)
+    body_v2 = {"metadata": {"name": "b", "namespace": "default"}, "spec": {"replicas": 7}}
+    await world.client.create(CACHES_V2.of(Unstructured), body_v2, dry_run=DryRun.ALL)
+    assert seen == [("scale", 3, False), ("scale", 9, False), ("", 7, True)]
+
+
+async def test_warnings_and_refusals_reach_who_asked(world: World) -> None:
+    @validating(CONFIG_MAPS)
+    def talk(config_map: Unstructured, review: Review[Unstructured]) -> None:
+        review.warn("careful")
+        if not config_map.get("data"):
+            raise Denied(causes=[Cause("data", "is empty")])
+
+    world.manage(talk)
+    with noticed() as texts:
+        await world.client.create(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "default"}, "data": {"a": "1"}})
+        with pytest.raises(Invalid) as refused:
+            await world.client.create(CONFIG_MAPS, {"metadata": {"name": "b", "namespace": "default"}})
+    assert texts == ["careful"]
+    assert refused.value.details["causes"] == [{"reason": "FieldValueInvalid", "message": "is empty", "field": "data"}]
+
+
+async def test_a_function_that_raises_ends_a_test_unless_it_allows_that(world: World) -> None:
+    """As a reconciler that raises does; the server is told in either case."""
+
+    @validating(CONFIG_MAPS)
+    def broken(_config_map: Unstructured, _review: Review[Unstructured]) -> None:
+        raise ZeroDivisionError
+
+    world.allow_failures(ZeroDivisionError)
+    world.manage(broken)
+    with pytest.raises(InternalError, match="webhook broken failed: ZeroDivisionError"):
+        await world.client.create(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "default"}})
+    await world.settle()
+
+
+def test_a_function_that_raises_ends_a_test() -> None:
+    @validating(CONFIG_MAPS)
+    def broken(_config_map: Unstructured, _review: Review[Unstructured]) -> None:
+        raise ZeroDivisionError
+
+    def story() -> None:
+        with World.sync() as world:
+            world.manage(broken)
+            with suppress(InternalError):
+                world.tracker.create(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "default"}})
+            world.settle()
+
+    with pytest.raises(UnforeseenFailure, match="webhook broken of configmaps"):
+        story()
+
+
+async def test_a_program_whose_versions_do_not_lead_to_each_other_does_not_start(world: World) -> None:
+    with pytest.raises(ConfigError, match="no way leads from v2 to v1"):
+        world.manage([upgrade])
+
+
+async def test_two_programs_of_one_module_have_a_configuration_each(world: World) -> None:
+    world.serve(CACHES)
+    world.manage([defaults])
+    world.manage([check])
+    made = await world.client.create(CACHES.of(Unstructured), body(size=1))
+    assert made.at("spec.image")
+    with pytest.raises(Forbidden):
+        await world.client.create(CACHES.of(Unstructured), body("b", size=0))
