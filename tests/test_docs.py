@@ -31,6 +31,13 @@ def test_every_snippet_about_definitions_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_every_snippet_about_webhooks_passes(tmp_path: Path) -> None:
+    """A kind in two versions, its webhooks and conversions, and their tests."""
+    write_files(files_of("docs/webhooks.md"), tmp_path)
+    assert "6 passed" in run_pytest(tmp_path)
+
+
+@pytest.mark.long
 def test_every_snippet_about_kinds_passes(tmp_path: Path) -> None:
     """A controller with typed children, and its test in a cluster."""
     write_files(files_of("docs/kinds.md"), tmp_path)
