@@ -96,6 +96,7 @@ def _filled(name: str, described: Description) -> str:
     replaced = {
         "@KINDS@": _KINDS.replace("@KINDS@", kinds) if kinds else "",
         "@NAME@": described.program.name,
+        "@WEBHOOKS_ADDRESS@": usual.webhooks_address,
         "@GRACE_S@": f"{usual.grace_s:g}",
         "@RENEW_S@": f"{usual.renew_s:g}",
         "@REST_S@": f"{rest:g}",

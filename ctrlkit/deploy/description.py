@@ -78,7 +78,8 @@ def description_of(
     versions = _versions_of(program, modules)
     definitions = tuple(definition_of(*each) for each in versions)
     cluster_kinds = {each[0].identity for each in versions if each[0].scope is Scope.CLUSTER}
-    webhooks = Webhooks(_webhooks_of(modules, builds), informer=_no_cache)
+    found = _webhooks_of(modules, builds) if program.webhooks_port else []
+    webhooks = Webhooks(found, informer=_no_cache)
     _check(program, webhooks, definitions)
     more = [asked_by_settings(program.loaded, definitions), asked_by_webhooks(webhooks)]
     return Description(

@@ -8,6 +8,8 @@ from ctrlkit.deploy.places import Block, Place, Tree
 from ctrlkit.deploy.program import Program
 
 WEBHOOKS_SUFFIX: Final = "-webhooks"
+CERTIFICATES_SUFFIX: Final = "-webhooks-tls"
+"""Of the Secret that cert-manager makes; the program's own has the first name."""
 NAMESPACE_MARK: Final = "@namespace@"
 WEBHOOKS_MARK: Final = "@webhooks@"
 """What stands in data for the namespace of a release, and for the one name of all that belongs to its webhooks."""

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ctrlkit.deploy.cert_manager import INJECT, injected, issuer_and_certificate, patches
 from ctrlkit.deploy.description import Description
 from ctrlkit.deploy.names import NAMESPACE_MARK, WEBHOOKS_MARK, WEBHOOKS_SUFFIX, Names
-from ctrlkit.deploy.places import ABSENT, Place, Tree, When, plain
+from ctrlkit.deploy.places import Place, Tree, When, plain
 from ctrlkit.deploy.roles import account_and_roles
 from ctrlkit.deploy.workload import (
+    WITH_CERT_MANAGER,
     deployment,
     disruption_budget,
     metrics_service,
@@ -33,6 +35,8 @@ class Part:
     name: str
     objects: tuple[Tree, ...]
     option: str = ""
+    patches: tuple[Tree, ...] = ()
+    """What an option changes of other objects, which know of it by themselves in a chart."""
 
     @property
     def plain_objects(self) -> list[dict[str, Any]]:
@@ -63,6 +67,18 @@ def parts_of(described: Description) -> list[Part]:
         Part("service", (metrics_service(described), *([webhooks_service(described)] if has_webhooks else []))),
         Part("deployment", (deployment(described), disruption_budget(described))),
         Part("webhooks", tuple(_configurations(described))),
+        *(
+            [
+                Part(
+                    "cert-manager",
+                    tuple(issuer_and_certificate(described)),
+                    option="certManager",
+                    patches=tuple(patches(described)),
+                )
+            ]
+            if has_webhooks
+            else []
+        ),
         Part("service-monitor", (service_monitor(described),), option="serviceMonitor"),
         Part("network-policy", (network_policy(described),), option="networkPolicy"),
     ]
@@ -81,26 +97,19 @@ def objects_of(described: Description, *, options: Iterable[str] = ()) -> list[d
 def _definitions(described: Description) -> Iterator[Tree]:
     names = Names(described.program)
     for definition in described.definitions:
-        annotations = definition["metadata"].get("annotations")
-        keep: Tree = Place('"keep"', "keep")
-        metadata = {
-            "name": definition["metadata"]["name"],
-            "labels": names.labels,
-            "annotations": _kept(annotations, keep),
+        name, said = definition["metadata"]["name"], definition["metadata"].get("annotations") or {}
+        more = {"helm.sh/resource-policy": When("if $.Values.crds.keep", Place('"keep"', ""))}
+        conditions = "$.Values.crds.keep"
+        if name in described.webhooks.converted:
+            more[INJECT] = When(WITH_CERT_MANAGER, injected(names))
+            conditions = "or $.Values.crds.keep $.Values.certManager.enabled"
+        annotations: Tree = {**said, **more} if said else When(f"if {conditions}", more)
+        whole = {
+            **definition,
+            "metadata": {"name": name, "labels": names.labels, "annotations": annotations},
+            "spec": _spec(described, definition),
         }
-        whole = {**definition, "metadata": metadata, "spec": _spec(described, definition)}
-        yield When(
-            "if $.Values.crds.install",
-            whole,
-            plain={**whole, "metadata": {**metadata, "annotations": annotations or ABSENT}},
-        )
-
-
-def _kept(annotations: dict[str, str] | None, keep: Tree) -> Tree:
-    """Annotations of which helm reads that the object stays when the release goes."""
-    if annotations:
-        return {**annotations, "helm.sh/resource-policy": When("if $.Values.crds.keep", keep)}
-    return When("if $.Values.crds.keep", {"helm.sh/resource-policy": keep})
+        yield When("if $.Values.crds.install", whole, plain=whole)
 
 
 def _spec(described: Description, definition: dict[str, Any]) -> Tree:
@@ -124,4 +133,5 @@ def _configurations(described: Description) -> Iterator[Tree]:
     program, names = described.program, Names(described.program)
     own = {"app.kubernetes.io/name": program.name}
     for one in described.webhooks.configurations(_ADDRESS, name=_ADDRESS.name, own_labels=own):
-        yield {**names.placed(one), "metadata": names.cluster_metadata(WEBHOOKS_SUFFIX)}
+        annotations = When(WITH_CERT_MANAGER, {INJECT: injected(names)})
+        yield {**names.placed(one), "metadata": names.cluster_metadata(WEBHOOKS_SUFFIX, annotations=annotations)}

@@ -27,7 +27,7 @@ from ctrlkit.cli import meant
 from ctrlkit.errors import ConfigError
 from ctrlkit.manager.endpoints.server import SHUTDOWN_S
 from ctrlkit.manager.manager import FLUSH_S
-from ctrlkit.manager.settings import Settings, SettingsError, settings_known
+from ctrlkit.manager.settings import OFF, Settings, SettingsError, settings_known
 from ctrlkit.manager.settings_sources import variable_of
 from ctrlkit.names import is_label
 
@@ -35,7 +35,6 @@ FILE: Final = "pyproject.toml"
 TABLE: Final = "tool.ctrlkit"
 
 METRICS_PORT: Final = 8080
-WEBHOOKS_PORT: Final = 9443
 PRE_STOP_S: Final = 5
 """A pod that is to end goes on serving for so long: whoever has its address still calls it."""
 SPARE_S: Final = 8
@@ -45,6 +44,7 @@ NAME_MAX: Final = 40
 """Names of objects are made of it with a few more letters, and labels take 63."""
 
 _IMAGE: Final = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*")
+_FROM_OUTSIDE: Final = re.compile(r"(0\.0\.0\.0|\[::\])?:[1-9][0-9]*")
 
 Setting = str | bool | int | float | list[str]
 
@@ -129,11 +129,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 "and . _ - only"
             )
         self._check_replicas(self.loaded)
-        if not re.fullmatch(r"(0\.0\.0\.0|\[::\])?:[1-9][0-9]*", self.loaded.endpoints_address):
-            raise ConfigError(
-                f"describe {self.name}: endpoints_address cannot be {self.loaded.endpoints_address!r}: probes ask it, "
-                f"from outside of the pod; write :{METRICS_PORT}"
-            )
+        self._check_addresses(self.loaded)
 
     def _check_replicas(self, settings: Settings) -> None:
         if self.replicas < 0 or self.user <= 0:
@@ -143,6 +139,18 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"describe {self.name}: {self.replicas} replicas would all do the same work; set leader_elect or "
                 f"shards in [{TABLE}.settings], or replicas = 1"
             )
+
+    def _check_addresses(self, settings: Settings) -> None:
+        """What asks at them comes from outside of the pod."""
+        addresses = {"endpoints_address": settings.endpoints_address, "webhooks_address": settings.webhooks_address}
+        for name, address in addresses.items():
+            is_off = name == "webhooks_address" and address == OFF
+            if not is_off and not _FROM_OUTSIDE.fullmatch(address):
+                who = "probes ask it" if name == "endpoints_address" else "servers call it"
+                raise ConfigError(
+                    f"describe {self.name}: {name} cannot be {address!r}: {who}, from outside of the pod; write :PORT, "
+                    f"such as :{METRICS_PORT}"
+                )
 
     @property
     def own_namespace(self) -> str:
@@ -192,6 +200,12 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def metrics_port(self) -> int:
         """Where metrics and health are served."""
         return int(self.loaded.endpoints_address.rpartition(":")[2])
+
+    @property
+    def webhooks_port(self) -> int:
+        """Where webhooks are served; 0 for nowhere."""
+        serving = self.loaded.webhooks_address
+        return 0 if serving == OFF else int(serving.rpartition(":")[2])
 
 
 @cache

@@ -79,10 +79,10 @@ def _settings(described: Description) -> Iterator[Value]:
     for name, value in described.settings.items():
         usual = f"{described.program.name}{NAMED_BY_RELEASE.get(name, '')}"
         default = "" if name in NAMED_BY_RELEASE and value == usual else value
-        comment = known[name].help if name in known else ""
+        comment = known[name].help
         if name in NAMED_BY_RELEASE:
             comment += "; by default the name of the release's objects"
-        yield Value(f"settings.{name}", default, comment, _setting_schema(known[name]) if name in known else _TEXT)
+        yield Value(f"settings.{name}", default, comment, _setting_schema(known[name]))
 
 
 def _setting_schema(setting: Setting) -> Schema:
@@ -142,6 +142,13 @@ def _parts(described: Description) -> Iterator[Value]:
             "Whether they stay when the release is uninstalled; without them all objects of their kinds are deleted.",
             is_on=True,
         )
+    if described.has_webhooks:
+        yield _flag(
+            "certManager.enabled",
+            "Let cert-manager make the certificates of webhooks, and write the caBundles; else the program does.",
+            is_on=False,
+        )
+        yield Value("certManager.issuerRef", {}, "Who signs them; by default an Issuer of the chart's own.", _MAP)
     yield _flag("metrics.service", "Whether there is a Service for metrics.", is_on=True)
     yield _flag("metrics.annotations", "Whether pods say with prometheus.io/... where metrics are.", is_on=True)
     yield _flag(
@@ -184,7 +191,7 @@ def schema_of(values: Sequence[Value], program: Program) -> Schema:
         said = {"description": value.comment} if value.comment else {}
         place["properties"][name] = {**value.schema, **said}
     settings = {name: _setting_schema(one) for name, one in settings_known().items()}
-    top["properties"]["settings"]["properties"] |= settings
+    top["properties"]["settings"]["properties"] = settings
     top["properties"]["global"] = _MAP
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": f"Values of {program.name}", **top}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ctrlkit.deploy.description import WEBHOOKS_SERVICE, Description
-from ctrlkit.deploy.names import WEBHOOKS_SUFFIX, Names
+from ctrlkit.deploy.names import CERTIFICATES_SUFFIX, WEBHOOKS_SUFFIX, Names
 from ctrlkit.deploy.places import ABSENT, Block, Place, Tree, When
-from ctrlkit.deploy.program import METRICS_PORT, PRE_STOP_S, WEBHOOKS_PORT, Program, as_text, seconds_to_end
+from ctrlkit.deploy.program import METRICS_PORT, PRE_STOP_S, Program, as_text, seconds_to_end
 from ctrlkit.manager.settings_sources import variable_of
 
 CONTAINER: Final = "controller"
@@ -18,7 +18,9 @@ _PROBE_EVERY_S: Final = 5
 NAMED_BY_RELEASE: Final = {"lease_name": "", WEBHOOKS_SERVICE: WEBHOOKS_SUFFIX}
 """Settings that a chart's release says where its values do not, with the suffix to its name."""
 
-WEBHOOKS: Final = {"name": "webhooks", "containerPort": WEBHOOKS_PORT, "protocol": "TCP"}
+WITH_CERT_MANAGER: Final = "if $.Values.certManager.enabled"
+CERTIFICATES: Final = "certificates"
+_CERTIFICATES_AT: Final = "/var/run/webhooks"
 
 
 def deployment(described: Description) -> Tree:
@@ -89,6 +91,7 @@ def _pod(described: Description, names: Names) -> Tree:
         "containers": [_container(described, names)],
         "volumes": [
             {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}},
+            *([When(WITH_CERT_MANAGER, certificates_volume(names))] if described.has_webhooks else []),
             When("with $.Values.extraVolumes", Block("toYaml .")),
         ],
     }
@@ -117,7 +120,7 @@ CONTAINER_SECURITY: Final[dict[str, Any]] = {
 
 
 def _container(described: Description, names: Names) -> Tree:
-    program = described.program
+    program, webhooks = described.program, described.has_webhooks
     return {
         "name": CONTAINER,
         "image": Place(f"{names.included('image')} | quote", f"{program.image_name}:{program.version}"),
@@ -125,17 +128,14 @@ def _container(described: Description, names: Names) -> Tree:
         **({"args": program.arguments} if program.arguments else {}),
         "env": [
             *_environment(described, names),
+            *([When(WITH_CERT_MANAGER, CERTIFICATES_SETTING)] if webhooks else []),
             When("with $.Values.extraEnv", Block("toYaml .")),
         ],
         "ports": [
-            {
-                "name": "metrics",
-                "containerPort": Place(names.included("metricsPort"), program.metrics_port),
-                "protocol": "TCP",
-            },
-            *([WEBHOOKS] if described.has_webhooks else []),
+            _port("metrics", Place(names.included("metricsPort"), program.metrics_port)),
+            *([_port("webhooks", Place(names.included("webhooksPort"), program.webhooks_port))] if webhooks else []),
         ],
-        **({"lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_S}}}} if described.has_webhooks else {}),
+        **({"lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_S}}}} if webhooks else {}),
         "startupProbe": _probe(program, "/healthz", failureThreshold=STARTS_WITHIN_S // _PROBE_EVERY_S),
         "livenessProbe": _probe(program, "/healthz", failureThreshold=6),
         "readinessProbe": _probe(program, "/readyz", failureThreshold=2),
@@ -143,9 +143,23 @@ def _container(described: Description, names: Names) -> Tree:
         "securityContext": Block("toYaml $.Values.securityContext", CONTAINER_SECURITY),
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},
+            *([When(WITH_CERT_MANAGER, CERTIFICATES_MOUNT)] if webhooks else []),
             When("with $.Values.extraVolumeMounts", Block("toYaml .")),
         ],
     }
+
+
+def _port(name: str, number: Place) -> Tree:
+    return {"name": name, "containerPort": number, "protocol": "TCP"}
+
+
+CERTIFICATES_SETTING: Final = {"name": variable_of("webhooks_cert_dir"), "value": _CERTIFICATES_AT}
+CERTIFICATES_MOUNT: Final = {"name": CERTIFICATES, "mountPath": _CERTIFICATES_AT, "readOnly": True}
+
+
+def certificates_volume(names: Names) -> Tree:
+    """The volume with the certificate that cert-manager makes."""
+    return {"name": CERTIFICATES, "secret": {"secretName": names.of(CERTIFICATES_SUFFIX)}}
 
 
 def resources(program: Program) -> dict[str, Any]:

@@ -94,6 +94,11 @@ type: Recreate
 {{- .Values.terminationGracePeriodSeconds | default (ceil (addf (.Values.settings.grace_s | default @GRACE_S@) (.Values.settings.renew_s | default @RENEW_S@) @REST_S@)) }}
 {{- end }}
 
+{{- define "@NAME@.webhooksPort" -}}
+{{- $port := regexFind "[0-9]+$" (toString (.Values.settings.webhooks_address | default "@WEBHOOKS_ADDRESS@")) }}
+{{- required "settings.webhooks_address must be of the form :PORT; the server calls it" $port }}
+{{- end }}
+
 {{- define "@NAME@.metricsPort" -}}
 {{- $port := regexFind "[0-9]+$" (toString .Values.settings.endpoints_address) }}
 {{- required "settings.endpoints_address must be of the form :PORT; probes ask it" $port }}

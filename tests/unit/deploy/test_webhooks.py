@@ -16,7 +16,8 @@ from tests.support import guards
 from tests.support.caches import rule
 from tests.support.guards import described
 from tests.support.helm import HELM, needs_helm
-from tests.unit.deploy.test_chart import by_name, helm, printed, without_namespace
+from tests.support.kubectl import KUBECTL, needs_kubectl
+from tests.unit.deploy.test_chart import Objects, by_name, helm, printed, without_namespace
 
 ADMISSION = "admissionregistration.k8s.io"
 
@@ -122,3 +123,55 @@ def test_a_conversion_of_a_kind_that_is_not_the_programs_is_refused(tmp_path: Pa
     lonely = described().program
     with pytest.raises(ConfigError, match=r"guards\.example\.com is converted, and the definition is not"):
         description_of(lonely, builds=[guards.upgrade, guards.downgrade], roles=guards.ROLES)
+
+
+def test_webhooks_that_are_served_nowhere_are_not_configured() -> None:
+    """A program may be told to serve none."""
+    assert not described(settings={"webhooks_address": "off"}).has_webhooks
+
+
+def test_the_port_is_that_of_the_setting() -> None:
+    """Of a program that serves elsewhere."""
+    (container,) = the("Deployment", description=described(settings={"webhooks_address": ":10250"}))["spec"][
+        "template"
+    ]["spec"]["containers"]
+    assert {"name": "webhooks", "containerPort": 10250, "protocol": "TCP"} in container["ports"]
+
+
+@needs_helm
+@needs_kubectl
+def test_cert_manager_is_an_option_of_both(tmp_path: Path) -> None:
+    """A Certificate for the Service's names, mounted where the program looks, and injected where servers look."""
+    made = helm(described(), tmp_path, "--set", "certManager.enabled=true")
+    overlay = tmp_path / "kustomize/overlays/test"
+    overlay.mkdir(parents=True)
+    (overlay / "kustomization.yaml").write_text(
+        "resources: [../../base]\ncomponents: [../../components/cert-manager]\n"
+    )
+    assert made == without_namespace(in_order(by_name(printed(KUBECTL, "kustomize", overlay))))
+    certificate = made["Certificate", "tower", "guards-webhooks"]["spec"]
+    assert certificate["dnsNames"][0] == "guards-webhooks.tower.svc"
+    assert certificate["issuerRef"] == {"name": "guards-webhooks", "kind": "Issuer"}
+    spec = made["Deployment", "tower", "guards"]["spec"]["template"]["spec"]
+    assert spec["volumes"][1]["secret"]["secretName"] == certificate["secretName"]
+    injected = {
+        key[0]
+        for key, one in made.items()
+        if (one["metadata"].get("annotations") or {}).get("cert-manager.io/inject-ca-from") == "tower/guards-webhooks"
+    }
+    assert injected == {
+        "CustomResourceDefinition",
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    }
+
+
+def in_order(objects: Objects) -> Objects:
+    """Objects with what a patch has put first in lists last, as a chart has it."""
+    for key, one in objects.items():
+        if key[0] == "Deployment":
+            spec = one["spec"]["template"]["spec"]
+            (container,) = spec["containers"]
+            for part in (spec["volumes"], container["env"], container["volumeMounts"]):
+                part.append(part.pop(0))
+    return objects

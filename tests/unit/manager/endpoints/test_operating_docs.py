@@ -164,8 +164,7 @@ NO_LIMITS = {
     "webhooks.admission._INVALID",
     "deploy.places._WIDTH",
     "deploy.values._WIDTH",
-    "deploy.program.METRICS_PORT",  # ports, as the settings have them
-    "deploy.program.WEBHOOKS_PORT",
+    "deploy.program.METRICS_PORT",  # a port, as the setting has it
     "histogram.LATENCY_BUCKETS_S",
     "workqueue.statistics.BUCKETS_S",
     "cache.metrics.VERSION_DIGITS",

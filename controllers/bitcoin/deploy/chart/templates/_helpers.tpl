@@ -95,6 +95,11 @@ type: Recreate
 {{- .Values.terminationGracePeriodSeconds | default (ceil (addf (.Values.settings.grace_s | default 30) (.Values.settings.renew_s | default 10) 22)) }}
 {{- end }}
 
+{{- define "bitcoin-controller.webhooksPort" -}}
+{{- $port := regexFind "[0-9]+$" (toString (.Values.settings.webhooks_address | default ":9443")) }}
+{{- required "settings.webhooks_address must be of the form :PORT; the server calls it" $port }}
+{{- end }}
+
 {{- define "bitcoin-controller.metricsPort" -}}
 {{- $port := regexFind "[0-9]+$" (toString .Values.settings.endpoints_address) }}
 {{- required "settings.endpoints_address must be of the form :PORT; probes ask it" $port }}

@@ -1,0 +1,78 @@
+"""Certificates of webhooks from cert-manager: what it makes, and what changes of a program's objects then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ctrlkit.deploy.description import Description
+from ctrlkit.deploy.names import CERTIFICATES_SUFFIX, WEBHOOKS_SUFFIX, Names
+from ctrlkit.deploy.places import Block, Place, Tree, When
+from ctrlkit.deploy.workload import CERTIFICATES_MOUNT, CERTIFICATES_SETTING, CONTAINER, certificates_volume
+
+_API: Final = "cert-manager.io/v1"
+INJECT: Final = "cert-manager.io/inject-ca-from"
+"""The annotation that has cert-manager write the caBundle of an object."""
+
+
+def injected(names: Names) -> Place:
+    """The value of that annotation."""
+    name = names.of(WEBHOOKS_SUFFIX)
+    expression = f'printf "%s/%s" $.Release.Namespace ({name.expression})'
+    return Place(expression, f"{names.program.own_namespace}/{name.plain}")
+
+
+def issuer_and_certificate(described: Description) -> Iterator[Tree]:
+    """Yield the Certificate, and an Issuer that signs it where nobody else is to."""
+    names = Names(described.program)
+    issuer = {
+        "apiVersion": _API,
+        "kind": "Issuer",
+        "metadata": names.metadata(WEBHOOKS_SUFFIX),
+        "spec": {"selfSigned": {}},
+    }
+    own = {"name": names.of(WEBHOOKS_SUFFIX), "kind": "Issuer"}
+    yield When("if not $.Values.certManager.issuerRef", issuer, plain=issuer)
+    yield {
+        "apiVersion": _API,
+        "kind": "Certificate",
+        "metadata": names.metadata(WEBHOOKS_SUFFIX),
+        "spec": {
+            "secretName": names.of(CERTIFICATES_SUFFIX),
+            "dnsNames": [_host(names, end) for end in (".svc", ".svc.cluster.local")],
+            "issuerRef": When("with $.Values.certManager.issuerRef", Block("toYaml ."), plain=own, otherwise=own),
+            "privateKey": {"algorithm": "ECDSA", "rotationPolicy": "Always"},
+        },
+    }
+
+
+def _host(names: Names, end: str) -> Place:
+    name = names.of(WEBHOOKS_SUFFIX)
+    expression = f'printf "%s.%s{end}" ({name.expression}) $.Release.Namespace'
+    return Place(expression, f"{name.plain}.{names.program.own_namespace}{end}")
+
+
+def patches(described: Description) -> Iterator[Tree]:
+    """Yield what changes of the objects of the base, as patches for kustomize."""
+    names = Names(described.program)
+    for one in described.webhooks.configurations("https://nowhere", name=""):
+        yield _annotated(one, names.of(WEBHOOKS_SUFFIX), names)
+    for definition in described.definitions:
+        name = definition["metadata"]["name"]
+        if name in described.webhooks.converted:
+            yield _annotated(definition, name, names)
+    container = {"name": CONTAINER, "env": [CERTIFICATES_SETTING], "volumeMounts": [CERTIFICATES_MOUNT]}
+    yield {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": names.of(), "namespace": names.namespace},
+        "spec": {"template": {"spec": {"containers": [container], "volumes": [certificates_volume(names)]}}},
+    }
+
+
+def _annotated(one: dict[str, Any], name: Any, names: Names) -> Tree:
+    return {
+        "apiVersion": one["apiVersion"],
+        "kind": one["kind"],
+        "metadata": {"name": name, "annotations": {INJECT: injected(names)}},
+    }
