@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         create_or_patch,
         create_or_update,
         generation_changed,
+        rollout_of,
         set_controller_reference,
         set_status,
         to_mapped,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         StrategicMergePatch,
         Unstructured,
         custom_resource,
+        digest,
         set_conditions,
     )
     from ctrlkit.webhooks import Denied, Review, conversion, mutating, validating
@@ -69,15 +71,16 @@ _HOMES = {
     "ctrlkit.client": "Client",
     "ctrlkit.controller": (
         "DONE Applier Controller Cron Every Finalizers Outcome Request RequeueAfter Watch "
-        "controller_reference create_or_patch create_or_update generation_changed set_controller_reference set_status "
-        "to_mapped to_owner to_self"
+        "controller_reference create_or_patch create_or_update generation_changed rollout_of set_controller_reference "
+        "set_status to_mapped to_owner to_self"
     ),
     "ctrlkit.errors": "ApiError CtrlkitError RetryLater TerminalError",
     "ctrlkit.events": "EventRecorder EventType",
     "ctrlkit.manager": "Context Manager Settings connect dependency reconciler run",
     "ctrlkit.model": (
         "NO_DEFAULT ApplyPatch Column Condition Definition JsonPatch MergePatch ObjectKey ObjectMeta Record "
-        "Resource Rule ScaleFields Schema Scope StrategicMergePatch Unstructured custom_resource kinds set_conditions"
+        "Resource Rule ScaleFields Schema Scope StrategicMergePatch Unstructured custom_resource digest kinds "
+        "set_conditions"
     ),
     "ctrlkit.webhooks": "Denied Review conversion mutating validating",
 }
@@ -135,10 +138,12 @@ __all__ = [
     "create_or_update",
     "custom_resource",
     "dependency",
+    "digest",
     "generation_changed",
     "kinds",
     "mutating",
     "reconciler",
+    "rollout_of",
     "run",
     "set_conditions",
     "set_controller_reference",

@@ -11,23 +11,26 @@ import asyncio
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+
+import yaml
 
 from ctrlkit.cli.crd import kinds_in
 from ctrlkit.client import Client
 from ctrlkit.crd.manifest import definition_of
-from ctrlkit.errors import ConfigError, NotFound
+from ctrlkit.errors import AlreadyExists, ConfigError, NotFound
 from ctrlkit.manager import Manager
 from ctrlkit.manager.program import Preparation
-from ctrlkit.model import AnyResource, OnConflict, Unstructured
+from ctrlkit.model import AnyResource, OnConflict, Resource, Scope, Unstructured, custom_resource, kinds
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from ctrlkit.telemetry import logger
 
 STOP_WITHIN_S: Final = 10.0
 SERVED_WITHIN_S: Final = 10.0
+_DEFINITION: Final = "CustomResourceDefinition"
 _LOOK_S: Final = 0.1
 """From one look at a definition to the next, until its kind is served."""
 
@@ -35,7 +38,7 @@ _log = logger("run")
 
 
 @contextmanager
-def api_server(kubeconfig: str | None, seeds: Sequence[str]) -> Iterator[Path]:
+def api_server(kubeconfig: str | None) -> Iterator[Path]:
     """
     Run a server for the length of a block, and yield the path of its kubeconfig, which is said on standard output.
 
@@ -43,7 +46,7 @@ def api_server(kubeconfig: str | None, seeds: Sequence[str]) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="ctrlkit-") as folder:
         path = Path(kubeconfig or Path(folder, "kubeconfig")).absolute()
-        command = [sys.executable, "-m", "ctrlkit", "apiserver", "--with-parent", "--kubeconfig", str(path), *seeds]
+        command = [sys.executable, "-m", "ctrlkit", "apiserver", "--with-parent", "--kubeconfig", str(path)]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -65,12 +68,19 @@ def api_server(kubeconfig: str | None, seeds: Sequence[str]) -> Iterator[Path]:
                 process.wait()
 
 
-def installer(module: Any) -> Preparation:
-    """Return what has the server serve the kinds of a module, and those that a manager's caches need besides."""
+def installer(module: Any, seeds: Sequence[str] = ()) -> Preparation:
+    """
+    Return what has the server serve the kinds of a module, those that a manager's caches need besides, and the objects
+    of files, as far as they are not there.
+
+    Errors  ConfigError for a file that cannot be read, or has an object of a kind that nobody defines.
+    """
+    objects = [thing for path in seeds for thing in _objects(path)]
 
     async def install(client: Client, manager: Manager) -> None:
-        kinds = kinds_in(module, tried=f"install the kinds of {module.__name__}").values()
-        definitions = {str(versions[0]): dict(definition_of(*versions)) for versions in kinds}
+        own = kinds_in(module, tried=f"install the kinds of {module.__name__}").values()
+        definitions: dict[str, Mapping[str, Any]] = {str(each[0]): definition_of(*each) for each in own}
+        definitions |= {thing["metadata"]["name"]: thing for thing in objects if thing["kind"] == _DEFINITION}
         for informer in manager.informers:
             resource = informer.resource
             if resource.is_custom and str(resource) not in definitions and not await _is_there(client, str(resource)):
@@ -79,8 +89,56 @@ def installer(module: Any) -> Preparation:
             await client.apply(CUSTOM_RESOURCE_DEFINITIONS, name, definition, on_conflict=OnConflict.FORCE)
             await _served(client, name)
             _log.info("definition_installed", definition=name)
+        known = _resources(definitions.values())
+        for thing in objects:
+            if thing["kind"] != _DEFINITION:
+                await _create(client, known, thing)
 
     return install
+
+
+def _objects(path: str) -> Iterator[Unstructured]:
+    tried = f"run --seed {path}"
+    try:
+        for thing in yaml.safe_load_all(Path(path).read_text(encoding="utf-8")):
+            if thing is None:
+                continue
+            if not (isinstance(thing, dict) and thing.get("kind") and (thing.get("metadata") or {}).get("name")):
+                raise ConfigError(
+                    f"{tried}: it has something that is no object with kind and metadata.name; correct it"
+                )
+            yield Unstructured(thing)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{tried}: {' '.join(str(error).split())}; name a manifest that can be read") from None
+
+
+def _resources(definitions: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], AnyResource]:
+    """All kinds that are known by name: built-in ones, and those of the definitions."""
+    known = {(each.api_version, each.kind): each for each in vars(kinds).values() if isinstance(each, Resource)}
+    for definition in definitions:
+        spec = definition["spec"]
+        for version in spec["versions"]:
+            made = custom_resource(
+                group=spec["group"],
+                version=version["name"],
+                kind=spec["names"]["kind"],
+                plural=spec["names"]["plural"],
+                scope=Scope(spec["scope"]),
+            )
+            known[made.api_version, made.kind] = made
+    return known
+
+
+async def _create(client: Client, known: Mapping[tuple[str, str], AnyResource], thing: Unstructured) -> None:
+    resource = known.get((str(thing.get("apiVersion")), thing["kind"]))
+    if resource is None:
+        raise ConfigError(
+            f"run --seed: {thing.get('apiVersion')} {thing['kind']} {thing.key.name} is of a kind that nobody defines; "
+            "add its CustomResourceDefinition to the files, or its type to the module"
+        )
+    namespace = (thing.key.namespace or "default") if resource.namespaced else ""
+    with suppress(AlreadyExists):
+        await client.create(resource, thing, namespace=namespace)
 
 
 def _loose(resource: AnyResource) -> dict[str, Any]:

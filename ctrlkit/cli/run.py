@@ -169,7 +169,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="with --apiserver: a manifest whose objects are there from the start; may be given several times",
+        help="with --apiserver: a manifest whose objects are made if they are not there; may be given several times",
     )
     group.add_argument("--install", action="store_true", help=argparse.SUPPRESS)  # of those that --reload starts
     group.add_argument(OPTION, action="store_true", help=argparse.SUPPRESS)
@@ -186,7 +186,7 @@ def _dry_run_mode(text: str) -> DryRunMode:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.seed and not arguments.apiserver:
+    if arguments.seed and not (arguments.apiserver or arguments.install):
         raise TargetError("run: --seed belongs to --apiserver; for a cluster there is kubectl apply")
     if arguments.with_parent:
         end_with_parent()
@@ -195,7 +195,7 @@ def _run(arguments: argparse.Namespace) -> int:
             from ctrlkit.cli.embedded import api_server  # noqa: PLC0415 - who runs in a cluster does not pay for it
 
             named = getattr(arguments, "kubeconfig", None)
-            kubeconfig = stack.enter_context(api_server(named, arguments.seed))
+            kubeconfig = stack.enter_context(api_server(named))
             arguments.kubeconfig, arguments.install = str(kubeconfig), True
         if arguments.reload:
             return _reload(arguments)
@@ -214,7 +214,7 @@ def _run_once(arguments: argparse.Namespace) -> int:
         from ctrlkit.cli.embedded import installer  # noqa: PLC0415
 
         settings = structs.replace(settings, context="")
-        before = installer(import_named(place, tried=f"run {arguments.target}"))
+        before = installer(import_named(place, tried=f"run {arguments.target}"), arguments.seed)
     if arguments.dry_run is not None:
         settings = structs.replace(settings, leader_elect=False, shards=0, lease_name="")
         return run_program(*builds, settings=settings, before=before, way=dry_run(arguments.dry_run))
@@ -226,7 +226,7 @@ def _reload(arguments: argparse.Namespace) -> int:
 
     words = [word for word in arguments.given if word not in ("--reload", "--apiserver")]
     if arguments.apiserver:
-        words = [*_without(words, "--seed", "--kubeconfig"), "--install", "--kubeconfig", arguments.kubeconfig]
+        words = [*_without(words, "--kubeconfig"), "--install", "--kubeconfig", arguments.kubeconfig]
     root, module = root_of(arguments.target.partition(":")[0])
     return run_again(words, folder=_source_folder(root, module))
 

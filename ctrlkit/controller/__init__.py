@@ -14,6 +14,7 @@ from ctrlkit.controller.helpers.owners import (
     remove_owner_reference,
     set_controller_reference,
 )
+from ctrlkit.controller.helpers.rollout import Rollout, rollout_of
 from ctrlkit.controller.helpers.status import set_status
 from ctrlkit.controller.reconcile import (
     DONE,
@@ -74,6 +75,7 @@ __all__ = [
     "RequeueAfter",
     "Result",
     "Retry",
+    "Rollout",
     "Schedule",
     "Sink",
     "Source",
@@ -91,6 +93,7 @@ __all__ = [
     "remove_finalizer",
     "remove_owner_reference",
     "resource_version_changed",
+    "rollout_of",
     "seeing_writes",
     "set_controller_reference",
     "set_status",

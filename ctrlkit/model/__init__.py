@@ -27,7 +27,7 @@ from ctrlkit.model.resource import AnyResource, Resource, Scope, custom_resource
 from ctrlkit.model.schema import NO_DEFAULT, Rule, Schema
 from ctrlkit.model.selectors import FieldSelector, LabelSelector
 from ctrlkit.model.unstructured import Unstructured
-from ctrlkit.model.values import to_plain, value_at
+from ctrlkit.model.values import digest, to_plain, value_at
 from ctrlkit.model.watch import Applied, Bookmark, Deleted, Record, Snapshot, Unusable, WatchEvent
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "WatchEvent",
     "Write",
     "custom_resource",
+    "digest",
     "find_condition",
     "is_condition",
     "is_immutable",

@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 
 from ctrlkit.client import Client
+from ctrlkit.errors import NotFound
 from ctrlkit.manager import connect
 from ctrlkit.model import AnyResource, Applied, MergePatch, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES
 from examples.ex3_sites import SITES
 from examples.ex5_readings import READINGS
+from examples.ex7_cache import CACHES
 from tests.examples.conftest import EXAMPLES
 
 ROOT = EXAMPLES.parent
@@ -99,3 +101,28 @@ async def shown(client: Client, resource: AnyResource, name: str, path: str) -> 
             if isinstance(event, Applied) and (value := event.record.value.at(path)):
                 return value
     raise AssertionError("the watch ended")
+
+
+@pytest.mark.real_time
+@pytest.mark.long
+async def test_the_seventh_example_brings_its_server_along(tmp_path: Path) -> None:
+    """One command: the kind of its type, the object of the file, and what becomes of both."""
+    (run,) = commands(head("ex7_cache"))
+    run[1] = f"{ROOT}/{run[1]}"
+    async with asyncio.timeout(DEADLINE_S), ctrlkit(tmp_path, [*run, "--endpoints-address", "off"], {}) as program:
+        assert program.stdout is not None
+        assert (await program.stdout.readline()).startswith(b"export KUBECONFIG=")
+        async with connect(kubeconfig=str(tmp_path / "kc")) as client:
+            await served(client)
+            assert await shown(client, CACHES, "orders", "status.ready") == 2
+
+
+async def served(client: Client) -> None:
+    """Wait until there are Caches."""
+    while True:
+        try:
+            await client.get(CACHES, "default/orders")
+        except NotFound:
+            await asyncio.sleep(0.1)
+        else:
+            return

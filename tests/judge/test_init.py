@@ -117,7 +117,7 @@ def install(cluster: Cluster, way: str, name: str) -> None:
 )
 def test_a_project_is_installed_and_its_program_works(cluster: Cluster, way: str, kubernetes: Path) -> None:
     """With the rights of its manifests: a Cache gets a Deployment, says how it is, is scaled, and leaves nothing."""
-    assert kubernetes
+    assert kubernetes.is_dir()
     install(cluster, way, "cache-operator")
     with controllers(cluster.kubeconfig), running(cluster, "cache-operator"):
         cluster("kubectl", "apply", "-f", "examples/example.yaml")
