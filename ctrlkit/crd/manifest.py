@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from ctrlkit.crd.fields import SchemaError, fields_of, is_class_with_fields
-from ctrlkit.crd.schema import object_schema_of
+from ctrlkit.crd.schema import object_schema_of, schema_of
 from ctrlkit.model import AnyResource, to_plain
 from ctrlkit.model.definition import Column, Definition, ScaleFields
 
@@ -107,6 +107,7 @@ def _stored(versions: Sequence[AnyResource]) -> AnyResource:
 
 def _version(resource: AnyResource, *, is_stored: bool) -> Manifest:
     said = resource.definition
+    _check_names(resource)
     version = {
         "name": resource.version,
         "served": said.served,
@@ -119,6 +120,18 @@ def _version(resource: AnyResource, *, is_stored: bool) -> Manifest:
         "schema": {"openAPIV3Schema": object_schema_of(resource.type)},
     }
     return _said(version)
+
+
+def _check_names(resource: AnyResource) -> None:
+    """Refuse a type that reads objects of another kind alone. Errors: SchemaError."""
+    for field in fields_of(resource.type, described=False):
+        name = {"kind": resource.kind, "apiVersion": resource.api_version}.get(field.wire_name, "")
+        values = schema_of(field.type).get("enum") if name else None
+        if values and name not in values:
+            raise SchemaError(
+                f"define {resource}: its type reads a {field.wire_name} of {', '.join(map(str, values))}, and its "
+                f"objects have {name}; write one of the two otherwise"
+            )
 
 
 def _subresources(resource: AnyResource, said: Definition) -> Manifest:

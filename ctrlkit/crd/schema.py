@@ -31,6 +31,9 @@ from ctrlkit.model.schema import NO_DEFAULT, Schema, said_of_class
 OF_EACH_OBJECT: Final = ("apiVersion", "kind", "metadata")
 """The fields of each object, of which a definition says nothing of its own."""
 
+_IN_ALL_METADATA: Final = frozenset({"name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation"})
+"""What the metadata of each object has that a server stored."""
+
 _LIST_KEYS: Final[Mapping[object, tuple[str, ...]]] = {Condition: ("type",)}
 """The keys of lists of some types, where nothing else is said."""
 
@@ -79,7 +82,10 @@ def object_schema_of(type_: Any, *, enforced: bool = False) -> JsonSchema:
     metadata = next((field.type for field in fields if field.wire_name == "metadata"), ObjectMeta)
     more = next((one.more for one in peeled(metadata)[1] if isinstance(one, Schema)), {})
     whole = dict(zip(OF_EACH_OBJECT, ({"type": "string"}, {"type": "string"}, {"type": "object", **more}), strict=True))
-    schema["properties"] = whole | schema["properties"]
+    schema["properties"] = {**whole, **schema["properties"], **whole}  # a tag may be the kind
+    schema["required"] = [one for one in schema.get("required") or () if one not in OF_EACH_OBJECT]
+    schema = {part: one for part, one in schema.items() if part != "required" or one}
+    _check_metadata(peeled(metadata)[0], name)
     if _forbids_others(type_) and not {field.wire_name for field in fields} >= set(OF_EACH_OBJECT):
         raise SchemaError(
             f"schema of {name}: it refuses fields that it does not name, and each object has apiVersion, "
@@ -87,6 +93,17 @@ def object_schema_of(type_: Any, *, enforced: bool = False) -> JsonSchema:
         )
     _check_decoded(type_, name)
     return schema
+
+
+def _check_metadata(type_: Any, name: str) -> None:
+    """Refuse a class of metadata that cannot read each object's. Errors: SchemaError."""
+    if type_ is ObjectMeta or not is_class_with_fields(type_):
+        return
+    needed = [field.wire_name for field in fields_of(type_, described=False) if not field.has_default]
+    missing = [field for field in needed if field not in _IN_ALL_METADATA]
+    if missing or _forbids_others(type_):
+        fact = f"not each object has {', '.join(missing)}" if missing else "servers add fields to it"
+        raise SchemaError(f"schema of {name}, field metadata: {fact}; give defaults in {name_of(type_)}, or ObjectMeta")
 
 
 def _check_decoded(type_: Any, name: str) -> None:

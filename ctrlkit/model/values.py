@@ -76,7 +76,7 @@ def value_at(value: Any, path: str) -> Any:
     >>> value_at({"status": Status("10.0.0.1")}, "status.podIP"), value_at({"spec": None}, "spec.nodeName")
     ('10.0.0.1', None)
 
-    Shape   Works on dicts, msgspec Structs, dataclasses and pydantic models alike.
+    Shape   Works on dicts, msgspec Structs, dataclasses, attrs classes and pydantic models alike.
     Errors  ValueError where a type does not have the field, and so did not decode it.
     """
     for name in path.split("."):
@@ -85,12 +85,22 @@ def value_at(value: Any, path: str) -> Any:
                 return None
             case dict() | Mapping():
                 value = value.get(name)
-            case _ if isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value) or is_model(type(value)):
+            case _ if _has_fields(value):
                 python_type: type = type(value)
                 value = getattr(value, _attribute(python_type, name, path))
             case _:
                 return None
     return value
+
+
+def _has_fields(value: Any) -> bool:
+    kind = type(value)
+    return (
+        isinstance(value, msgspec.Struct)
+        or dataclasses.is_dataclass(value)
+        or is_model(kind)
+        or hasattr(kind, "__attrs_attrs__")
+    )
 
 
 @cache
@@ -100,7 +110,8 @@ def _attribute(python_type: Any, name: str, path: str) -> str:
     elif is_model(python_type):
         names = model_fields(python_type)
     else:
-        names = {field.name: field.name for field in dataclasses.fields(python_type)}
+        fields = getattr(python_type, "__attrs_attrs__", None) or dataclasses.fields(python_type)
+        names = {field.name: field.name for field in fields}
     if name not in names:
         raise ValueError(f"field {path}: {python_type.__name__} does not decode {name!r}; add it, or select otherwise")
     return names[name]

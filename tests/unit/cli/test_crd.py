@@ -46,10 +46,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "web.py").write_text(MODULE)
     twice = "class Slim(msgspec.Struct):\n    metadata: ObjectMeta\n\nSLIM = SITES.of(Slim)\n"
     (tmp_path / "twice.py").write_text(f"{MODULE}\n{twice}")
-    before = set(sys.modules)
     yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def test_all_kinds_of_a_module_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +81,18 @@ def test_a_file_is_checked(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     )
 
 
+def test_whoever_reads_a_kind_of_somebody_else_is_told_what_is_read_wrongly_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A limit that the class does not have refuses objects and makes none unreadable."""
+    main(["crd", "web:Site"])
+    text = capsys.readouterr().out.replace("default: 3\n", "default: 3\n                maximum: 9\n")
+    (folder / "crd.yaml").write_text(text)
+    assert main(["crd", "web:Site", "--check", "crd.yaml", "--reader"]) == 0
+    assert main(["crd", "web:Site", "--check", "crd.yaml"]) == 1
+    assert "v1 spec.maxSize: maximum the class says not limited, the definition 9" in capsys.readouterr().out
+
+
 def test_what_would_break_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Against what a cluster printed."""
     main(["crd", "web:Site"])
@@ -98,6 +110,7 @@ def test_what_would_break_is_told(folder: Path, capsys: pytest.CaptureFixture[st
         (["crd", "ctrlkit.clock"], "the module has no custom kind with a Python type"),
         (["crd", "web", "--check", "none.yaml"], "No such file"),
         (["crd", "web", "--exact"], "--exact belongs to --check"),
+        (["crd", "web", "--reader"], "--reader belongs to --check"),
         (["crd", "twice"], "sites.example.com v1 has two types, Site and Slim"),
     ],
 )

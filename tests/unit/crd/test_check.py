@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ctrlkit.crd import Aspect, definition_of, disagreements
+from ctrlkit.crd import Aspect, breaking_changes, definition_of, disagreements
 from ctrlkit.errors import Invalid
 from ctrlkit.fakes import FakeClientset
 from ctrlkit.model import ObjectMeta, Resource, custom_resource
@@ -207,3 +207,38 @@ def test_whoever_owns_the_kind_is_told_what_the_definition_refuses_beyond_the_cl
     assert disagreements(SITES, _definition(spec)) == []
     found = disagreements(SITES, _definition(spec), owned=True)
     assert [one.aspect for one in found] == ([] if aspect is None else [aspect])
+
+
+@pytest.mark.long
+@given(st.data())
+def test_for_any_change_that_a_stored_object_suffers_from_it_is_told(data: st.DataObject) -> None:
+    """An object that reads otherwise under the new definition, or could not be written again, breaks."""
+    type_, values = data.draw(TYPES)
+    made = msgspec.defstruct("Made", [("value", type_), ("note", str, "none")])
+    thing = msgspec.defstruct("Thing", [("metadata", ObjectMeta), ("spec", made)])
+    things = custom_resource(group="example.com", kind="Thing", plural="things").of(thing)
+    old = definition_of(things)
+    new = copy.deepcopy(old)
+    properties = new["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    properties["spec"] = data.draw(mutated(properties["spec"]))
+    spec = data.draw(
+        st.fixed_dictionaries({"value": values.map(msgspec.to_builtins)}, optional={"note": st.text("ab")})
+    )
+    tracker = FakeClientset(None, old).tracker
+    stored = tracker.create(things, {"metadata": {"name": "a", "namespace": "default"}, "spec": spec})
+    again = _created_under(new, things, stored["spec"])
+    assert again == stored["spec"] or breaking_changes(old, new)
+
+
+def _created_under(definition: Node, resource: Resource[Any], spec: Any) -> Any:
+    """The spec that a server makes of one; None where it refuses it."""
+    try:
+        tracker = FakeClientset(None, definition).tracker
+    except Invalid:
+        assume(condition=False)
+        raise
+    try:
+        body = {"metadata": {"name": "a", "namespace": "default"}, "spec": spec}
+        return tracker.create(resource, body)["spec"]
+    except Invalid:
+        return None

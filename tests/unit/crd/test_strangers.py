@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -10,9 +10,9 @@ import pytest
 from ctrlkit.crd import SchemaError, definition_of, disagreements, object_schema_of, schema_of
 from ctrlkit.errors import Invalid
 from ctrlkit.fakes import FakeClientset
-from ctrlkit.model import AnyResource, to_plain
+from ctrlkit.model import AnyResource, ObjectMeta, to_plain
 from ctrlkit.wire.codec import Codec
-from tests.unit.crd.strangers import CASES, REFUSED, Case, Forbidding, Initial
+from tests.unit.crd.strangers import CASES, REFUSED, Case, Forbidding, Initial, kind_of
 
 
 def body_of(resource: AnyResource, spec: Any, name: str = "a") -> dict[str, Any]:
@@ -60,3 +60,50 @@ def test_a_type_that_msgspec_does_not_decode_is_refused_in_its_words() -> None:
     """Where the definition is made, and not when the first object comes."""
     with pytest.raises(SchemaError, match="msgspec cannot read it: dataclasses with `InitVar`"):
         object_schema_of(Initial)
+
+
+class TagIsKind(msgspec.Struct, tag="Site", tag_field="kind"):
+    metadata: ObjectMeta
+
+
+class OfPages(msgspec.Struct):
+    kind: Literal["Page"]
+    metadata: ObjectMeta
+
+
+class Labelled(msgspec.Struct):
+    name: str
+    labels: dict[str, str]
+
+
+class NeedsLabels(msgspec.Struct):
+    metadata: Labelled
+
+
+class Named(msgspec.Struct, forbid_unknown_fields=True):
+    name: str = ""
+
+
+class OnlyNamed(msgspec.Struct):
+    metadata: Named
+
+
+@pytest.mark.parametrize(
+    ("type_", "said"),
+    [
+        (OfPages, "its type reads a kind of Page, and its objects have Site"),
+        (NeedsLabels, "field metadata: not each object has labels"),
+        (OnlyNamed, "field metadata: servers add fields to it"),
+    ],
+)
+def test_a_type_that_could_read_no_object_of_its_kind_is_refused(type_: Any, said: str) -> None:
+    """Where the definition is made."""
+    with pytest.raises(SchemaError, match=said):
+        definition_of(kind_of("Site", type_))
+
+
+def test_a_tag_may_be_the_kind() -> None:
+    """Each object has it; the schema says nothing of it."""
+    schema = object_schema_of(TagIsKind)
+    assert schema["properties"]["kind"] == {"type": "string"}
+    assert "required" not in schema

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import kubernetes.aio.client as aio
 import kubernetes.client as sync
 import msgspec
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from ctrlkit.fakes.tracker.verbs.patch import merge
 from ctrlkit.model import ObjectMeta, Unstructured, to_plain
-from ctrlkit.model.values import lacking, same
+from ctrlkit.model.values import lacking, same, value_at
 
 
 class Spec(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -174,3 +175,15 @@ def test_for_any_two_that_are_the_same_neither_lacks_anything(one: dict[str, Any
     """And the other way round, but for items of lists, of which fewer fields may be wanted."""
     if same(one, other):
         assert lacking(one, other) == lacking(other, one) == {}
+
+
+@attrs.define
+class Owned:
+    owner: str = "me"
+
+
+def test_a_path_leads_through_attrs_classes_too() -> None:
+    """As through the classes of the other libraries."""
+    assert value_at({"spec": Owned()}, "spec.owner") == "me"
+    with pytest.raises(ValueError, match="Owned does not decode 'size'"):
+        value_at(Owned(), "size")
