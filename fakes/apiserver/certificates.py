@@ -8,8 +8,7 @@ dates are real ones even on virtual time, because clients compare them with thei
 from __future__ import annotations
 
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -17,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ctrlkit.manager.webhooks.certificates import builder, general_name, usage
 from ctrlkit.wire.config.tls import file_of
 from ctrlkit.wire.secrets import Pem
 
-_LIFE = timedelta(days=365)
-_SKEW = timedelta(hours=1)
+_LIFE_S = 365 * 86400.0
+_SKEW_S = 3600.0
 """How far a client's clock may be behind."""
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -42,7 +42,7 @@ class Authority:
         self._certificate = (
             _builder(name, issuer=name, key=self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(usage(signs_certificates=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
 
@@ -62,12 +62,12 @@ class Authority:
     def server_pem(self, host: str) -> bytes:
         """Return a new key for a server at `host`, and its certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([_general_name(name) for name in dict.fromkeys((*_LOCAL_NAMES, host))])
+        names = x509.SubjectAlternativeName([general_name(name) for name in dict.fromkeys((*_LOCAL_NAMES, host))])
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
             _builder(_name("ctrlkit API server"), issuer=self._certificate.subject, key=key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(identifier, critical=False)
             .add_extension(names, critical=False)
@@ -81,36 +81,6 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
 def _builder(subject: x509.Name, *, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _SKEW)
-        .not_valid_after(now + _LIFE)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    now = time.time()
+    return builder(subject, issuer=issuer, key=key, begins=now - _SKEW_S, ends=now + _LIFE_S)

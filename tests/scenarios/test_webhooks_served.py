@@ -44,3 +44,20 @@ async def test_a_server_calls_the_webhooks_of_a_program_on_the_developers_machin
         with pytest.raises(Forbidden, match="0 is too small; write 1 or more"):
             await client.create(CACHES, cache_object("b", size=0))
         assert (await client.get(CACHES_V2, "default/a")).spec.replicas == 1
+
+
+@pytest.mark.behaviour("M2")
+async def test_caches_fill_through_the_conversion_that_the_same_program_serves(tmp_path: Path) -> None:
+    """The definition leads to where an earlier run was: webhooks are up, and the server told, before the first list."""
+    async with a_server(tmp_path) as client:
+        await define(client)
+        async with running(client, LOCAL) as replica:
+            await replica.ready()
+            await client.create(CACHES_V2, cache_object("a", version="v2", image="redis:7"))
+        async with running(client, LOCAL) as replica:
+            (informer,) = replica.manager.informers
+            await informer.wait_synced()
+            assert replica.manager.webhook_server is not None
+            assert replica.manager.webhook_server.check() == ""
+            assert informer.lister.get("default/a").spec.size == 1
+            assert informer.statistics().reflectors[""].failures == 0

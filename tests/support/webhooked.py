@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,8 @@ from ctrlkit.crd import definition_of
 from ctrlkit.errors import NotFound
 from ctrlkit.manager.webhooks.options import WebhookServing
 from ctrlkit.model import Definition
-from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, PODS
+from ctrlkit.webhooks import Webhook
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,6 +74,11 @@ def downgrade(cache: CacheV2) -> Cache:
     return Cache(metadata=cache.metadata, spec=Spec(size=cache.spec.replicas, image=cache.spec.image))
 
 
+@validating(PODS)
+def admit(_pod: Any, _review: Review[Any]) -> None:
+    """Ask about every pod, so that none can be made while nobody answers."""
+
+
 WEBHOOKS = (defaults, check, upgrade, downgrade)
 
 
@@ -122,10 +128,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(client: Client, serving: WebhookServing) -> AsyncIterator[Running]:
+async def running(
+    client: Client, serving: WebhookServing, webhooks: Iterable[Webhook] = WEBHOOKS
+) -> AsyncIterator[Running]:
     """Run the program in a block."""
     manager = Manager(client, webhook_serving=serving)
-    for each in WEBHOOKS:
+    for each in webhooks:
         manager.add_webhook(each)
     manager.informer(CACHES)
     stop = asyncio.Event()

@@ -16,6 +16,7 @@ from ctrlkit.cache.metrics import InformerCollector
 from ctrlkit.controller.metrics import ControllerCollector
 from ctrlkit.election.metrics import ElectionCollector
 from ctrlkit.events.metrics import EventCollector
+from ctrlkit.manager.webhooks.metrics import WebhookCertificateCollector
 from ctrlkit.samples import COUNTER, HISTOGRAM, Family, Sample, SampleCollector
 from ctrlkit.webhooks.metrics import WebhookCollector
 from ctrlkit.wire.metrics import RestCollector
@@ -40,6 +41,9 @@ def registry(
         EventCollector(lambda: manager.recorders),
         ElectionCollector(lambda: manager.electors),
         WebhookCollector(lambda: manager.webhooks),
+        WebhookCertificateCollector(
+            lambda: None if manager.webhook_server is None else manager.webhook_server.statistics()
+        ),
         RestCollector(lambda: _transports(manager)),
         LoopCollector(heartbeat),
         CertificateCollector(certificate),

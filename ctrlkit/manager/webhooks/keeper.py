@@ -16,9 +16,8 @@ is goes on to be served. Rows W11, M2.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from ctrlkit.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotSync
 from ctrlkit.failures import is_foreseen
 from ctrlkit.manager.webhooks.bundles import Target
 from ctrlkit.manager.webhooks.certificates import CertificateMaker, Reading, read_vault
+from ctrlkit.manager.webhooks.metrics import CertificateFacts
 from ctrlkit.manager.webhooks.rotation import (
     EMPTY,
     Leaf,
@@ -53,20 +53,12 @@ RETRY: Final = Backoff(base_s=0.5, cap_s=60.0)
 """Between tries of a step that fails."""
 LOOK_S: Final = 86400.0
 """Though nothing changes and nothing is due, so often everything is looked at."""
-SPREAD_S: Final = 60.0
-"""Replicas that wait for one moment come so far apart: one does the step, the others find it done."""
+SPREAD: Final = 0.00001
+"""Replicas that wait for one moment come apart by this part of a certificate's life, 78 s of 90 days: one does the
+step, the others find it done."""
 QUICK_REPAIRS: Final = 5
 REPAIRS_WITHIN_S: Final = 600.0
 """So many repairs of one caBundle within this time are made at once; who changes it more often is waited for."""
-
-
-@dataclass(slots=True)
-class KeeperStatistics:
-    """How often which step was taken, and failed, by its name; when the served certificate ends, seconds since 1970."""
-
-    steps: dict[str, int] = field(default_factory=dict)
-    failures: dict[str, int] = field(default_factory=dict)
-    ends: float | None = None
 
 
 class CertificateKeeper:
@@ -112,7 +104,8 @@ class CertificateKeeper:
         self._failed_turns = 0
         self._log = logger("webhooks")
         self.leaf: Leaf | None = None
-        self.statistics: KeeperStatistics = KeeperStatistics()
+        self._steps: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
 
     # ---- what others ask ---------------------------------------------------------------------------------------------
 
@@ -153,6 +146,11 @@ class CertificateKeeper:
     def note(self) -> str:
         """Return what is not as it should be."""
         return "; ".join(filter(None, (self._problem(), *self._failing.values())))
+
+    def statistics(self) -> CertificateFacts:
+        """The statistics at this moment."""
+        ends = None if self.leaf is None else self.leaf.ends
+        return CertificateFacts(ends, dict(self._steps), dict(self._failures))
 
     def busy(self) -> tuple[str, ...]:
         """Describe what is not done yet."""
@@ -215,7 +213,7 @@ class CertificateKeeper:
         self._failed_turns = 0
         if results:
             return 0.0
-        later_s = todo.until - _now() + random_source().uniform(0, SPREAD_S)
+        later_s = todo.until - _now() + random_source().uniform(0, SPREAD * self._lives.certificate_s)
         return min([later_s, LOOK_S, *(wait_s for wait_s in waits if wait_s)])
 
     async def _write(self, step: Write) -> bool:
@@ -242,16 +240,16 @@ class CertificateKeeper:
         try:
             await act
         except (Conflict, AlreadyExists):
-            self._count(self.statistics.failures, "Conflict")
+            self._failures["Conflict"] += 1
             return False
         except Exception as error:
             if not is_foreseen(error):
                 raise
-            self._count(self.statistics.failures, name.partition(" ")[0])
+            self._failures[name.partition(" ")[0]] += 1
             self._tell(name, error)
             return False
         self._failing.pop(name, None)
-        self._count(self.statistics.steps, name.partition(" ")[0])
+        self._steps[name.partition(" ")[0]] += 1
         self._log.info("certificate_step", step=name, secret=str(self._secret or "memory"))
         return True
 
@@ -307,7 +305,6 @@ class CertificateKeeper:
         if leaf is None or leaf == self.leaf:
             return
         self.leaf = leaf
-        self.statistics.ends = leaf.ends
         self._on_leaf(leaf)
 
     # ---- what is said ------------------------------------------------------------------------------------------------
@@ -337,9 +334,6 @@ class CertificateKeeper:
             return
         self._failing[about] = text
         self._log.warning("certificates_hindered", about=about or "secret", problem=text)
-
-    def _count(self, counts: dict[str, int], name: str) -> None:
-        counts[name] = counts.get(name, 0) + 1
 
 
 def _advice(verbs: str, plural: str, key: ObjectKey, error: Exception) -> str:

@@ -29,6 +29,8 @@ FIRST_REQUEST_S: Final = 30.0
 """Who has connected and sent no whole request after so long is disconnected."""
 BODY_S: Final = 10.0
 """So long a body may take to arrive; servers send it at once."""
+LINGER_S: Final = 2.0
+"""So long the rest of a body that was refused is read, so that the refusal arrives."""
 SHUTDOWN_S: Final = 10.0
 """So long the answers that are being made may take when the server stops."""
 CONVERSION_BYTES_MAX: Final = 256 * 1024 * 1024
@@ -49,6 +51,7 @@ async def listen(webhooks: Webhooks, options: WebhookServing, tls: ssl.SSLContex
         answering.answer,
         access_log=None,
         keepalive_timeout=IDLE_S,
+        lingering_time=LINGER_S,
         read_bufsize=_READ_BUFFER_BYTES,
     )
     runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.manager.endpoints.options import split_address
 from ctrlkit.names import is_label
+
+if TYPE_CHECKING:
+    from ctrlkit.manager.webhooks.rotation import Lives
 
 DEFAULT_ADDRESS: Final = ":9443"
 CERTIFICATE_FILE: Final = "tls.crt"
@@ -32,7 +35,8 @@ class WebhookServing:
             as NAMESPACE/NAME; the configurations and the Secret of the certificates have its name. Outside, `url` is
             how the server gets here, as https://HOST[:PORT]; without it, and without a service, it is found. With
             `cert_dir`, a folder with tls.crt and tls.key, nothing is made, stored or patched. `client_ca`, a PEM file,
-            asks for certificates of its authorities.
+            asks for certificates of its authorities. `lives` are those of certificates that are made: 90 days, and a
+            year for authorities, unless given.
     Errors  ConfigError for an address, a Service or a URL that is none, and for a URL beside a service.
     """
 
@@ -41,6 +45,7 @@ class WebhookServing:
     url: str = ""
     cert_dir: str = ""
     client_ca: str = ""
+    lives: Lives | None = None
 
     def __post_init__(self) -> None:
         split_address(self.address, "webhooks")

@@ -17,6 +17,7 @@ from ctrlkit.election import pod_namespace
 from ctrlkit.errors import ConfigError
 from ctrlkit.extras import require
 from ctrlkit.manager.webhooks.listener import listen
+from ctrlkit.manager.webhooks.metrics import CertificateFacts
 from ctrlkit.manager.webhooks.options import WebhookServing, host_of, service_names
 from ctrlkit.manager.webhooks.tls import MadeCertificate, MountedCertificate
 from ctrlkit.model import ObjectKey
@@ -51,6 +52,10 @@ class WebhookServer(Protocol):
 
     def busy(self) -> tuple[str, ...]:
         """Describe what is not done yet."""
+        ...
+
+    def statistics(self) -> CertificateFacts:
+        """The statistics of the certificates."""
         ...
 
 
@@ -117,6 +122,13 @@ class _Mounted:
     def busy(self) -> tuple[str, ...]:
         return ()
 
+    def statistics(self) -> CertificateFacts:
+        ends = self.certificate.ends()
+        read = self.certificate.statistics()
+        return CertificateFacts(
+            None if ends is None else ends.timestamp(), {"Read": read.reads - read.failures}, {"Read": read.failures}
+        )
+
 
 class _Made:
     """With certificates of our own."""
@@ -143,6 +155,7 @@ class _Made:
             else service_names(options.service_namespace, options.service_name),
             targets=targets_of(webhooks, self._name),
             secret=ObjectKey(options.service_namespace, options.service_name) if options.service else None,
+            lives=options.lives,
             on_leaf=lambda leaf: made.present(chain_of(leaf)),
         )
 
@@ -180,3 +193,6 @@ class _Made:
 
     def busy(self) -> tuple[str, ...]:
         return self.keeper.busy()
+
+    def statistics(self) -> CertificateFacts:
+        return self.keeper.statistics()

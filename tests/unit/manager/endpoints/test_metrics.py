@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import msgspec
@@ -33,6 +33,8 @@ from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.manager import Manager
 from ctrlkit.manager.endpoints import Endpoints
 from ctrlkit.manager.endpoints.metrics import registry
+from ctrlkit.manager.webhooks.metrics import CertificateFacts
+from ctrlkit.manager.webhooks.server import WebhookServer
 from ctrlkit.model import MergePatch, ObjectKey, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, SECRETS, SERVICES
 from ctrlkit.wire.endpoint import Endpoint
@@ -269,6 +271,17 @@ async def trouble_with_work(on: Scene) -> None:
     await on.world.pass_time(2)
 
 
+class Serving:
+    """Stands for the server of webhooks."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def statistics(self) -> CertificateFacts:
+        """Certificates that come and end."""
+        return CertificateFacts(float(self._count), {"Issue": self._count}, {"Patch": self._count})
+
+
 async def trouble_with_webhooks(on: Scene) -> None:
     """A function that waits while it is looked at, and two that raise."""
 
@@ -294,6 +307,10 @@ async def trouble_with_webhooks(on: Scene) -> None:
     obj = {"apiVersion": GREETINGS.api_version, "kind": GREETINGS.kind}
     request = {"uid": "1", "desiredAPIVersion": f"{GREETINGS.group}/v9", "objects": [obj]}
     head = {"kind": "ConversionReview", "apiVersion": "apiextensions.k8s.io/v1"}
+    for count in (1, 2):
+        on.manager.webhook_server = cast(WebhookServer, Serving(count))
+        on.look()
+    on.manager.webhook_server = None
     await webhooks.answer("/convert", msgspec.json.encode({**head, "request": request}))
 
 

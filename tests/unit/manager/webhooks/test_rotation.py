@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctrlkit.manager.webhooks.rotation import EMPTY
+from ctrlkit.manager.webhooks.rotation import EMPTY, Issue, Lives, plan
 from tests.unit.manager.webhooks.rotation_model import (
     DAY_S,
     HOUR_S,
     LIVES,
+    NAMES,
     Cluster,
     without_keys,
     without_leaf,
@@ -121,3 +123,62 @@ def test_for_very_many_histories_every_ca_bundle_verifies_what_ready_replicas_se
 ) -> None:
     """The same, for thousands of histories."""
     _check_any_history(aheads_s, history)
+
+
+def test_in_a_year_six_certificates_and_one_authority_are_made() -> None:
+    """And the authority that has ended is out of every caBundle."""
+    cluster = Cluster([0.0])
+    cluster.settle()
+    for _ in range(370):
+        cluster.pass_time(DAY_S)
+        cluster.turn(cluster.replicas[0])
+        cluster.check()
+    made = next(cluster.maker.numbers)
+    assert made - 2 == 1 + 6
+    (one,) = cluster.replicas
+    assert one.serving is not None
+    for bundle in cluster.bundles.values():
+        assert bundle.held == (one.serving.authority,)
+
+
+def test_who_may_not_patch_serves_what_is_verified_to_the_end_of_its_authority() -> None:
+    """No other authority signs before the caBundles hold it; when the old one has ended nothing is lost any more."""
+    cluster = Cluster([0.0])
+    cluster.settle()
+    (one,) = cluster.replicas
+    first = one.serving
+    assert first is not None
+    for _ in range(364):
+        cluster.pass_time(DAY_S)
+        cluster.see_all(one)
+        cluster.serve(one)
+        cluster.write(one)
+        cluster.check()
+        assert one.serving is not None
+        assert one.serving.authority == first.authority
+        assert cluster.ready(one)
+    assert len(cluster.stored.authorities) == 2
+    cluster.pass_time(2 * DAY_S)
+    cluster.settle()
+    assert cluster.ready(one)
+    last = cluster.replicas[0].serving
+    assert last is not None
+    assert last.authority != first.authority
+
+
+def test_a_server_that_is_called_by_one_more_name_keeps_the_others() -> None:
+    """Two versions of a program, which are called differently, do not take certificates from each other."""
+    cluster = Cluster([0.0])
+    cluster.settle()
+    (one,) = cluster.replicas
+    view = replace(cluster.view(one), names=frozenset({"new.demo.svc"}))
+    step = plan(view, cluster.now, LIVES).write
+    assert step == Issue(cluster.stored.authorities[0], NAMES | {"new.demo.svc"})
+
+
+def test_lives_that_leave_no_time_for_a_change_are_refused() -> None:
+    """A certificate must be able to live out its time under an authority that is being replaced."""
+    with pytest.raises(ValueError, match="at most 30% of its authority's time"):
+        Lives(authority_s=100 * DAY_S, certificate_s=90 * DAY_S)
+    with pytest.raises(ValueError, match="at least six times"):
+        Lives(certificate_s=HOUR_S)
