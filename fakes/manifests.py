@@ -24,6 +24,11 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 _Base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DATE, _INT, _FLOAT, _TEXT = (f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float", "str"))
+_LEVELS_MAX = 10_000
+_OPENERS = ("[", "{", "- ", "? ")
+"""What begins a level; the others are told by indentation."""
+
+_INDENTATION = re.compile(r"^ +", re.MULTILINE)
 _WHOLE = re.compile(r"^[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)$")
 _DECIMAL = re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|[-+]?\.inf|\.nan)$", re.IGNORECASE)
 
@@ -137,14 +142,31 @@ def documents_in(text: str, tried: str) -> Iterable[Any]:
     if found is not None:
         return found
     try:
+        if _is_too_deep(text):
+            raise ConfigError(
+                f"{tried}: it is nested more than {_LEVELS_MAX} levels deep; no server takes such an object"
+            )
         return [document for document in yaml.load_all(text, _Loader) if document is not None]
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{tried}: it is no YAML: {error.problem}{line}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number of thousands of digits
+    except ValueError:
+        raise ConfigError(f"{tried}: it has a number of thousands of digits; no field takes one") from None
+    except yaml.YAMLError as error:
         raise ConfigError(f"{tried}: it is no YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise ConfigError(f"{tried}: it is nested too deep; no object of a cluster is") from None
+
+
+def _is_too_deep(text: str) -> bool:
+    """Whether a text has so many levels that reading it, which the YAML library does by recursion in C, could crash."""
+    most = sum(map(text.count, _OPENERS)) + max(map(len, _INDENTATION.findall(text)), default=0)
+    if most <= _LEVELS_MAX:
+        return False
+    level = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if level > _LEVELS_MAX:
+            return True
+    return False
 
 
 def _json_documents(text: str) -> list[Any] | None:

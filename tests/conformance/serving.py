@@ -9,8 +9,13 @@ from ctrlkit.client import Client
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.cluster import ALL, AlwaysReady, Cluster, InProcessRuntime, Loop
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.model import Options
+from ctrlkit.model.kinds import SERVICE_CIDRS
 
 CONTROL_PLANE = ALL - {Loop.KUBELET, Loop.NODE_LIFECYCLE, Loop.PROVISIONER}
+RANGE = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.0.0.0/24"]}}
+"""The range of services of a kube-apiserver that is told of none."""
+
 ALONE = frozenset({"subresources"})
 """Scenarios whose server had no controllers beside it, or was asked before they had done anything."""
 
@@ -24,6 +29,7 @@ def loops_of(name: str) -> frozenset[Loop]:
 async def served_as_recorded(loops: frozenset[Loop] = CONTROL_PLANE) -> AsyncIterator[str]:
     """A server with the loops of a control plane, and no node unless `loops` have one; its URL."""
     tracker = Tracker(begins_at=1000, rbac=True)  # recorded answers take numbers of three digits for versions
+    tracker.create(SERVICE_CIDRS, RANGE, Options(field_manager="kube-apiserver"))
     images = {"img:1": lambda address, spec: AlwaysReady()}
     async with (
         ApiServer(tracker, tracker.registry, security=Security.INSECURE).serve() as server,

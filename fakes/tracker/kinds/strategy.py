@@ -54,6 +54,10 @@ def _no_causes(_plain: Object, _old: Object | None) -> Iterable[Cause]:
     return ()
 
 
+def _nothing_taken(_core: Core, _plain: Plain, _old: Object) -> Iterable[Cause]:
+    return ()
+
+
 def _no_warnings(_plain: Object, _old: Object | None) -> Iterable[str]:
     return ()
 
@@ -146,7 +150,7 @@ class Strategy:
     """The same for an update of the status."""
     prepare: Callable[[Core, Strategy, Plain, Action], Plain] = _unchanged
     """Completes a new or changed object; what it returns is stored."""
-    allocate: Callable[[Plain, Object], Iterable[Cause]] = _no_causes
+    allocate: Callable[[Core, Plain, Object], Iterable[Cause]] = _nothing_taken
     """
     Assigns what must be unique, such as addresses; called if the spec changed. `old` is empty for a new object.
 

@@ -82,7 +82,7 @@ def make(
     _begin(served, plain)
     name = attributes.name = plain["metadata"]["name"]
     plain = served.prepare(core, served, plain, action)
-    causes = list(served.allocate(plain, {})) or [
+    causes = list(served.allocate(core, plain, {})) or [
         *(metadata.new_causes(served, plain["metadata"]) if served.checks_metadata else ()),
         *served.validate(plain, None),
     ]

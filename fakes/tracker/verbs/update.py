@@ -92,7 +92,7 @@ def replace(
     if not (sees_all or seen):
         mutate(core, attributes, plain)
     plain = served.prepare(core, served, plain, action)
-    _check_rules(served, action.subresource, current, plain)
+    _check_rules(core, served, action.subresource, current, plain)
     counts = served.generation and action.subresource != "status"
     if counts and _spec(served, plain) != _spec(served, current.plain):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
@@ -225,10 +225,10 @@ def _with_status(plain: Mapping[str, Any], source: Mapping[str, Any]) -> dict[st
     return rest | {"status": source["status"]} if "status" in source else rest
 
 
-def _check_rules(served: Strategy, subresource: str, current: Stored, plain: dict[str, Any]) -> None:
+def _check_rules(core: Core, served: Strategy, subresource: str, current: Stored, plain: dict[str, Any]) -> None:
     causes: list[Cause] = []
     if "spec" in plain and plain["spec"] is not current.plain.get("spec"):
-        causes += served.allocate(plain, current.plain)
+        causes += served.allocate(core, plain, current.plain)
     if not causes:
         causes += metadata.update_causes(served, plain["metadata"], current.metadata, subresource)
         causes += _causes(served, subresource, current.plain, plain)

@@ -25,6 +25,14 @@ from ctrlkit.fakes.files import write_private
 NEVER_S = math.inf
 """So long that it never comes."""
 
+SECONDS_MAX = 1e9
+"""The longest time that comes, some thirty years: no clock of a cluster goes much further."""
+
+REPEATS_MIN_S = 0.001
+_COUNT_MAX = 2**31 - 1
+_BYTES_MAX = 2**63 - 1
+"""What the fields of a pod's status and of a node's images hold."""
+
 
 def _require(what: str, value: object, want: str, *, holds: bool) -> None:
     """Refuse a value that can mean nothing."""
@@ -35,7 +43,16 @@ def _require(what: str, value: object, want: str, *, holds: bool) -> None:
 def _require_seconds(owner: object, *names: str) -> None:
     for name in names:
         value = getattr(owner, name)
-        _require(name, value, "0 seconds or more", holds=value >= 0)
+        want = f"0 seconds or more, up to {SECONDS_MAX:.0f}, or NEVER_S"
+        _require(name, value, want, holds=0 <= value <= SECONDS_MAX or value == NEVER_S)
+
+
+def _require_exit_code(what: str, value: int) -> None:
+    _require(what, value, "an exit code, from 0 to 255", holds=0 <= value <= 255)
+
+
+def _require_port(what: str, value: int) -> None:
+    _require(what, value, "a number from 1 to 65535", holds=0 < value < 65536)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +78,10 @@ class Pull:
     def __post_init__(self) -> None:
         """Check what it says."""
         _require_seconds(self, "takes_s")
-        is_count = self.failures is None or self.failures >= 0
+        is_count = self.failures is None or 0 <= self.failures <= _COUNT_MAX
         _require("failures", self.failures, "how many pulls fail", holds=is_count)
+        is_size = self.size_bytes is None or 0 <= self.size_bytes <= _BYTES_MAX
+        _require("size_bytes", self.size_bytes, "a size, below 2**63", holds=is_size)
 
     def fails(self, number: int) -> bool:
         """Whether the pull of this number, from 1, fails."""
@@ -89,8 +108,8 @@ class Exits:
     def __post_init__(self) -> None:
         """Check what it says."""
         _require_seconds(self, "after_s")
-        _require("code", self.code, "an exit code, from 0 to 255", holds=0 <= self.code <= 255)
         _require("signal", self.signal, "a signal, as signal.SIGSEGV", holds=0 <= self.signal <= 64)
+        _require_exit_code("code", self.code)
 
     @classmethod
     def by_signal(cls, number: int, *, after_s: float = 0.0) -> Exits:
@@ -119,6 +138,8 @@ class Line:
     def __post_init__(self) -> None:
         """Check what it says."""
         _require_seconds(self, "after_s", "every_s")
+        is_slow = self.every_s == 0 or self.every_s >= REPEATS_MIN_S
+        _require("every_s", self.every_s, f"0 for once, or {REPEATS_MIN_S} seconds or more", holds=is_slow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +154,7 @@ class CommandAnswer:
     def __post_init__(self) -> None:
         """Check what it says."""
         _require_seconds(self, "takes_s")
+        _require_exit_code("exit_code", self.exit_code)
 
 
 ProbeAnswer = bool | int | str
@@ -162,6 +184,31 @@ Makes the program of a container from the pod's address and the container's spec
 
 _FOR_PROCESSES = ("entry", "settings", "files", "folders", "mounts", "environment")
 _FOR_SCRIPTS = ("ready_after_s", "probes", "logs", "exits", "stops", "execs", "shell", "command", "access_log")
+
+
+def _check_programs(programs: Mapping[str, Program], entry: str) -> None:
+    """Refuse a program without a command line, and an entry that is none of them."""
+    for path, program in programs.items():
+        _require(f"argv of {path}", program.argv, "what starts it on this machine", holds=bool(program.argv))
+    known = {*programs, *(path.rpartition("/")[2] for path in programs)}
+    _require("entry", entry, f"one of {', '.join(programs)}", holds=not (entry and programs) or entry in known)
+
+
+def _check_probes(probes: ProbeAnswers | Mapping[str | int, ProbeAnswers]) -> None:
+    """Refuse answers, and ports that are asked, that can mean nothing."""
+    for asked in probes if isinstance(probes, Mapping) else ():
+        if isinstance(asked, int):
+            _require_port("a port that is probed", asked)
+    for answers in probes.values() if isinstance(probes, Mapping) else [probes]:
+        is_list = isinstance(answers, Sequence) and not isinstance(answers, str)
+        each = answers if isinstance(answers, Sequence) and is_list else [answers]
+        if is_list:
+            is_good = any(one is not ... for one in each) and ... not in each[:-1]
+            _require("probes", answers, "answers, and `...` at most behind them", holds=is_good)
+        for one in each:
+            if isinstance(one, int):
+                want = "a status or an exit code, from 0 to 999"
+                _require("an answer to a probe", one, want, holds=0 <= one <= 999)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,13 +267,17 @@ class Image:
         """Check what its fields say, and that they go together."""
         _require_seconds(self, "ready_after_s")
         for port in self.ports:
-            _require("one of the ports", port, "a number from 1 to 65535", holds=0 < port < 65536)
+            _require_port("one of the ports", port)
         for start in self.exits if isinstance(self.exits, Mapping) else ():
-            _require("the start at which it exits", start, "the number of one, from 1", holds=start >= 1)
-        for answers in self.probes.values() if isinstance(self.probes, Mapping) else [self.probes]:
-            if isinstance(answers, Sequence) and not isinstance(answers, str):
-                is_good = any(one is not ... for one in answers) and ... not in answers[:-1]
-                _require("probes", answers, "answers, and `...` at most behind them", holds=is_good)
+            is_start = 1 <= start <= _COUNT_MAX
+            _require("the start at which it exits", start, "the number of one, from 1", holds=is_start)
+        for answer in self.execs.values() if isinstance(self.execs, Mapping) else ():
+            if isinstance(answer, int):
+                _require_exit_code("the answer to a command", answer)
+        for path in self.pages:
+            _require("a page's path", path, "one that begins with /", holds=path.startswith("/"))
+        _check_probes(self.probes)
+        _check_programs(self.programs or {}, self.entry)
         defaults = {one.name: one.default for one in fields(self)}
         given = {name for name in (*_FOR_SCRIPTS, "make") if getattr(self, name) != defaults[name]}
         given |= {"pages"} if self.pages else set()

@@ -23,7 +23,7 @@ from typing import Any
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.fakes.cluster.node.images.catalog import Catalog
-from ctrlkit.fakes.cluster.node.images.declarations import NEVER_S, CommandAnswer, Exits, Image, Line, Pull
+from ctrlkit.fakes.cluster.node.images.declarations import NEVER_S, SECONDS_MAX, CommandAnswer, Exits, Image, Line, Pull
 from ctrlkit.fakes.cluster.node.images.programs import Program
 from ctrlkit.fakes.manifests import read_documents
 
@@ -70,7 +70,10 @@ def read_images(path: str | os.PathLike[str]) -> Catalog:
 
 def _shown(value: Any) -> str:
     """Show a value of a file, cut off where it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "nested too deep"
     return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
 
 
@@ -111,9 +114,10 @@ def _port(value: Any, where: str) -> int:
 def _seconds(value: Any, where: str) -> float:
     if value == "never":
         return NEVER_S
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and (0 <= value <= SECONDS_MAX or value == NEVER_S):
         return float(value)
-    raise _wrong(value, where, "write a number of seconds, or never")
+    raise _wrong(value, where, f"write a number of seconds, from 0 to {SECONDS_MAX:.0f}, or never")
 
 
 # ---- several values --------------------------------------------------------------------------------------------------
@@ -165,6 +169,12 @@ def _object(make: Callable[..., Any], fields: Mapping[str, Read]) -> Read:
 
 
 def _made_exits(*, oom: bool = False, signal: int = 0, code: int = 0, **more: Any) -> Exits:
+    if oom and (code or signal or more.keys() - {"after_s"}):
+        raise ValueError("declare an image: oom says code, signal and reason; say after_s beside it alone")
+    if code and signal and code != 128 + signal:
+        raise ValueError(
+            f"declare an image: signal {signal} ends it with code {128 + signal}, not {code}; say one of them"
+        )
     if oom:
         return Exits.oom(after_s=more.get("after_s", 0.0))
     return Exits(code or (128 + signal if signal else 0), signal=signal, **more)
@@ -209,7 +219,7 @@ def _probes(value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         return _probe_answers(value, where)
     return {
-        int(key) if str(key).isdecimal() else str(key): _probe_answers(item, f"{where}.{key}")
+        int(key) if str(key).removeprefix("-").isdecimal() else str(key): _probe_answers(item, f"{where}.{key}")
         for key, item in value.items()
     }
 

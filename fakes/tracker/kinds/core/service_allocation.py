@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
-from ctrlkit.fakes.tracker.refusals import Cause, internal_error, json_text, plain_failure
+from ctrlkit.fakes.tracker.refusals import Cause, internal_error, json_text, plain_failure, quoted
 from ctrlkit.fakes.tracker.schema import addresses
 from ctrlkit.fakes.tracker.store import Stored
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.core import Core
 
-SERVICE_RANGE = ipaddress.IPv4Network("10.0.0.0/9")
-"""Has the addresses that the default ranges of a server and of its installers have."""
+DEFAULT_RANGE = ipaddress.IPv4Network("10.96.0.0/12")
+"""What kubeadm makes: the range of a server that has no ServiceCIDR, as a Tracker without what a new cluster has."""
+
+_RANGES = ("networking.k8s.io", "v1", "servicecidrs")
 
 NODE_PORTS = range(30000, 32768)
 HEADLESS = "None"
@@ -32,12 +35,8 @@ class ServiceIps:
     """
     The addresses and node ports of services that are taken.
 
-    >>> ips = ServiceIps()
-    >>> service = {"spec": {"type": "ClusterIP", "ports": [{"port": 80}]}}
-    >>> ips.assign(service, {}), service["spec"]["clusterIP"]
-    ([], '10.0.0.2')
-    >>> ips.assign({"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.3"}}, {})
-    []
+    They are of the ranges of the ServiceCIDRs that there are. The first ones of a range are left to services that ask
+    for them, such as that of the cluster's DNS.
 
     Owner   The strategy of one server. `assign` only chooses; `take` and `release` follow what is stored.
     """
@@ -45,10 +44,10 @@ class ServiceIps:
     def __init__(self) -> None:
         self._addresses: set[str] = set()
         self._ports: set[int] = set()
-        self._next_address = 2
+        self._next_address: dict[ipaddress.IPv4Network, int] = {}
         self._next_port = 0
 
-    def assign(self, service: Plain, old: Object) -> list[Cause]:
+    def assign(self, core: Core, service: Plain, old: Object) -> list[Cause]:
         """Fill in addresses, families and node ports, in place; return why a requested one cannot be had."""
         spec: Plain = service["spec"]
         old_spec: Object = old.get("spec") or {}
@@ -57,7 +56,7 @@ class ServiceIps:
         _align_addresses(spec, old_spec)
         causes = (
             list(_choose_families(spec, old_spec))
-            or list(self._assign_address(spec, old_spec))
+            or list(self._assign_address(core, service["metadata"]["name"], spec, old_spec))
             or list(self._assign_ports(spec, old_spec))
         )
         if not causes and old_spec:
@@ -95,32 +94,37 @@ class ServiceIps:
 
     # ---- addresses ----
 
-    def _assign_address(self, spec: Plain, old: Object) -> Iterator[Cause]:
+    def _assign_address(self, core: Core, name: str, spec: Plain, old: Object) -> Iterator[Cause]:
         have = spec.get("clusterIPs") or []
         is_bare = have[:1] == [HEADLESS]
         if spec.get("type") == "ExternalName" or is_bare or (old and _has_address(old)):
             return
         asked = have[0] if have else ""
         if asked:
-            problem = self._problem(asked)
+            problem = self._problem(asked, _ranges(core))
             if problem:
                 text = f"failed to allocate IP {asked}: {problem}"
                 yield Cause.invalid("spec.clusterIPs", json_text(have), text)
         else:
-            asked = self._free_address()
+            asked = self._free_address(_ranges(core), name)
         spec["clusterIP"], spec["clusterIPs"] = asked, [asked]
 
-    def _problem(self, asked: str) -> str:
-        if addresses.parsed(asked) not in SERVICE_RANGE:
+    def _problem(self, asked: str, ranges: Sequence[ipaddress.IPv4Network]) -> str:
+        address = addresses.parsed(asked)
+        if not any(address in one for one in ranges):
             return "the provided network does not match the current range"
         return "provided IP is already allocated" if asked in self._addresses else ""
 
-    def _free_address(self) -> str:
-        while True:
-            address = str(SERVICE_RANGE[self._next_address])
-            if address not in self._addresses:
-                return address
-            self._next_address += 1
+    def _free_address(self, ranges: Sequence[ipaddress.IPv4Network], name: str) -> str:
+        """Return a free address: one that is not left to those who ask for it, if there is one."""
+        for one in ranges:
+            kept, end = kept_back(one), one.num_addresses - 1
+            begin = self._next_address.get(one, kept)
+            for place in itertools.chain(range(begin, end), range(kept, begin), range(1, kept)):
+                if (address := str(one[place])) not in self._addresses:
+                    self._next_address[one] = place
+                    return address
+        raise internal_error(f"failed to allocate a serviceIP for Service {quoted(name)}: range is full")
 
     # ---- node ports ----
 
@@ -181,6 +185,31 @@ class ServiceIps:
             if port not in self._ports and port not in chosen:
                 return port
         raise internal_error("failed to allocate a nodePort: range is full")
+
+
+def kept_back(one: ipaddress.IPv4Network) -> int:
+    """
+    Return how many addresses of a range, its own among them, are left to services that ask for one.
+
+    >>> [kept_back(ipaddress.IPv4Network(text)) for text in ("10.96.0.0/12", "10.0.0.0/24", "10.0.0.0/28")]
+    [256, 16, 1]
+    """
+    return 1 if one.num_addresses <= 16 else min(max(16, one.num_addresses // 16), 256)
+
+
+def _ranges(core: Core) -> Sequence[ipaddress.IPv4Network]:
+    """The ranges of the ServiceCIDRs that are not being deleted, of the one family that services have here."""
+    served = core.registry.find(*_RANGES)
+    stored = () if served is None else core.store.collection(served.resource.identity).all()
+    plain = [one.plain for one in stored]
+    texts = [
+        text
+        for one in plain
+        if not one["metadata"].get("deletionTimestamp")
+        for text in (one.get("spec") or {}).get("cidrs") or ()
+    ]
+    found = [one for text in texts if isinstance(one := ipaddress.ip_network(text), ipaddress.IPv4Network)]
+    return found if plain else (DEFAULT_RANGE,)
 
 
 def is_headless(spec: Object) -> bool:
