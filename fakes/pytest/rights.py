@@ -48,6 +48,7 @@ class RightsGatherer:
         self._lines: list[str] = []
         self._part = _asked_for_a_part(config)
 
+    @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what a process of pytest-xdist has gathered."""
         for name, rows in getattr(node, "workeroutput", {}).get(_KEY, {}).items():

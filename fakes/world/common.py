@@ -618,7 +618,13 @@ class CommonWorld:
             raise NeverSettled(f"settle the world: {self.trace.standstill}\n{self._recent()}")
         known = GraceExceeded if self._told_busy else ()  # what is busy for good is cut off at the end
         for running in self._parts.values():
-            running.raise_failure(known=known)
+            try:
+                running.raise_failure(known=known)
+            except Exception as error:
+                note = self._lacking().strip()
+                if note and note not in getattr(error, "__notes__", ()):
+                    error.add_note(note)  # a manager that may not list ends, and its own words do not name the rule
+                raise
 
 
 def _in_a_world(settings: Settings, *, identity: str) -> Settings:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,14 +111,14 @@ def install(cluster: Cluster, way: str, name: str) -> None:
         cluster(HELM, "install", name, "deploy/chart", "--namespace", name, "--create-namespace")
 
 
+@pytest.mark.usefixtures("kubernetes")
 @pytest.mark.parametrize(
     ("cluster", "way"),
     [(["cache-operator"], "kubectl"), pytest.param(["cache-operator"], "helm", marks=needs_helm)],
     indirect=["cluster"],
 )
-def test_a_project_is_installed_and_its_program_works(cluster: Cluster, way: str, kubernetes: Path) -> None:
+def test_a_project_is_installed_and_its_program_works(cluster: Cluster, way: str) -> None:
     """With the rights of its manifests: a Cache gets a Deployment, says how it is, is scaled, and leaves nothing."""
-    assert kubernetes.is_dir()
     install(cluster, way, "cache-operator")
     with controllers(cluster.kubeconfig), running(cluster, "cache-operator"):
         cluster("kubectl", "apply", "-f", "examples/example.yaml")
@@ -149,3 +150,53 @@ def test_what_the_definition_forbids_is_refused(cluster: Cluster) -> None:
         wrong = {**example, "metadata": {"name": name, "namespace": "default"}, "spec": spec}
         (cluster.project / "wrong.yaml").write_text(yaml.safe_dump(wrong))
         assert said in cluster("kubectl", "apply", "-f", "wrong.yaml", status=1)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def lead_here(cluster: Cluster, name: str, port: int) -> None:
+    """Have the Service of a program's webhooks lead to a port of this machine, where it has no pods."""
+    service = {"spec": {"type": "ExternalName", "externalName": "localhost", "clusterIP": None, "clusterIPs": None}}
+    cluster("kubectl", "patch", "service", f"{name}-webhooks", "--namespace", name, "--patch", json.dumps(service))
+    for kind in ("mutatingwebhookconfiguration", "validatingwebhookconfiguration"):
+        found = cluster.get(kind, "--selector", f"app.kubernetes.io/instance={name}")
+        for one in found["items"]:
+            to_port = [
+                {"op": "add", "path": f"/webhooks/{number}/clientConfig/service/port", "value": port}
+                for number, _ in enumerate(one["webhooks"])
+            ]
+            cluster("kubectl", "patch", kind, one["metadata"]["name"], "--type=json", "--patch", json.dumps(to_port))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "way"),
+    [
+        (["mirror-operator", "--webhook"], "kubectl"),
+        pytest.param(["mirror-operator", "--webhook"], "helm", marks=needs_helm),
+    ],
+    indirect=["cluster"],
+)
+def test_the_webhooks_of_a_project_are_called(cluster: Cluster, way: str) -> None:
+    """By the server, over HTTPS with certificates that the program makes, by the configurations that were installed."""
+    install(cluster, way, "mirror-operator")
+    port = free_port()
+    lead_here(cluster, "mirror-operator", port)
+    service = "mirror-operator/mirror-operator-webhooks"  # a pod knows its namespace
+    with running(cluster, "mirror-operator", WEBHOOKS_ADDRESS=f"127.0.0.1:{port}", WEBHOOKS_SERVICE=service):
+        for kind in ("mutatingwebhookconfiguration", "validatingwebhookconfiguration"):
+            name = cluster("kubectl", "get", kind, "-o", "name").strip()
+            cluster(
+                "kubectl", "wait", name, "--for=jsonpath={.webhooks[0].clientConfig.caBundle}", f"--timeout={WAIT_S}s"
+            )
+        cluster("kubectl", "apply", "-f", "examples/example.yaml")
+        made = cluster.get("mirror", "example")
+        assert made["metadata"]["annotations"]["example.com/created-by"] == "admin"
+        change = ("patch", "mirror", "example", "--type=merge", "--patch")
+        said = cluster("kubectl", *change, '{"spec": {"image": "nginx:latest"}}', status=1)
+        assert "spec.image: nginx:latest has no version; write one, such as nginx:1.0" in said
+        assert "Warning: spec.replicas is 0" in cluster("kubectl", *change, '{"spec": {"replicas": 0}}')
