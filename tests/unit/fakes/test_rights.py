@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.errors import ConfigError, Forbidden
+from ctrlkit.errors import ConfigError, Forbidden, NotSynced
 from ctrlkit.fakes import NeverSettled, UnforeseenFailure, World
 from ctrlkit.fakes.rights import (
     Permission,
@@ -298,3 +298,17 @@ class _Asks:
     def busy(self) -> tuple[str, ...]:
         """Nothing is left to do."""
         return ()
+
+
+async def test_a_kind_that_may_not_be_listed_ends_the_test_with_the_line_to_add() -> None:
+    """The manager gives up to fill its caches, and says so; which rule lacks stands below its words."""
+
+    async def without_rights() -> None:
+        async with World(ACCOUNT, HELLO, kinds=[GREETINGS], rbac=True, acting_as=GREETER) as world:
+            world.manage(greeter())
+            await world.settle()
+
+    with pytest.raises(NotSynced) as raised:
+        await without_rights()
+    note = raised.value.__notes__[0]
+    assert 'its roles lack, for manager: - {apiGroups: [""], resources: [configmaps], verbs: [list]}' in note

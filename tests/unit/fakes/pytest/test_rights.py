@@ -69,7 +69,7 @@ def verbs_in(path: Path, resource: str) -> list[str]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("processes", [(), ("-n", "2")])
+@pytest.mark.parametrize("processes", [(), ("-n", "2"), ("-p", "no:xdist")])
 def test_roles_are_written_and_pass_their_check(folder: Path, processes: tuple[str, ...]) -> None:
     """What the file has besides stays."""
     target = folder / "rbac.yaml"
