@@ -24,12 +24,13 @@ import yaml
 from ctrlkit.deploy import files_of, write
 from ctrlkit.fakes.apiserver.certificates import Authority
 from tests.support.guards import described
-from tests.support.helm import HELM
+from tests.support.helm import HELM, needs_helm
 from tests.support.kubectl import KUBECTL, needs_kubectl
 
 pytestmark = [needs_kubectl, pytest.mark.real_time, pytest.mark.timeout(300)]
 
-DEPLOY = Path(__file__).parents[2] / "controllers" / "bitcoin" / "deploy"
+REPOSITORY = Path(__file__).parents[2]
+DEPLOY = REPOSITORY / "controllers" / "bitcoin" / "deploy"
 WAIT = "--timeout=90s"
 CONFIGURATIONS = ("mutatingwebhookconfiguration/guards-webhooks", "validatingwebhookconfiguration/guards-webhooks")
 DEFINITION = "customresourcedefinition/guards.example.com"
@@ -84,13 +85,20 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     if request.param == "control_plane":
         yield Server(Path(request.getfixturevalue("own_control_plane").kubeconfig), tmp_path)
         return
-    kubeconfig = tmp_path / "kubeconfig"
-    command = [sys.executable, "-m", "ctrlkit", "apiserver", "--rbac", "--kubeconfig", str(kubeconfig)]
+    with embedded(tmp_path) as server:
+        yield server
+
+
+@contextmanager
+def embedded(folder: Path, *flags: str) -> Iterator[Server]:
+    """`ctrlkit apiserver` with rights, a process of its own."""
+    kubeconfig = folder / "kubeconfig"
+    command = [sys.executable, "-m", "ctrlkit", "apiserver", "--rbac", "--kubeconfig", str(kubeconfig), *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("ready ")
-            yield Server(kubeconfig, tmp_path)
+            yield Server(kubeconfig, folder)
         finally:
             process.terminate()
 
@@ -128,25 +136,29 @@ def tool(request: pytest.FixtureRequest, server: Server) -> Tool:
 
 
 @contextmanager
-def running(server: Server) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """The bitcoin controller as the Deployment on the server has it, with the token of its account; and its log."""
-    namespace, log = "bitcoin-controller", server.folder / "log"
-    deployment = json.loads(
-        server.kubectl("get", "deployment", "bitcoin-controller", "--namespace", namespace, "--output", "json")
-    )
+def running(
+    server: Server, name: str, namespace: str, *command: str, **more: str
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """
+    A program as its Deployment on the server has it, with the token of its account and nothing else; and its log.
+
+    `command` is the entry point of its image, `more` are variables that hold what a pod finds in its files.
+    """
+    log = server.folder / "log"
+    deployment = json.loads(server.kubectl("get", "deployment", name, "--namespace", namespace, "--output", "json"))
     spec = deployment["spec"]["template"]["spec"]
     (container,) = spec["containers"]
-    variables = {one["name"]: one["value"] for one in container["env"]}
     environ = {
-        **variables,
+        **{one["name"]: one["value"] for one in container["env"]},
         "KUBECONFIG": str(server.account(spec["serviceAccountName"], namespace)),
         "CTRLKIT_ENDPOINTS_ADDRESS": "127.0.0.1:0",  # that of the Deployment may be taken on this machine
-        "CTRLKIT_LEASE_NAMESPACE": namespace,  # which a pod finds in the files of its account
+        "CTRLKIT_LEASE_NAMESPACE": namespace,
         "PATH": os.environ["PATH"],
         "HOME": str(server.folder),
+        **more,
     }
-    command = [sys.executable, "-m", "ctrlkit.bitcoin", *container["args"]]
-    with log.open("wb") as written, subprocess.Popen(command, env=environ, stderr=written) as process:
+    whole = [sys.executable, "-m", *command, *container["args"]]
+    with log.open("wb") as written, subprocess.Popen(whole, env=environ, stderr=written, cwd=REPOSITORY) as process:
         try:
             yield process, log
         finally:
@@ -158,7 +170,7 @@ def test_the_bitcoin_controller_works_with_the_rights_of_its_manifests(tool: Too
     server = tool.server
     tool.install(DEPLOY, "bitcoin-controller", "bitcoin-controller")
     server.kubectl("wait", "--for=condition=Established", WAIT, "customresourcedefinition", "--all")
-    with running(server) as (process, log):
+    with running(server, "bitcoin-controller", "bitcoin-controller", "ctrlkit.bitcoin") as (process, log):
         server.kubectl("apply", "--filename", DEPLOY / "secret.yaml", "--filename", DEPLOY / "network.yaml")
         network = "bitcoinnetwork/my-network"
         server.kubectl("wait", "--for=jsonpath={.status.observedGeneration}=1", WAIT, network)
@@ -227,7 +239,74 @@ def test_nothing_that_installs_a_program_anew_takes_its_certificates_away(tool: 
     tool.uninstall(second, "guards", "tower")
 
 
+def test_a_program_keeps_its_certificates_with_the_rights_of_its_manifests(tool: Tool) -> None:
+    """It makes them, stores them, tells every configuration and definition of its own, and is refused nothing."""
+    server, folder = tool.server, tool.server.folder / "guards"
+    write(files_of(described()), folder)
+    tool.install(folder, "guards", "tower")
+    at = {"CTRLKIT_WEBHOOKS_SERVICE": "tower/guards-webhooks", "CTRLKIT_WEBHOOKS_ADDRESS": "127.0.0.1:0"}
+    with running(server, "guards", "tower", "ctrlkit", **at) as (process, log):
+        for name in CONFIGURATIONS:
+            server.kubectl("wait", "--for=jsonpath={.webhooks[0].clientConfig.caBundle}", WAIT, name)
+        server.kubectl("wait", "--for=jsonpath={.spec.conversion.webhook.clientConfig.caBundle}", WAIT, DEFINITION)
+        found = set(bundles(server))
+        assert len(found) == 1
+        secret = json.loads(server.kubectl("get", "secret/guards-webhooks", "--namespace=tower", "--output=json"))
+        assert found == {secret["data"]["ca.crt"]}
+        tool.install(folder, "guards", "tower")
+        assert set(bundles(server)) == found
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, log.read_text()
+    said = log.read_text()
+    assert "orbidden" not in said, said
+    assert "Traceback" not in said, said
+
+
 @pytest.fixture(scope="module")
 def certificate() -> bytes:
     """The certificate of some authority, as PEM."""
     return Authority().pem
+
+
+ENTRY_POINT = """\
+#!/bin/sh
+# $1 is the pod's address. Its account's token, which a pod has from its start, comes a moment later here.
+until [ -s {account} ]; do sleep 0.1; done
+export KUBECONFIG={account} CTRLKIT_ENDPOINTS_ADDRESS=$1:8080 CTRLKIT_LOG_FORMAT=json CTRLKIT_LEADER_ELECT=true
+export CTRLKIT_LEASE_NAME=bitcoin-controller CTRLKIT_LEASE_NAMESPACE=bitcoin-controller PYTHONPATH={repository}
+exec {python} -m ctrlkit.bitcoin run
+"""
+
+
+@pytest.mark.long
+@needs_helm
+def test_a_new_version_replaces_the_old_one_and_the_lease_goes_along(tmp_path: Path) -> None:
+    """
+    Pods that are processes: each version passes its probes, and of both together one leads, until the old ones end.
+    """
+    account, entry_point = tmp_path / "bitcoin-controller.kubeconfig", tmp_path / "entry-point"
+    entry_point.write_text(ENTRY_POINT.format(account=account, repository=REPOSITORY, python=sys.executable))
+    entry_point.chmod(0o755)
+    image = {
+        "pull": {"preloaded": True},
+        "entry": "/controller",
+        "programs": {"/controller": {"argv": [str(entry_point)], "own": ["{address}"], "commands": {"run": ""}}},
+        "ports": [8080],
+    }
+    (tmp_path / "images.yaml").write_text(yaml.safe_dump({"bitcoin-controller": image}))
+    namespace = ("--namespace", "bitcoin-controller")
+    rollout = ("rollout", "status", "deployment/bitcoin-controller", WAIT, *namespace)
+    with embedded(tmp_path, "--images", str(tmp_path / "images.yaml")) as server:
+        chart = ("bitcoin-controller", DEPLOY / "chart", *namespace)
+        server.helm("install", *chart, "--create-namespace")
+        server.account("bitcoin-controller", "bitcoin-controller")
+        server.kubectl(*rollout)
+        holder = ("get", "lease/bitcoin-controller", "--output=jsonpath={.spec.holderIdentity}", *namespace)
+        before, pods = server.kubectl(*holder), server.kubectl("get", "pods", "--output=name", *namespace).split()
+        server.helm("upgrade", *chart, "--set", "image.tag=0.2.0")
+        server.kubectl(*rollout)
+        server.kubectl("wait", "--for=delete", WAIT, *pods, *namespace)
+        server.kubectl("apply", "--filename", DEPLOY / "secret.yaml", "--filename", DEPLOY / "network.yaml")
+        server.kubectl("wait", "--for=jsonpath={.status.observedGeneration}=1", WAIT, "bitcoinnetwork/my-network")
+        assert server.kubectl(*holder) not in ("", before)
+        server.helm("uninstall", "bitcoin-controller", *namespace)
