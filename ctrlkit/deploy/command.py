@@ -7,6 +7,7 @@ The program is described in the pyproject.toml of a folder; what its code says c
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import Final
@@ -47,13 +48,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     project = Path(arguments.project)
     program = load_program(project)
-    if (place := str(project.resolve())) not in sys.path:
-        sys.path.insert(0, place)
-    described = describe(program, project)
+    folder = Path(arguments.into) if arguments.into else project / program.folder
+    with contextlib.chdir(project):
+        described = describe(program)
     if arguments.print:
         sys.stdout.write("---\n".join(map(dump, objects_of(described))))
         return 0
-    folder = Path(arguments.into) if arguments.into else project / program.folder
     files = files_of(described)
     if arguments.check:
         found = differences(files, folder)

@@ -16,7 +16,7 @@ from ctrlkit.deploy.names import WEBHOOKS_SUFFIX
 from ctrlkit.deploy.program import Program, Setting
 from ctrlkit.deploy.rights import Manifest, Rights, asked_by_settings, asked_by_webhooks, read_roles, rights_of
 from ctrlkit.errors import ConfigError
-from ctrlkit.model import AnyResource
+from ctrlkit.model import AnyResource, Resource
 from ctrlkit.model.resource import Scope
 from ctrlkit.webhooks import AdmissionWebhook, ConversionFunction, Webhook, Webhooks
 
@@ -77,7 +77,7 @@ def description_of(
     """
     versions = _versions_of(program, modules)
     definitions = tuple(definition_of(*each) for each in versions)
-    cluster_kinds = {each[0].identity for each in versions if each[0].scope is Scope.CLUSTER}
+    cluster_kinds = {one.identity for one in _resources_of(modules) if one.scope is Scope.CLUSTER}
     found = _webhooks_of(modules, builds) if program.webhooks_port else []
     webhooks = Webhooks(found, informer=_no_cache)
     _check(program, webhooks, definitions)
@@ -121,6 +121,11 @@ def _own_values(module: ModuleType) -> list[object]:
 
 def _home(value: object) -> object:
     return getattr(getattr(value, "function", value), "__module__", "")
+
+
+def _resources_of(modules: Sequence[ModuleType]) -> list[AnyResource]:
+    """All kinds that modules name, those of others among them."""
+    return [value for module in modules for value in vars(module).values() if isinstance(value, Resource)]
 
 
 def _versions_of(program: Program, modules: Sequence[ModuleType]) -> list[tuple[AnyResource, ...]]:

@@ -18,6 +18,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ NAME_MAX: Final = 40
 """Names of objects are made of it with a few more letters, and labels take 63."""
 
 _IMAGE: Final = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*")
+_VERSION: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _FROM_OUTSIDE: Final = re.compile(r"(0\.0\.0\.0|\[::\])?:[1-9][0-9]*")
 
 Setting = str | bool | int | float | list[str]
@@ -123,10 +125,10 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"describe {self.name}: its image cannot be {self.image!r}: write registry, path and name without a "
                 "tag, which is the version"
             )
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", self.version):
+        if not _VERSION.fullmatch(self.version):
             raise ConfigError(
-                f"describe {self.name}: its version {self.version!r} cannot be an image's tag: write letters, digits "
-                "and . _ - only"
+                f"describe {self.name}: its version {self.version!r} cannot be an image's tag and a label: write at "
+                "most 63 letters and digits, with . _ - between them"
             )
         self._check_replicas(self.loaded)
         self._check_addresses(self.loaded)
@@ -269,10 +271,23 @@ def program_of(document: Mapping[str, Any], *, where: str = FILE, **said: Any) -
     usual = {name: project[name] for name in ("version", "description") if isinstance(project.get(name), str)}
     if isinstance(project.get("name"), str):
         usual["name"] = re.sub(r"[-_.]+", "-", project["name"]).lower()
+        if "version" in (project.get("dynamic") or ()) and "version" not in {**table, **said}:
+            usual["version"] = _installed_version(project["name"], where)
     try:
         return msgspec.convert({**usual, **table, **said}, Program)
     except msgspec.ValidationError as error:
         raise ConfigError(f"read the program from {where}, [{TABLE}]: {_fact(str(error))}") from None
+
+
+def _installed_version(name: str, where: str) -> str:
+    """The version of a project that computes it. Errors: ConfigError where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        raise ConfigError(
+            f"read the program from {where}: the version of {name} is computed, and it is not installed; install it, "
+            f"or write version in [{TABLE}]"
+        ) from None
 
 
 def _fact(message: str) -> str:

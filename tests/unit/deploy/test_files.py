@@ -26,15 +26,23 @@ rules: [{apiGroups: [example.com], resources: [caches], verbs: [list, watch]}]
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose manifests were made."""
-    (tmp_path / "pyproject.toml").write_text(PROJECT)
-    (tmp_path / "deploy").mkdir()
-    (tmp_path / "deploy" / "rbac.yaml").write_text(ROLES)
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "pyproject.toml").write_text(PROJECT)
+    (folder / "deploy").mkdir()
+    (folder / "deploy" / "rbac.yaml").write_text(ROLES)
+    assert main(["manifests", "--project", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same project, for each test its own, which is run in it."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert main(["manifests"]) == 0
     return tmp_path
 
 
@@ -96,7 +104,7 @@ def test_the_objects_can_be_printed(project: Path, capsys: pytest.CaptureFixture
 def test_a_project_elsewhere_is_found_with_its_modules(
     project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--project` names it, `--into` another folder for what is made."""
+    """`--project` names it, `--into` another folder for what is made; a program may be a file there."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (project / "kinds_of_a_project.py").write_text(
         textwrap.dedent("""
@@ -111,3 +119,5 @@ def test_a_project_elsewhere_is_found_with_its_modules(
     monkeypatch.chdir(elsewhere)
     assert main(["manifests", "--project", str(project), "--into", "made"]) == 0
     assert "hats.example.com" in (elsewhere / "made/kustomize/base/crds.yaml").read_text()
+    (project / "pyproject.toml").write_text(PROJECT.replace("tests.support.caches", "kinds_of_a_project.py"))
+    assert main(["manifests", "--project", str(project), "--into", "made", "--check"]) == 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from ctrlkit import Scope, custom_resource
 from ctrlkit.deploy import description_of, objects_of
 from ctrlkit.deploy.description import Description
 from ctrlkit.deploy.rights import read_roles
@@ -144,3 +146,13 @@ def test_a_program_without_kinds_of_its_own_has_no_definitions() -> None:
     """Its controllers are for kinds that are there."""
     description = description_of(described().program, roles=[{"kind": "ClusterRole", "rules": []}])
     assert "CustomResourceDefinition" not in {one["kind"] for one in objects_of(description)}
+
+
+def test_kinds_of_others_without_namespaces_are_known_where_the_program_names_them() -> None:
+    """Rights to them are of use in a ClusterRoleBinding alone."""
+    theirs = ModuleType("theirs")
+    theirs.ZONES = custom_resource(group="other.example.com", kind="Zone", plural="zones", scope=Scope.CLUSTER)  # type: ignore[attr-defined]
+    role = {"kind": "ClusterRole", "rules": [rule("other.example.com", "zones", "list", "watch")]}
+    program = described(settings={"namespaces": ["a"]}).program
+    cluster = the("ClusterRole", description_of(program, theirs, roles=[role]), "cache-operator-cluster")
+    assert cluster["rules"] == role["rules"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def test_the_words_of_a_table_come_before_those_of_the_project() -> None:
         ({"image": "registry/cache:1"}, "without a tag"),
         ({"image": "Cache"}, "its image cannot be"),
         ({"version": "1+local"}, "cannot be an image's tag"),
+        ({"version": "1" * 64}, "at most 63"),
+        ({"settings": {"webhooks_address": "localhost:9443"}}, "servers call it"),
         ({"user": 0}, "0 is root"),
         ({"settings": {"log_levl": "debug"}}, "there is no setting log_levl; did you mean log_level"),
         ({"settings": {"grace_s": "long"}}, "grace_s takes seconds"),
@@ -90,3 +93,12 @@ def test_a_pod_is_given_the_time_that_an_orderly_end_takes() -> None:
     """Running reconciles, the last Events, the Lease, the Event about it, and open connections."""
     settings = Settings(grace_s=100, renew_s=10)
     assert seconds_to_end(settings) > settings.grace_s + FLUSH_S + settings.renew_s + FLUSH_S + SHUTDOWN_S
+
+
+def test_a_version_that_is_computed_is_that_of_the_installed_project() -> None:
+    """Where it is not installed nobody guesses."""
+    table: dict[str, Any] = {"tool": {"ctrlkit": {}}}
+    program = program_of({"project": {"name": "ctrlkit", "dynamic": ["version"]}, **table})
+    assert program.version == metadata.version("ctrlkit")
+    with pytest.raises(ConfigError, match=r"not installed; install it, or write version in \[tool.ctrlkit\]"):
+        program_of({"project": {"name": "nowhere-to-be-found", "dynamic": ["version"]}, **table})
