@@ -93,7 +93,7 @@ class AdmissionCall(Generic[T]):
             options=request.options or {},
             subresource=request.sub_resource,
             request=_Lazily(whole),
-            old_object=self._old,
+            read_old=self._old,
             listers=listers,
         )
         self._before: Any = None
@@ -132,7 +132,7 @@ class AdmissionCall(Generic[T]):
     def _patch_of_object(self, result: Any) -> list[dict[str, Any]]:
         if result is self.value and self._before is None:
             return []
-        if not isinstance(result, dict) and type(result) is not type(self.value):
+        if type(result) is not type(self.value) and not (isinstance(result, dict) and isinstance(self.value, dict)):
             kind = type(result).__name__
             raise TypeError(
                 f"webhook {self._webhook.name} returned a {kind}; return None, a MergePatch, a JsonPatch, or a "

@@ -18,7 +18,6 @@ from ctrlkit.model import to_plain, value_at
 Plain = dict[str, Any]
 Operation = dict[str, Any]
 
-_MISSING: Final = object()
 _NAMES: Final = ("name", "key", "id", "ip", "type")
 """Fields by which an item of a list is known when others of its fields change."""
 
@@ -65,7 +64,7 @@ def _mapping(raw: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[s
             else:
                 changed.pop(name, None)
     for name, wanted in after.items():
-        if not equal(before.get(name, _MISSING), wanted):
+        if name not in before or not equal(before[name], wanted):
             changed[name] = with_changes(raw.get(name), before.get(name), wanted, _part(value, name))
     return changed
 
@@ -104,7 +103,7 @@ def _pairs(before: list[Any], after: list[Any]) -> Iterator[tuple[int, int]]:
         places = {name: at for at, name in enumerate(old_names)}
         yield from ((at, places[name]) for at, name in enumerate(new_names) if name in places)
         return
-    old_texts, new_texts = map(_texts, (before, after))
+    old_texts, new_texts = ([_text(item) for item in items] for items in (before, after))
     for tag, old, old_end, new, new_end in SequenceMatcher(None, old_texts, new_texts, autojunk=False).get_opcodes():
         if tag == "equal":
             yield from zip(range(new, new_end), range(old, old_end), strict=True)
@@ -112,8 +111,8 @@ def _pairs(before: list[Any], after: list[Any]) -> Iterator[tuple[int, int]]:
             yield from _changed_pairs(before, after, range(old, old_end), range(new, new_end))
 
 
-def _texts(items: list[Any]) -> list[bytes]:
-    return [msgspec.json.encode(item, order="sorted") for item in items]
+def _text(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
 
 
 def _changed_pairs(before: list[Any], after: list[Any], old: range, new: range) -> Iterator[tuple[int, int]]:
@@ -136,11 +135,7 @@ def equal(one: Any, other: Any) -> bool:
     >>> equal({"a": [1]}, {"a": [1]}), equal(True, 1), equal({"a": None}, {})
     (True, False, False)
     """
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(equal(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
+    return bool(one == other) and _text(one) == _text(other)
 
 
 def merged(raw: Any, patch: Any) -> Any:

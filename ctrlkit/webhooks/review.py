@@ -53,8 +53,9 @@ class Review(Generic[T]):
     options: Mapping[str, Any] = field(default_factory=dict)
     subresource: str = ""
     request: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    old_object: T | Callable[[], T | None] | None = field(default=None, repr=False)
-    """The object before the request, or what reads it; see `old`."""
+    old_object: T | None = field(default=None, repr=False)
+    read_old: Callable[[], T | None] | None = field(default=None, repr=False)
+    """Reads the object before the request when somebody looks at `old`."""
     listers: Mapping[AnyResource, Lister[Any]] = field(default_factory=dict, repr=False)
     log: FilteringBoundLogger = field(default_factory=lambda: logger("webhooks"), repr=False)
     warnings: list[str] = field(default_factory=list)
@@ -67,10 +68,9 @@ class Review(Generic[T]):
 
         Errors  DecodeError where it does not fit the type; the request is then refused, and told which field it is.
         """
-        found = self.old_object
-        if callable(found) and not isinstance(found, type):
-            found = self.old_object = found()
-        return found  # type: ignore[return-value]  # what is called above is never of T
+        if self.read_old is not None:
+            self.old_object, self.read_old = self.read_old(), None
+        return self.old_object
 
     def lister(self, resource: Resource[U]) -> Lister[U]:
         """The lister of a kind that the decorator names in `reads`; LookupError for any other."""

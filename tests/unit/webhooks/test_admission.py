@@ -371,6 +371,17 @@ async def test_a_function_that_takes_too_long_is_cut_off_before_the_server_gives
     assert response["status"].items() >= {"code": 504, "reason": "Timeout", "message": text}.items()
 
 
+async def test_a_dict_is_no_result_for_an_object_of_a_type() -> None:
+    """What it leaves out would be removed."""
+
+    @mutating(CACHES)
+    def odd(_thing: Cache, _review: Review[Cache]) -> Any:
+        return {"spec": {"size": 2}}
+
+    response = await ask(Webhooks([odd]), admission(cache()))
+    assert response["status"]["message"] == "webhook odd failed: TypeError; see its log"
+
+
 async def test_a_time_limit_of_its_own_making_is_a_failure_like_any_other() -> None:
     @validating(CACHES)
     async def timid(_thing: Cache, _review: Review[Cache]) -> None:
