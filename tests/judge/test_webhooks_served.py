@@ -38,6 +38,7 @@ from tests.support.webhooked import (
     Running,
     admit,
     cache_object,
+    check,
     define,
     running,
 )
@@ -76,6 +77,26 @@ async def test_kubectl_shows_what_the_webhooks_of_a_program_on_this_machine_say(
             assert (await client.get(CACHES_V2, "default/c")).spec.replicas == 1
             with pytest.raises(Forbidden):
                 await client.create(CACHES, cache_object("d", size=0))
+
+
+async def test_kubectl_applies_a_configuration_again_with_one_webhook_less(own_control_plane: ControlPlane) -> None:
+    """By server-side apply too: caBundles stay, and nothing of the webhook that is left out does."""
+    async with connect(kubeconfig=own_control_plane.kubeconfig) as client:
+        hooks = Webhooks([check, admit])
+        service = ServiceAddress(namespace="default", name="web-webhooks")
+        (whole,) = hooks.configurations(service, name="web-webhooks")
+        for more in (("--server-side",), ()):
+            assert kubectl(own_control_plane, "apply", *more, "-f", "-", given=whole).returncode == 0
+            serving = WebhookServing(address="127.0.0.1:0", service="default/web-webhooks")
+            async with running(client, serving, [check, admit]) as replica:
+                await replica.ready()
+                for given in (whole, {**whole, "webhooks": whole["webhooks"][:1]}):
+                    said = await asyncio.to_thread(kubectl, own_control_plane, "apply", *more, "-f", "-", given=given)
+                    assert said.returncode == 0, said
+                    found = await client.get(VALIDATING_WEBHOOK_CONFIGURATIONS, "web-webhooks")
+                    assert len(found["webhooks"]) == len(given["webhooks"])
+                    assert all(one["clientConfig"].get("caBundle") for one in found["webhooks"])
+            await client.delete(VALIDATING_WEBHOOK_CONFIGURATIONS, "web-webhooks")
 
 
 QUICK = Lives(authority_s=45, certificate_s=13, settle_s=1, skew_s=1)

@@ -21,7 +21,7 @@ from ctrlkit.manager.webhooks.bundles import Target
 from ctrlkit.manager.webhooks.keeper import CertificateKeeper
 from ctrlkit.manager.webhooks.options import service_names
 from ctrlkit.manager.webhooks.rotation import Leaf, Lives
-from ctrlkit.model import MergePatch, ObjectKey
+from ctrlkit.model import MergePatch, ObjectKey, OnConflict
 from ctrlkit.model.kinds import SECRETS, VALIDATING_WEBHOOK_CONFIGURATIONS
 
 SECRET = ObjectKey("demo", "web-webhooks")
@@ -116,7 +116,7 @@ async def test_two_replicas_replace_certificates_and_authorities_through_400_day
         authorities = x509.load_pem_x509_certificates((await bundles(world.client))[0])
     assert (len(served), len(authorities)) == (8, 1)
     steps = one.statistics().steps.keys() | other.statistics().steps.keys()
-    assert steps == {"Begin", "Issue", "AddAuthority", "Drop", "Patch"}
+    assert steps == {"Begin", "Issue", "AddAuthority", "Drop", "Patch", "Disown"}
 
 
 async def test_a_deleted_secret_comes_back_as_it_was_while_a_replica_lives() -> None:
@@ -223,3 +223,24 @@ async def test_a_start_without_the_right_to_the_secret_ends_with_an_error_that_n
         world.start(keeper, name="keeper", acting_as="system:serviceaccount:demo:web")
         with pytest.raises(NotSynced, match="it may not list, watch secrets web-webhooks in namespace demo; allow it"):
             await keeper.wait_ready(timeout_s=30)
+
+
+async def test_a_configuration_can_be_applied_again_with_one_webhook_less_and_keeps_its_ca_bundles() -> None:
+    """Nobody owns a caBundle, so that server-side apply neither takes it away nor leaves a part of a webhook behind."""
+    async with a_world() as world:
+        chart = Client(world.client.transport, field_manager="chart")
+        whole = {"webhooks": a_configuration()["webhooks"]}
+        await chart.apply(TARGET.resource, TARGET.key, whole, on_conflict=OnConflict.FORCE)
+        keeper = a_keeper(world.client)
+        async with running(keeper):
+            await keeper.wait_ready(timeout_s=30)
+            await asyncio.sleep(1)
+            before = await bundles(world.client)
+            await chart.apply(TARGET.resource, TARGET.key, whole)
+            assert await bundles(world.client) == before
+            await world.client.patch(TARGET.resource, TARGET.key, MergePatch({"metadata": {"managedFields": [{}]}}))
+            await chart.apply(TARGET.resource, TARGET.key, whole, on_conflict=OnConflict.FORCE)
+            await chart.apply(TARGET.resource, TARGET.key, {"webhooks": whole["webhooks"][:1]})
+            await asyncio.sleep(1)
+            assert keeper.statistics().steps["Disown"] == 1
+            assert keeper.check() == ""

@@ -10,12 +10,14 @@ import pytest
 
 from ctrlkit import connect
 from ctrlkit.client import Client
-from ctrlkit.errors import Forbidden
+from ctrlkit.errors import ConfigError, Forbidden
 from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager.webhooks.options import WebhookServing
-from tests.support.webhooked import CACHES, CACHES_V2, cache_object, define, running
+from ctrlkit.model.kinds import VALIDATING_WEBHOOK_CONFIGURATIONS
+from ctrlkit.webhooks import ServiceAddress, Webhooks
+from tests.support.webhooked import CACHES, CACHES_V2, cache_object, check, define, running
 
 pytestmark = [pytest.mark.real_time]
 LOCAL = WebhookServing(address="127.0.0.1:0")
@@ -61,3 +63,14 @@ async def test_caches_fill_through_the_conversion_that_the_same_program_serves(t
             assert replica.manager.webhook_server.check() == ""
             assert informer.lister.get("default/a").spec.size == 1
             assert informer.statistics().reflectors[""].failures == 0
+
+
+async def test_a_program_that_is_installed_in_the_cluster_is_not_served_from_here_too(tmp_path: Path) -> None:
+    """A configuration with a Service cannot have a URL as well: the error says what to do."""
+    async with a_server(tmp_path) as client:
+        hooks = Webhooks([check])
+        (found,) = hooks.configurations(ServiceAddress(namespace="demo", name="web"), name="pytest-webhooks")
+        await client.create(VALIDATING_WEBHOOK_CONFIGURATIONS, found)
+        with pytest.raises(ConfigError, match="installed in that cluster, as a Service: take its configurations away"):
+            async with running(client, LOCAL, [check]) as replica:
+                await replica.task

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ctrlkit.manager.webhooks.certificates import pem_of, read_bundle
 from ctrlkit.manager.webhooks.rotation import Authority, Place
-from ctrlkit.model import AnyResource, ObjectKey
+from ctrlkit.model import AnyResource, ObjectKey, Unstructured
 from ctrlkit.model.kinds import (
     CUSTOM_RESOURCE_DEFINITIONS,
     MUTATING_WEBHOOK_CONFIGURATIONS,
@@ -55,6 +55,20 @@ class Target:
             return {"metadata": metadata, "spec": {"conversion": {"webhook": webhook}}}
         hooks = [{"name": name, "clientConfig": {"caBundle": text}} for name, text in texts.items()]
         return {"metadata": metadata, "webhooks": hooks}
+
+    def disowning(self, found: Unstructured, manager: str) -> list[Plain]:
+        """
+        Return the operations of a JSON patch by which a field manager owns nothing of an object any more.
+
+        What nobody owns stays when others apply the object again; and where they leave out a webhook, all of it goes,
+        while one of whose fields another is the owner would stay in part, and be refused.
+        """
+        entries = found["metadata"].get("managedFields") or ()
+        ours = [number for number, entry in enumerate(entries) if entry.get("manager") == manager]
+        if not ours:
+            return []
+        version = {"op": "test", "path": "/metadata/resourceVersion", "value": found.metadata.resource_version}
+        return [version, *({"op": "remove", "path": f"/metadata/managedFields/{number}"} for number in reversed(ours))]
 
     def _client_configs(self, found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if self.resource != CUSTOM_RESOURCE_DEFINITIONS:

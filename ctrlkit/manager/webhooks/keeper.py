@@ -27,7 +27,7 @@ from ctrlkit.client import Client
 from ctrlkit.clock import monotonic, now, random_source
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotSynced
 from ctrlkit.failures import is_foreseen
-from ctrlkit.manager.webhooks.bundles import Target
+from ctrlkit.manager.webhooks.bundles import Plain, Target
 from ctrlkit.manager.webhooks.certificates import CertificateMaker, Reading, read_vault
 from ctrlkit.manager.webhooks.metrics import CertificateFacts
 from ctrlkit.manager.webhooks.rotation import (
@@ -45,7 +45,7 @@ from ctrlkit.manager.webhooks.rotation import (
     unready,
     written,
 )
-from ctrlkit.manager.webhooks.store import MemoryStore, SecretStore, Seen, Store, apply_bundles
+from ctrlkit.manager.webhooks.store import MemoryStore, SecretStore, Seen, Store, apply_bundles, disown
 from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import logger
 
@@ -203,6 +203,7 @@ class CertificateKeeper:
         results = [await self._patch(patch) for patch, wait_s in zip(todo.patches, waits, strict=True) if not wait_s]
         if todo.write is not None and (self.leaf is None or not self._filling()):
             results.append(await self._write(todo.write))
+        results += [await self._disown(name) for name in self._seen if self._owned(name)]
         self._take_up()
         went_through = not results or not all(results)
         self._tried = self._tried or (went_through and self.leaf is not None and not self._filling())
@@ -252,6 +253,15 @@ class CertificateKeeper:
         self._steps[name.partition(" ")[0]] += 1
         self._log.info("certificate_step", step=name, secret=str(self._secret or "memory"))
         return True
+
+    def _owned(self, name: str) -> list[Plain]:
+        """What takes us out of an object in which we own a caBundle."""
+        found = self._seen[name].now()
+        return [] if found is None else self._targets[name].disowning(found, self._manager)
+
+    async def _disown(self, name: str) -> bool:
+        disowning = disown(self._client, self._seen[name], self._owned(name), manager=self._manager)
+        return await self._try(f"Disown {name}", disowning)
 
     def _repair_wait(self, place: str) -> float:
         """How long to leave a caBundle alone: somebody else and this program take turns in changing it."""
@@ -322,8 +332,8 @@ class CertificateKeeper:
                 self._note(name, _advice("list, watch", seen.resource.plural, seen.key, error))
 
     def _tell(self, step: str, error: Exception) -> None:
-        if step.startswith("Patch "):
-            target = self._targets[step.removeprefix("Patch ")]
+        if " " in step:
+            target = self._targets[step.partition(" ")[2]]
             self._note(step, _advice("patch", target.resource.plural, target.key, error))
         else:
             verb = "update" if self._store.read() else "create, update"

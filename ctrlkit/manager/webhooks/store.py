@@ -11,7 +11,7 @@ from ctrlkit.client import Client
 from ctrlkit.manager.webhooks.bundles import Plain, Target
 from ctrlkit.manager.webhooks.certificates import data_of
 from ctrlkit.manager.webhooks.rotation import Authority, Vault
-from ctrlkit.model import AnyResource, ObjectKey, OnConflict, Unstructured, is_newer
+from ctrlkit.model import AnyResource, JsonPatch, ObjectKey, OnConflict, Unstructured, is_newer
 from ctrlkit.model.kinds import SECRETS
 
 Data = Mapping[str, bytes]
@@ -133,3 +133,9 @@ async def apply_bundles(
     applying = Client(client.transport, field_manager=manager)
     body = target.body(version, bundles)
     seen.note(await applying.apply(target.resource, target.key, body, on_conflict=OnConflict.FORCE))
+
+
+async def disown(client: Client, seen: Seen, operations: list[Plain], *, manager: str) -> None:
+    """Take a field manager out of an object; see Target.disowning."""
+    applying = Client(client.transport, field_manager=manager)
+    seen.note(await applying.patch(seen.resource, seen.key, JsonPatch(operations)))
