@@ -44,6 +44,8 @@ def constrain(schema: dict[str, Any], annotations: Sequence[Any]) -> None:
         schema |= _bounds(one, kind, schema)
         if getattr(one, "one_of", None):
             schema["enum"] = list(one.one_of)
+        if getattr(getattr(one, "encoder", None), "__name__", "") == "Base64Encoder":
+            schema["format"] = "byte"
         description = getattr(one, "description", None) or getattr(one, "documentation", None)
         if isinstance(description, str):
             schema["description"] = description

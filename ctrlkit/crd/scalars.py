@@ -83,6 +83,8 @@ _KEPT: Final = ("type", "format", "pattern", "minLength", "maxLength", "minimum"
 _FORMATS: Final = frozenset({"uri", "email", "ipv4", "ipv6", "uuid", "uuid3", "uuid4", "uuid5", "date", "date-time"})
 """The formats of pydantic that a server knows by the same name."""
 
+_NETWORKS: Final = ("ipv4network", "ipv6network", "ipvanynetwork", "ipv4interface", "ipv6interface", "ipvanyinterface")
+
 _SCALAR_TYPES: Final = ("string", "integer", "number", "boolean")
 
 
@@ -110,7 +112,9 @@ def scalar_of_pydantic(type_: Any) -> JsonSchema:
     schema: JsonSchema = {name: written[name] for name in _KEPT if name in written}
     if schema.get("format") == "uri":
         return {**schema, "pattern": _url_pattern(adapter.core_schema)}
-    if schema.get("format") not in _FORMATS:
+    if schema.get("format") in _NETWORKS:
+        schema["format"] = "cidr"
+    elif schema.get("format") not in _FORMATS:
         schema.pop("format", None)
     return schema
 

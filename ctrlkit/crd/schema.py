@@ -133,6 +133,11 @@ class _Builder:
         said = merged(annotations)
         schema = self._bare(type_, said)
         constrain(schema, annotations)
+        if schema.get("multipleOf", 1) % 1 and not self.enforced:
+            raise self._refusal(
+                "servers refuse whole numbers where multipleOf is a fraction",
+                "write a rule, such as Schema(rules=(Rule(rule='self * 2.0 == double(int(self * 2.0))'),))",
+            )
         if type_ is Decimal and not self.enforced and (rules := decimal_rules(annotations)):
             said = Schema(rules=rules).with_more(said or Schema())
         if any(type(one).__name__ in _PARSERS for one in annotations):
@@ -280,7 +285,10 @@ class _Builder:
     def _enum(self, type_: Any) -> JsonSchema:
         if isinstance(type_, type) and issubclass(type_, Flag):
             raise self._refusal(f"{name_of(type_)} is a flag, whose values add up", "write a list of an Enum's values")
-        values = [one.value if isinstance(one, Enum) else one for one in get_args(type_) or type_]
+        members = get_args(type_)
+        if any(isinstance(one, Enum) and not isinstance(one, str | int) for one in members):
+            raise self._refusal(f"no JSON is read as {name_of(type_)}", "make its Enum a StrEnum, or write its values")
+        values = [one.value if isinstance(one, Enum) else one for one in members or type_]
         kinds = {type(value) for value in values}
         if len(kinds) != 1 or not kinds <= {str, int, bool, float}:
             raise self._refusal(

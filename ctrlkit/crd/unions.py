@@ -34,7 +34,7 @@ def one_of(schemas: Sequence[JsonSchema]) -> JsonSchema | None:
 def _integer_or_string(numbers: Sequence[JsonSchema], texts: Sequence[JsonSchema]) -> JsonSchema | None:
     """The limits of both; a limit on numbers says nothing of texts, and the other way round."""
     number, text = (one_of(each) if len(each) > 1 else dict(each[0]) for each in (numbers, texts))
-    if number is None or text is None or "enum" in number:
+    if number is None or text is None or "enum" in number or "format" in text:  # a format refuses numbers
         return None
     if "enum" in text:
         text["pattern"] = f"^({'|'.join(map(re.escape, text.pop('enum')))})$"

@@ -172,6 +172,8 @@ class ReleaseSpec(Camel):
     seen: pydantic.AwareDatetime | None = None
     owner: UUID = ID
     data: bytes = b"hi"
+    coded: pydantic.Base64Bytes | None = None
+    network: ipaddress.IPv4Network | None = None
     cache: int = pydantic.Field(default=0, exclude=True)
 
     @pydantic.computed_field  # type: ignore[prop-decorator]
@@ -373,6 +375,8 @@ CASES: dict[str, Case] = {
                 address=ipaddress.IPv4Address("10.0.0.1"),
                 seen=WHEN,
                 data=b"other",
+                coded=b"aGk=",
+                network=ipaddress.IPv4Network("10.0.0.0/8"),
             ),
         ],
         [
@@ -389,6 +393,8 @@ CASES: dict[str, Case] = {
             {"source": {"kind": "oci", "image": "a"}, "price": "-1"},
             {"source": {"kind": "oci", "image": "a"}, "address": "a"},
             {"source": {"kind": "oci", "image": "a"}, "owner": "me"},
+            {"source": {"kind": "oci", "image": "a"}, "coded": "a"},
+            {"source": {"kind": "oci", "image": "a"}, "network": "10.0.0.0"},
         ],
     ),
     "pydantic generic, forbidding, with unions and functions of its own": Case(
@@ -567,6 +573,9 @@ REFUSED: list[tuple[Any, str]] = [
     (Annotated[datetime, Meta(tz=False)], "it reads those without"),
     (dict[Annotated[str, Meta(max_length=3)], int], "no schema limits the keys of a mapping"),
     (Literal[1, 2] | str, "no schema says"),
+    (datetime | int, "no schema says datetime or int"),
+    (Annotated[float, Meta(multiple_of=0.5)], "servers refuse whole numbers where multipleOf is a fraction"),
+    (_model(Literal[Tier.GOLD]), "no JSON is read as Literal"),
     (Annotated[complex, Schema(type="string")], "msgspec does not read complex"),
     (Box[complex], "field value: no schema says complex"),
 ]
