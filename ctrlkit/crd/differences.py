@@ -30,7 +30,7 @@ _UNCHECKED: Final = Words(
 )
 
 _MATTERS_FOR_READING: Final = frozenset(
-    {Aspect.TYPE, Aspect.REQUIRED, Aspect.NULL, Aspect.VALUES, Aspect.LIMIT, Aspect.FORMAT}
+    {Aspect.TYPE, Aspect.REQUIRED, Aspect.NULL, Aspect.VALUES, Aspect.LIMIT, Aspect.FORMAT, Aspect.RULE}
 )
 _ONLY_THERE: Final = frozenset({Aspect.FIELD, Aspect.OPEN})
 """What only the definition has, which a class need not know."""

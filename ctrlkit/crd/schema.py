@@ -15,7 +15,7 @@ from dataclasses import dataclass, is_dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from enum import Enum, Flag
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
@@ -285,10 +285,11 @@ class _Builder:
     def _enum(self, type_: Any) -> JsonSchema:
         if isinstance(type_, type) and issubclass(type_, Flag):
             raise self._refusal(f"{name_of(type_)} is a flag, whose values add up", "write a list of an Enum's values")
-        members = get_args(type_)
-        if any(isinstance(one, Enum) and not isinstance(one, str | int) for one in members):
+        literals: Sequence[Any] = get_args(type_)
+        if any(isinstance(one, Enum) and not isinstance(one, str | int) for one in literals):
             raise self._refusal(f"no JSON is read as {name_of(type_)}", "make its Enum a StrEnum, or write its values")
-        values = [one.value if isinstance(one, Enum) else one for one in members or type_]
+        members: Sequence[Any] = literals or list(cast(Any, type_))
+        values = [one.value if isinstance(one, Enum) else one for one in members]
         kinds = {type(value) for value in values}
         if len(kinds) != 1 or not kinds <= {str, int, bool, float}:
             raise self._refusal(
@@ -320,7 +321,7 @@ class _Builder:
         kind = "integer" if all(isinstance(value, int) for values in tags for value in values) else "string"
         values = [value for each in tags for value in each]
         properties: dict[str, Any] = {tag: {"type": kind, "enum": values}}
-        branches = []
+        branches: list[tuple[Any, JsonSchema, JsonSchema]] = []
         for cls, own in zip(classes, tags, strict=True):
             schema = self._object(cls)
             for name, whole in schema["properties"].items():

@@ -242,3 +242,25 @@ def _created_under(definition: Node, resource: Resource[Any], spec: Any) -> Any:
         return tracker.create(resource, body)["spec"]
     except Invalid:
         return None
+
+
+class Cat(msgspec.Struct, tag="cat", tag_field="kind"):
+    lives: int
+
+
+class Dog(msgspec.Struct, tag="dog", tag_field="kind"):
+    barks: bool = True
+
+
+class Pets(msgspec.Struct):
+    metadata: ObjectMeta
+    pet: Cat | Dog
+
+
+def test_a_union_whose_branches_the_definition_does_not_tell_apart_is_told_to_whoever_reads() -> None:
+    """A server would take a cat without lives."""
+    pets = custom_resource(group="example.com", kind="Pet", plural="pets").of(Pets)
+    definition = definition_of(pets)
+    assert disagreements(pets, definition) == []
+    del definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["pet"]["oneOf"]
+    assert [(one.path, one.aspect) for one in disagreements(pets, definition)] == [("pet", Aspect.RULE)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -158,6 +160,16 @@ def test_how_versions_are_converted_stands_in_the_definition() -> None:
 
 # ---- any type --------------------------------------------------------------------------------------------------------
 
+
+class Near(msgspec.Struct, tag="near", tag_field="at", forbid_unknown_fields=True):
+    steps: Annotated[int, Meta(ge=1)] = 1
+
+
+class Far(msgspec.Struct, tag="far", tag_field="at"):
+    miles: int
+    by: Literal["air", "sea"] = "air"
+
+
 SCALARS = st.sampled_from(
     [
         (str, st.text("abcXYZ 09-_", max_size=8)),
@@ -167,6 +179,12 @@ SCALARS = st.sampled_from(
         (Annotated[str, Meta(min_length=1, max_length=4)], st.text("ab", min_size=1, max_size=4)),
         (int | str, st.one_of(st.integers(0, 99), st.text("ab", max_size=3))),
         (Annotated[int, Schema(rules=(Rule(rule="self < 5"),))], st.integers(0, 4)),
+        (Literal["a", "b"], st.sampled_from(["a", "b"])),
+        (Literal["all"] | Annotated[int, Meta(ge=1)], st.integers(1, 9) | st.just("all")),
+        (dict[Literal["a", "b"], int], st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 9))),
+        (timedelta, st.integers(-(10**6), 10**6).map(lambda count: timedelta(seconds=count / 4))),
+        (Decimal, st.decimals(allow_nan=False, allow_infinity=False, places=2)),
+        (Near | Far, st.builds(Near, st.integers(1, 9)) | st.builds(Far, st.integers(0, 9))),
     ]
 )
 
