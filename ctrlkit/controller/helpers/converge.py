@@ -11,12 +11,13 @@ longer, takes an Applier (apply.py). Rows H11, H12.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from copy import deepcopy
 from enum import Enum, StrEnum
 from typing import Any, Final, NamedTuple
 
 from ctrlkit.client import Client
+from ctrlkit.controller.helpers.absent import FieldPath, field_names, merged, without
 from ctrlkit.errors import NotFound
 from ctrlkit.kinds.base import TypedKind
 from ctrlkit.model import AnyResource, MergePatch, ObjectKey, Resource, Unstructured, to_plain
@@ -90,7 +91,12 @@ async def create_or_update(
 
 
 async def create_or_patch(
-    client: Client, resource: AnyResource, wanted: object, *, current: Current | TypedKind = FROM_SERVER
+    client: Client,
+    resource: AnyResource,
+    wanted: object,
+    *,
+    absent: Iterable[FieldPath] = (),
+    current: Current | TypedKind = FROM_SERVER,
 ) -> Converged:
     """
     Create or patch the object that `wanted` names so that it has the fields of `wanted`; the status goes through the
@@ -100,24 +106,29 @@ async def create_or_patch(
         result, network = await create_or_patch(client, NETWORKS, wanted)
 
     Shape   `wanted` is any body that `Client.create` takes. Fields given as None are removed, fields not given are left
-            alone, lists are replaced whole (see model/values.py). The status is written after the rest. `current` may
-            also be an object of a type of ctrlkit.kinds, which has all fields.
-    Errors  ValueError for a body without a name. The client's: AlreadyExists where it
-            exists although `current` is None.
+            alone, lists are replaced whole (see model/values.py). The status is written after the rest. `absent` are
+            paths of fields, by their JSON names, that are to be empty or not there: what a typed object cannot say,
+            since it does not send what is empty. `current` may also be an object of a type of ctrlkit.kinds, which has
+            all fields.
+    Errors  ValueError for a body without a name, and for an `absent` field that the body has, that its type does not
+            have, or that is within a list. The client's: AlreadyExists where it exists although `current` is None.
     """
     fields, whole = to_plain(wanted), resource.of(Unstructured)
     key = Unstructured(fields).key
     if not key.name:
         raise ValueError(f"converge {resource}: the body has no metadata.name; give it one")
+    gone = [field_names(path, wanted, fields, f"converge {resource} {key}") for path in absent]
     status = fields.pop("status", None)
     before = await _read(client, whole, key, to_plain(current) if isinstance(current, TypedKind) else current)
     if before is None:
         made = await client.create(whole, _given(fields if status is None else fields | {"status": status}))
         return Converged(Convergence.CREATED, await _with_status(client, whole, made, status))
     now = before
-    if patch := lacking(before, {name: value for name, value in fields.items() if name not in ("apiVersion", "kind")}):
+    unsaid = without(before, gone)
+    said = {name: value for name, value in fields.items() if name not in ("apiVersion", "kind")}
+    if patch := merged(lacking(before, said), {name: value for name, value in unsaid.items() if name != "status"}):
         now = await client.patch(whole, key, MergePatch(patch))
-    after = await _with_status(client, whole, now, status)
+    after = await _with_status(client, whole, now, merged(status or {}, unsaid.get("status") or {}))
     match _moved(before, now), _moved(now, after):
         case True, True:
             return Converged(Convergence.UPDATED_AND_STATUS, after)

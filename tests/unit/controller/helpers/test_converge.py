@@ -13,7 +13,8 @@ from ctrlkit.controller import set_controller_reference
 from ctrlkit.controller.helpers.converge import Convergence, create_or_patch, create_or_update
 from ctrlkit.errors import AlreadyExists, Conflict, Forbidden
 from ctrlkit.fakes.clientset.clientset import FakeClientset
-from ctrlkit.model import Action, MergePatch, ObjectMeta, Unstructured, custom_resource
+from ctrlkit.kinds import apps, core
+from ctrlkit.model import Action, MergePatch, ObjectMeta, Unstructured, custom_resource, to_plain
 from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS, SERVICES
 from ctrlkit.model.values import lacking
 
@@ -236,3 +237,68 @@ async def test_for_any_course_it_is_as_wanted_after_one_call_and_the_next_one_is
         assert (await create_or_patch(clientset.client, NETWORKS, body, current=have)).result is UNCHANGED
         assert clientset.writes == []
         have = clientset.tracker.patch(NETWORKS, KEY, MergePatch({"spec": theirs}))
+
+
+def deployment(**spec: Any) -> apps.Deployment:
+    """A typed Deployment."""
+    labels = {"app": "web"}
+    template = core.PodTemplateSpec(
+        metadata=ObjectMeta(labels=labels), spec=core.PodSpec(containers=(core.Container(name="web", image="web:1"),))
+    )
+    return apps.Deployment(
+        metadata=ObjectMeta(name="net", namespace="default"),
+        spec=apps.DeploymentSpec(selector=core.LabelSelector(match_labels=labels), template=template, **spec),
+    )
+
+
+LABEL = ("metadata", "labels", "example.com/team")
+
+
+async def test_what_is_to_be_absent_is_taken_away_where_it_is() -> None:
+    """What a typed object cannot say to be empty: a flag, a mapping, a label. Nothing is sent the next time."""
+    clientset = served()
+    made = deployment(paused=True, replicas=2)
+    body = clientset.tracker.create(DEPLOYMENTS, to_plain(made)) | {}
+    body["metadata"] = body["metadata"] | {"labels": {"example.com/team": "blue", "kept": "x"}}
+    body["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "ssd"}
+    clientset.tracker.update(DEPLOYMENTS, Unstructured(body))
+    gone = ["spec.paused", "spec.template.spec.nodeSelector", LABEL, "spec.minReadySeconds", "status.collisionCount"]
+    clientset.clear_actions()
+    result, after = await create_or_patch(clientset.client, apps.DEPLOYMENTS, deployment(replicas=3), absent=gone)
+    assert (result, calls(clientset)) == (UPDATED, ["get", "patch"])
+    result, after = await create_or_patch(clientset.client, apps.DEPLOYMENTS, deployment(replicas=3), absent=gone)
+    assert (result, calls(clientset)) == (UNCHANGED, ["get"])
+    assert (after.at("spec.replicas"), after.at("metadata.labels")) == (3, {"kept": "x"})
+    assert (after.at("spec.paused"), after.at("spec.template.spec.nodeSelector")) == (None, None)
+
+
+async def test_what_is_to_be_absent_is_not_made() -> None:
+    """Of a new object nothing has to be taken away; of a status it is, by its own call."""
+    clientset = served()
+    network: dict[str, Any] = {"metadata": META, "spec": {"nodes": 4}, "status": {"ready": 2, "why": "x"}}
+    assert (await create_or_patch(clientset.client, NETWORKS, network, absent=["spec.old"])).result is CREATED
+    del network["status"]
+    calls(clientset)
+    found = await create_or_patch(clientset.client, NETWORKS, network, absent=["status.why", "spec.a.b"])
+    assert (found.result, found.object.at("status")) == (STATUS, {"ready": 2})
+    assert calls(clientset) == ["get", "patch/status"]
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("spec.pasued", "DeploymentSpec has no field pasued; it has minReadySeconds, paused, "),
+        ("spec.replicas", "spec.replicas is to be absent, and the body has it; say one of them"),
+        ("spec", "the body has it"),
+        ("spec.template.spec.containers.image", "is within a list, which is replaced whole"),
+        ("spec..paused", "names no field"),
+        ("", "names no field"),
+    ],
+)
+async def test_a_field_that_cannot_be_absent_is_named(path: str, says: str) -> None:
+    """Before anything is asked for."""
+    clientset = served()
+    with pytest.raises(ValueError, match=r"converge deployments.apps default/net: ") as refused:
+        await create_or_patch(clientset.client, apps.DEPLOYMENTS, deployment(replicas=3), absent=[path])
+    assert says in str(refused.value)
+    assert calls(clientset) == []
