@@ -92,7 +92,7 @@ def _filled(name: str, described: Description) -> str:
     usual = Settings()
     rest = seconds_to_end(usual) - usual.grace_s - usual.renew_s
     kinds = ", ".join(one["metadata"]["name"] for one in described.definitions)
-    text = files(__package__).joinpath("texts", name).read_text(encoding="utf-8")
+    text = files("ctrlkit.deploy").joinpath("texts", name).read_text(encoding="utf-8")
     replaced = {
         "@KINDS@": _KINDS.replace("@KINDS@", kinds) if kinds else "",
         "@NAME@": described.program.name,

@@ -156,7 +156,7 @@ def _lines(tree: Tree, indent: int = 0) -> Iterator[str]:
                 yield from _item(item, indent)
         case _:
             text = escaped(dump(tree, width=_WIDTH - indent))
-            yield from (f"{' ' * indent}{line}".rstrip() for line in text.splitlines())
+            yield from (f"{' ' * indent}{line}" if line else "" for line in text.removesuffix("\n").split("\n"))
 
 
 def _entry(key: str, value: Tree, indent: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,14 @@ from tests.unit.deploy.test_chart import Objects, by_name, helm, printed, withou
 ADMISSION = "admissionregistration.k8s.io"
 
 
+@cache
+def _objects() -> list[dict[str, Any]]:
+    return objects_of(described())
+
+
 def the(kind: str, name: str = "guards", description: Description | None = None) -> dict[str, Any]:
     """The one object of a kind and name."""
-    objects = objects_of(description or described())
+    objects = _objects() if description is None else objects_of(description)
     (found,) = (one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name))
     return found
 
@@ -50,7 +56,7 @@ def test_configurations_definitions_and_the_service_lead_to_the_port_that_is_ser
 
 def test_no_manifest_has_the_certificates_which_the_program_writes_itself() -> None:
     """So nothing that applies manifests again takes them away."""
-    assert "caBundle" not in yaml.safe_dump_all(objects_of(described()))
+    assert "caBundle" not in str(_objects())
 
 
 def test_pods_of_the_program_are_not_asked_about() -> None:
@@ -94,10 +100,11 @@ def test_only_webhooks_that_are_run_are_configured() -> None:
     assert len(described(builds=[build]).webhooks) == 5
 
 
+@pytest.mark.long
 def test_a_server_takes_all_of_it() -> None:
     """With the definition, whose objects nobody converts yet."""
     tracker = Tracker()
-    for one in objects_of(described()):
+    for one in _objects():
         seed(tracker, one)
 
 
