@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 from ctrlkit.client import Client
@@ -33,6 +34,13 @@ def url_of(options: WebhookServing, client: Client, port: int) -> str:
         return options.url.rstrip("/")
     host = options.host if options.host not in ("", "0.0.0.0", "::") else _own_address(client)
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def listening(options: WebhookServing, client: Client) -> WebhookServing:
+    """Return where to listen: on this machine's own interface alone, where the server is on this machine too."""
+    if options.url or options.host or _own_address(client) != LOCAL:
+        return options
+    return replace(options, address=f"{LOCAL}:{options.port}")
 
 
 def name_of(program: str) -> str:

@@ -75,6 +75,10 @@ async def serve(webhooks: Webhooks, client: Client, options: WebhookServing) -> 
     require("webhooks", "to make certificates for webhooks (webhooks_cert_dir names a folder with others)")
     made = MadeCertificate(options.client_ca)
     _check_place(options)
+    if not options.service:
+        from ctrlkit.manager.webhooks.outside import listening  # noqa: PLC0415 - needs cryptography
+
+        options = listening(options, client)
     async with listen(webhooks, options, made.context) as port:
         _tell(options, port, webhooks)
         yield _Made(webhooks, client, options, made, port)
