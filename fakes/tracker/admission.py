@@ -174,6 +174,10 @@ VALIDATING: Final = Chain(
 )
 """The plug-ins that may refuse a request whose object breaks no rule of its kind, in order."""
 
+_NEEDED_BY_ALL: Final = frozenset[Identity]().union(
+    *(plugin.needs for plugin in (*MUTATING.plugins, *VALIDATING.plugins) if plugin.of_all)
+)
+
 PLUGINS: Final = frozenset(
     {"NamespaceLifecycle"} | {plugin.name for plugin in (*MUTATING.plugins, *VALIDATING.plugins)}
 )
@@ -181,6 +185,11 @@ PLUGINS: Final = frozenset(
 
 DEFAULT_PLUGINS: Final = PLUGINS - {"ServiceAccount"}
 """Those that are on by default: of a default server's all but ServiceAccount."""
+
+
+def sees_anything(core: Core) -> bool:
+    """Whether a plug-in that looks at all requests may have anything to do."""
+    return not _NEEDED_BY_ALL.isdisjoint(core.store.populated)
 
 
 def check_plugins(names: frozenset[str]) -> None:

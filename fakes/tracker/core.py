@@ -36,14 +36,18 @@ class Core:
         """The admission plug-ins that are on, by Kubernetes' names."""
         self.rights: Rights | None = Rights(self.store) if rbac else None
         """Who may do what; None: everybody may do everything."""
+        self.known_forms: dict[tuple[Any, ...], dict[str, Any]] = {}
+        """What became of the first usual object of each form (verbs/usual.py)."""
         self.runtime: PodRuntime | None = None
         """What runs the pods, and answers for their logs, commands and ports."""
 
     @property
     def asks(self) -> bool:
         """Whether there is a webhook that a request may have to wait for."""
-        is_configured = not _CONFIGURATIONS.isdisjoint(self.store.populated)
-        return is_configured or any(forms.asks for forms in self.registry.custom_forms.values())
+        if not _CONFIGURATIONS.isdisjoint(self.store.populated):
+            return True
+        forms = self.registry.custom_forms
+        return bool(forms) and any(each.asks for each in forms.values())
 
     def foresee(self, served: Strategy, plain: Mapping[str, Any]) -> None:
         """Ask the webhook that converts an object which is about to be written. Errors: Unanswered."""

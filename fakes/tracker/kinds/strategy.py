@@ -131,6 +131,9 @@ class Strategy:
     forms: Forms | None = None
     """How its objects are stored, and shown at each version; None for a kind without a definition."""
 
+    is_usual: Callable[[Object], bool] | None = None
+    """Whether a new object breaks no rule, and is stored as it was sent, but for what follows from the names in it."""
+
     # What is made of an object, in the order of the calls.
     defaults: Callable[[Plain], None] = _nothing
     """Fills in fields, status and metadata apart."""

@@ -27,6 +27,7 @@ from ctrlkit.fakes.tracker.refusals import (
 from ctrlkit.fakes.tracker.rights.authorizer import check_made
 from ctrlkit.fakes.tracker.schema.typed import blank_status
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
+from ctrlkit.fakes.tracker.verbs.usual import create_usual, form_of, learn
 from ctrlkit.model import Action, ObjectKey, Verb
 
 Plain = dict[str, Any]
@@ -40,7 +41,17 @@ def create(core: Core, served: Strategy, action: Action) -> Stored:
             AlreadyExists.
     """
     body = _checked_body(served, action)
-    return make(core, served, action, body) if served.review is None else _reviewed(core, served, action, body)
+    if served.review is not None:
+        return _reviewed(core, served, action, body)
+    form = form_of(core, served, action)
+    if form is None:
+        return make(core, served, action, body)
+    admit_new(core, served, action, body)
+    stored = create_usual(core, served, action, form)
+    if stored is None:
+        stored = make(core, served, action, body)
+        learn(core, form, body, stored)
+    return stored
 
 
 def _reviewed(core: Core, served: Strategy, action: Action, body: Mapping[str, Any]) -> Stored:
@@ -133,7 +144,8 @@ def _checked_body(served: Strategy, action: Action) -> Mapping[str, Any]:
     if not isinstance(body, (dict, Mapping)):
         raise bad_request(f"the object provided is unrecognized (must be of type {served.resource.kind})")
     metadata.check_kind(served.resource, body, custom=served.custom)
-    metadata.of(served.resource, body)
+    if type(body.get("metadata")) is not dict:
+        metadata.of(served.resource, body)
     if served.resource.namespaced and not action.namespace:
         raise bad_request("an empty namespace may not be set during creation")
     return body

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from ctrlkit.fakes.durations import age
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Strategy
@@ -67,6 +69,71 @@ def validate(plain: Object, _old: object = None) -> Iterator[Cause]:
         yield Cause.wrong("message", "", f"can have at most {_MESSAGE_MAX} characters")
 
 
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Second = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z$")]
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_Name = Annotated[str, msgspec.Meta(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
+
+
+class UsualMetadata(msgspec.Struct, forbid_unknown_fields=True):
+    """The metadata of a usual Event."""
+
+    name: _Name
+    namespace: Text
+
+
+class UsualReference(msgspec.Struct, forbid_unknown_fields=True):
+    """What a usual Event is about."""
+
+    kind: Text
+    name: Text
+    apiVersion: Text | msgspec.UnsetType = msgspec.UNSET  # noqa: N815 - as the API has it
+    namespace: Text | msgspec.UnsetType = msgspec.UNSET
+    uid: Text | msgspec.UnsetType = msgspec.UNSET
+    resourceVersion: Text | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
+    fieldPath: Text | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
+
+
+class _UsualSource(msgspec.Struct, forbid_unknown_fields=True):
+    component: Text
+    host: Text | msgspec.UnsetType = msgspec.UNSET
+
+
+class _UsualEvent(msgspec.Struct, forbid_unknown_fields=True):
+    apiVersion: Text  # noqa: N815
+    kind: Text
+    metadata: UsualMetadata
+    involvedObject: UsualReference  # noqa: N815
+    type: Text
+    reason: Text
+    message: Text
+    source: _UsualSource
+    reportingComponent: Text  # noqa: N815
+    firstTimestamp: _Second  # noqa: N815
+    lastTimestamp: _Second  # noqa: N815
+    count: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+    reportingInstance: Text | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
+
+
+def is_usual(body: Object) -> bool:
+    """Whether an Event is as recorders make it, of an object in its own namespace."""
+    return fits(body, _UsualEvent) and is_at_home(body["metadata"], body["involvedObject"])
+
+
+def fits(body: Object, usual: type[msgspec.Struct]) -> bool:
+    """Whether an object has the fields of a type, and no others."""
+    try:
+        msgspec.convert(body, usual)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def is_at_home(meta: Object, about: Object) -> bool:
+    """Whether an Event is in the namespace of its object; in `default` for one without a namespace."""
+    return bool(meta["namespace"] == about.get("namespace", "default"))
+
+
 def _selected_value(event: Object, path: str) -> Any:
     if path == "source":
         return value_at(event, "source.component") or value_at(event, "reportingComponent")
@@ -120,6 +187,7 @@ EVENTS = Strategy(
         "type",
     ),
     selected_value=_selected_value,
+    is_usual=is_usual,
     validate=validate,
     cells=cells,
 )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from ctrlkit.fakes.tracker.conversion import Conversion
 from ctrlkit.fakes.tracker.kinds.core import events
@@ -73,6 +75,30 @@ def _change_causes(plain: Object, old: Object) -> Iterator[Cause]:
             )
 
 
+_Micros = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z$")
+]
+_Word = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", max_length=63)]
+
+
+class _UsualEvent(msgspec.Struct, forbid_unknown_fields=True):
+    apiVersion: events.Text  # noqa: N815 - as the API has it
+    kind: events.Text
+    metadata: events.UsualMetadata
+    eventTime: _Micros  # noqa: N815
+    reportingController: _Word  # noqa: N815
+    reportingInstance: _Word  # noqa: N815
+    action: _Word
+    reason: _Word
+    regarding: events.UsualReference
+    note: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]  # of up to four bytes a character
+    type: Literal["Normal", "Warning"]
+
+
+def _is_usual(body: Object) -> bool:
+    return events.fits(body, _UsualEvent) and events.is_at_home(body["metadata"], body["regarding"])
+
+
 def _series_causes(plain: Object) -> Iterator[Cause]:
     series: Mapping[str, Any] | None = plain.get("series")
     if series is None:
@@ -92,6 +118,7 @@ EVENTS_STRATEGY_V1 = Strategy(
         *("reason", "type", "reportingController"),
     ),
     selected_value=value_at,
+    is_usual=_is_usual,
     validate=_validate,
     cells=lambda event, now: events.cells(exchanged(event), now),
 )
