@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit import clock
@@ -31,6 +31,7 @@ from ctrlkit.fakes.cluster.loops.deployment_plan import (
     template_without_hash,
 )
 from ctrlkit.fakes.cluster.loops.deployment_status import Observed, check_in_s, deadline_of, is_complete, status_of
+from ctrlkit.fakes.cluster.loops.echoes import Echoes
 from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
 from ctrlkit.fakes.cluster.loops.hashes import template_hash
 from ctrlkit.fakes.cluster.loops.percentages import of_total
@@ -52,6 +53,8 @@ class Deployments:
     sets: Claims
     pods: Claims
     recorder: EventRecorder
+    echoes: Echoes = field(default_factory=Echoes)
+    echoes_of_sets: Echoes = field(default_factory=Echoes)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Take the steps that are possible now, then write the status."""
@@ -103,6 +106,7 @@ class Deployments:
             if not is_namespace_ending(error):
                 await self._tell_failure(deployment, f'Failed to create new replica set "{name}": {error.message}')
             raise
+        self.echoes_of_sets.wrote(made)
         if step.replicas:
             self._tell_scaled(deployment, name, 0, step.replicas)
         return made
@@ -184,7 +188,10 @@ class Deployments:
         if wanted != status or annotations != (metadata.annotations or {}):
             changed = {**deployment["metadata"], "annotations": annotations} if annotations else deployment["metadata"]
             with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
-                await self.client.update_status(DEPLOYMENTS, {**deployment, "metadata": changed, "status": wanted})
+                written = {**deployment, "metadata": changed, "status": wanted}
+                answer = await self.client.update_status(DEPLOYMENTS, written)
+                if not (old or steps.is_scaling):  # else the next step may be due now
+                    self.echoes.wrote(answer)
         later_s = check_in_s(observed, wanted, now)
         return RequeueAfter(later_s) if later_s is not None else DONE
 
@@ -301,8 +308,8 @@ def add_deployments(manager: Manager) -> None:
         manager.recorder("deployment-controller"),
     )
     watches: list[Watch[Any]] = [
-        Watch(deployments, to_self, batch_s=BATCH_S),
-        Watch(sets, to_owner(DEPLOYMENTS), batch_s=BATCH_S),
+        Watch(deployments, to_self, predicate=loop.echoes.is_new, batch_s=BATCH_S),
+        Watch(sets, to_owner(DEPLOYMENTS), predicate=loop.echoes_of_sets.is_new, batch_s=BATCH_S),
         Watch(sets, to_adopting(deployments.lister, selector_of), batch_s=BATCH_S),
         Watch(pods, recreated, predicate=lambda change: change.new is None),
     ]

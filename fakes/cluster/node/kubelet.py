@@ -48,6 +48,7 @@ from ctrlkit.fakes.cluster.node.pod_status import (
     last_status,
     pod_phase,
     pod_status,
+    status_change,
     status_patch,
 )
 from ctrlkit.fakes.cluster.node.prober import Prober
@@ -64,7 +65,7 @@ from ctrlkit.fakes.cluster.node.telling import Teller
 from ctrlkit.fakes.cluster.node.volumes.attachments import Attachments
 from ctrlkit.fakes.cluster.node.volumes.mounting import PodVolumes
 from ctrlkit.manager import Manager
-from ctrlkit.model import MergePatch, ObjectKey, StrategicMergePatch, Unstructured
+from ctrlkit.model import MergePatch, ObjectKey, Patch, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import NODES, PODS, SERVICES
 
 _WORKERS = 32
@@ -128,6 +129,15 @@ class Kubelet:
         )
         self.activities.on_end = self.stir_pod
 
+    def concerns(self, change: Change[Unstructured]) -> bool:
+        """Whether a change is of a pod that is bound, or gone, and more than what was written here."""
+        if change.new is None:
+            return True
+        known = self._known.get(change.key)
+        if known is not None and _is_as_left(change.new.version, known):
+            return False
+        return bool(change.new.shared.at("spec.nodeName"))
+
     def stir(self, container: ContainerId) -> ObjectKey | None:
         """Note that a container has ended; return the pod to look at, None if nobody looks after it."""
         return self.stir_pod(container.pod_uid)
@@ -152,7 +162,7 @@ class Kubelet:
             known = None
         if pod is None or not self.fleet.works(pod.at("spec.nodeName") or ""):
             return DONE
-        if known is not None and self._is_as_left(pod, known):
+        if known is not None and _is_as_left(pod.at("metadata.resourceVersion"), known):
             return _until(known.next_at)
         is_deleted = bool(pod.at("metadata.deletionTimestamp"))
         if is_final(pod) and (known is None or (known.ending is not None and known.ending.is_over)):
@@ -164,12 +174,6 @@ class Kubelet:
             known = self._known[pod.key] = self._by_uid[uid] = self._first_seen(pod)
         known.pod, known.is_stirred, known.next_at = pod, False, None
         return await self._sync(pod, known)
-
-    def _is_as_left(self, pod: Unstructured, known: KnownPod) -> bool:
-        """Whether nothing has happened since this kubelet wrote the pod's status."""
-        if known.is_stirred or not known.version or pod.at("metadata.resourceVersion") != known.version:
-            return False
-        return known.next_at is None or clock.monotonic() < known.next_at
 
     async def _refusal(self, pod: Unstructured) -> Refusal | None:
         """Return why a pod is not let in, by the newest Node if it is a matter of labels; None if it may run."""
@@ -389,18 +393,29 @@ class Kubelet:
             restarts_all=any(one.rules.rules and self.observed.seen(known, one).restarts_all for one in containers),
             failure=ending.failure if ending else None,
         )
+        version = pod.metadata.resource_version
+        if view == known.told and version == known.version:
+            return pod  # what was written then is all that there is to say
+        known.told = view
         status = pod_status(pod, view, now=clock.now())
         if is_over:
             status = last_status(pod, status)
-        patch = status_patch(pod.get("status") or {}, status)
-        if not patch or not self.fleet.works(known.node):
-            known.version = pod.at("metadata.resourceVersion")
+        change = status_change(pod.get("status") or {}, status)
+        if not change or not self.fleet.works(known.node):
+            known.version = version
             return pod
+        meta = {"uid": known.uid, "resourceVersion": version}
         with suppress(NotFound, Conflict):
-            whole = StrategicMergePatch({"metadata": {"uid": known.uid}, "status": patch})
-            pod = await self.client.patch(PODS, pod.key, whole, subresource="status")
+            try:
+                pod = await self._patch_status(pod, MergePatch({"metadata": meta, "status": change}))
+            except Conflict:  # somebody else has written it, who may have conditions of their own
+                patch = {"metadata": {"uid": known.uid}, "status": status_patch(pod.get("status") or {}, status)}
+                pod = await self._patch_status(pod, StrategicMergePatch(patch))
             known.version = pod.metadata.resource_version
         return pod
+
+    async def _patch_status(self, pod: Unstructured, patch: Patch) -> Unstructured:
+        return await self.client.patch(PODS, pod.key, patch, subresource="status")
 
 
 def add_kubelet(
@@ -440,7 +455,7 @@ def add_kubelet(
     controller = Controller(
         name="kubelet",
         reconcile=kubelet.reconcile,
-        watches=[Watch(pods, to_self, predicate=_concerns_a_node), kubelet.activities],
+        watches=[Watch(pods, to_self, predicate=kubelet.concerns), kubelet.activities],
         workers=_WORKERS,
     )
 
@@ -457,14 +472,16 @@ def add_kubelet(
     manager.add(controller)
 
 
+def _is_as_left(version: str, known: KnownPod) -> bool:
+    """Whether nothing has happened since this kubelet wrote a pod's status, if that is at this version."""
+    if known.is_stirred or not known.version or version != known.version:
+        return False
+    return known.next_at is None or clock.monotonic() < known.next_at
+
+
 def _uses_volumes(pod: Unstructured | None, uid: str) -> bool:
     """Whether a pod is the one of a uid, and not over."""
     return pod is not None and pod.metadata.uid == uid and not is_final(pod)
-
-
-def _concerns_a_node(change: Change[Unstructured]) -> bool:
-    """Whether a pod is bound, or gone; before that it is the scheduler's."""
-    return change.new is None or bool(change.new.value.at("spec.nodeName"))
 
 
 def _until(moment: float | None) -> Outcome:

@@ -113,9 +113,9 @@ class KnownPod:
     """
     What a kubelet remembers of a pod, which is `pod` as it was last seen.
 
-    `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `next_at`
-    when to look at it again, and `is_stirred` whether something has happened to it since. `is_starting`: the start of
-    a container goes on. `is_resizing`: a resize was told.
+    `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `told` the
+    view of it that its status tells since, `next_at` when to look at it again, and `is_stirred` whether something has
+    happened to it since. `is_starting`: the start of a container goes on. `is_resizing`: a resize was told.
     """
 
     pod: Unstructured
@@ -127,6 +127,7 @@ class KnownPod:
     address: str = ""
     ending: Ending | None = None
     version: str = ""
+    told: object = None
     next_at: float | None = None
     is_stirred: bool = False
     is_starting: bool = False

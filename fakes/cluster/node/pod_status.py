@@ -426,6 +426,27 @@ def status_patch(have: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str
     return patch
 
 
+def status_change(have: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what a merge patch has to say of a status that is just as in `have`; nothing where nothing differs.
+
+    >>> status_change({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]},
+    ...     {"phase": "Pending", "conditions": [{"type": "Ready", "status": "True"}]})
+    {'conditions': [{'type': 'PodScheduled', 'status': 'True'}, {'type': 'Ready', 'status': 'True'}]}
+    """
+    change = {name: value for name, value in wanted.items() if name != "conditions" and not _is_same(have, name, value)}
+    before = {one.get("type"): one for one in have.get("conditions") or ()}
+    own = {one["type"]: one for one in wanted["conditions"]}
+    if not all(_is_same(before, name, one) for name, one in own.items()):
+        change["conditions"] = [*(one for name, one in before.items() if name not in own), *own.values()]
+    return change
+
+
+def _is_same(have: Mapping[str, Any], name: str, value: Any) -> bool:
+    before = have.get(name)
+    return bool(before == value or (before is not None and _without_nulls(before) == value))
+
+
 def _without_nulls(value: Any) -> Any:
     match value:
         case dict():

@@ -8,9 +8,21 @@ from typing import Any
 import pytest
 
 from ctrlkit.fakes.cluster.node.pod_plan import containers_of
-from ctrlkit.fakes.cluster.node.pod_status import ContainerView, PodView, Waiting, pod_phase, pod_status, status_patch
+from ctrlkit.fakes.cluster.node.pod_status import (
+    ContainerView,
+    PodView,
+    Waiting,
+    pod_phase,
+    pod_status,
+    status_change,
+    status_patch,
+)
 from ctrlkit.fakes.cluster.node.runtime import Exited, Running
+from ctrlkit.fakes.tracker.schema.types import types_of
+from ctrlkit.fakes.tracker.verbs.patch import merge, without_nulls
+from ctrlkit.fakes.tracker.verbs.strategic import strategic_merge
 from ctrlkit.model import Unstructured
+from ctrlkit.model.kinds import PODS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POD = Unstructured(
@@ -54,6 +66,21 @@ def test_the_phase_follows_from_all_containers(
 ) -> None:
     """One that never ran holds the pod back; one that will run again keeps it running."""
     assert pod_phase([view(state, policy=policy) for state in states]) == phase
+
+
+def test_a_whole_change_and_a_patch_lead_to_the_same_status() -> None:
+    """Also where conditions of others are there, and fields that a server shows as null."""
+    gate = {"type": "example.com/gate", "status": "True"}
+    unready = status_of(POD, view(Running(NOW), ready=False))
+    shown = [{"lastProbeTime": None, **one} for one in unready["conditions"]]
+    have = unready | {"podIPs": [{"ip": "10.244.0.9"}], "conditions": [shown[0], gate, *shown[1:]]}
+    wanted = status_of(Unstructured(POD | {"status": have}), view(Running(NOW)))
+    pods = types_of().shape_of(PODS)
+    whole, patched = ({"status": each(have, wanted)} for each in (status_change, status_patch))
+    changed = merge({"status": have}, whole)["status"]
+    assert without_nulls(changed) == without_nulls(strategic_merge({"status": have}, patched, pods)["status"])
+    assert gate in changed["conditions"]
+    assert status_change(changed, wanted) == {}
 
 
 def test_a_container_that_waits_for_its_restart_keeps_the_pod_running() -> None:
