@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from ctrlkit.model import Action, AnyResource, ObjectKey, Verb
+from ctrlkit.model import Action, AnyResource, Verb
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.kinds.registry import Registry
@@ -122,8 +122,7 @@ def key_of(action: Action) -> str:
     >>> key_of(Action(verb=Verb.CREATE, resource=PODS, namespace="demo", body={"metadata": {"generateName": "a-"}}))
     'demo/'
     """
-    if action.name:
-        return str(action.key)
-    metadata = action.body.get("metadata") if action.verb is Verb.CREATE and isinstance(action.body, Mapping) else None
-    name = (metadata or {}).get("name") or ""
-    return str(ObjectKey(action.namespace, name))
+    name, namespace = action.name, action.namespace
+    if not name and action.verb is Verb.CREATE and isinstance(action.body, (dict, Mapping)):
+        name = (action.body.get("metadata") or {}).get("name") or ""
+    return f"{namespace}/{name}" if namespace else name

@@ -275,7 +275,7 @@ def _plain_kind(resource: AnyResource) -> _Kind:
 def write_of(action: Action) -> Write:
     """Return the Write of a call."""
     resource = _plain_kind(action.resource)
-    return Write(action.verb.value, resource, key_of(action), action.subresource)
+    return Write(action.verb, resource, key_of(action), action.subresource)
 
 
 def _place(resource: AnyResource) -> tuple[str, str, str, str]:
@@ -286,7 +286,16 @@ def wire_copy(action: Action) -> Action:
     """Copy an action, its body converted to plain JSON data as on the wire."""
     if action.body is None:
         return action
-    return dataclasses.replace(action, body=decode(encode(action.body)))
+    return Action(
+        verb=action.verb,
+        resource=action.resource,
+        namespace=action.namespace,
+        name=action.name,
+        subresource=action.subresource,
+        body=decode(encode(action.body)),
+        patch_type=action.patch_type,
+        options=action.options,
+    )
 
 
 def _encode(action: Action, answer: object) -> bytes:

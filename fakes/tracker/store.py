@@ -10,9 +10,10 @@ queue.
 from __future__ import annotations
 
 import bisect
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.refusals import plain_failure
@@ -135,6 +136,15 @@ class Change:
         return encode_tail(self.before.plain | {"metadata": metadata})
 
 
+class Write(NamedTuple):
+    """What a write did, without the objects: `how` is created, updated or deleted; `kind` is `plural.group`."""
+
+    version: int
+    kind: str
+    key: ObjectKey
+    how: str
+
+
 class Waker(Protocol):
     """Waits for changes of a collection."""
 
@@ -153,6 +163,8 @@ class Collection:
 
     def __init__(self, identity: Identity, floor: int) -> None:
         self.identity = identity
+        self.name: str = ".".join(filter(None, (identity[1], identity[0])))
+        """The kind as `plural.group`."""
         self.floor: int = floor
         self.closed: bool = False
         self.dropped: int = 0
@@ -300,6 +312,8 @@ class Store:
         """The kinds that have objects."""
         self._begun: dict[Identity, None] = {}
         self._followers: list[Callable[[Identity], None]] = []
+        self.writes: deque[Write] = deque(maxlen=KEPT_CHANGES)
+        """The newest writes of all kinds, oldest first."""
 
     def collection(self, identity: Identity) -> Collection:
         """Return the collection of a kind, made if there is none."""
@@ -340,7 +354,9 @@ class Store:
             raise _too_large(len(stored.tail))
         collection = self.collection(identity)
         self.version = version  # from here on nothing can fail
-        collection.put(Change(version, key, collection.find(key), stored))
+        before = collection.find(key)
+        collection.put(Change(version, key, before, stored))
+        self.writes.append(Write(version, collection.name, key, "created" if before is None else "updated"))
         self.populated.add(identity)
         if identity not in self._begun:
             self._begun[identity] = None
@@ -356,6 +372,7 @@ class Store:
             raise KeyError(str(key))
         self.version += 1
         collection.put(Change(self.version, key, before, None))
+        self.writes.append(Write(self.version, collection.name, key, "deleted"))
         if not len(collection):
             self.populated.discard(identity)
         return before

@@ -21,7 +21,7 @@ from ctrlkit.fakes.tracker.rights.attributes import Attributes, about, of_action
 from ctrlkit.fakes.tracker.rights.authorizer import allowed, check, refusal
 from ctrlkit.fakes.tracker.runtime import PodRuntime
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply
-from ctrlkit.fakes.tracker.store import Change, Identity
+from ctrlkit.fakes.tracker.store import Change, Identity, Write
 from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
 from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.fakes.tracker.tokens import InvalidToken
@@ -109,6 +109,8 @@ class Tracker:
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
+        if not self._core.asks:
+            return self._perform(action)
         return await self._in_exchange(action, lambda: self._perform(action))
 
     async def _in_exchange(self, action: Action, perform: Callable[[], T]) -> T:
@@ -156,6 +158,12 @@ class Tracker:
         return answer
 
     def _perform(self, action: Action) -> bytes:
+        try:
+            return self._answer(action)
+        except RecursionError:
+            pass
+        except TooDeep as error:
+            raise bad_request(str(error)) from None
         try:
             return deeply(lambda: self._answer(action))
         except TooDeep as error:
@@ -253,12 +261,21 @@ class Tracker:
     def history(self, after: int = 0) -> list[tuple[str, Change]]:
         """Return the writes after a version that are still kept, in order, each with its kind as `plural.group`."""
         found = [
-            (".".join(filter(None, (collection.identity[1], collection.identity[0]))), change)
+            (collection.name, change)
             for collection in self._core.store.collections()
             if collection.changes and collection.changes[-1].version > after
             for change in collection.after(after)
         ]
         return sorted(found, key=lambda entry: entry[1].version)
+
+    def writes(self, after: int) -> list[Write]:
+        """Return what was written after a version, oldest first: as far back as some thousands of writes."""
+        found: list[Write] = []
+        for write in reversed(self._core.store.writes):
+            if write.version <= after:
+                break
+            found.insert(0, write)
+        return found
 
     def on_first_object(self, follower: Callable[[Identity], None]) -> Callable[[], None]:
         """

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -76,7 +76,8 @@ class PartTransport:
         finally:
             _CHANGES.reset(token)
             SKEW.reset(skew)
-            self._note(action, made=any(change.how == "created" for change in changes), answer=answer)
+            if self._kinds is not None:
+                self._note(action, made=any(change.how == "created" for change in changes), answer=answer)
             if error is not None or action.verb.writes:
                 self._trace.called(write_of(action), error, changes=tuple(changes))
 
@@ -105,15 +106,22 @@ class PartTransport:
             yield connection
 
     async def _perform(self, action: Action) -> bytes:
-        self._check()
-        with self._noting_refusals(action):
+        if self._is_cut:
+            self._check()
+        try:
             return await self._server.do(action)
+        except Forbidden as refusal:
+            self._note_refusal(action, refusal)
+            raise
 
     @asynccontextmanager
     async def _watch(self, action: Action) -> AsyncIterator[Lines]:
-        with self._noting_refusals(action):
+        try:
             async with self._server.watch(action) as lines:
                 yield lines
+        except Forbidden as refusal:
+            self._note_refusal(action, refusal)
+            raise
 
     def _note(self, action: Action, *, made: bool = False, answer: bytes = b"") -> None:
         if self._kinds is not None:
@@ -128,14 +136,9 @@ class PartTransport:
         served = self._kinds.find_kind(api_version, kind) if self._kinds is not None else None
         return None if served is None else served.resource.identity
 
-    @contextmanager
-    def _noting_refusals(self, action: Action) -> Iterator[None]:
-        try:
-            yield
-        except Forbidden as refusal:
-            if self._kinds is not None and isinstance(self._server, FakeClientset) and self._server.has_rbac:
-                self.refused.update(dict.fromkeys(self._not_allowed(action, refusal.message, self._server)))
-            raise
+    def _note_refusal(self, action: Action, refusal: Forbidden) -> None:
+        if self._kinds is not None and isinstance(self._server, FakeClientset) and self._server.has_rbac:
+            self.refused.update(dict.fromkeys(self._not_allowed(action, refusal.message, self._server)))
 
     def _not_allowed(self, action: Action, said: str, server: FakeClientset) -> list[Attributes]:
         """What roles do not allow of what the action asks for: nothing if it was refused for another reason."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import islice
@@ -184,33 +184,28 @@ class Trace:
     def catch_up(self) -> None:
         """Add the changes that no call made: those of the test itself, and of code that uses no client."""
         if self._tracker.version != self._seen:
-            changes = tuple(self._new_changes(TEST))
+            changes = self._new_changes(TEST)
             self._entries.extend(changes)
             self._note_left_undone(changes)
 
     def called(self, write: Write, error: CtrlkitError | None, *, changes: tuple[Changed, ...]) -> None:
         """Add a call that writes, or failed, and the changes that it made."""
-        by = caller()
-        self._entries.append(
-            Called(
-                _now(),
-                by,
-                write,
-                tuple(change.version for change in changes),
-                _short(f"{type(error).__name__}: {error}") if error else "",
-            )
-        )
-        own = (write.key, str(write.resource))
-        self._entries.extend(
-            change for change in changes if (change.key, change.resource) != own or change.how == "deleted"
-        )
-        self._note_left_undone(changes)
+        by = changes[0].by if changes else caller()
+        versions = tuple([change.version for change in changes])
+        told = _short(f"{type(error).__name__}: {error}") if error else ""
+        self._entries.append(Called(_now(), by, write, versions, told))
+        if changes:
+            kind = str(write.resource)
+            for change in changes:
+                if change.key != write.key or change.resource != kind or change.how == "deleted":
+                    self._entries.append(change)
+            self._note_left_undone(changes)
 
     def changes_of_call(self) -> tuple[Changed, ...]:
         """The changes since the last check, all made by a call of the current part."""
         if self._tracker.version == self._seen:
             return ()
-        return tuple(self._new_changes(caller()))
+        return self._new_changes(caller())
 
     def reconcile_began(self, run: Run) -> None:
         """Add the beginning of a reconcile (Observer); CtrlkitError, which ends the part, for a key in a standstill."""
@@ -274,12 +269,15 @@ class Trace:
             f"{writes}; each of its reconciles leads to the next, so have it write only what differs from what is there"
         )
 
-    def _new_changes(self, by: str) -> Iterator[Changed]:
+    def _new_changes(self, by: str) -> tuple[Changed, ...]:
         before, self._seen = self._seen, self._tracker.version
         now = _now()
-        for resource, change in self._tracker.history(before):
-            how = "created" if change.before is None else "deleted" if change.after is None else "updated"
-            yield Changed(now, by, change.version, resource, str(change.key), how)
+        return tuple(
+            [
+                Changed(now, by, write.version, write.kind, str(write.key), write.how)
+                for write in self._tracker.writes(before)
+            ]
+        )
 
 
 def caller() -> str:

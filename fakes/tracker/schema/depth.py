@@ -80,12 +80,20 @@ def deeply(work: Callable[[], T]) -> T:
 
 def decode(document: bytes) -> Any:
     """Decode a JSON text of any depth."""
-    return deeply(lambda: msgspec.json.decode(document))
+    try:
+        return msgspec.json.decode(document)
+    except RecursionError:
+        pass
+    return _on_deep_stack(lambda: msgspec.json.decode(document))
 
 
 def encode(value: object) -> bytes:
     """Encode a value of any depth."""
-    return deeply(lambda: msgspec.json.encode(value))
+    try:
+        return msgspec.json.encode(value)
+    except RecursionError:
+        pass
+    return _on_deep_stack(lambda: msgspec.json.encode(value))
 
 
 def _on_deep_stack(work: Callable[[], T]) -> T:
