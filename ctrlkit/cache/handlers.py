@@ -111,6 +111,34 @@ class HandlerStatistics:
     latency: HistogramStatistics
 
 
+class Turn:
+    """
+    What the handlers of one informer do in the loop's next turn: a slice each, in the order in which they asked.
+
+    Owner   The informer; a registration that belongs to none has one of its own.
+    """
+
+    __slots__ = ("_due",)
+
+    def __init__(self) -> None:
+        self._due: deque[Callable[[], None]] = deque()
+
+    def add(self, take_slice: Callable[[], None]) -> None:
+        """Call a function in the next turn, once."""
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._run)
+        self._due.append(take_slice)
+
+    def _run(self) -> None:
+        due, self._due = self._due, deque()
+        try:
+            while due:
+                due.popleft()()
+        finally:
+            for each in due:  # something ends the program; until it does the others go on
+                self.add(each)
+
+
 class Registration(Generic[T]):
     """
     One handler of one informer, from `Informer.add_handler` to `remove`.
@@ -127,6 +155,7 @@ class Registration(Generic[T]):
         name: str,
         delivery: Delivery = Delivery.EVERY,
         on_remove: Callable[[Registration[T]], None] = lambda _: None,
+        turn: Turn | None = None,
     ) -> None:
         self.name = name
         self.failures: int = 0
@@ -134,7 +163,8 @@ class Registration(Generic[T]):
         self.pending: deque[Change[T]] | LatestByKey[T] = LatestByKey() if delivery is Delivery.LATEST else deque()
         """The changes that were published and are not handled yet; `depth` of them."""
         self._on_remove = on_remove
-        self._scheduled: asyncio.Handle | None = None
+        self._turn = turn or Turn()
+        self._scheduled = False
         self._initial_left: int | None = None
         self._synced = asyncio.Event()
         self._drained: asyncio.Event | None = None
@@ -187,13 +217,13 @@ class Registration(Generic[T]):
             self._marked = True
             self._arrivals.append((self._handled + len(self.pending), monotonic()))
         self.pending.extend(changes)
-        if self._scheduled is None:
+        if not self._scheduled:
             self._schedule()
 
     def end_of_initial(self) -> None:
         """Mark what was published so far as the first list; `has_synced` waits for it."""
         self._initial_left = len(self.pending)
-        if self._scheduled is None:
+        if not self._scheduled:
             self._schedule()
 
     def remove(self) -> int:
@@ -201,9 +231,7 @@ class Registration(Generic[T]):
         self._leave()
         dropped = len(self.pending)
         self.pending.clear()
-        if self._scheduled is not None:
-            self._scheduled.cancel()
-            self._scheduled = None
+        self._scheduled = False
         if self._drained is not None:
             self._drained.set()
         return dropped
@@ -221,10 +249,13 @@ class Registration(Generic[T]):
             self._on_remove(self)
 
     def _schedule(self) -> None:
-        self._scheduled = asyncio.get_running_loop().call_soon(self._take_slice)
+        self._scheduled = True
+        self._turn.add(self._take_slice)
 
     def _take_slice(self) -> None:
-        self._scheduled = None
+        if not self._scheduled:
+            return  # it was removed meanwhile
+        self._scheduled = False
         self._marked = False
         pending = self.pending
         self._high_water = max(self._high_water, len(pending))

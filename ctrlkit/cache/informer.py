@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
-from ctrlkit.cache.handlers import Delivery, Handler, HandlerStatistics, Registration, Resync
+from ctrlkit.cache.handlers import Delivery, Handler, HandlerStatistics, Registration, Resync, Turn
 from ctrlkit.cache.reflector.failure import Failure
 from ctrlkit.cache.reflector.interfaces import ListWatch
 from ctrlkit.cache.reflector.options import DEFAULT_OPTIONS, ReflectorOptions
@@ -145,6 +145,7 @@ class Informer(Generic[T]):
         self._rewritten = 0
         self._state = "new"
         self._context = copy_context()
+        self._turn = Turn()
         self._log = telemetry.logger("informer")
 
     @property
@@ -224,7 +225,7 @@ class Informer(Generic[T]):
         if self._state == "ended":
             raise RuntimeError(f"add a handler to informer {self.name}: it has ended; add it to one that runs")
         name = name or getattr(handler, "__qualname__", "handler")
-        registration = Registration(handler, name=name, delivery=delivery, on_remove=self._forget)
+        registration = Registration(handler, name=name, delivery=delivery, on_remove=self._forget, turn=self._turn)
         if resync_s:
             self._resyncs[registration] = Resync(self._store, registration.publish, every_s=resync_s)
         self._registrations.append(registration)
