@@ -138,6 +138,8 @@ def late_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
 
 def update_causes(strategy: Strategy, metadata: Plain, current: Plain, subresource: str = "") -> list[Cause]:
     """Return a cause for each rule that a change of metadata breaks, as often as a server reports it."""
+    if metadata == current:
+        return []  # it broke none when it was stored
     checks = _STATUS_CHECKS if subresource else _CHECKS
     as_new, as_change, _ = checks.get(strategy.resource.kind, _USUAL_CHECKS)
     base = metadata.get("generateName") or ""

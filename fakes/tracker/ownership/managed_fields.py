@@ -61,6 +61,10 @@ _NOBODYS_METADATA = (
 
 def check_options(action: Action) -> None:
     """Refuse options that a write cannot have. Errors: Invalid."""
+    options = action.options
+    is_usual = len(options.field_manager) < MANAGER_BYTES_MAX // 4 and options.field_manager.isprintable()
+    if is_usual and not options.force and not options.field_validation and action.patch_type is not PatchType.APPLY:
+        return
     causes = [*manager_causes(action), *validation_causes(action)]
     if causes:
         raise invalid_options(f"{action.verb.value.capitalize()}Options", *causes)
@@ -137,12 +141,12 @@ def of_update(
     try:
         changed, removed = compare(current.plain, plain, node_of(served))
         changed = ownable(served, action.subresource, _with_emptied(served, changed, body, plain))
-        removed = writable(served, action.subresource, removed)
+        removed = writable(served, action.subresource, removed) if removed else removed
     except Unkeyed:
         return ()
     if not changed and not removed:
         return entries
-    entries = tuple(one for one in entries if _is_of_group(served, one))
+    entries = [one for one in entries if _is_of_group(served, one)]
     return after_update(entries, _update_entry(served, action, changed, now()), removed)
 
 
@@ -167,9 +171,11 @@ def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
     A server converts it for that, but prunes nothing.
     """
     forms, version = served.forms, served.resource.version
+    if forms is None:
+        return ""
     versions = {str(entry.get("apiVersion", "")).rpartition("/")[2] for entry in entries} - {version}
-    for other in sorted(versions) if forms is not None else ():
-        if forms is not None and other in forms.schemas:
+    for other in sorted(versions):
+        if other in forms.schemas:
             converted = forms.convert(plain, version, other)
             for problem in problems(converted, forms.schemas[other].node):
                 return problem
@@ -192,7 +198,8 @@ def _with_emptied(served: Strategy, changed: FieldSet, body: Mapping[str, Any], 
 
 def _is_of_group(served: Strategy, entry: Entry) -> bool:
     """Whether an entry is in the words of the kind's group; a server forgets those of a form in another one."""
-    return str(entry.get("apiVersion", "")).rpartition("/")[0] == served.resource.group
+    version = entry.get("apiVersion", "")
+    return version == served.resource.api_version or str(version).rpartition("/")[0] == served.resource.group
 
 
 def check_conflicts(
@@ -280,6 +287,8 @@ _NOBODYS_METADATA_STEPS = frozenset((".", *(f"f:{name}" for name in _NOBODYS_MET
 
 def writable(served: Strategy, subresource: str, fields: FieldSet) -> FieldSet:
     """Remove the fields that a write of a subresource does not change."""
+    if subresource == "status" and len(fields) == 1 and "f:status" in fields:
+        return fields
     if subresource == "status":
         kept: tuple[str, ...] = ("spec", *served.kept_by_status)
     elif subresource in served.parts:

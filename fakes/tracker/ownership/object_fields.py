@@ -158,10 +158,11 @@ def _compare_fields(old: Mapping[str, Any], new: Mapping[str, Any], node: Node, 
     known, other = node.fields, node.other or ANY
     changed, removed = found
     for name, value in new.items():
-        below = known.get(name, other)
         if name not in old:
+            below = known.get(name, other)
             changed["f:" + name] = LEAF if below.is_leaf else everything(value, below)
         elif old[name] != value:
+            below = known.get(name, other)
             if below.is_leaf:
                 changed["f:" + name] = LEAF
             else:

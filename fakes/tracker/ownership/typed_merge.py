@@ -109,18 +109,23 @@ def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
             if wrong:
                 yield f"{path}: {wrong}"
         case Kind.MAP if isinstance(value, Mapping):
-            for name, inner in value.items():
-                if name not in node.fields and node.other is None:
-                    yield f"{path}.{name}: field not declared in schema"
-                    return  # a server looks no further in this object
-                else:
-                    yield from problems(inner, child(node, name), f"{path}.{name}")
+            yield from _field_problems(value, node, path)
         case Kind.LIST if isinstance(value, list):
             yield from _item_problems(value, node, path)
         case Kind.MAP | Kind.LIST:
             yield f"{path}: expected {node.kind.value}, got {_shown(value)}"
         case Kind.ANY:
             return
+
+
+def _field_problems(fields: Mapping[str, Any], node: Node, path: str) -> Iterator[str]:
+    for name, inner in fields.items():
+        if name not in node.fields and node.other is None:
+            yield f"{path}.{name}: field not declared in schema"
+            return  # a server looks no further in this object
+        below = child(node, name)
+        if below.kind is not Kind.SCALAR or _scalar_problem(inner, below):
+            yield from problems(inner, below, f"{path}.{name}")
 
 
 def _item_problems(items: list[Any], node: Node, path: str) -> Iterator[str]:

@@ -12,11 +12,13 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ctrlkit.fakes.tracker.refusals import Cause
 from ctrlkit.fakes.tracker.schema.correlation import Correlated
 from ctrlkit.fakes.tracker.schema.nodes import Node as MergeNode
 from ctrlkit.fakes.tracker.schema.nodes import custom
-from ctrlkit.fakes.tracker.schema.structural import Structural, list_causes
+from ctrlkit.fakes.tracker.schema.structural import META, Structural, list_causes
 from ctrlkit.fakes.tracker.schema.value_rules import ValueRules, checked
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ _NOT_CHECKED = (
     "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
     "validation"
 )
+
+_REMEMBERED = 256
+_REMEMBERED_BYTES_MAX = 16 * 1024
+"""How many values of fields are remembered as they are completed, and up to which size."""
 
 Node = Mapping[str, Any]
 Object = Mapping[str, Any]
@@ -61,6 +67,7 @@ class CustomSchema:
         self.structural: Structural = Structural(openapi)
         self.structural.embedded = True  # an object has kind, apiVersion and metadata, whatever its schema says
         self._rules = ValueRules(openapi)
+        self._completed: dict[tuple[str, bytes], tuple[bytes, list[str]]] = {}
 
     @functools.cached_property
     def node(self) -> MergeNode:
@@ -70,8 +77,35 @@ class CustomSchema:
     def complete(self, plain: Object) -> tuple[dict[str, Any], list[str]]:
         """Prune an object and fill in its defaults; return it, and the sorted paths of pruned fields."""
         unknown: list[str] = []
-        completed: dict[str, Any] = self.structural.complete(dict(plain), "", unknown)
-        return completed, sorted(unknown)
+        fields = self.structural.properties
+        known = {
+            name: self._complete_field(name, value, unknown)
+            for name, value in plain.items()
+            if type(value) is dict and name in fields and name not in META
+        }
+        rest = {name: value for name, value in plain.items() if name not in known}
+        completed: dict[str, Any] = self.structural.complete(rest, "", unknown) | known
+        in_order = {name: completed[name] for name in plain if name in completed}
+        return in_order | completed, sorted(unknown)
+
+    def _complete_field(self, name: str, value: dict[str, Any], unknown: list[str]) -> Any:
+        """Complete a field of the object; what became of a value is remembered: it is asked for at each step."""
+        try:
+            key = (name, msgspec.json.encode(value))
+        except (TypeError, ValueError, OverflowError):  # no value that comes from JSON; it is not remembered
+            key = None
+        found = self._completed.get(key) if key is not None else None
+        if found is not None:
+            unknown += found[1]
+            return msgspec.json.decode(found[0])
+        node, pruned = self.structural.child(name), list[str]()
+        completed = node.complete(value, name, pruned) if node is not None else value
+        if key is not None and len(key[1]) <= _REMEMBERED_BYTES_MAX:
+            if len(self._completed) >= _REMEMBERED:
+                self._completed.clear()
+            self._completed[key] = (msgspec.json.encode(completed), pruned)
+        unknown += pruned
+        return completed
 
     def pruned(self, plain: Object) -> dict[str, Any]:
         """Prune an object only."""

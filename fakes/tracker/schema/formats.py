@@ -220,6 +220,11 @@ def ip_address(text: str) -> Complaints:
     return ()
 
 
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}")
+"""An IPv4 address as everybody writes it."""
+
+
 @functools.lru_cache(maxsize=4096)
 def legacy_ip_address(text: str) -> Complaints:
     """
@@ -228,6 +233,8 @@ def legacy_ip_address(text: str) -> Complaints:
     >>> legacy_ip_address("010.0.0.1"), legacy_ip_address("10.0.0")[0][:29]
     (('must not have leading 0s',), 'must be a valid IP address, (')
     """
+    if _IPV4.fullmatch(text):
+        return ()
     plain = re.sub(r"(?<![0-9a-fA-F:])0+(?=\d)", "", text) if "." in text else text
     complaints = ip_address(plain)
     if complaints:

@@ -17,6 +17,7 @@ from ctrlkit.fakes.tracker.refusals import Cause
 Node = Mapping[str, Any]
 META = ("apiVersion", "kind", "metadata")
 _NOTHING: Mapping[str, Any] = {}
+_SCALARS = frozenset({str, int, float, bool})
 
 
 class Structural:
@@ -100,17 +101,20 @@ class Structural:
             return [
                 self.items._pruned(item, f"{path}[{at}]", unknown, keeps=keeps_items) for at, item in enumerate(value)
             ]
-        if not isinstance(value, dict):
-            return value
+        return self._pruned_fields(value, path, unknown, keeps=keeps) if isinstance(value, dict) else value
+
+    def _pruned_fields(self, value: dict[str, Any], path: str, unknown: list[str], *, keeps: bool) -> Any:
         pruned: dict[str, Any] = {}
         for name, inner in value.items():
             if self.embedded and name in META:
                 pruned[name] = inner
                 continue
             here = f"{path}.{name}" if path else name
-            node = self.child(name)
+            node = self._children[name] if name in self._children else self.child(name)
             if node is not None:
-                if inner is not None or node.nullable or node.default is not None:
+                if type(inner) in _SCALARS:
+                    pruned[name] = inner
+                elif inner is not None or node.nullable or node.default is not None:
                     pruned[name] = node._pruned(inner, here, unknown, keeps=node.preserves)
             elif self.node.get("additionalProperties") is not None:
                 pruned[name] = _emptied(inner, here, unknown)
@@ -131,6 +135,8 @@ class Structural:
                 if name not in value:
                     value[name] = copy.deepcopy(default)
             for name, inner in value.items():
+                if type(inner) in _SCALARS:
+                    continue
                 node = self.child(name)
                 if node is not None and (inner is None or isinstance(inner, (dict, list))):
                     value[name] = node._filled(inner)
@@ -172,8 +178,8 @@ def list_causes(value: Any, node: Structural, path: str = "") -> Iterator[Cause]
     """
     if isinstance(value, dict):
         for name, inner in value.items():
-            below = node.child(name)
-            if below is not None and isinstance(inner, (dict, list)):
+            below = node.child(name) if isinstance(inner, (dict, list)) else None
+            if below is not None:
                 is_known = name in node.properties
                 here = f"{path}.{name}".lstrip(".") if is_known else f"{path}[{name}]"
                 yield from list_causes(inner, below, here)

@@ -242,26 +242,30 @@ class _Field:
     One field of a type: values of type `scalar` need no reading; `keeps` says that empty values are kept.
 
     `nulls` says that an empty list or map is shown as null, as the server shows what it has read from its storage.
+    `struct` is the type of its values, if that is described.
     """
 
-    __slots__ = ("_is_struct", "_zero", "keeps", "nulls", "read", "scalar", "step")
+    __slots__ = ("_zero", "keeps", "nulls", "read", "scalar", "step", "struct")
 
     def __init__(self, types: Types, field: Field, name: str = "") -> None:
         word = field.word
         self.step = _EmbeddedStep.of(name, field.within) if field.within else name
-        self._is_struct = types.is_described(word)
+        self.struct: Struct | None = struct_named(types, word) if types.is_described(word) else None
         self._zero = _ZEROS.get(word)
-        self.keeps = bool(field.mark) or self._is_struct or word in ("?", "json", "schema or bool", "schema or list")
+        self.keeps = (
+            bool(field.mark) or self.struct is not None or word in ("?", "json", "schema or bool", "schema or list")
+        )
         self.nulls = False
         self.scalar = _SCALARS.get(word)
         self.read = _reader(types, word, field.go_type)
         if field.off:
             self.keeps, self.scalar, self.read = False, None, _dropping(self.scalar, self.read)
+            self.struct = None
 
     def read_item(self, value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
         """Read an item of a list or map, where null stands for the empty value of the type."""
         if value is None:
-            return self.read({}, path, owner, unknown) if self._is_struct else self._zero
+            return self.read({}, path, owner, unknown) if self.struct is not None else self._zero
         return self.read(value, path, owner, unknown)
 
 
@@ -301,14 +305,20 @@ class Struct:
             elif type(inner) is field.scalar:
                 if inner or field.keeps:
                     kept[name] = inner
+            elif field.struct is not None and type(inner) is dict:
+                kept[name] = field.struct.read(inner, (path, field.step), unknown)
             elif inner is not None:
                 found = field.read(inner, (path, field.step), self.name, unknown)
                 if found or (field.keeps and found is not None):
                     kept[name] = found or None if field.nulls else found
+        if self._always:
+            self._fill_in(kept, present, unknown)
+        return kept
+
+    def _fill_in(self, kept: Plain, present: Mapping[str, Any], unknown: list[str]) -> None:
         for name, reader, zero in self._always:
             if name not in kept and name not in present:
                 kept[name] = reader({}, None, "", unknown) if reader else zero
-        return kept
 
     def _learn(self) -> None:
         types = self._types
@@ -361,11 +371,18 @@ def _struct_reader(types: Types, word: str) -> _Reader:
 
 def _list_reader(types: Types, word: str, go_name: str) -> _Reader:
     item = _Field(types, Field(word[2:], go_type=go_name.removeprefix("[]") if go_name.startswith("[]") else ""))
-    whole = Word(word, go_name)
+    whole, struct = Word(word, go_name), item.struct
 
     def read_list(value: Any, path: Path, owner: str, unknown: list[str]) -> Any:
         if not isinstance(value, list | tuple):
             _refuse(whole, value, path, owner, unknown)
+        if struct is not None:
+            return [
+                struct.read(one, (path, index), unknown)
+                if type(one) is dict
+                else item.read_item(one, (path, index), owner, unknown)
+                for index, one in enumerate(value)
+            ]
         return [
             one if type(one) is item.scalar else item.read_item(one, (path, index), owner, unknown)
             for index, one in enumerate(value)

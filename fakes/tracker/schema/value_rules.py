@@ -108,6 +108,13 @@ class ValueRules:
         return found
 
     @functools.cached_property
+    def _plain_counts(self) -> Mapping[type, int]:
+        """The types of which any value fits, if the schema says no more, with what is counted for one."""
+        if self.node.keys() - _SAYS_NOTHING or len(self.types) != 1:
+            return {}
+        return {kind: count for kind, count in _COUNTS.items() if _KINDS[kind] == self.types[0]}
+
+    @functools.cached_property
     def _additional(self) -> ValueRules | None:
         return self._below("additionalProperties")
 
@@ -282,6 +289,9 @@ class ValueRules:
                 continue
             child = self.child(name)
             if child is not None:
+                if type(inner) in child._plain_counts:
+                    found.count += child._plain_counts[type(inner)]
+                    continue
                 here = f"{path}.{name}" if path or name not in known else name
                 was = old.key(name) if old is not None and (path or name not in ("apiVersion", "kind")) else None
                 found.merge(child.ratcheted(inner, here, was))
@@ -300,6 +310,10 @@ _CHECKS: Mapping[type, Callable[[ValueRules, Found, Any, str, Correlated | None]
     float: ValueRules.check_number,
     list: ValueRules.check_list,
 }
+
+
+_SAYS_NOTHING = frozenset({"type", "description", "title", "default", "example", "nullable"})
+_COUNTS: Mapping[type, int] = {str: 7, bool: 6}
 
 
 def _too_many(path: str, size: int, most: int, things: str) -> tuple[Cause, str]:

@@ -21,7 +21,7 @@ def merge(target: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = merge(merged.get(name), value)
+            merged[name] = value if type(value) in _BARE else merge(merged.get(name), value)
     return merged
 
 
@@ -33,5 +33,12 @@ def without_nulls(value: Any) -> Any:
     {'b': [None, {}]}
     """
     if isinstance(value, dict):
-        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+        return {
+            name: inner if type(inner) in _BARE else without_nulls(inner)
+            for name, inner in value.items()
+            if inner is not None
+        }
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+_BARE = frozenset({str, int, float, bool})

@@ -71,14 +71,17 @@ def check_metadata(served: Strategy, action: Action) -> None:
 
     The refusal is about the first field that does not fit.
     """
+    body = action.body
+    if type(body) is dict and type(body.get("metadata")) is dict:
+        return
     if (
-        isinstance(action.body, (dict, Mapping))
+        isinstance(body, (dict, Mapping))
         and action.verb is not Verb.PATCH
         and SUBRESOURCES[action.subresource].is_object
     ):
-        if not served.custom and not isinstance(action.body.get("metadata") or {}, (dict, Mapping)):
-            decode(served, action, action.body)
-        metadata.of(action.resource, action.body)
+        if not served.custom and not isinstance(body.get("metadata") or {}, (dict, Mapping)):
+            decode(served, action, body)
+        metadata.of(action.resource, body)
 
 
 def _deleted(core: Core, served: Strategy, action: Action) -> bytes:

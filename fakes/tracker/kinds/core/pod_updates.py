@@ -23,6 +23,12 @@ _MAY_CHANGE = (
 _DEADLINE_MAX_S = 2**31 - 1
 _SYSTEM_CONDITIONS = ("PodScheduled", "Ready", "Initialized")
 _NOT_NEGATIVE = "must be a non-negative integer"
+_STATUSES = {
+    "containers": "containerStatuses",
+    "initContainers": "initContainerStatuses",
+    "ephemeralContainers": "ephemeralContainerStatuses",
+}
+_KINDS = tuple(_STATUSES)
 _HEALTH = ("Healthy", "Unhealthy", "Unknown")
 
 # ---- the spec --------------------------------------------------------------------------------------------------------
@@ -163,17 +169,19 @@ def status_causes(pod: Object, old: Object) -> Iterator[Cause]:
         yield Cause.wrong("status.observedGeneration", status["observedGeneration"], _NOT_NEGATIVE)
     if status.get("qosClass") != before.get("qosClass"):
         yield Cause.wrong("status.qosClass", status.get("qosClass") or "", "field is immutable")
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
-        yield from _transition_causes(status, before, spec, kind)
+    for kind in _KINDS:
+        if before.get(_STATUSES[kind]):
+            yield from _transition_causes(status, before, spec, kind)
     yield from _claim_status_causes(status.get("resourceClaimStatuses") or (), spec)
     if "extendedResourceClaimStatus" in status:
         path = "status.extendedResourceClaimStatus"
         yield from _extended_claim_causes(status["extendedResourceClaimStatus"], spec, path)
     yield from _pod_address_causes(status, before)
     yield from _host_address_causes(status, before)
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
+    told = [kind for kind in _KINDS if status.get(_STATUSES[kind])]
+    for kind in told:
         yield from _user_causes(status, kind, spec)
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
+    for kind in told:
         yield from _allocated_causes(status, kind, spec.get(kind) or ())
 
 
@@ -195,7 +203,7 @@ def _nomination_causes(name: str, before: Object, spec: Object) -> Iterator[Caus
 
 def _statuses(status: Object, kind: str) -> tuple[list[Plain], str]:
     """Return the statuses of a kind of containers, and their path."""
-    name = f"{kind.removesuffix('s')}Statuses"
+    name = _STATUSES[kind]
     return status.get(name) or [], f"status.{name}"
 
 
@@ -384,7 +392,7 @@ def fill_in_status(status: Plain) -> None:
     """Round the resources of a status, and drop what belongs to feature gates that are off; parts may be shared."""
     status.pop("nodeAllocatableResourceClaimStatuses", None)
     _round_parts(status)
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
+    for kind in _KINDS:
         statuses, path = _statuses(status, kind)
         if any(one.keys() & {"allocatedResources", "resources"} for one in statuses):
             copies = [dict(one) for one in statuses]
