@@ -15,6 +15,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 _CHANCE = random.Random()
+_formatted: list[tuple[datetime | None, str]] = [(None, "")]
+"""The last time that was formatted: while virtual time stands still it is asked for again and again."""
 
 
 def monotonic() -> float:
@@ -46,10 +48,10 @@ def is_in_task() -> bool:
 def now() -> datetime:
     """Return the wall time in UTC: that of the loop where it keeps one (virtual time), else the machine's."""
     try:
-        wall_time = getattr(asyncio.get_running_loop(), "wall_time", time.time)
+        wall_now: Callable[[], datetime] | None = getattr(asyncio.get_running_loop(), "wall_now", None)
     except RuntimeError:  # no loop runs here: plain synchronous code
-        wall_time = time.time
-    return datetime.fromtimestamp(wall_time(), tz=UTC)
+        wall_now = None
+    return datetime.fromtimestamp(time.time(), tz=UTC) if wall_now is None else wall_now()
 
 
 def random_source() -> random.Random:
@@ -67,9 +69,12 @@ def timestamp(moment: datetime) -> str:
     >>> timestamp(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     '2026-01-02T03:04:05Z'
     """
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="seconds")[: -len("+00:00")] + "Z"
+    last, text = _formatted[0]
+    if moment is not last:
+        here = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+        text = here.isoformat(timespec="seconds")[: -len("+00:00")] + "Z"
+        _formatted[0] = (moment, text)
+    return text
 
 
 def micro_timestamp(moment: datetime) -> str:

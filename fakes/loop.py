@@ -99,6 +99,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.random_source: random.Random = random.Random(seed)
         self._now_s = 0.0
         self._began_s = START.timestamp()
+        self._wall_s, self._wall_now = self._began_s, START
         self._timers_set = itertools.count()
         self.foreign_work_s: float = FOREIGN_WORK_S
         """For how many real seconds time stands while work outside of the loop is not heard of."""
@@ -119,6 +120,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the epoch, plus the SKEW of the current context."""
         skew = SKEW.get()
         return self._began_s + self._now_s + (0.0 if skew is None else skew.seconds)
+
+    def wall_now(self) -> datetime:
+        """The same as a time in UTC, which is one object as long as no time passes."""
+        seconds = self.wall_time()
+        if seconds != self._wall_s:
+            self._wall_s, self._wall_now = seconds, datetime.fromtimestamp(seconds, tz=UTC)
+        return self._wall_now
 
     def set_wall_time_after(self, moment: datetime) -> None:
         """Set the wall clock to a moment that is still to come; a clock that is past it stays. Timers do not move."""

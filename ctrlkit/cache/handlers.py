@@ -209,13 +209,17 @@ class Registration(Generic[T]):
             latency=self._latency.statistics(),
         )
 
-    def publish(self, changes: Sequence[Change[T]]) -> None:
-        """Queue changes; they are handled in this order, from the loop's next turn on."""
+    def publish(self, changes: Sequence[Change[T]], at: float | None = None) -> None:
+        """
+        Queue changes; they are handled in this order, from the loop's next turn on.
+
+        `at` is the moment on the loop's clock, for who knows it.
+        """
         if self._removed:
             return
         if not self._marked:
             self._marked = True
-            self._arrivals.append((self._handled + len(self.pending), monotonic()))
+            self._arrivals.append((self._handled + len(self.pending), monotonic() if at is None else at))
         self.pending.extend(changes)
         if not self._scheduled:
             self._schedule()

@@ -27,6 +27,7 @@ from ctrlkit.cache.reflector.reflector import Reflector, ReflectorStatistics
 from ctrlkit.cache.store.lister import Lister
 from ctrlkit.cache.store.store import IndexFunction, Store
 from ctrlkit.cache.store.transform import Transform
+from ctrlkit.clock import monotonic
 from ctrlkit.errors import DecodeError, Forbidden, NotFound, NotSynced, Unauthorized
 from ctrlkit.model import (
     Applied,
@@ -393,8 +394,9 @@ class Informer(Generic[T]):
 
     def _publish(self, changes: Sequence[Change[T]]) -> None:
         if changes:
+            now = monotonic()
             for registration in self._registrations:
-                registration.publish(changes)
+                registration.publish(changes, now)
 
     def _forget(self, registration: Registration[T]) -> None:
         self._registrations.remove(registration)

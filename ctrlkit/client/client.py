@@ -66,6 +66,7 @@ class Client(PodVerbs):
         self._transport = transport
         self._calls = Calls(transport)
         self.field_manager: str = field_manager or program_name()
+        self._options: dict[tuple[str, bool], Options] = {}
 
     @property
     def transport(self) -> Transport:
@@ -337,7 +338,11 @@ class Client(PodVerbs):
     # ---- how --------------------------------------------------------------------------------------------------------
 
     def _write_options(self, dry_run: DryRun) -> Options:
-        return Options(field_manager=self.field_manager, dry_run=dry_run is DryRun.ALL)
+        said = (self.field_manager, dry_run is DryRun.ALL)
+        options = self._options.get(said)
+        if options is None:
+            options = self._options[said] = Options(field_manager=said[0], dry_run=said[1])
+        return options
 
 
 async def _one_by_one(batches: AsyncIterator[Sequence[WatchEvent[T]]]) -> AsyncGenerator[WatchEvent[T], None]:

@@ -27,9 +27,8 @@ write nobody knows whether it was carried out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
@@ -114,8 +113,7 @@ _OF_METADATA: Final[Mapping[Expected, Expected]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedType:
+class ExpectedType(NamedTuple):
     """The kinds by which the answers of one resource, or of one of its subresources, name themselves."""
 
     api_version: str
@@ -144,8 +142,7 @@ class ExpectedType:
 _SCALE: Final = ExpectedType("autoscaling/v1", "Scale")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """
     An answer that is what was asked for.
 
@@ -158,8 +155,7 @@ class Answer:
     fault: DecodeError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What was asked for; decides whether a document answers it."""
 
     attempted: str | Action

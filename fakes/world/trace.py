@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from structlog.contextvars import get_contextvars
 
@@ -47,8 +47,7 @@ _RECONCILE: ContextVar[str] = ContextVar("fakes_world_reconcile", default="")
 """The reconcile that the current task belongs to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(NamedTuple):
     """An object was created, updated or deleted: at which version of the server, and by which part."""
 
     at_s: float
@@ -76,8 +75,7 @@ class Began:
         return f"reconcile began{attempt}: because of {causes}"
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(NamedTuple):
     """A write, or a failed call, with the versions of its changes and its error."""
 
     at_s: float
