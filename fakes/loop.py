@@ -192,8 +192,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _wait(self, timeout: float | None) -> _Events:
         """Stand in for `select()`: wait for what comes from outside, else let go who waits for idleness, else jump."""
-        events = self._poller.poll(0)
-        if events or (timeout is not None and timeout <= 0):
+        has_work = timeout is not None and timeout <= 0
+        if has_work and len(self._poller.get_map()) == len(self._own_fds):
+            events: _Events = []  # calls of other threads are among the work already
+        else:
+            events = self._poller.poll(0)
+        if events or has_work:
             return self._came(events)
         has_sockets = len(self._poller.get_map()) > len(self._own_fds)
         is_alone = not (has_sockets or self._jobs or threading.active_count() > 1)

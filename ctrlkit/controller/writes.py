@@ -149,8 +149,13 @@ class WriteGate:
             del self._unseen[key]
 
     def _still_unseen(self, writes: Sequence[Write], *, but_in: Sequence[Informer[Any]] = ()) -> tuple[Write, ...]:
-        informers = [informer for informer in self._informers if informer not in but_in]
-        return tuple(write for write in writes if not all(informer.shows(write) for informer in informers))
+        informers = [(one.resource.identity, one) for one in self._informers if one not in but_in]
+        unseen = []
+        for write in writes:
+            kind = write.resource.identity
+            if not all(informer.shows(write) for identity, informer in informers if identity == kind):
+                unseen.append(write)
+        return tuple(unseen)
 
 
 class WritesNotSeen(CtrlkitError):

@@ -138,6 +138,8 @@ class Lister(Generic[T]):
         self, *, namespace: str = "", selector: LabelSelector | str = "", fields: FieldSelector | str = ""
     ) -> builtins.list[Record[T]]:
         """The records of a namespace, or of all, whose labels and fields match."""
+        if selector == "" == fields:
+            return self._store.records(self._store.keys(namespace))
         labels = LabelSelector.parse(selector) if isinstance(selector, str) else selector
         terms = FieldSelector.parse(fields) if isinstance(fields, str) else fields
         if not isinstance(labels, LabelSelector):

@@ -164,7 +164,7 @@ def to_selecting(
     """Make a mapper from an object to the objects of its namespace that select it; a selector of None selects none."""
 
     def selecting(record: Record[Any]) -> Iterable[ObjectKey]:
-        found = ((one.key, selector_of(one)) for one in owners.list(namespace=record.key.namespace))
+        found = [(one.key, selector_of(one.shared)) for one in owners.records(namespace=record.key.namespace)]
         return [key for key, selector in found if selector is not None and selector.matches(record.meta.labels)]
 
     return selecting

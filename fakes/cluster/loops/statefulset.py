@@ -22,6 +22,7 @@ from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter,
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import BATCH_S, Claims, index_children, to_adopting
+from ctrlkit.fakes.cluster.loops.echoes import Echoes
 from ctrlkit.fakes.cluster.loops.failures import Refusals, is_namespace_ending
 from ctrlkit.fakes.cluster.loops.history import (
     DATA_HASH,
@@ -89,6 +90,7 @@ class StatefulSets:
     claims: Lister[Unstructured]
     recorder: EventRecorder
     refusals: Refusals = field(default_factory=Refusals)
+    echoes: Echoes = field(default_factory=Echoes)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Take the steps that are possible now, then write the status and shorten the history."""
@@ -115,7 +117,9 @@ class StatefulSets:
         failure = await self._take_all(stateful_set, steps, current)
         updating = sum(isinstance(step, DeletePod) and step.for_update for step in steps)
         status = counts(spec, members, updating=0 if failure else updating)
-        await self._write_status(stateful_set, status | {"collisionCount": collisions})
+        answer = await self._write_status(stateful_set, status | {"collisionCount": collisions})
+        if answer is not None and not steps and name == status["currentRevision"] == status["updateRevision"]:
+            self.echoes.wrote(answer)  # else what it says now may lead to another step
         live = {current.name, update.name, *(member.revision for member in members)}
         past = surplus(history, live=live, limit=stateful_set.at("spec.revisionHistoryLimit"))
         await self.revisions.delete(stateful_set.key.namespace, past)
@@ -300,13 +304,15 @@ class StatefulSets:
 
     # ---- reading and writing -------------------------------------------------------------------------------------
 
-    async def _write_status(self, stateful_set: Unstructured, status: dict[str, Any]) -> None:
+    async def _write_status(self, stateful_set: Unstructured, status: dict[str, Any]) -> Unstructured | None:
+        """Write what has changed; return the answer, if there is one."""
         current = stateful_set.get("status") or {}
         status["observedGeneration"] = stateful_set.metadata.generation
         if any(current.get(name, 0) != value for name, value in status.items()):
             patch = MergePatch({"metadata": {"uid": stateful_set.metadata.uid}, "status": status})
             with suppress(NotFound):
-                await self.client.patch(STATEFULSETS, stateful_set.key, patch, subresource="status")
+                return await self.client.patch(STATEFULSETS, stateful_set.key, patch, subresource="status")
+        return None
 
 
 def _next_check_s(stateful_set: Unstructured, pods: Iterable[Unstructured], status: Mapping[str, Any]) -> float | None:
@@ -344,7 +350,7 @@ def add_stateful_sets(manager: Manager) -> None:
         manager.recorder("statefulset-controller"),
     )
     watches: list[Watch[Any]] = [
-        Watch(sets, to_self, batch_s=BATCH_S),
+        Watch(sets, to_self, predicate=loop.echoes.is_new, batch_s=BATCH_S),
         Watch(pods, to_owner(STATEFULSETS), batch_s=BATCH_S),
         Watch(pods, to_adopting(sets.lister, selector_of), batch_s=BATCH_S),
         Watch(pods, namesake, predicate=lambda change: change.new is None),

@@ -57,6 +57,7 @@ class Prober:
     runtime: Runtime
     activities: Activities
     _lines: dict[ContainerId, list[_Line]] = field(default_factory=dict, init=False)
+    _health: dict[ContainerId, Health] = field(default_factory=dict, init=False)
 
     def begin(self, container_id: ContainerId, container: Container, *, began_at: float) -> None:
         """Begin anew: a container has been started, at a moment on the loop's clock; it is asked nothing before now."""
@@ -65,6 +66,7 @@ class Prober:
             return
         before = {line.probe.kind: line.course for line in self._lines.get(container_id, ())}
         now = clock.monotonic()
+        self._health.pop(container_id, None)
         self._lines[container_id] = [
             _Line(probe, first_course(kind, before.get(kind)), first_moment(probe, began_at, now))
             for kind, probe in probes.items()
@@ -74,8 +76,12 @@ class Prober:
 
     def health(self, container_id: ContainerId) -> Health:
         """Return what is known of a container that runs."""
+        if container_id in self._health:
+            return self._health[container_id]
         lines = self._lines.get(container_id)
-        return health_of((line.probe, line.course) for line in lines) if lines else HEALTHY
+        health = health_of((line.probe, line.course) for line in lines) if lines else HEALTHY
+        self._health[container_id] = health
+        return health
 
     async def look(
         self, key: ObjectKey, container_id: ContainerId, tell: Tell, *, ending: bool = False
@@ -88,19 +94,24 @@ class Prober:
         lines = self._lines.get(container_id)
         if lines is None or not isinstance(self.runtime.state(container_id), Running):
             return None
+        started = self.health(container_id).started
         for line in lines:
-            if line.due_at <= clock.monotonic() + _SOON_S and self._waits(container_id, line, ending=ending):
+            if line.due_at <= clock.monotonic() + _SOON_S and self._waits(
+                container_id, line, started=started, ending=ending
+            ):
                 work = self._ask(container_id, line, tell)
                 await self.activities.try_now(container_id.pod_uid, key, _name(line.probe.kind, container_id), work)
-        return min((line.due_at for line in lines if self._waits(container_id, line, ending=ending)), default=None)
+                started = self.health(container_id).started
+        waiting = [line for line in lines if self._waits(container_id, line, started=started, ending=ending)]
+        return min([line.due_at for line in waiting], default=None)
 
     def forget(self, container_id: ContainerId) -> None:
         """Forget a container."""
         self._lines.pop(container_id, None)
+        self._health.pop(container_id, None)
 
-    def _waits(self, container_id: ContainerId, line: _Line, *, ending: bool) -> bool:
+    def _waits(self, container_id: ContainerId, line: _Line, *, started: bool, ending: bool) -> bool:
         """Whether a probe is wanted and does not run already."""
-        started = self.health(container_id).started
         return is_wanted(line.probe, line.course, started=started, ending=ending) and not self.activities.runs(
             container_id.pod_uid, _name(line.probe.kind, container_id)
         )
@@ -121,6 +132,7 @@ class Prober:
         elif not result.ok:
             tell(EventType.WARNING, "Unhealthy", f"{word} probe failed: {result.output}")
         line.course = line.course.after(probe, passed=result.ok)
+        self._health.pop(container_id, None)
         if probe.kind is ProbeKind.STARTUP and line.course.verdict is Verdict.SUCCESS:
             self._begin_others(container_id)
 

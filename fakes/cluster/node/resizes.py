@@ -28,11 +28,11 @@ def needs_restart(container: Mapping[str, Any], given: Resources) -> bool:
     >>> needs_restart({"resources": {"limits": {"memory": "2Gi"}}, "resizePolicy": policy}, {})
     True
     """
+    restarting = [one for one in container.get("resizePolicy") or () if one.get("restartPolicy") == "RestartContainer"]
+    if not restarting:
+        return False
     changed = _changed(container.get("resources") or {}, given)
-    return any(
-        one.get("resourceName") in changed and one.get("restartPolicy") == "RestartContainer"
-        for one in container.get("resizePolicy") or ()
-    )
+    return any(one.get("resourceName") in changed for one in restarting)
 
 
 def _changed(asked: Resources, given: Resources) -> set[str]:

@@ -7,9 +7,12 @@ what is wrong with keywords, each node after those below it but for its own type
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ctrlkit.fakes.tracker.kinds.definitions.defaults import default_causes
 from ctrlkit.fakes.tracker.kinds.definitions.lists import list_causes, map_causes
@@ -21,6 +24,9 @@ from ctrlkit.fakes.tracker.schema.internal import internal_text
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.cel.definitions import Place, Total
+
+_REMEMBERED = 64
+"""How many schemas are remembered, with what is wrong with them."""
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _META = ("metadata", "kind", "apiVersion")
@@ -50,6 +56,20 @@ def schema_causes(validation: Object, path: str, *, has_status: bool, is_unchang
     schema = validation.get("openAPIV3Schema")
     if schema is None:
         return []
+    try:
+        text = msgspec.json.encode(schema)
+    except (TypeError, ValueError, OverflowError):  # no schema that comes from JSON
+        return _causes_of(schema, path, has_status=has_status, is_unchanged=is_unchanged)
+    return list(_judged(text, path, has_status=has_status, is_unchanged=is_unchanged))
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _judged(text: bytes, path: str, *, has_status: bool, is_unchanged: bool) -> Sequence[Cause]:
+    """Judge a schema once, whatever number of servers it is given to: each test has a server of its own."""
+    return _causes_of(msgspec.json.decode(text), path, has_status=has_status, is_unchanged=is_unchanged)
+
+
+def _causes_of(schema: Object, path: str, *, has_status: bool, is_unchanged: bool) -> list[Cause]:
     root = f"{path}.openAPIV3Schema"
     found = list(_root_causes(schema, root, has_status=has_status))
     problem = unsupported(schema)

@@ -41,7 +41,7 @@ NEWER: dict[str, Any] = {
     "type": "Normal",
 }
 FORMS = {EVENTS: CORE, EVENTS_V1: NEWER}
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(None, "", "x", "X.1", "a..b", "-", "x" * 1025, "é" * 600, "2026-01-01T00:00:00+01:00"),
         *(0, 2, -1, 2**31, 1.0, True, [], {}, {"name": "web"}, {"kind": "Node", "name": "n1"}),
