@@ -69,15 +69,23 @@ _IN_USE: Final = frozenset(
     image is_condition label labels labels_of made metadata msgspec mutating name new old pytest pytestmark
     ready_replicas reconcile reconciler replicas review rollout rollout_of running selector self spec status
     status_of taken validating value world
-    """.split()  # noqa: SIM905  # eighty texts in quotation marks are no easier to read
+    """.split()  # noqa: SIM905
 )
 """Names that the files of a project have for something else; a test holds this against the templates."""
 
-_NO_PACKAGES: Final = frozenset({"ctrlkit", "deploy", "docs", "test", "tests"})
-"""What a package at the top of a project may not be called, beside modules of Python and what ctrlkit needs."""
+_NO_PACKAGES: Final = frozenset({"build", "conftest", "deploy", "dist", "docs", "examples", "setup", "test", "tests"})
+"""What stands at the top of a project, or may."""
+
 _DEPENDENCIES: Final = frozenset(
-    {"aiohttp", "msgspec", "mypy", "prometheus_client", "pytest", "ruff", "structlog", "yaml"}
+    """
+    aiohappyeyeballs aiohttp aiosignal annotated_types anyio attr attrs certifi cffi cryptography ctrlkit dateutil
+    frozenlist google hatchling hypothesis idna iniconfig jinja2 kubernetes librt markupsafe msgspec multidict mypy
+    mypy_extensions mypyc opentelemetry packaging pathspec pip pluggy prometheus_client propcache py pycparser
+    pydantic pydantic_core pygments pyright pytest pytest_asyncio re2 requests rich ruff setuptools shtab six
+    structlog typing_extensions urllib3 watchfiles wheel xdist yaml yarl
+    """.split()  # noqa: SIM905
 )
+"""Modules that ctrlkit, its extras and a project's tools import: a folder of the name would be taken for one."""
 
 
 class BadName(ConfigError):

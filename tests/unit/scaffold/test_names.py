@@ -60,6 +60,8 @@ def test_any_text_makes_names_or_is_refused_in_one_line(text: str) -> None:
         ("gateways", "HTTPRoute", "gateways HTTPRoute httproutes HTTPRoute HTTP_ROUTES http_route"),
         ("operator", "", "operator_operator Operator operators Operator OPERATORS operator"),
         ("email", "", "email_operator Email emails Email EMAILS email"),
+        ("rich", "", "rich_operator Rich riches Rich RICHES rich"),
+        ("examples", "Example", "examples_operator Example examples Example EXAMPLES example"),
         ("class", "", "class_operator Class classes Class CLASSES class_object"),
         ("schema-operator", "", "schema_operator Schema schemas SchemaResource SCHEMAS schema"),
         ("context-operator", "", "context_operator Context contexts ContextResource CONTEXTS context_object"),
