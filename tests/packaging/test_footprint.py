@@ -29,6 +29,7 @@ def test_what_ctrlkit_run_imports() -> None:
     tops = {name.partition(".")[0] for name in modules}
     assert not tops & {*EXTRAS, "pytest", "_pytest"}
     assert not [name for name in modules if name.startswith(("ctrlkit.fakes", "ctrlkit.bitcoin"))]
+    assert not {"ctrlkit.manager.webhooks.server", "ctrlkit.manager.webhooks.rotation"} & set(modules)
     ours = [name for name in modules if name.partition(".")[0] == "ctrlkit"]
     assert len(ours) <= FRAMEWORK_MODULES_MAX
     assert len(modules) - len(ours) <= OTHER_MODULES_MAX
@@ -82,6 +83,7 @@ def test_a_command_without_its_extra_says_what_to_install(program: str, said: st
         "from ctrlkit.bitcoin.cli import main; sys.exit(main(['manifests']))",
         "import ctrlkit; [getattr(ctrlkit, name) for name in ctrlkit.__all__]",
         "import ctrlkit.bitcoin.controller, ctrlkit.bitcoin.run",
+        "import ctrlkit.manager.webhooks.server, ctrlkit.manager.webhooks.tls",
     ],
 )
 def test_what_needs_no_extra(program: str, tmp_path: Path) -> None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from ctrlkit import connect
+from ctrlkit import Manager, connect
 from ctrlkit.client import Client
-from ctrlkit.errors import ConfigError, Forbidden
+from ctrlkit.errors import ConfigError, Forbidden, NotSynced
 from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager.webhooks.options import WebhookServing
 from ctrlkit.model.kinds import VALIDATING_WEBHOOK_CONFIGURATIONS
 from ctrlkit.webhooks import ServiceAddress, Webhooks
-from tests.support.webhooked import CACHES, CACHES_V2, cache_object, check, define, running
+from tests.support.webhooked import CACHES, CACHES_V2, cache_object, check, defaults, define, running
 
 pytestmark = [pytest.mark.real_time]
 LOCAL = WebhookServing(address="127.0.0.1:0")
@@ -74,3 +75,20 @@ async def test_a_program_that_is_installed_in_the_cluster_is_not_served_from_her
         with pytest.raises(ConfigError, match="installed in that cluster, as a Service: take its configurations away"):
             async with running(client, LOCAL, [check]) as replica:
                 await replica.task
+
+
+async def test_a_start_that_can_store_no_certificate_ends_with_the_reason_or_when_it_is_told_to(tmp_path: Path) -> None:
+    """The namespace of the Service is missing: no cache is filled, and nothing is left running."""
+    serving = WebhookServing(address="127.0.0.1:0", service="nowhere/web")
+    async with a_server(tmp_path) as client:
+        late = Manager(client, webhook_serving=serving, sync_timeout_s=0.3)
+        late.add_webhook(check)
+        with pytest.raises(NotSynced, match='create, update secrets nowhere/web: namespaces "nowhere" not found'):
+            await late.run()
+        patient = Manager(client, webhook_serving=serving)
+        patient.add_webhook(check)
+        stop = asyncio.Event()
+        stop.set()
+        await patient.run(stop)
+        with pytest.raises(RuntimeError, match="has ended"):
+            patient.add_webhook(defaults)

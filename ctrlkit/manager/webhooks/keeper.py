@@ -128,7 +128,7 @@ class CertificateKeeper:
                 if also is not None:
                     await also.wait()
         except TimeoutError:
-            raise NotSynced(f"serve webhooks: not ready after {timeout_s:g} s: {self.check() or self.note()}") from None
+            raise NotSynced(f"serve webhooks: not ready after {timeout_s:g} s: {self.note()}") from None
 
     def check(self) -> str:
         """
@@ -141,11 +141,13 @@ class CertificateKeeper:
             return ""
         problem = self._problem()
         self._was_ready = self._was_ready or not problem
-        return problem
+        return self.note() if problem else ""
 
     def note(self) -> str:
         """Return what is not as it should be."""
-        return "; ".join(filter(None, (self._problem(), *self._failing.values())))
+        missing = [name for name, seen in self._seen.items() if seen.informer.has_synced() and seen.now() is None]
+        uncalled = f"there is no {', '.join(missing)}, so nothing is called" if missing else ""
+        return "; ".join(filter(None, (self._problem(), uncalled, *self._failing.values())))
 
     def statistics(self) -> CertificateFacts:
         """The statistics at this moment."""
@@ -157,14 +159,9 @@ class CertificateKeeper:
         return ("webhooks have no certificate",) if self.leaf is None else ()
 
     def _problem(self) -> str:
-        problem = unready(self._view(), _now(), self._lives)
         unknown = self._unknown()
-        if not problem and unknown:
-            return f"it is not known yet what the caBundle of {', '.join(unknown)} holds{self._reason_of(unknown)}"
-        return problem + (self._reason_of(("",)) if self.leaf is None else "")
-
-    def _reason_of(self, names: Sequence[str]) -> str:
-        return "".join(f": {self._failing[name]}" for name in names if name in self._failing)
+        problem = unready(self._view(), _now(), self._lives)
+        return problem or (f"it is not known what the caBundle of {', '.join(unknown)} holds" if unknown else "")
 
     # ---- the work ----------------------------------------------------------------------------------------------------
 
@@ -265,14 +262,13 @@ class CertificateKeeper:
 
     def _repair_wait(self, place: str) -> float:
         """How long to leave a caBundle alone: somebody else and this program take turns in changing it."""
-        times = self._repairs.get(place, deque[float]())
-        recent = [one for one in times if one > monotonic() - REPAIRS_WITHIN_S]
+        about = f"repairs of {place}"
+        recent = [one for one in self._repairs.get(place, deque[float]()) if one > monotonic() - REPAIRS_WITHIN_S]
         if len(recent) <= QUICK_REPAIRS:
+            self._failing.pop(about, None)
             return 0.0
-        wait_s = recent[-1] + RETRY.ceiling_s(len(recent) - QUICK_REPAIRS) - monotonic()
-        if wait_s > 0:
-            self._note(place, f"somebody else changes the caBundle of {place} again and again; let one alone do it")
-        return max(wait_s, 0.0)
+        self._note(about, f"somebody else changes the caBundle of {place} again and again; let one alone do it")
+        return max(0.0, recent[-1] + RETRY.ceiling_s(len(recent) - QUICK_REPAIRS) - monotonic())
 
     # ---- what is seen ------------------------------------------------------------------------------------------------
 
