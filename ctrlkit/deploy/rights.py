@@ -131,6 +131,8 @@ def merged(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """
     Return rules with the verbs of each resource together, in one order; rules of another form as they are, after them.
 
+    Who may create Events may patch them: one that is told again is counted in the first, whatever tests have seen.
+
     >>> merged([{"apiGroups": [""], "resources": ["pods"], "verbs": [verb]} for verb in ("watch", "list")])
     ({'apiGroups': [''], 'resources': ['pods'], 'verbs': ['list', 'watch']},)
     """
@@ -143,7 +145,10 @@ def merged(rules: Iterable[Rule]) -> tuple[Rule, ...]:
         names = tuple(sorted(rule.get("resourceNames") or ()))
         for group in rule.get("apiGroups") or ():
             for resource in rule.get("resources") or ():
-                verbs.setdefault((group, resource, names), set()).update(rule.get("verbs") or ())
+                found = verbs.setdefault((group, resource, names), set())
+                found.update(rule.get("verbs") or ())
+                if resource == "events" and "create" in found:
+                    found.add("patch")
     return (
         *(
             {

@@ -156,3 +156,10 @@ def test_kinds_of_others_without_namespaces_are_known_where_the_program_names_th
     program = described(settings={"namespaces": ["a"]}).program
     cluster = the("ClusterRole", description_of(program, theirs, roles=[role]), "cache-operator-cluster")
     assert cluster["rules"] == role["rules"]
+
+
+def test_who_may_create_events_may_count_them() -> None:
+    """No test has to tell the same twice, and any program will."""
+    role = {"kind": "ClusterRole", "rules": [rule("", "events", "create"), rule("", "pods", "create")]}
+    made = the("ClusterRole", description_of(described().program, roles=[role]))
+    assert made["rules"] == [rule("", "events", "create", "patch"), rule("", "pods", "create")]
