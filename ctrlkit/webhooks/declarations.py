@@ -102,7 +102,7 @@ class AdmissionWebhook(Generic[T]):
         self.resource = resource
         self.subresource = subresource
         self.sent: Resource[T] = _sent(verb, resource, subresource, body)
-        self.name = terms.name or function.__name__.strip("_").replace("_", "-").lower()
+        self.name: str = terms.name or function.__name__.strip("_").replace("_", "-").lower()
         self.operations: tuple[Operation, ...] = tuple(terms.operations)
         self.reads: tuple[AnyResource, ...] = tuple(terms.reads)
         self.terms = terms
@@ -169,7 +169,7 @@ class ConversionFunction(Generic[A, B]):
         self.function = function
         self.source = source
         self.target = target
-        self.name = function.__name__
+        self.name: str = function.__name__
 
     def __call__(self, program: Program) -> tuple[()]:
         """Add this to a manager; it makes no controllers."""
@@ -318,7 +318,7 @@ def conversion(
 
     Versions without a function of their own are reached through others: with v1 to v2, v2 to v1, v2 to v3 and v3 to v2
     an object is brought from v1 to v3 by way of v2. Metadata is kept whatever the function returns, but for labels and
-    annotations that it changes.
+    annotations that it changes. A function that cannot convert an object raises Denied; whoever asks sees the message.
     Errors  TypeError for a function that cannot be called with an object, or a version that is none; ValueError for
             versions of two kinds.
     """

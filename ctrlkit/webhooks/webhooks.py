@@ -296,7 +296,7 @@ class Webhooks:
 
         try:
             converted = await _in_time(CONVERSION_S, all_converted())
-        except ConversionFailed as error:
+        except (ConversionFailed, Denied) as error:
             self._log.warning("conversion_refused", object=name, to=wanted, error=str(error))
             return 422, _not_converted(f"{name} to {wanted}: {error}")
         except _TooLate:

@@ -274,7 +274,9 @@ class CommonWorld:
         after a restart. Settings of connections and endpoints have no effect: endpoints are not served. A Lease without
         a namespace is in `default`. A candidate is settled while another manager of this world holds the Lease, but not
         while it waits for the Lease of a crashed one to expire. Managers that share shards are settled when each holds
-        the shards planned for it. In a world with `rbac` the manager acts as `acting_as`, or as the world says.
+        the shards planned for it. The server asks the webhooks among the builds, as long as one manager that has them
+        runs; the program is in the namespace of the one it acts as, or in `operators`. In a world with `rbac` the
+        manager acts as `acting_as`, or as the world says.
 
         Errors  ValueError in a world with `rbac` that does not say whom to act as, or has no such service account.
         """

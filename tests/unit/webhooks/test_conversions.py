@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ctrlkit import ObjectMeta, clock, conversion
+from ctrlkit import Denied, ObjectMeta, clock, conversion, custom_resource
 from ctrlkit.errors import ConfigError
 from ctrlkit.model import Unstructured, to_plain
 from ctrlkit.webhooks import Conversions, Loss, Webhooks, round_trip_losses
@@ -136,6 +136,8 @@ async def test_one_object_that_fails_fails_the_review_with_its_name() -> None:
     def picky(thing: Cache) -> CacheV2:
         if thing.spec.size == 13:
             raise ZeroDivisionError
+        if thing.spec.size == 12:
+            raise Denied("a dozen has no place in v2")
         return CacheV2(metadata=thing.metadata)
 
     webhooks = Webhooks([picky, v2_to_v1])
@@ -150,6 +152,7 @@ async def test_one_object_that_fails_fails_the_review_with_its_name() -> None:
             "v2",
             "Cache demo/b to example.com/v2: ZeroDivisionError; see the log of the webhook",
         ),
+        (cache(name="b", size=12), "v2", "Cache demo/b to example.com/v2: a dozen has no place in v2"),
         (cache("v9", "b"), "v2", "Cache demo/b to example.com/v2: no conversion from 'v9' to 'v2'; there are v1, v2"),
         (
             {"kind": "Pod", "apiVersion": "v1"},
@@ -233,6 +236,46 @@ def test_what_a_function_forgets_is_told_with_its_field_and_the_way(thing: Any) 
     assert losses == expected
     if expected:
         assert str(losses[0]) == f"spec.policy: '{policy}' is nothing after {version} -> v1 -> {version}"
+
+
+FIELDS = frozenset("abcd")
+
+
+def picks(known: frozenset[str]) -> Any:
+    """A conversion to a version that knows these fields."""
+
+    def convert(thing: Unstructured) -> Unstructured:
+        return Unstructured({"spec": {name: value for name, value in thing["spec"].items() if name in known}})
+
+    return convert
+
+
+@pytest.mark.behaviour("W8")
+@given(st.lists(st.frozensets(st.sampled_from(sorted(FIELDS))), min_size=2, max_size=4), st.booleans(), st.data())
+@settings(max_examples=tries(15, thorough=200), deadline=None)
+def test_of_any_versions_each_way_there_and_back_loses_what_one_on_it_cannot_say(
+    known: list[frozenset[str]], in_a_chain: bool, data: st.DataObject
+) -> None:
+    """With one version as the hub of all others, and where each only leads to the next: and nothing else is lost."""
+    kinds = [
+        custom_resource(group="example.com", version=f"v{number}", kind="Cache", plural="caches")
+        for number in range(len(known))
+    ]
+    pairs = [(number - 1 if in_a_chain else 0, number) for number in range(1, len(known))]
+    functions = [
+        conversion(kinds[source], to=kinds[target])(picks(known[target]))
+        for one, other in pairs
+        for source, target in ((one, other), (other, one))
+    ]
+    start = data.draw(st.integers(0, len(known) - 1))
+    obj = {"apiVersion": f"example.com/v{start}", "metadata": {"name": "x"}, "spec": dict.fromkeys(known[start], 1)}
+    expected = set()
+    for end in range(len(known)):
+        low, high = sorted((start, end))
+        way = range(low, high + 1) if in_a_chain else {start, 0, end}
+        kept = frozenset.intersection(known[start], *(known[number] for number in way))
+        expected |= {(f"spec.{name}", f"v{end}") for name in known[start] - kept if end != start}
+    assert {(loss.field, loss.way[1]) for loss in round_trip_losses(functions, obj)} == expected
 
 
 async def test_round_trips_take_objects_as_they_travel_and_refuse_what_is_none() -> None:
