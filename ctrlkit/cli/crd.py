@@ -23,7 +23,7 @@ from ctrlkit.crd import (
     read_definition,
     to_yaml,
 )
-from ctrlkit.crd.fields import has_a_definition
+from ctrlkit.crd.fields import has_a_definition, is_owned
 from ctrlkit.errors import ConfigError
 from ctrlkit.model import AnyResource, Resource
 from ctrlkit.webhooks import ConversionFunction
@@ -46,16 +46,18 @@ def load_kinds(target: str) -> Kinds:
     """
     Return the custom kinds of `MODULE[:KIND]` that have a type, each with its versions in the order of the module.
 
+    Those of somebody else are meant where they are named.
+
     Errors  TargetError for a module that is not there or has none, and for a kind that is not among them;
             ConfigError for a kind with two types.
     """
     module_name, _, wanted = target.partition(":")
     tried = f"make the definition of {target}"
-    kinds = kinds_in(import_named(module_name, tried=tried), tried=tried)
+    kinds = kinds_in(import_named(module_name, tried=tried), tried=tried, others=bool(wanted))
     if not kinds:
         raise TargetError(
             f"{tried}: the module has no custom kind with a Python type; write custom_resource(...).of(YourType), and "
-            "assign it to a name"
+            "assign it to a name; name a kind that is not its own, as MODULE:KIND"
         )
     found = {key: versions for key, versions in kinds.items() if wanted in ("", versions[0].kind)}
     if not found:
@@ -64,14 +66,16 @@ def load_kinds(target: str) -> Kinds:
     return found
 
 
-def kinds_in(module: Any, *, tried: str) -> Kinds:
+def kinds_in(module: Any, *, tried: str, others: bool = False) -> Kinds:
     """
-    Return the custom kinds of a module that have a type; none is no error.
+    Return the custom kinds of a module that have a type, with `others` those of somebody else too; none is no error.
 
     Errors  ConfigError for a kind with two types; `tried` begins the message.
     """
     kinds: dict[tuple[str, str], list[AnyResource]] = {}
     for resource in _resources(module):
+        if not (others or is_owned(resource)):
+            continue
         versions = kinds.setdefault(resource.identity, [])
         same = next((one for one in versions if one.version == resource.version), None)
         if same is not None and same.type != resource.type:
@@ -123,7 +127,8 @@ def _run(arguments: argparse.Namespace) -> int:
     lines: list[str] = []
     for versions in kinds.values():
         if arguments.check:
-            lines += _checked(arguments.check, versions, exact=arguments.exact, reader=arguments.reader)
+            reads = arguments.reader or not is_owned(versions[0])
+            lines += _checked(arguments.check, versions, exact=arguments.exact, reader=reads)
         else:
             lines += _broken(arguments.against, versions, convert=_converted(arguments.target, versions))
     for line in lines:

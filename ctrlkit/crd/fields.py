@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, NotRequired, get_origin, get_type_hints, is_typeddict
+from typing import Any, Final, NotRequired, Required, get_origin, get_type_hints, is_typeddict
 
 import msgspec
 
@@ -72,6 +72,21 @@ def is_class_with_fields(type_: object) -> bool:
 def has_a_definition(resource: AnyResource) -> bool:
     """Return whether a kind is a custom one with a type of fields, of which a definition can be made."""
     return resource.is_custom and not resource.is_metadata_only and is_class_with_fields(resource.type)
+
+
+_PROTECTED: Final = (".k8s.io", ".kubernetes.io")
+APPROVED: Final = "api-approved.kubernetes.io"
+"""The annotation that servers ask of definitions in groups of the Kubernetes project."""
+
+
+def is_protected(resource: AnyResource) -> bool:
+    """Return whether the group of a kind is of the Kubernetes project, and its definition lacks the annotation."""
+    return f".{resource.group}".endswith(_PROTECTED) and APPROVED not in resource.definition.annotations
+
+
+def is_owned(resource: AnyResource) -> bool:
+    """Return whether a kind's definition is made of its type, and not by those who made the kind."""
+    return has_a_definition(resource) and resource.definition.owned and not is_protected(resource)
 
 
 def fields_of(cls: Any, *, described: bool = True) -> tuple[Field, ...]:
@@ -184,9 +199,8 @@ def _of_attrs(cls: Any) -> Iterator[Field]:
 
 def _of_typed_dict(cls: Any) -> Iterator[Field]:
     for name, type_ in hints_of(cls).items():
-        is_required = (
-            name in origin_of(cls).__required_keys__ and get_origin(type_) is not NotRequired
-        )  # where types are text
+        said = get_origin(type_)  # where types are text, the class does not know it
+        is_required = said is Required or (name in origin_of(cls).__required_keys__ and said is not NotRequired)
         yield Field(name=name, wire_name=name, type=type_, has_default=not is_required)
 
 

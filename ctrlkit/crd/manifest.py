@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from ctrlkit.crd.fields import SchemaError, fields_of, is_class_with_fields
+from ctrlkit.crd.fields import APPROVED, SchemaError, fields_of, is_class_with_fields, is_protected
 from ctrlkit.crd.schema import object_schema_of, schema_of
 from ctrlkit.model import AnyResource, to_plain
 from ctrlkit.model.definition import Column, Definition, ScaleFields
@@ -15,9 +15,6 @@ from ctrlkit.model.definition import Column, Definition, ScaleFields
 Manifest = dict[str, Any]
 
 _WIDTH: Final = 120
-
-_PROTECTED: Final = (".k8s.io", ".kubernetes.io")
-_APPROVED: Final = "api-approved.kubernetes.io"
 
 
 class _WithoutAliases(yaml.SafeDumper):
@@ -43,10 +40,10 @@ def definition_of(*versions: AnyResource, conversion: Mapping[str, Any] | None =
     """
     stored = _stored(versions)
     said = stored.definition
-    if f".{stored.group}".endswith(_PROTECTED) and _APPROVED not in said.annotations:
+    if is_protected(stored):
         raise SchemaError(
             f"define {stored}: its group is of the Kubernetes project, and servers ask for the annotation "
-            f"{_APPROVED}; say it in Definition(annotations=...), or leave the definition to who made the kind"
+            f"{APPROVED}; say it in Definition(annotations=...), or leave the definition to who made the kind"
         )
     names = {
         "kind": stored.kind,

@@ -61,7 +61,8 @@ class Definition:
     Shape   `status` is whether there is a status subresource; by default there is one if the type has a field `status`.
             `selectable_fields` are paths for field selectors. `storage` is for kinds with several versions, of which
             one is stored; `served` is whether the version is served, `deprecated` the warning for those who use it.
-            `annotations` are the definition's own.
+            `annotations` are the definition's own. A kind that is not `owned` is somebody else's: the type says what a
+            program reads of it, and nothing makes its definition.
     """
 
     singular: str = ""
@@ -75,3 +76,4 @@ class Definition:
     storage: bool | None = None
     deprecated: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    owned: bool = True

@@ -93,6 +93,31 @@ def test_whoever_reads_a_kind_of_somebody_else_is_told_what_is_read_wrongly_alon
     assert "v1 spec.maxSize: maximum the class says not limited, the definition 9" in capsys.readouterr().out
 
 
+OTHERS = """
+GATEWAYS = custom_resource(group="gateway.networking.k8s.io", kind="Gateway", plural="gateways").of(Page)
+ISSUERS = custom_resource(
+    group="cert-manager.io", kind="Issuer", plural="issuers", definition=Definition(owned=False)
+).of(Page)
+"""
+
+
+def test_kinds_of_somebody_else_are_left_out_unless_they_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that reads them has types of them; their definitions come from those who made them."""
+    (folder / "reads.py").write_text(MODULE + OTHERS)
+    assert main(["crd", "reads"]) == 0
+    kinds = [one["spec"]["names"]["kind"] for one in yaml.safe_load_all(capsys.readouterr().out)]
+    assert kinds == ["Site", "Page"]
+    assert main(["crd", "reads:Issuer"]) == 0
+    definition = yaml.safe_load(capsys.readouterr().out)
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"] = [{"rule": "true"}]
+    (folder / "issuers.yaml").write_text(yaml.safe_dump(definition))
+    assert main(["crd", "reads:Issuer", "--check", "issuers.yaml"]) == 0
+    assert main(["crd", "reads:Gateway"]) == 1
+    assert "leave the definition to who made the kind" in capsys.readouterr().err
+
+
 def test_what_would_break_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Against what a cluster printed."""
     main(["crd", "web:Site"])

@@ -19,6 +19,7 @@ from typing import (
     NamedTuple,
     NewType,
     NotRequired,
+    Required,
     TypedDict,
     TypeVar,
 )
@@ -329,6 +330,99 @@ class Span(msgspec.Struct):
     step: Annotated[int, Schema(rules=(Rule(rule="self > 0"),))] = 1
 
 
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Part(msgspec.Struct, rename="pascal"):
+    name: str
+    level: Level = Level.LOW
+
+
+class Cat(msgspec.Struct, tag="cat"):
+    lives: int = 9
+
+
+class Dog(msgspec.Struct, tag="dog"):
+    barks: bool = True
+
+
+class MixedSpec(msgspec.Struct):
+    pets: list[Cat | Dog] = []
+    by_name: dict[str, Cat | Dog] = {}
+    one: Cat | Dog = msgspec.field(default_factory=Cat)
+    names: Annotated[list[Annotated[str, Meta(pattern="^a")]], Meta(min_length=1, max_length=2)] = msgspec.field(
+        default_factory=lambda: ["a"]
+    )
+    numbers: set[int] = set()
+    levels: dict[str, Level] = {}
+    parts: Annotated[list[Part], Schema(list_map_keys=("Name",))] = []
+    maybe: list[Part | None] = []
+    share: Annotated[float, Meta(ge=-1, lt=1)] | None = None
+    nothing: Literal["a"] | None = None
+    blob: bytearray = msgspec.field(default_factory=lambda: bytearray(b"x"))
+
+
+class Mixed_(msgspec.Struct):  # noqa: N801
+    metadata: ObjectMeta
+    spec: MixedSpec
+
+
+class Needed(TypedDict, total=False):
+    a: Required[int]
+    b: str
+    inner: NotRequired[Extra]
+
+
+class Typed(TypedDict):
+    metadata: ObjectMeta
+    spec: Needed
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Slotted:
+    tier: Tier | None = None
+    lists: list[list[int]] = field(default_factory=list)
+    spare: Slots | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Slots:
+    count: int = 1
+    names: tuple[str, ...] = ("a",)
+
+
+@dataclass
+class SlottedKind:
+    metadata: ObjectMeta
+    spec: Slotted
+
+
+class Color(enum.StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(use_enum_values=True, strict=True, frozen=True, extra="allow")
+    color: Color = Color.RED
+    other: Color | None = None
+    colors: list[Color] = [Color.BLUE]
+    fixed: Literal[Color.RED] = Color.RED
+    inner: Item[str] | None = None
+    sizes: dict[Color, pydantic.PositiveInt] = {}
+    some: pydantic.conlist(int, min_length=1, max_length=3) = [1]  # type: ignore[valid-type]
+    low: Annotated[str, pydantic.StringConstraints(to_lower=True)] = "x"
+    number: int | float | None = None
+    text: str | int | None = None
+
+
+class StrictKind(pydantic.BaseModel):
+    metadata: ObjectMeta
+    spec: Strict = Strict()
+
+
 _GIT = Git(repo_url=pydantic.HttpUrl("https://example.com/a"))
 
 CASES: dict[str, Case] = {
@@ -484,6 +578,61 @@ CASES: dict[str, Case] = {
             {"level": "middle"},
             {"ports": {"a": {"b": ["x"]}}},
             {"tags": ["a", "a"]},
+        ],
+    ),
+    "msgspec with lists and mappings of tags": Case(
+        kind_of("Mixed", Mixed_),
+        [
+            MixedSpec(),
+            MixedSpec(
+                pets=[Dog(), Cat(3)],
+                by_name={"a": Dog(barks=False)},
+                one=Dog(),
+                names=["ab", "ac"],
+                numbers={1, 2},
+                levels={"x": Level.HIGH},
+                parts=[Part("a"), Part("b", Level.HIGH)],
+                maybe=[None, Part("c")],
+                share=0.5,
+                nothing="a",
+            ),
+        ],
+        [
+            {"pets": [{"lives": 1}]},
+            {"one": {"type": "cow"}},
+            {"names": []},
+            {"names": ["b"]},
+            {"numbers": [1, 1]},
+            {"levels": {"x": 3}},
+            {"parts": [{"Name": "a"}, {"Name": "a"}]},
+            {"parts": [{}]},
+            {"share": 1},
+            {"nothing": "b"},
+        ],
+    ),
+    "TypedDicts": Case(
+        kind_of("Typed", Typed),
+        [{"a": 1}, {"a": 1, "b": "x", "inner": {"cores": 3, "zone": "ab"}}],
+        [{}, {"a": "x"}, {"a": 1, "inner": {"zone": "a"}}],
+    ),
+    "dataclasses with slots": Case(
+        kind_of("Slotted", SlottedKind),
+        [Slotted(), Slotted(tier=Tier.GOLD, lists=[[1], []], spare=Slots(2, ()))],
+        [{"tier": "tin"}, {"lists": [["x"]]}, {"spare": {"count": "x"}}],
+    ),
+    "strict pydantic with enums": Case(
+        kind_of("Strict", StrictKind),
+        [
+            Strict(),
+            Strict(other=Color.BLUE, inner=Item[str](value="a"), sizes={Color.RED: 1}, number=1.5, text=3),
+        ],
+        [
+            {"color": "green"},
+            {"fixed": "blue"},
+            {"sizes": {"red": 0}},
+            {"some": []},
+            {"inner": {}},
+            {"number": "x"},
         ],
     ),
     "msgspec generic at its root, with rules": Case(
