@@ -23,7 +23,9 @@ def injected(names: Names) -> Place:
 
 
 def issuer_and_certificate(described: Description) -> Iterator[Tree]:
-    """Yield the Certificate, and an Issuer that signs it where nobody else is to."""
+    """Yield the Certificate of a program's webhooks, if it has any, and an Issuer that signs it if nobody else does."""
+    if not described.has_webhooks:
+        return
     names = Names(described.program)
     issuer = {
         "apiVersion": _API,
@@ -54,6 +56,8 @@ def _host(names: Names, end: str) -> Place:
 
 def patches(described: Description) -> Iterator[Tree]:
     """Yield what changes of the objects of the base, as patches for kustomize."""
+    if not described.has_webhooks:
+        return
     names = Names(described.program)
     for one in described.webhooks.configurations("https://nowhere", name=""):
         yield _annotated(one, names.of(WEBHOOKS_SUFFIX), names)

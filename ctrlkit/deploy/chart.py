@@ -155,8 +155,8 @@ def _ready_test(described: Description) -> Tree:
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
-            "imagePullSecrets": When("with $.Values.imagePullSecrets", _to_yaml()),
-            "securityContext": _to_yaml("$.Values.podSecurityContext"),
+            "imagePullSecrets": When("with $.Values.imagePullSecrets", Block("toYaml .")),
+            "securityContext": Block("toYaml $.Values.podSecurityContext"),
             "containers": [
                 {
                     "name": "ask",
@@ -164,14 +164,10 @@ def _ready_test(described: Description) -> Tree:
                     "imagePullPolicy": Place("$.Values.image.pullPolicy", ""),
                     "command": ["python", "-c", ask],
                     "args": [url],
-                    "securityContext": _to_yaml("$.Values.securityContext"),
-                    "resources": _to_yaml("$.Values.resources"),
+                    "securityContext": Block("toYaml $.Values.securityContext"),
+                    "resources": Block("toYaml $.Values.resources"),
                 }
             ],
         },
     }
     return When("if $.Values.metrics.service", pod)
-
-
-def _to_yaml(what: str = ".") -> Block:
-    return Block(f"toYaml {what}")

@@ -15,10 +15,9 @@ from ctrlkit.deploy.workload import (
     WITH_CERT_MANAGER,
     deployment,
     disruption_budget,
-    metrics_service,
     network_policy,
     service_monitor,
-    webhooks_service,
+    services,
 )
 from ctrlkit.webhooks import ServiceAddress
 
@@ -60,24 +59,17 @@ def namespace_of(described: Description) -> dict[str, Any]:
 
 def parts_of(described: Description) -> list[Part]:
     """Return all that runs a program, in the order in which a server takes it."""
-    has_webhooks = described.has_webhooks
     parts = [
         Part("crds", tuple(_definitions(described))),
         Part("rbac", tuple(account_and_roles(described))),
-        Part("service", (metrics_service(described), *([webhooks_service(described)] if has_webhooks else []))),
+        Part("service", tuple(services(described))),
         Part("deployment", (deployment(described), disruption_budget(described))),
         Part("webhooks", tuple(_configurations(described))),
-        *(
-            [
-                Part(
-                    "cert-manager",
-                    tuple(issuer_and_certificate(described)),
-                    option="certManager",
-                    patches=tuple(patches(described)),
-                )
-            ]
-            if has_webhooks
-            else []
+        Part(
+            "cert-manager",
+            tuple(issuer_and_certificate(described)),
+            option="certManager",
+            patches=tuple(patches(described)),
         ),
         Part("service-monitor", (service_monitor(described),), option="serviceMonitor"),
         Part("network-policy", (network_policy(described),), option="networkPolicy"),
@@ -87,11 +79,15 @@ def parts_of(described: Description) -> list[Part]:
 
 def objects_of(described: Description, *, options: Iterable[str] = ()) -> list[dict[str, Any]]:
     """
-    Return the objects of a program, its Namespace first, and those of options: `serviceMonitor`, `networkPolicy`.
+    Return the objects of a program, its Namespace first, and those that options add: `serviceMonitor` and the like.
+
+    Errors  ValueError for an option that there is not.
     """
-    chosen = {"", *options}
-    parts = [part for part in parts_of(described) if part.option in chosen]
-    return [namespace_of(described), *(one for part in parts for one in part.plain_objects)]
+    parts, chosen = parts_of(described), {"", *options}
+    if unknown := chosen - {part.option for part in parts}:
+        raise ValueError(f"make the objects of {described.program.name}: there is no option {', '.join(unknown)}")
+    chosen_parts = [part for part in parts if part.option in chosen]
+    return [namespace_of(described), *(one for part in chosen_parts for one in part.plain_objects)]
 
 
 def _definitions(described: Description) -> Iterator[Tree]:

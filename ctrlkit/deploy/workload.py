@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from ctrlkit.deploy.description import WEBHOOKS_SERVICE, Description
@@ -227,19 +228,25 @@ def disruption_budget(described: Description) -> Tree:
     )
 
 
-def metrics_service(described: Description) -> Tree:
-    """Return the Service under which metrics are found."""
+def services(described: Description) -> Iterator[Tree]:
+    """Yield the Services under which metrics are found, and webhooks."""
+    metrics = _service(described, "metrics", METRICS_PORT)
+    yield When("if $.Values.metrics.service", metrics, plain=metrics)
+    if described.has_webhooks:
+        yield _service(described, "webhooks", 443)
+
+
+def _service(described: Description, name: str, port: int) -> Tree:
     names = Names(described.program)
-    service = {
+    return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": names.metadata("-metrics"),
+        "metadata": names.metadata(f"-{name}"),
         "spec": {
             "selector": names.selector,
-            "ports": [{"name": "metrics", "port": METRICS_PORT, "targetPort": "metrics", "protocol": "TCP"}],
+            "ports": [{"name": name, "port": port, "targetPort": name, "protocol": "TCP"}],
         },
     }
-    return When("if $.Values.metrics.service", service, plain=service)
 
 
 def service_monitor(described: Description) -> Tree:
@@ -259,20 +266,6 @@ def service_monitor(described: Description) -> Tree:
                     "interval": When("with $.Values.serviceMonitor.interval", Place(".", "")),
                 }
             ],
-        },
-    }
-
-
-def webhooks_service(described: Description) -> Tree:
-    """Return the Service by which a server reaches webhooks."""
-    names = Names(described.program)
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": names.metadata(WEBHOOKS_SUFFIX),
-        "spec": {
-            "selector": names.selector,
-            "ports": [{"name": "webhooks", "port": 443, "targetPort": "webhooks", "protocol": "TCP"}],
         },
     }
 

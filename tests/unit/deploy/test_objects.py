@@ -163,3 +163,9 @@ def test_who_may_create_events_may_count_them() -> None:
     role = {"kind": "ClusterRole", "rules": [rule("", "events", "create"), rule("", "pods", "create")]}
     made = the("ClusterRole", description_of(described().program, roles=[role]))
     assert made["rules"] == [rule("", "events", "create", "patch"), rule("", "pods", "create")]
+
+
+def test_an_option_that_there_is_not_is_refused() -> None:
+    """Such as one for webhooks, of a program that has none."""
+    with pytest.raises(ValueError, match="there is no option certManager"):
+        objects_of(described(), options=["certManager"])
