@@ -6,6 +6,7 @@ Every error the framework raises, as one tree. Those of one part alone stand in 
         SettingsError          manager: a flag, a variable or a line of the file
         MissingExtra           extras: packages that an extra brings are not installed
         BuildError             manager: a build function that makes no controllers
+        BadName                scaffold: a name from which no project, package, kind or group can be made
         TargetError            cli: a command was given a module, or a name in it, that is not there
       SchemaError            crd: no schema can say a Python type
       DecodeError            what came is not what was asked for, or does not fit its Python type

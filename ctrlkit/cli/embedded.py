@@ -89,7 +89,8 @@ def installer(module: Any, seeds: Sequence[str] = ()) -> Preparation:
             await client.apply(CUSTOM_RESOURCE_DEFINITIONS, name, definition, on_conflict=OnConflict.FORCE)
             await _served(client, name)
             _log.info("definition_installed", definition=name)
-        known = _resources(definitions.values())
+        watched = [informer.resource for informer in manager.informers]
+        known = _resources(definitions.values()) | {(each.api_version, each.kind): each for each in watched}
         for thing in objects:
             if thing["kind"] != _DEFINITION:
                 await _create(client, known, thing)

@@ -38,8 +38,9 @@ def import_named(name: str, *, tried: str) -> Any:
 
     A file in a package is the package's module; another one is what `python FILE.py` would run, under its own name.
 
-    Errors  TargetError for a module or a file that is not there; ConfigError for one that imports what is not there,
-            and for a file whose imports need a package around it. What else goes wrong inside the module passes.
+    Errors  TargetError for a module or a file that is not there; ConfigError for one that imports what is not there or
+            is no Python, and for a file whose imports need a package around it. What else goes wrong inside the module
+            passes.
     """
     if not name:
         raise TargetError(f"{tried}: no module is named; write its name, or its file, such as greeting.py")
@@ -47,6 +48,9 @@ def import_named(name: str, *, tried: str) -> Any:
         return _import_file(name, tried) if is_file(name) else _import_module(name, tried)
     except ModuleNotFoundError as error:
         raise ConfigError(f"{tried}: {name} was found, and imports what is not there: {error}") from error
+    except SyntaxError as error:
+        where = f"{os.path.relpath(error.filename or name)}, line {error.lineno}"
+        raise ConfigError(f"{tried}: {where}: {error.msg}; correct it [{(error.text or '').strip()[:80]}]") from None
 
 
 def root_of(target: str) -> tuple[Path, str]:

@@ -27,6 +27,9 @@ STOP_WITHIN_S: Final = 60.0
 
 SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages", "build", "dist"})
 
+_FRESH: Final = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""Python tells bytecode of another source by its size and second; two changes may be within one."""
+
 NextChange = Callable[[], Awaitable[Sequence[str]]]
 """Waits for the next change of a source, and returns the files; what happens from the call on counts."""
 
@@ -72,7 +75,9 @@ class Supervisor:
         changed = asyncio.ensure_future(self._next_change())
         await asyncio.sleep(0)  # from here on changes are seen, and then the sources are read
         stopping = asyncio.create_task(self._stop.wait())
-        self._process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, start_new_session=True)
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=PIPE, start_new_session=True, env=os.environ | _FRESH
+        )
         ended = asyncio.create_task(self._process.wait())
         try:
             await asyncio.wait({changed, stopping, ended}, return_when=asyncio.FIRST_COMPLETED)

@@ -23,7 +23,7 @@ from ctrlkit.cli.parent import OPTION, end_with_parent
 from ctrlkit.manager.decorator import ReconcilerFunction
 from ctrlkit.manager.dry_run import DryRunMode, dry_run
 from ctrlkit.manager.program import Build, Preparation, run_program
-from ctrlkit.manager.settings import Settings, settings_known
+from ctrlkit.manager.settings import OFF, Settings, settings_known
 from ctrlkit.manager.settings_sources import add_flags
 from ctrlkit.webhooks import AdmissionWebhook, ConversionFunction
 
@@ -216,8 +216,8 @@ def _run_once(arguments: argparse.Namespace) -> int:
         settings = structs.replace(settings, context="")
         before = installer(import_named(place, tried=f"run {arguments.target}"), arguments.seed)
     if arguments.dry_run is not None:
-        settings = structs.replace(settings, leader_elect=False, shards=0, lease_name="")
-        return run_program(*builds, settings=settings, before=before, way=dry_run(arguments.dry_run))
+        alone = structs.replace(settings, leader_elect=False, shards=0, lease_name="", webhooks_address=OFF)
+        return run_program(*builds, settings=alone, before=before, way=dry_run(arguments.dry_run))
     return run_program(*builds, settings=settings, before=before)
 
 

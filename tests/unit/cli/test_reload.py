@@ -6,12 +6,15 @@ import asyncio
 import os
 import signal
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from ctrlkit.cli.reload import Supervisor, _next_change, source_folders
+from ctrlkit.kinds import CONFIG_MAPS
+from ctrlkit.manager import connect
 
 PROGRAM = """
 import pathlib, signal, sys
@@ -85,3 +88,57 @@ async def test_a_change_of_a_source_is_told_by_the_system(tmp_path: Path) -> Non
     (tmp_path / "shop" / "caches.py").write_text("x = 1")
     changed = await asyncio.wait_for(waiting, 30)
     assert changed == [f"{tmp_path.name}/shop/caches.py"]
+
+
+GREETING = """
+from ctrlkit import DONE, custom_resource, reconciler
+from ctrlkit.kinds import CONFIG_MAPS
+
+GREETINGS = custom_resource(group="demo.example.com", kind="Greeting", plural="greetings")
+
+@reconciler(GREETINGS, owns=[CONFIG_MAPS])
+async def greet(greeting, context):
+    await context.apply(CONFIG_MAPS, {"data": {"text": greeting["spec"]["text"]}})
+    return DONE
+"""
+HELLO = """
+apiVersion: demo.example.com/v1
+kind: Greeting
+metadata: {name: hello}
+spec: {text: hi}
+"""
+
+
+@pytest.mark.real_time
+@pytest.mark.long
+async def test_a_program_is_written_beside_its_own_server(tmp_path: Path) -> None:
+    """The server and what is in it stay, while the program is broken, mended and started again."""
+    source, seed = tmp_path / "greeting.py", tmp_path / "hello.yaml"
+    source.write_text(GREETING)
+    seed.write_text(HELLO)
+    options = ["--apiserver", "--reload", "--kubeconfig", "kc", "--seed", "hello.yaml", "--endpoints-address", "off"]
+    command = [sys.executable, "-m", "ctrlkit", "run", "greeting.py", *options]
+    process = await asyncio.create_subprocess_exec(*command, cwd=tmp_path, stdout=PIPE, stderr=PIPE)
+    assert process.stderr is not None
+    errors = process.stderr
+
+    async def told(*words: str) -> None:
+        """Return when a line of the log has these words."""
+        while line := (await errors.readline()).decode():
+            if all(word in line for word in words):
+                return
+        raise AssertionError(f"it ended without {words}")
+
+    async with asyncio.timeout(120):
+        await told("reconciled", "patch:configmaps/hello")
+        source.write_text("def broken(:")
+        await told("line 1: invalid syntax")
+        await told("program_ended")
+        source.write_text(GREETING.replace('["text"]}}', '["text"].upper()}}'))
+        await told("reconciled", "patch:configmaps/hello")
+        async with connect(kubeconfig=str(tmp_path / "kc")) as client:
+            assert (await client.get(CONFIG_MAPS, "default/hello"))["data"] == {"text": "HI"}
+        process.terminate()
+        await process.communicate()
+    assert process.returncode == 0
+    assert not (tmp_path / "kc").exists()

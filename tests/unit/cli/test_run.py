@@ -48,6 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "forms.py").write_text(textwrap.dedent(MODULE))
     (tmp_path / "broken.py").write_text("import nothing_of_this_name")
     (tmp_path / "wrong.py").write_text("1 / 0")
+    (tmp_path / "typo.py").write_text("x = 1\ndef broken(:\n")
     (tmp_path / "lists.py").write_text("from forms import greet\nseveral = (greet,)")
     (tmp_path / "loose.py").write_text("from . import forms")
     (tmp_path / "operator.py").write_text(
@@ -114,6 +115,7 @@ def test_without_an_attribute_all_decorated_functions_of_the_target_run() -> Non
         ("shop", "run shop: module shop has no decorated function"),
         (".", "run .: . is a folder; name a file in it, such as operator.py, or a package by its name"),
         ("loose.py", "loose.py imports from a package around it (from . import ...), and "),
+        ("typo.py", "run typo.py: typo.py, line 2: invalid syntax; correct it [def broken(:]"),
         ("broken.py", "broken.py was found, and imports what is not there: No module named 'nothing_of_this_name'"),
         ("forms:x", "run forms:x: module forms has no x; did you mean greet?"),
         ("forms:DONE", "run forms:DONE: it is a Done; name a function decorated with @reconciler"),
