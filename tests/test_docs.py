@@ -59,3 +59,10 @@ def test_the_story_for_each_world_passes_on_a_cluster_too(tmp_path: Path) -> Non
     finally:
         server.terminate()
         server.communicate(timeout=30)
+
+
+def test_the_comparison_counts_the_programs_that_it_compares() -> None:
+    """Their lines, as they are now."""
+    programs = ("examples/ex7_cache.py", "tests/foreign/python/cache_kopf.py", "tests/foreign/go/cache/cache.go")
+    lines = " | ".join(str(len((ROOT / each).read_text().splitlines())) for each in programs)
+    assert f"| lines | {lines} |" in (ROOT / "docs" / "comparison.md").read_text()
