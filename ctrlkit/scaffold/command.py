@@ -51,8 +51,8 @@ def _run(arguments: argparse.Namespace) -> int:
     names = names_of(arguments.name, kind=arguments.kind, group=arguments.group, plural=arguments.plural)
     texts = render(names, version=installed_version(), webhook=arguments.webhook, license_name=arguments.license or "")
     target = Path(arguments.dir or names.project)
-    paths = make_folder(target, texts, _complete)
-    sys.stdout.write(_report(target, names, len(paths)))
+    make_folder(target, texts, _complete)
+    sys.stdout.write(_report(target, names))
     return 0
 
 
@@ -72,11 +72,11 @@ def _call(folder: Path, module: str, *arguments: str) -> None:
         raise ConfigError(f"make a project: {module} {' '.join(arguments)}: {said[-1]}; nothing was made")
 
 
-def _report(target: Path, names: Names, count: int) -> str:
+def _report(target: Path, names: Names) -> str:
     """What was made, and what to do next, with the commands of this environment: it may have to be activated."""
     here = Path(sys.executable).parent
     found = shutil.which("ctrlkit")
-    lines = [f"made {target}: {count} files, for the kind {names.kind} ({names.definition})", "", "next:"]
+    lines = [f"made {target}, for the kind {names.kind} ({names.definition})", "", "next:"]
     if found is None or Path(found).parent != here:
         lines.append(f"  . {here / 'activate'}")
     lines += [f"  cd {target}", "  make test    # no cluster is needed", "  make run     # on an API server in memory"]

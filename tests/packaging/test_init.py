@@ -103,6 +103,7 @@ def test_a_right_that_lacks_is_told_and_made(project: Path, shell: Shell) -> Non
 def test_what_the_dockerfile_does_makes_a_program(project: Path, environment: Environment, tmp_path: Path) -> None:
     """There is no container engine here: its commands are run in an environment of their own, from what it copies."""
     text = (project / "Dockerfile").read_text()
+    assert text.count("USER 65532:65532") == 1
     copied = [word for line in re.findall("^COPY (?!--)(.*)", text, re.MULTILINE) for word in line.split()[:-1]]
     ignored = (project / ".dockerignore").read_text().splitlines()
     assert {f"!{name}" for name in copied} <= {*ignored}

@@ -59,6 +59,9 @@ def test_a_wheel_carries_one_package(wheel: Path) -> None:
     assert _packages(wheel) == {"ctrlkit", "ctrlkit-0.1.0.dist-info"}
     files = set(zipfile.ZipFile(wheel).namelist())
     assert {"ctrlkit/py.typed", "ctrlkit/fakes/__init__.py", "ctrlkit/bitcoin/deploy/kustomize/base/crds.yaml"} <= files
+    templates = {path.relative_to(ROOT) for path in (ROOT / "ctrlkit" / "scaffold").rglob("*.jinja")}
+    assert {Path(each) for each in files} >= templates
+    assert Path("ctrlkit/scaffold/templates/.github/workflows/ci.yml.jinja") in templates
     for folder, name in (("fakes", "fakes"), ("controllers/bitcoin", "bitcoin")):
         written = {path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*.py")}
         assert {Path("ctrlkit", name) / path for path in written} <= {Path(each) for each in files}
