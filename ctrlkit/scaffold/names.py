@@ -65,10 +65,10 @@ _IN_USE: Final = frozenset(
     """
     ALL AlreadyOwned Annotated ApiError CREATED_BY Column Condition Context DONE Definition Denied KEY MergePatch
     Meta ObjectMeta Outcome RequeueAfter Review Rule ScaleFields Schema TAKEN_RETRY_S World annotations apps check
-    complete conditions container context core custom_resource deployment definition_of deployment_of error found
-    image is_condition label labels labels_of made metadata msgspec mutating name new old pytest pytestmark
-    ready_replicas reconcile reconciler replicas review rollout rollout_of running selector self spec status
-    status_of taken validating value world
+    complete conditions container context core custom_resource definition_of deployment deployment_of error found
+    image is_condition label labels labels_of made metadata msgspec mutating name new old other owner pytest
+    pytestmark ready ready_replicas reconcile reconciler replicas review rollout rollout_of running selector self
+    spec status status_of structs taken theirs validating value world
     """.split()  # noqa: SIM905
 )
 """Names that the files of a project have for something else; a test holds this against the templates."""

@@ -51,7 +51,9 @@ def render(names: Names, *, version: str, webhook: bool = False, license_name: s
     }
     wanted = {path: text for path, text in templates().items() if webhook or path not in _FOR_WEBHOOKS}
     if license_name:
-        wanted["LICENSE"] = (files(__package__) / "licenses" / f"{license_name}{SUFFIX}").read_text(encoding="utf-8")
+        wanted["LICENSE"] = (files("ctrlkit.scaffold") / "licenses" / f"{license_name}{SUFFIX}").read_text(
+            encoding="utf-8"
+        )
     return {_named(path, names): _compiled(text).render(values) for path, text in wanted.items()}
 
 
@@ -96,7 +98,7 @@ def _named(path: str, names: Names) -> str:
 
 def templates() -> Mapping[str, str]:
     """Return the templates as they are, by the path of what they give."""
-    return dict(_walk(files(__package__) / TEMPLATES, ""))
+    return dict(_walk(files("ctrlkit.scaffold") / TEMPLATES, ""))
 
 
 def _walk(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
