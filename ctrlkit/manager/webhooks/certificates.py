@@ -284,10 +284,17 @@ def _read_certificates(text: bytes) -> Iterator[x509.Certificate]:
     for block in _BLOCK.finditer(text):
         try:
             found = x509.load_pem_x509_certificate(block.group() + b"\n")
-            _times(found), found.public_key(), found.extensions
+            _check_readable(found)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             continue
         yield found
+
+
+def _check_readable(certificate: x509.Certificate) -> None:
+    """Have all parsed that is looked at later. Errors: ValueError, TypeError, UnsupportedAlgorithm."""
+    _times(certificate)
+    certificate.public_key()
+    list(certificate.extensions)
 
 
 def _read_keys(text: bytes) -> Iterator[PrivateKeyTypes]:

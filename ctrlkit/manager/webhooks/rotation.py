@@ -74,7 +74,7 @@ class Authority:
 
     def can_sign(self, now: float) -> bool:
         """Whether certificates of it can be made, and be good."""
-        return bool(self.key) and now < self.ends
+        return bool(self.key) and self.begins <= now < self.ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +90,8 @@ class Leaf:
     key: Pem = field(default=NO_PEM, compare=False)
 
     def is_good(self, now: float) -> bool:
-        """Whether it has not ended."""
-        return now < self.ends
+        """Whether it has begun, and has not ended."""
+        return self.begins <= now < self.ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +336,7 @@ def _renewed(view: View, leaf: Leaf, now: float, lives: Lives) -> Write | None:
         return Issue(signer, view.names | leaf.names)
     if signer is not None and _is_better(leaf, signer, now, lives):
         return Issue(signer, view.names)
-    if now >= _renewal(_last(view.vault.authorities), lives):
+    if now >= _authority_renewal(view.vault, lives):
         return AddAuthority()
     return Drop() if any(_is_over(one, now, lives) for one in view.vault.authorities) else None
 
@@ -354,10 +354,13 @@ def _is_better(leaf: Leaf, signer: Authority, now: float, lives: Lives) -> bool:
     return now >= _renewal(leaf, lives) and gain >= lives.certificate_s * _WORTH
 
 
-def _renewal(one: Authority | Leaf | None, lives: Lives) -> float:
-    """When it is to be replaced; an authority that cannot sign is to be at once."""
-    if one is None or (isinstance(one, Authority) and not one.key):
-        return -inf
+def _authority_renewal(vault: Vault, lives: Lives) -> float:
+    """When there is to be another authority: when the last that can sign is to be replaced; at once if none can."""
+    return max((_renewal(one, lives) for one in vault.authorities if one.key), default=-inf)
+
+
+def _renewal(one: Authority | Leaf, lives: Lives) -> float:
+    """When it is to be replaced."""
     return one.ends - (one.ends - one.begins - lives.skew_s) * _LEFT
 
 
@@ -398,6 +401,6 @@ def _moments(view: View, lives: Lives) -> Iterable[float]:
     for leaf in (vault.leaf, view.serving):
         if leaf is not None:
             yield from (_renewal(leaf, lives), leaf.ends)
-    yield _renewal(_last(vault.authorities), lives)
+    yield _authority_renewal(vault, lives)
     yield from (moment for one in (*vault.authorities, *held) for moment in (one.ends, one.ends + lives.skew_s))
     yield from (since + lives.settle_s for since in view.held_since.values())

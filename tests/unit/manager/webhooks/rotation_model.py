@@ -246,6 +246,12 @@ def without_keys(vault: Vault) -> Vault:
     return Vault(bare, leaf)
 
 
+def with_a_stranger(vault: Vault) -> Vault:
+    """Somebody has added an authority without its key, from a time to come."""
+    stranger = Authority(id="stranger", begins=3e9, ends=4e9)
+    return Vault((*vault.authorities, stranger), vault.leaf)
+
+
 def without_leaf(vault: Vault) -> Vault:
     """The certificate is gone."""
     return Vault(vault.authorities)

@@ -16,6 +16,7 @@ from tests.unit.manager.webhooks.rotation_model import (
     LIVES,
     NAMES,
     Cluster,
+    with_a_stranger,
     without_keys,
     without_leaf,
     without_oldest,
@@ -65,7 +66,7 @@ def _months() -> st.SearchStrategy[Happening]:
 
 def _hands() -> st.SearchStrategy[Happening]:
     """What people and other programs do."""
-    changes = [lambda _: EMPTY, without_keys, without_leaf, without_oldest]
+    changes = [lambda _: EMPTY, without_keys, without_leaf, without_oldest, with_a_stranger]
     return st.one_of(
         st.sampled_from(changes).map(lambda change: lambda c: c.damage(change)),
         _place.map(lambda name: lambda c: c.empty(name)),
@@ -174,6 +175,16 @@ def test_a_server_that_is_called_by_one_more_name_keeps_the_others() -> None:
     view = replace(cluster.view(one), names=frozenset({"new.demo.svc"}))
     step = plan(view, cluster.now, LIVES).write
     assert step == Issue(cluster.stored.authorities[0], NAMES | {"new.demo.svc"})
+
+
+def test_an_authority_of_another_that_begins_later_makes_no_more_than_it_takes() -> None:
+    """It is taken into the caBundles, and neither signs nor has authorities made without end."""
+    cluster = Cluster([0.0])
+    cluster.settle()
+    cluster.damage(with_a_stranger)
+    cluster.settle()
+    assert [one.id for one in cluster.stored.authorities] == ["ca-0", "stranger"]
+    cluster.check()
 
 
 def test_lives_that_leave_no_time_for_a_change_are_refused() -> None:
