@@ -200,9 +200,9 @@ def _check_probes(probes: ProbeAnswers | Mapping[str | int, ProbeAnswers]) -> No
         if isinstance(asked, int):
             _require_port("a port that is probed", asked)
     for answers in probes.values() if isinstance(probes, Mapping) else [probes]:
-        is_list = isinstance(answers, Sequence) and not isinstance(answers, str)
-        each = answers if isinstance(answers, Sequence) and is_list else [answers]
-        if is_list:
+        each: Sequence[object] = [answers]
+        if isinstance(answers, Sequence) and not isinstance(answers, str):
+            each = answers
             is_good = any(one is not ... for one in each) and ... not in each[:-1]
             _require("probes", answers, "answers, and `...` at most behind them", holds=is_good)
         for one in each:
