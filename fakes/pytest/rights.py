@@ -7,6 +7,8 @@ With pytest-xdist each process gathers for itself, and hands over at its end.
 from __future__ import annotations
 
 import itertools
+import os
+import shlex
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,10 @@ _KEY = "ctrlkit_rights"
 _FIELDS = ("verb", "group", "resource", "subresource", "namespace", "name")
 _HANDED_ON = ("by", "role")
 _PART_SHORT = ("-k", "-m")
-_PART_LONG = ("--deselect", "--lf", "--last-failed", "--sw", "--stepwise", "--stepwise-skip", "--sw-skip")
+_PART_LONG = (
+    *("--deselect", "--ignore", "--ignore-glob", "--lf", "--last-failed"),
+    *("--sw", "--stepwise", "--stepwise-skip", "--sw-skip"),
+)
 """What asks for a part of the tests that there are."""
 
 
@@ -159,7 +164,7 @@ def _of_row(row: Sequence[str]) -> Attributes:
 
 def _asked_for_a_part(config: pytest.Config) -> str:
     """How a part of the tests was asked for on the command line; "" for all that there are in its folders and files."""
-    said = [str(one) for one in config.invocation_params.args]
+    said = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
     options = [one for one in said if one.startswith(_PART_SHORT) or one.partition("=")[0] in _PART_LONG]
     named = [one for one in said if "::" in one and not one.startswith("-")]
     return f"only a part of the tests was asked for ({' '.join([*options, *named])})" if options or named else ""

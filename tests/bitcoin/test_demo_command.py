@@ -114,10 +114,11 @@ async def test_the_walk_through_holds_with_real_nodes_and_leaves_nothing(tmp_pat
     ("number", "status"),
     [
         (signal.SIGTERM, 143),
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
-        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long),
+        (signal.SIGINT, 130),
+        (signal.SIGHUP, 129),
     ],
 )
+@pytest.mark.long
 async def test_a_signal_in_the_middle_cleans_up_and_is_in_the_exit_status(
     number: signal.Signals, status: int, tmp_path: Path
 ) -> None:

@@ -221,6 +221,14 @@ def test_a_run_that_shows_a_part_writes_nothing(
         assert Path("rbac.yaml").exists() is (text is not None)
 
 
+def test_the_environment_may_ask_for_a_part_too(
+    finish: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-q -k 'not mesh'")
+    status, said = finish({"m": [PODS]}, write="rbac.yaml")
+    assert (status, "(-k)" in said, Path("rbac.yaml").exists()) == (1, True, False)
+
+
 def test_a_part_is_checked(finish: Callable[..., tuple[int, str]]) -> None:
     """What it lacks is lacking, whatever else there is."""
     assert finish({"m": [PODS]}, "tests", "-v", write="rbac.yaml")[0] == 0
