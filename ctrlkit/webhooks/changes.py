@@ -8,7 +8,6 @@ as their type writes them, and is then made on the object as it came: fields tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import SequenceMatcher
 from typing import Any, Final
 
 import msgspec
@@ -103,6 +102,8 @@ def _pairs(before: list[Any], after: list[Any]) -> Iterator[tuple[int, int]]:
         places = {name: at for at, name in enumerate(old_names)}
         yield from ((at, places[name]) for at, name in enumerate(new_names) if name in places)
         return
+    from difflib import SequenceMatcher  # noqa: PLC0415  # few lists come to this
+
     old_texts, new_texts = ([_text(item) for item in items] for items in (before, after))
     for tag, old, old_end, new, new_end in SequenceMatcher(None, old_texts, new_texts, autojunk=False).get_opcodes():
         if tag == "equal":
