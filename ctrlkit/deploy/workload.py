@@ -154,8 +154,8 @@ def _port(name: str, number: Place) -> Tree:
     return {"name": name, "containerPort": number, "protocol": "TCP"}
 
 
-CERTIFICATES_SETTING: Final = {"name": variable_of("webhooks_cert_dir"), "value": _CERTIFICATES_AT}
-CERTIFICATES_MOUNT: Final = {"name": CERTIFICATES, "mountPath": _CERTIFICATES_AT, "readOnly": True}
+CERTIFICATES_SETTING: Final[dict[str, Any]] = {"name": variable_of("webhooks_cert_dir"), "value": _CERTIFICATES_AT}
+CERTIFICATES_MOUNT: Final[dict[str, Any]] = {"name": CERTIFICATES, "mountPath": _CERTIFICATES_AT, "readOnly": True}
 
 
 def certificates_volume(names: Names) -> Tree:
