@@ -243,12 +243,14 @@ class Webhooks:
         listers: dict[AnyResource, Lister[Any]] = {resource: each.lister for resource, each in informers.items()}
         call = AdmissionCall(admission, request, whole, listers)
         limit_s = SHARE_OF_TIME * min(webhook.terms.timeout_s, _asked_s(query))
+        now = clock.reader()
+        until = now() + limit_s
         try:
             if not all(each.has_synced() for each in informers.values()):
                 await _in_time(limit_s, _filled(informers.values()), waiting=": it waits for the caches that it reads")
             result = call.begin()
             if inspect.isawaitable(result):
-                result = await _in_time(limit_s, result)
+                result = await _in_time(until - now(), result)
             patch = call.patch(result) if webhook.verb == "mutating" else []
         except (Denied, ApiError) as refusal:
             self._log.info("webhook_denied", **_about(webhook, request), reason=refusal.message[:200])

@@ -189,6 +189,19 @@ async def test_a_webhook_reads_caches_and_waits_until_they_are_filled(world: Wor
                 await world.client.create(CONFIG_MAPS, obj)
 
 
+async def test_what_a_webhook_waits_for_its_caches_counts_for_its_time(world: World) -> None:
+    """So the answer comes before the server gives up."""
+
+    @validating(CONFIG_MAPS, reads=[SECRETS], timeout_s=10)
+    async def slow(_config_map: Unstructured, _review: Review[Unstructured]) -> None:
+        await asyncio.sleep(7)
+
+    world.faults.delay(Calls("list", SECRETS), "4s")
+    world.manage(slow)
+    with pytest.raises(Timeout, match=r"webhook slow did not answer within 9 s"):
+        await world.client.create(CONFIG_MAPS, {"metadata": {"name": "a", "namespace": "default"}})
+
+
 async def test_a_webhook_whose_caches_do_not_fill_says_what_it_waits_for(world: World) -> None:
     @validating(CONFIG_MAPS, reads=[SECRETS], timeout_s=2)
     def never(_config_map: Unstructured, _review: Review[Unstructured]) -> None:
