@@ -27,9 +27,9 @@ from ctrlkit.fakes.tracker.cel.parts import (
     texts_equal,
     variable,
 )
-from ctrlkit.fakes.tracker.cel.schemas import Decl
+from ctrlkit.fakes.tracker.cel.schemas import Decl, read_integer
 from ctrlkit.fakes.tracker.cel.tree import Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select, Struct
-from ctrlkit.fakes.tracker.cel.types import VARIABLES, Type, optional_value
+from ctrlkit.fakes.tracker.cel.types import INT, VARIABLES, Type, optional_value
 from ctrlkit.fakes.tracker.cel.values import (
     CALL_LIMIT,
     NO_OVERLOAD,
@@ -113,7 +113,8 @@ class _Compiler:
 
     @staticmethod
     def _converted(run: Run, decl: Decl | None) -> Run:
-        convert = decl.convert if decl else None
+        """Let the value of data be what expressions know; only a field that an expression reads is looked at so."""
+        convert = decl.convert or (read_integer if decl.type == INT else None) if decl else None
         return (lambda frame: convert(run(frame))) if convert else run
 
     def _kind(self, node: Node) -> Type:

@@ -201,6 +201,13 @@ _BY_TYPE: dict[str, Callable[[Node, str], Decl | None]] = {
 }
 
 
+def read_integer(value: Any) -> Any:
+    """Return an integer as it is. Errors: EvaluationError for 3.0, which a schema takes and expressions do not."""
+    if type(value) is float:
+        raise EvaluationError("invalid data, expected int, got float64")
+    return value
+
+
 def _read_time(text: Any) -> Any:
     return text if text is None else timestamp(text.upper().replace(" ", "T"))
 

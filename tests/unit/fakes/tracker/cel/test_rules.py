@@ -118,3 +118,14 @@ def test_rules_are_not_asked_about_an_object_with_other_faults() -> None:
     assert "some validation rules were not checked" in last.message
     (broken,) = one.expression_causes({"spec": {"n": 1}}, None, [], print)
     assert broken.message == "Invalid value: failed rule: self.n > 1"
+
+
+def test_an_expression_reads_no_integer_that_is_written_as_a_fraction() -> None:
+    """A schema takes 3.0 as an integer; a rule that reads it has no value, and one that does not is not concerned."""
+    reads = Validator(schema({"size": NUMBER, "name": NAMES}, {"rule": "self.size > 1"}))
+    assert said(reads, {"size": 3}) == []
+    ((field, message),) = said(reads, {"size": 3.0})
+    assert field == "spec"
+    assert "invalid data, expected int, got float64" in message
+    asks = Validator(schema({"size": NUMBER, "name": NAMES}, {"rule": "has(self.size) && self.name == 'a'"}))
+    assert said(asks, {"size": 3.0, "name": "a"}) == []
