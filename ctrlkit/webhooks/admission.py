@@ -52,9 +52,9 @@ class Admission(Generic[T]):
     """A webhook with what is made once for all its calls."""
 
     def __init__(self, webhook: AdmissionWebhook[T]) -> None:
-        self.webhook = webhook
+        self.webhook: AdmissionWebhook[T] = webhook
         self.codec: Codec[T] = Codec(webhook.sent)
-        self.is_shared = is_immutable(webhook.sent.type)
+        self.is_shared: bool = is_immutable(webhook.sent.type)
         """Whether the function cannot change what it is given."""
 
 

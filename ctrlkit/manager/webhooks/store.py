@@ -92,7 +92,7 @@ class SecretStore:
 
     def __init__(self, client: Client, factory: InformerFactory, key: ObjectKey) -> None:
         self._client = client
-        self.seen = Seen(factory, SECRETS, key)
+        self.seen: Seen = Seen(factory, SECRETS, key)
 
     def is_known(self) -> bool:
         """See Store."""
