@@ -178,6 +178,7 @@ IN_CONTEXT: Final = {
     "cache/handlers.py": "called in the informer's context, see Informer.add_handler",
     "cache/informer.py": "of its own task, and run() is started in the factory's context",
     "cache/reflector/reflector.py": "of its own task",
+    "cli/reload.py": "of a program that starts others, and has no manager",
     "client/exec.py": "of the caller's own task, whose block it is",
     "controller/controller.py": "of its own task, which the manager starts",
     "controller/worker.py": "of its own task, whose context no reconcile can change",
@@ -189,6 +190,9 @@ IN_CONTEXT: Final = {
     "manager/tasks.py": "the timer of a manager that ends",
     "manager/signals.py": "of the program's own task, before there is a manager",
     "manager/leadership.py": "of the sharding's own tasks",
+    "manager/webhooks/keeper.py": "of its own task, which the manager starts",
+    "manager/webhooks/listener.py": "of the manager's own task, before a controller works",
+    "manager/webhooks/server.py": "of its own task, which the manager starts",
 }
 """Files that start tasks or timers in the context of their caller, and why that is right."""
 
