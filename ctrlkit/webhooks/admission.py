@@ -12,7 +12,7 @@ import msgspec
 from ctrlkit.cache import Lister
 from ctrlkit.errors import DecodeError
 from ctrlkit.model import AnyResource, JsonPatch, MergePatch, ObjectKey, is_immutable
-from ctrlkit.webhooks.changes import equal, merged, operations, plain_of, with_changes
+from ctrlkit.webhooks.changes import equal, merged, operations, plain_of, with_changes, written_of
 from ctrlkit.webhooks.declarations import AdmissionWebhook
 from ctrlkit.webhooks.denied import Cause, Denied
 from ctrlkit.webhooks.review import Operation, Review, User
@@ -114,16 +114,25 @@ class AdmissionCall(Generic[T]):
             self.review.warn(f"webhook {webhook.name} passed over an object that is being deleted: {unfit.message}")
             return None
         if webhook.verb == "mutating" and not self._is_shared:
-            self._before = plain_of(value)
+            self._before = written_of(value)
         return webhook.function(value, self.review)
 
     def patch(self, result: Any) -> list[dict[str, Any]]:
-        """Return the JSON patch for what a mutating function returned. Errors: TypeError for anything else."""
+        """
+        Return the JSON patch for what a function returned, empty for a validating one.
+
+        Errors  TypeError for anything but what a function may return: a False that is no refusal lets nothing through.
+        """
+        if self._webhook.verb == "validating":
+            if result is not None:
+                found = f"webhook {self._webhook.name} returned a {type(result).__name__}"
+                raise TypeError(f"{found}; return None, or raise Denied to refuse")
+            return []
         if self._request.operation in ("DELETE", "CONNECT"):
             return []
         match result:
             case JsonPatch(given):
-                return cast(list[dict[str, Any]], plain_of(given))
+                return cast(list[dict[str, Any]], written_of(given))
             case MergePatch(fields):
                 raw = msgspec.json.decode(self._raw)
                 return operations(raw, merged(raw, plain_of(fields)))
@@ -138,8 +147,8 @@ class AdmissionCall(Generic[T]):
                 f"webhook {self._webhook.name} returned a {kind}; return None, a MergePatch, a JsonPatch, or a "
                 f"{type(self.value).__name__}"
             )
-        before = plain_of(self.value) if self._before is None else self._before
-        after = plain_of(result)
+        before = written_of(self.value) if self._before is None else self._before
+        after = written_of(result)
         if equal(before, after):
             return []
         raw = msgspec.json.decode(self._raw)
@@ -155,7 +164,7 @@ class AdmissionCall(Generic[T]):
             read = self._codec.decode_object(msgspec.json.encode(wanted))
         except DecodeError:
             return False
-        return bool(read == result) or equal(plain_of(read), after)
+        return bool(read == result) or equal(written_of(read), after)
 
     def _old(self) -> T | None:
         raw = bytes(self._request.old_object)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ctrlkit.errors import ConfigError, DecodeError
-from ctrlkit.webhooks.changes import equal, plain_of, with_changes
+from ctrlkit.webhooks.changes import equal, with_changes, written_of
 from ctrlkit.webhooks.declarations import ConversionFunction
 from ctrlkit.wire.codec import Codec
 
@@ -103,11 +103,11 @@ async def _converted(prepared: _Step, raw: Plain) -> Plain:
         source = prepared.codec.decode_object(msgspec.json.encode(raw))
     except DecodeError as error:
         raise ConversionFailed(str(error.__cause__ or error)) from None
-    before = plain_of(source)
+    before = written_of(source)
     result = step.function(source)
     if inspect.isawaitable(result):
         result = await result
-    after = plain_of(result)
+    after = written_of(result)
     if not isinstance(after, dict):
         raise TypeError(f"{step.name} returned a {type(result).__name__}; return a {step.target.type.__name__}")
     neither = {} if known is None else {name: value for name, value in raw.items() if name not in known}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ctrlkit import JsonPatch, MergePatch, ObjectMeta, Review, custom_resource, mutating
 from ctrlkit.fakes.tracker.verbs.json_patch import performed
@@ -225,6 +228,42 @@ def test_an_object_that_can_be_changed_may_be_changed_in_place() -> None:
     raw = {"metadata": {"name": "a"}, "spec": {"unknown": 1}}
     assert _asked(Webhooks([in_dict]), raw) == [{"op": "add", "path": "/spec/size", "value": 5}]
     assert _asked(Webhooks([in_struct]), raw) == [{"op": "add", "path": "/note", "value": "seen"}]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part that writes all its fields."""
+
+    name: str = ""
+    image: str | None = None
+    must_be_said: int | None = msgspec.field(name="mustBeSaid", default=3)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A kind of another sort of class, with parts."""
+
+    metadata: ObjectMeta
+    parts: tuple[Part, ...] = ()
+    named: dict[str, Part] | None = None
+    note: str | None = None
+
+
+def test_a_field_that_is_none_by_default_is_left_out_and_not_null() -> None:
+    """A server takes no null from a webhook where the definition has none; one that is not the default stays."""
+
+    @mutating(THINGS.of(Whole))
+    def complete(thing: Whole, _review: Review[Whole]) -> Whole:
+        parts = (replace(thing.parts[0], image=None), Part(name="b", must_be_said=None))
+        return dataclasses.replace(thing, parts=parts, named={"c": Part()})
+
+    raw = {"metadata": {"name": "a"}, "parts": [{"name": "a", "image": "x", "unknown": 1}]}
+    after = performed(raw, _asked(Webhooks([complete]), raw) or [])
+    assert after["parts"] == [
+        {"name": "a", "unknown": 1},
+        {"name": "b", "mustBeSaid": None},
+    ]
+    assert after["named"] == {"c": {"name": "", "mustBeSaid": 3}}
+    assert "note" not in after
 
 
 @given(values, values)

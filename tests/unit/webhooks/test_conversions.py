@@ -131,6 +131,24 @@ async def test_what_neither_type_knows_at_the_top_is_carried_over() -> None:
 
 
 @pytest.mark.behaviour("W8")
+async def test_a_field_that_is_none_by_default_is_left_out_and_not_null() -> None:
+    """A server would store the null, show it, and refuse the next update for it."""
+
+    class Wide(msgspec.Struct, frozen=True):
+        metadata: ObjectMeta
+        spec: Spec | None = None
+        status: SpecV2 | None = None
+
+    @conversion(CACHES.of(Wide), to=CACHES_V2.of(Wide))
+    def there(thing: Wide) -> Wide:
+        return replace(thing, spec=None)
+
+    back = conversion(CACHES_V2.of(Wide), to=CACHES.of(Wide))(there.function)
+    (made,) = (await ask(Webhooks([there, back]), conversion_review("v2", cache(size=2)), PATH))["convertedObjects"]
+    assert set(made) == {"apiVersion", "kind", "metadata"}
+
+
+@pytest.mark.behaviour("W8")
 async def test_one_object_that_fails_fails_the_review_with_its_name() -> None:
     @conversion(CACHES, to=CACHES_V2)
     def picky(thing: Cache) -> CacheV2:
