@@ -97,12 +97,13 @@ class AdmissionWebhook(Generic[T]):
     ) -> None:
         _check_function(verb, function, "object", "review")
         functools.update_wrapper(self, function)
+        self.__name__ = _name_of(function)
         self.verb: Literal["mutating", "validating"] = verb
         self.function = function
         self.resource = resource
         self.subresource = subresource
         self.sent: Resource[T] = _sent(verb, resource, subresource, body)
-        self.name: str = terms.name or function.__name__.strip("_").replace("_", "-").lower()
+        self.name: str = terms.name or self.__name__.strip("_").replace("_", "-").lower()
         self.operations: tuple[Operation, ...] = tuple(terms.operations)
         self.reads: tuple[AnyResource, ...] = tuple(terms.reads)
         self.terms = terms
@@ -166,10 +167,11 @@ class ConversionFunction(Generic[A, B]):
         if source.version == target.version:
             raise ValueError(f"@conversion({source}): both are {source.version}; name two versions")
         functools.update_wrapper(self, function)
+        self.__name__ = _name_of(function)
         self.function = function
         self.source = source
         self.target = target
-        self.name: str = function.__name__
+        self.name: str = self.__name__
 
     def __call__(self, program: Program) -> tuple[()]:
         """Add this to a manager; it makes no controllers."""
@@ -357,9 +359,18 @@ def _check_kind(decorator: str, given: object) -> None:
         raise TypeError(f"@{decorator} takes a kind first, and got {name}; write @{decorator}(KIND) above {name}")
 
 
+def _name_of(function: Callable[..., object]) -> str:
+    """Return the name of a function; of a functools.partial that of the function inside."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
 def _check_function(decorator: str, function: Callable[..., object], *arguments: str) -> None:
     name = getattr(function, "__qualname__", repr(function))
     signature = inspect.signature(function)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"@{decorator}: {name} has a yield, so that calling it does nothing; return instead")
     try:
         signature.bind(*arguments)
     except TypeError:

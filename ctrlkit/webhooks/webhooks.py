@@ -251,7 +251,7 @@ class Webhooks:
             result = call.begin()
             if inspect.isawaitable(result):
                 result = await _in_time(until - now(), result)
-            patch = call.patch(result) if webhook.verb == "mutating" else []
+            patch = call.patch(result)
         except (Denied, ApiError) as refusal:
             self._log.info("webhook_denied", **_about(webhook, request), reason=refusal.message[:200])
             return {"allowed": False, "status": refusal.to_status()} | said(call.review)
@@ -325,7 +325,12 @@ class _TooLate(Exception):
 
 
 async def _in_time(limit_s: float, awaited: Awaitable[R], *, waiting: str = "") -> R:
-    """Return what comes of it. Errors: _TooLate after so many seconds; what is awaited is then cut off."""
+    """
+    Return what comes of it.
+
+    Errors  _TooLate after so many seconds; what is awaited is then cut off. RuntimeError where that was cancelled by
+            somebody else, and not who waits here.
+    """
     if not clock.is_in_task():
         return await awaited  # it is called from plain synchronous code, which nothing can cut off
     timeout = asyncio.timeout(limit_s)
@@ -336,6 +341,11 @@ async def _in_time(limit_s: float, awaited: Awaitable[R], *, waiting: str = "") 
         if not timeout.expired():
             raise
         raise _TooLate(waiting) from None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("wait for a function: what it waited for was cancelled") from None
 
 
 async def _filled(informers: Iterable[Informer[Any]]) -> None:

@@ -391,6 +391,32 @@ async def test_a_time_limit_of_its_own_making_is_a_failure_like_any_other() -> N
     assert response["status"]["message"] == "webhook timid failed: TimeoutError; see its log"
 
 
+@pytest.mark.parametrize("result", [False, True, MergePatch({"spec": {"size": 1}})], ids=type)
+async def test_what_a_validating_function_returns_lets_nothing_through(result: object) -> None:
+    """A False is no refusal, but whoever returns it means one."""
+
+    @validating(CACHES)
+    def odd(_thing: Cache, _review: Review[Cache]) -> Any:
+        return result
+
+    response = await ask(Webhooks([odd]), admission(cache()), PATH)
+    assert response["allowed"] is False
+    assert response["status"]["message"] == "webhook odd failed: TypeError; see its log"
+
+
+async def test_a_function_whose_helper_is_called_off_is_a_failure_like_any_other() -> None:
+    """The server that asks gets an answer, and no end of the connection."""
+
+    @validating(CACHES)
+    async def forlorn(_thing: Cache, _review: Review[Cache]) -> None:
+        helper = asyncio.create_task(asyncio.sleep(3600))
+        helper.cancel()
+        await helper
+
+    response = await ask(Webhooks([forlorn]), admission(cache()), PATH)
+    assert response["status"]["message"] == "webhook forlorn failed: RuntimeError; see its log"
+
+
 async def test_one_who_is_called_off_calls_off_the_function() -> None:
     """A server that has gone needs no answer."""
     ended: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from typing import Any
 
 import pytest
@@ -185,6 +186,25 @@ def test_a_declaration_that_cannot_be_is_refused_where_it_stands(arguments: dict
     decorator: Any = validating
     with pytest.raises(ValueError, match=words):
         decorator(PODS, **arguments)(anything)
+
+
+def test_a_function_with_a_yield_is_refused_for_it_would_refuse_nothing() -> None:
+    def lazy(_thing: Any, _review: Any) -> Any:
+        yield
+
+    async def slow(_thing: Any, _review: Any) -> Any:
+        yield
+
+    for function in (lazy, slow, functools.partial(lazy)):
+        with pytest.raises(TypeError, match="has a yield, so that calling it does nothing; return instead"):
+            validating(PODS)(function)
+
+
+def test_a_part_of_a_function_is_called_as_the_function() -> None:
+    def check_size(_thing: Any, _review: Any, limit: int) -> None:
+        del limit
+
+    assert validating(PODS)(functools.partial(check_size, limit=3)).path == "/validate--v1-pod/check-size"
 
 
 def test_a_function_that_cannot_be_called_is_refused_with_what_to_write() -> None:
