@@ -126,15 +126,16 @@ def read_vault(data: Mapping[str, bytes]) -> Reading:
         faults.append(f"{BUNDLE} has no certificate of an authority")
     keyless = sum(not one.key for one in authorities)
     if keyless:
-        faults.append(f"{KEYS} lacks the keys of {keyless} authorities")
+        faults.append(f"{KEYS} has no P-256 key that may sign for {keyless} of the authorities")
     leaf = _read_leaf(data, authorities, faults) if data.get(CERTIFICATE, b"").strip() else None
     return Reading(Vault(authorities, leaf), tuple(faults))
 
 
 def _read_authorities(data: Mapping[str, bytes]) -> tuple[Authority, ...]:
-    keys = {_public_text(key.public_key()): _key_text(key) for key in _read_keys(data.get(KEYS, b""))}
+    usable = (key for key in _read_keys(data.get(KEYS, b"")) if _is_of_our_curve(key))
+    keys = {_public_text(key.public_key()): _key_text(key) for key in usable}
     found = (
-        _authority(each, key=keys.get(_public_text(each.public_key()), NO_PEM))
+        _authority(each, key=keys.get(_public_text(each.public_key()), NO_PEM) if _may_sign(each) else NO_PEM)
         for each in _read_certificates(data.get(BUNDLE, b""))
     )
     return tuple(sorted(dict.fromkeys(found), key=lambda one: (one.begins, one.id)))
@@ -270,6 +271,19 @@ def _key_text(key: PrivateKeyTypes) -> Pem:
 def _public_text(key: object) -> bytes:
     text: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
     return text
+
+
+def _is_of_our_curve(key: PrivateKeyTypes) -> bool:
+    """Whether a key is of the only curve with which anything is signed here."""
+    return isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
+
+
+def _may_sign(certificate: x509.Certificate) -> bool:
+    """Whether others believe what it signs."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _is_signed_by(certificate: x509.Certificate, authority: Authority) -> bool:

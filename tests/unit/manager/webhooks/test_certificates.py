@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Any
 
+import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import verification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctrlkit.manager.webhooks.certificates import CertificateMaker, data_of, pem_of, read_bundle, read_vault
-from ctrlkit.manager.webhooks.rotation import Vault
+from ctrlkit.manager.webhooks.certificates import CertificateMaker, builder, data_of, pem_of, read_bundle, read_vault
+from ctrlkit.manager.webhooks.rotation import Begin, Lives, Vault, View, plan, written
 
 MAKER = CertificateMaker("web")
 OLD, NEW = (MAKER.authority(begins=begins, ends=100_000) for begins in (0, 1000))
@@ -46,7 +51,7 @@ def test_each_part_that_is_missing_or_anothers_is_said_and_the_rest_is_used() ->
     """A key that is gone, a certificate of another key, an authority that is not there."""
     stranger = MAKER.authority(begins=0, ends=1000)
     for change, fault, has_leaf in (
-        ({"ca.key": OLD.key.encode()}, "ca.key lacks the keys of 1 authorities", True),
+        ({"ca.key": OLD.key.encode()}, "ca.key has no P-256 key that may sign for 1 of the authorities", True),
         ({"tls.key": NEW.key.encode()}, "tls.key is not the key of tls.crt", False),
         ({"tls.crt": b"-----"}, "tls.crt has no certificate", False),
         ({"ca.crt": stranger.pem.encode()}, "no authority of ca.crt has signed tls.crt", False),
@@ -55,6 +60,38 @@ def test_each_part_that_is_missing_or_anothers_is_said_and_the_rest_is_used() ->
         assert fault in faults
         assert (vault.leaf is not None) == has_leaf
         assert vault.authorities
+
+
+def an_authority_of_another(key: Any, *, is_authority: bool) -> dict[str, bytes]:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "another")])
+    made = builder(name, issuer=name, key=key.public_key(), begins=0, ends=100_000)
+    if is_authority:
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {"ca.crt": made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM), "ca.key": text}
+
+
+@pytest.mark.parametrize(
+    ("key", "is_authority"),
+    [
+        (rsa.generate_private_key(65537, 2048), True),
+        (ec.generate_private_key(ec.SECP256K1()), True),
+        (ec.generate_private_key(ec.SECP256R1()), False),
+    ],
+    ids=["RSA", "a curve that servers do not know", "no authority"],
+)
+def test_what_signs_nothing_that_servers_believe_stays_in_the_bundle_and_another_authority_signs(
+    key: Any, is_authority: bool
+) -> None:
+    """Somebody stored an authority of his own."""
+    vault, faults = read_vault(an_authority_of_another(key, is_authority=is_authority))
+    assert faults == ("ca.key has no P-256 key that may sign for 1 of the authorities",)
+    step = plan(View(names=LEAF.names, vault=vault), 3000, Lives()).write
+    assert isinstance(step, Begin)
+    after = written(step, vault, MAKER, 3000, Lives())
+    assert after.authorities[: len(vault.authorities)] == vault.authorities
+    assert after.leaf is not None
+    assert after.leaf.authority == after.authorities[-1]
 
 
 @settings(max_examples=20, deadline=None)
