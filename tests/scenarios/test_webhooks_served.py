@@ -16,7 +16,7 @@ from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager.webhooks.options import WebhookServing
-from ctrlkit.model.kinds import VALIDATING_WEBHOOK_CONFIGURATIONS
+from ctrlkit.model.kinds import MUTATING_WEBHOOK_CONFIGURATIONS, VALIDATING_WEBHOOK_CONFIGURATIONS
 from ctrlkit.webhooks import ServiceAddress, Webhooks
 from tests.support.webhooked import CACHES, CACHES_V2, cache_object, check, defaults, define, running
 
@@ -73,8 +73,10 @@ async def test_a_program_that_is_installed_in_the_cluster_is_not_served_from_her
         (found,) = hooks.configurations(ServiceAddress(namespace="demo", name="web"), name="pytest-webhooks")
         await client.create(VALIDATING_WEBHOOK_CONFIGURATIONS, found)
         with pytest.raises(ConfigError, match="installed in that cluster, as a Service: take its configurations away"):
-            async with running(client, LOCAL, [check]) as replica:
+            async with running(client, LOCAL, [defaults, check]) as replica:
                 await replica.task
+        assert list(await client.list(VALIDATING_WEBHOOK_CONFIGURATIONS)) != []
+        assert list(await client.list(MUTATING_WEBHOOK_CONFIGURATIONS)) == []  # it would lead to nobody
 
 
 async def test_a_start_that_can_store_no_certificate_ends_with_the_reason_or_when_it_is_told_to(tmp_path: Path) -> None:

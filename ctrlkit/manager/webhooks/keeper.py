@@ -36,6 +36,7 @@ from ctrlkit.manager.webhooks.rotation import (
     Lives,
     Patch,
     Place,
+    Plan,
     View,
     Write,
     plan,
@@ -59,6 +60,7 @@ step, the others find it done."""
 QUICK_REPAIRS: Final = 5
 REPAIRS_WITHIN_S: Final = 600.0
 """So many repairs of one caBundle within this time are made at once; who changes it more often is waited for."""
+_REPAIRS: Final = "repairs of "
 
 
 class CertificateKeeper:
@@ -196,6 +198,7 @@ class CertificateKeeper:
         if not self._store.is_known():
             return inf
         todo = plan(self._view(), _now(), self._lives)
+        self._forget_what_is_over(todo)
         waits = [self._repair_wait(patch.place) for patch in todo.patches]
         results = [await self._patch(patch) for patch, wait_s in zip(todo.patches, waits, strict=True) if not wait_s]
         if todo.write is not None and (self.leaf is None or not self._filling()):
@@ -212,7 +215,8 @@ class CertificateKeeper:
         if results:
             return 0.0
         later_s = todo.until - _now() + random_source().uniform(0, SPREAD * self._lives.certificate_s)
-        return min([later_s, LOOK_S, *(wait_s for wait_s in waits if wait_s)])
+        told = [REPAIRS_WITHIN_S] if any(about.startswith(_REPAIRS) for about in self._failing) else []
+        return min([later_s, LOOK_S, *told, *(wait_s for wait_s in waits if wait_s)])
 
     async def _write(self, step: Write) -> bool:
         vault = written(step, self._reading().vault, self._maker, _now(), self._lives)
@@ -260,10 +264,13 @@ class CertificateKeeper:
         disowning = disown(self._client, self._seen[name], self._owned(name), manager=self._manager)
         return await self._try(f"Disown {name}", disowning)
 
+    def _recent_repairs(self, place: str) -> list[float]:
+        return [one for one in self._repairs.get(place, deque[float]()) if one > monotonic() - REPAIRS_WITHIN_S]
+
     def _repair_wait(self, place: str) -> float:
         """How long to leave a caBundle alone: somebody else and this program take turns in changing it."""
-        about = f"repairs of {place}"
-        recent = [one for one in self._repairs.get(place, deque[float]()) if one > monotonic() - REPAIRS_WITHIN_S]
+        about = f"{_REPAIRS}{place}"
+        recent = self._recent_repairs(place)
         if len(recent) <= QUICK_REPAIRS:
             self._failing.pop(about, None)
             return 0.0
@@ -334,6 +341,14 @@ class CertificateKeeper:
         else:
             verb = "update" if self._store.read() else "create, update"
             self._note(step, _advice(verb, "secrets", self._secret or ObjectKey("", ""), error))
+
+    def _forget_what_is_over(self, todo: Plan) -> None:
+        """Say no more of a step that failed and that another replica has done, nor of who has stopped to interfere."""
+        due = {f"Patch {patch.place}" for patch in todo.patches} | {type(todo.write).__name__}
+        due |= {f"Disown {name}" for name in self._seen if self._owned(name)}
+        due |= {f"{_REPAIRS}{name}" for name in self._repairs if len(self._recent_repairs(name)) > QUICK_REPAIRS}
+        for about in [one for one in self._failing if one and one not in due and one not in self._seen]:
+            del self._failing[about]
 
     def _note(self, about: str, text: str) -> None:
         if self._failing.get(about) == text:

@@ -18,7 +18,7 @@ from ctrlkit.errors import ApiError, ConfigError, Invalid, NotFound, TransportEr
 from ctrlkit.manager.endpoints.options import is_loopback
 from ctrlkit.manager.webhooks.bundles import CONFIGURATIONS
 from ctrlkit.manager.webhooks.options import WebhookServing
-from ctrlkit.model import MergePatch, OnConflict
+from ctrlkit.model import AnyResource, MergePatch, OnConflict
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from ctrlkit.names import LABEL_MAX
 from ctrlkit.telemetry import logger
@@ -84,7 +84,21 @@ async def installed(
     """
     log = logger("webhooks")
     applying = Client(client.transport, field_manager=name)
-    made = []
+    made: list[AnyResource] = []
+    try:
+        await _tell_of(webhooks, applying, url=url, name=name, ca_bundle=ca_bundle, made=made)
+        log.info("webhooks_installed", url=url, configuration=name, conversions=list(webhooks.converted))
+        yield
+    finally:  # also of a start that fails in the middle: a configuration that leads nowhere refuses every request
+        for resource in made:
+            with suppress(ApiError, TransportError):
+                await applying.delete(resource, name)
+
+
+async def _tell_of(
+    webhooks: Webhooks, applying: Client, *, url: str, name: str, ca_bundle: bytes, made: list[AnyResource]
+) -> None:
+    """Apply the configurations and conversions; `made` gets the kinds of those that may be there then."""
     for body in webhooks.configurations(url, name=name, ca_bundle=ca_bundle):
         resource = CONFIGURATIONS["mutating" if body["kind"].startswith("Mutating") else "validating"]
         try:
@@ -99,16 +113,9 @@ async def installed(
         try:
             await applying.patch(CUSTOM_RESOURCE_DEFINITIONS, definition, patch)
         except NotFound:
-            log.warning("definition_missing", definition=definition)
+            logger("webhooks").warning("definition_missing", definition=definition)
         except (ApiError, TransportError) as error:
             raise ConfigError(f"tell the server of the conversion of {definition} at {url}: {error}") from error
-    log.info("webhooks_installed", url=url, configuration=name, conversions=list(webhooks.converted))
-    try:
-        yield
-    finally:
-        for resource in made:
-            with suppress(ApiError, TransportError):
-                await applying.delete(resource, name)
 
 
 def _hint(error: Exception) -> str:
