@@ -101,6 +101,8 @@ class _Answering:
                 body, is_whole = await _read(request, limit)
         except TimeoutError:
             raise _closing(web.HTTPRequestTimeout(text=f"408: the body did not arrive within {BODY_S:g} s\n")) from None
+        except (web.RequestPayloadError, ConnectionError):
+            raise _closing(web.HTTPBadRequest(text="400: the body cannot be read to its end\n")) from None
         if not is_whole and is_conversion:
             raise _closing(web.HTTPRequestEntityTooLarge(limit, text=f"413: more than {limit} bytes\n"))
         content_type = request.headers.get(hdrs.CONTENT_TYPE, "")

@@ -167,6 +167,21 @@ async def test_who_sends_nothing_or_stops_in_the_middle_is_disconnected(monkeypa
         assert (await allowed(asking, port))["allowed"]
 
 
+async def test_who_goes_away_in_the_middle_of_a_body_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Servers restart; and who sends what cannot be unpacked is told so."""
+    authority = an_authority()
+    async with serving(authority) as (port, _), session(trusting(authority)) as asking:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting(authority))
+        writer.write(f"POST {CHECK} HTTP/1.1\r\nHost: web\r\nContent-Length: 99\r\n\r\nhalf".encode())
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+        assert (await allowed(asking, port))["allowed"]
+        assert caplog.records == []
+        packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        async with asking.post(f"https://127.0.0.1:{port}{CHECK}", data=io.BytesIO(b"half"), headers=packed) as answer:
+            assert answer.status == 400
+
+
 @pytest.mark.long
 async def test_hundreds_of_requests_at_once_are_all_answered() -> None:
     """One that is slow does not hold up the others."""
