@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,11 +32,13 @@ _REPOSITORY = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def a_controller(kubeconfig: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def a_controller(
+    kubeconfig: Path, *arguments: str, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """`bitcoin-controller run` as a process."""
     own = ("--kubeconfig", str(kubeconfig), "--endpoints-address", "127.0.0.1:0")
     command = [sys.executable, "-m", "ctrlkit.bitcoin", "run", *arguments, *own]
-    environment = os.environ | {"PYTHONPATH": str(_REPOSITORY)}
+    environment = os.environ | {"PYTHONPATH": str(_REPOSITORY)} | dict(variables or {})
     async with process_of(*command, env=environment) as process:
         yield process
 
@@ -120,15 +122,16 @@ async def test_replicas_as_deployed_are_both_ready_and_hand_over_when_one_is_sto
     kubeconfig = tmp_path / "config"
     _, container = pods_of_the_deployment()
     arguments = (*container["args"][1:], "--lease-namespace=default", "--retry-s=0.2")
+    variables = {each["name"]: each["value"] for each in container["env"]}
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         server = await enter(ApiServer(clientset, clientset.tracker.registry).serve())
         server.write_kubeconfig(kubeconfig)
         session = await enter(aiohttp.ClientSession())
         await enter(asyncio.timeout(60))
-        leader = Running(await enter(a_controller(kubeconfig, *arguments)))
+        leader = Running(await enter(a_controller(kubeconfig, *arguments, variables=variables)))
         await leader.logged("leadership_acquired")
-        standby = Running(await enter(a_controller(kubeconfig, *arguments)))
+        standby = Running(await enter(a_controller(kubeconfig, *arguments, variables=variables)))
         await standby.logged("leader_seen")
         for replica, leads in ((leader, "1.0"), (standby, "0.0")):
             assert await replica.ask(session, "/readyz") == (200, "ok\n")

@@ -79,8 +79,11 @@ def may_not_return_another_type(_cache: Cache, _review: Review[Cache]) -> CacheV
 def may_not_take_another_type(_cache: CacheV2, _review: Review[CacheV2]) -> None: ...
 
 
-@validating(PODS, subresource="eviction")  # type: ignore[call-overload, untyped-decorator]
-def may_not_leave_out_what_is_sent(_eviction: Any, _review: Review[Any]) -> None: ...
+def refused_where_it_stands() -> None:
+    """What is sent to a subresource must be said; the decorator raises, too."""
+
+    @validating(PODS, subresource="eviction")  # type: ignore[call-overload, untyped-decorator]
+    def may_not_leave_out_what_is_sent(_eviction: Any, _review: Review[Any]) -> None: ...
 
 
 @conversion(CACHES, to=CACHES_V2)  # type: ignore[arg-type]
