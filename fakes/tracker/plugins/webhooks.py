@@ -247,4 +247,23 @@ def _read(attributes: Attributes, form: Strategy, patched: Object) -> Plain:
         return typed.read_form(form.types, attributes.form[2], body)[0]
     plain, _ = read_as(form, body)
     form.defaults(plain)
+    if form.custom:
+        _put_back_nulls(plain, body)
     return plain
+
+
+def _put_back_nulls(plain: Plain, patched: Object) -> None:
+    """A server passes over the nulls that somebody sends it, but not those of a webhook: they have to be valid."""
+    for name, value in patched.items():
+        if value is None:
+            plain.setdefault(name, None)
+        else:
+            _put_back_below(plain.get(name), value)
+
+
+def _put_back_below(completed: Any, patched: Any) -> None:
+    if isinstance(completed, dict) and isinstance(patched, dict):
+        _put_back_nulls(completed, patched)
+    elif isinstance(completed, list) and isinstance(patched, list) and len(completed) == len(patched):
+        for one, other in zip(completed, patched, strict=True):
+            _put_back_below(one, other)

@@ -132,7 +132,7 @@ async def test_what_neither_type_knows_at_the_top_is_carried_over() -> None:
 
 @pytest.mark.behaviour("W8")
 async def test_a_field_that_is_none_by_default_is_left_out_and_not_null() -> None:
-    """A server would store the null, show it, and refuse the next update for it."""
+    """Where a webhook is shown the object at that version, a server refuses the null."""
 
     class Wide(msgspec.Struct, frozen=True):
         metadata: ObjectMeta

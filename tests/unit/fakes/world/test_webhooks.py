@@ -9,11 +9,11 @@ import pytest
 
 from ctrlkit import clock
 from ctrlkit.client import DryRun
-from ctrlkit.errors import ApiError, Forbidden, InternalError
+from ctrlkit.errors import ApiError, Forbidden, InternalError, Invalid
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.fakes.world.webhooks import allow, deny
 from ctrlkit.fakes.world.world import World
-from ctrlkit.model import ApplyPatch, MergePatch, Options, custom_resource
+from ctrlkit.model import AnyResource, ApplyPatch, MergePatch, Options, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS, VALIDATING_WEBHOOK_CONFIGURATIONS
 
 BODY: dict[str, Any] = {"metadata": {"name": "c", "namespace": "default"}, "data": {"a": "1"}}
@@ -31,6 +31,56 @@ def labelled(**labels: str) -> Any:
         return allow([{"op": "add", "path": "/metadata/labels", "value": {**have, **labels}}])
 
     return handler
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "refusal"),
+    [
+        ("/spec/ratio", None, 'spec.ratio in body must be of type number: "null"'),
+        ("/spec/ports", [{"a": None}], r'spec.ports\[0\].a in body must be of type integer: "null"'),
+        ("/spec/ports", [None], r'spec.ports\[0\] in body must be of type object: "null"'),
+        ("/spec", None, 'spec in body must be of type object: "null"'),
+        ("/spec/size", None, ""),
+        ("/spec/may", None, ""),
+        ("/spec/unknown", None, ""),
+        ("/status", None, ""),
+    ],
+)
+async def test_a_null_that_a_webhook_sets_has_to_be_valid_as_on_a_server(
+    world: World, path: str, value: object, refusal: str
+) -> None:
+    """It is passed over in what somebody sends, and filled in where there is a default (seen with 1.36)."""
+    port = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    fields = {
+        "size": {"type": "integer", "default": 1},
+        "may": {"type": "integer", "nullable": True},
+        "ratio": {"type": "number"},
+        "ports": {"type": "array", "items": port},
+    }
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}}
+    kind = custom_resource(group="example.com", version="v1", kind="Thing", plural="things")
+    await world.define(definition(kind, schema))
+    world.webhooks.mutating(NAME, lambda _: allow([{"op": "add", "path": path, "value": value}]), resources=["things"])
+    body = {"metadata": {"name": "a", "namespace": "default"}, "spec": {"size": 2, "ratio": None}}
+    if refusal:
+        with pytest.raises(Invalid, match=refusal):
+            await world.client.create(kind, body)
+        return
+    spec = {"/spec/size": {"size": 1}, "/spec/may": {"size": 2, "may": None}}.get(path, {"size": 2})
+    assert (await world.client.create(kind, body))["spec"] == spec
+
+
+def definition(kind: AnyResource, schema: dict[str, Any]) -> dict[str, Any]:
+    version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "metadata": {"name": f"{kind.plural}.{kind.group}"},
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced",
+            "names": {"kind": kind.kind, "plural": kind.plural},
+            "versions": [version],
+        },
+    }
 
 
 async def test_a_validating_webhook_refuses_with_its_own_words_and_nothing_is_stored(world: World) -> None:
