@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from ctrlkit import clock
 from ctrlkit.client import Client
-from ctrlkit.errors import NotSynced
-from ctrlkit.fakes import World
+from ctrlkit.errors import ApiError, NotSynced
+from ctrlkit.fakes import Calls, World
 from ctrlkit.manager.webhooks.bundles import Target
 from ctrlkit.manager.webhooks.keeper import CertificateKeeper
 from ctrlkit.manager.webhooks.options import service_names
@@ -214,6 +214,28 @@ async def test_without_a_right_the_certificate_is_served_and_one_line_says_what_
             assert keeper.note() == ""
     assert keeper.leaf is not None
     assert [line["problem"] for line in lines if line["event"] == "certificates_hindered"] == [said]
+
+
+async def test_an_object_that_changes_while_a_replica_gives_it_up_is_no_problem() -> None:
+    """Another replica was quicker: a server refuses the test of the version with 422, and nobody is to be told."""
+    changed = ApiError.of_status({"code": 422, "reason": "Invalid", "message": "the server rejected our request"})
+    with capture_logs() as lines:
+        async with a_world() as world:
+            keeper = a_keeper(world.client)
+            world.start(keeper, name="keeper")
+            await keeper.wait_ready(timeout_s=30)
+            await asyncio.sleep(1)
+            texts = [base64.b64encode(bundle).decode() for bundle in await bundles(world.client)]
+            names = ("a.example.com", "b.example.com")
+            owned = [{"name": n, "clientConfig": {"caBundle": text}} for n, text in zip(names, texts, strict=True)]
+            other = Client(world.client.transport, field_manager="web-certificates")
+            await other.apply(TARGET.resource, TARGET.key, {"webhooks": owned}, on_conflict=OnConflict.FORCE)
+            world.faults.fail(Calls("patch", VALIDATING_WEBHOOK_CONFIGURATIONS), changed, times=1)
+            await asyncio.sleep(60)
+            assert keeper.statistics().failures == {"Conflict": 1}
+            found = await world.client.get(VALIDATING_WEBHOOK_CONFIGURATIONS, "web-webhooks")
+            assert "web-certificates" not in {entry["manager"] for entry in found["metadata"]["managedFields"]}
+    assert [line for line in lines if line["event"] == "certificates_hindered"] == []
 
 
 async def test_a_start_without_the_right_to_the_secret_ends_with_an_error_that_names_it() -> None:

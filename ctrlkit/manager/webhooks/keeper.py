@@ -25,7 +25,7 @@ from ctrlkit.backoff import Backoff
 from ctrlkit.cache import InformerFactory
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic, now, random_source
-from ctrlkit.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotSynced
+from ctrlkit.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, NotSynced
 from ctrlkit.failures import is_foreseen
 from ctrlkit.manager.webhooks.bundles import Plain, Target
 from ctrlkit.manager.webhooks.certificates import CertificateMaker, Reading, read_vault
@@ -61,6 +61,8 @@ QUICK_REPAIRS: Final = 5
 REPAIRS_WITHIN_S: Final = 600.0
 """So many repairs of one caBundle within this time are made at once; who changes it more often is waited for."""
 _REPAIRS: Final = "repairs of "
+_CHANGED: Final = (Conflict, Invalid, NotFound)
+"""How a server refuses a JSON patch that tests the resourceVersion, when the object has changed."""
 
 
 class CertificateKeeper:
@@ -237,11 +239,17 @@ class CertificateKeeper:
         except TimeoutError:
             return
 
-    async def _try(self, name: str, act: Awaitable[None]) -> bool:
-        """Take a step; returns whether it went well. Where somebody else was quicker the caches will show it."""
+    async def _try(
+        self, name: str, act: Awaitable[None], late: tuple[type[ApiError], ...] = (Conflict, AlreadyExists)
+    ) -> bool:
+        """
+        Take a step; returns whether it went well.
+
+        Shape   `late` are the refusals that say that somebody else was quicker; the caches will show it.
+        """
         try:
             await act
-        except (Conflict, AlreadyExists):
+        except late:
             self._failures["Conflict"] += 1
             return False
         except Exception as error:
@@ -262,7 +270,7 @@ class CertificateKeeper:
 
     async def _disown(self, name: str) -> bool:
         disowning = disown(self._client, self._seen[name], self._owned(name), manager=self._manager)
-        return await self._try(f"Disown {name}", disowning)
+        return await self._try(f"Disown {name}", disowning, _CHANGED)
 
     def _recent_repairs(self, place: str) -> list[float]:
         return [one for one in self._repairs.get(place, deque[float]()) if one > monotonic() - REPAIRS_WITHIN_S]
