@@ -1,13 +1,15 @@
-"""docs/testing.md and docs/sources.md do what they say: each snippet is run, one against a server of its own too."""
+"""The guides for users do what they say: each snippet is run, one against a server of its own too."""
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ctrlkit import Context, reconciler
 from tests.support.snippets import ROOT, files_of, run_pytest, write_files
 
 
@@ -18,16 +20,27 @@ def test_every_snippet_of_the_testing_guide_passes(tmp_path: Path) -> None:
     assert "36 passed" in said
 
 
-def test_every_snippet_about_sources_passes(tmp_path: Path) -> None:
+def test_every_snippet_about_sources_and_the_short_form_passes(tmp_path: Path) -> None:
     """With the README's controller beside them, for its kind."""
     write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/sources.md")}, tmp_path)
-    assert "5 passed" in run_pytest(tmp_path)
+    write_files(files_of("docs/short-form.md"), tmp_path)
+    assert "10 passed" in run_pytest(tmp_path)
+
+
+def test_the_page_on_the_short_form_names_all_that_there_is() -> None:
+    """Each parameter of the decorator, and each public name of a context but those that its docstring calls hidden."""
+    text = (ROOT / "docs" / "short-form.md").read_text()
+    parameters = list(inspect.signature(reconciler).parameters)[1:]
+    assert [name for name in parameters if f"`{name}=" not in text] == []
+    hidden = {"resource", "object", "listers", "recorder", "instances", "children"}
+    given = [name for name in dir(Context) if not name.startswith("_") and name not in hidden]
+    assert [name for name in given if f"context.{name}" not in text] == []
 
 
 def test_every_snippet_about_definitions_passes(tmp_path: Path) -> None:
     """As a user would run them: a type, and the test of its definition."""
     write_files(files_of("docs/definitions.md"), tmp_path)
-    assert "3 passed" in run_pytest(tmp_path)
+    assert "4 passed" in run_pytest(tmp_path)
 
 
 @pytest.mark.long
