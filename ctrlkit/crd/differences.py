@@ -18,6 +18,10 @@ from ctrlkit.model import AnyResource
 from ctrlkit.model.values import same
 
 _LOST: Final = Words("the class reads", "the definition", dropped="the class reads it, the definition does not have it")
+_UNCONVERTED: Final = Words(
+    dropped="the version that is stored does not have it, and nothing converts, so it is dropped; write @conversion "
+    "functions"
+)
 _UNREAD: Final = Words("the definition says", "the class", wide_sets_defaults=True)
 _REFUSED: Final = Words(
     "the class says", "the definition", rule="the definition has a rule that the class does not have"
@@ -56,6 +60,27 @@ def disagreements(resource: AnyResource, definition: Mapping[str, Any], *, owned
         return [*found, Difference("", Aspect.VERSION, fact)]
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     return found + schema_disagreements(resource, schema, owned=owned)
+
+
+def unconverted(definition: Mapping[str, Any]) -> list[tuple[str, Difference]]:
+    """
+    Return the fields that versions have and the stored one does not, each with its version; none where a webhook
+    converts: a server drops what is written to them.
+    """
+    spec = definition.get("spec") or {}
+    if (spec.get("conversion") or {}).get("strategy") == "Webhook":
+        return []
+    schemas = {
+        one["name"]: (one.get("schema") or {}).get("openAPIV3Schema") or {}
+        for one in sorted(spec.get("versions") or (), key=lambda one: not one.get("storage"))
+    }
+    stored, *others = schemas or [""]
+    return [
+        (name, one)
+        for name in others
+        for one in narrowings(schemas[name], schemas[stored], words=_UNCONVERTED)
+        if one.aspect is Aspect.FIELD
+    ]
 
 
 def schema_disagreements(resource: AnyResource, served: JsonSchema, *, owned: bool = False) -> list[Difference]:

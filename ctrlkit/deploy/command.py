@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from ctrlkit.cli import Command
-from ctrlkit.deploy.description import describe
+from ctrlkit.crd.differences import unconverted
+from ctrlkit.deploy.description import Description, describe
 from ctrlkit.deploy.files import Change, differences, files_of, write
 from ctrlkit.deploy.objects import objects_of
 from ctrlkit.deploy.places import dump
@@ -51,6 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.into) if arguments.into else project / program.folder
     with contextlib.chdir(project):
         described = describe(program)
+    tell_unconverted(described)
     if arguments.print:
         sys.stdout.write("---\n".join(map(dump, objects_of(described))))
         return 0
@@ -62,6 +64,14 @@ def _run(arguments: argparse.Namespace) -> int:
     for one in write(files, folder):
         sys.stdout.write(f"{_VERBS[one.change]} {folder / one.path}\n")
     return 0
+
+
+def tell_unconverted(described: Description) -> None:
+    """Say which fields a server would drop, as nothing converts between the versions of a kind."""
+    for definition in described.definitions:
+        name = definition["metadata"]["name"]
+        for version, one in unconverted(definition) if name not in described.webhooks.converted else ():
+            sys.stderr.write(f"warning: {name} {version} {one.path}: {one.fact}\n")
 
 
 COMMAND: Final = Command(

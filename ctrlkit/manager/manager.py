@@ -340,6 +340,7 @@ class Manager:
             self.address = await ends.enter_async_context(serve(self, self.endpoints))
 
     async def _open_webhooks(self, ends: AsyncExitStack) -> None:
+        _ = self.webhooks.conversions  # ConfigError where versions do not lead to each other
         if self.webhook_serving is None or not len(self.webhooks):
             self._caches_may_start.set()
             return

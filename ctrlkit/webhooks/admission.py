@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -14,16 +13,16 @@ from ctrlkit.errors import DecodeError
 from ctrlkit.model import AnyResource, JsonPatch, MergePatch, ObjectKey, is_immutable
 from ctrlkit.webhooks.changes import equal, merged, operations, plain_of, with_changes, written_of
 from ctrlkit.webhooks.declarations import AdmissionWebhook
-from ctrlkit.webhooks.denied import Cause, Denied
+from ctrlkit.webhooks.denied import Denied
+from ctrlkit.webhooks.fitting import Fitting
 from ctrlkit.webhooks.review import Operation, Review, User
 from ctrlkit.wire.codec import Codec
-from ctrlkit.wire.documents import UNREADABLE, explain
+from ctrlkit.wire.documents import UNREADABLE
 
 T = TypeVar("T")
 
 _NULL: Final = msgspec.Raw(b"null")
 _INVALID: Final = 422
-_PLACE: Final = re.compile(r"(?P<fact>.*) - at `\$\.?(?P<field>.*)`", re.DOTALL)
 
 
 class _UserInfo(msgspec.Struct):
@@ -174,17 +173,14 @@ class AdmissionCall(Generic[T]):
         try:
             return self._codec.decode_object(raw)
         except DecodeError as error:
-            raise self._unfit(error, which) from None
+            raise self._unfit(raw, error, which) from None
 
-    def _unfit(self, error: DecodeError, which: str) -> Denied:
-        fact = explain(cast(Exception, error.__cause__ or error))
-        found = _PLACE.fullmatch(fact)
-        field, fact = (found["field"], found["fact"]) if found else ("", fact)
-        place = f"{field}: " if field else ""
-        text = f"{which}{place}{fact}"
+    def _unfit(self, raw: bytes, error: DecodeError, which: str) -> Denied:
+        causes = Fitting(_plainly(raw), self._webhook.sent.type, cast(Exception, error.__cause__ or error)).causes
+        text = which + "; ".join(map(str, causes))
         if not self._webhook.sent.is_custom:
             text = f"webhook {self._webhook.name} cannot read the object: {text}"
-        return Denied(text, code=_INVALID, causes=[Cause(field, fact)])
+        return Denied(text, code=_INVALID, causes=causes)
 
 
 class _Lazily(Mapping[str, Any]):
@@ -224,6 +220,13 @@ def _head_of(raw: bytes) -> _Head:
         return msgspec.json.decode(raw, type=_Object).metadata or _Head()
     except UNREADABLE:
         return _Head()
+
+
+def _plainly(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except UNREADABLE:
+        return None
 
 
 def allowed(review: Review[Any], patch: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
 from ctrlkit.errors import ConfigError, DecodeError
 from ctrlkit.webhooks.changes import equal, with_changes, written_of
 from ctrlkit.webhooks.declarations import ConversionFunction
+from ctrlkit.webhooks.fitting import Fitting
 from ctrlkit.wire.codec import Codec
 
 Plain = dict[str, Any]
@@ -102,7 +103,7 @@ async def _converted(prepared: _Step, raw: Plain) -> Plain:
     try:
         source = prepared.codec.decode_object(msgspec.json.encode(raw))
     except DecodeError as error:
-        raise ConversionFailed(str(error.__cause__ or error)) from None
+        source = _outside_limits(raw, step.source.type, error)
     before = written_of(source)
     result = step.function(source)
     if inspect.isawaitable(result):
@@ -114,6 +115,14 @@ async def _converted(prepared: _Step, raw: Plain) -> Plain:
     rest = {name: value for name, value in after.items() if name not in _HEAD}
     head = {"apiVersion": step.target.api_version, "kind": step.target.kind}
     return {**head, "metadata": _metadata(raw, before, after), **neither, **rest}
+
+
+def _outside_limits(raw: Plain, type_: Any, error: DecodeError) -> Any:
+    """Return an object that is outside of limits alone, which are for a schema to check. Errors: ConversionFailed."""
+    fitting = Fitting(raw, type_, cast(Exception, error.__cause__ or error))
+    if fitting.is_readable:
+        return fitting.value
+    raise ConversionFailed("; ".join(map(str, fitting.causes))) from None
 
 
 def _metadata(raw: Plain, before: Plain, after: Plain) -> Plain:

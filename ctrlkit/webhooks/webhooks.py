@@ -254,7 +254,7 @@ class Webhooks:
             patch = call.patch(result)
         except (Denied, ApiError) as refusal:
             self._log.info("webhook_denied", **_about(webhook, request), reason=refusal.message[:200])
-            return {"allowed": False, "status": refusal.to_status()} | said(call.review)
+            return {"allowed": False, "status": _status(refusal, webhook, call.review.key.name)} | said(call.review)
         except _TooLate as error:
             text = f"webhook {webhook.name} did not answer within {limit_s:g} s{error}"
             self._log.warning("webhook_too_late", **_about(webhook, request), limit_s=limit_s)
@@ -395,6 +395,15 @@ def _uid_in(request: msgspec.Raw) -> str:
         return msgspec.json.decode(request, type=_Uid).uid
     except UNREADABLE:
         return ""
+
+
+def _status(refusal: Denied | ApiError, webhook: AnyAdmission, name: str) -> Plain:
+    """Return a refusal's status; one with causes names the object too, which kubectl shows with them."""
+    status = dict(refusal.to_status())
+    if isinstance(refusal, Denied) and refusal.causes:
+        about = {"name": name, "group": webhook.resource.group, "kind": webhook.resource.kind}
+        status["details"] = {**about, **status["details"]}
+    return status
 
 
 def _refused(code: int, text: str) -> Plain:

@@ -278,7 +278,8 @@ class CommonWorld:
         runs; the program is in the namespace of the one it acts as, or in `operators`. In a world with `rbac` the
         manager acts as `acting_as`, or as the world says.
 
-        Errors  ValueError in a world with `rbac` that does not say whom to act as, or has no such service account.
+        Errors  ValueError in a world with `rbac` that does not say whom to act as, or has no such service account;
+                ConfigError where the versions of a kind that is converted do not lead to each other.
         """
         user = ADMINISTRATOR
         if self.tracker.has_rbac or acting_as:
@@ -293,6 +294,7 @@ class CommonWorld:
             manager.provide(wanted, instance)
         for controller in controllers_of(builds, manager):
             manager.add(controller)
+        manager.webhooks.conversions  # noqa: B018  # told at once if versions do not lead to each other
         transport.asked.update(asked_at_the_start(manager))
         restart = functools.partial(self.manage, builds, settings=settings, name=name, acting_as=acting_as)
         self._start(manager, name, transport, restart, user)

@@ -128,9 +128,7 @@ class WorldWebhooks:
         Let the webhooks of a program answer while it runs, and tell the server of them, in configurations of a name.
 
         Several programs may have the same webhooks, as replicas do. They are behind a Service of that name.
-        Errors  ConfigError where the versions of a kind do not lead to each other.
         """
-        webhooks.conversions  # noqa: B018  # told at once if versions do not lead to each other
         service = self._service_for(webhooks, name, namespace)
         self._programs[service].append(_Program(webhooks, part))
         for configuration in webhooks.configurations(service, name=service.name):

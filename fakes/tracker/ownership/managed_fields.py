@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ctrlkit import clock
-from ctrlkit.errors import Conflict
+from ctrlkit.errors import ApiError, Conflict
 from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, Path, cut, path_text, paths, union
@@ -168,7 +168,7 @@ def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
     """
     What keeps an object from being compared in the words of an entry at another version; "" if nothing does.
 
-    A server converts it for that, but prunes nothing.
+    A server converts it for that, but prunes nothing; where that fails it forgets who owns what, and goes on.
     """
     forms, version = served.forms, served.resource.version
     if forms is None:
@@ -176,7 +176,10 @@ def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
     versions = {str(entry.get("apiVersion", "")).rpartition("/")[2] for entry in entries} - {version}
     for other in sorted(versions):
         if other in forms.schemas:
-            converted = forms.convert(plain, version, other)
+            try:
+                converted = forms.convert(plain, version, other)
+            except ApiError as error:
+                return error.message
             for problem in problems(converted, forms.schemas[other].node):
                 return problem
     return ""

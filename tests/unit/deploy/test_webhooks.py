@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 import yaml
 
 from ctrlkit.deploy import Description, describe, description_of, objects_of
+from ctrlkit.deploy.command import tell_unconverted
 from ctrlkit.errors import ConfigError
 from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.webhooks import Webhooks
 from tests.support import guards
 from tests.support.caches import rule
 from tests.support.guards import described
@@ -171,6 +174,14 @@ def test_cert_manager_is_an_option_of_both(tmp_path: Path) -> None:
         "MutatingWebhookConfiguration",
         "ValidatingWebhookConfiguration",
     }
+
+
+def test_fields_that_nothing_converts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The definitions would be installed as they are, and a server would drop what is written to those fields."""
+    tell_unconverted(described())
+    assert not capsys.readouterr().err
+    tell_unconverted(replace(described(), webhooks=Webhooks()))
+    assert "nothing converts" in capsys.readouterr().err
 
 
 def in_order(objects: Objects) -> Objects:

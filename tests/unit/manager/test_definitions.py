@@ -10,10 +10,11 @@ from structlog.testing import capture_logs
 
 from ctrlkit.client import Client
 from ctrlkit.crd import definition_of
+from ctrlkit.crd.differences import unconverted
 from ctrlkit.errors import Forbidden, ServiceUnavailable
 from ctrlkit.fakes import FakeClientset
 from ctrlkit.manager.definitions import tell_disagreements
-from ctrlkit.model import ObjectMeta, Resource, Unstructured, custom_resource
+from ctrlkit.model import Definition, ObjectMeta, Resource, Unstructured, custom_resource
 from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS
 
 
@@ -91,3 +92,26 @@ async def test_a_type_that_no_schema_can_say_is_told_and_ends_nothing() -> None:
     (line,) = await _told(FakeClientset(None, definition_of(SITES)), KIND.of(Tree))
     assert line["event"] == "definition_unchecked"
     assert "contains itself" in line["error"]
+
+
+class Renamed(msgspec.Struct, rename="camel"):
+    limit: int = 0
+
+
+class RenamedSite(msgspec.Struct):
+    metadata: ObjectMeta
+    spec: Renamed
+
+
+async def test_a_field_that_nothing_converts_is_told_once() -> None:
+    """A server drops what is written to it, and says nothing; with a webhook there is nothing to tell."""
+    stored, shown = Definition(storage=True), Definition(storage=False)
+    second = custom_resource(group="example.com", version="v2", kind="Site", plural="sites", definition=stored)
+    other = second.of(RenamedSite)
+    old = custom_resource(group="example.com", kind="Site", plural="sites", definition=shown).of(Site)
+    definition = definition_of(old, other)
+    (line,) = await _told(FakeClientset(None, definition), old, other)
+    assert (line["version"], line["field"]) == ("v1", "spec.maxSize")
+    assert "nothing converts" in line["fact"]
+    definition["spec"]["conversion"] = {"strategy": "Webhook"}
+    assert not unconverted(definition)

@@ -163,7 +163,7 @@ async def test_one_object_that_fails_fails_the_review_with_its_name() -> None:
         (
             cache(name="b", size="big"),
             "v2",
-            "Cache demo/b to example.com/v2: Expected `int`, got `str` - at `$.spec.size`",
+            "Cache demo/b to example.com/v2: spec.size: Expected int, got str",
         ),
         (
             cache(name="b", size=13),

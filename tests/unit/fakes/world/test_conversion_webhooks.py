@@ -9,7 +9,7 @@ import pytest
 
 from ctrlkit import clock
 from ctrlkit.cache import Informer
-from ctrlkit.errors import ApiError, NotFound
+from ctrlkit.errors import ApiError, Invalid, NotFound
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import MergePatch, OnConflict, custom_resource
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, RESOURCE_QUOTAS
@@ -183,3 +183,21 @@ async def test_a_definition_goes_with_its_objects_though_nobody_converts_any_mor
     await client.patch(V1, "default/held", MergePatch({"metadata": {"finalizers": None}}))
     with pytest.raises(NotFound):
         await client.get(CUSTOM_RESOURCE_DEFINITIONS, "machines.demo.example")
+
+
+async def test_who_owns_what_is_forgotten_where_an_object_cannot_be_told_in_the_words_of_an_owner(world: World) -> None:
+    """A schema says what is wrong with a write, and what fits is stored; only an apply fails by it, as on a server."""
+    client = (await converting(world, "v2")).client
+    await client.create(V1, machine("1"))
+
+    def only_one(request: dict[str, Any]) -> Any:
+        if request["objects"][0]["spec"]["size"] == 1:
+            return convert(request)
+        return {"result": {"status": "Failure", "message": "only 1"}}
+
+    world.webhooks.answer("demo/converter:443/convert", only_one)
+    with pytest.raises(Invalid, match=r"spec\.size"):
+        await client.patch(V2, "default/m", MergePatch({"spec": {"size": "many"}}))
+    patched = await client.patch(V2, "default/m", MergePatch({"spec": {"size": 2}}))
+    assert patched["spec"]["size"] == 2
+    assert "managedFields" not in patched["metadata"]
