@@ -54,6 +54,7 @@ _MARKERS = (
     "real_time: runs on the real clock, because real processes or sockets set the pace",
     "world(*objects, kinds=(), cluster=(), images={}, seed=None, server=..., ...): what world and world_sync are made "
     "of; a text among the objects names a file or folder, beside the test",
+    "refusal: is about what roles do not allow, so that --rbac-write and --rbac-check count nothing of it",
     "cluster: needs a real cluster; runs only with --kubeconfig",
 )
 
@@ -364,7 +365,7 @@ def each_world(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the last trace entries of the world fixture to a failure; a world in a with block adds them itself."""
+    """Add the last trace entries of the world fixture to a failure, unless it says enough, or a with block did it."""
     report = yield
     if call.when != "call" or not report.failed:
         return report
@@ -374,6 +375,6 @@ def pytest_runtest_makereport(
     world = values.get("world", values.get("world_sync"))
     if module is None or world is None or not isinstance(world, module.CommonWorld):
         return report
-    if _WHAT_HAPPENED not in report.longreprtext:
+    if not any(said in report.longreprtext for said in (_WHAT_HAPPENED, f"{module.KEPT_COLD}: ")):
         report.sections.append((f"{_WHAT_HAPPENED} (virtual seconds, who, what)", world.trace.recent()))
     return report

@@ -33,6 +33,9 @@ from ctrlkit.fakes.tracker.rights.attributes import Attributes
 HEAD = "# What the program may do, and no more: made of what it did in its tests.\n"
 """The first line of a file that is written."""
 
+REFUSAL = "refusal"
+"""The mark of a test that is about what roles do not allow."""
+
 _KEY = "ctrlkit_rights"
 _FIELDS = ("verb", "group", "resource", "subresource", "namespace", "name")
 _HANDED_ON = ("by", "role")
@@ -83,27 +86,35 @@ class RightsGatherer:
         """
         if not self._option("write"):
             return
-        fact = "tests failed, or did not run to the end" if session.exitstatus != pytest.ExitCode.OK else self._part
+        has_failed = session.exitstatus != pytest.ExitCode.OK
+        fact = "tests failed, or did not run to the end" if has_failed else self._part
         if fact and session.exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED:
             step = "run all tests of the program, in a run that passes"
+            step += f"; mark one that is about a refusal with @pytest.mark.{REFUSAL}" if has_failed else ""
             raise _Failure(f"--rbac-write {self._option('write')}: {fact}: the file is left as it is; {step}")
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave tests of refusals out while there are none, because what lacks is to be used and written."""
+        for item in items:
+            if self._option("write") and item.get_closest_marker(REFUSAL):
+                item.add_marker(pytest.mark.skip(reason="worlds let managers do everything, for --rbac-write"))
+
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Expect nothing of a test of refusals while there are none, because what lacks is to be used and written."""
-        report = yield
-        marker = item.get_closest_marker("world")
-        if self._option("write") and report.failed and marker is not None and marker.kwargs.get("rbac"):
-            report.outcome = "skipped"
-            report.wasxfail = "its world lets managers do everything, for --rbac-write"
-        return report
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Forget what was asked for in a test of refusals: it is not to be allowed."""
+        before = {name: set(asked) for name, asked in self._gathered.items()}
+        done = yield
+        if item.get_closest_marker(REFUSAL):
+            self._gathered.clear()
+            self._gathered.update(before)
+        return done
 
     def _report(self) -> bool:
         """Write, or check, or both; returns whether something lacks."""
         used, source = self._used(), self._option("check")
         if not used:
             self._lines.append(self._nothing())
-            return bool(source or self._option("manager"))
+            return True
         home = self._option("namespace") or "default"
         roles = least_roles(used, home=home)
         if target := self._option("write"):

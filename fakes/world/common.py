@@ -65,6 +65,9 @@ _FIRST: Final = asyncio.FIRST_COMPLETED
 
 OPERATORS: Final = "operators"
 """The namespace in which programs with webhooks run, unless they act as a service account of another one."""
+KEPT_COLD: Final = "caches may not be filled"
+"""How the line begins that says of roles which caches they keep from filling."""
+_HOW_TO_WRITE: Final = "run all tests with pytest --rbac-write FILE, which writes to FILE whatever they need"
 LEASE_NAMESPACE: Final = "default"
 """The namespace of Leases for managers whose settings name none."""
 
@@ -499,6 +502,7 @@ class CommonWorld:
             self.trace.catch_up()
             self._tell_rush()
             self._raise_failures()
+            self._raise_kept_cold()
             answer = holds()
             if await answer if inspect.isawaitable(answer) else answer:
                 return True
@@ -534,13 +538,24 @@ class CommonWorld:
                 "world.allow_failures(Forbidden) where that is what the test is about"
             )
 
+    def _raise_kept_cold(self) -> None:
+        """Fail at once where roles keep a manager's caches from filling, unless the test allows that."""
+        __tracebackhide__ = True
+        if not self.tracker.has_rbac or self._unforeseen.allows(Forbidden("")):
+            return
+        managers = [(part, running) for part, running in self._parts.items() if isinstance(part, Manager)]
+        if [running.name for part, running in managers if running.is_kept_cold(part)]:  # each says what it lacks
+            self._told_busy = True
+            raise NeverSettled(f"{KEPT_COLD}: {'; '.join(self._lacking().strip().splitlines())}")
+
     def _lacking(self) -> str:
-        """Say which rules the roles of managers lack."""
-        return "".join(
+        """Say which rules the roles of managers lack, and how they are written."""
+        lines = [
             f"\nits roles lack, for {name}: {line_of(rule)}"
             for name, transports in self._transports.items()
             for rule in rules_of({Permission.of(one) for each in transports for one in each.refused})
-        )
+        ]
+        return "".join([*lines, f"\n{_HOW_TO_WRITE}"] if lines else ())
 
     def _retries(self) -> list[str]:
         now = clock.monotonic()

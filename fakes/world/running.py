@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import msgspec
@@ -36,6 +36,7 @@ from ctrlkit.model import Action, Lines
 from ctrlkit.model.streams import Connection, StreamTransport
 
 _RBAC = "rbac.authorization.k8s.io"
+_OF_CACHES = ("list", "watch")
 _CHANGES: ContextVar[list[Changed] | None] = ContextVar("fakes_changes_of_a_call", default=None)
 
 
@@ -148,6 +149,16 @@ class PartTransport:
         besides = self._asked_by(action, made=True)
         asked = (one for one in besides if one.subresource != "finalizers" or "blockOwnerDeletion" in said)
         return [one for one in asked if server.refusal(user, one) is not None]
+
+    def may_not_watch(self, kinds: Collection[tuple[str, str]], user: User) -> bool:
+        """Whether roles still refuse the list or watch of a kind that was tried; what lacks is in `refused` then."""
+        tried = [one for one in self.refused if one.verb in _OF_CACHES and (one.group, one.resource) in kinds]
+        if not tried or not isinstance(self._server, FakeClientset):
+            return False
+        both = (replace(one, verb=verb) for one in tried for verb in _OF_CACHES)
+        lacking = [one for one in both if self._server.refusal(user, one) is not None]
+        self.refused.update(dict.fromkeys(lacking))
+        return bool(lacking)
 
     def _check(self) -> None:
         if self._is_cut:
@@ -291,6 +302,15 @@ class RunningPart:
         """Retrieve the exception, so that asyncio does not log it as never retrieved."""
         if self.task.done() and not self.task.cancelled():
             self.task.exception()
+
+    def is_kept_cold(self, manager: Manager) -> bool:
+        """Whether the manager that runs has caches that wait for rights."""
+        cold = {each.resource.identity for each in manager.informers if not each.has_synced()}
+        return (
+            bool(cold)
+            and self.transport is not None
+            and self.transport.may_not_watch(cold, self.context.run(server_caller))
+        )
 
     def raise_failure(self, *, known: type[Exception] | tuple[()] = ()) -> None:
         """Raise the exception that ended the part, if there is one, and it is not of a kind that is known."""

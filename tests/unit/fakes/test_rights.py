@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.errors import ConfigError, Forbidden, NotSynced
+from ctrlkit import clock
+from ctrlkit.errors import ConfigError, Forbidden
 from ctrlkit.fakes import NeverSettled, UnforeseenFailure, World
 from ctrlkit.fakes.rights import (
     Permission,
@@ -300,15 +301,19 @@ class _Asks:
         return ()
 
 
-async def test_a_kind_that_may_not_be_listed_ends_the_test_with_the_line_to_add() -> None:
-    """The manager gives up to fill its caches, and says so; which rule lacks stands below its words."""
+async def test_a_kind_that_may_not_be_listed_ends_the_test_at_once_with_the_line_to_add() -> None:
+    """Its cache asks for list and watch; one line names both, and what writes them."""
 
     async def without_rights() -> None:
         async with World(ACCOUNT, HELLO, kinds=[GREETINGS], rbac=True, acting_as=GREETER) as world:
             world.manage(greeter())
             await world.settle()
 
-    with pytest.raises(NotSynced) as raised:
+    began = clock.monotonic()
+    with pytest.raises(NeverSettled) as raised:
         await without_rights()
-    note = raised.value.__notes__[0]
-    assert 'its roles lack, for manager: - {apiGroups: [""], resources: [configmaps], verbs: [list]}' in note
+    said = str(raised.value)
+    assert 'its roles lack, for manager: - {apiGroups: [""], resources: [configmaps], verbs: [list, watch]}' in said
+    assert "pytest --rbac-write FILE" in said
+    assert (said.count("\n"), clock.monotonic() - began) == (0, 0)
+    assert not hasattr(raised.value, "__notes__")

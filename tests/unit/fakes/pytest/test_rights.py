@@ -42,6 +42,7 @@ async def test_nothing(world):
     world.manage(build, name="other")
     await world.settle()
 
+@pytest.mark.refusal
 @pytest.mark.world(rbac=True)
 async def test_refused(world):
     assert world.tracker.has_rbac
@@ -108,10 +109,10 @@ def test_one_manager_may_be_looked_at(folder: Path) -> None:
 
 @pytest.mark.long
 def test_tests_without_a_manager_write_nothing(folder: Path) -> None:
-    """And say so."""
+    """And fail the run, with a line."""
     (folder / "test_it.py").write_text("def test_one():\n    pass\n")
     status, said = run(folder, "--rbac-write", "rbac.yaml")
-    assert (status, (folder / "rbac.yaml").exists()) == (0, False)
+    assert (status, (folder / "rbac.yaml").exists()) == (1, False)
     assert "no manager of a world asked for anything" in said
 
 
@@ -124,7 +125,7 @@ def test_the_command_prints_what_the_tests_gave(
     printed = capfd.readouterr()
     manifests = list(yaml.safe_load_all(printed.out))
     assert [one["metadata"]["name"] for one in manifests] == ["greeter"] * len(manifests)
-    assert "2 passed, 1 xfailed" in printed.err  # a test of a refusal, while nothing is refused
+    assert "2 passed, 1 skipped" in printed.err  # a test of a refusal, while nothing is refused
 
 
 PODS = Attributes("list", resource="pods", namespace="demo")
@@ -272,9 +273,10 @@ def test_a_manager_that_was_not_there_fails_the_run(
     )
 
 
-def test_a_check_of_nothing_fails_the_run(finish: Callable[..., tuple[int, str]]) -> None:
-    """A green run would say that the roles suffice."""
-    status, said = finish({}, check="rbac.yaml")
+@pytest.mark.parametrize("option", ["check", "write"])
+def test_a_check_of_nothing_fails_the_run(finish: Callable[..., tuple[int, str]], option: str) -> None:
+    """A green run would say that the roles suffice, or were written."""
+    status, said = finish({}, **{option: "rbac.yaml"})
     assert (status, "there was no manager" in said) == (1, True)
 
 
@@ -295,6 +297,58 @@ def test_the_command_prints_no_roles_of_tests_that_failed(
     assert main(["rbac", "tests"]) == 1
     printed = capsys.readouterr()
     assert (printed.out, why in printed.err) == ("", True)
+
+
+BROKEN = """
+import pytest
+from ctrlkit.errors import Forbidden
+
+@pytest.mark.world(rbac=True)
+async def test_broken(world):
+    raise KeyError("a bug")
+
+@pytest.mark.world(rbac=True)
+async def test_refusal_without_the_mark(world):
+    with pytest.raises(Forbidden):
+        pass
+
+@pytest.mark.refusal
+def test_refusal():
+    raise AssertionError
+"""
+
+
+def test_a_test_that_fails_is_no_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it fails for, in a world with roles too: nothing is written. One with the mark is left out."""
+    monkeypatch.setattr("ctrlkit.fakes.rights._gathered", None)
+    (tmp_path / "test_broken.py").write_text(BROKEN)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    target = tmp_path / "rbac.yaml"
+    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"-c{tmp_path}/pytest.ini", str(tmp_path)]
+    assert pytest.main([*arguments, f"--rbac-write={target}"]) == pytest.ExitCode.TESTS_FAILED
+    said = capsys.readouterr().out
+    assert "2 failed, 1 skipped" in said
+    assert f"--rbac-write {target}: tests failed" in said
+    assert "@pytest.mark.refusal" in said
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(("mark", "gathered"), [("refusal", {}), ("world", {"m": {PODS}})])
+def test_what_is_asked_for_in_a_test_of_refusals_is_no_right(
+    monkeypatch: pytest.MonkeyPatch, mark: str, gathered: dict[str, set[Attributes]]
+) -> None:
+    """Else a check would say that roles lack what they are to refuse."""
+    monkeypatch.setattr("ctrlkit.fakes.rights._gathered", None)
+    config: Any = SimpleNamespace(invocation_params=SimpleNamespace(args=()))
+    item: Any = SimpleNamespace(get_closest_marker=lambda name: name == mark)
+    gatherer = RightsGatherer(config)
+    running = gatherer.pytest_runtest_protocol(item)
+    next(running)
+    gather("m", [PODS])
+    assert next(running, None) is None
+    assert gatherer._gathered == gathered
 
 
 RIGHTS = """
