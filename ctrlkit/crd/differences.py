@@ -74,7 +74,7 @@ def unconverted(definition: Mapping[str, Any]) -> list[tuple[str, Difference]]:
         one["name"]: (one.get("schema") or {}).get("openAPIV3Schema") or {}
         for one in sorted(spec.get("versions") or (), key=lambda one: not one.get("storage"))
     }
-    stored, *others = schemas or [""]
+    stored, *others = list(schemas) or [""]
     return [
         (name, one)
         for name in others
