@@ -22,6 +22,8 @@ from tests.support.webhooked import CACHES, CACHES_V2, cache_object, check, defa
 
 pytestmark = [pytest.mark.real_time]
 LOCAL = WebhookServing(address="127.0.0.1:0")
+PROGRAM = "web"
+"""The configurations of a program on a developer's machine are called after it."""
 
 
 @asynccontextmanager
@@ -32,7 +34,7 @@ async def a_server(tmp_path: Path) -> AsyncIterator[Client]:
     async with ApiServer(tracker, tracker.registry).serve() as server:
         path = tmp_path / "kubeconfig"
         server.write_kubeconfig(path)
-        async with connect(kubeconfig=str(path)) as client:
+        async with connect(kubeconfig=str(path), field_manager=PROGRAM) as client:
             yield client
 
 
@@ -70,7 +72,7 @@ async def test_a_program_that_is_installed_in_the_cluster_is_not_served_from_her
     """A configuration with a Service cannot have a URL as well: the error says what to do."""
     async with a_server(tmp_path) as client:
         hooks = Webhooks([check])
-        (found,) = hooks.configurations(ServiceAddress(namespace="demo", name="web"), name="pytest-webhooks")
+        (found,) = hooks.configurations(ServiceAddress(namespace="demo", name="web"), name=f"{PROGRAM}-webhooks")
         await client.create(VALIDATING_WEBHOOK_CONFIGURATIONS, found)
         with pytest.raises(ConfigError, match="installed in that cluster, as a Service: take its configurations away"):
             async with running(client, LOCAL, [defaults, check]) as replica:
