@@ -70,7 +70,7 @@ def unconverted(definition: Mapping[str, Any]) -> list[tuple[str, Difference]]:
     spec = definition.get("spec") or {}
     if (spec.get("conversion") or {}).get("strategy") == "Webhook":
         return []
-    schemas = {
+    schemas: dict[str, JsonSchema] = {
         one["name"]: (one.get("schema") or {}).get("openAPIV3Schema") or {}
         for one in sorted(spec.get("versions") or (), key=lambda one: not one.get("storage"))
     }
