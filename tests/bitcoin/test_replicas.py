@@ -16,12 +16,13 @@ from ctrlkit.fakes.clientset.calls import Calls
 from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.manager import Manager
 from ctrlkit.model.kinds import LEASES, SERVICES, STATEFULSETS
-from tests.bitcoin.deployed import deployed
+from tests.bitcoin.deployed import OWN_NAMESPACE, deployed
 from tests.bitcoin.scene import SERVICE_KEY, STATEFULSET_KEY, MemoryNodes, Scene, mesh, scene_with
 
 NODES = 4
 ENTRIES = NODES * (NODES - 1)
-SETTINGS = deployed(lease_namespace="demo")
+SETTINGS = deployed(lease_namespace=OWN_NAMESPACE)
+HOME = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OWN_NAMESPACE}}
 TAKE_OVER_S = SETTINGS.lease_s + SETTINGS.lease_times.longest_rest_s
 
 
@@ -55,7 +56,7 @@ async def two_replicas(*, call_s: float) -> AsyncIterator[Two]:
     """A network whose pods have just become ready: the leader begins to connect them, with calls that take a while."""
     leader = MemoryNodes(call_s=call_s)
     other = MemoryNodes(lists=leader.lists, call_s=call_s)
-    async with scene_with(leader, leader, settings=SETTINGS) as scene:
+    async with scene_with(leader, leader, HOME, settings=SETTINGS) as scene:
         standby = scene.world.manage(lambda manager: build(manager, bitcoind=other), settings=SETTINGS, name="second")
         scene.apply(NODES)
         await scene.world.settle()
