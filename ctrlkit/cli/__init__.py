@@ -105,6 +105,13 @@ class _Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {words}{meant(left[0].partition('=')[0], known)}")
         return found, left
 
+    def error(self, message: str) -> NoReturn:
+        """End the program: one line of usage, without the options, and what is wrong."""
+        usage = self._get_formatter()
+        usage.add_usage(self.usage, [each for each in self._actions if not each.option_strings], [])
+        helps = f"[options]   ('{self.prog} --help' lists them)"
+        self.exit(2, f"{usage.format_help().rstrip()} {helps}\n{self.prog}: error: {message}\n")
+
     def refuse(self, message: str) -> NoReturn:
         """End the program: one line of usage, and what is wrong."""
         self.exit(2, f"usage: {self.prog} COMMAND ...\n{self.prog}: {message}\n")

@@ -42,7 +42,8 @@ def api_server(kubeconfig: str | None) -> Iterator[Path]:
     """
     Run a server for the length of a block, and yield the path of its kubeconfig, which is said on standard output.
 
-    Errors  ConfigError where it does not start; its own line on standard error says why.
+    Errors  SystemExit with its status where it does not start: its own line on standard error says why. ConfigError
+            where it ended without one.
     """
     with tempfile.TemporaryDirectory(prefix="ctrlkit-") as folder:
         path = Path(kubeconfig or Path(folder, "kubeconfig")).absolute()
@@ -53,9 +54,10 @@ def api_server(kubeconfig: str | None) -> Iterator[Path]:
         try:
             assert process.stdout is not None
             if not process.stdout.readline().startswith("ready "):
-                raise ConfigError(
-                    f"run --apiserver: the server ended before it was ready, with status {process.wait()}"
-                )
+                status = process.wait()
+                if status > 0:
+                    raise SystemExit(status)
+                raise ConfigError(f"run --apiserver: the server ended before it was ready, with status {status}")
             sys.stdout.write(f"export KUBECONFIG={path}\n")
             sys.stdout.flush()
             yield path

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dis
 import importlib
 import importlib.util
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from ctrlkit.cli import meant
@@ -39,8 +41,8 @@ def import_named(name: str, *, tried: str) -> Any:
     A file in a package is the package's module; another one is what `python FILE.py` would run, under its own name.
 
     Errors  TargetError for a module or a file that is not there; ConfigError for one that imports what is not there or
-            is no Python, and for a file whose imports need a package around it. What else goes wrong inside the module
-            passes.
+            is no Python, for a file whose imports need a package around it, and for what ctrlkit refuses while the
+            module is imported, such as a decorator's argument. What else goes wrong inside the module passes.
     """
     if not name:
         raise TargetError(f"{tried}: no module is named; write its name, or its file, such as greeting.py")
@@ -51,6 +53,48 @@ def import_named(name: str, *, tried: str) -> Any:
     except SyntaxError as error:
         where = f"{os.path.relpath(error.filename or name)}, line {error.lineno}"
         raise ConfigError(f"{tried}: {where}: {error.msg}; correct it [{(error.text or '').strip()[:80]}]") from None
+    except Exception as error:
+        place = _refused_at(error)
+        if place is None:
+            raise
+        raise ConfigError(f"{tried}: {place}: {' '.join(str(error).split())}") from error
+
+
+def _refused_at(error: Exception) -> str | None:
+    """The last line of the caller's own code where it is ctrlkit that raised an error; None for any other error."""
+    frames = [
+        each for each in _frames(error) if not each.tb_frame.f_globals.get("__name__", "").startswith("importlib")
+    ]
+    own = [each for each in frames if not _is_ours(each.tb_frame.f_globals.get("__name__"))]
+    if not own or not (_is_raised_by_us(frames[-1]) or _is_wrong_call(own[-1], error)):
+        return None
+    return f"{os.path.relpath(own[-1].tb_frame.f_code.co_filename)}, line {own[-1].tb_lineno}"
+
+
+def _frames(error: Exception) -> Iterator[TracebackType]:
+    """From the import of the module to what was raised."""
+    here = error.__traceback__
+    while here is not None:
+        if here.tb_frame.f_globals.get("__name__") != __name__:
+            yield here
+        here = here.tb_next
+
+
+def _is_ours(name: object) -> bool:
+    return str(name).partition(".")[0] == "ctrlkit"
+
+
+def _is_raised_by_us(last: TracebackType) -> bool:
+    """Whether a `raise` of ours is the origin, and no mistake of ours."""
+    does = last.tb_frame.f_code.co_code[last.tb_lasti]
+    return _is_ours(last.tb_frame.f_globals.get("__name__")) and does == dis.opmap["RAISE_VARARGS"]
+
+
+def _is_wrong_call(last: TracebackType, error: Exception) -> bool:
+    """Whether something of ours was called with arguments that it does not have, which Python refuses."""
+    called = re.match(r"(\w+)(\.__init__)?\(\) ", str(error))
+    meant = last.tb_frame.f_globals.get(called[1]) if called and last.tb_next is None else None
+    return isinstance(error, TypeError) and _is_ours(getattr(meant, "__module__", ""))
 
 
 def root_of(target: str) -> tuple[Path, str]:

@@ -192,6 +192,9 @@ def _run(arguments: argparse.Namespace) -> int:
         end_with_parent()
     with ExitStack() as stack:
         if arguments.apiserver:
+            if not arguments.reload:
+                load_builds(arguments.target)
+            Settings.load(arguments)  # what is wrong with either is said before there is a server
             from ctrlkit.cli.embedded import api_server  # noqa: PLC0415 - who runs in a cluster does not pay for it
 
             named = getattr(arguments, "kubeconfig", None)

@@ -26,6 +26,7 @@ from ctrlkit.crd.limits import limits_of_validator
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.model import AnyResource
 from ctrlkit.model.pydantic_models import dump_plain, is_model
+from ctrlkit.model.schema import unknown_name
 
 
 class SchemaError(CtrlkitError):
@@ -108,10 +109,7 @@ def fields_of(cls: Any, *, described: bool = True) -> tuple[Field, ...]:
     try:
         found = tuple(read(cls))
     except NameError as error:
-        raise SchemaError(
-            f"fields of {origin.__qualname__}: {error}; import what annotations name where the class is, not under "
-            "TYPE_CHECKING alone"
-        ) from error
+        raise SchemaError(unknown_name(origin, error)) from error
     if not described:
         return found
     said = {name: text for base in reversed(origin.__mro__) for name, text in _said_below(base).items()}

@@ -60,6 +60,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.check:
         found = differences(files, folder)
         sys.stdout.writelines(f"{folder / one.path}: {one.fact}\n" for one in found)
+        if not found:
+            sys.stdout.write(f"{folder}: its {len(files)} files are what the code says\n")
         return 1 if found else 0
     for one in write(files, folder):
         sys.stdout.write(f"{_VERBS[one.change]} {folder / one.path}\n")

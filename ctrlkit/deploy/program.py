@@ -196,7 +196,13 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         try:
             return _load(tuple((variable_of(name), as_text(value)) for name, value in self.settings_deployed.items()))
         except SettingsError as error:
-            raise ConfigError(f"describe {self.name}: {error}") from None
+            raise ConfigError(f"describe {self.name}: {self._as_said_here(str(error))}") from None
+
+    def _as_said_here(self, message: str) -> str:
+        """A message with settings as they stand in the table, and not with their variables."""
+        for name, value in self.settings_deployed.items():
+            message = message.replace(f"{variable_of(name)}={as_text(value)}", f"{name} in [{TABLE}.settings]")
+        return message
 
     @property
     def metrics_port(self) -> int:
@@ -276,7 +282,7 @@ def program_of(document: Mapping[str, Any], *, where: str = FILE, **said: Any) -
     try:
         return msgspec.convert({**usual, **table, **said}, Program)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"read the program from {where}, [{TABLE}]: {_fact(str(error))}") from None
+        raise ConfigError(f"read the program from {where}, [{TABLE}]: {_fact(str(error), table)}") from None
 
 
 def _installed_version(name: str, where: str) -> str:
@@ -290,12 +296,20 @@ def _installed_version(name: str, where: str) -> str:
         ) from None
 
 
-def _fact(message: str) -> str:
-    """What msgspec said, with the keys that are known where one is not."""
+_TAKES: Final = {"int": "a whole number", "str": "a text in quotes", "array": "a list", "object": "a table"}
+
+
+def _fact(message: str, table: Mapping[str, Any]) -> str:
+    """What msgspec said, in words; with the keys that are known where one is not."""
     unknown = re.search(r"unknown field `([^`]*)`", message)
     if unknown:
         names = [field.name for field in msgspec.structs.fields(Program)]
         return f"there is no key {unknown[1]}{meant(unknown[1], names)}; there are {', '.join(names)}"
     if "missing required field `name`" in message:
         return 'the program has no name; write name = "...", there or in [project]'
-    return message
+    wrong = re.fullmatch(r"Expected `([^`]*)`, got `[^`]*` - at `\$\.(\w+)([^`]*)`", message)
+    if not wrong:
+        return message
+    takes = " or ".join(_TAKES.get(each, each) for each in wrong[1].split(" | ") if each != "null")
+    given = f" {table[wrong[2]]!r:.80}" if wrong[2] in table and not wrong[3] else " what it is"
+    return f"{wrong[2]}{wrong[3]} cannot be{given}; write {takes}"

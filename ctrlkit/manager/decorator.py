@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -72,17 +73,22 @@ class Sources:
 
     def check(self, resource: AnyResource) -> None:
         """TypeError, ValueError for what makes no source."""
+        what = f"@reconciler({resource.kind})"
         for name, example in (("watches", "KIND: function"), ("predicates", "KIND: generation_changed")):
             given: object = getattr(self, name)
             if not isinstance(given, Mapping):
                 raise TypeError(
-                    f"@reconciler({resource.kind}): {name} is {given!r:.80}; write {name}={{{example}}}, whose "
-                    f"function {_ANSWERS[name]}"
+                    f"{what}: {name} is {given!r:.80}; write {name}={{{example}}}, whose function {_ANSWERS[name]}"
                 )
+            _check_each(given, _is_kind, f"{what}: {name}", _kind_meant)
+            _check_each(given.values(), callable, f"{what}: {name}", f"a function that {_ANSWERS[name]}")
+        _check_each(self.owns, _is_kind, f"{what}: owns", _kind_meant)
+        _check_each(self.schedules, _is_schedule, f"{what}: schedules", _schedule_meant)
+        _check_each(self.more, _is_source, f"{what}: sources", "a source, such as a Feed, or a function that makes one")
         known = {resource, *self.owns, *self.watches}
         if unknown := [str(kind) for kind in self.predicates if kind not in known]:
             raise ValueError(
-                f"@reconciler({resource.kind}): predicates are about {', '.join(unknown)}, which it does not watch; "
+                f"{what}: predicates are about {', '.join(unknown)}, which it does not watch; "
                 "name the kind in owns or watches as well, in the same form"
             )
 
@@ -140,6 +146,7 @@ class ReconcilerFunction(Generic[T]):
     ) -> None:
         _check(function, "@reconciler")
         sources.check(resource)
+        _check_each(uses, _is_dependency, f"@reconciler({resource.kind}): uses", "a function under @dependency")
         functools.update_wrapper(self, function)
         self.function = function
         self.resource = resource
@@ -268,19 +275,20 @@ def reconciler(
             (`@describe.finalizer("example.com/x")`) it is not called for an object that is being deleted; without any
             it is.
     Errors  TypeError for a function that is not async, or does not take two arguments, and for @reconciler without a
-            kind; ValueError for predicates of a kind that is not watched.
+            kind, and for an argument of another sort; ValueError for predicates of a kind that is not watched.
     """
     given: object = resource
     if not isinstance(given, Resource):
         name = getattr(given, "__name__", repr(given))
         raise TypeError(f"@reconciler takes a kind first, and got {name}; write @reconciler(KIND) above {name}")
     places = Sources(
-        owns=tuple(owns),
+        owns=_listed(owns, resource, "owns"),
         watches={} if watches is None else watches,
         predicates={} if predicates is None else predicates,
-        schedules=tuple(schedules),
-        more=tuple(sources),
+        schedules=_listed(schedules, resource, "schedules"),
+        more=_listed(sources, resource, "sources"),
     )
+    dependencies = _listed(uses, resource, "uses")
 
     def decorate(function: Function[T]) -> ReconcilerFunction[T]:
         return ReconcilerFunction(
@@ -288,13 +296,64 @@ def reconciler(
             resource,
             name=name,
             sources=places,
-            uses=uses,
+            uses=dependencies,
             workers=workers,
             timeout_s=timeout_s,
             replicas=replicas,
         )
 
     return decorate
+
+
+def _listed(given: Any, resource: AnyResource, name: str) -> tuple[Any, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(
+            f"@reconciler({resource.kind}): {name} is {given!r:.80}; write a list, {name}=[{_shown(given)}]"
+        )
+    return tuple(given)
+
+
+def _check_each(
+    given: Iterable[object], fits: Callable[[Any], bool], what: str, meant: str | Callable[[Any], str]
+) -> None:
+    """TypeError for what is of another sort, with what is meant."""
+    for each in given:
+        if not fits(each):
+            raise TypeError(f"{what} has {_shown(each)}; write {meant if isinstance(meant, str) else meant(each)}")
+
+
+def _is_kind(given: object) -> bool:
+    return isinstance(given, Resource)
+
+
+def _is_schedule(given: object) -> bool:
+    return isinstance(given, Every | Cron)
+
+
+def _is_source(given: object) -> bool:
+    return not isinstance(given, type) and (callable(given) or hasattr(given, "run"))
+
+
+def _is_dependency(given: object) -> bool:
+    return isinstance(given, Dependency)
+
+
+def _shown(given: object) -> str:
+    return given.__qualname__ if isinstance(given, type) else f"{given!r:.80}"
+
+
+def _kind_meant(given: object) -> str:
+    """The kind of a type, by the name that its module has for it."""
+    name = getattr(given, "__name__", "")
+    home = vars(sys.modules.get(getattr(given, "__module__", ""), object))
+    known = [key for key, value in home.items() if isinstance(value, Resource) and value.type is given]
+    return f"{known[0]}, the kind" if name and known else "a kind, such as DEPLOYMENTS"
+
+
+def _schedule_meant(given: object) -> str:
+    if isinstance(given, str):
+        return f'Cron("{given}")'
+    return f"Every({given:g})" if isinstance(given, int | float) else 'Every(600) or Cron("30 3 * * *")'
 
 
 async def _clean_up(function: Function[T], subject: _Subject[T]) -> Outcome:

@@ -3,7 +3,8 @@ Dry runs of a program: a Transport that sends no writes, or sends them so that t
 
 In       Actions of a client.
 Out      Reads as they are. Of each write one log line: verb, kind, key, and the fields that it would change; of numbers
-         and switches their values too, of texts only the names, because they may be secrets.
+         and switches their values too, of texts only the names, because they may be secrets. Its level is debug where
+         nothing would change.
 
 In the client's mode an object is read, and the answer is what it would be after the write, without the defaults and the
 refusals that only a server knows. Requests that change nothing, such as reviews of tokens and rights, are sent.
@@ -39,6 +40,20 @@ _REVIEWS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 _SILENT: Final = frozenset({("coordination.k8s.io", "leases")})
 _LISTED: Final = frozenset({"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"})
 """Fields of metadata that only servers write."""
+
+_KEYS: Final = (
+    "name",
+    "containerPort",
+    "port",
+    "protocol",
+    "mountPath",
+    "devicePath",
+    "topologyKey",
+    "uid",
+    "ip",
+    "type",
+)
+"""Fields that tell the items of Kubernetes' lists apart, where they have them."""
 
 Plain = dict[str, Any]
 _log = logger("dry_run")
@@ -182,7 +197,14 @@ def _headed(action: Action, body: Plain) -> Plain:
 
 
 def _merged(have: Any, patch: Any) -> Any:
-    """RFC 7386; of the lists that other patches merge by key, the result has what was sent."""
+    """
+    RFC 7386; of lists, the result has the items that were sent, each with what is stored of it.
+
+    >>> _merged({"ports": [{"port": 80, "protocol": "TCP"}]}, {"ports": [{"port": 80}, {"port": 81}]})
+    {'ports': [{'port': 80, 'protocol': 'TCP'}, {'port': 81}]}
+    """
+    if isinstance(patch, list) and isinstance(have, list):
+        return [_merged(_counterpart(have, item, place), item) for place, item in enumerate(patch)]
     if not isinstance(patch, Mapping):
         return patch
     after = dict(have) if isinstance(have, Mapping) else {}
@@ -192,6 +214,19 @@ def _merged(have: Any, patch: Any) -> Any:
         else:
             after[name] = _merged(after.get(name), value)
     return after
+
+
+def _counterpart(have: Sequence[Any], item: Any, place: int) -> Any:
+    """The stored item that a sent one is about: by the fields that are keys in Kubernetes' lists, else by its place."""
+    at_place = have[place] if place < len(have) else None
+    if not isinstance(item, Mapping):
+        return at_place
+    keys = [key for key in _KEYS if key in item]
+    for each in have:
+        shared = [key for key in keys if key in each] if isinstance(each, Mapping) else []
+        if shared and all(same(each[key], item[key]) for key in shared):
+            return each
+    return None if keys else at_place
 
 
 def _operated(before: Plain, operations: Sequence[Mapping[str, Any]]) -> Plain:
@@ -226,7 +261,9 @@ def _tell(action: Action, **facts: object) -> None:
         action.name or (body.get("metadata") or {}).get("name") or (body.get("metadata") or {}).get("generateName", "")
     )
     key = f"{action.namespace}/{name}" if action.namespace else name
-    _log.info("write_not_sent", verb=action.verb.value, kind=f"{action.resource.kind}{where}", key=key, **facts)
+    changes_nothing = action.verb in (Verb.PATCH, Verb.UPDATE) and facts.get("changes") == []
+    tell = _log.debug if changes_nothing else _log.info
+    tell("write_not_sent", verb=action.verb.value, kind=f"{action.resource.kind}{where}", key=key, **facts)
 
 
 def _is_event(action: Action) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 C = TypeVar("C", bound=type)
 
@@ -126,3 +126,29 @@ def said_of_class(cls: object) -> Schema | None:
     """Return what a class itself was decorated with; what its bases were does not count."""
     said = vars(cls).get(CLASS_ATTRIBUTE) if isinstance(cls, type) else None
     return said if isinstance(said, Schema) else None
+
+
+def unknown_name(type_: Any, error: NameError) -> str:
+    """
+    Return what to say of a type where an annotation, its own or one of the types in it, names what is not there.
+
+    >>> class Spec:
+    ...     host: "Hostname"
+    >>> unknown_name(list[Spec], NameError("name 'Hostname' is not defined"))[:52]
+    "fields of Spec: name 'Hostname' is not defined; impo"
+    """
+    name = _named_in_vain(type_, set()) or getattr(type_, "__qualname__", str(type_))
+    return f"fields of {name}: {error}; import what annotations name where the class is, not under TYPE_CHECKING alone"
+
+
+def _named_in_vain(type_: Any, seen: set[int]) -> str:
+    if id(type_) in seen:
+        return ""
+    seen.add(id(type_))
+    below = [*get_args(type_)]
+    if isinstance(type_, type):
+        try:
+            below += get_type_hints(type_, include_extras=True).values()
+        except NameError:
+            return type_.__qualname__
+    return next((name for each in below if (name := _named_in_vain(each, seen))), "")

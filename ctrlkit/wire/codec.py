@@ -21,7 +21,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
-from ctrlkit.errors import DecodeError
+from ctrlkit.errors import ConfigError, DecodeError
 from ctrlkit.model import (
     Applied,
     Bookmark,
@@ -36,6 +36,7 @@ from ctrlkit.model import (
     is_immutable,
 )
 from ctrlkit.model.pydantic_models import is_model, model_decoder
+from ctrlkit.model.schema import unknown_name
 from ctrlkit.wire.answers import ListAnswers, WatchAnswers
 from ctrlkit.wire.documents import UNREADABLE, explain, read_loosely, salvage_metadata
 from ctrlkit.wire.list_parts import ListPage, parts_of
@@ -81,6 +82,7 @@ class Codec(Generic[T]):
     Errors  DecodeError where the bytes are no such document, or where the object of a line has no name or is of another
             kind (a list counts those as `unreadable`); an object that merely does not fit the resource's type raises it
             when its record's `value` is looked at. ApiError for a Status, in the place of a list or in an ERROR line.
+            ConfigError for a type with an annotation that names what is not there.
     """
 
     def __init__(self, resource: Resource[T]) -> None:
@@ -102,7 +104,10 @@ class Codec(Generic[T]):
             self._of_object = self._guarded(of_model)
             self._of_line = self._guarded(lambda line: of_model(bytes(_LINE_RAW.decode(line).object)))
             return
-        of_object = msgspec.json.Decoder(python_type)
+        try:
+            of_object = msgspec.json.Decoder(python_type)
+        except NameError as error:
+            raise ConfigError(unknown_name(python_type, error)) from error
         of_line = msgspec.json.Decoder(_LineBody[python_type])
         self._of_object = self._guarded(of_object.decode)
         self._of_line = self._guarded(lambda line: cast(T, of_line.decode(line).object))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import http.client
+import ssl
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from ctrlkit.fakes.apiserver.access import is_local
 
 _NAME = "ctrlkit"
+_ANSWERS_WITHIN_S = 2.0
 
 
 def kubeconfig_text(
@@ -75,3 +79,30 @@ def is_our_kubeconfig(text: str) -> bool:
         } if cluster == user == context == _NAME:
             return is_local(url.removeprefix("https://").removeprefix("http://").rpartition(":")[0].strip("[]"))
     return False
+
+
+def is_answered(text: str) -> bool:
+    """
+    Whether the very server of such a kubeconfig still runs, and not another one that listens there since.
+
+    >>> is_answered(""), is_answered(kubeconfig_text("http://127.0.0.1:1"))
+    (False, False)
+    """
+    try:
+        cluster = yaml.safe_load(text)["clusters"][0]["cluster"]
+        place, authority = urlsplit(cluster["server"]), cluster.get("certificate-authority-data")
+        connection: http.client.HTTPConnection
+        if authority:
+            context = ssl.create_default_context(cadata=base64.b64decode(authority).decode())
+            where = (place.hostname or "", place.port)
+            connection = http.client.HTTPSConnection(*where, timeout=_ANSWERS_WITHIN_S, context=context)
+        else:
+            connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_ANSWERS_WITHIN_S)
+        try:
+            connection.request("GET", "/version")
+            answer = connection.getresponse().read()
+        finally:
+            connection.close()
+    except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException, yaml.YAMLError):
+        return False
+    return bool(authority) or b"gitVersion" in answer

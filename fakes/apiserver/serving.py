@@ -17,7 +17,7 @@ from ctrlkit.clock import now
 from ctrlkit.errors import ConfigError
 from ctrlkit.fakes.apiserver.access import Security
 from ctrlkit.fakes.apiserver.clients import NO_CLIENTS, Clients
-from ctrlkit.fakes.apiserver.kubeconfig import is_our_kubeconfig
+from ctrlkit.fakes.apiserver.kubeconfig import is_answered, is_our_kubeconfig
 from ctrlkit.fakes.apiserver.server import ApiServer
 from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.clientset.seeding import seed
@@ -89,14 +89,21 @@ def _kubeconfig_at(named: Path | None) -> Iterator[Path]:
 def _check_replaceable(kubeconfig: Path) -> None:
     if not os.path.lexists(kubeconfig):
         return
+    text: str | None = None
     try:
-        is_ours = kubeconfig.is_file() and is_our_kubeconfig(kubeconfig.read_text(encoding="utf-8"))
+        text = kubeconfig.read_text(encoding="utf-8") if kubeconfig.is_file() else None
+        is_ours = text is not None and is_our_kubeconfig(text)
     except (OSError, UnicodeDecodeError):
         is_ours = False
     if not is_ours:
         raise ConfigError(
             f"write the kubeconfig {kubeconfig}: what is there leads to other servers, or is no kubeconfig; "
             "name another file"
+        )
+    if is_answered(text or ""):
+        raise ConfigError(
+            f"write the kubeconfig {kubeconfig}: the server that it leads to runs still; use that one, end it, or name "
+            "another file"
         )
 
 
@@ -136,6 +143,7 @@ async def _serve(
         ),
     ):
         tracker.run_pods_with(runtime)
+        _check_replaceable(kubeconfig)  # another server may have begun at the same time
         _write(server, kubeconfig)
         sys.stdout.write(f"ready {server.url}\ntry: kubectl --kubeconfig {kubeconfig} apply -f FILE\n")
         sys.stdout.flush()

@@ -192,3 +192,48 @@ def test_options_that_do_not_fit_are_told(capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr().err
     assert said.startswith("usage: ctrlkit run")
     assert said.endswith("unrecognized arguments: --reloda; did you mean --reload?\n")
+
+
+DECORATED_WRONGLY = """
+from ctrlkit import *
+from ctrlkit.kinds.apps import *
+from ctrlkit.model.kinds import CONFIG_MAPS
+
+@reconciler(CONFIG_MAPS, {argument})
+async def greet(config_map, context):
+    return DONE
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("owns=[Deployment]", "owns has Deployment; write DEPLOYMENTS, the kind"),
+        ("own=[]", "reconciler() got an unexpected keyword argument 'own'"),
+    ],
+)
+def test_what_a_decorator_refuses_is_said_with_file_and_line(folder: Path, argument: str, said: str) -> None:
+    """As a syntax error is, and not below the frames of an import."""
+    (folder / "mistaken.py").write_text(DECORATED_WRONGLY.format(argument=argument))
+    with pytest.raises(ConfigError) as caught:
+        load_builds("mistaken.py")
+    assert str(caught.value).startswith("run mistaken.py: mistaken.py, line 6: ")
+    assert str(caught.value).endswith(said)
+
+
+def test_a_typo_in_the_target_is_said_before_there_is_a_server(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So is a setting that cannot be used."""
+    monkeypatch.setattr("ctrlkit.cli.embedded.api_server", lambda _: pytest.fail("a server was started"))
+    assert main(["run", "forms:typo", "--apiserver"]) == 2
+    assert main(["run", "forms:greet", "--apiserver", "--grace-s", "abc"]) == 2
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_a_target_that_lacks_is_told_without_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are thirty lines."""
+    assert main(["run"]) == 2
+    usage, said = capsys.readouterr().err.splitlines()
+    assert usage == "usage: ctrlkit run TARGET [options]   ('ctrlkit run --help' lists them)"
+    assert "the following arguments are required: TARGET" in said

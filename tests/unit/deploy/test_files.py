@@ -56,7 +56,7 @@ def test_what_was_written_is_what_the_code_says(project: Path, capsys: pytest.Ca
     assert "wrote deploy/kustomize/base/kustomization.yaml" in written
     assert (project / "deploy/kustomize/components/network-policy/kustomization.yaml").exists()
     assert main(["manifests", "--check"]) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == f"deploy: its {len(written)} files are what the code says\n"
 
 
 def test_files_that_differ_are_named_and_nothing_is_written(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import socket
 import ssl
@@ -16,9 +17,11 @@ import yaml
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.fakes import command
-from ctrlkit.fakes.apiserver import PortTaken, serving
-from ctrlkit.fakes.apiserver.kubeconfig import kubeconfig_text
+from ctrlkit.fakes.apiserver import ApiServer, PortTaken, serving
+from ctrlkit.fakes.apiserver.access import Security
+from ctrlkit.fakes.apiserver.kubeconfig import is_answered, kubeconfig_text
 from ctrlkit.fakes.releases import NAMES, NEWEST
+from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import connect
 from ctrlkit.model.kinds import INGRESSES
 from tests.support.processes import process_of
@@ -202,3 +205,18 @@ def test_loops_and_nodes_that_there_cannot_be_are_errors_that_say_what_there_is(
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         command.COMMAND.run(parsed(*arguments))
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("security", [Security.TLS, Security.INSECURE])
+async def test_the_kubeconfig_of_a_server_that_runs_is_left_alone(tmp_path: Path, security: Security) -> None:
+    """A second server would take the first one's clients away; once that has ended the file may be replaced."""
+    path = tmp_path / "kc"
+    tracker = Tracker()
+    async with ApiServer(tracker, tracker.registry, security=security).serve() as server:
+        server.write_kubeconfig(path)
+        with pytest.raises(ConfigError, match="leads to runs still; use that one, end it, or name another file"):
+            await asyncio.to_thread(command.COMMAND.run, parsed("--kubeconfig", str(path)))
+        text = path.read_text()
+        assert text == server.kubeconfig()
+    assert not is_answered(text)

@@ -14,6 +14,7 @@ from ctrlkit.errors import TerminalError
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.clientset.clientset import FakeClientset, Write
 from ctrlkit.fakes.world.world import World
+from ctrlkit.kinds import apps
 from ctrlkit.manager import Context, reconciler
 from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, Record, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, SECRETS
@@ -233,3 +234,27 @@ def test_watches_without_their_functions_are_told_how_to_write_them() -> None:
         @reconciler(GREETINGS, watches=[SECRETS])  # type: ignore[arg-type]
         async def function(_greeting: Greeting, _context: Context) -> Outcome:
             return DONE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"owns": [apps.Deployment]}, "owns has Deployment; write DEPLOYMENTS, the kind"),
+        ({"owns": apps.DEPLOYMENTS}, "owns is .*; write a list, owns="),
+        ({"watches": {"pods": print}}, "watches has 'pods'; write a kind, such as DEPLOYMENTS"),
+        ({"watches": {CONFIG_MAPS: "hello"}}, "watches has 'hello'; write a function that returns the keys"),
+        ({"predicates": {apps.Deployment: bool}}, "predicates has Deployment; write DEPLOYMENTS"),
+        ({"schedules": ["30 3 * * *"]}, r'schedules has .*; write Cron\("30 3 \* \* \*"\)'),
+        ({"schedules": [600]}, r"schedules has 600; write Every\(600\)"),
+        ({"sources": ["letters"]}, "sources has 'letters'; write a source, such as a Feed"),
+        ({"uses": [len]}, "uses has <built-in function len>; write a function under @dependency"),
+    ],
+)
+def test_an_argument_of_another_sort_is_refused_with_what_to_write(arguments: dict[str, Any], said: str) -> None:
+    """Where it stands, and not when the controller is made."""
+
+    async def greet(_greeting: Any, _context: Context) -> Outcome:
+        return DONE
+
+    with pytest.raises(TypeError, match=rf"@reconciler\(Greeting\): {said}"):
+        reconciler(GREETINGS, **arguments)(greet)

@@ -17,7 +17,7 @@ from ctrlkit.kinds import apps, core
 from ctrlkit.manager import Context, Manager, reconciler
 from ctrlkit.manager.dry_run import DryRunMode, dry_run
 from ctrlkit.model import JsonPatch, MergePatch, ObjectMeta, StrategicMergePatch
-from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
+from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS
 from tests.support.greetings import GREETINGS, greeting
 
 A = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "demo"}, "data": {"k": "v"}}
@@ -115,3 +115,18 @@ async def test_the_server_may_be_asked_what_it_makes_of_it() -> None:
     assert lines[0] == {"verb": "create", "kind": "Secret", "key": "demo/s"}
     assert "refused" in logs[1]
     assert "hunter2" not in str(logs)
+
+
+async def test_what_a_server_added_to_items_of_lists_is_no_change() -> None:
+    """A write that changes nothing is told at debug alone; one that changes a field of an item is told."""
+    item = {"name": "c", "image": "a:1", "ports": [{"containerPort": 80}], "env": [{"name": "A", "value": "1"}]}
+    pod = {"metadata": {"name": "p", "namespace": "demo"}, "spec": {"containers": [item]}}
+    stored = {**item, "imagePullPolicy": "Always", "ports": [{"containerPort": 80, "protocol": "TCP"}]}
+    clientset = FakeClientset(None, {**pod, "apiVersion": "v1", "kind": "Pod", "spec": {"containers": [stored]}})
+    client = Client(dry_run(DryRunMode.CLIENT)(clientset), field_manager="greet")
+    with capture_logs() as logs:
+        await client.apply(PODS, "demo/p", pod)
+        await client.patch(PODS, "demo/p", MergePatch(pod))
+        await client.apply(PODS, "demo/p", {**pod, "spec": {"containers": [{**item, "image": "a:2"}]}})
+    told = [(each["log_level"], each["changes"]) for each in logs]
+    assert told == [("debug", []), ("debug", []), ("info", ["spec.containers"])]

@@ -10,9 +10,9 @@ import msgspec
 import pydantic
 import pytest
 
-from ctrlkit.errors import DecodeError, Expired
+from ctrlkit.errors import ConfigError, DecodeError, Expired
 from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, ObjectMeta, Unstructured, to_plain
-from ctrlkit.model.kinds import PODS
+from ctrlkit.model.kinds import CONFIG_MAPS, PODS
 from ctrlkit.wire.codec import Codec
 from tests.support.decoding import decode_list
 
@@ -356,3 +356,18 @@ def test_the_end_of_a_streamed_list_has_a_version() -> None:
     metadata = {"annotations": {"k8s.io/initial-events-end": "true"}}
     with pytest.raises(DecodeError, match="the end of a streamed list without a resourceVersion"):
         Codec(PODS).decode_line(_line("BOOKMARK", {"kind": "Pod", "apiVersion": "v1", "metadata": metadata}))
+
+
+class Lost(msgspec.Struct):
+    host: Nowhere  # type: ignore[name-defined]  # noqa: F821
+
+
+class HasLost(msgspec.Struct):
+    metadata: ObjectMeta
+    more: list[Lost] = []
+
+
+def test_an_annotation_that_names_what_is_not_there_is_said_with_its_class() -> None:
+    """As a schema says it."""
+    with pytest.raises(ConfigError, match="fields of Lost: name 'Nowhere' is not defined; import what annotations"):
+        Codec(CONFIG_MAPS.of(HasLost))
