@@ -44,8 +44,8 @@ class Fitting:
 
     def __init__(self, raw: Any, type_: Any, error: Exception) -> None:
         self.causes: list[Cause] = []
-        self.is_readable = True
-        self.value = self._read_parts(raw, type_, "", error)
+        self.is_readable: bool = True
+        self.value: Any = self._read_parts(raw, type_, "", error)
 
     def _read(self, raw: Any, type_: Any, at: str) -> Any:
         try:
