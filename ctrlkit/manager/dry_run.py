@@ -262,8 +262,11 @@ def _tell(action: Action, **facts: object) -> None:
     )
     key = f"{action.namespace}/{name}" if action.namespace else name
     changes_nothing = action.verb in (Verb.PATCH, Verb.UPDATE) and facts.get("changes") == []
-    tell = _log.debug if changes_nothing else _log.info
-    tell("write_not_sent", verb=action.verb.value, kind=f"{action.resource.kind}{where}", key=key, **facts)
+    said = {"verb": action.verb.value, "kind": f"{action.resource.kind}{where}", "key": key, **facts}
+    if changes_nothing:
+        _log.debug("write_not_sent", **said)
+    else:
+        _log.info("write_not_sent", **said)
 
 
 def _is_event(action: Action) -> bool:
