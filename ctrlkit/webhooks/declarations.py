@@ -24,7 +24,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, Protocol, TypeVar, cast, overload
+from typing import Any, Final, Generic, Literal, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from ctrlkit.model import AnyResource, JsonPatch, MergePatch, Resource
 from ctrlkit.webhooks.review import Operation, Review
@@ -73,6 +73,21 @@ class Terms:
     object_selector: Mapping[str, Any] | None = None
     match_conditions: Mapping[str, str] | None = None
     covers_own_namespace: bool = False
+
+
+class GivenTerms(TypedDict, total=False):
+    """The terms that a declaration may say; see `mutating`."""
+
+    name: str
+    operations: Sequence[Operation]
+    reads: Sequence[AnyResource]
+    failure_policy: FailurePolicy
+    timeout_s: int
+    side_effects: bool
+    namespace_selector: Mapping[str, Any] | None
+    object_selector: Mapping[str, Any] | None
+    match_conditions: Mapping[str, str] | None
+    covers_own_namespace: bool
 
 
 class AdmissionWebhook(Generic[T]):
@@ -188,38 +203,13 @@ Webhook = AdmissionWebhook[Any] | ConversionFunction[Any, Any]
 
 @overload
 def mutating(
-    resource: Resource[T],
-    *,
-    subresource: OwnSubresource = "",
-    name: str = "",
-    operations: Sequence[Operation] = ...,
-    reads: Sequence[AnyResource] = ...,
-    failure_policy: FailurePolicy = ...,
-    timeout_s: int = ...,
-    side_effects: bool = ...,
-    namespace_selector: Mapping[str, Any] | None = ...,
-    object_selector: Mapping[str, Any] | None = ...,
-    match_conditions: Mapping[str, str] | None = ...,
-    covers_own_namespace: bool = ...,
+    resource: Resource[T], *, subresource: OwnSubresource = "", **terms: Unpack[GivenTerms]
 ) -> Callable[[MutatingFunction[T]], AdmissionWebhook[T]]: ...
 
 
 @overload
 def mutating(
-    resource: AnyResource,
-    *,
-    subresource: str,
-    body: type[U],
-    name: str = "",
-    operations: Sequence[Operation] = ...,
-    reads: Sequence[AnyResource] = ...,
-    failure_policy: FailurePolicy = ...,
-    timeout_s: int = ...,
-    side_effects: bool = ...,
-    namespace_selector: Mapping[str, Any] | None = ...,
-    object_selector: Mapping[str, Any] | None = ...,
-    match_conditions: Mapping[str, str] | None = ...,
-    covers_own_namespace: bool = ...,
+    resource: AnyResource, *, subresource: str, body: type[U], **terms: Unpack[GivenTerms]
 ) -> Callable[[MutatingFunction[U]], AdmissionWebhook[U]]: ...
 
 
@@ -257,38 +247,13 @@ def mutating(
 
 @overload
 def validating(
-    resource: Resource[T],
-    *,
-    subresource: OwnSubresource = "",
-    name: str = "",
-    operations: Sequence[Operation] = ...,
-    reads: Sequence[AnyResource] = ...,
-    failure_policy: FailurePolicy = ...,
-    timeout_s: int = ...,
-    side_effects: bool = ...,
-    namespace_selector: Mapping[str, Any] | None = ...,
-    object_selector: Mapping[str, Any] | None = ...,
-    match_conditions: Mapping[str, str] | None = ...,
-    covers_own_namespace: bool = ...,
+    resource: Resource[T], *, subresource: OwnSubresource = "", **terms: Unpack[GivenTerms]
 ) -> Callable[[ValidatingFunction[T]], AdmissionWebhook[T]]: ...
 
 
 @overload
 def validating(
-    resource: AnyResource,
-    *,
-    subresource: str,
-    body: type[U],
-    name: str = "",
-    operations: Sequence[Operation] = ...,
-    reads: Sequence[AnyResource] = ...,
-    failure_policy: FailurePolicy = ...,
-    timeout_s: int = ...,
-    side_effects: bool = ...,
-    namespace_selector: Mapping[str, Any] | None = ...,
-    object_selector: Mapping[str, Any] | None = ...,
-    match_conditions: Mapping[str, str] | None = ...,
-    covers_own_namespace: bool = ...,
+    resource: AnyResource, *, subresource: str, body: type[U], **terms: Unpack[GivenTerms]
 ) -> Callable[[ValidatingFunction[U]], AdmissionWebhook[U]]: ...
 
 

@@ -80,10 +80,13 @@ def may_not_take_another_type(_cache: CacheV2, _review: Review[CacheV2]) -> None
 
 
 def refused_where_it_stands() -> None:
-    """What is sent to a subresource must be said; the decorator raises, too."""
+    """What is sent to a subresource must be said, and nothing that is no term; the decorator raises, too."""
 
     @validating(PODS, subresource="eviction")  # type: ignore[call-overload, untyped-decorator]
     def may_not_leave_out_what_is_sent(_eviction: Any, _review: Review[Any]) -> None: ...
+
+    @mutating(CACHES, timeout=3)  # type: ignore[call-overload, untyped-decorator]
+    def may_not_say_a_term_that_there_is_not(_cache: Cache, _review: Review[Cache]) -> None: ...
 
 
 @conversion(CACHES, to=CACHES_V2)  # type: ignore[arg-type]
