@@ -10,6 +10,7 @@ from ctrlkit.cache import Lister
 from ctrlkit.model import AnyResource, ObjectMeta, StrategicMergePatch, Unstructured, to_plain
 
 FINAL_PHASES = frozenset({"Succeeded", "Failed"})
+"""The phases that a pod does not leave."""
 
 
 def is_active(pod: Unstructured) -> bool:

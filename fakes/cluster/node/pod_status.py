@@ -17,8 +17,6 @@ from ctrlkit.fakes.cluster.node.runtime import Exited, Running
 from ctrlkit.fakes.tracker.plugins.amounts import of_pod
 from ctrlkit.model import Unstructured
 
-"""The phases that a pod does not leave."""
-
 RESTARTING_ALL = "RestartingAllContainers"
 """The reason of containers that start anew as one of their pod has ended."""
 
