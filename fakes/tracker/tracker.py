@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -159,13 +160,7 @@ class Tracker:
 
     def _perform(self, action: Action) -> bytes:
         try:
-            return self._answer(action)
-        except RecursionError:
-            pass
-        except TooDeep as error:
-            raise bad_request(str(error)) from None
-        try:
-            return deeply(lambda: self._answer(action))
+            return deeply(self._answer, action)
         except TooDeep as error:
             raise bad_request(str(error)) from None
 
@@ -270,12 +265,8 @@ class Tracker:
 
     def writes(self, after: int) -> list[Write]:
         """Return what was written after a version, oldest first: as far back as some thousands of writes."""
-        found: list[Write] = []
-        for write in reversed(self._core.store.writes):
-            if write.version <= after:
-                break
-            found.insert(0, write)
-        return found
+        newest_first = itertools.takewhile(lambda write: write.version > after, reversed(self._core.store.writes))
+        return list(newest_first)[::-1]
 
     def on_first_object(self, follower: Callable[[Identity], None]) -> Callable[[], None]:
         """

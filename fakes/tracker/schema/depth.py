@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
 
@@ -30,6 +30,7 @@ _turn = threading.Lock()
 _here = threading.local()
 
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 
 class TooDeep(ValueError):
@@ -60,7 +61,7 @@ def check_levels(document: bytes, most: int = LEVELS_MAX) -> None:
             raise TooDeep(chr(bracket))
 
 
-def deeply(work: Callable[[], T]) -> T:
+def deeply(work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
     """
     Do `work`, on a deep stack if the usual one does not suffice; it must leave no trace when it raises.
 
@@ -72,28 +73,20 @@ def deeply(work: Callable[[], T]) -> T:
             `LEVELS_MAX`); whatever `work` raises.
     """
     try:
-        return work()
+        return work(*arguments)
     except RecursionError:
         pass  # handled below, so that what is raised there does not carry a thousand frames along
-    return _on_deep_stack(work)
+    return _on_deep_stack(lambda: work(*arguments))
 
 
 def decode(document: bytes) -> Any:
     """Decode a JSON text of any depth."""
-    try:
-        return msgspec.json.decode(document)
-    except RecursionError:
-        pass
-    return _on_deep_stack(lambda: msgspec.json.decode(document))
+    return deeply(msgspec.json.decode, document)
 
 
 def encode(value: object) -> bytes:
     """Encode a value of any depth."""
-    try:
-        return msgspec.json.encode(value)
-    except RecursionError:
-        pass
-    return _on_deep_stack(lambda: msgspec.json.encode(value))
+    return deeply(msgspec.json.encode, value)
 
 
 def _on_deep_stack(work: Callable[[], T]) -> T:
