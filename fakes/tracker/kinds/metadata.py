@@ -68,6 +68,11 @@ def generate_name(base: str) -> str:
     return base[:BASE_MAX] + suffix
 
 
+def make_uid() -> str:
+    """Make up a uid."""
+    return str(uuid.UUID(int=exchanges.chance().getrandbits(128), version=4))
+
+
 def clean(metadata: Plain) -> dict[str, Any]:
     """Return the metadata without null and empty fields, which the server never stores."""
     return {name: value for name, value in metadata.items() if value not in (None, "", [], {})}
@@ -85,7 +90,7 @@ def sent(metadata: Plain, namespace: str) -> dict[str, Any]:
 def born(metadata: Plain, namespace: str, *, generation: bool) -> dict[str, Any]:
     """Return the metadata of a new object; what the caller sends in fields of the server is ignored."""
     fresh = sent(metadata, namespace)
-    fresh["uid"] = str(uuid.UUID(int=exchanges.chance().getrandbits(128), version=4))
+    fresh["uid"] = make_uid()
     fresh["creationTimestamp"] = clock.timestamp(exchanges.now())
     if generation:
         fresh["generation"] = 1

@@ -8,7 +8,6 @@ a kind: a cluster writes more of them than of anything else.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from ctrlkit import clock
 from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.admission import sees_anything
 from ctrlkit.fakes.tracker.core import Core
+from ctrlkit.fakes.tracker.kinds.metadata import make_uid
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.model import Action, ObjectKey, Verb
@@ -43,9 +43,8 @@ def create_usual(core: Core, served: Strategy, action: Action, form: Form) -> St
     if known is None or meta["namespace"] != action.namespace or core.find(served, key) is not None:
         return None
     time = clock.timestamp(exchanges.now())
-    uid = uuid.UUID(int=exchanges.chance().getrandbits(128), version=4)
     plain = {name: value for name, value in action.body.items() if name not in ("kind", "apiVersion")}
-    born = {"uid": str(uid), "creationTimestamp": time, "managedFields": [{**known["owner"], "time": time}]}
+    born = {"uid": make_uid(), "creationTimestamp": time, "managedFields": [{**known["owner"], "time": time}]}
     plain |= known["added"]
     plain["metadata"] = {**meta, **born}
     return core.write(served, key, plain)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds.core.pod_resources import is_extended
+from ctrlkit.fakes.tracker.kinds.metadata import make_uid
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause, struct_text
@@ -150,7 +149,7 @@ def _ratio_causes(name: str, path: str, ratio: Amounts, least: Amounts, most: Am
 
 def _name(limit_range: Plain) -> None:
     metadata = limit_range["metadata"]
-    metadata["name"] = metadata["name"] or str(uuid.UUID(int=exchanges.chance().getrandbits(128), version=4))
+    metadata["name"] = metadata["name"] or make_uid()
 
 
 LIMIT_RANGES = Strategy(creates_on_update=True, defaults=_fill_in_limits, begin=_name, validate=_limit_causes)
