@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ctrlkit.crd.manifest import definition_of
 from ctrlkit.crd.narrowing import Aspect, Difference, JsonSchema, Words, listed, narrowings
-from ctrlkit.crd.schema import OF_EACH_OBJECT, object_schema_of
+from ctrlkit.crd.schema import EMPTY, OF_EACH_OBJECT, object_schema_of
 from ctrlkit.model import AnyResource
 from ctrlkit.model.values import same
 
@@ -38,8 +38,6 @@ _MATTERS_FOR_READING: Final = frozenset(
 )
 _ONLY_THERE: Final = frozenset({Aspect.FIELD, Aspect.OPEN})
 """What only the definition has, which a class need not know."""
-
-_EMPTY: Final[tuple[Any, ...]] = ("", None, [], {})
 
 
 def disagreements(resource: AnyResource, definition: Mapping[str, Any], *, owned: bool = False) -> list[Difference]:
@@ -133,7 +131,7 @@ def _defaults(read: JsonSchema, served: JsonSchema, path: str) -> Iterator[Diffe
             continue
         where = f"{path}.{name}" if path else name
         ours, theirs = completed(schema.get("default"), schema), completed(other.get("default"), other)
-        if "default" not in schema and name not in (read.get("required") or ()) and theirs not in _EMPTY:
+        if "default" not in schema and name not in (read.get("required") or ()) and theirs not in EMPTY:
             fact = f"the class has an empty default, or one that no definition has, the definition {theirs!r}"
             yield Difference(where, Aspect.DEFAULT, fact)
         elif "default" in schema and "default" in other and not same(ours, theirs):

@@ -85,14 +85,15 @@ def assert_definition(path: str | Path, *versions: AnyResource, exact: bool = Fa
     """
     __tracebackhide__ = True
     found: list[str] = []
-    for one in versions:
-        told = disagreements(one, read_definition(path, one), owned=not reader)
+    definitions = [read_definition(path, one) for one in versions]
+    for one, definition in zip(versions, definitions, strict=True):
+        told = disagreements(one, definition, owned=not reader)
         found += [f"{one.version}: {difference}" for difference in told]
     if not found:
-        refused = refusals(read_definition(path, versions[0]))
+        refused = refusals(definitions[0])
         found += [f"a server refuses the definition: {one}" for one in refused]
     if exact and not found:
-        outdated = outdated_parts(read_definition(path, versions[0]), *versions)
+        outdated = outdated_parts(definitions[0], *versions)
         found += [f"{part} is not what the class gives; write the file anew with `ctrlkit crd`" for part in outdated]
     if found:
         raise AssertionError("\n".join([f"{path} and the class of {versions[0].kind} disagree:", *found]))

@@ -132,7 +132,7 @@ def _check_names(resource: AnyResource) -> None:
 
 
 def _subresources(resource: AnyResource, said: Definition) -> Manifest:
-    has_status = any(field.wire_name == "status" for field in fields_of(resource.type))
+    has_status = any(field.wire_name == "status" for field in fields_of(resource.type, described=False))
     status = has_status if said.status is None else said.status
     return ({"status": {}} if status else {}) | ({"scale": _scale(said.scale)} if said.scale else {})
 

@@ -41,7 +41,7 @@ _LISTS: Final = frozenset({list, tuple, Sequence, MutableSequence, Collection})
 _SETS: Final = frozenset({set, frozenset, AbstractSet})
 _MAPPINGS: Final = frozenset({dict, Mapping, MutableMapping})
 
-_EMPTY: Final[tuple[Any, ...]] = ("", None, [], {})
+EMPTY: Final[tuple[Any, ...]] = ("", None, [], {})
 """Defaults that need not be written."""
 
 _PARSERS: Final = ("BeforeValidator", "PlainValidator", "WrapValidator")
@@ -461,10 +461,10 @@ def _shown_default(default: Any, schema: JsonSchema, *, is_said: bool) -> Any:
         own = {
             name: value
             for name, value in default.items()
-            if value not in _EMPTY and inner.get(name, {}).get("default", MISSING) != value
+            if value not in EMPTY and inner.get(name, {}).get("default", MISSING) != value
         }
         return own if own or any("default" in one for one in inner.values()) else MISSING
-    return default if default not in _EMPTY else MISSING
+    return default if default not in EMPTY else MISSING
 
 
 def _without_nulls(value: Any, schema: JsonSchema) -> Any:
