@@ -126,9 +126,11 @@ class RightsGatherer:
         tried, path = f"--rbac-write {target}", Path(target)
         there = _read(tried, path, "write to another file, and copy the rules from there") if path.exists() else []
         before = compare(roles, there)
-        _write(path, there, manifests_of(roles, name=self._option("name") or "controller", namespace=home), home)
+        made = manifests_of(roles, name=self._option("name") or "controller", namespace=home)
+        merged = merge(there, made, home=home)
+        _write(path, merged)
         self._lines.append(f"wrote {target}")
-        after = compare(roles, manifests_in(path.read_text(encoding="utf-8"), target))
+        after = compare(roles, merged)
         for kind, rules in before.unused.items():
             gone = (rule for rule in rules if rule not in after.unused.get(kind, ()))
             self._lines += [f"{target}: taken from the {kind}, as nobody used it: {line_of(rule)}" for rule in gone]
@@ -194,12 +196,12 @@ def _read(tried: str, path: Path, next_step: str) -> list[dict[str, Any]]:
         raise _Failure(f"{tried}: {str(error).partition('; ')[0]}; {next_step}") from error
 
 
-def _write(path: Path, there: Sequence[dict[str, Any]], made: Sequence[dict[str, Any]], home: str) -> None:
-    """Write manifests to a file; the comment at its head stays, and what it has besides their rules."""
+def _write(path: Path, manifests: Sequence[dict[str, Any]]) -> None:
+    """Write manifests to a file; the comment at its head stays."""
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else HEAD
         head = "".join(itertools.takewhile(lambda line: line.startswith("#"), before.splitlines(keepends=True)))
-        path.write_text(head + to_yaml(*merge(there, made, home=home)), encoding="utf-8")
+        path.write_text(head + to_yaml(*manifests), encoding="utf-8")
     except OSError as error:
         step = "make its folder, or name a file that may be written"
         raise _Failure(f"--rbac-write {path}: {error.strerror}; {step}") from error
