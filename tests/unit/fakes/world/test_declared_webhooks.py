@@ -7,22 +7,8 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 
-from ctrlkit import (
-    DONE,
-    Context,
-    Denied,
-    MergePatch,
-    ObjectMeta,
-    Outcome,
-    Review,
-    conversion,
-    custom_resource,
-    mutating,
-    reconciler,
-    validating,
-)
+from ctrlkit import DONE, Context, Denied, MergePatch, Outcome, Review, mutating, reconciler, validating
 from ctrlkit.client import DryRun
 from ctrlkit.crd import definition_of
 from ctrlkit.errors import ApiError, ConfigError, Forbidden, InternalError, Invalid, ServiceUnavailable, Timeout
@@ -30,29 +16,10 @@ from ctrlkit.fakes.clientset.calls import Calls
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailure
 from ctrlkit.fakes.world.world import World
-from ctrlkit.model import Definition, Unstructured
+from ctrlkit.model import Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, DEPLOYMENTS, PODS, SECRETS
 from ctrlkit.webhooks import Cause
-
-
-class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
-    size: int = 1
-    image: str = ""
-
-
-class Cache(msgspec.Struct, frozen=True, omit_defaults=True):
-    metadata: ObjectMeta
-    spec: Spec = Spec()
-
-
-class SpecV2(msgspec.Struct, frozen=True, omit_defaults=True):
-    replicas: int = 1
-    image: str = ""
-
-
-class CacheV2(msgspec.Struct, frozen=True, omit_defaults=True):
-    metadata: ObjectMeta
-    spec: SpecV2 = SpecV2()
+from tests.support.webhooked import CACHES, CACHES_V2, Cache, defaults, downgrade, upgrade
 
 
 class ScaleSpec(msgspec.Struct, frozen=True):
@@ -63,19 +30,6 @@ class Scale(msgspec.Struct, frozen=True):
     spec: ScaleSpec = ScaleSpec()
 
 
-CACHES = custom_resource(group="example.com", kind="Cache", plural="caches", definition=Definition(storage=False)).of(
-    Cache
-)
-CACHES_V2 = custom_resource(
-    group="example.com", version="v2", kind="Cache", plural="caches", definition=Definition(storage=True)
-).of(CacheV2)
-
-
-@mutating(CACHES)
-def defaults(cache: Cache, _review: Review[Cache]) -> Cache | None:
-    return None if cache.spec.image else replace(cache, spec=replace(cache.spec, image="redis:7"))
-
-
 @validating(CACHES, operations=["CREATE", "UPDATE", "DELETE"])
 async def check(cache: Cache, review: Review[Cache]) -> None:
     await asyncio.sleep(1)
@@ -83,16 +37,6 @@ async def check(cache: Cache, review: Review[Cache]) -> None:
         review.warn("a cache forgets")
     elif cache.spec.size < 1:
         raise Denied("spec.size: too small")
-
-
-@conversion(CACHES, to=CACHES_V2)
-def upgrade(cache: Cache) -> CacheV2:
-    return CacheV2(metadata=cache.metadata, spec=SpecV2(replicas=cache.spec.size, image=cache.spec.image))
-
-
-@conversion(CACHES_V2, to=CACHES)
-def downgrade(cache: CacheV2) -> Cache:
-    return Cache(metadata=cache.metadata, spec=Spec(size=cache.spec.replicas, image=cache.spec.image))
 
 
 @reconciler(CACHES)
