@@ -10,13 +10,10 @@ from __future__ import annotations
 import ssl
 import time
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ctrlkit.manager.webhooks.certificates import builder, general_name, usage
+from ctrlkit.manager.webhooks.certificates import authority_certificate, server_certificate
 from ctrlkit.wire.config.tls import file_of
 from ctrlkit.wire.secrets import Pem
 
@@ -38,12 +35,9 @@ class Authority:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        name = _name("ctrlkit API server authority")
-        self._certificate = (
-            _builder(name, issuer=name, key=self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(usage(signs_certificates=True), critical=True)
-            .sign(self._key, hashes.SHA256())
+        now = time.time()
+        self._certificate = authority_certificate(
+            "ctrlkit API server authority", self._key, begins=now - _SKEW_S, ends=now + _LIFE_S
         )
 
     @property
@@ -62,25 +56,15 @@ class Authority:
     def server_pem(self, host: str) -> bytes:
         """Return a new key for a server at `host`, and its certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([general_name(name) for name in dict.fromkeys((*_LOCAL_NAMES, host))])
-        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        certificate = (
-            _builder(_name("ctrlkit API server"), issuer=self._certificate.subject, key=key.public_key())
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(identifier, critical=False)
-            .add_extension(names, critical=False)
-            .sign(self._key, hashes.SHA256())
+        now = time.time()
+        certificate = server_certificate(
+            "ctrlkit API server",
+            key.public_key(),
+            dict.fromkeys((*_LOCAL_NAMES, host)),
+            issuer=self._certificate,
+            issuer_key=self._key,
+            begins=now - _SKEW_S,
+            ends=now + _LIFE_S,
         )
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return private + certificate.public_bytes(Encoding.PEM)
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _builder(subject: x509.Name, *, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = time.time()
-    return builder(subject, issuer=issuer, key=key, begins=now - _SKEW_S, ends=now + _LIFE_S)

@@ -58,13 +58,8 @@ class CertificateMaker:
         """Make an authority, with its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         number = x509.random_serial_number()
-        name = _name(f"{self._owner} webhooks authority {number:040x}"[-64:])  # no two have one name
-        certificate = (
-            builder(name, issuer=name, key=key.public_key(), begins=begins, ends=ends, number=number)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(usage(signs_certificates=True), critical=True)
-            .sign(key, hashes.SHA256())
-        )
+        name = f"{self._owner} webhooks authority {number:040x}"[-64:]  # no two have one name
+        certificate = authority_certificate(name, key, begins=begins, ends=ends, number=number)
         return _authority(certificate, key=_key_text(key))
 
     def leaf(self, signer: Authority, names: frozenset[str], *, begins: float, ends: float) -> Leaf:
@@ -73,21 +68,14 @@ class CertificateMaker:
         issuer_key = load_pem_private_key(signer.key.encode(), password=None)
         assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
         key = ec.generate_private_key(ec.SECP256R1())
-        alternatives = x509.SubjectAlternativeName([general_name(name) for name in sorted(names)])
-        certificate = (
-            builder(
-                _name(f"{self._owner} webhooks"[:64]),
-                issuer=issuer.subject,
-                key=key.public_key(),
-                begins=begins,
-                ends=ends,
-            )
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
-            .add_extension(alternatives, critical=False)
-            .sign(issuer_key, hashes.SHA256())
+        certificate = server_certificate(
+            f"{self._owner} webhooks"[:64],
+            key.public_key(),
+            sorted(names),
+            issuer=issuer,
+            issuer_key=issuer_key,
+            begins=begins,
+            ends=ends,
         )
         return _leaf(certificate, signer, key=_key_text(key))
 
@@ -175,6 +163,41 @@ def chain_of(leaf: Leaf) -> Pem:
 # ---- of X.509 -------------------------------------------------------------------------------------------------------
 
 
+def authority_certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, *, begins: float, ends: float, number: int | None = None
+) -> x509.Certificate:
+    """Make the certificate of an authority, signed by itself."""
+    subject = _name(name)
+    return (
+        builder(subject, issuer=subject, key=key.public_key(), begins=begins, ends=ends, number=number)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def server_certificate(
+    name: str,
+    key: ec.EllipticCurvePublicKey,
+    hosts: Iterable[str],
+    *,
+    issuer: x509.Certificate,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    begins: float,
+    ends: float,
+) -> x509.Certificate:
+    """Make the certificate of a server for DNS names and IP addresses."""
+    return (
+        builder(_name(name), issuer=issuer.subject, key=key, begins=begins, ends=ends)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
+        .sign(issuer_key, hashes.SHA256())
+    )
+
+
 def builder(
     subject: x509.Name,
     *,
@@ -197,7 +220,7 @@ def builder(
     )
 
 
-def general_name(host: str) -> x509.GeneralName:
+def _general_name(host: str) -> x509.GeneralName:
     """Return a DNS name or an IP address as a subject alternative name."""
     try:
         return x509.IPAddress(ip_address(host))
@@ -205,7 +228,7 @@ def general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     """Return what a key is for."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
