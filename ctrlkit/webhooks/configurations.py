@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.model import AnyResource
+from ctrlkit.model.kinds import MUTATING_WEBHOOK_CONFIGURATIONS, VALIDATING_WEBHOOK_CONFIGURATIONS
 from ctrlkit.webhooks.declarations import AdmissionWebhook
 
 Plain = dict[str, Any]
@@ -25,8 +26,11 @@ NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-node-lease")
 """The namespaces of the control plane and of what nodes need to live."""
 
-_API: Final = "admissionregistration.k8s.io/v1"
-_KINDS: Final = {"mutating": "MutatingWebhookConfiguration", "validating": "ValidatingWebhookConfiguration"}
+CONFIGURATIONS: Final = {
+    "mutating": MUTATING_WEBHOOK_CONFIGURATIONS,
+    "validating": VALIDATING_WEBHOOK_CONFIGURATIONS,
+}
+"""The kinds of configurations by the verb of the webhooks in them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +79,14 @@ def configurations_of(
     """Return the configurations of webhooks; see Webhooks.configurations."""
     own = _Own(own_namespace or (address.namespace if isinstance(address, ServiceAddress) else ""), own_labels)
     made = []
-    for verb, kind in _KINDS.items():
+    for verb, kind in CONFIGURATIONS.items():
         several = [each for each in webhooks if each.verb == verb]
         _check_names(several)
         if several:
             metadata = {"name": name} | ({"labels": dict(labels)} if labels else {})
             entries = [_entry(each, client_config(address, each.path, ca_bundle), own) for each in several]
-            made.append({"apiVersion": _API, "kind": kind, "metadata": metadata, "webhooks": entries})
+            head = {"apiVersion": kind.api_version, "kind": kind.kind}
+            made.append({**head, "metadata": metadata, "webhooks": entries})
     return made
 
 
@@ -95,6 +100,11 @@ def _check_names(webhooks: Iterable[AnyAdmission]) -> None:
     for name, count in Counter(each.full_name for each in webhooks).items():
         if count > 1:
             raise ConfigError(f"configure webhooks: {count} are called {name}; give them a name=... of their own")
+
+
+def kind_of(configuration: Mapping[str, Any]) -> AnyResource:
+    """Return the kind of a configuration."""
+    return next(kind for kind in CONFIGURATIONS.values() if kind.kind == configuration["kind"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,8 @@ from ctrlkit.model.kinds import (
 )
 from ctrlkit.names import LABEL_MAX, NO_NAME
 from ctrlkit.webhooks import Answer, ServiceAddress, Webhooks
+from ctrlkit.webhooks.configurations import kind_of
 
-_CONFIGURATIONS: Final = {
-    kind.kind: kind for kind in (MUTATING_WEBHOOK_CONFIGURATIONS, VALIDATING_WEBHOOK_CONFIGURATIONS)
-}
 _REFUSED: Final = Reply(failure="dial tcp 10.0.0.1:443: connect: connection refused")
 
 Handler = Callable[[dict[str, Any]], object | Awaitable[object]]
@@ -132,9 +130,8 @@ class WorldWebhooks:
         service = self._service_for(webhooks, name, namespace)
         self._programs[service].append(_Program(webhooks, part))
         for configuration in webhooks.configurations(service, name=service.name):
-            kind = _CONFIGURATIONS[configuration["kind"]]
             with suppress(AlreadyExists):
-                self._tracker.create(kind, configuration)
+                self._tracker.create(kind_of(configuration), configuration)
         self.convert_definitions()
 
     def _service_for(self, webhooks: Webhooks, name: str, namespace: str) -> ServiceAddress:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ctrlkit.manager.webhooks.certificates import pem_of, read_bundle
 from ctrlkit.manager.webhooks.rotation import Authority, Place
 from ctrlkit.model import AnyResource, ObjectKey, Unstructured
-from ctrlkit.model.kinds import (
-    CUSTOM_RESOURCE_DEFINITIONS,
-    MUTATING_WEBHOOK_CONFIGURATIONS,
-    VALIDATING_WEBHOOK_CONFIGURATIONS,
-)
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from ctrlkit.webhooks import Webhooks
+from ctrlkit.webhooks.configurations import CONFIGURATIONS
 
 Plain = dict[str, Any]
-
-CONFIGURATIONS: Final = {
-    "mutating": MUTATING_WEBHOOK_CONFIGURATIONS,
-    "validating": VALIDATING_WEBHOOK_CONFIGURATIONS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +84,5 @@ def targets_of(webhooks: Webhooks, name: str) -> tuple[Target, ...]:
 def _decoded(config: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(config.get("caBundle") or "")
-    except (binascii.Error, ValueError):
+    except ValueError:
         return b""

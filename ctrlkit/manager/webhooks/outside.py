@@ -16,13 +16,13 @@ from typing import Final
 from ctrlkit.client import Client
 from ctrlkit.errors import ApiError, ConfigError, Invalid, NotFound, TransportError
 from ctrlkit.manager.endpoints.options import is_loopback
-from ctrlkit.manager.webhooks.bundles import CONFIGURATIONS
 from ctrlkit.manager.webhooks.options import WebhookServing
 from ctrlkit.model import AnyResource, MergePatch, OnConflict
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from ctrlkit.names import LABEL_MAX
 from ctrlkit.telemetry import logger
 from ctrlkit.webhooks import Webhooks
+from ctrlkit.webhooks.configurations import kind_of
 from ctrlkit.wire.transport import RestTransport
 
 LOCAL: Final = "127.0.0.1"
@@ -100,7 +100,7 @@ async def _tell_of(
 ) -> None:
     """Apply the configurations and conversions; `made` gets the kinds of those that may be there then."""
     for body in webhooks.configurations(url, name=name, ca_bundle=ca_bundle):
-        resource = CONFIGURATIONS["mutating" if body["kind"].startswith("Mutating") else "validating"]
+        resource = kind_of(body)
         try:
             await applying.apply(resource, name, body, on_conflict=OnConflict.FORCE)
         except (ApiError, TransportError) as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from ctrlkit.election import pod_namespace
 from ctrlkit.errors import ConfigError
 from ctrlkit.extras import require
+from ctrlkit.manager.webhooks import outside
 from ctrlkit.manager.webhooks.listener import listen
 from ctrlkit.manager.webhooks.metrics import CertificateFacts
 from ctrlkit.manager.webhooks.options import WebhookServing, host_of, service_names
@@ -76,9 +77,7 @@ async def serve(webhooks: Webhooks, client: Client, options: WebhookServing) -> 
     made = MadeCertificate(options.client_ca)
     _check_place(options)
     if not options.service:
-        from ctrlkit.manager.webhooks.outside import listening  # noqa: PLC0415 - needs cryptography
-
-        options = listening(options, client)
+        options = outside.listening(options, client)
     async with listen(webhooks, options, made.context) as port:
         _tell(options, port, webhooks)
         yield _Made(webhooks, client, options, made, port)
@@ -140,8 +139,7 @@ class _Made:
     def __init__(
         self, webhooks: Webhooks, client: Client, options: WebhookServing, made: MadeCertificate, port: int
     ) -> None:
-        from ctrlkit.manager.webhooks import outside  # noqa: PLC0415 - needs cryptography
-        from ctrlkit.manager.webhooks.bundles import targets_of  # noqa: PLC0415
+        from ctrlkit.manager.webhooks.bundles import targets_of  # noqa: PLC0415 - needs cryptography
         from ctrlkit.manager.webhooks.certificates import chain_of  # noqa: PLC0415
         from ctrlkit.manager.webhooks.keeper import CertificateKeeper  # noqa: PLC0415
 
@@ -175,12 +173,11 @@ class _Made:
 
     async def _install(self) -> None:
         from ctrlkit.manager.webhooks.certificates import pem_of  # noqa: PLC0415
-        from ctrlkit.manager.webhooks.outside import installed  # noqa: PLC0415
 
         while (leaf := self.keeper.leaf) is None:
             await self.keeper.moved()
         bundle = pem_of([leaf.authority])
-        async with installed(self._webhooks, self._client, url=self._url, name=self._name, ca_bundle=bundle):
+        async with outside.installed(self._webhooks, self._client, url=self._url, name=self._name, ca_bundle=bundle):
             self._installed.set()
             await asyncio.get_running_loop().create_future()
 
