@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Final
@@ -91,3 +93,18 @@ def split_address(address: str, served: str) -> tuple[str, int]:
             f"serve {served} at {address[:256]!r}: that is no address; write HOST:PORT, or :PORT for all interfaces"
         )
     return host.strip("[]") if bracketed else host, int(port)
+
+
+def not_listening(tried: str, error: OSError, setting: str = "") -> ConfigError:
+    """
+    Return what to raise where an address cannot be listened at; `setting` is the one to change.
+
+    >>> print(not_listening("serve webhooks at :9443", OSError(errno.EADDRINUSE, ""), "webhooks_address"))
+    serve webhooks at :9443: the port is taken; choose another with webhooks_address, or 0 for any free one
+    """
+    if error.errno == errno.EADDRINUSE:
+        by = f" with {setting}" if setting else ""
+        return ConfigError(f"{tried}: the port is taken; choose another{by}, or 0 for any free one")
+    number = error.errno or 0
+    problem = os.strerror(number) if number > 0 else error.strerror or error  # below 0: no such name
+    return ConfigError(f"{tried}: {problem}; choose another {setting or 'address'}")

@@ -15,9 +15,7 @@ Rows M9 to M12, W11. Nothing here knows what is measured or shown: metrics.py, h
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -27,12 +25,11 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from ctrlkit.errors import ConfigError
 from ctrlkit.manager.endpoints.access import Certificate, Guard, Token
 from ctrlkit.manager.endpoints.debug import page, picture
 from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, Reasons, Report, checks_of, report, single
 from ctrlkit.manager.endpoints.metrics import registry
-from ctrlkit.manager.endpoints.options import Endpoints
+from ctrlkit.manager.endpoints.options import Endpoints, not_listening
 from ctrlkit.telemetry import LogLevel, log_level, logger, set_log_level
 
 if TYPE_CHECKING:
@@ -85,12 +82,7 @@ async def _listen(runner: web.AppRunner, options: Endpoints, certificate: Certif
     try:
         await web.TCPSite(runner, options.host or None, options.port, ssl_context=tls).start()
     except OSError as error:
-        tried = f"serve endpoints at {options.address}"
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"{tried}: the port is taken; choose another, or 0 for any free one") from None
-        number = error.errno or 0
-        problem = os.strerror(number) if number > 0 else error.strerror or error  # below 0: no such name
-        raise ConfigError(f"{tried}: {problem}; choose another address") from None
+        raise not_listening(f"serve endpoints at {options.address}", error) from None
 
 
 def _tell(options: Endpoints, address: str) -> None:

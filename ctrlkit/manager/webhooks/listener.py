@@ -7,8 +7,6 @@ HTTP/1.1 alone. Rows W1, W2, M10.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +15,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from ctrlkit.clock import monotonic
-from ctrlkit.errors import ConfigError
+from ctrlkit.manager.endpoints.options import not_listening
 from ctrlkit.manager.webhooks.options import WebhookServing
 from ctrlkit.webhooks import Webhooks
 from ctrlkit.webhooks.configurations import CONVERT_PATH
@@ -72,14 +70,7 @@ async def _bind(runner: web.ServerRunner, options: WebhookServing, tls: ssl.SSLC
     try:
         await site.start()
     except OSError as error:
-        tried = f"serve webhooks at {options.address}"
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigError(
-                f"{tried}: the port is taken; choose another with webhooks_address, or 0 for any free one"
-            ) from None
-        number = error.errno or 0
-        problem = os.strerror(number) if number > 0 else error.strerror or error
-        raise ConfigError(f"{tried}: {problem}; choose another webhooks_address") from None
+        raise not_listening(f"serve webhooks at {options.address}", error, "webhooks_address") from None
 
 
 class _Answering:
