@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from ctrlkit.model import (
     to_plain,
 )
 from ctrlkit.model.pydantic_models import is_model
+from ctrlkit.model.values import has_fields
 
 
 def _as_sent(body: object) -> Any:
@@ -129,6 +129,4 @@ def _is_partial(resource: AnyResource, body: Any) -> bool:
     kind = type(body)
     if is_model(kind):
         return kind is resource.type and kind.model_config.get("extra") != "allow"
-    if isinstance(body, type):
-        return False
-    return isinstance(body, msgspec.Struct) or dataclasses.is_dataclass(body) or hasattr(kind, "__attrs_attrs__")
+    return has_fields(body) and not isinstance(body, type)

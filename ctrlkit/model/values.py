@@ -85,7 +85,7 @@ def value_at(value: Any, path: str) -> Any:
                 return None
             case dict() | Mapping():
                 value = value.get(name)
-            case _ if _has_fields(value):
+            case _ if has_fields(value):
                 python_type: type = type(value)
                 value = getattr(value, _attribute(python_type, name, path))
             case _:
@@ -93,7 +93,15 @@ def value_at(value: Any, path: str) -> Any:
     return value
 
 
-def _has_fields(value: Any) -> bool:
+def has_fields(value: Any) -> bool:
+    """
+    Whether a value is of a class of fields: a Struct, a dataclass, an attrs class or a pydantic model.
+
+    >>> class Status(msgspec.Struct):
+    ...     phase: str
+    >>> has_fields(Status("Ready")), has_fields({"phase": "Ready"})
+    (True, False)
+    """
     kind = type(value)
     return (
         isinstance(value, msgspec.Struct)
