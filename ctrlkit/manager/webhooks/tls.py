@@ -5,22 +5,12 @@ from __future__ import annotations
 import ssl
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from ctrlkit.clock import now
 from ctrlkit.errors import ConfigError
 from ctrlkit.manager.endpoints.access import Certificate, CertificateStatistics, new_context, reason_of
 from ctrlkit.wire.config.tls import file_of, not_after
 from ctrlkit.wire.secrets import Pem
-
-
-class Presented(Protocol):
-    """A certificate that a server presents, whichever it is at the moment."""
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """What the server is made with, once and for all."""
-        ...
 
 
 class MadeCertificate:
