@@ -14,7 +14,8 @@ from ctrlkit.model.definition import Column, Definition, ScaleFields
 
 Manifest = dict[str, Any]
 
-_WIDTH: Final = 120
+WIDTH: Final = 120
+"""Of the lines of YAML, in characters."""
 
 
 class _WithoutAliases(yaml.SafeDumper):
@@ -69,10 +70,13 @@ def definition_of(*versions: AnyResource, conversion: Mapping[str, Any] | None =
 
 def to_yaml(*manifests: Manifest) -> str:
     """Return manifests as YAML text, the parts in their own order; the same manifests give the same text."""
-    texts = [
-        yaml.dump(one, Dumper=_WithoutAliases, sort_keys=False, allow_unicode=True, width=_WIDTH) for one in manifests
-    ]
-    return "---\n".join(texts)
+    return "---\n".join(map(dump, manifests))
+
+
+def dump(data: Any, *, width: int = WIDTH) -> str:
+    """Return plain data as YAML, the parts in their own order; the same data give the same text."""
+    text: str = yaml.dump(data, Dumper=_WithoutAliases, sort_keys=False, allow_unicode=True, width=width)
+    return text
 
 
 def _stored(versions: Sequence[AnyResource]) -> AnyResource:

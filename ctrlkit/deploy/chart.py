@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Final
 
+from ctrlkit.crd.manifest import dump
 from ctrlkit.deploy.description import Description
 from ctrlkit.deploy.names import Names
 from ctrlkit.deploy.objects import Part, parts_of
-from ctrlkit.deploy.places import ABSENT, Block, Place, Tree, When, dump, template
+from ctrlkit.deploy.places import ABSENT, Block, Place, Tree, When, template
 from ctrlkit.deploy.program import METRICS_PORT, seconds_to_end
 from ctrlkit.deploy.values import schema_of, values_of, values_text
 from ctrlkit.manager.settings import Settings

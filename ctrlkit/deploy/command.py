@@ -14,10 +14,10 @@ from typing import Final
 
 from ctrlkit.cli import Command
 from ctrlkit.crd.differences import unconverted
+from ctrlkit.crd.manifest import to_yaml
 from ctrlkit.deploy.description import Description, describe
 from ctrlkit.deploy.files import Change, differences, files_of, write
 from ctrlkit.deploy.objects import objects_of
-from ctrlkit.deploy.places import dump
 from ctrlkit.deploy.program import load_program
 
 _EPILOG: Final = """\
@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
         described = describe(program)
     tell_unconverted(described)
     if arguments.print:
-        sys.stdout.write("---\n".join(map(dump, objects_of(described))))
+        sys.stdout.write(to_yaml(*objects_of(described)))
         return 0
     files = files_of(described)
     if arguments.check:

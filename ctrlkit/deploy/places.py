@@ -14,12 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-import yaml
+from ctrlkit.crd.manifest import WIDTH, dump
 
 Tree: TypeAlias = Any
 """What YAML can say, with places in it."""
-
-_WIDTH: Final = 120
 
 
 class _Absent:
@@ -63,20 +61,6 @@ class When:
     body: Tree
     plain: Tree = ABSENT
     otherwise: Tree = ABSENT
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes a part out wherever it stands, though it may be the same as another."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Have no anchors."""
-        return True
-
-
-def dump(tree: Any, *, width: int = _WIDTH) -> str:
-    """Return plain data as YAML, the parts in their own order; the same data give the same text."""
-    text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
-    return text
 
 
 def plain(tree: Tree) -> Any:
@@ -155,7 +139,7 @@ def _lines(tree: Tree, indent: int = 0) -> Iterator[str]:
             for item in tree:
                 yield from _item(item, indent)
         case _:
-            text = escaped(dump(tree, width=_WIDTH - indent))
+            text = escaped(dump(tree, width=WIDTH - indent))
             yield from (f"{' ' * indent}{line}" if line else "" for line in text.removesuffix("\n").split("\n"))
 
 

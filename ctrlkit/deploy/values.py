@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, get_args
 
+from ctrlkit.crd.manifest import dump
 from ctrlkit.deploy.description import Description
-from ctrlkit.deploy.places import dump
 from ctrlkit.deploy.program import Program
 from ctrlkit.deploy.workload import CONTAINER_SECURITY, NAMED_BY_RELEASE, pod_security, resources
 from ctrlkit.manager.settings import settings_known

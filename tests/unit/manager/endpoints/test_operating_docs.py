@@ -158,11 +158,10 @@ NO_LIMITS = {
     "exits.INTERRUPTED",
     "manager.signals.SIGNALS",
     "controller.runs.BUCKETS_S",  # how something is shown
-    "crd.manifest._WIDTH",
+    "crd.manifest.WIDTH",
     "webhooks.denied._FORBIDDEN",
     "webhooks.denied._INVALID",
     "webhooks.admission._INVALID",
-    "deploy.places._WIDTH",
     "deploy.values._WIDTH",
     "deploy.program.METRICS_PORT",  # a port, as the setting has it
     "histogram.LATENCY_BUCKETS_S",
