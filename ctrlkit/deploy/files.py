@@ -7,9 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ctrlkit.deploy.chart import GENERATED, chart_files
+from ctrlkit.deploy.chart import chart_files
 from ctrlkit.deploy.description import Description
 from ctrlkit.deploy.kustomize import kustomize_files
+from ctrlkit.deploy.objects import GENERATED
 from ctrlkit.errors import ConfigError
 
 FOLDERS: Final = ("chart", "kustomize")
