@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ctrlkit.deploy.description import Description
 from ctrlkit.deploy.names import CERTIFICATES_SUFFIX, WEBHOOKS_SUFFIX, Names
-from ctrlkit.deploy.places import Block, Place, Tree, When
+from ctrlkit.deploy.places import Block, Place, Tree, When, joined
 from ctrlkit.deploy.workload import CERTIFICATES_MOUNT, CERTIFICATES_SETTING, CONTAINER, certificates_volume
 
 _API: Final = "cert-manager.io/v1"
@@ -17,9 +17,7 @@ INJECT: Final = "cert-manager.io/inject-ca-from"
 
 def injected(names: Names) -> Place:
     """The value of that annotation."""
-    name = names.of(WEBHOOKS_SUFFIX)
-    expression = f'printf "%s/%s" $.Release.Namespace ({name.expression})'
-    return Place(expression, f"{names.program.own_namespace}/{name.plain}")
+    return joined("%s/%s", names.namespace, names.of(WEBHOOKS_SUFFIX))
 
 
 def issuer_and_certificate(described: Description) -> Iterator[Tree]:
@@ -41,17 +39,14 @@ def issuer_and_certificate(described: Description) -> Iterator[Tree]:
         "metadata": names.metadata(WEBHOOKS_SUFFIX),
         "spec": {
             "secretName": names.of(CERTIFICATES_SUFFIX),
-            "dnsNames": [_host(names, end) for end in (".svc", ".svc.cluster.local")],
+            "dnsNames": [
+                joined(f"%s.%s{end}", names.of(WEBHOOKS_SUFFIX), names.namespace)
+                for end in (".svc", ".svc.cluster.local")
+            ],
             "issuerRef": When("with $.Values.certManager.issuerRef", Block("toYaml ."), plain=own, otherwise=own),
             "privateKey": {"algorithm": "ECDSA", "rotationPolicy": "Always"},
         },
     }
-
-
-def _host(names: Names, end: str) -> Place:
-    name = names.of(WEBHOOKS_SUFFIX)
-    expression = f'printf "%s.%s{end}" ({name.expression}) $.Release.Namespace'
-    return Place(expression, f"{name.plain}.{names.program.own_namespace}{end}")
 
 
 def patches(described: Description) -> Iterator[Tree]:

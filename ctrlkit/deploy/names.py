@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from ctrlkit.deploy.places import Block, Place, Tree
+from ctrlkit.deploy.places import Block, Place, Tree, joined
 from ctrlkit.deploy.program import Program
 
 WEBHOOKS_SUFFIX: Final = "-webhooks"
@@ -27,9 +27,8 @@ class Names(NamedTuple):
 
     def of(self, suffix: str = "") -> Place:
         """The name of an object: that of the release, and a suffix."""
-        full = self.included("fullname")
-        expression = f'printf "%s{suffix}" ({full})' if suffix else full
-        return Place(expression, f"{self.program.name}{suffix}")
+        full = Place(self.included("fullname"), self.program.name)
+        return joined(f"%s{suffix}", full) if suffix else full
 
     @property
     def namespace(self) -> Place:

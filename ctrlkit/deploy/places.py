@@ -46,6 +46,17 @@ class Block:
     plain: Any = ABSENT
 
 
+def joined(form: str, *parts: Place) -> Place:
+    """
+    Return the place of a text with others in it, where its form has `%s`.
+
+    >>> joined("%s.%s.svc", Place('include "name" $', "web"), Place("$.Release.Namespace", "demo"))
+    Place(expression='printf "%s.%s.svc" (include "name" $) $.Release.Namespace', plain='web.demo.svc')
+    """
+    given = [f"({one.expression})" if " " in one.expression else one.expression for one in parts]
+    return Place(f'printf "{form}" {" ".join(given)}', form % tuple(one.plain for one in parts))
+
+
 @dataclass(frozen=True, slots=True)
 class When:
     """
