@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ctrlkit.deploy.description import Description
 from ctrlkit.deploy.names import CERTIFICATES_SUFFIX, WEBHOOKS_SUFFIX, Names
-from ctrlkit.deploy.places import Block, Place, Tree, When, joined
+from ctrlkit.deploy.places import Place, Tree, When, from_values, joined
 from ctrlkit.deploy.workload import CERTIFICATES_MOUNT, CERTIFICATES_SETTING, CONTAINER, certificates_volume
 
 _API: Final = "cert-manager.io/v1"
@@ -43,7 +43,7 @@ def issuer_and_certificate(described: Description) -> Iterator[Tree]:
                 joined(f"%s.%s{end}", names.of(WEBHOOKS_SUFFIX), names.namespace)
                 for end in (".svc", ".svc.cluster.local")
             ],
-            "issuerRef": When("with $.Values.certManager.issuerRef", Block("toYaml ."), plain=own, otherwise=own),
+            "issuerRef": from_values("certManager.issuerRef", otherwise=own),
             "privateKey": {"algorithm": "ECDSA", "rotationPolicy": "Always"},
         },
     }

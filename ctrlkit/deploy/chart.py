@@ -11,9 +11,10 @@ from ctrlkit.crd.manifest import dump
 from ctrlkit.deploy.description import Description
 from ctrlkit.deploy.names import Names
 from ctrlkit.deploy.objects import GENERATED, Part, parts_of
-from ctrlkit.deploy.places import ABSENT, Block, Place, Tree, When, template
+from ctrlkit.deploy.places import ABSENT, Block, Place, Tree, When, from_values, template
 from ctrlkit.deploy.program import METRICS_PORT, seconds_to_end
 from ctrlkit.deploy.values import schema_of, values_of, values_text
+from ctrlkit.deploy.workload import scheme
 from ctrlkit.manager.settings import Settings
 
 _YAML_HEAD: Final = f"# {GENERATED}: what is changed here is lost when it is run again.\n"
@@ -132,8 +133,7 @@ def _ready_test(described: Description) -> Tree:
     program = described.program
     names = Names(program)
     url = Place(
-        f'printf "%s://%s-metrics.%s:{METRICS_PORT}/readyz" '
-        '(ternary "https" "http" (not (empty $.Values.settings.tls_cert))) '
+        f'printf "%s://%s-metrics.%s:{METRICS_PORT}/readyz" ({scheme(program, "https", "http").expression}) '
         f"({names.included('fullname')}) $.Release.Namespace | quote",
         "",
     )
@@ -154,7 +154,7 @@ def _ready_test(described: Description) -> Tree:
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
-            "imagePullSecrets": When("with $.Values.imagePullSecrets", Block("toYaml .")),
+            "imagePullSecrets": from_values("imagePullSecrets"),
             "securityContext": Block("toYaml $.Values.podSecurityContext"),
             "containers": [
                 {

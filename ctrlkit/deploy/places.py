@@ -74,6 +74,19 @@ class When:
     otherwise: Tree = ABSENT
 
 
+def from_values(path: str, *, otherwise: Tree = ABSENT) -> When:
+    """
+    Return what a value of the chart says, a mapping or a list; without a chart, and where it says nothing, the other.
+
+    >>> print(template({"affinity": from_values("affinity")}), end="")
+    {{- with $.Values.affinity }}
+    affinity:
+      {{- toYaml . | nindent 2 }}
+    {{- end }}
+    """
+    return When(f"with $.Values.{path}", Block("toYaml ."), plain=otherwise, otherwise=otherwise)
+
+
 def plain(tree: Tree) -> Any:
     """
     Return what a tree says without a chart.

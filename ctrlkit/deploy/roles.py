@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ctrlkit.deploy.description import Description
 from ctrlkit.deploy.names import Names
-from ctrlkit.deploy.places import Block, Place, Tree, When
+from ctrlkit.deploy.places import Place, Tree, When, from_values
 from ctrlkit.deploy.rights import Rule
 
 _GROUP: Final = "rbac.authorization.k8s.io"
@@ -17,7 +17,7 @@ _HEAD: Final = {"apiVersion": f"{_GROUP}/v1"}
 def account_and_roles(described: Description) -> Iterator[Tree]:
     """Yield the ServiceAccount, and the roles with their bindings; no role that would allow nothing."""
     names = Names(described.program)
-    annotations = When("with $.Values.serviceAccount.annotations", Block("toYaml ."))
+    annotations = from_values("serviceAccount.annotations")
     account = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ctrlkit.deploy.description import WEBHOOKS_SERVICE, Description
 from ctrlkit.deploy.names import CERTIFICATES_SUFFIX, WEBHOOKS_SUFFIX, Names
-from ctrlkit.deploy.places import ABSENT, Block, Place, Tree, When
+from ctrlkit.deploy.places import ABSENT, Block, Place, Tree, When, from_values
 from ctrlkit.deploy.program import METRICS_PORT, PRE_STOP_S, Program, as_text, seconds_to_end
 from ctrlkit.manager.settings_sources import variable_of
 
@@ -79,28 +79,21 @@ def _pod(described: Description, names: Names) -> Tree:
         "serviceAccountName": names.account,
         "automountServiceAccountToken": True,
         "enableServiceLinks": False,
-        "imagePullSecrets": _with_values("imagePullSecrets"),
+        "imagePullSecrets": from_values("imagePullSecrets"),
         "priorityClassName": When("with $.Values.priorityClassName", Place(".", "")),
         "terminationGracePeriodSeconds": Place(names.included("secondsToEnd"), seconds_to_end(program.loaded)),
         "securityContext": Block("toYaml $.Values.podSecurityContext", pod_security(program)),
-        "topologySpreadConstraints": When(
-            "with $.Values.topologySpreadConstraints", Block("toYaml ."), plain=[spread], otherwise=[spread]
-        ),
-        "nodeSelector": _with_values("nodeSelector"),
-        "affinity": _with_values("affinity"),
-        "tolerations": _with_values("tolerations"),
+        "topologySpreadConstraints": from_values("topologySpreadConstraints", otherwise=[spread]),
+        "nodeSelector": from_values("nodeSelector"),
+        "affinity": from_values("affinity"),
+        "tolerations": from_values("tolerations"),
         "containers": [_container(described, names)],
         "volumes": [
             {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}},
             *([When(WITH_CERT_MANAGER, certificates_volume(names))] if described.has_webhooks else []),
-            When("with $.Values.extraVolumes", Block("toYaml .")),
+            from_values("extraVolumes"),
         ],
     }
-
-
-def _with_values(name: str) -> When:
-    """What values say, where they say something."""
-    return When(f"with $.Values.{name}", Block("toYaml ."))
 
 
 def pod_security(program: Program) -> dict[str, Any]:
@@ -130,7 +123,7 @@ def _container(described: Description, names: Names) -> Tree:
         "env": [
             *_environment(described, names),
             *([When(WITH_CERT_MANAGER, CERTIFICATES_SETTING)] if webhooks else []),
-            When("with $.Values.extraEnv", Block("toYaml .")),
+            from_values("extraEnv"),
         ],
         "ports": [
             _port("metrics", Place(names.included("metricsPort"), program.metrics_port)),
@@ -145,7 +138,7 @@ def _container(described: Description, names: Names) -> Tree:
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},
             *([When(WITH_CERT_MANAGER, CERTIFICATES_MOUNT)] if webhooks else []),
-            When("with $.Values.extraVolumeMounts", Block("toYaml .")),
+            from_values("extraVolumeMounts"),
         ],
     }
 
@@ -199,15 +192,15 @@ def _environment(described: Description, names: Names) -> list[Tree]:
 
 def _probe(program: Program, path: str, **more: int) -> Tree:
     return {
-        "httpGet": {"path": path, "port": "metrics", "scheme": _scheme(program, "HTTPS", "HTTP")},
+        "httpGet": {"path": path, "port": "metrics", "scheme": scheme(program, "HTTPS", "HTTP")},
         "periodSeconds": _PROBE_EVERY_S,
         "timeoutSeconds": 5,
         **more,
     }
 
 
-def _scheme(program: Program, tls: str, otherwise: str) -> Place:
-    """How the endpoints are asked."""
+def scheme(program: Program, tls: str, otherwise: str) -> Place:
+    """Return how the endpoints are asked."""
     expression = f'ternary "{tls}" "{otherwise}" (not (empty $.Values.settings.tls_cert))'
     return Place(expression, tls if program.loaded.tls_cert else otherwise)
 
@@ -262,7 +255,7 @@ def service_monitor(described: Description) -> Tree:
                 {
                     "port": "metrics",
                     "path": "/metrics",
-                    "scheme": _scheme(described.program, "https", "http"),
+                    "scheme": scheme(described.program, "https", "http"),
                     "interval": When("with $.Values.serviceMonitor.interval", Place(".", "")),
                 }
             ],
@@ -283,7 +276,7 @@ def network_policy(described: Description) -> Tree:
             "ingress": [
                 {
                     "ports": [{"port": "metrics", "protocol": "TCP"}],
-                    "from": _with_values("networkPolicy.metricsFrom"),
+                    "from": from_values("networkPolicy.metricsFrom"),
                 },
                 *([{"ports": [{"port": "webhooks", "protocol": "TCP"}]}] if described.has_webhooks else []),
             ],
