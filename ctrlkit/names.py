@@ -14,8 +14,12 @@ T = TypeVar("T")
 LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN: Final = rf"{LABEL}(\.{LABEL})*"
 """An RFC 1123 label and subdomain as Kubernetes writes them in its messages, their lengths apart."""
+LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
+"""A label of RFC 1035, which begins with a letter; its length apart, too."""
 LABEL_MAX: Final = 63
 SUBDOMAIN_MAX: Final = 253
+PROGRAM_MAX: Final = 40
+"""The longest name of a program with manifests: its objects are called by it with a few more letters."""
 _FIELD_MANAGER_MAX: Final = 128
 
 NO_NAME: Final = "ctrlkit"
@@ -42,6 +46,16 @@ def is_label(name: str) -> bool:
     (True, False, False, False)
     """
     return len(name) <= LABEL_MAX and re.fullmatch(LABEL, name) is not None
+
+
+def is_label_1035(name: str, *, most: int = LABEL_MAX) -> bool:
+    """
+    Whether this is an RFC 1035 label, as names of Services and plurals of kinds are, of so many characters at most.
+
+    >>> is_label_1035("demo-1"), is_label_1035("1-demo"), is_label_1035("demo", most=3)
+    (True, False, False)
+    """
+    return len(name) <= most and re.fullmatch(LABEL_1035, name) is not None
 
 
 def is_subdomain(name: str) -> bool:

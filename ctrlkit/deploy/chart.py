@@ -16,6 +16,7 @@ from ctrlkit.deploy.program import METRICS_PORT, seconds_to_end
 from ctrlkit.deploy.values import schema_of, values_of, values_text
 from ctrlkit.deploy.workload import scheme
 from ctrlkit.manager.settings import Settings
+from ctrlkit.names import PROGRAM_MAX
 
 _YAML_HEAD: Final = f"# {GENERATED}: what is changed here is lost when it is run again.\n"
 _TEMPLATE_HEAD: Final = f"{{{{- /* {GENERATED}: what is changed here is lost when it is run again. */ -}}}}\n"
@@ -96,6 +97,7 @@ def _filled(name: str, described: Description) -> str:
     replaced = {
         "@KINDS@": _KINDS.replace("@KINDS@", kinds) if kinds else "",
         "@NAME@": described.program.name,
+        "@NAME_MAX@": str(PROGRAM_MAX),
         "@WEBHOOKS_ADDRESS@": usual.webhooks_address,
         "@GRACE_S@": f"{usual.grace_s:g}",
         "@RENEW_S@": f"{usual.renew_s:g}",

@@ -30,7 +30,7 @@ from ctrlkit.manager.endpoints.server import SHUTDOWN_S
 from ctrlkit.manager.manager import FLUSH_S
 from ctrlkit.manager.settings import OFF, Settings, SettingsError, settings_known
 from ctrlkit.manager.settings_sources import variable_of
-from ctrlkit.names import is_label
+from ctrlkit.names import LABEL_MAX, PROGRAM_MAX, is_label_1035
 
 FILE: Final = "pyproject.toml"
 TABLE: Final = "tool.ctrlkit"
@@ -40,9 +40,6 @@ PRE_STOP_S: Final = 5
 """A pod that is to end goes on serving for so long: whoever has its address still calls it."""
 SPARE_S: Final = 8
 """What ends a process after the last connection, on a busy machine."""
-
-NAME_MAX: Final = 40
-"""Names of objects are made of it with a few more letters, and labels take 63."""
 
 _IMAGE: Final = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*")
 _VERSION: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -113,9 +110,9 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The releases of Kubernetes for which it is meant, as helm reads it."""
 
     def __post_init__(self) -> None:
-        for name, value in (("name", self.name), ("namespace", self.namespace or self.name)):
-            limit = NAME_MAX if name == "name" else 63
-            if not is_label(value) or len(value) > limit or not value[0].isalpha():
+        namespace = self.namespace or self.name
+        for name, value, limit in (("name", self.name, PROGRAM_MAX), ("namespace", namespace, LABEL_MAX)):
+            if not is_label_1035(value, most=limit):
                 raise ConfigError(
                     f"describe the program: its {name} cannot be {value!r}: write at most {limit} of a-z, 0-9 and -, "
                     "with a letter first and no - at the end"

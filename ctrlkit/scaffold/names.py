@@ -18,14 +18,11 @@ from typing import Final
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
-from ctrlkit.names import LABEL_MAX, is_subdomain
+from ctrlkit.names import LABEL_MAX, PROGRAM_MAX, is_label_1035, is_subdomain
 
-PROJECT_MAX: Final = 40
-"""The longest name of a project: names of its objects in a cluster are this and an ending, 63 characters at most."""
 KIND_MAX: Final = LABEL_MAX - len("List")
 GROUP: Final = "example.com"
 
-_PROJECT: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _KIND: Final = "[A-Z][A-Za-z0-9]*"
 _ENDINGS: Final = ("-operator", "-controller")
 _PROTECTED: Final = ("k8s.io", "kubernetes.io")
@@ -166,12 +163,12 @@ def pluralize(word: str) -> str:
 
 
 def _check_project(project: str) -> None:
-    if re.fullmatch(_PROJECT, project) and len(project) <= PROJECT_MAX:
+    if is_label_1035(project, most=PROGRAM_MAX):
         return
-    better = re.sub(r"^[-0-9]+", "", _in_words(project))[:PROJECT_MAX].rstrip("-")
+    better = re.sub(r"^[-0-9]+", "", _in_words(project))[:PROGRAM_MAX].rstrip("-")
     raise BadName(
         f"make a project {project!r:.80}: a name has small letters, digits and hyphens, begins with a letter, ends "
-        f"with no hyphen and has {PROJECT_MAX} characters at most, because objects in a cluster are called by it"
+        f"with no hyphen and has {PROGRAM_MAX} characters at most, because objects in a cluster are called by it"
         + (f"; write {better}" if better else "")
     )
 
@@ -197,7 +194,7 @@ def _in_words(text: str) -> str:
 
 
 def _check_plural(plural: str, kind: str) -> None:
-    if re.fullmatch(_PROJECT, plural) is None or len(plural) > LABEL_MAX:
+    if not is_label_1035(plural):
         raise BadName(
             f"call many of the kind {kind} {plural!r:.80}: a plural has small letters, digits and hyphens, begins with "
             f"a letter, ends with no hyphen and has {LABEL_MAX} characters at most; name one with --plural"

@@ -1,11 +1,11 @@
 {{/* The name of the release's objects. */}}
 {{- define "@NAME@.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc @NAME_MAX@ | trimSuffix "-" }}
 {{- else if contains "@NAME@" .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- .Release.Name | trunc @NAME_MAX@ | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-@NAME@" .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- printf "%s-@NAME@" .Release.Name | trunc @NAME_MAX@ | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 

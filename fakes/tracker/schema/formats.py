@@ -7,9 +7,8 @@ import ipaddress
 import re
 
 from ctrlkit.fakes.tracker.schema.remembering import remembered
-from ctrlkit.names import LABEL, LABEL_MAX, SUBDOMAIN, SUBDOMAIN_MAX
+from ctrlkit.names import LABEL, LABEL_1035, LABEL_MAX, SUBDOMAIN, SUBDOMAIN_MAX
 
-_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
     f"end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{SUBDOMAIN}')"
@@ -21,7 +20,7 @@ _LABEL_TEXT = (
 _LABEL_1035_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
     "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    f"'{_LABEL_1035}')"
+    f"'{LABEL_1035}')"
 )
 _DOTS_TEXT = "must not contain dots"
 _LABEL_WITH_UNDERSCORE = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
@@ -134,7 +133,7 @@ def url_path(text: str) -> Complaints:
 
 def label_1035(text: str) -> Complaints:
     """A name that begins with a letter, as those of services, versions and the names in a definition."""
-    return _checked(text, LABEL_MAX, _LABEL_1035, _LABEL_1035_TEXT)
+    return _checked(text, LABEL_MAX, LABEL_1035, _LABEL_1035_TEXT)
 
 
 def search_path(text: str) -> Complaints:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctrlkit.scaffold.names import KIND_MAX, PROJECT_MAX, BadName, names_of, pluralize
+from ctrlkit.names import PROGRAM_MAX
+from ctrlkit.scaffold.names import KIND_MAX, BadName, names_of, pluralize
 
 PROJECTS = st.from_regex("[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
 KINDS = st.from_regex("[A-Z][A-Za-z0-9]{0,58}", fullmatch=True)
@@ -82,7 +83,7 @@ def test_what_follows_from_a_name(project: str, kind: str, found: str) -> None:
     [
         ({"project": "Cache_Operator"}, "write cache-operator"),
         ({"project": "1-cache"}, "write cache"),
-        ({"project": "a" * (PROJECT_MAX + 1)}, "40 characters at most"),
+        ({"project": "a" * (PROGRAM_MAX + 1)}, "40 characters at most"),
         ({"project": "caché"}, "small letters, digits and hyphens"),
         ({"project": "cache", "kind": "my cache"}, "write MyCache"),
         ({"project": "cache", "kind": "A" * (KIND_MAX + 1)}, "59 characters at most"),

@@ -142,8 +142,7 @@ def test_every_setting_is_listed_with_its_default_and_its_help() -> None:
 LIMIT = re.compile(r"^\| `([\w.]+)` \| ([^|]+) \| [^|]+ \| ")
 
 NO_LIMITS = {
-    "scaffold.names.PROJECT_MAX",  # of names, which Kubernetes limits
-    "scaffold.names.KIND_MAX",
+    "scaffold.names.KIND_MAX",  # of names, which Kubernetes limits
     "scaffold.folder._SHOWN",  # how much of something is said
     "model.streams.CLOSED",  # a word of the protocol
     "wire.websocket._NORMAL",
