@@ -19,10 +19,10 @@ from ctrlkit.fakes.tracker.rights.attributes import Attributes, of_action
 from ctrlkit.fakes.tracker.rights.rules import rules_of as rules_in
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, Verb
+from ctrlkit.model.rules import Resources, rules_for
 
 Manifest = dict[str, Any]
 
-_VERBS: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 _KINDS: Final = ("ClusterRole", "Role")
 _SHOWN: Final = 60
 _GRANTING: Final = (Verb.CREATE, Verb.UPDATE, Verb.PATCH)
@@ -251,18 +251,10 @@ def rules_of(permissions: Iterable[Permission]) -> list[Manifest]:
     >>> rules_of([Permission("", "pods", "watch"), Permission("", "pods", "list")])
     [{'apiGroups': [''], 'resources': ['pods'], 'verbs': ['list', 'watch']}]
     """
-    verbs: dict[tuple[str, str, str], set[str]] = {}
+    verbs: dict[Resources, set[str]] = {}
     for one in permissions:
-        verbs.setdefault((one.group, one.resource, one.name), set()).add(one.verb)
-    return [
-        {
-            "apiGroups": [group],
-            "resources": [resource],
-            **({"resourceNames": [name]} if name else {}),
-            "verbs": sorted(found, key=lambda verb: (_VERBS.index(verb) if verb in _VERBS else len(_VERBS), verb)),
-        }
-        for (group, resource, name), found in sorted(verbs.items())
-    ]
+        verbs.setdefault((one.group, one.resource, (one.name,) if one.name else ()), set()).add(one.verb)
+    return rules_for(verbs)
 
 
 def manifests_of(roles: Roles, *, name: str, namespace: str) -> list[Manifest]:

@@ -19,12 +19,12 @@ from ctrlkit.errors import ConfigError
 from ctrlkit.manager.settings import Settings
 from ctrlkit.model.kinds import BUILT_IN
 from ctrlkit.model.resource import Scope
+from ctrlkit.model.rules import Resources, rules_for
 from ctrlkit.webhooks import Webhooks
 
 Rule = dict[str, Any]
 Manifest = dict[str, Any]
 
-_VERBS: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 _ADMISSION: Final = "admissionregistration.k8s.io"
 _PATCHED: Final = ("list", "watch", "patch")
 _ROLES: Final = ("ClusterRole", "Role")
@@ -136,7 +136,7 @@ def merged(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     >>> merged([{"apiGroups": [""], "resources": ["pods"], "verbs": [verb]} for verb in ("watch", "list")])
     ({'apiGroups': [''], 'resources': ['pods'], 'verbs': ['list', 'watch']},)
     """
-    verbs: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
+    verbs: dict[Resources, set[str]] = {}
     others: list[Rule] = []
     for rule in rules:
         if "nonResourceURLs" in rule:
@@ -149,22 +149,7 @@ def merged(rules: Iterable[Rule]) -> tuple[Rule, ...]:
                 found.update(rule.get("verbs") or ())
                 if resource == "events" and "create" in found:
                     found.add("patch")
-    return (
-        *(
-            {
-                "apiGroups": [group],
-                "resources": [resource],
-                **({"resourceNames": list(names)} if names else {}),
-                "verbs": sorted(found, key=_verb_order),
-            }
-            for (group, resource, names), found in sorted(verbs.items())
-        ),
-        *others,
-    )
-
-
-def _verb_order(verb: str) -> tuple[int, str]:
-    return (_VERBS.index(verb) if verb in _VERBS else len(_VERBS), verb)
+    return (*rules_for(verbs), *others)
 
 
 def asked_by_settings(settings: Settings, definitions: Sequence[Mapping[str, Any]] = ()) -> Rights:
