@@ -18,6 +18,8 @@ LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 """A label of RFC 1035, which begins with a letter; its length apart, too."""
 LABEL_MAX: Final = 63
 SUBDOMAIN_MAX: Final = 253
+KUBERNETES_GROUPS: Final = ("k8s.io", "kubernetes.io")
+"""The domains of the Kubernetes project, whose API groups are its own."""
 PROGRAM_MAX: Final = 40
 """The longest name of a program with manifests: its objects are called by it with a few more letters."""
 _FIELD_MANAGER_MAX: Final = 128
@@ -66,6 +68,16 @@ def is_subdomain(name: str) -> bool:
     (True, False, False)
     """
     return len(name) <= SUBDOMAIN_MAX and re.fullmatch(SUBDOMAIN, name) is not None
+
+
+def is_kubernetes_group(group: str) -> bool:
+    """
+    Whether an API group is of the Kubernetes project.
+
+    >>> is_kubernetes_group("apps.k8s.io"), is_kubernetes_group("k8s.io"), is_kubernetes_group("myk8s.io")
+    (True, True, False)
+    """
+    return f".{group}".endswith(tuple(f".{one}" for one in KUBERNETES_GROUPS))
 
 
 def program_name() -> str:

@@ -27,6 +27,7 @@ from ctrlkit.errors import CtrlkitError
 from ctrlkit.model import AnyResource
 from ctrlkit.model.pydantic_models import dump_plain, is_model
 from ctrlkit.model.schema import unknown_name
+from ctrlkit.names import is_kubernetes_group
 
 
 class SchemaError(CtrlkitError):
@@ -75,14 +76,13 @@ def has_a_definition(resource: AnyResource) -> bool:
     return resource.is_custom and not resource.is_metadata_only and is_class_with_fields(resource.type)
 
 
-_PROTECTED: Final = (".k8s.io", ".kubernetes.io")
 APPROVED: Final = "api-approved.kubernetes.io"
 """The annotation that servers ask of definitions in groups of the Kubernetes project."""
 
 
 def is_protected(resource: AnyResource) -> bool:
     """Return whether the group of a kind is of the Kubernetes project, and its definition lacks the annotation."""
-    return f".{resource.group}".endswith(_PROTECTED) and APPROVED not in resource.definition.annotations
+    return is_kubernetes_group(resource.group) and APPROVED not in resource.definition.annotations
 
 
 def is_owned(resource: AnyResource) -> bool:

@@ -18,14 +18,13 @@ from typing import Final
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import BAD_ARGUMENTS
-from ctrlkit.names import LABEL_MAX, PROGRAM_MAX, is_label_1035, is_subdomain
+from ctrlkit.names import KUBERNETES_GROUPS, LABEL_MAX, PROGRAM_MAX, is_kubernetes_group, is_label_1035, is_subdomain
 
 KIND_MAX: Final = LABEL_MAX - len("List")
 GROUP: Final = "example.com"
 
 _KIND: Final = "[A-Z][A-Za-z0-9]*"
 _ENDINGS: Final = ("-operator", "-controller")
-_PROTECTED: Final = ("k8s.io", "kubernetes.io")
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 
 _IRREGULAR: Final = {
@@ -208,8 +207,10 @@ def _check_group(group: str, plural: str) -> None:
             f"{tried}: a group is a domain with a dot in it, of small letters, digits, hyphens and dots, such as "
             f"{GROUP}; take one that is yours"
         )
-    if any(group == own or group.endswith(f".{own}") for own in _PROTECTED):
-        raise BadName(f"{tried}: groups of {' and '.join(_PROTECTED)} are Kubernetes' own; take a domain that is yours")
+    if is_kubernetes_group(group):
+        raise BadName(
+            f"{tried}: groups of {' and '.join(KUBERNETES_GROUPS)} are Kubernetes' own; take a domain that is yours"
+        )
 
 
 def _package_of(project: str) -> str:
