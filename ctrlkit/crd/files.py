@@ -19,21 +19,31 @@ def read_definition(path: str | Path, resource: AnyResource) -> dict[str, Any]:
 
     Errors  ConfigError for a file that cannot be read, is no YAML, or holds no definition of the kind.
     """
+    tried = f"read the definition of {resource} from {path}"
+    found = items_in(path, "CustomResourceDefinition", tried=tried)
+    for item in found:
+        if _name(item) == str(resource):
+            _check_form(item, tried)
+            return item
+    names = ", ".join(map(_name, found)) or "no definition"
+    raise ConfigError(f"{tried}: the file has {names}; name the file that has it")
+
+
+def items_in(path: str | Path, *kinds: str, tried: str, remedy: str = "") -> list[dict[str, Any]]:
+    """
+    Return the objects of some kinds in a YAML file, those of lists one by one.
+
+    Errors  ConfigError, which begins with what was tried, for a file that is no YAML, or cannot be read; `remedy` ends
+            the message then.
+    """
     try:
         documents = list(yaml.safe_load_all(Path(path).read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"read the definition of {resource} from {path}: {error}") from error
+        raise ConfigError(f"{tried}: {error}{remedy}") from error
     except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise ConfigError(f"read the definition of {resource} from {path}: it is no YAML: {problem}") from error
+        raise ConfigError(f"{tried}: it is no YAML: {' '.join(str(error).split())}") from error
     items = [item for one in documents if isinstance(one, dict) for item in (one.get("items") or [one])]
-    found = [item for item in items if isinstance(item, dict) and item.get("kind") == "CustomResourceDefinition"]
-    for item in found:
-        if _name(item) == str(resource):
-            _check_form(item, f"read the definition of {resource} from {path}")
-            return item
-    names = ", ".join(map(_name, found)) or "no definition"
-    raise ConfigError(f"read the definition of {resource} from {path}: the file has {names}; name the file that has it")
+    return [item for item in items if isinstance(item, dict) and item.get("kind") in kinds]
 
 
 def _name(item: dict[str, Any]) -> str:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from ctrlkit.crd.files import items_in
 from ctrlkit.deploy.names import WEBHOOKS_MARK
 from ctrlkit.errors import ConfigError
 from ctrlkit.manager.settings import Settings
@@ -51,20 +50,13 @@ def read_roles(path: str | Path) -> list[Manifest]:
 
     Errors  ConfigError for a file that cannot be read, is no YAML, or has no roles.
     """
-    try:
-        documents = list(yaml.safe_load_all(Path(path).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"read the roles from {path}: {error}; `ctrlkit rbac TESTS > {path}` makes them of what the tests do"
-        ) from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"read the roles from {path}: it is no YAML: {' '.join(str(error).split())}") from None
-    items = [item for one in documents if isinstance(one, dict) for item in (one.get("items") or [one])]
-    roles = [item for item in items if isinstance(item, dict) and item.get("kind") in _ROLES]
+    tried = f"read the roles from {path}"
+    remedy = f"; `ctrlkit rbac TESTS > {path}` makes them of what the tests do"
+    roles = items_in(path, *_ROLES, tried=tried, remedy=remedy)
     if not roles:
-        raise ConfigError(f"read the roles from {path}: there is no Role and no ClusterRole; `ctrlkit rbac` makes them")
+        raise ConfigError(f"{tried}: there is no Role and no ClusterRole; `ctrlkit rbac` makes them")
     for role in roles:
-        _check(role, f"read the roles from {path}")
+        _check(role, tried)
     return roles
 
 
