@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS  ?= auto
 PARALLEL := --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test test-all judge lint bench bitcoind kubectl schemathesis openapi-spec-validator pythons foreign clean help
+.PHONY: demo test test-all judge lint docs bench bitcoind kubectl schemathesis openapi-spec-validator pythons foreign clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -38,6 +38,10 @@ lint: $(READY)  ## style, types (ours, and what an editor shows of each public n
 	@mkdir -p build
 	@PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes ctrlkit --ignoreexternal > build/types.txt 2>&1 \
 	|| { grep -A3 'error:' build/types.txt; tail -3 build/types.txt; exit 1; }
+
+docs: $(READY)  ## make the documentation's site, build/site/index.html, without a warning
+	@$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --nitpicky --quiet --jobs auto docs build/site
+	@echo "made build/site/index.html"
 
 bench: $(READY)  ## measure against the budgets; writes build/bench.json  (ARGS="workqueue")
 	@mkdir -p build
