@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_extensions"))
 
 project = "ctrlkit"
 author = "ctrlkit developers"
@@ -16,6 +18,42 @@ version = release = version_of("ctrlkit")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "repository"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
+exclude_patterns = ["_extensions"]
+
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 html_theme = "furo"
 html_title = "ctrlkit"
-exclude_patterns = ["_extensions"]
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_copy_source = html_show_sourcelink = html_show_sphinx = False
+html_theme_options = {
+    "top_of_page_buttons": [],
+    "light_css_variables": {
+        "color-brand-primary": "#0f6e6e",
+        "color-brand-content": "#0f6e6e",
+        "color-brand-visited": "#0f6e6e",
+        "color-foreground-secondary": "#4d5661",
+        "color-foreground-muted": "#59626d",
+        "color-sidebar-link-text": "#3c444d",
+        "color-sidebar-link-text--top-level": "#3c444d",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#5cc8c0",
+        "color-brand-content": "#5cc8c0",
+        "color-brand-visited": "#5cc8c0",
+        "color-foreground-secondary": "#b0b6bd",
+        "color-foreground-muted": "#a0a7af",
+        "color-sidebar-link-text": "#c3c9cf",
+        "color-sidebar-link-text--top-level": "#c3c9cf",
+    },
+}
+# A server answers with 404.html for any address, so its links begin at the top: where the site is, if not at /.
+html_additional_pages = {"404": "404.html"}
+html_context = {
+    "site_base": os.environ.get("SITE_BASE", "/"),
+    "logo": (HERE / "_static" / "logo.svg").read_text(encoding="utf-8").replace("<svg ", '<svg width="56" ', 1),
+}
+templates_path = ["_templates"]

@@ -8,21 +8,37 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ctrlkit import Context, reconciler
+from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from tests.support.snippets import ROOT, files_of, run_pytest, write_files
 
 
+def test_the_full_form_passes_its_test_and_its_definition_is_taken_by_a_server(tmp_path: Path) -> None:
+    """And serves the kind of the page's object."""
+    files = files_of("docs/full-form.md")
+    assert list(files) == ["greeting.py", "test_greeting.py", "crd.yaml"]
+    write_files(files, tmp_path)
+    assert "1 passed" in run_pytest(tmp_path)
+    tracker = Tracker()
+    tracker.create(CUSTOM_RESOURCE_DEFINITIONS, yaml.safe_load(files["crd.yaml"]))
+    served = tracker.registry.find("demo.example.com", "v1", "greetings")
+    assert served is not None
+    assert served.resource.kind == "Greeting"
+
+
 def test_every_snippet_of_the_testing_guide_passes(tmp_path: Path) -> None:
-    """With the README's controller beside them, and no configuration at all."""
-    write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/testing.md")}, tmp_path)
+    """With the full form's controller beside them, and no configuration at all."""
+    write_files({"greeting.py": files_of("docs/full-form.md")["greeting.py"], **files_of("docs/testing.md")}, tmp_path)
     said = run_pytest(tmp_path)
     assert "36 passed" in said
 
 
 def test_every_snippet_about_sources_and_the_short_form_passes(tmp_path: Path) -> None:
-    """With the README's controller beside them, for its kind."""
-    write_files({"greeting.py": files_of("README.md")["greeting.py"], **files_of("docs/sources.md")}, tmp_path)
+    """With the full form's controller beside them, for its kind."""
+    write_files({"greeting.py": files_of("docs/full-form.md")["greeting.py"], **files_of("docs/sources.md")}, tmp_path)
     write_files(files_of("docs/short-form.md"), tmp_path)
     assert "10 passed" in run_pytest(tmp_path)
 
@@ -61,7 +77,9 @@ def test_every_snippet_about_kinds_passes(tmp_path: Path) -> None:
 def test_the_story_for_each_world_passes_on_a_cluster_too(tmp_path: Path) -> None:
     """As against a real cluster: another process, the real clock, and the command the guide names."""
     guide = files_of("docs/testing.md")
-    write_files({"greeting.py": files_of("README.md")["greeting.py"], "test_each.py": guide["test_each.py"]}, tmp_path)
+    write_files(
+        {"greeting.py": files_of("docs/full-form.md")["greeting.py"], "test_each.py": guide["test_each.py"]}, tmp_path
+    )
     assert "\n    ctrlkit apiserver --kubeconfig fake.yaml\n" in (ROOT / "docs" / "testing.md").read_text()
     command = [sys.executable, "-m", "ctrlkit", "apiserver", "--kubeconfig", "fake.yaml"]
     server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from tests.support.snippets import ROOT, files_of, run_pytest, write_files
 from tests.support.transcripts import played, transcripts
 
@@ -20,37 +17,32 @@ from tests.support.transcripts import played, transcripts
 def test_the_readmes_controller_passes_the_readmes_test(tmp_path: Path) -> None:
     """Each block goes into the file its first line names; pytest is called as the text says."""
     files = files_of("README.md")
-    assert list(files) == ["greeting.py", "test_greeting.py", "crd.yaml"]
+    assert list(files) == ["greeting.py", "test_greeting.py"]
     assert "`pytest`" in (ROOT / "README.md").read_text()
     write_files(files, tmp_path)
     assert "1 passed" in run_pytest(tmp_path)
 
 
-def test_the_readmes_controller_is_about_thirty_lines() -> None:
+def test_the_start_page_of_the_site_shows_the_readmes_controller_and_test() -> None:
+    """The same two files: what runs for one runs for the other."""
+    assert files_of("docs/index.md") == files_of("README.md")
+
+
+def test_the_readmes_controller_is_about_twenty_lines() -> None:
     """Blank lines and imports aside."""
     text = files_of("README.md")["greeting.py"]
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("import ", "from "))]
-    assert len(lines) <= 35
+    assert len(lines) <= 20
 
 
-def test_the_readmes_controller_passes_mypy_strict(tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", ["README.md", "docs/full-form.md"])
+def test_a_controller_that_is_shown_first_passes_mypy_strict(tmp_path: Path, document: str) -> None:
     """As a reader's own project would check it; with the settings of `make lint`, whose cache it finds then."""
-    write_files({"greeting.py": files_of("README.md")["greeting.py"]}, tmp_path)
+    write_files({"greeting.py": files_of(document)["greeting.py"]}, tmp_path)
     settings = [f"--config-file={ROOT / 'pyproject.toml'}", f"--cache-dir={ROOT / '.mypy_cache'}"]
     command = [sys.executable, "-m", "mypy", "--strict", *settings, "greeting.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_readmes_definition_is_taken_by_a_server() -> None:
-    """And serves the kind of the README's object."""
-    block = re.search(r"^```yaml\n# crd.yaml\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert block is not None
-    tracker = Tracker()
-    tracker.create(CUSTOM_RESOURCE_DEFINITIONS, yaml.safe_load(block[1]))
-    served = tracker.registry.find("demo.example.com", "v1", "greetings")
-    assert served is not None
-    assert served.resource.kind == "Greeting"
 
 
 @pytest.mark.long

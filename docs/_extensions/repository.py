@@ -3,7 +3,7 @@ Files of the repository that stand outside of docs/: pages of the site, or what 
 
 A page names such a file as one names it on disk, `../CONTRIBUTING.md` or `../examples/ex7_cache.py`, so that links work
 for those who read the repository too. On the site a document is its page, and any other file is shown as a page of its
-own, with its lines numbered.
+own.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.highlighting import PygmentsBridge
 from sphinx.transforms import SphinxTransform
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 ROOT = Path(__file__).parent.parent.parent
 # The pages that are made of documents outside of docs/.
@@ -85,6 +86,23 @@ class FilesAsPages(SphinxTransform):
             node.replace_self(nodes.reference("", "", *node.children, refuri=uri, internal=True))
 
 
+class BreaksInNames(SphinxPostTransform):
+    """A name of code in a table may go on in the next line, after a dot or an underscore."""
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **_: Any) -> None:
+        """Put a place for a break behind each."""
+        for entry in self.document.findall(nodes.entry):
+            for literal in list(entry.findall(nodes.literal)):
+                if literal.children and isinstance(literal[0], nodes.Text):
+                    parts = [nodes.Text(part) for part in re.split(r"(?<=\w[._/])(?=\w)", literal.astext())]
+                    broken = [each for part in parts for each in (part, nodes.raw("", "<wbr>", format="html"))]
+                    literal.children = []
+                    literal.extend(broken[:-1])
+
+
 def pages_of_files(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """The pages of files that any page links to."""
     highlight = PygmentsBridge("html", app.config.pygments_style or "default")
@@ -100,5 +118,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """What Sphinx calls."""
     app.connect("source-read", read_page)
     app.add_transform(FilesAsPages)
+    app.add_post_transform(BreaksInNames)
     app.connect("html-collect-pages", pages_of_files)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -87,7 +87,7 @@ async def test_the_walk_through_holds_with_simulated_nodes_and_leaves_nothing(tm
         "nodes": 3,
     }
     assert progress.decode().startswith("simulated nodes: ")
-    assert steps_told(progress.decode()) == steps_told((_REPOSITORY / "README.md").read_text())
+    assert steps_told(progress.decode()) == steps_told((_REPOSITORY / "docs" / "demo.md").read_text())
     assert_nothing_is_left(tmp_path)
 
 

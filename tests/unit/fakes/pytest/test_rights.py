@@ -51,8 +51,8 @@ async def test_refused(world):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the README's controller and two tests of it."""
-    write_files({"greeting.py": files_of("README.md")["greeting.py"], "test_it.py": TESTS}, tmp_path)
+    """A folder with the full form's controller and two tests of it."""
+    write_files({"greeting.py": files_of("docs/full-form.md")["greeting.py"], "test_it.py": TESTS}, tmp_path)
     return tmp_path
 
 
