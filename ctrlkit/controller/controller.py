@@ -21,10 +21,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from ctrlkit.controller.causes import CauseKind, Causes
+from ctrlkit.controller.history import FailingKey, PastRun
+from ctrlkit.controller.keys import Keys, KeyState, WaitingKey
 from ctrlkit.controller.observer import OBSERVER, with_tracing
 from ctrlkit.controller.reconcile import Reconcile, Result, refuse_sync
 from ctrlkit.controller.retries import PendingRetries, Retry
@@ -120,6 +122,7 @@ class Controller:
             version_of=self._version_of,
             end_with=self._end_with,
         )
+        self._keys = Keys(self._enqueuer, self._workers)
         self._state = _State.NEW
         self._was_run = False
         self._opening: asyncio.Task[None] | None = None
@@ -276,9 +279,25 @@ class Controller:
         """The keys that wait for a retry; with `first` only so many, those that come due next, in order."""
         return self._retries.pending(first)
 
+    def failing(self, *, first: int | None = None) -> tuple[FailingKey, ...]:
+        """The keys whose last run failed, those that have failed longest in front; with `first` only so many."""
+        return self._keys.failing(first)
+
+    def waiting(self, *, first: int) -> tuple[WaitingKey, ...]:
+        """The keys that are to run later, and why: so many, those that come due next, in order."""
+        return self._keys.waiting(first)
+
+    def history(self, key: ObjectKey) -> tuple[PastRun, ...]:
+        """The last runs of a key, as far as they are kept, the latest in front."""
+        return self._workers.history.runs(key)
+
+    def key_state(self, key: ObjectKey) -> KeyState:
+        """What is known of a key at this moment."""
+        return self._keys.state(key)
+
     def statistics(self) -> ControllerStatistics:
         """The statistics at this moment."""
-        counters, running = self._workers.counters, self._workers.running
+        counters, running, history = self._workers.counters, self._workers.running, self._workers.history
         return ControllerStatistics(
             results={result: counters.results[result] for result in Result},
             took=counters.took.statistics(),
@@ -287,6 +306,8 @@ class Controller:
             cancelled=counters.cancelled,
             causes={kind: counters.causes[kind] for kind in CauseKind},
             source_failures=self._enqueuer.failures,
+            failing=history.failing,
+            failing_since=history.failing_since(),
             running=running.runs(),
             stuck=running.stuck(),
             workers=self.workers,
@@ -316,7 +337,7 @@ class Controller:
 
     async def _drop_foreign(self, where: Callable[[ObjectKey], bool]) -> None:
         """Drop what is pending for keys of these that are not this replica's, a slice at a time."""
-        keys = iter(self._enqueuer.causes.keys())
+        keys = chain(self._enqueuer.causes.keys(), self._workers.history.failed())
         while part := list(islice(keys, SLICE)):
             for key in part:
                 if where(key) and not self._enqueuer.owned(key):

@@ -53,6 +53,7 @@ class ControllerCollector(SampleCollector):
         Family("controller_runtime_active_workers", "Workers that reconcile now.", GAUGE, _LABELS),
         Family("controller_cancelled_total", "Reconciles that were cut off.", COUNTER, _LABELS),
         Family("controller_causes_total", "What led to reconciles.", COUNTER, ("controller", "cause")),
+        Family("controller_failing_keys", "Keys whose last reconcile failed.", GAUGE, _LABELS),
         Family("controller_stuck_keys", "Reconciles that have run for too long.", GAUGE, _LABELS),
         Family("controller_source_failures_total", "Mappers, predicates and the like that raised.", COUNTER, _LABELS),
         Family("controller_synced", "1 once what was there at the beginning is in the queue.", GAUGE, _LABELS),
@@ -86,6 +87,7 @@ def _samples(of: ControllerStatistics, *, synced: bool) -> Iterator[Sample]:
     yield "controller_cancelled_total", (), of.cancelled
     for kind, count in of.causes.items():
         yield "controller_causes_total", (kind.value,), count
+    yield "controller_failing_keys", (), of.failing
     yield "controller_stuck_keys", (), len(of.stuck)
     yield "controller_source_failures_total", (), of.source_failures
     yield "controller_synced", (), synced

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 from heapq import nsmallest
 from typing import Final
 
@@ -26,6 +27,14 @@ ERROR_MAX: Final = 500
 """Characters of an error that are kept."""
 
 
+class RetryReason(StrEnum):
+    """Why a key waits for a retry."""
+
+    FAILURE = "retry"
+    CONFLICT = "conflict"
+    TOO_EARLY = "retry_later"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """
@@ -37,6 +46,7 @@ class Retry:
     failures: int
     due_at: float
     error: str
+    reason: RetryReason = RetryReason.FAILURE
 
 
 class PendingRetries:
@@ -51,7 +61,7 @@ class PendingRetries:
         self._conflicts: ExponentialPerKey[ObjectKey] = ExponentialPerKey(cap_s=CONFLICT_CAP_S)
         self._waiting: dict[ObjectKey, float] = {}  # for a retry that is not the limiter's, until then
         self._postponed: Counter[ObjectKey] = Counter()
-        self._errors: dict[ObjectKey, str] = {}
+        self._errors: dict[ObjectKey, tuple[RetryReason, str]] = {}
         self._closed = False
 
     def attempt(self, key: ObjectKey) -> int:
@@ -63,13 +73,13 @@ class PendingRetries:
         self._waiting.pop(key, None)
         self._errors.pop(key, None)
 
-    def failed(self, key: ObjectKey, error: str) -> float | None:
+    def failed(self, key: ObjectKey, error: str, reason: RetryReason = RetryReason.FAILURE) -> float | None:
         """A run failed; in how many seconds the key runs again, None once all has ended."""
         self._conflicts.forget(key)
         self._queue.add_rate_limited(key)
         if self._closed:
             return None
-        self._errors[key] = error[:ERROR_MAX]
+        self._errors[key] = (reason, error[:ERROR_MAX])
         due_at = self._queue.due_at(key)
         return 0.0 if due_at is None else max(0.0, due_at - monotonic())
 
@@ -77,17 +87,17 @@ class PendingRetries:
         """A run met a conflict; as for `failed`."""
         if self._closed:
             return self.failed(key, error)  # counted as abandoned
-        return self._again_after(key, self._conflicts.when(key), error)
+        return self._again_after(key, self._conflicts.when(key), error, RetryReason.CONFLICT)
 
     def postponed(self, key: ObjectKey, delay_s: float, error: str) -> float | None:
         """A run came too early, by so much; as for `failed`."""
         if self._closed or not delay_s:
-            return self.failed(key, error)
+            return self.failed(key, error, RetryReason.TOO_EARLY)
         self._postponed[key] += 1
-        return self._again_after(key, delay_s, error)
+        return self._again_after(key, delay_s, error, RetryReason.TOO_EARLY)
 
-    def _again_after(self, key: ObjectKey, delay_s: float, error: str) -> float:
-        self._errors[key] = error[:ERROR_MAX]
+    def _again_after(self, key: ObjectKey, delay_s: float, error: str, reason: RetryReason) -> float:
+        self._errors[key] = (reason, error[:ERROR_MAX])
         self._waiting[key] = monotonic() + delay_s
         self._queue.add_after(key, delay_s)
         return delay_s
@@ -108,10 +118,16 @@ class PendingRetries:
         """The keys that wait for a retry; with `first` only so many, those that come due next, in order."""
         due = {**self._queue.retries(), **self._waiting}
         keys = due if first is None else nsmallest(first, due, key=due.__getitem__)
-        return tuple(
-            Retry(key=key, failures=self.attempt(key) - 1, due_at=due[key], error=self._errors.get(key, ""))
-            for key in keys
-        )
+        return tuple(self._retry(key, due[key]) for key in keys)
+
+    def find(self, key: ObjectKey) -> Retry | None:
+        """The retry that a key waits for, if it does."""
+        due_at = self._waiting.get(key) or (self._queue.due_at(key) if key in self._errors else None)
+        return None if due_at is None else self._retry(key, due_at)
+
+    def _retry(self, key: ObjectKey, due_at: float) -> Retry:
+        reason, error = self._errors.get(key, (RetryReason.FAILURE, ""))
+        return Retry(key=key, failures=self.attempt(key) - 1, due_at=due_at, error=error, reason=reason)
 
     def busy(self) -> tuple[str, ...]:
         """The retries that the queue does not know as such, in its words."""

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Final
 
@@ -151,8 +152,9 @@ class ControllerStatistics:
     Shape   `results` counts reconciles by result, `took` is how long these ran. `unforeseen` are those of them that
             raised what is no CtrlkitError, `timeouts` those that the controller's own time limit ended;
             `cancelled` were cut off and have no result. `causes` counts by kind what led to reconciles.
-            `source_failures` counts mappers, predicates and the like that raised. `running` are the reconciles that run
-            now, by as many as `workers` at a time; the `stuck` among them have run for too long.
+            `source_failures` counts mappers, predicates and the like that raised. `failing` is how many keys fail, as
+            their last run ended with an error; the first has since `failing_since`. `running` are the reconciles that
+            run now, by as many as `workers` at a time; the `stuck` among them have run for too long.
     """
 
     results: Mapping[Result, int]
@@ -162,6 +164,8 @@ class ControllerStatistics:
     cancelled: int
     causes: Mapping[CauseKind, int]
     source_failures: int
+    failing: int
+    failing_since: datetime | None
     running: tuple[Run, ...]
     stuck: tuple[ObjectKey, ...]
     workers: int

@@ -22,6 +22,7 @@ from structlog.contextvars import bind_contextvars
 from ctrlkit.client import noting_writes
 from ctrlkit.clock import monotonic, random_source
 from ctrlkit.controller.causes import CauseKind
+from ctrlkit.controller.history import History
 from ctrlkit.controller.observer import Observer, Run
 from ctrlkit.controller.reconcile import (
     Reconcile,
@@ -69,6 +70,7 @@ class Workers:
         end_with: Callable[[Exception], None],
     ) -> None:
         self.counters: ReconcileCounters = ReconcileCounters()
+        self.history: History = History()
         self.running: RunningKeys = RunningKeys(
             stuck_after_s=max(STUCK_AFTER_S, 2 * (timeout_s or 0.0)), on_stuck=self._log_stuck
         )
@@ -146,6 +148,7 @@ class Workers:
         self.release(key)
         self._retries.began(key)
         self._forget_failures(key)
+        self.history.drop(key)
         if self._queue.cancel_after(key):
             self._causes.drop(key)
 
@@ -183,7 +186,7 @@ class Workers:
                 self.observer.reconcile_ended(run, verdict)
             took_s = monotonic() - run.began_at
             if verdict is None:
-                outside.run(self._note_cut_off, run, _facts(run, took_s, {}, writes, seen))
+                outside.run(self._note_cut_off, run, took_s, writes, seen)
         if verdict is not None:
             outside.run(self._end, run, verdict, took_s, writes, seen)
 
@@ -191,9 +194,14 @@ class Workers:
         """Count a reconcile, do as its verdict says, and tell of it."""
         self.counters.ended(verdict, took_s=took_s)
         outcome: dict[str, Any] = {"outcome": verdict.result.value}
-        if (next_s := self._carry_out(run.key, verdict)) is not None:
+        message, names = verdict.message, _names(writes)
+        next_s = self._carry_out(run.key, verdict, message)
+        if next_s is not None:
             outcome["next_s"] = round(next_s, 3)
-        self._tell(run, verdict, _facts(run, took_s, outcome, writes, seen))
+        self.history.ended(run, verdict, message, took_s=took_s, writes=names, seen=seen, next_s=next_s)
+        if not self._enqueuer.owned(run.key):
+            self.history.drop(run.key)
+        self._tell(run, verdict, message, _facts(run, took_s, outcome, names, seen))
 
     def _begin(self, key: ObjectKey) -> Run:
         now = monotonic()
@@ -253,7 +261,7 @@ class Workers:
         timeout.__cause__ = error
         return timeout
 
-    def _carry_out(self, key: ObjectKey, verdict: Verdict) -> float | None:
+    def _carry_out(self, key: ObjectKey, verdict: Verdict, message: str) -> float | None:
         """Do as the verdict says; in how many seconds the key comes again, if it does."""
         if not self._enqueuer.owned(key):
             self.drop(key)
@@ -267,11 +275,11 @@ class Workers:
                 self._queue.add_after(key, verdict.delay_s)
                 kind, next_s = CauseKind.REQUEUE, verdict.delay_s
             case Result.CONFLICT:
-                next_s = self._retries.conflicted(key, verdict.message)
+                next_s = self._retries.conflicted(key, message)
             case Result.RETRY_LATER:
-                next_s = self._retries.postponed(key, verdict.delay_s, verdict.message)
+                next_s = self._retries.postponed(key, verdict.delay_s, message)
             case Result.ERROR:
-                next_s = self._retries.failed(key, verdict.message)
+                next_s = self._retries.failed(key, message)
             case Result.TERMINAL_ERROR:
                 pass
         if next_s is not None:
@@ -282,21 +290,23 @@ class Workers:
         self._retries.forget(key)
         self._failures.forget(key)
 
-    def _note_cut_off(self, run: Run, facts: dict[str, Any]) -> None:
+    def _note_cut_off(self, run: Run, took_s: float, writes: Sequence[Write], seen: str) -> None:
         """It has no result. A key that is still this replica's own runs again: half of its work may be done."""
+        names = _names(writes)
         self.counters.cancelled += 1
-        self._log.warning("reconcile_cancelled", **facts)
+        self.history.ended(run, None, took_s=took_s, writes=names, seen=seen)
+        self._log.warning("reconcile_cancelled", **_facts(run, took_s, {}, names, seen))
         self._retries.forget(run.key)
         if self._enqueuer.owned(run.key):
             self._causes.note(run.key, CauseKind.RETRY, "retry")
             self._queue.add_after(run.key, 0)
 
-    def _tell(self, run: Run, verdict: Verdict, facts: dict[str, Any]) -> None:
+    def _tell(self, run: Run, verdict: Verdict, message: str, facts: dict[str, Any]) -> None:
         """The one line for each reconcile: a foreseen failure is a warning, an unforeseen one has a traceback."""
         if verdict.error is None or verdict.result is Result.CONFLICT:
             self._log.info("reconciled", **facts)
         elif verdict.result is Result.RETRY_LATER:
-            self._log.info("reconciled", **facts, reason=verdict.message)
+            self._log.info("reconciled", **facts, reason=message)
         else:
             where = f"reconcile of {self._name} {run.key}"
             self._failures.tell("reconciled", verdict.error, about=run.key, where=where, **facts)
@@ -308,7 +318,7 @@ class Workers:
         )
 
 
-def _facts(run: Run, took_s: float, outcome: dict[str, Any], writes: Sequence[Write], seen: str) -> dict[str, Any]:
+def _facts(run: Run, took_s: float, outcome: dict[str, Any], writes: list[str], seen: str) -> dict[str, Any]:
     """What the line of a reconcile says, in its order; what there is nothing to say of is left out."""
     facts: dict[str, Any] = {"key": str(run.key), "attempt": run.attempt, "causes": list(run.causes)}
     if run.merged > len(run.causes):
@@ -317,7 +327,7 @@ def _facts(run: Run, took_s: float, outcome: dict[str, Any], writes: Sequence[Wr
     facts["waited_ms"] = _ms(run.waited_s)
     facts["took_ms"] = _ms(took_s)
     if writes:
-        facts["writes"] = _names(writes)
+        facts["writes"] = writes
     if seen:
         facts["seen"] = seen
     facts["id"] = run.id

@@ -30,10 +30,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ctrlkit import clock
 from ctrlkit.cache import ForbiddenNamespaces, Informer, InformerFactory, InformerOptions, ReflectorOptions
 from ctrlkit.client import Client
 from ctrlkit.controller import Controller, Watch
@@ -122,7 +124,9 @@ class Manager:
             "grace_s": grace_s,
             "sync_timeout_s": sync_timeout_s,
         }
-        """What was set, for the debug page; nothing secret."""
+        """How it was set up, for the debug page; nothing secret."""
+        self.began: datetime | None = None
+        """When its run began, by the wall clock."""
         self._grace_s = grace_s
         self._check_definitions = check_definitions
         self._sync_timeout_s = sync_timeout_s
@@ -288,6 +292,7 @@ class Manager:
         if self._state is not _State.NEW:
             raise RuntimeError(f"run the manager: it {self._state.value}; make a new one for another run")
         self._state = _State.OPENING
+        self.began = clock.now()
         self._tasks.open()
         serving = asyncio.create_task(self._serve(stop), name="manager")
         try:

@@ -56,3 +56,16 @@ class Meter:
     def __init__(self) -> None:
         self.waited: Histogram = Histogram(BUCKETS_S)
         self.worked: Histogram = Histogram(BUCKETS_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPlace:
+    """
+    Where one key is in a queue: since when a run of it is still to start, and when it comes due; None where not so.
+
+    Units   On the loop's clock. `batched`: it is delayed for more changes to come.
+    """
+
+    wanted_since: float | None
+    due_at: float | None
+    batched: bool

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Hashable
 from contextlib import suppress
 from contextvars import Context
+from heapq import nsmallest
 from typing import TypeVar
 
 from ctrlkit.clock import monotonic
@@ -26,7 +27,7 @@ from ctrlkit.workqueue.fifo import NORMAL, Flows
 from ctrlkit.workqueue.limits import ExponentialPerKey, RateLimiter
 from ctrlkit.workqueue.order import POINT_S
 from ctrlkit.workqueue.ready import ReadyKeys
-from ctrlkit.workqueue.statistics import Meter, QueueStatistics
+from ctrlkit.workqueue.statistics import KeyPlace, Meter, QueueStatistics
 
 K = TypeVar("K", bound=Hashable)
 
@@ -235,6 +236,21 @@ class WorkQueue(ReadyKeys[K]):
         """When `key` comes due, on the loop's clock; None if it is not delayed."""
         entry = self._delayed.deadlines.get(key)
         return None if entry is None else entry[0]
+
+    def place_of(self, key: K) -> KeyPlace:
+        """Where a key is at this moment."""
+        ready, again = self._ready.get(key), self._again.get(key)
+        since = ready[1] if ready is not None else None if again is None else again[0]
+        return KeyPlace(
+            wanted_since=None if since is None else since - self._ahead_s,
+            due_at=self.due_at(key),
+            batched=key in self._delayed.batched,
+        )
+
+    def next_due(self, first: int) -> list[tuple[K, float]]:
+        """The delayed keys that come due next, so many, in order, each with when it does on the loop's clock."""
+        entries = nsmallest(first, self._delayed.deadlines.values())
+        return [(key, due_at) for due_at, _, key in entries]
 
     def statistics(self) -> QueueStatistics:
         """Return a snapshot."""

@@ -89,21 +89,21 @@ class Outage:
     >>> outage.attempts, outage.end(40.0), outage.end(41.0), outage.attempts, outage.failures
     (5, 40.0, None, 0, 5)
 
-    Shape   `attempts` are the failures in a row, `failures` all there ever were.
+    Shape   `attempts` are the failures in a row, the first of them at `began_at`; `failures` all there ever were.
     Units   Seconds on the loop's clock.
     """
 
     def __init__(self) -> None:
         self.attempts: int = 0
         self.failures: int = 0
-        self._began_at = 0.0
+        self.began_at: float = 0.0
         self._logged_text = ""
         self._logged_at = 0.0
 
     def failed(self, text: str, now: float) -> bool:
         """One more failure; whether to tell of it loudly."""
         if not self.attempts:
-            self._began_at = now
+            self.began_at = now
         loud = not self.attempts or text != self._logged_text or now - self._logged_at >= LOUD_EVERY_S
         self.attempts += 1
         self.failures += 1
@@ -116,4 +116,4 @@ class Outage:
         if not self.attempts:
             return None
         self.attempts = 0
-        return now - self._began_at
+        return now - self.began_at

@@ -81,7 +81,8 @@ class ReflectorStatistics:
             ones since the last success of their kind: a list that came, a watch that was accepted; `last_error` is the
             text of either. `failures` counts all there were of both, `attempts` those in a row, up to the watch that is
             accepted again. `unreadable` counts lines and items that are about no object of this collection.
-    Units   `last_event_age_s`: seconds since the last line from the server; None before the first.
+    Units   `last_event_age_s`: seconds since the last line from the server; None before the first. `failing_s`: seconds
+            since the first failure in a row; None where the last call went well.
     """
 
     state: str
@@ -96,6 +97,7 @@ class ReflectorStatistics:
     streams_lists: bool = False
     failures: int = 0
     attempts: int = 0
+    failing_s: float | None = None
 
 
 class Reflector(Generic[T]):
@@ -164,6 +166,7 @@ class Reflector(Generic[T]):
             streams_lists=self._source.streams_lists,
             failures=self._outage.failures,
             attempts=self._outage.attempts,
+            failing_s=clock.monotonic() - self._outage.began_at if self._outage.attempts else None,
         )
 
     async def run(self) -> None:

@@ -1,14 +1,16 @@
 """
 The debug page: the state of a manager at one moment, as plain data and as HTML.
 
-    program, settings             what runs, and how it was set up
-    checks                        the results of /healthz and /readyz
-    leases, replicas, shards      who leads, and which shard is whose
-    controllers, queues           how much is done, and how much waits
-    running, retries              what runs since when, what failed and when it is tried again
+    headline                      what is wrong, since when, and whether this replica works (headline.py)
+    failing                       the keys whose last run failed, since when, and when they are tried again
+    running, waiting              what runs since when, and what runs later, when and why
+    queues, controllers           how much waits, and how much is done
     caches, scopes, handlers      what is cached, why it may be behind, and which handlers lag
     quarantined                   objects that cannot be used
+    checks                        the results of /healthz and /readyz
+    leases, replicas, shards      who leads, and which shard is whose
     recorders                     Events on their way
+    program, settings             what runs, and what was set
 
 Each section is a mapping, or a table of at most ROWS_MAX rows and the number of the rest. It has names and the texts of
 errors, and neither bodies nor secrets. The page has no scripts, loads nothing, and escapes everything.
@@ -20,85 +22,101 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import structs
 
 from ctrlkit import clock
 from ctrlkit.cache.informer import InformerStatistics
 from ctrlkit.clock import monotonic
+from ctrlkit.manager.endpoints.headline import behind_s, errors_of, headline
 from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, checks_of
 from ctrlkit.manager.endpoints.options import Endpoints
+from ctrlkit.manager.endpoints.tables import (
+    ROWS_MAX,
+    Row,
+    Table,
+    ago,
+    at_wall,
+    counted,
+    cut,
+    moment,
+    seconds,
+    table,
+    until,
+)
+from ctrlkit.manager.settings import Settings
 from ctrlkit.names import unique_names
 from ctrlkit.telemetry import log_level
 
 if TYPE_CHECKING:
     from ctrlkit.cache import Informer
     from ctrlkit.controller import Controller, ControllerStatistics
+    from ctrlkit.controller.history import FailingKey
+    from ctrlkit.controller.keys import WaitingKey
     from ctrlkit.election import ElectionStatus
     from ctrlkit.events import EventRecorder
     from ctrlkit.manager.manager import Manager
 
 
-ROWS_MAX: Final = 100
-TEXT_MAX: Final = 512
-"""Characters of an error that a cell keeps."""
-
-Row = Mapping[str, Any]
-Table = Mapping[str, Any]
-
-
-def table(rows: Iterable[Row]) -> Table:
-    """
-    The first rows of some; the others are only counted.
-
-    >>> table({"key": name} for name in "ab")
-    {'rows': [{'key': 'a'}, {'key': 'b'}], 'more': 0}
-    """
-    each = iter(rows)
-    return {"rows": list(islice(each, ROWS_MAX)), "more": sum(1 for _ in each)}
-
-
-def seconds(value: float | None) -> float | None:
-    """To the millisecond."""
-    return None if value is None else round(value, 3)
-
-
-def cut(text: str) -> str:
-    """
-    One line, and no longer than it needs to be.
-
-    >>> cut("first\\nsecond"), len(cut("x" * 1000))
-    ('first second', 512)
-    """
-    line = " ".join(text.split())
-    return line if len(line) <= TEXT_MAX else f"{line[: TEXT_MAX - 3]}..."
-
-
 def picture(manager: Manager, options: Endpoints, heartbeat: Heartbeat) -> Mapping[str, Any]:
     """The sections, by name, in the order in which they are read."""
+    checks = list(_checks(manager, heartbeat))
+    controllers, caches = named_controllers(manager.controllers), named_caches(manager.informers)
+    failed = [row for row in checks if not row["ok"]]
     return {
-        "program": {
-            "now": clock.micro_timestamp(clock.now()),
-            "pid": os.getpid(),
-            "ctrlkit": _version(),
-            "python": platform.python_version(),
-            "log_level": log_level(),
-            "loop_lag_worst_s": seconds(heartbeat.worst_s),
-        },
-        "settings": {**manager.settings, **asdict(options)},
-        "checks": table(_checks(manager, heartbeat)),
+        "headline": headline(manager, failed, ((name, of) for name, _, of in controllers), caches),
+        **controller_sections(controllers),
+        **cache_sections(caches),
+        "checks": table(checks),
         "leases": table(_lease(elector.status()) for elector in manager.electors),
         "replicas": _group(manager),
         "shards": table(_shards(manager)),
-        **controller_sections(manager.controllers),
-        **cache_sections(manager.informers),
         "recorders": table(map(_recorder, manager.recorders)),
+        "program": program(manager, heartbeat),
+        "settings": _settings(manager, options),
     }
+
+
+def program(manager: Manager, heartbeat: Heartbeat) -> Row:
+    """What runs, where, since when."""
+    return {
+        "name": manager.client.field_manager,
+        "replica": replica_of(manager),
+        "now": clock.micro_timestamp(clock.now()),
+        "since": moment(manager.began),
+        "up_s": ago(manager.began),
+        "pid": os.getpid(),
+        "ctrlkit": _version(),
+        "python": platform.python_version(),
+        "log_level": log_level(),
+        "loop_lag_worst_s": seconds(heartbeat.worst_s),
+    }
+
+
+def replica_of(manager: Manager) -> str:
+    """The name of this replica among others; where there are none, that of its machine or pod."""
+    shared = manager.sharding or manager.elector
+    return platform.node() if shared is None else shared.identity
+
+
+def _settings(manager: Manager, options: Endpoints) -> Row:
+    """
+    What somebody set: differs from the default. Settings of a program's own are left out: they may be secrets.
+
+    A manager that was made without Settings shows those that it was made with, and those of its endpoints.
+    """
+    usual = {field.name: field.default for field in structs.fields(Settings)}
+    shown = {name: value for name, value in manager.settings.items() if name in usual and value != usual[name]}
+    if "endpoints_address" not in manager.settings:
+        plain = asdict(Endpoints())
+        shown |= {name: value for name, value in asdict(options).items() if value != plain[name]}
+    return shown
 
 
 @cache
@@ -165,28 +183,37 @@ def _recorder(recorder: EventRecorder) -> Row:
     return {"component": recorder.component, **asdict(recorder.statistics())}
 
 
-_Pictures = list[tuple["Controller", "ControllerStatistics"]]
+_Pictures = list[tuple[str, "Controller", "ControllerStatistics"]]
 
 
-def controller_sections(controllers: tuple[Controller, ...]) -> Mapping[str, Table]:
-    """Each controller and its queue; what runs, the longest first; and what is tried again, the next one due first."""
-    pictures = [(controller, controller.statistics()) for controller in controllers]
+def named_controllers(controllers: tuple[Controller, ...]) -> _Pictures:
+    """Each controller by its name, and its statistics."""
+    return [(name, each, each.statistics()) for name, each in unique_names((each.name, each) for each in controllers)]
+
+
+def controller_sections(pictures: _Pictures) -> Mapping[str, Table]:
+    """
+    The keys that fail, since longest first; what runs, the longest first; what runs later, the next first; then each
+    queue and each controller.
+    """
     return {
-        "controllers": table(_controller(*each) for each in pictures),
-        "queues": table(_queue(*each) for each in pictures),
+        "failing": _failing(pictures),
         "running": _running(pictures),
-        "retries": _retries(pictures),
+        "waiting": _waiting(pictures),
+        "queues": table(_queue(name, of) for name, _, of in pictures),
+        "controllers": table(_controller(*each) for each in pictures),
     }
 
 
-def _controller(controller: Controller, of: ControllerStatistics) -> Row:
+def _controller(name: str, controller: Controller, of: ControllerStatistics) -> Row:
     return {
-        "controller": controller.name,
+        "controller": name,
         "runs_on": controller.replicas.value,
         "synced": controller.has_synced(),
         "workers": of.workers,
         "running": len(of.running),
         "stuck": len(of.stuck),
+        "failing": of.failing,
         "results": {result.value: count for result, count in of.results.items() if count},
         "unforeseen": of.unforeseen,
         "timeouts": of.timeouts,
@@ -198,10 +225,10 @@ def _controller(controller: Controller, of: ControllerStatistics) -> Row:
     }
 
 
-def _queue(controller: Controller, of: ControllerStatistics) -> Row:
+def _queue(name: str, of: ControllerStatistics) -> Row:
     queue = of.queue
     return {
-        "controller": controller.name,
+        "controller": name,
         "wanted": sum(queue.depth.values()),
         "by_priority": {str(priority): count for priority, count in sorted(queue.depth.items(), reverse=True) if count},
         "ready": queue.ready,
@@ -217,15 +244,17 @@ def _queue(controller: Controller, of: ControllerStatistics) -> Row:
 
 def _running(pictures: _Pictures) -> Table:
     return table(
-        sorted((row for _, of in pictures for row in _runs(of)), key=lambda row: -row["for_s"])  # as many as workers
+        sorted(
+            (row for name, _, of in pictures for row in _runs(name, of)), key=lambda row: -row["for_s"]
+        )  # as many as workers
     )
 
 
-def _runs(of: ControllerStatistics) -> Iterator[Row]:
+def _runs(name: str, of: ControllerStatistics) -> Iterator[Row]:
     now = monotonic()
     for run in of.running:
         yield {
-            "controller": run.controller,
+            "controller": name,
             "key": str(run.key),
             "for_s": seconds(now - run.began_at),
             "attempt": run.attempt,
@@ -235,34 +264,58 @@ def _runs(of: ControllerStatistics) -> Iterator[Row]:
         }
 
 
-def _retries(pictures: _Pictures) -> Table:
+def _failing(pictures: _Pictures) -> Table:
     """Of each controller no more are looked at than are shown: there may be very many."""
-    now = monotonic()
-    rows: list[dict[str, Any]] = [
-        {
-            "controller": controller.name,
-            "key": str(retry.key),
-            "failures": retry.failures,
-            "next_s": seconds(max(0.0, retry.due_at - now)),
-            "error": cut(retry.error),
-        }
-        for controller, _ in pictures
-        for retry in controller.retries(first=ROWS_MAX)
-    ]
-    rows.sort(key=lambda row: row["next_s"])
-    pending = max(len(rows), sum(of.queue.retries for _, of in pictures))
-    return {"rows": rows[:ROWS_MAX], "more": max(0, pending - ROWS_MAX)}
+    found = [(name, each) for name, controller, _ in pictures for each in controller.failing(first=ROWS_MAX)]
+    found.sort(key=lambda named: named[1].since)
+    return counted((failing_row(*named) for named in found), of=sum(of.failing for _, _, of in pictures))
 
 
-def cache_sections(informers: tuple[Informer[Any], ...]) -> Mapping[str, Table]:
-    """Each cache, each scope of it, each handler, and the objects that cannot be used; what is wrong comes first."""
-    pictures = [(name, informer.statistics()) for name, informer in unique_names((i.name, i) for i in informers)]
-    pictures.sort(key=lambda named: (named[1].synced, not _errors(named[1])))
+def failing_row(name: str, of: FailingKey) -> Row:
+    """A key that fails, of the controller of that name; without `next_s` it runs now, or when something changes."""
     return {
-        "caches": table(_cache(name, of) for name, of in pictures),
-        "scopes": table(row for name, of in pictures for row in _scopes(name, of)),
-        "handlers": table(sorted((row for named in pictures for row in _handlers(*named)), key=_most_behind)),
-        "quarantined": table(row for name, of in pictures for row in _quarantined(name, of)),
+        "controller": name,
+        "key": str(of.key),
+        "result": of.result,
+        "since": moment(of.since),
+        "since_s": ago(of.since),
+        "failures": of.failures,
+        "next_s": until(of.due_at),
+        "error": cut(of.error),
+    }
+
+
+def _waiting(pictures: _Pictures) -> Table:
+    """As for those that fail."""
+    found = [(name, each) for name, controller, _ in pictures for each in controller.waiting(first=ROWS_MAX)]
+    found.sort(key=lambda named: named[1].due_at)
+    return counted((_waits(*named) for named in found), of=sum(of.queue.delayed for _, _, of in pictures))
+
+
+def _waits(name: str, of: WaitingKey) -> Row:
+    return {
+        "controller": name,
+        "key": str(of.key),
+        "reason": of.reason.value,
+        "due": at_wall(of.due_at),
+        "due_s": until(of.due_at),
+        "message": cut(of.message),
+    }
+
+
+def named_caches(informers: tuple[Informer[Any], ...]) -> list[tuple[str, InformerStatistics]]:
+    """The statistics of each cache by its name; those that are not filled, then those with errors, come first."""
+    caches = [(name, informer.statistics()) for name, informer in unique_names((i.name, i) for i in informers)]
+    return sorted(caches, key=lambda named: (named[1].synced, not errors_of(named[1])))
+
+
+def cache_sections(caches: list[tuple[str, InformerStatistics]]) -> Mapping[str, Table]:
+    """Each cache, each scope of it, each handler, and the objects that cannot be used; what is wrong comes first."""
+    return {
+        "caches": table(_cache(name, of) for name, of in caches),
+        "scopes": table(row for name, of in caches for row in _scopes(name, of)),
+        "handlers": table(sorted((row for named in caches for row in _handlers(*named)), key=_most_behind)),
+        "quarantined": table(row for name, of in caches for row in _quarantined(name, of)),
     }
 
 
@@ -276,16 +329,9 @@ def _cache(name: str, of: InformerStatistics) -> Row:
         "quarantined": len(of.quarantined),
         "index_failures": of.index_failures,
         "dropped": of.dropped,
-        "error": cut("; ".join(_errors(of))),
+        "behind_s": behind_s(of),
+        "error": cut("; ".join(errors_of(of))),
     }
-
-
-def _errors(of: InformerStatistics) -> list[str]:
-    return [
-        f"{scope}: {reflector.last_error}" if scope else reflector.last_error
-        for scope, reflector in of.reflectors.items()
-        if reflector.last_error
-    ]
 
 
 def _scopes(name: str, of: InformerStatistics) -> Iterator[Row]:

@@ -115,7 +115,7 @@ async def test_what_moves_while_a_reconcile_runs_and_when_it_takes_too_long() ->
 
 
 async def test_our_own_move_too() -> None:
-    """Causes, cut-offs, stuck keys, failures of sources, and whether the beginning is over."""
+    """Causes, cut-offs, keys that fail or are stuck, failures of sources, and whether the beginning is over."""
     moved: set[str] = set()
 
     def mapping(seen: Record[Any]) -> Iterable[str]:
@@ -123,16 +123,18 @@ async def test_our_own_move_too() -> None:
             raise KeyError("app")
         return [str(seen.key)]
 
-    async def reconcile(_request: Request) -> Outcome:
+    async def reconcile(request: Request) -> Outcome:
+        if request.name == "broken":
+            raise TerminalError("spec.x is a number")
         await asyncio.sleep(3600)
         return DONE
 
-    watch = Watch(pods("d/a", "d/bad"), to_mapped(mapping))
+    watch = Watch(pods("d/broken", "d/a", "d/bad"), to_mapped(mapping))
     controller = Controller(name="test", reconcile=reconcile, watches=[watch])
     value = samples(controller)
 
     def look() -> None:
-        for name in ("cancelled_total", "stuck_keys", "source_failures_total", "synced"):
+        for name in ("cancelled_total", "failing_keys", "stuck_keys", "source_failures_total", "synced"):
             if value(f"controller_{name}"):
                 moved.add(name)
         if value("controller_causes_total", cause="initial"):

@@ -33,6 +33,7 @@ class _Standing:
     settings: dict[str, object] = field(default_factory=dict)
     checks: Checks = field(default_factory=Checks)
     electors: tuple[Any, ...] = ()
+    began: Any = None
 
 
 def standing() -> Any:

@@ -19,8 +19,9 @@ from ctrlkit.events import EventType
 from ctrlkit.fakes import Calls, FakeClientset, World
 from ctrlkit.manager import Manager
 from ctrlkit.manager.endpoints import CheckKind, Endpoints
-from ctrlkit.manager.endpoints.debug import ROWS_MAX, page, picture, table
+from ctrlkit.manager.endpoints.debug import page, picture
 from ctrlkit.manager.endpoints.health import Heartbeat
+from ctrlkit.manager.endpoints.tables import ROWS_MAX, table
 from ctrlkit.manager.program import manager_from
 from ctrlkit.manager.settings import Settings
 from ctrlkit.model import ObjectKey
@@ -53,13 +54,16 @@ def rows(found: dict[str, Any], section: str) -> list[dict[str, Any]]:
 
 
 async def test_an_idle_manager() -> None:
-    """Who runs, in which version, with which settings, and that nothing is wrong."""
+    """Who runs, in which version, with what was set, and that nothing is wrong."""
     async with World(greeting(), kinds=[GREETINGS]) as world:
         manager = world.manage(greeter())
         await world.settle()
         found = shown(manager)
     assert found["program"]["ctrlkit"] == "0.1.0"
-    assert (found["settings"]["token_file"], found["settings"]["grace_s"]) == ("/secrets/token", 30.0)
+    assert "grace_s" not in found["settings"]
+    assert found["program"]["up_s"] >= 0
+    assert (found["headline"]["state"], found["headline"]["failing"]["keys"]) == ("well", 0)
+    assert (found["headline"]["leadership"]["way"], found["headline"]["leadership"]["leads"]) == ("alone", True)
     assert all(check["ok"] for check in rows(found, "checks"))
     assert {check["check"] for check in rows(found, "checks")} == {
         "ping",
@@ -74,13 +78,13 @@ async def test_an_idle_manager() -> None:
         ("greetings.demo.example.com", 1, ""),
         ("configmaps", 1, ""),
     ]
-    for empty in ("running", "retries", "quarantined", "leases", "shards"):
+    for empty in ("failing", "running", "waiting", "quarantined", "leases", "shards"):
         assert found[empty] == {"rows": [], "more": 0}
 
 
 @pytest.mark.behaviour("B30", "B32")
-async def test_what_runs_and_what_is_tried_again() -> None:
-    """Running keys with their length and causes, retries with the last error, the next one due in front."""
+async def test_what_fails_what_runs_and_what_waits() -> None:
+    """Keys that fail with the last error and since when, running keys with their length and causes, and what waits."""
 
     def build(manager: Manager) -> Controller:
         async def reconcile(request: Request) -> Outcome:
@@ -101,14 +105,23 @@ async def test_what_runs_and_what_is_tried_again() -> None:
         assert (running["controller"], running["key"], running["attempt"]) == ("mixed", "demo/slow", 1)
         assert running["for_s"] == pytest.approx(90)
         assert running["causes"][0].startswith("greetings.demo.example.com demo/slow added")
-        retries = rows(found, "retries")
-        assert {row["key"] for row in retries} == {"demo/bad", "demo/worse"}
-        assert [row["next_s"] for row in retries] == sorted(row["next_s"] for row in retries)
-        assert retries[0]["failures"] > 3
-        assert retries[0]["error"].startswith("no way xxx")
-        assert len(retries[0]["error"]) <= 512
+        failing = rows(found, "failing")
+        assert {row["key"] for row in failing} == {"demo/bad", "demo/worse"}
+        assert {row["result"] for row in failing} == {"error"}
+        assert failing[0]["failures"] > 3
+        assert failing[0]["since_s"] == pytest.approx(90, abs=1)
+        assert failing[0]["error"].startswith("no way xxx")
+        assert len(failing[0]["error"]) <= 512
+        waiting = rows(found, "waiting")
+        assert {(row["reason"], row["key"]) for row in waiting} == {("retry", "demo/bad"), ("retry", "demo/worse")}
+        assert [row["due_s"] for row in waiting] == sorted(row["due_s"] for row in waiting)
+        assert {row["key"]: row["next_s"] for row in failing} == {row["key"]: row["due_s"] for row in waiting}
         (controller,) = rows(found, "controllers")
         assert (controller["workers"], controller["running"], controller["stuck"]) == (2, 1, 1)
+        headline = found["headline"]
+        assert (headline["state"], headline["failing"]["keys"]) == ("failing", 2)
+        assert headline["failing"]["since"] == failing[0]["since"]
+        assert [row["key"] for row in headline["stuck"]["rows"]] == ["demo/slow"]
         await world.crash(manager)
 
 
@@ -124,8 +137,10 @@ async def test_a_table_is_bounded() -> None:
     async with World(*(greeting(f"g{number}") for number in range(ROWS_MAX + 23)), kinds=[GREETINGS]) as world:
         manager = world.manage(build)
         await world.pass_time(600)
-        retries = shown(manager)["retries"]
-    assert (len(retries["rows"]), retries["more"]) == (ROWS_MAX, 23)
+        found = shown(manager)
+    for section in ("failing", "waiting"):
+        assert (len(found[section]["rows"]), found[section]["more"]) == (ROWS_MAX, 23)
+    assert found["headline"]["failing"]["keys"] == ROWS_MAX + 23
 
 
 @pytest.mark.behaviour("B4", "B14")
@@ -188,11 +203,13 @@ async def test_who_leads_and_whose_shard_is_whose() -> None:
         await world.stop(sharer)
 
 
-async def test_all_that_was_set_is_shown() -> None:
-    """Wherever it was set."""
+async def test_what_was_set_is_shown() -> None:
+    """Wherever it was set, and nothing else: what is as usual is in the way of who looks for what is not."""
     settings = Settings(namespaces=("demo",), log_level=LogLevel.WARNING, kubeconfig="/home/me/config")
     found = shown(manager_from(settings, FakeClientset().client))["settings"]
-    assert (found["namespaces"], found["log_level"], found["kubeconfig"]) == (["demo"], "warning", "/home/me/config")
+    plain = shown(Manager(FakeClientset().client, grace_s=5))["settings"]
+    assert plain == {"grace_s": 5, "token_file": "/secrets/token"}
+    assert found == {"namespaces": ["demo"], "log_level": "warning", "kubeconfig": "/home/me/config"}
 
 
 async def test_events_on_their_way() -> None:

@@ -1,0 +1,196 @@
+"""
+What an operator asks of a controller: how the last reconciles of each key went, and which keys fail since when.
+
+In       How each reconcile ended.
+Out      The last runs of a key; the keys that fail, and how many there are.
+Owns     RUNS_MAX runs of KEYS_MAX keys at most; of keys beyond that the one that ran longest ago is forgotten, those
+         that fail after all others. Which keys fail is known of every key.
+
+A key fails if its last run ended with an error, also one that is not tried again, or was too long. After a conflict, or
+where the reconciler asked to be called later, it waits: it counts as failing again, since its first failure, only if it
+fails before it succeeds.
+
+Noting costs a tuple and two operations on a dict for each run, and about 1 kB for each run that is kept. Row B30.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import nsmallest
+from typing import Final, NamedTuple
+
+from ctrlkit import clock
+from ctrlkit.controller.observer import CANCELLED, Run
+from ctrlkit.controller.reconcile import ReconcileTimeout, Result, Verdict
+from ctrlkit.controller.retries import ERROR_MAX
+from ctrlkit.model import ObjectKey
+
+KEYS_MAX: Final = 1000
+"""Keys of one controller whose last runs are kept."""
+RUNS_MAX: Final = 8
+"""Runs of one key that are kept."""
+CAUSE_MAX: Final = 200
+"""Characters of a cause, and of the name of a write, that are kept."""
+
+TIMEOUT: Final = "timeout"
+"""The result of a run that its controller's time limit ended; in logs and metrics it is an error."""
+
+FAILURES: Final = frozenset({Result.ERROR.value, Result.TERMINAL_ERROR.value, TIMEOUT})
+"""The results after which a key fails."""
+_WAITS: Final = frozenset({Result.CONFLICT.value, Result.RETRY_LATER.value})
+
+
+class PastRun(NamedTuple):
+    """
+    A reconcile that has ended.
+
+    Shape   `result` is a Result, `timeout` or `cancelled`, as text. `seen` is the version of the object in the cache
+            when it began, where its kind is watched. `writes` are the first ones, and the number of the rest. `next_s`
+            is after what time the key was to run again; None: when something changes. The others are as in Run.
+    Units   `ended` is wall time; `waited_s`, `took_s` and `next_s` are seconds.
+    """
+
+    ended: datetime
+    result: str
+    attempt: int
+    causes: tuple[str, ...]
+    merged: int
+    waited_s: float
+    took_s: float
+    seen: str
+    writes: tuple[str, ...]
+    error: str
+    next_s: float | None
+    id: str
+
+    @property
+    def next(self) -> str:
+        """What was to come next: `retry`, `requeue_after`; empty where the key was to run when something changes."""
+        return "" if self.next_s is None else "requeue_after" if self.result == Result.REQUEUE_AFTER else "retry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingKey:
+    """
+    A key that fails: how its last run ended, how many in a row did, and when the first of them was.
+
+    Units   `since` is wall time; `due_at`, when it is tried again, is on the loop's clock: None where it is to run now,
+            or, after a terminal error, when something changes.
+    """
+
+    key: ObjectKey
+    result: str
+    since: datetime
+    failures: int
+    error: str
+    due_at: float | None
+
+
+class Streak:
+    """Failures in a row of one key."""
+
+    __slots__ = ("error", "failures", "result", "since")
+
+    def __init__(self, since: datetime) -> None:
+        self.since = since
+        self.failures = 0
+        self.result = ""
+        self.error = ""
+
+
+class History:
+    """
+    The past of the keys of one controller.
+
+    Owner   The workers of the controller, which report how each run ended.
+    """
+
+    def __init__(self) -> None:
+        self._well: OrderedDict[ObjectKey, tuple[PastRun, ...]] = OrderedDict()
+        self._ill: OrderedDict[ObjectKey, tuple[PastRun, ...]] = OrderedDict()
+        self._failing: dict[ObjectKey, Streak] = {}
+        self._waiting: dict[ObjectKey, Streak] = {}  # failed, and wait since for something else
+
+    @property
+    def failing(self) -> int:
+        """How many keys fail."""
+        return len(self._failing)
+
+    def failing_since(self) -> datetime | None:
+        """Since when the key fails that has failed longest."""
+        return min((streak.since for streak in self._failing.values()), default=None)
+
+    def streaks(self, first: int | None = None) -> list[tuple[ObjectKey, Streak]]:
+        """The keys that fail, those that have failed longest in front; with `first` only so many."""
+        many = len(self._failing) if first is None else first
+        return nsmallest(many, self._failing.items(), key=lambda each: each[1].since)
+
+    def failed(self) -> tuple[ObjectKey, ...]:
+        """The keys that fail, and those that did and wait since."""
+        return (*self._failing, *self._waiting)
+
+    def streak(self, key: ObjectKey) -> Streak | None:
+        """The failures in a row of a key that fails."""
+        return self._failing.get(key)
+
+    def runs(self, key: ObjectKey) -> tuple[PastRun, ...]:
+        """The last runs of a key, as far as they are kept, the latest first."""
+        return (self._ill.get(key) or self._well.get(key, ()))[::-1]
+
+    def ended(
+        self,
+        run: Run,
+        verdict: Verdict | None,
+        message: str = "",
+        *,
+        took_s: float,
+        writes: Sequence[str],
+        seen: str,
+        next_s: float | None = None,
+    ) -> None:
+        """Note how a run ended; without a verdict it was cut off, which changes nothing about its key."""
+        now = clock.now()
+        error = message[:ERROR_MAX]
+        result = CANCELLED
+        if verdict is not None:
+            result = TIMEOUT if isinstance(verdict.error, ReconcileTimeout) else verdict.result.value
+            self._judge(run.key, result, error, now)
+        past = PastRun(
+            now, result, run.attempt, _cut(run.causes), run.merged, run.waited_s, took_s, seen, _cut(writes), error,
+            next_s, run.id,
+        )  # fmt: skip
+        self._keep(run.key, past)
+
+    def drop(self, key: ObjectKey) -> None:
+        """Note that a key is not this replica's any more, so that nothing is known of whether it fails."""
+        self._failing.pop(key, None)
+        self._waiting.pop(key, None)
+
+    def _judge(self, key: ObjectKey, result: str, error: str, now: datetime) -> None:
+        if result in FAILURES:
+            streak = self._failing.get(key)
+            if streak is None:
+                streak = self._failing[key] = self._paused(key) or Streak(now)
+            streak.failures += 1
+            streak.result, streak.error = result, error
+        elif self._failing or self._waiting:
+            streak = self._failing.pop(key, None) or self._paused(key)
+            if streak is not None and result in _WAITS:
+                self._waiting[key] = streak
+
+    def _paused(self, key: ObjectKey) -> Streak | None:
+        return self._waiting.pop(key, None)
+
+    def _keep(self, key: ObjectKey, past: PastRun) -> None:
+        earlier = self._well.pop(key, ()) or self._ill.pop(key, ())
+        kept = self._ill if key in self._failing else self._well
+        kept[key] = (*earlier[1 - RUNS_MAX :], past)
+        if len(self._well) + len(self._ill) > KEYS_MAX:
+            (self._well or self._ill).popitem(last=False)
+
+
+def _cut(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple([text if len(text) <= CAUSE_MAX else f"{text[: CAUSE_MAX - 3]}..." for text in texts])

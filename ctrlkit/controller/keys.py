@@ -1,0 +1,118 @@
+"""
+What is known of the keys of one controller at this moment: put together from its queue, its retries, its workers and
+their history, when somebody asks. Row B30.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ctrlkit.controller.history import FailingKey, History, Streak
+from ctrlkit.controller.observer import Run
+from ctrlkit.controller.retries import Retry, RetryReason
+from ctrlkit.controller.sources.source import Enqueuer
+from ctrlkit.controller.worker import Workers
+from ctrlkit.model import ObjectKey
+
+
+class WaitReason(StrEnum):
+    """Why a key is to run later."""
+
+    RETRY = "retry"  # it failed
+    CONFLICT = "conflict"
+    RETRY_LATER = "retry_later"  # its reconciler asked for it, as something else is not ready
+    REQUEUE_AFTER = "requeue_after"  # its reconciler asked for it, and all is well
+    BATCH = "batch"  # more changes may come until then
+    OWN_WRITES = "own_writes"  # what it wrote is not in the cache yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingKey:
+    """A key that is to run later: why, when on the loop's clock, and what was said, if anything."""
+
+    key: ObjectKey
+    reason: WaitReason
+    due_at: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyState:
+    """
+    What is known of one key.
+
+    Shape   `run` is there while it runs, `failing` while it fails, `waiting` while it is delayed. `wanted_since`: a run
+            of it is still to start, at once or after the one that runs. `owned`: it is this replica's to reconcile.
+    Units   On the loop's clock.
+    """
+
+    key: ObjectKey
+    run: Run | None
+    wanted_since: float | None
+    waiting: WaitingKey | None
+    failing: FailingKey | None
+    owned: bool
+
+
+class Keys:
+    """Answers questions about the keys of one controller; it keeps nothing itself."""
+
+    def __init__(self, enqueuer: Enqueuer, workers: Workers) -> None:
+        self._enqueuer = enqueuer
+        self._queue = enqueuer.queue
+        self._retries = enqueuer.retries
+        self._workers = workers
+
+    @property
+    def _history(self) -> History:
+        return self._workers.history
+
+    def failing(self, first: int | None) -> tuple[FailingKey, ...]:
+        """The keys that fail, those that have failed longest in front."""
+        return tuple(self._failing(key, streak) for key, streak in self._history.streaks(first))
+
+    def waiting(self, first: int) -> tuple[WaitingKey, ...]:
+        """The delayed keys, those that come due next in front."""
+        return tuple(self._waiting(key, due_at) for key, due_at in self._queue.next_due(first))
+
+    def state(self, key: ObjectKey) -> KeyState:
+        """All that is known of one key."""
+        place, streak = self._queue.place_of(key), self._history.streak(key)
+        return KeyState(
+            key=key,
+            run=next((run for run in self._workers.running.runs() if run.key == key), None),
+            wanted_since=place.wanted_since,
+            waiting=None if place.due_at is None else self._waiting(key, place.due_at),
+            failing=None if streak is None else self._failing(key, streak),
+            owned=self._enqueuer.owned(key),
+        )
+
+    def _failing(self, key: ObjectKey, streak: Streak) -> FailingKey:
+        return FailingKey(
+            key=key,
+            result=streak.result,
+            since=streak.since,
+            failures=streak.failures,
+            error=streak.error,
+            due_at=self._queue.due_at(key),
+        )
+
+    def _waiting(self, key: ObjectKey, due_at: float) -> WaitingKey:
+        retry = self._retries.find(key)
+        return WaitingKey(key=key, reason=self._reason(key, retry), due_at=due_at, message=retry.error if retry else "")
+
+    def _reason(self, key: ObjectKey, retry: Retry | None) -> WaitReason:
+        if key in self._workers.held:
+            return WaitReason.OWN_WRITES
+        if retry is not None:
+            return _REASONS[retry.reason]
+        return WaitReason.BATCH if self._queue.place_of(key).batched else WaitReason.REQUEUE_AFTER
+
+
+_REASONS: Final = {
+    RetryReason.FAILURE: WaitReason.RETRY,
+    RetryReason.CONFLICT: WaitReason.CONFLICT,
+    RetryReason.TOO_EARLY: WaitReason.RETRY_LATER,
+}

@@ -1,0 +1,106 @@
+"""The past of keys: which fail since when, and how much of it is kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctrlkit import clock
+from ctrlkit.controller.history import CAUSE_MAX, KEYS_MAX, RUNS_MAX, History
+from ctrlkit.controller.observer import Run
+from ctrlkit.controller.reconcile import (
+    DONE,
+    ReconcileTimeout,
+    RequeueAfter,
+    Verdict,
+    judge_error,
+    judge_outcome,
+)
+from ctrlkit.controller.retries import ERROR_MAX
+from ctrlkit.errors import Conflict, Forbidden, RetryLater, TerminalError
+from ctrlkit.model import ObjectKey
+
+VERDICTS = {
+    "done": judge_outcome(DONE),
+    "requeue_after": judge_outcome(RequeueAfter(5)),
+    "error": judge_error(Forbidden("no")),
+    "terminal_error": judge_error(TerminalError("never")),
+    "timeout": judge_error(ReconcileTimeout("too long")),
+    "conflict": judge_error(Conflict("changed")),
+    "retry_later": judge_error(RetryLater("not yet")),
+    "cancelled": None,
+}
+FAIL = {"error", "terminal_error", "timeout"}
+WELL = {"done", "requeue_after"}
+KEY = ObjectKey("demo", "a")
+
+
+def end(history: History, verdict: Verdict | None, key: ObjectKey = KEY, causes: tuple[str, ...] = ("woken",)) -> None:
+    """One run ended so."""
+    message = "" if verdict is None else verdict.message
+    history.ended(Run("c", key, 1, "id", causes), verdict, message, took_s=0.1, writes=(), seen="7")
+
+
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from(list(VERDICTS)), max_size=30))
+def test_for_any_runs_a_key_fails_if_the_last_that_says_so_failed(ends: list[str]) -> None:
+    """Runs that were cut off say nothing; failures in a row are those since the last success."""
+    history = History()
+    for each in ends:
+        end(history, VERDICTS[each])
+    said = [each for each in ends if each != "cancelled"]
+    fails = bool(said) and said[-1] in FAIL
+    assert history.failing == fails
+    in_a_row = said[max((at for at, each in enumerate(said) if each in WELL), default=-1) + 1 :]
+    if fails:
+        ((key, streak),) = history.streaks()
+        assert (key, streak.result, streak.failures) == (KEY, said[-1], sum(each in FAIL for each in in_a_row))
+    assert [run.result for run in history.runs(KEY)] == ends[::-1][:RUNS_MAX]
+
+
+def test_a_key_fails_since_its_first_failure(monkeypatch: object) -> None:
+    """Also where a conflict came between: nothing went well meanwhile."""
+    history, began = History(), datetime(2026, 1, 2, 3, tzinfo=UTC)
+    times = iter(began + timedelta(minutes=minutes) for minutes in range(10))
+    monkeypatch.setattr(clock, "now", lambda: next(times))  # type: ignore[attr-defined]
+    for name in ("error", "conflict", "terminal_error"):
+        end(history, VERDICTS[name])
+    assert history.failing_since() == began
+    end(history, VERDICTS["done"])
+    assert history.failing_since() is None
+    end(history, VERDICTS["error"])
+    assert history.failing_since() == began + timedelta(minutes=4)
+
+
+def test_keys_that_fail_are_kept_before_keys_that_are_well() -> None:
+    """And all that fail are counted, even where there are more than are kept."""
+    history = History()
+    end(history, VERDICTS["error"])
+    for number in range(2 * KEYS_MAX):
+        end(history, VERDICTS["done"], ObjectKey("demo", str(number)))
+    assert [run.result for run in history.runs(KEY)] == ["error"]
+    assert history.runs(ObjectKey("demo", "0")) == ()
+    assert len(history.runs(ObjectKey("demo", str(2 * KEYS_MAX - 1)))) == 1
+    for number in range(2 * KEYS_MAX):
+        end(history, VERDICTS["terminal_error"], ObjectKey("demo", str(number)))
+    assert history.failing == 2 * KEYS_MAX + 1
+    assert history.runs(KEY) == ()
+    assert sum(bool(history.runs(ObjectKey("demo", str(number)))) for number in range(2 * KEYS_MAX)) == KEYS_MAX
+    assert len(history.streaks(first=5)) == 5
+
+
+def test_texts_are_cut() -> None:
+    history = History()
+    end(history, judge_error(Forbidden("x" * 10_000)), causes=("c" * 10_000,))
+    (run,) = history.runs(KEY)
+    assert (len(run.error), len(run.causes[0])) == (ERROR_MAX, CAUSE_MAX)
+
+
+def test_a_key_that_is_another_replicas_does_not_fail_here() -> None:
+    """Its last runs are known all the same."""
+    history = History()
+    end(history, VERDICTS["error"])
+    history.drop(KEY)
+    assert (history.failing, history.failed(), len(history.runs(KEY))) == (0, (), 1)
