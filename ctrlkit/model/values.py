@@ -45,7 +45,7 @@ def to_plain(body: object) -> Any:
         case Mapping():
             return {str(key): to_plain(value) for key, value in body.items()}
         case msgspec.Struct():
-            return msgspec.to_builtins(body)
+            return msgspec.to_builtins(body, enc_hook=_part_to_plain)
         case Sequence() if not isinstance(body, bytes | bytearray):
             return [to_plain(item) for item in body]
     return _model_to_plain(body)
@@ -58,13 +58,18 @@ def _model_to_plain(body: object) -> Any:
     if isinstance(attribute_map, Mapping):
         values = ((wire_name, getattr(body, name)) for name, wire_name in attribute_map.items())
         return {wire_name: to_plain(value) for wire_name, value in values if value is not None}
-    try:
-        return msgspec.to_builtins(body)
-    except TypeError:
-        raise TypeError(
-            f"a body of type {type(body).__name__} cannot be sent: "
-            "pass a dict, a msgspec Struct, a dataclass or a kubernetes model"
-        ) from None
+    return msgspec.to_builtins(body, enc_hook=_part_to_plain)
+
+
+def _part_to_plain(part: object) -> Any:
+    """What msgspec does not know by itself, such as the views of mappings that objects of a cache have."""
+    is_known = isinstance(part, Mapping | Sequence) or is_model(type(part))
+    if is_known or isinstance(getattr(part, "attribute_map", None), Mapping):
+        return to_plain(part)
+    raise TypeError(
+        f"a body of type {type(part).__name__} cannot be sent: "
+        "pass a dict, a msgspec Struct, a dataclass or a kubernetes model"
+    )
 
 
 def value_at(value: Any, path: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.fakes.tracker.verbs.patch import merge
+from ctrlkit.kinds import core
 from ctrlkit.model import ObjectMeta, Unstructured, to_plain
 from ctrlkit.model.values import lacking, same, value_at
 
@@ -114,7 +116,21 @@ def test_models_with_an_attribute_map_are_read_by_it() -> None:
     assert to_plain(Swagger()) == {"apiVersion": "v1", "spec": {"a": {"nodeName": "n"}}}
 
 
-@pytest.mark.parametrize("body", [object(), {"a": object()}, [object()], {"a": lambda: 1}])
+def test_what_a_lister_shows_of_one_object_may_be_a_part_of_another() -> None:
+    """The mappings of cached objects are views that nobody can change; they are sent as what they show."""
+    source = core.Secret(metadata=ObjectMeta(name="a"), data={"token": b"x"})
+    assert isinstance(source.data, MappingProxyType)
+    assert to_plain(core.Secret(metadata=ObjectMeta(name="b"), data=source.data))["data"] == {"token": "eA=="}
+
+    @dataclass
+    class Copy:
+        data: Any
+        spec: Any
+
+    assert to_plain(Copy(source.data, Swagger())) == {"data": {"token": "eA=="}, "spec": to_plain(Swagger())}
+
+
+@pytest.mark.parametrize("body", [object(), {"a": object()}, [object()], {"a": lambda: 1}, Holder(object(), None)])
 def test_anything_else_is_refused_by_its_type(body: object) -> None:
     """TypeError names it."""
     with pytest.raises(TypeError, match=r"a body of type (object|function) cannot be sent"):
