@@ -26,6 +26,10 @@ class Spec(msgspec.Struct, rename="camel", omit_defaults=True):
     host_network: bool = False
 
 
+class Box(msgspec.Struct):
+    content: Any
+
+
 @dataclass
 class Holder:
     spec: Spec
@@ -130,7 +134,7 @@ def test_what_a_lister_shows_of_one_object_may_be_a_part_of_another() -> None:
     assert to_plain(Copy(source.data, Swagger())) == {"data": {"token": "eA=="}, "spec": to_plain(Swagger())}
 
 
-@pytest.mark.parametrize("body", [object(), {"a": object()}, [object()], {"a": lambda: 1}, Holder(object(), None)])
+@pytest.mark.parametrize("body", [object(), {"a": object()}, [object()], {"a": lambda: 1}, Box(object())])
 def test_anything_else_is_refused_by_its_type(body: object) -> None:
     """TypeError names it."""
     with pytest.raises(TypeError, match=r"a body of type (object|function) cannot be sent"):
