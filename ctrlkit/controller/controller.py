@@ -279,17 +279,25 @@ class Controller:
         """The keys that wait for a retry; with `first` only so many, those that come due next, in order."""
         return self._retries.pending(first)
 
-    def failing(self, *, first: int | None = None) -> tuple[FailingKey, ...]:
+    def failing(
+        self, *, first: int | None = None, where: Callable[[ObjectKey], bool] | None = None
+    ) -> tuple[FailingKey, ...]:
         """The keys whose last run failed, those that have failed longest in front; with `first` only so many."""
-        return self._keys.failing(first)
+        return self._keys.failing(first, where)
 
-    def waiting(self, *, first: int) -> tuple[WaitingKey, ...]:
-        """The keys that are to run later, and why: so many, those that come due next, in order."""
-        return self._keys.waiting(first)
+    def waiting(
+        self, *, first: int | None = None, where: Callable[[ObjectKey], bool] | None = None
+    ) -> tuple[WaitingKey, ...]:
+        """The keys that are to run later, and why; with `first` only so many, those that come due next, in order."""
+        return self._keys.waiting(first, where)
 
     def history(self, key: ObjectKey) -> tuple[PastRun, ...]:
         """The last runs of a key, as far as they are kept, the latest in front."""
         return self._workers.history.runs(key)
+
+    def latest(self, where: Callable[[ObjectKey], bool]) -> list[tuple[ObjectKey, PastRun]]:
+        """The last run of each key that is remembered and passes `where`, the latest in front."""
+        return self._workers.history.latest(where)
 
     def key_state(self, key: ObjectKey) -> KeyState:
         """What is known of a key at this moment."""

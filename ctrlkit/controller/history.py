@@ -16,7 +16,7 @@ Noting costs a tuple and two operations on a dict for each run, and about 1 kB f
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nsmallest
@@ -41,6 +41,9 @@ TIMEOUT: Final = "timeout"
 FAILURES: Final = frozenset({Result.ERROR.value, Result.TERMINAL_ERROR.value, TIMEOUT})
 """The results after which a key fails."""
 _WAITS: Final = frozenset({Result.CONFLICT.value, Result.RETRY_LATER.value})
+
+
+Where = Callable[[ObjectKey], bool]
 
 
 class PastRun(NamedTuple):
@@ -123,10 +126,16 @@ class History:
         """Since when the key fails that has failed longest."""
         return min((streak.since for streak in self._failing.values()), default=None)
 
-    def streaks(self, first: int | None = None) -> list[tuple[ObjectKey, Streak]]:
-        """The keys that fail, those that have failed longest in front; with `first` only so many."""
+    def streaks(self, first: int | None = None, where: Where | None = None) -> list[tuple[ObjectKey, Streak]]:
+        """The keys that fail and pass `where`, those that have failed longest in front; with `first` only so many."""
         many = len(self._failing) if first is None else first
-        return nsmallest(many, self._failing.items(), key=lambda each: each[1].since)
+        failing = ((key, streak) for key, streak in self._failing.items() if where is None or where(key))
+        return nsmallest(many, failing, key=lambda each: each[1].since)
+
+    def latest(self, where: Where) -> list[tuple[ObjectKey, PastRun]]:
+        """The last run of each key that is kept and passes `where`, the latest first."""
+        found = [(key, runs[-1]) for kept in (self._ill, self._well) for key, runs in kept.items() if where(key)]
+        return sorted(found, key=lambda each: each[1].ended, reverse=True)
 
     def failed(self) -> tuple[ObjectKey, ...]:
         """The keys that fail, and those that did and wait since."""

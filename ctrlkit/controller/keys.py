@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from ctrlkit.controller.history import FailingKey, History, Streak
+from ctrlkit.controller.history import FailingKey, History, Streak, Where
 from ctrlkit.controller.observer import Run
 from ctrlkit.controller.retries import Retry, RetryReason
 from ctrlkit.controller.sources.source import Enqueuer
@@ -69,13 +69,13 @@ class Keys:
     def _history(self) -> History:
         return self._workers.history
 
-    def failing(self, first: int | None) -> tuple[FailingKey, ...]:
-        """The keys that fail, those that have failed longest in front."""
-        return tuple(self._failing(key, streak) for key, streak in self._history.streaks(first))
+    def failing(self, first: int | None, where: Where | None) -> tuple[FailingKey, ...]:
+        """The keys that fail and pass `where`, those that have failed longest in front."""
+        return tuple(self._failing(key, streak) for key, streak in self._history.streaks(first, where))
 
-    def waiting(self, first: int) -> tuple[WaitingKey, ...]:
-        """The delayed keys, those that come due next in front."""
-        return tuple(self._waiting(key, due_at) for key, due_at in self._queue.next_due(first))
+    def waiting(self, first: int | None, where: Where | None) -> tuple[WaitingKey, ...]:
+        """The delayed keys that pass `where`, those that come due next in front."""
+        return tuple(self._waiting(key, due_at) for key, due_at in self._queue.next_due(first, where))
 
     def state(self, key: ObjectKey) -> KeyState:
         """All that is known of one key."""

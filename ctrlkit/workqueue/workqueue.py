@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from contextvars import Context
 from heapq import nsmallest
@@ -247,10 +247,14 @@ class WorkQueue(ReadyKeys[K]):
             batched=key in self._delayed.batched,
         )
 
-    def next_due(self, first: int) -> list[tuple[K, float]]:
-        """The delayed keys that come due next, so many, in order, each with when it does on the loop's clock."""
-        entries = nsmallest(first, self._delayed.deadlines.values())
-        return [(key, due_at) for due_at, _, key in entries]
+    def next_due(self, first: int | None = None, where: Callable[[K], bool] | None = None) -> list[tuple[K, float]]:
+        """
+        The delayed keys that pass `where`, the next in front, each with when it comes due on the loop's clock; with
+        `first` only so many.
+        """
+        deadlines = self._delayed.deadlines.values()
+        entries = (entry for entry in deadlines if where is None or where(entry[2]))
+        return [(key, due_at) for due_at, _, key in nsmallest(first or len(deadlines), entries)]
 
     def statistics(self) -> QueueStatistics:
         """Return a snapshot."""

@@ -24,6 +24,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from functools import cache
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
@@ -38,9 +39,11 @@ from ctrlkit.manager.endpoints.headline import behind_s, errors_of, headline
 from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, checks_of
 from ctrlkit.manager.endpoints.options import Endpoints
 from ctrlkit.manager.endpoints.tables import (
+    EVERYTHING,
     ROWS_MAX,
     Row,
     Table,
+    Wanted,
     ago,
     at_wall,
     counted,
@@ -57,22 +60,32 @@ from ctrlkit.telemetry import log_level
 if TYPE_CHECKING:
     from ctrlkit.cache import Informer
     from ctrlkit.controller import Controller, ControllerStatistics
-    from ctrlkit.controller.history import FailingKey
+    from ctrlkit.controller.history import FailingKey, PastRun
     from ctrlkit.controller.keys import WaitingKey
     from ctrlkit.election import ElectionStatus
     from ctrlkit.events import EventRecorder
     from ctrlkit.manager.manager import Manager
+    from ctrlkit.model import ObjectKey
 
 
-def picture(manager: Manager, options: Endpoints, heartbeat: Heartbeat) -> Mapping[str, Any]:
-    """The sections, by name, in the order in which they are read."""
+def picture(
+    manager: Manager, options: Endpoints, heartbeat: Heartbeat, *, controller: str = "", key: str = ""
+) -> Mapping[str, Any]:
+    """
+    The sections, by name, in the order in which they are read.
+
+    Shape   With `controller`, or a text that is in each `key`, the sections about controllers, keys and objects show
+            these alone, before any is left out for want of room, and `keys` shows all that ran and are remembered. The
+            headline is about everything.
+    """
+    wanted = Wanted(controller, key)
     checks = list(_checks(manager, heartbeat))
     controllers, caches = named_controllers(manager.controllers), named_caches(manager.informers)
     failed = [row for row in checks if not row["ok"]]
     return {
         "headline": headline(manager, failed, ((name, of) for name, _, of in controllers), caches),
-        **controller_sections(controllers),
-        **cache_sections(caches),
+        **controller_sections([each for each in controllers if wanted.takes(each[0])], wanted),
+        **cache_sections(caches, wanted),
         "checks": table(checks),
         "leases": table(_lease(elector.status()) for elector in manager.electors),
         "replicas": _group(manager),
@@ -191,15 +204,16 @@ def named_controllers(controllers: tuple[Controller, ...]) -> _Pictures:
     return [(name, each, each.statistics()) for name, each in unique_names((each.name, each) for each in controllers)]
 
 
-def controller_sections(pictures: _Pictures) -> Mapping[str, Table]:
+def controller_sections(pictures: _Pictures, wanted: Wanted = EVERYTHING) -> Mapping[str, Table]:
     """
     The keys that fail, since longest first; what runs, the longest first; what runs later, the next first; then each
     queue and each controller.
     """
     return {
-        "failing": _failing(pictures),
-        "running": _running(pictures),
-        "waiting": _waiting(pictures),
+        "failing": _failing(pictures, wanted),
+        "running": _running(pictures, wanted),
+        "waiting": _waiting(pictures, wanted),
+        **({} if wanted.is_everything else {"keys": _keys(pictures, wanted)}),
         "queues": table(_queue(name, of) for name, _, of in pictures),
         "controllers": table(_controller(*each) for each in pictures),
     }
@@ -242,17 +256,17 @@ def _queue(name: str, of: ControllerStatistics) -> Row:
     }
 
 
-def _running(pictures: _Pictures) -> Table:
+def _running(pictures: _Pictures, wanted: Wanted) -> Table:
     return table(
         sorted(
-            (row for name, _, of in pictures for row in _runs(name, of)), key=lambda row: -row["for_s"]
+            (row for name, _, of in pictures for row in _runs(name, of, wanted)), key=lambda row: -row["for_s"]
         )  # as many as workers
     )
 
 
-def _runs(name: str, of: ControllerStatistics) -> Iterator[Row]:
+def _runs(name: str, of: ControllerStatistics, wanted: Wanted) -> Iterator[Row]:
     now = monotonic()
-    for run in of.running:
+    for run in filter(lambda run: wanted.has(run.key), of.running):
         yield {
             "controller": name,
             "key": str(run.key),
@@ -264,11 +278,16 @@ def _runs(name: str, of: ControllerStatistics) -> Iterator[Row]:
         }
 
 
-def _failing(pictures: _Pictures) -> Table:
-    """Of each controller no more are looked at than are shown: there may be very many."""
-    found = [(name, each) for name, controller, _ in pictures for each in controller.failing(first=ROWS_MAX)]
+def _failing(pictures: _Pictures, wanted: Wanted) -> Table:
+    """Of each controller no more are looked at than are shown, unless some are looked for: there may be very many."""
+    found = [(name, each) for name, of, _ in pictures for each in of.failing(**_limits(wanted))]
     found.sort(key=lambda named: named[1].since)
-    return counted((failing_row(*named) for named in found), of=sum(of.failing for _, _, of in pictures))
+    count = len(found) if wanted.key else sum(of.failing for _, _, of in pictures)
+    return counted((failing_row(*named) for named in found), of=count)
+
+
+def _limits(wanted: Wanted) -> Any:
+    return {"where": wanted.has} if wanted.key else {"first": ROWS_MAX}
 
 
 def failing_row(name: str, of: FailingKey) -> Row:
@@ -285,11 +304,31 @@ def failing_row(name: str, of: FailingKey) -> Row:
     }
 
 
-def _waiting(pictures: _Pictures) -> Table:
+def _waiting(pictures: _Pictures, wanted: Wanted) -> Table:
     """As for those that fail."""
-    found = [(name, each) for name, controller, _ in pictures for each in controller.waiting(first=ROWS_MAX)]
+    found = [(name, each) for name, of, _ in pictures for each in of.waiting(**_limits(wanted))]
     found.sort(key=lambda named: named[1].due_at)
-    return counted((_waits(*named) for named in found), of=sum(of.queue.delayed for _, _, of in pictures))
+    count = len(found) if wanted.key else sum(of.queue.delayed for _, _, of in pictures)
+    return counted((_waits(*named) for named in found), of=count)
+
+
+def _keys(pictures: _Pictures, wanted: Wanted) -> Table:
+    """The keys that ran, and are remembered, the latest first."""
+    found = [(name, key, run) for name, of, _ in pictures for key, run in of.latest(wanted.has)]
+    found.sort(key=lambda each: each[2].ended, reverse=True)
+    return table(_ran(*each) for each in found)
+
+
+def _ran(name: str, key: ObjectKey, run: PastRun) -> Row:
+    began = run.ended - timedelta(seconds=run.took_s)
+    return {
+        "controller": name,
+        "key": str(key),
+        "result": run.result,
+        "began": moment(began),
+        "began_s": ago(began),
+        "took_s": seconds(run.took_s),
+    }
 
 
 def _waits(name: str, of: WaitingKey) -> Row:
@@ -309,13 +348,13 @@ def named_caches(informers: tuple[Informer[Any], ...]) -> list[tuple[str, Inform
     return sorted(caches, key=lambda named: (named[1].synced, not errors_of(named[1])))
 
 
-def cache_sections(caches: list[tuple[str, InformerStatistics]]) -> Mapping[str, Table]:
+def cache_sections(caches: list[tuple[str, InformerStatistics]], wanted: Wanted = EVERYTHING) -> Mapping[str, Table]:
     """Each cache, each scope of it, each handler, and the objects that cannot be used; what is wrong comes first."""
     return {
         "caches": table(_cache(name, of) for name, of in caches),
         "scopes": table(row for name, of in caches for row in _scopes(name, of)),
         "handlers": table(sorted((row for named in caches for row in _handlers(*named)), key=_most_behind)),
-        "quarantined": table(row for name, of in caches for row in _quarantined(name, of)),
+        "quarantined": table(row for name, of in caches for row in _quarantined(name, of) if wanted.has(row["key"])),
     }
 
 

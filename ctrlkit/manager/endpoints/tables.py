@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
@@ -15,6 +16,36 @@ TEXT_MAX: Final = 512
 
 Row = Mapping[str, Any]
 Table = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    What somebody wants to see: the keys of one controller, those that a text is in; empty for all.
+
+    >>> wanted = Wanted(key="demo/")
+    >>> wanted.is_everything, wanted.takes("greetings"), wanted.has("demo/a"), wanted.has("test/a")
+    (False, True, True, False)
+    """
+
+    controller: str = ""
+    key: str = ""
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is left out."""
+        return not (self.controller or self.key)
+
+    def takes(self, controller: str) -> bool:
+        """Whether a controller is wanted."""
+        return self.controller in ("", controller)
+
+    def has(self, key: object) -> bool:
+        """Whether the text is in a key."""
+        return self.key in str(key)
+
+
+EVERYTHING: Final = Wanted()
 
 
 def table(rows: Iterable[Row], *, most: int = ROWS_MAX) -> Table:

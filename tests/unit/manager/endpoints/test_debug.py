@@ -143,6 +143,44 @@ async def test_a_table_is_bounded() -> None:
     assert found["headline"]["failing"]["keys"] == ROWS_MAX + 23
 
 
+async def test_who_looks_for_a_key_finds_it_among_many() -> None:
+    """Also where it would not be among the first hundred, and where it is well."""
+
+    def build(manager: Manager) -> list[Controller]:
+        async def reconcile(request: Request) -> Outcome:
+            if request.name.startswith("g"):
+                raise Forbidden("no")
+            return DONE
+
+        watch = Watch(manager.informer(GREETINGS), to_self)
+        return [Controller(name=name, reconcile=reconcile, watches=[watch]) for name in ("all", "also")]
+
+    names = (*(f"g{number}" for number in range(ROWS_MAX + 23)), "well")
+    async with World(*map(greeting, names), kinds=[GREETINGS]) as world:
+        manager = world.manage(build)
+        await world.pass_time(600)
+
+        def looked_for(**what: str) -> dict[str, Any]:
+            found = picture(manager, Endpoints(), Heartbeat(), **what)
+            assert found["headline"]["failing"]["keys"] == 2 * (ROWS_MAX + 23)
+            return dict(json.loads(json.dumps(found)))
+
+        found = looked_for(controller="also", key="demo/g11")
+        wanted = {("also", f"demo/g11{digit}") for digit in ("", *map(str, range(10)))}
+        for section in ("failing", "waiting", "keys"):
+            assert {(row["controller"], row["key"]) for row in rows(found, section)} == wanted
+            assert found[section]["more"] == 0
+        assert [row["controller"] for row in rows(found, "controllers")] == ["also"]
+        found = looked_for(key="well")
+        assert [(row["controller"], row["result"]) for row in rows(found, "keys")] == [
+            ("also", "done"),
+            ("all", "done"),
+        ]
+        assert rows(found, "failing") == rows(found, "waiting") == []
+        found = looked_for(controller="also")
+        assert (len(rows(found, "failing")), found["failing"]["more"]) == (ROWS_MAX, 23)
+
+
 @pytest.mark.behaviour("B4", "B14")
 async def test_a_cache_that_is_behind_says_why() -> None:
     """In readyz too: until it has filled with the cause, afterwards in a note."""
