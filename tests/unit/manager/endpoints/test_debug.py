@@ -158,7 +158,7 @@ async def test_who_looks_for_a_key_finds_it_among_many() -> None:
     names = (*(f"g{number}" for number in range(ROWS_MAX + 23)), "well")
     async with World(*map(greeting, names), kinds=[GREETINGS]) as world:
         manager = world.manage(build)
-        await world.pass_time(600)
+        await world.pass_time(1)
 
         def looked_for(**what: str) -> dict[str, Any]:
             found = picture(manager, Endpoints(), Heartbeat(), **what)
@@ -172,10 +172,10 @@ async def test_who_looks_for_a_key_finds_it_among_many() -> None:
             assert found[section]["more"] == 0
         assert [row["controller"] for row in rows(found, "controllers")] == ["also"]
         found = looked_for(key="well")
-        assert [(row["controller"], row["result"]) for row in rows(found, "keys")] == [
-            ("also", "done"),
+        assert {(row["controller"], row["result"]) for row in rows(found, "keys")} == {
             ("all", "done"),
-        ]
+            ("also", "done"),
+        }
         assert rows(found, "failing") == rows(found, "waiting") == []
         found = looked_for(controller="also")
         assert (len(rows(found, "failing")), found["failing"]["more"]) == (ROWS_MAX, 23)
