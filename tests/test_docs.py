@@ -29,9 +29,23 @@ def test_the_full_form_passes_its_test_and_its_definition_is_taken_by_a_server(t
     assert served.resource.kind == "Greeting"
 
 
-def test_every_snippet_of_the_testing_guide_passes(tmp_path: Path) -> None:
+TESTING = (
+    "docs/testing.md",
+    "docs/testing-admission.md",
+    "docs/testing-clusters.md",
+    "docs/testing-failures.md",
+    "docs/testing-images.md",
+    "docs/testing-rights.md",
+    "docs/testing-servers.md",
+    "docs/testing-time.md",
+)
+
+
+def test_every_snippet_of_the_testing_guides_passes(tmp_path: Path) -> None:
     """With the full form's controller beside them, and no configuration at all."""
-    write_files({"greeting.py": files_of("docs/full-form.md")["greeting.py"], **files_of("docs/testing.md")}, tmp_path)
+    write_files({"greeting.py": files_of("docs/full-form.md")["greeting.py"]}, tmp_path)
+    for page in TESTING:
+        write_files(files_of(page), tmp_path)
     said = run_pytest(tmp_path)
     assert "36 passed" in said
 
@@ -76,11 +90,11 @@ def test_every_snippet_about_kinds_passes(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_the_story_for_each_world_passes_on_a_cluster_too(tmp_path: Path) -> None:
     """As against a real cluster: another process, the real clock, and the command the guide names."""
-    guide = files_of("docs/testing.md")
+    guide = files_of("docs/testing-servers.md")
     write_files(
         {"greeting.py": files_of("docs/full-form.md")["greeting.py"], "test_each.py": guide["test_each.py"]}, tmp_path
     )
-    assert "\n    ctrlkit apiserver --kubeconfig fake.yaml\n" in (ROOT / "docs" / "testing.md").read_text()
+    assert "\n    ctrlkit apiserver --kubeconfig fake.yaml\n" in (ROOT / "docs" / "testing-servers.md").read_text()
     command = [sys.executable, "-m", "ctrlkit", "apiserver", "--kubeconfig", "fake.yaml"]
     server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     try:

@@ -18,6 +18,7 @@ import yaml
 from ctrlkit.bitcoin.cli import command_line as bitcoin_commands
 from ctrlkit.cli import all_commands
 from tests.support.snippets import ROOT
+from tests.test_docs import TESTING
 
 PAGES: Final = sorted(
     str(path.relative_to(ROOT))
@@ -39,7 +40,7 @@ RUN_BY: Final = {
     "docs/kinds.md": "tests/test_docs.py",
     "docs/short-form.md": "tests/test_docs.py",
     "docs/sources.md": "tests/test_docs.py",
-    "docs/testing.md": "tests/test_docs.py",
+    **dict.fromkeys(TESTING, "tests/test_docs.py"),
     "docs/webhooks.md": "tests/test_docs.py",
     "docs/tutorial.md": "tests/test_tutorial.py",
 }

@@ -22,6 +22,6 @@ def test_the_story_passes_in_each_world(tmp_path: Path) -> None:
         programs()
     except NoControlPlane as missing:
         pytest.skip(str(missing))
-    story = files_of("docs/testing.md")["test_each.py"]
+    story = files_of("docs/testing-servers.md")["test_each.py"]
     write_files({"greeting.py": files_of("docs/full-form.md")["greeting.py"], "test_each.py": story}, tmp_path)
     assert "3 passed" in run_pytest(tmp_path, "--control-plane", timeout_s=_RUN_WITHIN_S)

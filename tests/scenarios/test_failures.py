@@ -17,7 +17,7 @@ from ctrlkit.model.kinds import PODS
 from tests.support.snippets import ROOT, files_of
 
 _ROW = re.compile(r"^\| (?P<what>[^|]+) \| `(?P<line>Image\([^|]*\))` \| (?P<after>[^|]+) \|$", re.MULTILINE)
-ROWS = [row.groups() for row in _ROW.finditer((ROOT / "docs" / "testing.md").read_text())]
+ROWS = [row.groups() for row in _ROW.finditer((ROOT / "docs" / "testing-images.md").read_text())]
 CONTAINER = {
     "name": "main",
     "image": "example.com/shop/web:2",
@@ -62,7 +62,7 @@ async def test_each_failure_is_one_line(line: str, after: str) -> None:
 async def test_the_file_of_the_guide_declares_images(tmp_path: Path) -> None:
     """With the names of Python."""
     file = tmp_path / "images.yaml"
-    file.write_text(files_of("docs/testing.md")["images.yaml"])
+    file.write_text(files_of("docs/testing-images.md")["images.yaml"])
     images = read_images(file)
     assert images["web:2"] == Image(pull=Pull(error="not found"))
     assert images["report"] == Image(exits={1: Exits(1), 2: Exits.oom(after_s=30)})
