@@ -46,10 +46,10 @@ class Stranger:
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-6000:]}"
         return done.stdout.replace(self.namespace, "NAMESPACE").splitlines()
 
-    def python(self, environment: str, name: str, *arguments: str) -> list[str]:
+    def python(self, environment: str, name: str, *arguments: str, **environ: str) -> list[str]:
         """Return the lines that a program of python/ printed, run in an environment; `""` is the tests' own."""
         interpreter = FOLDER / environment / "bin" / "python" if environment else Path(sys.executable)
-        return self.run(interpreter, Path(__file__).parent / "python" / name, *arguments)
+        return self.run(interpreter, Path(__file__).parent / "python" / name, *arguments, **environ)
 
     def _environ(self) -> dict[str, str]:
         settings = {"HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig), "NAMESPACE": self.namespace}

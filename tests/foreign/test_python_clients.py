@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.foreign.conftest import Stranger
+from tests.support.snippets import files_of, write_files
 
 pytestmark = [pytest.mark.long, pytest.mark.real_time, pytest.mark.timeout(600)]
 
@@ -82,6 +83,37 @@ def test_kopf(stranger: Stranger) -> None:
         "sunk",
         "gone",
         "left: []",
+    ]
+
+
+def test_what_the_page_for_users_of_kopf_says_of_it(stranger: Stranger) -> None:
+    """Each line is a sentence of docs/coming-from-kopf.md."""
+    assert stranger.python("kopf", "kopf_claims.py") == [
+        "handlers of two objects at once: [('created', 'pair-1'), ('created', 'pair-2')]",
+        "kept: ['kopf.zalando.org/last-handled-configuration'] ['claims.example.com/finalizer'] "
+        "{'made': {'by': 'pair-1'}}",
+        "no finalizer without a reason: ('created', 'raft') None",
+        "a plain function: [('created', 'leaky'), ('in the main thread', False)]",
+        "again after: 60 s; Events: []",
+        "what happened meanwhile: ('created', 'pair-2') ('updated', 1, 3)",
+    ]
+
+
+def test_a_running_operator_moves_over_from_kopf(stranger: Stranger) -> None:
+    """The programs of docs/coming-from-kopf.md: what kopf leaves, and what becomes of it."""
+    write_files(files_of("docs/coming-from-kopf.md"), stranger.folder)
+    path = {"PYTHONPATH": str(stranger.folder)}
+    finalizers = "['kopf.zalando.org/KopfFinalizerMarker']"
+    handled = "kopf.zalando.org/last-handled-configuration"
+    assert stranger.python("kopf", "kopf_moving.py", **path) == [
+        f"waits: {finalizers} ['kopf.zalando.org/forget', '{handled}']",
+        f"left: {finalizers} ['{handled}'] None",
+        "child: Greeting True True [('OpenAPI-Generator', 'Update')]",
+    ]
+    assert stranger.python("", "kopf_moved.py", **path) == [
+        "the other one is gone, and the child is kept",
+        "nothing of kopf is left",
+        "what is wanted no more is gone",
     ]
 
 
