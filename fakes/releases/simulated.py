@@ -194,7 +194,7 @@ Each kind of objects that Kubernetes {NEWEST} serves by default, and what is don
   `World(cluster=ALL)`. With *no* an object stays as it was written, and its status as clients write it.
 
 What is left undone about a kind is said once, when its first object is made: by `ctrlkit apiserver` in its log
-(`loop_missing`, see [logging.md](logging.md)), and by a World in its trace, not in the log, because a test plays the
+(`loop_missing`, see [Log lines](logging.md)), and by a World in its trace, not in the log, because a test plays the
 cluster itself. Finalizers and garbage collection work for every kind.
 
 | kind | apiVersion | rules | a cluster | here |
