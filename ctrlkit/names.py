@@ -6,6 +6,8 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -91,6 +93,15 @@ def program_name() -> str:
     script = Path(sys.argv[0]).name if sys.argv else ""
     name = module or script.removesuffix(".py").removesuffix(".exe")
     return name if is_field_manager(name) and not name.startswith("-") and name != "__main__" else NO_NAME
+
+
+@cache
+def own_version() -> str:
+    """Return the version of ctrlkit, as it is installed."""
+    try:
+        return metadata.version(NO_NAME)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def is_field_manager(name: str) -> bool:

@@ -92,6 +92,13 @@ class FailingKey:
     due_at: float | None
 
 
+class Failures(NamedTuple):
+    """How many keys fail in one way, and since when the one does that has failed longest."""
+
+    keys: int
+    since: datetime | None
+
+
 class Streak:
     """Failures in a row of one key."""
 
@@ -122,9 +129,12 @@ class History:
         """How many keys fail."""
         return len(self._failing)
 
-    def failing_since(self) -> datetime | None:
-        """Since when the key fails that has failed longest."""
-        return min((streak.since for streak in self._failing.values()), default=None)
+    def failures(self) -> dict[str, Failures]:
+        """How many keys fail, and since when, by the result of their last run; all three are there."""
+        found: dict[str, list[datetime]] = {result: [] for result in sorted(FAILURES)}
+        for streak in self._failing.values():
+            found[streak.result].append(streak.since)
+        return {result: Failures(len(since), min(since, default=None)) for result, since in found.items()}
 
     def streaks(self, first: int | None = None, where: Where | None = None) -> list[tuple[ObjectKey, Streak]]:
         """The keys that fail and pass `where`, those that have failed longest in front; with `first` only so many."""

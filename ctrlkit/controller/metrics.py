@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
+from ctrlkit import clock
 from ctrlkit.controller.controller import Controller
 from ctrlkit.controller.reconcile import Result
 from ctrlkit.controller.runs import ControllerStatistics
@@ -53,7 +54,13 @@ class ControllerCollector(SampleCollector):
         Family("controller_runtime_active_workers", "Workers that reconcile now.", GAUGE, _LABELS),
         Family("controller_cancelled_total", "Reconciles that were cut off.", COUNTER, _LABELS),
         Family("controller_causes_total", "What led to reconciles.", COUNTER, ("controller", "cause")),
-        Family("controller_failing_keys", "Keys whose last reconcile failed.", GAUGE, _LABELS),
+        Family("controller_failing_keys", "Keys whose last reconcile failed.", GAUGE, ("controller", "result")),
+        Family(
+            "controller_longest_failing_seconds",
+            "How long the key has failed that has failed longest.",
+            GAUGE,
+            ("controller", "result"),
+        ),
         Family("controller_stuck_keys", "Reconciles that have run for too long.", GAUGE, _LABELS),
         Family("controller_source_failures_total", "Mappers, predicates and the like that raised.", COUNTER, _LABELS),
         Family("controller_synced", "1 once what was there at the beginning is in the queue.", GAUGE, _LABELS),
@@ -87,7 +94,11 @@ def _samples(of: ControllerStatistics, *, synced: bool) -> Iterator[Sample]:
     yield "controller_cancelled_total", (), of.cancelled
     for kind, count in of.causes.items():
         yield "controller_causes_total", (kind.value,), count
-    yield "controller_failing_keys", (), of.failing
+    now = clock.now()
+    for result, failures in of.failures.items():
+        longest_s = 0.0 if failures.since is None else max(0.0, (now - failures.since).total_seconds())
+        yield "controller_failing_keys", (result,), failures.keys
+        yield "controller_longest_failing_seconds", (result,), longest_s
     yield "controller_stuck_keys", (), len(of.stuck)
     yield "controller_source_failures_total", (), of.source_failures
     yield "controller_synced", (), synced

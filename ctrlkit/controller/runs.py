@@ -17,6 +17,7 @@ from typing import Final
 
 from ctrlkit.clock import monotonic
 from ctrlkit.controller.causes import CauseKind
+from ctrlkit.controller.history import Failures
 from ctrlkit.controller.observer import Run
 from ctrlkit.controller.reconcile import ReconcileTimeout, Result, Verdict
 from ctrlkit.controller.writes import GateStatistics
@@ -152,9 +153,9 @@ class ControllerStatistics:
     Shape   `results` counts reconciles by result, `took` is how long these ran. `unforeseen` are those of them that
             raised what is no CtrlkitError, `timeouts` those that the controller's own time limit ended;
             `cancelled` were cut off and have no result. `causes` counts by kind what led to reconciles.
-            `source_failures` counts mappers, predicates and the like that raised. `failing` is how many keys fail, as
-            their last run ended with an error; the first has since `failing_since`. `running` are the reconciles that
-            run now, by as many as `workers` at a time; the `stuck` among them have run for too long.
+            `source_failures` counts mappers, predicates and the like that raised. `failures` are the keys whose last
+            run failed, by its result. `running` are the reconciles that run now, by as many as `workers` at a time; the
+            `stuck` among them have run for too long.
     """
 
     results: Mapping[Result, int]
@@ -164,13 +165,22 @@ class ControllerStatistics:
     cancelled: int
     causes: Mapping[CauseKind, int]
     source_failures: int
-    failing: int
-    failing_since: datetime | None
+    failures: Mapping[str, Failures]
     running: tuple[Run, ...]
     stuck: tuple[ObjectKey, ...]
     workers: int
     queue: QueueStatistics
     gate: GateStatistics
+
+    @property
+    def failing(self) -> int:
+        """How many keys fail."""
+        return sum(failures.keys for failures in self.failures.values())
+
+    @property
+    def failing_since(self) -> datetime | None:
+        """Since when the key fails that has failed longest."""
+        return min((each.since for each in self.failures.values() if each.since is not None), default=None)
 
 
 class ReconcileCounters:

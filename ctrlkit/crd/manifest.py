@@ -16,6 +16,8 @@ Manifest = dict[str, Any]
 
 WIDTH: Final = 120
 """Of the lines of YAML, in characters."""
+DOCUMENT_LINES: Final = 50
+"""A text of so many lines is a document of its own, and stands line by line."""
 
 
 class _WithoutAliases(yaml.SafeDumper):
@@ -24,6 +26,14 @@ class _WithoutAliases(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         """Have no anchors."""
         return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if text.count("\n") >= DOCUMENT_LINES else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_WithoutAliases.add_representer(str, _text)
 
 
 def definition_of(*versions: AnyResource, conversion: Mapping[str, Any] | None = None) -> Manifest:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ctrlkit.deploy.cert_manager import INJECT, injected, issuer_and_certificate, patches
 from ctrlkit.deploy.description import Description
+from ctrlkit.deploy.monitoring.objects import grafana_dashboard, prometheus_rule
 from ctrlkit.deploy.names import NAMESPACE_MARK, WEBHOOKS_MARK, WEBHOOKS_SUFFIX, Names
 from ctrlkit.deploy.places import Place, Tree, When, plain
 from ctrlkit.deploy.roles import account_and_roles
@@ -75,6 +76,8 @@ def parts_of(described: Description) -> list[Part]:
             patches=tuple(patches(described)),
         ),
         Part("service-monitor", (service_monitor(described),), option="serviceMonitor"),
+        Part("prometheus-rule", (prometheus_rule(described),), option="prometheusRule"),
+        Part("grafana-dashboard", (grafana_dashboard(described),), option="grafanaDashboard"),
         Part("network-policy", (network_policy(described),), option="networkPolicy"),
     ]
     return [part for part in parts if part.objects]

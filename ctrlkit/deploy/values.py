@@ -9,6 +9,9 @@ from typing import Any, Final, NamedTuple, get_args
 
 from ctrlkit.crd.manifest import dump
 from ctrlkit.deploy.description import Description
+from ctrlkit.deploy.monitoring import ALERTS, RUNBOOKS
+from ctrlkit.deploy.monitoring.expressions import MATCHERS
+from ctrlkit.deploy.monitoring.objects import SIDECAR
 from ctrlkit.deploy.program import Program
 from ctrlkit.deploy.workload import CONTAINER_SECURITY, NAMED_BY_RELEASE, pod_security, resources
 from ctrlkit.manager.settings import settings_known
@@ -156,11 +159,34 @@ def _parts(described: Description) -> Iterator[Value]:
     )
     yield Value("serviceMonitor.interval", "", "How often they are read, such as 30s.", _TEXT)
     yield Value("serviceMonitor.labels", {}, "Labels by which a Prometheus chooses it.", _TEXTS)
+    yield from _monitoring()
     yield _flag("networkPolicy.enabled", "Let nothing in but to the ports of metrics and webhooks.", is_on=False)
     yield Value(
         "networkPolicy.metricsFrom", [], "Who may read metrics, as a NetworkPolicy's `from`; all by default.", _LIST
     )
     yield _flag("podDisruptionBudget.enabled", "Of several replicas, let one be evicted at a time.", is_on=True)
+
+
+def _monitoring() -> Iterator[Value]:
+    names = {"type": "array", "items": {"enum": [alert.name for alert in ALERTS]}}
+    yield _flag(
+        "prometheusRule.enabled", "For a Prometheus operator: alerts about the program; needs its kinds.", is_on=False
+    )
+    yield Value("prometheusRule.labels", {}, "Labels by which a Prometheus chooses it.", _TEXTS)
+    yield Value(
+        "prometheusRule.series",
+        "",
+        'The matchers of the program\'s series; by default job="...", namespace="...", as the ServiceMonitor has them.',
+        {**_TEXT, "pattern": f"^({MATCHERS})?$"},
+    )
+    yield Value("prometheusRule.without", [], "Alerts that are left out, by their names.", names)
+    yield Value("prometheusRule.alertLabels", {}, "More labels of each alert, such as a team.", _TEXTS)
+    yield Value("prometheusRule.runbooks", RUNBOOKS, "The page that alerts link to.", _TEXT)
+    yield _flag(
+        "grafanaDashboard.enabled", "A ConfigMap with a dashboard, which a sidecar brings into Grafana.", is_on=False
+    )
+    yield Value("grafanaDashboard.labels", SIDECAR, "Labels by which the sidecar finds it.", _TEXTS)
+    yield Value("grafanaDashboard.annotations", {}, "Such as the folder: {grafana_folder: Operators}.", _TEXTS)
 
 
 def values_text(values: Sequence[Value]) -> str:

@@ -111,3 +111,24 @@ type: Recreate
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{/* The labels of the PrometheusRule, by which a Prometheus may choose it. */}}
+{{- define "@NAME@.ruleLabels" -}}
+{{ include "@NAME@.labels" . }}
+{{- with .Values.prometheusRule.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The matchers of the program's series in Prometheus, as an operator's ServiceMonitor has them. */}}
+{{- define "@NAME@.series" -}}
+{{- .Values.prometheusRule.series | default (printf "job=\"%s-metrics\", namespace=\"%s\"" (include "@NAME@.fullname" .) .Release.Namespace) }}
+{{- end }}
+
+{{/* The labels of the dashboard, by which a sidecar of Grafana finds it. */}}
+{{- define "@NAME@.dashboardLabels" -}}
+{{ include "@NAME@.labels" . }}
+{{- with .Values.grafanaDashboard.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -25,9 +25,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from functools import cache
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
@@ -54,7 +52,7 @@ from ctrlkit.manager.endpoints.tables import (
     until,
 )
 from ctrlkit.manager.settings import Settings
-from ctrlkit.names import unique_names
+from ctrlkit.names import own_version, unique_names
 from ctrlkit.telemetry import log_level
 
 if TYPE_CHECKING:
@@ -105,7 +103,7 @@ def program(manager: Manager, heartbeat: Heartbeat) -> Row:
         "since": moment(manager.began),
         "up_s": ago(manager.began),
         "pid": os.getpid(),
-        "ctrlkit": _version(),
+        "ctrlkit": own_version(),
         "python": platform.python_version(),
         "log_level": log_level(),
         "loop_lag_worst_s": seconds(heartbeat.worst_s),
@@ -130,14 +128,6 @@ def _settings(manager: Manager, options: Endpoints) -> Row:
         plain = asdict(Endpoints())
         shown |= {name: value for name, value in asdict(options).items() if value != plain[name]}
     return shown
-
-
-@cache
-def _version() -> str:
-    try:
-        return version("ctrlkit")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _checks(manager: Manager, heartbeat: Heartbeat) -> Iterator[Row]:

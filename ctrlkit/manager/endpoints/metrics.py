@@ -8,7 +8,7 @@ Out      Every family that docs/operating.md lists, and no other.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -17,7 +17,8 @@ from ctrlkit.controller.metrics import ControllerCollector
 from ctrlkit.election.metrics import ElectionCollector
 from ctrlkit.events.metrics import EventCollector
 from ctrlkit.manager.webhooks.metrics import WebhookCertificateCollector
-from ctrlkit.samples import COUNTER, HISTOGRAM, Family, Sample, SampleCollector
+from ctrlkit.names import own_version
+from ctrlkit.samples import COUNTER, GAUGE, HISTOGRAM, Family, Sample, SampleCollector
 from ctrlkit.webhooks.metrics import WebhookCollector
 from ctrlkit.wire.metrics import RestCollector
 from ctrlkit.wire.transport import RestTransport
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from ctrlkit.manager.endpoints.access import Certificate
     from ctrlkit.manager.endpoints.health import Heartbeat
     from ctrlkit.manager.manager import Manager
+
+
+_PROGRAM: Final = ("program", "version")
 
 
 def registry(
@@ -47,6 +51,7 @@ def registry(
         RestCollector(lambda: _transports(manager)),
         LoopCollector(heartbeat),
         CertificateCollector(certificate),
+        ProgramCollector(manager),
     ):
         made.register(collector)
     ProcessCollector(registry=made)
@@ -59,6 +64,21 @@ def _transports(manager: Manager) -> tuple[RestTransport, ...]:
     """What speaks HTTP for a manager; nothing does in a world of fakes."""
     transport = manager.client.transport
     return (transport,) if isinstance(transport, RestTransport) else ()
+
+
+class ProgramCollector(SampleCollector):
+    """Collects what this is, so that a dashboard finds all programs, and an alert sees that one is gone."""
+
+    families: ClassVar[tuple[Family, ...]] = (
+        Family("ctrlkit_info", "1; the labels say which program this is, and which ctrlkit.", GAUGE, _PROGRAM),
+    )
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def samples(self) -> Iterator[Sample]:
+        """One, always 1."""
+        yield "ctrlkit_info", (self._manager.client.field_manager, own_version()), 1
 
 
 class LoopCollector(SampleCollector):

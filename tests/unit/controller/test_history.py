@@ -67,11 +67,11 @@ def test_a_key_fails_since_its_first_failure(monkeypatch: object) -> None:
     monkeypatch.setattr(clock, "now", lambda: next(times))  # type: ignore[attr-defined]
     for name in ("error", "conflict", "terminal_error"):
         end(history, VERDICTS[name])
-    assert history.failing_since() == began
+    assert history.failures()["terminal_error"] == (1, began)
     end(history, VERDICTS["done"])
-    assert history.failing_since() is None
+    assert set(history.failures().values()) == {(0, None)}
     end(history, VERDICTS["error"])
-    assert history.failing_since() == began + timedelta(minutes=4)
+    assert history.failures()["error"] == (1, began + timedelta(minutes=4))
 
 
 def test_keys_that_fail_are_kept_before_keys_that_are_well() -> None:

@@ -134,9 +134,11 @@ async def test_our_own_move_too() -> None:
     value = samples(controller)
 
     def look() -> None:
-        for name in ("cancelled_total", "failing_keys", "stuck_keys", "source_failures_total", "synced"):
-            if value(f"controller_{name}"):
-                moved.add(name)
+        names: dict[str, dict[str, str]] = {
+            name: {} for name in ("cancelled_total", "stuck_keys", "source_failures_total", "synced")
+        }
+        names |= {name: {"result": "terminal_error"} for name in ("failing_keys", "longest_failing_seconds")}
+        moved.update(name for name, more in names.items() if value(f"controller_{name}", **more))
         if value("controller_causes_total", cause="initial"):
             moved.add("causes_total")
 

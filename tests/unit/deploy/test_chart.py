@@ -13,6 +13,7 @@ import yaml
 
 from ctrlkit.deploy import Description, Program, files_of, objects_of, write
 from ctrlkit.deploy.chart import chart_files
+from ctrlkit.deploy.monitoring import ALERTS
 from tests.support.caches import ROLES, described
 from tests.support.helm import HELM, needs_helm
 from tests.support.kubectl import KUBECTL, needs_kubectl
@@ -78,11 +79,50 @@ def test_a_chart_with_its_default_values_gives_the_objects_of_the_base(said: dic
 
 @needs_helm
 def test_options_of_the_chart_are_the_components_of_kustomize(tmp_path: Path) -> None:
-    """ServiceMonitor and NetworkPolicy."""
-    description = described()
-    flags = ("--set", "serviceMonitor.enabled=true", "--set", "networkPolicy.enabled=true")
-    want = by_name(yaml.safe_dump_all(objects_of(description, options=["serviceMonitor", "networkPolicy"])))
+    """ServiceMonitor, alerts, dashboard and NetworkPolicy."""
+    description, options = described(), ("serviceMonitor", "prometheusRule", "grafanaDashboard", "networkPolicy")
+    flags = [flag for option in options for flag in ("--set", f"{option}.enabled=true")]
+    want = by_name(yaml.safe_dump_all(objects_of(description, options=options)))
     assert helm(description, tmp_path, *flags) == without_namespace(want)
+
+
+@needs_helm
+def test_values_say_whose_alerts_they_are_and_what_else_they_bear(tmp_path: Path) -> None:
+    """Another name, other series, labels and runbooks; one alert is left out."""
+    (tmp_path / "mine.yaml").write_text(
+        """
+fullnameOverride: mine
+prometheusRule:
+  enabled: true
+  labels: {release: stack}
+  without: [CtrlkitKeysGivenUp]
+  alertLabels: {team: platform}
+  runbooks: https://wiki.example.com/greeter
+grafanaDashboard: {enabled: true, labels: {dashboards: "yes"}, annotations: {grafana_folder: Operators}}
+"""
+    )
+    made = helm(described(), tmp_path, "--values", str(tmp_path / "mine.yaml"))
+    rule, dashboard = made["PrometheusRule", "caches", "mine"], made["ConfigMap", "caches", "mine-dashboard"]
+    assert rule["metadata"]["labels"]["release"] == "stack"
+    (group,) = rule["spec"]["groups"]
+    rules = {one["alert"]: one for one in group["rules"]}
+    assert {alert.name for alert in ALERTS} - rules.keys() == {"CtrlkitKeysGivenUp"}
+    absent = rules["CtrlkitProgramAbsent"]
+    assert absent["expr"] == 'absent(ctrlkit_info{job="mine-metrics", namespace="caches"})'
+    assert absent["labels"] == {"severity": "critical", "team": "platform"}
+    assert absent["annotations"]["runbook_url"] == "https://wiki.example.com/greeter#ctrlkitprogramabsent"
+    assert dashboard["metadata"]["labels"]["dashboards"] == "yes"
+    assert dashboard["metadata"]["annotations"] == {"grafana_folder": "Operators"}
+    other = helm(
+        described(),
+        tmp_path,
+        "--set",
+        "prometheusRule.enabled=true",
+        "--set-string",
+        r"prometheusRule.series=job=\"x\"",
+    )
+    (group,) = other["PrometheusRule", "caches", "cache-operator"]["spec"]["groups"]
+    assert group["rules"][0]["expr"] == 'absent(ctrlkit_info{job="x"})'
 
 
 @needs_kubectl

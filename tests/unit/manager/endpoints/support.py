@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -13,6 +13,8 @@ from ctrlkit.cache import Informer
 from ctrlkit.client import Client
 from ctrlkit.fakes import FakeClientset
 from ctrlkit.manager.endpoints import Checks, Endpoints, serve
+from ctrlkit.manager.endpoints.health import Heartbeat
+from ctrlkit.manager.endpoints.metrics import registry
 from ctrlkit.webhooks import Webhooks
 
 ANY = Endpoints(address="127.0.0.1:0")
@@ -39,6 +41,27 @@ class _Standing:
 def standing() -> Any:
     """One, for a Manager."""
     return _Standing()
+
+
+def families() -> Iterator[tuple[str, tuple[str, tuple[str, ...]]]]:
+    """
+    Each family of a registry: its name, its type and its labels.
+
+    Families without samples know their labels too, though not in public.
+    """
+    made = registry(standing(), heartbeat=Heartbeat())
+    described = {
+        family.name: family
+        for collector in made._collector_to_names
+        for family in getattr(collector, "describe", tuple)()
+    }
+    for family in made.collect():  # names of counters are without their ending
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        if family.name in described:
+            labels = tuple(described[family.name]._labelnames)
+        else:
+            labels = tuple(family.samples[0].labels)
+        yield name, (family.type, labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ from ctrlkit.wire.transport import RestTransport
 from tests.support.bad_line import BadLine
 from tests.support.greetings import GREETINGS, greeting
 
-CONSTANT = {"controller_runtime_max_concurrent_reconciles"}
+CONSTANT = {"controller_runtime_max_concurrent_reconciles", "ctrlkit_info"}
 THEIRS = ("python_", "process_")
 """What the interpreter and the system count, and move when they like; that it is there is enough."""
 

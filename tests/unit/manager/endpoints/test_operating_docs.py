@@ -17,9 +17,8 @@ from ctrlkit.client.retries import RetryPolicy
 from ctrlkit.manager.endpoints import Endpoints
 from ctrlkit.manager.endpoints.debug import picture
 from ctrlkit.manager.endpoints.health import Heartbeat
-from ctrlkit.manager.endpoints.metrics import registry
 from ctrlkit.manager.settings import settings_known
-from tests.unit.manager.endpoints.support import standing
+from tests.unit.manager.endpoints.support import families, standing
 
 PACKAGE = Path(ctrlkit.__file__).parent
 DOCUMENT = PACKAGE.parent / "docs" / "operating.md"
@@ -43,26 +42,9 @@ def listed() -> Listed:
     return found
 
 
-def live() -> Iterator[tuple[str, tuple[str, tuple[str, ...]]]]:
-    """The same of a registry. Families without samples know their labels too, though not in public."""
-    made = registry(standing(), heartbeat=Heartbeat())
-    described = {
-        family.name: family
-        for collector in made._collector_to_names
-        for family in getattr(collector, "describe", tuple)()
-    }
-    for family in made.collect():  # names of counters are without their ending
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        if family.name in described:
-            labels = tuple(described[family.name]._labelnames)
-        else:
-            labels = tuple(family.samples[0].labels)
-        yield name, (family.type, labels)
-
-
 def test_every_metric_is_listed_and_no_other() -> None:
     """With its type, and its labels in their order."""
-    assert listed() == dict(live())
+    assert listed() == dict(families())
 
 
 async def test_every_section_of_the_debug_page_is_described() -> None:
@@ -158,10 +140,13 @@ NO_LIMITS = {
     "manager.signals.SIGNALS",
     "controller.runs.BUCKETS_S",  # how something is shown
     "crd.manifest.WIDTH",
+    "crd.manifest.DOCUMENT_LINES",
     "webhooks.denied._FORBIDDEN",
     "webhooks.denied._INVALID",
     "webhooks.admission._INVALID",
     "deploy.values._WIDTH",
+    "deploy.monitoring.dashboard._SCHEMA",
+    "deploy.monitoring.dashboard._WIDTH",
     "deploy.program.METRICS_PORT",  # a port, as the setting has it
     "histogram.LATENCY_BUCKETS_S",
     "workqueue.statistics.BUCKETS_S",

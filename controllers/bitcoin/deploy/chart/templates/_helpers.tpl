@@ -112,3 +112,24 @@ type: Recreate
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{/* The labels of the PrometheusRule, by which a Prometheus may choose it. */}}
+{{- define "bitcoin-controller.ruleLabels" -}}
+{{ include "bitcoin-controller.labels" . }}
+{{- with .Values.prometheusRule.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The matchers of the program's series in Prometheus, as an operator's ServiceMonitor has them. */}}
+{{- define "bitcoin-controller.series" -}}
+{{- .Values.prometheusRule.series | default (printf "job=\"%s-metrics\", namespace=\"%s\"" (include "bitcoin-controller.fullname" .) .Release.Namespace) }}
+{{- end }}
+
+{{/* The labels of the dashboard, by which a sidecar of Grafana finds it. */}}
+{{- define "bitcoin-controller.dashboardLabels" -}}
+{{ include "bitcoin-controller.labels" . }}
+{{- with .Values.grafanaDashboard.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
