@@ -69,14 +69,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load the main names when they are first asked for, so that one fake costs no other."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ctrlkit.extras import require  # noqa: PLC0415 - pytest imports this package at its start
+if not TYPE_CHECKING:  # type checkers know the names above, and no others
 
-    require("fakes", __name__)
-    return getattr(importlib.import_module(_HOME[name]), name)
+    def __getattr__(name: str) -> Any:
+        """Load the main names when they are first asked for, so that one fake costs no other."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ctrlkit.extras import require  # noqa: PLC0415 - pytest imports this package at its start
+
+        require("fakes", __name__)
+        return getattr(importlib.import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

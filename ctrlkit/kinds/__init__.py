@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 _TYPED = ("apps", "autoscaling", "batch", "coordination", "core", "networking", "policy", "rbac", "storage")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _TYPED:
-        return importlib.import_module(f"ctrlkit.kinds.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # type checkers know the names above, and no others
+
+    def __getattr__(name: str) -> Any:
+        if name in _TYPED:
+            return importlib.import_module(f"ctrlkit.kinds.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

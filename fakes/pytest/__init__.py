@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["pytest_asyncio_loop_factories", "pytest_pyfunc_call"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the hooks on first use: pytest loads this package with the plugin, in projects that never use them."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ctrlkit.fakes.pytest import virtual_time  # noqa: PLC0415
+if not TYPE_CHECKING:  # type checkers know the names above, and no others
 
-    return getattr(virtual_time, name)
+    def __getattr__(name: str) -> Any:
+        """Import the hooks on first use: pytest loads this package with the plugin, in projects that never use them."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ctrlkit.fakes.pytest import virtual_time  # noqa: PLC0415
+
+        return getattr(virtual_time, name)

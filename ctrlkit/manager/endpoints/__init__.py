@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["CheckKind", "Checks", "Endpoints", "registry", "serve"]
 
 
-def __getattr__(name: str) -> Any:
-    match name:
-        case "serve":
-            from ctrlkit.manager.endpoints.server import serve  # noqa: PLC0415
+if not TYPE_CHECKING:  # type checkers know the names above, and no others
 
-            return serve
-        case "registry":
-            from ctrlkit.manager.endpoints.metrics import registry  # noqa: PLC0415
+    def __getattr__(name: str) -> Any:
+        match name:
+            case "serve":
+                from ctrlkit.manager.endpoints.server import serve  # noqa: PLC0415
 
-            return registry
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+                return serve
+            case "registry":
+                from ctrlkit.manager.endpoints.metrics import registry  # noqa: PLC0415
+
+                return registry
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

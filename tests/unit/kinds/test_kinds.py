@@ -142,7 +142,7 @@ def test_dict_like_kinds_stand_beside_the_typed_ones() -> None:
     assert kinds.apps.DEPLOYMENTS.identity == kinds.DEPLOYMENTS.identity
     assert kinds.apps.DEPLOYMENTS.type is apps.Deployment
     with pytest.raises(AttributeError, match="no attribute 'extensions'"):
-        kinds.extensions  # noqa: B018
+        kinds.extensions  # type: ignore[attr-defined]  # noqa: B018
 
 
 @pytest.mark.parametrize(
