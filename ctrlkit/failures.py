@@ -1,11 +1,20 @@
 """
-Log the exceptions that a part survives: in one line if they were foreseen, else with a traceback, once.
+Log what a part survives: a foreseen exception in one line, any other with a traceback, once; and what is said again and
+again now and then.
 
     foreseen      errors of the framework; of the operating system, as of files, sockets and time limits; of HTTP
                   clients
     unforeseen    any other: most likely a mistake in the program
 
 Of a group of exceptions all must be foreseen to count as that.
+
+    said first                     written
+    the same about the same thing  written after 30 s, then 60 s, 120 s, at last every 600 s, with how often it was
+                                   `repeated`; at level debug in between
+    something else about it        written, with how many lines were `left_out`
+    the thing went well            all is forgotten
+
+So whoever reads the last ten minutes of a log sees all that goes on. Errors that differ in numbers alone are the same.
 """
 
 from __future__ import annotations
@@ -15,12 +24,14 @@ import traceback
 from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
+from ctrlkit import clock
 from ctrlkit.bounded import BoundedDict
 from ctrlkit.errors import CtrlkitError
+from ctrlkit.telemetry import LogLevel
 
 CLIENT_ERRORS: Final = frozenset(
     {
@@ -34,11 +45,18 @@ CLIENT_ERRORS: Final = frozenset(
 """What HTTP clients raise, by the names of the base classes: none of them is imported for this."""
 
 KNOWN_MAX: Final = 10_000
+"""Things about which it is known what was said."""
+KINDS_MAX: Final = 4
+"""So many different lines about one thing are known: two errors may take turns."""
+QUIET_S: Final = 30.0
+"""What is repeated is not written for so long; for twice as long each time that it was, until QUIET_MAX_S."""
+QUIET_MAX_S: Final = 600.0
 
 UNFORESEEN: ContextVar[Callable[[BaseException, str], None] | None] = ContextVar("ctrlkit_unforeseen", default=None)
 """Called with each unforeseen exception that is survived in this context, and where it was raised; for tests."""
 
 _USER_IN_URL: Final = re.compile(r"(?<=//)[^/\s@]+(?=@)")
+_NUMBERS: Final = re.compile(r"[0-9a-f]*\d[0-9a-f]*")
 
 
 def is_foreseen(error: BaseException) -> bool:
@@ -70,55 +88,135 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+class Saying(NamedTuple):
+    """Whether a line is to be written, how often it came before, and how many about its thing were not written."""
+
+    is_written: bool
+    repeated: int = 0
+    left_out: int = 0
+
+
 @dataclass(slots=True)
-class _Told:
-    fingerprint: int
-    count: int
+class _Said:
+    written_at: float
+    quiet_s: float = QUIET_S
+    repeated: int = 0
+
+
+@dataclass(slots=True)
+class _Thing:
+    said: BoundedDict[Hashable, _Said]
+    left_out: int = 0
+
+
+class Repeats:
+    """
+    Decides which of the lines that say the same about the same thing are written. Pure.
+
+    >>> repeats = Repeats()
+    >>> [repeats.say("demo/a", "refused", now).is_written for now in (0.0, 1.0, 29.0, 30.0, 60.0, 90.0)]
+    [True, False, False, True, False, True]
+    >>> repeats.say("demo/a", "refused", 91.0), repeats.say("demo/a", "not found", 92.0)
+    (Saying(is_written=False, repeated=6, left_out=0), Saying(is_written=True, repeated=0, left_out=1))
+
+    Shape   KNOWN_MAX things, and KINDS_MAX lines about each, are known until `forget`; others are said as if new.
+    Units   `now`: seconds on the running loop's clock.
+    """
+
+    def __init__(self) -> None:
+        self._things: BoundedDict[Hashable, _Thing] = BoundedDict(limit=KNOWN_MAX)
+
+    def say(self, about: Hashable, what: Hashable, now: float) -> Saying:
+        """Note that something is to be said about a thing."""
+        thing = self._things.use(about)
+        if thing is None:
+            thing = _Thing(BoundedDict(limit=KINDS_MAX))
+            self._things.put(about, thing)
+        said = thing.said.use(what)
+        if said is None:
+            thing.said.put(what, _Said(now))
+        else:
+            said.repeated += 1
+            if now - said.written_at < said.quiet_s:
+                thing.left_out += 1
+                return Saying(is_written=False, repeated=said.repeated)
+            said.written_at, said.quiet_s = now, min(2 * said.quiet_s, QUIET_MAX_S)
+        left_out, thing.left_out = thing.left_out, 0
+        return Saying(is_written=True, repeated=0 if said is None else said.repeated, left_out=left_out)
+
+    def forget(self, about: Hashable) -> None:
+        """Note that it went well: whatever is said next about this thing is new."""
+        self._things.pop(about, None)
 
 
 class FailureLog:
     """
-    Logs errors that a part survives, each in one line.
+    Logs what a part survives, each in one line, and what is repeated now and then, as the head of this module says.
 
         failures = FailureLog(logger("feed"))
         failures.tell("feed_failed", error, about=key, where="the mapper of pods", key=str(key))
 
-    An unforeseen one comes with its traceback, unless the last one about the same thing was the same: of the same type,
-    and raised by the same lines. Its log line then says how often it was `repeated`.
-
-    Shape   KNOWN_MAX things are remembered, until `forget`.
+    An unforeseen error comes with its traceback, unless it was told about the same thing before: one of the same type,
+    raised by the same lines.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self._told: BoundedDict[Hashable, _Told] = BoundedDict(limit=KNOWN_MAX)
+        self._repeats = Repeats()
 
-    def tell(self, event: str, error: BaseException, *, about: Hashable, where: str, **values: Any) -> None:
-        """Write the log line `event`; `where` says in words what raised, for UNFORESEEN."""
+    def tell(
+        self,
+        event: str,
+        error: BaseException,
+        *,
+        about: Hashable,
+        where: str = "",
+        level: LogLevel = LogLevel.WARNING,
+        **values: Any,
+    ) -> None:
+        """
+        Write the log line `event` about an error: at `level` if it was foreseen.
+
+        Shape   `where` says in words what raised, for UNFORESEEN, which is not called without it.
+        """
         text = describe(error)
-        if is_foreseen(error):
-            self._log.warning(event, **values, error=text)
-            return
-        if (listener := UNFORESEEN.get()) is not None:
+        foreseen = is_foreseen(error)
+        if where and not foreseen and (listener := UNFORESEEN.get()) is not None:
             listener(error, where)
-        repeated = self._repeated(about, error)
-        if repeated:
-            self._log.error(event, **values, error=text, repeated=repeated)
-        else:
-            self._log.error(event, **values, error=text, exc_info=error)
+        what = (type(error), without_numbers(text)) if foreseen else hash(tuple(_way_of(error)))
+        saying = self._repeats.say(about, what, clock.reader()())
+        values["error"] = text
+        if not (foreseen or saying.repeated):
+            values["exc_info"] = error
+        self._write(saying, level if foreseen else LogLevel.ERROR, event, values)
+
+    def say(
+        self, event: str, about: Hashable, /, *, what: Hashable, level: LogLevel = LogLevel.WARNING, **values: Any
+    ) -> None:
+        """Write the log line `event` about something that is no exception; `what` is the same where it is repeated."""
+        self._write(self._repeats.say(about, what, clock.reader()()), level, event, values)
 
     def forget(self, about: Hashable) -> None:
         """Note that it went well: the next error about this thing is logged in full."""
-        self._told.pop(about, None)
+        self._repeats.forget(about)
 
-    def _repeated(self, about: Hashable, error: BaseException) -> int:
-        fingerprint = hash(tuple(_way_of(error)))
-        told = self._told.use(about)
-        if told is not None and told.fingerprint == fingerprint:
-            told.count += 1
-            return told.count
-        self._told.put(about, _Told(fingerprint, 0))
-        return 0
+    def _write(self, saying: Saying, level: LogLevel, event: str, values: dict[str, Any]) -> None:
+        if saying.repeated:
+            values["repeated"] = saying.repeated
+        if saying.left_out:
+            values["left_out"] = saying.left_out
+        write = getattr(self._log, level.value if saying.is_written else LogLevel.DEBUG.value)
+        write(event, **values)
+
+
+def without_numbers(text: str) -> str:
+    """
+    A text without what differs each time that the same thing is said: numbers, and names that were made of them.
+
+    >>> without_numbers("sent version 807 of net-7d9f8 [audit 5f1c-11]")
+    'sent version # of net-# [audit #-#]'
+    """
+    return _NUMBERS.sub("#", text)
 
 
 def _is_foreseen(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
@@ -301,7 +301,7 @@ class Registration(Generic[T]):
 
     def _report(self, change: Change[T], error: Exception) -> None:
         self.failures += 1
-        named = {"handler": self.name, "key": str(change.key), "change": change.kind.value}
+        named: dict[str, Any] = {"handler": self.name, "key": str(change.key), "change": change.kind.value}
         self._failure_log.tell("handler_failed", error, about=self.name, where=f"handler {self.name}", **named)
 
 

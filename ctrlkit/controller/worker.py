@@ -38,9 +38,9 @@ from ctrlkit.controller.reconcile import (
 from ctrlkit.controller.runs import ReconcileCounters, Running, RunningKeys
 from ctrlkit.controller.sources.source import Enqueuer
 from ctrlkit.controller.writes import SEEN_WITHIN_S, OwnerChecks, WriteGate
-from ctrlkit.failures import FailureLog, describe
+from ctrlkit.failures import FailureLog, describe, without_numbers
 from ctrlkit.model import ObjectKey, Write
-from ctrlkit.telemetry import logger
+from ctrlkit.telemetry import LogLevel, logger
 from ctrlkit.workqueue import LOW, QueueClosed
 
 STUCK_AFTER_S: Final = 60.0
@@ -302,11 +302,16 @@ class Workers:
             self._queue.add_after(run.key, 0)
 
     def _tell(self, run: Run, verdict: Verdict, message: str, facts: dict[str, Any]) -> None:
-        """The one line for each reconcile: a foreseen failure is a warning, an unforeseen one has a traceback."""
+        """
+        The one line for each reconcile: a foreseen failure is a warning, an unforeseen one has a traceback.
+
+        Of a key that fails, or waits, in the same way again and again, most lines are at level debug.
+        """
         if verdict.error is None or verdict.result is Result.CONFLICT:
             self._log.info("reconciled", **facts)
         elif verdict.result is Result.RETRY_LATER:
-            self._log.info("reconciled", **facts, reason=message)
+            what = without_numbers(message)
+            self._failures.say("reconciled", run.key, what=what, level=LogLevel.INFO, **facts, reason=message)
         else:
             where = f"reconcile of {self._name} {run.key}"
             self._failures.tell("reconciled", verdict.error, about=run.key, where=where, **facts)

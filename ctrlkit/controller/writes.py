@@ -28,6 +28,7 @@ from ctrlkit.client import noting_writes
 from ctrlkit.clock import monotonic
 from ctrlkit.controller.sources.watch import Watch
 from ctrlkit.errors import CtrlkitError, NotSynced
+from ctrlkit.failures import FailureLog, without_numbers
 from ctrlkit.model import AnyResource, Effect, ObjectKey, Verb, Write
 from ctrlkit.telemetry import logger
 
@@ -70,7 +71,7 @@ class WriteGate:
         self._holds = 0
         self._timeouts = 0
         self._waited_s = 0.0
-        self._log = logger("controller", controller=controller)
+        self._failures = FailureLog(logger("controller", controller=controller))
 
     def include(self, informer: Informer[Any]) -> None:
         """The controller watches an informer, perhaps once more."""
@@ -137,7 +138,8 @@ class WriteGate:
         if unseen.writes:
             self._timeouts += 1
             names = [str(write) for write in unseen.writes]
-            self._log.warning("writes_not_seen", key=str(key), writes=names, within_s=SEEN_WITHIN_S)
+            what = without_numbers(str(names))
+            self._failures.say("writes_not_seen", key, what=what, key=str(key), writes=names, within_s=SEEN_WITHIN_S)
 
     def _drop_overdue(self) -> None:
         """Forget keys that did not come again in time; the oldest are in front."""

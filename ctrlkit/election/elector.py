@@ -34,6 +34,7 @@ from ctrlkit.client import Client
 from ctrlkit.election.lease import LeaseRecord, LeaseTimes
 from ctrlkit.election.state import Claim, ElectionState, Lost, ReadLease, Step, Wait
 from ctrlkit.errors import AlreadyExists, ApiError, ConfigError, Conflict, CtrlkitError, NotFound, TimedOut
+from ctrlkit.failures import FailureLog, without_numbers
 from ctrlkit.model import ObjectKey, ObjectMeta, Unstructured, Verb
 from ctrlkit.model.kinds import LEASES
 from ctrlkit.telemetry import logger
@@ -129,7 +130,7 @@ class Elector:
         self.note = note
         self._state = ElectionState(lease, identity=identity, times=times, labels=labels)
         self._log = logger("election", lease=str(lease), identity=identity)
-        self._logged_error = ""
+        self._failures = FailureLog(self._log)
         self._is_used = False
 
     # ---- the three things to do --------------------------------------------------------------------------------------
@@ -260,7 +261,8 @@ class Elector:
 
     async def _carry_out(self, step: ReadLease | Claim | Wait) -> None:
         changes = self._state.changes_of_holder
-        bug: Exception | None = None
+        failures = self._state.failures
+        failure: Exception | None = None
         try:
             match step:
                 case Wait(until):
@@ -271,18 +273,24 @@ class Elector:
                     await self._send(step)
         except CtrlkitError as error:
             self._state.failed(str(error))
+            failure = error
         except Exception as error:  # noqa: BLE001 - whatever fails on the way to the server is a try that failed
             self._state.failed(repr(error))
-            bug = error
+            failure = error
         if self._state.changes_of_holder != changes:
             self._log.info("leader_seen", holder=self._state.record.holder)
-        if self._state.last_error not in ("", self._logged_error):
-            told = {"leading": self.is_leading(), "error": self._state.last_error}
-            if bug is None:
-                self._log.warning("lease_not_reached", **told)
-            else:
-                self._log.error("lease_not_reached", exc_info=bug, **told)
-        self._logged_error = self._state.last_error
+        if self._state.failures != failures:
+            self._tell_failure(failure)
+        elif not self._state.last_error:
+            self._failures.forget("")
+
+    def _tell_failure(self, failure: Exception | None) -> None:
+        """A try failed: with an exception, or because others write the Lease at the same time, again and again."""
+        leading, error = self.is_leading(), self._state.last_error
+        if failure is None:
+            self._failures.say("lease_not_reached", "", what=without_numbers(error), leading=leading, error=error)
+        else:
+            self._failures.tell("lease_not_reached", failure, about="", leading=leading)
 
     async def _read(self) -> None:
         try:

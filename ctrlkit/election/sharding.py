@@ -53,6 +53,7 @@ from ctrlkit.election.group import Group, MemberLease, Membership, Role, plan, s
 from ctrlkit.election.lease import LeaseRecord, LeaseTimes
 from ctrlkit.election.shard import Shard, ShardState, ShardWork
 from ctrlkit.errors import AlreadyExists, Conflict, CtrlkitError, NotFound, TimedOut
+from ctrlkit.failures import FailureLog, describe
 from ctrlkit.model import ObjectKey, Unstructured
 from ctrlkit.model.kinds import LEASES
 from ctrlkit.telemetry import logger
@@ -114,6 +115,7 @@ class Sharding:
         self._client = client
         self._group = group = Group(name, namespace, shards)
         self._log = logger("sharding", group=name, identity=identity)
+        self._failures = FailureLog(self._log)
 
         def candidate(lease: ObjectKey, role: Role) -> Elector:
             return Elector(client, lease, identity=identity, times=times, labels=group.labels(role))
@@ -208,6 +210,7 @@ class Sharding:
         self._holders = {number: LeaseRecord.of(lease).holder for number, lease in sorted(sight.shards.items())}
         self._looked_at = answered_at
         self._last_error = ""
+        self._failures.forget("")
 
     def _follow(self, tasks: asyncio.TaskGroup, work: ShardWork) -> None:
         """Want what the plan gives to this replica, and let go of all else."""
@@ -273,13 +276,8 @@ class Sharding:
         return None
 
     def _failed(self, error: Exception) -> None:
-        text = str(error) if isinstance(error, CtrlkitError) else repr(error)
-        if text != self._last_error:
-            self._last_error = text
-            if isinstance(error, CtrlkitError):
-                self._log.warning("group_not_reached", error=text)
-            else:
-                self._log.error("group_not_reached", error=text, exc_info=error)
+        self._last_error = describe(error)
+        self._failures.tell("group_not_reached", error, about="")
 
     # ---- what others may ask -----------------------------------------------------------------------------------------
 

@@ -156,6 +156,7 @@ class ElectionState:
         self._has_claimed = False
         self._last_error = ""
         self.slow_paths: int = 0
+        self.failures: int = 0
         self.failed_renewals: int = 0
         self.changes_of_holder: int = 0
 
@@ -258,6 +259,7 @@ class ElectionState:
     def failed(self, error: str) -> None:
         """A call failed; whether a claim was carried out nobody knows."""
         self._last_error = error
+        self.failures += 1
         self.failed_renewals += self._term is not None
         self._due = None
 

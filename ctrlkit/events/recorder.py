@@ -21,6 +21,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import Any
 
 from ctrlkit.backoff import Backoff
 from ctrlkit.client import Client
@@ -30,8 +31,9 @@ from ctrlkit.events.correlate import Correlator, cut
 from ctrlkit.events.forms import CoreForm, EventForm, EventNames, EventsApi, SeriesForm
 from ctrlkit.events.occurrence import Decision, Entry, EventType, Occurrence, Reference
 from ctrlkit.events.series import SeriesBook
+from ctrlkit.failures import FailureLog
 from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta
-from ctrlkit.telemetry import logger
+from ctrlkit.telemetry import LogLevel, logger
 
 PENDING_MAX = 1000
 TRIES = 12
@@ -113,6 +115,7 @@ class EventRecorder:
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[DropReason] = Counter()
         self._log = logger("recorder", component=component)
+        self._failures = FailureLog(self._log)
 
     # ---- for reconcilers --------------------------------------------------------------------------------------------
 
@@ -325,13 +328,15 @@ class EventRecorder:
         entry.lost += occurrences
 
     def _tell_dropped(self, about: Occurrence, why: str | Exception) -> None:
+        """Of many Events that fail for one reason not each is told: a refusal of one is mostly a refusal of all."""
         key, kind = str(ObjectKey(about.regarding.namespace, about.regarding.name)), about.regarding.kind
-        if isinstance(why, ApiError) and _is_of_ending_namespace(why):
-            self._log.debug("event_dropped", key=key, kind=kind, reason=about.reason, error=str(why))
-        elif isinstance(why, str | CtrlkitError):
-            self._log.warning("event_dropped", key=key, kind=kind, reason=about.reason, error=str(why))
-        else:
-            self._log.error("event_dropped", key=key, kind=kind, reason=about.reason, error=repr(why), exc_info=why)
+        facts: dict[str, Any] = {"key": key, "kind": kind, "reason": about.reason}
+        if isinstance(why, str):
+            self._failures.say("event_dropped", why, what="", **facts, error=why)
+            return
+        is_late = isinstance(why, ApiError) and _is_of_ending_namespace(why)
+        level = LogLevel.DEBUG if is_late else LogLevel.WARNING
+        self._failures.tell("event_dropped", why, about=(type(why), is_late), level=level, **facts)
 
     def _left(self) -> int:
         return len(self._pending) + (self._writing is not None)

@@ -21,7 +21,7 @@ import msgspec
 from ctrlkit import clock
 from ctrlkit.cache import Informer, Lister
 from ctrlkit.errors import ApiError, ConfigError
-from ctrlkit.failures import FailureLog
+from ctrlkit.failures import FailureLog, without_numbers
 from ctrlkit.model import AnyResource
 from ctrlkit.telemetry import logger
 from ctrlkit.webhooks.admission import Admission, AdmissionCall, AdmissionRequest, allowed, said
@@ -257,14 +257,15 @@ class Webhooks:
             return {"allowed": False, "status": _status(refusal, webhook, call.review.key.name)} | said(call.review)
         except _TooLate as error:
             text = f"webhook {webhook.name} did not answer within {limit_s:g} s{error}"
-            self._log.warning("webhook_too_late", **_about(webhook, request), limit_s=limit_s)
+            about = ("late", webhook.path)
+            self._failures.say("webhook_too_late", about, what="", **_about(webhook, request), limit_s=limit_s)
             return _failed(webhook, call, 504, text)
         except Exception as error:  # noqa: BLE001  # whatever a function raises is answered
             self._counts[webhook.path].failures += 1
             where = f"webhook {webhook.name} of {webhook.resource}"
-            self._failures.tell("webhook_failed", error, about=webhook.path, where=where, **_about(webhook, request))
+            about = ("failed", webhook.path)
+            self._failures.tell("webhook_failed", error, about=about, where=where, **_about(webhook, request))
             return _failed(webhook, call, 500, f"webhook {webhook.name} failed: {type(error).__name__}; see its log")
-        self._failures.forget(webhook.path)
         self._log.debug("webhook_allowed", **_about(webhook, request), changes=len(patch))
         return allowed(call.review, patch)
 
@@ -299,10 +300,13 @@ class Webhooks:
         try:
             converted = await _in_time(CONVERSION_S, all_converted())
         except (ConversionFailed, Denied) as error:
-            self._log.warning("conversion_refused", object=name, to=wanted, error=str(error))
+            about, text = ("refused", name, wanted), str(error)
+            what = without_numbers(text)
+            self._failures.say("conversion_refused", about, what=what, object=name, to=wanted, error=text)
             return 422, _not_converted(f"{name} to {wanted}: {error}")
         except _TooLate:
-            self._log.warning("conversion_too_late", object=name, to=wanted, limit_s=CONVERSION_S)
+            facts: dict[str, Any] = {"object": name, "to": wanted, "limit_s": CONVERSION_S}
+            self._failures.say("conversion_too_late", ("late", wanted), what="", **facts)
             text = f"{name} to {wanted}: {len(request.objects or ())} objects took longer than {CONVERSION_S:g} s"
             return 504, _not_converted(text)
         except Exception as error:  # noqa: BLE001  # whatever a function raises is answered

@@ -54,10 +54,11 @@ from ctrlkit.errors import (
     Unauthorized,
     Unreachable,
 )
+from ctrlkit.failures import FailureLog
 from ctrlkit.model import Action, Lines, Verb
 from ctrlkit.model.streams import Connection
 from ctrlkit.names import program_name
-from ctrlkit.telemetry import logger
+from ctrlkit.telemetry import LogLevel, logger
 from ctrlkit.wire.answers import READ_AGAIN
 from ctrlkit.wire.connections import Connections, sent_once
 from ctrlkit.wire.endpoint import Endpoint
@@ -130,6 +131,7 @@ class RestTransport:
         self._pool: _Pool | None = None
         self._requests: Counter[tuple[str, str]] = Counter()
         self._warned: set[str] = set()
+        self._failures = FailureLog(log)
 
     def statistics(self) -> TransportStatistics:
         """Return a snapshot, also before the transport is entered and after it is closed."""
@@ -248,7 +250,16 @@ class RestTransport:
                     raise
                 wait_s, cause = CUT_WAIT_S, "connection lost"
             retries += 1
-            log.info("retry_waited_for", attempted=str(action), cause=cause, retry=retries, wait_s=wait_s)
+            self._failures.say(
+                "retry_waited_for",
+                (action.verb, action.resource),
+                what=cause,
+                level=LogLevel.INFO,
+                attempted=str(action),
+                cause=cause,
+                retry=retries,
+                wait_s=wait_s,
+            )
             await asyncio.sleep(wait_s)
 
     def _wait_asked_for(self, action: Action, error: ApiError) -> float | None:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 from structlog.testing import capture_logs
 from yarl import URL
 
 from ctrlkit import failures
 from ctrlkit.errors import Forbidden, Unreachable
-from ctrlkit.failures import CLIENT_ERRORS, UNFORESEEN, FailureLog, describe, is_foreseen
+from ctrlkit.failures import (
+    CLIENT_ERRORS,
+    QUIET_MAX_S,
+    QUIET_S,
+    UNFORESEEN,
+    FailureLog,
+    Repeats,
+    describe,
+    is_foreseen,
+)
 from ctrlkit.telemetry import logger
 
 NOT_INSTALLED = {"httpx.HTTPError"}
@@ -117,7 +129,7 @@ def test_a_traceback_is_told_once_and_again_when_it_changes() -> None:
         (True, 0),
         (False, 1),
         (True, 0),
-        (True, 0),
+        (False, 2),
     ]
     assert [line[1:] for line in lines_for(("a", again), ("a", lambda: None), ("a", again))] == [(True, 0), (True, 0)]
     assert [line[1] for line in lines_for(("a", again), ("a", other))] == [True, True]
@@ -151,9 +163,62 @@ def test_a_foreseen_error_is_one_warning_and_not_told_to_who_looks_for_mistakes(
     assert [(line["log_level"], line["error"]) for line in lines] == [
         ("warning", "TimeoutError: 5 s"),
         ("error", "KeyError('spec')"),
-        ("error", "KeyError('spec')"),
+        ("debug", "KeyError('spec')"),
     ]
     assert heard == [(mistake, "the test")] * 2
+
+
+async def test_of_an_error_that_goes_on_a_line_is_written_now_and_then() -> None:
+    """At growing intervals, ten minutes at most, with how often it came; all others are there for who looks closer."""
+    told, began = FailureLog(logger("test")), asyncio.get_running_loop().time()
+    written: list[tuple[float, int]] = []
+    for second in range(3600):
+        with capture_logs() as lines:
+            told.tell("it_failed", Unreachable(f"no route, try {second}"), about="a")
+        (line,) = lines
+        if line["log_level"] == "warning":
+            written.append((asyncio.get_running_loop().time() - began, line.get("repeated", 0)))
+        await asyncio.sleep(1)
+    assert written == [(at, at) for at in (0, 30, 90, 210, 450, 930, 1530, 2130, 2730, 3330)]
+
+
+async def test_a_line_about_something_else_says_how_many_were_left_out() -> None:
+    """And two errors that take turns are both told now and then, not each time."""
+    told = FailureLog(logger("test"))
+    with capture_logs() as lines:
+        for error in (*[Unreachable("no route")] * 8, Forbidden("no"), Unreachable("no route"), Forbidden("no")):
+            told.tell("it_failed", error, about="a")
+    assert [(line["log_level"], line.get("left_out")) for line in lines if line["log_level"] != "debug"] == [
+        ("warning", None),
+        ("warning", 7),
+    ]
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.floats(0, 1500), st.sampled_from("ab")), max_size=60))
+def test_for_any_course_of_things_nothing_is_lost_and_nothing_is_silent_for_long(
+    course: list[tuple[float, str]],
+) -> None:
+    """
+    What is new is written, and what was not written for ten minutes; the same not twice in half a minute; and the
+    counts add up.
+    """
+    repeats, now, left_out = Repeats(), 0.0, 0
+    last: dict[str, float] = {}
+    said: dict[str, int] = {}
+    for pause_s, what in course:
+        now += pause_s
+        saying = repeats.say("thing", what, now)
+        assert saying.repeated == said.get(what, 0)
+        since = now - last.get(what, -QUIET_MAX_S)
+        assert saying.is_written or since < QUIET_MAX_S
+        assert not saying.is_written or since >= QUIET_S
+        said[what] = said.get(what, 0) + 1
+        if saying.is_written:
+            assert saying.left_out == left_out
+            left_out, last[what] = 0, now
+        else:
+            left_out += 1
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
 """
-Failed lists and watches: their cause, in classes that an operator can act on, and when to log one loudly. Pure.
+Failed lists and watches: their cause, in classes that an operator can act on, and those in a row. Pure.
 
 Rows B4 and R17.
 """
@@ -76,18 +76,14 @@ class Failure:
         return cls(cause, str(error) or type(error).__name__)
 
 
-LOUD_EVERY_S = 30.0
-
-
 class Outage:
     """
     The failures in a row of one collection.
 
     >>> outage = Outage()
-    >>> [outage.failed("refused", now) for now in (0.0, 1.0, 29.0, 30.0)], outage.failed("cut", 31.0)
-    ([True, False, False, True], True)
+    >>> outage.failed(0.0); outage.failed(31.0)
     >>> outage.attempts, outage.end(40.0), outage.end(41.0), outage.attempts, outage.failures
-    (5, 40.0, None, 0, 5)
+    (2, 40.0, None, 0, 2)
 
     Shape   `attempts` are the failures in a row, the first of them at `began_at`; `failures` all there ever were.
     Units   Seconds on the loop's clock.
@@ -97,19 +93,13 @@ class Outage:
         self.attempts: int = 0
         self.failures: int = 0
         self.began_at: float = 0.0
-        self._logged_text = ""
-        self._logged_at = 0.0
 
-    def failed(self, text: str, now: float) -> bool:
-        """One more failure; whether to tell of it loudly."""
+    def failed(self, now: float) -> None:
+        """One more failure."""
         if not self.attempts:
             self.began_at = now
-        loud = not self.attempts or text != self._logged_text or now - self._logged_at >= LOUD_EVERY_S
         self.attempts += 1
         self.failures += 1
-        if loud:
-            self._logged_text, self._logged_at = text, now
-        return loud
 
     def end(self, now: float) -> float | None:
         """It works: how long it did not, or None where nothing had failed."""

@@ -52,8 +52,10 @@ from ctrlkit.cache.reflector.machine import (
 )
 from ctrlkit.cache.reflector.options import DEFAULT_OPTIONS, ReflectorOptions
 from ctrlkit.cache.reflector.watchdog import Watchdog
-from ctrlkit.errors import ApiError, CtrlkitError, DecodeError, Gone, StreamBroken, TimedOut
+from ctrlkit.errors import ApiError, DecodeError, Gone, StreamBroken, TimedOut
+from ctrlkit.failures import FailureLog
 from ctrlkit.model import Bookmark, Record, Snapshot, WatchEvent, is_newer
+from ctrlkit.telemetry import LogLevel
 
 T = TypeVar("T")
 LOOK_EVERY_S = 30.0
@@ -139,6 +141,7 @@ class Reflector(Generic[T]):
         self._watches = 0
         self._unreadable = 0
         self._log = telemetry.logger("reflector", collection=name)
+        self._failures = FailureLog(self._log)
 
     @property
     def version(self) -> str:
@@ -326,6 +329,7 @@ class Reflector(Generic[T]):
         """A watch is on: whatever failed before it is over, but for what only a list can mend."""
         self._watch_error = self._doubt
         down_s = self._outage.end(clock.monotonic())
+        self._failures.forget("")
         if down_s is not None:
             self._log.info("watch_resumed", down_s=round(down_s, 1))
 
@@ -427,7 +431,7 @@ class Reflector(Generic[T]):
 
     def _count_unreadable(self, error: DecodeError) -> None:
         self._unreadable += 1
-        self._log.warning("object_unreadable", error=str(error))
+        self._failures.tell("object_unreadable", error, about="object")
 
     def _replace(self, machine: ListWatchMachine, snapshot: Snapshot[T], step: ListStep | StreamStep) -> None:
         facts = {"objects": len(snapshot.records), "version": snapshot.version}
@@ -457,18 +461,16 @@ class Reflector(Generic[T]):
         return TimedOut("watch: nothing came for too long; watch again from the last version")
 
     def _log_failure(self, event: str, error: Exception, following: Step) -> None:
-        failure = Failure.of(error)
-        loud = self._outage.failed(failure.message, clock.monotonic())
-        facts = {"cause": failure.cause.value, "attempt": self._outage.attempts, "next_s": round(following.after_s, 1)}
-        text = str(error) if isinstance(error, CtrlkitError) else repr(error)
-        if not loud:
-            self._log.debug(event, error=text, **facts)
-        elif isinstance(error, Gone):
-            self._log.info(event, error=text, **facts)
-        elif isinstance(error, CtrlkitError):
-            self._log.warning(event, error=text, **facts)
-        else:
-            self._log.error(event, error=text, exc_info=error, **facts)
+        self._outage.failed(clock.monotonic())
+        self._failures.tell(
+            event,
+            error,
+            about="",
+            level=LogLevel.INFO if isinstance(error, Gone) else LogLevel.WARNING,
+            cause=Failure.of(error).cause.value,
+            attempt=self._outage.attempts,
+            next_s=round(following.after_s, 1),
+        )
 
 
 def _doubt_of(snapshot: Snapshot[T]) -> DecodeError | None:

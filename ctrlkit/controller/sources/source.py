@@ -180,7 +180,7 @@ class Sink:
         """Return once `has_synced`."""
         await self._synced.wait()
 
-    def failed(self, step: str, error: Exception, **what: str) -> None:
+    def failed(self, step: str, error: Exception, **what: Any) -> None:
         """Log and count an exception of a user's function; the source goes on."""
         self._enqueuer.failures += 1
         where = f"{step} of {self.name}"

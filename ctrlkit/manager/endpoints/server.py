@@ -25,6 +25,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from ctrlkit.failures import FailureLog
 from ctrlkit.manager.endpoints.access import Certificate, Guard, Token
 from ctrlkit.manager.endpoints.debug import page, picture
 from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, Reasons, Report, checks_of, report, single
@@ -40,6 +41,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 IDLE_S: Final = 90
 SHUTDOWN_S: Final = 5
 BODY_MAX: Final = 1024
+_FAILURES: Final = web.AppKey("failures", FailureLog)
 _NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _HTML = {
     **_NOT_KEPT,
@@ -117,6 +119,7 @@ class _Answers:
     def application(self) -> web.Application:
         """The routes."""
         application = web.Application(middlewares=[_reporting], client_max_size=BODY_MAX)
+        application[_FAILURES] = FailureLog(logger("endpoints"))
         application.add_routes(
             [
                 web.get("/metrics", self._metrics),
@@ -207,7 +210,8 @@ async def _reporting(request: web.Request, handler: Handler) -> web.StreamRespon
     except web.HTTPException:
         raise
     except Exception as error:  # noqa: BLE001 - the server outlives every answer
-        logger("endpoints").error("endpoint_failed", path=request.path, exc_info=error)
+        failures = request.app[_FAILURES]
+        failures.tell("endpoint_failed", error, about=request.path, path=request.path)
         return web.Response(status=500, text="500: the answer could not be made; the log has the reason\n")
 
 

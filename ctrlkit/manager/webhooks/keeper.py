@@ -26,7 +26,7 @@ from ctrlkit.cache import InformerFactory
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic, now, random_source
 from ctrlkit.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound, NotSynced
-from ctrlkit.failures import is_foreseen
+from ctrlkit.failures import FailureLog, is_foreseen
 from ctrlkit.manager.webhooks.bundles import Plain, Target
 from ctrlkit.manager.webhooks.certificates import CertificateMaker, Reading, read_vault
 from ctrlkit.manager.webhooks.metrics import CertificateFacts
@@ -107,6 +107,7 @@ class CertificateKeeper:
         self._repairs: dict[str, deque[float]] = {}
         self._failed_turns = 0
         self._log = logger("webhooks")
+        self._failure_log = FailureLog(self._log)
         self.leaf: Leaf | None = None
         self._steps: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -258,7 +259,7 @@ class CertificateKeeper:
             self._failures[name.partition(" ")[0]] += 1
             self._tell(name, error)
             return False
-        self._failing.pop(name, None)
+        self._went_well(name)
         self._steps[name.partition(" ")[0]] += 1
         self._log.info("certificate_step", step=name, secret=str(self._secret or "memory"))
         return True
@@ -280,7 +281,7 @@ class CertificateKeeper:
         about = f"{_REPAIRS}{place}"
         recent = self._recent_repairs(place)
         if len(recent) <= QUICK_REPAIRS:
-            self._failing.pop(about, None)
+            self._went_well(about)
             return 0.0
         self._note(about, f"somebody else changes the caBundle of {place} again and again; let one alone do it")
         return max(0.0, recent[-1] + RETRY.ceiling_s(len(recent) - QUICK_REPAIRS) - monotonic())
@@ -338,7 +339,7 @@ class CertificateKeeper:
         for name, seen in kinds.items():
             error = next(iter(seen.informer.failing().values()), None)
             if error is None:
-                self._failing.pop(name, None)
+                self._went_well(name)
             elif not seen.informer.has_synced():
                 self._note(name, _advice("list, watch", seen.resource.plural, seen.key, error))
 
@@ -356,13 +357,15 @@ class CertificateKeeper:
         due |= {f"Disown {name}" for name in self._seen if self._owned(name)}
         due |= {f"{_REPAIRS}{name}" for name in self._repairs if len(self._recent_repairs(name)) > QUICK_REPAIRS}
         for about in [one for one in self._failing if one and one not in due and one not in self._seen]:
-            del self._failing[about]
+            self._went_well(about)
 
     def _note(self, about: str, text: str) -> None:
-        if self._failing.get(about) == text:
-            return
         self._failing[about] = text
-        self._log.warning("certificates_hindered", about=about or "secret", problem=text)
+        self._failure_log.say("certificates_hindered", about, what=text, about=about or "secret", problem=text)
+
+    def _went_well(self, about: str) -> None:
+        self._failing.pop(about, None)
+        self._failure_log.forget(about)
 
 
 def _advice(verbs: str, plural: str, key: ObjectKey, error: Exception) -> str:

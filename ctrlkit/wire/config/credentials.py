@@ -30,6 +30,7 @@ from typing import Final
 
 from ctrlkit import clock
 from ctrlkit.errors import ConfigError
+from ctrlkit.failures import FailureLog
 from ctrlkit.telemetry import logger
 from ctrlkit.wire.config.tls import Certificates, tls_of
 
@@ -108,6 +109,7 @@ class RenewedCredentials:
         self._loaded = loaded
         self.tls: ssl.SSLContext | None = _tls_of(loaded)
         self._renewal: asyncio.Task[None] | None = None
+        self._failures = FailureLog(log)
         self._due = self._dead = False
         self._fresh_since = self._renewed_at = self._looked_at = clock.monotonic()
 
@@ -177,8 +179,9 @@ class RenewedCredentials:
             if self.tls is not None and loaded.certificates != self._loaded.certificates:
                 self.tls = _tls_of(loaded)
         except ConfigError as error:
-            log.warning("credentials_not_renewed", error=str(error))
+            self._failures.tell("credentials_not_renewed", error, about="")
         else:
+            self._failures.forget("")
             self._loaded, self._fresh_since = loaded, clock.monotonic()
         self._dead = False
 

@@ -113,7 +113,7 @@ async def test_a_server_that_names_a_time_is_asked_again_after_it(action: Action
 
 
 async def test_what_is_waited_for_is_logged() -> None:
-    """Each time: why, which retry it is, and how long it takes."""
+    """Why, which retry it is, and how long it takes; what is the same again at debug, for a while."""
     refusal = refuses(429, "TooManyRequests", Retry_After="4")
     with structlog.testing.capture_logs() as logs:
         async with serving(refusal, refusal, answers(POD)) as server, _transport(server) as transport:
@@ -126,9 +126,10 @@ async def test_what_is_waited_for_is_logged() -> None:
             "cause": "429 TooManyRequests",
             "retry": retry,
             "wait_s": 4.0,
-            "log_level": "info",
+            "log_level": level,
+            **repeated,
         }
-        for retry in (1, 2)
+        for retry, level, repeated in ((1, "info", {}), (2, "debug", {"repeated": 1}))
     ]
 
 

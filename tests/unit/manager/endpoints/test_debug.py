@@ -136,7 +136,7 @@ async def test_a_table_is_bounded() -> None:
 
     async with World(*(greeting(f"g{number}") for number in range(ROWS_MAX + 23)), kinds=[GREETINGS]) as world:
         manager = world.manage(build)
-        await world.pass_time(600)
+        await world.pass_time(1)
         found = shown(manager)
     for section in ("failing", "waiting"):
         assert (len(found[section]["rows"]), found[section]["more"]) == (ROWS_MAX, 23)
