@@ -10,7 +10,7 @@ import ctrlkit
 PACKAGE = Path(ctrlkit.__file__).parent
 DOCUMENT = PACKAGE.parent / "docs" / "logging.md"
 CALL = re.compile(
-    r"""(?:\b_?log|\b_log_failure|\b_?failure(?:s|_log)|\blogger\("\w+"\))"""
+    r"""(?:\b_?log|\b_log_failure|\b_failure(?:s|_log)|\blogger\("\w+"\))"""
     r"""(?:\.(?:debug|info|warning|error|exception|tell|say))?\(\s*"(\w+)\""""
 )
 OUTCOMES = {"done", "requeue_after", "conflict", "retry_later", "error", "terminal_error"}

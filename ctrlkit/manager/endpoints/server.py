@@ -210,8 +210,8 @@ async def _reporting(request: web.Request, handler: Handler) -> web.StreamRespon
     except web.HTTPException:
         raise
     except Exception as error:  # noqa: BLE001 - the server outlives every answer
-        failures = request.app[_FAILURES]
-        failures.tell("endpoint_failed", error, about=request.path, path=request.path)
+        log = request.app[_FAILURES]
+        log.tell("endpoint_failed", error, about=request.path, path=request.path)
         return web.Response(status=500, text="500: the answer could not be made; the log has the reason\n")
 
 
