@@ -20,6 +20,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 exclude_patterns = ["_extensions"]
 
+highlight_language = "text"
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 html_theme = "furo"
@@ -37,6 +38,7 @@ html_theme_options = {
         "color-brand-visited": "#0f6e6e",
         "color-foreground-secondary": "#4d5661",
         "color-foreground-muted": "#59626d",
+        "color-code-background": "#f5f7f8",
         "color-sidebar-link-text": "#3c444d",
         "color-sidebar-link-text--top-level": "#3c444d",
     },
@@ -46,6 +48,7 @@ html_theme_options = {
         "color-brand-visited": "#5cc8c0",
         "color-foreground-secondary": "#b0b6bd",
         "color-foreground-muted": "#a0a7af",
+        "color-code-background": "#1f2224",
         "color-sidebar-link-text": "#c3c9cf",
         "color-sidebar-link-text--top-level": "#c3c9cf",
     },

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -18,7 +19,6 @@ import yaml
 from ctrlkit.bitcoin.cli import command_line as bitcoin_commands
 from ctrlkit.cli import all_commands
 from tests.support.snippets import ROOT
-from tests.test_docs import TESTING
 
 PAGES: Final = sorted(
     str(path.relative_to(ROOT))
@@ -31,19 +31,6 @@ _FENCE: Final = re.compile(
 _LINK: Final = re.compile(r"\]\((?P<target>[^()\s]+)\)")
 _CODE: Final = re.compile(r"`[^`\n]+`")
 _COMMAND: Final = re.compile(r"^(?: {4}|\$ )(?P<line>(?:ctrlkit|bitcoin-controller) [^\n]*)$", re.MULTILINE)
-# Who runs the Python of a page; a page of docs/howto is run by the tests of its folder.
-RUN_BY: Final = {
-    "README.md": "tests/test_readme.py",
-    "docs/index.md": "tests/test_readme.py",
-    "docs/full-form.md": "tests/test_docs.py",
-    "docs/definitions.md": "tests/test_docs.py",
-    "docs/kinds.md": "tests/test_docs.py",
-    "docs/short-form.md": "tests/test_docs.py",
-    "docs/sources.md": "tests/test_docs.py",
-    **dict.fromkeys(TESTING, "tests/test_docs.py"),
-    "docs/webhooks.md": "tests/test_docs.py",
-    "docs/tutorial.md": "tests/test_tutorial.py",
-}
 
 
 @cache
@@ -117,12 +104,11 @@ def test_links_to_the_outside_are_answered() -> None:
 
 
 def test_every_page_with_python_is_run_by_a_test_that_names_it() -> None:
-    """A page that has none needs none; a page of tasks is run with its folder."""
+    """Such as tests/test_docs.py; pages of tasks are run with their folder, as its indexes list them."""
     with_python = {page for page in PAGES if any(kind == "python" for kind, _ in blocks_of(page))}
-    named = {page for page, test in RUN_BY.items() if page in (ROOT / test).read_text()}
-    assert named == set(RUN_BY)
-    assert {page for page in with_python - named if not page.startswith("docs/howto/")} == set()
-    assert {page for page in RUN_BY if page not in with_python} == set()
+    tests = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path.name != Path(__file__).name]
+    folder = {page for page in with_python if page.startswith("docs/howto/")}
+    assert {page for page in with_python - folder if not any(f'"{page}"' in test for test in tests)} == set()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(kind == "yaml" for kind, _ in blocks_of(page))])

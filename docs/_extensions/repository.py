@@ -35,6 +35,8 @@ PLACES = {
     **{file: f"{page}.md" for page, file in PAGES.items()},
 }
 _LINK = re.compile(r"(?<=\]\()(?P<target>[\w./-]+)(?P<anchor>#[\w-]+)?(?=\))")
+# How many characters of code a line of a table always has room for.
+_WHOLE = 22
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".go": "go", ".toml": "toml", ".sh": "bash", "Makefile": "make"}
 
 
@@ -87,7 +89,7 @@ class FilesAsPages(SphinxTransform):
 
 
 class BreaksInNames(SphinxPostTransform):
-    """A name of code in a table may go on in the next line, after a dot or an underscore."""
+    """A long name of code in a table may go on in the next line, after a dot or an underscore; a short one may not."""
 
     default_priority = 900
     formats = ("html",)
@@ -96,8 +98,11 @@ class BreaksInNames(SphinxPostTransform):
         """Put a place for a break behind each."""
         for entry in self.document.findall(nodes.entry):
             for literal in list(entry.findall(nodes.literal)):
-                if literal.children and isinstance(literal[0], nodes.Text):
-                    parts = [nodes.Text(part) for part in re.split(r"(?<=\w[._/])(?=\w)", literal.astext())]
+                text = literal.astext()
+                if len(text) <= _WHOLE:
+                    literal["classes"].append("whole")
+                elif literal.children and isinstance(literal[0], nodes.Text):
+                    parts = [nodes.Text(part) for part in re.split(r"(?<=\w[._/])(?=\w)", text)]
                     broken = [each for part in parts for each in (part, nodes.raw("", "<wbr>", format="html"))]
                     literal.children = []
                     literal.extend(broken[:-1])
