@@ -108,7 +108,7 @@ def test_every_page_with_python_is_run_by_a_test_that_names_it() -> None:
     with_python = {page for page in PAGES if any(kind == "python" for kind, _ in blocks_of(page))}
     tests = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path.name != Path(__file__).name]
     folder = {page for page in with_python if page.startswith("docs/howto/")}
-    assert {page for page in with_python - folder if not any(f'"{page}"' in test for test in tests)} == set()
+    assert {page for page in with_python - folder if not any(f'{Path(page).name}"' in test for test in tests)} == set()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(kind == "yaml" for kind, _ in blocks_of(page))])
