@@ -3,7 +3,8 @@ One HTTP server for whoever looks after a manager.
 
     GET /metrics                        Prometheus or OpenMetrics text
     GET /healthz, /readyz               and /healthz/NAME, /readyz/NAME for one check
-    GET /debug, /debug.json             what runs, waits and fails now
+    GET /debug, /debug.json             what runs, waits and fails now; / leads there
+    GET /debug/key                      what is known of one key of a controller
     GET, PUT /debug/log-level           the level of the log
 
 In       A manager, asked at each request and at no other time, and the options that say where and for whom.
@@ -16,9 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from prometheus_client.core import Metric
@@ -27,10 +28,13 @@ from prometheus_client.registry import Collector
 
 from ctrlkit.failures import FailureLog
 from ctrlkit.manager.endpoints.access import Certificate, Guard, Token
-from ctrlkit.manager.endpoints.debug import page, picture
+from ctrlkit.manager.endpoints.debug import picture, program
+from ctrlkit.manager.endpoints.debug_key import key_picture
 from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, Reasons, Report, checks_of, report, single
 from ctrlkit.manager.endpoints.metrics import registry
 from ctrlkit.manager.endpoints.options import Endpoints, not_listening
+from ctrlkit.manager.endpoints.pages import CONTENT_SECURITY_POLICY, Asked, key_page, missing_page, page
+from ctrlkit.names import unique_names
 from ctrlkit.telemetry import LogLevel, log_level, logger, set_log_level
 
 if TYPE_CHECKING:
@@ -45,7 +49,7 @@ _FAILURES: Final = web.AppKey("failures", FailureLog)
 _NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _HTML = {
     **_NOT_KEPT,
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
 }
 
@@ -125,8 +129,10 @@ class _Answers:
                 web.get("/metrics", self._metrics),
                 *(web.get(f"/{kind}", self._health(kind)) for kind in CheckKind),
                 *(web.get(f"/{kind}/{{name}}", self._one_check(kind)) for kind in CheckKind),
+                web.get("/", self._for_operators(_to_debug)),
                 web.get("/debug", self._for_operators(self._debug)),
                 web.get("/debug.json", self._for_operators(self._debug_json)),
+                web.get("/debug/key", self._for_operators(self._debug_key)),
                 web.get("/debug/log-level", self._for_operators(get_level)),
                 web.put("/debug/log-level", self._for_operators(put_level)),
             ]
@@ -182,14 +188,28 @@ class _Answers:
         return guarded
 
     async def _debug(self, request: web.Request) -> web.Response:
-        if request.query.get("format") == "json" or _wants_json(request.headers.get("Accept", "")):
+        if _wants_json(request):
             return await self._debug_json(request)
-        found = picture(self._manager, self._options, self._heartbeat)
-        return web.Response(text=page(found), content_type="text/html", headers=_HTML)
+        asked = _asked(request)
+        names = [name for name, _ in unique_names((each.name, each) for each in self._manager.controllers)]
+        return _html(page(self._picture(asked), asked, controllers=names), asked)
 
-    async def _debug_json(self, _request: web.Request) -> web.Response:
-        found = picture(self._manager, self._options, self._heartbeat)
-        return web.json_response(found, headers=_NOT_KEPT)
+    async def _debug_json(self, request: web.Request) -> web.Response:
+        return web.json_response(self._picture(_asked(request)), headers=_NOT_KEPT)
+
+    def _picture(self, asked: Asked) -> Mapping[str, Any]:
+        return picture(self._manager, self._options, self._heartbeat, controller=asked.controller, key=asked.key)
+
+    async def _debug_key(self, request: web.Request) -> web.Response:
+        asked = _asked(request)
+        if not (asked.controller and asked.key):
+            raise web.HTTPBadRequest(text="400: name a key: /debug/key?controller=NAME&key=NAMESPACE/NAME\n")
+        found = key_picture(self._manager, asked.controller, asked.key, self._heartbeat)
+        if _wants_json(request):
+            return web.json_response(found, status=404 if found is None else 200, headers=_NOT_KEPT)
+        if found is None:
+            return _html(missing_page(program(self._manager, self._heartbeat), asked), asked, status=404)
+        return _html(key_page(found, asked), asked)
 
 
 class _Families(Collector):
@@ -219,8 +239,27 @@ def _answered(found: Report) -> web.Response:
     return web.Response(text=found.text + "\n", status=500 if found.failed else 200, headers=_NOT_KEPT)
 
 
-def _wants_json(accept: str) -> bool:
-    return "application/json" in accept and "text/html" not in accept
+def _wants_json(request: web.Request) -> bool:
+    accept = request.headers.get("Accept", "")
+    return request.query.get("format") == "json" or ("application/json" in accept and "text/html" not in accept)
+
+
+def _asked(request: web.Request) -> Asked:
+    try:
+        return Asked.of(request.query)
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=f"400: {error}\n") from None
+
+
+def _html(text: str, asked: Asked, *, status: int = 200) -> web.Response:
+    fresh = {} if asked.refresh_s is None else {"Refresh": str(asked.refresh_s)}
+    answer = web.Response(status=status, text=text, content_type="text/html", headers={**_HTML, **fresh})
+    answer.enable_compression()
+    return answer
+
+
+async def _to_debug(_request: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("debug")  # beside this path, also behind a proxy that puts it below another one
 
 
 _LEVELS = ", ".join(LogLevel)

@@ -85,11 +85,18 @@ class Asking:
         return await self.send("GET", path, headers=headers)
 
     async def send(
-        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: str | None = None,
+        redirect: bool = True,
     ) -> Answer:
         """Any method."""
         named = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
-        async with self._session.request(method, f"http://{self.address}{path}", headers=named, data=body) as answer:
+        url = f"http://{self.address}{path}"
+        async with self._session.request(method, url, headers=named, data=body, allow_redirects=redirect) as answer:
             return Answer(answer.status, await answer.text(), answer.headers)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import json
 import socket
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +23,10 @@ from prometheus_client.registry import Collector
 from structlog.testing import capture_logs
 
 from ctrlkit.errors import ConfigError
+from ctrlkit.fakes import World
 from ctrlkit.manager.endpoints import CheckKind, Checks, Endpoints, access, serve, server
 from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging, log_level, logger
+from tests.support.greetings import GREETINGS, greeter, greeting
 from tests.unit.manager.endpoints.support import ANY, asking, standing
 
 
@@ -99,20 +103,75 @@ async def test_debug_as_page_and_as_json() -> None:
         shown = await ask.get("/debug")
         assert shown.headers["Content-Type"] == "text/html; charset=utf-8"
         assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
-        assert '<meta http-equiv="refresh" content="5">' in shown.text
+        assert "Refresh" not in shown.headers
         assert "<script" not in shown.text
         found = json.loads((await ask.get("/debug.json")).text)
-        for title in found:
-            assert f"<h2>{title.replace('_', ' ')}</h2>" in shown.text
+        for section in found.keys() - {"headline"}:
+            assert f'id="{section}"' in shown.text
         for same in (await ask.get("/debug?format=json"), await ask.get("/debug", Accept="application/json")):
             assert json.loads(same.text).keys() == found.keys()
             assert same.headers["Content-Type"].startswith("application/json")
 
 
+async def test_the_style_of_the_page_is_the_one_that_its_policy_allows() -> None:
+    """And nothing else: neither a script nor a picture from elsewhere, nor a form that leads away."""
+    async with asking() as ask:
+        shown = await ask.get("/debug")
+    policy = dict(rule.strip().split(" ", 1) for rule in shown.headers["Content-Security-Policy"].split(";"))
+    style = shown.text.partition("<style>")[2].partition("</style>")[0]
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": f"'sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}'",
+        "img-src": "data:",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+
+
+async def test_the_root_leads_to_the_debug_page() -> None:
+    """By a path beside it, so that it works below a prefix of a proxy too."""
+    async with asking() as ask:
+        led = await ask.send("GET", "/", redirect=False)
+        assert (led.status, led.headers["Location"]) == (302, "debug")
+        assert "All is well" in (await ask.get("/")).text
+
+
+async def test_a_page_comes_anew_only_where_that_is_asked_for() -> None:
+    async with asking() as ask:
+        assert (await ask.get("/debug?refresh=5")).headers["Refresh"] == "5"
+        for path in ("/debug?refresh=0", "/debug?refresh=soon", f"/debug.json?key={'x' * 600}"):
+            assert (await ask.get(path)).status == 400
+
+
+async def test_the_page_of_a_key_that_nobody_knows() -> None:
+    """404 with a way back, and as JSON; a page of no key is asked for in vain."""
+    async with asking() as ask:
+        shown = await ask.get("/debug/key?controller=net&key=demo/a")
+        assert (shown.status, "Nothing is known of this key" in shown.text) == (404, True)
+        same = await ask.get("/debug/key?controller=net&key=demo/a", Accept="application/json")
+        assert (same.status, same.text) == (404, "null")
+        for path in ("/debug/key", "/debug/key?key=demo/a", "/debug/key?controller=net"):
+            refused = await ask.get(path)
+            assert (refused.status, "controller=NAME&key=NAMESPACE/NAME" in refused.text) == (400, True)
+
+
+async def test_the_page_of_a_key_of_a_program_at_work() -> None:
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        manager = world.manage(greeter())
+        await world.settle()
+        async with asking(manager) as ask:
+            assert "key=demo%2Fhello" in (await ask.get("/debug?key=hello")).text
+            shown = await ask.get("/debug/key?controller=greetings&key=demo/hello")
+            assert (shown.status, "<h1" in shown.text, "configmaps/" in shown.text) == (200, True, True)
+            found = json.loads((await ask.get("/debug/key?controller=greetings&key=demo/hello&format=json")).text)
+            assert found["key"]["state"] == "idle"
+
+
 async def test_an_answer_that_fails_is_told_and_the_next_one_comes() -> None:
     class Broken:
         elector = sharding = webhook_server = None
-        checks, settings = Checks(), dict[str, object]()
+        checks, settings, controllers = Checks(), dict[str, object](), ()
 
         @property
         def informers(self) -> object:
@@ -222,13 +281,13 @@ async def test_a_token_guards_metrics_and_debug_and_not_health(token_file: Path)
     manager.checks.add("disk", lambda: "no disk", kind=CheckKind.READYZ)
     async with asking(manager, Endpoints(address="127.0.0.1:0", token_file=str(token_file))) as ask:
         right, wrong = {"Authorization": "Bearer s3cret"}, {"Authorization": "Bearer s3cre"}
-        for path in ("/metrics", "/debug", "/debug.json", "/debug/log-level"):
+        for path in ("/metrics", "/", "/debug", "/debug.json", "/debug/key", "/debug/log-level"):
             refused = await ask.get(path)
             assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="ctrlkit"')
             refused = await ask.get(path, **wrong)
             assert refused.status == 401
             assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
-            assert (await ask.get(path, **right)).status == 200
+            assert (await ask.get(path, **right)).status == (400 if path == "/debug/key" else 200)
         assert (await ask.send("PUT", "/debug/log-level", body="debug")).status == 401
         assert (await ask.get("/metrics", Authorization="Basic s3cret")).status == 401
         assert (await ask.get("/metrics", Authorization="bearer s3cret")).status == 200
@@ -275,7 +334,7 @@ async def test_without_a_token_other_machines_may_not_see_debug(monkeypatch: pyt
     manager.checks.add("disk", lambda: "no disk", kind=CheckKind.READYZ)
     monkeypatch.setattr(access, "is_loopback", lambda _host: False)
     async with asking(manager) as ask:
-        for path in ("/debug", "/debug.json", "/debug/log-level"):
+        for path in ("/", "/debug", "/debug.json", "/debug/key", "/debug/log-level"):
             refused = await ask.get(path)
             assert refused.status == 403
             assert "kubectl port-forward" in refused.text

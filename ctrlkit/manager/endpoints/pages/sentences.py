@@ -1,0 +1,208 @@
+"""
+The headline in plain words: what is wrong and since when, who works, and what else is not as it should be.
+
+In       The section `headline` of debug.picture(), or what debug_key.key_picture() says of a key.
+Out      Sentences, the most important in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ctrlkit.manager.endpoints.pages.words import clock_time, listed, many, spoken
+
+Said = Mapping[str, Any]
+_NAMES_MAX: Final = 3
+"""Names in a sentence; the rest are counted."""
+
+
+def sentences(said: Said, now: str) -> list[str]:
+    """All that a headline says; the first one belongs to its state."""
+    facts = {name: list(fact(said, now)) for name, fact in _FACTS.items()}
+    first = _FIRST[said["state"]]
+    if not first and not any(facts[name] for name in _FACTS if name != "leadership"):
+        leads = said["leadership"]["leads"]
+        return ["All is well: no key fails, and every cache is up to date.", *facts["leadership"]] if leads else (
+            facts["leadership"] + ["All is well here: its caches are up to date."]
+        )  # fmt: skip
+    order = [*first, "leadership", *(name for name in facts if name not in (*first, "leadership"))]
+    return [sentence for name in order for sentence in facts[name]]
+
+
+def short(said: Said) -> str:
+    """The state in two words or three, for a title."""
+    return _SHORT[said["state"]](said)
+
+
+def _failing(said: Said, now: str) -> Iterator[str]:
+    failing = said["failing"]
+    if not failing["keys"]:
+        return
+    since = f"since {clock_time(failing['since'], now)} ({spoken(failing['since_s'])})"
+    by = failing["controllers"]
+    of = [f"{each['keys']:,} of {each['controller']}" for each in by]
+    where = f": {_some(of)}" if len(by) > 1 else f", of {by[0]['controller']}" if by else ""
+    if failing["keys"] == 1:
+        yield f"1 key has been failing {since}{where}."
+    else:
+        yield f"{failing['keys']:,} keys have been failing, the first {since}{where}."
+
+
+def _stuck(said: Said, _now: str) -> Iterator[str]:
+    count, rows = _count(said["stuck"]), said["stuck"]["rows"]
+    if rows:
+        first = rows[0]
+        runs = f"{first['key']} of {first['controller']} has been running for {spoken(first['for_s'])}"
+        yield f"1 reconcile is stuck: {runs}." if count == 1 else f"{count:,} reconciles are stuck; {runs}."
+
+
+def _caches(said: Said, _now: str) -> Iterator[str]:
+    """One sentence for those that have not filled, one for those that are behind."""
+    rows = said["caches"]["rows"]
+    empty, behind = [row for row in rows if not row["synced"]], [row for row in rows if row["synced"]]
+    if empty:
+        yield f"{_cache_names(empty)} {'has' if len(empty) == 1 else 'have'} not filled yet{_why(empty)}."
+    if behind:
+        yield (
+            f"{_cache_names(behind)} {'has' if len(behind) == 1 else 'have'} been behind for "
+            f"{spoken(behind[0]['behind_s'] or 0)}{_why(behind)}."
+        )
+    if said["caches"]["more"]:
+        yield f"So it is with {many(said['caches']['more'], 'more cache')}."
+
+
+def _cache_names(rows: Sequence[Said]) -> str:
+    names = [row["cache"] for row in rows]
+    return f"The cache of {names[0]}" if len(names) == 1 else f"The caches of {_some(names)}"
+
+
+def _why(rows: Sequence[Said]) -> str:
+    error = next((row["error"] for row in rows if row["error"]), "")
+    return f": {error.rstrip('.')}" if error else ""
+
+
+def _checks(said: Said, _now: str) -> Iterator[str]:
+    """Without those that say of a cache what was said of it."""
+    told = {f"informer:{row['cache']}" for row in said["caches"]["rows"]}
+    rows = [row for row in said["checks"]["rows"] if row["check"] not in told]
+    names = list(dict.fromkeys(f"{row['check']} ({row['note']})" if row["note"] else row["check"] for row in rows))
+    if names:
+        yield f"{many(len(names), 'check')} {'fails' if len(names) == 1 else 'fail'}: {_some(names)}."
+
+
+def _quarantined(said: Said, _now: str) -> Iterator[str]:
+    objects, caches = said["quarantined"]["objects"], said["quarantined"]["caches"]
+    if objects:
+        where = f"the cache{'' if len(caches) == 1 else 's'} of {_some(caches)}"
+        yield f"{many(objects, 'object')} in {where} cannot be read, and {'is' if objects == 1 else 'are'} left alone."
+
+
+def _leadership(said: Said, now: str) -> Iterator[str]:
+    of = said["leadership"]
+    yield _LEADERSHIP[of["way"]](of, now)
+    if of["error"]:
+        yield f"The last call for its leases failed: {of['error'].rstrip('.')}."
+
+
+def _leads(of: Said, now: str) -> str:
+    if of["leads"]:
+        return f"This replica leads{_since(of['since'], now)}."
+    if of["holder"]:
+        return f"This replica stands by; {of['holder']} leads{_since(of['since'], now)}."
+    return "This replica stands by, and nobody leads."
+
+
+def _since(moment: str, now: str) -> str:
+    return f", since {clock_time(moment, now)}" if moment else ""
+
+
+def _shards(of: Said, _now: str) -> str:
+    if not of["held"]:
+        return f"This replica works on none of {many(of['shards'], 'shard')}."
+    return f"This replica works on {of['held']:,} of {many(of['shards'], 'shard')}."
+
+
+_LEADERSHIP: Final[Mapping[str, Callable[[Said, str], str]]] = {
+    "alone": lambda _of, _now: "This replica works without leader election.",
+    "lease": _leads,
+    "shards": _shards,
+}
+
+_FACTS: Final[Mapping[str, Callable[[Said, str], Iterator[str]]]] = {
+    "failing": _failing,
+    "stuck": _stuck,
+    "caches": _caches,
+    "checks": _checks,
+    "quarantined": _quarantined,
+    "leadership": _leadership,
+}
+
+_FIRST: Final[Mapping[str, tuple[str, ...]]] = {
+    "failing": ("failing",),
+    "stuck": ("stuck",),
+    "starting": ("caches",),
+    "unready": ("caches", "checks"),
+    "behind": ("caches",),
+    "quarantined": ("quarantined",),
+    "standby": (),
+    "well": (),
+}
+
+_SHORT: Final[Mapping[str, Callable[[Said], str]]] = {
+    "failing": lambda said: f"{many(said['failing']['keys'], 'key')} failing",
+    "stuck": lambda said: f"{many(_count(said['stuck']), 'reconcile')} stuck",
+    "starting": lambda _said: "Starting",
+    "unready": lambda _said: "Not ready",
+    "behind": lambda _said: "Caches behind",
+    "quarantined": lambda said: f"{many(said['quarantined']['objects'], 'object')} unreadable",
+    "standby": lambda _said: "Standing by",
+    "well": lambda _said: "All well",
+}
+
+
+def _count(table: Said) -> int:
+    return len(table["rows"]) + int(table["more"])
+
+
+def _some(names: Sequence[str]) -> str:
+    """
+    The first names, and how many more there are.
+
+    >>> _some(["a", "b"]), _some(list("abcde"))
+    ('a and b', 'a, b, c and 2 more')
+    """
+    if len(names) <= _NAMES_MAX + 1:
+        return listed(names)
+    return listed([*names[:_NAMES_MAX], f"{len(names) - _NAMES_MAX:,} more"])
+
+
+def of_key(picture: Said) -> list[str]:
+    """What a key does now, and since when it fails."""
+    key, now, failing = picture["key"], picture["now"], picture["failing"]
+    at = picture["program"]["now"]
+    said = [_KEY[key["state"]](now)]
+    if failing:
+        since = f"since {clock_time(failing['since'], at)} ({spoken(failing['since_s'])})"
+        said.insert(0, f"It has been failing {since}: {many(failing['failures'], 'time')} in a row.")
+        if key["state"] == "failing":
+            said[1] = _again(failing)
+    return said
+
+
+def _again(failing: Said) -> str:
+    if failing["next_s"] is not None:
+        return f"It is tried again in {spoken(failing['next_s'])}."
+    if failing["result"] == "terminal_error":
+        return "It is not tried again until something changes."
+    return "It is about to be tried again."
+
+
+_KEY: Final[Mapping[str, Callable[[Said], str]]] = {
+    "running": lambda now: f"It has been running for {spoken(now['running_s'] or 0)}.",
+    "failing": lambda _now: "It fails.",
+    "ready": lambda _now: "It waits for a free worker.",
+    "waiting": lambda now: f"It runs again in {spoken(now['due_s'] or 0)}.",
+    "elsewhere": lambda _now: "Another replica works on it.",
+    "idle": lambda _now: "It is idle: it runs again when something changes.",
+}
