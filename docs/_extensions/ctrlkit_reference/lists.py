@@ -1,0 +1,9 @@
+"""Lists that are made of the code."""
+
+from __future__ import annotations
+
+from sphinx.application import Sphinx
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directives."""
