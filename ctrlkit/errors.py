@@ -47,9 +47,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 SERVER_TEXT_LIMIT = 256
+"""How many characters are kept of a server's text that is no Status, and of each cause of a long refusal."""
 REFUSAL_TEXT_LIMIT = 1024
 """A Status's message up to this length is shown as it is."""
 CAUSES_SHOWN = 12
+"""How many causes of a long refusal are shown; the rest are counted."""
 RETRY_AFTER_MAX_S = 180.0
 """The longest `retry_after_s`: what a gateway asks for in an outage is no promise of its length."""
 

@@ -83,6 +83,7 @@ class LatestByKey(Generic[T]):
 
 
 Handler = Callable[[Change[T]], None]
+"""What `Informer.add_handler` takes: a function that is called with each change, and does not wait."""
 
 SLICE = 100
 """Changes handled in one turn of the loop."""

@@ -25,6 +25,7 @@ from ctrlkit.errors import ConfigError
 from ctrlkit.exits import exit_status
 
 COMMANDS_GROUP = "ctrlkit.commands"
+"""The group of the entry points by which packages contribute commands."""
 
 
 @dataclass(frozen=True, slots=True)

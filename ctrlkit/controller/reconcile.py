@@ -58,9 +58,14 @@ class RequeueAfter:
 
 
 DONE = Done()
+"""What a reconciler returns when the object is as it should be: it is called again when something changes."""
 
 Outcome = Done | RequeueAfter
-"""What is not one of these is an error: a failure is raised, and None is most likely a forgotten `return DONE`."""
+"""
+What a reconciler returns: DONE, or a RequeueAfter for another look after a while.
+
+Anything else is an error: a failure is raised, and None is most likely a forgotten `return DONE`.
+"""
 
 
 @dataclass(frozen=True, slots=True)

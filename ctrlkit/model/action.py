@@ -104,6 +104,7 @@ class Action:
 
 
 Lines = AsyncIterator[Sequence[bytes]]
+"""The lines of a watch, several at a time as they arrive, without their newlines."""
 
 
 class Transport(Protocol):

@@ -165,3 +165,4 @@ BUILT_IN: tuple[Resource[Unstructured], ...] = (
     FLOW_SCHEMAS,
     PRIORITY_LEVEL_CONFIGURATIONS,
 )
+"""Each kind of object that Kubernetes has built in, once, at its newest stable version."""

@@ -54,3 +54,4 @@ class ApplyPatch:
 
 
 Patch = JsonPatch | MergePatch | StrategicMergePatch | ApplyPatch
+"""What `Client.patch` takes."""

@@ -168,3 +168,4 @@ def custom_resource(
 
 
 AnyResource = Resource[Any]
+"""A kind, whatever the Python type of its objects."""

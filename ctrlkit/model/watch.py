@@ -130,3 +130,4 @@ class Bookmark(msgspec.Struct, frozen=True, gc=False):
 
 
 WatchEvent = Applied[T] | Deleted[T] | Bookmark
+"""What a watch yields."""

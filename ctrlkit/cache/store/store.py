@@ -27,6 +27,7 @@ from ctrlkit.model import Applied, Deleted, ObjectKey, Record, Snapshot, is_newe
 T = TypeVar("T")
 
 IndexFunction = Callable[[Record[Any]], Iterable[str]]
+"""What `Informer.add_index` takes: a function that says under which values a Record is found."""
 
 
 class Index(Generic[T]):

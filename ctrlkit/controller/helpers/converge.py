@@ -48,6 +48,7 @@ class ReadFrom(Enum):
 
 
 FROM_SERVER: Final = ReadFrom.SERVER
+"""Given as `current`: the object as it is now is read from the server first."""
 
 Current = Mapping[str, Any] | None | ReadFrom
 """The whole object as a lister shows it, None where it shows none; FROM_SERVER has it read."""

@@ -13,6 +13,7 @@ from sphinx.config import Config
 from .docstrings import to_rest
 from .public import also, catalog
 
+
 def _configure(_: Sphinx, config: Config) -> None:
     config.autodoc_typehints = "signature"
     config.autodoc_typehints_format = "short"
@@ -44,7 +45,7 @@ def _signature(
 
 
 class _WithoutAnnotated(ast.NodeTransformer):
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # noqa: N802  # that is how ast names it
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:  # that is how ast names it
         """`Annotated[X, ...]` becomes X."""
         self.generic_visit(node)
         is_annotated = ast.unparse(node.value).endswith("Annotated") and isinstance(node.slice, ast.Tuple)
@@ -53,7 +54,7 @@ class _WithoutAnnotated(ast.NodeTransformer):
 
 def readable(parameters: str) -> str:
     """
-    Leave out of a signature what `Annotated` says beside a type, private parameters, and defaults that only `repr` knows.
+    Leave out of a signature what `Annotated` says beside a type, private parameters, and defaults without a text.
 
     >>> readable("(a: ~typing.Annotated[int, Meta(ge=0)] = 1, *, b: list[str] = <factory>, _c: int = 1)")
     '(a: ~int=1, *, b: list[str]=...)'
@@ -69,7 +70,7 @@ def readable(parameters: str) -> str:
     return f"({ast.unparse(given)})"
 
 
-def _skip(_: Sphinx, what: str, name: str, value: object, is_skipped: bool, __: Any) -> bool | None:
+def _skip(_: Sphinx, what: str, name: str, value: object, is_skipped: bool, __: Any) -> bool | None:  # noqa: FBT001
     """Leave out what Python and libraries put into classes, and what is private."""
     del what
     if name.startswith("_"):

@@ -44,7 +44,8 @@ def to_rest(lines: Sequence[str], *, is_public: Linked = lambda _: False) -> lis
     """
     Return the lines of a docstring as reStructuredText.
 
-    >>> for line in to_rest(["Wait `delay_s`*2.", "", "Units   Seconds,", "        more than 0.", "Errors  ValueError."]):
+    >>> text = ["Wait `delay_s`*2.", "", "Units   Seconds,", "        more than 0.", "Errors  ValueError."]
+    >>> for line in to_rest(text):
     ...     print(line)
     Wait ``delay_s``\\ \\*2.
     <BLANKLINE>
@@ -72,8 +73,8 @@ def _written(kind: str, block: list[str], is_public: Linked) -> list[str]:
         case "head":
             name = _HEAD.match(block[0])
             assert name is not None
-            text = [block[0][name.end() :], *(line.strip() for line in block[1:])]
-            body = _inline("\n".join(text), is_public, errors=name[1] == "Errors").split("\n")
+            told = "\n".join([block[0][name.end() :], *(line.strip() for line in block[1:])])
+            body = _inline(told, is_public, errors=name[1] == "Errors").split("\n")
             return [f":{TITLES.get(name[1], name[1])}: {body[0]}", *(f"    {line}" for line in body[1:])]
         case "item":
             marker, text = re.match(r"(\S+ +)", block[0]), "\n".join(line.strip() for line in block)

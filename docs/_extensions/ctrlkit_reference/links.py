@@ -78,6 +78,8 @@ class TypeLinks(SphinxTransform):
     def apply(self, **_: Any) -> None:
         """Change the references; those to what there is not stay, and Sphinx warns of them."""
         for signature in list(self.document.findall(addnodes.desc_signature)):
+            if any(isinstance(each, addnodes.desc) for each in _above(signature.parent)):
+                signature["_toc_name"] = ""  # the table of contents has classes, not their members
             modules = _modules_of(f"{signature.get('module') or ''}.{signature.get('fullname', '')}".strip("."))
             for reference in list(signature.findall(addnodes.pending_xref)):
                 target = str(reference["reftarget"])

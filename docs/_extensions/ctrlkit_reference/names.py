@@ -143,7 +143,7 @@ class Catalog:
         head, rest = dotted, ""
         while head:
             thing = self.by_definition.get(head) or self.by_name.get(head)
-            if thing is not None:
+            if thing is not None and not (rest and thing.sort is Sort.MODULE):
                 return thing.name + rest
             head, _, last = head.rpartition(".")
             rest = f".{last}{rest}"
@@ -239,7 +239,9 @@ def _body(owner: type) -> list[ast.stmt]:
     if not owner.__module__.startswith("ctrlkit"):
         return []
     statements = (statement for statement, _ in _statements(owner.__module__))
-    return next((each.body for each in statements if isinstance(each, ast.ClassDef) and each.name == owner.__name__), [])
+    return next(
+        (each.body for each in statements if isinstance(each, ast.ClassDef) and each.name == owner.__name__), []
+    )
 
 
 def _set_in(init: ast.FunctionDef) -> Iterator[tuple[str, Attribute]]:
@@ -295,6 +297,7 @@ def _public(definition: Definition, names: list[str]) -> Public:
     return Public(shortest, tuple(others), definition)
 
 
+@cache
 def definition_of(module: str, name: str) -> Definition:
     """
     Find where a name of a module is defined, through imports and `Other = Name`.
@@ -346,7 +349,7 @@ def is_there(dotted: str, *, module: str = "") -> bool:
     >>> is_there("collections.abc.Callable"), is_there("Manager", module="ctrlkit.manager.program"), is_there("Nobody")
     (True, True, False)
     """
-    head = dotted.split(".")[0]
+    head = dotted.split(".", maxsplit=1)[0]
     if hasattr(builtins, head) or (module and _is_in(module, head)):
         return True
     parts = dotted.split(".")

@@ -62,7 +62,7 @@ def parsed_rest(directive: SphinxDirective, lines: list[str]) -> list[nodes.Node
     if not str(directive.env.doc2path(directive.env.docname)).endswith(".rst"):
         lines = ["````````{eval-rst}", *lines, "````````"]
     directive.state.nested_parse(StringList(lines, source=source), directive.content_offset, container)
-    return container.children
+    return list(container.children)
 
 
 def note_documented(env: BuildEnvironment, name: str) -> None:
@@ -131,8 +131,8 @@ def _data(thing: Public) -> Iterator[str]:
     else:
         yield f".. py:data:: {name}"
         yield f"   :module: {module}"
-        is_final = annotation is None or "Final" in ast.unparse(annotation)
-        yield f"   :type: {type(thing.value).__name__ if is_final else ast.unparse(annotation)}"
+        said = ast.unparse(annotation) if annotation else "Final"
+        yield f"   :type: {type(thing.value).__name__ if said == 'Final' else said}"
         if len(written) <= VALUE_CHARACTERS_MAX and not written.startswith("lambda"):
             yield f"   :value: {written}"
     yield ""
