@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -16,6 +17,30 @@ import pytest
 from tests.foreign.environments import FOLDER
 
 TIMEOUT_S: Final = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A program that runs: what it prints, line by line, and its end when it is to read no more."""
+
+    process: subprocess.Popen[str]
+
+    def line(self) -> str:
+        """The next line that it prints."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip("\n")
+
+    def end(self) -> list[str]:
+        """Close its standard input, and return what else it prints; it must end with 0."""
+        rest, _ = self.process.communicate(timeout=TIMEOUT_S)
+        assert self.process.returncode == 0
+        return rest.splitlines()
+
+
+def skip_without(program: Path) -> None:
+    """Skip the test where the program belongs to .venv/foreign and has not been made there."""
+    if FOLDER in program.parents and not program.exists():
+        pytest.skip(f"`make foreign` has not made the environment {program.relative_to(FOLDER).parts[0]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +57,7 @@ class Stranger:
 
         A program that is in .venv/foreign and has not been made there skips the test.
         """
-        if FOLDER in program.parents and not program.exists():
-            pytest.skip(f"`make foreign` has not made the environment {program.relative_to(FOLDER).parts[0]}")
+        skip_without(program)
         done = subprocess.run(
             [program, *arguments],
             cwd=self.folder,
@@ -45,6 +69,22 @@ class Stranger:
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-6000:]}"
         return done.stdout.replace(self.namespace, "NAMESPACE").splitlines()
+
+    @contextmanager
+    def begin(self, program: Path, *arguments: str | Path, **environ: str) -> Iterator[Begun]:
+        """A program that runs beside the test; it is ended with the block, if it has not ended by then."""
+        skip_without(program)
+        command, pipe = [program, *arguments], subprocess.PIPE
+        with (
+            (self.folder / f"{program.name}.log").open("w") as log,
+            subprocess.Popen(
+                command, cwd=self.folder, env=self._environ() | environ, stdin=pipe, stdout=pipe, stderr=log, text=True
+            ) as process,
+        ):
+            try:
+                yield Begun(process)
+            finally:
+                process.kill()
 
     def python(self, environment: str, name: str, *arguments: str, **environ: str) -> list[str]:
         """Return the lines that a program of python/ printed, run in an environment; `""` is the tests' own."""

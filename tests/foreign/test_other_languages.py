@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.foreign.conftest import Stranger
 from tests.foreign.environments import FOLDER, node_program
+from tests.support.snippets import files_of, write_files
 
 pytestmark = [pytest.mark.long, pytest.mark.real_time, pytest.mark.timeout(600)]
 
@@ -88,3 +90,23 @@ def test_a_controller_with_client_go(stranger: Stranger, content: str) -> None:
 def test_an_operator_with_controller_runtime(stranger: Stranger) -> None:
     """Its manager takes a Lease, its cache fills, and its reconciler keeps child, status and finalizer."""
     assert stranger.run(FOLDER / "go" / "manager") == ["reconciled: 5 Site", "deleted: true"]
+
+
+def test_a_running_operator_moves_over_from_controller_runtime(stranger: Stranger) -> None:
+    """docs/coming-from-controller-runtime.md: one Lease, one finalizer, one child; and what the page says of Go."""
+    write_files(files_of("docs/coming-from-controller-runtime.md"), stranger.folder)
+    with stranger.begin(FOLDER / "go" / "moving") as old:
+        assert [old.line() for _ in range(5)] == [
+            "fake: the child of a deleted owner is there: true",
+            "fake: a pod without containers and with a bad name is taken: true",
+            "called again after a panic: true",
+            "waits: [demo.example.com/directory] true",
+            "child: Greeting true true moving Update",
+        ]
+        path = Path(__file__).parent / "python" / "runtime_moved.py"
+        with stranger.begin(Path(sys.executable), path, PYTHONPATH=str(stranger.folder)) as new:
+            assert new.line() == "waits for the other: True"
+            assert old.end() == ["ended"]
+            assert new.line() == "leads"
+            kept = "('demo.example.com/directory',) {'old': '1', 'text': 'hi'}"
+            assert new.end() == [f"the deletion has ended; kept: {kept}"]
