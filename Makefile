@@ -40,7 +40,7 @@ lint: $(READY)  ## style, types (ours, and what an editor shows of each public n
 	|| { grep -A3 'error:' build/types.txt; tail -3 build/types.txt; exit 1; }
 
 docs: $(READY)  ## make the documentation's site, build/site/index.html, without a warning
-	@$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --nitpicky --quiet --jobs auto docs build/site
+	@$(BIN)/sphinx-build --builder html --write-all --fail-on-warning --keep-going --nitpicky --quiet --jobs auto docs build/site
 	@echo "made build/site/index.html"
 
 bench: $(READY)  ## measure against the budgets; writes build/bench.json  (ARGS="workqueue")
