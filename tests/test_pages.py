@@ -72,7 +72,7 @@ def test_links_of_a_page_lead_to_files_and_headings(page: str) -> None:
         path, _, anchor = target.partition("#")
         file = (ROOT / page).parent / path if path else ROOT / page
         assert file.exists(), f"{page} links to {target}: there is no such file"
-        if anchor and file.suffix == ".md":
+        if anchor and file.suffix == ".md" and "." not in anchor:  # a public name is an anchor of the site alone
             assert anchor in anchors_of(str(file.resolve().relative_to(ROOT))), f"{page}: no heading for {target}"
 
 
