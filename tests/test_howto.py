@@ -42,15 +42,19 @@ def test_every_controller_of_a_guide_is_tested_on_its_page() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_every_guide_passes_its_tests(tmp_path: Path) -> None:
     """As a reader would run them, all at once."""
     files = files_of_all_pages()
     write_files(files, tmp_path)
     tests = sum(text.count("\nasync def test_") + text.count("\ndef test_") for text in files.values())
-    assert f"{tests} passed" in run_pytest(tmp_path, timeout_s=300)
+    passed = re.search(r"(\d+) passed", run_pytest(tmp_path, timeout_s=300))
+    assert passed is not None
+    assert int(passed[1]) >= tests > len(PAGES)  # more where one is run with several values
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_every_controller_of_a_guide_is_well_typed(tmp_path: Path) -> None:
     """Under mypy --strict, with nothing but what the page shows."""
     files = files_of_all_pages()
