@@ -2,7 +2,8 @@
 The metrics of one manager, in a registry of its own: many managers may live in one process (row B20).
 
 In       The parts, asked when somebody scrapes and at no other time.
-Out      Every family that docs/operating.md lists, and no other.
+Out      `registry`: every family that docs/operating.md lists, and no other. `families`: these, and those that the
+         program itself has registered with prometheus_client.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import REGISTRY, CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import Metric
 
 from ctrlkit.cache.metrics import InformerCollector
 from ctrlkit.controller.metrics import ControllerCollector
@@ -58,6 +60,18 @@ def registry(
     PlatformCollector(registry=made)
     GCCollector(registry=made)
     return made
+
+
+def families(ours: CollectorRegistry, theirs: CollectorRegistry = REGISTRY) -> list[Metric]:
+    """
+    What a scrape shows: our families, and of a program's own registry those whose names are not ours.
+
+    prometheus_client puts what a program counts, `Counter("notes_total", ...)`, into its registry for the process; that
+    has collectors for the process and for Python besides, as ours has.
+    """
+    found = list(ours.collect())
+    names = {family.name for family in found}
+    return found + [family for family in theirs.collect() if family.name not in names]
 
 
 def _transports(manager: Manager) -> tuple[RestTransport, ...]:

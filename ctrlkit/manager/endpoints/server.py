@@ -31,7 +31,7 @@ from ctrlkit.manager.endpoints.access import Certificate, Guard, Token
 from ctrlkit.manager.endpoints.debug import picture, program
 from ctrlkit.manager.endpoints.debug_key import key_picture
 from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, Reasons, Report, checks_of, report, single
-from ctrlkit.manager.endpoints.metrics import registry
+from ctrlkit.manager.endpoints.metrics import families, registry
 from ctrlkit.manager.endpoints.options import Endpoints, not_listening
 from ctrlkit.manager.endpoints.pages import CONTENT_SECURITY_POLICY, Asked, key_page, missing_page, page
 from ctrlkit.names import unique_names
@@ -144,8 +144,8 @@ class _Answers:
     async def _metrics(self, request: web.Request) -> web.Response:
         self._guard.check_metrics(request)
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        families = _Families(self._registry.collect())
-        body = await asyncio.to_thread(encode, families)  # most of the work: it need not hold the loop
+        found = _Families(families(self._registry))
+        body = await asyncio.to_thread(encode, found)  # most of the work: it need not hold the loop
         response = web.Response(body=body, headers={"Content-Type": content_type})
         response.enable_compression()
         return response

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge, GCCollector, ProcessCollector
+from prometheus_client import Counter as CounterMetric
 
 from ctrlkit.cache import InformerOptions
 from ctrlkit.fakes import FakeClientset, World
 from ctrlkit.manager import Manager
 from ctrlkit.manager.endpoints import Endpoints
-from ctrlkit.manager.endpoints.metrics import registry
+from ctrlkit.manager.endpoints.metrics import families, registry
 from ctrlkit.model.kinds import PODS
 from tests.support.greetings import GREETINGS, greeter, greeting
 from tests.unit.manager.endpoints.support import asking
@@ -53,3 +54,27 @@ async def test_parts_of_one_name_are_told_apart() -> None:
     counted = Counter((sample.name, *sample.labels.items()) for sample in samples)
     assert {sample: count for sample, count in counted.items() if count > 1} == {}
     assert {"greetings", "greetings#2"} <= {sample.labels.get("controller") for sample in samples}
+
+
+def test_what_a_program_counts_itself_is_served_beside_ours() -> None:
+    """And of a name that is ours, ours: the process and Python are measured in both registries."""
+    manager = Manager(FakeClientset().client)
+    theirs = CollectorRegistry()
+    ProcessCollector(registry=theirs)
+    GCCollector(registry=theirs)
+    CounterMetric("notes_sent", "Notes that were sent.", registry=theirs).inc(3)
+    shown = families(registry(manager), theirs)
+    assert [name for name, count in Counter(family.name for family in shown).items() if count > 1] == []
+    assert [sample.value for family in shown for sample in family.samples if sample.name == "notes_sent_total"] == [3]
+    assert "workqueue_depth" in {family.name for family in shown}
+
+
+async def test_a_scrape_shows_what_is_in_the_registry_of_the_process() -> None:
+    """Where prometheus_client puts a metric of which nobody said more than name and meaning."""
+    gauge = Gauge("notes_open", "Notes that are open.")
+    gauge.set(7)
+    try:
+        async with asking() as ask:
+            assert "\nnotes_open 7.0\n" in (await ask.get("/metrics")).text
+    finally:
+        REGISTRY.unregister(gauge)
