@@ -110,3 +110,4 @@ def test_a_running_operator_moves_over_from_controller_runtime(stranger: Strange
             assert new.line() == "leads"
             kept = "('demo.example.com/directory',) {'old': '1', 'text': 'hi'}"
             assert new.end() == [f"the deletion has ended; kept: {kept}"]
+    assert stranger.run(FOLDER / "go" / "moving", AGAIN="yes") == ["leads again"]

@@ -126,7 +126,7 @@ func listOf(kind schema.GroupVersionKind) *unstructured.UnstructuredList {
 func define(ctx context.Context, direct client.WithWatch) {
 	definition := &unstructured.Unstructured{}
 	must(definition.UnmarshalJSON([]byte(definitionJSON)))
-	must(direct.Create(ctx, definition))
+	must(client.IgnoreAlreadyExists(direct.Create(ctx, definition)))
 	until(ctx, direct, listOf(definition.GroupVersionKind()), definition.GetName(), func(object client.Object) bool {
 		conditions, _, _ := unstructured.NestedSlice(object.(*unstructured.Unstructured).Object, "status", "conditions")
 		for _, condition := range conditions {
@@ -152,6 +152,17 @@ func fakes(ctx context.Context) {
 	fmt.Println("fake: a pod without containers and with a bad name is taken:", faked.Create(ctx, pod) == nil)
 }
 
+// leadAgain has a manager without controllers win the Lease, and gives it back.
+func leadAgain(ctx context.Context, manager ctrl.Manager) {
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error)
+	go func() { ended <- manager.Start(ctx) }()
+	<-manager.Elected()
+	fmt.Println("leads again")
+	stop()
+	must(<-ended)
+}
+
 func main() {
 	log.SetLogger(logr.Discard())
 	ctx, stop := context.WithCancel(context.Background())
@@ -162,6 +173,10 @@ func main() {
 	must(err)
 	direct, err := client.NewWithWatch(manager.GetConfig(), client.Options{})
 	must(err)
+	if os.Getenv("AGAIN") != "" {
+		leadAgain(ctx, manager)
+		return
+	}
 	fakes(ctx)
 	define(ctx, direct)
 	reconciler := &GreetingReconciler{Client: manager.GetClient(), again: make(chan bool, 9)}
