@@ -3,7 +3,7 @@ Log what a part survives: a foreseen exception in one line, any other with a tra
 again now and then.
 
     foreseen      errors of the framework; of the operating system, as of files, sockets and time limits; of HTTP
-                  clients
+                  clients, and those of a client that sends what is no HTTP
     unforeseen    any other: most likely a mistake in the program
 
 Of a group of exceptions all must be foreseen to count as that.
@@ -43,6 +43,9 @@ CLIENT_ERRORS: Final = frozenset(
     }
 )
 """What HTTP clients raise, by the names of the base classes: none of them is imported for this."""
+
+BAD_REQUESTS: Final = frozenset({"aiohttp.http_exceptions.HttpProcessingError"})
+"""What HTTP servers raise where that which came is no HTTP; what it was may hold a credential, and is not told."""
 
 KNOWN_MAX: Final = 10_000
 """Things about which it is known what was said."""
@@ -220,14 +223,18 @@ def without_numbers(text: str) -> str:
 
 
 def _is_foreseen(error: BaseException) -> bool:
-    return isinstance(error, CtrlkitError | OSError) or any(
-        f"{kind.__module__}.{kind.__qualname__}" in CLIENT_ERRORS for kind in type(error).__mro__
-    )
+    return isinstance(error, CtrlkitError | OSError) or _is_one_of(error, CLIENT_ERRORS | BAD_REQUESTS)
+
+
+def _is_one_of(error: BaseException, names: frozenset[str]) -> bool:
+    return any(f"{kind.__module__}.{kind.__qualname__}" in names for kind in type(error).__mro__)
 
 
 def _in_words(error: BaseException) -> str:
     if isinstance(error, CtrlkitError):
         return str(error)
+    if _is_one_of(error, BAD_REQUESTS):
+        return type(error).__name__
     if _is_foreseen(error):  # their repr may hold what was sent, an Authorization header included
         return _USER_IN_URL.sub("***", f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": "))
     return repr(error)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -14,8 +16,9 @@ from ctrlkit import clock
 
 
 class LogFormat(StrEnum):
-    """The format of log lines: for people, or one JSON object each."""
+    """The format of log lines: for people, or one JSON object each; AUTO is the first on a terminal, else JSON."""
 
+    AUTO = "auto"
     CONSOLE = "console"
     JSON = "json"
 
@@ -43,9 +46,12 @@ def logger(part: str, **values: Any) -> FilteringBoundLogger:
     return proxy
 
 
-def configure_logging(log_format: LogFormat = LogFormat.CONSOLE, level: LogLevel = LogLevel.INFO) -> None:
+def configure_logging(log_format: LogFormat = LogFormat.AUTO, level: LogLevel = LogLevel.INFO) -> None:
     """
     Write log lines to standard error, from now on.
+
+    Lines for people have colours on a terminal, unless NO_COLOR is set or TERM is `dumb`, and elsewhere where
+    FORCE_COLOR is set.
 
     Tracebacks show code, never the values of local variables: those may be credentials.
     """
@@ -55,7 +61,7 @@ def configure_logging(log_format: LogFormat = LogFormat.CONSOLE, level: LogLevel
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _add_time,
-            *_renderers(log_format),
+            *_renderers(_chosen(log_format)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=_standard_error,
@@ -114,17 +120,39 @@ def _standard_error(*_: Any) -> structlog.PrintLogger:
     return structlog.PrintLogger(sys.stderr)
 
 
+def _chosen(log_format: LogFormat) -> LogFormat:
+    if log_format is LogFormat.AUTO:
+        return LogFormat.CONSOLE if sys.stderr.isatty() else LogFormat.JSON
+    return log_format
+
+
+def _has_colours(environ: Mapping[str, str], *, is_terminal: bool) -> bool:
+    """
+    Whether lines are written in colours, as https://no-color.org and https://force-color.org say.
+
+    >>> [_has_colours(environ, is_terminal=True) for environ in ({}, {"NO_COLOR": "1"}, {"TERM": "dumb"})]
+    [True, False, False]
+    >>> _has_colours({}, is_terminal=False), _has_colours({"FORCE_COLOR": "1"}, is_terminal=False)
+    (False, True)
+    """
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal and environ.get("TERM") != "dumb"
+
+
 def _renderers(log_format: LogFormat) -> tuple[Processor, ...]:
     match log_format:
         case LogFormat.CONSOLE:
             console = structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
+                colors=_has_colours(os.environ, is_terminal=sys.stderr.isatty()),
                 pad_event_to=0,
                 sort_keys=False,
                 exception_formatter=structlog.dev.plain_traceback,
             )
             return (console,)
-        case LogFormat.JSON:
+        case _:
             return (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
 
 

@@ -52,7 +52,12 @@ def test_the_walk_to_an_operator_is_as_printed(tmp_path: Path) -> None:
     first, second = transcripts((ROOT / "README.md").read_text(encoding="utf-8"))
     assert first[0].command == "ctrlkit init cache-operator"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {"PATH": path, "HOME": str(tmp_path), "CTRLKIT_ENDPOINTS_ADDRESS": "127.0.0.1:0"}
+    environment = {
+        "PATH": path,
+        "HOME": str(tmp_path),
+        "CTRLKIT_ENDPOINTS_ADDRESS": "127.0.0.1:0",
+        "CTRLKIT_LOG_FORMAT": "console",  # as on a terminal
+    }
     with (
         played(first, tmp_path, environment, within_s=100),
         played(second, tmp_path / "cache-operator", environment, within_s=60),

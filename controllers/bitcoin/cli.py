@@ -20,6 +20,7 @@ from ctrlkit.bitcoin.types import NODES_MAX
 from ctrlkit.cli import VersionAction
 from ctrlkit.exits import exit_status
 from ctrlkit.extras import require
+from ctrlkit.library_logs import libraries_heard
 from ctrlkit.manager.settings import Settings, settings_known, tell_unknown_variables
 from ctrlkit.manager.settings_sources import add_flags
 from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
@@ -93,6 +94,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     settings = Settings.load(arguments)
     configure_logging(settings.log_format, settings.log_level)
+    libraries_heard()
     tell_unknown_variables()
     asyncio.run(run(settings, workers=arguments.workers))
     return 0

@@ -25,6 +25,7 @@ from ctrlkit.controller import Controller
 from ctrlkit.election import Elector, default_identity, pod_namespace
 from ctrlkit.errors import ConfigError
 from ctrlkit.exits import exit_status
+from ctrlkit.library_logs import libraries_heard
 from ctrlkit.manager.manager import Manager
 from ctrlkit.manager.settings import Settings, tell_unknown_variables
 from ctrlkit.manager.signals import stop_on_signals, unless_stopped
@@ -88,6 +89,7 @@ def run_program(*builds: Build, settings: Settings, way: Way | None = None, befo
     """
     if not structlog.is_configured():
         configure_logging(settings.log_format, settings.log_level)
+        libraries_heard()
     tell_unknown_variables()
     asyncio.run(_serve(builds, settings, way, before))
     return 0

@@ -100,9 +100,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
         bool, Meta(description="say at the start where types of custom kinds and the server's definitions disagree")
     ] = True
 
-    log_format: Annotated[LogFormat, Meta(description="log lines for eyes, or one JSON object each")] = (
-        LogFormat.CONSOLE
-    )
+    log_format: Annotated[
+        LogFormat,
+        Meta(description="log lines for eyes, or one JSON object each; auto is the first on a terminal, else JSON"),
+    ] = LogFormat.AUTO
     log_level: Annotated[LogLevel, Meta(description="write log lines of this level and above")] = LogLevel.INFO
 
     leader_elect: Annotated[bool, Meta(description="of several replicas, let one work at a time")] = False

@@ -35,6 +35,10 @@ async def held(namespace, context):
 """
 
 
+CONSOLE = ("--log-format", "console")
+"""As on a terminal, which is what the page quotes."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The guide's greeting, for the kind that the server has."""
@@ -71,7 +75,7 @@ def changed(kubeconfig: Path, name: str, *, token: str = "", trusts: str = "yes"
 
 def run(folder: Path, kubeconfig: Path, *arguments: str, target: str = "greeting.py") -> str:
     """What a program prints that cannot fill its caches, or serve, and ends by itself with status 1."""
-    command = [sys.executable, "-m", "ctrlkit", "run", target, "--kubeconfig", str(kubeconfig), *arguments]
+    command = [sys.executable, "-m", "ctrlkit", "run", target, "--kubeconfig", str(kubeconfig), *CONSOLE, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1, done.stderr
     return done.stderr
@@ -80,7 +84,7 @@ def run(folder: Path, kubeconfig: Path, *arguments: str, target: str = "greeting
 @contextmanager
 def started(folder: Path, kubeconfig: Path, target: str, address: str) -> Iterator[Path]:
     """A program that runs, and the file of its log."""
-    command = [sys.executable, "-m", "ctrlkit", "run", target, "--kubeconfig", str(kubeconfig)]
+    command = [sys.executable, "-m", "ctrlkit", "run", target, "--kubeconfig", str(kubeconfig), *CONSOLE]
     log = folder / f"{target}.log"
     with (
         log.open("w") as output,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -79,6 +80,48 @@ def test_the_level_changes_at_run_time_for_every_logger_there_is(capsys: pytest.
         bound.exception("fourth")
     written = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
     assert written == ["first", "second", "third", "fourth"]
+
+
+@pytest.mark.parametrize(("is_terminal", "first"), [(True, "2"), (False, "{")])
+def test_people_at_a_terminal_get_lines_and_everybody_else_json(
+    is_terminal: bool, first: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever collects the log of a container reads JSON; whoever says what is wanted gets that."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    configure_logging()
+    logger("wire").info("connected")
+    assert capsys.readouterr().err.startswith(first)
+    configure_logging(LogFormat.CONSOLE)
+    logger("wire").info("connected")
+    assert capsys.readouterr().err.startswith("2")
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_terminal", "coloured"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+    ],
+)
+def test_colours_are_for_terminals_and_for_who_asks(
+    variables: dict[str, str], is_terminal: bool, coloured: bool, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """In tracebacks and JSON there are none."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    configure_logging(LogFormat.CONSOLE)
+    logger("wire").warning("connected")
+    assert ("\x1b[" in capsys.readouterr().err) is coloured
 
 
 def test_logging_that_is_not_ours_has_no_level_to_set() -> None:

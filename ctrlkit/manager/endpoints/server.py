@@ -27,6 +27,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from ctrlkit.failures import FailureLog
+from ctrlkit.library_logs import library_logger
 from ctrlkit.manager.endpoints.access import Certificate, Guard, Token
 from ctrlkit.manager.endpoints.debug import picture, program
 from ctrlkit.manager.endpoints.debug_key import key_picture
@@ -69,7 +70,11 @@ async def serve(manager: Manager, options: Endpoints) -> AsyncIterator[str]:
     heartbeat = Heartbeat()
     answers = _Answers(manager, options, Guard(token), heartbeat, certificate)
     runner = web.AppRunner(
-        answers.application(), access_log=None, keepalive_timeout=IDLE_S, shutdown_timeout=SHUTDOWN_S
+        answers.application(),
+        access_log=None,
+        logger=library_logger("aiohttp.server", logger("endpoints")),
+        keepalive_timeout=IDLE_S,
+        shutdown_timeout=SHUTDOWN_S,
     )
     await runner.setup()
     try:

@@ -15,8 +15,10 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from ctrlkit.clock import monotonic
+from ctrlkit.library_logs import library_logger
 from ctrlkit.manager.endpoints.options import not_listening
 from ctrlkit.manager.webhooks.options import WebhookServing
+from ctrlkit.telemetry import logger
 from ctrlkit.webhooks import Webhooks
 from ctrlkit.webhooks.configurations import CONVERT_PATH
 from ctrlkit.webhooks.webhooks import REVIEW_BYTES_MAX
@@ -48,6 +50,7 @@ async def listen(webhooks: Webhooks, options: WebhookServing, tls: ssl.SSLContex
     server = web.Server(
         answering.answer,
         access_log=None,
+        logger=library_logger("aiohttp.server", logger("webhooks")),
         keepalive_timeout=IDLE_S,
         lingering_time=LINGER_S,
         read_bufsize=_READ_BUFFER_BYTES,

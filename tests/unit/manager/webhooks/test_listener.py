@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from ctrlkit.errors import ConfigError
 from ctrlkit.manager.webhooks import listener
@@ -170,6 +171,13 @@ async def test_who_sends_nothing_or_stops_in_the_middle_is_disconnected(monkeypa
 async def test_who_goes_away_in_the_middle_of_a_body_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """Servers restart; and who sends what cannot be unpacked is told so."""
     authority = an_authority()
+    with capture_logs() as lines:
+        await go_away_and_send_what_cannot_be_unpacked(authority, lines, caplog)
+
+
+async def go_away_and_send_what_cannot_be_unpacked(
+    authority: Authority, lines: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving(authority) as (port, _), session(trusting(authority)) as asking:
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting(authority))
         writer.write(f"POST {CHECK} HTTP/1.1\r\nHost: web\r\nContent-Length: 99\r\n\r\nhalf".encode())
@@ -177,9 +185,35 @@ async def test_who_goes_away_in_the_middle_of_a_body_is_no_error_in_the_log(capl
         writer.transport.abort()
         assert (await allowed(asking, port))["allowed"]
         assert caplog.records == []
+        assert [line for line in lines if line["event"] == "library_logged"] == []
         packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         async with asking.post(f"https://127.0.0.1:{port}{CHECK}", data=io.BytesIO(b"half"), headers=packed) as answer:
             assert answer.status == 400
+
+
+async def test_who_sends_what_is_no_http_has_one_line_without_a_traceback_or_what_was_sent() -> None:
+    """Scanners do, again and again; what they sent may be a header with a token."""
+    authority = an_authority()
+    with capture_logs() as lines:
+        async with serving(authority) as (port, _), session(trusting(authority)) as asking:
+            for sent in (
+                b"GET / HTTP/9.9",
+                b"GET / HTTP/9.9",
+                b"POST / HTTP/1.1\r\nAuthorization: s3cret" + b"x" * 9999,
+            ):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting(authority))
+                writer.write(sent + b"\r\n\r\n")
+                assert b" 400 " in await reader.readline()
+                writer.close()
+            assert (await allowed(asking, port))["allowed"]
+    told = [line for line in lines if line["event"] == "library_logged"]
+    assert [(line["part"], line["log_level"], line["error"]) for line in told] == [
+        ("webhooks", "warning", "BadStatusLine"),
+        ("webhooks", "debug", "BadStatusLine"),
+        ("webhooks", "warning", "LineTooLong"),
+    ]
+    assert "exc_info" not in str(told)
+    assert "s3cret" not in str(told)
 
 
 @pytest.mark.long
