@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS  ?= auto
 PARALLEL := --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test test-all judge lint docs bench bitcoind kubectl schemathesis openapi-spec-validator pythons foreign clean help
+.PHONY: demo test test-all judge lint docs pictures bench bitcoind kubectl schemathesis openapi-spec-validator pythons foreign clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -42,6 +42,9 @@ lint: $(READY)  ## style, types (ours, and what an editor shows of each public n
 docs: $(READY)  ## make the documentation's site, build/site/index.html, without a warning
 	@$(BIN)/sphinx-build --builder html --write-all --fail-on-warning --keep-going --nitpicky --quiet --jobs auto docs build/site
 	@echo "made build/site/index.html"
+
+pictures: $(READY)  ## take the pictures of the documentation anew, in a Chromium: docs/pictures
+	@$(BIN)/python -m tests.browser.pictures
 
 bench: $(READY)  ## measure against the budgets; writes build/bench.json  (ARGS="workqueue")
 	@mkdir -p build

@@ -207,39 +207,34 @@ async def in_trouble() -> AsyncIterator[Manager]:
 
 
 async def trouble() -> Pages:
-    """What there is in it, and keys of each sort."""
+    """All that there is, keys of each sort, and what a filter leaves of it, or does not."""
     async with in_trouble() as manager:
-        names = ("fails-1", "gives-up", "bug-1", "hangs-1", "waits-1", "rests-1", LONG)
-        return shown(manager, *(("greetings", f"demo/{name}") for name in names))
-
-
-async def filtered() -> Pages:
-    """The same, looked at through a filter and from time to time."""
-    async with in_trouble() as manager:
-        return shown(manager, asked=Asked("greetings", "demo/fails-22", 5))
-
-
-async def nothing_found() -> Pages:
-    """A filter that nothing passes."""
-    async with in_trouble() as manager:
-        return shown(manager, asked=Asked("", "demo/<script>alert(1)</script>"))
+        keys = [("greetings", f"demo/{name}") for name in ("gives-up", "hangs-1", "waits-1", LONG)]
+        filtered = shown(manager, asked=Asked("greetings", "demo/fails-22", 5))["/debug"]
+        in_vain = shown(manager, asked=Asked("", "demo/<script>alert(1)</script>"))["/debug"]
+        return {**shown(manager, *keys), "/debug?filtered": filtered, "/debug?in-vain": in_vain}
 
 
 SCENES: Final[Mapping[str, Callable[[], Awaitable[Pages]]]] = {
-    scene.__name__: scene for scene in (well, empty, starting, standby, sharded, trouble, filtered, nothing_found)
+    scene.__name__: scene for scene in (well, empty, starting, standby, sharded, trouble)
 }
 
 
 @cache
 def pages_of(name: str) -> Pages:
+    """The pages of a scene, which is played once."""
+    return play(SCENES[name])
+
+
+def play(scene: Callable[[], Awaitable[Pages]]) -> Pages:
     """Play a scene on a loop of its own, in a thread: the thread of a test may have the browser's loop."""
 
-    def play() -> Pages:
-        async def scene() -> Pages:
-            return await SCENES[name]()
+    async def played() -> Pages:
+        return await scene()
 
+    def run() -> Pages:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            return runner.run(scene())
+            return runner.run(played())
 
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(play).result()
+        return thread.submit(run).result()

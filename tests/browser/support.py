@@ -92,8 +92,12 @@ class View:
                 for rule in found["violations"]
                 for node in rule["nodes"]
             ),
-            *(f"sticks out: {each}" for each in self.page.evaluate(_STICKS_OUT)),
+            *self.too_wide(),
         ]
+
+    def too_wide(self) -> list[str]:
+        """What sticks out of the window sideways."""
+        return [f"sticks out: {each}" for each in self.page.evaluate(_STICKS_OUT)]
 
     def photograph(self, path: Path, *, whole: bool = True) -> None:
         """Write a PNG of the whole page, or of what the window shows."""

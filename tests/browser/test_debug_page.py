@@ -19,11 +19,10 @@ def scene(request: pytest.FixtureRequest) -> str:
 
 
 def views_of(scene: str, browser: Browser) -> Iterator[tuple[str, View]]:
-    """Each page of a scene in a window, all of it unfolded."""
+    """Each page of a scene in a window."""
     for number, html in enumerate(pages_of(scene).values()):
         with viewing(browser, pages={"/debug": html}.get) as view:
             view.open(f"http://{HOST}/debug")
-            view.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
             yield f"{scene}-{number}", view
 
 
@@ -39,6 +38,15 @@ def test_a_page_can_be_used_by_everybody_at_any_width_in_light_and_dark(
         assert view.elsewhere == []
         assert not view.page.evaluate("document.scripts.length")
     assert {where: problems for where, problems in found.items() if problems} == {}
+
+
+def test_what_was_folded_fits_too(chromium: Browser) -> None:
+    with viewing(chromium, pages={"/debug": pages_of("trouble")["/debug"]}.get) as view:
+        view.open(f"http://{HOST}/debug")
+        view.page.locator("#failing ~ details summary").click()
+        assert view.page.locator("#failing ~ details tbody tr").count() == 80
+        for look in view.looks():
+            assert view.too_wide() == [], look
 
 
 def test_headings_are_in_order_and_tables_have_captions(chromium: Browser) -> None:

@@ -41,12 +41,13 @@ def _failing(said: Said, now: str) -> Iterator[str]:
         return
     since = f"since {clock_time(failing['since'], now)} ({spoken(failing['since_s'])})"
     by = failing["controllers"]
-    of = [f"{each['keys']:,} of {each['controller']}" for each in by]
-    where = f": {_some(of)}" if len(by) > 1 else f", of {by[0]['controller']}" if by else ""
+    of = f" of {by[0]['controller']}" if len(by) == 1 else ""
+    parts = [f"{each['keys']:,} of {each['controller']}" for each in by]
+    where = f": {_some(parts)}" if len(by) > 1 else ""
     if failing["keys"] == 1:
-        yield f"1 key has been failing {since}{where}."
+        yield f"1 key{of} has been failing {since}{where}."
     else:
-        yield f"{failing['keys']:,} keys have been failing, the first {since}{where}."
+        yield f"{failing['keys']:,} keys{of} have been failing, the first {since}{where}."
 
 
 def _stuck(said: Said, _now: str) -> Iterator[str]:
@@ -186,7 +187,7 @@ def of_key(picture: Said) -> list[str]:
         since = f"since {clock_time(failing['since'], at)} ({spoken(failing['since_s'])})"
         said.insert(0, f"It has been failing {since}: {many(failing['failures'], 'time')} in a row.")
         if key["state"] == "failing":
-            said[1] = _again(failing)
+            said[1] = _KEY["ready"](now) if now["ready"] else _again(failing)
     return said
 
 

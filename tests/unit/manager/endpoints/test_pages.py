@@ -165,7 +165,7 @@ SECRETS = {"cache": "secrets", "synced": False, "behind_s": 42.0, "error": "list
         (
             a_headline("failing", failing={**FAILING, "keys": 1, "controllers": FAILING["controllers"][1:]}),
             "1 key failing",
-            ["1 key has been failing since 02:41:00 (2 hours), of peers."],
+            ["1 key of peers has been failing since 02:41:00 (2 hours)."],
         ),
         (
             a_headline("behind", caches=table([PODS])),
