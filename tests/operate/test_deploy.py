@@ -21,7 +21,8 @@ ELSEWHERE = ("docker ", "curl ", "kubectl -n cache-operator port-forward", "kube
 
 def commands() -> list[str]:
     """The guide's lines of shell, in their order."""
-    return re.findall(r"^    (\S.*)$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    prose = re.sub(r"^```.*?^```$", "", GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^    (\S.*)$", prose, re.MULTILINE)
 
 
 @needs_kubectl
