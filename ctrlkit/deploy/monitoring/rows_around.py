@@ -27,7 +27,8 @@ SERVER: Final = Row(
             about="Requests without an answer, refused for load, or failed in the server, as a part of all.",
             queries=(
                 Query(
-                    'sum by (host) (rate(rest_client_requests_total{@, code=~"<error>|429|5.."}[$__rate_interval])) '
+                    '(sum by (host) (rate(rest_client_requests_total{@, code=~"<error>|429|5.."}[$__rate_interval])) '
+                    "or sum by (host) (rate(rest_client_requests_total{@}[$__rate_interval])) * 0) "
                     "/ sum by (host) (rate(rest_client_requests_total{@}[$__rate_interval]))",
                     "{{host}}",
                 ),
