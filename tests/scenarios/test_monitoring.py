@@ -21,7 +21,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped, to_self
 from ctrlkit.deploy.monitoring import ROWS, rule_file
 from ctrlkit.deploy.monitoring.expressions import matchers_of, of_series
-from ctrlkit.election import Elector, LeadershipLost
+from ctrlkit.election import Elector, LeadershipLost, Sharding
 from ctrlkit.errors import Conflict, Forbidden, RetryLater, TerminalError, Unreachable
 from ctrlkit.fakes import Calls, World
 from ctrlkit.manager import Manager
@@ -54,8 +54,9 @@ pytestmark = [needs_promtool, pytest.mark.long]
 class Program:
     """Replicas in a world, each with a name by which it is scraped."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, shards: int = 0) -> None:
         self.world = world
+        self.shards = shards
         self.scraper = Scraper(LABELS)
         self.heartbeat = Heartbeat()
         self.running: dict[str, Manager] = {}
@@ -65,7 +66,12 @@ class Program:
     def start(self, name: str) -> Manager:
         """One replica more, or one that starts again."""
         client = Client(self.world.clientset, field_manager="greeter")
-        manager = Manager(client, elector=Elector(client, LEASE, identity=f"{name}-{next(self._texts)}"))
+        identity = f"{name}-{next(self._texts)}"
+        if self.shards:
+            group = Sharding(client, name=LEASE.name, namespace=LEASE.namespace, shards=self.shards, identity=identity)
+            manager = Manager(client, sharding=group)
+        else:
+            manager = Manager(client, elector=Elector(client, LEASE, identity=identity))
         manager.add(self.controller(manager))
         self.world.start(manager)
         self.running[name] = manager
@@ -131,12 +137,12 @@ def mapped(record: Record[Any]) -> list[ObjectKey]:
 
 
 @asynccontextmanager
-async def program(*names: str) -> AsyncIterator[Program]:
+async def program(*names: str, shards: int = 0) -> AsyncIterator[Program]:
     """Two replicas that have started, whose metrics are read, with some greetings."""
     objects = [greeting(name) for name in (*(f"g{number}" for number in range(10)), *names)]
     async with World(*objects, kinds=[GREETINGS]) as world:
         world.allow_failures()
-        made = Program(world)
+        made = Program(world, shards=shards)
         with made.heartbeat.beating():
             made.start("a")
             made.start("b")
@@ -186,6 +192,28 @@ async def test_no_alert_fires_while_a_program_is_well(tmp_path: Path) -> None:
         await on.traffic(30)
         assert on.leader() in {"c", "d"}
         judged(tmp_path, checked("well", on.scraper, (FIRING, on.scraper.now, [])))
+
+
+async def test_no_alert_fires_while_shards_move(tmp_path: Path) -> None:
+    """A replica more, one that crashes, a rollout of all."""
+    async with program("polled", shards=4) as on:
+        await on.traffic(10)
+        on.start("c")
+        await on.traffic(5)
+        on.scraper.remove("a")
+        await on.world.crash(on.running.pop("a"))
+        await on.traffic(5)
+        for old, new in (("b", "d"), ("c", "e")):
+            on.start(new)
+            await on.world.pass_time(45)
+            await on.stop(old)
+            await on.world.pass_time(30)
+        await on.traffic(20)
+        held = (
+            "sum by (job) (max by (job, name) (leader_election_master_status))"  # four shards, and each replica's own
+        )
+        want = [{"labels": '{job="greeter-metrics"}', "value": 4 + len(on.running)}]
+        judged(tmp_path, checked("shards", on.scraper, (FIRING, on.scraper.now, []), (held, on.scraper.now, want)))
 
 
 async def test_alerts_say_what_is_wrong_and_nothing_else(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ctrlkit.client import Client
+from ctrlkit.controller import Controller
 from ctrlkit.deploy.monitoring import ALERTS, ROWS, rule_file
 from ctrlkit.deploy.monitoring.expressions import matchers_of, of_series
 from ctrlkit.election import Elector
@@ -124,7 +125,9 @@ async def replica(url: str, identity: str, address: str) -> AsyncIterator[None]:
         client = Client(transport, field_manager="greeter")
         elector = Elector(client, ObjectKey("demo", "greeter"), identity=identity)
         manager = Manager(client, elector=elector, endpoints=Endpoints(address=address))
-        manager.add(greeter(every_s=1.0)(manager))
+        controller = greeter(every_s=1.0)(manager)
+        assert isinstance(controller, Controller)
+        manager.add(controller)
         running = asyncio.create_task(manager.run())
         try:
             yield

@@ -215,4 +215,4 @@ def _thresholds(wanted: Wanted) -> Data:
         Wanted.SOME: ("red", "green"),
     }[wanted]
     just_above_none = 0.001
-    return {"mode": "absolute", "steps": [{"color": lowest}, {"color": above, "value": just_above_none}]}
+    return {"mode": "absolute", "steps": [{"color": lowest, "value": None}, {"color": above, "value": just_above_none}]}
