@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from io import StringIO
 from typing import Any, Final
 
 import yaml
@@ -27,9 +29,22 @@ class _WithoutAliases(yaml.SafeDumper):
         """Have no anchors."""
         return True
 
+    def analyze_scalar(self, scalar: str) -> Any:
+        """Look through a document once, wherever it is written: it takes long."""
+        return _analysis(scalar) if _is_document(scalar) else super().analyze_scalar(scalar)
+
+
+def _is_document(text: str) -> bool:
+    return text.count("\n") >= DOCUMENT_LINES
+
+
+@lru_cache(maxsize=1)
+def _analysis(text: str) -> Any:
+    return yaml.SafeDumper(StringIO()).analyze_scalar(text)
+
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if text.count("\n") >= DOCUMENT_LINES else None
+    style = "|" if _is_document(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

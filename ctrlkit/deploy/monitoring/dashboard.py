@@ -148,16 +148,14 @@ def _in_rows(panels: Sequence[Panel], ids: Iterator[int], top: int) -> tuple[lis
 
 
 def _panel(panel: Panel) -> Data:
-    defaults: Data = {"unit": panel.unit.value, "min": 0, "color": {"mode": "palette-classic"}}
-    options: Data = {
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
-        "tooltip": {"mode": "multi", "sort": "desc"},
-    }
+    """A panel without its place. What Grafana does by itself is left out."""
+    defaults: Data = {"unit": panel.unit.value, "min": 0}
+    options: Data = {"tooltip": {"mode": "multi", "sort": "desc"}}
     overrides: list[Data] = []
     transformations: list[Data] = []
     match panel.form:
         case Form.LINES:
-            defaults["custom"] = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "auto"}
+            defaults["custom"] = {"fillOpacity": 10}
             if any(query.legend == "{{result}}" for query in panel.queries):
                 overrides = [_coloured(name, colour) for name, colour in _COLOURS.items()]
         case Form.VALUE:
@@ -165,13 +163,11 @@ def _panel(panel: Panel) -> Data:
             options = {
                 "colorMode": "background" if panel.wanted is not Wanted.ANY else "value",
                 "graphMode": "none",
-                "justifyMode": "auto",
-                "orientation": "auto",
                 "textMode": "value",
-                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+                "reduceOptions": {"calcs": ["lastNotNull"]},
             }
         case Form.TABLE:
-            defaults = {"custom": {"align": "auto", "filterable": False}}
+            defaults = {}
             options = {"showHeader": True, "cellHeight": "sm"}
             transformations = [{"id": "organize", "options": {"excludeByName": _FIELDS_HIDDEN}}]
     return {
@@ -193,9 +189,7 @@ def _targets(panel: Panel) -> Iterator[Data]:
             "refId": letter,
             "expr": of_series(query.expression, _CHOSEN),
             "legendFormat": query.legend or "__auto",
-            "editorMode": "code",
-            "instant": is_now,
-            "range": not is_now,
+            "instant" if is_now else "range": True,
             **({"format": "table"} if panel.form is Form.TABLE else {}),
         }
 
