@@ -10,7 +10,7 @@ A key fails if its last run ended with an error, also one that is not tried agai
 where the reconciler asked to be called later, it waits: it counts as failing again, since its first failure, only if it
 fails before it succeeds.
 
-Noting costs a tuple and two operations on a dict for each run, and about 1 kB for each run that is kept. Row B30.
+Noting costs a dozen calls for each run, and less than 1 kB for each run that is kept, mostly 0.6. Row B30.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -89,6 +91,41 @@ def test_keys_that_fail_are_kept_before_keys_that_are_well() -> None:
     assert history.runs(KEY) == ()
     assert sum(bool(history.runs(ObjectKey("demo", str(number)))) for number in range(2 * KEYS_MAX)) == KEYS_MAX
     assert len(history.streaks(first=5)) == 5
+
+
+CALLS_MAX = 12
+BYTES_MAX = 1000
+
+
+def test_a_run_costs_a_dozen_calls_and_less_than_a_kilobyte() -> None:
+    """Each reconcile pays for it: calls of Python functions, and what is kept of a run of the usual length."""
+    history, made = History(), 0
+
+    def end_one(number: int) -> None:
+        run = Run(
+            "c", ObjectKey("demo", f"object-{number % 500}"), 1, f"{number:08x}", (f"objects updated at {number}",)
+        )
+        history.ended(run, VERDICTS["done"], took_s=0.1, writes=[f"patch:configmaps/{number}"], seen=str(number))
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal made
+        made += event == "call"
+
+    run = Run("c", KEY, 1, "id", ("woken",))
+    for _ in range(2):
+        made = 0
+        sys.setprofile(count)
+        history.ended(run, VERDICTS["done"], took_s=0.1, writes=["patch:configmaps/a"], seen="7")
+        sys.setprofile(None)
+    assert made <= CALLS_MAX
+    tracemalloc.start()
+    try:
+        for number in range(500 * RUNS_MAX):
+            end_one(number)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept / (500 * RUNS_MAX) < BYTES_MAX
 
 
 def test_texts_are_cut() -> None:

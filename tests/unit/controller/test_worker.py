@@ -90,6 +90,29 @@ async def test_an_outside_api_that_is_down_is_no_mistake_of_the_program() -> Non
     assert told[0]["error"] == "ConnectionRefusedError: [Errno 111] refused"
 
 
+async def test_a_key_that_fails_or_waits_for_hours_is_told_every_quarter_of_an_hour_at_least() -> None:
+    """And not each time: at first it is tried every few milliseconds, and who waits may do so every ten seconds."""
+
+    async def reconcile(request: Request) -> Outcome:
+        if request.name == "a":
+            raise Forbidden("no")
+        raise RetryLater("the database starts", after_s=10)
+
+    minute = {"event": "a minute", "log_level": "debug"}
+    with capture_logs() as lines:
+        async with running(one(reconcile, pods("d/a", "d/b"))):
+            for _ in range(120):
+                await asyncio.sleep(60)
+                lines.append(minute)
+    for key, runs in (("d/a", 20), ("d/b", 700)):
+        told = [line for line in lines if line is minute or line.get("key") == key]
+        assert len(told) - told.count(minute) > runs
+        written = [at for at, line in enumerate(told) if line["log_level"] != "debug"]
+        assert 10 < len(written) < 30
+        minutes = [told[:at].count(minute) for at in written]
+        assert max(after - before for before, after in itertools.pairwise([*minutes, 120])) <= 1000 / 60 + 1
+
+
 @pytest.mark.behaviour("K13")
 async def test_the_traceback_of_a_mistake_is_told_once_for_each_key_until_it_is_mended() -> None:
     """K13: each failure is counted and has its line."""
