@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from ctrlkit.deploy.monitoring import ALERTS, Alert
+from ctrlkit.deploy.objects import parts_of
+from ctrlkit.deploy.values import values_of
+from tests.support.caches import described
 from tests.support.promql import labels, reads
 from tests.unit.manager.endpoints.support import families
 
@@ -68,3 +71,23 @@ def test_the_page_lists_the_alerts_as_they_are() -> None:
     assert rows == [
         (alert.name, alert.anchor, alert.severity.value, alert.lasts or "at once", alert.because) for alert in ALERTS
     ]
+
+
+def test_the_page_names_values_and_components_that_there_are() -> None:
+    """And all values of rules and dashboard."""
+    values = {value.path for value in values_of(described())}
+    named = set(re.findall(r"`((?:prometheusRule|grafanaDashboard|serviceMonitor)\.\w+)[`=]", PAGE))
+    assert named <= values
+    assert {path for path in values if re.match(r"(prometheusRule|grafanaDashboard)\.(?!enabled)", path)} <= named
+    flags = set(re.findall(r"--set (\S+)=true", PAGE))
+    assert flags == {"serviceMonitor.enabled", "prometheusRule.enabled", "grafanaDashboard.enabled"}
+    components = set(re.findall(r"\.\./components/([\w-]+)", PAGE))
+    assert components <= {part.name for part in parts_of(described()) if part.option}
+
+
+def test_expressions_on_the_page_are_answered() -> None:
+    """Of alerts that people add."""
+    expressions = re.findall(r"^  expr: (.*)$", PAGE, re.MULTILINE)
+    assert len(expressions) == 2
+    for expression in expressions:
+        assert reads(expression, KNOWN)
