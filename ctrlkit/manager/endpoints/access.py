@@ -10,6 +10,9 @@ does a browser on that machine, whichever page it shows: a page from elsewhere c
 Hence a request without token must also name this machine: as `localhost`, or by a loopback address. X-Forwarded-For and
 the like count for nothing.
 
+A token is sent as `Bearer TOKEN`; a browser, which cannot, asks its user for a password for debug, and that is the
+token, with any name. Browsers send it to this address alone, and no page from elsewhere can read what comes back.
+
 The files are looked at when they are needed: the token at each request, the certificate at each handshake. A new pair
 of certificate and key that cannot be used leaves the old one in place, is logged once, and is tried again when a file
 changes again: so a certificate may be written before its key. Row W11.
@@ -21,7 +24,8 @@ import hmac
 import os
 import re
 import ssl
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,8 +56,9 @@ class Token:
         """Whether a header `Authorization` brings it; takes as long for a wrong token as for the right one."""
         self._renew()
         scheme, _, sent = authorization.partition(" ")
-        right = hmac.compare_digest(sent.strip().encode(errors="surrogateescape"), self._secret)
-        return right and scheme.lower() == "bearer" and bool(self._secret)
+        read = _SENT.get(scheme.lower())
+        right = hmac.compare_digest(b"" if read is None else read(sent.strip()), self._secret)
+        return right and bool(self._secret)
 
     def _renew(self) -> None:
         stamp = stamp_of(self._path)
@@ -67,6 +72,26 @@ class Token:
             self._log.warning("token_not_renewed", error=str(error))
         else:
             self._log.info("token_renewed", file=self._path)
+
+
+def _plain(sent: str) -> bytes:
+    return sent.encode(errors="surrogateescape")
+
+
+def _password(sent: str) -> bytes:
+    """
+    The password of Basic authentication; nothing where that is malformed.
+
+    >>> _password("YW55Ym9keTpzM2NyZXQ="), _password("?")
+    (b's3cret', b'')
+    """
+    try:
+        return b64decode(_plain(sent), validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
+
+
+_SENT: Final[Mapping[str, Callable[[str], bytes]]] = {"bearer": _plain, "basic": _password}
 
 
 def _read(path: str) -> bytes:
@@ -102,7 +127,7 @@ class Guard:
         if self.may_see_details(request):
             return
         if self._token is not None:
-            raise _unauthorized(request)
+            raise _unauthorized(request, asks_browsers=True)
         raise web.HTTPForbidden(
             text="403: debug is for this machine only, called localhost or by a loopback address; "
             "use `kubectl port-forward`, or run with a token file\n"
@@ -133,10 +158,13 @@ def _is_this_machine(host: str) -> bool:
     return match["name"].lower().removesuffix(".") == "localhost" or is_loopback(match["name"])
 
 
-def _unauthorized(request: web.Request) -> web.HTTPUnauthorized:
+_BASIC: Final = ', Basic realm="ctrlkit: any name, and the token as password"'
+
+
+def _unauthorized(request: web.Request, *, asks_browsers: bool = False) -> web.HTTPUnauthorized:
     problem = ', error="invalid_token"' if "Authorization" in request.headers else ""
     return web.HTTPUnauthorized(
-        headers={"WWW-Authenticate": f'Bearer realm="ctrlkit"{problem}'},
+        headers={"WWW-Authenticate": f'Bearer realm="ctrlkit"{problem}{_BASIC if asks_browsers else ""}'},
         text="401: send the token as `Authorization: Bearer TOKEN`\n",
     )
 

@@ -63,12 +63,12 @@ def _caches(said: Said, _now: str) -> Iterator[str]:
     rows = said["caches"]["rows"]
     empty, behind = [row for row in rows if not row["synced"]], [row for row in rows if row["synced"]]
     if empty:
-        yield f"{_cache_names(empty)} {'has' if len(empty) == 1 else 'have'} not filled yet{_why(empty)}."
+        yield f"{_cache_names(empty)} {'has' if len(empty) == 1 else 'have'} not filled yet."
+        yield from _why(empty)
     if behind:
-        yield (
-            f"{_cache_names(behind)} {'has' if len(behind) == 1 else 'have'} been behind for "
-            f"{spoken(behind[0]['behind_s'] or 0)}{_why(behind)}."
-        )
+        has = "has" if len(behind) == 1 else "have"
+        yield f"{_cache_names(behind)} {has} been behind for {spoken(behind[0]['behind_s'] or 0)}."
+        yield from _why(behind)
     if said["caches"]["more"]:
         yield f"So it is with {many(said['caches']['more'], 'more cache')}."
 
@@ -78,9 +78,11 @@ def _cache_names(rows: Sequence[Said]) -> str:
     return f"The cache of {names[0]}" if len(names) == 1 else f"The caches of {_some(names)}"
 
 
-def _why(rows: Sequence[Said]) -> str:
+def _why(rows: Sequence[Said]) -> Iterator[str]:
+    """A sentence of its own: an error may be long, and a heading should not be."""
     error = next((row["error"] for row in rows if row["error"]), "")
-    return f": {error.rstrip('.')}" if error else ""
+    if error:
+        yield f"The reason: {error.rstrip('.')}."
 
 
 def _checks(said: Said, _now: str) -> Iterator[str]:

@@ -170,7 +170,7 @@ SECRETS = {"cache": "secrets", "synced": False, "behind_s": 42.0, "error": "list
         (
             a_headline("behind", caches=table([PODS])),
             "Caches behind",
-            ["The cache of pods has been behind for 42 seconds: watch pods: connection refused."],
+            ["The cache of pods has been behind for 42 seconds.", "The reason: watch pods: connection refused."],
         ),
         (
             a_headline(
@@ -179,7 +179,7 @@ SECRETS = {"cache": "secrets", "synced": False, "behind_s": 42.0, "error": "list
                 checks=table([{"kind": "readyz", "check": "informer:secrets", "note": "forbidden"}]),
             ),
             "Not ready",
-            ["The cache of secrets has not filled yet: list secrets: forbidden."],
+            ["The cache of secrets has not filled yet.", "The reason: list secrets: forbidden."],
         ),
         (
             a_headline("unready", checks=table([{"kind": "readyz", "check": "disk", "note": "full"}])),

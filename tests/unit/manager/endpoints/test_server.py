@@ -283,13 +283,20 @@ async def test_a_token_guards_metrics_and_debug_and_not_health(token_file: Path)
         right, wrong = {"Authorization": "Bearer s3cret"}, {"Authorization": "Bearer s3cre"}
         for path in ("/metrics", "/", "/debug", "/debug.json", "/debug/key", "/debug/log-level"):
             refused = await ask.get(path)
-            assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="ctrlkit"')
+            bearer, _, basic = refused.headers["WWW-Authenticate"].partition(", ")
+            assert (refused.status, bearer) == (401, 'Bearer realm="ctrlkit"')
+            assert basic == ("" if path == "/metrics" else 'Basic realm="ctrlkit: any name, and the token as password"')
             refused = await ask.get(path, **wrong)
             assert refused.status == 401
             assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
             assert (await ask.get(path, **right)).status == (400 if path == "/debug/key" else 200)
         assert (await ask.send("PUT", "/debug/log-level", body="debug")).status == 401
-        assert (await ask.get("/metrics", Authorization="Basic s3cret")).status == 401
+        for sent in (b"anybody:s3cre", b"s3cret", b"s3cret:", b":", b""):
+            assert (await ask.get("/debug", Authorization=f"Basic {b64encode(sent).decode()}")).status == 401
+        for malformed in ("Basic s3cret", "Basic ?", "Basic", "Digest s3cret", "Basic Zürich"):
+            assert (await ask.get("/metrics", Authorization=malformed)).status == 401
+        for sent in (b"anybody:s3cret", b":s3cret"):
+            assert (await ask.get("/debug", Authorization=f"Basic {b64encode(sent).decode()}")).status == 200
         assert (await ask.get("/metrics", Authorization="bearer s3cret")).status == 200
         assert "disk failed: reason withheld" in (await ask.get("/readyz")).text
         assert "disk failed: no disk" in (await ask.get("/readyz", **right)).text
