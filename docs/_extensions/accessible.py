@@ -25,16 +25,27 @@ REPAIRS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+_SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
+# A signature in several lines is no list of definitions.
+_LINES = {"<dl>": '<span class="sig-lines">', "</dl>": "</span>", "<dd>": '<span class="sig-line">', "</dd>": "</span>"}
+
+
+def _plain_lines(signature: re.Match[str]) -> str:
+    return re.sub("|".join(_LINES), lambda tag: _LINES[tag[0]], signature[0])
+
+
 def repaired(html: str) -> str:
     """
     A page with all repairs; once more changes nothing.
 
     >>> repaired('<aside class="sidebar-drawer"><pre>')
     '<aside class="sidebar-drawer" aria-label="Pages"><pre tabindex="0">'
+    >>> repaired('<dt class="sig py">f(<dl><dd>x</dd></dl>)</dt>')
+    '<dt class="sig py">f(<span class="sig-lines"><span class="sig-line">x</span></span>)</dt>'
     """
     for pattern, repair in REPAIRS:
         html = pattern.sub(repair, html)
-    return html
+    return _SIGNATURE.sub(_plain_lines, html)
 
 
 def repair_pages(app: Sphinx, exception: Exception | None) -> None:
