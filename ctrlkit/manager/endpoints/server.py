@@ -197,7 +197,8 @@ class _Answers:
             return await self._debug_json(request)
         asked = _asked(request)
         names = [name for name, _ in unique_names((each.name, each) for each in self._manager.controllers)]
-        return _html(page(self._picture(asked), asked, controllers=names), asked)
+        found = self._picture(asked)
+        return _html(await asyncio.to_thread(page, found, asked, controllers=names), asked)  # a long page takes 0.1 s
 
     async def _debug_json(self, request: web.Request) -> web.Response:
         return web.json_response(self._picture(_asked(request)), headers=_NOT_KEPT)

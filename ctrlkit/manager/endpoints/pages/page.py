@@ -265,7 +265,9 @@ def _headline(said: Sequence[str], mood: str) -> Html:
 
 
 def _filter(asked: Asked, controllers: Sequence[str], place: Place) -> Html:
-    names = dict.fromkeys((*controllers, *([asked.controller] if asked.controller else [])))
+    names = list(controllers)
+    if asked.controller and asked.controller not in names:
+        names.append(asked.controller)
     choices = [tag("option", "all", value="")]
     choices += [tag("option", name, value=name, selected=name == asked.controller) for name in names]
     every = str(asked.refresh_s or "")

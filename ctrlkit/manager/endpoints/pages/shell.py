@@ -9,7 +9,7 @@ from typing import Final
 
 from ctrlkit.manager.endpoints.pages.markup import Html, joined, tag
 
-STYLE: Final = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+STYLE: Final = files("ctrlkit.manager.endpoints.pages").joinpath("style.css").read_text(encoding="utf-8")
 _HASH: Final = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 CONTENT_SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; form-action 'self'; base-uri 'none'; "
