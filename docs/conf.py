@@ -18,6 +18,7 @@ version = release = version_of("ctrlkit")
 extensions = ["myst_parser", "sphinx_copybutton", "repository", "accessible", "ctrlkit_reference"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
+smartquotes = False  # quotes and dashes are often those of commands
 exclude_patterns = ["_extensions"]
 
 highlight_language = "text"

@@ -97,6 +97,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, *, seed: int = 0) -> None:
         self.random_source: random.Random = random.Random(seed)
+        """The source of all jitter, seeded."""
         self._now_s = 0.0
         self._began_s = START.timestamp()
         self._wall_s, self._wall_now = self._began_s, START

@@ -159,7 +159,9 @@ class Registration(Generic[T]):
         turn: Turn | None = None,
     ) -> None:
         self.name = name
+        """The handler's name, in log lines and metrics."""
         self.failures: int = 0
+        """How often the handler raised."""
         self._handler = handler
         self.pending: deque[Change[T]] | LatestByKey[T] = LatestByKey() if delivery is Delivery.LATEST else deque()
         """The changes that were published and are not handled yet; `depth` of them."""

@@ -122,8 +122,11 @@ class Informer(Generic[T]):
     ) -> None:
         options = options or InformerOptions()
         self.resource = resource
+        """The kind, with the Python type of its objects."""
         self.name: str = str(resource)
+        """The kind's name, as in `pods` or `deployments.apps`."""
         self.sources: dict[str, ListWatch[T]] = dict(sources)
+        """Where each scope is listed and watched."""
         self._label_selector = LabelSelector.parse(options.label_selector)
         self._field_selector = options.field_selector
         self._skips = forbidden_namespaces is ForbiddenNamespaces.SKIP
@@ -133,6 +136,7 @@ class Informer(Generic[T]):
             transform=None if options.transform is None else Transform(resource, options.transform)
         )
         self.lister: Lister[T] = Lister(resource, self._store)
+        """Reads from the cache; it is the same during the whole life of the informer."""
         self._reflectors = {
             scope: Reflector(
                 source, self, name=f"{self.name}@{scope}" if scope else self.name, scope=scope, options=reflector

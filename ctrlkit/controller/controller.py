@@ -102,10 +102,15 @@ class Controller:
         refuse_sync(reconcile, f"Controller {name}")
         _refuse_twice(watches, f"Controller {name}")
         self.name = name
+        """Its name in log lines, metrics and on the debug page."""
         self.watches: tuple[Source, ...] = tuple(watches)
+        """The sources it began with."""
         self.workers = workers
+        """How many keys are reconciled at a time."""
         self.replicas = replicas
+        """Who runs it where a program has several replicas."""
         self.queue: WorkQueue[ObjectKey] = WorkQueue() if queue is None else queue
+        """What waits to be reconciled."""
         self.queue.claim(f"Controller {name}")
         self.queue.measure()
         self._retries = PendingRetries(self.queue)

@@ -124,10 +124,14 @@ class Elector:
         if not identity:
             raise ValueError(f"Elector of {lease}: identity must not be empty, as that of a free lease is")
         self.lease = lease
+        """The Lease's key."""
         self.identity = identity
+        """The name of this candidate."""
         self.times = times
+        """The times of the election."""
         self._client = client
         self.note = note
+        """Told when a term begins and ends, with a reason and a message."""
         self._state = ElectionState(lease, identity=identity, times=times, labels=labels)
         self._log = logger("election", lease=str(lease), identity=identity)
         self._failures = FailureLog(self._log)

@@ -110,8 +110,11 @@ class Sharding:
         times: LeaseTimes = LeaseTimes(),  # noqa: B008 - a frozen value
     ) -> None:
         self.name = name
+        """The name of the group."""
         self.identity = identity
+        """The name of this replica."""
         self.times = times
+        """The times of the Leases."""
         self._client = client
         self._group = group = Group(name, namespace, shards)
         self._log = logger("sharding", group=name, identity=identity)

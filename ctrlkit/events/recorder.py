@@ -99,8 +99,11 @@ class EventRecorder:
 
     def __init__(self, client: Client, component: str, *, api: EventsApi = EventsApi.CORE_V1, host: str = "") -> None:
         self.component = component
+        """In whose name it records."""
         self.host: str = host
+        """The node it records for, of a component that has one on each."""
         self.api = api
+        """The API that its Events are written to."""
         self._client = client
         self._correlator = Correlator()
         self._series = SeriesBook()

@@ -149,11 +149,17 @@ class ReconcilerFunction(Generic[T]):
         _check_each(uses, _is_dependency, f"@reconciler({resource.kind}): uses", "a function under @dependency")
         functools.update_wrapper(self, function)
         self.function = function
+        """The plain function, for tests of its own."""
         self.resource = resource
+        """The kind that it reconciles."""
         self.name: str = name or function.__name__
+        """The name of the controller."""
         self.owns: tuple[AnyResource, ...] = tuple(sources.owns)
+        """The kinds of its children."""
         self.watches: dict[AnyResource, Mapper[Any]] = dict(sources.watches)
+        """Other kinds that it watches, each with its mapper."""
         self.uses: tuple[Dependency[Any], ...] = tuple(uses)
+        """Its dependencies."""
         self._sources = sources
         self._finalizers: dict[str, Function[T]] = {}
         self._workers = workers

@@ -53,6 +53,7 @@ class Dependency(Generic[T]):
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
         self.function = function
+        """The plain function."""
 
     def open(self, manager: Manager) -> AbstractAsyncContextManager[T]:
         """Open an instance for the length of a block, as a manager does."""
@@ -89,6 +90,7 @@ class Provided(Generic[T]):
 
     def __init__(self, wanted: Dependency[T]) -> None:
         self.name: str = wanted.name
+        """The dependency's name."""
         self._instances: list[T] = []
 
     @property

@@ -110,14 +110,21 @@ class Manager:
         if grace_s < 0 or sync_timeout_s < 0:
             raise ValueError(f"Manager: times must not be negative, got {grace_s=} and {sync_timeout_s=}")
         self.client = client
+        """The client for its controllers."""
         self.elector = elector
+        """The candidate for leadership; None where there is no election."""
         self.sharding = sharding
+        """This replica's part in a group that shares keys; None where none does."""
         self.endpoints = endpoints
+        """Where metrics, health and the debug page are to be served; None for nowhere."""
         self.webhook_serving = webhook_serving
+        """Where webhooks are to be served; None for nowhere."""
         self.webhook_server: WebhookServer | None = None
         """What serves the webhooks, while they are served."""
         self.address: str = ""
+        """Where metrics, health and the debug page are served now, as HOST:PORT."""
         self.checks: Checks = Checks()
+        """The health checks that were added."""
         self.settings: Mapping[str, object] = {
             "namespaces": tuple(namespaces),
             "forbidden_namespaces": forbidden_namespaces,

@@ -112,10 +112,12 @@ class FakeClientset:
 
     def __init__(self, tracker: Tracker | None = None, *objects: Mapping[str, Any]) -> None:
         self.tracker: Tracker = Tracker() if tracker is None else tracker
+        """The server that answers, to look at and to change behind everybody's back."""
         self._log: list[Action] = []
         self._rules: list[_Rule] = []
         self._watch_rules: list[_Rule] = []
         self.faults: Faults = Faults(self.tracker.registry)
+        """Failures of the server that a test scripts."""
         self._interceptors: list[Interceptor] = [self.faults.intercept]
         self._watch_interceptors: list[WatchInterceptor] = [self.faults.intercept_watch]
         seed(self.tracker, *objects)

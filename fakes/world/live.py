@@ -55,6 +55,7 @@ class LiveWorld:
 
     def __init__(self, *, kubeconfig: str | None = None) -> None:
         self.namespace: str = f"ctrlkit-test-{secrets.token_hex(4)}"
+        """The name of the world's namespace."""
         self._kubeconfig = kubeconfig
         self._managers: list[asyncio.Task[None]] = []
         self._provided: dict[Dependency[Any], Any] = {}

@@ -80,6 +80,7 @@ class Lister(Generic[T]):
 
     def __init__(self, resource: Resource[T], store: Store[T]) -> None:
         self.resource = resource
+        """The kind, with the Python type of its objects."""
         self._store = store
 
     def find(self, key: ObjectKey | str) -> T | None:

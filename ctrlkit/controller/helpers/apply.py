@@ -81,6 +81,7 @@ class Applier:
 
     def __init__(self, client: Client, *, owner: str = "", on_conflict: OnConflict = OnConflict.FORCE) -> None:
         self.owner: str = owner or client.field_manager
+        """The field manager that it applies for."""
         self._client = Client(client.transport, field_manager=self.owner)
         self._on_conflict = on_conflict
         self._last: BoundedDict[tuple[tuple[str, str], ObjectKey], _Applied] = BoundedDict(limit=REMEMBERED_MAX)

@@ -67,6 +67,7 @@ class Schedule:
         if not isinstance(when, Every | Cron):
             raise TypeError(f"Schedule {name}: when is {when!r}; write Every(seconds) or Cron.parse(text)")
         self.name = name
+        """Its name in log lines and reports."""
         self._keys = keys
         self._when = when
         self._priority = priority

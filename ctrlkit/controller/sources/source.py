@@ -129,6 +129,7 @@ class Sink:
 
     def __init__(self, enqueuer: Enqueuer, name: str) -> None:
         self.name: str = f"{enqueuer.controller}:{name}"
+        """The name of the source."""
         self._enqueuer = enqueuer
         self._synced = asyncio.Event()
         self._failures = FailureLog(logger("controller", controller=enqueuer.controller, source=name))

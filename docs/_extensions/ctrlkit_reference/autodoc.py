@@ -29,7 +29,8 @@ def _docstring(_: Sphinx, what: str, name: str, value: object, __: Any, lines: l
     del what
     within = catalog().public_name(name) or name
     thing = catalog().by_name.get(name)
-    if isinstance(value, type) and not value.__dict__.get("__doc__"):
+    is_own = not isinstance(value, type) or value.__dict__.get("__doc__")
+    if not is_own or (lines[:1] and lines[0].startswith("Alias for field number ")):
         lines.clear()
     if thing is not None:
         lines += also(thing)

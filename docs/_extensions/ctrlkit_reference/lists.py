@@ -93,20 +93,22 @@ def errors() -> Iterator[str]:
 
 def settings() -> Iterator[str]:
     """Each setting as the attribute of Settings that it is."""
+    from ctrlkit import Settings  # noqa: PLC0415
     from ctrlkit.manager.settings import settings_known  # noqa: PLC0415
 
+    usual = Settings()
     for setting in settings_known().values():
-        yield f".. py:attribute:: {setting.name}"
+        default = getattr(usual, setting.name)
+        yield f".. py:attribute:: Settings.{setting.name}"
         yield "   :module: ctrlkit"
         yield f"   :type: {_plain_type(setting.type)}"
-        yield f"   :value: {setting.default or repr('')}"
+        yield f"   :value: {repr(str(default)) if isinstance(default, str) else repr(default)}"
         yield ""
         yield from (f"   {line}" for line in to_rest([f"{sentence(setting.help)}."]))
         flag = (
             f"{setting.flag}``, ``--no-{setting.flag[2:]}" if setting.is_switch else f"{setting.flag} {setting.metavar}"
         )
-        yield f"   :Flag: ``{flag}``"
-        yield f"   :Variable: ``{setting.variable}``"
+        yield f"   Flag ``{flag}``, variable ``{setting.variable}``"
         yield ""
 
 

@@ -91,10 +91,10 @@ class Public:
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute of objects: its type, as the code writes it, and whether a text below it says what it is."""
+    """An attribute of objects: its type, as the code writes it, and the text below it that says what it is."""
 
     type: str
-    is_documented: bool
+    doc: str
 
 
 @dataclass(frozen=True)
@@ -258,8 +258,7 @@ def _set_in(init: ast.FunctionDef) -> Iterator[tuple[str, Attribute]]:
             case _:
                 continue
         if not name.startswith("_"):
-            is_documented = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-            yield name, Attribute(ast.unparse(written) if written else "", is_documented)
+            yield name, Attribute(ast.unparse(written) if written else "", _text_of(following))
 
 
 def hidden_bases(owner: type) -> list[type]:
@@ -332,14 +331,15 @@ def _statements(module: str) -> list[tuple[ast.stmt, str]]:
     body: list[ast.stmt] = []
     for statement in ast.parse(Path(file).read_text(encoding="utf-8")).body:
         body += [*statement.body, *statement.orelse] if isinstance(statement, ast.If) else [statement]
-    found = []
-    for statement, following in zip(body, [*body[1:], None], strict=True):
-        match following:
-            case ast.Expr(value=ast.Constant(value=str(doc))):
-                found.append((statement, inspect.cleandoc(doc)))
-            case _:
-                found.append((statement, ""))
-    return found
+    return [(each, _text_of(following)) for each, following in zip(body, [*body[1:], None], strict=True)]
+
+
+def _text_of(statement: ast.stmt | None) -> str:
+    """The text that a statement is, which documents what stands above it; "" for any other statement."""
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str(doc))):
+            return inspect.cleandoc(doc)
+    return ""
 
 
 def is_there(dotted: str, *, module: str = "") -> bool:

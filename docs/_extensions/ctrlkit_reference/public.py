@@ -106,14 +106,16 @@ def _class(thing: Public) -> Iterator[str]:
         yield f".. autoclass:: {thing.name}"
         yield "   :members:"
         yield f"   :inherited-members: {hidden}"
-    bare = {name: of.type for name, of in attributes_of(thing.value).items() if not of.is_documented}
-    left_out = [*bare, *(fields_of(thing.value) if thing.name in LISTED else [])]
+    attributes = attributes_of(thing.value)
+    left_out = [*attributes, *(fields_of(thing.value) if thing.name in LISTED else [])]
     if left_out:
         yield f"   :exclude-members: {', '.join(left_out)}"
-    for name, written in bare.items():
+    for name, attribute in attributes.items():
         yield ""
         yield f"   .. py:attribute:: {name}"
-        yield from [f"      :type: {written}"] if written else []
+        yield from [f"      :type: {attribute.type}"] if attribute.type else []
+        yield ""
+        yield from (f"      {line}".rstrip() for line in to_rest(attribute.doc.splitlines(), is_public=is_public))
 
 
 def _data(thing: Public) -> Iterator[str]:

@@ -68,6 +68,7 @@ class ImageRuntime:
 
     def __init__(self, *, images: Images | None = None, addresses: Addresses | None = None) -> None:
         self.images: Catalog = Catalog(images)
+        """What each image is, by its name; may be changed at any time."""
         self._addresses = addresses
         self._text_addresses = Addresses(block=_TEXT_BLOCK)
         self._loopback_addresses: Addresses | None = None

@@ -42,7 +42,9 @@ class AlwaysReady:
 
     def __init__(self) -> None:
         self.ready: bool = True
+        """Whether probes pass; may be changed at any time."""
         self.log: ContainerLog = ContainerLog()
+        """What `kubectl logs` shows."""
         self._exit: asyncio.Future[int] | None = None
 
     async def run(self) -> int:
