@@ -52,6 +52,7 @@ class Feed(Generic[T]):
         self, name: str, mapper: Callable[[Any], Iterable[ObjectKey | str]] | None = None, *, priority: int = NORMAL
     ) -> None:
         self.name = name
+        """Its name in log lines and reports."""
         self._mapper = mapper or (lambda key: (key,))
         self._priority = priority
         self._sinks: list[Sink] = []

@@ -33,6 +33,7 @@ _COLUMN: Final = 8
 _HEAD = re.compile(r"([A-Z][A-Za-z]*(?:-[a-z])?) +(?=\S)")
 _CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 _ITEM = re.compile(r"(?:-|\d+\.) +\S")
+_NUMBER = re.compile(r"\(?(?:\w|#|[ivxlcdmIVXLCDM]+)[.)](?:\s|$)")
 _NAMES = re.compile(r"(?<![\w.`])[A-Z]\w*(?:\.\w+)*")
 _HUMPS = re.compile(r"(?:[A-Z]+[a-z0-9]+){2,}[A-Z]*(?:\.\w+)*")
 
@@ -83,7 +84,8 @@ def _written(kind: str, block: list[str], is_public: Linked) -> list[str]:
             body = _inline(text[width:], is_public).split("\n")
             return [f"{marker[1]}{body[0]}", *(f"{' ' * width}{line}" for line in body[1:])]
         case _:
-            return _inline("\n".join(block), is_public).split("\n")
+            lines = _inline("\n".join(block), is_public).split("\n")
+            return [f"\\{lines[0]}" if _NUMBER.match(lines[0]) else lines[0], *lines[1:]]
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
@@ -202,7 +204,8 @@ def _is_name(word: str, is_public: Linked, *, errors: bool) -> bool:
 
 def _code(code: str, before: str, after: str) -> str:
     code = code.replace("\n", " ").strip()
-    left = "\\ " if before and not (before.isspace() or before in "'\"([{<-/:") else ""
+    is_bare = not before or before.isspace() or (before in "'\"([{<-/:" and code[:1].isalnum())
+    left = "" if is_bare else "\\ "
     right = "\\ " if after and not (after.isspace() or after in "'\")]}>-/:.,;!?") else ""
     return f"{left}``{code}``{right}"
 
