@@ -45,7 +45,8 @@ def kinds() -> Iterator[str]:
         if isinstance(thing.value, Resource):
             scope = "namespaced" if thing.value.namespaced else "cluster"
             rows.append((f"``{thing.name.rpartition('.')[2]}``", thing.value.kind, thing.value.api_version, scope))
-    yield from table(("Name", "Kind", "API version", "Scope"), sorted(rows, key=lambda row: (row[2], row[1])))
+    in_order = sorted(rows, key=lambda row: (row[2], row[1]))
+    yield from table(("Name", "Kind", "API version", "Scope"), in_order)
 
 
 class Kinds(SphinxDirective):
