@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 from tests.browser.support import LOOKS, Look, View, viewing
 from tests.support.snippets import ROOT
 
+pytestmark = pytest.mark.long
 WIDE_AND_NARROW = (Look(1440, "light"), Look(360, "dark"))
 
 
