@@ -44,6 +44,7 @@ def headline(manager: Manager, failed_checks: list[Row], controllers: Controller
         "leadership": leadership(manager),
         "caches": table(_caches(caches), most=FIRST),
         "stuck": table(_stuck(controllers), most=FIRST),
+        "blocked": table(_blocked(controllers), most=FIRST),
         "checks": table(failed_checks, most=FIRST),
         "quarantined": _quarantined(caches),
     }
@@ -120,6 +121,15 @@ def _stuck(controllers: Controllers) -> list[dict[str, Any]]:
         if run.key in of.stuck
     ]
     return sorted(rows, key=lambda row: -row["for_s"])
+
+
+def _blocked(controllers: Controllers) -> list[dict[str, Any]]:
+    """Controllers that do nothing more: each of their workers has a reconcile that is stuck. `ready` keys wait."""
+    return [
+        {"controller": name, "workers": of.workers, "ready": of.queue.ready}
+        for name, of in controllers
+        if of.stuck and len(of.stuck) >= of.workers
+    ]
 
 
 def _quarantined(caches: Caches) -> Row:

@@ -56,6 +56,10 @@ def _stuck(said: Said, _now: str) -> Iterator[str]:
         first = rows[0]
         runs = f"{first['key']} of {first['controller']} has been running for {spoken(first['for_s'])}"
         yield f"1 reconcile is stuck: {runs}." if count == 1 else f"{count:,} reconciles are stuck; {runs}."
+    for each in said["blocked"]["rows"]:
+        worker = "The only worker" if each["workers"] == 1 else f"All {each['workers']:,} workers"
+        waiting = f"{many(each['ready'], 'key')} {'waits' if each['ready'] == 1 else 'wait'} for one"
+        yield f"{worker} of {each['controller']} {'is' if each['workers'] == 1 else 'are'} held by that; {waiting}."
 
 
 def _caches(said: Said, _now: str) -> Iterator[str]:

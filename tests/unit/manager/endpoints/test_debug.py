@@ -119,6 +119,26 @@ async def test_what_fails_what_runs_and_what_waits() -> None:
         assert (headline["state"], headline["failing"]["keys"]) == ("failing", 2)
         assert headline["failing"]["since"] == failing[0]["since"]
         assert [row["key"] for row in headline["stuck"]["rows"]] == ["demo/slow"]
+        assert headline["blocked"]["rows"] == []
+        await world.crash(manager)
+
+
+async def test_a_controller_whose_workers_are_all_stuck_does_nothing_more_and_says_so() -> None:
+    """One call that hangs, and one worker: an operator has to know why the other keys stand still."""
+
+    def build(manager: Manager) -> Controller:
+        async def reconcile(_request: Request) -> Outcome:
+            await asyncio.sleep(3600)
+            return DONE
+
+        return Controller(name="slow", reconcile=reconcile, watches=[Watch(manager.informer(GREETINGS), to_self)])
+
+    async with World(*map(greeting, ("a", "b", "c")), kinds=[GREETINGS]) as world:
+        manager = world.manage(build)
+        await world.pass_time(30)
+        assert shown(manager)["headline"]["blocked"]["rows"] == []
+        await world.pass_time(60)
+        assert shown(manager)["headline"]["blocked"]["rows"] == [{"controller": "slow", "workers": 1, "ready": 2}]
         await world.crash(manager)
 
 

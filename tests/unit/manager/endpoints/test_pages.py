@@ -77,6 +77,7 @@ def a_headline(state: str = "well", **more: Any) -> dict[str, Any]:
         "leadership": ALONE,
         "caches": NO_ROWS,
         "stuck": NO_ROWS,
+        "blocked": NO_ROWS,
         "checks": NO_ROWS,
         "quarantined": {"objects": 0, "caches": []},
         **more,
@@ -190,6 +191,15 @@ SECRETS = {"cache": "secrets", "synced": False, "behind_s": 42.0, "error": "list
             a_headline("stuck", stuck=table([{"controller": "net", "key": "demo/a", "for_s": 720.0}])),
             "1 reconcile stuck",
             ["1 reconcile is stuck: demo/a of net has been running for 12 minutes."],
+        ),
+        (
+            a_headline(
+                "stuck",
+                stuck=table([{"controller": "net", "key": "demo/a", "for_s": 720.0}]),
+                blocked=table([{"controller": "net", "workers": 1, "ready": 30}]),
+            ),
+            "1 reconcile stuck",
+            ["1 reconcile is stuck", "The only worker of net is held by that; 30 keys wait for one."],
         ),
         (
             a_headline("quarantined", quarantined={"objects": 2, "caches": ["pods", "nodes"]}),
