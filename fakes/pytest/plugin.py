@@ -329,7 +329,7 @@ def control_plane() -> Iterator[ControlPlane]:
 def each_world(
     _ctrlkit_runner: asyncio.Runner, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World | LiveWorld]:
-    """A World; a LiveWorld on an ApiServer of ours; and with the options of _REAL a LiveWorld on a real API server."""
+    """A World; a LiveWorld on an ApiServer; with --control-plane or --kubeconfig one on a real API server too."""
     from ctrlkit.fakes.apiserver import ApiServer  # noqa: PLC0415
     from ctrlkit.fakes.clientset.clientset import FakeClientset  # noqa: PLC0415
     from ctrlkit.fakes.world.live import LiveWorld  # noqa: PLC0415

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ctrlkit import Client, Informer, Manager
 from docs._extensions.ctrlkit_reference.docstrings import to_rest
-from docs._extensions.ctrlkit_reference.lists import parsers
+from docs._extensions.ctrlkit_reference.lists import metrics_modules, parsers
 from docs._extensions.ctrlkit_reference.names import Attribute, Catalog, Public, Sort, attributes_of
 from tests.support.production import ROOT
 
@@ -52,6 +52,11 @@ def test_each_public_name_is_on_one_page() -> None:
 def test_each_command_is_on_the_page_of_commands() -> None:
     """Once, in the order of `--help`; commands of commands too."""
     assert [name.strip() for name in _blocks("command-line")] == list(parsers())
+
+
+def test_each_module_with_metrics_is_on_the_page_of_metrics() -> None:
+    """Once; operating.md says how they are read."""
+    assert sorted(name.strip() for name in _blocks("metrics-list")) == sorted(metrics_modules())
 
 
 def _told(member: object) -> str | None:

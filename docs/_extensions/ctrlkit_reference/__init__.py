@@ -1,7 +1,7 @@
 """
 The reference of public names, made of the code when the site is built.
 
-Directives for pages, each without arguments but the first, which names what it documents, a name a line:
+Directives for pages; the first documents names, a name a line:
 
     ```{public}
     ctrlkit.Manager
@@ -10,10 +10,10 @@ Directives for pages, each without arguments but the first, which names what it 
 
     public-kinds     the built-in kinds, as a table
     error-tree       all public errors, as a tree
-    command-line     commands, their arguments and options, from their parsers
+    command-line     a command, its argument, with what it takes, from its parser
     settings-list    settings with their flags and variables
-    metrics-list     metric families
-    fixtures-list    fixtures, markers and options of pytest
+    metrics-list     the metric families that a module, its argument, defines
+    fixtures-list    fixtures of pytest; markers-list has the markers
 
 Code in backquotes becomes a link, in docstrings and in pages, where it means a public name: once in each section.
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -27,6 +27,9 @@ from sphinx.util.docutils import SphinxDirective
 
 from .docstrings import to_rest
 from .public import KINDS, catalog, documented, is_public, note_documented, parsed_rest
+
+if TYPE_CHECKING:
+    from ctrlkit.samples import Family
 
 logger = logging.getLogger(__name__)
 
@@ -118,44 +121,34 @@ def _plain_type(annotated: object) -> str:
     return plain.__name__ if isinstance(plain, type) and not hasattr(plain, "__args__") else str(plain)
 
 
-def metrics() -> Iterator[str]:
-    """All metric families that a program serves, a table for each part."""
+def metrics(module: str) -> Iterator[str]:
+    """The metric families of a part, as a table."""
+    rows = [
+        (f"``{each.name}``", kind_of(each.kind), ", ".join(f"``{label}``" for label in each.labels), each.help)
+        for each in families(module)
+    ]
+    yield from table(("Name", "Type", "Labels", "Meaning"), rows)
+
+
+def families(module: str) -> list[Family]:
+    """The metric families of the collectors that a module defines."""
     from ctrlkit.samples import SampleCollector  # noqa: PLC0415
 
-    for module in _modules("ctrlkit", "metrics"):
-        for collector in vars(module).values():
-            if inspect.isclass(collector) and issubclass(collector, SampleCollector) and _is_of(collector, module):
-                doc = (inspect.getdoc(collector) or "").split("\n\n")[0]
-                yield from to_rest(doc.splitlines())
-                yield from table(
-                    ("Name", "Type", "Labels", "Meaning"),
-                    [
-                        (
-                            f"``{each.name}``",
-                            kind_of(each.kind),
-                            ", ".join(f"``{label}``" for label in each.labels),
-                            each.help,
-                        )
-                        for each in collector.families
-                    ],
-                )
+    found = [each for each in vars(importlib.import_module(module)).values() if inspect.isclass(each)]
+    ours = [each for each in found if issubclass(each, SampleCollector) and each.__module__ == module]
+    return [family for each in ours for family in each.families]
+
+
+def metrics_modules() -> list[str]:
+    """The modules that define metrics."""
+    home = importlib.import_module("ctrlkit")
+    names = [each.name for each in pkgutil.walk_packages(home.__path__, "ctrlkit.")]
+    return [name for name in names if name.endswith(".metrics") and families(name)]
 
 
 def kind_of(family: type) -> str:
     """The word for a type of metric: counter, gauge or histogram."""
     return family.__name__.removesuffix("MetricFamily").lower()
-
-
-def _modules(package: str, name: str) -> Iterator[object]:
-    """All modules of a package, at any depth, that have a name."""
-    home = importlib.import_module(package)
-    for each in pkgutil.walk_packages(home.__path__, f"{package}."):
-        if each.name.rpartition(".")[2] == name:
-            yield importlib.import_module(each.name)
-
-
-def _is_of(value: type, module: object) -> bool:
-    return value.__module__ == getattr(module, "__name__", "")
 
 
 def fixtures() -> Iterator[str]:
@@ -168,7 +161,7 @@ def fixtures() -> Iterator[str]:
             given = ast.unparse(each.returns.slice) if isinstance(each.returns, ast.Subscript) else ""
             told = " ".join((ast.get_docstring(each) or "").split("\n\n")[0].split())
             rows.append((f"``{each.name}``", ", ".join(f"``{one}``" for one in given.split(" | ")), inline(told)))
-    yield from table(("Fixture", "Gives", ""), rows)
+    yield from table(("Fixture", "Gives", "What it is"), rows)
 
 
 def _is_fixture(function: ast.FunctionDef) -> bool:
@@ -297,6 +290,16 @@ def _check(_: Sphinx, env: BuildEnvironment) -> None:
             logger.warning("the command %s is on no page", name)
 
 
+class MetricsDirective(SphinxDirective):
+    """The metrics that a module defines."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Write them."""
+        return parsed_rest(self, list(metrics(self.arguments[0])))
+
+
 def directive_of(write: Callable[[], Iterable[str]]) -> type[SphinxDirective]:
     """Make a directive of what writes the lines of a list."""
 
@@ -311,10 +314,10 @@ def setup(app: Sphinx) -> None:
     """Register the directives."""
     app.add_directive("public-kinds", Kinds)
     app.add_directive("command-line", CommandDirective)
+    app.add_directive("metrics-list", MetricsDirective)
     lists = {
         "error-tree": errors,
         "settings-list": settings,
-        "metrics-list": metrics,
         "fixtures-list": fixtures,
         "markers-list": markers,
     }
