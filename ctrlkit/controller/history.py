@@ -105,10 +105,10 @@ class Streak:
     __slots__ = ("error", "failures", "result", "since")
 
     def __init__(self, since: datetime) -> None:
-        self.since = since
-        self.failures = 0
-        self.result = ""
-        self.error = ""
+        self.since: datetime = since
+        self.failures: int = 0
+        self.result: str = ""
+        self.error: str = ""
 
 
 class History:
