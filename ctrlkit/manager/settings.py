@@ -102,7 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
 
     log_format: Annotated[
         LogFormat,
-        Meta(description="log lines for eyes, or one JSON object each; auto is the first on a terminal, else JSON"),
+        Meta(description="readable log lines, or one JSON object each; auto is the first on a terminal, else JSON"),
     ] = LogFormat.AUTO
     log_level: Annotated[LogLevel, Meta(description="write log lines of this level and above")] = LogLevel.INFO
 
