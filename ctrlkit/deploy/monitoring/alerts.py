@@ -113,7 +113,7 @@ ALERTS: Final = (
         summary=f"A cache of {_OF} is behind: {{{{ $labels.name }}}}",
         description=(
             "The cache of {{ $labels.name }}{{ with $labels.scope }} in namespace {{ . }}{{ end }} cannot be listed or "
-            "watched, so changes are not seen. `caches` on the debug page has the error: a right that lacks, a kind "
+            "watched, so changes are not seen. `caches` on the debug page has the error: a missing right, a kind "
             "that is not served, or a server that is not reached."
         ),
     ),
