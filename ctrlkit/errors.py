@@ -43,6 +43,7 @@ never in the text.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -145,6 +146,8 @@ class ApiError(CtrlkitError):
     has_status: bool = True
     """Whether the server answered with a Status; False for the answer of a gateway, which may have passed a call on."""
     next_step: ClassVar[str] = "see the server's log"
+    _steps_by_text: ClassVar[tuple[tuple[re.Pattern[str], str], ...]] = ()
+    """What to do next where the server's text tells more than code and reason do: the first that is found in it."""
 
     def __init__(
         self,
@@ -217,7 +220,7 @@ class ApiError(CtrlkitError):
 
     def _advice(self) -> str:
         """What to do next; some classes know better than their `next_step` what a refusal is about."""
-        return self.next_step
+        return next((step for text, step in self._steps_by_text if text.search(self.message)), self.next_step)
 
 
 def patience_s(asked_s: float | None) -> float | None:
@@ -288,11 +291,31 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    """The server knows who asks and refuses (RBAC, quota, a terminating namespace)."""
+    """The server knows who asks and refuses: a right is missing, or a quota, a policy or the like is against it."""
 
     code = 403
     reason = "Forbidden"
-    next_step = "grant the verb in a Role or ClusterRole bound to this user"
+    next_step = "see which rule the message names: correct the object, or have that rule changed"
+    _steps_by_text = (
+        (
+            re.compile(r'" cannot \S+ (?:resource|path) "'),
+            "grant the verb in a Role or ClusterRole bound to this user",
+        ),
+        (
+            re.compile("is attempting to grant RBAC permissions not currently held"),
+            "grant this user the same rights, or the verb escalate on roles (bind, for a binding)",
+        ),
+        (re.compile("exceeded quota: "), "ask for less, delete what is not needed, or have the ResourceQuota raised"),
+        (re.compile("failed quota: "), "set the requests and limits that it names, or have a LimitRange set them"),
+        (
+            re.compile("because it is being terminated"),
+            "create nothing in a namespace that is being deleted; wait until it is gone if it is to be made again",
+        ),
+        (
+            re.compile('violates PodSecurity "'),
+            "correct the pod's security fields that it names, or have the namespace's pod-security labels changed",
+        ),
+    )
 
 
 class NotFound(ApiError):
@@ -419,10 +442,20 @@ def _budget_cause(details: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class InternalError(ApiError):
-    """The server failed."""
+    """The server failed; or could not use what was sent, which it tells by this code too."""
 
     code = 500
     reason = "InternalError"
+    _steps_by_text = (
+        (
+            re.compile("^failed to create typed patch object"),
+            "correct the object that was applied: names and types of its fields, and entries that are there twice",
+        ),
+        (
+            re.compile("failed calling webhook "),
+            "see whether the webhook's Service and pods are there and answer in time",
+        ),
+    )
 
 
 class StoreReadError(InternalError):

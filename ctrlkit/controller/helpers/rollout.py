@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ctrlkit.model import to_plain
 
+_FAILURE: Final = "ReplicaFailure"
 _TOO_SLOW: Final = "ProgressDeadlineExceeded"
 _KINDS: Final = ("Deployment", "StatefulSet", "DaemonSet")
 
 
 class Rollout(NamedTuple):
-    """How far the pods of a workload are: `done` once all are new and available; `message` says how many are."""
+    """
+    How far the pods of a workload are: `done` once all are new and available; `message` says how many are, and why not
+    more where the workload's conditions tell.
+    """
 
     done: bool
     message: str
@@ -39,6 +43,13 @@ def rollout_of(workload: object) -> Rollout:
     >>> rollout_of(web | {"metadata": {"generation": 3}})
     Rollout(done=False, message='the new spec was not looked at yet')
 
+    Why pods cannot be made, as for a quota, a Deployment tells in its conditions; of a StatefulSet and a DaemonSet only
+    Events do.
+
+    >>> quota = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: q"}
+    >>> rollout_of(web | {"status": status | {"updatedReplicas": 1, "conditions": [quota]}}).message
+    '1 of 3 are new: exceeded quota: q'
+
     Errors  TypeError for an object of another kind.
     """
     plain: Mapping[str, Any] = to_plain(workload)
@@ -48,15 +59,30 @@ def rollout_of(workload: object) -> Rollout:
         raise TypeError(f"tell the rollout of a {kind}: only {', '.join(_KINDS)} have one")
     if status.get("observedGeneration", 0) < (plain.get("metadata") or {}).get("generation", 0):
         return Rollout(done=False, message="the new spec was not looked at yet")
-    slow = [each for each in status.get("conditions") or () if each.get("reason") == _TOO_SLOW]
+    done, message = _counted(_PODS[kind](spec, status))
+    conditions: Sequence[Mapping[str, Any]] = status.get("conditions") or ()
+    slow = [each for each in conditions if each.get("reason") == _TOO_SLOW]
     if slow:
-        return Rollout(done=False, message=slow[0].get("message") or "its pods took longer than its progress deadline")
-    pods = _PODS[kind](spec, status)
+        done, message = False, slow[0].get("message") or "its pods took longer than its progress deadline"
+    if done:
+        return Rollout(done=True, message=message)
+    reasons = [each.get("message") or each.get("reason") or "" for each in conditions if _is_failure(each)]
+    if spec.get("paused"):
+        reasons.append("it is paused")
+    return Rollout(done=False, message=": ".join([message.rstrip("."), *filter(None, reasons)]))
+
+
+def _counted(pods: _Pods) -> tuple[bool, str]:
     if pods.new < pods.to_be_new:
-        return Rollout(done=False, message=f"{pods.new} of {pods.to_be_new} are new")
+        return False, f"{pods.new} of {pods.to_be_new} are new"
     if pods.old:
-        return Rollout(done=False, message=f"{pods.old} old ones are still there")
-    return Rollout(done=pods.available >= pods.wanted, message=f"{pods.available} of {pods.wanted} are available")
+        return False, f"{pods.old} old ones are still there"
+    return pods.available >= pods.wanted, f"{pods.available} of {pods.wanted} are available"
+
+
+def _is_failure(condition: Mapping[str, Any]) -> bool:
+    """Whether it says that pods cannot be made, such as for a quota."""
+    return condition.get("type") == _FAILURE and condition.get("status") == "True"
 
 
 def _of_deployment(spec: Mapping[str, Any], status: Mapping[str, Any]) -> _Pods:

@@ -14,6 +14,9 @@ THREE = {"observedGeneration": 1, "replicas": 3}
 STATEFUL = {**THREE, "currentRevision": "a", "updateRevision": "b", "availableReplicas": 3}
 SPREAD = {"observedGeneration": 1, "desiredNumberScheduled": 2}
 SLOW = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too slow"}
+QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: q"}
+OVER = {"type": "ReplicaFailure", "status": "False", "message": "it was so"}
+ONE_NEW = {**THREE, "updatedReplicas": 1}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,10 @@ SLOW = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExc
         ("Deployment", {"replicas": 3}, {**THREE, "updatedReplicas": 1}, "1 of 3 are new"),
         ("Deployment", {"replicas": 3}, {**THREE, "replicas": 4, "updatedReplicas": 3}, "1 old ones are still there"),
         ("Deployment", {"replicas": 3}, {**THREE, "updatedReplicas": 3, "conditions": [SLOW]}, "too slow"),
+        ("Deployment", {"replicas": 3}, {**ONE_NEW, "conditions": [OVER, QUOTA]}, "1 of 3 are new: exceeded quota: q"),
+        ("Deployment", {"replicas": 3}, {**ONE_NEW, "conditions": [OVER]}, "1 of 3 are new"),
+        ("Deployment", {"replicas": 3}, {**ONE_NEW, "conditions": [SLOW, QUOTA]}, "too slow: exceeded quota: q"),
+        ("Deployment", {"replicas": 3, "paused": True}, ONE_NEW, "1 of 3 are new: it is paused"),
         ("Deployment", {}, {"observedGeneration": 1, "updatedReplicas": 1}, "0 of 1 are available"),
         ("StatefulSet", {"replicas": 3}, {**STATEFUL, "updatedReplicas": 2}, "2 of 3 are new"),
         ("StatefulSet", {"replicas": 3}, {**THREE, "availableReplicas": 2}, "2 of 3 are available"),
@@ -38,7 +45,7 @@ def test_what_is_missing_is_said(kind: str, spec: dict[str, Any], status: dict[s
 @pytest.mark.parametrize(
     ("kind", "spec", "status"),
     [
-        ("Deployment", {"replicas": 0}, {"observedGeneration": 1}),
+        ("Deployment", {"replicas": 0, "paused": True}, {"observedGeneration": 1, "conditions": [QUOTA]}),
         ("StatefulSet", {"replicas": 3}, {**THREE, "availableReplicas": 3}),
         (
             "StatefulSet",

@@ -66,6 +66,56 @@ def test_a_status_becomes_its_class(code: int, reason: str, kind: type[ApiError]
     assert str(error).endswith(f"[GET /api/v1/namespaces/demo/pods/a (audit 5f1c) -> {code} {reason}]")
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "step"),
+    [
+        (
+            403,
+            'pods is forbidden: User "a" cannot list resource "pods" in API group "" at the cluster scope',
+            "grant the",
+        ),
+        (403, 'forbidden: User "a" cannot get path "/metrics"', "grant the verb"),
+        (
+            403,
+            'roles "r" is forbidden: user "a" is attempting to grant RBAC permissions not currently held:',
+            "grant this",
+        ),
+        (
+            403,
+            'pods "a" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1',
+            "ask for less",
+        ),
+        (
+            403,
+            'pods "a" is forbidden: failed quota: q: must specify limits.cpu for: web',
+            "set the requests and limits",
+        ),
+        (
+            403,
+            '"a" is forbidden: unable to create new content in namespace b because it is being terminated',
+            "create no",
+        ),
+        (
+            403,
+            'pods "a" is forbidden: violates PodSecurity "restricted:latest": privileged',
+            "correct the pod's security",
+        ),
+        (403, 'pods "a" is forbidden: maximum cpu usage per Container is 1, but limit is 2', "see which rule"),
+        (
+            500,
+            "failed to create typed patch object (d/a; /v1, Kind=ConfigMap): .metdata: field not declared",
+            "correct",
+        ),
+        (500, 'Internal error occurred: failed calling webhook "w": no endpoints available', "see whether the webhook"),
+        (500, "etcdserver: no leader", "see the server's log"),
+    ],
+)
+def test_what_to_do_next_is_about_what_was_refused(code: int, message: str, step: str) -> None:
+    """A quota is no missing right, and what the server calls an error of its own may be in what was sent."""
+    said = str(_refusal(code, msgspec.json.encode({"kind": "Status", "code": code, "message": message})))
+    assert f"{message}; {step}" in said
+
+
 def test_a_page_that_is_no_status_is_cut() -> None:
     """A proxy's page becomes an error by its status code; 256 characters of it are kept."""
     error = _refusal(503, b"<html>\n" + b"x" * 5000)
