@@ -18,8 +18,9 @@ from typing import Any, Final
 
 import yaml
 
-from ctrlkit.cli.crd import kinds_in
+from ctrlkit.cli.crd import Kinds, kinds_in
 from ctrlkit.client import Client
+from ctrlkit.crd.fields import is_owned
 from ctrlkit.crd.manifest import definition_of
 from ctrlkit.errors import AlreadyExists, ConfigError, NotFound
 from ctrlkit.manager import Manager
@@ -38,9 +39,9 @@ _log = logger("run")
 
 
 @contextmanager
-def api_server(kubeconfig: str | None) -> Iterator[Path]:
+def api_server(kubeconfig: str | None) -> Iterator[tuple[Path, Path]]:
     """
-    Run a server for the length of a block, and yield the path of its kubeconfig, which is said on standard output.
+    Run a server for the length of a block, and yield the path of its kubeconfig, and that of the mark for `installer`.
 
     Errors  SystemExit with its status where it does not start: its own line on standard error says why. ConfigError
             where it ended without one.
@@ -58,9 +59,7 @@ def api_server(kubeconfig: str | None) -> Iterator[Path]:
                 if status > 0:
                     raise SystemExit(status)
                 raise ConfigError(f"run --apiserver: the server ended before it was ready, with status {status}")
-            sys.stdout.write(f"export KUBECONFIG={path}\n")
-            sys.stdout.flush()
-            yield path
+            yield path, Path(folder, "told")
         finally:
             process.terminate()
             try:
@@ -70,34 +69,52 @@ def api_server(kubeconfig: str | None) -> Iterator[Path]:
                 process.wait()
 
 
-def installer(module: Any, seeds: Sequence[str] = ()) -> Preparation:
+def installer(module: Any, seeds: Sequence[str] = (), *, kubeconfig: str, told: Path) -> Preparation:
     """
     Return what has the server serve the kinds of a module, those that a manager's caches need besides, and the objects
-    of files, as far as they are not there.
+    of files, as far as they are not there; then it says on standard output where the kubeconfig is.
 
+    That is said once: after it the file `told` is there, and whoever finds it says nothing.
     Errors  ConfigError for a file that cannot be read, or has an object of a kind that nobody defines.
     """
     objects = [thing for path in seeds for thing in _objects(path)]
 
     async def install(client: Client, manager: Manager) -> None:
-        own = kinds_in(module, tried=f"install the kinds of {module.__name__}").values()
+        watched = [informer.resource for informer in manager.informers]
+        own = _own_kinds(module, watched).values()
         definitions: dict[str, Mapping[str, Any]] = {str(each[0]): definition_of(*each) for each in own}
         definitions |= {thing["metadata"]["name"]: thing for thing in objects if thing["kind"] == _DEFINITION}
-        for informer in manager.informers:
-            resource = informer.resource
+        for resource in watched:
             if resource.is_custom and str(resource) not in definitions and not await _is_there(client, str(resource)):
                 definitions[str(resource)] = _loose(resource)
         for name, definition in definitions.items():
             await client.apply(CUSTOM_RESOURCE_DEFINITIONS, name, definition, on_conflict=OnConflict.FORCE)
             await _served(client, name)
             _log.info("definition_installed", definition=name)
-        watched = [informer.resource for informer in manager.informers]
         known = _resources(definitions.values()) | {(each.api_version, each.kind): each for each in watched}
         for thing in objects:
             if thing["kind"] != _DEFINITION:
                 await _create(client, known, thing)
+        if not told.exists():  # noqa: ASYNC240 - a look at a file of this machine
+            sys.stdout.write(f"export KUBECONFIG={kubeconfig}\n")
+            sys.stdout.flush()
+            told.touch()  # noqa: ASYNC240
 
     return install
+
+
+def _own_kinds(module: Any, watched: Iterable[AnyResource]) -> Kinds:
+    """The program's own kinds: a module's, and those that it imports or watches, with the versions that are at home."""
+    tried = f"install the kinds of {module.__name__}"
+    kinds = dict(kinds_in(module, tried=tried))
+    used = [each for each in (*vars(module).values(), *watched) if isinstance(each, Resource) and is_owned(each)]
+    for resource in used:
+        if resource.identity not in kinds:
+            home = sys.modules.get(resource.type.__module__)
+            there = kinds_in(home, tried=tried) if home else {}
+            versions = {each.version: each for each in reversed(used) if each.identity == resource.identity}
+            kinds[resource.identity] = there.get(resource.identity) or tuple(versions.values())
+    return kinds
 
 
 def _objects(path: str) -> Iterator[Unstructured]:

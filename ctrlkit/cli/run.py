@@ -161,8 +161,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--apiserver",
         action="store_true",
-        help="run against an API server in memory, with the target's kinds; its kubeconfig is printed, and written to "
-        "--kubeconfig where that is given",
+        help="run against an API server in memory, with the target's kinds; its kubeconfig is printed when they are "
+        "served, and written to --kubeconfig where that is given",
     )
     group.add_argument(
         "--seed",
@@ -171,7 +171,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="with --apiserver: a manifest whose objects are made if they are not there; may be given several times",
     )
-    group.add_argument("--install", action="store_true", help=argparse.SUPPRESS)  # of those that --reload starts
+    group.add_argument("--install", metavar="TOLD", help=argparse.SUPPRESS)  # of those that --reload starts
     group.add_argument(OPTION, action="store_true", help=argparse.SUPPRESS)
     add_flags(parser, settings_known().values())
 
@@ -198,8 +198,8 @@ def _run(arguments: argparse.Namespace) -> int:
             from ctrlkit.cli.embedded import api_server  # noqa: PLC0415 - who runs in a cluster does not pay for it
 
             named = getattr(arguments, "kubeconfig", None)
-            kubeconfig = stack.enter_context(api_server(named))
-            arguments.kubeconfig, arguments.install = str(kubeconfig), True
+            kubeconfig, told = stack.enter_context(api_server(named))
+            arguments.kubeconfig, arguments.install = str(kubeconfig), str(told)
         if arguments.reload:
             return _reload(arguments)
         return _run_once(arguments)
@@ -217,7 +217,8 @@ def _run_once(arguments: argparse.Namespace) -> int:
         from ctrlkit.cli.embedded import installer  # noqa: PLC0415
 
         settings = structs.replace(settings, context="")
-        before = installer(import_named(place, tried=f"run {arguments.target}"), arguments.seed)
+        module = import_named(place, tried=f"run {arguments.target}")
+        before = installer(module, arguments.seed, kubeconfig=settings.kubeconfig, told=Path(arguments.install))
     if arguments.dry_run is not None:
         alone = structs.replace(settings, leader_elect=False, shards=0, lease_name="", webhooks_address=OFF)
         return run_program(*builds, settings=alone, before=before, way=dry_run(arguments.dry_run))
@@ -229,7 +230,8 @@ def _reload(arguments: argparse.Namespace) -> int:
 
     words = [word for word in arguments.given if word not in ("--reload", "--apiserver")]
     if arguments.apiserver:
-        words = [*_without(words, "--kubeconfig"), "--install", "--kubeconfig", arguments.kubeconfig]
+        words = [*_without(words, "--kubeconfig"), "--install", arguments.install]
+        words += ["--kubeconfig", arguments.kubeconfig]
     root, module = root_of(arguments.target.partition(":")[0])
     return run_again(words, folder=_source_folder(root, module))
 
