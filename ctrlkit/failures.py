@@ -15,6 +15,9 @@ Of a group of exceptions all must be foreseen to count as that.
     the thing went well            all is forgotten
 
 So whoever reads the last ten minutes of a log sees all that goes on. Errors that differ in numbers alone are the same.
+
+A traceback is written once for each way through the code, whatever it is about, until that about which it was written
+went well; lines without it name the place.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from structlog.typing import FilteringBoundLogger
 from ctrlkit import clock
 from ctrlkit.bounded import BoundedDict
 from ctrlkit.errors import CtrlkitError
+from ctrlkit.frames import place_of_error
 from ctrlkit.telemetry import LogLevel
 
 CLIENT_ERRORS: Final = frozenset(
@@ -51,6 +55,8 @@ KNOWN_MAX: Final = 10_000
 """Things about which it is known what was said."""
 KINDS_MAX: Final = 4
 """So many different lines about one thing are known: two errors may take turns."""
+WAYS_MAX: Final = 1000
+"""Ways through the code of which it is known that their traceback was written."""
 QUIET_S: Final = 30.0
 """What is repeated is not written for so long; for twice as long each time that it was, until QUIET_MAX_S."""
 QUIET_MAX_S: Final = 600.0
@@ -147,6 +153,11 @@ class Repeats:
         left_out, thing.left_out = thing.left_out, 0
         return Saying(is_written=True, repeated=0 if said is None else said.repeated, left_out=left_out)
 
+    def knows(self, about: Hashable, what: Hashable) -> bool:
+        """Whether this was said about a thing, and not forgotten."""
+        thing = self._things.get(about)
+        return thing is not None and what in thing.said
+
     def forget(self, about: Hashable) -> None:
         """Note that it went well: whatever is said next about this thing is new."""
         self._things.pop(about, None)
@@ -159,13 +170,14 @@ class FailureLog:
         failures = FailureLog(logger("feed"))
         failures.tell("feed_failed", error, about=key, where="the mapper of pods", key=str(key))
 
-    An unforeseen error comes with its traceback, unless it was told about the same thing before: one of the same type,
-    raised by the same lines.
+    An unforeseen error comes with its traceback, unless one of the same type, raised by the same lines, was told before
+    and goes on: about the same thing or another one. It then says where in the program's own code it was raised.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
         self._repeats = Repeats()
+        self._traced: BoundedDict[Hashable, Hashable] = BoundedDict(limit=WAYS_MAX)  # about what
 
     def tell(
         self,
@@ -187,10 +199,14 @@ class FailureLog:
         if where and not foreseen and (listener := UNFORESEEN.get()) is not None:
             listener(error, where)
         what = (type(error), without_numbers(text)) if foreseen else hash(tuple(_way_of(error)))
+        is_traced = not foreseen and self._is_traced(what)
         saying = self._repeats.say(about, what, clock.reader()())
         values["error"] = text
-        if not (foreseen or saying.repeated):
+        if saying.is_written and not (foreseen or is_traced):
+            self._traced.put(what, about)
             values["exc_info"] = error
+        elif not foreseen and (place := place_of_error(error)):
+            values["where"] = place
         self._write(saying, level if foreseen else LogLevel.ERROR, event, values)
 
     def say(
@@ -202,6 +218,9 @@ class FailureLog:
     def forget(self, about: Hashable) -> None:
         """Note that it went well: the next error about this thing is logged in full."""
         self._repeats.forget(about)
+
+    def _is_traced(self, way: Hashable) -> bool:
+        return way in self._traced and self._repeats.knows(self._traced[way], way)
 
     def _write(self, saying: Saying, level: LogLevel, event: str, values: dict[str, Any]) -> None:
         if saying.repeated:

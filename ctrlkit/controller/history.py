@@ -4,7 +4,8 @@ What an operator asks of a controller: how the last reconciles of each key went,
 In       How each reconcile ended.
 Out      The last runs of a key; the keys that fail, and how many there are.
 Owns     RUNS_MAX runs of KEYS_MAX keys at most; of keys beyond that the one that ran longest ago is forgotten, those
-         that fail after all others. Which keys fail is known of every key.
+         that fail after all others. Of failures in a row the first one is among the runs that are kept. Which keys
+         fail is known of every key.
 
 A key fails if its last run ended with an error, also one that is not tried again, or was too long. After a conflict, or
 where the reconciler asked to be called later, it waits: it counts as failing again, since its first failure, only if it
@@ -26,6 +27,7 @@ from ctrlkit import clock
 from ctrlkit.controller.observer import CANCELLED, Run
 from ctrlkit.controller.reconcile import ReconcileTimeout, Result, Verdict
 from ctrlkit.controller.retries import ERROR_MAX
+from ctrlkit.frames import place_of_error
 from ctrlkit.model import ObjectKey
 
 KEYS_MAX: Final = 1000
@@ -52,7 +54,8 @@ class PastRun(NamedTuple):
 
     Shape   `result` is a Result, `timeout` or `cancelled`, as text. `seen` is the version of the object in the cache
             when it began, where its kind is watched. `writes` are the first ones, and the number of the rest. `next_s`
-            is after what time the key was to run again; None: when something changes. The others are as in Run.
+            is after what time the key was to run again; None: when something changes. `where` is the line of the
+            program's own code that `error` came from. The others are as in Run.
     Units   `ended` is wall time; `waited_s`, `took_s` and `next_s` are seconds.
     """
 
@@ -68,6 +71,7 @@ class PastRun(NamedTuple):
     error: str
     next_s: float | None
     id: str
+    where: str = ""
 
     @property
     def next(self) -> str:
@@ -90,6 +94,7 @@ class FailingKey:
     failures: int
     error: str
     due_at: float | None
+    where: str = ""
 
 
 class Failures(NamedTuple):
@@ -102,13 +107,15 @@ class Failures(NamedTuple):
 class Streak:
     """Failures in a row of one key."""
 
-    __slots__ = ("error", "failures", "result", "since")
+    __slots__ = ("error", "failures", "first", "result", "since", "where")
 
-    def __init__(self, since: datetime) -> None:
+    def __init__(self, since: datetime, first: str) -> None:
         self.since: datetime = since
+        self.first: str = first  # the id of the first of them
         self.failures: int = 0
         self.result: str = ""
         self.error: str = ""
+        self.where: str = ""
 
 
 class History:
@@ -173,14 +180,16 @@ class History:
         """Note how a run ended; without a verdict it was cut off, which changes nothing about its key."""
         now = clock.now()
         error = message[:ERROR_MAX]
-        result = CANCELLED
+        result, where = CANCELLED, ""
         if verdict is not None:
             result = TIMEOUT if isinstance(verdict.error, ReconcileTimeout) else verdict.result.value
-            self._judge(run.key, result, error, now)
+            where = "" if verdict.error is None else place_of_error(verdict.error)[:CAUSE_MAX]
         past = PastRun(
             now, result, run.attempt, _cut(run.causes), run.merged, run.waited_s, took_s, seen, _cut(writes), error,
-            next_s, run.id,
+            next_s, run.id, where,
         )  # fmt: skip
+        if verdict is not None:
+            self._judge(run.key, past)
         self._keep(run.key, past)
 
     def drop(self, key: ObjectKey) -> None:
@@ -188,16 +197,16 @@ class History:
         self._failing.pop(key, None)
         self._waiting.pop(key, None)
 
-    def _judge(self, key: ObjectKey, result: str, error: str, now: datetime) -> None:
-        if result in FAILURES:
+    def _judge(self, key: ObjectKey, past: PastRun) -> None:
+        if past.result in FAILURES:
             streak = self._failing.get(key)
             if streak is None:
-                streak = self._failing[key] = self._paused(key) or Streak(now)
+                streak = self._failing[key] = self._paused(key) or Streak(past.ended, past.id)
             streak.failures += 1
-            streak.result, streak.error = result, error
+            streak.result, streak.error, streak.where = past.result, past.error, past.where
         elif self._failing or self._waiting:
             streak = self._failing.pop(key, None) or self._paused(key)
-            if streak is not None and result in _WAITS:
+            if streak is not None and past.result in _WAITS:
                 self._waiting[key] = streak
 
     def _paused(self, key: ObjectKey) -> Streak | None:
@@ -206,9 +215,16 @@ class History:
     def _keep(self, key: ObjectKey, past: PastRun) -> None:
         earlier = self._well.pop(key, ()) or self._ill.pop(key, ())
         kept = self._ill if key in self._failing else self._well
-        kept[key] = (*earlier[1 - RUNS_MAX :], past)
+        if len(earlier) == RUNS_MAX:
+            earlier = earlier[:1] + earlier[2:] if self._began_with(key, earlier[0]) else earlier[1:]
+        kept[key] = (*earlier, past)
         if len(self._well) + len(self._ill) > KEYS_MAX:
             (self._well or self._ill).popitem(last=False)
+
+    def _began_with(self, key: ObjectKey, run: PastRun) -> bool:
+        """Whether a run is the first of failures in a row that go on."""
+        streak = self._failing.get(key) or self._waiting.get(key)
+        return streak is not None and streak.first == run.id
 
 
 def _cut(texts: Sequence[str]) -> tuple[str, ...]:

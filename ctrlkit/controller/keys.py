@@ -96,6 +96,7 @@ class Keys:
             since=streak.since,
             failures=streak.failures,
             error=streak.error,
+            where=streak.where,
             due_at=self._queue.due_at(key),
         )
 

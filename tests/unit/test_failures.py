@@ -116,12 +116,12 @@ def lines_for(*calls: tuple[str, Callable[[], None]]) -> list[tuple[str, bool, i
 
 
 def test_a_traceback_is_told_once_and_again_when_it_changes() -> None:
-    """Whatever the error's text; for each thing by itself; after a success it is news."""
+    """Whatever the error's text, and whatever it is about; after a success it is news."""
     again, other = (lambda: fails(1)), (lambda: fails(2))
     assert lines_for(("a", again), ("a", again), ("b", again), ("a", again)) == [
         ("a", True, 0),
         ("a", False, 1),
-        ("b", True, 0),
+        ("b", False, 0),
         ("a", False, 2),
     ]
     course = [fails_elsewhere, fails_elsewhere, lambda: fails(3), fails_elsewhere]
@@ -133,6 +133,22 @@ def test_a_traceback_is_told_once_and_again_when_it_changes() -> None:
     ]
     assert [line[1:] for line in lines_for(("a", again), ("a", lambda: None), ("a", again))] == [(True, 0), (True, 0)]
     assert [line[1] for line in lines_for(("a", again), ("a", other))] == [True, True]
+
+
+def test_the_same_mistake_about_many_things_has_one_traceback_and_lines_that_say_where() -> None:
+    """Once that about which the traceback was written went well, the next one has it again."""
+    told = FailureLog(logger("test"))
+    with capture_logs() as lines:
+        for about in (*range(60), 0, 1, 60, 61):
+            try:
+                fails(about)
+            except KeyError as error:
+                told.tell("it_failed", error, about=about)
+            if about == 0 and len(lines) > 1:
+                told.forget(0)
+    assert [at for at, line in enumerate(lines) if "exc_info" in line] == [0, 62]
+    line = fails.__code__.co_firstlineno + 2
+    assert {line.get("where") for line in (*lines[1:61], lines[63])} == {f"test_failures.py:{line} in fails"}
 
 
 def test_a_cause_is_part_of_what_must_be_the_same() -> None:
@@ -225,4 +241,6 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was told longest ago is told with its traceback again."""
     monkeypatch.setattr(failures, "KNOWN_MAX", 1)
     again = lambda: fails(1)  # noqa: E731 - one line, three times
-    assert [line[1] for line in lines_for(("a", again), ("b", again), ("a", again))] == [True, True, True]
+    assert [line[1] for line in lines_for(("a", again), ("b", again), ("a", again))] == [True, False, True]
+    monkeypatch.setattr(failures, "WAYS_MAX", 1)
+    assert [line[1] for line in lines_for(("a", again), ("b", fails_elsewhere), ("c", again))] == [True, True, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -39,10 +40,16 @@ WELL = {"done", "requeue_after"}
 KEY = ObjectKey("demo", "a")
 
 
-def end(history: History, verdict: Verdict | None, key: ObjectKey = KEY, causes: tuple[str, ...] = ("woken",)) -> None:
+def end(
+    history: History,
+    verdict: Verdict | None,
+    key: ObjectKey = KEY,
+    causes: tuple[str, ...] = ("woken",),
+    id_: str = "id",
+) -> None:
     """One run ended so."""
     message = "" if verdict is None else verdict.message
-    history.ended(Run("c", key, 1, "id", causes), verdict, message, took_s=0.1, writes=(), seen="7")
+    history.ended(Run("c", key, 1, id_, causes), verdict, message, took_s=0.1, writes=(), seen="7")
 
 
 @settings(max_examples=20)
@@ -59,7 +66,33 @@ def test_for_any_runs_a_key_fails_if_the_last_that_says_so_failed(ends: list[str
     if fails:
         ((key, streak),) = history.streaks()
         assert (key, streak.result, streak.failures) == (KEY, said[-1], sum(each in FAIL for each in in_a_row))
-    assert [run.result for run in history.runs(KEY)] == ends[::-1][:RUNS_MAX]
+    assert [run.result for run in history.runs(KEY)[: RUNS_MAX - 1]] == ends[::-1][: RUNS_MAX - 1]
+    assert len(history.runs(KEY)) == min(len(ends), RUNS_MAX)
+
+
+def test_of_failures_in_a_row_the_first_stays() -> None:
+    """What led to it, and its line in the log, are found by it; after a success others take its place."""
+    history = History()
+    for name in ("done", "error", *["conflict", "error"] * 10):
+        end(history, VERDICTS[name], causes=(f"{name} {len(history.runs(KEY))}",), id_=f"{name} {history.failing}")
+    assert [run.id for run in history.runs(KEY)][-1] == "error 0"
+    assert history.runs(KEY)[-1].causes == ("error 1",)
+    end(history, VERDICTS["done"])
+    for _ in range(RUNS_MAX):
+        end(history, VERDICTS["done"])
+    assert {run.result for run in history.runs(KEY)} == {"done"}
+
+
+def test_a_failure_says_where_it_came_from() -> None:
+    """The line, not what was in it."""
+    history = History()
+    try:
+        int("a secret")
+    except ValueError as error:
+        end(history, judge_error(error))
+    ((_, streak),) = history.streaks()
+    assert history.runs(KEY)[0].where == streak.where
+    assert re.fullmatch(r"test_history\.py:\d+ in test_a_failure_says_where_it_came_from", streak.where)
 
 
 def test_a_key_fails_since_its_first_failure(monkeypatch: object) -> None:
