@@ -25,7 +25,7 @@ from itertools import chain, islice
 from typing import Final
 
 from ctrlkit.controller.causes import CauseKind, Causes
-from ctrlkit.controller.history import FailingKey, PastRun
+from ctrlkit.controller.history import FailingKey, PastRun, Streak
 from ctrlkit.controller.keys import Keys, KeyState, WaitingKey
 from ctrlkit.controller.observer import OBSERVER, with_tracing
 from ctrlkit.controller.reconcile import Reconcile, Result, refuse_sync
@@ -293,8 +293,20 @@ class Controller:
     def waiting(
         self, *, first: int | None = None, where: Callable[[ObjectKey], bool] | None = None
     ) -> tuple[WaitingKey, ...]:
-        """The keys that are to run later, and why; with `first` only so many, those that come due next, in order."""
+        """
+        The keys that are to run later and do not fail, and why; with `first` only so many.
+
+        Shape   Those that wait for something else, the longest in front, and then those that come due next.
+        """
         return self._keys.waiting(first, where)
+
+    def delayed(self) -> int:
+        """How many keys are to run later and do not fail."""
+        return self._keys.delayed()
+
+    def waits(self) -> list[tuple[ObjectKey, Streak]]:
+        """The keys that wait for something else, those that have waited longest in front."""
+        return self._workers.history.waits()
 
     def history(self, key: ObjectKey) -> tuple[PastRun, ...]:
         """The last runs of a key, as far as they are kept, the latest in front."""
@@ -320,6 +332,7 @@ class Controller:
             causes={kind: counters.causes[kind] for kind in CauseKind},
             source_failures=self._enqueuer.failures,
             failures=history.failures(),
+            waiting=history.waiting(),
             running=running.runs(),
             stuck=running.stuck(),
             workers=self.workers,

@@ -9,7 +9,7 @@ Owns     RUNS_MAX runs of KEYS_MAX keys at most; of keys beyond that the one tha
 
 A key fails if its last run ended with an error, also one that is not tried again, or was too long. After a conflict, or
 where the reconciler asked to be called later, it waits: it counts as failing again, since its first failure, only if it
-fails before it succeeds.
+fails before it succeeds. It waits for something else from the first RetryLater until it succeeds, but while it fails.
 
 Noting costs a dozen calls for each run, and less than 1 kB for each run that is kept, mostly 0.6. Row B30.
 """
@@ -98,14 +98,14 @@ class FailingKey:
 
 
 class Failures(NamedTuple):
-    """How many keys fail in one way, and since when the one does that has failed longest."""
+    """How many keys fail in one way, or wait, and since when the one does that has done so longest."""
 
     keys: int
     since: datetime | None
 
 
 class Streak:
-    """Failures in a row of one key."""
+    """Failures in a row of one key, or runs that had to wait for something else: how many, and how the last ended."""
 
     __slots__ = ("error", "failures", "first", "result", "since", "where")
 
@@ -116,6 +116,11 @@ class Streak:
         self.result: str = ""
         self.error: str = ""
         self.where: str = ""
+
+    def add(self, past: PastRun) -> None:
+        """Note one more."""
+        self.failures += 1
+        self.result, self.error, self.where = past.result, past.error, past.where
 
 
 class History:
@@ -130,6 +135,7 @@ class History:
         self._ill: OrderedDict[ObjectKey, tuple[PastRun, ...]] = OrderedDict()
         self._failing: dict[ObjectKey, Streak] = {}
         self._waiting: dict[ObjectKey, Streak] = {}  # failed, and wait since for something else
+        self._later: dict[ObjectKey, Streak] = {}  # a reconciler asked for it; those that fail now are among them
 
     @property
     def failing(self) -> int:
@@ -143,6 +149,20 @@ class History:
             found[streak.result].append(streak.since)
         return {result: Failures(len(since), min(since, default=None)) for result, since in found.items()}
 
+    def waits(self, where: Where | None = None) -> list[tuple[ObjectKey, Streak]]:
+        """The keys that wait for something else and pass `where`, those that have waited longest in front."""
+        waits = [each for each in self._later.items() if each[0] not in self._failing]
+        return sorted((each for each in waits if where is None or where(each[0])), key=lambda each: each[1].since)
+
+    def wait(self, key: ObjectKey) -> Streak | None:
+        """The runs in a row after which a key waits for something else."""
+        return None if key in self._failing else self._later.get(key)
+
+    def waiting(self) -> Failures:
+        """How many keys wait for something else, and since when."""
+        since = [streak.since for key, streak in self._later.items() if key not in self._failing]
+        return Failures(len(since), min(since, default=None))
+
     def streaks(self, first: int | None = None, where: Where | None = None) -> list[tuple[ObjectKey, Streak]]:
         """The keys that fail and pass `where`, those that have failed longest in front; with `first` only so many."""
         many = len(self._failing) if first is None else first
@@ -155,8 +175,8 @@ class History:
         return sorted(found, key=lambda each: each[1].ended, reverse=True)
 
     def failed(self) -> tuple[ObjectKey, ...]:
-        """The keys that fail, and those that did and wait since."""
-        return (*self._failing, *self._waiting)
+        """The keys that fail, and those that wait since, or for something else."""
+        return tuple({**self._failing, **self._waiting, **self._later})
 
     def streak(self, key: ObjectKey) -> Streak | None:
         """The failures in a row of a key that fails."""
@@ -196,18 +216,23 @@ class History:
         """Note that a key is not this replica's any more, so that nothing is known of whether it fails."""
         self._failing.pop(key, None)
         self._waiting.pop(key, None)
+        self._later.pop(key, None)
 
     def _judge(self, key: ObjectKey, past: PastRun) -> None:
         if past.result in FAILURES:
             streak = self._failing.get(key)
             if streak is None:
                 streak = self._failing[key] = self._paused(key) or Streak(past.ended, past.id)
-            streak.failures += 1
-            streak.result, streak.error, streak.where = past.result, past.error, past.where
-        elif self._failing or self._waiting:
+            streak.add(past)
+            return
+        if self._failing or self._waiting:
             streak = self._failing.pop(key, None) or self._paused(key)
             if streak is not None and past.result in _WAITS:
                 self._waiting[key] = streak
+        if past.result == Result.RETRY_LATER:
+            self._later.setdefault(key, Streak(past.ended, past.id)).add(past)
+        elif self._later and past.result not in _WAITS:
+            self._later.pop(key, None)
 
     def _paused(self, key: ObjectKey) -> Streak | None:
         return self._waiting.pop(key, None)

@@ -6,6 +6,7 @@ their history, when somebody asks. Row B30.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -30,12 +31,17 @@ class WaitReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingKey:
-    """A key that is to run later: why, when on the loop's clock, and what was said, if anything."""
+    """
+    A key that is to run later: why, when on the loop's clock, and what was said, if anything.
+
+    Shape   `since`, in wall time, where it waits for something else: since the first run after which it did.
+    """
 
     key: ObjectKey
     reason: WaitReason
     due_at: float
     message: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +49,9 @@ class KeyState:
     """
     What is known of one key.
 
-    Shape   `run` is there while it runs, `failing` while it fails, `waiting` while it is delayed. `wanted_since`: a run
-            of it is still to start, at once or after the one that runs. `owned`: it is this replica's to reconcile.
+    Shape   `run` is there while it runs, `failing` while it fails, `waiting` while it is delayed, `waits` while it
+            waits for something else, also while it runs. `wanted_since`: a run of it is still to start, at once or
+            after the one that runs. `owned`: it is this replica's to reconcile.
     Units   On the loop's clock.
     """
 
@@ -53,6 +60,7 @@ class KeyState:
     wanted_since: float | None
     waiting: WaitingKey | None
     failing: FailingKey | None
+    waits: Streak | None
     owned: bool
 
 
@@ -74,8 +82,24 @@ class Keys:
         return tuple(self._failing(key, streak) for key, streak in self._history.streaks(first, where))
 
     def waiting(self, first: int | None, where: Where | None) -> tuple[WaitingKey, ...]:
-        """The delayed keys that pass `where`, those that come due next in front."""
-        return tuple(self._waiting(key, due_at) for key, due_at in self._queue.next_due(first, where))
+        """
+        The delayed keys that do not fail and pass `where`: those that wait for something else, the longest in front,
+        and then those that come due next.
+        """
+        history = self._history
+
+        def other(key: ObjectKey) -> bool:
+            well = history.streak(key) is None and history.wait(key) is None
+            return well and (where is None or where(key))
+
+        longest = ((key, self._queue.due_at(key)) for key, _ in history.waits(where))
+        found = [(key, due_at) for key, due_at in longest if due_at is not None]
+        return tuple(self._waiting(*each) for each in [*found, *self._queue.next_due(first, other)][:first])
+
+    def delayed(self) -> int:
+        """How many keys are delayed and do not fail."""
+        failing = sum(self._queue.due_at(key) is not None for key, _ in self._history.streaks())
+        return self._queue.statistics().delayed - failing
 
     def state(self, key: ObjectKey) -> KeyState:
         """All that is known of one key."""
@@ -86,6 +110,7 @@ class Keys:
             wanted_since=place.wanted_since,
             waiting=None if place.due_at is None else self._waiting(key, place.due_at),
             failing=None if streak is None else self._failing(key, streak),
+            waits=self._history.wait(key),
             owned=self._enqueuer.owned(key),
         )
 
@@ -101,8 +126,14 @@ class Keys:
         )
 
     def _waiting(self, key: ObjectKey, due_at: float) -> WaitingKey:
-        retry = self._retries.find(key)
-        return WaitingKey(key=key, reason=self._reason(key, retry), due_at=due_at, message=retry.error if retry else "")
+        retry, wait = self._retries.find(key), self._history.wait(key)
+        return WaitingKey(
+            key=key,
+            reason=self._reason(key, retry),
+            due_at=due_at,
+            message=retry.error if retry else "",
+            since=None if wait is None else wait.since,
+        )
 
     def _reason(self, key: ObjectKey, retry: Retry | None) -> WaitReason:
         if key in self._workers.held:

@@ -200,11 +200,15 @@ class Verdict:
 
     @property
     def message(self) -> str:
-        """The error in one line; empty where there is none."""
-        return "" if self.error is None else describe(self.error)
+        """The error in one line, of one that is told without a traceback with its cause; empty where there is none."""
+        if self.error is None:
+            return ""
+        cause = self.error.__cause__ if self.result in _SHORT else None
+        return describe(self.error) if cause is None else f"{describe(self.error)} [{describe(cause)}]"
 
 
 _DONE = Verdict(result=Result.DONE)
+_SHORT = frozenset({Result.RETRY_LATER, Result.TERMINAL_ERROR})
 
 
 def judge_outcome(outcome: object) -> Verdict:

@@ -154,8 +154,8 @@ class ControllerStatistics:
             raised what is no CtrlkitError, `timeouts` those that the controller's own time limit ended;
             `cancelled` were cut off and have no result. `causes` counts by kind what led to reconciles.
             `source_failures` counts mappers, predicates and the like that raised. `failures` are the keys whose last
-            run failed, by its result. `running` are the reconciles that run now, by as many as `workers` at a time; the
-            `stuck` among them have run for too long.
+            run failed, by its result; `waiting` those that wait for something else (RetryLater). `running` are the
+            reconciles that run now, by as many as `workers` at a time; the `stuck` among them have run for too long.
     """
 
     results: Mapping[Result, int]
@@ -166,6 +166,7 @@ class ControllerStatistics:
     causes: Mapping[CauseKind, int]
     source_failures: int
     failures: Mapping[str, Failures]
+    waiting: Failures
     running: tuple[Run, ...]
     stuck: tuple[ObjectKey, ...]
     workers: int

@@ -80,7 +80,7 @@ def picture(
     controllers, caches = named_controllers(manager.controllers), named_caches(manager.informers)
     failed = [row for row in checks if not row["ok"]]
     return {
-        "headline": headline(manager, failed, ((name, of) for name, _, of in controllers), caches),
+        "headline": headline(manager, failed, controllers, caches),
         **controller_sections([each for each in controllers if wanted.takes(each[0])], wanted),
         **cache_sections(caches, wanted),
         "checks": table(checks),
@@ -217,6 +217,7 @@ def _controller(name: str, controller: Controller, of: ControllerStatistics) -> 
         "running": len(of.running),
         "stuck": len(of.stuck),
         "failing": of.failing,
+        "waiting": of.waiting.keys,
         "results": {result.value: count for result, count in of.results.items() if count},
         "unforeseen": of.unforeseen,
         "timeouts": of.timeouts,
@@ -294,11 +295,15 @@ def failing_row(name: str, of: FailingKey) -> Row:
 
 
 def _waiting(pictures: _Pictures, wanted: Wanted) -> Table:
-    """As for those that fail."""
+    """As for those that fail, which are not among them; those that wait for something else come first."""
     found = [(name, each) for name, of, _ in pictures for each in of.waiting(**_limits(wanted))]
-    found.sort(key=lambda named: named[1].due_at)
-    count = len(found) if wanted.key else sum(of.queue.delayed for _, _, of in pictures)
+    found.sort(key=lambda named: _when(named[1]))
+    count = len(found) if wanted.key else sum(of.delayed() for _, of, _ in pictures)
     return counted((_waits(*named) for named in found), of=count)
+
+
+def _when(of: WaitingKey) -> tuple[bool, float]:
+    return (True, of.due_at) if of.since is None else (False, of.since.timestamp())
 
 
 def _keys(pictures: _Pictures, wanted: Wanted) -> Table:
@@ -325,6 +330,8 @@ def _waits(name: str, of: WaitingKey) -> Row:
         "controller": name,
         "key": str(of.key),
         "reason": of.reason.value,
+        "since": moment(of.since),
+        "since_s": ago(of.since),
         "due": at_wall(of.due_at),
         "due_s": until(of.due_at),
         "message": cut(of.message),

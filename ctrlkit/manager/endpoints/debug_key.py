@@ -14,7 +14,7 @@ from ctrlkit.clock import monotonic
 from ctrlkit.controller import Watch, to_self
 from ctrlkit.manager.endpoints.debug import failing_row, program
 from ctrlkit.manager.endpoints.health import Heartbeat
-from ctrlkit.manager.endpoints.tables import Row, at_wall, cut, moment, seconds, table, until
+from ctrlkit.manager.endpoints.tables import Row, ago, at_wall, cut, moment, seconds, table, until
 from ctrlkit.model import ObjectKey
 from ctrlkit.names import unique_names
 
@@ -95,7 +95,18 @@ def _now(state: KeyState) -> Row:
         "due_s": None if waiting is None else until(waiting.due_at),
         "reason": "" if waiting is None else waiting.reason.value,
         "message": "" if waiting is None else cut(waiting.message),
+        **_waits(state),
     }
+
+
+def _waits(state: KeyState) -> Row:
+    """Since when a key waits for something else, and for what."""
+    waits = state.waits
+    return (
+        {}
+        if waits is None
+        else {"since": moment(waits.since), "since_s": ago(waits.since), "message": cut(waits.error)}
+    )
 
 
 def _objects(controller: Controller, key: ObjectKey) -> Iterator[Row]:
@@ -109,6 +120,7 @@ def _objects(controller: Controller, key: ObjectKey) -> Iterator[Row]:
                 "version": "" if meta is None else meta.resource_version,
                 "generation": None if meta is None else meta.generation,
                 "deleting": meta is not None and meta.deleting,
+                "finalizers": list(meta.finalizers or ()) if meta is not None and meta.deleting else [],
                 "error": "" if fault is None else cut(str(fault)),
             }
 

@@ -1,10 +1,12 @@
 """
 What is worth knowing first: whether something is wrong with a manager, since when, and whether this replica works.
 
+    unreachable   the API server does not answer, since when
     failing       keys fail, by controller, since when
     stuck         reconciles have run for too long
     starting      caches fill, and nothing went wrong so far
     unready       checks fail, or caches do not fill
+    waiting       keys have waited for something else (RetryLater) for a while, since when and for what
     behind        caches are filled, and have not followed the server for a while
     quarantined   there are objects that cannot be used
     standby       all is well, and another replica works
@@ -15,16 +17,19 @@ What is worth knowing first: whether something is wrong with a manager, since wh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from ctrlkit.cache.reflector.failure import FailureCause
 from ctrlkit.clock import monotonic
 from ctrlkit.manager.endpoints.tables import Row, ago, cut, moment, seconds, table
 
 if TYPE_CHECKING:
     from ctrlkit.cache.informer import InformerStatistics
-    from ctrlkit.controller import ControllerStatistics
+    from ctrlkit.cache.reflector.reflector import ReflectorStatistics
+    from ctrlkit.controller import Controller, ControllerStatistics
     from ctrlkit.manager.manager import Manager
 
 FIRST: Final = 10
@@ -32,16 +37,23 @@ FIRST: Final = 10
 BEHIND_S: Final = 5.0
 """A watch that ends is taken up within a second or two; a cache whose calls fail for longer is behind."""
 
+WAITING_S: Final = 60.0
+"""What is not there yet comes as a rule within a minute; keys that have waited longer are told of."""
+
 Controllers = Iterable[tuple[str, "ControllerStatistics"]]
+Named = Iterable[tuple[str, "Controller", "ControllerStatistics"]]
 Caches = list[tuple[str, "InformerStatistics"]]
 
 
-def headline(manager: Manager, failed_checks: list[Row], controllers: Controllers, caches: Caches) -> Row:
+def headline(manager: Manager, failed_checks: list[Row], named: Named, caches: Caches) -> Row:
     """The headline of a manager, from what is known of its checks, its controllers and its caches, by their names."""
-    controllers = tuple(controllers)
+    named = tuple(named)
+    controllers = tuple((name, of) for name, _, of in named)
     said: dict[str, Any] = {
+        "unreachable": _unreachable(caches),
         "failing": _failing(controllers),
         "leadership": leadership(manager),
+        "waiting": _waiting(named),
         "caches": table(_caches(caches), most=FIRST),
         "stuck": table(_stuck(controllers), most=FIRST),
         "blocked": table(_blocked(controllers), most=FIRST),
@@ -59,6 +71,38 @@ def _failing(controllers: Controllers) -> Row:
         **_since(failing[0][0] if failing else None),
         "controllers": [{"controller": name, "keys": keys, **_since(at)} for at, name, keys in failing[:FIRST]],
     }
+
+
+def _waiting(named: Named) -> Row:
+    """Keys that have waited for something else for long enough, and for what most of them do."""
+    waits = [(name, streak) for name, controller, of in named if of.waiting.keys for _, streak in controller.waits()]
+    since = [streak.since for _, streak in waits]
+    late = [(name, streak) for name, streak in waits if (ago(streak.since) or 0.0) >= WAITING_S]
+    by, why = Counter(name for name, _ in late), Counter(cut(streak.error) for _, streak in late)
+    return {
+        "keys": len(late),
+        **_since(min(since) if late else None),
+        "controllers": [{"controller": name, "keys": keys} for name, keys in by.most_common(FIRST)],
+        "reasons": [{"reason": reason, "keys": keys} for reason, keys in why.most_common(FIRST)],
+        "more_reasons": max(0, len(why) - FIRST),
+    }
+
+
+def _unreachable(caches: Caches) -> Row:
+    """For how long the API server has not answered a cache; None where all have an answer, be it an error."""
+    for_s = [
+        reflector.failing_s or 0.0
+        for _, of in caches
+        for reflector in of.reflectors.values()
+        if _has_no_answer(reflector)
+    ]
+    longest_s = max(for_s, default=0.0)
+    return {"for_s": seconds(longest_s) if longest_s >= BEHIND_S else None}
+
+
+def _has_no_answer(of: ReflectorStatistics) -> bool:
+    errors = (of.list_error, of.watch_error)
+    return any(error is not None and error.cause is FailureCause.UNREACHABLE for error in errors)
 
 
 def _since(at: datetime | None) -> Row:
@@ -143,10 +187,12 @@ def _is_starting(said: Mapping[str, Any]) -> bool:
 
 
 _STATES: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "unreachable": lambda said: said["unreachable"]["for_s"] is not None,
     "failing": lambda said: bool(said["failing"]["keys"]),
     "stuck": lambda said: bool(said["stuck"]["rows"]),
     "starting": _is_starting,
     "unready": lambda said: bool(said["checks"]["rows"]) or any(not row["synced"] for row in said["caches"]["rows"]),
+    "waiting": lambda said: bool(said["waiting"]["keys"]),
     "behind": lambda said: bool(said["caches"]["rows"]),
     "quarantined": lambda said: bool(said["quarantined"]["objects"]),
     "standby": lambda said: not said["leadership"]["leads"],

@@ -62,6 +62,12 @@ def test_for_any_runs_a_key_fails_if_the_last_that_says_so_failed(ends: list[str
     said = [each for each in ends if each != "cancelled"]
     fails = bool(said) and said[-1] in FAIL
     assert history.failing == fails
+    since_well = said[max((at for at, each in enumerate(said) if each in WELL), default=-1) + 1 :]
+    assert history.waiting().keys == ("retry_later" in since_well and not fails)
+    assert [key for key, _ in history.waits()] == [KEY] * history.waiting().keys
+    if history.waiting().keys:
+        ((_, wait),) = history.waits()
+        assert (wait.failures, wait.error) == (since_well.count("retry_later"), "not yet")
     in_a_row = said[max((at for at, each in enumerate(said) if each in WELL), default=-1) + 1 :]
     if fails:
         ((key, streak),) = history.streaks()

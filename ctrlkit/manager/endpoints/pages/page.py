@@ -93,8 +93,9 @@ SECTIONS: Final[Mapping[str, Section]] = {
         ("key", "controller", "for_s", "causes"), about_keys=True,
     ),
     "waiting": Section(
-        "Waiting", "Keys that run later; the next one comes first.", "No key waits for a later run.",
-        ("key", "controller", "reason", "due"), {"reason": "Why"}, about_keys=True,
+        "Waiting", "Keys that run later and do not fail. Those that wait for something else come first, the longest in "
+        "front; then those that run next.", "No key waits for a later run.",
+        ("key", "controller", "reason", "since", "due"), {"reason": "Why"}, about_keys=True,
     ),
     "keys": Section(
         "Seen before", "Keys with runs in the past; the last one that ran comes first.", "No such key has run.",
@@ -143,7 +144,7 @@ _KEY_SECTIONS: Final[Mapping[str, Section]] = {
 }  # fmt: skip
 
 _MOODS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("failing", "stuck", "unready"), "bad"),
+    **dict.fromkeys(("unreachable", "failing", "stuck", "unready"), "bad"),
     **dict.fromkeys(("starting", "behind", "quarantined", "waiting", "ready"), "wait"),
 }
 

@@ -23,9 +23,9 @@ def sentences(said: Said, now: str) -> list[str]:
     first = _FIRST[said["state"]]
     if not first and not any(facts[name] for name in _FACTS if name != "leadership"):
         leads = said["leadership"]["leads"]
-        return ["All is well: no key fails, and every cache is up to date.", *facts["leadership"]] if leads else (
-            facts["leadership"] + ["All is well here: its caches are up to date."]
-        )  # fmt: skip
+        if not leads:
+            return [*facts["leadership"], "All is well here: its caches are up to date."]
+        return ["All is well: no key fails, none waits for long, and every cache is up to date.", *facts["leadership"]]
     order = [*first, "leadership", *(name for name in facts if name not in (*first, "leadership"))]
     return [sentence for name in order for sentence in facts[name]]
 
@@ -48,6 +48,25 @@ def _failing(said: Said, now: str) -> Iterator[str]:
         yield f"1 key{of} has been failing {since}{where}."
     else:
         yield f"{failing['keys']:,} keys{of} have been failing, the first {since}{where}."
+
+
+def _unreachable(said: Said, _now: str) -> Iterator[str]:
+    for_s = said["unreachable"]["for_s"]
+    if for_s is not None:
+        yield f"The API server has not answered for {spoken(for_s)}."
+
+
+def _waiting(said: Said, now: str) -> Iterator[str]:
+    waiting = said["waiting"]
+    if not waiting["keys"]:
+        return
+    by, reasons = waiting["controllers"], waiting["reasons"]
+    of = f" of {by[0]['controller']}" if len(by) == 1 else ""
+    has, first = ("has", "") if waiting["keys"] == 1 else ("have", ", the first")
+    since = f"{first} since {clock_time(waiting['since'], now)} ({spoken(waiting['since_s'])})"
+    said_why = [f"{each['reason'].rstrip('.')} ({each['keys']:,})" for each in reasons]
+    why = _some(said_why, more=waiting["more_reasons"])
+    yield f"{many(waiting['keys'], 'key')}{of} {has} been waiting for something else{since}: {why}."
 
 
 def _stuck(said: Said, _now: str) -> Iterator[str]:
@@ -137,8 +156,10 @@ _LEADERSHIP: Final[Mapping[str, Callable[[Said, str], str]]] = {
 }
 
 _FACTS: Final[Mapping[str, Callable[[Said, str], Iterator[str]]]] = {
+    "unreachable": _unreachable,
     "failing": _failing,
     "stuck": _stuck,
+    "waiting": _waiting,
     "caches": _caches,
     "checks": _checks,
     "quarantined": _quarantined,
@@ -146,10 +167,12 @@ _FACTS: Final[Mapping[str, Callable[[Said, str], Iterator[str]]]] = {
 }
 
 _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
+    "unreachable": ("unreachable",),
     "failing": ("failing",),
     "stuck": ("stuck",),
     "starting": ("caches",),
     "unready": ("caches", "checks"),
+    "waiting": ("waiting",),
     "behind": ("caches",),
     "quarantined": ("quarantined",),
     "standby": (),
@@ -157,10 +180,12 @@ _FIRST: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 _SHORT: Final[Mapping[str, Callable[[Said], str]]] = {
+    "unreachable": lambda _said: "No API server",
     "failing": lambda said: f"{many(said['failing']['keys'], 'key')} failing",
     "stuck": lambda said: f"{many(_count(said['stuck']), 'reconcile')} stuck",
     "starting": lambda _said: "Starting",
     "unready": lambda _said: "Not ready",
+    "waiting": lambda said: f"{many(said['waiting']['keys'], 'key')} waiting",
     "behind": lambda _said: "Caches behind",
     "quarantined": lambda said: f"{many(said['quarantined']['objects'], 'object')} unreadable",
     "standby": lambda _said: "Standing by",
@@ -172,16 +197,16 @@ def _count(table: Said) -> int:
     return len(table["rows"]) + int(table["more"])
 
 
-def _some(names: Sequence[str]) -> str:
+def _some(names: Sequence[str], *, more: int = 0) -> str:
     """
     The first names, and how many more there are.
 
     >>> _some(["a", "b"]), _some(list("abcde"))
     ('a and b', 'a, b, c and 2 more')
     """
-    if len(names) <= _NAMES_MAX + 1:
+    if len(names) + more <= _NAMES_MAX + 1:
         return listed(names)
-    return listed([*names[:_NAMES_MAX], f"{len(names) - _NAMES_MAX:,} more"])
+    return listed([*names[:_NAMES_MAX], f"{len(names) - _NAMES_MAX + more:,} more"])
 
 
 def of_key(picture: Said) -> list[str]:
@@ -194,6 +219,9 @@ def of_key(picture: Said) -> list[str]:
         said.insert(0, f"It has been failing {since}: {many(failing['failures'], 'time')} in a row.")
         if key["state"] == "failing":
             said[1] = _KEY["ready"](now) if now["ready"] else _again(failing)
+    elif now.get("since"):
+        since = f"since {clock_time(now['since'], at)} ({spoken(now['since_s'])})"
+        said.insert(0, f"It has been waiting for something else {since}: {now['message'].rstrip('.')}.")
     return said
 
 

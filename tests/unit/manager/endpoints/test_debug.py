@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
+from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.election import Elector, Sharding
-from ctrlkit.errors import Forbidden
+from ctrlkit.errors import Forbidden, RetryLater, Unreachable
 from ctrlkit.events import EventType
 from ctrlkit.fakes import Calls, FakeClientset, World
 from ctrlkit.manager import Manager
@@ -109,10 +109,8 @@ async def test_what_fails_what_runs_and_what_waits() -> None:
         assert failing[0]["since_s"] == pytest.approx(90, abs=1)
         assert failing[0]["error"].startswith("no way xxx")
         assert len(failing[0]["error"]) <= 512
-        waiting = rows(found, "waiting")
-        assert {(row["reason"], row["key"]) for row in waiting} == {("retry", "demo/bad"), ("retry", "demo/worse")}
-        assert [row["due_s"] for row in waiting] == sorted(row["due_s"] for row in waiting)
-        assert {row["key"]: row["next_s"] for row in failing} == {row["key"]: row["due_s"] for row in waiting}
+        assert rows(found, "waiting") == [], "what fails is told once"
+        assert all(row["next_s"] > 0 for row in failing)
         (controller,) = rows(found, "controllers")
         assert (controller["workers"], controller["running"], controller["stuck"]) == (2, 1, 1)
         headline = found["headline"]
@@ -120,6 +118,69 @@ async def test_what_fails_what_runs_and_what_waits() -> None:
         assert headline["failing"]["since"] == failing[0]["since"]
         assert [row["key"] for row in headline["stuck"]["rows"]] == ["demo/slow"]
         assert headline["blocked"]["rows"] == []
+        await world.crash(manager)
+
+
+@pytest.mark.behaviour("B30", "B32")
+async def test_keys_that_wait_for_something_else_are_told_of_before_those_that_just_run_later() -> None:
+    """Since when, for what, and why that is not there; once they have waited for a minute, in the headline too."""
+
+    def build(manager: Manager) -> Controller:
+        async def reconcile(request: Request) -> Outcome:
+            if request.name == "bad":
+                raise Forbidden("no")
+            if request.name.startswith("ok"):
+                return RequeueAfter(5)
+            raise RetryLater("the DNS does not answer", after_s=40) from ConnectionRefusedError(111, "refused")
+
+        return Controller(name="sites", reconcile=reconcile, watches=[Watch(manager.informer(GREETINGS), to_self)])
+
+    names = ("bad", "late", *(f"ok{number}" for number in range(ROWS_MAX + 23)), "later")
+    async with World(*map(greeting, names), kinds=[GREETINGS]) as world:
+        manager = world.manage(build)
+        await world.pass_time(30)
+        assert shown(manager)["headline"]["waiting"]["keys"] == 0
+        await world.pass_time(60)
+        found = shown(manager)
+        why = "the DNS does not answer [ConnectionRefusedError: [Errno 111] refused]"
+        waiting = rows(found, "waiting")
+        assert [(row["key"], row["reason"], row["message"]) for row in waiting[:2]] == [
+            ("demo/late", "retry_later", why), ("demo/later", "retry_later", why),
+        ]  # fmt: skip
+        assert waiting[0]["since_s"] == pytest.approx(90, abs=1)
+        assert {row["reason"] for row in waiting[2:]} == {"requeue_after"}
+        assert (len(waiting), found["waiting"]["more"]) == (ROWS_MAX, 25)
+        said = found["headline"]
+        assert (said["state"], said["failing"]["keys"]) == ("failing", 1)
+        assert said["waiting"] == {
+            "keys": 2, "since": waiting[0]["since"], "since_s": waiting[0]["since_s"],
+            "controllers": [{"controller": "sites", "keys": 2}],
+            "reasons": [{"reason": why, "keys": 2}], "more_reasons": 0,
+        }  # fmt: skip
+
+
+async def test_that_the_server_is_gone_is_said_before_what_fails_for_that() -> None:
+    """Keys fail while it does not answer, and they are not the cause."""
+
+    def build(manager: Manager) -> Controller:
+        async def reconcile(request: Request) -> Outcome:
+            await manager.client.get(CONFIG_MAPS, request.key)
+            return RequeueAfter(1)
+
+        return Controller(name="reads", reconcile=reconcile, watches=[Watch(manager.informer(GREETINGS), to_self)])
+
+    async with World(greeting(), kinds=[GREETINGS]) as world:
+        world.seed({"apiVersion": "v1", "kind": "ConfigMap", "metadata": greeting()["metadata"]})
+        manager = world.manage(build)
+        await world.pass_time(5)
+        assert shown(manager)["headline"]["state"] == "well"
+        fault = world.faults.fail(Calls(), Unreachable("connection refused"), times=None)
+        world.faults.end_watches(Calls("watch"))
+        await world.pass_time(30)
+        said = shown(manager)["headline"]
+        assert (said["state"], said["failing"]["keys"]) == ("unreachable", 1)
+        assert said["unreachable"]["for_s"] == pytest.approx(30, abs=2)
+        fault.end()
         await world.crash(manager)
 
 
@@ -155,8 +216,8 @@ async def test_a_table_is_bounded() -> None:
         manager = world.manage(build)
         await world.pass_time(1)
         found = shown(manager)
-    for section in ("failing", "waiting"):
-        assert (len(found[section]["rows"]), found[section]["more"]) == (ROWS_MAX, 23)
+    assert (len(found["failing"]["rows"]), found["failing"]["more"]) == (ROWS_MAX, 23)
+    assert found["waiting"] == {"rows": [], "more": 0}
     assert found["headline"]["failing"]["keys"] == ROWS_MAX + 23
 
 
@@ -184,7 +245,7 @@ async def test_who_looks_for_a_key_finds_it_among_many() -> None:
 
         found = looked_for(controller="also", key="demo/g11")
         wanted = {("also", f"demo/g11{digit}") for digit in ("", *map(str, range(10)))}
-        for section in ("failing", "waiting", "keys"):
+        for section in ("failing", "keys"):
             assert {(row["controller"], row["key"]) for row in rows(found, section)} == wanted
             assert found[section]["more"] == 0
         assert [row["controller"] for row in rows(found, "controllers")] == ["also"]

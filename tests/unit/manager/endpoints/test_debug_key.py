@@ -66,6 +66,7 @@ async def test_of_each_key_its_state_what_comes_next_and_its_last_runs() -> None
         assert found["slow"]["now"]["causes"][0].startswith("greetings.demo.example.com demo/slow added")
         assert (found["early"]["now"]["reason"], found["early"]["now"]["due_s"]) == ("retry_later", pytest.approx(210))
         assert found["early"]["now"]["message"] == "the database starts"
+        assert found["early"]["now"]["since_s"] == pytest.approx(90, abs=1)
         assert (found["later"]["now"]["reason"], found["later"]["now"]["due_s"]) == (
             "requeue_after",
             pytest.approx(510),
@@ -101,6 +102,20 @@ async def test_a_run_names_its_writes_and_the_version_it_saw() -> None:
         assert any("configmaps/hello" in write for run in runs for write in run["writes"])
         assert all(run["seen"] and run["causes"] and run["id"] for run in runs)
         assert [run["began"] for run in runs] == sorted((run["began"] for run in runs), reverse=True)
+
+
+async def test_of_a_deletion_it_is_said_which_finalizers_it_waits_for() -> None:
+    held = greeting()
+    held["metadata"]["finalizers"] = ["demo.example.com/dns"]
+    async with World(held, kinds=[GREETINGS]) as world:
+        manager = world.manage(by_name)
+        await world.settle()
+        (row,) = shown(manager, "demo/hello")["objects"]["rows"]
+        assert (row["deleting"], row["finalizers"]) == (False, [])
+        world.tracker.delete(GREETINGS, "demo/hello")
+        await world.settle()
+        (row,) = shown(manager, "demo/hello")["objects"]["rows"]
+        assert (row["deleting"], row["finalizers"]) == (True, ["demo.example.com/dns"])
 
 
 @pytest.mark.parametrize(

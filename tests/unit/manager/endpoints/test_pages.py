@@ -73,7 +73,9 @@ def a_headline(state: str = "well", **more: Any) -> dict[str, Any]:
     """What debug.picture() says of a program where all else is well."""
     return {
         "state": state,
+        "unreachable": {"for_s": None},
         "failing": {"keys": 0, "since": None, "since_s": None, "controllers": []},
+        "waiting": {"keys": 0, "since": None, "since_s": None, "controllers": [], "reasons": [], "more_reasons": 0},
         "leadership": ALONE,
         "caches": NO_ROWS,
         "stuck": NO_ROWS,
@@ -150,6 +152,11 @@ FAILING: dict[str, Any] = {
         {"controller": "peers", "keys": 1, "since": "2026-03-04T05:00:00Z", "since_s": 367.0},
     ],
 }  # fmt: skip
+WAITING: dict[str, Any] = {
+    "keys": 6, "since": "2026-03-04T02:41:00Z", "since_s": 8707.0, "controllers": [{"controller": "sites", "keys": 6}],
+    "reasons": [{"reason": "the DNS does not answer", "keys": 5}, {"reason": "no quota.", "keys": 1}],
+    "more_reasons": 0,
+}  # fmt: skip
 PODS = {"cache": "pods", "synced": True, "behind_s": 42.0, "error": "watch pods: connection refused."}
 SECRETS = {"cache": "secrets", "synced": False, "behind_s": 42.0, "error": "list secrets: forbidden"}
 
@@ -167,6 +174,19 @@ SECRETS = {"cache": "secrets", "synced": False, "behind_s": 42.0, "error": "list
             a_headline("failing", failing={**FAILING, "keys": 1, "controllers": FAILING["controllers"][1:]}),
             "1 key failing",
             ["1 key of peers has been failing since 02:41:00 (2 hours)."],
+        ),
+        (
+            a_headline("unreachable", failing=FAILING, unreachable={"for_s": 42.0}),
+            "No API server",
+            ["The API server has not answered for 42 seconds.", "3 keys have been failing"],
+        ),
+        (
+            a_headline("waiting", waiting=WAITING),
+            "6 keys waiting",
+            [
+                "6 keys of sites have been waiting for something else, the first since 02:41:00 (2 hours): "
+                "the DNS does not answer (5) and no quota (1).",
+            ],
         ),
         (
             a_headline("behind", caches=table([PODS])),
