@@ -196,8 +196,8 @@ class FailureLog:
         """
         text = describe(error)
         foreseen = is_foreseen(error)
-        if where and not foreseen and (listener := UNFORESEEN.get()) is not None:
-            listener(error, where)
+        if where and not foreseen:
+            note_unforeseen(error, where)
         what = (type(error), without_numbers(text)) if foreseen else hash(tuple(_way_of(error)))
         is_traced = not foreseen and self._is_traced(what)
         saying = self._repeats.say(about, what, clock.reader()())
@@ -229,6 +229,13 @@ class FailureLog:
             values["left_out"] = saying.left_out
         write = getattr(self._log, level.value if saying.is_written else LogLevel.DEBUG.value)
         write(event, **values)
+
+
+def note_unforeseen(error: BaseException, where: str) -> None:
+    """Tell the listener of UNFORESEEN, if there is one, of an error that fails a test."""
+    listener = UNFORESEEN.get()
+    if listener is not None:
+        listener(error, where)
 
 
 def without_numbers(text: str) -> str:

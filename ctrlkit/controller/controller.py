@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
 from itertools import chain, islice
-from typing import Final
+from typing import Any, Final
 
 from ctrlkit.controller.causes import CauseKind, Causes
 from ctrlkit.controller.history import FailingKey, PastRun, Streak
@@ -37,7 +37,7 @@ from ctrlkit.controller.sources.watch import Watch, to_self
 from ctrlkit.controller.worker import Workers
 from ctrlkit.controller.writes import OwnerChecks, WriteGate
 from ctrlkit.errors import NotSynced
-from ctrlkit.model import ObjectKey
+from ctrlkit.model import ObjectKey, Record
 from ctrlkit.telemetry import logger
 from ctrlkit.workqueue import NORMAL, WorkQueue
 
@@ -124,7 +124,7 @@ class Controller:
             gate=self._gate,
             owner_checks=owner_checks,
             timeout_s=timeout_s,
-            version_of=self._version_of,
+            record_of=self._record_of,
             end_with=self._end_with,
         )
         self._keys = Keys(self._enqueuer, self._workers)
@@ -369,10 +369,9 @@ class Controller:
                     self._workers.drop(key)
             await asyncio.sleep(0)
 
-    def _version_of(self, key: ObjectKey) -> str:
-        """The version of the object that the cache has, where its own kind is watched."""
-        record = None if self._main is None else self._main.informer.lister.find_record(key)
-        return "" if record is None else record.version
+    def _record_of(self, key: ObjectKey) -> Record[Any] | None:
+        """The object that the cache has, where its own kind is watched."""
+        return None if self._main is None else self._main.informer.lister.find_record(key)
 
 
 def _refuse_twice(sources: Sequence[Source], who: str) -> None:

@@ -6,6 +6,7 @@ The contract of a reconciler: what it is given, what it may return, and what eac
     raised Conflict           conflict         again, rate limited: the cache will have caught up; not counted as error
     raised RetryLater         retry_later      again after its delay, or rate limited; not counted as error
     raised TerminalError      terminal_error   not again until something changes
+    could not read its object terminal_error   not again until something changes: another look would show the same
     raised anything else      error            again, rate limited
     ran out of time           error            again, rate limited
     asked the process to end  error            the controller stops in order, and its run() raises ReconcilerExit

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
@@ -38,8 +39,9 @@ from ctrlkit.controller.reconcile import (
 from ctrlkit.controller.runs import ReconcileCounters, Running, RunningKeys
 from ctrlkit.controller.sources.source import Enqueuer
 from ctrlkit.controller.writes import SEEN_WITHIN_S, OwnerChecks, WriteGate
-from ctrlkit.failures import FailureLog, describe, without_numbers
-from ctrlkit.model import ObjectKey, Write
+from ctrlkit.errors import DecodeError
+from ctrlkit.failures import FailureLog, describe, note_unforeseen, without_numbers
+from ctrlkit.model import ObjectKey, Record, Write
 from ctrlkit.telemetry import LogLevel, logger
 from ctrlkit.workqueue import LOW, QueueClosed
 
@@ -66,7 +68,7 @@ class Workers:
         gate: WriteGate,
         owner_checks: OwnerChecks,
         timeout_s: float | None,
-        version_of: Callable[[ObjectKey], str],
+        record_of: Callable[[ObjectKey], Record[Any] | None],
         end_with: Callable[[Exception], None],
     ) -> None:
         self.counters: ReconcileCounters = ReconcileCounters()
@@ -84,7 +86,7 @@ class Workers:
         self._gate = gate
         self._owner_checks = owner_checks
         self._timeout_s = timeout_s
-        self._version_of = version_of
+        self._record_of = record_of
         self._end_with = end_with
         self._stopped = False
         self._log = logger("controller", controller=enqueuer.controller)
@@ -168,7 +170,8 @@ class Workers:
         key = run.key
         request = Request(key, run.attempt, run.causes, run.id, run.merged, run.waited_s)
         running = self.running.begin(run, asyncio.timeout(self._timeout_s))
-        seen = self._version_of(key)
+        record = self._record_of(key)
+        seen = "" if record is None else record.version
         verdict: Verdict | None = None
         writes: list[Write] = []
         if self.observer is not None:
@@ -178,7 +181,7 @@ class Workers:
         try:
             bind_contextvars(**names)
             with noting_writes(partial(self._owner_checks.look, key)) as writes:
-                verdict = await self._judged(request, running)
+                verdict = _given_up(await self._judged(request, running), record)
         finally:
             self.running.end(key)
             self._gate.wrote(key, writes)
@@ -314,6 +317,8 @@ class Workers:
             self._failures.say("reconciled", run.key, what=what, level=LogLevel.INFO, **facts, reason=message)
         else:
             where = f"reconcile of {self._name} {run.key}"
+            if isinstance(verdict.error, DecodeError) and verdict.result is Result.TERMINAL_ERROR:
+                note_unforeseen(verdict.error, where)  # nothing tries it again, so that a test would settle
             self._failures.tell("reconciled", verdict.error, about=run.key, where=where, **facts)
 
     def _log_stuck(self, run: Run) -> None:
@@ -337,6 +342,13 @@ def _facts(run: Run, took_s: float, outcome: dict[str, Any], writes: list[str], 
         facts["seen"] = seen
     facts["id"] = run.id
     return facts
+
+
+def _given_up(verdict: Verdict | None, record: Record[Any] | None) -> Verdict | None:
+    """That an object cannot be read ends its reconciles until it changes: another look shows the same."""
+    if verdict is None or verdict.error is None or record is None or verdict.error is not record.fault:
+        return verdict
+    return replace(verdict, result=Result.TERMINAL_ERROR)
 
 
 def _names(writes: Sequence[Write]) -> list[str]:

@@ -110,7 +110,7 @@ class Codec(Generic[T]):
             raise ConfigError(unknown_name(python_type, error)) from error
         of_line = msgspec.json.Decoder(_LineBody[python_type])
         self._of_object = self._guarded(of_object.decode)
-        self._of_line = self._guarded(lambda line: cast(T, of_line.decode(line).object))
+        self._of_line = self._guarded(lambda line: cast(T, of_line.decode(line).object), fact_of=_fact_in_line)
         self._eager = is_immutable(python_type)
         if self._eager and _has_object_meta(python_type):
             self._typed_line = msgspec.json.Decoder(_Line[python_type])
@@ -211,7 +211,7 @@ class Codec(Generic[T]):
         if loose is None:
             raise self._unreadable("watch line", error)
         kind, meta = str(loose.get("type")), salvage_metadata(loose.get("object"))
-        fault = self._unreadable(str(meta.key), error)
+        fault = self._unreadable(str(meta.key), _fact_in_line(error))
         match kind:
             case "ADDED" | "MODIFIED":
                 return Applied(self._faulty(meta, fault))
@@ -281,12 +281,14 @@ class Codec(Generic[T]):
             value = {"apiVersion": self.resource.api_version, "kind": self.resource.kind, **value}
         return cast(T, cast(Any, self.resource.type)(value))
 
-    def _guarded(self, decode: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    def _guarded(
+        self, decode: Callable[[bytes], T], *, fact_of: Callable[[Exception], str] = explain
+    ) -> Callable[[bytes], T]:
         def decode_or_explain(data: bytes) -> T:
             try:
                 return decode(data)
             except UNREADABLE as error:
-                raise self._unreadable(_name_in(data), error) from error
+                raise self._unreadable(_name_in(data), fact_of(error)) from error
 
         return decode_or_explain
 
@@ -296,6 +298,11 @@ class Codec(Generic[T]):
         return DecodeError(
             f"decode {self.resource} {what} as {type_name}: {fact}; correct the object, or the type that is to hold it"
         )
+
+
+def _fact_in_line(error: Exception) -> str:
+    """What of a line's object does not fit, with a path that begins at the object, as users know it."""
+    return explain(error).replace("`$.object", "`$", 1)
 
 
 def _same(value: T) -> T:

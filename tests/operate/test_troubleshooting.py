@@ -27,7 +27,7 @@ from ctrlkit import (
 )
 from ctrlkit.cli import main
 from ctrlkit.crd import definition_of
-from ctrlkit.errors import ConfigError, Forbidden, InternalError, NotSynced
+from ctrlkit.errors import ConfigError, DecodeError, Forbidden, InternalError, NotSynced
 from ctrlkit.fakes import Calls, NeverSettled, World
 from ctrlkit.manager.decorator import ReconcilerFunction
 from ctrlkit.manager.definitions import tell_disagreements
@@ -229,6 +229,7 @@ async def unreadable(world: World) -> None:
     world.serve(NOTES)
     world.seed(note(text=3))
     world.manage(notes(nothing))
+    world.allow_failures(DecodeError)
     await world.pass_time("1s")
 
 
@@ -387,8 +388,12 @@ async def no_events(world: World) -> None:
 async def never_settled(world: World) -> str:
     """A reconcile that fails."""
     world.serve(NOTES)
-    world.seed(note(text=3))
-    world.manage(notes(nothing))
+    world.seed(note())
+
+    async def refuse(_note: Note, _context: Context) -> None:
+        raise ConnectionRefusedError("the service does not answer")
+
+    world.manage(notes(refuse))
     with pytest.raises(NeverSettled) as failed:
         await world.settle()
     return str(failed.value)

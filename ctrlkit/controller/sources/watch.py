@@ -7,8 +7,8 @@ From changes in a cache to keys in a work queue: Watch, the mappers that find th
 A mapper gets one Record: metadata is at hand, `record.value` decodes the object. Both the old and the new state are
 mapped, so a child that changes its owner concerns the one it leaves and the one it comes to.
 
-The four predicates that compare two states reject only updates that left their field unchanged: additions, deletions
-and another object of the same name always pass. Rows H1 to H3, H5, H8, P9; B22.
+The four predicates that compare two states reject only updates that left their field unchanged: additions, deletions,
+another object of the same name, and one that can be read at last always pass. Rows H1 to H3, H5, H8, P9; B22.
 """
 
 from __future__ import annotations
@@ -110,14 +110,15 @@ class Watch(Generic[T]):
         add = sink.add_changed
 
         def on_change(change: Change[T]) -> None:
-            if predicate is not None and not _holds(predicate, change, sink):
+            judged = _as_judged(change)
+            if predicate is not None and not _holds(predicate, judged, sink):
                 return
             if kind is CauseKind.EVENT:  # both states have the key, and nothing of a user's is asked
                 record = change.old if change.new is None else change.new
                 keys: Iterable[ObjectKey] = () if record is None else (record.key,)
             else:
                 keys = _keys(mapper, change, sink)
-            if forgets is not None and _holds(forgets, change, sink):
+            if forgets is not None and _holds(forgets, judged, sink):
                 for key in keys:
                     sink.forget_failures(key)
             priority = _priority(change) if fixed is None else fixed
@@ -221,6 +222,14 @@ def _priority(change: Change[Any]) -> int:
         same = change.old is not None and change.new is not None and change.old.version == change.new.version
         return LOW if same else NORMAL
     return LOW
+
+
+def _as_judged(change: Change[T]) -> Change[T]:
+    """What predicates see of a change: an object that could not be read before, and can be now, is a new one."""
+    old, new = change.old, change.new
+    if old is None or new is None or old.fault is None or new.fault is not None:
+        return change
+    return Change(None, new, change.cause)
 
 
 def _holds(predicate: Callable[[Change[Any]], bool], change: Change[Any], sink: Sink) -> bool:

@@ -7,17 +7,21 @@ import contextlib
 import itertools
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 
+from ctrlkit import Context, reconciler
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Outcome, Request, RequeueAfter, Result
 from ctrlkit.controller.reconcile import ReconcilerExit
 from ctrlkit.controller.retries import CONFLICT_CAP_S
-from ctrlkit.errors import Conflict, Forbidden, RetryLater, TerminalError, Unreachable
-from ctrlkit.model import MergePatch
+from ctrlkit.controller.sources.watch import generation_changed
+from ctrlkit.errors import Conflict, DecodeError, Forbidden, RetryLater, TerminalError, Unreachable
+from ctrlkit.fakes import UnforeseenFailure, World
+from ctrlkit.model import MergePatch, ObjectMeta, Unstructured, custom_resource
 from ctrlkit.model.kinds import PODS
 from tests.support.records import applied
 from tests.unit.client.support import ScriptedTransport
@@ -533,3 +537,74 @@ async def test_a_reconcile_that_cancels_the_task_it_runs_in_costs_no_worker(end:
     assert results[Result.DONE] == 4
     assert results.get(Result.ERROR, 0) in ((failures,) if waits else (failures, failures + 1))  # who waits next fails
     assert controller.statistics().cancelled == 0
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """What a user wants."""
+
+    text: str = ""
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """A note, and what somebody else says of it."""
+
+    metadata: ObjectMeta
+    spec: Spec = Spec()
+    status: dict[str, str] = {}
+
+
+NOTES = custom_resource(group="demo.dev", version="v1", kind="Note", plural="notes").of(Note)
+
+
+@pytest.mark.behaviour("B14")
+@pytest.mark.parametrize("status", [{}, {"ready": 5}])
+async def test_an_object_that_cannot_be_read_is_not_tried_again_before_it_can(
+    world: World, status: dict[str, Any]
+) -> None:
+    """Another look would show the same. When it is mended it is looked at, though no predicate sees a change."""
+    world.allow_failures(DecodeError)
+    world.serve(NOTES)
+    text: object = 5 if not status else "a"
+    metadata = {"name": "a", "namespace": "demo"}
+    world.seed(
+        {"apiVersion": "demo.dev/v1", "kind": "Note", "metadata": metadata, "spec": {"text": text}, "status": status}
+    )
+    looked: list[str] = []
+
+    @reconciler(NOTES, predicates={NOTES: generation_changed})
+    async def notes(note: Note, _context: Context) -> Outcome:
+        looked.append(note.spec.text)
+        return DONE
+
+    manager = world.manage(notes)
+    await world.pass_time("1h")
+    (controller,) = manager.controllers
+    assert counts(controller.statistics()) == {Result.TERMINAL_ERROR: 1}
+    assert not looked
+    mended = {"status": {"ready": "yes"}} if status else {"spec": {"text": "a"}}
+    await world.client.patch(
+        NOTES.of(Unstructured), "demo/a", MergePatch(mended), subresource="status" if status else ""
+    )
+    await world.settle()
+    assert looked == ["a"]
+
+
+async def test_an_object_that_cannot_be_read_fails_a_test(world: World) -> None:
+    """Or one with a mistake in what it seeds would look for the reason elsewhere."""
+    world.serve(NOTES)
+    world.seed(
+        {
+            "apiVersion": "demo.dev/v1",
+            "kind": "Note",
+            "metadata": {"name": "a", "namespace": "demo"},
+            "spec": {"text": 5},
+        }
+    )
+
+    @reconciler(NOTES)
+    async def notes(_note: Note, _context: Context) -> Outcome:
+        return DONE
+
+    world.manage(notes)
+    with pytest.raises(UnforeseenFailure, match=r"reconcile of notes demo/a .*at `\$\.spec\.text`"):
+        await world.settle()

@@ -210,6 +210,21 @@ def test_an_object_that_does_not_fit_costs_only_itself(python_type: type[Any]) -
         codec.decode_object(msgspec.json.encode(bad))
 
 
+@pytest.mark.parametrize("python_type", [Pod, PodWithoutMeta])
+@pytest.mark.parametrize("field", ["spec", "metadata.labels"])
+def test_a_field_that_does_not_fit_has_its_own_path(python_type: type[Any], field: str) -> None:
+    """The same from a list and from a watch, as users know it: nothing of what the object came in."""
+    bad = _pod("bad")
+    bad = {**bad, "spec": 5} if field == "spec" else {**bad, "metadata": {**bad["metadata"], "labels": 5}}
+    codec = Codec(PODS.of(python_type))
+    snapshot, _ = decode_list(codec, _list(bad))
+    event = codec.decode_line(_line("MODIFIED", bad))
+    assert isinstance(event, Applied)
+    faults = {str(record.fault) for record in (*snapshot.records, event.record)}
+    assert len(faults) == 1
+    assert f"at `$.{field}`" in faults.pop()
+
+
 @pytest.mark.parametrize("python_type", [Unstructured, Pod, PodWithoutMeta])
 def test_bookmarks_move_the_version(python_type: type[Any]) -> None:
     """A bookmark is an object with little but a version; one annotation ends the initial events."""
