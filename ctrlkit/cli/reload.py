@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,6 +21,8 @@ from typing import Final
 
 from ctrlkit.cli.parent import OPTION
 from ctrlkit.extras import require
+from ctrlkit.manager.endpoints.options import split_address
+from ctrlkit.manager.settings import OFF
 from ctrlkit.telemetry import configure_logging, logger
 
 STOP_WITHIN_S: Final = 60.0
@@ -47,6 +50,18 @@ def run_again(words: Sequence[str], *, folder: Path) -> int:
     command = [sys.executable, "-m", "ctrlkit", *words, OPTION]
     asyncio.run(Supervisor(command, lambda: _next_change(folder)).run())
     return 0
+
+
+def kept_address(address: str) -> str:
+    """Return an address whose port is 0 with one that is free now, for all programs to come; another one as it is."""
+    if address == OFF or (parts := split_address(address, "endpoints"))[1]:
+        return address
+    host = parts[0]
+    try:
+        with socket.create_server(parts, family=socket.AF_INET6 if ":" in host else socket.AF_INET) as found:
+            return f"{address.rpartition(':')[0]}:{found.getsockname()[1]}"
+    except OSError:
+        return address  # the program says what is wrong with it
 
 
 class Supervisor:

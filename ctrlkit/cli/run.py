@@ -226,9 +226,12 @@ def _run_once(arguments: argparse.Namespace) -> int:
 
 
 def _reload(arguments: argparse.Namespace) -> int:
-    from ctrlkit.cli.reload import run_again  # noqa: PLC0415 - who does not develop does not pay for it
+    from ctrlkit.cli.reload import kept_address, run_again  # noqa: PLC0415 - who does not develop does not pay for it
 
     words = [word for word in arguments.given if word not in ("--reload", "--apiserver")]
+    address = Settings.load(arguments).endpoints_address
+    if (kept := kept_address(address)) != address:
+        words = [*_without(words, "--endpoints-address"), "--endpoints-address", kept]
     if arguments.apiserver:
         words = [*_without(words, "--kubeconfig"), "--install", arguments.install]
         words += ["--kubeconfig", arguments.kubeconfig]

@@ -19,6 +19,7 @@ _VARIES: Final = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
     (re.compile(r"\b\d+(\.\d+)?s\b"), "SECONDS"),
     (re.compile(r"={3,}"), "==="),
+    (re.compile(r"\b127\.0\.0\.1:\d+"), "ADDRESS"),
 )
 _OPTIONS: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _HOME: Final = "/home/you"

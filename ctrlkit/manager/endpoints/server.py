@@ -98,7 +98,9 @@ async def _listen(runner: web.AppRunner, options: Endpoints, certificate: Certif
 
 def _tell(options: Endpoints, address: str) -> None:
     log = logger("endpoints")
-    log.info("endpoints_serving", address=address, tls=bool(options.tls_cert), token=bool(options.token_file))
+    debug_page = f"http{'s' if options.tls_cert else ''}://{_reachable(address)}/debug"
+    tls, token = bool(options.tls_cert), bool(options.token_file)
+    log.info("endpoints_serving", address=address, debug_page=debug_page, tls=tls, token=token)
     if options.is_local or (options.tls_cert and options.token_file):
         return
     if not options.token_file:
@@ -106,6 +108,18 @@ def _tell(options: Endpoints, address: str) -> None:
     else:
         risk = "the token travels unencrypted; give a TLS certificate"
     log.warning("endpoints_exposed", address=address, risk=risk)
+
+
+def _reachable(address: str) -> str:
+    """
+    Where a browser on this machine finds what listens at an address.
+
+    >>> _reachable("0.0.0.0:8080"), _reachable("[::]:8080"), _reachable("[::1]:8080")
+    ('127.0.0.1:8080', '[::1]:8080', '[::1]:8080')
+    """
+    host, _, port = address.rpartition(":")
+    own = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    return f"{own}:{port}"
 
 
 class _Answers:

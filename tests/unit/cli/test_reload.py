@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ctrlkit.cli.reload import Supervisor, _next_change, source_folders
+from ctrlkit.cli.reload import Supervisor, _next_change, kept_address, source_folders
 from ctrlkit.kinds import CONFIG_MAPS
 from ctrlkit.manager import connect
 
@@ -90,6 +91,17 @@ async def test_a_change_of_a_source_is_told_by_the_system(tmp_path: Path) -> Non
     assert changed == [f"{tmp_path.name}/shop/caches.py"]
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:0", ":0", "localhost:0"])
+def test_any_free_port_is_the_same_one_for_all_programs_to_come(address: str) -> None:
+    """So a page that is open in a browser goes on after a change; a port that was named is left alone."""
+    kept = kept_address(address)
+    host, _, port = kept.rpartition(":")
+    assert (host, int(port) > 0) == (address.rpartition(":")[0], True)
+    assert kept_address(kept) == kept
+    assert kept_address("off") == "off"
+    assert kept_address("192.0.2.1:0") == "192.0.2.1:0"  # no address of this machine
+
+
 GREETING = """
 from ctrlkit import DONE, custom_resource, reconciler
 from ctrlkit.kinds import CONFIG_MAPS
@@ -116,25 +128,36 @@ async def test_a_program_is_written_beside_its_own_server(tmp_path: Path) -> Non
     source, seed = tmp_path / "greeting.py", tmp_path / "hello.yaml"
     source.write_text(GREETING)
     seed.write_text(HELLO)
-    options = ["--apiserver", "--reload", "--kubeconfig", "kc", "--seed", "hello.yaml", "--endpoints-address", "off"]
+    options = [
+        "--apiserver",
+        "--reload",
+        "--kubeconfig",
+        "kc",
+        "--seed",
+        "hello.yaml",
+        "--endpoints-address",
+        "127.0.0.1:0",
+    ]
     command = [sys.executable, "-m", "ctrlkit", "run", "greeting.py", *options]
     process = await asyncio.create_subprocess_exec(*command, cwd=tmp_path, stdout=PIPE, stderr=PIPE)
     assert process.stderr is not None
     errors = process.stderr
 
-    async def told(*words: str) -> None:
-        """Return when a line of the log has these words."""
+    async def told(*words: str) -> str:
+        """A line of the log that has these words, as soon as it is there."""
         while line := (await errors.readline()).decode():
             if all(word in line for word in words):
-                return
+                return line
         raise AssertionError(f"it ended without {words}")
 
     async with asyncio.timeout(120):
+        address = json.loads(await told("endpoints_serving"))["address"]
         await told("reconciled", "patch:configmaps/hello")
         source.write_text("def broken(:")
         await told("line 1: invalid syntax")
         await told("program_ended")
         source.write_text(GREETING.replace('["text"]}}', '["text"].upper()}}'))
+        assert json.loads(await told("endpoints_serving"))["address"] == address
         await told("reconciled", "patch:configmaps/hello")
         async with connect(kubeconfig=str(tmp_path / "kc")) as client:
             assert (await client.get(CONFIG_MAPS, "default/hello"))["data"] == {"text": "HI"}

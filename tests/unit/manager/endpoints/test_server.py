@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -423,6 +424,8 @@ async def test_what_others_can_reach_is_told_with_its_risk(token_file: Path) -> 
     ]
     serving = [(line["tls"], line["token"]) for line in lines if line["event"] == "endpoints_serving"]
     assert serving == [(False, False), (False, False), (False, True)]
+    pages = [line["debug_page"] for line in lines if line["event"] == "endpoints_serving"]
+    assert all(re.fullmatch(r"http://127\.0\.0\.1:\d+/debug", each) for each in pages)
 
 
 PATH = "/debug/log-level"
