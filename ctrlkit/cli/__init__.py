@@ -16,9 +16,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+import traceback
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
+from types import TracebackType
 from typing import NoReturn
 
 from ctrlkit.errors import ConfigError
@@ -43,8 +45,31 @@ class Command:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line, of this process where `argv` is None, and return the exit status."""
-    return exit_status("ctrlkit", lambda: _run(argv))
+    """
+    Run the command line, of this process where `argv` is None, and return the exit status.
+
+    The traceback of an error that the program's own code raises begins with that code, and the status is 1.
+    """
+    try:
+        return exit_status("ctrlkit", lambda: _run(argv))
+    except Exception as error:
+        own = _from_own_code(error)
+        if own is None:
+            raise
+        traceback.print_exception(type(error), error, own)
+        return 1
+
+
+def _from_own_code(error: Exception) -> TracebackType | None:
+    """A traceback without what led to the program's own code; None where that is not among it."""
+    here = error.__traceback__
+    while here is not None:
+        top = str(here.tb_frame.f_globals.get("__name__")).partition(".")[0]
+        is_own = top not in sys.stdlib_module_names and top != "ctrlkit"
+        if is_own and "site-packages" not in here.tb_frame.f_code.co_filename:
+            return here
+        here = here.tb_next
+    return None
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -67,10 +92,17 @@ def all_commands() -> argparse.ArgumentParser:
     return _parser(_load_commands(""))
 
 
-def meant(name: str, known: Collection[str]) -> str:
-    """Return what could have been meant, as the end of a message; "" for nothing like it."""
+def meant(name: str, known: Collection[str], *, before: str = "", after: str = "") -> str:
+    """
+    Return what could have been meant, as the end of a message; "" for nothing like it.
+
+    What all of them have in common is shown `before` and `after` the name, and makes none of them more alike.
+
+    >>> meant("sede", ["seed"], before="--"), meant("nonsense", ["seed"], before="--")
+    ('; did you mean --seed?', '')
+    """
     near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {before}{near[0]}{after}?" if near else ""
 
 
 def _points() -> dict[str, Callable[[], object]]:
@@ -101,9 +133,10 @@ class _Parser(argparse.ArgumentParser):
         """As argparse does; what is left over has no place anywhere, so the parser that left it says so."""
         found, left = super().parse_known_args(args, namespace)
         if left:
-            known = [name for name in self._option_string_actions if name.startswith("--")]
-            words = " ".join(left)
-            self.error(f"unrecognized arguments: {words}{meant(left[0].partition('=')[0], known)}")
+            known = [name.removeprefix("--") for name in self._option_string_actions if name.startswith("--")]
+            option = left[0].partition("=")[0]
+            near = meant(option.lstrip("-"), known, before="--") if option.startswith("-") else ""
+            self.error(f"unrecognized arguments: {' '.join(left)}{near}")
         return found, left
 
     def error(self, message: str) -> NoReturn:

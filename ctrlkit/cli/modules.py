@@ -186,5 +186,6 @@ def _not_there(path: Path) -> str:
     if path.is_dir():
         where = "." if path == Path() else str(path)
         return f"{where} is a folder; name a file in it, such as {path / 'operator.py'}, or a package by its name"
-    near = [str(each) for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
-    return f"there is no file {path}{meant(str(path), near) or '; name one that is there, or a module by its name'}"
+    known = [each.stem for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    near = meant(path.stem, known, before="" if path.parent == Path() else f"{path.parent}{os.sep}", after=".py")
+    return f"there is no file {path}{near or '; name one that is there, or a module by its name'}"

@@ -39,7 +39,8 @@ examples:
   CTRLKIT_ENDPOINTS_ADDRESS=:8080 ctrlkit run greeting:greet --leader-elect --lease-name greeter
 
 A target is FILE.py or a module, package.module, and runs all of its functions decorated with @reconciler and the like,
-or its function build(manager); :ATTRIBUTE names one of them, or a list.
+or its function build(manager). :ATTRIBUTE names one of them; for several, make a list of them in the module, such as
+both = [greet, welcome], and name that: greeting:both
 SIGTERM and Ctrl-C let running work finish; a second one ends it at once. Log lines go to stderr.
 exit status: 0 after SIGTERM or Ctrl-C, 1 for an error, 2 for bad arguments.
 """
@@ -56,6 +57,7 @@ def load_builds(target: str) -> tuple[Build, ...]:
     if not place or (":" in target and not attribute.isidentifier()):
         raise TargetError(
             f"run {target}: it is not of the form FILE.py or MODULE, with :ATTRIBUTE or without, such as greeting:greet"
+            "; for several, name a list of the module"
         )
     module = import_named(place, tried=f"run {target}")
     if not attribute:

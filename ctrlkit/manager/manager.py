@@ -426,6 +426,8 @@ class Manager:
             self._tasks.ask_to_end(self._rights)
         elif not self.elected.is_set():
             await self._tasks.end(self._rights)
+        if (running := self._reconciling()) and self._grace_s:
+            self._log.info("reconciles_awaited", running=running, up_to_s=self._grace_s)
         late = await self._tasks.wait(self._working, timeout_s=self._grace_s)
         cut_off = self._reconciling()
         await self._tasks.end(late)

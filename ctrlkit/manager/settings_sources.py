@@ -202,8 +202,9 @@ def _shown(value: Any) -> str:
 
 
 def _near(wrong: str, names: Iterable[str], written: Any) -> str:
-    near = difflib.get_close_matches(wrong, [written(name) for name in names], n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    known = {written(name).lstrip("-"): written(name) for name in names}  # dashes make no two flags alike
+    near = difflib.get_close_matches(wrong.lstrip("-"), known, n=1)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 def _program() -> str:

@@ -73,7 +73,7 @@ class _Stopper:
         self._loop.call_soon_threadsafe(self._begin, signal.Signals(number).name)
 
     def _begin(self, name: str) -> None:
-        logger("manager").info("stop_requested", signal=name)
+        logger("manager").info("stop_requested", signal=name, a_second_one="ends the program at once")
         self.stop.set()
 
 

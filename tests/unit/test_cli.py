@@ -129,6 +129,7 @@ def test_alone_it_shows_its_help(contribute: Callable[[Run], None], capsys: pyte
         (["serve"], "there is no command 'serve' ('ctrlkit --help' lists them)"),
         (["greet", "Ada", "--luod", "3"], "unrecognized arguments: --luod 3; did you mean --loud?"),
         (["greet", "Ada", "--luod=3"], "unrecognized arguments: --luod=3; did you mean --loud?"),
+        (["greet", "Ada", "--aloof"], "unrecognized arguments: --aloof\n"),
         (["greet", "Ada", "Bob"], "unrecognized arguments: Bob\n"),
     ],
 )

@@ -106,11 +106,14 @@ def test_without_an_attribute_all_decorated_functions_of_the_target_run() -> Non
         ("forms:", "run forms:: it is not of the form FILE.py or MODULE, with :ATTRIBUTE or without"),
         ("lists", "no decorated function of its own, as with @reconciler, and no build(manager); name lists:several"),
         ("./lists.py", "and no build(manager); name ./lists.py:several"),
+        ("forms:greet,build", "such as greeting:greet; for several, name a list of the module"),
         ("formz:greet", "run formz:greet: there is no module formz in "),
         ("forms.greet:x", "run forms.greet:x: there is no module forms.greet in "),
         ("broken:greet", "broken was found, and imports what is not there: No module named 'nothing_of_this_name'"),
         ("forms:gret", "run forms:gret: module forms has no gret; did you mean greet?"),
         ("./form.py:greet", "run ./form.py:greet: there is no file form.py; did you mean forms.py?"),
+        ("shop/cache.py", "run shop/cache.py: there is no file shop/cache.py; did you mean shop/caches.py?"),
+        ("shop/x.py", "there is no file shop/x.py; name one that is there, or a module by its name"),
         ("./forms.py:gret", "run ./forms.py:gret: module forms has no gret; did you mean greet?"),
         ("shop", "run shop: module shop has no decorated function"),
         (".", "run .: . is a folder; name a file in it, such as operator.py, or a package by its name"),
@@ -138,6 +141,28 @@ def test_what_goes_wrong_inside_a_module_keeps_its_traceback() -> None:
     """It is the module's own error."""
     with pytest.raises(ZeroDivisionError):
         load_builds("wrong:greet")
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_traceback_of_a_programs_own_error_begins_with_its_own_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not with what imports a module or calls a build function; an error of ours has its whole traceback."""
+    Path("builds.py").write_text("def build(manager):\n    return {}['x']\n")
+    assert main(["run", "wrong"]) == 1
+    said = capsys.readouterr().err
+    assert said.count('File "') == 1
+    assert 'wrong.py", line 1, in <module>' in said
+    assert said.endswith("ZeroDivisionError: division by zero\n")
+    ours = {"__name__": "ctrlkit.manager.program"}
+    monkeypatch.setattr("ctrlkit.cli.run.run_program", eval("lambda build, **_: build(None)", ours))
+    assert main(["run", "builds"]) == 1
+    said = capsys.readouterr().err
+    assert said.count('File "') == 1
+    assert 'builds.py", line 2, in build' in said
+    monkeypatch.setattr("ctrlkit.cli.run.run_program", eval("lambda build, **_: 1 / 0", ours))
+    with pytest.raises(ZeroDivisionError):
+        main(["run", "builds"])
 
 
 @pytest.mark.usefixtures("folder")

@@ -216,11 +216,14 @@ async def test_reconciles_that_outlast_the_grace_period_are_cut_off_and_named() 
     short, long = Runs(takes_s=10), Runs(takes_s=1000)
     add(manager, short, "short")
     add(manager, long, "long")
-    async with running(manager) as (work, stop):
-        await asyncio.sleep(5)
-        stop.set()
-        with pytest.raises(GraceExceeded, match=r"1 reconciles had not ended after 20 s.*\[long demo/a\]"):
-            await work
+    with capture_logs() as lines:
+        async with running(manager) as (work, stop):
+            await asyncio.sleep(5)
+            stop.set()
+            with pytest.raises(GraceExceeded, match=r"1 reconciles had not ended after 20 s.*\[long demo/a\]"):
+                await work
+    (awaited,) = [line for line in lines if line["event"] == "reconciles_awaited"]
+    assert (awaited["running"], awaited["up_to_s"]) == (["short demo/a", "long demo/a"], 20)
     assert monotonic() == 25
     assert (short.ended, long.ended) == (["demo/a done"], ["demo/a cancelled"])
 

@@ -154,6 +154,7 @@ def test_a_switch_can_be_turned_off_again() -> None:
             "CTRLKIT_LEADER_ELECT=yes: leader_elect takes true or false, such as false",
         ),
         (["--log-format", "xml"], {}, "--log-format xml: log_format takes one of auto, console, json, such as auto"),
+        (["--nonsense"], {}, "--nonsense: there is no such flag; "),
         (["--grace", "3"], {}, "--grace: there is no such flag; did you mean --grace-s?"),
         (["greeting:build"], {}, "greeting:build: there is no such flag"),
         (["--grace-s"], {}, "--grace-s: expected one argument"),
