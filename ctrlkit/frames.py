@@ -11,6 +11,7 @@ import asyncio
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import PurePath
 from types import FrameType
 from typing import Any, Final
@@ -20,6 +21,8 @@ Spot = tuple[FrameType, int]
 DEPTH_MAX: Final = 200
 """Frames of a task, and errors that led to another, that are looked at."""
 _FRAMES: Final = ("cr_frame", "gi_frame", "ag_frame")
+_LOOPS: Final = ("asyncio.events", "asyncio.base_events", "asyncio.runners")
+"""What calls a loop's callbacks; whatever is outside of it has started the program."""
 _AWAITED: Final = ("cr_await", "gi_yieldfrom", "ag_await")
 
 
@@ -46,6 +49,15 @@ def place_of_error(error: BaseException) -> str:
 def place_of_task(task: asyncio.Task[Any]) -> str:
     """The innermost line of own code at which a task that is suspended waits; empty where there is none."""
     return _innermost(_suspended(task.get_coro()))
+
+
+def place_of_thread(thread: int) -> str:
+    """The innermost line of own code that an event loop's thread runs now, by its ident; empty where there is none."""
+    frame = sys._current_frames().get(thread)
+    if frame is None:
+        return ""
+    inside = takewhile(lambda spot: spot[0].f_globals.get("__name__") not in _LOOPS, traceback.walk_stack(frame))
+    return _innermost(reversed(list(inside)))
 
 
 def _suspended(awaited: object) -> Iterator[Spot]:

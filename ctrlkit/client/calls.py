@@ -6,11 +6,12 @@ Owns    The codecs, one for each resource in use, and what was learnt of the ser
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from ctrlkit.client.spans import call_span
 from ctrlkit.client.writes import note
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 STREAMS_AGAIN_S = 600.0
 """How long a server is believed not to stream lists: it may have been overloaded, or be a newer one by then."""
+_IN_FLIGHT: Final = "no answer had come yet: "
 
 
 class Calls:
@@ -133,7 +135,7 @@ class Calls:
 
 
 class Attempting:
-    """Write what was attempted on an ApiError that does not say so yet."""
+    """Write what was attempted on an ApiError that does not say so yet, and on what cancels a call."""
 
     __slots__ = ("_action",)
 
@@ -146,6 +148,14 @@ class Attempting:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ApiError):
             error.attempted = error.attempted or str(self._action)
+        elif isinstance(error, asyncio.CancelledError):
+            error.add_note(f"{_IN_FLIGHT}{self._action}")
+
+
+def call_in_flight(error: asyncio.CancelledError) -> str:
+    """The call whose answer a task waited for when it was cancelled; empty if there was none."""
+    notes: Sequence[str] = getattr(error, "__notes__", ())
+    return next((note.removeprefix(_IN_FLIGHT) for note in notes if note.startswith(_IN_FLIGHT)), "")
 
 
 class EventBatches(Generic[T]):

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 
 from ctrlkit import clock
 from ctrlkit.controller.observer import CANCELLED, Run
-from ctrlkit.controller.reconcile import ReconcileTimeout, Result, Verdict
+from ctrlkit.controller.reconcile import TIMEOUT, Result, Verdict
 from ctrlkit.controller.retries import ERROR_MAX
 from ctrlkit.frames import place_of_error
 from ctrlkit.model import ObjectKey
@@ -36,9 +36,6 @@ RUNS_MAX: Final = 8
 """Runs of one key that are kept."""
 CAUSE_MAX: Final = 200
 """Characters of a cause, and of the name of a write, that are kept."""
-
-TIMEOUT: Final = "timeout"
-"""The result of a run that its controller's time limit ended; in logs and metrics it is an error."""
 
 FAILURES: Final = frozenset({Result.ERROR.value, Result.TERMINAL_ERROR.value, TIMEOUT})
 """The results after which a key fails."""
@@ -202,7 +199,7 @@ class History:
         error = message[:ERROR_MAX]
         result, where = CANCELLED, ""
         if verdict is not None:
-            result = TIMEOUT if isinstance(verdict.error, ReconcileTimeout) else verdict.result.value
+            result = verdict.outcome
             where = "" if verdict.error is None else place_of_error(verdict.error)[:CAUSE_MAX]
         past = PastRun(
             now, result, run.attempt, _cut(run.causes), run.merged, run.waited_s, took_s, seen, _cut(writes), error,

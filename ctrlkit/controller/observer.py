@@ -131,7 +131,7 @@ class Tracing:
         from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415
 
         span, token = self._open.pop(run)
-        span.set_attribute("ctrlkit.outcome", CANCELLED if verdict is None else verdict.result.value)
+        span.set_attribute("ctrlkit.outcome", CANCELLED if verdict is None else verdict.outcome)
         if verdict is not None and verdict.result is Result.REQUEUE_AFTER:
             span.set_attribute("ctrlkit.next_s", verdict.delay_s)
         if verdict is not None and verdict.error is not None and verdict.result is not Result.CONFLICT:

@@ -17,16 +17,20 @@ that sort. Rows K7 to K9, K11, K13, K14, K16, B11.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Final
 
+from ctrlkit.client.calls import call_in_flight
 from ctrlkit.errors import Conflict, CtrlkitError, RetryLater, TerminalError
 from ctrlkit.exits import INTERRUPTED
 from ctrlkit.failures import describe, is_foreseen, leaves
+from ctrlkit.frames import DEPTH_MAX, place_of_error
 from ctrlkit.model import ObjectKey
 
 
@@ -157,6 +161,10 @@ def _may_be_awaited(call: object) -> bool:
     return is_lambda or any(word in returns for word in ("Awaitable", "Coroutine", "Future", "Task", "Any"))
 
 
+TIMEOUT: Final = "timeout"
+"""How a reconcile ended that its controller's time limit cut off; it counts as an error."""
+
+
 class ReconcileTimeout(CtrlkitError, TimeoutError):
     """A reconcile took longer than its controller's `timeout_s`, and was cancelled."""
 
@@ -167,6 +175,27 @@ class ReconcilerExit(CtrlkitError):
     def __init__(self, message: str, *, exit_status: int) -> None:
         super().__init__(message)
         self.exit_status = exit_status
+
+
+def waiting_of(error: BaseException) -> str:
+    """
+    What a reconcile waited for that was cancelled: the call without an answer, and the line of its own code.
+
+        for patch configmaps demo/a at sites.py:64 in sites
+
+    Shape   `error` is what the cancellation has become. Empty where nothing is known.
+    """
+    cut, found = error, error
+    for _ in range(DEPTH_MAX):
+        if isinstance(found, asyncio.CancelledError):
+            cut = found
+            break
+        if (before := found.__cause__ or found.__context__) is None:
+            break
+        found = before
+    call = call_in_flight(cut) if isinstance(cut, asyncio.CancelledError) else ""
+    place = place_of_error(cut)
+    return " ".join([*([f"for {call}"] if call else ()), *([f"at {place}"] if place else ())])
 
 
 class Result(StrEnum):
@@ -198,6 +227,11 @@ class Verdict:
     delay_s: float = 0.0
     error: BaseException | None = None
     foreseen: bool = True
+
+    @property
+    def outcome(self) -> str:
+        """The result in one word, which tells a time limit from other errors."""
+        return TIMEOUT if isinstance(self.error, ReconcileTimeout) else self.result.value
 
     @property
     def message(self) -> str:

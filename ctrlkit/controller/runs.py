@@ -32,12 +32,13 @@ class Running:
     One running reconcile.
 
     Shape   `limit` is the block that it runs in: whoever brings its deadline forward cuts it off. `cut_off` says that
-            this was done on purpose; `reported` that it was logged as stuck.
+            this was done on purpose, `waiting` for what it then waited; `reported` that it was logged as stuck.
     """
 
     run: Run
     limit: asyncio.Timeout
     cut_off: bool = False
+    waiting: str = ""
     reported: bool = False
 
     @property

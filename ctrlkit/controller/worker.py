@@ -35,6 +35,7 @@ from ctrlkit.controller.reconcile import (
     judge_error,
     judge_outcome,
     name_of,
+    waiting_of,
 )
 from ctrlkit.controller.runs import ReconcileCounters, Running, RunningKeys
 from ctrlkit.controller.sources.source import Enqueuer
@@ -189,14 +190,14 @@ class Workers:
                 self.observer.reconcile_ended(run, verdict)
             took_s = monotonic() - run.began_at
             if verdict is None:
-                outside.run(self._note_cut_off, run, took_s, writes, seen)
+                outside.run(self._note_cut_off, run, running.waiting, took_s, writes, seen)
         if verdict is not None:
             outside.run(self._end, run, verdict, took_s, writes, seen)
 
     def _end(self, run: Run, verdict: Verdict, took_s: float, writes: Sequence[Write], seen: str) -> None:
         """Count a reconcile, do as its verdict says, and tell of it."""
         self.counters.ended(verdict, took_s=took_s)
-        outcome: dict[str, Any] = {"outcome": verdict.result.value}
+        outcome: dict[str, Any] = {"outcome": verdict.outcome}
         message, names = verdict.message, _names(writes)
         next_s = self._carry_out(run.key, verdict, message)
         if next_s is not None:
@@ -233,11 +234,13 @@ class Workers:
                 verdict = judge_outcome(await outcome)
         except asyncio.CancelledError as error:
             if self._is_cancelled():
+                running.waiting = waiting_of(error)
                 raise
             verdict = judge_error(error)  # it awaited something that was cancelled: a failure like any other
         except Exception as error:  # noqa: BLE001 - the worker loop outlives every reconcile
-            if running.limit.expired() and not running.cut_off:
-                error = self._timed_out(error)
+            if running.limit.expired():
+                running.waiting = waiting_of(error)
+                error = error if running.cut_off else self._timed_out(error, running.waiting)
             verdict = judge_error(error)
         except (SystemExit, KeyboardInterrupt) as error:  # raised here they would tear down the loop around everybody
             asked = exit_asked(error)
@@ -255,11 +258,11 @@ class Workers:
         cancelled = task is not None and bool(task.cancelling())
         return cancelled and (self.owner is None or bool(self.owner.cancelling()))
 
-    def _timed_out(self, error: Exception) -> ReconcileTimeout:
+    def _timed_out(self, error: Exception, waiting: str) -> ReconcileTimeout:
         meanwhile = "" if isinstance(error, TimeoutError) else f" [{describe(error)}]"
         timeout = ReconcileTimeout(
-            f"it had not ended after {self._timeout_s:g} s and was cut off; make it shorter, or the controller's "
-            f"timeout_s longer{meanwhile}"
+            f"it had not ended after {self._timeout_s:g} s and was cut off{_while(waiting)}; make it shorter, or the "
+            f"controller's timeout_s longer{meanwhile}"
         )
         timeout.__cause__ = error
         return timeout
@@ -293,12 +296,14 @@ class Workers:
         self._retries.forget(key)
         self._failures.forget(key)
 
-    def _note_cut_off(self, run: Run, took_s: float, writes: Sequence[Write], seen: str) -> None:
+    def _note_cut_off(self, run: Run, waiting: str, took_s: float, writes: Sequence[Write], seen: str) -> None:
         """It has no result. A key that is still this replica's own runs again: half of its work may be done."""
         names = _names(writes)
         self.counters.cancelled += 1
-        self.history.ended(run, None, took_s=took_s, writes=names, seen=seen)
-        self._log.warning("reconcile_cancelled", **_facts(run, took_s, {}, names, seen))
+        self.history.ended(run, None, _while(waiting).strip(), took_s=took_s, writes=names, seen=seen)
+        self._log.warning(
+            "reconcile_cancelled", **_facts(run, took_s, {"waiting": waiting} if waiting else {}, names, seen)
+        )
         self._retries.forget(run.key)
         if self._enqueuer.owned(run.key):
             self._causes.note(run.key, CauseKind.RETRY, "retry")
@@ -326,6 +331,10 @@ class Workers:
         self._log.warning(
             "reconcile_stuck", key=str(run.key), attempt=run.attempt, causes=run.causes, running_s=running_s, id=run.id
         )
+
+
+def _while(waiting: str) -> str:
+    return f" while it waited {waiting}" if waiting else ""
 
 
 def _facts(run: Run, took_s: float, outcome: dict[str, Any], writes: list[str], seen: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ CALL = re.compile(
     r"""(?:\b_?log|\b_log_failure|\b_failure(?:s|_log)|\blogger\("\w+"\))"""
     r"""(?:\.(?:debug|info|warning|error|exception|tell|say))?\(\s*"(\w+)\""""
 )
-OUTCOMES = {"done", "requeue_after", "conflict", "retry_later", "error", "terminal_error"}
+OUTCOMES = {"done", "requeue_after", "conflict", "retry_later", "error", "terminal_error", "timeout"}
 
 
 def test_every_line_is_listed_and_no_other() -> None:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ctrlkit.clock import monotonic
 from ctrlkit.histogram import Histogram, HistogramStatistics
+from ctrlkit.manager.endpoints.holding import Holder, HoldingWatch
 from ctrlkit.names import unique_names
 from ctrlkit.telemetry import logger
 
@@ -46,13 +47,15 @@ class Heartbeat:
     """
     Measures while `beating()` is entered.
 
-    Owner   One event loop; it has one timer and no task.
+    Owner   One event loop; it has one timer, no task, and a thread that sees what holds it.
     """
 
     def __init__(self) -> None:
         self._late: deque[float] = deque(maxlen=REMEMBERED_BEATS)
         self._histogram = Histogram()
         self._timer: asyncio.TimerHandle | None = None
+        self._watch = HoldingWatch()
+        self._holder = Holder()
         self._log = logger("endpoints")
 
     @contextmanager
@@ -60,7 +63,8 @@ class Heartbeat:
         """Measure for as long as this lasts."""
         self._set(monotonic() + BEAT_S)
         try:
-            yield
+            with self._watch.watching():
+                yield
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -69,6 +73,11 @@ class Heartbeat:
     def worst_s(self) -> float:
         """The longest delay in the last minute."""
         return max(self._late, default=0.0)
+
+    @property
+    def holder(self) -> Holder:
+        """What ran when the loop was held last, as far as it was seen."""
+        return self._holder
 
     def statistics(self) -> HistogramStatistics:
         """All delays so far."""
@@ -82,8 +91,11 @@ class Heartbeat:
         late_s = max(0.0, now - due)
         self._late.append(late_s)
         self._histogram.observe(late_s)
+        holder = self._watch.beat()
         if late_s >= LATE_MAX_S:
-            self._log.warning("loop_held", held_s=round(late_s, 1))
+            self._holder = holder
+            known = {name: value for name, value in holder._asdict().items() if value}
+            self._log.warning("loop_held", held_s=round(late_s, 1), **known)
         self._set(now + BEAT_S)
 
 
@@ -240,7 +252,11 @@ def loop_lag(heartbeat: Heartbeat) -> str:
     """Why the event loop is not well."""
     if heartbeat.worst_s < LATE_MAX_S:
         return ""
-    return f"the event loop was held up for {heartbeat.worst_s:.1f} s within the last minute; find the call that blocks"
+    at = f", last at {heartbeat.holder.where}" if heartbeat.holder.where else ""
+    return (
+        f"the event loop was held up for {heartbeat.worst_s:.1f} s within the last minute{at}; "
+        "find the call that blocks"
+    )
 
 
 def _informer_check(informer: Informer[Any]) -> Check:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
+from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Outcome, Request, RequeueAfter, Result
 from ctrlkit.controller.observer import Run
 from ctrlkit.controller.runs import RunningKeys
 from ctrlkit.controller.worker import STUCK_AFTER_S
-from ctrlkit.model import ObjectKey
+from ctrlkit.model import MergePatch, ObjectKey
+from ctrlkit.model.kinds import CONFIG_MAPS
 from tests.support.records import applied
 from tests.unit.controller.support import (
     counts,
@@ -57,7 +62,57 @@ async def test_a_reconcile_that_takes_too_long_is_cut_off_counted_and_retried() 
     assert (statistics.unforeseen, statistics.cancelled) == (0, 0)
     told = lines_of(lines, "reconciled")[0]
     assert (told["log_level"], told["took_ms"], told["next_s"]) == ("warning", 30_000.0, 0.005)
-    assert told["error"].startswith("it had not ended after 30 s and was cut off; make it shorter")
+    assert told["outcome"] == "timeout"
+    assert re.match(
+        r"it had not ended after 30 s and was cut off while it waited at test_time_limits\.py:\d+ in reconcile; make",
+        told["error"],
+    )
+
+
+class Frozen:
+    """A Transport whose server never answers."""
+
+    do = staticmethod(lambda _action: asyncio.sleep(3600, b""))
+
+
+async def patches(client: Client) -> None:
+    await client.patch(CONFIG_MAPS, "d/config", MergePatch({"data": {"a": "b"}}))
+
+
+async def patches_two(client: Client) -> None:
+    await asyncio.gather(patches(client), asyncio.sleep(3600))
+
+
+async def patches_and_raises(client: Client) -> None:
+    try:
+        await patches(client)
+    finally:
+        raise KeyError("spec")
+
+
+@pytest.mark.behaviour("K14")
+@pytest.mark.parametrize("work", [patches, patches_two, patches_and_raises])
+async def test_the_call_that_had_no_answer_is_named(work: Callable[[Client], Awaitable[None]]) -> None:
+    """K14: by a reconcile that its time limit cut off, and by one that the end of the program did."""
+    client = Client(cast("Any", Frozen()))
+
+    async def reconcile(_request: Request) -> Outcome:
+        await work(client)
+        return DONE
+
+    waiting = r"for patch configmaps d/config at test_time_limits\.py:\d+ in patches"
+    with capture_logs() as lines:
+        async with running(one(reconcile, pods("d/a"), timeout_s=30)):
+            await asyncio.sleep(30.001)
+    assert re.search(f"cut off while it waited {waiting}; make", lines_of(lines, "reconciled")[0]["error"])
+    with capture_logs() as lines:
+        controller = one(reconcile, pods("d/a"))
+        async with running(controller):
+            await asyncio.sleep(10)
+            controller.cut_off(lambda _key: True)
+            await asyncio.sleep(1)
+    (line, *_) = lines_of(lines, "reconcile_cancelled")
+    assert re.fullmatch(waiting, line["waiting"])
 
 
 @pytest.mark.behaviour("K14")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import threading
 
 import pytest
 from structlog.testing import capture_logs
@@ -124,6 +126,32 @@ async def test_a_loop_that_is_held_up_is_not_ready_for_a_minute(monkeypatch: pyt
         assert heartbeat.statistics().counts[-2] == 1
         await asyncio.sleep(70)
         assert loop_lag(heartbeat) == ""
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+async def test_who_holds_the_loop_is_seen_from_another_thread(monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    """The line of the program that runs, and its task's name, by the second look: the first may come before a beat."""
+    heartbeat = Heartbeat()
+    of = (asyncio.get_running_loop(), threading.get_ident())
+
+    async def holds() -> None:
+        for _ in range(looks):
+            thread = threading.Thread(target=heartbeat._watch.look, args=of)
+            thread.start()
+            thread.join()
+
+    with heartbeat.beating(), monkeypatch.context() as patch, capture_logs() as lines:
+        held_up = of[0].time() + 7
+        patch.setattr(module, "monotonic", lambda: held_up)
+        await asyncio.create_task(holds(), name="sites:demo/a")
+        await asyncio.sleep(1.5)
+        (line,) = lines
+        if looks == 1:
+            assert line.keys() == {"event", "held_s", "part", "log_level"}
+            return
+        assert line["task"] == "sites:demo/a"
+        assert re.fullmatch(r"test_health\.py:\d+ in holds", line["where"])
+        assert f"within the last minute, last at {line['where']}; find" in loop_lag(heartbeat)
 
 
 async def test_it_beats_no_longer_than_asked() -> None:
