@@ -24,6 +24,7 @@ from typing import ClassVar, Final
 
 from ctrlkit import clock
 from ctrlkit.controller.controller import Controller
+from ctrlkit.controller.history import Failures
 from ctrlkit.controller.reconcile import Result
 from ctrlkit.controller.runs import ControllerStatistics
 from ctrlkit.names import unique_names
@@ -61,6 +62,10 @@ class ControllerCollector(SampleCollector):
             GAUGE,
             ("controller", "result"),
         ),
+        Family("controller_waiting_keys", "Keys that wait for something else (RetryLater).", GAUGE, _LABELS),
+        Family(
+            "controller_longest_waiting_seconds", "How long the key has waited that has waited longest.", GAUGE, _LABELS
+        ),
         Family("controller_stuck_keys", "Reconciles that have run for too long.", GAUGE, _LABELS),
         Family("controller_source_failures_total", "Mappers, predicates and the like that raised.", COUNTER, _LABELS),
         Family("controller_synced", "1 once what was there at the beginning is in the queue.", GAUGE, _LABELS),
@@ -94,11 +99,11 @@ def _samples(of: ControllerStatistics, *, synced: bool) -> Iterator[Sample]:
     yield "controller_cancelled_total", (), of.cancelled
     for kind, count in of.causes.items():
         yield "controller_causes_total", (kind.value,), count
-    now = clock.now()
     for result, failures in of.failures.items():
-        longest_s = 0.0 if failures.since is None else max(0.0, (now - failures.since).total_seconds())
         yield "controller_failing_keys", (result,), failures.keys
-        yield "controller_longest_failing_seconds", (result,), longest_s
+        yield "controller_longest_failing_seconds", (result,), _longest_s(failures)
+    yield "controller_waiting_keys", (), of.waiting.keys
+    yield "controller_longest_waiting_seconds", (), _longest_s(of.waiting)
     yield "controller_stuck_keys", (), len(of.stuck)
     yield "controller_source_failures_total", (), of.source_failures
     yield "controller_synced", (), synced
@@ -106,6 +111,10 @@ def _samples(of: ControllerStatistics, *, synced: bool) -> Iterator[Sample]:
     yield "controller_write_gate_holds_total", (), of.gate.holds
     yield "controller_write_gate_timeouts_total", (), of.gate.timeouts
     yield "controller_write_gate_wait_seconds_total", (), of.gate.waited_s
+
+
+def _longest_s(of: Failures) -> float:
+    return 0.0 if of.since is None else max(0.0, (clock.now() - of.since).total_seconds())
 
 
 def _their_results(results: Mapping[Result, int]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from ctrlkit import (
     EventType,
     ObjectMeta,
     Outcome,
+    RetryLater,
     Settings,
     TerminalError,
     custom_resource,
@@ -293,6 +294,19 @@ async def bug(world: World) -> None:
 
     world.manage(notes(read))
     world.allow_failures(AttributeError)
+    await world.pass_time("1s")
+
+
+@symptom("One waits")
+async def waits(world: World) -> None:
+    """A service that refuses connections."""
+    world.serve(NOTES)
+    world.seed(note())
+
+    async def ask(_note: Note, _context: Context) -> None:
+        raise RetryLater("the DNS does not answer", after_s=30) from ConnectionRefusedError(111, "refused")
+
+    world.manage(notes(ask))
     await world.pass_time("1s")
 
 

@@ -160,6 +160,17 @@ ALERTS: Final = (
         ),
     ),
     Alert(
+        name="CtrlkitKeysWaiting",
+        severity=Severity.WARNING,
+        expression="max by (namespace, job, controller) (controller_longest_waiting_seconds{@}) > 1800",
+        because="what a reconcile waits for, such as a rollout or a service that restarts, comes within half an hour",
+        summary=f"A key of {{{{ $labels.controller }}}} in {_OF} has waited for {{{{ $value | humanizeDuration }}}}",
+        description=(
+            "At least one key of {{ $labels.controller }} ends with RetryLater again and again: what it needs does not "
+            "come. The headline of the debug page says for what most of them wait, `waiting` has all of them."
+        ),
+    ),
+    Alert(
         name="CtrlkitKeysGivenUp",
         severity=Severity.INFO,
         expression=(

@@ -91,6 +91,20 @@ CONTROLLERS: Final = Row(
             unit=Unit.SECONDS,
         ),
         Panel(
+            title="Waiting keys",
+            about="Keys whose reconciler waits for something else (RetryLater), until they succeed.",
+            queries=(Query(f"sum by (controller) (controller_waiting_keys{{@{CHOSEN}}})", "{{controller}}"),),
+        ),
+        Panel(
+            title="Longest wait",
+            about="Since when the key has waited that has waited longest: a line that climbs is something that does "
+            "not come.",
+            queries=(
+                Query(f"max by (controller) (controller_longest_waiting_seconds{{@{CHOSEN}}})", "{{controller}}"),
+            ),
+            unit=Unit.SECONDS,
+        ),
+        Panel(
             title="Failures",
             about="Failures in a second, and of these the ones that are not tried again, that nobody foresaw (bugs), "
             "and that the time limit ended.",

@@ -126,10 +126,12 @@ async def test_our_own_move_too() -> None:
     async def reconcile(request: Request) -> Outcome:
         if request.name == "broken":
             raise TerminalError("spec.x is a number")
+        if request.name == "early":
+            raise RetryLater("no database", after_s=30)
         await asyncio.sleep(3600)
         return DONE
 
-    watch = Watch(pods("d/broken", "d/a", "d/bad"), to_mapped(mapping))
+    watch = Watch(pods("d/broken", "d/early", "d/a", "d/bad"), to_mapped(mapping))
     controller = Controller(name="test", reconcile=reconcile, watches=[watch])
     value = samples(controller)
 
@@ -137,6 +139,7 @@ async def test_our_own_move_too() -> None:
         names: dict[str, dict[str, str]] = {
             name: {} for name in ("cancelled_total", "stuck_keys", "source_failures_total", "synced")
         }
+        names |= {"waiting_keys": {}, "longest_waiting_seconds": {}}
         names |= {name: {"result": "terminal_error"} for name in ("failing_keys", "longest_failing_seconds")}
         moved.update(name for name, more in names.items() if value(f"controller_{name}", **more))
         if value("controller_causes_total", cause="initial"):

@@ -90,6 +90,13 @@ CASES = (
     silent(
         "KeysFailing", "one that is not tried again", 80, controller_longest_failing_seconds__terminal_error="0+60x90"
     ),
+    fires("KeysWaiting", "a service that does not answer", 31, controller_longest_waiting_seconds="0+60x40"),
+    silent(
+        "KeysWaiting",
+        "another rollout each half an hour",
+        80,
+        controller_longest_waiting_seconds="0+60x28 0+60x28 0+60x28",
+    ),
     fires("KeysGivenUp", "for an hour", 61, controller_longest_failing_seconds__terminal_error="0+60x70"),
     silent("KeysGivenUp", "its owner mends it", 70, controller_longest_failing_seconds__terminal_error="0+60x50 0x50"),
     fires("KeysStuck", "one that hangs", 16, workqueue_longest_running_processor_seconds="0+60x20"),
