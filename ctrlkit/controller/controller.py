@@ -25,7 +25,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from ctrlkit.controller.causes import CauseKind, Causes
-from ctrlkit.controller.history import FailingKey, PastRun, Streak
+from ctrlkit.controller.history import Alike, FailingKey, PastRun, Streak
 from ctrlkit.controller.keys import Keys, KeyState, WaitingKey
 from ctrlkit.controller.observer import OBSERVER, with_tracing
 from ctrlkit.controller.reconcile import Reconcile, Result, refuse_sync
@@ -308,6 +308,23 @@ class Controller:
         """The keys that wait for something else, those that have waited longest in front."""
         return self._workers.history.waits()
 
+    def ready(
+        self, *, first: int | None = None, where: Callable[[ObjectKey], bool] | None = None
+    ) -> list[tuple[ObjectKey, float]]:
+        """
+        The keys that wait for a free worker, and since when on the loop's clock, those that have waited longest in
+        front; with `first` only so many.
+        """
+        return self._keys.ready(first, where)
+
+    def alike(self, *, where: Callable[[ObjectKey], bool] | None = None) -> list[Alike]:
+        """The failures that several keys have in common, those of most keys in front."""
+        return self._keys.alike(where)
+
+    def waits_at(self, key: ObjectKey) -> str:
+        """Which line of own code a reconcile that runs waits at, as `sites.py:64 in sites`; empty if not known."""
+        return self._keys.place(key)
+
     def history(self, key: ObjectKey) -> tuple[PastRun, ...]:
         """The last runs of a key, as far as they are kept, the latest in front."""
         return self._workers.history.runs(key)
@@ -335,6 +352,7 @@ class Controller:
             waiting=history.waiting(),
             running=running.runs(),
             stuck=running.stuck(),
+            stuck_at={key: place for key in running.stuck() if (place := running.place(key))},
             workers=self.workers,
             queue=self.queue.statistics(),
             gate=self._gate.statistics(),

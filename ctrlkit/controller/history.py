@@ -27,6 +27,7 @@ from ctrlkit import clock
 from ctrlkit.controller.observer import CANCELLED, Run
 from ctrlkit.controller.reconcile import TIMEOUT, Result, Verdict
 from ctrlkit.controller.retries import ERROR_MAX
+from ctrlkit.failures import without_numbers
 from ctrlkit.frames import place_of_error
 from ctrlkit.model import ObjectKey
 
@@ -41,6 +42,9 @@ FAILURES: Final = frozenset({Result.ERROR.value, Result.TERMINAL_ERROR.value, TI
 """The results after which a key fails."""
 _WAITS: Final = frozenset({Result.CONFLICT.value, Result.RETRY_LATER.value})
 
+
+_NAME_MIN: Final = 3
+"""Shorter names than this are in many words that are no names."""
 
 Where = Callable[[ObjectKey], bool]
 
@@ -92,6 +96,14 @@ class FailingKey:
     error: str
     due_at: float | None
     where: str = ""
+
+
+class Alike(NamedTuple):
+    """A failure that several keys have in common: how many, and the one of them that has failed longest."""
+
+    keys: int
+    longest: ObjectKey
+    streak: Streak
 
 
 class Failures(NamedTuple):
@@ -165,6 +177,19 @@ class History:
         many = len(self._failing) if first is None else first
         failing = ((key, streak) for key, streak in self._failing.items() if where is None or where(key))
         return nsmallest(many, failing, key=lambda each: each[1].since)
+
+    def alike(self, where: Where | None = None) -> list[Alike]:
+        """
+        The failures that several keys have in common, those of most keys in front.
+
+        They came from the same line with the same error, but for numbers and the names of the keys.
+        """
+        groups: dict[tuple[str, ...], list[tuple[ObjectKey, Streak]]] = {}
+        for key, streak in self.streaks(where=where):
+            error = streak.error if len(key.name) < _NAME_MIN else streak.error.replace(key.name, "#")
+            groups.setdefault((streak.result, streak.where, without_numbers(error)), []).append((key, streak))
+        found = [Alike(len(group), *group[0]) for group in groups.values() if len(group) > 1]
+        return sorted(found, key=lambda each: -each.keys)
 
     def latest(self, where: Where) -> list[tuple[ObjectKey, PastRun]]:
         """The last run of each key that is kept and passes `where`, the latest first."""

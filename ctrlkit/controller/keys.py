@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from ctrlkit.controller.history import FailingKey, History, Streak, Where
+from ctrlkit.controller.history import Alike, FailingKey, History, Streak, Where
 from ctrlkit.controller.observer import Run
 from ctrlkit.controller.retries import Retry, RetryReason
 from ctrlkit.controller.sources.source import Enqueuer
@@ -49,14 +49,17 @@ class KeyState:
     """
     What is known of one key.
 
-    Shape   `run` is there while it runs, `failing` while it fails, `waiting` while it is delayed, `waits` while it
-            waits for something else, also while it runs. `wanted_since`: a run of it is still to start, at once or
-            after the one that runs. `owned`: it is this replica's to reconcile.
+    Shape   `run` is there while it runs; `at` is then the line of own code at which it waits, and `stuck` whether it
+            has run for too long. `failing` while it fails, `waiting` while it is delayed, `waits` while it waits for
+            something else, also while it runs. `wanted_since`: a run of it is still to start, at once or after the one
+            that runs. `owned`: it is this replica's to reconcile.
     Units   On the loop's clock.
     """
 
     key: ObjectKey
     run: Run | None
+    at: str
+    stuck: bool
     wanted_since: float | None
     waiting: WaitingKey | None
     failing: FailingKey | None
@@ -101,12 +104,26 @@ class Keys:
         failing = sum(self._queue.due_at(key) is not None for key, _ in self._history.streaks())
         return self._queue.statistics().delayed - failing
 
+    def ready(self, first: int | None, where: Where | None) -> list[tuple[ObjectKey, float]]:
+        """The keys that pass `where` and wait for a free worker, those that have waited longest in front."""
+        return self._queue.next_ready(first, where)
+
+    def place(self, key: ObjectKey) -> str:
+        """Which line of own code a run of this key waits at; empty where it is not known."""
+        return self._workers.running.place(key)
+
+    def alike(self, where: Where | None) -> list[Alike]:
+        """The failures that several keys have in common, those of most keys in front."""
+        return self._history.alike(where)
+
     def state(self, key: ObjectKey) -> KeyState:
         """All that is known of one key."""
         place, streak = self._queue.place_of(key), self._history.streak(key)
         return KeyState(
             key=key,
             run=next((run for run in self._workers.running.runs() if run.key == key), None),
+            at=self._workers.running.place(key),
+            stuck=key in self._workers.running.stuck(),
             wanted_since=place.wanted_since,
             waiting=None if place.due_at is None else self._waiting(key, place.due_at),
             failing=None if streak is None else self._failing(key, streak),

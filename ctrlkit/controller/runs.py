@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from typing import Final
@@ -21,6 +21,7 @@ from ctrlkit.controller.history import Failures
 from ctrlkit.controller.observer import Run
 from ctrlkit.controller.reconcile import ReconcileTimeout, Result, Verdict
 from ctrlkit.controller.writes import GateStatistics
+from ctrlkit.frames import place_of_task
 from ctrlkit.histogram import Histogram, HistogramStatistics
 from ctrlkit.model import ObjectKey
 from ctrlkit.workqueue import QueueStatistics
@@ -32,11 +33,13 @@ class Running:
     One running reconcile.
 
     Shape   `limit` is the block that it runs in: whoever brings its deadline forward cuts it off. `cut_off` says that
-            this was done on purpose, `waiting` for what it then waited; `reported` that it was logged as stuck.
+            this was done on purpose, `waiting` for what it then waited; `reported` that it was logged as stuck. `task` is
+            the one that it runs in.
     """
 
     run: Run
     limit: asyncio.Timeout
+    task: asyncio.Task[object] | None = None
     cut_off: bool = False
     waiting: str = ""
     reported: bool = False
@@ -64,7 +67,7 @@ class RunningKeys:
 
     def begin(self, run: Run, limit: asyncio.Timeout) -> Running:
         """A reconcile begins."""
-        running = self._by_key[run.key] = Running(run, limit)
+        running = self._by_key[run.key] = Running(run, limit, asyncio.current_task())
         if self._timer is None:
             self._set_timer(running)
         return running
@@ -88,6 +91,11 @@ class RunningKeys:
     def runs(self) -> tuple[Run, ...]:
         """The same, with all that is known of it."""
         return tuple(running.run for running in self._by_key.values())
+
+    def place(self, key: ObjectKey) -> str:
+        """Which line of own code a run waits at, as `sites.py:64 in sites`; empty where it is not known."""
+        running = self._by_key.get(key)
+        return "" if running is None or running.task is None else place_of_task(running.task)
 
     def stuck(self) -> tuple[ObjectKey, ...]:
         """What has run for too long."""
@@ -156,7 +164,8 @@ class ControllerStatistics:
             `cancelled` were cut off and have no result. `causes` counts by kind what led to reconciles.
             `source_failures` counts mappers, predicates and the like that raised. `failures` are the keys whose last
             run failed, by its result; `waiting` those that wait for something else (RetryLater). `running` are the
-            reconciles that run now, by as many as `workers` at a time; the `stuck` among them have run for too long.
+            reconciles that run now, by as many as `workers` at a time; the `stuck` among them have run for too long,
+            and wait at the line that `stuck_at` has.
     """
 
     results: Mapping[Result, int]
@@ -170,6 +179,7 @@ class ControllerStatistics:
     waiting: Failures
     running: tuple[Run, ...]
     stuck: tuple[ObjectKey, ...]
+    stuck_at: Mapping[ObjectKey, str] = field(default_factory=dict)
     workers: int
     queue: QueueStatistics
     gate: GateStatistics

@@ -327,9 +327,11 @@ class Workers:
             self._failures.tell("reconciled", verdict.error, about=run.key, where=where, **facts)
 
     def _log_stuck(self, run: Run) -> None:
-        running_s = round(monotonic() - run.began_at, 1)
+        facts: dict[str, Any] = {"running_s": round(monotonic() - run.began_at, 1)}
+        if place := self.running.place(run.key):
+            facts["where"] = place
         self._log.warning(
-            "reconcile_stuck", key=str(run.key), attempt=run.attempt, causes=run.causes, running_s=running_s, id=run.id
+            "reconcile_stuck", key=str(run.key), attempt=run.attempt, causes=run.causes, **facts, id=run.id
         )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from contextvars import Context
 from heapq import nsmallest
+from operator import itemgetter
 from typing import TypeVar
 
 from ctrlkit.clock import monotonic
@@ -246,6 +247,15 @@ class WorkQueue(ReadyKeys[K]):
             due_at=self.due_at(key),
             batched=key in self._delayed.batched,
         )
+
+    def next_ready(self, first: int | None = None, where: Callable[[K], bool] | None = None) -> list[tuple[K, float]]:
+        """
+        The keys that pass `where` and wait for a taker, those that have waited longest in front, each with since when
+        on the loop's clock; with `first` only so many.
+        """
+        entries = ((entry[1] - self._ahead_s, key) for key, entry in self._ready.items() if where is None or where(key))
+        found = nsmallest(len(self._ready) if first is None else first, entries, key=itemgetter(0))
+        return [(key, since) for since, key in found]
 
     def next_due(self, first: int | None = None, where: Callable[[K], bool] | None = None) -> list[tuple[K, float]]:
         """

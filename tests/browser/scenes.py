@@ -59,7 +59,11 @@ def shown(manager: Manager, *keys: tuple[str, str], asked: Asked = Asked()) -> P
     for controller, key in keys:
         wanted = Asked(controller, key)
         of = key_picture(manager, controller, key, heartbeat)
-        html = missing_page(program(manager, heartbeat), wanted) if of is None else key_page(of, wanted)
+        html = (
+            missing_page(program(manager, heartbeat), wanted, [wanted.controller])
+            if of is None
+            else key_page(of, wanted)
+        )
         pages[f"/debug/key?{controller}/{key.replace('/', '-')[:60]}"] = html
     return pages
 

@@ -2,8 +2,9 @@
 The debug page: the state of a manager at one moment, as plain data; pages/ makes HTML of it.
 
     headline                      what is wrong, since when, and whether this replica works (headline.py)
+    alike                         the failures that several keys have in common
     failing                       the keys whose last run failed, since when, and when they are tried again
-    running, waiting              what runs since when, and what runs later, when and why
+    running, ready, waiting       what runs since when, what waits for a worker, and what runs later, when and why
     queues, controllers           how much waits, and how much is done
     caches, scopes, handlers      what is cached, why it may be behind, and which handlers lag
     quarantined                   objects that cannot be used
@@ -81,7 +82,11 @@ def picture(
     failed = [row for row in checks if not row["ok"]]
     return {
         "headline": headline(manager, failed, controllers, caches),
-        **controller_sections([each for each in controllers if wanted.takes(each[0])], wanted),
+        **controller_sections(
+            [each for each in controllers if wanted.takes(each[0])],
+            wanted,
+            elects=bool(manager.elector or manager.sharding),
+        ),
         **cache_sections(caches, wanted),
         "checks": table(checks),
         "leases": table(_lease(elector.status()) for elector in manager.electors),
@@ -193,25 +198,31 @@ def named_controllers(controllers: tuple[Controller, ...]) -> _Pictures:
     return [(name, each, each.statistics()) for name, each in unique_names((each.name, each) for each in controllers)]
 
 
-def controller_sections(pictures: _Pictures, wanted: Wanted = EVERYTHING) -> Mapping[str, Table]:
+def controller_sections(
+    pictures: _Pictures, wanted: Wanted = EVERYTHING, *, elects: bool = True
+) -> Mapping[str, Table]:
     """
-    The keys that fail, since longest first; what runs, the longest first; what runs later, the next first; then each
-    queue and each controller.
+    The failures of several keys, of most first; the keys that fail, since longest first; what runs, the longest first;
+    what waits for a worker, the longest first; what runs later, the next first; then each queue and each controller.
+
+    Shape   Without `elects`, nobody is elected, and every replica runs every controller.
     """
     return {
+        "alike": _alike(pictures, wanted),
         "failing": _failing(pictures, wanted),
         "running": _running(pictures, wanted),
+        "ready": _ready(pictures, wanted),
         "waiting": _waiting(pictures, wanted),
         **({} if wanted.is_everything else {"keys": _keys(pictures, wanted)}),
         "queues": table(_queue(name, of) for name, _, of in pictures),
-        "controllers": table(_controller(*each) for each in pictures),
+        "controllers": table(_controller(*each, elects=elects) for each in pictures),
     }
 
 
-def _controller(name: str, controller: Controller, of: ControllerStatistics) -> Row:
+def _controller(name: str, controller: Controller, of: ControllerStatistics, *, elects: bool) -> Row:
     return {
         "controller": name,
-        "runs_on": controller.replicas.value,
+        "runs_on": controller.replicas.value if elects else "all",
         "synced": controller.has_synced(),
         "workers": of.workers,
         "running": len(of.running),
@@ -249,23 +260,52 @@ def _queue(name: str, of: ControllerStatistics) -> Row:
 def _running(pictures: _Pictures, wanted: Wanted) -> Table:
     return table(
         sorted(
-            (row for name, _, of in pictures for row in _runs(name, of, wanted)), key=lambda row: -row["for_s"]
+            (row for each in pictures for row in _runs(*each, wanted)), key=lambda row: -row["for_s"]
         )  # as many as workers
     )
 
 
-def _runs(name: str, of: ControllerStatistics, wanted: Wanted) -> Iterator[Row]:
+def _runs(name: str, controller: Controller, of: ControllerStatistics, wanted: Wanted) -> Iterator[Row]:
     now = monotonic()
     for run in filter(lambda run: wanted.has(run.key), of.running):
         yield {
             "controller": name,
             "key": str(run.key),
             "for_s": seconds(now - run.began_at),
+            "at": controller.waits_at(run.key),
             "attempt": run.attempt,
             "causes": [cut(cause) for cause in run.causes],
             "waited_s": seconds(run.waited_s),
             "id": run.id,
         }
+
+
+def _ready(pictures: _Pictures, wanted: Wanted) -> Table:
+    """As for those that fail."""
+    now = monotonic()
+    found = [(name, *each) for name, of, _ in pictures for each in of.ready(**_limits(wanted))]
+    found.sort(key=lambda each: each[2])
+    count = len(found) if wanted.key else sum(of.queue.ready for _, _, of in pictures)
+    rows = ({"controller": name, "key": str(key), "waited_s": seconds(now - since)} for name, key, since in found)
+    return counted(rows, of=count)
+
+
+def _alike(pictures: _Pictures, wanted: Wanted) -> Table:
+    where = wanted.has if wanted.key else None
+    found = [(name, each) for name, of, seen in pictures if seen.failing for each in of.alike(where=where)]
+    return table(
+        {
+            "error": cut(each.streak.error),
+            "where": each.streak.where,
+            "keys": each.keys,
+            "controller": name,
+            "result": each.streak.result,
+            "since": moment(each.streak.since),
+            "since_s": ago(each.streak.since),
+            "key": str(each.longest),
+        }
+        for name, each in sorted(found, key=lambda named: -named[1].keys)
+    )
 
 
 def _failing(pictures: _Pictures, wanted: Wanted) -> Table:
@@ -291,6 +331,7 @@ def failing_row(name: str, of: FailingKey) -> Row:
         "failures": of.failures,
         "next_s": until(of.due_at),
         "error": cut(of.error),
+        "where": of.where,
     }
 
 

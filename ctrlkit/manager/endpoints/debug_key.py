@@ -73,7 +73,7 @@ def _own_informers(controller: Controller) -> Iterator[Informer[Any]]:
 
 def _word(state: KeyState) -> str:
     if state.run is not None:
-        return "running"
+        return "stuck" if state.stuck else "running"
     if not state.owned:
         return "elsewhere"
     if state.failing is not None:
@@ -87,6 +87,7 @@ def _now(state: KeyState) -> Row:
     now, run, waiting = monotonic(), state.run, state.waiting
     return {
         "running_s": None if run is None else seconds(now - run.began_at),
+        "at": state.at,
         "attempt": None if run is None else run.attempt,
         "causes": [] if run is None else [cut(cause) for cause in run.causes],
         "ready": run is None and state.wanted_since is not None,
@@ -137,6 +138,7 @@ def _past(run: PastRun) -> Row:
         "took_s": seconds(run.took_s),
         "writes": list(run.writes),
         "error": cut(run.error),
+        "where": run.where,
         "next": run.next,
         "next_s": seconds(run.next_s),
         "id": run.id,

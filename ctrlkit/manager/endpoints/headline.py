@@ -159,7 +159,12 @@ def _caches(caches: Caches) -> list[dict[str, Any]]:
 def _stuck(controllers: Controllers) -> list[dict[str, Any]]:
     now = monotonic()
     rows: list[dict[str, Any]] = [
-        {"controller": name, "key": str(run.key), "for_s": seconds(now - run.began_at)}
+        {
+            "controller": name,
+            "key": str(run.key),
+            "for_s": seconds(now - run.began_at),
+            "at": of.stuck_at.get(run.key, ""),
+        }
         for name, of in controllers
         for run in of.running
         if run.key in of.stuck

@@ -34,7 +34,7 @@ from ctrlkit.manager.endpoints.debug_key import key_picture
 from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, Reasons, Report, checks_of, report, single
 from ctrlkit.manager.endpoints.metrics import families, registry
 from ctrlkit.manager.endpoints.options import Endpoints, not_listening
-from ctrlkit.manager.endpoints.pages import CONTENT_SECURITY_POLICY, Asked, key_page, missing_page, page
+from ctrlkit.manager.endpoints.pages import CONTENT_SECURITY_POLICY, Asked, key_page, missing, missing_page, page
 from ctrlkit.names import unique_names
 from ctrlkit.telemetry import LogLevel, log_level, logger, set_log_level
 
@@ -209,13 +209,27 @@ class _Answers:
     async def _debug(self, request: web.Request) -> web.Response:
         if _wants_json(request):
             return await self._debug_json(request)
-        asked = _asked(request)
-        names = [name for name, _ in unique_names((each.name, each) for each in self._manager.controllers)]
+        asked, names = _asked(request), self._controllers()
+        if asked.controller and asked.controller not in names:
+            return self._missing(request, asked, page_path="debug")
         found = self._picture(asked)
         return _html(await asyncio.to_thread(page, found, asked, controllers=names), asked)  # a long page takes 0.1 s
 
     async def _debug_json(self, request: web.Request) -> web.Response:
-        return web.json_response(self._picture(_asked(request)), headers=_NOT_KEPT)
+        asked = _asked(request)
+        if asked.controller and asked.controller not in self._controllers():
+            return _missing_json(missing(asked, self._controllers())[1])
+        return web.json_response(self._picture(asked), headers=_NOT_KEPT)
+
+    def _controllers(self) -> list[str]:
+        return [name for name, _ in unique_names((each.name, each) for each in self._manager.controllers)]
+
+    def _missing(self, request: web.Request, asked: Asked, *, page_path: str) -> web.Response:
+        names = self._controllers()
+        if _wants_json(request):
+            return _missing_json(missing(asked, names)[1])
+        known = program(self._manager, self._heartbeat)
+        return _html(missing_page(known, asked, names, page_path=page_path), asked, status=404)
 
     def _picture(self, asked: Asked) -> Mapping[str, Any]:
         return picture(self._manager, self._options, self._heartbeat, controller=asked.controller, key=asked.key)
@@ -225,10 +239,10 @@ class _Answers:
         if not (asked.controller and asked.key):
             raise web.HTTPBadRequest(text="400: name a key: /debug/key?controller=NAME&key=NAMESPACE/NAME\n")
         found = key_picture(self._manager, asked.controller, asked.key, self._heartbeat)
-        if _wants_json(request):
-            return web.json_response(found, status=404 if found is None else 200, headers=_NOT_KEPT)
         if found is None:
-            return _html(missing_page(program(self._manager, self._heartbeat), asked), asked, status=404)
+            return self._missing(request, asked, page_path="debug/key")
+        if _wants_json(request):
+            return web.json_response(found, headers=_NOT_KEPT)
         return _html(key_page(found, asked), asked)
 
 
@@ -257,6 +271,10 @@ async def _reporting(request: web.Request, handler: Handler) -> web.StreamRespon
 
 def _answered(found: Report) -> web.Response:
     return web.Response(text=found.text + "\n", status=500 if found.failed else 200, headers=_NOT_KEPT)
+
+
+def _missing_json(sentence: str) -> web.Response:
+    return web.json_response({"error": sentence}, status=404, headers=_NOT_KEPT)
 
 
 def _wants_json(request: web.Request) -> bool:

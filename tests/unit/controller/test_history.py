@@ -89,6 +89,19 @@ def test_of_failures_in_a_row_the_first_stays() -> None:
     assert {run.result for run in history.runs(KEY)} == {"done"}
 
 
+def test_errors_that_differ_in_names_and_numbers_alone_are_alike() -> None:
+    """Those of most keys come first; one of a single key has nothing that it is like."""
+    history = History()
+    for number in range(3):
+        key = ObjectKey("demo", f"net-{number}")
+        end(history, judge_error(Forbidden(f"ConfigMap {key.name} was refused after {number} s")), key)
+        end(history, judge_error(TerminalError("never")), ObjectKey("demo", f"x{number}"))
+    end(history, judge_error(TerminalError("never")), ObjectKey("demo", "y"))
+    end(history, judge_error(Forbidden("other")), KEY)
+    assert [(each.keys, each.longest.name) for each in history.alike()] == [(4, "x0"), (3, "net-0")]
+    assert [each.keys for each in history.alike(lambda key: key.name[-1] in "01")] == [2, 2]
+
+
 def test_a_failure_says_where_it_came_from() -> None:
     """The line, not what was in it."""
     history = History()

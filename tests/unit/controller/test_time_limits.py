@@ -202,6 +202,7 @@ async def test_a_stuck_reconcile_is_told_once_and_counted_while_it_lasts() -> No
             assert value("controller_stuck_keys") == 0
     (line,) = lines_of(lines, "reconcile_stuck")
     assert (line["log_level"], line["key"], line["running_s"], line["attempt"]) == ("warning", "d/stuck", 60.0, 1)
+    assert line["where"].startswith("test_time_limits.py:")
 
 
 @pytest.mark.behaviour("B32")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctrlkit.manager.endpoints.pages.page import Asked, key_page, missing_page, page
+from ctrlkit.manager.endpoints.pages.page import Asked, key_page, missing, missing_page, page
 from ctrlkit.manager.endpoints.pages.shell import CONTENT_SECURITY_POLICY
 
-__all__ = ["CONTENT_SECURITY_POLICY", "Asked", "key_page", "missing_page", "page"]
+__all__ = ["CONTENT_SECURITY_POLICY", "Asked", "key_page", "missing", "missing_page", "page"]

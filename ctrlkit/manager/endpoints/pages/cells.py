@@ -78,7 +78,7 @@ def is_number(field: str, rows: Sequence[Row]) -> bool:
 
 def is_time(field: str) -> bool:
     """Whether a column is one of times, each of which stays in one line."""
-    return field in _BESIDE and field not in ("result", "reason")
+    return field in _BESIDE and field not in ("result", "error", "reason")
 
 
 def _is_number(value: object) -> bool:
@@ -134,12 +134,18 @@ def _key(row: Row, place: Place) -> Html:
 
 
 def _error(row: Row, _place: Place) -> Html:
-    return tag("span", row["error"], class_="error") if row["error"] else _NOTHING
+    return joined(_said(row)) if row["error"] else _NOTHING
+
+
+def _said(row: Row) -> list[Html]:
+    """An error, and the line of own code that it came from."""
+    where = [Html(" at "), code(row["where"])] if row.get("where") else []
+    return [tag("span", row["error"], class_="error"), *where]
 
 
 def _result(row: Row, _place: Place) -> Html:
     badge = _badge(row["result"].replace("_", " "), _KINDS.get(row["result"], "wait"))
-    return joined([badge, *([" ", tag("span", row["error"], class_="error")] if row.get("error") else [])])
+    return joined([badge, *([" ", *_said(row)] if row.get("error") else [])])
 
 
 def _reason(row: Row, _place: Place) -> Html:
@@ -196,7 +202,8 @@ _CELLS: Final[Mapping[str, Cell]] = {
 }
 
 _BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
-    "result": ("error",),
+    "result": ("error", "where"),
+    "error": ("where",),
     "reason": ("message",),
     "since": ("since_s",),
     "began": ("began_s",),
@@ -224,6 +231,7 @@ _LABELS: Final[Mapping[str, str]] = {
     "next_s": "Next try",
     "next": "Then",
     "due": "Runs at",
+    "at": "Waits at",
     "for_s": "Running for",
     "up_s": "Running for",
     "waited_s": "Waited",

@@ -15,7 +15,7 @@ from ctrlkit.manager.endpoints.pages.cells import Place, Row, cell, code, column
 from ctrlkit.manager.endpoints.pages.markup import Html, joined, tag
 from ctrlkit.manager.endpoints.pages.sentences import of_key, sentences, short
 from ctrlkit.manager.endpoints.pages.shell import document
-from ctrlkit.manager.endpoints.pages.words import clock_time, label
+from ctrlkit.manager.endpoints.pages.words import clock_time, label, listed
 
 Picture = Mapping[str, Any]
 
@@ -24,6 +24,8 @@ REFRESH_S: Final = 5
 REFRESH_MAX_S: Final = 3600
 ASKED_MAX: Final = 512
 """Characters of a filter."""
+_PARAMETERS: Final = ("controller", "key", "refresh", "format")
+_FORMATS: Final = ("html", "json")
 _OPEN_ROWS: Final = 20
 """Rows of a long table that are seen at once; the others are folded."""
 _CARDS_FROM: Final = 6
@@ -50,6 +52,11 @@ class Asked:
         >>> Asked.of({"key": " demo/net ", "refresh": "5"})
         Asked(controller='', key='demo/net', refresh_s=5)
         """
+        for name in query:
+            if name not in _PARAMETERS:
+                raise ValueError(f"there is no parameter {name[:64]!r}; there are {listed(_PARAMETERS)}")
+        if query.get("format", "html") not in _FORMATS:
+            raise ValueError(f"format is {query['format'][:64]!r}; send {' or '.join(_FORMATS)}")
         controller, key, refresh = (query.get(name, "").strip() for name in ("controller", "key", "refresh"))
         for name, given in (("controller", controller), ("key", key)):
             if len(given) > ASKED_MAX:
@@ -84,13 +91,22 @@ class Section:
 
 
 SECTIONS: Final[Mapping[str, Section]] = {
+    "alike": Section(
+        "Failures alike", "What several keys fail with; that of most keys comes first.",
+        "No two keys fail in the same way.", ("keys", "result", "controller", "since", "key"),
+        {"result": "How they fail", "key": "The first of them"}, about_keys=True,
+    ),
     "failing": Section(
         "Failing", "Keys whose last reconcile failed; the one that has failed longest comes first.", "No key fails.",
         ("key", "controller", "result", "since", "failures", "next_s"), {"result": "How it failed"}, about_keys=True,
     ),
     "running": Section(
         "Running", "Reconciles that run now; the longest comes first.", "Nothing runs at this moment.",
-        ("key", "controller", "for_s", "causes"), about_keys=True,
+        ("key", "controller", "for_s", "at", "causes"), about_keys=True,
+    ),
+    "ready": Section(
+        "Ready", "Keys that wait for a free worker; the one that has waited longest comes first.",
+        "No key waits for a worker.", ("key", "controller", "waited_s"), about_keys=True,
     ),
     "waiting": Section(
         "Waiting", "Keys that run later and do not fail. Those that wait for something else come first, the longest in "
@@ -137,7 +153,8 @@ SECTIONS: Final[Mapping[str, Section]] = {
 _KEY_SECTIONS: Final[Mapping[str, Section]] = {
     "now": Section("Now", "", ""),
     "history": Section(
-        "Last runs", "The latest comes first.", "It has not run since this program began, or not for long.",
+        "Last runs", "The latest comes first; of failures in a row the first one is kept.",
+        "No run of it has ended since this program began, or not lately.",
         ("began", "result", "causes", "took_s", "writes", "next"),
     ),
     "objects": Section("In the caches", "Objects of this key.", "No cache has an object of this key."),
@@ -206,24 +223,37 @@ def _whose(key: Row, place: Place) -> Iterator[str]:
     yield from (". ", tag("a", "The same key in all controllers", href=place.link("debug", key=key["key"])), ".")
 
 
-def missing_page(program: Row, asked: Asked) -> str:
-    """What is said of a key that nothing is known of."""
-    place = Place("../", program["now"])
+def missing(asked: Asked, controllers: Sequence[str]) -> tuple[str, str]:
+    """
+    What is said where nothing is known of what was asked for, as a heading and a sentence.
+
+    >>> missing(Asked("nope"), ["net", "peers"])[1]
+    'There is no controller nope here; there are net and peers.'
+    """
+    if asked.controller not in controllers:
+        there = listed(controllers) or "none"
+        are = "is" if len(controllers) < 2 else "are"
+        return "There is no such controller", f"There is no controller {asked.controller} here; there {are} {there}."
+    said = f"The controller {asked.controller} neither caches nor has lately run {asked.key}."
+    return "Nothing is known of this key", said
+
+
+def missing_page(program: Row, asked: Asked, controllers: Sequence[str], *, page_path: str = "debug/key") -> str:
+    """What is said of a key that nothing is known of, or of a controller that there is not."""
+    place = Place("../" * page_path.count("/"), program["now"])
+    heading, sentence = missing(asked, controllers)
+    alike = tag("p", tag("a", "Keys with this text", href=place.link("debug", key=asked.key)), " in all controllers.")
     main = joined(
         [
             tag("p", tag("a", "All keys", href=place.link("debug")), " of ", program["name"], class_="up"),
-            tag("h1", "Nothing is known of this key", class_="wait"),
-            tag(
-                "p",
-                "The controller ", tag("b", asked.controller), " neither caches nor has lately run ",
-                tag("b", code(asked.key)), ", or there is no such controller here.",
-            ),
-            tag("p", tag("a", "Keys with this text", href=place.link("debug", key=asked.key)), " in all controllers."),
+            tag("h1", heading, class_="wait"),
+            tag("p", code(sentence)),
+            alike if asked.key else Html(),
         ]
-    )  # fmt: skip
+    )
     json = place.link("debug.json", key=asked.key)
-    header = _header(program, place, asked, page_path="debug/key", json=json)
-    return document(f"Unknown key · {program['name']}", "wait", header=header, main=main)
+    header = _header(program, place, asked, page_path=page_path, json=json)
+    return document(f"{heading} · {program['name']}", "wait", header=header, main=main)
 
 
 def _for(asked: Asked, section: Section | None) -> Section | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ctrlkit.manager.endpoints.pages.words import clock_time, listed, many, spoken
+from ctrlkit.manager.endpoints.pages.words import clock_time, listed, many, number, spoken
 
 Said = Mapping[str, Any]
 _NAMES_MAX: Final = 3
@@ -74,11 +74,17 @@ def _stuck(said: Said, _now: str) -> Iterator[str]:
     if rows:
         first = rows[0]
         runs = f"{first['key']} of {first['controller']} has been running for {spoken(first['for_s'])}"
+        runs += _at(first)
         yield f"1 reconcile is stuck: {runs}." if count == 1 else f"{count:,} reconciles are stuck; {runs}."
     for each in said["blocked"]["rows"]:
         worker = "The only worker" if each["workers"] == 1 else f"All {each['workers']:,} workers"
         waiting = f"{many(each['ready'], 'key')} {'waits' if each['ready'] == 1 else 'wait'} for one"
         yield f"{worker} of {each['controller']} {'is' if each['workers'] == 1 else 'are'} held by that; {waiting}."
+
+
+def _at(of: Said) -> str:
+    """Where a reconcile waits, if that is known."""
+    return f", and waits at {of['at']}" if of.get("at") else ""
 
 
 def _caches(said: Said, _now: str) -> Iterator[str]:
@@ -216,7 +222,8 @@ def of_key(picture: Said) -> list[str]:
     said = [_KEY[key["state"]](now)]
     if failing:
         since = f"since {clock_time(failing['since'], at)} ({spoken(failing['since_s'])})"
-        said.insert(0, f"It has been failing {since}: {many(failing['failures'], 'time')} in a row.")
+        times = "once so far" if failing["failures"] == 1 else f"{number(failing['failures'])} times in a row"
+        said.insert(0, f"It has been failing {since}: {times}.")
         if key["state"] == "failing":
             said[1] = _KEY["ready"](now) if now["ready"] else _again(failing)
     elif now.get("since"):
@@ -234,7 +241,8 @@ def _again(failing: Said) -> str:
 
 
 _KEY: Final[Mapping[str, Callable[[Said], str]]] = {
-    "running": lambda now: f"It has been running for {spoken(now['running_s'] or 0)}.",
+    "running": lambda now: f"It has been running for {spoken(now['running_s'] or 0)}{_at(now)}.",
+    "stuck": lambda now: f"It is stuck: it has been running for {spoken(now['running_s'] or 0)}{_at(now)}.",
     "failing": lambda _now: "It fails.",
     "ready": lambda _now: "It waits for a free worker.",
     "waiting": lambda now: f"It runs again in {spoken(now['due_s'] or 0)}.",

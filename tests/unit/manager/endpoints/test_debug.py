@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -71,11 +72,12 @@ async def test_an_idle_manager() -> None:
     }
     (controller,) = rows(found, "controllers")
     assert (controller["controller"], controller["synced"], controller["results"]) == ("greetings", True, {"done": 2})
+    assert controller["runs_on"] == "all", "where nobody is elected"
     assert [(cache["cache"], cache["objects"], cache["error"]) for cache in rows(found, "caches")] == [
         ("greetings.demo.example.com", 1, ""),
         ("configmaps", 1, ""),
     ]
-    for empty in ("failing", "running", "waiting", "quarantined", "leases", "shards"):
+    for empty in ("alike", "failing", "running", "ready", "waiting", "quarantined", "leases", "shards"):
         assert found[empty] == {"rows": [], "more": 0}
 
 
@@ -101,6 +103,10 @@ async def test_what_fails_what_runs_and_what_waits() -> None:
         (running,) = rows(found, "running")
         assert (running["controller"], running["key"], running["attempt"]) == ("mixed", "demo/slow", 1)
         assert running["for_s"] == pytest.approx(90)
+        assert re.fullmatch(r"test_debug\.py:\d+ in reconcile", running["at"])
+        assert {re.sub(r"\d+", "#", row["where"]) for row in rows(found, "failing")} == {"test_debug.py:# in reconcile"}
+        (alike,) = rows(found, "alike")
+        assert (alike["keys"], alike["result"], alike["error"][:10]) == (2, "error", "no way xxx")
         assert running["causes"][0].startswith("greetings.demo.example.com demo/slow added")
         failing = rows(found, "failing")
         assert {row["key"] for row in failing} == {"demo/bad", "demo/worse"}
@@ -200,6 +206,12 @@ async def test_a_controller_whose_workers_are_all_stuck_does_nothing_more_and_sa
         assert shown(manager)["headline"]["blocked"]["rows"] == []
         await world.pass_time(60)
         assert shown(manager)["headline"]["blocked"]["rows"] == [{"controller": "slow", "workers": 1, "ready": 2}]
+        assert [(row["key"], round(row["waited_s"])) for row in rows(shown(manager), "ready")] == [
+            ("demo/b", 90),
+            ("demo/c", 90),
+        ]
+        (stuck,) = shown(manager)["headline"]["stuck"]["rows"]
+        assert re.fullmatch(r"test_debug\.py:\d+ in reconcile", stuck["at"])
         await world.crash(manager)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -56,13 +57,14 @@ async def test_of_each_key_its_state_what_comes_next_and_its_last_runs() -> None
         found = {name: shown(manager, f"demo/{name}") for name in names}
         assert {name: each["key"]["state"] for name, each in found.items()} == {
             "good": "idle",
-            "slow": "running",
+            "slow": "stuck",
             "broken": "failing",
             "refused": "failing",
             "early": "waiting",
             "later": "waiting",
         }
         assert found["slow"]["now"]["running_s"] == pytest.approx(90)
+        assert re.fullmatch(r"test_debug_key\.py:\d+ in reconcile", found["slow"]["now"]["at"])
         assert found["slow"]["now"]["causes"][0].startswith("greetings.demo.example.com demo/slow added")
         assert (found["early"]["now"]["reason"], found["early"]["now"]["due_s"]) == ("retry_later", pytest.approx(210))
         assert found["early"]["now"]["message"] == "the database starts"

@@ -112,7 +112,7 @@ def test_for_any_content_there_are_no_tags_but_our_own(
 @given(TEXTS, TEXTS, TEXTS)
 def test_for_any_key_its_page_has_no_tags_but_our_own(controller: str, key: str, text: str) -> None:
     asked = Asked(controller, key)
-    seen = Seen(missing_page({**PROGRAM, "name": text}, asked))
+    seen = Seen(missing_page({**PROGRAM, "name": text}, asked, [text]))
     assert seen.tags <= OURS
     assert all(link.startswith(("../debug", "data:image/svg+xml,", "key?", "#")) for link in seen.links)
 
@@ -208,9 +208,12 @@ SECRETS = {"cache": "secrets", "synced": False, "behind_s": 42.0, "error": "list
             ["1 check fails: disk (full)."],
         ),
         (
-            a_headline("stuck", stuck=table([{"controller": "net", "key": "demo/a", "for_s": 720.0}])),
+            a_headline(
+                "stuck",
+                stuck=table([{"controller": "net", "key": "demo/a", "for_s": 720.0, "at": "net.py:7 in connect"}]),
+            ),
             "1 reconcile stuck",
-            ["1 reconcile is stuck: demo/a of net has been running for 12 minutes."],
+            ["1 reconcile is stuck: demo/a of net has been running for 12 minutes, and waits at net.py:7 in connect."],
         ),
         (
             a_headline(
@@ -256,9 +259,9 @@ def test_a_key_leads_to_its_page_and_the_way_back_is_there() -> None:
     row = {"controller": "net#2", "key": "demo/a&b"}
     assert "debug/key?controller=net%232&key=demo%2Fa%26b" in Seen(page(a_picture(running=table([row])))).links
     past = {"began": NOW, "result": "timeout", "causes": ["pods demo/a changed"], "error": "too long", "next": "",
-            "next_s": None, "took_s": 30.0, "writes": ["patch:pods/a"]}  # fmt: skip
+            "where": "net.py:7 in connect", "next_s": None, "took_s": 30.0, "writes": ["patch:pods/a"]}  # fmt: skip
     failing = {"controller": "net", "key": "demo/a", "result": "timeout", "since": NOW, "since_s": 0.2, "failures": 2,
-               "next_s": 12.0, "error": "too long"}  # fmt: skip
+               "next_s": 12.0, "error": "too long", "where": "net.py:7 in connect"}  # fmt: skip
     now: dict[str, Any] = {"running_s": None, "causes": [], "ready": False, "wanted_again": False, "due": NOW,
            "due_s": 12.0, "reason": "retry", "message": "too long"}  # fmt: skip
     key = {"controller": "net", "key": "demo/a", "kind": "pods", "state": "failing"}
@@ -267,6 +270,9 @@ def test_a_key_leads_to_its_page_and_the_way_back_is_there() -> None:
     seen = Seen(key_page(found, Asked("net", "demo/a")))
     assert seen.texts["title"] == "demo/a · failing · net · greeter"
     assert "2 times in a row. It is tried again in 12 seconds." in seen.texts["main"]
+    assert seen.texts["section"].count("too long at net.py:7 in connect") == 2, "and so is the line that it came from"
+    once = Seen(key_page({**found, "failing": {**failing, "failures": 1}}, Asked("net", "demo/a"))).texts["main"]
+    assert "(a moment): once so far. It is tried again" in once
     assert {"../debug", "../debug?controller=net", "../debug?key=demo%2Fa"} <= set(seen.links)
     assert "on a change" in seen.cells
     assert seen.texts["section"].count("too long") == 2, "an error is told where the key fails, and in its run"
@@ -286,6 +292,19 @@ def test_a_filter_shows_what_is_about_keys_and_says_so_where_nothing_is() -> Non
 @pytest.mark.parametrize("query", [{"refresh": "0"}, {"refresh": "-1"}, {"refresh": "x"}, {"refresh": "9" * 5000}])
 def test_a_refresh_that_cannot_be_says_what_would_be_right(query: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="send a whole number of seconds from 1 to 3600"):
+        Asked.of(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"nonsense": "1"}, "there is no parameter 'nonsense'; there are controller, key, refresh and format"),
+        ({"format": "xml"}, "format is 'xml'; send html or json"),
+    ],
+)
+def test_a_parameter_that_there_is_not_is_refused(query: dict[str, str], words: str) -> None:
+    """Ignored it would look as if it had been heard."""
+    with pytest.raises(ValueError, match=words):
         Asked.of(query)
 
 

@@ -147,14 +147,32 @@ async def test_a_page_comes_anew_only_where_that_is_asked_for() -> None:
 
 async def test_the_page_of_a_key_that_nobody_knows() -> None:
     """404 with a way back, and as JSON; a page of no key is asked for in vain."""
-    async with asking() as ask:
-        shown = await ask.get("/debug/key?controller=net&key=demo/a")
+    async with World(greeting(), kinds=[GREETINGS]) as world, asking(world.manage(greeter())) as ask:
+        shown = await ask.get("/debug/key?controller=greetings&key=demo/a")
         assert (shown.status, "Nothing is known of this key" in shown.text) == (404, True)
-        same = await ask.get("/debug/key?controller=net&key=demo/a", Accept="application/json")
-        assert (same.status, same.text) == (404, "null")
+        same = await ask.get("/debug/key?controller=greetings&key=demo/a", Accept="application/json")
+        assert (same.status, json.loads(same.text)["error"]) == (
+            404,
+            "The controller greetings neither caches nor has lately run demo/a.",
+        )
         for path in ("/debug/key", "/debug/key?key=demo/a", "/debug/key?controller=net"):
             refused = await ask.get(path)
             assert (refused.status, "controller=NAME&key=NAMESPACE/NAME" in refused.text) == (400, True)
+
+
+async def test_a_controller_that_there_is_not_is_no_empty_page() -> None:
+    """404, and which ones there are; of a key's page too, and as JSON."""
+    async with World(greeting(), kinds=[GREETINGS]) as world, asking(world.manage(greeter())) as ask:
+        for path in ("/debug?controller=nope", "/debug/key?controller=nope&key=demo/a"):
+            shown = await ask.get(path)
+            assert (shown.status, "There is no such controller" in shown.text) == (404, True)
+            same = await ask.get(f"{path}&format=json")
+            assert (same.status, json.loads(same.text)) == (
+                404,
+                {"error": "There is no controller nope here; there is greetings."},
+            )
+        assert (await ask.get("/debug.json?controller=nope")).status == 404
+        assert (await ask.get("/debug?format=xml")).status == 400
 
 
 async def test_the_page_of_a_key_of_a_program_at_work() -> None:
