@@ -94,8 +94,8 @@ class RetryLater(CtrlkitError):
     >>> RetryLater("the registry does not answer", after_s=30).after_s
     30
 
-    It does not count as an error, and is logged in one line with its reason. Return RequeueAfter instead where all is
-    done for now.
+    It does not count as an error, and is logged in one line with its reason and cause. Return RequeueAfter instead
+    where all is done for now.
     Units   `after_s`: seconds, finite and > 0; without it the delays grow as after an error.
     Errors  ValueError for anything else.
     """

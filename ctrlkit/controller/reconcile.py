@@ -238,8 +238,10 @@ class Verdict:
         """The error in one line, of one that is told without a traceback with its cause; empty where there is none."""
         if self.error is None:
             return ""
-        cause = self.error.__cause__ if self.result in _SHORT else None
-        return describe(self.error) if cause is None else f"{describe(self.error)} [{describe(cause)}]"
+        said, cause = describe(self.error), self.error.__cause__
+        if self.result not in _SHORT or cause is None or (str(cause) and str(cause) in said):
+            return said
+        return f"{said} [{describe(cause)}]"
 
 
 _DONE = Verdict(result=Result.DONE)

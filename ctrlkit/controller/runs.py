@@ -33,8 +33,8 @@ class Running:
     One running reconcile.
 
     Shape   `limit` is the block that it runs in: whoever brings its deadline forward cuts it off. `cut_off` says that
-            this was done on purpose, `waiting` for what it then waited; `reported` that it was logged as stuck. `task` is
-            the one that it runs in.
+            this was done on purpose, `waiting` for what it then waited; `reported` that it was logged as stuck. `task`
+            is the one that it runs in.
     """
 
     run: Run

@@ -40,6 +40,16 @@ def test_done_is_a_value() -> None:
     assert Done() == DONE
 
 
+@pytest.mark.parametrize(("reason", "said"), [("no DNS", "no DNS [gone]"), ("no DNS: gone", "no DNS: gone")])
+@pytest.mark.parametrize("kind", [RetryLater, TerminalError])
+def test_what_has_no_traceback_is_told_with_its_cause_and_once(
+    kind: Callable[[str], Exception], reason: str, said: str
+) -> None:
+    error = kind(reason)
+    error.__cause__ = Unreachable("gone")
+    assert judge_error(error).message == said
+
+
 async def greet(_request: Request) -> Outcome:
     return DONE
 
