@@ -45,8 +45,9 @@ from ctrlkit.controller import (
 from ctrlkit.manager.context import Context
 from ctrlkit.manager.dependencies import Dependency
 from ctrlkit.manager.manager import Manager
-from ctrlkit.model import AnyResource, ObjectMeta, Resource
+from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta, Resource
 from ctrlkit.telemetry import logger
+from ctrlkit.workqueue import WorkQueue
 
 T = TypeVar("T")
 
@@ -143,8 +144,14 @@ class ReconcilerFunction(Generic[T]):
         workers: int,
         timeout_s: float | None,
         replicas: Replicas,
+        queue: Callable[[], WorkQueue[ObjectKey]],
     ) -> None:
         _check(function, "@reconciler")
+        if not callable(queue):
+            raise TypeError(
+                f"@reconciler({resource.kind}): queue is {_shown(queue)}; write a function that makes one, "
+                "queue=lambda: WorkQueue(...), as each manager needs its own"
+            )
         sources.check(resource)
         _check_each(uses, _is_dependency, f"@reconciler({resource.kind}): uses", "a function under @dependency")
         functools.update_wrapper(self, function)
@@ -165,6 +172,7 @@ class ReconcilerFunction(Generic[T]):
         self._workers = workers
         self._timeout_s = timeout_s
         self._replicas = replicas
+        self._queue = queue
 
     def finalizer(self, name: str) -> Callable[[Function[T]], Function[T]]:
         """
@@ -233,6 +241,7 @@ class ReconcilerFunction(Generic[T]):
             workers=self._workers,
             timeout_s=self._timeout_s,
             replicas=self._replicas,
+            queue=self._queue(),
         )
 
     def _finalizers_of(self, manager: Manager) -> Finalizers[_Subject[T]] | None:
@@ -260,6 +269,7 @@ def reconciler(
     workers: int = 1,
     timeout_s: float | None = None,
     replicas: Replicas = Replicas.LEADER,
+    queue: Callable[[], WorkQueue[ObjectKey]] = WorkQueue,
 ) -> Callable[[Function[T]], ReconcilerFunction[T]]:
     """
     Turn an async function that takes an object of a kind, and a Context, into a controller.
@@ -276,7 +286,8 @@ def reconciler(
             them `Context.lister` reads the cache. `predicates` say of a watched kind, the object's own included, which
             changes matter. `schedules` say when all objects are looked at again. `sources` are others, such as a
             Feed, or functions that make one, such as a Watch with more to it, with the manager. `uses` are
-            dependencies, which `Context.use` gives. `workers`, `timeout_s` and `replicas` as for Controller.
+            dependencies, which `Context.use` gives. `workers`, `timeout_s` and `replicas` as for Controller. `queue` makes
+            one with delays or flows of your own: `lambda: WorkQueue(limiter=ExponentialPerKey(base_s=1))`.
     Calls   The function is called with what the cache has of the object, and not when it is gone. With finalizers
             (`@describe.finalizer("example.com/x")`) it is not called for an object that is being deleted; without any
             it is.
@@ -306,6 +317,7 @@ def reconciler(
             workers=workers,
             timeout_s=timeout_s,
             replicas=replicas,
+            queue=queue,
         )
 
     return decorate

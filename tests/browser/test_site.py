@@ -53,6 +53,20 @@ def test_a_word_is_found_by_the_search_without_a_network(site: Path, view: View)
     assert view.elsewhere == []
 
 
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [("finalizer", "howto/finalizers"), ("retries", "howto/retries"), ("WorkQueue", "reference/queues")],
+)
+def test_a_search_for_words_shows_guides_first_and_one_for_a_name_the_reference(
+    site: Path, view: View, query: str, page: str
+) -> None:
+    """As the first of all that is found."""
+    view.page.goto(f"{(site / 'search.html').as_uri()}?q={query}")
+    first = view.page.locator("#search-results li a").first
+    first.wait_for()
+    assert f"/{page}.html" in str(first.evaluate("link => link.href"))
+
+
 def test_the_page_for_what_is_not_there_leads_back(site: Path) -> None:
     """From whichever address: its links begin at the top of the site, and it needs no other file."""
     text = (site / "404.html").read_text(encoding="utf-8")

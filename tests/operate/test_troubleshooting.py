@@ -251,6 +251,22 @@ async def deletion_waits(world: World) -> None:
     await world.pass_time("1s")
 
 
+@symptom("A child is refused: the quota is used up")
+async def quota_used_up(world: World) -> None:
+    """One ConfigMap is allowed, and it is there."""
+    world.serve(NOTES)
+    hard = {"configmaps": "1"}
+    metadata = {"name": "small", "namespace": "demo"}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": hard}}
+    world.seed(note(), config_map("b"), {**quota, "status": {"hard": hard, "used": hard}})
+
+    async def make(_note: Note, context: Context) -> None:
+        await context.client.create(CONFIG_MAPS, config_map())
+
+    world.manage(notes(make))
+    await world.pass_time("1s")
+
+
 @symptom("Two programs want the same field")
 async def field_of_another(world: World) -> None:
     """Helm has applied it before."""

@@ -19,6 +19,7 @@ from ctrlkit.manager import Context, reconciler
 from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, Record, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, SECRETS
 from ctrlkit.telemetry import logger
+from ctrlkit.workqueue import WorkQueue
 from tests.support.greetings import GREETINGS as PLAIN_GREETINGS
 from tests.support.greetings import greeting
 
@@ -248,6 +249,7 @@ def test_watches_without_their_functions_are_told_how_to_write_them() -> None:
         ({"schedules": [600]}, r"schedules has 600; write Every\(600\)"),
         ({"sources": ["letters"]}, "sources has 'letters'; write a source, such as a Feed"),
         ({"uses": [len]}, "uses has <built-in function len>; write a function under @dependency"),
+        ({"queue": WorkQueue()}, "queue is <.*WorkQueue.*>; write a function that makes one, queue=lambda: WorkQueue"),
     ],
 )
 def test_an_argument_of_another_sort_is_refused_with_what_to_write(arguments: dict[str, Any], said: str) -> None:
