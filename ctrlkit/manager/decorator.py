@@ -286,8 +286,8 @@ def reconciler(
             them `Context.lister` reads the cache. `predicates` say of a watched kind, the object's own included, which
             changes matter. `schedules` say when all objects are looked at again. `sources` are others, such as a
             Feed, or functions that make one, such as a Watch with more to it, with the manager. `uses` are
-            dependencies, which `Context.use` gives. `workers`, `timeout_s` and `replicas` as for Controller. `queue` makes
-            one with delays or flows of your own: `lambda: WorkQueue(limiter=ExponentialPerKey(base_s=1))`.
+            dependencies, which `Context.use` gives. `workers`, `timeout_s` and `replicas` as for Controller. `queue`
+            makes one with delays or flows of your own: `lambda: WorkQueue(limiter=ExponentialPerKey(base_s=1))`.
     Calls   The function is called with what the cache has of the object, and not when it is gone. With finalizers
             (`@describe.finalizer("example.com/x")`) it is not called for an object that is being deleted; without any
             it is.

@@ -17,6 +17,7 @@ from ctrlkit.controller.helpers.apply import Applier
 from ctrlkit.controller.helpers.converge import Convergence
 from ctrlkit.controller.helpers.owners import set_controller_reference
 from ctrlkit.model import AnyResource, ObjectMeta, Resource, Unstructured, meta_of, to_plain
+from ctrlkit.telemetry import logger
 from ctrlkit.wire.codec import Codec
 
 U = TypeVar("U")
@@ -30,7 +31,7 @@ class Children:
         deployment = await children.apply(site.metadata, deployments.lister, Deployment(spec=...))
 
     Shape   A child without a name is called as its owner is, and one without a namespace is in its owner's; the owner
-            controls it. The program keeps the fields that it applies, and loses those that it applies no more.
+            controls it. An object that nobody controls becomes a child, which is logged. The program keeps the fields that it applies, and loses those that it applies no more.
     Errors  AlreadyOwned where another object controls the child; ValueError for a child in another namespace than its
             owner; the client's.
     Owner   One event loop, as an Applier.
@@ -40,6 +41,7 @@ class Children:
         self._resource = resource
         self._applier = Applier(client)
         self._codecs: dict[AnyResource, Codec[Any]] = {}
+        self._log = logger("controller")
 
     async def apply(self, owner: ObjectMeta, children: Lister[U], wanted: object) -> U:
         """See that there is a child with the wanted fields; return it as it is then."""
@@ -55,6 +57,9 @@ class Children:
         set_controller_reference(child, owner, self._resource)
         current: Any = None if have is None else have.value
         result, after = await self._applier.apply(kind, child, current=current)
+        if have is not None and have.meta.controller is None and result is not Convergence.UNCHANGED:
+            who = f"{self._resource} {owner.key}"
+            self._log.info("child_taken_over", child=f"{kind} {have.key}", owner=who)
         if result is Convergence.UNCHANGED and current is not None:
             unchanged: U = current
             return unchanged
