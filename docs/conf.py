@@ -30,7 +30,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_logo = "_static/logo.svg"
 html_favicon = "_static/logo.svg"
-html_search_scorer = "_static/search_order.js"
+html_search_scorer = str(HERE / "_static" / "search_order.js")
 html_use_index = html_domain_indices = False  # the search finds names
 html_copy_source = html_show_sourcelink = html_show_sphinx = False
 html_theme_options = {

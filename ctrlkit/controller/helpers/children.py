@@ -31,7 +31,8 @@ class Children:
         deployment = await children.apply(site.metadata, deployments.lister, Deployment(spec=...))
 
     Shape   A child without a name is called as its owner is, and one without a namespace is in its owner's; the owner
-            controls it. An object that nobody controls becomes a child, which is logged. The program keeps the fields that it applies, and loses those that it applies no more.
+            controls it. An object that nobody controls becomes a child, which is logged. The program keeps the fields
+            that it applies, and loses those that it applies no more.
     Errors  AlreadyOwned where another object controls the child; ValueError for a child in another namespace than its
             owner; the client's.
     Owner   One event loop, as an Applier.
