@@ -12,7 +12,8 @@ var Scorer = {
     const query = new URLSearchParams(window.location.search).get("q") || "";
     const isName = /^\S*([a-z][A-Z]|[_.])\S*$|^[A-Z][a-z]+$/.test(query.trim());
     const isGuide = /^howto\/|^(tutorial|quickstart|troubleshooting|short-form|deploying|running)$/.test(page);
+    const isNamed = page.includes(query.trim().toLowerCase());
     const isRecord = /^decisions\/|^(changelog|deviations|behaviours|where|guides-compared)$/.test(page);
-    return score + (isName ? 0 : isGuide ? 20 : isRecord || page.startsWith("reference/") ? -20 : 0);
+    return score + (isName ? 0 : isGuide ? (isNamed ? 40 : 20) : isRecord || page.startsWith("reference/") ? -20 : 0);
   },
 };
