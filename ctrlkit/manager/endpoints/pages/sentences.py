@@ -78,8 +78,9 @@ def _stuck(said: Said, _now: str) -> Iterator[str]:
         yield f"1 reconcile is stuck: {runs}." if count == 1 else f"{count:,} reconciles are stuck; {runs}."
     for each in said["blocked"]["rows"]:
         worker = "The only worker" if each["workers"] == 1 else f"All {each['workers']:,} workers"
-        waiting = f"{many(each['ready'], 'key')} {'waits' if each['ready'] == 1 else 'wait'} for one"
-        yield f"{worker} of {each['controller']} {'is' if each['workers'] == 1 else 'are'} held by that; {waiting}."
+        held = f"{worker} of {each['controller']} {'is' if each['workers'] == 1 else 'are'} held by that"
+        waiting = f"; {many(each['ready'], 'key')} {'waits' if each['ready'] == 1 else 'wait'} for one"
+        yield f"{held}{waiting if each['ready'] else ''}."
 
 
 def _at(of: Said) -> str:
