@@ -6,12 +6,12 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 import yaml
@@ -82,27 +82,26 @@ def run(folder: Path, kubeconfig: Path, *arguments: str, target: str = "greeting
 
 
 @contextmanager
-def started(folder: Path, kubeconfig: Path, target: str, address: str) -> Iterator[Path]:
-    """A program that runs, and the file of its log."""
+def started(folder: Path, kubeconfig: Path, target: str, address: str) -> Iterator[IO[str]]:
+    """A program that runs, and the lines of its log."""
     command = [sys.executable, "-m", "ctrlkit", "run", target, "--kubeconfig", str(kubeconfig), *CONSOLE]
-    log = folder / f"{target}.log"
-    with (
-        log.open("w") as output,
-        subprocess.Popen([*command, "--endpoints-address", address], cwd=folder, stderr=output) as process,
-    ):
+    command += ["--endpoints-address", address]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         try:
-            yield log
+            yield process.stderr
         finally:
             process.terminate()
 
 
-def wait_for(log: Path, text: str) -> str:
-    """The log once it has a text."""
-    deadline = time.monotonic() + 60
-    while text not in log.read_text():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
-    return log.read_text()
+def read_until(lines: IO[str], text: str) -> str:
+    """What a log says up to the line that has a text."""
+    said = ""
+    for line in lines:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(said)
 
 
 def test_what_keeps_a_program_from_starting(folder: Path, server: Path) -> None:
@@ -124,7 +123,7 @@ def test_what_keeps_a_program_from_starting(folder: Path, server: Path) -> None:
 def test_what_happens_while_a_program_runs(folder: Path, server: Path) -> None:
     """A reconcile that blocks, and a debug page that is asked for as somebody else would ask."""
     with started(folder, server, "held.py", "127.0.0.1:0") as log:
-        printed = wait_for(log, "loop_held")
+        printed = read_until(log, "loop_held")
         assert missing("Everything stands still for seconds", printed) == []
         address = printed.split("endpoints_serving", 1)[1].split("address=", 1)[1].split()[0]
         request = urllib.request.Request(f"http://{address}/debug", headers={"Host": "greeter.demo.svc:8080"})
