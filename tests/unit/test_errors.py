@@ -151,4 +151,4 @@ def test_a_long_text_without_causes_keeps_its_end() -> None:
     """Where a webhook says at last why."""
     error = ApiError.of_status({"code": 403, "reason": "Forbidden", "message": f"denied: {'x' * 5000} is too large"})
     assert str(error).startswith("denied: xx")
-    assert "xx is too large; grant" in str(error)
+    assert "xx is too large; see which rule" in str(error)

@@ -182,7 +182,7 @@ async def test_a_server_of_an_older_release_says_so_and_tells_once_what_it_leave
         server.terminate()
         _, told = await server.communicate()
     assert told.count(b"loop_missing") == 1
-    assert b"kind=ingresses.networking.k8s.io" in told
+    assert b"ingresses.networking.k8s.io" in told
 
 
 def _ingress(name: str) -> dict[str, object]:

@@ -26,7 +26,7 @@ from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.election import Elector
-from ctrlkit.errors import Conflict, Forbidden, TerminalError
+from ctrlkit.errors import Conflict, Forbidden, RetryLater, TerminalError
 from ctrlkit.events import EventType
 from ctrlkit.fakes import Calls, World
 from ctrlkit.fakes.apiserver import ApiServer, Security
@@ -103,7 +103,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     """A world, its server over HTTP, and a manager that leads, serves TLS and has two controllers."""
     pair = (tmp_path / "tls.crt", tmp_path / "tls.key")
     write_pair(pair)
-    names = ("good", "later", "bug", "final", "conflict", "long")
+    names = ("good", "later", "bug", "final", "conflict", "long", "waits")
     async with World(*map(greeting, names), greeting("stuck", namespace="slow"), kinds=[GREETINGS]) as world:
         world.allow_failures()
         world.seed({**greeting("unfit"), "spec": {"text": 7}})
@@ -163,6 +163,8 @@ async def ends(request: Request) -> Outcome:
     match request.name:
         case "later":
             return RequeueAfter(20)
+        case "waits":
+            raise RetryLater("the DNS does not answer")
         case "bug":
             raise KeyError("spec")
         case "final":
