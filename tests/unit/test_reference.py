@@ -95,6 +95,7 @@ def _shown(lines: list[str]) -> nodes.document:
 @example(before="a", code="b", after="s")
 @example(before="(", code=")", after=":")
 @example(before=". no list ", code="b", after=" ")
+@example(before=":", code="=", after="A__:")
 @example(before="delays * 2 in ", code="*args", after="_ and |x|")
 def test_for_any_prose_what_is_shown_is_the_prose(before: str, code: str, after: str) -> None:
     """Nothing in it is taken for markup, whatever stands beside code."""

@@ -211,4 +211,4 @@ def _code(code: str, before: str, after: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"[\\*|`]|(?<=\w)_(?!\w)", lambda match: "\\" + match[0], text)
+    return re.sub(r"[\\*|`]|(?<=[^\W_])_+(?![^\W_])", lambda match: "".join("\\" + each for each in match[0]), text)

@@ -492,7 +492,8 @@ def test_for_any_run_of_failures_requests_stay_below_two_a_second(
     elapsed = 0.0
     for requests, (outcome, progress, lived_s) in enumerate(outcomes, start=1):
         elapsed += step.after_s
-        assert requests <= FIRST_REQUESTS + 3 + elapsed / REQUEST_EVERY_S
+        # Beside the first requests: the one that is next, and lists for a stream that failed and histories forgotten.
+        assert requests <= FIRST_REQUESTS + 4 + elapsed / REQUEST_EVERY_S
         match step:
             case ListStep():
                 step = machine.listed(str(requests)) if outcome is None else machine.list_failed(outcome)
