@@ -291,7 +291,7 @@ class ListWatchMachine:
         return self._collect(Reason.STREAM_REFUSED)
 
     def _collect(self, reason: Reason, after_s: float = 0.0) -> Step:
-        self._unpaid_s += REQUEST_EVERY_S
+        after_s = self._affordable(after_s)
         if self.streams and not self._lists_until_listed:
             return StreamStep(NEWEST_VERSION if self._version_unusable else self.version, reason, after_s)
         return ListStep(self._list_version(), reason, after_s)
@@ -300,17 +300,21 @@ class ListWatchMachine:
         return NEWEST_VERSION if self._version_unusable else self.version or ANY_VERSION
 
     def _watch(self, *, after_s: float, check: bool = False) -> Step:
-        self._unpaid_s += REQUEST_EVERY_S
         self._began_watch_at = self.version
-        return WatchStep(self.version, after_s, check)
+        return WatchStep(self.version, self._affordable(after_s), check)
 
     def _wait_after(self, error: Exception | None) -> float:
-        """A step of the back-off; longer if the server asks for it, or if requests since the last wait were many."""
+        """A step of the back-off; longer if the server asks for it."""
         wait = self._options.backoff.delay_s(self._failures, self._chance)
         self._failures += 1
         asked = error.retry_after_s if isinstance(error, ApiError) else None
-        wait = max(wait, asked or 0.0, self._unpaid_s)
+        return max(wait, asked or 0.0)
+
+    def _affordable(self, after_s: float) -> float:
+        """When the next request may be made: not before `after_s`, and later if there were many just before (M-f)."""
+        wait = max(after_s, self._unpaid_s)
         self._pay(wait)
+        self._unpaid_s += REQUEST_EVERY_S
         return wait
 
     def _pay(self, passed_s: float) -> None:

@@ -476,7 +476,11 @@ HASTY = ReflectorOptions(backoff=Backoff(base_s=0.001, cap_s=0.001))
 LISTED, REFUSED = (None, False, 0.0), (Unreachable("refused"), False, 0.0)
 
 
+FAILED, FORGOTTEN = (InternalError("boom"), True, 0.0), (Gone("old"), False, 0.0)
+
+
 @example(outcomes=[LISTED, *[REFUSED, LISTED] * 20], seed=1, streams=False, options=HASTY)
+@example(outcomes=[FAILED, *[LISTED] * 4, FORGOTTEN, FORGOTTEN, LISTED], seed=0, streams=True, options=HASTY)
 @given(
     outcomes=st.lists(st.tuples(OUTCOMES, st.booleans(), st.just(0.0) | st.floats(0, 2)), min_size=1, max_size=60),
     seed=st.integers(),
@@ -492,8 +496,7 @@ def test_for_any_run_of_failures_requests_stay_below_two_a_second(
     elapsed = 0.0
     for requests, (outcome, progress, lived_s) in enumerate(outcomes, start=1):
         elapsed += step.after_s
-        # Beside the first requests: the one that is next, and lists for a stream that failed and histories forgotten.
-        assert requests <= FIRST_REQUESTS + 4 + elapsed / REQUEST_EVERY_S
+        assert requests <= FIRST_REQUESTS + 3 + elapsed / REQUEST_EVERY_S
         match step:
             case ListStep():
                 step = machine.listed(str(requests)) if outcome is None else machine.list_failed(outcome)
