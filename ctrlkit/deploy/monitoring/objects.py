@@ -11,7 +11,7 @@ from ctrlkit.deploy.monitoring.dashboard import dashboard
 from ctrlkit.deploy.monitoring.expressions import SERIES, matchers_of, of_series
 from ctrlkit.deploy.monitoring.rules import RUNBOOKS, rule
 from ctrlkit.deploy.names import Names
-from ctrlkit.deploy.places import Block, Place, Tree, When
+from ctrlkit.deploy.places import Block, Place, Tree, When, from_values
 
 SIDECAR: Final = {"grafana_dashboard": "1"}
 """The label by which the sidecar of Grafana's chart finds dashboards, unless it was told of another."""
@@ -23,7 +23,7 @@ def prometheus_rule(described: Description) -> Tree:
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": {**names.metadata(), "labels": Block(names.included("ruleLabels"), names.labels.plain)},
+        "metadata": names.metadata(labels=Block(names.included("ruleLabels"), names.labels.plain)),
         "spec": {"groups": [{"name": names.of(), "rules": [_rule(names, one) for one in ALERTS]}]},
     }
 
@@ -56,10 +56,10 @@ def grafana_dashboard(described: Description) -> Tree:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {
-            **names.metadata("-dashboard"),
-            "labels": Block(names.included("dashboardLabels"), {**names.labels.plain, **SIDECAR}),
-            "annotations": When("with $.Values.grafanaDashboard.annotations", Block("toYaml .")),
-        },
+        "metadata": names.metadata(
+            "-dashboard",
+            labels=Block(names.included("dashboardLabels"), {**names.labels.plain, **SIDECAR}),
+            annotations=from_values("grafanaDashboard.annotations"),
+        ),
         "data": {f"{program.name}.json": f"{text}\n"},
     }
