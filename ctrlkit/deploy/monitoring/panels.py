@@ -93,9 +93,10 @@ def quantiles(metric: str, by: str, more: str = "") -> tuple[Query, ...]:
 
 
 def rates(by: str, metrics: dict[str, str], more: str = "") -> tuple[Query, ...]:
-    """How often in a second, by a label; `metrics` are counters by what they count, in words."""
+    """How often in a second, by a label or some; `metrics` are counters by what they count, in words."""
+    told = " ".join(f"{{{{{label}}}}}" for label in by.split(", "))
     return tuple(
-        Query(f"sum by ({by}) (rate({metric}{{@{more}}}[$__rate_interval]))", f"{{{{{by}}}}} {name}".strip())
+        Query(f"sum by ({by}) (rate({metric}{{@{more}}}[$__rate_interval]))", f"{told} {name}".strip())
         for name, metric in metrics.items()
     )
 

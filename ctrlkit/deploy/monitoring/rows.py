@@ -49,12 +49,7 @@ CONTROLLERS: Final = Row(
             title="Reconciles by result",
             about="How many end in a second, and how. `conflict` is no failure: somebody else wrote first. `requeue` "
             "waits for something that is not there yet.",
-            queries=(
-                Query(
-                    f"sum by (result) (rate(controller_runtime_reconcile_total{{@{CHOSEN}}}[$__rate_interval]))",
-                    "{{result}}",
-                ),
-            ),
+            queries=rates("result", {"": "controller_runtime_reconcile_total"}, CHOSEN),
             unit=Unit.RATE,
         ),
         Panel(
@@ -136,12 +131,7 @@ CONTROLLERS: Final = Row(
             title="Causes",
             about="What leads to reconciles. Much of one cause without a change of any object is a loop: the "
             "controller answers its own writes.",
-            queries=(
-                Query(
-                    f"sum by (controller, cause) (rate(controller_causes_total{{@{CHOSEN}}}[$__rate_interval]))",
-                    "{{controller}} {{cause}}",
-                ),
-            ),
+            queries=rates("controller, cause", {"": "controller_causes_total"}, CHOSEN),
             unit=Unit.RATE,
         ),
         Panel(

@@ -12,14 +12,14 @@ SERVER: Final = Row(
         Panel(
             title="By code",
             about="Requests in a second. `<error>` is no answer at all, 429 a server that asks for patience.",
-            queries=(Query("sum by (code) (rate(rest_client_requests_total{@}[$__rate_interval]))", "{{code}}"),),
+            queries=rates("code", {"": "rest_client_requests_total"}),
             unit=Unit.RATE,
         ),
         Panel(
             title="By method",
             about="Requests in a second. Writes that never end on a quiet cluster are a controller that fights "
             "somebody.",
-            queries=(Query("sum by (method) (rate(rest_client_requests_total{@}[$__rate_interval]))", "{{method}}"),),
+            queries=rates("method", {"": "rest_client_requests_total"}),
             unit=Unit.RATE,
         ),
         Panel(
@@ -99,22 +99,14 @@ EVENTS: Final = Row(
         Panel(
             title="Dropped",
             about="Events that were not written, and why. `spam` is meant so: too many about one object.",
-            queries=(
-                Query(
-                    "sum by (component, reason) (rate(event_recorder_dropped_total{@}[$__rate_interval]))",
-                    "{{component}} {{reason}}",
-                ),
-            ),
+            queries=rates("component, reason", {"": "event_recorder_dropped_total"}),
             unit=Unit.RATE,
         ),
         Panel(
             title="On their way",
             about="Writes in a second that the server took, and Events that wait for theirs.",
             queries=(
-                Query(
-                    "sum by (component, verb) (rate(event_recorder_writes_total{@}[$__rate_interval]))",
-                    "{{component}} {{verb}}",
-                ),
+                *rates("component, verb", {"": "event_recorder_writes_total"}),
                 Query("sum by (component) (event_recorder_pending{@})", "{{component}} waiting"),
                 Query("sum by (component) (event_recorder_untold{@})", "{{component}} not told yet"),
             ),
@@ -130,12 +122,7 @@ WEBHOOKS: Final = Row(
             title="Answers",
             about="Reviews in a second, by the code of their answer: 200 for what was allowed or converted, 4xx for "
             "what was refused, 500 for a function that failed.",
-            queries=(
-                Query(
-                    "sum by (webhook, code) (rate(controller_runtime_webhook_requests_total{@}[$__rate_interval]))",
-                    "{{webhook}} {{code}}",
-                ),
-            ),
+            queries=rates("webhook, code", {"": "controller_runtime_webhook_requests_total"}),
             unit=Unit.RATE,
         ),
         Panel(
