@@ -352,7 +352,6 @@ class Controller:
             waiting=history.waiting(),
             running=running.runs(),
             stuck=running.stuck(),
-            stuck_at={key: place for key in running.stuck() if (place := running.place(key))},
             workers=self.workers,
             queue=self.queue.statistics(),
             gate=self._gate.statistics(),

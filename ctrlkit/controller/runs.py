@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import Final
@@ -164,8 +164,7 @@ class ControllerStatistics:
             `cancelled` were cut off and have no result. `causes` counts by kind what led to reconciles.
             `source_failures` counts mappers, predicates and the like that raised. `failures` are the keys whose last
             run failed, by its result; `waiting` those that wait for something else (RetryLater). `running` are the
-            reconciles that run now, by as many as `workers` at a time; the `stuck` among them have run for too long,
-            and wait at the line that `stuck_at` has.
+            reconciles that run now, by as many as `workers` at a time; the `stuck` among them have run for too long.
     """
 
     results: Mapping[Result, int]
@@ -179,7 +178,6 @@ class ControllerStatistics:
     waiting: Failures
     running: tuple[Run, ...]
     stuck: tuple[ObjectKey, ...]
-    stuck_at: Mapping[ObjectKey, str] = field(default_factory=dict)
     workers: int
     queue: QueueStatistics
     gate: GateStatistics

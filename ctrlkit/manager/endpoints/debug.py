@@ -33,7 +33,7 @@ from msgspec import structs
 from ctrlkit import clock
 from ctrlkit.cache.informer import InformerStatistics
 from ctrlkit.clock import monotonic
-from ctrlkit.manager.endpoints.headline import behind_s, errors_of, headline
+from ctrlkit.manager.endpoints.headline import Caches, Controllers, behind_s, errors_of, headline
 from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, checks_of
 from ctrlkit.manager.endpoints.options import Endpoints
 from ctrlkit.manager.endpoints.tables import (
@@ -190,16 +190,13 @@ def _recorder(recorder: EventRecorder) -> Row:
     return {"component": recorder.component, **asdict(recorder.statistics())}
 
 
-_Pictures = list[tuple[str, "Controller", "ControllerStatistics"]]
-
-
-def named_controllers(controllers: tuple[Controller, ...]) -> _Pictures:
+def named_controllers(controllers: tuple[Controller, ...]) -> Controllers:
     """Each controller by its name, and its statistics."""
     return [(name, each, each.statistics()) for name, each in unique_names((each.name, each) for each in controllers)]
 
 
 def controller_sections(
-    pictures: _Pictures, wanted: Wanted = EVERYTHING, *, elects: bool = True
+    pictures: Controllers, wanted: Wanted = EVERYTHING, *, elects: bool = True
 ) -> Mapping[str, Table]:
     """
     The failures of several keys, of most first; the keys that fail, since longest first; what runs, the longest first;
@@ -257,7 +254,7 @@ def _queue(name: str, of: ControllerStatistics) -> Row:
     }
 
 
-def _running(pictures: _Pictures, wanted: Wanted) -> Table:
+def _running(pictures: Controllers, wanted: Wanted) -> Table:
     return table(
         sorted(
             (row for each in pictures for row in _runs(*each, wanted)), key=lambda row: -row["for_s"]
@@ -280,7 +277,7 @@ def _runs(name: str, controller: Controller, of: ControllerStatistics, wanted: W
         }
 
 
-def _ready(pictures: _Pictures, wanted: Wanted) -> Table:
+def _ready(pictures: Controllers, wanted: Wanted) -> Table:
     """As for those that fail."""
     now = monotonic()
     found = [(name, *each) for name, of, _ in pictures for each in of.ready(**_limits(wanted))]
@@ -290,7 +287,7 @@ def _ready(pictures: _Pictures, wanted: Wanted) -> Table:
     return counted(rows, of=count)
 
 
-def _alike(pictures: _Pictures, wanted: Wanted) -> Table:
+def _alike(pictures: Controllers, wanted: Wanted) -> Table:
     where = wanted.has if wanted.key else None
     found = [(name, each) for name, of, seen in pictures if seen.failing for each in of.alike(where=where)]
     return table(
@@ -308,7 +305,7 @@ def _alike(pictures: _Pictures, wanted: Wanted) -> Table:
     )
 
 
-def _failing(pictures: _Pictures, wanted: Wanted) -> Table:
+def _failing(pictures: Controllers, wanted: Wanted) -> Table:
     """Of each controller no more are looked at than are shown, unless some are looked for: there may be very many."""
     found = [(name, each) for name, of, _ in pictures for each in of.failing(**_limits(wanted))]
     found.sort(key=lambda named: named[1].since)
@@ -335,7 +332,7 @@ def failing_row(name: str, of: FailingKey) -> Row:
     }
 
 
-def _waiting(pictures: _Pictures, wanted: Wanted) -> Table:
+def _waiting(pictures: Controllers, wanted: Wanted) -> Table:
     """As for those that fail, which are not among them; those that wait for something else come first."""
     found = [(name, each) for name, of, _ in pictures for each in of.waiting(**_limits(wanted))]
     found.sort(key=lambda named: _when(named[1]))
@@ -347,7 +344,7 @@ def _when(of: WaitingKey) -> tuple[bool, float]:
     return (True, of.due_at) if of.since is None else (False, of.since.timestamp())
 
 
-def _keys(pictures: _Pictures, wanted: Wanted) -> Table:
+def _keys(pictures: Controllers, wanted: Wanted) -> Table:
     """The keys that ran, and are remembered, the latest first."""
     found = [(name, key, run) for name, of, _ in pictures for key, run in of.latest(wanted.has)]
     found.sort(key=lambda each: each[2].ended, reverse=True)
@@ -379,13 +376,13 @@ def _waits(name: str, of: WaitingKey) -> Row:
     }
 
 
-def named_caches(informers: tuple[Informer[Any], ...]) -> list[tuple[str, InformerStatistics]]:
+def named_caches(informers: tuple[Informer[Any], ...]) -> Caches:
     """The statistics of each cache by its name; those that are not filled, then those with errors, come first."""
     caches = [(name, informer.statistics()) for name, informer in unique_names((i.name, i) for i in informers)]
     return sorted(caches, key=lambda named: (named[1].synced, not errors_of(named[1])))
 
 
-def cache_sections(caches: list[tuple[str, InformerStatistics]], wanted: Wanted = EVERYTHING) -> Mapping[str, Table]:
+def cache_sections(caches: Caches, wanted: Wanted = EVERYTHING) -> Mapping[str, Table]:
     """Each cache, each scope of it, each handler, and the objects that cannot be used; what is wrong comes first."""
     return {
         "caches": table(_cache(name, of) for name, of in caches),

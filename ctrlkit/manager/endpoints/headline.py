@@ -18,7 +18,7 @@ What is worth knowing first: whether something is wrong with a manager, since wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,20 +40,17 @@ BEHIND_S: Final = 5.0
 WAITING_S: Final = 60.0
 """What is not there yet comes as a rule within a minute; keys that have waited longer are told of."""
 
-Controllers = Iterable[tuple[str, "ControllerStatistics"]]
-Named = Iterable[tuple[str, "Controller", "ControllerStatistics"]]
+Controllers = list[tuple[str, "Controller", "ControllerStatistics"]]
 Caches = list[tuple[str, "InformerStatistics"]]
 
 
-def headline(manager: Manager, failed_checks: list[Row], named: Named, caches: Caches) -> Row:
+def headline(manager: Manager, failed_checks: list[Row], controllers: Controllers, caches: Caches) -> Row:
     """The headline of a manager, from what is known of its checks, its controllers and its caches, by their names."""
-    named = tuple(named)
-    controllers = tuple((name, of) for name, _, of in named)
     said: dict[str, Any] = {
         "unreachable": _unreachable(caches),
         "failing": _failing(controllers),
         "leadership": leadership(manager),
-        "waiting": _waiting(named),
+        "waiting": _waiting(controllers),
         "caches": table(_caches(caches), most=FIRST),
         "stuck": table(_stuck(controllers), most=FIRST),
         "blocked": table(_blocked(controllers), most=FIRST),
@@ -64,7 +61,7 @@ def headline(manager: Manager, failed_checks: list[Row], named: Named, caches: C
 
 
 def _failing(controllers: Controllers) -> Row:
-    failing = [(of.failing_since, name, of.failing) for name, of in controllers if of.failing_since is not None]
+    failing = [(of.failing_since, name, of.failing) for name, _, of in controllers if of.failing_since is not None]
     failing.sort()
     return {
         "keys": sum(keys for _, _, keys in failing),
@@ -73,15 +70,14 @@ def _failing(controllers: Controllers) -> Row:
     }
 
 
-def _waiting(named: Named) -> Row:
+def _waiting(controllers: Controllers) -> Row:
     """Keys that have waited for something else for long enough, and for what most of them do."""
-    waits = [(name, streak) for name, controller, of in named if of.waiting.keys for _, streak in controller.waits()]
-    since = [streak.since for _, streak in waits]
+    waits = [(name, streak) for name, each, of in controllers if of.waiting.keys for _, streak in each.waits()]
     late = [(name, streak) for name, streak in waits if (ago(streak.since) or 0.0) >= WAITING_S]
     by, why = Counter(name for name, _ in late), Counter(cut(streak.error) for _, streak in late)
     return {
         "keys": len(late),
-        **_since(min(since) if late else None),
+        **_since(min((streak.since for _, streak in late), default=None)),
         "controllers": [{"controller": name, "keys": keys} for name, keys in by.most_common(FIRST)],
         "reasons": [{"reason": reason, "keys": keys} for reason, keys in why.most_common(FIRST)],
         "more_reasons": max(0, len(why) - FIRST),
@@ -163,9 +159,9 @@ def _stuck(controllers: Controllers) -> list[dict[str, Any]]:
             "controller": name,
             "key": str(run.key),
             "for_s": seconds(now - run.began_at),
-            "at": of.stuck_at.get(run.key, ""),
+            "at": controller.waits_at(run.key),
         }
-        for name, of in controllers
+        for name, controller, of in controllers
         for run in of.running
         if run.key in of.stuck
     ]
@@ -176,7 +172,7 @@ def _blocked(controllers: Controllers) -> list[dict[str, Any]]:
     """Controllers that do nothing more: each of their workers has a reconcile that is stuck. `ready` keys wait."""
     return [
         {"controller": name, "workers": of.workers, "ready": of.queue.ready}
-        for name, of in controllers
+        for name, _, of in controllers
         if of.stuck and len(of.stuck) >= of.workers
     ]
 
