@@ -39,15 +39,8 @@ def _failing(said: Said, now: str) -> Iterator[str]:
     failing = said["failing"]
     if not failing["keys"]:
         return
-    since = f"since {clock_time(failing['since'], now)} ({spoken(failing['since_s'])})"
-    by = failing["controllers"]
-    of = f" of {by[0]['controller']}" if len(by) == 1 else ""
-    parts = [f"{each['keys']:,} of {each['controller']}" for each in by]
-    where = f": {_some(parts)}" if len(by) > 1 else ""
-    if failing["keys"] == 1:
-        yield f"1 key{of} has been failing {since}{where}."
-    else:
-        yield f"{failing['keys']:,} keys{of} have been failing, the first {since}{where}."
+    parts = [f"{each['keys']:,} of {each['controller']}" for each in failing["controllers"]]
+    yield f"{_keys(failing, 'failing', now)}{f': {_some(parts)}' if len(parts) > 1 else ''}."
 
 
 def _unreachable(said: Said, _now: str) -> Iterator[str]:
@@ -60,13 +53,21 @@ def _waiting(said: Said, now: str) -> Iterator[str]:
     waiting = said["waiting"]
     if not waiting["keys"]:
         return
-    by, reasons = waiting["controllers"], waiting["reasons"]
-    of = f" of {by[0]['controller']}" if len(by) == 1 else ""
-    has, first = ("has", "") if waiting["keys"] == 1 else ("have", ", the first")
-    since = f"{first} since {clock_time(waiting['since'], now)} ({spoken(waiting['since_s'])})"
-    said_why = [f"{each['reason'].rstrip('.')} ({each['keys']:,})" for each in reasons]
-    why = _some(said_why, more=waiting["more_reasons"])
-    yield f"{many(waiting['keys'], 'key')}{of} {has} been waiting for something else{since}: {why}."
+    reasons = [f"{each['reason'].rstrip('.')} ({each['keys']:,})" for each in waiting["reasons"]]
+    why = _some(reasons, more=waiting["more_reasons"])
+    yield f"{_keys(waiting, 'waiting for something else', now)}: {why}."
+
+
+def _keys(of: Said, doing: str, now: str) -> str:
+    """How many keys have been doing something, whose they are, and since when."""
+    by = of["controllers"]
+    whose = f" of {by[0]['controller']}" if len(by) == 1 else ""
+    has, first = ("has", "") if of["keys"] == 1 else ("have", ", the first")
+    return f"{many(of['keys'], 'key')}{whose} {has} been {doing}{first} {_lasting(of, now)}"
+
+
+def _lasting(of: Said, now: str) -> str:
+    return f"since {clock_time(of['since'], now)} ({spoken(of['since_s'])})"
 
 
 def _stuck(said: Said, _now: str) -> Iterator[str]:
@@ -222,14 +223,12 @@ def of_key(picture: Said) -> list[str]:
     at = picture["program"]["now"]
     said = [_KEY[key["state"]](now)]
     if failing:
-        since = f"since {clock_time(failing['since'], at)} ({spoken(failing['since_s'])})"
         times = "once so far" if failing["failures"] == 1 else f"{number(failing['failures'])} times in a row"
-        said.insert(0, f"It has been failing {since}: {times}.")
+        said.insert(0, f"It has been failing {_lasting(failing, at)}: {times}.")
         if key["state"] == "failing":
             said[1] = _KEY["ready"](now) if now["ready"] else _again(failing)
     elif now.get("since"):
-        since = f"since {clock_time(now['since'], at)} ({spoken(now['since_s'])})"
-        said.insert(0, f"It has been waiting for something else {since}: {now['message'].rstrip('.')}.")
+        said.insert(0, f"It has been waiting for something else {_lasting(now, at)}: {now['message'].rstrip('.')}.")
     return said
 
 
