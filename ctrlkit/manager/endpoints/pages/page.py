@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ctrlkit.manager.endpoints.pages.cells import Place, Row, cell, code, columns, is_number, is_time, title
 from ctrlkit.manager.endpoints.pages.markup import Html, joined, tag
-from ctrlkit.manager.endpoints.pages.sentences import of_key, sentences, short
+from ctrlkit.manager.endpoints.pages.sentences import mood_of, mood_of_key, of_key, sentences, short
 from ctrlkit.manager.endpoints.pages.shell import document
 from ctrlkit.manager.endpoints.pages.words import clock_time, label, listed
 
@@ -160,11 +160,6 @@ _KEY_SECTIONS: Final[Mapping[str, Section]] = {
     "objects": Section("In the caches", "Objects of this key.", "No cache has an object of this key."),
 }  # fmt: skip
 
-_MOODS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("unreachable", "failing", "stuck", "unready"), "bad"),
-    **dict.fromkeys(("starting", "behind", "quarantined", "waiting", "ready"), "wait"),
-}
-
 
 def page(picture: Picture, asked: Asked = Asked(), *, controllers: Sequence[str] = ()) -> str:
     """The debug page; `controllers` are those that a reader may choose from."""
@@ -173,7 +168,7 @@ def page(picture: Picture, asked: Asked = Asked(), *, controllers: Sequence[str]
     shown = [name for name in picture if name != "headline" and not (asked.filters and not _about_keys(name))]
     main = joined(
         [
-            _headline(sentences(said, place.now), _MOODS.get(said["state"], "good")),
+            _headline(sentences(said, place.now), mood_of(said)),
             _filter(asked, controllers, place),
             _contents(picture, shown),
             *(_section(name, _for(asked, SECTIONS.get(name)), picture[name], place) for name in shown),
@@ -181,14 +176,14 @@ def page(picture: Picture, asked: Asked = Asked(), *, controllers: Sequence[str]
     )
     heading = f"{short(said)} · {program['name']} · {program['replica']}"
     header = _header(program, place, asked, page_path="debug", json=place.link("debug.json", **asked.query(refresh="")))
-    return document(heading, _MOODS.get(said["state"], "good"), header=header, main=main)
+    return document(heading, mood_of(said), header=header, main=main)
 
 
 def key_page(picture: Picture, asked: Asked) -> str:
     """The page of one key."""
     key, program = picture["key"], picture["program"]
     place = Place("../", program["now"])
-    mood = "bad" if picture["failing"] else _MOODS.get(key["state"], "good")
+    mood = mood_of_key(picture)
     contents = {**picture, "now": _now(picture)}
     main = joined(
         [

@@ -8,7 +8,7 @@ Out      Sentences, the most important in front.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ctrlkit.manager.endpoints.pages.words import clock_time, listed, many, number, spoken
 
@@ -20,7 +20,7 @@ _NAMES_MAX: Final = 3
 def sentences(said: Said, now: str) -> list[str]:
     """All that a headline says; the first one belongs to its state."""
     facts = {name: list(fact(said, now)) for name, fact in _FACTS.items()}
-    first = _FIRST[said["state"]]
+    first = _STATES[said["state"]].first
     if not first and not any(facts[name] for name in _FACTS if name != "leadership"):
         leads = said["leadership"]["leads"]
         if not leads:
@@ -32,7 +32,17 @@ def sentences(said: Said, now: str) -> list[str]:
 
 def short(said: Said) -> str:
     """The state in two words or three, for a title."""
-    return _SHORT[said["state"]](said)
+    return _STATES[said["state"]].short(said)
+
+
+def mood_of(said: Said) -> str:
+    """How bad a headline is: `bad`, `wait` or `good`."""
+    return _STATES[said["state"]].mood
+
+
+def mood_of_key(picture: Said) -> str:
+    """The same of a key, which may run or wait while it fails."""
+    return "bad" if picture["failing"] else _KEY[picture["key"]["state"]].mood
 
 
 def _failing(said: Said, now: str) -> Iterator[str]:
@@ -174,30 +184,28 @@ _FACTS: Final[Mapping[str, Callable[[Said, str], Iterator[str]]]] = {
     "leadership": _leadership,
 }
 
-_FIRST: Final[Mapping[str, tuple[str, ...]]] = {
-    "unreachable": ("unreachable",),
-    "failing": ("failing",),
-    "stuck": ("stuck",),
-    "starting": ("caches",),
-    "unready": ("caches", "checks"),
-    "waiting": ("waiting",),
-    "behind": ("caches",),
-    "quarantined": ("quarantined",),
-    "standby": (),
-    "well": (),
-}
 
-_SHORT: Final[Mapping[str, Callable[[Said], str]]] = {
-    "unreachable": lambda _said: "No API server",
-    "failing": lambda said: f"{many(said['failing']['keys'], 'key')} failing",
-    "stuck": lambda said: f"{many(_count(said['stuck']), 'reconcile')} stuck",
-    "starting": lambda _said: "Starting",
-    "unready": lambda _said: "Not ready",
-    "waiting": lambda said: f"{many(said['waiting']['keys'], 'key')} waiting",
-    "behind": lambda _said: "Caches behind",
-    "quarantined": lambda said: f"{many(said['quarantined']['objects'], 'object')} unreadable",
-    "standby": lambda _said: "Standing by",
-    "well": lambda _said: "All well",
+class _State(NamedTuple):
+    """A state of a headline: its mood, its words for a title, and the facts that belong to it."""
+
+    mood: str
+    short: Callable[[Said], str]
+    first: tuple[str, ...] = ()
+
+
+_STATES: Final[Mapping[str, _State]] = {
+    "unreachable": _State("bad", lambda _said: "No API server", ("unreachable",)),
+    "failing": _State("bad", lambda said: f"{many(said['failing']['keys'], 'key')} failing", ("failing",)),
+    "stuck": _State("bad", lambda said: f"{many(_count(said['stuck']), 'reconcile')} stuck", ("stuck",)),
+    "starting": _State("wait", lambda _said: "Starting", ("caches",)),
+    "unready": _State("bad", lambda _said: "Not ready", ("caches", "checks")),
+    "waiting": _State("wait", lambda said: f"{many(said['waiting']['keys'], 'key')} waiting", ("waiting",)),
+    "behind": _State("wait", lambda _said: "Caches behind", ("caches",)),
+    "quarantined": _State(
+        "wait", lambda said: f"{many(said['quarantined']['objects'], 'object')} unreadable", ("quarantined",)
+    ),
+    "standby": _State("good", lambda _said: "Standing by"),
+    "well": _State("good", lambda _said: "All well"),
 }
 
 
@@ -221,12 +229,12 @@ def of_key(picture: Said) -> list[str]:
     """What a key does now, and since when it fails."""
     key, now, failing = picture["key"], picture["now"], picture["failing"]
     at = picture["program"]["now"]
-    said = [_KEY[key["state"]](now)]
+    said = [_KEY[key["state"]].says(now)]
     if failing:
         times = "once so far" if failing["failures"] == 1 else f"{number(failing['failures'])} times in a row"
         said.insert(0, f"It has been failing {_lasting(failing, at)}: {times}.")
         if key["state"] == "failing":
-            said[1] = _KEY["ready"](now) if now["ready"] else _again(failing)
+            said[1] = _KEY["ready"].says(now) if now["ready"] else _again(failing)
     elif now.get("since"):
         said.insert(0, f"It has been waiting for something else {_lasting(now, at)}: {now['message'].rstrip('.')}.")
     return said
@@ -240,12 +248,21 @@ def _again(failing: Said) -> str:
     return "It is about to be tried again."
 
 
-_KEY: Final[Mapping[str, Callable[[Said], str]]] = {
-    "running": lambda now: f"It has been running for {spoken(now['running_s'] or 0)}{_at(now)}.",
-    "stuck": lambda now: f"It is stuck: it has been running for {spoken(now['running_s'] or 0)}{_at(now)}.",
-    "failing": lambda _now: "It fails.",
-    "ready": lambda _now: "It waits for a free worker.",
-    "waiting": lambda now: f"It runs again in {spoken(now['due_s'] or 0)}.",
-    "elsewhere": lambda _now: "Another replica works on it.",
-    "idle": lambda _now: "It is idle: it runs again when something changes.",
+class _KeyState(NamedTuple):
+    """A state of a key: its mood, and its sentence."""
+
+    mood: str
+    says: Callable[[Said], str]
+
+
+_KEY: Final[Mapping[str, _KeyState]] = {
+    "running": _KeyState("good", lambda now: f"It has been running for {spoken(now['running_s'] or 0)}{_at(now)}."),
+    "stuck": _KeyState(
+        "bad", lambda now: f"It is stuck: it has been running for {spoken(now['running_s'] or 0)}{_at(now)}."
+    ),
+    "failing": _KeyState("bad", lambda _now: "It fails."),
+    "ready": _KeyState("wait", lambda _now: "It waits for a free worker."),
+    "waiting": _KeyState("wait", lambda now: f"It runs again in {spoken(now['due_s'] or 0)}."),
+    "elsewhere": _KeyState("good", lambda _now: "Another replica works on it."),
+    "idle": _KeyState("good", lambda _now: "It is idle: it runs again when something changes."),
 }
