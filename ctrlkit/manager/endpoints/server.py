@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from prometheus_client.core import Metric
@@ -150,7 +150,7 @@ class _Answers:
                 *(web.get(f"/{kind}/{{name}}", self._one_check(kind)) for kind in CheckKind),
                 web.get("/", self._for_operators(_to_debug)),
                 web.get("/debug", self._for_operators(self._debug)),
-                web.get("/debug.json", self._for_operators(self._debug_json)),
+                web.get("/debug.json", self._for_operators(self._debug)),
                 web.get("/debug/key", self._for_operators(self._debug_key)),
                 web.get("/debug/log-level", self._for_operators(get_level)),
                 web.put("/debug/log-level", self._for_operators(put_level)),
@@ -207,19 +207,13 @@ class _Answers:
         return guarded
 
     async def _debug(self, request: web.Request) -> web.Response:
-        if _wants_json(request):
-            return await self._debug_json(request)
         asked, names = _asked(request), self._controllers()
         if asked.controller and asked.controller not in names:
             return self._missing(request, asked, page_path="debug")
-        found = self._picture(asked)
+        found = picture(self._manager, self._options, self._heartbeat, controller=asked.controller, key=asked.key)
+        if _wants_json(request):
+            return web.json_response(found, headers=_NOT_KEPT)
         return _html(await asyncio.to_thread(page, found, asked, controllers=names), asked)  # a long page takes 0.1 s
-
-    async def _debug_json(self, request: web.Request) -> web.Response:
-        asked = _asked(request)
-        if asked.controller and asked.controller not in self._controllers():
-            return _missing_json(missing(asked, self._controllers())[1])
-        return web.json_response(self._picture(asked), headers=_NOT_KEPT)
 
     def _controllers(self) -> list[str]:
         return [name for name, _ in unique_names((each.name, each) for each in self._manager.controllers)]
@@ -227,12 +221,9 @@ class _Answers:
     def _missing(self, request: web.Request, asked: Asked, *, page_path: str) -> web.Response:
         names = self._controllers()
         if _wants_json(request):
-            return _missing_json(missing(asked, names)[1])
+            return web.json_response({"error": missing(asked, names)[1]}, status=404, headers=_NOT_KEPT)
         known = program(self._manager, self._heartbeat)
         return _html(missing_page(known, asked, names, page_path=page_path), asked, status=404)
-
-    def _picture(self, asked: Asked) -> Mapping[str, Any]:
-        return picture(self._manager, self._options, self._heartbeat, controller=asked.controller, key=asked.key)
 
     async def _debug_key(self, request: web.Request) -> web.Response:
         asked = _asked(request)
@@ -273,13 +264,10 @@ def _answered(found: Report) -> web.Response:
     return web.Response(text=found.text + "\n", status=500 if found.failed else 200, headers=_NOT_KEPT)
 
 
-def _missing_json(sentence: str) -> web.Response:
-    return web.json_response({"error": sentence}, status=404, headers=_NOT_KEPT)
-
-
 def _wants_json(request: web.Request) -> bool:
     accept = request.headers.get("Accept", "")
-    return request.query.get("format") == "json" or ("application/json" in accept and "text/html" not in accept)
+    asks = request.path.endswith(".json") or request.query.get("format") == "json"
+    return asks or ("application/json" in accept and "text/html" not in accept)
 
 
 def _asked(request: web.Request) -> Asked:
