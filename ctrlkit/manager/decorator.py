@@ -362,10 +362,9 @@ def _shown(given: object) -> str:
 
 def _kind_meant(given: object) -> str:
     """The kind of a type, by the name that its module has for it."""
-    name = getattr(given, "__name__", "")
     home = vars(sys.modules.get(getattr(given, "__module__", ""), object))
     known = [key for key, value in home.items() if isinstance(value, Resource) and value.type is given]
-    return f"{known[0]}, the kind" if name and known else "a kind, such as DEPLOYMENTS"
+    return f"{known[0]}, the kind" if known else "a kind, such as DEPLOYMENTS"
 
 
 def _schedule_meant(given: object) -> str:
