@@ -174,5 +174,4 @@ async def test_a_real_prometheus_answers_every_panel_and_tells_of_an_outage(tmp_
 
 def of_panel(expression: str) -> str:
     """An expression as Grafana asks it, with all of everything chosen."""
-    chosen = of_series(expression, f'namespace=~".*", job=~"{JOB}", instance=~".+"')
-    return plain(chosen).replace("$controller", ".+").replace("$namespace", ".*").replace("$job", ".+")
+    return plain(of_series(expression, f'namespace=~".*", job=~"{JOB}", instance=~".+"'))

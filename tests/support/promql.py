@@ -22,6 +22,8 @@ SCRAPED: Final = frozenset({"job", "namespace", "pod", "instance"})
 """Labels that a scraper adds."""
 OF_PROMETHEUS: Final = {"ALERTS": ("gauge", ("alertname", "alertstate", "severity"))}
 """What Prometheus itself has."""
+OF_GRAFANA: Final = {"__rate_interval": "5m", "controller": ".+", "namespace": ".*", "job": ".+"}
+"""The variables that expressions of panels name."""
 
 
 class Unanswered(AssertionError):
@@ -29,8 +31,10 @@ class Unanswered(AssertionError):
 
 
 def plain(expression: str) -> str:
-    """An expression as Prometheus gets it: with values in the places of Grafana's variables."""
-    return expression.replace("$__rate_interval", "5m").replace("$__range", "3h")
+    """An expression as Prometheus gets it: with values in the places of Grafana's variables, all of everything."""
+    for variable, value in OF_GRAFANA.items():
+        expression = expression.replace(f"${variable}", value)
+    return expression
 
 
 def reads(expression: str, known: Known) -> set[str]:

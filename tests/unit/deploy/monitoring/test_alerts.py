@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctrlkit.deploy.monitoring import ALERTS, Alert
+from ctrlkit.deploy.monitoring.expressions import of_series
 from ctrlkit.deploy.objects import parts_of
 from ctrlkit.deploy.values import values_of
 from tests.support.caches import described
@@ -19,13 +20,13 @@ ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 LOGGING = (ROOT / "docs" / "logging.md").read_text(encoding="utf-8")
 OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
-CHOSEN = '{job="a", namespace="b"'
+CHOSEN = 'job="a", namespace="b"'
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda one: one.name)
 def test_an_alert_asks_for_metrics_and_labels_that_there_are(alert: Alert) -> None:
     """And says by which of them it is found: its texts name no label that its expression does not have."""
-    expression = alert.expression.replace("{@", CHOSEN)
+    expression = of_series(alert.expression, CHOSEN)
     assert reads(expression, KNOWN)
     named = set(re.findall(r"\$labels\.(\w+)", alert.summary + alert.description))
     found = labels(expression, KNOWN)

@@ -13,6 +13,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from ctrlkit.deploy.monitoring import ROWS, Panel, dashboard
+from ctrlkit.deploy.monitoring.expressions import of_series
 from tests.support.promql import labels, reads
 from tests.unit.manager.endpoints.support import families
 
@@ -43,7 +44,7 @@ def targets(panels: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict
 def test_a_panel_asks_for_metrics_and_labels_that_there_are(title: str) -> None:
     """Its expressions are PromQL; what a legend names is a label of the answer."""
     for query in BY_TITLE[title].queries:
-        expression = query.expression.replace("{@", '{job="a"')
+        expression = of_series(query.expression, 'job="a"')
         assert reads(expression, KNOWN)
         assert set(re.findall(r"{{(\w+)}}", query.legend)) <= labels(expression, KNOWN)
 
@@ -54,7 +55,7 @@ def test_each_metric_is_shown_or_has_a_reason_not_to_be() -> None:
         name
         for panel in PANELS
         for query in panel.queries
-        for name in reads(query.expression.replace("{@", '{job="a"'), KNOWN)
+        for name in reads(of_series(query.expression, 'job="a"'), KNOWN)
     }
     assert shown - {"ALERTS"} == KNOWN.keys() - NOT_SHOWN.keys()
     assert NOT_SHOWN.keys() <= KNOWN.keys()
@@ -66,7 +67,7 @@ def test_lines_of_one_panel_can_be_told_apart() -> None:
         legends = [query.legend for query in panel.queries]
         assert len(set(legends)) == len(legends), title
         for query in panel.queries if panel.form.value == "timeseries" else ():
-            found = labels(query.expression.replace("{@", '{job="a"'), KNOWN)
+            found = labels(of_series(query.expression, 'job="a"'), KNOWN)
             named = set(re.findall(r"{{(\w+)}}", query.legend))
             assert named == found or (named == {"instance"} and "instance" in found), f"{title}: {query.legend}"
 
