@@ -15,11 +15,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped, to_self
-from ctrlkit.deploy.monitoring import ROWS, rule_file
+from ctrlkit.deploy.monitoring import ROWS
 from ctrlkit.deploy.monitoring.expressions import matchers_of, of_series
 from ctrlkit.election import Elector, LeadershipLost, Sharding
 from ctrlkit.errors import Conflict, Forbidden, RetryLater, TerminalError, Unreachable
@@ -30,7 +29,7 @@ from ctrlkit.model import MergePatch, ObjectKey, Record
 from ctrlkit.model.kinds import CONFIG_MAPS, SECRETS
 from tests.support.greetings import GREETINGS, greeting
 from tests.support.promql import plain
-from tests.support.promtool import needs_promtool, promtool
+from tests.support.promtool import needs_promtool, tried
 from tests.support.series import EVERY_S, Scraper, checked
 from tests.unit.manager.endpoints.test_metrics import (
     Greeting,
@@ -158,10 +157,7 @@ async def program(*names: str, shards: int = 0) -> AsyncIterator[Program]:
 
 def judged(folder: Path, *tests: dict[str, Any]) -> None:
     """Have promtool run tests beside the rules."""
-    (folder / "rules.yaml").write_text(yaml.safe_dump(rule_file("greeter", series=matchers_of(**LABELS))))
-    file = {"rule_files": ["rules.yaml"], "evaluation_interval": "30s", "tests": list(tests)}
-    (folder / "tests.yaml").write_text(yaml.safe_dump(file))
-    assert "SUCCESS" in promtool("test", "rules", folder / "tests.yaml")
+    assert "SUCCESS" in tried(folder, matchers_of(**LABELS), *tests, every="30s")
 
 
 async def test_no_alert_fires_while_a_program_is_well(tmp_path: Path) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+
+from ctrlkit.deploy.monitoring import rule_file
 
 PROMTOOL = shutil.which("promtool")
 
@@ -21,3 +25,11 @@ def promtool(*arguments: str | Path) -> str:
     done = subprocess.run([PROMTOOL, *map(str, arguments)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def tried(folder: Path, series: str, *tests: dict[str, Any], every: str) -> str:
+    """What it says of tests of our rules about these series, which are evaluated so often."""
+    (folder / "rules.yaml").write_text(yaml.safe_dump(rule_file("greeter", series=series)))
+    file = {"rule_files": ["rules.yaml"], "evaluation_interval": every, "tests": list(tests)}
+    (folder / "tests.yaml").write_text(yaml.safe_dump(file))
+    return promtool("test", "rules", folder / "tests.yaml")

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ctrlkit.cli import main
-from ctrlkit.deploy.monitoring import ALERTS, rule_file
+from ctrlkit.deploy.monitoring import ALERTS
 from ctrlkit.deploy.monitoring.expressions import matchers_of
-from tests.support.promtool import needs_promtool, promtool
+from tests.support.promtool import needs_promtool, promtool, tried
 
 SERIES = matchers_of(job="greeter-metrics", namespace="demo")
 DAY_S = 24 * 3600
@@ -199,14 +198,6 @@ def asked(case: Case) -> dict[str, Any]:
     }
 
 
-def written(folder: Path, *cases: dict[str, Any]) -> Path:
-    """A file of tests beside the rules."""
-    (folder / "rules.yaml").write_text(yaml.safe_dump(rule_file("greeter", series=SERIES)))
-    path = folder / "tests.yaml"
-    path.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": list(cases)}))
-    return path
-
-
 def test_each_alert_is_tried_broken_and_well() -> None:
     """At least once each."""
     assert {f"Ctrlkit{case.alert}" for case in CASES if case.fires} == {alert.name for alert in ALERTS}
@@ -227,8 +218,7 @@ def test_promtool_finds_no_fault_with_the_rules(tmp_path: Path, capsys: pytest.C
 @pytest.mark.long
 def test_alerts_fire_where_something_is_broken_and_nowhere_else(tmp_path: Path) -> None:
     """By Prometheus' own evaluation, minute by minute."""
-    said = promtool("test", "rules", written(tmp_path, *map(asked, CASES)))
-    assert "SUCCESS" in said
+    assert "SUCCESS" in tried(tmp_path, SERIES, *map(asked, CASES), every="1m")
 
 
 @needs_promtool
@@ -247,7 +237,7 @@ def test_texts_of_alerts_are_filled_in(tmp_path: Path) -> None:
         for case in first.values()
     ]
     with pytest.raises(AssertionError) as caught:
-        promtool("test", "rules", written(tmp_path, *tests))
+        tried(tmp_path, SERIES, *tests, every="1m")
     texts = re.findall(r'(?:summary|description)="((?:[^"\\]|\\.)*)"', str(caught.value))
     assert len(texts) == 2 * len(ALERTS)
     for text in texts:
