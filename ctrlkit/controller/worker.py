@@ -199,12 +199,13 @@ class Workers:
         self.counters.ended(verdict, took_s=took_s)
         outcome: dict[str, Any] = {"outcome": verdict.outcome}
         message, names = verdict.message, _names(writes)
-        next_s = self._carry_out(run.key, verdict, message)
+        owned = self._enqueuer.owned(run.key)
+        next_s = self._carry_out(run.key, verdict, message) if owned else None
         if next_s is not None:
             outcome["next_s"] = round(next_s, 3)
         self.history.ended(run, verdict, message, took_s=took_s, writes=names, seen=seen, next_s=next_s)
-        if not self._enqueuer.owned(run.key):
-            self.history.drop(run.key)
+        if not owned:
+            self.drop(run.key)
         self._tell(run, verdict, message, _facts(run, took_s, outcome, names, seen))
 
     def _begin(self, key: ObjectKey) -> Run:
@@ -269,9 +270,6 @@ class Workers:
 
     def _carry_out(self, key: ObjectKey, verdict: Verdict, message: str) -> float | None:
         """Do as the verdict says; in how many seconds the key comes again, if it does."""
-        if not self._enqueuer.owned(key):
-            self.drop(key)
-            return None
         kind, next_s = CauseKind.RETRY, None
         match verdict.result:
             case Result.DONE:
