@@ -26,6 +26,16 @@ _LOOPS: Final = ("asyncio.events", "asyncio.base_events", "asyncio.runners")
 _AWAITED: Final = ("cr_await", "gi_yieldfrom", "ag_await")
 
 
+def with_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and in turn what led to each; no more than DEPTH_MAX, as they may lead to one another."""
+    found: BaseException | None = error
+    for _ in range(DEPTH_MAX):
+        if found is None:
+            return
+        yield found
+        found = found.__cause__ or found.__context__
+
+
 def place_of_error(error: BaseException) -> str:
     """
     The innermost line of own code that an error came from, or its cause; of a group, the first of its errors that did.
@@ -33,16 +43,12 @@ def place_of_error(error: BaseException) -> str:
     >>> place_of_error(ValueError("never raised"))
     ''
     """
-    found: BaseException | None = error
-    for _ in range(DEPTH_MAX):
-        if found is None:
-            break
+    for found in with_causes(error):
         for part in found.exceptions if isinstance(found, BaseExceptionGroup) else ():
             if place := place_of_error(part):
                 return place
         if place := _innermost(traceback.walk_tb(found.__traceback__)):
             return place
-        found = found.__cause__ or found.__context__
     return ""
 
 

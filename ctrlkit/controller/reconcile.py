@@ -30,7 +30,7 @@ from ctrlkit.client.calls import call_in_flight
 from ctrlkit.errors import Conflict, CtrlkitError, RetryLater, TerminalError
 from ctrlkit.exits import INTERRUPTED
 from ctrlkit.failures import describe, is_foreseen, leaves
-from ctrlkit.frames import DEPTH_MAX, place_of_error
+from ctrlkit.frames import place_of_error, with_causes
 from ctrlkit.model import ObjectKey
 
 
@@ -185,16 +185,9 @@ def waiting_of(error: BaseException) -> str:
 
     Shape   `error` is what the cancellation has become. Empty where nothing is known.
     """
-    cut, found = error, error
-    for _ in range(DEPTH_MAX):
-        if isinstance(found, asyncio.CancelledError):
-            cut = found
-            break
-        if (before := found.__cause__ or found.__context__) is None:
-            break
-        found = before
-    call = call_in_flight(cut) if isinstance(cut, asyncio.CancelledError) else ""
-    place = place_of_error(cut)
+    cut = next((each for each in with_causes(error) if isinstance(each, asyncio.CancelledError)), None)
+    call = "" if cut is None else call_in_flight(cut)
+    place = place_of_error(cut or error)
     return " ".join([*([f"for {call}"] if call else ()), *([f"at {place}"] if place else ())])
 
 
