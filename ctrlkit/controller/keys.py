@@ -7,26 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Final
 
 from ctrlkit.controller.history import Alike, FailingKey, History, Streak, Where
 from ctrlkit.controller.observer import Run
-from ctrlkit.controller.retries import Retry, RetryReason
+from ctrlkit.controller.retries import Retry, WaitReason
 from ctrlkit.controller.sources.source import Enqueuer
 from ctrlkit.controller.worker import Workers
 from ctrlkit.model import ObjectKey
-
-
-class WaitReason(StrEnum):
-    """Why a key is to run later."""
-
-    RETRY = "retry"  # it failed
-    CONFLICT = "conflict"
-    RETRY_LATER = "retry_later"  # its reconciler asked for it, as something else is not ready
-    REQUEUE_AFTER = "requeue_after"  # its reconciler asked for it, and all is well
-    BATCH = "batch"  # more changes may come until then
-    OWN_WRITES = "own_writes"  # what it wrote is not in the cache yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +143,5 @@ class Keys:
         if key in self._workers.held:
             return WaitReason.OWN_WRITES
         if retry is not None:
-            return _REASONS[retry.reason]
+            return retry.reason
         return WaitReason.BATCH if self._queue.place_of(key).batched else WaitReason.REQUEUE_AFTER
-
-
-_REASONS: Final = {
-    RetryReason.FAILURE: WaitReason.RETRY,
-    RetryReason.CONFLICT: WaitReason.CONFLICT,
-    RetryReason.TOO_EARLY: WaitReason.RETRY_LATER,
-}

@@ -27,12 +27,15 @@ ERROR_MAX: Final = 500
 """Characters of an error that are kept."""
 
 
-class RetryReason(StrEnum):
-    """Why a key waits for a retry."""
+class WaitReason(StrEnum):
+    """Why a key is to run later; the first three are retries."""
 
-    FAILURE = "retry"
+    RETRY = "retry"  # it failed
     CONFLICT = "conflict"
-    TOO_EARLY = "retry_later"
+    RETRY_LATER = "retry_later"  # its reconciler asked for it, as something else is not ready
+    REQUEUE_AFTER = "requeue_after"  # its reconciler asked for it, and all is well
+    BATCH = "batch"  # more changes may come until then
+    OWN_WRITES = "own_writes"  # what it wrote is not in the cache yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Retry:
     failures: int
     due_at: float
     error: str
-    reason: RetryReason = RetryReason.FAILURE
+    reason: WaitReason = WaitReason.RETRY
 
 
 class PendingRetries:
@@ -61,7 +64,7 @@ class PendingRetries:
         self._conflicts: ExponentialPerKey[ObjectKey] = ExponentialPerKey(cap_s=CONFLICT_CAP_S)
         self._waiting: dict[ObjectKey, float] = {}  # for a retry that is not the limiter's, until then
         self._postponed: Counter[ObjectKey] = Counter()
-        self._errors: dict[ObjectKey, tuple[RetryReason, str]] = {}
+        self._errors: dict[ObjectKey, tuple[WaitReason, str]] = {}
         self._closed = False
 
     def attempt(self, key: ObjectKey) -> int:
@@ -73,7 +76,7 @@ class PendingRetries:
         self._waiting.pop(key, None)
         self._errors.pop(key, None)
 
-    def failed(self, key: ObjectKey, error: str, reason: RetryReason = RetryReason.FAILURE) -> float | None:
+    def failed(self, key: ObjectKey, error: str, reason: WaitReason = WaitReason.RETRY) -> float | None:
         """A run failed; in how many seconds the key runs again, None once all has ended."""
         self._conflicts.forget(key)
         self._queue.add_rate_limited(key)
@@ -87,16 +90,16 @@ class PendingRetries:
         """A run met a conflict; as for `failed`."""
         if self._closed:
             return self.failed(key, error)  # counted as abandoned
-        return self._again_after(key, self._conflicts.when(key), error, RetryReason.CONFLICT)
+        return self._again_after(key, self._conflicts.when(key), error, WaitReason.CONFLICT)
 
     def postponed(self, key: ObjectKey, delay_s: float, error: str) -> float | None:
         """A run came too early, by so much; as for `failed`."""
         if self._closed or not delay_s:
-            return self.failed(key, error, RetryReason.TOO_EARLY)
+            return self.failed(key, error, WaitReason.RETRY_LATER)
         self._postponed[key] += 1
-        return self._again_after(key, delay_s, error, RetryReason.TOO_EARLY)
+        return self._again_after(key, delay_s, error, WaitReason.RETRY_LATER)
 
-    def _again_after(self, key: ObjectKey, delay_s: float, error: str, reason: RetryReason) -> float:
+    def _again_after(self, key: ObjectKey, delay_s: float, error: str, reason: WaitReason) -> float:
         self._errors[key] = (reason, error[:ERROR_MAX])
         self._waiting[key] = monotonic() + delay_s
         self._queue.add_after(key, delay_s)
@@ -126,7 +129,7 @@ class PendingRetries:
         return None if due_at is None else self._retry(key, due_at)
 
     def _retry(self, key: ObjectKey, due_at: float) -> Retry:
-        reason, error = self._errors.get(key, (RetryReason.FAILURE, ""))
+        reason, error = self._errors.get(key, (WaitReason.RETRY, ""))
         return Retry(key=key, failures=self.attempt(key) - 1, due_at=due_at, error=error, reason=reason)
 
     def busy(self) -> tuple[str, ...]:
