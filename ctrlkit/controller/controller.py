@@ -315,15 +315,15 @@ class Controller:
         The keys that wait for a free worker, and since when on the loop's clock, those that have waited longest in
         front; with `first` only so many.
         """
-        return self._keys.ready(first, where)
+        return self.queue.next_ready(first, where)
 
     def alike(self, *, where: Callable[[ObjectKey], bool] | None = None) -> list[Alike]:
         """The failures that several keys have in common, those of most keys in front."""
-        return self._keys.alike(where)
+        return self._workers.history.alike(where)
 
     def waits_at(self, key: ObjectKey) -> str:
         """Which line of own code a reconcile that runs waits at, as `sites.py:64 in sites`; empty if not known."""
-        return self._keys.place(key)
+        return self._workers.running.place(key)
 
     def history(self, key: ObjectKey) -> tuple[PastRun, ...]:
         """The last runs of a key, as far as they are kept, the latest in front."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ctrlkit.controller.history import Alike, FailingKey, History, Streak, Where
+from ctrlkit.controller.history import FailingKey, Streak, Where
 from ctrlkit.controller.observer import Run
 from ctrlkit.controller.retries import Retry, WaitReason
 from ctrlkit.controller.sources.source import Enqueuer
@@ -62,10 +62,7 @@ class Keys:
         self._queue = enqueuer.queue
         self._retries = enqueuer.retries
         self._workers = workers
-
-    @property
-    def _history(self) -> History:
-        return self._workers.history
+        self._history = workers.history
 
     def failing(self, first: int | None, where: Where | None) -> tuple[FailingKey, ...]:
         """The keys that fail and pass `where`, those that have failed longest in front."""
@@ -90,18 +87,6 @@ class Keys:
         """How many keys are delayed and do not fail."""
         failing = sum(self._queue.due_at(key) is not None for key, _ in self._history.streaks())
         return self._queue.statistics().delayed - failing
-
-    def ready(self, first: int | None, where: Where | None) -> list[tuple[ObjectKey, float]]:
-        """The keys that pass `where` and wait for a free worker, those that have waited longest in front."""
-        return self._queue.next_ready(first, where)
-
-    def place(self, key: ObjectKey) -> str:
-        """Which line of own code a run of this key waits at; empty where it is not known."""
-        return self._workers.running.place(key)
-
-    def alike(self, where: Where | None) -> list[Alike]:
-        """The failures that several keys have in common, those of most keys in front."""
-        return self._history.alike(where)
 
     def state(self, key: ObjectKey) -> KeyState:
         """All that is known of one key."""
