@@ -253,9 +253,8 @@ class WorkQueue(ReadyKeys[K]):
         The keys that pass `where` and wait for a taker, those that have waited longest in front, each with since when
         on the loop's clock; with `first` only so many.
         """
-        entries = ((entry[1] - self._ahead_s, key) for key, entry in self._ready.items() if where is None or where(key))
-        found = nsmallest(len(self._ready) if first is None else first, entries, key=itemgetter(0))
-        return [(key, since) for since, key in found]
+        entries = ((key, entry[1] - self._ahead_s) for key, entry in self._ready.items() if where is None or where(key))
+        return nsmallest(len(self._ready) if first is None else first, entries, key=itemgetter(1))
 
     def next_due(self, first: int | None = None, where: Callable[[K], bool] | None = None) -> list[tuple[K, float]]:
         """
@@ -263,8 +262,9 @@ class WorkQueue(ReadyKeys[K]):
         `first` only so many.
         """
         deadlines = self._delayed.deadlines.values()
+        many = len(deadlines) if first is None else first
         entries = (entry for entry in deadlines if where is None or where(entry[2]))
-        return [(key, due_at) for due_at, _, key in nsmallest(first or len(deadlines), entries)]
+        return [(key, due_at) for due_at, _, key in nsmallest(many, entries)]
 
     def statistics(self) -> QueueStatistics:
         """Return a snapshot."""
