@@ -146,11 +146,6 @@ class History:
         self._waiting: dict[ObjectKey, Streak] = {}  # failed, and wait since for something else
         self._later: dict[ObjectKey, Streak] = {}  # a reconciler asked for it; those that fail now are among them
 
-    @property
-    def failing(self) -> int:
-        """How many keys fail."""
-        return len(self._failing)
-
     def failures(self) -> dict[str, Failures]:
         """How many keys fail, and since when, by the result of their last run; all three are there."""
         found: dict[str, list[datetime]] = {result: [] for result in sorted(FAILURES)}
@@ -244,20 +239,18 @@ class History:
         if past.result in FAILURES:
             streak = self._failing.get(key)
             if streak is None:
-                streak = self._failing[key] = self._paused(key) or Streak(past.ended, past.id)
+                streak = self._waiting.pop(key, None) or Streak(past.ended, past.id)
+                self._failing[key] = streak
             streak.add(past)
             return
         if self._failing or self._waiting:
-            streak = self._failing.pop(key, None) or self._paused(key)
+            streak = self._failing.pop(key, None) or self._waiting.pop(key, None)
             if streak is not None and past.result in _WAITS:
                 self._waiting[key] = streak
         if past.result == Result.RETRY_LATER:
             self._later.setdefault(key, Streak(past.ended, past.id)).add(past)
         elif self._later and past.result not in _WAITS:
             self._later.pop(key, None)
-
-    def _paused(self, key: ObjectKey) -> Streak | None:
-        return self._waiting.pop(key, None)
 
     def _keep(self, key: ObjectKey, past: PastRun) -> None:
         earlier = self._well.pop(key, ()) or self._ill.pop(key, ())

@@ -61,7 +61,7 @@ def test_for_any_runs_a_key_fails_if_the_last_that_says_so_failed(ends: list[str
         end(history, VERDICTS[each])
     said = [each for each in ends if each != "cancelled"]
     fails = bool(said) and said[-1] in FAIL
-    assert history.failing == fails
+    assert len(history.streaks()) == fails
     since_well = said[max((at for at, each in enumerate(said) if each in WELL), default=-1) + 1 :]
     assert history.waiting().keys == ("retry_later" in since_well and not fails)
     assert [key for key, _ in history.waits()] == [KEY] * history.waiting().keys
@@ -80,7 +80,12 @@ def test_of_failures_in_a_row_the_first_stays() -> None:
     """What led to it, and its line in the log, are found by it; after a success others take its place."""
     history = History()
     for name in ("done", "error", *["conflict", "error"] * 10):
-        end(history, VERDICTS[name], causes=(f"{name} {len(history.runs(KEY))}",), id_=f"{name} {history.failing}")
+        end(
+            history,
+            VERDICTS[name],
+            causes=(f"{name} {len(history.runs(KEY))}",),
+            id_=f"{name} {len(history.streaks())}",
+        )
     assert [run.id for run in history.runs(KEY)][-1] == "error 0"
     assert history.runs(KEY)[-1].causes == ("error 1",)
     end(history, VERDICTS["done"])
@@ -139,7 +144,7 @@ def test_keys_that_fail_are_kept_before_keys_that_are_well() -> None:
     assert len(history.runs(ObjectKey("demo", str(2 * KEYS_MAX - 1)))) == 1
     for number in range(2 * KEYS_MAX):
         end(history, VERDICTS["terminal_error"], ObjectKey("demo", str(number)))
-    assert history.failing == 2 * KEYS_MAX + 1
+    assert len(history.streaks()) == 2 * KEYS_MAX + 1
     assert history.runs(KEY) == ()
     assert sum(bool(history.runs(ObjectKey("demo", str(number)))) for number in range(2 * KEYS_MAX)) == KEYS_MAX
     assert len(history.streaks(first=5)) == 5
@@ -192,4 +197,4 @@ def test_a_key_that_is_another_replicas_does_not_fail_here() -> None:
     history = History()
     end(history, VERDICTS["error"])
     history.drop(KEY)
-    assert (history.failing, history.failed(), len(history.runs(KEY))) == (0, (), 1)
+    assert (len(history.streaks()), history.failed(), len(history.runs(KEY))) == (0, (), 1)
