@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import nsmallest
 from typing import Final, NamedTuple
 
@@ -73,6 +73,11 @@ class PastRun(NamedTuple):
     next_s: float | None
     id: str
     where: str = ""
+
+    @property
+    def began(self) -> datetime:
+        """When it began, in wall time."""
+        return self.ended - timedelta(seconds=self.took_s)
 
     @property
     def next(self) -> str:

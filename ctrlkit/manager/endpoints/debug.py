@@ -25,7 +25,6 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
@@ -352,13 +351,12 @@ def _keys(pictures: Controllers, wanted: Wanted) -> Table:
 
 
 def _ran(name: str, key: ObjectKey, run: PastRun) -> Row:
-    began = run.ended - timedelta(seconds=run.took_s)
     return {
         "controller": name,
         "key": str(key),
         "result": run.result,
-        "began": moment(began),
-        "began_s": ago(began),
+        "began": moment(run.began),
+        "began_s": ago(run.began),
         "took_s": seconds(run.took_s),
     }
 

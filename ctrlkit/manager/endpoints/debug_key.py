@@ -7,7 +7,6 @@ Row B30. As the debug page it has names and the texts of errors, and neither bod
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit.clock import monotonic
@@ -128,7 +127,7 @@ def _objects(controller: Controller, key: ObjectKey) -> Iterator[Row]:
 
 def _past(run: PastRun) -> Row:
     return {
-        "began": moment(run.ended - timedelta(seconds=run.took_s)),
+        "began": moment(run.began),
         "result": run.result,
         "attempt": run.attempt,
         "causes": list(run.causes),
