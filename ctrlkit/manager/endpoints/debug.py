@@ -36,7 +36,6 @@ from ctrlkit.manager.endpoints.headline import Caches, Controllers, behind_s, er
 from ctrlkit.manager.endpoints.health import CheckKind, Heartbeat, checks_of
 from ctrlkit.manager.endpoints.options import Endpoints
 from ctrlkit.manager.endpoints.tables import (
-    EVERYTHING,
     ROWS_MAX,
     Row,
     Table,
@@ -194,9 +193,7 @@ def named_controllers(controllers: tuple[Controller, ...]) -> Controllers:
     return [(name, each, each.statistics()) for name, each in unique_names((each.name, each) for each in controllers)]
 
 
-def controller_sections(
-    pictures: Controllers, wanted: Wanted = EVERYTHING, *, elects: bool = True
-) -> Mapping[str, Table]:
+def controller_sections(pictures: Controllers, wanted: Wanted, *, elects: bool) -> Mapping[str, Table]:
     """
     The failures of several keys, of most first; the keys that fail, since longest first; what runs, the longest first;
     what waits for a worker, the longest first; what runs later, the next first; then each queue and each controller.
@@ -380,7 +377,7 @@ def named_caches(informers: tuple[Informer[Any], ...]) -> Caches:
     return sorted(caches, key=lambda named: (named[1].synced, not errors_of(named[1])))
 
 
-def cache_sections(caches: Caches, wanted: Wanted = EVERYTHING) -> Mapping[str, Table]:
+def cache_sections(caches: Caches, wanted: Wanted) -> Mapping[str, Table]:
     """Each cache, each scope of it, each handler, and the objects that cannot be used; what is wrong comes first."""
     return {
         "caches": table(_cache(name, of) for name, of in caches),

@@ -45,9 +45,6 @@ class Wanted:
         return self.key in str(key)
 
 
-EVERYTHING: Final = Wanted()
-
-
 def table(rows: Iterable[Row], *, most: int = ROWS_MAX) -> Table:
     """
     The first rows of some; the others are only counted.
