@@ -59,6 +59,10 @@ class Names(NamedTuple):
         """The labels of every object."""
         return Block(self.included("labels"), self._labels)
 
+    def labels_and(self, path: str, **usual: str) -> Block:
+        """The labels of an object, and those that a value of the chart adds to them; without a chart the usual ones."""
+        return Block(self.included("labelsAnd", f"(list $ $.Values.{path})"), {**self._labels, **usual})
+
     @property
     def _labels(self) -> dict[str, str]:
         return {

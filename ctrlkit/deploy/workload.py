@@ -248,7 +248,7 @@ def service_monitor(described: Description) -> Tree:
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
-        "metadata": names.metadata(labels=Block(names.included("monitorLabels"), names.labels.plain)),
+        "metadata": names.metadata(labels=names.labels_and("serviceMonitor.labels")),
         "spec": {
             "selector": {"matchLabels": names.selector},
             "endpoints": [

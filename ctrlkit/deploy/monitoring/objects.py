@@ -23,7 +23,7 @@ def prometheus_rule(described: Description) -> Tree:
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": names.metadata(labels=Block(names.included("ruleLabels"), names.labels.plain)),
+        "metadata": names.metadata(labels=names.labels_and("prometheusRule.labels")),
         "spec": {"groups": [{"name": names.of(), "rules": [_rule(names, one) for one in ALERTS]}]},
     }
 
@@ -58,7 +58,7 @@ def grafana_dashboard(described: Description) -> Tree:
         "kind": "ConfigMap",
         "metadata": names.metadata(
             "-dashboard",
-            labels=Block(names.included("dashboardLabels"), {**names.labels.plain, **SIDECAR}),
+            labels=names.labels_and("grafanaDashboard.labels", **SIDECAR),
             annotations=from_values("grafanaDashboard.annotations"),
         ),
         "data": {f"{program.name}.json": f"{text}\n"},

@@ -104,18 +104,10 @@ type: Recreate
 {{- required "settings.endpoints_address must be of the form :PORT; probes ask it" $port }}
 {{- end }}
 
-{{/* The labels of the ServiceMonitor, by which a Prometheus may choose it. */}}
-{{- define "@NAME@.monitorLabels" -}}
-{{ include "@NAME@.labels" . }}
-{{- with .Values.serviceMonitor.labels }}
-{{ toYaml . }}
-{{- end }}
-{{- end }}
-
-{{/* The labels of the PrometheusRule, by which a Prometheus may choose it. */}}
-{{- define "@NAME@.ruleLabels" -}}
-{{ include "@NAME@.labels" . }}
-{{- with .Values.prometheusRule.labels }}
+{{/* The labels of an object by which others choose it, such as a Prometheus; of a list of two: $, and what is added. */}}
+{{- define "@NAME@.labelsAnd" -}}
+{{ include "@NAME@.labels" (index . 0) }}
+{{- with index . 1 }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -123,12 +115,4 @@ type: Recreate
 {{/* The matchers of the program's series in Prometheus, as an operator's ServiceMonitor has them. */}}
 {{- define "@NAME@.series" -}}
 {{- .Values.prometheusRule.series | default (printf "job=\"%s-metrics\", namespace=\"%s\"" (include "@NAME@.fullname" .) .Release.Namespace) }}
-{{- end }}
-
-{{/* The labels of the dashboard, by which a sidecar of Grafana finds it. */}}
-{{- define "@NAME@.dashboardLabels" -}}
-{{ include "@NAME@.labels" . }}
-{{- with .Values.grafanaDashboard.labels }}
-{{ toYaml . }}
-{{- end }}
 {{- end }}
