@@ -15,6 +15,7 @@ from typing import Final
 import pytest
 
 from tests.foreign.environments import FOLDER
+from tests.support.served import served
 
 TIMEOUT_S: Final = 240
 
@@ -105,11 +106,5 @@ def stranger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Strange
         yield Stranger(Path(plane.kubeconfig), tmp_path, namespace)
         return
     kubeconfig = tmp_path / "kubeconfig"
-    command = [sys.executable, "-m", "ctrlkit", "apiserver", "--kubeconfig", str(kubeconfig)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            assert server.stdout.readline().startswith("ready ")
-            yield Stranger(kubeconfig, tmp_path, namespace)
-        finally:
-            server.terminate()
+    with served(kubeconfig):
+        yield Stranger(kubeconfig, tmp_path, namespace)

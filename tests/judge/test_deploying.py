@@ -26,6 +26,7 @@ from ctrlkit.fakes.apiserver.certificates import Authority
 from tests.support.guards import described
 from tests.support.helm import HELM, needs_helm
 from tests.support.kubectl import KUBECTL, needs_kubectl
+from tests.support.served import served
 
 pytestmark = [needs_kubectl, pytest.mark.real_time, pytest.mark.timeout(300)]
 
@@ -93,14 +94,8 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 def embedded(folder: Path, *flags: str) -> Iterator[Server]:
     """`ctrlkit apiserver` with rights, a process of its own."""
     kubeconfig = folder / "kubeconfig"
-    command = [sys.executable, "-m", "ctrlkit", "apiserver", "--rbac", "--kubeconfig", str(kubeconfig), *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("ready ")
-            yield Server(kubeconfig, folder)
-        finally:
-            process.terminate()
+    with served(kubeconfig, "--rbac", *flags):
+        yield Server(kubeconfig, folder)
 
 
 @dataclass(frozen=True, slots=True)

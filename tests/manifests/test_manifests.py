@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ctrlkit.manager import connect
-from tests.kubectl.serving import served
 from tests.manifests.sitting import ARTICLES, Sitting, batches
 from tests.manifests.table import document, recorded
 from tests.support.kubectl import needs_kubectl
+from tests.support.served import served
 
 
 @pytest.mark.long
@@ -19,7 +19,7 @@ from tests.support.kubectl import needs_kubectl
 async def test_the_manifests_of_articles_come_to_life_as_on_a_real_cluster(tmp_path: Path) -> None:
     """kubectl says the same, warnings and refusals included, and each object becomes the same, in all batches."""
     kubeconfig = tmp_path / "kubeconfig"
-    with served(kubeconfig):
+    with served(kubeconfig, "--rbac"):
         async with connect(kubeconfig=str(kubeconfig)) as client:
             sitting = Sitting(kubeconfig, tmp_path, client)
             await sitting.define_networks()

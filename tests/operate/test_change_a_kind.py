@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kubectl import KUBECTL, needs_kubectl
+from tests.support.served import served
 from tests.support.snippets import ROOT, files_of, write_files
 
 pytestmark = [needs_kubectl, pytest.mark.real_time, pytest.mark.timeout(300)]
@@ -109,14 +110,8 @@ def walk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Walk]:
         yield Walk(tmp_path, Path(request.getfixturevalue("control_plane").kubeconfig))
         return
     kubeconfig = tmp_path / "kubeconfig"
-    command = [sys.executable, "-m", "ctrlkit", "apiserver", "--kubeconfig", str(kubeconfig)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("ready ")
-            yield Walk(tmp_path, kubeconfig)
-        finally:
-            process.terminate()
+    with served(kubeconfig):
+        yield Walk(tmp_path, kubeconfig)
 
 
 def test_a_kind_moves_to_another_version_and_loses_nothing(walk: Walk) -> None:

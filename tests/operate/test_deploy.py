@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.helm import HELM, needs_helm
 from tests.support.kubectl import KUBECTL, needs_kubectl
+from tests.support.served import served
 from tests.support.snippets import ROOT
 
 GUIDE = ROOT / "docs" / "howto" / "deploy.md"
@@ -42,22 +43,16 @@ def test_the_commands_of_the_guide_bring_a_new_project_into_a_cluster(tmp_path: 
     assert kustomize[0] == "make manifests"
     for number, lines in enumerate((kustomize, [helm])):
         kubeconfig = tmp_path / f"kubeconfig-{number}"
-        server = [sys.executable, "-m", "ctrlkit", "apiserver", "--kubeconfig", str(kubeconfig)]
-        with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                assert process.stdout is not None
-                assert process.stdout.readline().startswith("ready ")
-                for line in lines:
-                    if line.startswith("kubectl wait"):
-                        continue  # the program is an image here, and no process that could make the object ready
-                    done = subprocess.run(
-                        ["bash", "-c", line],
-                        cwd=tmp_path / "cache-operator",
-                        env=environment | {"KUBECONFIG": str(kubeconfig)},
-                        capture_output=True,
-                        text=True,
-                        check=False,
-                    )
-                    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-            finally:
-                process.terminate()
+        with served(kubeconfig):
+            for line in lines:
+                if line.startswith("kubectl wait"):
+                    continue  # the program is an image here, and no process that could make the object ready
+                done = subprocess.run(
+                    ["bash", "-c", line],
+                    cwd=tmp_path / "cache-operator",
+                    env=environment | {"KUBECONFIG": str(kubeconfig)},
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"

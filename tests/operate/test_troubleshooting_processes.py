@@ -18,6 +18,7 @@ import yaml
 
 from tests.operate.symptoms import missing
 from tests.support.kubectl import KUBECTL, needs_kubectl
+from tests.support.served import served
 from tests.support.snippets import files_of, write_files
 
 pytestmark = [pytest.mark.long, pytest.mark.real_time, pytest.mark.timeout(300), needs_kubectl]
@@ -51,14 +52,8 @@ def folder(tmp_path: Path) -> Path:
 def server(folder: Path) -> Iterator[Path]:
     """A server with rights and the kind; the kubeconfig of its administrator."""
     kubeconfig = folder / "kubeconfig"
-    command = [sys.executable, "-m", "ctrlkit", "apiserver", "--rbac", "--kubeconfig", str(kubeconfig), "crd.yaml"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("ready ")
-            yield kubeconfig
-        finally:
-            process.terminate()
+    with served(kubeconfig, "--rbac", str(folder / "crd.yaml")):
+        yield kubeconfig
 
 
 def changed(kubeconfig: Path, name: str, *, token: str = "", trusts: str = "yes") -> Path:

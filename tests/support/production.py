@@ -8,12 +8,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
+
+from tests.support.served import served
 
 ROOT: Final = Path(__file__).parents[2]
 EXTRAS: Final = (
@@ -54,7 +54,10 @@ def cost_of_run(target: str, *, idle_s: float, installed: Path | None = None) ->
 
     `installed` is the folder of the ctrlkit to take, with its bytecode; without it, it is the one that runs this.
     """
-    with TemporaryDirectory() as folder, _server(Path(folder, "kubeconfig")) as kubeconfig:
+    with (
+        TemporaryDirectory() as folder,
+        served(kubeconfig := Path(folder, "kubeconfig"), str(ROOT / "examples" / "kinds.yaml")),
+    ):
         command = [sys.executable, "-c", _RUN, "run", target, "--kubeconfig", str(kubeconfig)]
         command += ["--endpoints-address", "127.0.0.1:0"]
         with subprocess.Popen(
@@ -76,16 +79,6 @@ def cost_of_run(target: str, *, idle_s: float, installed: Path | None = None) ->
             out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return Cost(start_ms=start_ms, idle_mb=idle_mb, modules=frozenset(json.loads(out)))
-
-
-@contextmanager
-def _server(kubeconfig: Path) -> Iterator[Path]:
-    command = [sys.executable, "-m", "ctrlkit", "apiserver", "--kubeconfig", str(kubeconfig), "examples/kinds.yaml"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        assert server.stdout.readline().startswith("ready ")
-        yield kubeconfig
-        server.terminate()
 
 
 def _environ(installed: Path | None) -> dict[str, str]:
