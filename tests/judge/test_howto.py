@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from ctrlkit.fakes import NoControlPlane
 from ctrlkit.fakes.controlplane import programs
-from tests.support.snippets import ROOT, run_pytest, write_files
-from tests.test_howto import files_of_all_pages
+from tests.support.snippets import ROOT, files_of_all, listed, passed_in, run_pytest, write_files
 
 pytestmark = [pytest.mark.judge, pytest.mark.real_time, pytest.mark.timeout(600)]
 
@@ -24,10 +22,8 @@ def test_the_guides_pass_on_a_real_server(tmp_path: Path) -> None:
         programs()
     except NoControlPlane as missing:
         pytest.skip(str(missing))
-    write_files(files_of_all_pages(), tmp_path)
+    write_files(files_of_all(listed("index")), tmp_path)
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "judge" / "real_world.py").read_text())
     without = ("test_service.py", "test_sites_5_real.py")  # they bring their own server
     said = run_pytest(tmp_path, "-o", "asyncio_mode=auto", *(f"--ignore={name}" for name in without), timeout_s=560)
-    passed = re.search(r"(\d+) passed", said)
-    assert passed is not None
-    assert int(passed[1]) >= ON_A_REAL_SERVER
+    assert passed_in(said) >= ON_A_REAL_SERVER
