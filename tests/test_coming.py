@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.snippets import ROOT, files_of, run_pytest, write_files
+from tests.test_pages import anchors_of
 
 
 @pytest.mark.long
@@ -66,13 +67,4 @@ def test_each_page_of_ours_that_answers_is_there() -> None:
 def is_there(target: str) -> bool:
     """Whether a page of docs/ is there, and has the heading."""
     path, _, anchor = target.partition("#")
-    page = ROOT / "docs" / path
-    if not page.exists():
-        return False
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
-    return not anchor or anchor in {slug(heading) for heading in headings}
-
-
-def slug(heading: str) -> str:
-    """The anchor of a heading, as GitHub and MyST make it."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+    return (ROOT / "docs" / path).exists() and (not anchor or anchor in anchors_of(f"docs/{path}"))
