@@ -15,7 +15,7 @@ author = "ctrlkit developers"
 project_copyright = author
 version = release = version_of("ctrlkit")
 
-extensions = ["myst_parser", "sphinx_copybutton", "repository", "accessible", "ctrlkit_reference"]
+extensions = ["myst_parser", "sphinx_copybutton", "repository", "accessible", "quick", "ctrlkit_reference"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 smartquotes = False  # quotes and dashes are often those of commands

@@ -165,6 +165,11 @@ def also(thing: Public) -> list[str]:
     return ["", f"Also as {', '.join(f'`{alias}`' for alias in thing.aliases)}."] if thing.aliases else []
 
 
+def _read(_: Sphinx) -> None:
+    """Read the names before processes begin, which then have them."""
+    catalog()
+
+
 def _forget(_: Sphinx, env: BuildEnvironment, docname: str) -> None:
     documented(env).pop(docname, None)
 
@@ -188,6 +193,7 @@ def _check(_: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> None:
     """Register the directive and the check."""
     app.add_directive("public", PublicDirective)
+    app.connect("builder-inited", _read)
     app.connect("env-purge-doc", _forget)
     app.connect("env-merge-info", _merge)
     app.connect("env-check-consistency", _check)
