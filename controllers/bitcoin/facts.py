@@ -1,0 +1,53 @@
+"""What a reconcile finds out about the nodes of a network: the pods that run them, and what they say. Data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ctrlkit.bitcoin.rpc import RpcError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """
+    A node that the spec asks for, and the pod that runs it.
+
+    Shape   `uid` and `address` are empty while there is no pod, or no address. `is_ready`: the pod is Ready, has an
+            address and is not being deleted. `is_updated`: the pod has what the spec says now. `has_claim`: what the
+            node keeps is there after the pod. `trouble`: why the pod does not run, where that is known.
+    """
+
+    name: str
+    group: str
+    ordinal: int
+    uid: str = ""
+    address: str = ""
+    is_ready: bool = False
+    is_deleting: bool = False
+    is_updated: bool = False
+    has_claim: bool = False
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """
+    What a node said in this pass.
+
+    Shape   `version` is a number such as 290100, `agent` its name such as `/Satoshi:29.1.0/`. `tip` is the hash of its
+            best block. `is_syncing`: it is in its initial download. `connections` counts all of its peers. `added` are
+            the entries of its list of added nodes, each with whether it is connected.
+    """
+
+    version: int
+    agent: str
+    height: int
+    tip: str
+    is_syncing: bool
+    connections: int
+    added: Mapping[str, bool]
+
+
+Said = Answer | RpcError
+"""What a node said, or why it said nothing."""

@@ -1,0 +1,356 @@
+"""
+The kind BitcoinNetwork, version v2: what a user can ask for, and what the controller tells.
+
+What one node is made of (`NodeOptions`) stands in the spec for all nodes, and in a group for those of the group, where
+it takes the place of the network's, field by field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from ctrlkit.model import (
+    Column,
+    Condition,
+    Definition,
+    ObjectMeta,
+    Resource,
+    ScaleFields,
+    Schema,
+    custom_resource,
+)
+
+GROUP: Final = "bitcoincontroller.christianb93.github.com"
+NODES_MAX: Final = 100
+"""Most nodes of a network, those of all groups together."""
+
+MAIN_GROUP: Final = "main"
+"""The group of the nodes that spec.nodes counts."""
+
+
+class Chain(StrEnum):
+    """The chain that the nodes of a network keep."""
+
+    REGTEST = "regtest"
+    SIGNET = "signet"
+    TESTNET4 = "testnet4"
+    MAIN = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFacts:
+    """Default ports of a chain, whether our nodes are all there is of it, and the flag that selects it."""
+
+    rpc_port: int
+    p2p_port: int
+    is_meshed: bool
+    flag: str
+
+
+CHAINS: Final = {
+    Chain.REGTEST: ChainFacts(18332, 18444, is_meshed=True, flag="-regtest"),
+    Chain.SIGNET: ChainFacts(38332, 38333, is_meshed=True, flag="-signet"),
+    Chain.TESTNET4: ChainFacts(48332, 48333, is_meshed=False, flag="-testnet4"),
+    Chain.MAIN: ChainFacts(8332, 8333, is_meshed=False, flag=""),
+}
+"""The ports are those of Bitcoin Core, but for regtest's RPC, which stays what it was in v1."""
+
+
+class Retention(StrEnum):
+    """What happens to the claim of a node that goes, as in a StatefulSet."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class DeletionPolicy(StrEnum):
+    """What happens to the nodes of a network that is deleted."""
+
+    DELETE = "Delete"
+    ORPHAN = "Orphan"
+
+
+_INT32: Final = Schema(format="int32")
+_INT64: Final = Schema(format="int64")
+_ANY_OBJECT: Final = Schema(type="object", unknown_fields=True)
+_SECRET_NAME: Final = Schema(more={"maxLength": 253, "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"})
+_NETWORK_NAME: Final = Schema(
+    more={"properties": {"name": {"type": "string", "maxLength": 48, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"}}}
+)
+_Quantity = Annotated[str, Schema(more={"maxLength": 32, "pattern": "^[0-9]+(\\.[0-9]+)?([EPTGMk]i?|m)?$"})]
+_Port = Annotated[int, Meta(ge=1, le=65535), _INT32]
+
+
+class Storage(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Where the nodes keep their chains: each on a claim of its own, or nowhere beyond its pod."""
+
+    ephemeral: bool = False
+    """Without claims: what a node has is lost with its pod, and it takes the chain from the others again."""
+
+    size: _Quantity = "10Gi"
+    """The size of each claim. It can grow, where the class allows it, and never shrink."""
+
+    class_name: str | None = None
+    """The StorageClass of the claims; without it the cluster's default."""
+
+    when_deleted: Retention = Retention.RETAIN
+    """What happens to the claims when the network is deleted."""
+
+    when_scaled: Retention = Retention.RETAIN
+    """What happens to the claim of a node that is taken away by scaling down."""
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests and limits of each node's container, by `cpu`, `memory` and `ephemeral-storage`."""
+
+    requests: dict[str, _Quantity] = {}
+    limits: dict[str, _Quantity] = {}
+
+
+class Configuration(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What bitcoin.conf says, beside what the controller says in it."""
+
+    dbcache_mib: Annotated[int, Meta(ge=4, le=65536), _INT32] | None = msgspec.field(default=None, name="dbcacheMiB")
+    """Memory for the database of coins, in MiB; 450 where nobody says otherwise."""
+
+    prune_mib: Annotated[int, Meta(ge=0), _INT64] | None = msgspec.field(default=None, name="pruneMiB")
+    """How much of the blocks is kept, in MiB: 550 or more; 0 keeps all."""
+
+    txindex: bool | None = None
+    """Whether all transactions can be looked up; not together with pruning."""
+
+    extra: Annotated[dict[str, Annotated[str, Meta(max_length=1024)]], Meta(max_length=64)] = {}
+    """Other options of bitcoin.conf, by name. What the controller sets itself is refused."""
+
+
+class NodeOptions(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What a node is made of, all of it optional."""
+
+    image: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
+    """The image, which has bitcoind and bitcoin-cli on its PATH; without it the controller's choice for `version`."""
+
+    version: Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+){0,3}$", max_length=32)] | None = None
+    """The version of Bitcoin Core, such as `29.1`: it chooses the image, or says what `image` holds."""
+
+    resources: Resources | None = None
+    configuration: Configuration | None = None
+    node_selector: dict[str, str] | None = None
+    affinity: Annotated[dict[str, Any] | None, _ANY_OBJECT] = None
+    tolerations: list[Annotated[dict[str, Any], _ANY_OBJECT]] | None = None
+
+
+class Group(NodeOptions, frozen=True, rename="camel", kw_only=True):
+    """More nodes of the network, which differ from the others in what is said here."""
+
+    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9]*$", max_length=12)]
+    """Part of the names of its pods: NETWORK-sts-GROUP-0. Not `main` and not `sts`."""
+
+    nodes: Annotated[int, Meta(ge=0, le=NODES_MAX), _INT32]
+    """How many nodes the group has."""
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the nodes listen; what is absent is the chain's default, and ZMQ is off."""
+
+    rpc: _Port | None = None
+    p2p: _Port | None = None
+    zmq: _Port | None = None
+    """Raw blocks and transactions, and the hashes of both, are published at this port."""
+
+
+class SecurityContext(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """As whom the nodes run; never as root, with a read-only root file system and without capabilities."""
+
+    run_as_user: Annotated[int, Meta(ge=1), _INT64] = 1000
+    run_as_group: Annotated[int, Meta(ge=1), _INT64] = 1000
+    fs_group: Annotated[int, Meta(ge=1), _INT64] = 1000
+
+
+class NetworkPolicy(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Who else may call the nodes, beside each other and the controller."""
+
+    rpc_from: list[Annotated[dict[str, Any], _ANY_OBJECT]] = []
+    """Peers of a NetworkPolicy that may use RPC and ZMQ."""
+
+    p2p_from: list[Annotated[dict[str, Any], _ANY_OBJECT]] = []
+    """Peers of a NetworkPolicy that may connect as bitcoin nodes; for a public chain, everybody may."""
+
+
+class Spec(NodeOptions, frozen=True, rename="camel", kw_only=True):
+    """What a user wants; `nodes` is all that has to be said."""
+
+    nodes: Annotated[int, Meta(ge=0, le=NODES_MAX), _INT32]
+    """How many nodes the network has, beside those of its groups. With 0 they rest, and their claims stay."""
+
+    chain: Chain = Chain.REGTEST
+    signet_challenge: Annotated[str, Meta(pattern="^([0-9a-f]{2})+$", max_length=1024)] | None = None
+    """The block script of a signet of one's own, in hexadecimal digits."""
+
+    secret: Annotated[str | None, _SECRET_NAME] = None
+    """
+    The Secret in this namespace with the keys BC_RPC_USER and BC_RPC_PASSWORD. Without one the controller makes one,
+    NAME-credentials.
+    """
+
+    peers: Annotated[list[Annotated[str, Meta(min_length=1, max_length=253)]], Meta(max_length=8)] = []
+    """Nodes outside of the network that each node connects to, HOST or HOST:PORT."""
+
+    groups: Annotated[list[Group], Schema(list_type="map", list_map_keys=("name",)), Meta(max_length=8)] = []
+    storage: Storage = Storage()
+    ports: Ports = Ports()
+    security_context: SecurityContext = SecurityContext()
+    image_pull_secrets: list[str] = []
+    termination_grace_period_seconds: Annotated[int, Meta(ge=1), _INT64] = 600
+    """How long a node may take to write down what it has; one that is killed reads its chain anew."""
+
+    network_policy: NetworkPolicy | None = None
+    """With it a NetworkPolicy is made that lets nobody else call the nodes."""
+
+    paused: bool = False
+    """While it is true the controller changes nothing, and only writes the status."""
+
+    deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
+    """Orphan: the nodes go on when the network is deleted, and a new network of the name takes them over."""
+
+
+class NodeState(StrEnum):
+    """What a node is doing, in one word."""
+
+    WAITING = "Waiting"
+    """Its pod is not there, or cannot run; `message` says why."""
+    STARTING = "Starting"
+    """Its pod runs and is not ready, or the node is warming up."""
+    UNREACHABLE = "Unreachable"
+    """Its pod is ready, and it does not answer."""
+    UNSTEADY = "Unsteady"
+    """It answers now and then."""
+    ISOLATED = "Isolated"
+    """It answers, and has no connection to most of the others."""
+    BEHIND = "Behind"
+    """It answers, and is not at the tip of the others."""
+    AT_TIP = "AtTip"
+
+
+class NodeStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
+    """What was last seen of one node."""
+
+    ordinal: Annotated[int, _INT32]
+    """The node's number in its StatefulSet, from 0."""
+
+    ready: bool
+    """Whether its pod is ready and has an address."""
+
+    ip: str
+    """The address of the node's pod; empty while it has none."""
+
+    node_name: str
+    """The name of the node's pod."""
+
+    dns_name: str
+    """The name of the node under the network's headless service."""
+
+    group: str = ""
+    state: NodeState | None = None
+    message: str = ""
+    """Why it is not at the tip."""
+
+    version: str = ""
+    """What the node says it is, such as `/Satoshi:29.1.0/`."""
+
+    height: Annotated[int, _INT64] | None = None
+    tip: str = ""
+    """The hash of its best block."""
+
+    connections: Annotated[int, _INT32] | None = None
+    """How many connections it has, from all sides."""
+
+
+class GroupStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """How far the nodes of one group are."""
+
+    name: str
+    nodes: Annotated[int, _INT32]
+    ready: Annotated[int, _INT32]
+    updated: Annotated[int, _INT32]
+    """How many have what the spec says."""
+
+    image: str = ""
+
+
+class Topology(StrEnum):
+    """Which connections the controller sees to."""
+
+    NONE = "None"
+    """One node, or none."""
+    FULL_MESH = "FullMesh"
+    """Every node with every other: up to 17 nodes."""
+    RINGS = "Rings"
+    """Every node with 8 others, so that all are connected: more than 17 nodes."""
+    PUBLIC = "Public"
+    """None: the nodes find their peers themselves."""
+
+
+class Status(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What the controller found; written by nobody else."""
+
+    observed_generation: Annotated[int, _INT64] = 0
+    """The generation of the spec that this status tells about."""
+
+    replicas: Annotated[int, _INT32] = 0
+    """How many pods there are of the nodes that spec.nodes counts."""
+
+    selector: str = ""
+    """Selects those pods: for the scale subresource, and so for a HorizontalPodAutoscaler."""
+
+    ready_nodes: Annotated[int, _INT32] = 0
+    """How many nodes are ready, of all groups."""
+
+    height: Annotated[int, _INT64] | None = None
+    """The height that most nodes are at."""
+
+    topology: Topology | None = None
+    storage: str = ""
+    """Persistent or Ephemeral."""
+
+    groups: tuple[GroupStatus, ...] = ()
+    nodes: tuple[NodeStatus, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+class BitcoinNetwork(msgspec.Struct, frozen=True, kw_only=True):
+    """A network of bitcoin nodes."""
+
+    metadata: Annotated[ObjectMeta, _NETWORK_NAME]
+    spec: Spec
+    status: Status = Status()
+
+
+_AVAILABLE: Final = '.status.conditions[?(@.type=="Available")]'
+
+BITCOIN_NETWORKS: Resource[BitcoinNetwork] = custom_resource(
+    group=GROUP,
+    version="v2",
+    kind="BitcoinNetwork",
+    plural="bitcoinnetworks",
+    definition=Definition(
+        short_names=("btcnet",),
+        columns=(
+            Column(name="Nodes", type="integer", json_path=".spec.nodes"),
+            Column(name="Ready", type="integer", json_path=".status.readyNodes"),
+            Column(name="Height", type="integer", json_path=".status.height"),
+            Column(name="Available", json_path=f"{_AVAILABLE}.status"),
+            Column(name="Reason", json_path=f"{_AVAILABLE}.reason", priority=1),
+            Column(name="Chain", json_path=".spec.chain", priority=1),
+            Column(name="Age", type="date", json_path=".metadata.creationTimestamp"),
+        ),
+        scale=ScaleFields(
+            spec_replicas=".spec.nodes", status_replicas=".status.replicas", label_selector=".status.selector"
+        ),
+        storage=True,
+    ),
+).of(BitcoinNetwork)
