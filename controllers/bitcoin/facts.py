@@ -15,7 +15,8 @@ class Member:
 
     Shape   `uid` and `address` are empty while there is no pod, or no address. `is_ready`: the pod is Ready, has an
             address and is not being deleted. `is_updated`: the pod has what the spec says now. `has_claim`: what the
-            node keeps is there after the pod. `trouble`: why the pod does not run, where that is known.
+            node keeps is there after the pod. `never_ran`: no container of the pod was ever started, so it keeps
+            nothing. `trouble`: why the pod does not run, where that is known.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Member:
     is_deleting: bool = False
     is_updated: bool = False
     has_claim: bool = False
+    never_ran: bool = False
     trouble: str = ""
 
 

@@ -1,0 +1,102 @@
+"""
+Brings a new revision to the nodes of a network, one at a time: which pod is to be deleted next, if any. Pure.
+
+Nothing is remembered between two passes: what the pods are, and which nodes are at the tip, decides each step. So a
+restart of the controller, a change of the spec on the way, and a lost node need no cases of their own.
+
+A node serves while its pod is ready, not being deleted, and the node at the tip.
+
+V-a  At most one node is down by our hand: one that serves is deleted only while all nodes of the network serve.
+V-b  So a majority serves throughout, as far as it is up to us: all but one; 1 of 2; of one node, 0.
+V-c  A pod without a claim, in which something ran, is deleted only while another node is at the tip.
+V-d  A revision with which a node does not come to the tip goes to that node, and to no other.
+V-e  Nodes that do not serve and have an older revision come first. So a spec that is corrected goes on at the node that
+     its predecessor broke.
+V-f  Once all nodes come to the tip with the new revision, all have it in the end, unless nobody but a person can say
+     that a chain may be lost (V-c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ctrlkit.bitcoin.facts import Member
+
+
+class Progress(StrEnum):
+    """How far a rollout is."""
+
+    DONE = "Done"
+    """Every pod has the revision."""
+    REPLACING = "Replacing"
+    """A pod is to be deleted now."""
+    WAITING = "Waiting"
+    """A pod is on its way."""
+    STOPPED = "Stopped"
+    """A node that has the revision is not at the tip: it is on its way, or cannot get there."""
+    BLOCKED = "Blocked"
+    """The pod that is next has the chain in itself, and no other node has it: a person has to decide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """
+    What is to be done now.
+
+    Shape   `delete` is the pod to be deleted, with its uid as precondition; None but for REPLACING. `why` is a sentence
+            that begins with a verb, empty when all is done. `updated` of the `nodes` have the revision.
+    """
+
+    progress: Progress
+    delete: Member | None = None
+    why: str = ""
+    updated: int = 0
+    nodes: int = 0
+
+
+def next_step(members: Sequence[Member], at_tip: frozenset[str]) -> Step:
+    """
+    Return the next step of a rollout, over all groups of a network.
+
+    `at_tip`: the names of the nodes that answered in this pass and are at the tip.
+
+    >>> old = [Member(name=f"net-sts-{at}", group="main", ordinal=at, uid=f"u{at}", is_ready=True) for at in range(3)]
+    >>> next_step(old, frozenset({"net-sts-0", "net-sts-1", "net-sts-2"})).delete.name
+    'net-sts-2'
+    >>> next_step(old, frozenset({"net-sts-0"})).delete.name
+    'net-sts-2'
+    >>> next_step(old, frozenset()).progress
+    <Progress.BLOCKED: 'Blocked'>
+    """
+    updated = sum(member.is_updated for member in members)
+    there = [member for member in members if member.uid and not member.is_deleting]
+    serving = [member for member in there if member.is_ready and member.name in at_tip]
+    outdated = [member for member in reversed(there) if not member.is_updated]
+
+    def step(progress: Progress, why: str = "", delete: Member | None = None) -> Step:
+        return Step(progress=progress, why=why, delete=delete, updated=updated, nodes=len(members))
+
+    if len(there) < len(members):
+        missing = next(member for member in members if member not in there)
+        return step(Progress.WAITING, f"waits for pod {missing.name}{_because(missing)}")
+    if not outdated:
+        return step(Progress.DONE)
+    for member in there:
+        if member.is_updated and member not in serving:
+            why = f"stops until {member.name}, which has what the spec says, is at the tip{_because(member)}"
+            return step(Progress.STOPPED, why)
+    for member in [member for member in outdated if member not in serving] or outdated[:1]:
+        if member.has_claim or member.never_ran or any(other is not member for other in serving):
+            return step(Progress.REPLACING, f"replaces {member.name}", member)
+    name = outdated[0].name
+    return step(
+        Progress.BLOCKED,
+        f"does not replace {name}, which has its chain in its pod alone, while no other node is at the tip; add a "
+        f"node, or delete pod {name} if its chain may be lost",
+    )
+
+
+def _because(member: Member) -> str:
+    return f": {member.trouble}" if member.trouble else ""
