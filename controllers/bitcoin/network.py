@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from ctrlkit.bitcoin import rules
 from ctrlkit.model import (
     Column,
     Condition,
@@ -24,6 +25,7 @@ from ctrlkit.model import (
     Schema,
     custom_resource,
 )
+from ctrlkit.model.schema import NO_DEFAULT
 
 GROUP: Final = "bitcoincontroller.christianb93.github.com"
 NODES_MAX: Final = 100
@@ -78,25 +80,38 @@ class DeletionPolicy(StrEnum):
 _INT32: Final = Schema(format="int32")
 _INT64: Final = Schema(format="int64")
 _ANY_OBJECT: Final = Schema(type="object", unknown_fields=True)
-_SECRET_NAME: Final = Schema(more={"maxLength": 253, "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"})
 _NETWORK_NAME: Final = Schema(
     more={"properties": {"name": {"type": "string", "maxLength": 48, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"}}}
 )
-_Quantity = Annotated[str, Schema(more={"maxLength": 32, "pattern": "^[0-9]+(\\.[0-9]+)?([EPTGMk]i?|m)?$"})]
-_Port = Annotated[int, Meta(ge=1, le=65535), _INT32]
+_Quantity = Annotated[str, Schema(more={"maxLength": 20, "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|[MGTPE]|[KMGTPE]i)?$"})]
+_Amounts = Annotated[dict[str, _Quantity], Meta(max_length=16)]
+_Size = Annotated[
+    str,
+    Schema(
+        default=NO_DEFAULT,  # so that the server knows whether it was said
+        rules=rules.SIZE,
+        more={"maxLength": 20, "pattern": "^[0-9]+(\\.[0-9]+)?(k|[MGTPE]|[KMGTPE]i)?$"},
+    ),
+]
+_ObjectName = Annotated[str, Schema(more={"maxLength": 253, "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"})]
+_Port = Annotated[int, Meta(ge=1024, le=65535), _INT32]
+_Line = Annotated[str, Meta(max_length=512), Schema(rules=rules.EXTRA)]
+_Peer = Annotated[str, Meta(min_length=1, max_length=253), Schema(rules=rules.PEER)]
+_Labels = Annotated[dict[str, Annotated[str, Meta(max_length=63)]], Meta(max_length=32), Schema(rules=rules.LABELS)]
 
 
+@Schema(rules=rules.STORAGE)
 class Storage(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Where the nodes keep their chains: each on a claim of its own, or nowhere beyond its pod."""
 
     ephemeral: bool = False
     """Without claims: what a node has is lost with its pod, and it takes the chain from the others again."""
 
-    size: _Quantity = "10Gi"
-    """The size of each claim. It can grow, where the class allows it, and never shrink."""
+    size: _Size = rules.DEFAULT_SIZE
+    """The size of each claim, 10Gi unless said. It can grow, where the class allows it, and never shrink."""
 
-    class_name: str | None = None
-    """The StorageClass of the claims; without it the cluster's default."""
+    class_name: Annotated[str, Meta(max_length=253, pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")] | None = None
+    """The StorageClass of the claims; without it the cluster's default, and with "" volumes that are there already."""
 
     when_deleted: Retention = Retention.RETAIN
     """What happens to the claims when the network is deleted."""
@@ -105,33 +120,64 @@ class Storage(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What happens to the claim of a node that is taken away by scaling down."""
 
 
+@Schema(rules=rules.RESOURCES)
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests and limits of each node's container, by `cpu`, `memory` and `ephemeral-storage`."""
+    """Requests and limits of each node's container, by `cpu`, `memory`, `ephemeral-storage` and names with a domain."""
 
-    requests: dict[str, _Quantity] = {}
-    limits: dict[str, _Quantity] = {}
+    requests: _Amounts = {}
+    limits: _Amounts = {}
 
 
+@Schema(rules=rules.CONFIGURATION)
 class Configuration(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What bitcoin.conf says, beside what the controller says in it."""
 
     dbcache_mib: Annotated[int, Meta(ge=4, le=65536), _INT32] | None = msgspec.field(default=None, name="dbcacheMiB")
     """Memory for the database of coins, in MiB; 450 where nobody says otherwise."""
 
-    prune_mib: Annotated[int, Meta(ge=0), _INT64] | None = msgspec.field(default=None, name="pruneMiB")
+    prune_mib: Annotated[int, Meta(ge=0, le=10_000_000), _INT64] | None = msgspec.field(default=None, name="pruneMiB")
     """How much of the blocks is kept, in MiB: 550 or more; 0 keeps all."""
 
     txindex: bool | None = None
     """Whether all transactions can be looked up; not together with pruning."""
 
-    extra: Annotated[dict[str, Annotated[str, Meta(max_length=1024)]], Meta(max_length=64)] = {}
-    """Other options of bitcoin.conf, by name. What the controller sets itself is refused."""
+    extra: Annotated[list[_Line], Meta(max_length=64)] = []
+    """
+    Other lines of bitcoin.conf, NAME=VALUE, such as `debug=net`. What the controller sets itself is refused. The lines
+    of a group stand before the network's, and of an option that has one value bitcoind takes the first.
+    """
+
+
+class TolerationOperator(StrEnum):
+    """How a toleration compares values."""
+
+    EQUAL = "Equal"
+    EXISTS = "Exists"
+
+
+class TaintEffect(StrEnum):
+    """What a taint does."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+@Schema(rules=rules.TOLERATION)
+class Toleration(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
+    """A taint of cluster nodes on which bitcoin nodes may run, as in a pod."""
+
+    key: Annotated[str, Meta(max_length=317)] | None = None
+    operator: TolerationOperator | None = None
+    value: Annotated[str, Meta(max_length=63)] | None = None
+    effect: TaintEffect | None = None
+    toleration_seconds: Annotated[int, _INT64] | None = None
 
 
 class NodeOptions(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What a node is made of, all of it optional."""
 
-    image: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
+    image: Annotated[str, Meta(min_length=1, max_length=512), Schema(rules=rules.IMAGE)] | None = None
     """The image, which has bitcoind and bitcoin-cli on its PATH; without it the controller's choice for `version`."""
 
     version: Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+){0,3}$", max_length=32)] | None = None
@@ -139,15 +185,17 @@ class NodeOptions(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
     resources: Resources | None = None
     configuration: Configuration | None = None
-    node_selector: dict[str, str] | None = None
+    node_selector: _Labels | None = None
     affinity: Annotated[dict[str, Any] | None, _ANY_OBJECT] = None
-    tolerations: list[Annotated[dict[str, Any], _ANY_OBJECT]] | None = None
+    """As in a pod."""
+
+    tolerations: Annotated[list[Toleration], Meta(max_length=16)] | None = None
 
 
 class Group(NodeOptions, frozen=True, rename="camel", kw_only=True):
     """More nodes of the network, which differ from the others in what is said here."""
 
-    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9]*$", max_length=12)]
+    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9]*$", max_length=12), Schema(rules=rules.GROUP_NAME)]
     """Part of the names of its pods: NETWORK-sts-GROUP-0. Not `main` and not `sts`."""
 
     nodes: Annotated[int, Meta(ge=0, le=NODES_MAX), _INT32]
@@ -171,16 +219,61 @@ class SecurityContext(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
     fs_group: Annotated[int, Meta(ge=1), _INT64] = 1000
 
 
+class SelectorOperator(StrEnum):
+    """How a label is compared with values."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@Schema(rules=rules.REQUIREMENT)
+class Requirement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a label has to be."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=317)]
+    operator: SelectorOperator
+    values: Annotated[list[Annotated[str, Meta(max_length=63)]], Meta(max_length=32)] = []
+
+
+class LabelSelector(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
+    """Selects pods or namespaces by their labels; one that says nothing selects all."""
+
+    match_labels: _Labels = {}
+    match_expressions: Annotated[list[Requirement], Meta(max_length=16)] = []
+
+
+@Schema(rules=rules.IP_BLOCK)
+class IPBlock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A range of addresses, without some in it."""
+
+    cidr: Annotated[str, Meta(max_length=64)]
+    except_: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=32)] = msgspec.field(
+        default_factory=list, name="except"
+    )
+
+
+@Schema(rules=rules.POLICY_PEER)
+class PolicyPeer(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
+    """Who may call, as in a NetworkPolicy."""
+
+    pod_selector: LabelSelector | None = None
+    namespace_selector: LabelSelector | None = None
+    ip_block: IPBlock | None = None
+
+
 class NetworkPolicy(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Who else may call the nodes, beside each other and the controller."""
 
-    rpc_from: list[Annotated[dict[str, Any], _ANY_OBJECT]] = []
-    """Peers of a NetworkPolicy that may use RPC and ZMQ."""
+    rpc_from: Annotated[list[PolicyPeer], Meta(max_length=16)] = []
+    """Who may use RPC and ZMQ."""
 
-    p2p_from: list[Annotated[dict[str, Any], _ANY_OBJECT]] = []
-    """Peers of a NetworkPolicy that may connect as bitcoin nodes; for a public chain, everybody may."""
+    p2p_from: Annotated[list[PolicyPeer], Meta(max_length=16)] = []
+    """Who may connect as bitcoin nodes; with a public chain, everybody may."""
 
 
+@Schema(rules=rules.spec_rules({str(chain): (facts.rpc_port, facts.p2p_port) for chain, facts in CHAINS.items()}))
 class Spec(NodeOptions, frozen=True, rename="camel", kw_only=True):
     """What a user wants; `nodes` is all that has to be said."""
 
@@ -191,20 +284,20 @@ class Spec(NodeOptions, frozen=True, rename="camel", kw_only=True):
     signet_challenge: Annotated[str, Meta(pattern="^([0-9a-f]{2})+$", max_length=1024)] | None = None
     """The block script of a signet of one's own, in hexadecimal digits."""
 
-    secret: Annotated[str | None, _SECRET_NAME] = None
+    secret: _ObjectName | None = None
     """
     The Secret in this namespace with the keys BC_RPC_USER and BC_RPC_PASSWORD. Without one the controller makes one,
     NAME-credentials.
     """
 
-    peers: Annotated[list[Annotated[str, Meta(min_length=1, max_length=253)]], Meta(max_length=8)] = []
+    peers: Annotated[list[_Peer], Schema(list_type="set"), Meta(max_length=8)] = []
     """Nodes outside of the network that each node connects to, HOST or HOST:PORT."""
 
     groups: Annotated[list[Group], Schema(list_type="map", list_map_keys=("name",)), Meta(max_length=8)] = []
     storage: Storage = Storage()
     ports: Ports = Ports()
     security_context: SecurityContext = SecurityContext()
-    image_pull_secrets: list[str] = []
+    image_pull_secrets: Annotated[list[_ObjectName], Schema(list_type="set"), Meta(max_length=8)] = []
     termination_grace_period_seconds: Annotated[int, Meta(ge=1), _INT64] = 600
     """How long a node may take to write down what it has; one that is killed reads its chain anew."""
 
@@ -322,6 +415,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     conditions: tuple[Condition, ...] = ()
 
 
+@Schema(rules=rules.NETWORK)
 class BitcoinNetwork(msgspec.Struct, frozen=True, kw_only=True):
     """A network of bitcoin nodes."""
 

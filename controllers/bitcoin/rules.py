@@ -1,0 +1,280 @@
+"""
+What a BitcoinNetwork may say beyond what the types of its fields say: rules that the API server checks, in CEL.
+
+A field that nobody said may be absent, even one with a default: an object that was stored as v1 is read without the
+defaults of v2. So a rule asks for such a field with `.?`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ctrlkit.model.schema import Rule
+
+DEFAULT_SIZE: Final = "10Gi"
+"""The size of a claim where nobody says another."""
+
+BESIDE_DBCACHE_MIB: Final = 128
+"""What a node needs beside its dbcache, at the least, in MiB."""
+
+RESERVED_GROUPS: Final = ("main", "sts")
+"""Names that no group has: that of the nodes which spec.nodes counts, and one that makes two networks share names."""
+
+LONGEST_NAMES: Final = 47
+"""Of a network and a group together: NETWORK-sts-GROUP-0123456789 is the value of a label on each pod."""
+
+OWN_OPTIONS: Final = (
+    *("rpcuser", "rpcpassword", "rpcauth", "rpccookiefile", "rpcwhitelist", "rpcwhitelistdefault", "server"),
+    *("rpcport", "rpcbind", "rpcallowip", "port", "bind", "whitebind", "listen", "zmqpub[a-z0-9]*"),
+    *("chain", "regtest", "signet", "signetchallenge", "testnet[0-9]*", "addnode", "connect"),
+    *("datadir", "blocksdir", "walletdir", "conf", "includeconf", "settings", "pid", "daemon", "daemonwait"),
+    *("prune", "txindex", "dbcache", "reindex"),
+)
+"""Options of bitcoind that the controller sets, or on which it relies, as regular expressions."""
+
+
+def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
+    """Return the rules of a spec; `ports` are the RPC and P2P ports of each chain."""
+    rpc, p2p = (
+        f"self.?ports.?{name}.orValue({{{', '.join(f'{one!r}: {both[at]}' for one, both in ports.items())}}}[{_CHAIN}])"
+        for at, name in enumerate(("rpc", "p2p"))
+    )
+    zmq = "self.?ports.?zmq.orValue(0)"
+    is_public = f"({_CHAIN} in ['main', 'testnet4'] || ({_CHAIN} == 'signet' && !has(self.signetChallenge)))"
+    return (
+        *_unchanging(),
+        Rule(
+            rule=f"!has(self.signetChallenge) || {_CHAIN} == 'signet'",
+            message="signetChallenge is for chain signet alone; write chain: signet, or take it out",
+            field_path=".signetChallenge",
+        ),
+        Rule(
+            rule="self.nodes + (has(self.groups) ? self.groups.map(g, g.nodes).sum() : 0) <= 100",
+            message="a network has 100 nodes at most, those of its groups counted; make a second network",
+            field_path=".nodes",
+        ),
+        Rule(
+            rule=f"{rpc} != {p2p} && {zmq} != {rpc} && {zmq} != {p2p}",
+            message="rpc, p2p and zmq have to be three ports, the chain's defaults counted; write another number",
+            field_path=".ports",
+        ),
+        *_of_nodes(
+            "{prune} > 0 && {txindex}",
+            "txindex needs all blocks; take it out, or write pruneMiB: 0",
+        ),
+        *_of_nodes(
+            "{memory_below_dbcache}",
+            f"a node needs {BESIDE_DBCACHE_MIB} MiB beside dbcacheMiB, and limits.memory is less; raise the limit, or "
+            "write a smaller dbcacheMiB",
+        ),
+        *_of_nodes(
+            f"{is_public} && !(has(self.storage) && has(self.storage.size)) && {{prune}} == 0",
+            f"a public chain does not fit into a claim of {DEFAULT_SIZE}; say storage.size, such as 1Ti for main, or "
+            "configuration.pruneMiB, such as 2000",
+        ),
+        *_of_nodes(
+            f"!(has(self.storage) && has(self.storage.ephemeral) && self.storage.ephemeral) && "
+            f"quantity({_SIZE.format('self')}).asApproximateFloat() <= double({{prune}}) * {_MIB}",
+            "pruneMiB is more than a claim holds; write a larger storage.size, or a smaller pruneMiB",
+        ),
+    )
+
+
+_MIB: Final = "1048576.0"
+_CHAIN: Final = "(has(self.chain) ? self.chain : 'regtest')"
+_SIZE: Final = f"(has({{0}}.storage) && has({{0}}.storage.size) ? {{0}}.storage.size : '{DEFAULT_SIZE}')"
+
+
+def _unchanging() -> tuple[Rule, ...]:
+    """What stays as it was when the network was made."""
+
+    def same(path: str, default: str, why: str) -> Rule:
+        parts = path.split(".")
+        there = " && ".join(f"has({{0}}.{'.'.join(parts[:end])})" for end in range(1, len(parts) + 1))
+        value = f"({there} ? {{0}}.{path} : {default})"
+        rule = f"{value.format('self')} == {value.format('oldSelf')}"
+        return Rule(
+            rule=rule, message=f"{parts[-1]} cannot be changed, {why}; make another network", field_path=f".{path}"
+        )
+
+    return (
+        same("chain", "'regtest'", "the nodes have blocks of the one that was said"),
+        same("signetChallenge", "''", "the nodes have blocks of its signet"),
+        same("storage.ephemeral", "false", "the nodes have what they keep"),
+        same("storage.className", "'-'", "the claims have their class"),
+        Rule(
+            rule=f"quantity({_SIZE.format('self')}).compareTo(quantity({_SIZE.format('oldSelf')})) >= 0",
+            message="size cannot be less than it was, claims do not shrink; write the old size, or a larger one",
+            field_path=".storage.size",
+        ),
+    )
+
+
+def _of_nodes(wrong: str, sentence: str) -> tuple[Rule, Rule]:
+    """
+    Return the rules that refuse what would make wrong nodes: those that spec.nodes counts, and those of a group.
+
+    In `wrong` the braces stand for what counts for the nodes; a group's own word comes first.
+    """
+    return (
+        Rule(rule=f"!({wrong.format_map(_parts(()))})", message=sentence),
+        Rule(
+            rule=f"!has(self.groups) || !self.groups.exists(g, {wrong.format_map(_parts(('g',)))})",
+            message=f"in a group, with what the network says: {sentence}",
+            field_path=".groups",
+        ),
+    )
+
+
+def _parts(groups: tuple[str, ...]) -> dict[str, str]:
+    def said(path: str) -> str:
+        found = f"self.?configuration.?{path}"
+        for group in groups:
+            found = f"{group}.?configuration.?{path}.or({found})"
+        return found
+
+    needed = f"double({said('dbcacheMiB')}.orValue(-{BESIDE_DBCACHE_MIB}) + {BESIDE_DBCACHE_MIB}) * {_MIB}"
+    limits = "{0}.resources.limits"
+    below = f"(has({limits}) && 'memory' in {limits} && quantity({limits}['memory']).asApproximateFloat() < {needed})"
+    memory = f"(has(self.resources) && {below.format('self')})"
+    for group in groups:
+        memory = f"(has({group}.resources) ? {below.format(group)} : {memory})"
+    return {
+        "prune": said("pruneMiB") + ".orValue(0)",
+        "txindex": said("txindex") + ".orValue(false)",
+        "memory_below_dbcache": memory,
+    }
+
+
+NETWORK: Final = (
+    Rule(
+        rule="!has(self.spec.groups) || "
+        f"self.spec.groups.all(g, size(self.metadata.name) + size(g.name) <= {LONGEST_NAMES})",
+        message=f"the names of the network and of a group have {LONGEST_NAMES} characters together at most, because "
+        "labels of pods hold both; write a shorter name",
+        field_path=".spec.groups",
+    ),
+    Rule(
+        rule="!has(self.spec.secret) || self.spec.secret != self.metadata.name + '-config'",
+        message="this Secret is the controller's own; name another, or none",
+        field_path=".spec.secret",
+    ),
+)
+STORAGE: Final = (
+    Rule(
+        rule="!self.?ephemeral.orValue(false) || (!has(self.size) && !has(self.className))",
+        message="ephemeral nodes have no claims; take out size and className, or ephemeral",
+    ),
+)
+SIZE: Final = (
+    Rule(rule="quantity(self).isGreaterThan(quantity('0'))", message="a claim has a size; write one such as 10Gi"),
+)
+CONFIGURATION: Final = (
+    Rule(
+        rule="!has(self.pruneMiB) || self.pruneMiB == 0 || self.pruneMiB >= 550",
+        message="bitcoind keeps 550 MiB of blocks at the least; write 550 or more, or 0 to keep all",
+        field_path=".pruneMiB",
+    ),
+)
+EXTRA: Final = (
+    Rule(
+        rule=r"self.matches('^[a-z0-9]+=[^\\x00-\\x1f#]*$')",
+        message="write a line of bitcoin.conf, NAME=VALUE, such as debug=net; without # and line breaks",
+    ),
+    Rule(
+        rule=f"!self.matches('^(no)?({'|'.join(OWN_OPTIONS)})=')",
+        message_expression="'the controller sets ' + self.split('=')[0] + ' itself; take it out, and see chain, peers, "
+        "ports, secret, storage and the other fields of configuration'",
+        message="the controller sets this option itself; take it out",
+    ),
+)
+IMAGE: Final = (
+    Rule(
+        rule="self.matches('^[a-z0-9][a-zA-Z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+        "(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$')",
+        message="write the name of an image, such as docker.io/bitcoin/bitcoin:29.1",
+    ),
+)
+PEER: Final = (
+    Rule(
+        rule=r"self.matches('^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)(:[1-9][0-9]{0,4})?$') "
+        r"&& (!self.matches(':[0-9]+$') || int(self.split(':')[self.split(':').size() - 1]) <= 65535)",
+        message="write HOST or HOST:PORT, such as seed.example.com:8333, 192.0.2.1 or [2001:db8::1]:8333",
+    ),
+)
+GROUP_NAME: Final = (
+    Rule(
+        rule=f"!(self in {list(RESERVED_GROUPS)!r})",
+        message="a group is not called main, which are the nodes that spec.nodes counts, nor sts; write another name",
+    ),
+)
+RESOURCES: Final = (
+    Rule(
+        rule="[self.?requests.orValue({}), self.?limits.orValue({})].all(amounts, amounts.all(name, "
+        "name in ['cpu', 'memory', 'ephemeral-storage'] || name.contains('/')))",
+        message="a container has cpu, memory and ephemeral-storage, and what a node offers beside, such as "
+        "example.com/disk; write one of these names",
+    ),
+    Rule(
+        rule="!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
+        "quantity(self.requests[name]).compareTo(quantity(self.limits[name])) <= 0)",
+        message="what is requested is more than the limit; write a smaller request, or a larger limit",
+    ),
+)
+LABELS: Final = (
+    Rule(
+        rule="self.all(key, !format.qualifiedName().validate(key).hasValue() && "
+        "!format.labelValue().validate(self[key]).hasValue())",
+        message="a label has a name and a value as nodes have them, such as disk: ssd; see kubectl get nodes "
+        "--show-labels",
+    ),
+)
+TOLERATION: Final = (
+    Rule(
+        rule="self.?key.orValue('') != '' || self.?operator.orValue('') == 'Exists'",
+        message="without a key all taints are meant; write operator: Exists, or a key",
+    ),
+    Rule(
+        rule="self.?operator.orValue('') != 'Exists' || self.?value.orValue('') == ''",
+        message="with operator Exists there is no value; take it out, or write operator: Equal",
+        field_path=".value",
+    ),
+    Rule(
+        rule="!has(self.tolerationSeconds) || self.?effect.orValue('') == 'NoExecute'",
+        message="tolerationSeconds is for effect NoExecute alone; write this effect, or take it out",
+        field_path=".tolerationSeconds",
+    ),
+)
+REQUIREMENT: Final = (
+    Rule(
+        rule="(self.operator in ['In', 'NotIn']) == (size(self.?values.orValue([])) > 0)",
+        message="In and NotIn have values, Exists and DoesNotExist have none; write, or take out, values",
+        field_path=".values",
+    ),
+)
+IP_BLOCK: Final = (
+    Rule(
+        rule="isCIDR(self.cidr)",
+        message="write a range of addresses, such as 10.0.0.0/8 or 2001:db8::/32",
+        field_path=".cidr",
+    ),
+    Rule(
+        rule="!isCIDR(self.cidr) || !has(self.except) || "
+        "self.except.all(one, isCIDR(one) && cidr(self.cidr).containsCIDR(one))",
+        message="what is left out is a range inside of cidr, such as 10.1.0.0/16 of 10.0.0.0/8",
+        field_path=".except",
+    ),
+)
+POLICY_PEER: Final = (
+    Rule(
+        rule="has(self.podSelector) || has(self.namespaceSelector) || has(self.ipBlock)",
+        message="say who is meant: podSelector, namespaceSelector or ipBlock; podSelector: {} is every pod of the "
+        "namespace",
+    ),
+    Rule(
+        rule="!has(self.ipBlock) || (!has(self.podSelector) && !has(self.namespaceSelector))",
+        message="ipBlock stands alone; write a second entry for the selectors",
+        field_path=".ipBlock",
+    ),
+)
