@@ -114,7 +114,7 @@ class Storage(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The StorageClass of the claims; without it the cluster's default, and with "" volumes that are there already."""
 
     when_deleted: Retention = Retention.RETAIN
-    """What happens to the claims when the network is deleted."""
+    """What happens to the claims when the network, or their group, is deleted."""
 
     when_scaled: Retention = Retention.RETAIN
     """What happens to the claim of a node that is taken away by scaling down."""

@@ -2,7 +2,8 @@
 What a BitcoinNetwork may say beyond what the types of its fields say: rules that the API server checks, in CEL.
 
 A field that nobody said may be absent, even one with a default: an object that was stored as v1 is read without the
-defaults of v2. So a rule asks for such a field with `.?`.
+defaults of v2. And a rule has to be cheap by the server's estimate, which takes what an optional gives for endless: so
+`has(...)` stands where a text follows, and `.?` where a number does.
 """
 
 from __future__ import annotations
@@ -18,20 +19,34 @@ DEFAULT_SIZE: Final = "10Gi"
 BESIDE_DBCACHE_MIB: Final = 128
 """What a node needs beside its dbcache, at the least, in MiB."""
 
-RESERVED_GROUPS: Final = ("main", "sts")
-"""Names that no group has: that of the nodes which spec.nodes counts, and one that makes two networks share names."""
-
 LONGEST_NAMES: Final = 47
 """Of a network and a group together: NETWORK-sts-GROUP-0123456789 is the value of a label on each pod."""
 
-OWN_OPTIONS: Final = (
+_OWN_OPTIONS: Final = (
     *("rpcuser", "rpcpassword", "rpcauth", "rpccookiefile", "rpcwhitelist", "rpcwhitelistdefault", "server"),
     *("rpcport", "rpcbind", "rpcallowip", "port", "bind", "whitebind", "listen", "zmqpub[a-z0-9]*"),
     *("chain", "regtest", "signet", "signetchallenge", "testnet[0-9]*", "addnode", "connect"),
     *("datadir", "blocksdir", "walletdir", "conf", "includeconf", "settings", "pid", "daemon", "daemonwait"),
-    *("prune", "txindex", "dbcache", "reindex"),
+    *("prune", "txindex", "dbcache", "reindex", "printtoconsole"),
 )
-"""Options of bitcoind that the controller sets, or on which it relies, as regular expressions."""
+OWN_OPTION: Final = f"^(no)?({'|'.join(_OWN_OPTIONS)})="
+"""A line of bitcoin.conf with an option that the controller sets, or on which it relies."""
+
+LINE: Final = '^[a-z][a-z0-9]*=[ !"$-~]*$'
+"""A line of bitcoin.conf, of printable ASCII; # would begin a comment, wherever it stands."""
+
+PEER_ADDRESS: Final = r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)(:[1-9][0-9]{0,4})?$"
+"""HOST, HOST:PORT or [IPv6]:PORT."""
+
+
+def _text(pattern: str) -> str:
+    """Return a regular expression as CEL writes a text."""
+    return "'" + pattern.replace("\\", "\\\\") + "'"
+
+
+_MIB: Final = "1048576.0"
+_CHAIN: Final = "(has(self.chain) ? self.chain : 'regtest')"
+_SIZE: Final = f"(has({{0}}.storage) && has({{0}}.storage.size) ? {{0}}.storage.size : '{DEFAULT_SIZE}')"
 
 
 def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
@@ -79,11 +94,6 @@ def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
             "pruneMiB is more than a claim holds; write a larger storage.size, or a smaller pruneMiB",
         ),
     )
-
-
-_MIB: Final = "1048576.0"
-_CHAIN: Final = "(has(self.chain) ? self.chain : 'regtest')"
-_SIZE: Final = f"(has({{0}}.storage) && has({{0}}.storage.size) ? {{0}}.storage.size : '{DEFAULT_SIZE}')"
 
 
 def _unchanging() -> tuple[Rule, ...]:
@@ -179,11 +189,11 @@ CONFIGURATION: Final = (
 )
 EXTRA: Final = (
     Rule(
-        rule=r"self.matches('^[a-z0-9]+=[^\\x00-\\x1f#]*$')",
-        message="write a line of bitcoin.conf, NAME=VALUE, such as debug=net; without # and line breaks",
+        rule=f"self.matches({_text(LINE)})",
+        message="write a line of bitcoin.conf, NAME=VALUE, such as debug=net; in ASCII and without #",
     ),
     Rule(
-        rule=f"!self.matches('^(no)?({'|'.join(OWN_OPTIONS)})=')",
+        rule=f"!self.matches({_text(OWN_OPTION)})",
         message_expression="'the controller sets ' + self.split('=')[0] + ' itself; take it out, and see chain, peers, "
         "ports, secret, storage and the other fields of configuration'",
         message="the controller sets this option itself; take it out",
@@ -198,14 +208,14 @@ IMAGE: Final = (
 )
 PEER: Final = (
     Rule(
-        rule=r"self.matches('^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)(:[1-9][0-9]{0,4})?$') "
-        r"&& (!self.matches(':[0-9]+$') || int(self.split(':')[self.split(':').size() - 1]) <= 65535)",
+        rule=f"self.matches({_text(PEER_ADDRESS)}) && (!self.matches(':[0-9]+$') || "
+        "int(self.split(':')[self.split(':').size() - 1]) <= 65535)",
         message="write HOST or HOST:PORT, such as seed.example.com:8333, 192.0.2.1 or [2001:db8::1]:8333",
     ),
 )
 GROUP_NAME: Final = (
     Rule(
-        rule=f"!(self in {list(RESERVED_GROUPS)!r})",
+        rule="!(self in ['main', 'sts'])",
         message="a group is not called main, which are the nodes that spec.nodes counts, nor sts; write another name",
     ),
 )

@@ -63,8 +63,8 @@ def options_of(spec: Spec, group: str = MAIN_GROUP) -> NodeOptions:
     """
     Return what the nodes of a group are made of: what the group says, and for the rest what the network says.
 
-    Shape   Each field of `configuration` counts on its own, and so does each name in `extra`. `image` and `version`
-            are one: a group that says either takes neither from the network.
+    Shape   Each field of `configuration` counts on its own, and the lines of `extra` are the group's, then the
+            network's. `image` and `version` are one: a group that says either takes neither from the network.
 
     >>> from ctrlkit.bitcoin.network import Group
     >>> spec = Spec(nodes=3, image="my/bitcoind:1", groups=[Group(name="old", nodes=1, version="27.2")])
@@ -89,7 +89,7 @@ def _merged(own: Configuration, general: Configuration) -> Configuration:
     fields = msgspec.structs.asdict(general) | {
         name: value for name, value in msgspec.structs.asdict(own).items() if value is not None
     }
-    return Configuration(**fields | {"extra": {**general.extra, **own.extra}})
+    return Configuration(**fields | {"extra": [*own.extra, *general.extra]})
 
 
 def chosen_image(options: NodeOptions, running: str | None) -> str:
