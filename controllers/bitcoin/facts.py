@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ctrlkit.bitcoin.rpc import RpcError
+from ctrlkit.bitcoin.rpc import Answer, RpcError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,25 +29,6 @@ class Member:
     has_claim: bool = False
     never_ran: bool = False
     trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """
-    What a node said in this pass.
-
-    Shape   `version` is a number such as 290100, `agent` its name such as `/Satoshi:29.1.0/`. `tip` is the hash of its
-            best block. `is_syncing`: it is in its initial download. `connections` counts all of its peers. `added` are
-            the entries of its list of added nodes, each with whether it is connected.
-    """
-
-    version: int
-    agent: str
-    height: int
-    tip: str
-    is_syncing: bool
-    connections: int
-    added: Mapping[str, bool]
 
 
 Said = Answer | RpcError

@@ -52,7 +52,7 @@ async def connect(bitcoind: Bitcoind, credentials: Credentials, ready: Mapping[s
     async def update_list(name: str, address: str) -> None:
         node = bitcoind.node(address, credentials)
         try:
-            needed = plan(await node.added_nodes(), own_address=address, ready=addresses)
+            needed = plan((await node.answer()).added, own_address=address, ready=addresses)
             for peer in needed.add:
                 await node.add_node(peer)
             for entry in needed.remove:

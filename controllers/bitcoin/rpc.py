@@ -9,6 +9,8 @@ credentials. Each call uses a new connection, so a restarted node is never calle
       NodeUnreachable   refused, reset, or silent for the timeout    try again
       Busy              503, the node's work queue is full           try again
       RpcRefused        the node's own error, with its `code`        depends on the code
+        WarmingUp       -28, the node is starting                    try again
+      Unsteady          answers now and then, see asking.py          see why the node fails
       BadCredentials    401                                          correct the secret or the node
       NotAllowed        403, this client's address is not served     correct the node
       BadAnswer         not JSON-RPC, or not of the expected shape   see what listens there
@@ -19,17 +21,19 @@ from __future__ import annotations
 import asyncio
 import os
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from errno import errorcode
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar
+from typing import Annotated, Final, Protocol, Self, TypeVar
 
 import aiohttp
 import msgspec
 from yarl import URL
 
 T = TypeVar("T")
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 RPC_PORT: Final = 18332
 P2P_PORT: Final = 18444
@@ -38,6 +42,50 @@ _BURN_ADDRESS: Final = "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8"  # pays to the hash 
 _TEXT_CHARS_MAX: Final = 256
 _ANSWER_MIB_MAX: Final = 4
 """Longest answer; the longest expected one, getpeerinfo with all connections, is below 1 MiB."""
+
+
+class Family(StrEnum):
+    """Whose software a node is."""
+
+    CORE = "Bitcoin Core"
+    SV = "Bitcoin SV"
+    OTHER = "another kind"
+
+
+def family_of(agent: str) -> Family:
+    """
+    Return the family of a node by its name of itself.
+
+    >>> [family_of(agent).value for agent in ("/Satoshi:29.1.0/", "/Bitcoin SV:1.0.13/", "/Simulated:0.1.0/")]
+    ['Bitcoin Core', 'Bitcoin SV', 'another kind']
+    """
+    name = agent.removeprefix("/").partition(":")[0]
+    return {"Satoshi": Family.CORE, "Bitcoin SV": Family.SV}.get(name, Family.OTHER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """
+    What a node said of itself.
+
+    Shape   `version` is a number such as 290100 (Core) or 101001300 (Bitcoin SV), `agent` its name such as
+            `/Satoshi:29.1.0/`. `tip` is the hash of its best block. `is_syncing`: it is in its initial download, or its
+            tip is older than a day. `connections` counts all of its peers. `added` are the entries of its list of added
+            nodes, as they were added, each with whether it is connected; see `peer_address`.
+    """
+
+    version: int
+    agent: str
+    height: int
+    tip: str
+    is_syncing: bool
+    connections: int
+    added: Mapping[str, bool]
+
+    @property
+    def family(self) -> Family:
+        """Whose software it is."""
+        return family_of(self.agent)
 
 
 class Code(IntEnum):
@@ -82,6 +130,14 @@ class RpcRefused(RpcError):
         self.text = text
 
 
+class WarmingUp(RpcRefused):
+    """The node is starting, and says in `text` what it does."""
+
+
+class Unsteady(RpcError):
+    """The node answers some calls and not others; the message stays the same until it is steady again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """
@@ -111,16 +167,16 @@ class Credentials:
 class NetworkInfo(msgspec.Struct, frozen=True):
     """The fields of getnetworkinfo that are used."""
 
-    version: int
-    subversion: str
-    connections: int
+    version: _Count
+    subversion: Annotated[str, msgspec.Meta(max_length=256)]
+    connections: _Count
 
 
 class Node(Protocol):
     """The calls of a reconciler to one node. Errors: RpcError."""
 
-    async def added_nodes(self) -> frozenset[str]:
-        """Return the entries of the list of added nodes, as they were added; see `peer_address`."""
+    async def answer(self) -> Answer:
+        """Return what the node says of itself, in one call."""
 
     async def add_node(self, peer: str) -> None:
         """Add a peer to the list."""
@@ -132,8 +188,8 @@ class Node(Protocol):
 class Bitcoind(Protocol):
     """Returns handles of nodes: an `RpcClient`, or a fake of it."""
 
-    def node(self, address: str, credentials: Credentials) -> Node:
-        """Return a handle of the node at `address`, without I/O."""
+    def node(self, address: str, credentials: Credentials, *, port: int = RPC_PORT) -> Node:
+        """Return a handle of the node at an address and port, without I/O."""
 
 
 class RpcClient:
@@ -147,8 +203,7 @@ class RpcClient:
     `async with`.
     """
 
-    def __init__(self, *, port: int = RPC_PORT, timeout_s: float = 5.0) -> None:
-        self._port = port
+    def __init__(self, *, timeout_s: float = 5.0) -> None:
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
@@ -167,24 +222,28 @@ class RpcClient:
         if session is not None:
             await session.close()
 
-    def node(self, address: str, credentials: Credentials) -> RpcNode:
+    def node(self, address: str, credentials: Credentials, *, port: int = RPC_PORT) -> RpcNode:
         """Return a handle of the node at `address`, an IP address or a name, without I/O."""
-        return RpcNode(self, address, credentials)
+        return RpcNode(self, address, credentials, port=port)
 
-    async def post(self, address: str, call: str, body: bytes, credentials: Credentials) -> tuple[int, bytes]:
+    async def post(
+        self, address: str, call: str, body: bytes, credentials: Credentials, *, port: int = RPC_PORT
+    ) -> tuple[int, bytes]:
         """Send a request; returns status and body. Errors: NodeUnreachable, BadAnswer; `call` is for their messages."""
         try:
-            return await self._post(address, call, body, credentials)
+            return await self._post(address, port, call, body, credentials)
         except BaseException as error:
             error.__traceback__ = None  # its frames hold the credentials in their variables
             raise
 
-    async def _post(self, address: str, call: str, body: bytes, credentials: Credentials) -> tuple[int, bytes]:
+    async def _post(
+        self, address: str, port: int, call: str, body: bytes, credentials: Credentials
+    ) -> tuple[int, bytes]:
         if self._session is None:
             raise RuntimeError(f"{call} on {address}: the RpcClient is not open; call inside `async with RpcClient()`")
-        url = URL.build(scheme="http", host=address, port=self._port, path="/")
+        url = URL.build(scheme="http", host=address, port=port, path="/")
         headers = {"Authorization": credentials.authorization(), "Content-Type": "application/json"}
-        where = f"port {self._port}"
+        where = f"port {port}"
         failure: RpcError
         try:
             async with (
@@ -208,11 +267,12 @@ class RpcClient:
 
 
 class RpcNode:
-    """A handle of one node: its address and credentials. Made by `RpcClient.node`."""
+    """A handle of one node: its address, port and credentials. Made by `RpcClient.node`."""
 
-    def __init__(self, client: RpcClient, address: str, credentials: Credentials) -> None:
+    def __init__(self, client: RpcClient, address: str, credentials: Credentials, *, port: int = RPC_PORT) -> None:
         self._client = client
         self._address = address
+        self._port = port
         self._credentials = credentials
 
     def __repr__(self) -> str:
@@ -226,6 +286,32 @@ class RpcNode:
         """Return the entries of the list to which the node has an outbound connection."""
         added = await self._call("getaddednodeinfo", into=list[_AddedNode])
         return frozenset(node.addednode for node in added if node.connected)
+
+    async def answer(self) -> Answer:
+        """Return what the node says of itself: three methods in one batch, so that a slow node takes one timeout."""
+        call = "getnetworkinfo, getblockchaininfo, getaddednodeinfo"
+        what = f"{call} on {self._address}"
+        status, body = await self._post(call, [_request(method) for method in call.split(", ")])
+        if body.lstrip()[:1] == b"{":  # an error of the batch as a whole
+            whole = _decoded(body, _Answer, what, status)
+            if whole.error is not None:
+                raise _refusal(what, status, whole.error, self._credentials)
+        parts = _decoded(body, tuple[_Answer, _Answer, _Answer], what, status)
+        for part in parts:
+            if part.error is not None:
+                raise _refusal(what, status, part.error, self._credentials)
+        network = _decoded(parts[0].result, NetworkInfo, what, status)
+        chain = _decoded(parts[1].result, _ChainInfo, what, status)
+        added = _decoded(parts[2].result, list[_AddedNode], what, status)
+        return Answer(
+            version=network.version,
+            agent=network.subversion,
+            height=chain.blocks,
+            tip=chain.bestblockhash,
+            is_syncing=chain.initialblockdownload,
+            connections=network.connections,
+            added={node.addednode: node.connected for node in added},
+        )
 
     async def add_node(self, peer: str) -> None:
         """Add a peer to the list; no error if it is there already."""
@@ -279,8 +365,19 @@ class RpcNode:
 
     async def _call(self, method: str, *params: str | int, into: type[T]) -> T:
         call = " ".join([method, *map(str, params)])
-        body = msgspec.json.encode({"jsonrpc": "1.0", "id": "ctrlkit", "method": method, "params": params})
-        status, answer_body = await self._client.post(self._address, call, body, self._credentials)
+        what = f"{call} on {self._address}"
+        status, body = await self._post(call, _request(method, *params))
+        answer = _decoded(body, _Answer, what, status)
+        if answer.error is not None:
+            raise _refusal(what, status, answer.error, self._credentials)
+        if status != 200:
+            raise BadAnswer(f"{what}: {_NOT_OF_A_NODE} [HTTP {status}, yet no error]")
+        return _decoded(answer.result, into, what, status)
+
+    async def _post(self, call: str, request: _Request | list[_Request]) -> tuple[int, bytes]:
+        """Send a request, or some in one; returns status and body. Errors: what a status says by itself."""
+        body = msgspec.json.encode(request)
+        status, answer_body = await self._client.post(self._address, call, body, self._credentials, port=self._port)
         what = f"{call} on {self._address}"
         match status:
             case 401:
@@ -291,15 +388,7 @@ class RpcNode:
                 raise NotAllowed(f"{what}: {fact} [HTTP 403]")
             case 503:
                 raise Busy(f"{what}: the node's work queue is full; try again later [HTTP 503]")
-        try:
-            answer = msgspec.json.decode(answer_body, type=_Answer)
-            if answer.error is None and status == 200:
-                return msgspec.json.decode(answer.result, type=into)
-        except msgspec.MsgspecError as error:
-            raise BadAnswer(f"{what}: {_NOT_OF_A_NODE} [HTTP {status}, {error}]") from None
-        if answer.error is None:
-            raise BadAnswer(f"{what}: {_NOT_OF_A_NODE} [HTTP {status}, yet no error]")
-        raise _refusal(what, status, answer.error, self._credentials)
+        return status, answer_body
 
 
 _NOT_OF_A_NODE: Final = "the answer is not that of a bitcoin node; see what listens there"
@@ -323,6 +412,12 @@ def peer_address(entry: str) -> str:
     return entry if ":" in host else host  # a bare IPv6 address may well end in :18444
 
 
+class _ChainInfo(msgspec.Struct, frozen=True):
+    blocks: _Count
+    bestblockhash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    initialblockdownload: bool = False
+
+
 class _AddedNode(msgspec.Struct, frozen=True):
     addednode: str
     connected: bool
@@ -342,6 +437,24 @@ class _Answer(msgspec.Struct, frozen=True):
     error: _Error | None = None
 
 
+class _Request(msgspec.Struct, frozen=True, kw_only=True):
+    method: str
+    params: tuple[str | int, ...]
+    id: str = "ctrlkit"
+    jsonrpc: str = "1.0"
+
+
+def _request(method: str, *params: str | int) -> _Request:
+    return _Request(method=method, params=params)
+
+
+def _decoded(body: bytes | msgspec.Raw, into: type[T], what: str, status: int) -> T:
+    try:
+        return msgspec.json.decode(body, type=into)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadAnswer(f"{what}: {_NOT_OF_A_NODE} [HTTP {status}, {error}]") from None
+
+
 def _refusal(what: str, status: int, error: _Error, credentials: Credentials) -> RpcRefused:
     text = error.message.partition("\n")[0][:_TEXT_CHARS_MAX]
     if credentials.appear_in(error.message):
@@ -353,6 +466,7 @@ def _refusal(what: str, status: int, error: _Error, credentials: Credentials) ->
             fact = "the node does not have this peer on its list; leave it"
         case Code.WARMING_UP:
             fact = "the node is starting; try again in some seconds"
+            return WarmingUp(f"{what}: {fact} [HTTP {status}, code {error.code}]", code=error.code, text=text)
         case Code.METHOD_NOT_FOUND:
             fact = "the node does not know this method; use a bitcoind that does"
         case _:

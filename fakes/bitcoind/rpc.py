@@ -3,7 +3,7 @@ JSON-RPC over HTTP as bitcoind serves it: credentials, statuses, bodies; and scr
 
     200  the result                      400  -32600, malformed request     401  wrong credentials, empty body
     404  -32601, unknown method          404  another path, empty body      405  not POST
-    500  any other error, as JSON        403, 503  only as faults
+    500  any other error, as JSON        403, 503  only as faults                   200  a batch, whatever its parts say
 """
 
 from __future__ import annotations
@@ -125,37 +125,51 @@ class RpcServer:
         if request.headers.get("Authorization") != self._authorization:
             await asyncio.sleep(_WRONG_CREDENTIALS_DELAY_S)
             return _plain(401, headers={"WWW-Authenticate": 'Basic realm="jsonrpc"'})
-        number: Any = None
         try:
             asked = _parse(await request.read())
-            number = asked.get("id")
+        except MethodError as error:
+            return _json(*_failed(error, None))
+        if isinstance(asked, list):
+            return _json(200, [(await self._perform(one, faults))[1] for one in asked])
+        return _json(*await self._perform(asked, faults))
+
+    async def _perform(self, asked: Any, faults: NodeFaults) -> tuple[int, dict[str, Any]]:
+        """Perform one call; returns the status of an answer to it alone, and its part of the body."""
+        number: Any = asked.get("id") if isinstance(asked, dict) else None
+        try:
             method, params = _method_and_params(asked)
             if faults.errors:
                 raise faults.errors.popleft()
-            return _answer(200, number, result=await self._call(method, params))
+            return 200, {"result": await self._call(method, params), "error": None, "id": number}
         except MethodError as error:
-            answer = {"code": error.code, "message": error.message}
-            return _answer(_STATUS.get(error.code, 500), number, error=answer)
+            return _failed(error, number)
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def _failed(error: MethodError, number: Any) -> tuple[int, dict[str, Any]]:
+    answer = {"code": error.code, "message": error.message}
+    return _STATUS.get(error.code, 500), {"result": None, "error": answer, "id": number}
+
+
+def _parse(body: bytes) -> dict[str, Any] | list[Any]:
     try:
         asked = json.loads(body)
     except ValueError:
         raise MethodError(PARSE_ERROR, "Parse error") from None
-    if not isinstance(asked, dict):
+    if not isinstance(asked, dict | list):
         raise MethodError(PARSE_ERROR, "Top-level object parse error")
     return asked
 
 
-def _method_and_params(asked: dict[str, Any]) -> tuple[str, list[Any]]:
+def _method_and_params(asked: Any) -> tuple[str, list[Any]]:
     match asked:
         case {"method": str(method)}:
             pass
         case {"method": _}:
             raise MethodError(INVALID_REQUEST, "Method must be a string")
-        case _:
+        case {}:
             raise MethodError(INVALID_REQUEST, "Missing method")
+        case _:
+            raise MethodError(INVALID_REQUEST, "Invalid Request object")
     match asked.get("params"):
         case None:
             return method, []
@@ -167,8 +181,8 @@ def _method_and_params(asked: dict[str, Any]) -> tuple[str, list[Any]]:
             raise MethodError(INVALID_REQUEST, "Params must be an array or object")
 
 
-def _answer(status: int, number: Any, *, result: Any = None, error: dict[str, Any] | None = None) -> web.Response:
-    body = json.dumps({"result": result, "error": error, "id": number}, separators=(",", ":")) + "\n"
+def _json(status: int, answer: Any) -> web.Response:
+    body = json.dumps(answer, separators=(",", ":")) + "\n"
     return web.Response(status=status, body=body.encode(), content_type="application/json")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.credentials import DEFAULT_CREDENTIALS, PASSWORD_KEY, USER_KEY
 from ctrlkit.bitcoin.manifests import objects
-from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind, Credentials, NodeUnreachable
+from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, BadCredentials, Bitcoind, Credentials, NodeUnreachable
 from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, STATEFULSETS
 from ctrlkit.clock import monotonic
 from ctrlkit.fakes.clientset.seeding import seed
@@ -45,7 +45,7 @@ class MemoryNodes:
     call_s: float = 0.0
     timeout_s: float = 5.0
 
-    def node(self, address: str, credentials: Credentials) -> MemoryNode:
+    def node(self, address: str, credentials: Credentials, *, port: int = RPC_PORT) -> MemoryNode:
         return MemoryNode(self, address, credentials)
 
     @property
@@ -61,9 +61,10 @@ class MemoryNode:
     address: str
     credentials: Credentials
 
-    async def added_nodes(self) -> frozenset[str]:
+    async def answer(self) -> Answer:
         await self._call("list")
-        return frozenset(self._list)
+        added = dict.fromkeys(sorted(self._list), True)
+        return Answer(version=1, agent="", height=0, tip="", is_syncing=False, connections=len(added), added=added)
 
     async def add_node(self, peer: str) -> None:
         await self._call(f"add {peer} to")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from ctrlkit.bitcoin.rpc import Credentials, RpcClient, RpcNode
+from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, Credentials, RpcClient, RpcNode
 from ctrlkit.fakes.bitcoind.node import SimulatedNetwork
 from ctrlkit.fakes.bitcoind.rpc import Mode
 from tests.bitcoin.scene import CREDENTIALS, MemoryNodes, Scene, scene_with
@@ -43,16 +43,16 @@ FULL_MESH = {host: set(HOSTS) - {host} for host in HOSTS}
 class FasterWorker(RpcClient):
     """After each look at a list, somebody else does first what its reader is about to do."""
 
-    def node(self, address: str, credentials: Credentials) -> RpcNode:
-        return _Overtaken(self, address, credentials)
+    def node(self, address: str, credentials: Credentials, *, port: int = RPC_PORT) -> RpcNode:
+        return _Overtaken(self, address, credentials, port=port)
 
 
 class _Overtaken(RpcNode):
-    async def added_nodes(self) -> frozenset[str]:
-        seen = await super().added_nodes()
-        for host in FULL_MESH[self._address] - seen:
+    async def answer(self) -> Answer:
+        seen = await super().answer()
+        for host in FULL_MESH[self._address] - set(seen.added):
             await self.add_node(host)
-        for stranger in seen - FULL_MESH[self._address]:
+        for stranger in set(seen.added) - FULL_MESH[self._address]:
             await self.remove_node(stranger)
         return seen
 

@@ -14,17 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.bitcoin.rpc import (
+    RPC_PORT,
     BadAnswer,
     BadCredentials,
     Busy,
     Code,
     Credentials,
+    Family,
     NodeUnreachable,
     NotAllowed,
     RpcClient,
     RpcError,
     RpcNode,
     RpcRefused,
+    WarmingUp,
     peer_address,
 )
 from ctrlkit.fakes.bitcoind.node import SimulatedNode
@@ -54,7 +57,9 @@ class Canned(RpcClient):
         super().__init__()
         self._answer = status, body
 
-    async def post(self, address: str, call: str, body: bytes, credentials: Credentials) -> tuple[int, bytes]:
+    async def post(
+        self, address: str, call: str, body: bytes, credentials: Credentials, *, port: int = RPC_PORT
+    ) -> tuple[int, bytes]:
         return self._answer
 
 
@@ -413,9 +418,10 @@ async def test_nor_does_a_call_that_is_cancelled() -> None:
 
     async with (
         await asyncio.start_server(hear, "127.0.0.1", 0) as silent,
-        RpcClient(port=silent.sockets[0].getsockname()[1]) as bitcoind,
+        RpcClient() as bitcoind,
     ):
-        call = asyncio.create_task(bitcoind.node("127.0.0.1", CREDENTIALS).block_count())
+        port = silent.sockets[0].getsockname()[1]
+        call = asyncio.create_task(bitcoind.node("127.0.0.1", CREDENTIALS, port=port).block_count())
         await asked.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError) as raised:
@@ -447,3 +453,78 @@ async def test_a_cancelled_call_ends_as_cancelled(node: RpcNode, simulated: Simu
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+async def test_a_node_says_of_itself_what_it_is_where_it_stands_and_whom_it_has(node: RpcNode) -> None:
+    """One call for all of it."""
+    async with SimulatedNode(OTHER, user="u", password="p"):
+        await node.add_node(OTHER)
+        await node.add_node("127.77.1.9")
+        await asyncio.sleep(1)
+        await node.generate(3)
+        answer = await node.answer()
+    assert (answer.family, answer.version, answer.height, answer.connections) == (Family.OTHER, 101001300, 3, 1)
+    assert answer.added == {OTHER: True, "127.77.1.9": False}
+    assert len(answer.tip) == 64
+
+
+async def test_a_node_that_warms_up_says_so_and_what_it_does(node: RpcNode, simulated: SimulatedNode) -> None:
+    """-28 has an error of its own, in a batch too; who calls tells a node that starts from one that refuses."""
+    for call in (node.answer, node.block_count):
+        simulated.faults.fail_next(1, code=Code.WARMING_UP, message="Loading block index…")
+        with pytest.raises(WarmingUp, match="the node is starting") as warming:
+            await call()
+        assert (warming.value.code, warming.value.text) == (-28, "Loading block index…")
+
+
+@given(
+    status=st.sampled_from([200, 302, 400, 401, 403, 404, 500, 503]),
+    body=st.binary() | _JSON.map(lambda value: json.dumps(value).encode()),
+)
+async def test_for_any_answer_what_a_node_says_is_understood_or_an_rpc_error(status: int, body: bytes) -> None:
+    """Nothing that runs in a pod makes the client raise anything else."""
+    with suppress(RpcError):
+        await RpcNode(Canned(status, body), HOST, CREDENTIALS).answer()
+
+
+_INFO = {"version": 290100, "subversion": "/Satoshi:29.1.0/", "connections": 1}
+_CHAIN = {"blocks": 7, "bestblockhash": "0f" * 32, "initialblockdownload": True}
+
+
+def batch_of(network: object, chain: object, added: object) -> bytes:
+    parts = [{"result": part, "error": None, "id": "ctrlkit"} for part in (network, chain, added)]
+    return json.dumps(parts).encode()
+
+
+async def test_bitcoin_core_is_known_by_its_name() -> None:
+    """Its number has another form than that of Bitcoin SV; the name of itself tells whose software it is."""
+    node = RpcNode(Canned(200, batch_of(_INFO, _CHAIN, [])), HOST, CREDENTIALS)
+    answer = await node.answer()
+    assert (answer.family, answer.version, answer.is_syncing) == (Family.CORE, 290100, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        batch_of(_INFO, _CHAIN, "none"),
+        batch_of(_INFO, {**_CHAIN, "blocks": -1}, []),
+        batch_of(_INFO, {**_CHAIN, "blocks": 10**30}, []),
+        batch_of(_INFO, {**_CHAIN, "bestblockhash": "x" * 64}, []),
+        batch_of({**_INFO, "subversion": "/Satoshi/" * 1000}, _CHAIN, []),
+        batch_of(_INFO, _CHAIN, [])[:-1],
+        b"[" * 100_000,
+        b"[]",
+    ],
+)
+async def test_an_answer_beyond_bounds_is_a_bad_answer(body: bytes) -> None:
+    """What reaches the status and the log is of a known shape and size."""
+    with pytest.raises(BadAnswer, match="not that of a bitcoin node"):
+        await RpcNode(Canned(200, body), HOST, CREDENTIALS).answer()
+
+
+async def test_a_part_of_a_batch_that_fails_is_the_nodes_error() -> None:
+    """A batch has status 200 even if one of its parts failed."""
+    parts = [{"result": _INFO, "error": None}, {"result": None, "error": {"code": -1, "message": "no"}}, {}]
+    with pytest.raises(RpcRefused, match="the node refused: no") as refused:
+        await RpcNode(Canned(200, json.dumps(parts).encode()), HOST, CREDENTIALS).answer()
+    assert refused.value.code == -1
