@@ -1,0 +1,211 @@
+"""
+bitcoin.conf of a group of nodes, and the arguments of bitcoind. Pure.
+
+Bitcoin Core, its forks of 2018 and Bitcoin SV read both alike: options that Core takes for one chain alone (ports,
+addresses, peers) are arguments, as older nodes know no sections; all else stands in the file. Neither shows
+credentials: the file has rpcauth, a salted hash.
+
+No value of a spec begins a line, an option or a comment of its own: what could is refused before anything is written.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Final
+
+from ctrlkit.bitcoin.network import CHAINS, Chain, NodeOptions, Spec
+
+DATA_DIR: Final = "/var/lib/bitcoin"
+CONF_FILE: Final = "/etc/bitcoin/bitcoin.conf"
+
+RESERVED: Final = frozenset(
+    {
+        *("addnode", "bind", "blocksdir", "chain", "conf", "connect", "daemon", "daemonwait", "datadir", "dbcache"),
+        *("dnsseed", "includeconf", "listen", "pid", "port", "printtoconsole", "prune", "regtest", "rpcallowip"),
+        *("rpcauth", "rpcbind", "rpccookiefile", "rpcpassword", "rpcport", "rpcuser", "server", "settings", "signet"),
+        *("signetchallenge", "testnet", "testnet4", "txindex", "walletdir", "whitebind"),
+        *("zmqpubhashblock", "zmqpubhashtx", "zmqpubrawblock", "zmqpubrawtx"),
+    }
+)
+"""Options that `extra` cannot set, nor with `no` before them: the controller does, or needs them as they are."""
+
+_OF_ONE_CHAIN: Final = frozenset({"wallet"})
+"""Options of `extra` that Core reads for another chain than main in that chain's section alone."""
+
+_OPTION: Final = re.compile("[a-z][a-z0-9]*")
+_UNSAFE: Final = re.compile('[^!-"$-~ ]')
+"""No printable ASCII character, or `#`, which begins a comment."""
+
+_PEER: Final = re.compile(r"([0-9A-Za-z][0-9A-Za-z._-]*|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)(:[0-9]{1,5})?")
+_AUTH: Final = re.compile('[!-"%-9;-~]+:[0-9a-zA-Z]+\\$[0-9a-f]+')
+_SCRIPT: Final = re.compile("([0-9a-f]{2})+")
+_QUANTITY: Final = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>[EPTGMk]i?|m)?")
+_UNITS: Final = {"": Fraction(1), "m": Fraction(1, 1000)} | {
+    letter + end: Fraction(base) ** power
+    for power, letter in enumerate("kMGTPE", 1)
+    for end, base in (("", 1000), ("i", 1024))
+}
+
+DBCACHE_SHARE: Final = 4
+"""Where dbcacheMiB is not said, and memory is limited, the cache gets a part of the limit: one of so many."""
+
+DBCACHE_MIN_MIB: Final = 4
+DBCACHE_MAX_MIB: Final = 16384
+"""The least and the most that Core takes."""
+
+
+def bitcoin_conf(spec: Spec, options: NodeOptions, auth: Sequence[str]) -> str:
+    r"""
+    Return bitcoin.conf of nodes with these options; `auth` are rpcauth lines, "USER:SALT$HMAC".
+
+    >>> print(bitcoin_conf(Spec(nodes=1), NodeOptions(), ["bc:5a17$c0de"]), end="")
+    server=1
+    listen=1
+    printtoconsole=1
+    rpcauth=bc:5a17$c0de
+    dnsseed=0
+
+    Errors  ValueError for a spec of which `refused_value` tells, and for an auth line of another form.
+    """
+    refused = refused_value(spec, options)
+    if refused:
+        raise ValueError(f"write bitcoin.conf: {refused}")
+    if not all(map(is_auth_line, auth)):
+        raise ValueError("write bitcoin.conf: an rpcauth line is not of the form USER:SALT$HMAC; make it anew")
+    return "".join(f"{line}\n" for line in _lines(spec, options, auth))
+
+
+def arguments(spec: Spec) -> tuple[str, ...]:
+    """
+    Return the arguments of bitcoind, the same for all groups of a network.
+
+    >>> arguments(Spec(nodes=1))[2:6]
+    ('-regtest', '-port=18444', '-rpcport=18332', '-rpcbind=0.0.0.0')
+    """
+    _, p2p, _ = ports_of(spec)
+    return (
+        *cli_arguments(spec)[:-1],
+        f"-port={p2p}",
+        cli_arguments(spec)[-1],
+        *("-rpcbind=0.0.0.0", "-rpcbind=::", "-rpcallowip=0.0.0.0/0", "-rpcallowip=::/0"),
+        *(f"-addnode={peer}" for peer in spec.peers),
+    )
+
+
+def cli_arguments(spec: Spec) -> tuple[str, ...]:
+    """
+    Return what bitcoin-cli needs to speak with the node of its pod, beside a method.
+
+    >>> cli_arguments(Spec(nodes=1))[2:]
+    ('-regtest', '-rpcport=18332')
+    """
+    flag, (rpc, _, _) = CHAINS[spec.chain].flag, ports_of(spec)
+    return (f"-datadir={DATA_DIR}", f"-conf={CONF_FILE}", *((flag,) if flag else ()), f"-rpcport={rpc}")
+
+
+def ports_of(spec: Spec) -> tuple[int, int, int | None]:
+    """
+    Return the ports for RPC, P2P and ZMQ; None for the last where it is off.
+
+    >>> ports_of(Spec(nodes=1))
+    (18332, 18444, None)
+    """
+    facts = CHAINS[spec.chain]
+    return spec.ports.rpc or facts.rpc_port, spec.ports.p2p or facts.p2p_port, spec.ports.zmq
+
+
+def dbcache_mib(options: NodeOptions) -> int | None:
+    """
+    Return the size of the coins' cache in MiB: as the spec says, or a quarter of the memory limit; else None.
+
+    >>> from ctrlkit.bitcoin.network import Resources
+    >>> dbcache_mib(NodeOptions(resources=Resources(limits={"memory": "2Gi"}))), dbcache_mib(NodeOptions())
+    (512, None)
+    """
+    said = options.configuration.dbcache_mib if options.configuration is not None else None
+    limit = options.resources.limits.get("memory") if options.resources is not None else None
+    if said is not None or limit is None:
+        return said
+    share = math.floor(amount_of(limit) / 2**20 / DBCACHE_SHARE)
+    return min(max(share, DBCACHE_MIN_MIB), DBCACHE_MAX_MIB)
+
+
+def refused_value(spec: Spec, options: NodeOptions) -> str:
+    """
+    Say which value of a spec cannot be written, and what is right; empty where all can.
+
+    >>> from ctrlkit.bitcoin.network import Configuration
+    >>> refused_value(Spec(nodes=1), NodeOptions(configuration=Configuration(extra={"server": "0"})))
+    'configuration.extra: server is set by the controller; leave it out'
+    """
+    return next(_refused(spec, options), "")
+
+
+def is_auth_line(line: str) -> bool:
+    """Whether a line is one of rpcauth: a user without `:`, `$`, `#` and spaces, a salt and a hash."""
+    return _AUTH.fullmatch(line) is not None
+
+
+def amount_of(quantity: str) -> Fraction:
+    """
+    Return what a Kubernetes quantity stands for: bytes, or whatever is counted.
+
+    >>> amount_of("10Gi") == 10 * 2**30, amount_of("1.5G") == 1_500_000_000, amount_of("500m")
+    (True, True, Fraction(1, 2))
+
+    Errors  ValueError for a text that is none.
+    """
+    found = _QUANTITY.fullmatch(quantity)
+    if found is None:
+        raise ValueError(f"read quantity {quantity[:40]!r}: it is none; write one as 10Gi")
+    return Fraction(found["number"]) * _UNITS[found["unit"] or ""]
+
+
+def _refused(spec: Spec, options: NodeOptions) -> Iterator[str]:
+    extra = options.configuration.extra if options.configuration is not None else {}
+    for name, value in extra.items():
+        if not _OPTION.fullmatch(name):
+            yield f"configuration.extra: {name[:40]!r} is no option; write it as in bitcoin.conf, without a dash"
+        if name in RESERVED or name.removeprefix("no") in RESERVED:
+            yield f"configuration.extra: {name} is set by the controller; leave it out"
+        if _UNSAFE.search(value):
+            yield f"configuration.extra: {name} has characters other than printable ASCII, or a #; leave them out"
+    for peer in spec.peers:
+        if not _PEER.fullmatch(peer):
+            yield f"peers: {peer[:40]!r} is no address; write HOST or HOST:PORT"
+    if spec.signet_challenge is not None and not _SCRIPT.fullmatch(spec.signet_challenge):
+        yield "signetChallenge: it is no script in hexadecimal digits; write two for each byte"
+    limit = options.resources.limits.get("memory") if options.resources is not None else None
+    if limit is not None and not _QUANTITY.fullmatch(limit):
+        yield f"resources.limits: memory {limit[:40]!r} is no quantity; write one as 2Gi"
+
+
+def _lines(spec: Spec, options: NodeOptions, auth: Sequence[str]) -> Iterator[str]:
+    configuration, (_, _, zmq) = options.configuration, ports_of(spec)
+    yield from ("server=1", "listen=1", "printtoconsole=1")
+    yield from (f"rpcauth={line}" for line in auth)
+    if spec.chain is Chain.REGTEST or spec.signet_challenge is not None:
+        yield "dnsseed=0"
+    if spec.chain is Chain.SIGNET and spec.signet_challenge is not None:
+        yield f"signetchallenge={spec.signet_challenge}"
+    dbcache = dbcache_mib(options)
+    if dbcache is not None:
+        yield f"dbcache={dbcache}"
+    if zmq is not None:
+        for topic in ("hashblock", "hashtx", "rawblock", "rawtx"):
+            yield f"zmqpub{topic}=tcp://0.0.0.0:{zmq}"
+    if configuration is None:
+        return
+    if configuration.prune_mib is not None:
+        yield f"prune={configuration.prune_mib}"
+    if configuration.txindex is not None:
+        yield f"txindex={int(configuration.txindex)}"
+    extra = sorted(configuration.extra.items())
+    yield from (f"{name}={value}" for name, value in extra)
+    of_chain = [f"{name}={value}" for name, value in extra if name.removeprefix("no") in _OF_ONE_CHAIN]
+    if of_chain and spec.chain is not Chain.MAIN:
+        yield f"[{spec.chain}]"
+        yield from of_chain
