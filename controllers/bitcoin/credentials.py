@@ -1,25 +1,139 @@
 """
-Reads the credentials of a network from its Secret; without a Secret, the nodes' defaults apply.
+Finds the credentials that a user wants for a network: those in the Secret that is named, or generated ones.
 
-A Secret is read when it is first needed, and again after `forget`: when the network was deleted, or when a node refused
-the credentials. So a settled network costs no calls, and the controller needs only `get` on secrets; to watch them, it
-would have to read all secrets of the cluster.
+Where a network names no Secret, the controller makes one for it, NAME-credentials, once; it belongs to the network. A
+Secret that somebody deletes is made anew, and the nodes are taken to the new credentials as to any others (rotation).
+
+Secrets are read by `get`, now and then, so the controller needs no `list` on them: to watch one, it would have to read
+all secrets of the cluster. Nothing here shows a value, whatever fails.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
+from ctrlkit import clock
+from ctrlkit.bitcoin import names
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork
+from ctrlkit.bitcoin.objects import SECRETS, Secret
 from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.bitcoin.status import Reason, Trouble
-from ctrlkit.bitcoin.types import SECRETS, BitcoinNetwork, Secret
+from ctrlkit.bitcoin.types import BitcoinNetwork as FormerNetwork
 from ctrlkit.client import Client
-from ctrlkit.errors import BadRequest, DecodeError, Forbidden, NotFound
-from ctrlkit.model import ObjectKey
+from ctrlkit.errors import AlreadyExists, BadRequest, DecodeError, Forbidden, NotFound
+from ctrlkit.model import ObjectKey, ObjectMeta, to_plain
 
 USER_KEY: Final = "BC_RPC_USER"
 PASSWORD_KEY: Final = "BC_RPC_PASSWORD"
 DEFAULT_CREDENTIALS: Final = Credentials(user="user", password="password")
+
+REREAD_S: Final = 300.0
+"""Seconds until a Secret that was good is read again."""
+
+PASSWORD_BYTES: Final = 32
+_USER_BYTES: Final = 8
+_NOT_IN_A_USER: Final = " :$#"
+"""What would end the user in `Authorization` or in a line of bitcoin.conf."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """Credentials as they stood in the Secret `name` of the network `uid`; good until a time of the loop."""
+
+    uid: str
+    name: str
+    credentials: Credentials
+    until: float
+
+    def serves(self, uid: str, name: str) -> bool:
+        return (self.uid, self.name) == (uid, name) and clock.monotonic() < self.until
+
+
+class CredentialStore:
+    """
+    Reads Secrets, makes those that nobody named, and remembers the credentials for REREAD_S, or until `forget`.
+
+    Errors  Those of the client, except BadRequest, NotFound, Forbidden and DecodeError of a read, which are returned as
+            Trouble.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._remembered: dict[ObjectKey, _Remembered] = {}
+
+    async def read(self, network: BitcoinNetwork) -> Credentials | Trouble:
+        """Return the credentials that are wanted for the nodes of a network, or why there are none."""
+        key, name = network.metadata.key, network.spec.secret or names.credentials_name(network.metadata.name)
+        remembered = self._remembered.get(key)
+        if remembered is not None and remembered.serves(network.metadata.uid, name):
+            return remembered.credentials
+        found = await (self._named(key.namespace, name) if network.spec.secret else self._own(network, name))
+        if isinstance(found, Credentials):
+            self._remembered[key] = _Remembered(network.metadata.uid, name, found, clock.monotonic() + REREAD_S)
+        else:
+            self.forget(key)
+        return found
+
+    def forget(self, network: ObjectKey) -> None:
+        """Read the Secret of this network again when it is needed next: the network is gone, or a node refused."""
+        self._remembered.pop(network, None)
+
+    async def _named(self, namespace: str, name: str) -> Credentials | Trouble:
+        secret = await self._get(ObjectKey(namespace, name))
+        if secret is None:
+            return Trouble(Reason.SECRET_NOT_FOUND, f"secret {name} does not exist; create it, with {_KEYS}")
+        return secret if isinstance(secret, Trouble) else credentials_in(secret, name)
+
+    async def _own(self, network: BitcoinNetwork, name: str) -> Credentials | Trouble:
+        """Return the credentials in the network's own Secret, which is made where there is none."""
+        key = ObjectKey(network.metadata.namespace, name)
+        secret = await self._get(key)
+        if secret is None:
+            made = Credentials(user=secrets.token_hex(_USER_BYTES), password=secrets.token_urlsafe(PASSWORD_BYTES))
+            try:
+                await self._client.create(SECRETS, _secret_of(network, name, made))
+            except AlreadyExists:  # somebody was faster: what stands there counts
+                secret = await self._get(key)
+            else:
+                return made
+        if secret is None:
+            return Trouble(Reason.SECRET_NOT_FOUND, f"secret {name} is made and deleted again; see who deletes it")
+        if isinstance(secret, Trouble):
+            return secret
+        foreign = await self._adopt(network, secret.metadata)
+        return foreign or credentials_in(secret, name, way_out="delete it, and it is made anew")
+
+    async def _adopt(self, network: BitcoinNetwork, found: ObjectMeta) -> Trouble | None:
+        """Take over what a former network of this name left (deletionPolicy Orphan); or say whose the Secret is."""
+        if found.is_controlled_by(network.metadata):
+            return None
+        if found.controller is not None or (found.labels or {}).get(names.NETWORK_LABEL) != network.metadata.name:
+            return Trouble(
+                Reason.NAME_TAKEN,
+                f"secret {found.name} exists and is not this network's; name it in spec.secret to use it, or delete it",
+            )
+        owners = {"ownerReferences": [to_plain(BITCOIN_NETWORKS.owner_reference(network.metadata))]}
+        await self._client.apply(SECRETS, found.key, {"metadata": owners})
+        return None
+
+    async def _get(self, key: ObjectKey) -> Secret | Trouble | None:
+        try:
+            return await self._client.get(SECRETS, key)
+        except BadRequest:  # an older definition, or none, let it through
+            return Trouble(
+                Reason.SECRET_NOT_FOUND, f"no secret can have the name {key.name[:64]!r}; correct spec.secret"
+            )
+        except NotFound:
+            return None
+        except Forbidden:
+            return Trouble(
+                Reason.SECRET_FORBIDDEN, f"the controller may not read secret {key.name}; allow it to get secrets"
+            )
+        except DecodeError:
+            return Trouble(Reason.SECRET_INCOMPLETE, f"secret {key.name} cannot be decoded; its values must be base64")
 
 
 class CredentialSource:
@@ -33,7 +147,7 @@ class CredentialSource:
         self._client = client
         self._remembered: dict[ObjectKey, tuple[str, Credentials]] = {}
 
-    async def read(self, network: BitcoinNetwork) -> Credentials | Trouble:
+    async def read(self, network: FormerNetwork) -> Credentials | Trouble:
         """Return the credentials of a network's nodes: from its Secret if it names one, else the defaults."""
         key, name = network.metadata.key, network.spec.secret
         if not name:
@@ -66,27 +180,50 @@ class CredentialSource:
         return credentials_in(secret, name)
 
 
-def credentials_in(secret: Secret, name: str) -> Credentials | Trouble:
-    """
-    Read the credentials in a Secret, or say why it cannot be used, without showing a value.
-
-    >>> credentials_in(Secret({"BC_RPC_USER": b"bc-user"}), "net-secret").message
-    'secret net-secret has no BC_RPC_PASSWORD; it needs BC_RPC_USER and BC_RPC_PASSWORD'
-    """
-    data = secret.data or {}
-    missing = [key for key in (USER_KEY, PASSWORD_KEY) if not data.get(key)]
-    if missing:
-        return _incomplete(name, f"has no {' and no '.join(missing)}; it needs {_KEYS}")
-    try:
-        return Credentials(user=data[USER_KEY].decode(), password=data[PASSWORD_KEY].decode())
-    except UnicodeDecodeError:
-        return _incomplete(name, "holds credentials that are not text; use UTF-8")
-    except ValueError:  # raised by Credentials, whose message is about a keyword of Python
-        return _incomplete(name, f"holds a {USER_KEY} with a colon, which no user can have; choose another name")
+class _HasData(Protocol):
+    @property
+    def data(self) -> Mapping[str, bytes] | None: ...
 
 
 _KEYS: Final = f"{USER_KEY} and {PASSWORD_KEY}"
 
 
-def _incomplete(name: str, fact: str) -> Trouble:
-    return Trouble(Reason.SECRET_INCOMPLETE, f"secret {name} {fact}")
+def credentials_in(secret: _HasData, name: str, *, way_out: str = "") -> Credentials | Trouble:
+    """
+    Read the credentials in a Secret, or say why it cannot be used, without showing a value.
+
+    >>> credentials_in(Secret(data={"BC_RPC_USER": b"bc-user"}), "net-secret").message
+    'secret net-secret has no BC_RPC_PASSWORD; it needs BC_RPC_USER and BC_RPC_PASSWORD'
+    """
+
+    def incomplete(fact: str, otherwise: str) -> Trouble:
+        return Trouble(Reason.SECRET_INCOMPLETE, f"secret {name} {fact}; {way_out or otherwise}")
+
+    data = secret.data or {}
+    missing = [key for key in (USER_KEY, PASSWORD_KEY) if not data.get(key)]
+    if missing:
+        return incomplete(f"has no {' and no '.join(missing)}", f"it needs {_KEYS}")
+    try:
+        user, password = data[USER_KEY].decode(), data[PASSWORD_KEY].decode()
+    except UnicodeDecodeError:
+        return incomplete("holds credentials that are not text", "use UTF-8")
+    if not (user.isascii() and user.isprintable()) or any(character in _NOT_IN_A_USER for character in user):
+        return incomplete(
+            f"holds a {USER_KEY} that bitcoin.conf cannot have: with a colon, $, #, a space, or what is not ASCII",
+            "choose another name",
+        )
+    return Credentials(user=user, password=password)
+
+
+def _secret_of(network: BitcoinNetwork, name: str, credentials: Credentials) -> dict[str, Any]:
+    """Return the Secret that is made for a network."""
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": network.metadata.namespace,
+            "labels": names.labels(network.metadata.name),
+            "ownerReferences": [to_plain(BITCOIN_NETWORKS.owner_reference(network.metadata))],
+        },
+        "type": "Opaque",
+        "data": {USER_KEY: credentials.user.encode(), PASSWORD_KEY: credentials.password.encode()},
+    }
