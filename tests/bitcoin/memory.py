@@ -31,8 +31,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from ctrlkit import clock
-from ctrlkit.bitcoin.facts import Answer
-from ctrlkit.bitcoin.rpc import RPC_PORT, BadCredentials, Code, Credentials, NodeUnreachable, RpcRefused
+from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, BadCredentials, Code, Credentials, NodeUnreachable, RpcRefused
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes.bitcoind.p2p import parse_address
 from ctrlkit.fakes.bitcoind.release import DEFAULT_RELEASE, Release
