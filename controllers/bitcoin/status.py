@@ -11,64 +11,31 @@ Messages contain nothing that changes without a change of the facts, so that the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from ctrlkit.bitcoin.desired import pod_name, service_name, statefulset_name
+from ctrlkit.bitcoin.reasons import WARNINGS, Reason, Trouble, new_troubles
 from ctrlkit.bitcoin.rpc import BadCredentials, RpcError
 from ctrlkit.bitcoin.types import BitcoinNetwork, NodeStatus, Pod, Status
-from ctrlkit.model import Condition, find_condition, set_conditions
+from ctrlkit.model import Condition, set_conditions
+
+__all__ = [
+    "WARNINGS",
+    "Findings",
+    "Reason",
+    "Trouble",
+    "new_troubles",
+    "node_statuses",
+    "refused_status",
+    "status_of",
+]
 
 AVAILABLE: Final = "Available"
 PROGRESSING: Final = "Progressing"
 CREDENTIALS_AVAILABLE: Final = "CredentialsAvailable"
 _NAMED_MAX = 5
-
-
-class Reason(StrEnum):
-    """The reason of a condition."""
-
-    NODES_CONNECTED = "NodesConnected"
-    SETTLED = "Settled"
-    NO_NODES = "NoNodes"
-    NODES_STARTING = "NodesStarting"
-    CREDENTIALS_MISSING = "CredentialsMissing"
-    CONNECTING = "Connecting"
-    DEFAULT_CREDENTIALS = "DefaultCredentials"
-    SECRET_FOUND = "SecretFound"
-    # the troubles that somebody should hear of
-    SPEC_NOT_UNDERSTOOD = "SpecNotUnderstood"
-    NAME_TAKEN = "NameTaken"
-    CREATION_ERROR = "CreationError"
-    SECRET_NOT_FOUND = "SecretNotFound"
-    SECRET_FORBIDDEN = "SecretForbidden"
-    SECRET_INCOMPLETE = "SecretIncomplete"
-    CREDENTIALS_REFUSED = "CredentialsRefused"
-    NODES_UNREACHABLE = "NodesUnreachable"
-
-
-WARNINGS: Final = frozenset(
-    {
-        Reason.SPEC_NOT_UNDERSTOOD,
-        Reason.NAME_TAKEN,
-        Reason.CREATION_ERROR,
-        Reason.SECRET_NOT_FOUND,
-        Reason.SECRET_FORBIDDEN,
-        Reason.SECRET_INCOMPLETE,
-        Reason.CREDENTIALS_REFUSED,
-        Reason.NODES_UNREACHABLE,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A problem of a network, as the reason and message of a condition."""
-
-    reason: Reason
-    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,18 +76,6 @@ def refused_status(current: Status, *, generation: int, why: str) -> Status:
     message = f"the network is left as it is, because its spec cannot be used: {why}; correct it"
     conditions = [_false(kind, Trouble(Reason.SPEC_NOT_UNDERSTOOD, message)) for kind in (AVAILABLE, PROGRESSING)]
     return _status(current, generation, current.nodes, conditions)
-
-
-def new_troubles(before: Iterable[Condition], after: Iterable[Condition]) -> tuple[Trouble, ...]:
-    """Return the troubles that are new or have changed, each once, for Warning events."""
-    old = tuple(before)
-    found: dict[Reason, str] = {}
-    for condition in after:
-        if condition.status == "False" and condition.reason in WARNINGS:
-            had = find_condition(old, condition.type)
-            if had is None or (had.reason, had.message) != (condition.reason, condition.message):
-                found.setdefault(Reason(condition.reason), condition.message)
-    return tuple(Trouble(reason, message) for reason, message in found.items())
 
 
 def _node_status(network: str, ordinal: int, find_pod: Callable[[str], Pod | None]) -> NodeStatus:
