@@ -16,30 +16,15 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final
 
-from ctrlkit.bitcoin.network import CHAINS, Chain, NodeOptions, Spec
+from ctrlkit.bitcoin.network import CHAINS, Chain, Configuration, NodeOptions, Spec
+from ctrlkit.bitcoin.rules import LINE, OWN_OPTION, PEER_ADDRESS
 
 DATA_DIR: Final = "/var/lib/bitcoin"
 CONF_FILE: Final = "/etc/bitcoin/bitcoin.conf"
 
-RESERVED: Final = frozenset(
-    {
-        *("addnode", "bind", "blocksdir", "chain", "conf", "connect", "daemon", "daemonwait", "datadir", "dbcache"),
-        *("dnsseed", "includeconf", "listen", "pid", "port", "printtoconsole", "prune", "regtest", "rpcallowip"),
-        *("rpcauth", "rpcbind", "rpccookiefile", "rpcpassword", "rpcport", "rpcuser", "server", "settings", "signet"),
-        *("signetchallenge", "testnet", "testnet4", "txindex", "walletdir", "whitebind"),
-        *("zmqpubhashblock", "zmqpubhashtx", "zmqpubrawblock", "zmqpubrawtx"),
-    }
-)
-"""Options that `extra` cannot set, nor with `no` before them: the controller does, or needs them as they are."""
+_OF_ONE_CHAIN: Final = re.compile("(no)?wallet=")
+"""Lines of `extra` that Core reads for another chain than main in that chain's section alone."""
 
-_OF_ONE_CHAIN: Final = frozenset({"wallet"})
-"""Options of `extra` that Core reads for another chain than main in that chain's section alone."""
-
-_OPTION: Final = re.compile("[a-z][a-z0-9]*")
-_UNSAFE: Final = re.compile('[^!-"$-~ ]')
-"""No printable ASCII character, or `#`, which begins a comment."""
-
-_PEER: Final = re.compile(r"([0-9A-Za-z][0-9A-Za-z._-]*|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)(:[0-9]{1,5})?")
 _AUTH: Final = re.compile('[!-"%-9;-~]+:[0-9a-zA-Z]+\\$[0-9a-f]+')
 _SCRIPT: Final = re.compile("([0-9a-f]{2})+")
 _QUANTITY: Final = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>[EPTGMk]i?|m)?")
@@ -49,8 +34,11 @@ _UNITS: Final = {"": Fraction(1), "m": Fraction(1, 1000)} | {
     for end, base in (("", 1000), ("i", 1024))
 }
 
+DBCACHE_MIB: Final = 450
+"""The size of the coins' cache where nobody says otherwise, and memory is not limited."""
+
 DBCACHE_SHARE: Final = 4
-"""Where dbcacheMiB is not said, and memory is limited, the cache gets a part of the limit: one of so many."""
+"""Where memory is limited, the cache gets a part of the limit: one of so many, as the pool of transactions is large."""
 
 DBCACHE_MIN_MIB: Final = 4
 DBCACHE_MAX_MIB: Final = 16384
@@ -66,6 +54,7 @@ def bitcoin_conf(spec: Spec, options: NodeOptions, auth: Sequence[str]) -> str:
     listen=1
     printtoconsole=1
     rpcauth=bc:5a17$c0de
+    dbcache=450
     dnsseed=0
 
     Errors  ValueError for a spec of which `refused_value` tells, and for an auth line of another form.
@@ -117,18 +106,20 @@ def ports_of(spec: Spec) -> tuple[int, int, int | None]:
     return spec.ports.rpc or facts.rpc_port, spec.ports.p2p or facts.p2p_port, spec.ports.zmq
 
 
-def dbcache_mib(options: NodeOptions) -> int | None:
+def dbcache_mib(options: NodeOptions) -> int:
     """
-    Return the size of the coins' cache in MiB: as the spec says, or a quarter of the memory limit; else None.
+    Return the size of the coins' cache in MiB: as the spec says, or a quarter of the memory limit, or 450.
 
     >>> from ctrlkit.bitcoin.network import Resources
     >>> dbcache_mib(NodeOptions(resources=Resources(limits={"memory": "2Gi"}))), dbcache_mib(NodeOptions())
-    (512, None)
+    (512, 450)
     """
     said = options.configuration.dbcache_mib if options.configuration is not None else None
     limit = options.resources.limits.get("memory") if options.resources is not None else None
-    if said is not None or limit is None:
+    if said is not None:
         return said
+    if limit is None:
+        return DBCACHE_MIB
     share = math.floor(amount_of(limit) / 2**20 / DBCACHE_SHARE)
     return min(max(share, DBCACHE_MIN_MIB), DBCACHE_MAX_MIB)
 
@@ -137,9 +128,11 @@ def refused_value(spec: Spec, options: NodeOptions) -> str:
     """
     Say which value of a spec cannot be written, and what is right; empty where all can.
 
+    The API server refuses such values by the same patterns, but for those that an older definition let through.
+
     >>> from ctrlkit.bitcoin.network import Configuration
-    >>> refused_value(Spec(nodes=1), NodeOptions(configuration=Configuration(extra={"server": "0"})))
-    'configuration.extra: server is set by the controller; leave it out'
+    >>> refused_value(Spec(nodes=1), NodeOptions(configuration=Configuration(extra=["server=0"])))
+    'configuration.extra: the controller sets server itself; take it out'
     """
     return next(_refused(spec, options), "")
 
@@ -165,16 +158,13 @@ def amount_of(quantity: str) -> Fraction:
 
 
 def _refused(spec: Spec, options: NodeOptions) -> Iterator[str]:
-    extra = options.configuration.extra if options.configuration is not None else {}
-    for name, value in extra.items():
-        if not _OPTION.fullmatch(name):
-            yield f"configuration.extra: {name[:40]!r} is no option; write it as in bitcoin.conf, without a dash"
-        if name in RESERVED or name.removeprefix("no") in RESERVED:
-            yield f"configuration.extra: {name} is set by the controller; leave it out"
-        if _UNSAFE.search(value):
-            yield f"configuration.extra: {name} has characters other than printable ASCII, or a #; leave them out"
+    for line in options.configuration.extra if options.configuration is not None else ():
+        if not re.fullmatch(LINE, line) or "\n" in line:
+            yield f"configuration.extra: {line[:40]!r} is no line of bitcoin.conf; write NAME=VALUE, in ASCII"
+        if re.match(OWN_OPTION, line):
+            yield f"configuration.extra: the controller sets {line.partition('=')[0]} itself; take it out"
     for peer in spec.peers:
-        if not _PEER.fullmatch(peer):
+        if not re.fullmatch(PEER_ADDRESS, peer) or "\n" in peer:
             yield f"peers: {peer[:40]!r} is no address; write HOST or HOST:PORT"
     if spec.signet_challenge is not None and not _SCRIPT.fullmatch(spec.signet_challenge):
         yield "signetChallenge: it is no script in hexadecimal digits; write two for each byte"
@@ -184,28 +174,23 @@ def _refused(spec: Spec, options: NodeOptions) -> Iterator[str]:
 
 
 def _lines(spec: Spec, options: NodeOptions, auth: Sequence[str]) -> Iterator[str]:
-    configuration, (_, _, zmq) = options.configuration, ports_of(spec)
+    """Of an option that has one value nodes take the first, so what a user may set otherwise stands below `extra`."""
+    configuration, (_, _, zmq) = options.configuration or Configuration(), ports_of(spec)
     yield from ("server=1", "listen=1", "printtoconsole=1")
     yield from (f"rpcauth={line}" for line in auth)
-    if spec.chain is Chain.REGTEST or spec.signet_challenge is not None:
-        yield "dnsseed=0"
-    if spec.chain is Chain.SIGNET and spec.signet_challenge is not None:
-        yield f"signetchallenge={spec.signet_challenge}"
-    dbcache = dbcache_mib(options)
-    if dbcache is not None:
-        yield f"dbcache={dbcache}"
-    if zmq is not None:
-        for topic in ("hashblock", "hashtx", "rawblock", "rawtx"):
-            yield f"zmqpub{topic}=tcp://0.0.0.0:{zmq}"
-    if configuration is None:
-        return
+    yield f"dbcache={dbcache_mib(options)}"
     if configuration.prune_mib is not None:
         yield f"prune={configuration.prune_mib}"
     if configuration.txindex is not None:
         yield f"txindex={int(configuration.txindex)}"
-    extra = sorted(configuration.extra.items())
-    yield from (f"{name}={value}" for name, value in extra)
-    of_chain = [f"{name}={value}" for name, value in extra if name.removeprefix("no") in _OF_ONE_CHAIN]
+    if spec.chain is Chain.SIGNET and spec.signet_challenge is not None:
+        yield f"signetchallenge={spec.signet_challenge}"
+    if zmq is not None:
+        yield from (f"zmqpub{topic}=tcp://0.0.0.0:{zmq}" for topic in ("hashblock", "hashtx", "rawblock", "rawtx"))
+    yield from configuration.extra
+    if spec.chain is Chain.REGTEST or spec.signet_challenge is not None:
+        yield "dnsseed=0"
+    of_chain = [line for line in configuration.extra if _OF_ONE_CHAIN.match(line)]
     if of_chain and spec.chain is not Chain.MAIN:
         yield f"[{spec.chain}]"
         yield from of_chain

@@ -47,8 +47,7 @@ from ctrlkit.bitcoin.objects import (
 from ctrlkit.bitcoin.rotation import ConfigState
 from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.bitcoin.versions import options_of
-from ctrlkit.model import AnyResource
-from ctrlkit.model.values import digest
+from ctrlkit.model import AnyResource, digest, to_plain
 
 CONFIG_DIGEST: Final = f"{GROUP}/config"
 """The annotation of a pod that says which bitcoin.conf it was made for."""
@@ -172,13 +171,14 @@ def _policy(network: BitcoinNetwork, said: NetworkPolicy) -> Plain:
     spec, own = network.spec, {"podSelector": {"matchLabels": selector(network.metadata.name)}}
     rpc, p2p, zmq = ports_of(spec)
     controller = {"namespaceSelector": {}, "podSelector": {"matchLabels": CONTROLLER_LABELS}}
-    nodes = {"from": [own, *said.p2p_from]} if CHAINS[spec.chain].is_meshed else {}
+    nodes = {"from": [own, *to_plain(said.p2p_from)]} if CHAINS[spec.chain].is_meshed else {}
     rules: list[Plain] = [
         nodes | {"ports": [{"port": p2p}]},
         {"from": [controller], "ports": [{"port": rpc}]},
     ]
     if said.rpc_from:
-        rules.append({"from": said.rpc_from, "ports": [{"port": port} for port in (rpc, zmq) if port is not None]})
+        ports = [{"port": port} for port in (rpc, zmq) if port is not None]
+        rules.append({"from": to_plain(said.rpc_from), "ports": ports})
     body = {**own, "policyTypes": ["Ingress"], "ingress": rules}
     return _object(network, POLICIES, policy_name(network.metadata.name)) | {"spec": body}
 
@@ -237,7 +237,7 @@ def _template(network: BitcoinNetwork, state: ConfigState, group: str, image: st
         "affinity": options.affinity,
         "tolerations": options.tolerations,
     }
-    pod |= {field: value for field, value in said.items() if value}
+    pod |= {field: to_plain(value) for field, value in said.items() if value}
     annotations = {CONFIG_DIGEST: _conf_digest(spec, group, state)}
     return {"metadata": {"labels": labels(name, group), "annotations": annotations}, "spec": pod}
 
