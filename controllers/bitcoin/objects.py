@@ -88,11 +88,25 @@ class Volume(Struct, frozen=True):
     persistent_volume_claim: ClaimSource | None = None
 
 
+class SecretReference(Struct, frozen=True):
+    """A reference to a Secret; an optional one may be missing."""
+
+    name: str = ""
+    optional: bool = False
+
+
+class EnvironmentSource(Struct, frozen=True):
+    """A source of environment variables; `secret_ref` is None for one of another kind."""
+
+    secret_ref: SecretReference | None = None
+
+
 class Container(Struct, frozen=True):
-    """The image of a container."""
+    """The image of a container, and where its environment comes from."""
 
     name: str
     image: str = ""
+    env_from: tuple[EnvironmentSource, ...] | None = None
 
 
 class PodSpec(Struct, frozen=True):
