@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from ctrlkit.bitcoin.bitcoin_conf import dbcache_mib
 from ctrlkit.bitcoin.network import NodeOptions
 from ctrlkit.bitcoin.objects import (
     Claim,
@@ -28,9 +29,6 @@ TEXT_MAX: Final = 200
 
 OVERDUE: Final = timedelta(seconds=60)
 """So long after its grace period a pod that is still there is said to be stuck."""
-
-DBCACHE_MIB: Final = 450
-"""Bitcoin Core's memory for the database of coins, where nobody says otherwise."""
 
 _LINES_MAX: Final = 2
 
@@ -102,7 +100,7 @@ def shown(text: str, limit: int = TEXT_MAX) -> str:
     line = " ".join(text.split())
     for pattern, replacement in _HIDDEN:
         line = pattern.sub(replacement, line)
-    line = line.rstrip(" .;")
+    line = line.rstrip(" .;!")
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
@@ -111,7 +109,7 @@ _HIDDEN: Final = (
     (re.compile(r"(BC_RPC_\w+)\s*[=:]\s*\S+"), r"\1=***"),
     (re.compile(r"\S+:[0-9a-f]{16,}\$[0-9a-f]{32,}"), "***"),
     (re.compile(r"//[^/@\s]+@"), "//***@"),
-    (re.compile(r"\s*\(pod: [^)]*\)?(?:, container: [^)]*\))?"), ""),
+    (re.compile(r"\s*\(pod: .*"), ""),
     (re.compile(r"\([0-9a-f]{8}-[0-9a-f-]{27}\)"), ""),
     (re.compile(r"\S+->"), ""),  # a port of this very connection
 )
@@ -146,7 +144,7 @@ _OF_REFUSALS: Final = (
 def _not_gone(pod: Pod, now: datetime) -> str:
     target, where = pod.condition("DisruptionTarget"), pod.spec.node_name
     if where and ((target is not None and target.reason == "DeletionByTaintManager") or _is_silent(pod)):
-        return f"its pod is to be replaced, and Kubernetes node {where} does not answer; {_machine_advice(where)}"
+        return f"its pod is to be replaced; {_lost(where)}"
     if now < datetime.fromisoformat(pod.metadata.deletion_timestamp or "") + OVERDUE:
         return ""
     if pod.metadata.finalizers:
@@ -226,7 +224,7 @@ _CLAIM_GOES_ON: Final = frozenset(
 
 def _machine_silent(pod: Pod) -> str:
     where = pod.spec.node_name
-    return f"Kubernetes node {where} does not answer; {_machine_advice(where)}" if where and _is_silent(pod) else ""
+    return _lost(where) if where and _is_silent(pod) else ""
 
 
 def _is_silent(pod: Pod) -> bool:
@@ -238,8 +236,11 @@ def _is_silent(pod: Pod) -> bool:
     return ready.status == "Unknown" or is_contradicted
 
 
-def _machine_advice(where: str) -> str:
-    return f"the pod goes on elsewhere or there when it is back; if it is gone for good: kubectl delete node {where}"
+def _lost(where: str) -> str:
+    return (
+        f"Kubernetes node {where} does not answer; its pods go on when it is back; if it is gone for good: kubectl "
+        f"delete node {where}"
+    )
 
 
 # ---- its containers -------------------------------------------------------------------------------------------------
@@ -343,11 +344,9 @@ def _ended(pod: Pod, ended: Ended, events: Sequence[Event], options: NodeOptions
 
 def _out_of_memory(options: NodeOptions) -> str:
     limit = options.resources.limits.get("memory") if options.resources is not None else None
-    configured = options.configuration.dbcache_mib if options.configuration is not None else None
-    dbcache = DBCACHE_MIB if configured is None else configured
     of_limit = f"its memory limit of {limit}" if limit else "the memory there is"
     return (
-        f"bitcoind used more than {of_limit} (OOMKilled), and dbcache alone may take {dbcache} MiB; "
+        f"bitcoind used more than {of_limit} (OOMKilled), and dbcache alone may take {dbcache_mib(options)} MiB; "
         "raise spec.resources.limits.memory, or lower spec.configuration.dbcacheMiB"
     )
 
@@ -365,7 +364,7 @@ _OF_ENDS: Final = (
     ),
     (
         r"-reindex",
-        'set reindex: "1" in spec.configuration.extra, and take it out when the node is at the tip again',
+        "add reindex=1 to spec.configuration.extra, and take it out when the node is at the tip again",
     ),
     (r"Cannot obtain a lock", "another process has its directory: see which pods use its claim"),
     (r"no genesis block", "its volume holds another chain: correct spec.chain, or give the network another name"),
@@ -383,7 +382,7 @@ def _last_words(message: str) -> str:
     Return the last lines of a message that tell of an error, or the last lines.
 
     >>> _last_words("2026-01-01T00:00:00Z Disk space is too low!\\n2026-01-01T00:00:00Z Shutdown: done\\n")
-    'Disk space is too low!'
+    'Disk space is too low'
     """
     lines = [
         line
@@ -414,7 +413,7 @@ def _not_mounted(pod: Pod, events: Sequence[Event]) -> str:
 
 _OF_SANDBOX: Final = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"})
 _OF_MOUNTS: Final = (
-    (r'(?i)secret "[^"]*" not found', "create it, or wait until the controller has made it: it is tried again"),
+    (r'(?i)secret "[^"]*" not found', "create it: it is tried again"),
     (r"Multi-Attach", "another Kubernetes node has its volume; if that is gone for good: kubectl delete node NODE"),
     (r"", "see kubectl describe pod {pod}"),
 )
