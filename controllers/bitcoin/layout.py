@@ -30,7 +30,16 @@ from ctrlkit.bitcoin.names import (
     service_name,
     statefulset_name,
 )
-from ctrlkit.bitcoin.network import CHAINS, GROUP, MAIN_GROUP, BitcoinNetwork, NetworkPolicy, NodeOptions, Spec
+from ctrlkit.bitcoin.network import (
+    BITCOIN_NETWORKS,
+    CHAINS,
+    GROUP,
+    MAIN_GROUP,
+    BitcoinNetwork,
+    NetworkPolicy,
+    NodeOptions,
+    Spec,
+)
 from ctrlkit.bitcoin.objects import (
     BUDGETS,
     NODE_CONTAINER,
@@ -139,6 +148,7 @@ def _object(network: BitcoinNetwork, resource: AnyResource, name: str, group: st
         "name": name,
         "namespace": network.metadata.namespace,
         "labels": labels(network.metadata.name, group),
+        "ownerReferences": [to_plain(BITCOIN_NETWORKS.owner_reference(network.metadata))],
     }
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
 
@@ -350,14 +360,34 @@ _REVISION: Final = "controller-revision-hash"
 
 
 def _is_updated(pod: Pod, statefulset: StatefulSet | None, conf: str) -> bool:
-    if statefulset is None or not pod.metadata.is_controlled_by(statefulset.metadata):
+    if statefulset is None or not _is_seen(statefulset):
         return False
-    status = statefulset.status
-    if status.observed_generation < statefulset.metadata.generation or not status.update_revision:
-        return False
-    if (pod.metadata.labels or {}).get(_REVISION) != status.update_revision:
+    if (pod.metadata.labels or {}).get(_REVISION) != statefulset.status.update_revision:
         return False
     return not conf or (pod.metadata.annotations or {}).get(CONFIG_DIGEST) == conf
+
+
+def _is_seen(statefulset: StatefulSet) -> bool:
+    status = statefulset.status
+    return bool(status.update_revision) and status.observed_generation >= statefulset.metadata.generation
+
+
+def is_settled(network: BitcoinNetwork, statefulsets: Iterable[StatefulSet], state: ConfigState) -> bool:
+    """
+    Whether pods that are not updated really have to be replaced.
+
+    So it is where the StatefulSet of each group is there, has today's bitcoin.conf, and its controller has seen it.
+    """
+    sets = {one.metadata.name: one for one in statefulsets}
+    for group in groups_of(network.spec):
+        found = sets.get(statefulset_name(network.metadata.name, group))
+        if found is None or found.metadata.deleting or not _is_seen(found):
+            return False
+        if (found.spec.template.metadata.annotations or {}).get(CONFIG_DIGEST) != _conf_digest(
+            network.spec, group, state
+        ):
+            return False
+    return True
 
 
 def running_images(network: BitcoinNetwork, statefulsets: Iterable[StatefulSet], pods: Iterable[Pod]) -> dict[str, str]:
