@@ -294,7 +294,7 @@ class Spec(NodeOptions, frozen=True, rename="camel", kw_only=True):
     """Nodes outside of the network that each node connects to, HOST or HOST:PORT."""
 
     groups: Annotated[list[Group], Schema(list_type="map", list_map_keys=("name",)), Meta(max_length=8)] = []
-    storage: Storage = Storage()
+    storage: Annotated[Storage, Schema(default={})] = Storage()
     ports: Ports = Ports()
     security_context: SecurityContext = SecurityContext()
     image_pull_secrets: Annotated[list[_ObjectName], Schema(list_type="set"), Meta(max_length=8)] = []

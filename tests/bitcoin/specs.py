@@ -1,0 +1,343 @@
+"""
+Specs of bitcoin networks, right ones and wrong ones, each with the field and the sentence by which a server refuses it.
+
+One wrong spec for each rule, and the bounds on both sides; the judge holds a real server against the same ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Spec = dict[str, Any]
+
+RIGHT: dict[str, Spec] = {
+    "three lines": {"nodes": 3},
+    "a network that rests": {"nodes": 0},
+    "as many nodes as can be": {"nodes": 90, "groups": [{"name": "old", "nodes": 10}]},
+    "everything is said": {
+        "nodes": 3,
+        "chain": "signet",
+        "signetChallenge": "512103ad51ae",
+        "secret": "rpc",
+        "image": "registry.example.com:5000/bitcoin/core:29.1@sha256:" + "0" * 64,
+        "version": "29.1",
+        "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "2.5Gi", "a.com/disk": "1"}},
+        "configuration": {
+            "dbcacheMiB": 1024,
+            "pruneMiB": 550,
+            "txindex": False,
+            "extra": ["debug=net", "debug=mempool", "maxmempool=50", "uacomment=of demo, the 1st"],
+        },
+        "nodeSelector": {"example.com/disk": "ssd", "zone": ""},
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}},
+        "tolerations": [
+            {"operator": "Exists"},
+            {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5},
+        ],
+        "peers": ["seed.example.com", "192.0.2.1:38333", "[2001:db8::1]:65535", "[::1]", "host_1.local:1"],
+        "groups": [{"name": "old", "nodes": 1, "version": "27", "configuration": {"pruneMiB": 0, "txindex": True}}],
+        "storage": {"size": "10Gi", "className": "", "whenDeleted": "Delete", "whenScaled": "Delete"},
+        "ports": {"rpc": 1024, "p2p": 65535, "zmq": 28332},
+        "securityContext": {"runAsUser": 101, "runAsGroup": 101, "fsGroup": 101},
+        "imagePullSecrets": ["a", "b.c"],
+        "terminationGracePeriodSeconds": 30,
+        "networkPolicy": {
+            "rpcFrom": [
+                {"podSelector": {}},
+                {"namespaceSelector": {"matchLabels": {"team": "a"}}, "podSelector": {"matchLabels": {"app": "b"}}},
+                {"podSelector": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}},
+            ],
+            "p2pFrom": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}, {"ipBlock": {"cidr": "::/0"}}],
+        },
+        "paused": True,
+        "deletionPolicy": "Orphan",
+    },
+    "ephemeral nodes": {"nodes": 1, "storage": {"ephemeral": True}},
+    "main on claims of a size": {"nodes": 1, "chain": "main", "storage": {"size": "1Ti"}},
+    "main, pruned": {"nodes": 1, "chain": "main", "configuration": {"pruneMiB": 2000}},
+    "main, pruned and ephemeral": {
+        "nodes": 1,
+        "chain": "main",
+        "configuration": {"pruneMiB": 20000},
+        "storage": {"ephemeral": True},
+    },
+    "a group that does not prune as the others do": {
+        "nodes": 1,
+        "configuration": {"pruneMiB": 550},
+        "groups": [{"name": "full", "nodes": 1, "configuration": {"pruneMiB": 0, "txindex": True}}],
+    },
+    "a group with more memory than the others": {
+        "nodes": 1,
+        "resources": {"limits": {"memory": "256Mi"}},
+        "groups": [
+            {
+                "name": "big",
+                "nodes": 1,
+                "configuration": {"dbcacheMiB": 4000},
+                "resources": {"limits": {"memory": "8Gi"}},
+            }
+        ],
+    },
+    "dbcache and what a node needs beside": {
+        "nodes": 1,
+        "configuration": {"dbcacheMiB": 384},
+        "resources": {"limits": {"memory": "512Mi"}},
+    },
+}
+
+DBCACHE = "a node needs 128 MiB beside dbcacheMiB, and limits.memory is less; raise the limit"
+PUBLIC = "a public chain does not fit into a claim of 10Gi; say storage.size, such as 1Ti for main"
+TXINDEX = "txindex needs all blocks; take it out, or write pruneMiB: 0"
+IMAGE = "write the name of an image, such as docker.io/bitcoin/bitcoin:29.1"
+PEER = "write HOST or HOST:PORT, such as seed.example.com:8333, 192.0.2.1 or [2001:db8::1]:8333"
+PORTS = "rpc, p2p and zmq have to be three ports, the chain's defaults counted; write another number"
+LABEL = "a label has a name and a value as nodes have them, such as disk: ssd"
+
+WRONG: list[tuple[Spec, str, str]] = [
+    ({}, "spec.nodes", "Required value"),
+    ({"nodes": -1}, "spec.nodes", "should be greater than or equal to 0"),
+    ({"nodes": 101}, "spec.nodes", "should be less than or equal to 100"),
+    ({"nodes": "3"}, "spec.nodes", "must be of type integer"),
+    ({"nodes": 51, "groups": [{"name": "a", "nodes": 50}]}, "spec.nodes", "a network has 100 nodes at most"),
+    ({"nodes": 1, "secret": ""}, "spec.secret", "should match"),
+    ({"nodes": 1, "secret": "a/b"}, "spec.secret", "should match"),
+    ({"nodes": 1, "secret": 5}, "spec.secret", "must be of type string"),
+    ({"nodes": 1, "secret": "net-config"}, "spec.secret", "this Secret is the controller's own; name another, or none"),
+    # ---- chains
+    ({"nodes": 1, "chain": "testnet3"}, "spec.chain", 'supported values: "regtest", "signet", "testnet4", "main"'),
+    ({"nodes": 1, "signetChallenge": "51"}, "spec.signetChallenge", "signetChallenge is for chain signet alone"),
+    (
+        {"nodes": 1, "chain": "main", "signetChallenge": "51", "storage": {"size": "1Ti"}},
+        "spec.signetChallenge",
+        "signetChallenge is for chain signet alone; write chain: signet, or take it out",
+    ),
+    ({"nodes": 1, "chain": "signet", "signetChallenge": "5"}, "spec.signetChallenge", "should match"),
+    ({"nodes": 1, "chain": "main"}, "spec", PUBLIC),
+    ({"nodes": 1, "chain": "testnet4"}, "spec", PUBLIC),
+    ({"nodes": 1, "chain": "signet"}, "spec", PUBLIC),
+    ({"nodes": 1, "chain": "main", "storage": {"ephemeral": True}}, "spec", PUBLIC),
+    (
+        {
+            "nodes": 1,
+            "chain": "main",
+            "configuration": {"pruneMiB": 550},
+            "groups": [{"name": "full", "nodes": 1, "configuration": {"pruneMiB": 0}}],
+        },
+        "spec.groups",
+        f"in a group, with what the network says: {PUBLIC}",
+    ),
+    # ---- storage
+    (
+        {"nodes": 1, "storage": {"ephemeral": True, "size": "1Gi"}},
+        "spec.storage",
+        "ephemeral nodes have no claims; take out size and className, or ephemeral",
+    ),
+    ({"nodes": 1, "storage": {"ephemeral": True, "className": "x"}}, "spec.storage", "ephemeral nodes have no claims"),
+    ({"nodes": 1, "storage": {"size": "0"}}, "spec.storage.size", "a claim has a size; write one such as 10Gi"),
+    ({"nodes": 1, "storage": {"size": "10 Gi"}}, "spec.storage.size", "should match"),
+    ({"nodes": 1, "storage": {"size": "10ki"}}, "spec.storage.size", "should match"),
+    ({"nodes": 1, "storage": {"className": "A"}}, "spec.storage.className", "should match"),
+    ({"nodes": 1, "storage": {"whenDeleted": "Keep"}}, "spec.storage.whenDeleted", 'values: "Retain", "Delete"'),
+    (
+        {"nodes": 1, "storage": {"size": "600Mi"}, "configuration": {"pruneMiB": 600}},
+        "spec",
+        "pruneMiB is more than a claim holds; write a larger storage.size, or a smaller pruneMiB",
+    ),
+    (
+        {"nodes": 1, "groups": [{"name": "a", "nodes": 1, "configuration": {"pruneMiB": 20_000}}]},
+        "spec.groups",
+        "pruneMiB is more than a claim holds",
+    ),
+    # ---- configuration
+    (
+        {"nodes": 1, "configuration": {"pruneMiB": 549}},
+        "spec.configuration.pruneMiB",
+        "bitcoind keeps 550 MiB of blocks at the least; write 550 or more, or 0 to keep all",
+    ),
+    ({"nodes": 1, "configuration": {"pruneMiB": 600, "txindex": True}}, "spec", TXINDEX),
+    (
+        {
+            "nodes": 1,
+            "configuration": {"pruneMiB": 600},
+            "groups": [{"name": "a", "nodes": 1, "configuration": {"txindex": True}}],
+        },
+        "spec.groups",
+        TXINDEX,
+    ),
+    (
+        {"nodes": 1, "groups": [{"name": "a", "nodes": 1, "configuration": {"txindex": True, "pruneMiB": 600}}]},
+        "spec.groups",
+        TXINDEX,
+    ),
+    ({"nodes": 1, "configuration": {"dbcacheMiB": 3}}, "spec.configuration.dbcacheMiB", "greater than or equal to 4"),
+    (
+        {"nodes": 1, "configuration": {"dbcacheMiB": 385}, "resources": {"limits": {"memory": "512Mi"}}},
+        "spec",
+        DBCACHE,
+    ),
+    (
+        {
+            "nodes": 1,
+            "configuration": {"dbcacheMiB": 1000},
+            "groups": [{"name": "a", "nodes": 1, "resources": {"limits": {"memory": "1G"}}}],
+        },
+        "spec.groups",
+        DBCACHE,
+    ),
+    (
+        {
+            "nodes": 1,
+            "resources": {"limits": {"memory": "1Gi"}},
+            "groups": [{"name": "a", "nodes": 1, "configuration": {"dbcacheMiB": 1000}}],
+        },
+        "spec.groups",
+        DBCACHE,
+    ),
+    *(
+        ({"nodes": 1, "configuration": {"extra": [line]}}, "spec.configuration.extra[0]", said)
+        for line, said in {
+            "debug": "write a line of bitcoin.conf, NAME=VALUE, such as debug=net",
+            "-debug=net": "write a line of bitcoin.conf",
+            "debug=net\nrpcuser=a": "write a line of bitcoin.conf",
+            "uacomment=a # b": "in ASCII and without #",
+            "[main]": "write a line of bitcoin.conf",
+            "Debug=net": "write a line of bitcoin.conf",
+            "uacomment=ü": "write a line of bitcoin.conf",
+            "rpcuser=a": "the controller sets rpcuser itself; take it out, and see chain, peers, ports, secret",
+            "rpcauth=a:b$c": "the controller sets rpcauth itself",
+            "nolisten=1": "the controller sets nolisten itself",
+            "zmqpubrawblock=tcp://0.0.0.0:1": "the controller sets zmqpubrawblock itself",
+            "testnet4=1": "the controller sets testnet4 itself",
+            "includeconf=/etc/passwd": "the controller sets includeconf itself",
+        }.items()
+    ),
+    # ---- what nodes are made of
+    ({"nodes": 1, "image": ""}, "spec.image", "should be at least 1 chars long"),
+    ({"nodes": 1, "image": "bitcoin core"}, "spec.image", IMAGE),
+    ({"nodes": 1, "image": "example.com/Bitcoin"}, "spec.image", IMAGE),
+    ({"nodes": 1, "image": "bitcoin:"}, "spec.image", IMAGE),
+    ({"nodes": 1, "image": "bitcoin@sha256:abc"}, "spec.image", IMAGE),
+    ({"nodes": 1, "groups": [{"name": "a", "nodes": 1, "image": "a:b:c"}]}, "spec.groups[0].image", IMAGE),
+    ({"nodes": 1, "version": "v29.1"}, "spec.version", "should match"),
+    ({"nodes": 1, "resources": {"limits": {"memory": 5}}}, "spec.resources.limits.memory", "must be of type string"),
+    ({"nodes": 1, "resources": {"limits": {"memory": "5gb"}}}, "spec.resources.limits.memory", "should match"),
+    (
+        {"nodes": 1, "resources": {"limits": {"memroy": "5Gi"}}},
+        "spec.resources",
+        "a container has cpu, memory and ephemeral-storage",
+    ),
+    (
+        {"nodes": 1, "resources": {"requests": {"memory": "2G"}, "limits": {"memory": "1Gi"}}},
+        "spec.resources",
+        "what is requested is more than the limit; write a smaller request, or a larger limit",
+    ),
+    ({"nodes": 1, "nodeSelector": {"a b": "c"}}, "spec.nodeSelector", LABEL),
+    ({"nodes": 1, "nodeSelector": {"a": "c d"}}, "spec.nodeSelector", LABEL),
+    ({"nodes": 1, "nodeSelector": {"a": "c" * 64}}, "spec.nodeSelector.a", "may not be more than 63"),
+    ({"nodes": 1, "affinity": "none"}, "spec.affinity", "must be of type object"),
+    ({"nodes": 1, "tolerations": [{"operator": "Is"}]}, "spec.tolerations[0].operator", '"Equal", "Exists"'),
+    ({"nodes": 1, "tolerations": [{"value": "a"}]}, "spec.tolerations[0]", "without a key all taints are meant"),
+    (
+        {"nodes": 1, "tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
+        "spec.tolerations[0].value",
+        "with operator Exists there is no value; take it out, or write operator: Equal",
+    ),
+    (
+        {"nodes": 1, "tolerations": [{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 5}]},
+        "spec.tolerations[0].tolerationSeconds",
+        "tolerationSeconds is for effect NoExecute alone",
+    ),
+    # ---- groups
+    ({"nodes": 1, "groups": [{"name": "main", "nodes": 1}]}, "spec.groups[0].name", "a group is not called main"),
+    ({"nodes": 1, "groups": [{"name": "sts", "nodes": 1}]}, "spec.groups[0].name", "nor sts; write another name"),
+    ({"nodes": 1, "groups": [{"name": "a-b", "nodes": 1}]}, "spec.groups[0].name", "should match"),
+    ({"nodes": 1, "groups": [{"name": "a" * 13, "nodes": 1}]}, "spec.groups[0].name", "may not be more than 12"),
+    ({"nodes": 1, "groups": [{"name": "a", "nodes": 1}] * 2}, "spec.groups[1]", "Duplicate value"),
+    ({"nodes": 1, "groups": [{"name": "a"}]}, "spec.groups[0].nodes", "Required value"),
+    # ---- the network around them
+    ({"nodes": 1, "ports": {"rpc": 8332, "p2p": 8332}}, "spec.ports", PORTS),
+    ({"nodes": 1, "ports": {"rpc": 18444}}, "spec.ports", PORTS),
+    ({"nodes": 1, "ports": {"zmq": 18332}}, "spec.ports", PORTS),
+    ({"nodes": 1, "chain": "main", "storage": {"size": "1Ti"}, "ports": {"p2p": 8332}}, "spec.ports", PORTS),
+    ({"nodes": 1, "ports": {"rpc": 80}}, "spec.ports.rpc", "should be greater than or equal to 1024"),
+    *(
+        ({"nodes": 1, "peers": [peer]}, "spec.peers[0]", PEER)
+        for peer in ("a b", "host:", "host:0", "host:65536", "2001:db8::1", "http://host", "a:1:2", "-a", "host:1\n")
+    ),
+    ({"nodes": 1, "peers": ["a", "a"]}, "spec.peers[1]", "Duplicate value"),
+    ({"nodes": 1, "peers": [f"host{number}" for number in range(9)]}, "spec.peers", "must have at most 8 items"),
+    ({"nodes": 1, "securityContext": {"runAsUser": 0}}, "spec.securityContext.runAsUser", "greater than or equal to 1"),
+    ({"nodes": 1, "imagePullSecrets": ["A"]}, "spec.imagePullSecrets[0]", "should match"),
+    ({"nodes": 1, "terminationGracePeriodSeconds": 0}, "spec.terminationGracePeriodSeconds", "or equal to 1"),
+    ({"nodes": 1, "deletionPolicy": "Keep"}, "spec.deletionPolicy", 'supported values: "Delete", "Orphan"'),
+    (
+        {"nodes": 1, "networkPolicy": {"rpcFrom": [{}]}},
+        "spec.networkPolicy.rpcFrom[0]",
+        "say who is meant: podSelector, namespaceSelector or ipBlock",
+    ),
+    (
+        {"nodes": 1, "networkPolicy": {"rpcFrom": [{"podSelector": {}, "ipBlock": {"cidr": "::/0"}}]}},
+        "spec.networkPolicy.rpcFrom[0].ipBlock",
+        "ipBlock stands alone; write a second entry for the selectors",
+    ),
+    (
+        {"nodes": 1, "networkPolicy": {"p2pFrom": [{"ipBlock": {"cidr": "10.0.0.1"}}]}},
+        "spec.networkPolicy.p2pFrom[0].ipBlock.cidr",
+        "write a range of addresses, such as 10.0.0.0/8 or 2001:db8::/32",
+    ),
+    (
+        {"nodes": 1, "networkPolicy": {"p2pFrom": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]}},
+        "spec.networkPolicy.p2pFrom[0].ipBlock.except",
+        "what is left out is a range inside of cidr",
+    ),
+    (
+        {
+            "nodes": 1,
+            "networkPolicy": {"rpcFrom": [{"podSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}]},
+        },
+        "spec.networkPolicy.rpcFrom[0].podSelector.matchExpressions[0].values",
+        "In and NotIn have values, Exists and DoesNotExist have none",
+    ),
+]
+
+CHANGES: list[tuple[Spec, Spec, str, str]] = [
+    ({"nodes": 1}, {"chain": "signet", "signetChallenge": "51"}, "spec.chain", "chain cannot be changed"),
+    (
+        {"nodes": 1, "chain": "signet", "signetChallenge": "51"},
+        {"signetChallenge": "52"},
+        "spec.signetChallenge",
+        "signetChallenge cannot be changed, the nodes have blocks of its signet; make another network",
+    ),
+    (
+        {"nodes": 1, "chain": "signet", "signetChallenge": "51"},
+        {"signetChallenge": None, "storage": {"size": "20Gi"}},
+        "spec.signetChallenge",
+        "signetChallenge cannot be changed",
+    ),
+    ({"nodes": 1}, {"storage": {"ephemeral": True}}, "spec.storage.ephemeral", "ephemeral cannot be changed"),
+    ({"nodes": 1}, {"storage": {"className": "fast"}}, "spec.storage.className", "className cannot be changed"),
+    (
+        {"nodes": 1, "storage": {"className": "fast"}},
+        {"storage": {"className": None}},
+        "spec.storage.className",
+        "className cannot be changed, the claims have their class; make another network",
+    ),
+    (
+        {"nodes": 1, "storage": {"size": "20Gi"}},
+        {"storage": {"size": "20G"}},
+        "spec.storage.size",
+        "size cannot be less than it was, claims do not shrink; write the old size, or a larger one",
+    ),
+    ({"nodes": 1}, {"storage": {"size": "9Gi"}}, "spec.storage.size", "size cannot be less than it was"),
+    ({"nodes": 1, "storage": {"size": "11Gi"}}, {"storage": None}, "spec.storage.size", "size cannot be less"),
+]
+"""What a network is first, how it is then patched, and how that is refused."""
+
+GOOD_CHANGES: list[tuple[Spec, Spec]] = [
+    ({"nodes": 1}, {"storage": {"size": "20Gi"}}),
+    ({"nodes": 1, "storage": {"size": "20Gi"}}, {"storage": {"size": "21Gi", "whenDeleted": "Delete"}}),
+    ({"nodes": 1, "storage": {"size": "10Gi"}}, {"storage": None}),
+    ({"nodes": 1}, {"chain": "regtest", "nodes": 5, "groups": [{"name": "a", "nodes": 1}]}),
+    ({"nodes": 1, "groups": [{"name": "a", "nodes": 1}]}, {"groups": None, "image": "a:b", "ports": {"rpc": 18443}}),
+    ({"nodes": 1, "chain": "signet", "signetChallenge": "51"}, {"paused": True, "storage": {"size": "99Gi"}}),
+]
