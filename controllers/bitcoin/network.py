@@ -80,7 +80,7 @@ class DeletionPolicy(StrEnum):
 _INT32: Final = Schema(format="int32")
 _INT64: Final = Schema(format="int64")
 _ANY_OBJECT: Final = Schema(type="object", unknown_fields=True)
-_NETWORK_NAME: Final = Schema(
+NETWORK_NAME: Final = Schema(
     more={"properties": {"name": {"type": "string", "maxLength": 48, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"}}}
 )
 _Quantity = Annotated[str, Schema(more={"maxLength": 20, "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|[MGTPE]|[KMGTPE]i)?$"})]
@@ -419,7 +419,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class BitcoinNetwork(msgspec.Struct, frozen=True, kw_only=True):
     """A network of bitcoin nodes."""
 
-    metadata: Annotated[ObjectMeta, _NETWORK_NAME]
+    metadata: Annotated[ObjectMeta, NETWORK_NAME]
     spec: Spec
     status: Status = Status()
 

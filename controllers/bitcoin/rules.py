@@ -236,8 +236,8 @@ LABELS: Final = (
     Rule(
         rule="self.all(key, !format.qualifiedName().validate(key).hasValue() && "
         "!format.labelValue().validate(self[key]).hasValue())",
-        message="a label has a name and a value as nodes have them, such as disk: ssd; see kubectl get nodes "
-        "--show-labels",
+        message="labels have names and values of letters, digits, dashes, dots and underscores; write one such as "
+        "disk: ssd",
     ),
 )
 TOLERATION: Final = (

@@ -8,7 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
+from ctrlkit.errors import ApiError
+from ctrlkit.model import Unstructured
+
 Spec = dict[str, Any]
+NETWORKS = BITCOIN_NETWORKS.of(Unstructured)
+
+
+def network(spec: Spec, name: str = "net") -> dict[str, Any]:
+    """A network of a spec."""
+    return {
+        "apiVersion": BITCOIN_NETWORKS.api_version,
+        "kind": BITCOIN_NETWORKS.kind,
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": spec,
+    }
+
+
+def causes_of(error: ApiError) -> list[tuple[str, str]]:
+    """Field and sentence of each thing that a server finds wrong."""
+    return [(one["field"], one["message"]) for one in error.details["causes"]]
+
 
 RIGHT: dict[str, Spec] = {
     "three lines": {"nodes": 3},
@@ -91,7 +112,7 @@ TXINDEX = "txindex needs all blocks; take it out, or write pruneMiB: 0"
 IMAGE = "write the name of an image, such as docker.io/bitcoin/bitcoin:29.1"
 PEER = "write HOST or HOST:PORT, such as seed.example.com:8333, 192.0.2.1 or [2001:db8::1]:8333"
 PORTS = "rpc, p2p and zmq have to be three ports, the chain's defaults counted; write another number"
-LABEL = "a label has a name and a value as nodes have them, such as disk: ssd"
+LABEL = "labels have names and values of letters, digits, dashes, dots and underscores; write one such as disk: ssd"
 
 WRONG: list[tuple[Spec, str, str]] = [
     ({}, "spec.nodes", "Required value"),

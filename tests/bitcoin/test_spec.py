@@ -2,81 +2,142 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import event, given
 
-from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
-from ctrlkit.client import Client
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork
+from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
 from ctrlkit.crd import definition_of
-from ctrlkit.errors import ApiError, Invalid
+from ctrlkit.errors import Invalid
 from ctrlkit.fakes.clientset.clientset import FakeClientset
-from ctrlkit.model import MergePatch, Unstructured
-from tests.bitcoin.specs import CHANGES, GOOD_CHANGES, RIGHT, WRONG, Spec
+from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.model import MergePatch, Options
+from tests.bitcoin.any_network import Plain, networks
+from tests.bitcoin.specs import CHANGES, GOOD_CHANGES, NETWORKS, RIGHT, WRONG, Spec, causes_of, network
 
-NETWORKS = BITCOIN_NETWORKS.of(Unstructured)
-DEFINITION = definition_of(BITCOIN_NETWORKS)
-
-
-def network(spec: Spec, name: str = "net") -> dict[str, Any]:
-    """A network of a spec."""
-    return {
-        "apiVersion": BITCOIN_NETWORKS.api_version,
-        "kind": BITCOIN_NETWORKS.kind,
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": spec,
-    }
+KEY = "default/net"
+GONE_AT_ONCE = Options(grace_period_s=0)
 
 
-@pytest.fixture(scope="module")
-def client() -> Client:
-    """Of a server that has the kind; requests that are refused leave nothing there."""
-    return FakeClientset(None, DEFINITION).client
+@functools.cache
+def server() -> Tracker:
+    """A server that has the kind; each test leaves it without networks."""
+    return FakeClientset(None, definition_of(BITCOIN_NETWORKS, BITCOIN_NETWORKS_V1)).tracker
+
+
+@pytest.fixture
+def tracker() -> Any:
+    """The server, emptied afterwards."""
+    yield server()
+    for each in server().list(NETWORKS, "default"):
+        server().delete(NETWORKS, each.key, GONE_AT_ONCE)
+
+
+def assert_refused(refused: pytest.ExceptionInfo[Invalid], field: str, sentence: str) -> None:
+    """One of the causes has this field and this sentence."""
+    causes = causes_of(refused.value)
+    assert [said for at, said in causes if at == field and sentence in said], causes
 
 
 @pytest.mark.parametrize("name", RIGHT)
-async def test_what_can_be_is_taken_and_understood(name: str) -> None:
+def test_what_can_be_is_taken_and_understood(tracker: Tracker, name: str) -> None:
     """The server takes it, the controller's type reads it, and nothing of what was said is dropped."""
-    client = FakeClientset(None, DEFINITION).client
-    stored = await client.create(NETWORKS, network(RIGHT[name]))
-    assert _with(stored["spec"], RIGHT[name])
-    read = await client.get(BITCOIN_NETWORKS, "default/net")
-    assert read.spec.nodes == RIGHT[name]["nodes"]
+    stored = tracker.create(NETWORKS, network(RIGHT[name]))
+    assert _has(stored["spec"], RIGHT[name])
+    read = msgspec.to_builtins(msgspec.convert(stored, BitcoinNetwork).spec)
+    assert _has(read, RIGHT[name])
 
 
-def _with(stored: Any, said: Any) -> bool:
+def _has(stored: Any, said: Any) -> bool:
     """Whether what is stored has all that was said."""
     if isinstance(said, dict):
-        return all(_with(stored[name], value) for name, value in said.items())
+        return all(_has(stored[name], value) for name, value in said.items())
+    if isinstance(said, list):
+        return len(stored) == len(said) and all(map(_has, stored, said))
     return bool(stored == said)
 
 
 @pytest.mark.parametrize(("spec", "field", "sentence"), WRONG)
-async def test_a_wrong_spec_is_refused_with_a_sentence(client: Client, spec: Spec, field: str, sentence: str) -> None:
+def test_a_wrong_spec_is_refused_with_a_sentence(tracker: Tracker, spec: Spec, field: str, sentence: str) -> None:
     """It names the field, the fact, and what to write."""
     with pytest.raises(Invalid) as refused:
-        await client.create(NETWORKS, network(spec))
-    assert [said for at, said in causes(refused.value) if at == field and sentence in said], causes(refused.value)
+        tracker.create(NETWORKS, network(spec))
+    assert_refused(refused, field, sentence)
 
 
 @pytest.mark.parametrize(("before", "patch", "field", "sentence"), CHANGES)
-async def test_what_cannot_change_is_refused_with_a_sentence(
-    before: Spec, patch: Spec, field: str, sentence: str
+def test_what_cannot_change_is_refused_with_a_sentence(
+    tracker: Tracker, before: Spec, patch: Spec, field: str, sentence: str
 ) -> None:
     """The chain of nodes that are there, and the claims that hold it."""
-    client = FakeClientset(None, DEFINITION, network(before)).client
+    tracker.create(NETWORKS, network(before))
     with pytest.raises(Invalid) as refused:
-        await client.patch(NETWORKS, "default/net", MergePatch({"spec": patch}))
-    assert [said for at, said in causes(refused.value) if at == field and sentence in said], causes(refused.value)
+        tracker.patch(NETWORKS, KEY, MergePatch({"spec": patch}))
+    assert_refused(refused, field, sentence)
 
 
 @pytest.mark.parametrize(("before", "patch"), GOOD_CHANGES)
-async def test_what_can_change_is_taken(before: Spec, patch: Spec) -> None:
+def test_what_can_change_is_taken(tracker: Tracker, before: Spec, patch: Spec) -> None:
     """A claim grows, a group comes and goes."""
-    client = FakeClientset(None, DEFINITION, network(before)).client
-    await client.patch(NETWORKS, "default/net", MergePatch({"spec": patch}))
+    tracker.create(NETWORKS, network(before))
+    tracker.patch(NETWORKS, KEY, MergePatch({"spec": patch}))
 
 
-def causes(error: ApiError) -> list[tuple[str, str]]:
-    """Field and sentence of each thing that is wrong."""
-    return [(one["field"], one["message"]) for one in error.details["causes"]]
+@given(networks(BITCOIN_NETWORKS))
+def test_for_any_network_that_the_server_stores_the_controller_can_read_it(given_network: Plain) -> None:
+    """No object of the kind stops the controller; its status is written back as it is."""
+    try:
+        stored = server().create(NETWORKS, given_network)
+    except Invalid:
+        event("refused")
+        return
+    event("stored")
+    server().delete(NETWORKS, KEY, GONE_AT_ONCE)
+    read = msgspec.convert(stored, BitcoinNetwork)
+    assert _has(msgspec.to_builtins(read.spec), given_network["spec"])
+
+
+@pytest.mark.parametrize(("name", "group", "fits"), [("n" * 45, "ab", True), ("n" * 46, "ab", False)])
+def test_a_network_and_its_groups_have_names_that_labels_can_carry(
+    tracker: Tracker, name: str, group: str, fits: bool
+) -> None:
+    """StatefulSets put their own name and a hash of ten letters into a label of each pod: 63 characters in all."""
+    assert (len(f"{name}-sts-{group}-0123456789") <= 63) == fits
+    body = network({"nodes": 1, "groups": [{"name": group, "nodes": 1}]}, name)
+    if fits:
+        tracker.create(NETWORKS, body)
+        return
+    with pytest.raises(Invalid) as refused:
+        tracker.create(NETWORKS, body)
+    assert_refused(refused, "spec.groups", "have 47 characters together at most")
+
+
+def test_a_network_without_groups_may_have_a_longer_name(tracker: Tracker) -> None:
+    """As many as before."""
+    tracker.create(NETWORKS, network({"nodes": 1}, "n" * 48))
+    with pytest.raises(Invalid):
+        tracker.create(NETWORKS, network({"nodes": 1}, "n" * 49))
+
+
+def test_each_rule_says_what_to_write_and_is_shown_above() -> None:
+    """A rule without a wrong spec of its own fails here."""
+    shown = {sentence for _, _, sentence in WRONG} | {sentence for _, _, _, sentence in CHANGES}
+    shown.add("have 47 characters together at most")
+    for message in _messages(definition_of(BITCOIN_NETWORKS)):
+        assert re.search(r"\b(write|say|make|name another|take it out|take out)\b", message), message
+        assert any(sentence in message for sentence in shown), message
+
+
+def _messages(schema: Any) -> set[str]:
+    if isinstance(schema, list):
+        return set().union(*map(_messages, schema))
+    if not isinstance(schema, dict):
+        return set()
+    rules = schema.get("x-kubernetes-validations", ())
+    own = {rule["message"] for rule in rules if "messageExpression" not in rule}
+    return own.union(*map(_messages, schema.values()))
