@@ -272,7 +272,7 @@ IP_BLOCK: Final = (
     Rule(
         rule="!isCIDR(self.cidr) || !has(self.except) || "
         "self.except.all(one, isCIDR(one) && cidr(self.cidr).containsCIDR(one))",
-        message="what is left out is a range inside of cidr, such as 10.1.0.0/16 of 10.0.0.0/8",
+        message="write ranges inside of cidr, such as 10.1.0.0/16 of 10.0.0.0/8",
         field_path=".except",
     ),
 )

@@ -309,7 +309,7 @@ WRONG: list[tuple[Spec, str, str]] = [
     (
         {"nodes": 1, "networkPolicy": {"p2pFrom": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]}},
         "spec.networkPolicy.p2pFrom[0].ipBlock.except",
-        "what is left out is a range inside of cidr",
+        "write ranges inside of cidr, such as 10.1.0.0/16 of 10.0.0.0/8",
     ),
     (
         {
