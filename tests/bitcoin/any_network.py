@@ -1,95 +1,109 @@
-"""Specs of networks as hypothesis makes them: those that the definition lets through, and any that fit the types."""
+"""Any object that the schema of a definition takes, as hypothesis makes them; the rules in CEL are not asked."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from ctrlkit.bitcoin.network import (
-    BitcoinNetwork,
-    Chain,
-    Configuration,
-    Group,
-    LabelSelector,
-    NetworkPolicy,
-    PolicyPeer,
-    Ports,
-    Resources,
-    Retention,
-    Spec,
-    Storage,
-    Toleration,
-    TolerationOperator,
-)
-from ctrlkit.model import ObjectMeta
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
+from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
+from ctrlkit.crd import definition_of
+from ctrlkit.model import AnyResource
 
-LINES = st.sampled_from(["debug=net", "wallet=w", "maxconnections=40", "fallbackfee=0.0001", "maxmempool=300"])
-QUANTITIES = st.sampled_from(["512Mi", "1Gi", "1.5G", "3000M", "2Ti"])
-NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?", fullmatch=True)
-IMAGES = st.none() | st.sampled_from(["docker.io/bitcoin/bitcoin:29.1", "my.host:5000/bitcoind@sha256:" + "a" * 64])
-CONFIGURATIONS = st.builds(
-    Configuration,
-    dbcache_mib=st.none() | st.integers(4, 65536),
-    prune_mib=st.none() | st.just(0) | st.integers(550, 10_000),
-    txindex=st.none() | st.just(value=False),
-    extra=st.lists(LINES, max_size=3),
-)
-RESOURCES = st.builds(
-    Resources,
-    requests=st.dictionaries(st.sampled_from(["cpu", "memory"]), st.just("64Mi"), max_size=2),
-    limits=st.dictionaries(st.just("memory"), QUANTITIES, max_size=1),
-)
-OPTIONS: dict[str, st.SearchStrategy[Any]] = {
-    "image": IMAGES,
-    "resources": st.none() | RESOURCES,
-    "configuration": st.none() | CONFIGURATIONS,
-    "node_selector": st.none() | st.just({"disk": "ssd"}),
-    "affinity": st.none() | st.just({"nodeAffinity": {}}),
-    "tolerations": st.none() | st.just([Toleration(key="bitcoin", operator=TolerationOperator.EXISTS)]),
+Plain = dict[str, Any]
+
+LIKELY: Final = {
+    "image": ["bitcoin:29", "a/b@sha256:" + "a" * 64],
+    "version": ["29.1", "0.21.1.0"],
+    "requests": ["1", "500m"],
+    "limits": ["1.5Gi", "2T"],
+    "size": ["1Gi", "10Gi", "2.5T"],
+    "className": ["", "fast"],
+    "signetChallenge": ["51", "00ff"],
+    "secret": ["rpc", "a.b"],
+    "imagePullSecrets": ["a", "b.c"],
+    "extra": ["debug=net", "maxmempool=5"],
+    "name": ["a", "b1", "old"],
+    "peers": ["a", "a:1", "[::1]:2"],
+    "cidr": ["10.0.0.0/8", "::/0"],
+    "except": ["10.1.0.0/16"],
+    "key": ["a", "a.b/c"],
+    "type": ["Available", "a.b/C"],
+    "reason": ["Good", "A_b:c"],
+    "lastTransitionTime": ["2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z"],
 }
-GROUPS = st.lists(
-    st.builds(Group, name=st.sampled_from(["old", "big", "b2"]), nodes=st.integers(0, 3), **OPTIONS),
-    max_size=2,
-    unique_by=lambda group: group.name,
-)
-STORAGE = st.builds(Storage, ephemeral=st.just(value=True)) | st.builds(
-    Storage,
-    size=st.sampled_from(["10Gi", "1Ti"]),
-    class_name=st.none() | st.sampled_from(["", "fast"]),
-    when_deleted=st.sampled_from(Retention),
-    when_scaled=st.sampled_from(Retention),
-)
-PEERS = st.lists(st.sampled_from(["192.0.2.1", "seed.example.com:8333", "[2001:db8::1]:8333"]), max_size=3, unique=True)
-POLICY_PEERS = st.lists(st.just(PolicyPeer(pod_selector=LabelSelector(match_labels={"app": "wallet"}))), max_size=1)
-SPECS = st.builds(
-    Spec,
-    nodes=st.integers(0, 5),
-    chain=st.sampled_from(Chain),
-    secret=st.none() | st.just("rpc"),
-    peers=PEERS,
-    groups=GROUPS,
-    storage=STORAGE,
-    ports=st.builds(Ports, zmq=st.none() | st.just(28332)),
-    image_pull_secrets=st.lists(st.just("pull"), max_size=1),
-    network_policy=st.none() | st.builds(NetworkPolicy, rpc_from=POLICY_PEERS, p2p_from=POLICY_PEERS),
-    **OPTIONS,
-)
-NETWORKS = st.builds(
-    BitcoinNetwork,
-    metadata=st.builds(ObjectMeta, name=NAMES, namespace=st.just("demo"), uid=st.uuids().map(str)),
-    spec=SPECS,
+"""Texts by the field they are in, where a pattern or a rule asks for more than letters."""
+KEYS: Final = {"requests": ["cpu", "memory"], "limits": ["cpu", "memory", "a.b/c"]}
+ANYTHING: Final = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
 )
 
-ANY_TEXT = st.text(max_size=20) | st.text("abno=#\n\r []-.", max_size=12)
-ANY_LINE = ANY_TEXT | st.builds("{}={}".format, ANY_TEXT, ANY_TEXT) | LINES
-ANY_SPECS = st.builds(
-    Spec,
-    nodes=st.just(1),
-    chain=st.sampled_from(Chain),
-    signet_challenge=st.none() | ANY_TEXT,
-    peers=st.lists(ANY_TEXT, max_size=2),
-    configuration=st.none() | st.builds(Configuration, extra=st.lists(ANY_LINE, max_size=2)),
-    resources=st.none() | st.builds(Resources, limits=st.dictionaries(st.just("memory"), ANY_TEXT, max_size=1)),
-)
-"""What fits the types, and no more: an older definition, or none, lets it through."""
+
+def schema_of(resource: AnyResource) -> Plain:
+    """The schema of the objects of a version."""
+    (version,) = (
+        one
+        for one in definition_of(BITCOIN_NETWORKS, BITCOIN_NETWORKS_V1)["spec"]["versions"]
+        if one["name"] == resource.version
+    )
+    schema: Plain = version["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def values(schema: Mapping[str, Any], field: str = "") -> st.SearchStrategy[Any]:
+    """Any value that a schema takes; of the field of that name."""
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    match schema.get("type"):
+        case "boolean":
+            return st.booleans()
+        case "integer":
+            least, most = schema.get("minimum", -(2**31)), schema.get("maximum", 2**31 - 1)
+            return st.integers(least, most) | st.integers(least, min(most, least + 5))
+        case "array":
+            keys = schema.get("x-kubernetes-list-map-keys", ())
+            is_set = schema.get("x-kubernetes-list-type") == "set"
+            unique = (lambda item: tuple(item[key] for key in keys)) if keys else str if is_set else None
+            return st.lists(values(schema["items"], field), max_size=2, unique_by=unique)
+        case "object":
+            return _objects(schema, field)
+        case _:
+            return _texts(schema, field)
+
+
+def _texts(schema: Mapping[str, Any], field: str) -> st.SearchStrategy[str]:
+    if field in LIKELY:
+        return st.sampled_from(LIKELY[field])
+    assert "pattern" not in schema, field
+    return st.text("abc012", min_size=schema.get("minLength", 0), max_size=3)
+
+
+def _objects(schema: Mapping[str, Any], field: str) -> st.SearchStrategy[Plain]:
+    if "additionalProperties" in schema:
+        keys = st.sampled_from(KEYS.get(field, ["a", "a.b/c"]))
+        return st.dictionaries(keys, values(schema["additionalProperties"], field), max_size=2)
+    if "properties" not in schema:
+        return st.dictionaries(st.text("ab", min_size=1, max_size=2), ANYTHING, max_size=2)
+    required = set(schema.get("required", ()))
+    parts = {name: values(part, name) for name, part in schema["properties"].items()}
+    return st.fixed_dictionaries(
+        {name: part for name, part in parts.items() if name in required},
+        optional={name: part for name, part in parts.items() if name not in required},
+    )
+
+
+def networks(resource: AnyResource) -> st.SearchStrategy[Plain]:
+    """Any object of a version: its spec, and a status or none."""
+    properties = schema_of(resource)["properties"]
+    metadata = st.fixed_dictionaries(
+        {"name": st.just("net"), "namespace": st.just("default")},
+        optional={"annotations": st.just({"a": "b"}), "labels": st.just({"c": "d"})},
+    )
+    return st.fixed_dictionaries(
+        {"metadata": metadata, "spec": values(properties["spec"])},
+        optional={"status": values(properties["status"])},
+    ).map(lambda parts: {"apiVersion": resource.api_version, "kind": resource.kind, **parts})

@@ -19,7 +19,7 @@ from ctrlkit.bitcoin.bitcoin_conf import (
 from ctrlkit.bitcoin.network import Chain, Configuration, NodeOptions, Ports, Resources, Spec
 from ctrlkit.bitcoin.rotation import auth_line
 from ctrlkit.bitcoin.rpc import Credentials
-from tests.bitcoin.any_network import ANY_SPECS, SPECS
+from tests.bitcoin.networks import ANY_SPECS, SPECS
 
 AUTH = auth_line(Credentials(user="bc", password="s3cret"), "5a17")
 OURS = ("server", "listen", "printtoconsole", "dbcache")

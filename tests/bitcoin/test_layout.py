@@ -47,7 +47,7 @@ from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.kinds import apps, core, networking, policy
 from ctrlkit.model import ObjectMeta, to_plain
 from ctrlkit.model.kinds import NAMESPACES
-from tests.bitcoin.any_network import NETWORKS
+from tests.bitcoin.networks import NETWORKS
 
 STATE = next_config(None, Credentials(user="bc", password="s3cret"), salt="5a17", all_updated=False)
 OTHER = next_config(None, Credentials(user="bc", password="0ther"), salt="5a17", all_updated=False)
