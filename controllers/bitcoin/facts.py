@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ctrlkit.bitcoin.rpc import Answer, RpcError
 
@@ -33,3 +35,21 @@ class Member:
 
 Said = Answer | RpcError
 """What a node said, or why it said nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """
+    What the nodes said in one pass, and what is remembered of them.
+
+    Shape   `said`: of each node that has an address, by name. `earlier`: what nodes said some time ago, without their
+            lists; empty if nobody was asked then. `young`: nodes whose connections are too new to be missed.
+            `unfinished`: nodes whose lists have more to be changed than one pass may.
+    Units   `again_s`: after so many seconds a node should be asked again; infinite while all is well.
+    """
+
+    said: Mapping[str, Said] = field(default_factory=dict)
+    earlier: Mapping[str, Answer] = field(default_factory=dict)
+    young: frozenset[str] = frozenset()
+    unfinished: frozenset[str] = frozenset()
+    again_s: float = math.inf

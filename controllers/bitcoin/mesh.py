@@ -155,7 +155,7 @@ def list_changes(
     >>> list_changes(mesh, "1", [a, b], {"10.0.0.9": False}, limit=100)
     ListChanges(add=('10.0.0.2',), remove=('10.0.0.9',), more=False)
     """
-    if not mesh.is_kept:
+    if not mesh.is_kept or limit <= 0:
         return ListChanges()
     add: list[str] = []
     wanted = set(mesh.peers)

@@ -31,7 +31,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from ctrlkit import clock
-from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, BadCredentials, Code, Credentials, NodeUnreachable, RpcRefused
+from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, BadCredentials, Code, Credentials, NodeUnreachable, WarmingUp
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes.bitcoind.p2p import parse_address
 from ctrlkit.fakes.bitcoind.release import DEFAULT_RELEASE, Release
@@ -336,9 +336,7 @@ class MemoryNodes:
             raise BadCredentials(f"{call}: the node does not accept these credentials; make secret and node agree")
         if self.is_warming_up(run):
             text = "Verifying blocks…"
-            raise RpcRefused(
-                f"{call}: the node is starting; try again in some seconds", code=Code.WARMING_UP, text=text
-            )
+            raise WarmingUp(f"{call}: the node is starting; try again in some seconds", code=Code.WARMING_UP, text=text)
         return run
 
     def answer(self, run: Run) -> Answer:

@@ -268,7 +268,7 @@ async def test_faults(world: World, nodes: MemoryNodes) -> None:
     nodes.add_strangers(name, 20_000)
     assert len((await node.answer()).added) == 20_000
     assert [call.failure for call in nodes.calls if call.failure] == [
-        *("NodeUnreachable", "RpcRefused", "NodeUnreachable", "NodeUnreachable", "BadCredentials", "NodeUnreachable")
+        *("NodeUnreachable", "WarmingUp", "NodeUnreachable", "NodeUnreachable", "BadCredentials", "NodeUnreachable")
     ]
 
 

@@ -1,0 +1,264 @@
+"""
+Asks the nodes of networks what they are, and brings their lists up to date: all nodes at once, in one time budget.
+
+`NodeCalls.visit` is one pass over a network. Each node has a task of its own that asks and then changes the list; what
+a node did not say within the budget it did not say. What one node does has no effect on the others.
+
+A-a  A visit ends within BUDGET_S, whatever the nodes do, and changes CHANGES_MAX entries of a list at most. A node that
+     answers two calls in that time gets at least one change done.
+A-b  A node that fails is asked again after 1, 2, 4 ... seconds, AGAIN_S at most; between, its error stands. Its pod or
+     readiness being another, or the credentials, it is asked at once.
+A-c  A node that fails again and again, and answers between, is `Unsteady` until it did only one of both for STEADY_S.
+     What is said of it then stays the same, and it is asked no more often than a node that fails.
+A-d  What is remembered is bounded by the nodes of each network, and gone with `forget`; the lists that nodes have are
+     not among it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from ctrlkit.backoff import Backoff
+from ctrlkit.bitcoin.facts import Member, Said, Visit
+from ctrlkit.bitcoin.health import Health, NodeHealth, assess
+from ctrlkit.bitcoin.mesh import ListChanges, Mesh, list_changes
+from ctrlkit.bitcoin.network import NodeState
+from ctrlkit.bitcoin.rpc import Answer, Bitcoind, Credentials, Node, NodeUnreachable, RpcError, Unsteady
+from ctrlkit.clock import monotonic
+from ctrlkit.model import ObjectKey
+from ctrlkit.telemetry import logger
+
+BUDGET_S: Final = 10.0
+"""Seconds that a visit may take, for asking and for changes of lists together."""
+
+CHANGES_MAX: Final = 200
+"""How many entries of a node's list are changed in a visit."""
+
+AGAIN_S: Final = 60.0
+"""Most seconds until a node that failed, or a network in which not all is well, is asked again."""
+
+STEADY_S: Final = 300.0
+"""So long an unsteady node has to answer, or to fail, until it is no longer taken for unsteady."""
+
+FALLS_MAX: Final = 2
+"""A node that fails so often within STEADY_S, and answers between, is unsteady."""
+
+YOUNG_S: Final = 90.0
+"""Seconds in which a new connection need not be there: a node of Bitcoin Core tries its list once a minute."""
+
+EARLIER_S: Final = 30.0
+"""So many seconds before a visit, at the least, was what `Visit.earlier` holds."""
+
+_AGAIN: Final = Backoff(base_s=1.0, factor=2.0, cap_s=AGAIN_S)
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """What is remembered of a node while its pod is the same one. Times are those of the monotonic clock."""
+
+    uid: str
+    is_ready: bool
+    failures: int = 0
+    error: RpcError | None = None
+    """What it said last, if it failed."""
+
+    due_at: float = -math.inf
+    fell_at: float = -math.inf
+    """When it failed last while its pod was ready."""
+
+    answered_at: float = -math.inf
+    falls: int = 0
+    """How often it failed after an answer."""
+
+    unsteady: Unsteady | None = None
+    young_until: float = -math.inf
+
+
+@dataclass(slots=True)
+class _Sample:
+    at: float
+    answers: Mapping[str, Answer]
+
+
+@dataclass(slots=True)
+class _Network:
+    """What is remembered of a network."""
+
+    credentials: Credentials
+    nodes: dict[str, _Remembered] = field(default_factory=dict)
+    samples: tuple[_Sample, ...] = ()
+    """The newest one, and before it the one that is shown as earlier."""
+
+    restless: int = 0
+    """How many visits there were since all was well."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one node said and got in this visit."""
+
+    answer: Answer | None = None
+    error: RpcError | None = None
+    changes: ListChanges = field(default_factory=ListChanges)
+    added: int = 0
+    removed: int = 0
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether there was more to change."""
+        planned = len(self.changes.add) + len(self.changes.remove)
+        return self.error is None and (self.changes.more or self.added + self.removed < planned)
+
+
+class NodeCalls:
+    """
+    Calls the nodes of all networks, and remembers between two passes what has to be.
+
+    Owner   Whoever made `bitcoind` opens and closes it. Visits of different networks may run at once, those of one
+            network not.
+    """
+
+    def __init__(self, bitcoind: Bitcoind) -> None:
+        self._bitcoind = bitcoind
+        self._networks: dict[ObjectKey, _Network] = {}
+
+    async def visit(
+        self,
+        network: ObjectKey,
+        members: Sequence[Member],
+        credentials: Credentials,
+        mesh: Mesh,
+        *,
+        port: int,
+        changes_max: int = CHANGES_MAX,
+    ) -> Visit:
+        """
+        Ask each node that has an address, and change its list as the mesh demands; with `changes_max` 0 only ask.
+
+        Errors  None for nodes: those that fail are in the result.
+        """
+        known = self._remember(network, members, credentials)
+        asked = [
+            member
+            for member in members
+            if member.address and not member.is_deleting and known.nodes[member.name].due_at <= monotonic()
+        ]
+        found = {member.name: _Found() for member in asked}
+        async with asyncio.TaskGroup() as tasks:
+            for member in asked:
+                node = self._bitcoind.node(member.address, credentials, port=port)
+                limit = changes_max if member.is_ready else 0
+                plan = partial(list_changes, mesh, member.name, members, limit=limit)
+                work = _visit_node(node, member.name, plan, found[member.name])
+                tasks.create_task(work, name=f"visit:{member.name}")
+        for name, one in found.items():
+            _take_in(known.nodes[name], one)
+            if one.added or one.removed:
+                logger("bitcoin").info(
+                    "peers_changed", network=str(network), node=name, added=one.added, removed=one.removed
+                )
+        return _outcome(known, members, found, mesh)
+
+    def forget(self, network: ObjectKey) -> None:
+        """Drop what is remembered of a network that is gone."""
+        self._networks.pop(network, None)
+
+    def _remember(self, network: ObjectKey, members: Sequence[Member], credentials: Credentials) -> _Network:
+        """Return what is remembered, of the pods and credentials that there are now."""
+        is_new = network not in self._networks
+        known = self._networks.setdefault(network, _Network(credentials))
+        nodes: dict[str, _Remembered] = {}
+        for member in members:
+            node = known.nodes.get(member.name)
+            if node is None or node.uid != member.uid:
+                node = _Remembered(member.uid, member.is_ready)
+                # Nodes may have run before this controller, so their connections are missed at once.
+                node.young_until = -math.inf if is_new else monotonic() + YOUNG_S
+            elif member.is_ready and not node.is_ready:
+                node = replace(node, failures=0, error=None, due_at=-math.inf, young_until=monotonic() + YOUNG_S)
+            node.is_ready = member.is_ready
+            if credentials != known.credentials:
+                node.due_at = -math.inf
+            nodes[member.name] = node
+        known.nodes, known.credentials = nodes, credentials
+        return known
+
+
+async def _visit_node(node: Node, name: str, plan: Callable[[Mapping[str, bool]], ListChanges], found: _Found) -> None:
+    """Ask a node and change its list, until the budget is over."""
+    try:
+        async with asyncio.timeout(BUDGET_S):
+            found.answer = await node.answer()
+            found.changes = plan(found.answer.added)
+            for peer in found.changes.add:
+                await node.add_node(peer)
+                found.added += 1
+            for entry in found.changes.remove:
+                await node.remove_node(entry)
+                found.removed += 1
+    except TimeoutError:
+        if found.answer is None:
+            found.error = NodeUnreachable(f"ask {name}: no answer within the {BUDGET_S:g} s of a visit")
+    except RpcError as error:
+        found.error = error.with_traceback(None)  # its frames hold the credentials
+
+
+def _take_in(node: _Remembered, found: _Found) -> None:
+    """Remember what a node did."""
+    now = monotonic()
+    if now - min(node.fell_at, node.answered_at) >= STEADY_S:
+        node.falls, node.unsteady = 0, None
+    has_recovered = node.error is not None and found.error is None
+    if has_recovered or found.added:
+        node.young_until = now + YOUNG_S
+    if found.error is None:
+        node.answered_at = now
+        node.failures = node.failures if node.unsteady else 0
+    else:
+        if node.is_ready:
+            node.falls += node.error is None and node.answered_at > -math.inf
+            node.fell_at = now
+        if node.falls >= FALLS_MAX and node.unsteady is None:
+            kind = type(found.error).__name__
+            node.unsteady = Unsteady(f"it answers some calls and not others; see its log and its limits [{kind}]")
+        node.failures += 1
+    node.error = found.error
+    node.due_at = now + _AGAIN.ceiling_s(node.failures - 1) if node.failures else -math.inf
+
+
+def _outcome(known: _Network, members: Sequence[Member], found: Mapping[str, _Found], mesh: Mesh) -> Visit:
+    """Put together what was found and what is remembered, and when to come again."""
+    now = monotonic()
+    said: dict[str, Said] = {}
+    for member in members:
+        node, one = known.nodes[member.name], found.get(member.name, _Found())
+        what = node.unsteady or node.error or one.answer
+        if what is not None and member.address and not member.is_deleting:
+            said[member.name] = what
+    answers = {name: replace(what, added={}) for name, what in said.items() if isinstance(what, Answer)}
+    if not known.samples or now - known.samples[0].at >= EARLIER_S:
+        known.samples = (_Sample(now, answers), *known.samples[:1])
+    visit = Visit(
+        said=said,
+        earlier=known.samples[1].answers if len(known.samples) > 1 else {},
+        young=frozenset(name for name, node in known.nodes.items() if node.young_until > now),
+        unfinished=frozenset(name for name, one in found.items() if one.is_unfinished),
+    )
+    return replace(visit, again_s=_again_s(known, assess(members, visit, mesh), visit, now))
+
+
+def _again_s(known: _Network, health: Health, visit: Visit, now: float) -> float:
+    """Return when to come again: the later the longer something is not well, and infinite when all is."""
+    ready = {name: node for name, node in known.nodes.items() if node.is_ready}
+    is_well = health.seen == health.wanted and not visit.unfinished
+    is_well &= all(health.nodes[name] == NodeHealth(NodeState.AT_TIP) for name in ready)
+    known.restless = 0 if is_well else known.restless + 1
+    if is_well:
+        return math.inf
+    moments = [moment for node in ready.values() for moment in (node.due_at, node.young_until) if moment > now]
+    return min([_AGAIN.ceiling_s(known.restless - 1), *(moment - now for moment in moments)])
