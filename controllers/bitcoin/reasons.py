@@ -93,7 +93,7 @@ def new_troubles(before: Iterable[Condition], after: Iterable[Condition]) -> tup
     old = tuple(before)
     found: dict[Reason, str] = {}
     for condition in after:
-        if condition.reason in WARNINGS and condition.status != "Unknown":
+        if condition.reason in WARNINGS:
             had = find_condition(old, condition.type)
             if had is None or (had.reason, had.message) != (condition.reason, condition.message):
                 found.setdefault(Reason(condition.reason), condition.message)
