@@ -204,7 +204,7 @@ async def test_a_secret_that_is_not_there_is_told_out_of_the_events() -> None:
             'its pod cannot begin: MountVolume.SetUp failed for volume "config" : secret "net-config" not found; '
             "create it: it is tried again"
         )
-        network = BitcoinNetwork(metadata=ObjectMeta(name="net", namespace="demo"), spec=scene.spec)
+        network = BitcoinNetwork(metadata=ObjectMeta(name="net", namespace="demo", uid="1"), spec=scene.spec)
         await scene.world.client.create(SECRETS, config_secret(network, STATE))
         await scene.world.advance(60)
         assert await scene.cause() == ""
