@@ -235,9 +235,10 @@ _CONNECTING: Final = "the nodes are about to be connected"
 
 
 def _with_message(members: Sequence[Member], findings: Findings) -> str:
-    """Return the names of some nodes, and what is known of the first."""
-    message = findings.message(members[0])
-    return _listed([one.name for one in members]) + (f" ({message})" if message else "")
+    """Return the names of some nodes, and what is known of the first; heights, which go up, stand with the nodes."""
+    names, first = _listed([one.name for one in members]), members[0]
+    message = "" if findings.state(first) is NodeState.BEHIND else findings.message(first)
+    return f"{names} ({message})" if message else names
 
 
 def _failing(members: Sequence[Member]) -> str:
