@@ -201,6 +201,8 @@ async def _visit_node(node: Node, name: str, plan: Callable[[Mapping[str, bool]]
             for entry in found.changes.remove:
                 await node.remove_node(entry)
                 found.removed += 1
+                if found.answer.added[entry]:
+                    await node.disconnect(entry)
     except TimeoutError:
         if found.answer is None:
             found.error = NodeUnreachable(f"ask {name}: no answer within the {BUDGET_S:g} s of a visit")

@@ -13,7 +13,8 @@ M-b  FullMesh: every pair is connected. A node that comes or goes at the end of 
 M-c  Rings: all nodes are connected, and stay so without any one of them. A node has 2 to 8 others; with the names that
      networks have 5 or more, and more than 6 in the mean at 18 nodes, than 7.5 at 100. A node that comes or goes
      changes at most 3 pairs on each ring.
-M-d  What is on a list and nobody wants goes, whoever added it; the peers of the spec stay.
+M-d  What is on a list and nobody wants goes, whoever added it, and so does its connection, which would take the room of
+     another one; the peers of the spec stay.
 M-e  A node is added once it is ready, and stays on the lists while its pod is there: it may be starting again.
 """
 

@@ -26,14 +26,15 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from errno import errorcode
 from types import TracebackType
-from typing import Annotated, Final, Protocol, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 import aiohttp
 import msgspec
 from yarl import URL
 
+from ctrlkit.bitcoin.jsonrpc import AddedNode, ChainInfo, NetworkInfo, PeerInfo, Reply, ReplyError, Request, request_of
+
 T = TypeVar("T")
-_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 RPC_PORT: Final = 18332
 P2P_PORT: Final = 18444
@@ -93,6 +94,7 @@ class Code(IntEnum):
 
     NODE_ALREADY_ADDED = -23
     NODE_NOT_ADDED = -24
+    NODE_NOT_CONNECTED = -29
     WARMING_UP = -28
     METHOD_NOT_FOUND = -32601
 
@@ -164,14 +166,6 @@ class Credentials:
         return any(secret in text for secret in secrets if secret)
 
 
-class NetworkInfo(msgspec.Struct, frozen=True):
-    """The fields of getnetworkinfo that are used."""
-
-    version: _Count
-    subversion: Annotated[str, msgspec.Meta(max_length=256)]
-    connections: _Count
-
-
 class Node(Protocol):
     """The calls of a reconciler to one node. Errors: RpcError."""
 
@@ -182,7 +176,10 @@ class Node(Protocol):
         """Add a peer to the list."""
 
     async def remove_node(self, entry: str) -> None:
-        """Remove an entry from the list."""
+        """Remove an entry from the list; its connection stays open."""
+
+    async def disconnect(self, entry: str) -> None:
+        """Close the connection of an entry, so that another one can take its place."""
 
 
 class Bitcoind(Protocol):
@@ -280,29 +277,29 @@ class RpcNode:
 
     async def added_nodes(self) -> frozenset[str]:
         """Return the entries of the list of added nodes, as they were added; see `peer_address`."""
-        return frozenset(added.addednode for added in await self._call("getaddednodeinfo", into=list[_AddedNode]))
+        return frozenset(added.addednode for added in await self._call("getaddednodeinfo", into=list[AddedNode]))
 
     async def connected_nodes(self) -> frozenset[str]:
         """Return the entries of the list to which the node has an outbound connection."""
-        added = await self._call("getaddednodeinfo", into=list[_AddedNode])
+        added = await self._call("getaddednodeinfo", into=list[AddedNode])
         return frozenset(node.addednode for node in added if node.connected)
 
     async def answer(self) -> Answer:
         """Return what the node says of itself: three methods in one batch, so that a slow node takes one timeout."""
         call = "getnetworkinfo, getblockchaininfo, getaddednodeinfo"
         what = f"{call} on {self._address}"
-        status, body = await self._post(call, [_request(method) for method in call.split(", ")])
+        status, body = await self._post(call, [request_of(method) for method in call.split(", ")])
         if body.lstrip()[:1] == b"{":  # an error of the batch as a whole
-            whole = _decoded(body, _Answer, what, status)
+            whole = _decoded(body, Reply, what, status)
             if whole.error is not None:
                 raise _refusal(what, status, whole.error, self._credentials)
-        parts = _decoded(body, tuple[_Answer, _Answer, _Answer], what, status)
+        parts = _decoded(body, tuple[Reply, Reply, Reply], what, status)
         for part in parts:
             if part.error is not None:
                 raise _refusal(what, status, part.error, self._credentials)
         network = _decoded(parts[0].result, NetworkInfo, what, status)
-        chain = _decoded(parts[1].result, _ChainInfo, what, status)
-        added = _decoded(parts[2].result, list[_AddedNode], what, status)
+        chain = _decoded(parts[1].result, ChainInfo, what, status)
+        added = _decoded(parts[2].result, list[AddedNode], what, status)
         return Answer(
             version=network.version,
             agent=network.subversion,
@@ -321,9 +318,13 @@ class RpcNode:
         """
         Remove an entry from the list; no error if it is not there.
 
-        The node compares entries literally, so pass one of `added_nodes()`. Connections stay open.
+        The node compares entries literally, so pass one of `added_nodes()`. The connection stays: see `disconnect`.
         """
         await self._call_accepting(Code.NODE_NOT_ADDED, "addnode", entry, "remove")
+
+    async def disconnect(self, entry: str) -> None:
+        """Close the connection that was made for an entry; no error if there is none."""
+        await self._call_accepting(Code.NODE_NOT_CONNECTED, "disconnectnode", entry)
 
     async def block_count(self) -> int:
         """Return the height of the node's chain; 0 for the genesis block alone."""
@@ -350,7 +351,7 @@ class RpcNode:
         An outbound connection has the address as it was added. An inbound one has the port of the peer's socket, and on
         a machine with several addresses not always the address that the peer listens at.
         """
-        return [peer.addr for peer in await self._call("getpeerinfo", into=list[_Peer])]
+        return [peer.addr for peer in await self._call("getpeerinfo", into=list[PeerInfo])]
 
     async def network_info(self) -> NetworkInfo:
         """Return version and number of connections; the cheapest call."""
@@ -366,15 +367,15 @@ class RpcNode:
     async def _call(self, method: str, *params: str | int, into: type[T]) -> T:
         call = " ".join([method, *map(str, params)])
         what = f"{call} on {self._address}"
-        status, body = await self._post(call, _request(method, *params))
-        answer = _decoded(body, _Answer, what, status)
+        status, body = await self._post(call, request_of(method, *params))
+        answer = _decoded(body, Reply, what, status)
         if answer.error is not None:
             raise _refusal(what, status, answer.error, self._credentials)
         if status != 200:
             raise BadAnswer(f"{what}: {_NOT_OF_A_NODE} [HTTP {status}, yet no error]")
         return _decoded(answer.result, into, what, status)
 
-    async def _post(self, call: str, request: _Request | list[_Request]) -> tuple[int, bytes]:
+    async def _post(self, call: str, request: Request | list[Request]) -> tuple[int, bytes]:
         """Send a request, or some in one; returns status and body. Errors: what a status says by itself."""
         body = msgspec.json.encode(request)
         status, answer_body = await self._client.post(self._address, call, body, self._credentials, port=self._port)
@@ -412,42 +413,6 @@ def peer_address(entry: str) -> str:
     return entry if ":" in host else host  # a bare IPv6 address may well end in :18444
 
 
-class _ChainInfo(msgspec.Struct, frozen=True):
-    blocks: _Count
-    bestblockhash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-    initialblockdownload: bool = False
-
-
-class _AddedNode(msgspec.Struct, frozen=True):
-    addednode: str
-    connected: bool
-
-
-class _Peer(msgspec.Struct, frozen=True):
-    addr: str
-
-
-class _Error(msgspec.Struct, frozen=True):
-    code: int
-    message: str
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    result: msgspec.Raw = msgspec.Raw(b"null")
-    error: _Error | None = None
-
-
-class _Request(msgspec.Struct, frozen=True, kw_only=True):
-    method: str
-    params: tuple[str | int, ...]
-    id: str = "ctrlkit"
-    jsonrpc: str = "1.0"
-
-
-def _request(method: str, *params: str | int) -> _Request:
-    return _Request(method=method, params=params)
-
-
 def _decoded(body: bytes | msgspec.Raw, into: type[T], what: str, status: int) -> T:
     try:
         return msgspec.json.decode(body, type=into)
@@ -455,7 +420,7 @@ def _decoded(body: bytes | msgspec.Raw, into: type[T], what: str, status: int) -
         raise BadAnswer(f"{what}: {_NOT_OF_A_NODE} [HTTP {status}, {error}]") from None
 
 
-def _refusal(what: str, status: int, error: _Error, credentials: Credentials) -> RpcRefused:
+def _refusal(what: str, status: int, error: ReplyError, credentials: Credentials) -> RpcRefused:
     text = error.message.partition("\n")[0][:_TEXT_CHARS_MAX]
     if credentials.appear_in(error.message):
         text = "(its text is withheld, as it repeats credentials)"
@@ -464,6 +429,8 @@ def _refusal(what: str, status: int, error: _Error, credentials: Credentials) ->
             fact = "the node has this peer on its list; leave it"
         case Code.NODE_NOT_ADDED:
             fact = "the node does not have this peer on its list; leave it"
+        case Code.NODE_NOT_CONNECTED:
+            fact = "the node has no such connection; leave it"
         case Code.WARMING_UP:
             fact = "the node is starting; try again in some seconds"
             return WarmingUp(f"{what}: {fact} [HTTP {status}, code {error.code}]", code=error.code, text=text)

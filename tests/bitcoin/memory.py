@@ -366,6 +366,13 @@ class MemoryNodes:
         if host is not None and host not in run.added.values():
             self._listed_by[host].pop(run, None)
 
+    def disconnect(self, run: Run, entry: str) -> None:
+        """Close the connection that a node made for an entry; one that is on the list is made again."""
+        peer = run.outbound.pop(entry, None)
+        if peer is not None:
+            peer.inbound.pop(run, None)
+            self._touch(run)
+
     # ---- pods --------------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
@@ -580,6 +587,10 @@ class MemoryNode:
     async def remove_node(self, entry: str) -> None:
         """Remove an entry from the list."""
         self.nodes.remove(await self.reach(f"remove {entry}"), entry)
+
+    async def disconnect(self, entry: str) -> None:
+        """Close the connection of an entry."""
+        self.nodes.disconnect(await self.reach(f"disconnect {entry}"), entry)
 
 
 class _Program(AlwaysReady):

@@ -74,6 +74,9 @@ class MemoryNode:
         await self._call(f"remove {entry} from")
         self._list.discard(entry)
 
+    async def disconnect(self, entry: str) -> None:
+        await self._call(f"disconnect {entry} from")
+
     @property
     def _list(self) -> set[str]:
         return self.nodes.lists.setdefault(self.address, set())

@@ -148,6 +148,17 @@ async def test_a_list_is_corrected_by_so_many_entries_a_visit(network: Pass) -> 
     assert counts == [(401, True), (201, True), (1, False), (1, False)]
 
 
+async def test_a_connection_that_nobody_wants_gives_its_room_to_one_that_is_wanted(network: Pass) -> None:
+    """A node makes 8 connections to added nodes; those of entries that went would keep the others out."""
+    node = network.nodes.node("10.0.0.1", CREDENTIALS)
+    await node.add_node("10.0.0.3")
+    await asyncio.sleep(1)
+    assert network.nodes.connections["demo/net-sts-0"] == 1
+    await network.settled()
+    assert network.nodes.lists["demo/net-sts-0"] == {"10.0.0.2"}
+    assert (await node.answer()).connections == 2  # to the second, and from the third
+
+
 async def test_a_silent_node_costs_the_budget_at_most_and_its_error_stands_between(network: Pass) -> None:
     """Each node has a task of its own, and one that fails is asked again later and later."""
     await network.settled()
