@@ -95,7 +95,10 @@ class _Network:
     """The newest one, and before it the one that is shown as earlier."""
 
     restless: int = 0
-    """How many visits there were since all was well."""
+    """How many visits there were since all was well, or something changed."""
+
+    picture: object = None
+    """What the last visit showed: another one is a change."""
 
 
 @dataclass(slots=True)
@@ -255,12 +258,14 @@ def _outcome(known: _Network, members: Sequence[Member], found: Mapping[str, _Fo
 
 
 def _again_s(known: _Network, health: Health, visit: Visit, now: float) -> float:
-    """Return when to come again: the later the longer something is not well, and infinite when all is."""
+    """Return when to come again: the later the longer nothing changes, and infinite when all is well."""
     ready = {name: node for name, node in known.nodes.items() if node.is_ready}
     is_well = health.seen == health.wanted and not visit.unfinished
     is_well &= all(health.nodes[name] == NodeHealth(NodeState.AT_TIP) for name in ready)
-    known.restless = 0 if is_well else known.restless + 1
+    states = [(name, node.uid, health.nodes[name].state) for name, node in known.nodes.items()]
+    before, known.picture = known.picture, (states, health.parts, health.seen)
+    known.restless = 0 if is_well or known.picture != before else known.restless + 1
     if is_well:
         return math.inf
     moments = [moment for node in ready.values() for moment in (node.due_at, node.young_until) if moment > now]
-    return min([_AGAIN.ceiling_s(known.restless - 1), *(moment - now for moment in moments)])
+    return min([_AGAIN.ceiling_s(known.restless), *(moment - now for moment in moments)])

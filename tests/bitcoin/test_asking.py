@@ -269,6 +269,24 @@ async def test_connections_that_do_not_come_about_are_a_partition_after_a_while(
     assert network.nodes.lists["demo/net-sts-0"] == {"10.0.0.2"}
 
 
+async def test_while_something_is_expected_somebody_looks_soon_and_then_less_often(network: Pass) -> None:
+    """A node that has blocks to get; any change of the picture is a reason to look soon again."""
+    await network.settled()
+    network.nodes.partition(["demo/net-sts-0"], ["demo/net-sts-1", "demo/net-sts-2"])
+    await asyncio.sleep(YOUNG_S)
+    waits = []
+    for _ in range(8):
+        visit = await network.visit()
+        waits.append(visit.again_s)
+        await asyncio.sleep(visit.again_s)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    network.nodes.mine("demo/net-sts-1", 1)
+    await asyncio.sleep(2 * EARLIER_S)
+    await network.visit()
+    network.change(0, uid="another")
+    assert (await network.visit()).again_s == 1
+
+
 async def test_a_new_controller_sees_a_partition_at_once(network: Pass) -> None:
     """The nodes were there before it, and their lists are right: a restart does not change a status."""
     await network.settled()
