@@ -27,7 +27,7 @@ _OWN_OPTIONS: Final = (
     *("rpcport", "rpcbind", "rpcallowip", "port", "bind", "whitebind", "listen", "zmqpub[a-z0-9]*"),
     *("chain", "regtest", "signet", "signetchallenge", "testnet[0-9]*", "addnode", "connect"),
     *("datadir", "blocksdir", "walletdir", "conf", "includeconf", "settings", "pid", "daemon", "daemonwait"),
-    *("prune", "txindex", "dbcache", "reindex", "printtoconsole"),
+    *("prune", "txindex", "dbcache", "printtoconsole"),
 )
 OWN_OPTION: Final = f"^(no)?({'|'.join(_OWN_OPTIONS)})="
 """A line of bitcoin.conf with an option that the controller sets, or on which it relies."""
