@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from ctrlkit.bitcoin.bitcoin_conf import amount_of
-from ctrlkit.bitcoin.layout import DATA_VOLUME, Plain, Wanted, claim_template
+from ctrlkit.bitcoin.layout import DATA_VOLUME, Plain, Wanted
 from ctrlkit.bitcoin.names import (
     NETWORK_LABEL,
     budget_name,
@@ -363,8 +363,9 @@ def as_made(body: Plain, current: StatefulSet) -> Plain:
     >>> as_made(body, made)["spec"]
     {'template': {'spec': {'volumes': [{'name': 'data', 'emptyDir': {}}]}}}
     """
-    made = [_as_sent(template) for template in current.spec.volume_claim_templates or ()]
-    if made == body["spec"].get("volumeClaimTemplates", []):
+    made = [dict(template) for template in current.spec.volume_claim_templates or ()]
+    wanted = body["spec"].get("volumeClaimTemplates", [])
+    if [*map(_comparable, made)] == [*map(_comparable, wanted)]:
         return body
     template = body["spec"]["template"]
     volumes = [volume for volume in template["spec"]["volumes"] if volume["name"] != DATA_VOLUME]
@@ -374,13 +375,12 @@ def as_made(body: Plain, current: StatefulSet) -> Plain:
     return body | {"spec": spec | ({"volumeClaimTemplates": made} if made else {})}
 
 
-def _as_sent(template: Mapping[str, Any]) -> Plain:
-    """A claim's template as it was sent, if the server added only what it always does; else as it is."""
-    spec = template.get("spec") or {}
-    ours = claim_template(_size_in(template), spec.get("storageClassName"))
+def _comparable(template: Mapping[str, Any]) -> Plain:
+    """A claim's template with what the server adds to each, and with its size as a number."""
     defaults = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "status": {"phase": "Pending"}}
-    completed = defaults | ours | {"spec": ours["spec"] | {"volumeMode": "Filesystem"}}
-    return ours if template == completed else dict(template)
+    size = _size_in(template)
+    spec = {"volumeMode": "Filesystem"} | template["spec"] | {"resources": amount_of(size) if size else None}
+    return defaults | dict(template) | {"spec": spec}
 
 
 def _size_in(template: Mapping[str, Any]) -> str:
